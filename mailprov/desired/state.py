@@ -1,0 +1,118 @@
+"""What a host must be: the complete desired state, as plain values that travel to the agent as JSON.
+
+`mailprov.desired.build` makes a HostState from inventory and facts (pure); `mailprov.agent` compares it with the
+host and makes it true. `to_wire` gives the JSON-ready form; its keys are the field names below, and they are the
+contract between this file and the agent (which cannot import it).
+
+Order on the host: packages → users → directories → certificates → files and account files → checks of the staged
+configuration → services (reload, or restart where `restart_on` changed) → wait for their ports.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class User:
+    """A system user with a group of the same name."""
+
+    name: str
+    home: str
+    shell: str = "/usr/sbin/nologin"
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Directory:
+    path: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0755"  # octal
+
+
+@dataclass(frozen=True)
+class File:
+    """A whole file. `secret`: its content is never shown, only that it differs (private keys)."""
+
+    path: str
+    content: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class AccountEntry:
+    """One line of a Dovecot passwd-file. Exactly one of `password` (clear, hashed on the host) and `hash` is not empty.
+
+    The agent keeps the line's hash as long as the password is the same, so hashes are stable from run to run.
+    """
+
+    user: str
+    password: str = dataclasses.field(default="", repr=False)
+    hash: str = dataclasses.field(default="", repr=False)
+    fields: str = ""  # extra fields behind the hash, such as "userdb_quota_rule=*:storage=300K"
+
+
+@dataclass(frozen=True)
+class AccountFile:
+    """A Dovecot passwd-file: `user:{SCHEME}hash::::::fields`, one line per account, sorted by user."""
+
+    path: str
+    entries: tuple[AccountEntry, ...]
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0640"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A key and a self-signed certificate that are made on the host when missing, for other names, or close to expiry."""
+
+    names: tuple[str, ...]  # DNS names; the first is the subject
+    certificate: str  # path, PEM, 0644
+    key: str  # path, PEM, 0600
+    days: int = 3650
+
+
+@dataclass(frozen=True)
+class Service:
+    """A systemd unit that must be enabled and running, and what makes it read its files again.
+
+    `files` are paths whose change needs `reload`; `restart_on` are those that need a restart instead.
+    `checks` are argument lists that must exit 0 (and print nothing on stderr where `quiet_checks`) on the
+    configuration before the daemon sees it: the daemon's own checkers.
+    `ports` must be listening after start, reload or restart.
+    """
+
+    unit: str  # postfix.service
+    files: tuple[str, ...] = ()
+    restart_on: tuple[str, ...] = ()
+    reload: tuple[str, ...] = ()  # argument list; empty: systemctl reload UNIT
+    checks: tuple[tuple[str, ...], ...] = ()
+    quiet_checks: bool = False
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostState:
+    host: str  # inventory name
+    hostname: str  # fully qualified, for the packages' own set-up (debconf: postfix/mailname)
+    packages: tuple[str, ...] = ()
+    debconf: tuple[tuple[str, str, str, str], ...] = ()  # (package, question, type, value), preset before installing
+    users: tuple[User, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    files: tuple[File, ...] = ()
+    account_files: tuple[AccountFile, ...] = ()
+    services: tuple[Service, ...] = ()
+    # (package, version prefix) pairs the templates were chosen for: if another version got installed, the agent stops
+    # before it writes a file.
+    rendered_for: tuple[tuple[str, str], ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)

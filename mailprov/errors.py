@@ -1,0 +1,110 @@
+"""Everything mailprov raises on purpose, and whose fault each error is.
+
+    MailprovError                 never raised itself; `exit_code` says how the command ends
+    ├── InputError            2   the user's words: command line or inventory
+    │   ├── InventoryError    2   one or more Problems, each with file, line and column
+    │   └── SecretError       2   a secret reference that gives nothing
+    ├── Unreachable           3   we could not get in, so we cannot tell
+    │   ├── HostUnreachable   3   TCP, host key, authentication, sudo, no python3
+    │   └── DnsUnreachable    3   no answer from the name server
+    ├── HostFailed            1   the host was reached and the work on it failed or was refused
+    ├── DnsFailed             1   the name server answered, and refused
+    ├── LabError              1   the lab on this machine could not be made or unmade
+    └── Interrupted         130   Ctrl-C
+
+Any other exception is a bug in mailprov; `cli` shows one sentence with a report hint, and the traceback only with --debug.
+
+Every message is one sentence of three parts: where it happened, what was seen, what to do.
+`str(error)` is "where: what. Advice." Secrets never enter any of the three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class MailprovError(Exception):
+    """Base of all errors that are a user's to mend. `where`, `what` and `advice` are plain text without a final dot."""
+
+    exit_code = 1
+
+    def __init__(self, where: str, what: str, advice: str = "") -> None:
+        self.where = where
+        self.what = what.rstrip(".")
+        self.advice = advice.rstrip(".")
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.advice}." if self.advice else f"{text}."
+
+
+class InputError(MailprovError):
+    """The command line or a file given on it is wrong; nothing was touched."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in an inventory. `line` and `column` count from 1; `path` is the key path, such as `hosts.mx1.tls.mode`."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        at = f"{self.file}:{self.line}:{self.column}"
+        return f"{at}: {self.path}: {self.what}" if self.path else f"{at}: {self.what}"
+
+
+class InventoryError(InputError):
+    """All problems of one inventory at once, in the order of the file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__(self.problems[0].file, "\n".join(str(p) for p in self.problems))
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class SecretError(InputError):
+    """A secret reference (environment variable, file, command) that is missing, unreadable or empty."""
+
+
+class Unreachable(MailprovError):
+    """We could not get in, so nothing can be said about the other side; nothing was changed there."""
+
+    exit_code = 3
+
+
+class HostUnreachable(Unreachable):
+    """No session on the host: network, host key, authentication, sudo, or no Python to run the agent."""
+
+
+class DnsUnreachable(Unreachable):
+    """The name server did not answer."""
+
+
+class HostFailed(MailprovError):
+    """The host was reached, and the work there failed or was refused (unsupported system, apt, a daemon's own check)."""
+
+
+class DnsFailed(MailprovError):
+    """The name server answered, and did not do it (wrong TSIG key, refused, not its zone)."""
+
+
+class LabError(MailprovError):
+    """The lab could not be brought up, reset or taken down."""
+
+
+class Interrupted(MailprovError):
+    """The user pressed Ctrl-C; what was begun has been brought to a safe end."""
+
+    exit_code = 130
+
+    def __init__(self, what: str = "interrupted") -> None:
+        super().__init__("", what)

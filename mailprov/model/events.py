@@ -1,0 +1,115 @@
+"""The event stream of a run: what `run/` emits and all that `report/` ever sees.
+
+Terminal, JSON and JUnit are made from the same events, so they cannot disagree. `to_json` gives the public form
+(one object per line with `--json`); its field names are a contract: add, never rename.
+Events carry no secrets: diffs are masked where they are made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from mailprov.model.findings import Finding
+
+
+class Action(str, Enum):
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    RUN = "run"  # an effect without a state of its own: reload, restart
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that will change or has changed on `subject` (a host's name, or `zone alpha.test`).
+
+    `kind` is package, user, directory, file, account, certificate, service or record; `name` is what a person would
+    call it (a path, a unit, an address); `detail` is one line; `diff` is a unified diff with secrets masked, or empty.
+    """
+
+    subject: str
+    kind: str
+    action: Action
+    name: str
+    detail: str = ""
+    diff: str = ""
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    command: str  # plan, apply, verify, dns plan, …
+    inventory: str
+    version: str
+    started: str  # ISO 8601 with zone
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something is being done now: for people who wait. `subject` is a host or a zone; `text` is one short line."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to know that changes no verdict: a record left alone, a note on self-signed certificates."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would change on one subject (complete; may be empty)."""
+
+    subject: str
+    changes: tuple[Change, ...]
+    compared: str = ""  # what was looked at: "5 packages, 14 files, 2 services, 3 accounts"
+
+
+@dataclass(frozen=True)
+class Applied:
+    change: Change
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One subject is done. `status` is ok, failed, unreachable, skipped or interrupted; `error` is one sentence."""
+
+    subject: str
+    status: str
+    changed: int = 0
+    error: str = ""
+    output: tuple[str, ...] = ()  # the last lines a failing command printed
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Found:
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    exit_code: int
+    summary: str  # one line: "2 hosts, 1 zone: 31 changes applied"
+    seconds: float = 0.0
+
+
+Event = RunStarted | Progress | Notice | Planned | Applied | Ended | Found | RunEnded
+Emit = Callable[[Event], None]
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as a flat dictionary of plain values; `event` holds its kind in snake case."""
+    name = "".join("_" + c.lower() if c.isupper() else c for c in type(event).__name__).lstrip("_")
+    body = dataclasses.asdict(event)
+    if isinstance(event, Found):
+        body = body["finding"]
+    return {"event": name, **{key: value for key, value in body.items()}}

@@ -1,0 +1,53 @@
+"""What a probe says: one of five verdicts, with the evidence to judge it again.
+
+A pass means proved. An error means the probe could not test and is never a pass. Zero findings are never success.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Verdict(str, Enum):
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    WARN = "warn"  # works, with something the user should know
+    FAIL = "fail"  # tested, and wrong
+    ERROR = "error"  # could not test
+    SKIP = "skip"  # does not apply; `observed` says why
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a probe looked. Empty or zero fields do not apply (a DNS probe has a domain and no port)."""
+
+    host: str = ""  # inventory name: mx1
+    address: str = ""  # IP address connected to
+    port: int = 0
+    domain: str = ""
+    account: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.host}:{self.port}" if self.port else self.host or self.domain
+        return f"{place} {self.account}".strip()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one probe on one target.
+
+    `id` is stable (such as `tls.chain`; `mailprov explain ID` tells more); `title` says in a line what a pass proves;
+    `expected`/`observed` are one line each; `evidence` is a redacted transcript, one line per item;
+    `advice` is the exact change that mends it (empty on a pass); `refs` are RFC sections or manual pages.
+    """
+
+    id: str
+    target: Target
+    verdict: Verdict
+    title: str
+    expected: str = ""
+    observed: str = ""
+    advice: str = ""
+    evidence: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    seconds: float = 0.0

@@ -1,0 +1,142 @@
+"""The inventory as it is meant: typed, complete, every reference resolved and every name in canonical form.
+
+`mailprov.inventory.load` makes it and is the only place that does; everything to the right of it trusts it:
+domain names are lower case A-labels (IDNA) without a final dot, addresses are `local@domain` in lower case,
+aliases and lists point at something, no alias loops, no name is used twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that must not be seen. `origin` (such as `env:ANA_PASSWORD`) is what messages show; repr and str never show the value."""
+
+    origin: str
+    _value: str = field(repr=False)
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __str__(self) -> str:
+        return f"<secret {self.origin}>"
+
+
+@dataclass(frozen=True)
+class SshSettings:
+    """How to reach one host. Unset fields: the transport decides (agent, default keys, ~/.ssh/known_hosts)."""
+
+    user: str = "root"
+    port: int = 22
+    identity_file: Path | None = None
+    password: Secret | None = None
+    become_password: Secret | None = None  # for sudo, when `user` is not root
+    known_hosts: Path | None = None
+    host_key: str | None = None  # a pinned fingerprint, "SHA256:…"
+
+
+class TlsMode(str, Enum):
+    SELF_SIGNED = "self-signed"  # key and certificate are made on the host and stay there
+    FILES = "files"  # certificate and key are given as files on the controller
+
+
+@dataclass(frozen=True)
+class Tls:
+    mode: TlsMode = TlsMode.SELF_SIGNED
+    certificate: Path | None = None  # PEM, leaf first, then intermediates (mode files)
+    key: Path | None = None  # PEM (mode files)
+    ca_file: Path | None = None  # what `verify` trusts besides the system's store
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str  # the key in the inventory: mx1
+    address: str  # what SSH connects to: name, IPv4 or IPv6
+    fqdn: str  # HELO name, certificate name, MX target
+    ssh: SshSettings
+    tls: Tls
+    ipv4: tuple[str, ...] = ()  # published as A; default: `address` if it is an IPv4 address
+    ipv6: tuple[str, ...] = ()  # published as AAAA; default: `address` if it is an IPv6 address
+
+
+@dataclass(frozen=True)
+class Forward:
+    to: tuple[str, ...]  # addresses
+    keep: bool  # also keep a copy in the own mailbox
+
+
+@dataclass(frozen=True)
+class Account:
+    """`user@domain` with a mailbox. Exactly one of `password` and `password_hash` is set."""
+
+    address: str
+    password: Secret | None = None
+    password_hash: Secret | None = None  # "{SHA512-CRYPT}$6$…" or another scheme Dovecot knows
+    quota: int | None = None  # bytes; None: unlimited
+    forward: Forward | None = None
+
+    @property
+    def local_part(self) -> str:
+        return self.address.rpartition("@")[0]
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True)
+class Dmarc:
+    policy: str = "none"  # none, quarantine, reject (RFC 9989)
+    rua: str | None = None  # an address
+
+
+@dataclass(frozen=True)
+class Domain:
+    name: str
+    hosts: tuple[str, ...]  # host names (keys), in order of MX preference
+    accounts: tuple[Account, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()  # (alias address, target address); the target is an account, alias or list
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (list address, member addresses, inside or outside)
+    domain_aliases: tuple[str, ...] = ()
+    dmarc: Dmarc | None = None
+
+
+@dataclass(frozen=True)
+class Tsig:
+    name: str
+    algorithm: str  # hmac-sha256, hmac-sha512, …
+    secret: Secret  # base64
+
+
+class DnsProvider(str, Enum):
+    RFC2136 = "rfc2136"
+    ZONEFILE = "zonefile"  # records are only printed; the user publishes them
+
+
+@dataclass(frozen=True)
+class DnsSettings:
+    provider: DnsProvider = DnsProvider.ZONEFILE
+    server: str | None = None  # address or name of the primary (rfc2136)
+    port: int = 53
+    tsig: Tsig | None = None
+    ttl: int = 3600
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The whole file. `source` is the path as the user wrote it."""
+
+    source: str
+    hosts: tuple[Host, ...]
+    domains: tuple[Domain, ...]
+    dns: DnsSettings = DnsSettings()
+
+    def host(self, name: str) -> Host:
+        return next(host for host in self.hosts if host.name == name)
+
+    def domains_on(self, host: str) -> tuple[Domain, ...]:
+        return tuple(domain for domain in self.domains if host in domain.hosts)

@@ -1,0 +1,38 @@
+"""The seven mail ports: the one table that configuration, firewall, DNS SRV records and probes are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Protocol(str, Enum):
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+
+
+class TlsStart(str, Enum):
+    IMPLICIT = "implicit"  # TLS from the first byte (RFC 8314 section 3)
+    UPGRADE = "upgrade"  # STARTTLS (RFC 3207, RFC 9051 section 6.2.1) or STLS (RFC 2595 section 4)
+
+
+@dataclass(frozen=True)
+class Port:
+    number: int
+    protocol: Protocol
+    tls: TlsStart
+    login: bool  # users authenticate here
+    service: str  # name in /etc/services and in Postfix's master.cf
+    purpose: str  # in the course's words
+
+
+PORTS: tuple[Port, ...] = (
+    Port(25, Protocol.SMTP, TlsStart.UPGRADE, False, "smtp", "MTA to MTA: mail arrives from other hosts (RFC 5321)"),
+    Port(465, Protocol.SMTP, TlsStart.IMPLICIT, True, "submissions", "MUA to MTA: submission, TLS at once (RFC 8314 3.3)"),
+    Port(587, Protocol.SMTP, TlsStart.UPGRADE, True, "submission", "MUA to MTA: submission with STARTTLS (RFC 6409)"),
+    Port(110, Protocol.POP3, TlsStart.UPGRADE, True, "pop3", "MUA fetches mail: POP with STLS (RFC 1939, 2595)"),
+    Port(995, Protocol.POP3, TlsStart.IMPLICIT, True, "pop3s", "MUA fetches mail: POP, TLS at once (RFC 8314 3.3)"),
+    Port(143, Protocol.IMAP, TlsStart.UPGRADE, True, "imap", "MUA reads mail: IMAP with STARTTLS (RFC 9051)"),
+    Port(993, Protocol.IMAP, TlsStart.IMPLICIT, True, "imaps", "MUA reads mail: IMAP, TLS at once (RFC 8314 3.2)"),
+)

@@ -1,0 +1,1 @@
+"""Changes, plans, fingerprints and counts: the pure shape of "what would happen"."""

@@ -1,0 +1,24 @@
+"""Counting and fingerprinting of changes, for hosts and zones alike. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from mailprov.model.events import Action, Change
+
+
+def counts(changes: Iterable[Change]) -> dict[str, int]:
+    """How many to add, change and remove; effects (reload, restart) are not counted: they follow from the rest."""
+    result = {"create": 0, "update": 0, "delete": 0}
+    for change in changes:
+        if change.action is not Action.RUN:
+            result[change.action.value] += 1
+    return result
+
+
+def fingerprint(changes: Iterable[Change]) -> str:
+    """A short hash of exactly these changes in this order: what was shown is what is done."""
+    body = [[c.subject, c.kind, c.action.value, c.name, c.detail, c.diff] for c in changes]
+    return hashlib.sha256(json.dumps(body).encode("ascii")).hexdigest()[:16]

@@ -1,0 +1,73 @@
+"""The conversation between controller and agent, one exec, one channel.
+
+    exec    [sudo] python3 -I -u -c '<loader>'
+    stdin   MAILPROV1 <length> <sha256 of the body>\\n <body: zlib(JSON {"modules": {name: source}, "job": {...}})>
+            then control lines, one JSON object each: desired, go, cancel. End of file means: the controller is lost.
+    stdout  <tag> <JSON object>\\n   for every message of the agent. Lines without the tag are noise of shells and
+            banners; the controller keeps them for --verbose and for error texts.
+
+job     {"tag": str,               random per run, 16 hex digits
+         "mode": "plan"|"apply",   plan: the agent ends after `plan` and has written nothing
+         "owner": str,             who runs this, for the lock: "ana@laptop mailprov apply inv.yml"
+         "packages": [str],        whose versions the facts must hold
+         "root": str}              "" on real hosts; tests give a directory that stands for /
+
+agent → controller, in order (t is the message type)
+    hello      {"t", "version", "python": "3.11.2", "pid", "uid", "time": unix seconds (float)}
+    facts      {"t", "facts": FACTS}                 then waits for `desired`
+    plan       {"t", "changes": [CHANGE], "compared": str, "fingerprint": str}     then, in mode apply, waits for `go`
+                                                     (with no changes it ends at once, without waiting)
+    progress   {"t", "text": str}                    any time
+    beat       {"t"}                                 every 5 s of silence
+    applied    {"t", "change": CHANGE, "seconds": float}
+    end        {"t", "status": "ok"|"failed"|"cancelled", "changed": int, "seconds": float,
+                "what": str, "advice": str, "output": [str]}     last message; then the agent exits 0
+
+controller → agent
+    desired    {"t", "state": HostState.to_wire()}
+    go         {"t", "fingerprint": str}             the plan's; another one is refused
+    cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
+
+CHANGE  {"kind": package|user|directory|file|account|certificate|service, "action": create|update|delete|run,
+         "name": str, "detail": str, "diff": str}    as model.events.Change without `subject`; secrets masked by the agent
+
+FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": ["debian"]},
+         "init": "systemd" | other,  "hostname": str,  "time": float,
+         "packages": {name: {"installed": version or null, "candidate": version or null}},
+         "ipv4": [str], "ipv6": [str]   global addresses of the host's interfaces}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from typing import Any
+
+MAGIC = b"MAILPROV1"
+
+
+def encode_start(modules: dict[str, str], job: dict[str, Any]) -> bytes:
+    """The first bytes on the agent's stdin: header line and body."""
+    body = zlib.compress(json.dumps({"modules": modules, "job": job}).encode("ascii"), 6)
+    return b"%s %d %s\n" % (MAGIC, len(body), hashlib.sha256(body).hexdigest().encode("ascii")) + body
+
+
+def encode_control(message: dict[str, Any]) -> bytes:
+    """One control line for the running agent."""
+    return json.dumps(message).encode("ascii") + b"\n"
+
+
+def decode_line(line: bytes, tag: str) -> dict[str, Any] | None:
+    """The agent's message on this line, or None when the line is noise.
+
+    A line may have noise in front of the tag (a shell that prints without a newline), so the tag is searched for.
+    """
+    start = line.find(tag.encode("ascii") + b" {")
+    if start < 0:
+        return None
+    try:
+        message = json.loads(line[start + len(tag) + 1 :])
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and "t" in message else None
