@@ -1,0 +1,172 @@
+"""Plan and apply: all hosts and zones are planned at once, one decision is taken, then hosts, zones, verification.
+
+Order and safety
+- Every session stays open between plan and apply: what was shown is what is done, and nothing is connected twice.
+- If the zones cannot be planned, nothing is applied anywhere: a host without its records is half a mail service.
+- One host's failure stops no other; a zone is published only when the hosts it points at are ready to take mail.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailprov import __version__
+from mailprov.model.events import Emit, Notice, RunEnded, RunStarted
+from mailprov.model.inventory import Inventory
+from mailprov.plan.changes import counts
+from mailprov.run.gate import Gate
+from mailprov.run.hosts import HostSession, Start
+from mailprov.run.select import Selection
+from mailprov.run.stream import Stream
+from mailprov.run.verify import probe_into, worst
+from mailprov.run.zones import ZoneWork
+
+SAFE_END = 120.0  # seconds the agents get to come to a safe end after Ctrl-C
+
+
+@dataclass(frozen=True)
+class Options:
+    """`confirm` is asked once, with the counts, when there is something to do; None means yes (--yes)."""
+
+    command: str = "apply"
+    confirm: Callable[[dict[str, int]], bool] | None = None
+    take_over: bool = False
+    verify: bool | None = None  # None: when something was changed
+    exit_code_for_changes: bool = False
+
+
+def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
+    """Say what would change; touch nothing. Exit code 4 instead of 0 when `exit_code_for_changes` and there is something."""
+    return _Deployment(inventory, selection, options, "plan", start, report).run()
+
+
+def apply(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
+    """Plan, ask, do it, verify."""
+    return _Deployment(inventory, selection, options, "apply", start, report).run()
+
+
+class _Deployment:
+    def __init__(
+        self, inventory: Inventory, selection: Selection, options: Options, mode: str, start: Start, report: Emit
+    ) -> None:
+        self.inventory = inventory
+        self.selection = selection
+        self.options = options
+        self.mode = mode
+        self.stream = Stream(report)
+        self.began = time.monotonic()
+        self.gate = Gate()
+        self.zones = ZoneWork(inventory, selection, take_over=options.take_over, emit=self.stream.emit)
+        self.sessions = [
+            HostSession(
+                inventory, host, mode=mode, command=options.command, emit=self.stream.emit, gate=self.gate, start=start
+            )
+            for host in (selection.hosts if selection.on_hosts else ())
+        ]
+
+    def run(self) -> int:
+        started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        self.stream.emit(RunStarted(self.options.command, self.inventory.source, __version__, started))
+        try:
+            self._plan()
+            if self.mode == "plan":
+                return self._finish(self._planned_code())
+            if not self._changes():
+                self.gate.decide(False)
+                self._wait_for_hosts()
+                return self._finish(self._verified(self._failures(), changed=False))
+            if not self._decide():
+                return self._finish(self._failures())
+            self._wait_for_hosts()
+            self._publish()
+            return self._finish(self._verified(self._failures(), changed=True))
+        except KeyboardInterrupt:
+            return self._interrupted()
+
+    def _plan(self) -> None:
+        for session in self.sessions:
+            session.launch()
+        self.zones.launch_plan()
+        self.stream.pump(lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions))
+
+    def _decide(self) -> bool:
+        """True when it was go. The zones' failure, or a no, sends every waiting host home untouched."""
+        go = self.zones.error is None
+        if not go:
+            self.stream.emit(Notice("", "nothing was changed: the zones could not be planned (--only hosts leaves them out)"))
+        elif self.options.confirm is not None:
+            self.stream.wake()
+            go = self.options.confirm(counts(self._changes()))
+            if not go:
+                self.stream.emit(Notice("", "nothing was changed"))
+        self.gate.decide(go)
+        if not go:
+            self._wait_for_hosts()
+        return go
+
+    def _wait_for_hosts(self) -> None:
+        self.stream.pump(lambda: all(session.ended.is_set() for session in self.sessions))
+
+    def _publish(self) -> None:
+        not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok"}
+        self.zones.launch_publish(not_ready)
+        self.stream.pump(self.zones.done.is_set)
+
+    def _verified(self, code: int, *, changed: bool) -> int:
+        """The exit code with verification's part in it; verification is only worth its time where hosts are well."""
+        wanted = changed if self.options.verify is None else self.options.verify
+        if code or not wanted:
+            return code
+        return worst(code, probe_into(self.stream, self.inventory, self.selection))
+
+    def _changes(self) -> list:  # type: ignore[type-arg]
+        return [change for session in self.sessions for change in session.outcome.changes] + list(self.zones.changes)
+
+    def _failures(self) -> int:
+        codes = [s.outcome.error.exit_code if s.outcome.error else 0 for s in self.sessions if s.outcome.status != "ok"]
+        if self.zones.error is not None:
+            codes.append(self.zones.error.exit_code)
+        if self.zones.skipped:
+            codes.append(1)
+        return worst(*codes)
+
+    def _planned_code(self) -> int:
+        code = self._failures()
+        if code == 0 and self._changes() and self.options.exit_code_for_changes:
+            return 4
+        return code
+
+    def _finish(self, code: int) -> int:
+        changed = sum(s.outcome.changed for s in self.sessions) + self.zones.changed
+        total = counts(self._changes())
+        if self.mode == "plan":
+            summary = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
+        else:
+            summary = f"{changed} change{'' if changed == 1 else 's'} applied"
+        bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "interrupted")]
+        if bad:
+            summary += f"; not done on {', '.join(bad)}"
+        if self.zones.skipped:
+            summary += f"; zones not published: {', '.join(self.zones.skipped)}"
+        self.stream.wake(RunEnded(code, summary, time.monotonic() - self.began))
+        return code
+
+    def _interrupted(self) -> int:
+        """First Ctrl-C: every agent stops at its next safe point. Second: the connections are cut."""
+        self.stream.emit(Notice("", "stopping at the next safe point (Ctrl-C again cuts the connections)"))
+        self.gate.decide(False)
+        try:
+            for session in self.sessions:
+                session.cancel()
+            self.stream.pump(
+                lambda: all(s.ended.is_set() for s in self.sessions), deadline=time.monotonic() + SAFE_END
+            )
+        except KeyboardInterrupt:
+            for session in self.sessions:
+                session.abandon()
+            self.stream.emit(Notice("", "connections cut: the agents undo or finish on their own; the next run says which"))
+        self.stream.wake(RunEnded(130, "interrupted", time.monotonic() - self.began))
+        return 130

@@ -1,0 +1,183 @@
+"""One host's conversation from connect to end, in a thread of its own.
+
+`HostSession.run` drives `wire.messages` over whatever channel the transport gives: hello → facts → desired state →
+plan → (gate) → go → applied… → end. It never raises: the outcome says how it went, and every step is an event.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mailprov import desired
+from mailprov.errors import HostFailed, MailprovError, Unreachable
+from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
+from mailprov.model.inventory import Host, Inventory
+from mailprov.run.gate import Gate
+from mailprov.transport.channel import Channel
+
+CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
+
+Start = Callable[[Host, dict[str, Any]], Channel]
+
+
+def owner(command: str) -> str:
+    """Who runs this, for the lock on the host: `ana@laptop: mailprov apply mail.yml`."""
+    return f"{getpass.getuser()}@{socket.gethostname()}: {command} (pid {os.getpid()})"
+
+
+@dataclass
+class Outcome:
+    status: str = "interrupted"
+    changes: tuple[Change, ...] = ()
+    changed: int = 0
+    error: MailprovError | None = None
+
+
+class HostSession:
+    """The work on one host. `planned` is set once its plan is known or it has ended; `ended` when all is over."""
+
+    def __init__(
+        self, inventory: Inventory, host: Host, *, mode: str, command: str, emit: Emit, gate: Gate, start: Start
+    ) -> None:
+        self.host = host
+        self.outcome = Outcome()
+        self.planned = threading.Event()
+        self.ended = threading.Event()
+        self._inventory = inventory
+        self._mode = mode
+        self._emit = emit
+        self._gate = gate
+        self._start = start
+        self._channel: Channel | None = None
+        self._cancelled = False
+        self._began = time.monotonic()
+        self._job = {
+            "tag": secrets.token_hex(8),
+            "mode": mode,
+            "owner": owner(command),
+            "packages": desired.wanted_packages(inventory, host),
+            "root": "",
+        }
+
+    def launch(self) -> None:
+        threading.Thread(target=self.run, name=f"host {self.host.name}", daemon=True).start()
+
+    def run(self) -> None:
+        output: tuple[str, ...] = ()
+        try:
+            self._say(f"connecting to {self.host.address}")
+            self._channel = self._start(self.host, self._job)
+            if self._cancelled:
+                self._channel.send({"t": "cancel"})
+            output = self._converse(self._channel)
+        except Unreachable as error:
+            self.outcome.status, self.outcome.error = "unreachable", error
+        except MailprovError as error:
+            self.outcome.status, self.outcome.error = "failed", error
+        except Exception as error:  # a bug of ours must not take the other hosts down with it
+            self.outcome.status = "failed"
+            self.outcome.error = HostFailed(
+                self.host.name, f"internal error in mailprov: {type(error).__name__}: {error}", "Report it; nothing more is done on this host"
+            )
+        finally:
+            if self._channel is not None:
+                self._channel.close()
+            if self._cancelled and self.outcome.status != "ok":
+                self.outcome.status = "interrupted"
+            error_text = str(self.outcome.error) if self.outcome.error else ""
+            self._emit(
+                Ended(
+                    self.host.name,
+                    self.outcome.status,
+                    self.outcome.changed,
+                    error_text,
+                    output,
+                    time.monotonic() - self._began,
+                )
+            )
+            self.planned.set()
+            self.ended.set()
+
+    def cancel(self) -> None:
+        """Ask the agent to stop at its next safe point; before a connection is there, this host is simply left alone."""
+        self._cancelled = True
+        if self._channel is not None:
+            self._channel.send({"t": "cancel"})
+
+    def abandon(self) -> None:
+        """Cut the connection now (second Ctrl-C); the agent undoes or finishes on its own."""
+        self._cancelled = True
+        if self._channel is not None:
+            self._channel.close()
+
+    def _converse(self, channel: Channel) -> tuple[str, ...]:
+        for message in channel.messages():
+            kind = message["t"]
+            if kind == "hello":
+                self._check_clock(message["time"])
+                self._say("reading facts")
+            elif kind == "facts":
+                state = desired.build(self._inventory, self.host, message["facts"])
+                channel.send({"t": "desired", "state": state.to_wire()})
+            elif kind == "plan":
+                self._plan(channel, message)
+            elif kind == "progress":
+                self._say(message["text"])
+            elif kind == "applied":
+                self._emit(Applied(self._change(message["change"]), message["seconds"]))
+            elif kind == "end":
+                return self._end(message)
+        raise HostFailed(
+            self.host.name,
+            "the connection was lost before the agent reported its end",
+            "Run the same command again: the agent undoes or finishes what it had begun, and the next run says so",
+        )
+
+    def _plan(self, channel: Channel, message: dict[str, Any]) -> None:
+        self.outcome.changes = tuple(self._change(change) for change in message["changes"])
+        self._emit(Planned(self.host.name, self.outcome.changes, message["compared"]))
+        if self._mode != "apply" or not self.outcome.changes:
+            return
+        self.planned.set()
+        if self._gate.wait():
+            channel.send({"t": "go", "fingerprint": message["fingerprint"]})
+        else:
+            channel.send({"t": "cancel"})
+
+    def _end(self, message: dict[str, Any]) -> tuple[str, ...]:
+        status = message["status"]
+        self.outcome.changed = message["changed"]
+        self.outcome.status = {"ok": "ok", "cancelled": "interrupted"}.get(status, "failed")
+        if message["what"]:
+            error = HostFailed(self.host.name, message["what"], message["advice"])
+            if status == "ok":
+                self._emit(Notice(self.host.name, str(error)))
+            else:
+                self.outcome.error = error
+        return tuple(message["output"])
+
+    def _check_clock(self, theirs: float) -> None:
+        offset = theirs - time.time()
+        if abs(offset) > CLOCK_LIMIT:
+            raise HostFailed(
+                self.host.name,
+                f"its clock is {abs(offset) / 60:.0f} minutes {'ahead' if offset > 0 else 'behind'}, so certificates, "
+                "TSIG and DKIM signatures would be refused",
+                "Set it (timedatectl set-ntp true on the host, or correct this machine's clock) and run again",
+            )
+
+    def _change(self, raw: dict[str, Any]) -> Change:
+        return Change(
+            self.host.name, raw["kind"], Action(raw["action"]), raw["name"], raw.get("detail", ""), raw.get("diff", "")
+        )
+
+    def _say(self, text: str) -> None:
+        self._emit(Progress(self.host.name, text))

@@ -1,0 +1,62 @@
+"""--host, --domain and --only: which part of an inventory a command is about.
+
+A host's state is always made from the whole inventory (else `--domain alpha.test` would take the other domains off
+the host); a selection only says which hosts and zones are looked at in this run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from mailprov.errors import InputError
+from mailprov.model.inventory import Host, Inventory
+
+PARTS = ("hosts", "dns")
+
+
+@dataclass(frozen=True)
+class Selection:
+    hosts: tuple[Host, ...]
+    domains: tuple[str, ...]
+    on_hosts: bool = True
+    in_dns: bool = True
+    whole: bool = True  # nothing was narrowed
+
+    def covers_zone(self, zone: str) -> bool:
+        """Is this zone about a selected domain or the name of a selected host?"""
+        names = [*self.domains, *(host.fqdn for host in self.hosts)]
+        return self.whole or any(name == zone or name.endswith("." + zone) for name in names)
+
+
+def select(
+    inventory: Inventory, hosts: list[str] | None = None, domains: list[str] | None = None, only: list[str] | None = None
+) -> Selection:
+    """Raises InputError for a name that is not in the inventory, with the nearest one that is."""
+    known = {host.name: host for host in inventory.hosts}
+    for name in hosts or []:
+        _known("--host", name, list(known))
+    aliases = {alias: domain.name for domain in inventory.domains for alias in domain.domain_aliases}
+    for name in domains or []:
+        _known("--domain", name, [*(domain.name for domain in inventory.domains), *aliases])
+    for part in only or []:
+        _known("--only", part, list(PARTS))
+    chosen_domains = [d for d in inventory.domains if not domains or d.name in {aliases.get(n, n) for n in domains}]
+    if hosts:
+        chosen_domains = [d for d in chosen_domains if set(d.hosts) & set(hosts)]
+    serving = {name for domain in chosen_domains for name in domain.hosts}
+    return Selection(
+        hosts=tuple(h for h in inventory.hosts if (not hosts or h.name in hosts) and (not domains or h.name in serving)),
+        domains=tuple(name for d in chosen_domains for name in (d.name, *d.domain_aliases)),
+        on_hosts=not only or "hosts" in only,
+        in_dns=not only or "dns" in only,
+        whole=not hosts and not domains,
+    )
+
+
+def _known(option: str, name: str, known: list[str]) -> None:
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(known)}"
+    raise InputError(option, f'"{name}" is not in the inventory', hint.rstrip("?") + ("?" if near else ""))

@@ -1,0 +1,104 @@
+"""Verification alone, or as the last step of apply: probes at once, findings into the stream, one exit code."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection
+
+from mailprov import __version__, probe
+from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Inventory
+from mailprov.run.select import Selection
+from mailprov.run.stream import Stream
+
+
+def worst(*codes: int) -> int:
+    """The code a run ends with: a failure (1) outranks "could not tell" (3), which outranks warnings (4)."""
+    rank = {130: 5, 2: 4, 1: 3, 3: 2, 4: 1, 0: 0}
+    return max(codes, key=lambda code: rank.get(code, 3), default=0)
+
+
+def exit_code(findings: Collection[Finding], *, fail_on_warn: bool = False) -> int:
+    """0 all proved, 1 something is wrong, 3 could not tell (also: nothing ran), 4 warnings with --fail-on warn."""
+    verdicts = Counter(finding.verdict for finding in findings)
+    if verdicts[Verdict.FAIL]:
+        return 1
+    if verdicts[Verdict.ERROR] or not verdicts[Verdict.PASS]:
+        return 3
+    return 4 if fail_on_warn and verdicts[Verdict.WARN] else 0
+
+
+def summary(findings: Collection[Finding]) -> str:
+    verdicts = Counter(finding.verdict for finding in findings)
+    if not findings:
+        return "no probe ran"
+    return ", ".join(f"{verdicts[v]} {v.value}" for v in Verdict if verdicts[v])
+
+
+def verify(
+    inventory: Inventory, selection: Selection, *, only: Collection[str] = (), fail_on_warn: bool = False, report: Emit
+) -> int:
+    """Probe what is selected; `only` holds prefixes of probe ids."""
+    stream = Stream(report)
+    began = time.monotonic()
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    stream.emit(RunStarted("verify", inventory.source, __version__, started))
+    findings: list[Finding] = []
+    try:
+        code = probe_into(stream, inventory, selection, only=only, fail_on_warn=fail_on_warn, findings=findings)
+    except KeyboardInterrupt:
+        stream.wake(RunEnded(130, "interrupted", time.monotonic() - began))
+        return 130
+    stream.wake(RunEnded(code, summary(findings), time.monotonic() - began))
+    return code
+
+
+def probe_into(
+    stream: Stream,
+    inventory: Inventory,
+    selection: Selection,
+    *,
+    only: Collection[str] = (),
+    fail_on_warn: bool = False,
+    findings: list[Finding] | None = None,
+) -> int:
+    """Run the probes in a thread and deliver their findings from this one. KeyboardInterrupt stops them and goes on up."""
+    found: list[Finding] = [] if findings is None else findings
+    stop = threading.Event()
+    done = threading.Event()
+    crash: list[str] = []
+
+    def take(finding: Finding) -> None:
+        found.append(finding)
+        stream.emit(Found(finding))
+
+    def work() -> None:
+        try:
+            probe.verify(
+                inventory,
+                emit=take,
+                only=only,
+                hosts=() if selection.whole else [host.name for host in selection.hosts],
+                domains=() if selection.whole else selection.domains,
+                stop=stop,
+            )
+        except Exception as error:
+            crash.append(f"internal error in mailprov while probing: {type(error).__name__}: {error}")
+        finally:
+            done.set()
+
+    stream.emit(Progress("verify", "probing from outside"))
+    threading.Thread(target=work, name="verify", daemon=True).start()
+    try:
+        stream.pump(done.is_set)
+    except KeyboardInterrupt:
+        stop.set()
+        raise
+    for text in crash:
+        stream.emit(Notice("verify", text))
+    code = exit_code(found, fail_on_warn=fail_on_warn)
+    return worst(code, 3) if crash else code

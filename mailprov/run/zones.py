@@ -1,0 +1,106 @@
+"""Planning and publishing the DNS zones of a run, beside the hosts and never in their way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from mailprov import dns
+from mailprov.errors import DnsFailed, MailprovError, Unreachable
+from mailprov.model.events import Change, Emit, Ended, Notice, Planned, Progress
+from mailprov.model.inventory import Inventory
+from mailprov.run.select import Selection
+
+
+class ZoneWork:
+    """`plan` in a thread of its own; `publish` after the hosts. `planned` is set when the plan is known or has failed."""
+
+    def __init__(self, inventory: Inventory, selection: Selection, *, take_over: bool, emit: Emit) -> None:
+        self.planned = threading.Event()
+        self.done = threading.Event()
+        self.error: MailprovError | None = None
+        self.changed = 0
+        self.skipped: list[str] = []
+        self._plans: list[Any] = []
+        self._inventory = inventory
+        self._selection = selection
+        self._take_over = take_over
+        self._emit = emit
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(change for plan in self._plans for change in plan.changes)
+
+    def launch_plan(self) -> None:
+        threading.Thread(target=self._plan, name="zones", daemon=True).start()
+
+    def launch_publish(self, hosts_not_ready: set[str]) -> None:
+        threading.Thread(target=self._publish, args=(hosts_not_ready,), name="zones", daemon=True).start()
+
+    def _plan(self) -> None:
+        try:
+            if self._selection.in_dns:
+                self._emit(Progress("dns", "comparing the zones"))
+                plans = dns.plan(self._inventory, take_over=self._take_over)
+                self._plans = [plan for plan in plans if not plan.zone or self._selection.covers_zone(plan.zone)]
+                for plan in self._plans:
+                    for notice in plan.notices:
+                        self._emit(Notice(_subject(plan), notice))
+                    if plan.zone:
+                        self._emit(Planned(_subject(plan), plan.changes, plan.compared))
+        except MailprovError as error:
+            self._fail(error)
+        except Exception as error:  # a bug of ours: say so, and leave the hosts their own ending
+            self._fail(DnsFailed("dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it"))
+        finally:
+            self.planned.set()
+
+    def _publish(self, hosts_not_ready: set[str]) -> None:
+        try:
+            for plan in self._plans:
+                waiting = self._hosts_of(plan.zone) & hosts_not_ready
+                if plan.changes and waiting:
+                    self.skipped.append(plan.zone)
+                    why = f"left as it was, because {', '.join(sorted(waiting))} is not ready to take mail"
+                    self._emit(Ended(_subject(plan), "skipped", 0, why))
+                elif plan.changes:
+                    self._publish_one(plan)
+        finally:
+            self.done.set()
+
+    def _publish_one(self, plan: Any) -> None:
+        began = time.monotonic()
+        try:
+            dns.apply(plan, self._emit)
+            self.changed += len(plan.changes)
+            self._emit(Ended(_subject(plan), "ok", len(plan.changes), seconds=time.monotonic() - began))
+        except MailprovError as error:
+            self.error = self.error or error
+            self._emit(Ended(_subject(plan), _status(error), 0, str(error), seconds=time.monotonic() - began))
+        except Exception as error:
+            self.error = DnsFailed("dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it")
+            self._emit(Ended(_subject(plan), "failed", 0, str(self.error)))
+
+    def _fail(self, error: MailprovError) -> None:
+        self.error = error
+        self._plans = []
+        self._emit(Ended("dns", _status(error), 0, str(error)))
+
+    def _hosts_of(self, zone: str) -> set[str]:
+        """Hosts that must serve before anything in this zone points at them."""
+        domains = [d for d in self._inventory.domains if any(_inside(n, zone) for n in (d.name, *d.domain_aliases))]
+        named = {host.name for host in self._inventory.hosts if _inside(host.fqdn, zone)}
+        return named | {name for domain in domains for name in domain.hosts}
+
+
+def _inside(name: str, zone: str) -> bool:
+    return name == zone or name.endswith("." + zone)
+
+
+def _subject(plan: Any) -> str:
+    return f"zone {plan.zone}" if plan.zone else "dns"
+
+
+def _status(error: MailprovError) -> str:
+    return "unreachable" if isinstance(error, Unreachable) else "failed"
