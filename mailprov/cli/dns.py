@@ -1,0 +1,98 @@
+"""mailprov dns: the zones alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from mailprov.cli.options import Domains, Inventory, Json, Quiet, TakeOver, Verbose, Yes
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The DNS records alone: plan, apply, export, check.")
+
+
+@app.command()
+def plan(
+    inventory: Inventory,
+    domain: Domains = None,
+    take_over: TakeOver = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """What would change in the zones. Touches nothing."""
+    from mailprov.cli.session import Reports
+    from mailprov.inventory import load
+    from mailprov.run import deploy
+    from mailprov.run.select import select
+    from mailprov.transport import ssh
+
+    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    read = load(inventory)
+    options = deploy.Options(command="dns plan", take_over=take_over)
+    raise typer.Exit(
+        deploy.plan(read, select(read, None, domain, ["dns"]), options, start=ssh.start, report=reports.emit)
+    )
+
+
+@app.command("apply")
+def apply_(
+    inventory: Inventory,
+    domain: Domains = None,
+    yes: Yes = False,
+    take_over: TakeOver = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Publish the records, and read them back from the server."""
+    from mailprov.cli.session import Reports
+    from mailprov.inventory import load
+    from mailprov.run import deploy
+    from mailprov.run.select import select
+    from mailprov.transport import ssh
+
+    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    confirm = reports.confirm(yes)
+    read = load(inventory)
+    options = deploy.Options(command="dns apply", confirm=confirm, take_over=take_over, verify=False)
+    raise typer.Exit(
+        deploy.apply(read, select(read, None, domain, ["dns"]), options, start=ssh.start, report=reports.emit)
+    )
+
+
+@app.command()
+def export(
+    inventory: Inventory,
+    output: Annotated[
+        Optional[typer.FileTextWrite], typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False)
+    ] = None,
+) -> None:
+    """Print the records as a zone file (RFC 1035), to publish by hand. Reads no secrets and asks no server."""
+    from mailprov import dns
+    from mailprov.inventory import SecretMode, load
+
+    text = dns.export(load(inventory, SecretMode.IGNORE))
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write(text)
+
+
+@app.command()
+def check(
+    inventory: Inventory,
+    domain: Domains = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check the records as the authoritative server gives them (the dns.* probes of verify)."""
+    from mailprov.cli.session import Reports
+    from mailprov.inventory import load
+    from mailprov.run.select import select
+    from mailprov.run.verify import verify as run_verify
+
+    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    read = load(inventory)
+    raise typer.Exit(run_verify(read, select(read, None, domain), only=("dns.",), report=reports.emit))

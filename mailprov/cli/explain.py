@@ -1,0 +1,29 @@
+"""mailprov explain: what a probe does and what its verdicts mean."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Optional
+
+import typer
+
+
+def explain(
+    probe_id: Annotated[Optional[str], typer.Argument(metavar="ID", help="A probe's id, such as tls.chain.", show_default=False)] = None,
+) -> None:
+    """Explain a probe: what it proves, its steps, its verdicts, its sources. Without ID: list all probes."""
+    from mailprov import probe
+    from mailprov.errors import InputError
+
+    entries = {entry.id: entry for entry in probe.catalogue()}
+    if probe_id is None:
+        width = max(len(name) for name in entries)
+        for name, entry in entries.items():
+            typer.echo(f"{name.ljust(width)}  {entry.title}")
+        return
+    if probe_id not in entries:
+        near = difflib.get_close_matches(probe_id, entries, n=1)
+        raise InputError("explain", f'there is no probe "{probe_id}"', f"Did you mean {near[0]}" if near else "See mailprov explain")
+    entry = entries[probe_id]
+    typer.echo(f"{entry.id}: {entry.title}\n\nProves    {entry.proves}\nSteps     {entry.steps}\nVerdicts  {entry.verdicts}")
+    typer.echo(f"Sources   {', '.join(entry.refs)}")

@@ -1,0 +1,122 @@
+"""mailprov lab: throw-away hosts on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from mailprov.cli.options import Inventory, LabName, Quiet, Verbose
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Throw-away mail hosts on this machine (root on Linux): real systemd hosts, DNS and CA, to rehearse any inventory.",
+)
+
+LabOf = Annotated[
+    Optional[Path],
+    typer.Argument(metavar="[INVENTORY]", help="The inventory the lab was made from (default: the only lab).", show_default=False),
+]
+
+
+@app.command()
+def up(
+    inventory: Inventory,
+    name: LabName = None,
+    release: Annotated[
+        Optional[str],
+        typer.Option("--release", metavar="RELEASE", help="For hosts that do not say: debian-12, ubuntu-24.04, …", show_default=False),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Boot one host per inventory host, a DNS host and a CA, and write the inventory that apply needs."""
+    from mailprov import lab
+    from mailprov.inventory import SecretMode, load
+
+    made = lab.up(load(inventory, SecretMode.IGNORE), name=name or inventory.stem, release=release, emit=_progress(quiet))
+    if not quiet:
+        typer.echo(f"Lab {made.name} is up. Its inventory: {made.inventory_path}")
+        typer.echo(f"Next: mailprov apply {made.inventory_path}")
+
+
+@app.command()
+def down(inventory: LabOf = None, name: LabName = None, quiet: Quiet = False) -> None:
+    """Take the lab down: no process, mount, bridge, rule or route stays."""
+    from mailprov import lab
+
+    which = _which(inventory, name)
+    lab.down(which, _progress(quiet))
+    if not quiet:
+        typer.echo(f"Lab {which} is gone.")
+
+
+@app.command()
+def reset(
+    inventory: LabOf = None,
+    host: Annotated[Optional[list[str]], typer.Option("--host", metavar="HOST", help="Only this host.", show_default=False)] = None,
+    name: LabName = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make the hosts pristine again; addresses, keys and certificates stay."""
+    from mailprov import lab
+
+    which = _which(inventory, name)
+    lab.reset(which, host or (), _progress(quiet))
+    if not quiet:
+        typer.echo(f"Lab {which} is pristine.")
+
+
+@app.command()
+def status(inventory: LabOf = None, name: LabName = None) -> None:
+    """What runs, where, and the settings for a mail client."""
+    from mailprov import lab
+
+    which = [_which(inventory, name)] if inventory or name else lab.names()
+    if not which:
+        typer.echo("No lab is up. Start one: mailprov lab up INVENTORY")
+    for each in which:
+        typer.echo(lab.status(each))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def ssh(
+    host: Annotated[str, typer.Argument(metavar="HOST", show_default=False)],
+    command: Annotated[Optional[list[str]], typer.Argument(metavar="[COMMAND]...", show_default=False)] = None,
+    name: LabName = None,
+) -> None:
+    """A root shell on a lab host, or one command there."""
+    from mailprov import lab
+
+    argv = lab.ssh_argv(_which(None, name), host, command or [])
+    os.execvp(argv[0], argv)  # noqa: S606 - the user's own terminal goes to ssh
+
+
+def _which(inventory: Path | None, name: str | None) -> str:
+    """The lab that is meant: by name, by inventory, or the only one there is."""
+    from mailprov import lab
+    from mailprov.errors import InputError
+
+    if name:
+        return name
+    if inventory:
+        return inventory.stem
+    names = lab.names()
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise InputError("lab", "no lab is up", "Start one: mailprov lab up INVENTORY")
+    raise InputError("lab", f"there are {len(names)} labs ({', '.join(names)})", "Say which with --name")
+
+
+def _progress(quiet: bool):  # type: ignore[no-untyped-def]
+    from mailprov.model.events import Event, Notice, Progress
+
+    def emit(event: Event) -> None:
+        if isinstance(event, (Progress, Notice)) and not quiet:
+            typer.echo(f"  {event.subject}: {event.text}" if event.subject else f"  {event.text}")
+
+    return emit

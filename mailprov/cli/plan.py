@@ -1,0 +1,36 @@
+"""mailprov plan: what would change on hosts and in DNS; touches nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Only, Quiet, TakeOver, Verbose
+
+
+def plan(
+    inventory: Inventory,
+    host: Hosts = None,
+    domain: Domains = None,
+    only: Only = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 4 when changes are pending.")] = False,
+    take_over: TakeOver = False,
+    json: Json = False,
+    junit: JUnitFile = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show every change on every host and in every zone. Touches nothing."""
+    from mailprov.cli.session import Reports
+    from mailprov.inventory import load
+    from mailprov.run import deploy
+    from mailprov.run.select import select
+    from mailprov.transport import ssh
+
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
+    read = load(inventory)
+    options = deploy.Options(command="plan", take_over=take_over, exit_code_for_changes=exit_code)
+    raise typer.Exit(
+        deploy.plan(read, select(read, host, domain, only), options, start=ssh.start, report=reports.emit)
+    )

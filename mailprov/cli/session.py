@@ -1,0 +1,58 @@
+"""What the commands that run something share: the reports that were asked for, and the question before an apply."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailprov.errors import InputError
+from mailprov.model.events import Emit
+
+if TYPE_CHECKING:
+    from mailprov.report.text import TextReport
+
+
+class Reports:
+    """The consumers of one run: text or JSON on stdout, and a JUnit file if asked for."""
+
+    def __init__(self, *, json: bool, junit: Path | None = None, quiet: bool = False, verbose: bool = False) -> None:
+        from mailprov.report.fanout import fan_out
+
+        self._text: TextReport | None = None
+        reports: list[Emit] = []
+        if json:
+            from mailprov.report.jsonlines import JsonLines
+
+            reports.append(JsonLines(sys.stdout))
+        else:
+            from mailprov.report.text import TextReport, console
+
+            self._text = TextReport(console(), quiet=quiet, verbose=verbose)
+            reports.append(self._text)
+        if junit is not None:
+            from mailprov.report.junit import JUnit
+
+            reports.append(JUnit(junit))
+        self.emit = fan_out(reports)
+        self._json = json
+
+    def confirm(self, yes: bool) -> Callable[[dict[str, int]], bool] | None:
+        """The question of `apply`, or None with --yes. Without a terminal nothing is asked: that is an InputError now."""
+        if yes:
+            return None
+        if self._json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise InputError("apply", "there is no terminal to ask on", "Give --yes to apply without a question, or use plan")
+
+        def ask(counts: dict[str, int]) -> bool:
+            assert self._text is not None
+            self._text.show_plan()
+            self._text.pause()
+            try:
+                answer = input("Apply these changes? [y/N] ")
+            except EOFError:
+                return False
+            return answer.strip().lower() in ("y", "yes")
+
+        return ask

@@ -1,0 +1,17 @@
+"""mailprov validate: read the inventory, say all that is wrong, touch nothing."""
+
+from __future__ import annotations
+
+import typer
+
+from mailprov.cli.options import Inventory, Quiet
+
+
+def validate(inventory: Inventory, quiet: Quiet = False) -> None:
+    """Read the inventory and say all that is wrong. Touches nothing; commands of secrets are not run."""
+    from mailprov.inventory import SecretMode, load
+
+    read = load(inventory, SecretMode.CHECK)
+    accounts = sum(len(domain.accounts) for domain in read.domains)
+    if not quiet:
+        typer.echo(f"{inventory}: good. {len(read.hosts)} hosts, {len(read.domains)} domains, {accounts} accounts.")

@@ -1,0 +1,50 @@
+"""mailprov verify: probe from outside; also for servers that mailprov did not build."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Optional
+
+import typer
+
+from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Quiet, Verbose
+
+
+class FailOn(str, Enum):
+    fail = "fail"
+    warn = "warn"
+
+
+def verify(
+    inventory: Inventory,
+    host: Hosts = None,
+    domain: Domains = None,
+    only: Annotated[
+        Optional[list[str]],
+        typer.Option("--only", metavar="ID", help="Only probes whose id starts so: tls, auth, loop, dns.mx.", show_default=False),
+    ] = None,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="warn: exit with 4 when there are warnings only.")] = FailOn.fail,
+    json: Json = False,
+    junit: JUnitFile = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Probe all seven ports, logins, mail in both directions, relaying and DNS, as a stranger and as a user would."""
+    from mailprov import probe
+    from mailprov.cli.session import Reports
+    from mailprov.errors import InputError
+    from mailprov.inventory import load
+    from mailprov.run.select import select
+    from mailprov.run.verify import verify as run_verify
+
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
+    ids = [entry.id for entry in probe.catalogue()]
+    for prefix in only or []:
+        if not any(probe_id.startswith(prefix) for probe_id in ids):
+            raise InputError("--only", f'no probe has an id that starts with "{prefix}"', "See mailprov explain for all of them")
+    read = load(inventory)
+    raise typer.Exit(
+        run_verify(
+            read, select(read, host, domain), only=only or (), fail_on_warn=fail_on is FailOn.warn, report=reports.emit
+        )
+    )

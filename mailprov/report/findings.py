@@ -1,0 +1,119 @@
+"""How verification looks: a table of the seven ports per host, the probes that belong to no port, what is wrong, counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.ports import PORTS
+
+SIGNS = {
+    Verdict.PASS: ("✓", "green"),
+    Verdict.WARN: ("!", "yellow"),
+    Verdict.FAIL: ("✗", "bold red"),
+    Verdict.ERROR: ("?", "bold magenta"),
+    Verdict.SKIP: ("-", "dim"),
+}
+ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.SKIP, Verdict.PASS)
+
+# Column heading → ids of the probes it stands for.
+COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("connects", ("net.tcp",)),
+    ("greets", ("smtp.banner", "imap.greeting", "pop.greeting")),
+    ("offers", ("smtp.ehlo", "imap.capability", "pop.capa")),
+    ("TLS", ("tls.starttls", "tls.implicit")),
+    ("trusted", ("tls.chain", "tls.expiry")),
+    ("name", ("tls.name",)),
+    ("no login\nin clear", ("tls.enforced", "auth.not-on-25")),
+    ("login", ("auth.ok",)),
+    ("wrong\nrefused", ("auth.bad-password",)),
+)
+_COLUMN_OF = {probe: heading for heading, probes in COLUMNS for probe in probes}
+
+
+def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[RenderableType]:
+    """Tables first, then what needs a person, then one line of counts."""
+    found = list(findings)
+    for host in dict.fromkeys(f.target.host for f in found if _in_table(f)):
+        yield _port_table(host, [f for f in found if f.target.host == host and _in_table(f)])
+        yield Text()
+    others = [f for f in found if not _in_table(f)]
+    if others:
+        yield _other_table(others)
+        yield Text()
+    shown = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN) if not verbose else ORDER
+    for verdict in ORDER:
+        if verdict in shown:
+            for finding in found:
+                if finding.verdict is verdict:
+                    yield from _detail(finding, verbose)
+    yield counts_line(found)
+
+
+def counts_line(findings: Iterable[Finding]) -> Text:
+    count = Counter(finding.verdict for finding in findings)
+    text = Text("Probes: ", style="bold")
+    for index, verdict in enumerate(v for v in Verdict if count[v]):
+        text.append(", " if index else "").append(f"{count[verdict]} {verdict.value}", style=SIGNS[verdict][1])
+    if not count:
+        text.append("none ran", style="bold magenta")
+    return text.append(".")
+
+
+def _in_table(finding: Finding) -> bool:
+    return bool(finding.target.host and finding.target.port and finding.id in _COLUMN_OF)
+
+
+def _port_table(host: str, findings: list[Finding]) -> Table:
+    table = Table(title=Text(f"{host}", style="bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("port", justify="right")
+    table.add_column("service")
+    for heading, _ in COLUMNS:
+        table.add_column(heading, justify="center", vertical="bottom")
+    addresses = list(dict.fromkeys(f.target.address for f in findings))
+    for address in addresses:
+        if len(addresses) > 1:
+            table.add_row("", Text(address, style="dim"))
+        for port in PORTS:
+            here = [f for f in findings if f.target.port == port.number and f.target.address == address]
+            if here:
+                cells = [_cell([f for f in here if _COLUMN_OF[f.id] == heading]) for heading, _ in COLUMNS]
+                table.add_row(str(port.number), port.service, *cells)
+    return table
+
+
+def _cell(findings: list[Finding]) -> Text:
+    for verdict in ORDER[:3] + (Verdict.PASS, Verdict.SKIP):
+        if any(f.verdict is verdict for f in findings):
+            return Text(*SIGNS[verdict])
+    return Text("·", style="dim")
+
+
+def _other_table(findings: list[Finding]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(width=1)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in sorted(findings, key=lambda f: (f.id.partition(".")[0], f.id)):
+        table.add_row(
+            Text(*SIGNS[finding.verdict]), finding.id, Text(str(finding.target), style="dim"), Text(finding.observed or finding.title)
+        )
+    return table
+
+
+def _detail(finding: Finding, verbose: bool) -> Iterator[Text]:
+    sign, style = SIGNS[finding.verdict]
+    yield Text(f"{sign} ", style=style).append(f"{finding.id}  {finding.target}", style="bold").append(f"  {finding.title}")
+    rows = [("expected", finding.expected), ("observed", finding.observed), ("to do", finding.advice)]
+    if verbose:
+        rows += [("see", ", ".join(finding.refs)), *(("", line) for line in finding.evidence)]
+    for label, value in rows:
+        if value:
+            yield Text(f"    {label:<9} ", style="dim").append(value, style="")
+    yield Text()

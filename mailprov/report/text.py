@@ -1,0 +1,186 @@
+"""The terminal: a consumer of the event stream that prints for people.
+
+On a terminal a few live lines show what each host is doing; elsewhere (a pipe, a CI log) every step is a plain line
+without colours or cursor tricks. NO_COLOR is respected (rich does). Results go to stdout, nothing to stderr but errors.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from mailprov.model.events import (
+    Applied,
+    Change,
+    Ended,
+    Event,
+    Found,
+    Notice,
+    Planned,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
+from mailprov.report import findings, plans
+
+_STATUS = {
+    "ok": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "unreachable": ("?", "bold magenta"),
+    "skipped": ("-", "yellow"),
+    "interrupted": ("!", "yellow"),
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console whose lines are never cut: outside a terminal there is no width to wrap at."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+
+
+class TextReport:
+    """Call it with each event. `pause` takes the live lines away (before a question is asked)."""
+
+    def __init__(self, out: Console, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._out = out
+        self._quiet = quiet
+        self._verbose = verbose
+        self._live: Live | None = None
+        self._doing: dict[str, tuple[str, float]] = {}
+        self._plans: list[Planned] = []
+        self._found: list[Found] = []
+        self._command = ""
+        self._plan_shown = False
+        self._spinner = Spinner("dots")  # one for all lines, so that it keeps turning when lines come and go
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._command = event.command
+        elif isinstance(event, Progress):
+            self._progress(event)
+        elif isinstance(event, Planned):
+            self._plans.append(event)
+            self._forget(event.subject, "planned" if event.changes else "")
+        elif isinstance(event, Applied):
+            self._applied(event)
+        elif isinstance(event, Notice):
+            self._notice(event)
+        elif isinstance(event, Ended):
+            self._ended(event)
+        elif isinstance(event, Found):
+            self._found.append(event)
+        elif isinstance(event, RunEnded):
+            self._run_ended(event)
+
+    def pause(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def show_plan(self) -> None:
+        """The plan of everything, once: before the question, before the first change, or at the end of `plan`."""
+        if self._plan_shown:
+            return
+        self._plan_shown = True
+        self.pause()
+        changed = [planned for planned in self._plans if planned.changes]
+        everything: list[Change] = [change for planned in changed for change in planned.changes]
+        if self._quiet:
+            return
+        if everything:
+            self._out.print(plans.legend(everything))
+            for planned in changed:
+                self._out.print()
+                for line in plans.subject_block(planned, full=self._verbose):
+                    self._out.print(line)
+            self._out.print()
+            self._out.print(plans.counts_line(everything))
+        elif self._plans:
+            for text in plans.no_changes(self._plans):
+                self._out.print(text)
+
+    def _applied(self, event: Applied) -> None:
+        self.show_plan()
+        if self._verbose or not self._out.is_terminal:
+            self._print(Text(f"{event.change.subject}:").append_text(plans.change_line(event.change)))
+        self._forget(event.change.subject, f"{event.change.kind} {event.change.name}")
+
+    def _notice(self, event: Notice) -> None:
+        text = f"{event.subject}: {event.text}" if event.subject else event.text
+        self._print(Text("note: ", style="yellow").append(text))
+
+    def _ended(self, event: Ended) -> None:
+        self._doing.pop(event.subject, None)
+        self._draw()
+        if event.status == "ok" and not event.changed:
+            return
+        sign, style = _STATUS[event.status]
+        text = Text(f"{sign} ", style=style)
+        if event.error:
+            text.append(event.error)
+        elif event.status == "ok":
+            text.append(f"{event.subject}: {event.changed} change{'' if event.changed == 1 else 's'} in {event.seconds:.1f} s")
+        else:
+            text.append(f"{event.subject}: {event.status}")
+        self._print(text, always=bool(event.error))
+        for line in event.output:
+            self._print(Text("    " + line, style="dim"), always=True)
+
+    def _run_ended(self, event: RunEnded) -> None:
+        if self._command in ("plan", "apply", "dns plan", "dns apply") and event.exit_code != 130:
+            self.show_plan()
+        self.pause()
+        if self._found and not self._quiet:
+            self._out.print()
+            for part in findings.render((found.finding for found in self._found), verbose=self._verbose):
+                self._out.print(part)
+        elif self._found:
+            self._out.print(findings.counts_line(found.finding for found in self._found))
+        if not self._quiet or event.exit_code:
+            style = {0: "bold green", 4: "bold yellow"}.get(event.exit_code, "bold red")
+            word = {0: "Done", 1: "Failed", 3: "Could not tell", 4: "Done", 130: "Stopped"}.get(event.exit_code, "Failed")
+            self._out.print(f"[{style}]{word}:[/{style}] {escape(event.summary)} [dim]({event.seconds:.1f} s)[/dim]")
+
+    def _print(self, text: Text, *, always: bool = False) -> None:
+        if always or not self._quiet:
+            self._out.print(text)
+
+    def _progress(self, event: Progress) -> None:
+        if self._out.is_terminal and not self._quiet:
+            self._forget(event.subject, event.text)
+        elif self._verbose:
+            self._print(Text(f"{event.subject}: {event.text}"))
+
+    def _forget(self, subject: str, doing: str) -> None:
+        if doing:
+            self._doing[subject] = (doing, time.monotonic())
+        else:
+            self._doing.pop(subject, None)
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self._out.is_terminal or self._quiet:
+            return
+        if not self._doing:
+            self.pause()
+            return
+        if self._live is None:
+            self._live = Live(console=self._out, transient=True, refresh_per_second=8, get_renderable=self._lines)
+            self._live.start()
+
+    def _lines(self) -> Group:
+        table = Table.grid(padding=(0, 1))
+        rows = sorted(self._doing.items())
+        for subject, (doing, since) in rows[:12]:
+            seconds = time.monotonic() - since
+            table.add_row(self._spinner, subject, Text(doing, style="dim"), f"{seconds:.0f} s" if seconds >= 2 else "")
+        if len(rows) > 12:
+            table.add_row("", f"and {len(rows) - 12} more", "", "")
+        return Group(table)
