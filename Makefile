@@ -1,0 +1,41 @@
+# make help lists the targets. Everything installs what it lacks by itself: see scripts/setup.
+SHELL := /bin/sh
+PYTHON_BIN := .venv/bin/python
+LAB := inventories/demo.yml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit lab-up lab-down bench wheel clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.venv/ready: requirements.lock pyproject.toml scripts/setup
+	@scripts/setup
+
+demo: .venv/ready ## Boot real hosts, provision them, publish DNS, prove that mail flows (root on Linux)
+	@scripts/demo
+
+test: .venv/ready ## All tests; those on real hosts need root on Linux and are named when left out
+	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 2
+	@$(PYTHON_BIN) scripts/lab_tests.py
+
+check: .venv/ready ## Format, lint, types and the tests that need no hosts
+	@$(PYTHON_BIN) -m ruff format --check .
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m mypy
+	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 2
+
+bench: .venv/ready ## Measure lab, first apply, no-change apply and verify against bare apt-get, in one run (root on Linux)
+	@$(PYTHON_BIN) bench/run.py
+
+lab-up: .venv/ready ## Boot the demo's hosts and nothing more
+	@.venv/bin/mailprov lab up $(LAB)
+
+lab-down: .venv/ready ## Take the demo's hosts away: nothing of them stays
+	@.venv/bin/mailprov lab down $(LAB)
+
+wheel: .venv/ready ## Build the wheel into dist/
+	@$(PYTHON_BIN) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## Remove the virtual environment and what tools have cached
+	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
