@@ -61,6 +61,7 @@ class Host:
     tls: Tls
     ipv4: tuple[str, ...] = ()  # published as A; default: `address` if it is an IPv4 address
     ipv6: tuple[str, ...] = ()  # published as AAAA; default: `address` if it is an IPv6 address
+    lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 
 @dataclass(frozen=True)
