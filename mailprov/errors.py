@@ -36,7 +36,9 @@ class MailprovError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}. {self.advice}." if self.advice else f"{text}."
+        if not self.advice:
+            return f"{text}."
+        return f"{text}. {self.advice}" + ("" if self.advice.endswith("?") else ".")
 
 
 class InputError(MailprovError):

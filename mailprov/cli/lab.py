@@ -82,6 +82,14 @@ def status(inventory: LabOf = None, name: LabName = None) -> None:
         typer.echo(lab.status(each))
 
 
+@app.command("inventory")
+def inventory_(inventory: LabOf = None, name: LabName = None) -> None:
+    """Print the path of the lab's own inventory, the one for plan, apply and verify."""
+    from mailprov import lab
+
+    typer.echo(lab.inventory_path(_which(inventory, name)))
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def ssh(
     host: Annotated[str, typer.Argument(metavar="HOST", show_default=False)],

@@ -59,4 +59,4 @@ def _known(option: str, name: str, known: list[str]) -> None:
         return
     near = difflib.get_close_matches(name, known, n=1)
     hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(known)}"
-    raise InputError(option, f'"{name}" is not in the inventory', hint.rstrip("?") + ("?" if near else ""))
+    raise InputError(option, f'"{name}" is not in the inventory', hint)

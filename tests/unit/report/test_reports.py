@@ -1,0 +1,163 @@
+"""Text, JSON lines and JUnit from the same events."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from mailprov.errors import InputError
+from mailprov.model.events import (
+    Action,
+    Applied,
+    Change,
+    Ended,
+    Event,
+    Found,
+    Notice,
+    Planned,
+    Progress,
+    RunEnded,
+    RunStarted,
+)
+from mailprov.model.findings import Finding, Target, Verdict
+from mailprov.report.jsonlines import JsonLines
+from mailprov.report.junit import JUnit
+from mailprov.report.text import TextReport
+
+DIFF = "--- a\n+++ b\n@@ -1,2 +1,2 @@\n same\n-old\n+new [not markup]\n"
+CHANGES = (
+    Change("mx1", "package", Action.CREATE, "postfix", "3.7.11-0+deb12u1"),
+    Change("mx1", "file", Action.CREATE, "/etc/postfix/main.cf", "", "--- /dev/null\n+++ b\n@@ -0,0 +1 @@\n+whole file\n"),
+    Change("mx1", "file", Action.UPDATE, "/etc/dovecot/dovecot.conf", "", DIFF),
+    Change("mx1", "service", Action.RUN, "postfix.service", "reload"),
+)
+
+
+def run(*events: Event, verbose: bool = False, quiet: bool = False) -> str:
+    out = io.StringIO()
+    report = TextReport(Console(file=out, width=160, highlight=False, soft_wrap=True), verbose=verbose, quiet=quiet)
+    for event in events:
+        report(event)
+    return out.getvalue()
+
+
+def finding(verdict: Verdict = Verdict.PASS, probe: str = "tls.name", port: int = 465) -> Finding:
+    return Finding(
+        probe, Target("mx1", "192.0.2.1", port), verdict, "the certificate names the host", "mx1.alpha.test",
+        "seen: other.example", "give tls.certificate for mx1.alpha.test", ("S: 220 hello",), ("RFC 7817",),
+    )  # fmt: skip
+
+
+def test_a_plan_shows_signs_diffs_and_counts() -> None:
+    text = run(
+        RunStarted("plan", "mail.yml", "0.1.0", "now"),
+        Planned("mx1", CHANGES, "4 packages"),
+        RunEnded(0, "2 to add, 1 to change, 0 to remove"),
+    )
+
+    assert "+ create   ~ change   > reload or restart" in text
+    assert "- remove" not in text, "a sign that is not used is not explained"
+    assert "+ package     postfix" in text
+    assert "+new [not markup]" in text
+    assert "whole file" not in text, "the diff of a new file is for --verbose"
+    assert "Plan: 2 to add, 1 to change, 0 to remove." in text
+
+
+def test_verbose_shows_new_files_whole() -> None:
+    assert "+whole file" in run(RunStarted("plan", "m", "0", ""), Planned("mx1", CHANGES), RunEnded(0, ""), verbose=True)
+
+
+def test_no_changes_says_what_was_compared() -> None:
+    text = run(
+        RunStarted("apply", "mail.yml", "0.1.0", "now"),
+        Planned("mx1", (), "4 packages, 12 files"),
+        RunEnded(0, "0 changes applied"),
+    )
+
+    assert "No changes." in text
+    assert "mx1: 4 packages, 12 files" in text
+
+
+def test_no_changes_is_not_said_when_no_host_could_be_asked() -> None:
+    text = run(
+        RunStarted("plan", "mail.yml", "0.1.0", "now"),
+        Ended("mx1", "unreachable", 0, "mx1: connection refused. Start sshd."),
+        RunEnded(3, "0 to add, 0 to change, 0 to remove; not done on mx1"),
+    )
+
+    assert "No changes" not in text
+    assert "mx1: connection refused. Start sshd." in text
+    assert "Could not tell" in text
+
+
+def test_a_failed_host_shows_the_last_lines_of_the_command_even_when_quiet() -> None:
+    text = run(Ended("mx1", "failed", 0, "mx1: apt-get failed.", ("E: one", "E: two")), quiet=True)
+
+    assert text.splitlines() == ["✗ mx1: apt-get failed.", "    E: one", "    E: two"]
+
+
+def test_verification_names_what_is_wrong_and_what_to_do() -> None:
+    text = run(
+        RunStarted("verify", "mail.yml", "0.1.0", "now"),
+        Found(finding(Verdict.FAIL)),
+        Found(finding(port=993)),
+        RunEnded(1, "1 pass, 1 fail"),
+    )
+
+    assert "✗ tls.name  mx1:465" in text
+    assert "to do     give tls.certificate for mx1.alpha.test" in text
+    assert "Probes: 1 pass, 1 fail." in text
+    assert "S: 220 hello" not in text, "evidence is for --verbose"
+
+
+def test_nothing_on_stdout_waits_for_a_terminal() -> None:
+    """Outside a terminal there are no cursor movements and no colours."""
+    text = run(RunStarted("apply", "m", "0", ""), Progress("mx1", "connecting"), Applied(CHANGES[0]), Notice("", "x"))
+
+    assert "\x1b" not in text
+
+
+def test_json_lines_are_one_flat_object_each() -> None:
+    out = io.StringIO()
+    report = JsonLines(out)
+    for event in (RunStarted("plan", "mail.yml", "0.1.0", "now"), Planned("mx1", CHANGES), Found(finding(Verdict.FAIL))):
+        report(event)
+
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["run_started", "planned", "found"]
+    assert lines[1]["changes"][0]["action"] == "create"
+    assert lines[2]["id"] == "tls.name"
+    assert lines[2]["verdict"] == "fail"
+
+
+def test_junit_tells_failure_error_skip_and_warning_apart(tmp_path: Path) -> None:
+    path = tmp_path / "out.xml"
+    report = JUnit(path)
+    for verdict in Verdict:
+        report(Found(finding(verdict)))
+    report(Ended("mx2", "unreachable", 0, "mx2: \x00 refused."))
+    report(RunEnded(1, ""))
+
+    suites = {suite.get("name"): suite for suite in ET.parse(path).getroot()}
+    assert {key: suites["mx1"].get(key) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "5", "failures": "1", "errors": "1", "skipped": "1",
+    }  # fmt: skip
+    assert "warning" in suites["mx1"].findtext("testcase/system-out", "")
+    assert suites["mx2"].get("errors") == "1"
+
+
+def test_an_empty_run_is_never_green_in_junit(tmp_path: Path) -> None:
+    report = JUnit(tmp_path / "out.xml")
+    report(RunEnded(3, "no probe ran"))
+
+    assert ET.parse(tmp_path / "out.xml").find(".//error") is not None
+
+
+def test_junit_into_a_folder_that_is_not_there_is_said_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="its folder does not exist"):
+        JUnit(tmp_path / "no" / "out.xml")

@@ -1,0 +1,69 @@
+"""Which hosts and zones a command is about."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailprov.errors import InputError
+from mailprov.model.inventory import Account, Domain, Host, Inventory, Secret, SshSettings, Tls
+from mailprov.run.select import select
+
+
+def host(name: str, fqdn: str) -> Host:
+    return Host(name, "192.0.2.1", fqdn, SshSettings(), Tls())
+
+
+def domain(name: str, hosts: list[str], aliases: tuple[str, ...] = ()) -> Domain:
+    return Domain(name, tuple(hosts), (Account(f"ana@{name}", Secret("env:X", "x")),), domain_aliases=aliases)
+
+
+INVENTORY = Inventory(
+    "mail.yml",
+    (host("mx1", "mx1.alpha.test"), host("mx2", "mx2.beta.test"), host("mx3", "mx3.beta.test")),
+    (domain("alpha.test", ["mx1"], ("alfa.test",)), domain("beta.test", ["mx2", "mx3"])),
+)
+
+
+def test_everything_when_nothing_is_said() -> None:
+    chosen = select(INVENTORY)
+
+    assert [h.name for h in chosen.hosts] == ["mx1", "mx2", "mx3"]
+    assert chosen.domains == ("alpha.test", "alfa.test", "beta.test")
+    assert chosen.whole and chosen.on_hosts and chosen.in_dns
+    assert chosen.covers_zone("anything.example")
+
+
+def test_a_host_brings_its_domains_and_zones() -> None:
+    chosen = select(INVENTORY, hosts=["mx1"])
+
+    assert [h.name for h in chosen.hosts] == ["mx1"]
+    assert chosen.domains == ("alpha.test", "alfa.test")
+    assert chosen.covers_zone("alfa.test")
+    assert not chosen.covers_zone("beta.test")
+
+
+def test_a_domain_brings_all_its_hosts_and_may_be_named_by_its_alias() -> None:
+    assert [h.name for h in select(INVENTORY, domains=["beta.test"]).hosts] == ["mx2", "mx3"]
+    assert [h.name for h in select(INVENTORY, domains=["alfa.test"]).hosts] == ["mx1"]
+
+
+def test_only_hosts_leaves_dns_alone() -> None:
+    chosen = select(INVENTORY, only=["hosts"])
+
+    assert chosen.on_hosts
+    assert not chosen.in_dns
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hosts": ["mx11"]}, '--host: "mx11" is not in the inventory. Did you mean "mx1"?'),
+        ({"domains": ["beta.tst"]}, '--domain: "beta.tst" is not in the inventory. Did you mean "beta.test"?'),
+        ({"only": ["zzz"]}, '--only: "zzz" is not in the inventory. There are: hosts, dns.'),
+    ],
+)
+def test_a_name_that_is_not_there(arguments: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        select(INVENTORY, **arguments)
+
+    assert str(caught.value) == message

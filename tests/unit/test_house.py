@@ -1,0 +1,80 @@
+"""The rules of the house that can be checked: who imports whom, and what the agent may need on a host."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "mailprov"
+
+# Left to right as in docs/design.md; every room may import `model` and `errors`, and the rooms named here.
+MAY_IMPORT = {
+    "model": set(),
+    "inventory": set(),
+    "desired": set(),
+    "records": set(),
+    "plan": set(),
+    "wire": {"agent"},  # bundles its sources; never runs it
+    "transport": {"wire"},
+    "agent": set(),
+    "dns": {"records", "plan"},
+    "probe": {"records", "dns"},
+    "run": {"desired", "records", "plan", "wire", "transport", "dns", "probe"},
+    "report": {"plan"},
+    "lab": {"inventory"},
+    "cli": {"inventory", "plan", "records", "dns", "probe", "run", "report", "lab", "transport"},
+}
+
+
+def modules(room: str) -> list[Path]:
+    return sorted((PACKAGE / room).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+            if node.module == "mailprov":
+                names.update(f"mailprov.{alias.name}" for alias in node.names)
+    return names
+
+
+def test_every_room_is_known() -> None:
+    rooms = {p.name for p in PACKAGE.iterdir() if p.is_dir() and not p.name.startswith("_")}
+    assert rooms == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_rooms_import_only_from_their_left(room: str) -> None:
+    allowed = MAY_IMPORT[room] | {room, "model", "errors", "__version__"}
+    for path in modules(room):
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("mailprov.")}
+        assert used <= allowed, f"{path.relative_to(PACKAGE)} imports {sorted(used - allowed)}"
+
+
+def test_the_agent_needs_only_the_standard_library() -> None:
+    for path in modules("agent"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert top in sys.stdlib_module_names or name.startswith("mailprov.agent") or name == "mailprov", (
+                f"{path.name} imports {name}"
+            )
+
+
+def test_every_module_opens_with_its_contract() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        source = path.read_text()
+        if source.strip():
+            assert ast.get_docstring(ast.parse(source)), f"{path.relative_to(PACKAGE)} has no docstring"
+
+
+def test_no_module_is_a_room_that_wants_a_wall() -> None:
+    long = {str(p.relative_to(PACKAGE)): n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
+    assert long == {}
