@@ -1,0 +1,120 @@
+"""A TCP connection to a host, by whichever of its addresses answers first.
+
+    open_socket(where, address, port, timeout) -> socket.socket
+
+Raises HostUnreachable: the name does not resolve, refused, no answer, no route.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import time
+from itertools import chain, zip_longest
+
+from mailprov.errors import HostUnreachable
+
+# RFC 8305 section 8: time before the next address is tried beside the one that has not answered yet.
+_ATTEMPT_DELAY = 0.25
+# Unacknowledged data this old means that the peer is gone (tcp(7) TCP_USER_TIMEOUT, milliseconds).
+_USER_TIMEOUT_MS = 60_000
+
+_Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+def open_socket(where: str, address: str, port: int, timeout: float) -> socket.socket:
+    """Connect within `timeout` seconds. `where` is the host's name in errors; the socket is in blocking mode."""
+    winner, failures = _race(_resolve(where, address, port), timeout)
+    if winner is None:
+        raise _refusal(where, address, port, timeout, failures)
+    winner.setblocking(True)
+    # Without it each small SSH packet waits for the ACK of the one before (Nagle): 40 ms per exchange.
+    winner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    winner.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 15), ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS)):
+        if hasattr(socket, name):  # Linux has all three, macOS not
+            winner.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return winner
+
+
+def _resolve(where: str, address: str, port: int) -> list[_Address]:
+    """All addresses, families alternating, the resolver's preference first."""
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise HostUnreachable(
+            where,
+            f"the name {address} does not resolve",
+            "Check `address`, or the name service of this machine",
+        ) from error
+    first = [(family, place) for family, _, _, _, place in found if family == found[0][0]]
+    other = [(family, place) for family, _, _, _, place in found if family != found[0][0]]
+    pairs = chain.from_iterable(zip_longest(first, other))
+    return [pair for pair in pairs if pair is not None]
+
+
+def _race(addresses: list[_Address], timeout: float) -> tuple[socket.socket | None, list[OSError]]:
+    """Start the attempts one after the other, the next as soon as one fails or is slow; the first to connect wins."""
+    deadline = time.monotonic() + timeout
+    failures: list[OSError] = []
+    waiting = list(addresses)
+    with selectors.DefaultSelector() as selector:
+        running: set[socket.socket] = set()
+        winner = None
+        try:
+            while winner is None and (waiting or running) and time.monotonic() < deadline:
+                if waiting:
+                    try:
+                        attempt = _begin(*waiting.pop(0))
+                    except OSError as error:
+                        failures.append(error)
+                        continue
+                    running.add(attempt)
+                    selector.register(attempt, selectors.EVENT_WRITE)
+                pause = max(0.0, deadline - time.monotonic())
+                for key, _ in selector.select(min(pause, _ATTEMPT_DELAY) if waiting else pause):
+                    done = key.fileobj
+                    assert isinstance(done, socket.socket)
+                    selector.unregister(done)
+                    code = done.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if code == 0 and winner is None:
+                        winner = done
+                    elif code:
+                        failures.append(OSError(code, ""))
+                        running.discard(done)
+                        done.close()
+        finally:
+            for attempt in running - {winner}:  # type: ignore[arg-type]
+                attempt.close()
+    return winner, failures
+
+
+def _begin(family: socket.AddressFamily, place: tuple[str, int] | tuple[str, int, int, int]) -> socket.socket:
+    attempt = socket.socket(family, socket.SOCK_STREAM)
+    attempt.setblocking(False)
+    code = attempt.connect_ex(place)
+    if code not in (0, errno.EINPROGRESS):
+        attempt.close()
+        raise OSError(code, "")
+    return attempt
+
+
+def _refusal(where: str, address: str, port: int, timeout: float, failures: list[OSError]) -> HostUnreachable:
+    codes = {failure.errno for failure in failures}
+    at = f"{address} port {port}"
+    if errno.ECONNREFUSED in codes:
+        return HostUnreachable(
+            where, f"{at} refused the connection", "Check `ssh.port`, and that sshd runs on the host"
+        )
+    if codes & {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL}:
+        return HostUnreachable(
+            where,
+            f"there is no route to {at}",
+            "Check that the host is up, `address`, and the network between",
+        )
+    return HostUnreachable(
+        where,
+        f"{at} did not answer within {timeout:g} s",
+        "Check that the host is up, `address`, and firewalls between",
+    )

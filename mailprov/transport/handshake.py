@@ -1,0 +1,121 @@
+"""The SSH key exchange on an open socket, up to the moment where the host has shown its key.
+
+    KEY_TYPES                                       host key algorithms, best first
+    shake_hands(where, at, sock, key_types) -> paramiko.Transport
+
+Raises HostUnreachable: not an SSH server, closed before it spoke, no common algorithm; NoCommonAlgorithm is the
+HostUnreachable of the last kind, for callers that ask for one host key type after the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+
+import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
+
+from mailprov.errors import HostUnreachable
+
+KEY_TYPES: tuple[str, ...] = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+
+# Seconds. A server may look up our name before it says its own.
+_BANNER_TIMEOUT = 20.0
+_HANDSHAKE_TIMEOUT = 30.0
+
+# paramiko writes tracebacks of what we explain in one sentence.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+
+class NoCommonAlgorithm(HostUnreachable):
+    """The two sides share no algorithm (key exchange, host key, cipher or MAC)."""
+
+
+class _FirstBytes:
+    """A socket that remembers how the server opened the conversation, to tell what it is when it is not SSH."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.seen = b""
+
+    def recv(self, size: int) -> bytes:
+        data = self._sock.recv(size)
+        if len(self.seen) < 64:
+            self.seen += data[:64]
+        return data
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+def shake_hands(where: str, at: str, sock: socket.socket, key_types: Sequence[str]) -> paramiko.Transport:
+    """Negotiate with the host key algorithms of `key_types` in that order. `at` is address and port, for errors.
+
+    The socket belongs to the transport afterwards, and is closed when this raises.
+    """
+    first = _FirstBytes(sock)
+    transport = paramiko.Transport(first)  # type: ignore[arg-type]
+    transport.banner_timeout = _BANNER_TIMEOUT
+    transport.handshake_timeout = _HANDSHAKE_TIMEOUT
+    transport.get_security_options().key_types = tuple(key_types)
+    try:
+        transport.start_client(timeout=_BANNER_TIMEOUT + _HANDSHAKE_TIMEOUT)
+    except IncompatiblePeer as error:
+        end(transport)
+        raise NoCommonAlgorithm(
+            where,
+            f"the SSH server at {at} has no algorithm in common with mailprov ({_reason(error)})",
+            "Update the SSH server, or allow current algorithms in its sshd_config",
+        ) from error
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        end(transport)
+        raise _refusal(where, at, first.seen, error) from error
+    if not transport.is_active() or not transport.initial_kex_done:
+        end(transport)
+        raise HostUnreachable(
+            where, f"the SSH handshake with {at} came to no end", "Check the load of the host"
+        )
+    return transport
+
+
+def end(transport: paramiko.Transport) -> None:
+    """Close, and wait until the transport's thread is gone."""
+    transport.close()
+    if transport.ident is not None:
+        transport.join(5)
+    transport.sock.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).removeprefix("Incompatible ssh peer ").strip("()") or "negotiation failed"
+
+
+def _refusal(where: str, at: str, seen: bytes, error: Exception) -> HostUnreachable:
+    if b"SSH-" in seen:
+        return HostUnreachable(
+            where,
+            f"the SSH handshake with {at} broke off ({str(error) or type(error).__name__})",
+            "Try again; if it stays, look at the host's sshd log",
+        )
+    if seen:
+        opening = seen.split(b"\n")[0][:40].decode("ascii", "replace").strip()
+        return HostUnreachable(
+            where, f"{at} is not an SSH server (it says {opening!r})", "Check `address` and `ssh.port`"
+        )
+    closed = isinstance(error, EOFError) or "timeout" not in str(error).lower()
+    return HostUnreachable(
+        where,
+        f"{at} closed the connection without a word"
+        if closed
+        else f"{at} accepted the connection and kept silent",
+        "It is no SSH server, is overloaded (MaxStartups), or bans this address (fail2ban): see the host's sshd log",
+    )

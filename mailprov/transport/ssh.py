@@ -1,0 +1,145 @@
+"""The agent on a host over SSH: one connection, one exec, no pty, no SFTP.
+
+    start(host, job, connect_timeout=10) -> Conversation (a Channel)
+
+Raises HostUnreachable with one sentence: network, host key, login, sudo, no python3 (see the modules beside this
+one for the exact words). Once started, `Channel.messages` reports what happens to the connection.
+"""
+
+from __future__ import annotations
+
+import selectors
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import paramiko
+
+from mailprov.errors import HostUnreachable
+from mailprov.model.inventory import Host
+from mailprov.transport.auth import authenticate
+from mailprov.transport.conversation import SILENCE, Conversation, is_ready
+from mailprov.transport.handshake import end
+from mailprov.transport.hostkeys import open_transport
+from mailprov.transport.refusals import explain
+from mailprov.transport.sudo import Become, remote_command
+from mailprov.wire.bundle import start_payload
+
+_KEEPALIVE = 15  # seconds, so that NAT and firewalls between keep the connection in mind
+
+
+def start(host: Host, job: dict[str, Any], *, connect_timeout: float = 10.0) -> Conversation:
+    """Log in to `host` and start the agent with `job` (see `wire.messages`) as root; ready when this returns."""
+    password = host.ssh.become_password
+    become = Become.NOT if host.ssh.user == "root" else Become.PASSWORD if password else Become.FREE
+    secret = password.reveal() if password and become is Become.PASSWORD else ""
+    if "\n" in secret or "\r" in secret:
+        raise HostUnreachable(host.name, "`ssh.become_password` holds a line break", "Give it without one")
+    transport = open_transport(host, connect_timeout)
+    try:
+        authenticate(transport, host)
+        transport.set_keepalive(_KEEPALIVE)
+        pipe = _ExecPipe(transport, _execute(transport, host, remote_command(become)))
+    except BaseException:
+        end(transport)
+        raise
+    login = host.ssh.password.reveal() if host.ssh.password else ""
+    conversation = Conversation(host.name, pipe, job["tag"], (secret, login))
+    try:
+        if secret:
+            conversation.write(secret.encode() + b"\n")
+        else:
+            conversation.write(start_payload(job))  # at once: no round trip is spent on waiting
+        word = conversation.await_ready(SILENCE)
+        if not is_ready(word):
+            conversation.drain(1.0)
+            raise explain(host, become, word, conversation.exit_status(), conversation.noise())
+        if secret:
+            conversation.write(start_payload(job))
+    except BaseException:
+        conversation.close()
+        raise
+    return conversation
+
+
+def _execute(transport: paramiko.Transport, host: Host, command: str) -> paramiko.Channel:
+    try:
+        with _time_limit(transport, SILENCE):
+            channel = transport.open_session(timeout=SILENCE)
+            channel.exec_command(command)
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        if isinstance(error, paramiko.ChannelException) or transport.is_active():
+            raise HostUnreachable(
+                host.name,
+                f"the server let {host.ssh.user} in, but runs no command for this user ({error})",
+                "Look for restrictions in sshd_config (ForceCommand, MaxSessions) and in authorized_keys",
+            ) from error
+        raise HostUnreachable(
+            host.name,
+            "the connection was lost right after the login",
+            "Try again; look at the host's sshd log",
+        ) from error
+    return channel
+
+
+@contextmanager
+def _time_limit(transport: paramiko.Transport, seconds: float) -> Iterator[None]:
+    """paramiko waits for the answer to an exec request without limit; closing the transport ends that."""
+    timer = threading.Timer(seconds, transport.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+class _ExecPipe:
+    """A Pipe over one exec channel and the transport that exists for it alone."""
+
+    def __init__(self, transport: paramiko.Transport, channel: paramiko.Channel) -> None:
+        self._transport = transport
+        self._channel = channel
+        self._reading = threading.Lock()
+        channel.settimeout(SILENCE)  # for writing; reading happens only where something is ready
+        # Readable when either stream has data or the channel is closed.
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(channel.fileno(), selectors.EVENT_READ)
+        self._open = True
+
+    def read(self, timeout: float) -> tuple[bytes, bytes] | None:
+        deadline = time.monotonic() + timeout
+        with self._reading:
+            while self._open:
+                out = self._channel.recv(1 << 20) if self._channel.recv_ready() else b""
+                err = self._channel.recv_stderr(1 << 20) if self._channel.recv_stderr_ready() else b""
+                if out or err:
+                    return out, err
+                ended = self._channel.eof_received or self._channel.closed
+                if ended and not (self._channel.recv_ready() or self._channel.recv_stderr_ready()):
+                    return None
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return b"", b""
+                self._selector.select(left)
+            return None
+
+    def write(self, data: bytes) -> None:
+        self._channel.sendall(data)
+
+    def exit_status(self) -> int | None:
+        # The status may come a moment after the end of the streams.
+        if not self._channel.status_event.wait(2) or self._channel.exit_status < 0:
+            return None
+        return int(self._channel.exit_status)
+
+    def close(self) -> None:
+        # First the transport: it wakes a reader in another thread, and only then its descriptors may go.
+        end(self._transport)
+        with self._reading:
+            self._open = False
+            self._selector.close()
+            self._channel.close()
