@@ -1,0 +1,49 @@
+"""Drivers that read and write zones.
+
+    plan(inventory, take_over=False) -> list[ZonePlan]    reads the zones
+    apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
+    export(inventory) -> str                              zone file text for publishing by hand
+
+`diff` and `memory` are the pure part; `rfc2136`, `zones` and `session` the edge; `zonefile` the export.
+Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
+InputError (settings). dnspython is loaded only when one of these is called.
+"""
+
+from __future__ import annotations
+
+from mailprov.dns.zoneplan import ZonePlan
+from mailprov.model.events import Emit
+from mailprov.model.inventory import DnsProvider, Inventory
+
+__all__ = ["ZonePlan", "apply", "export", "plan"]
+
+
+def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
+    """What would change in each zone; reads only.
+
+    Give the whole inventory, never one narrowed to some hosts or domains: what is not in it counts as gone,
+    and records written for it would be planned for deletion. To narrow, choose among the plans returned.
+    A plan with an empty `zone` carries only notices.
+    `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing.
+    """
+    if inventory.dns.provider is DnsProvider.ZONEFILE:
+        command = f"`mailprov dns export {inventory.source}`"
+        text = f"mailprov publishes no DNS records here; {command} prints them for publishing by hand"
+        return [ZonePlan("", (), (text,))]
+    from mailprov.dns import rfc2136
+
+    return rfc2136.plan(inventory, take_over)
+
+
+def apply(zone_plan: ZonePlan, emit: Emit) -> None:
+    """Make one zone's plan true; emits Applied for each change after reading it back from the server."""
+    from mailprov.dns import rfc2136
+
+    rfc2136.apply(zone_plan, emit)
+
+
+def export(inventory: Inventory) -> str:
+    """All records as zone file text (RFC 1035 section 5) with a comment on each; it needs no server."""
+    from mailprov.dns import zonefile
+
+    return zonefile.export(inventory)

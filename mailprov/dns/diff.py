@@ -1,0 +1,271 @@
+"""What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
+
+    plan_zone(zone, existing, desired, domains, take_over=False) -> ZoneDiff
+
+Rules
+- What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
+  so nothing later can lose them.
+- Some things can stand only once: the MX set of a domain, its SPF text (RFC 7208 section 3.2: two are an
+  error), its DMARC text (RFC 9989). A foreign value of these is a conflict, shown with what to do;
+  `take_over` replaces it. One that is equal to what we want is adopted. Addresses are not adopted: the
+  machine may have them for other services too, so an A record that stood before mailprov outlives the
+  host's entry in the inventory.
+- A value we wrote (memory.py) that is no longer wanted is removed. Only such values are.
+- A CNAME tolerates no data beside it (RFC 1034 section 3.6.2) and servers drop such an addition silently
+  (RFC 2136 section 3.4.2.2), so it is a conflict, never a silent no-op.
+- All records of a set share one TTL (RFC 2181 section 5.2). Where foreign values are in the set, theirs
+  stays.
+
+Raises nothing: conflicts are values, so that those of all zones can be shown at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mailprov.dns import memory
+from mailprov.model.events import Action, Change
+from mailprov.model.records import Record
+
+Key = tuple[str, str]  # (absolute name, type)
+
+TAKE_OVER = "Delete what is not wanted, or run again with --take-over to replace it"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One RRset: remove these values, add those. Where only the TTL changes, `add` repeats the values."""
+
+    name: str
+    type: str
+    ttl: int
+    remove: tuple[str, ...]
+    add: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    what: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class ZoneDiff:
+    """`changes` and `edits` run in parallel: changes[i] is what a person sees of edits[i]."""
+
+    changes: tuple[Change, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    notices: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    unchanged: int = 0  # desired values that already stand
+    compared: int = 0  # desired values
+
+
+def wanted_keys(zone: str, desired: Iterable[Record], owned: memory.Memory) -> set[Key]:
+    """The sets that must be read before plan_zone can judge: all desired, and all we own values in."""
+    keys = {(record.name, record.type) for record in desired} | {
+        (name, kind) for name, kind, _ in owned.entries
+    }
+    return keys | {(memory.marker_name(zone), "TXT")}
+
+
+def plan_zone(
+    zone: str,
+    existing: Iterable[Record],
+    desired: Iterable[Record],
+    domains: Sequence[str],
+    take_over: bool = False,
+) -> ZoneDiff:
+    """Compare. `existing` holds the whole RRsets of `wanted_keys`, and CNAMEs met there; all names are in
+    `zone`.
+
+    `domains` are the mail domains of the whole inventory: memory.py tells by them whose memory is ours.
+    """
+    stand = _grouped(existing)
+    want = _grouped(desired)
+    marker = (memory.marker_name(zone), "TXT")
+    owned = memory.recall(zone, (record.value for record in stand.get(marker, ())), domains)
+    if owned.newer:
+        what = f"{marker[0]} was written by a later mailprov ({shown(owned.newer[:40])}…)"
+        return ZoneDiff(conflicts=(Conflict(what, "Use that version of mailprov for this zone"),))
+
+    sets = [
+        _Set(zone, key, want=want.get(key, []), stand=stand, owned=owned, take_over=take_over)
+        for key in _order(want, owned)
+    ]
+    edits = [one.edit for one in sets if one.edit]
+    changes = [one.change for one in sets if one.edit]
+    entries = frozenset(entry for one in sets for entry in one.entries)
+    if entries != owned.entries or not owned.current:
+        ttl = next(
+            (r.ttl for r in stand.get(marker, ())),
+            next((r.ttl for records in want.values() for r in records), 3600),
+        )
+        add = (memory.compose(zone, entries, domains),) if entries else ()
+        edits.append(Edit(*marker, ttl, tuple(t for t in owned.texts if t not in add), add))
+        changes.append(_marker_change(zone, owned, entries))
+    return ZoneDiff(
+        tuple(changes),
+        tuple(edits),
+        tuple(text for one in sets for text in one.notices),
+        tuple(conflict for one in sets for conflict in one.conflicts),
+        sum(one.unchanged for one in sets),
+        sum(len(records) for records in want.values()),
+    )
+
+
+def shown(value: str) -> str:
+    """A value as it may be printed: other people's TXT can hold anything, terminal escapes included."""
+    return "".join(
+        c if c.isprintable() else "".join(f"\\{b:03d}" for b in c.encode("utf-8", "surrogateescape"))
+        for c in value
+    )
+
+
+class _Set:
+    """One RRset judged: what to do with it, and what mailprov owns in it afterwards."""
+
+    def __init__(
+        self,
+        zone: str,
+        key: Key,
+        *,
+        want: list[Record],
+        stand: dict[Key, list[Record]],
+        owned: memory.Memory,
+        take_over: bool,
+    ) -> None:
+        self.name, self.type = key
+        self.notices: list[str] = []
+        self.conflicts: list[Conflict] = []
+        self.entries: set[memory.Entry] = set()
+        self.edit: Edit | None = None
+        self.unchanged = 0
+        self._zone = zone
+
+        cname = stand.get((self.name, "CNAME"))
+        if cname:
+            if want:
+                target = shown(cname[0].value)
+                what = f"{self.name} is a CNAME of {target}, so it cannot have a {self.type} record too"
+                self.conflicts.append(
+                    Conflict(what, f"Remove the CNAME at {self.name}, or choose another name")
+                )
+            return  # nothing of ours can stand beside a CNAME: there is nothing to remove either
+
+        before = {record.value: record.ttl for record in stand.get(key, [])}
+        wanted = {record.value: record.ttl for record in want}
+        only = {_once(self.name, self.type, value) for value in wanted} - {None}
+        ours = {value for value in before if owned.owns(self.name, self.type, value)}
+        ours |= {value for value in before if value in wanted and _once(self.name, self.type, value)}
+        rivals = [
+            v for v in before if v not in ours and v not in wanted and _once(self.name, self.type, v) in only
+        ]
+        if rivals and take_over:
+            ours |= set(rivals)
+        elif rivals:
+            self._refuse(before, rivals, wanted)
+            return
+        foreign = [value for value in before if value not in ours]
+        self._settle(before, wanted, ours, foreign)
+
+    def _settle(
+        self, before: dict[str, int], wanted: dict[str, int], ours: set[str], foreign: list[str]
+    ) -> None:
+        remove = tuple(value for value in before if value in ours and value not in wanted)
+        add = tuple(value for value in wanted if value not in before)
+        self.unchanged = len(wanted) - len(add)
+        self.entries = {
+            (self.name, self.type, memory.digest(self.type, value))
+            for value in wanted
+            if value not in foreign
+        }
+        ttl_now = next(iter(before.values()), None)
+        ttl = next(iter(wanted.values()), ttl_now or 0)
+        ttl_note = ""
+        if foreign and ttl_now is not None:
+            ttl = ttl_now
+        elif wanted and before and ttl_now != ttl:
+            add, ttl_note = tuple(wanted), f" (ttl {ttl_now} → {ttl})"
+        if remove or add:
+            self.edit = Edit(self.name, self.type, ttl, remove, add)
+            old = [value for value in before if value in ours]
+            self.change = _change(
+                self._zone, self.edit, old, [v for v in wanted if v not in foreign], ttl_note
+            )
+        if self.type in ("A", "AAAA") and wanted:
+            others = [value for value in foreign if value not in wanted]
+            if others:
+                self.notices.append(
+                    f"{self.name} {self.type} also has {', '.join(others)}, which mailprov did not write; it "
+                    "stays, and some mail will go there: delete it by hand if it is not that host's"
+                )
+
+    def _refuse(self, before: dict[str, int], rivals: list[str], wanted: dict[str, int]) -> None:
+        kind = _once(self.name, self.type, rivals[0])
+        same = [v for v in before if _once(self.name, self.type, v) == kind]
+        goal = _list(v for v in wanted if _once(self.name, self.type, v) == kind)
+        if kind != "MX" and len(same) > 1:
+            what = f"{self.name} has {len(same)} {kind} records where there may be only one: {_list(same)}"
+        else:
+            what = f"{self.name} has {kind} that mailprov did not write: {_list(rivals)}"
+        self.conflicts.append(Conflict(f"{what} (wanted: {goal})", TAKE_OVER))
+
+
+def _once(name: str, kind: str, value: str) -> str | None:
+    """What this value is one of, if of that there can be only one set at a name: MX, SPF, DMARC; else
+    None.
+    """
+    if kind == "MX":
+        return "MX"
+    if kind == "TXT":
+        start = value.lower()
+        # RFC 7208 section 4.5: the version ends at a space or at the end of the text.
+        if start == "v=spf1" or start.startswith("v=spf1 "):
+            return "SPF"
+        # At …._report._dmarc any v=DMARC1 text gives consent (RFC 9990), so others may stand beside ours.
+        if start.startswith("v=dmarc1") and "._report._dmarc." not in name:
+            return "DMARC"
+    return None
+
+
+def _grouped(records: Iterable[Record]) -> dict[Key, list[Record]]:
+    result: dict[Key, list[Record]] = defaultdict(list)
+    for record in records:
+        if record not in result[record.name, record.type]:
+            result[record.name, record.type].append(record)
+    return dict(result)
+
+
+def _order(want: dict[Key, list[Record]], owned: memory.Memory) -> list[Key]:
+    """Desired sets in their order, then sets in which only leftovers of ours can be."""
+    return list(dict.fromkeys([*want, *sorted((name, kind) for name, kind, _ in owned.entries)]))
+
+
+def _change(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: str) -> Change:
+    if not old:
+        action, detail = Action.CREATE, _list(new)
+    elif not new:
+        action, detail = Action.DELETE, _list(old)
+    else:
+        action = Action.UPDATE
+        detail = f"{_list(old)} → {_list(new)}" if set(old) != set(new) else _list(new)
+    return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail + ttl_note)
+
+
+def _marker_change(zone: str, owned: memory.Memory, entries: frozenset[memory.Entry]) -> Change:
+    action = Action.UPDATE if owned.texts and entries else Action.CREATE if entries else Action.DELETE
+    count = f"{len(entries)} value{'' if len(entries) == 1 else 's'}"
+    return Change(
+        f"zone {zone}",
+        "record",
+        action,
+        f"{memory.marker_name(zone)} TXT",
+        f"mailprov's memory of what it wrote: {count}",
+    )
+
+
+def _list(values: Iterable[str]) -> str:
+    return ", ".join(shown(value) for value in values)

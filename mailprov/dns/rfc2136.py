@@ -1,0 +1,262 @@
+"""DNS UPDATE (RFC 2136) with TSIG (RFC 8945): plan against the primary, change by compare-and-swap, read
+back.
+
+    plan(inventory, take_over) -> list[ZonePlan]
+    apply(zone_plan, emit)
+
+One UPDATE message per zone, which the server does whole or not at all. Its prerequisites hold every touched
+RRset as it was read, so a change by somebody else in between is never overwritten: then the zone is read
+and planned once more, and done only if that asks for nothing that was not shown. NOERROR is no proof (RFC
+2136 section 3.4.2.2 lets a server drop additions silently): what counts is what is read back.
+
+Raises DnsFailed, DnsUnreachable, InputError.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdata
+import dns.rdatatype
+import dns.update
+
+from mailprov.dns import memory, zones
+from mailprov.dns.diff import Edit, ZoneDiff, plan_zone, wanted_keys
+from mailprov.dns.rdata import absolute, from_rdata, to_rdata
+from mailprov.dns.session import Session, rcode_name
+from mailprov.dns.zoneplan import ZonePlan
+from mailprov.errors import DnsFailed
+from mailprov.model.events import Applied, Change, Emit, Progress
+from mailprov.model.inventory import DnsSettings, Inventory
+from mailprov.model.records import Record
+from mailprov.records import desired_records
+
+# Codes by which a server says that a prerequisite did not hold (RFC 2136 section 3.2.5).
+CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What apply needs of a plan, and nobody else looks at."""
+
+    settings: DnsSettings
+    desired: tuple[Record, ...]
+    domains: tuple[str, ...]
+    take_over: bool
+    snapshot: zones.Snapshot
+    diff: ZoneDiff
+
+
+def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
+    """Read every zone the inventory needs and compare. One plan per zone, also where nothing changes.
+
+    DnsFailed when a domain's zone is not on the server, or when records stand in the way (all of them in
+    one message).
+    """
+    desired = desired_records(inventory)
+    mail_names = [name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases)]
+    identity = tuple(domain.name for domain in inventory.domains) or tuple(
+        host.fqdn for host in inventory.hosts
+    )
+    with Session(inventory.dns) as session:
+        found = zones.find_zones(session, dict.fromkeys(record.name for record in desired))
+        by_zone, notices = _sort(session, desired, found, mail_names)
+        plans: list[ZonePlan] = []
+        conflicts: list[tuple[str, ZoneDiff]] = []
+        for zone, records in by_zone.items():
+            snapshot = _read(session, zone, records, identity)
+            diff = plan_zone(zone, zones.as_records(snapshot), records, identity, take_over)
+            if diff.conflicts:
+                conflicts.append((zone, diff))
+            work = Work(inventory.dns, tuple(records), identity, take_over, snapshot, diff)
+            plans.append(ZonePlan(zone, diff.changes, diff.notices, diff.unchanged, _compared(diff), work))
+    if conflicts:
+        raise _refusal(conflicts)
+    return [*plans, ZonePlan("", (), notices)] if notices else plans
+
+
+def _sort(
+    session: Session, desired: list[Record], found: zones.Zones, mail_names: list[str]
+) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
+    """Records by zone. A mail domain without a zone is an error; a host's name elsewhere is only worth a
+    notice.
+    """
+    by_zone: dict[str, list[Record]] = {}
+    missing: dict[str, None] = {}
+    elsewhere: dict[str, list[str]] = {}
+    for record in desired:
+        zone = found.zone_of[record.name]
+        if zone:
+            by_zone.setdefault(zone, []).append(record)
+        elif owner := next((m for m in mail_names if record.name in (m, f"_dmarc.{m}")), None):
+            missing[owner] = None
+        else:
+            elsewhere.setdefault(record.name, []).append(f"{record.type} {record.value}")
+    if missing:
+        seen = "; ".join(found.seen.get(name) or found.seen[f"_dmarc.{name}"] for name in missing)
+        raise DnsFailed(
+            session.where,
+            f"the zone of {', '.join(missing)} is not there ({seen})",
+            "Create the zone on that server, or name the server that has it in dns.server",
+        )
+    notices = tuple(
+        f"{name} is in no zone of {session.where} ({found.seen[name]}); "
+        f"publish by hand where it belongs: {', '.join(values)}"
+        for name, values in elsewhere.items()
+    )
+    return by_zone, notices
+
+
+def _read(session: Session, zone: str, desired: Sequence[Record], identity: Sequence[str]) -> zones.Snapshot:
+    """All RRsets that matter: the memory first, because it names sets that are no longer desired."""
+    marker = (memory.marker_name(zone), "TXT")
+    snapshot = zones.read(session, zone, [marker])
+    texts = [from_rdata(rdata) for rdata in snapshot[marker].rdatas] if marker in snapshot else []
+    owned = memory.recall(zone, texts, identity)
+    return {**snapshot, **zones.read(session, zone, wanted_keys(zone, desired, owned) - {marker})}
+
+
+def _compared(diff: ZoneDiff) -> str:
+    return f"{diff.compared} record{'' if diff.compared == 1 else 's'}"
+
+
+def _refusal(conflicts: list[tuple[str, ZoneDiff]]) -> DnsFailed:
+    where = "zone " + ", ".join(zone for zone, _ in conflicts)
+    every = [conflict for _, diff in conflicts for conflict in diff.conflicts]
+    advice = ". ".join(dict.fromkeys(conflict.advice for conflict in every))
+    return DnsFailed(where, "; ".join(conflict.what for conflict in every), advice)
+
+
+def apply(zone_plan: ZonePlan, emit: Emit) -> None:
+    """Do what the plan showed, and say so for each change once it has been read back. No changes: no
+    traffic at all.
+
+    DnsFailed when the server refuses, when somebody keeps changing the same records, or when the read-back
+    differs.
+    """
+    if not zone_plan.changes:
+        return
+    work = zone_plan.work
+    assert isinstance(work, Work)
+    began = time.monotonic()
+    emit(Progress(zone_plan.subject, f"updating {len(zone_plan.changes)} record sets"))
+    with Session(work.settings) as session:
+        snapshot, diff = work.snapshot, work.diff
+        if not _update(session, zone_plan.zone, snapshot, diff.edits):
+            snapshot, diff = _again(session, zone_plan, work)
+            if diff.edits and not _update(session, zone_plan.zone, snapshot, diff.edits):
+                raise _moved(zone_plan, "its records were changed by somebody else twice in a row")
+        _read_back(session, zone_plan.zone, diff.edits)
+    for change in diff.changes:
+        emit(Applied(change, time.monotonic() - began))
+
+
+def _again(session: Session, zone_plan: ZonePlan, work: Work) -> tuple[zones.Snapshot, ZoneDiff]:
+    """Read and plan once more; only what the user has seen may be done."""
+    zone = zone_plan.zone
+    snapshot = _read(session, zone, work.desired, work.domains)
+    diff = plan_zone(zone, zones.as_records(snapshot), work.desired, work.domains, work.take_over)
+    if diff.conflicts:
+        raise _refusal([(zone, diff)])
+    # The memory's text depends on all the rest and nobody approves of it as such.
+    marker = f"{memory.marker_name(zone)} TXT"
+    unseen = [c for c in diff.changes if c not in zone_plan.changes and c.name != marker]
+    if unseen:
+        raise _moved(
+            zone_plan, f"it was changed since the plan was made, and now would need: {_brief(unseen)}"
+        )
+    return snapshot, diff
+
+
+def _brief(changes: Iterable[Change]) -> str:
+    return "; ".join(f"{change.action.value} {change.name} {change.detail}" for change in changes)
+
+
+def _moved(zone_plan: ZonePlan, what: str) -> DnsFailed:
+    return DnsFailed(zone_plan.subject, f"{what}; nothing was written", "Run the command again")
+
+
+def _update(session: Session, zone: str, snapshot: zones.Snapshot, edits: Sequence[Edit]) -> bool:
+    """Send one UPDATE; False when a prerequisite did not hold."""
+    message = build_update(zone, snapshot, edits)
+    try:
+        (answer,) = session.ask([message])
+    except dns.exception.TooBig:
+        raise DnsFailed(
+            f"zone {zone}",
+            f"{len(edits)} changed record sets do not fit in one DNS message of 64 KiB",
+            "Split the zone, or apply in several steps with fewer domains each",
+        ) from None
+    if answer.rcode() == dns.rcode.NOERROR:
+        return True
+    if answer.rcode() in CHANGED_MEANWHILE:
+        return False
+    raise _rejected(session, zone, rcode_name(answer))
+
+
+def build_update(zone: str, snapshot: zones.Snapshot, edits: Iterable[Edit]) -> dns.update.UpdateMessage:
+    """The UPDATE for these edits on a zone that was read as `snapshot`."""
+    message = dns.update.UpdateMessage(absolute(zone))
+    for edit in edits:
+        name = absolute(edit.name)
+        rrset = snapshot.get((edit.name, edit.type))
+        if rrset is None:
+            message.absent(name, edit.type)
+            message.absent(name, "CNAME")
+        else:
+            # Single rdatas, not the set as read: those get TTL 0, and servers answer FORMERR to any other
+            # (RFC 2136 section 3.2.4). All of them together mean: the set is exactly this.
+            for rdata in rrset.rdatas:
+                message.present(name, rdata)
+            for rdata in rrset.rdatas:
+                if from_rdata(rdata) in edit.remove:
+                    message.delete(name, rdata)
+        for value in edit.add:
+            message.add(name, edit.ttl, *_spelled(rrset, edit.type, value))
+    return message
+
+
+def _spelled(rrset: zones.RRset | None, kind: str, value: str) -> list[dns.rdata.Rdata]:
+    """The data for a value: as it stands already (a TXT may be cut otherwise than we do), else ours."""
+    same = [rdata for rdata in (rrset.rdatas if rrset else ()) if from_rdata(rdata) == value]
+    return same or [to_rdata(kind, value)]
+
+
+def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
+    texts = {
+        "REFUSED": (
+            "it refused the update",
+            "Allow updates of this zone with this TSIG key (BIND: update-policy or allow-update)",
+        ),
+        "NOTAUTH": ("it is not the primary of the zone", "Name the primary server in dns.server"),
+        "NOTZONE": ("it says a name is outside the zone", "Check how the zone is delegated on that server"),
+        "NOTIMP": ("it does not support updates", "Name a primary that does, or use the provider zonefile"),
+        "SERVFAIL": (
+            "it failed to do the update",
+            "Look at the server's log; often it cannot write the zone's journal",
+        ),
+        "FORMERR": ("it did not understand the update", "Look at the server's log"),
+    }
+    what, advice = texts.get(code, ("it did not do the update", "Look at the server's log"))
+    return DnsFailed(f"zone {zone}", f"{session.where}: {what} ({code})", advice)
+
+
+def _read_back(session: Session, zone: str, edits: Sequence[Edit]) -> None:
+    snapshot = zones.read(session, zone, {(edit.name, edit.type) for edit in edits})
+    wrong: list[str] = []
+    for edit in edits:
+        rrset = snapshot.get((edit.name, edit.type))
+        stands = {from_rdata(rdata) for rdata in rrset.rdatas} if rrset else set()
+        if not set(edit.add) <= stands or set(edit.remove) & stands:
+            wrong.append(f"{edit.name} {edit.type}")
+    if wrong:
+        raise DnsFailed(
+            f"zone {zone}",
+            f"{session.where} accepted the update, but when read back {', '.join(wrong)} is not as wanted",
+            "Look at the server's log; then run the command again",
+        )

@@ -1,0 +1,276 @@
+"""One TCP connection to a name server: TSIG-signed questions and answers, and what can go wrong with them.
+
+    Session(settings)             a context manager; connects at the first use
+      .ask(messages) -> answers   many at once in one round trip (RFC 7766 section 6.2.1.1), in their order
+      .where                      "DNS server 10.0.0.2", as errors begin
+    tsig_key(settings)            the key; InputError for an unusable secret or algorithm
+    rcode_name(answer)            REFUSED, NXRRSET, …
+
+Raises DnsUnreachable (does not resolve, refused, no answer, not DNS), DnsFailed (TSIG: BADKEY, BADSIG,
+BADTIME, or an answer that is not signed). Response codes are the caller's to judge. TCP only: answers are
+never cut, and an UPDATE may be large.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.tsig
+
+from mailprov.errors import DnsFailed, DnsUnreachable, InputError
+from mailprov.model.inventory import DnsSettings
+
+CONNECT_SECONDS = 5.0
+# Silence for so long is "no answer". A server may need a moment to write its journal.
+ANSWER_SECONDS = 10.0
+# Questions under way at once: enough to hide a long round trip, few enough that both sides' buffers hold
+# them.
+WINDOW = 50
+
+
+def rcode_name(answer: dns.message.Message) -> str:
+    return dns.rcode.to_text(answer.rcode())
+
+
+def tsig_key(settings: DnsSettings) -> dns.tsig.Key | None:
+    """The key to sign with, or None where the inventory has none (a server that trusts our address)."""
+    if settings.tsig is None:
+        return None
+    tsig = settings.tsig
+    try:
+        secret = base64.b64decode("".join(tsig.secret.reveal().split()), validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if not secret:
+        raise InputError(
+            "dns.tsig.secret",
+            f"the value from {tsig.secret.origin} is not base64",
+            "Give the secret exactly as `tsig-keygen` or the name server's key file shows it",
+        )
+    algorithms = {name.to_text(omit_final_dot=True).lower(): name for name in dns.tsig.mac_sizes}
+    wanted = tsig.algorithm.lower().rstrip(".")
+    if wanted not in algorithms or algorithms[wanted] == dns.tsig.GSS_TSIG:
+        known = ", ".join(sorted(name for name in algorithms if name.startswith("hmac-sha")))
+        raise InputError("dns.tsig.algorithm", f"{tsig.algorithm} is not known", f"Use one of {known}")
+    try:
+        name = dns.name.from_text(tsig.name)
+    except dns.exception.DNSException:
+        raise InputError("dns.tsig.name", f"{tsig.name!r} is not a DNS name", "Use the key's name") from None
+    return dns.tsig.Key(name, secret, algorithms[wanted])
+
+
+class Session:
+    """Not for several threads at once: each opens its own."""
+
+    def __init__(self, settings: DnsSettings) -> None:
+        if not settings.server:
+            raise InputError("dns.server", "is not set", "Name the primary server of your zones")
+        self.server, self.port = settings.server, settings.port
+        self.where = f"DNS server {self.server}" + (f" port {self.port}" if self.port != 53 else "")
+        self._key = tsig_key(settings)
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def ask(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
+        """Send all, return the answers in the same order; each is signed, checked, and belongs to its
+        question.
+        """
+        answers: list[dns.message.Message] = []
+        for start in range(0, len(messages), WINDOW):
+            answers += self._window(messages[start : start + WINDOW])
+        return answers
+
+    def _window(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
+        waiting: dict[int, dns.message.Message] = {}
+        for number, message in enumerate(messages):
+            message.id = (int.from_bytes(os.urandom(2), "big") & 0xFF00) | number
+            waiting[message.id] = message
+        answers: dict[int, dns.message.Message] = {}
+        while waiting:
+            fresh = self._socket is None
+            progress = len(answers)
+            try:
+                connection = self._connected()
+                for message in waiting.values():
+                    connection.sendall(self._wire(message))
+                while waiting:
+                    wire = self._receive(connection)
+                    if wire is None:
+                        break
+                    answer = self._checked(wire, waiting)
+                    answers[answer.id] = answer
+                    del waiting[answer.id]
+            except TimeoutError:
+                self._close()
+                raise self._unreachable(f"no answer within {ANSWER_SECONDS:g} s") from None
+            except OSError as error:
+                if fresh and len(answers) == progress:
+                    raise self._unreachable(f"connection lost ({error.strerror or error})") from None
+            if waiting:
+                # A server may close after any answer (RFC 7766 section 6.2.3); what is left is asked again.
+                # UPDATEs go alone and on a connection that may be old, but carry prerequisites: twice is
+                # harmless.
+                self._close()
+                if fresh and len(answers) == progress:
+                    raise self._unreachable("the connection was closed before any answer came")
+        return [answers[message.id] for message in messages]
+
+    def _wire(self, message: dns.message.Message) -> bytes:
+        if self._key is not None:
+            message.use_tsig(self._key)  # afresh each time: the signature holds the time
+        wire = message.to_wire()
+        return struct.pack("!H", len(wire)) + wire
+
+    def _connected(self) -> socket.socket:
+        if self._socket is not None:
+            return self._socket
+        try:
+            places = socket.getaddrinfo(self.server, self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "not a host name"
+            raise DnsUnreachable(
+                self.where, f"the name does not resolve ({reason})", "Correct dns.server"
+            ) from None
+        problem: OSError | None = None
+        for family, kind, protocol, _, address in places:
+            connection = socket.socket(family, kind, protocol)
+            try:
+                connection.settimeout(CONNECT_SECONDS)
+                connection.connect(address)
+                connection.settimeout(ANSWER_SECONDS)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                connection.close()
+                problem = error
+            else:
+                self._socket = connection
+                return connection
+        if isinstance(problem, TimeoutError):
+            raise self._unreachable(f"no connection within {CONNECT_SECONDS:g} s")
+        raise self._unreachable(
+            f"no connection ({problem.strerror or problem})" if problem else "it has no address"
+        )
+
+    def _unreachable(self, what: str) -> DnsUnreachable:
+        return DnsUnreachable(
+            self.where,
+            f"{what} on TCP port {self.port}",
+            "Start the name server, open the port, or correct dns.server",
+        )
+
+    def _receive(self, connection: socket.socket) -> bytes | None:
+        """One message, or None at the end of the stream. ANSWER_SECONDS is for the whole message."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        head = self._exactly(connection, 2, deadline)
+        if head is None:
+            return None
+        return self._exactly(connection, struct.unpack("!H", head)[0], deadline)
+
+    def _exactly(self, connection: socket.socket, count: int, deadline: float) -> bytes | None:
+        data = b""
+        while len(data) < count:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            connection.settimeout(left)
+            piece = connection.recv(count - len(data))
+            if not piece:
+                return None
+            data += piece
+        return data
+
+    def _checked(self, wire: bytes, waiting: dict[int, dns.message.Message]) -> dns.message.Message:
+        try:
+            # First without checking the signature: errors about it are told in unsigned answers, and
+            # dnspython's exceptions do not carry the server's clock.
+            bare = dns.message.from_wire(wire, keyring=False)
+            question = waiting[bare.id]
+            if not question.is_response(bare):
+                raise ValueError("not an answer to the question")
+            if self._key is None:
+                return bare
+            self._check_tsig(bare)
+            return dns.message.from_wire(wire, keyring={self._key.name: self._key}, request_mac=question.mac)
+        except dns.tsig.BadTime:
+            raise self._clock(None) from None
+        except (dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm, dns.message.UnknownTSIGKey):
+            what = f"an answer came whose signature with TSIG key {self._key_name} is wrong"
+            raise DnsFailed(
+                self.where, what, "Something between here and the server changes answers"
+            ) from None
+        except (dns.exception.DNSException, ValueError, KeyError, struct.error, IndexError):
+            self._close()
+            raise DnsUnreachable(
+                self.where,
+                f"what answers on TCP port {self.port} does not speak DNS",
+                "Correct dns.server or dns.port",
+            ) from None
+
+    @property
+    def _key_name(self) -> str:
+        return self._key.name.to_text(omit_final_dot=True) if self._key else ""
+
+    def _check_tsig(self, answer: dns.message.Message) -> None:
+        """RFC 8945 section 5.2: what a server says about our signature."""
+        assert self._key is not None
+        if not answer.had_tsig:
+            code = rcode_name(answer)
+            what = f"it answered {code} without a signature to a question signed with {self._key_name}"
+            raise DnsFailed(self.where, what, "Use a name server that supports TSIG (RFC 8945)")
+        error = answer.tsig_error or 0
+        if error == dns.rcode.BADKEY:
+            algorithm = self._key.algorithm.to_text(omit_final_dot=True)
+            raise DnsFailed(
+                self.where,
+                f"it knows no TSIG key {self._key_name} with {algorithm} (BADKEY)",
+                "Correct dns.tsig.name and dns.tsig.algorithm, or add the key there",
+            )
+        if error == dns.rcode.BADSIG:
+            raise DnsFailed(
+                self.where,
+                f"the secret of TSIG key {self._key_name} is not the one it has (BADSIG)",
+                "Correct dns.tsig.secret",
+            )
+        if error == dns.rcode.BADTIME:
+            assert answer.tsig is not None
+            other = answer.tsig[0].other  # RFC 8945 section 5.2.3: the server's clock, 48 bits
+            raise self._clock(int.from_bytes(other, "big") if len(other) == 6 else None)
+        if error:
+            name = dns.rcode.to_text(dns.rcode.Rcode.make(error))
+            raise DnsFailed(self.where, f"it refused the TSIG signature ({name})", "Look at the server's log")
+
+    def _clock(self, theirs: int | None) -> DnsFailed:
+        by = ""
+        if theirs is not None:
+            ahead = round(theirs - time.time())
+            by = f": its clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+        return DnsFailed(
+            self.where,
+            f"the clocks differ too much for TSIG (BADTIME){by}",
+            "Set both clocks, for example by NTP",
+        )
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

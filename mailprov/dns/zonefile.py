@@ -1,0 +1,48 @@
+"""The records as zone file text (RFC 1035 section 5), for people whose DNS mailprov cannot write. Pure.
+
+    export(inventory) -> str
+
+Names and targets are complete with a final dot, so the text may be pasted into any zone whatever its $ORIGIN.
+"""
+
+from __future__ import annotations
+
+from mailprov.dns.diff import shown
+from mailprov.dns.rdata import quoted
+from mailprov.model.inventory import Inventory
+from mailprov.model.records import Record
+from mailprov.records import desired_records
+
+
+def export(inventory: Inventory) -> str:
+    """All desired records, grouped by domain in the inventory's order, each under a comment with its
+    reason.
+    """
+    domains = [name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases)]
+    records = desired_records(inventory)
+    groups: dict[str, list[Record]] = {name: [] for name in domains}
+    for record in records:
+        groups.setdefault(_domain_of(record.name, domains), []).append(record)
+    lines = [f"; DNS records for {shown(inventory.source)}, made by mailprov"]
+    for name, members in groups.items():
+        if members:
+            lines += ["", f"; {name}"]
+            # What belongs to the domain itself first, then the hosts in it.
+            for record in sorted(members, key=lambda r: r.name != name):
+                lines += [f"; {shown(record.why)}", _line(record)]
+    return "\n".join(lines) + "\n"
+
+
+def _domain_of(name: str, domains: list[str]) -> str:
+    """The longest domain of the inventory that `name` is in; else its parent, which is the likely zone."""
+    inside = [domain for domain in domains if name == domain or name.endswith(f".{domain}")]
+    return max(inside, key=len) if inside else name.partition(".")[2] or name
+
+
+def _line(record: Record) -> str:
+    value = record.value
+    if record.type == "TXT":
+        value = quoted(value)
+    elif record.type == "MX":
+        value = f"{value}."
+    return f"{record.name}. {record.ttl} IN {record.type} {value}"

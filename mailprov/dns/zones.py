@@ -1,0 +1,189 @@
+"""Reading zones from their primary: which zone a name is in, and what stands there.
+
+    find_zones(session, names) -> {name: zone or None}, and what was seen where there is none
+    read(session, zone, keys)  -> Snapshot {(name, type): RRset}
+    as_records(snapshot)       -> [Record], canonical values
+
+Zones are found by asking for the SOA and walking up, never by counting labels; only authoritative answers
+count, so a server that also resolves for others cannot lend us its cache. All questions of one step travel
+at once.
+
+Raises DnsFailed when the server answers with an error, and what session.py raises.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+
+from mailprov.dns.diff import Key
+from mailprov.dns.rdata import absolute, from_rdata, plain
+from mailprov.dns.session import Session, rcode_name
+from mailprov.errors import DnsFailed
+from mailprov.model.records import Record
+
+
+@dataclass(frozen=True)
+class RRset:
+    ttl: int
+    rdatas: tuple[dns.rdata.Rdata, ...]
+
+
+Snapshot = dict[Key, RRset]
+
+
+@dataclass
+class Zones:
+    """`zone_of`: for every name asked its zone, or None. `seen`: why not, for messages (`alpha.test, test:
+    REFUSED`).
+    """
+
+    zone_of: dict[str, str | None] = field(default_factory=dict)
+    seen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What an SOA question at one name told: the zone; or nothing, with a delegation met and the response
+    code.
+    """
+
+    zone: str | None = None
+    delegated: str | None = None
+    rcode: str = ""
+
+
+def find_zones(session: Session, names: Iterable[str]) -> Zones:
+    """The zone of each name on this server."""
+    looks: dict[str, _Look] = {}
+    walks = {name: _ancestors(name) for name in names}
+    while ask := {step for walk in walks.values() if (step := _next_step(walk, looks))}:
+        ordered = sorted(ask)
+        for name, answer in zip(ordered, session.ask([_question(n, "SOA") for n in ordered]), strict=True):
+            looks[name] = _look(session, name, answer)
+    result = Zones()
+    for name, walk in walks.items():
+        asked = [step for step in walk if step in looks]
+        zone = next((looks[step].zone for step in asked if looks[step].zone), None)
+        # The parent zone does not hold what it has delegated away: records put there would never be seen.
+        cuts = [cut for step in asked if (cut := looks[step].delegated) and zone and cut.endswith(f".{zone}")]
+        result.zone_of[name] = None if cuts else zone
+        if cuts:
+            result.seen[name] = f"{cuts[0]} is delegated from {zone} to other servers"
+        elif not zone:
+            result.seen[name] = f"looked for {', '.join(asked)}; it answered {looks[asked[-1]].rcode}"
+    return result
+
+
+def _ancestors(name: str) -> list[str]:
+    labels = name.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels))]
+
+
+def _next_step(walk: list[str], looks: dict[str, _Look]) -> str | None:
+    for step in walk:
+        if step not in looks:
+            return step
+        if looks[step].zone:
+            return None
+    return None
+
+
+def _question(name: str, kind: str) -> dns.message.QueryMessage:
+    query = dns.message.make_query(absolute(name), kind)
+    # The server's own data is wanted, not what it can find out elsewhere.
+    query.flags &= ~dns.flags.RD
+    return query
+
+
+def _look(session: Session, name: str, answer: dns.message.Message) -> _Look:
+    code = answer.rcode()
+    if code in (dns.rcode.SERVFAIL, dns.rcode.FORMERR, dns.rcode.NOTIMP):
+        raise DnsFailed(
+            session.where,
+            f"it answered {rcode_name(answer)} when asked for the SOA of {name}",
+            "Look at the server's log; a zone that could not be loaded or has expired answers so",
+        )
+    authoritative = bool(answer.flags & dns.flags.AA)
+    if not authoritative:
+        cut = next((plain(r.name) for r in answer.authority if r.rdtype == dns.rdatatype.NS), None)
+        inside = cut if cut and cut != "." and (name == cut or name.endswith(f".{cut}")) else None
+        return _Look(delegated=inside, rcode="only a referral" if cut else rcode_name(answer))
+    # Behind a CNAME or DNAME the SOA in the answer is the target's, not this name's: the parent must be
+    # asked.
+    redirected = any(r.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for r in answer.answer)
+    if not redirected:
+        for rrset in (*answer.answer, *answer.authority):
+            owner = plain(rrset.name)
+            if rrset.rdtype == dns.rdatatype.SOA and (name == owner or name.endswith(f".{owner}")):
+                return _Look(zone=owner)
+    return _Look(rcode=rcode_name(answer))
+
+
+def read(session: Session, zone: str, keys: Collection[Key]) -> Snapshot:
+    """The RRsets at these names and types as the primary has them, and CNAMEs met there. Missing ones are
+    left out.
+
+    What a wildcard made up is left out too: it is not there to be kept, changed or named in a prerequisite.
+    """
+    snapshot = _read_plain(session, keys)
+    suspects: dict[Key, list[Key]] = {}
+    for name, kind in snapshot:
+        if name != zone:
+            suspects.setdefault((name.partition(".")[2], kind), []).append((name, kind))
+    if not suspects:
+        return snapshot
+    # RFC 4592: a wildcard also answers for a name nobody has, and for one below a name that is made up
+    # itself, but not for one below a name that exists.
+    nobody = f"mailprov-{os.urandom(8).hex()}"
+    made_up = _read_plain(session, [(f"{nobody}.{parent}", kind) for parent, kind in suspects])
+    doubtful = [
+        key
+        for (parent, kind), group in suspects.items()
+        if (f"{nobody}.{parent}", kind) in made_up
+        for key in group
+    ]
+    below = _read_plain(session, [(f"{nobody}.{name}", kind) for name, kind in doubtful])
+    for name, kind in doubtful:
+        echo = below.get((f"{nobody}.{name}", kind))
+        if echo and set(echo.rdatas) == set(snapshot[name, kind].rdatas):
+            del snapshot[name, kind]
+    return snapshot
+
+
+def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
+    ordered = sorted(set(keys))
+    snapshot: Snapshot = {}
+    for (name, kind), answer in zip(ordered, session.ask([_question(*key) for key in ordered]), strict=True):
+        if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            raise DnsFailed(
+                session.where,
+                f"it answered {rcode_name(answer)} when asked for {name} {kind}",
+                "Allow queries with this TSIG key, or look at the server's log",
+            )
+        if not answer.flags & dns.flags.AA:
+            continue  # below a delegation: not this zone's data
+        for rrset in answer.answer:
+            found = dns.rdatatype.to_text(rrset.rdtype)
+            if plain(rrset.name) == name and found in (kind, "CNAME"):
+                snapshot[name, found] = RRset(rrset.ttl, tuple(rrset))
+    return snapshot
+
+
+def as_records(snapshot: Snapshot) -> list[Record]:
+    """The snapshot as the pure code wants it. Two TXT that differ only in how they are cut give the same
+    value.
+    """
+    return [
+        Record(name, kind, from_rdata(rdata), rrset.ttl)
+        for (name, kind), rrset in snapshot.items()
+        for rdata in rrset.rdatas
+    ]
