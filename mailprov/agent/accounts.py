@@ -1,0 +1,192 @@
+"""Dovecot passwd-files: one line `user:{SCHEME}hash::::::fields` per account (doc.dovecot.org, passwd-file).
+
+    Passwords(tree)                       knows which hash belongs to which password, and neither of them
+    compare(spec, data, passwords)        → Comparison: account changes, each line's hash where it is kept
+    render(comparison, hashes)            → the file's new content
+    hash_passwords(list) -> list          {SHA512-CRYPT} hashes, 500 in one openssl call
+
+A fingerprint is HMAC-SHA256, under a random key that never leaves the host, over user, password and hash;
+so a hash edited by hand no longer counts as the password's. Raises Stop.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from mailprov.agent import commands, files
+from mailprov.agent.trouble import Stop
+
+PEPPER = files.STATE + "/pepper"
+FINGERPRINTS = files.STATE + "/passwords.json"
+_SCHEMES = ("{SHA512-CRYPT}", "{SHA256-CRYPT}", "{BLF-CRYPT}", "{CRYPT}", "{MD5-CRYPT}")
+OPENSSL_MAX = 255  # bytes; openssl passwd cuts longer ones silently
+_BATCH = 500  # hashes of 106 bytes per call: what `commands.run` keeps of an output is 64 KB
+
+
+class Passwords:
+    """The host's pepper and fingerprints. Nothing is written before `save`."""
+
+    def __init__(self, tree: files.Tree) -> None:
+        self._tree = tree
+        self._saved = files.read(tree.at(FINGERPRINTS)) or b""
+        self._pepper = files.read(tree.at(PEPPER)) or b""
+        try:
+            self._known: Dict[str, Dict[str, str]] = json.loads(self._saved) if self._pepper else {}
+        except ValueError:
+            self._known = {}
+        self._new_pepper = not self._pepper
+        self._pepper = self._pepper or os.urandom(32)
+        self._fresh: Dict[str, Dict[str, str]] = {}
+
+    def belongs(self, path: str, user: str, password: str, hashed: str) -> bool:
+        """Whether this line's hash is of this password: by fingerprint, else by hashing."""
+        mark = self._mark(user, password, hashed)
+        if self._known.get(path, {}).get(user) != mark and not _verify(password, hashed):
+            return False
+        self._fresh.setdefault(path, {})[user] = mark
+        return True
+
+    def remember(self, path: str, user: str, password: str, hashed: str) -> None:
+        """This hash was just made of this password."""
+        self._fresh.setdefault(path, {})[user] = self._mark(user, password, hashed)
+
+    def save(self) -> None:
+        """Write the fingerprints of this run's accounts if they differ from those on the disk."""
+        if not self._fresh and not self._saved:
+            return
+        body = json.dumps(self._fresh, sort_keys=True).encode("ascii")
+        if self._new_pepper and self._fresh:
+            files.write(self._tree.at(PEPPER), self._pepper, 0o600)
+            self._new_pepper = False
+        if body != self._saved:
+            files.write(self._tree.at(FINGERPRINTS), body, 0o600)
+            self._saved = body
+
+    def _mark(self, user: str, password: str, hashed: str) -> str:
+        text = "\0".join((user, password, hashed)).encode("utf-8", "surrogateescape")
+        return hmac.digest(self._pepper, text, "sha256").hex()
+
+
+class Line(NamedTuple):
+    """An account's line to be. `hash` is "" when the password must be hashed."""
+
+    user: str
+    password: str
+    hash: str
+    fields: str
+
+
+class Comparison(NamedTuple):
+    """(action, user, detail) for each account that differs, and the file's lines in order."""
+
+    changes: List[Tuple[str, str, str]]
+    lines: List[Line]
+
+
+def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -> Comparison:
+    """What differs between the wanted entries and a file's content (None: no file)."""
+    path = spec["path"]
+    present: Dict[str, Tuple[str, str]] = {}
+    for text in (data or b"").decode("utf-8", "surrogateescape").split("\n"):
+        user, colon, rest = text.partition(":")
+        if colon and not text.startswith("#"):
+            hashed, _, fields = rest.partition(":")
+            present[user] = (hashed, fields[5:] if fields.startswith(":::::") else ":" + fields)
+    changes: List[Tuple[str, str, str]] = []
+    lines: List[Line] = []
+    for entry in sorted(spec["entries"], key=lambda one: str(one["user"])):
+        user, password, wanted, fields = entry["user"], entry["password"], entry["hash"], entry["fields"]
+        if any(sign in user + fields + wanted for sign in "\n\r\0") or ":" in user + wanted:
+            raise Stop(
+                f"the account {user!r} cannot be a line of {path}", "take line ends and colons out of it"
+            )
+        old, old_fields = present.pop(user, ("", ""))
+        if not wanted and old and passwords.belongs(path, user, password, old):
+            wanted = old
+        lines.append(Line(user, password, wanted, fields))
+        if not old:
+            changes.append(("create", user, fields))
+            continue
+        details = [] if wanted == old else ["password changed"]
+        if fields != old_fields:
+            details.append(f"fields {old_fields or 'none'} → {fields or 'none'}")
+        if details:
+            changes.append(("update", user, ", ".join(details)))
+    changes += [("delete", user, "its mail is kept") for user in sorted(present)]
+    return Comparison(changes, lines)
+
+
+def render(path: str, lines: List[Line], passwords: Passwords) -> bytes:
+    """The content of the file; hashes what needs it and remembers those hashes."""
+    fresh = iter(hash_passwords([line.password for line in lines if not line.hash]))
+    text = []
+    for line in lines:
+        hashed = line.hash or next(fresh)
+        if not line.hash:
+            passwords.remember(path, line.user, line.password, hashed)
+        text.append(f"{line.user}:{hashed}::::::{line.fields}\n")
+    return "".join(text).encode("utf-8", "surrogateescape")
+
+
+def kept(lines: List[Line]) -> Optional[bytes]:
+    """The content when every hash is kept, else None."""
+    if any(not line.hash for line in lines):
+        return None
+    text = "".join(f"{line.user}:{line.hash}::::::{line.fields}\n" for line in lines)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def hash_passwords(values: List[str]) -> List[str]:
+    """{SHA512-CRYPT} hashes with random salts, in order."""
+    if not values:
+        return []
+    if any(sign in value for value in values for sign in "\n\0"):
+        raise Stop("a password has a line end or a NUL in it", "choose one without")
+    if not commands.have("openssl") or any(len(value.encode("utf-8")) > OPENSSL_MAX for value in values):
+        return ["{SHA512-CRYPT}" + _crypt(value, "$6$" + os.urandom(8).hex()) for value in values]
+    hashes: List[str] = []
+    for start in range(0, len(values), _BATCH):
+        part = values[start : start + _BATCH]
+        text = "\n".join(part) + "\n"
+        outcome = commands.run(["openssl", "passwd", "-6", "-stdin"], timeout=600, stdin=text.encode("utf-8"))
+        made = outcome.out.split()
+        if outcome.code != 0 or len(made) != len(part):
+            raise Stop(
+                "openssl passwd did not hash the passwords", "look at the output", outcome.err.splitlines()
+            )
+        hashes += made
+    return ["{SHA512-CRYPT}" + one for one in hashes]
+
+
+def _verify(password: str, hashed: str) -> bool:
+    scheme = next((one for one in _SCHEMES if hashed.startswith(one)), "")
+    plain = hashed[len(scheme) :]
+    if not plain.startswith("$") or plain.startswith("$argon2"):
+        return False
+    try:
+        return hmac.compare_digest(_crypt(password, plain).encode("utf-8"), plain.encode("utf-8"))
+    except Stop:
+        parts = plain.split("$")
+        if parts[1] != "6" or not commands.have("openssl"):
+            return False
+        argv = ["openssl", "passwd", "-6", "-salt", parts[2], "-stdin"]
+        return commands.run(argv, stdin=password.encode("utf-8") + b"\n").out.strip() == plain
+
+
+def _crypt(password: str, setting: str) -> str:
+    """crypt(3) of the system's libcrypt."""
+    try:
+        import ctypes
+
+        library = ctypes.CDLL("libcrypt.so.1")
+    except (ImportError, OSError) as error:
+        raise Stop("neither openssl nor libcrypt is there to hash passwords", "install openssl") from error
+    library.crypt.restype = ctypes.c_char_p
+    library.crypt.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+    result = library.crypt(password.encode("utf-8"), setting.encode("ascii", "replace"))
+    if not result or result.startswith(b"*"):
+        raise Stop("libcrypt cannot compute this kind of hash")
+    return bytes(result).decode("ascii")

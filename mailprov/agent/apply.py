@@ -1,0 +1,275 @@
+"""Makes a plan true, or leaves the host as it was.
+
+    apply(run: Run) -> None     packages, users, directories, certificates, files, accounts, checks,
+                                commit point, services, ports, reading the state again, manifest
+
+Before the commit point every Stop, Cancelled or other exception puts back all files, directories and modes,
+and goes on to the caller; installed packages and made users stay. After it the agent finishes whatever the
+controller does.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Callable, Dict, List
+
+from mailprov.agent import accounts, certificates, files, journal, manifest, packages, services
+from mailprov.agent.conversation import Link
+from mailprov.agent.diff import Change, Plan, Work
+from mailprov.agent.trouble import Cancelled, Stop
+
+
+class Run:
+    """All that one apply needs. `again()` compares state and host anew."""
+
+    def __init__(
+        self,
+        *,
+        tree: files.Tree,
+        link: Link,
+        state: Dict[str, Any],
+        plan: Plan,
+        remembered: manifest.Manifest,
+        passwords: accounts.Passwords,
+        lists: packages.Lists,
+        owner: str,
+        again: Callable[[], Plan],
+    ) -> None:
+        self.tree, self.link, self.state, self.plan = tree, link, state, plan
+        self.manifest, self.passwords, self.lists = remembered, passwords, lists
+        self.owner, self.again = owner, again
+        self.done = 0
+        self._clock = time.monotonic()
+
+    def say(self, text: str) -> None:
+        self.link.say("progress", text=text)
+
+    def applied(self, changes: List[Change]) -> None:
+        """Tell the controller; then a safe point has been reached."""
+        for change in changes:
+            now = time.monotonic()
+            self.link.say("applied", change=change, seconds=round(now - self._clock, 3))
+            self._clock = now
+            self.done += 1
+
+
+def apply(run: Run) -> None:
+    """Do the plan. Raises Stop or Cancelled; `run.done` counts the changes that were made."""
+    record = journal.begin(run.tree, run.owner)
+    run.link.log_to(record.directory + "/events")
+    try:
+        _before_commit(run, record)
+        run.link.check()
+        record.commit()
+    except BaseException as error:
+        _put_back(run, record, error)
+        raise
+    try:
+        _after_commit(run)
+    except Stop:
+        run.manifest.save()
+        record.close("failed after the commit point")
+        raise
+    record.close("ok")
+
+
+def _put_back(run: Run, record: journal.Journal, error: BaseException) -> None:
+    packages.release_guard(run.tree)
+    try:
+        count = record.undo()
+    except OSError as problem:
+        raise Stop(
+            f"{error}; and putting back failed: {problem.strerror}", "the next apply tries again"
+        ) from error
+    record.close("undone: " + type(error).__name__)
+    run.done = 0
+    if isinstance(error, Stop) and count:
+        error.what += "; everything was put back, and the host serves as before"
+    elif isinstance(error, Cancelled) and count:
+        error.args = (f"{error}; what had been written was put back",)
+
+
+def _before_commit(run: Run, record: journal.Journal) -> None:
+    plan, tree, link = run.plan, run.tree, run.link
+    link.check()
+    if plan.packages:
+        names = [work.spec["name"] for work in plan.packages]
+        run.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
+        log = record.directory + "/apt.log"
+        packages.install(tree, names, debconf=run.state["debconf"], lists=run.lists, log=log, say=run.say)
+        run.applied([change for work in plan.packages for change in work.changes])
+        _versions(run)
+    for work in plan.users:
+        link.check()
+        _user(work)
+        run.applied(work.changes)
+    record.remember(_paths(plan))
+    for work in plan.directories:
+        link.check()
+        spec = work.spec
+        real = tree.at(spec["path"])
+        _parents(real)
+        files.make_directory(real, int(spec["mode"], 8), *files.ids(spec["owner"], spec["group"]))
+        run.applied(work.changes)
+    touched = set()
+    for work in [*plan.certificates, *plan.files, *plan.accounts, *plan.leaving]:
+        link.check()
+        for path in _write(run, work, record.directory):
+            touched.add(os.path.dirname(tree.at(path)))
+        run.applied(work.changes)
+    for directory in sorted(touched):
+        files.sync_directory(directory)
+    for work in plan.services:
+        link.check()
+        if work.spec["checks"]:
+            run.say(f"checking the configuration of {work.spec['unit']}")
+            services.check(work.spec)
+    run.passwords.save()
+    run.manifest.describe(run.state, plan.digests, plan.known)
+    run.manifest.save()
+
+
+def _versions(run: Run) -> None:
+    """The state was made for certain versions; what got installed must be these."""
+    wanted = run.state["rendered_for"]
+    found = packages.query([name for name, _ in wanted], run.lists, run.say)
+    for name, prefix in wanted:
+        version = found[name]["installed"] or ""
+        if not packages.version_matches(version, prefix):
+            seen = f"{name} {version or '(nothing)'} got installed"
+            what = f"{seen}, and the configuration was made for {prefix}"
+            raise Stop(what, "run again: the new plan starts from what is installed now")
+
+
+def _user(work: Work) -> None:
+    from mailprov.agent import commands
+
+    spec = work.spec
+    argv = ["usermod", "--home", spec["home"], "--shell", spec["shell"], "--", spec["name"]]
+    if work.data is None:
+        argv = [
+            "useradd",
+            "--system",
+            "--no-create-home",
+            "--home-dir",
+            spec["home"],
+            "--shell",
+            spec["shell"],
+        ]
+        # A group that a package made under this name is taken; otherwise useradd makes it.
+        argv += ["--gid", spec["name"]] if files.group_exists(spec["name"]) else ["--user-group"]
+        argv += ["--comment", spec["comment"], "--", spec["name"]]
+    outcome = commands.run(argv)
+    if outcome.code != 0:
+        raise Stop(f"the user {spec['name']} cannot be made", "look at the output", outcome.lines())
+
+
+def _paths(plan: Plan) -> List[str]:
+    """Everything that is about to change, for the journal; the agent's own records among it."""
+    paths = [manifest.PATH, accounts.FINGERPRINTS, accounts.PEPPER]
+    paths += [work.spec["path"] for work in [*plan.directories, *plan.files, *plan.accounts, *plan.leaving]]
+    for work in plan.certificates:
+        paths += [work.spec["certificate"], work.spec["key"]]
+    return paths
+
+
+def _parents(real: str) -> None:
+    for parent in files.missing_parents(real):
+        files.make_directory(parent)
+
+
+def _write(run: Run, work: Work, private: str) -> List[str]:
+    """One file or certificate; returns the paths of the host that were touched."""
+    spec, tree, digests = work.spec, run.tree, run.plan.digests
+    if "certificate" in spec:
+        return _certificate(run, work, private)
+    path = spec["path"]
+    real = tree.at(path)
+    if work.changes[0]["action"] == "delete":
+        files.remove(real)
+        digests.pop(path, None)
+        return [path]
+    owner = files.ids(spec["owner"], spec["group"])
+    content = work.data
+    if isinstance(content, tuple):
+        lines, rewrite = content
+        content = accounts.render(path, lines, run.passwords) if rewrite else None
+    if content is None:
+        files.set_owner_mode(real, int(spec["mode"], 8), *owner)
+        return []
+    _parents(real)
+    files.write(real, content, int(spec["mode"], 8), *owner, sync=False)
+    digests[path] = files.sha256(content)
+    return [path]
+
+
+def _certificate(run: Run, work: Work, private: str) -> List[str]:
+    spec, tree = work.spec, run.tree
+    pair = ((spec["certificate"], 0o644), (spec["key"], 0o600))
+    owner = (-1, -1) if tree.root else (0, 0)
+    if not work.data:
+        for path, mode in pair:
+            files.set_owner_mode(tree.at(path), mode, *owner)
+        return []
+    made = certificates.make(spec, private)
+    for (path, mode), data in zip(pair, made):  # noqa: B905 (strict= is Python 3.10)
+        _parents(tree.at(path))
+        files.write(tree.at(path), data, mode, *owner, sync=False)
+        run.plan.digests[path] = files.sha256(data)
+    run.plan.known[spec["certificate"]] = certificates.describe(tree.at(spec["certificate"]))
+    return [path for path, _ in pair]
+
+
+def _after_commit(run: Run) -> None:
+    plan = run.plan
+    if any(work.spec.get("path", "").startswith("/etc/systemd/") for work in [*plan.files, *plan.leaving]):
+        services.reload_systemd()
+    failures: List[Stop] = []
+    for work in plan.services:
+        enable, verb = work.data
+        try:
+            if enable:
+                services.enable(work.spec["unit"])
+            if verb:
+                run.say(
+                    f"{verb}ing {work.spec['unit']}" if verb != "start" else f"starting {work.spec['unit']}"
+                )
+                services.act(work.spec, verb)
+        except Stop as stop:
+            failures.append(stop)
+            continue
+        run.manifest.services[work.spec["unit"]] = _loaded(run, work)
+        run.applied(work.changes)
+    if failures:
+        first = failures[0]
+        first.what = "; ".join(stop.what for stop in failures)
+        first.output = [line for stop in failures for line in stop.output]
+        raise first
+    _read_again(run)
+
+
+def _loaded(run: Run, work: Work) -> Dict[str, str]:
+    """Digests of what the unit has just read: packages may have brought files since the plan."""
+    loaded = {}
+    for path in (*work.spec["files"], *work.spec["restart_on"]):
+        data = files.read(run.tree.at(path), follow=True)
+        loaded[path] = files.sha256(data) if data is not None else "absent"
+    return loaded
+
+
+def _read_again(run: Run) -> None:
+    """The proof: nothing is left to change."""
+    units = {spec["unit"] for spec in run.state["services"]}
+    run.manifest.services = {unit: loads for unit, loads in run.manifest.services.items() if unit in units}
+    left = run.again()
+    if left.changes:
+        names = ", ".join(f"{change['kind']} {change['name']}" for change in left.changes[:5])
+        raise Stop(
+            f"after everything was done the host still differs: {names}",
+            "something else on the host changes it; look at the plan",
+            [f"{change['name']}: {change['detail']}" for change in left.changes],
+        )
+    run.manifest.describe(run.state, left.digests, left.known)
+    run.passwords.save()
+    run.manifest.save()

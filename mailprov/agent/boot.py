@@ -1,0 +1,152 @@
+"""The agent's main line: one conversation as wire.messages describes it. Read this first.
+
+    run(job, stdin) -> None     never returns: the process ends with code 0 after the `end` message
+
+hello → support → lock → recovery → facts → desired → plan → go → apply → end.
+In mode plan nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any, BinaryIO, Dict, List, Optional, Tuple
+
+from mailprov.agent import accounts, diff, facts, files, journal, lock, manifest, packages
+from mailprov.agent.apply import Run, apply
+from mailprov.agent.conversation import Link
+from mailprov.agent.masking import Mask, secrets_of
+from mailprov.agent.trouble import Cancelled, Stop
+
+VERSION = 1  # of the conversation
+
+
+def run(job: Dict[str, Any], stdin: BinaryIO) -> None:
+    """Serve one run. `stdin` gives the control lines; `job` is as in wire.messages."""
+    os.umask(0o077)
+    started = time.monotonic()
+    link = Link(job["tag"], stdin)
+    session = _Session(job, link)
+    status, what, advice, output = "ok", "", "", []  # type: Tuple[str, str, str, List[str]]
+    try:
+        session.work()
+    except Stop as stop:
+        status, what, advice, output = "failed", stop.what, stop.advice, stop.output
+    except Cancelled as reason:
+        status, what = "cancelled", str(reason)
+    except Exception as error:
+        status, what, advice, output = "failed", *_explain(error)
+    finally:
+        session.lists.close()
+    seconds = round(time.monotonic() - started, 3)
+    end = {"status": status, "changed": session.changed, "seconds": seconds}
+    link.say("end", what=what, advice=advice, output=output, **end)
+    # The reader thread sits in a blocking read; an ordinary exit of the interpreter would trip over its lock.
+    os._exit(0)
+
+
+class _Session:
+    def __init__(self, job: Dict[str, Any], link: Link) -> None:
+        self.job, self.link = job, link
+        self.tree = files.Tree(job["root"])
+        self.lists = packages.Lists()
+        self.run: Optional[Run] = None
+
+    @property
+    def changed(self) -> int:
+        return self.run.done if self.run else 0
+
+    def say(self, text: str) -> None:
+        self.link.say("progress", text=text)
+
+    def work(self) -> None:
+        """The whole conversation after protecting stdout. Raises Stop or Cancelled."""
+        job, link, tree = self.job, self.link, self.tree
+        python = ".".join(str(part) for part in sys.version_info[:3])
+        link.say("hello", version=VERSION, python=python, pid=os.getpid(), uid=os.geteuid(), time=time.time())
+        facts.refuse_unsupported(tree)
+        applying = job["mode"] == "apply"
+        held = lock.take(tree, job["owner"]) if applying else None
+        self._recover(applying)
+        found = self._packages(job["packages"])
+        link.say("facts", facts=facts.facts(tree, found))
+        state = link.wait("desired")["state"]
+        link.mask = Mask(secrets_of(state))
+        asked = [*state["packages"], *(name for name, _ in state["rendered_for"])]
+        if any(name not in found for name in asked):
+            found = self._packages([*job["packages"], *asked])
+        remembered, passwords = manifest.load(tree), accounts.Passwords(tree)
+        plan = diff.compare(tree, state, found, manifest=remembered, passwords=passwords, mask=link.mask)
+        fingerprint = plan.fingerprint
+        link.say("plan", changes=plan.changes, compared=plan.compared, fingerprint=fingerprint)
+        if not applying:
+            return
+        if not plan.changes:
+            # What was found as wanted is managed from now on; both write only when that is news.
+            remembered.describe(state, plan.digests, plan.known)
+            remembered.save()
+            passwords.save()
+            return
+        if link.wait("go")["fingerprint"] != fingerprint:
+            raise Stop("the plan has changed", "look at the new plan, then apply again")
+
+        def again() -> diff.Plan:
+            now = self._packages(asked)
+            return diff.compare(tree, state, now, manifest=remembered, passwords=passwords, mask=link.mask)
+
+        self.run = Run(
+            tree=tree,
+            link=link,
+            state=state,
+            plan=plan,
+            remembered=remembered,
+            passwords=passwords,
+            lists=self.lists,
+            owner=job["owner"],
+            again=again,
+        )
+        apply(self.run)
+        if held is not None:
+            os.close(held)
+
+    def _packages(self, names: List[str]) -> Dict[str, Any]:
+        if self.tree.root:
+            return {name: {"installed": None, "candidate": None} for name in names}
+        return packages.query(names, self.lists, self.say)
+
+    def _recover(self, applying: bool) -> None:
+        """Bring what a killed run left to a safe state; in mode plan only say so."""
+        left = journal.unfinished(self.tree)
+        if left is None:
+            return
+        who = f"an earlier run ({left.owner}, {left.since}) was interrupted"
+        if not applying:
+            after = "after its commit point; the next apply finishes it"
+            self.say(
+                f"{who} {after if left.committed else 'before its commit point; the next apply undoes it'}"
+            )
+            return
+        packages.release_guard(self.tree)
+        if left.committed:
+            left.close("interrupted after the commit point")
+            self.say(f"{who} after its commit point: this run finishes it")
+            return
+        count = left.undo()
+        left.close("undone by the next run")
+        self.say(f"{who} before its commit point: {count} path{'' if count == 1 else 's'} put back")
+
+
+def _explain(error: Exception) -> Tuple[str, str, List[str]]:
+    """An error that nobody foresaw, as what, advice and output; without any values, which may be secrets."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}", "mend that on the host, then try again", []
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
+        trace = trace.tb_next
+    what = f"the agent met an unforeseen {type(error).__name__} at {places[-1]}"
+    return what, "report this as a bug in mailprov", places

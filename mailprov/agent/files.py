@@ -1,0 +1,244 @@
+"""Reads and writes files of the host; a crash at any moment leaves the old or the new one, never a half.
+
+    Tree(root).at(path)       where a path of the host really is (tests give a root)
+    look, read                what is there; a link as last component of a path is never followed
+    write, set_owner_mode     atomic write (temporary name beside it, fsync, rename); owner and mode only
+    missing_parents, make_directory, sync_directory, remove, temporary_name, ids, ids_or_none, sha256
+
+Raises Stop with the path and the system's reason.
+"""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import os
+import pwd
+import stat
+from typing import List, NamedTuple, Optional, Tuple
+
+from mailprov.agent.trouble import Stop
+
+STATE = "/var/lib/mailprov"  # what mailprov keeps on the host; 0700 root
+
+
+class Tree:
+    """The host's file tree; `root` is "" on real hosts."""
+
+    def __init__(self, root: str = "") -> None:
+        self.root = root.rstrip("/")
+
+    def at(self, path: str) -> str:
+        """The real path of an absolute path of the host."""
+        if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            raise Stop(f"{path!r} is not an absolute path without '..'", "this is a mistake in mailprov")
+        return self.root + path
+
+
+class Seen(NamedTuple):
+    """What lstat says. `kind` is file, link, directory or other; `mode` are the permission bits."""
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    mtime_ns: int
+    target: str
+
+
+def look(real: str) -> Optional[Seen]:
+    """What is at this path, None when nothing is."""
+    try:
+        status = os.lstat(real)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Stop(f"{real} cannot be read: {error.strerror}") from error
+    kind, target = "other", ""
+    if stat.S_ISREG(status.st_mode):
+        kind = "file"
+    elif stat.S_ISDIR(status.st_mode):
+        kind = "directory"
+    elif stat.S_ISLNK(status.st_mode):
+        kind, target = "link", os.readlink(real)
+    return Seen(kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns, target)
+
+
+def read(real: str, follow: bool = False) -> Optional[bytes]:
+    """The content of a regular file, None when there is none (a link counts as none unless `follow`)."""
+    try:
+        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    except OSError as error:
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)) or look(real) is None:
+            return None
+        if not follow and os.path.islink(real):
+            return None
+        raise Stop(f"{real} cannot be read: {error.strerror}") from error
+    with os.fdopen(handle, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(handle).st_mode) else None
+
+
+def temporary_name(real: str) -> str:
+    """The name a file has while it is being written; known, so that the next run can clear it away."""
+    return os.path.join(os.path.dirname(real), f".{os.path.basename(real)}.mailprov")
+
+
+def write(
+    real: str, data: bytes, mode: int, uid: int = -1, gid: int = -1, *, mtime_ns: int = 0, sync: bool = True
+) -> None:
+    """Replace the file (or a link of that name) by one with this content, owner and mode, all at once.
+
+    `sync=False` leaves the fsync of the directory to the caller, who does it once for many files.
+    """
+    temporary = temporary_name(real)
+    try:
+        remove(temporary)
+        handle = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            _own(handle, uid, gid)
+            os.fchmod(handle, mode)
+            if mtime_ns:
+                os.utime(handle, ns=(mtime_ns, mtime_ns))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.rename(temporary, real)
+        if sync:
+            sync_directory(os.path.dirname(real))
+    except OSError as error:
+        try:
+            remove(temporary)
+        except OSError:
+            pass
+        raise Stop(f"{real} cannot be written: {error.strerror}") from error
+
+
+def _own(handle: int, uid: int, gid: int) -> None:
+    status = os.fstat(handle)
+    if (uid not in (-1, status.st_uid)) or (gid not in (-1, status.st_gid)):
+        os.fchown(handle, uid, gid)
+
+
+def set_owner_mode(real: str, mode: int, uid: int, gid: int, directory: bool = False) -> None:
+    """Give an existing file or directory this owner and mode without following a link.
+
+    A directory may be reached through a link that `follows_link` found trustworthy.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    flags |= os.O_DIRECTORY if directory else os.O_NOFOLLOW
+    try:
+        handle = os.open(real, flags)
+        try:
+            _own(handle, uid, gid)
+            os.fchmod(handle, mode)  # after chown, which clears the set-id bits
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise Stop(f"the owner or mode of {real} cannot be set: {error.strerror}") from error
+
+
+def missing_parents(real: str) -> List[str]:
+    """Directories above this path that are not there yet, outermost first."""
+    missing: List[str] = []
+    above = os.path.dirname(real)
+    while above and not os.path.isdir(above):
+        missing.insert(0, above)
+        above = os.path.dirname(above)
+    return missing
+
+
+def make_directory(real: str, mode: int = 0o755, uid: int = -1, gid: int = -1) -> None:
+    """Make one directory with this mode whatever the umask; its parent must be there."""
+    try:
+        os.mkdir(real, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise Stop(f"the directory {real} cannot be made: {error.strerror}") from error
+    set_owner_mode(real, mode, uid, gid, directory=True)
+
+
+def sync_directory(real: str) -> None:
+    """Make renames and removals in this directory last through a power cut."""
+    try:
+        handle = os.open(real, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(real: str) -> bool:
+    """Unlink; False when nothing was there."""
+    try:
+        os.unlink(real)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def ids(owner: str, group: str) -> Tuple[int, int]:
+    """Numbers of a user and a group; Stop when the host does not know them."""
+    found = ids_or_none(owner, group)
+    if found is None:
+        raise Stop(f"the user {owner} or the group {group} does not exist on this host")
+    return found
+
+
+def ids_or_none(owner: str, group: str) -> Optional[Tuple[int, int]]:
+    """As `ids`, None when unknown: planning before the user or its package is there."""
+    try:
+        return pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def owner_name(uid: int, gid: int) -> str:
+    """ "user:group" as people read it; numbers where the host has no name."""
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    try:
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        group = str(gid)
+    return f"{user}:{group}"
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest of a file's content, as the manifest keeps it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def trusted_directory(real: str) -> Optional[Seen]:
+    """The directory behind a link that root (or we) made, such as /var/vmail on another disk.
+
+    The link itself when another user could have put it there: it must not lead root's chown elsewhere.
+    """
+    seen = look(real)
+    try:
+        link, status = os.lstat(real), os.stat(real)
+    except OSError:
+        return seen
+    if link.st_uid not in (0, os.geteuid()) or not stat.S_ISDIR(status.st_mode):
+        return seen
+    return Seen(
+        "directory", stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns, ""
+    )
+
+
+def group_exists(name: str) -> bool:
+    """Whether the host knows this group."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True

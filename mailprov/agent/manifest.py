@@ -1,0 +1,74 @@
+"""What mailprov manages on this host: /var/lib/mailprov/manifest.json.
+
+    load(tree) -> Manifest
+    Manifest.files       path → {"sha256", "owner", "group", "mode", "kind", …} as last applied; kind is file,
+                         secret, accounts, certificate (with "names" and "expires") or key
+    Manifest.services    unit → {path: sha256} of the files it last loaded successfully
+    Manifest.save()      writes only when something differs
+
+It finds files that left the inventory, files edited by hand, and daemons that never loaded what is there.
+Raises Stop when the file is there and cannot be understood.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict
+
+from mailprov.agent import files
+from mailprov.agent.trouble import Stop
+
+PATH = files.STATE + "/manifest.json"
+
+
+class Manifest:
+    def __init__(self, tree: files.Tree, body: Dict[str, Any]) -> None:
+        self._tree = tree
+        self._saved = _encode(body) if body else b""
+        self.files: Dict[str, Dict[str, Any]] = dict(body.get("files", {}))
+        self.services: Dict[str, Dict[str, str]] = dict(body.get("services", {}))
+
+    def save(self) -> bool:
+        """Write what changed; False when the file already says this (a no-change run writes nothing)."""
+        body = _encode({"version": 1, "files": self.files, "services": self.services})
+        if body == self._saved or (not self._saved and not self.files and not self.services):
+            return False
+        files.write(self._tree.at(PATH), body, 0o600)
+        self._saved = body
+        return True
+
+    def describe(
+        self, state: Dict[str, Any], digests: Dict[str, str], certificates: Dict[str, Dict[str, Any]]
+    ) -> None:
+        """Make `files` say what the state wants, with the digests of what is on the disk now."""
+        self.files = {}
+        for spec in state["files"]:
+            self._add(spec["path"], digests, spec, "secret" if spec["secret"] else "file")
+        for spec in state["account_files"]:
+            self._add(spec["path"], digests, spec, "accounts")
+        for spec in state["certificates"]:
+            owned = {"owner": "root", "group": "root"}
+            self._add(spec["certificate"], digests, {**owned, "mode": "0644"}, "certificate")
+            self._add(spec["key"], digests, {**owned, "mode": "0600"}, "key")
+            self.files.get(spec["certificate"], {}).update(certificates.get(spec["certificate"], {}))
+
+    def _add(self, path: str, digests: Dict[str, str], spec: Dict[str, Any], kind: str) -> None:
+        if path in digests:
+            entry = {key: spec[key] for key in ("owner", "group", "mode")}
+            self.files[path] = {"sha256": digests[path], "kind": kind, **entry}
+
+
+def _encode(body: Dict[str, Any]) -> bytes:
+    return json.dumps(body, sort_keys=True, indent=1).encode("ascii") + b"\n"
+
+
+def load(tree: files.Tree) -> Manifest:
+    """The host's manifest; an empty one on a host that mailprov has never applied to."""
+    data = files.read(tree.at(PATH))
+    try:
+        body = json.loads(data) if data else {}
+        if not isinstance(body, dict):
+            raise ValueError
+    except ValueError as error:
+        raise Stop(f"{PATH} is damaged", "move it away; mailprov then takes over what it finds") from error
+    return Manifest(tree, body)

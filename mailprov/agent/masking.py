@@ -1,0 +1,70 @@
+"""Keeps secrets out of everything that leaves the host: diffs, progress, command output, error texts.
+
+Mask(values)              mask(text) -> text with each secret value, password hash and private key hidden
+secrets_of(state)         the values to hide
+unified(path, old, new, mask) -> str     a unified diff of at most 200 lines
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterable, List, Optional
+
+HIDDEN = "********"
+MAX_LINES = 200
+
+_HASH = re.compile(r"(\{[A-Z0-9.-]+\})?\$(?:1|2[abxy]|5|6|7|y|gy|argon2[a-z]*|scrypt)\$[^\s:'\"]+")
+_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
+
+
+class Mask:
+    """Callable that hides secrets; values shorter than four characters only as whole words."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        # Longest first: a secret that contains another must not be left half visible.
+        self._values = sorted({value for value in values if value}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for value in self._values:
+            if value not in text:
+                continue
+            if len(value) < 4:
+                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
+            else:
+                text = text.replace(value, HIDDEN)
+        return _HASH.sub(HIDDEN, text)
+
+
+def secrets_of(state: Dict[str, Any]) -> List[str]:
+    """Passwords and ready hashes of all accounts, and the longer lines of secret files."""
+    values: List[str] = []
+    for account_file in state["account_files"]:
+        for entry in account_file["entries"]:
+            values += [entry["password"], entry["hash"]]
+    for file in state["files"]:
+        if file["secret"]:
+            values += [line.strip() for line in file["content"].splitlines() if len(line.strip()) >= 16]
+    return values
+
+
+def unified(path: str, old: Optional[bytes], new: Optional[bytes], mask: Mask) -> str:
+    """The difference of two contents (None: no such file), masked, cut after 200 lines."""
+    import difflib
+
+    texts = [mask(_hide_keys((data or b"").decode("utf-8", "backslashreplace"))) for data in (old, new)]
+    lines = list(
+        difflib.unified_diff(
+            texts[0].splitlines(),
+            texts[1].splitlines(),
+            "/dev/null" if old is None else path,
+            "/dev/null" if new is None else path,
+            lineterm="",
+        )
+    )
+    if len(lines) > MAX_LINES:
+        lines[MAX_LINES:] = [f"… {len(lines) - MAX_LINES} more lines"]
+    return "\n".join(lines)
+
+
+def _hide_keys(text: str) -> str:
+    return _KEY.sub(rf"\1\n{HIDDEN}\n", text)

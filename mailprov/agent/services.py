@@ -1,0 +1,149 @@
+"""systemd units: their state, enabling, starting, reloading, and the proof that their ports listen.
+
+    states(units) -> {unit: State}          one `systemctl show` for all
+    listening() -> set of ports             TCP, from /proc/net/tcp and tcp6
+    enable, act, wait_for_ports, check      Stop with the daemon's own words when it does not come up
+
+act(spec, verb) does start, reload (by the unit's own command where it has one) or restart.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, NamedTuple, Sequence, Set
+
+from mailprov.agent import commands
+from mailprov.agent.trouble import Stop
+
+PORT_DEADLINE = 30.0  # seconds after start or restart
+RELOAD_DEADLINE = 10.0  # seconds after which a reload that opened no port becomes a restart
+
+
+class State(NamedTuple):
+    """systemctl show: LoadState, ActiveState, UnitFileState."""
+
+    load: str
+    active: str
+    enabled: str
+
+    @property
+    def runs(self) -> bool:
+        return self.active in ("active", "reloading", "activating")
+
+    @property
+    def starts_at_boot(self) -> bool:
+        # static, indirect, alias and generated units cannot be enabled; something else starts them.
+        return self.enabled not in ("disabled", "masked", "masked-runtime", "bad", "")
+
+
+def states(units: Sequence[str]) -> Dict[str, State]:
+    """The state of each unit; one that does not exist has load "not-found"."""
+    if not units:
+        return {}
+    argv = ["systemctl", "show", "--property=LoadState,ActiveState,UnitFileState", "--", *units]
+    outcome = commands.run(argv)
+    blocks = outcome.out.strip("\n").split("\n\n")
+    if outcome.code != 0 or len(blocks) != len(units):
+        raise Stop("systemctl show gave no state of the services", "look at the output", outcome.lines())
+    found = {}
+    for unit, block in zip(units, blocks):  # noqa: B905 (strict= is Python 3.10)
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        load, active = values.get("LoadState", ""), values.get("ActiveState", "")
+        found[unit] = State(load, active, values.get("UnitFileState", ""))
+    return found
+
+
+def listening() -> Set[int]:
+    """TCP ports in state LISTEN (0A) on any address (proc(5))."""
+    ports: Set[int] = set()
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(path, encoding="ascii") as file:
+                next(file, None)
+                for line in file:
+                    fields = line.split()
+                    if fields[3] == "0A":
+                        ports.add(int(fields[1].rpartition(":")[2], 16))
+        except OSError:
+            continue
+    return ports
+
+
+def check(spec: Dict[str, Any]) -> None:
+    """The daemon's own checkers on the configuration now on the disk. Stop with their words."""
+    for argv in spec["checks"]:
+        outcome = commands.run(argv, timeout=120)
+        complaint = spec["quiet_checks"] and outcome.err.strip()
+        if outcome.code != 0 or complaint:
+            how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
+            raise Stop(
+                f"`{' '.join(argv)}` {how}: the new configuration of {spec['unit']} is not accepted",
+                "mend what the output names",
+                outcome.lines(),
+            )
+
+
+def enable(unit: str) -> None:
+    """Start at boot."""
+    outcome = commands.run(["systemctl", "enable", "--", unit])
+    if outcome.code != 0:
+        raise Stop(f"{unit} cannot be enabled", "look at the output", outcome.lines())
+
+
+def reload_systemd() -> None:
+    """Make systemd read unit files again."""
+    commands.run(["systemctl", "daemon-reload"])
+
+
+def act(spec: Dict[str, Any], verb: str) -> None:
+    """start, reload or restart, then wait until the ports listen."""
+    unit = spec["unit"]
+    argv = ["systemctl", verb, "--", unit]
+    if verb == "reload" and spec["reload"]:
+        argv = list(spec["reload"])
+    if verb != "reload":
+        # A unit that failed often is refused further starts until its counter is reset.
+        commands.run(["systemctl", "reset-failed", "--", unit])
+    outcome = commands.run(argv, timeout=180)
+    if outcome.code != 0:
+        raise _failed(unit, f"{unit} did not {verb}", outcome.lines(8))
+    if verb == "reload" and not wait_for_ports(unit, spec["ports"], RELOAD_DEADLINE):
+        act(spec, "restart")
+        return
+    if not wait_for_ports(unit, spec["ports"], PORT_DEADLINE):
+        missing = ", ".join(str(port) for port in sorted(set(spec["ports"]) - listening())) or "none"
+        what = (
+            f"{unit} has not settled {PORT_DEADLINE:.0f} s after its {verb}; ports not listening: {missing}"
+        )
+        raise _failed(unit, what, [])
+
+
+def wait_for_ports(unit: str, ports: Sequence[int], seconds: float) -> bool:
+    """Poll until all ports listen and systemd has no job left for the unit or its instances.
+
+    Without the second condition the old daemon, still on its way out in postfix@-.service, would count.
+    """
+    stem = unit.partition(".")[0]
+    deadline = time.monotonic() + seconds
+    while True:
+        if not set(ports) - listening() and not _busy(stem):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+
+
+def _busy(stem: str) -> bool:
+    jobs = commands.run(["systemctl", "list-jobs", "--no-legend", "--plain"]).out
+    names = [fields[1] for fields in (line.split() for line in jobs.splitlines()) if len(fields) > 1]
+    return any(name.startswith((stem + ".", stem + "@")) for name in names)
+
+
+def _failed(unit: str, what: str, output: List[str]) -> Stop:
+    stem = unit.partition(".")[0]
+    argv = ["systemctl", "status", "--no-pager", "--full", "--lines=15", "--", unit, f"{stem}@*.service"]
+    return Stop(
+        what,
+        "mend what its log says and apply again; the configuration passed the daemon's own check and stays",
+        [*output, *commands.run(argv).lines(40)],
+    )

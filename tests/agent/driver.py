@@ -1,0 +1,236 @@
+"""Talks to the real agent, sent by the real loader, in a process of its own.
+
+    pythons()               every interpreter from 3.8 on that is installed here: PATH and pyenv
+    state(**parts)          a HostState on the wire, empty but for `parts`
+    Agent(command, job)     started; send(), until(kind), end(), all messages in .messages
+    converse(...)           a whole run: desired, go → the messages
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mailprov.desired.state import AccountEntry, AccountFile, Certificate, Directory, File, HostState
+from mailprov.wire import bundle
+from mailprov.wire.messages import decode_line, encode_control
+
+TAG = "0123456789abcdef"
+DEADLINE = 60.0
+
+
+def pythons() -> list[str]:
+    """One interpreter per minor version."""
+    names = [f"python3.{minor}" for minor in range(8, 16)]
+    found: dict[str, str] = {}
+    for name in names:
+        path = shutil.which(name)
+        if path and _version(path) == name:
+            found[name] = path
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for path in sorted(root.glob("3.*/bin/python3")):
+        name = _version(str(path))
+        if name in names:
+            found[name] = str(path)
+    return [found[name] for name in names if name in found]
+
+
+def _version(path: str) -> str:
+    """"python3.11", or nothing when the program is a shim that does not run here."""
+    argv = [path, "-I", "-c", "import sys; print('python3.%d' % sys.version_info[1])"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def me() -> tuple[str, str]:
+    """User and group that own what the agent writes in a test."""
+    import grp
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+
+
+def file(path: str, content: str, **more: Any) -> File:
+    owner, group = me()
+    return File(path, content, **{"owner": owner, "group": group, **more})
+
+
+def directory(path: str, mode: str = "0755") -> Directory:
+    owner, group = me()
+    return Directory(path, owner, group, mode)
+
+
+def account_file(path: str, *entries: AccountEntry, mode: str = "0640") -> AccountFile:
+    owner, group = me()
+    return AccountFile(path, entries, owner, group, mode)
+
+
+def state(**parts: Any) -> dict[str, Any]:
+    return json.loads(json.dumps(HostState(host="mx1", hostname="mx1.alpha.test", **parts).to_wire()))
+
+
+def whole_state() -> dict[str, Any]:
+    """Some of everything that can be done under a root."""
+    return state(
+        directories=(directory("/var/vmail", "0750"),),
+        certificates=(Certificate(("mx1.alpha.test", "mail.alpha.test"), "/etc/tls/mx1.pem", "/etc/tls/mx1.key"),),
+        files=(
+            file("/etc/postfix/main.cf", "myhostname = mx1.alpha.test\n"),
+            file("/etc/postfix/virtual", "ana@alpha.test ana\n", mode="0640"),
+            file("/etc/keys/dkim.pem", "-----BEGIN PRIVATE KEY-----\nMIIsecretsecretsecret\n", secret=True, mode="0600"),
+        ),
+        account_files=(
+            account_file(
+                "/etc/dovecot/users",
+                AccountEntry("ana@alpha.test", password="un gato: {raro} é#"),
+                AccountEntry("luis@alpha.test", hash="{SHA512-CRYPT}$6$abc$def", fields="userdb_quota_rule=*:storage=3K"),
+            ),
+        ),
+    )
+
+
+def job(root: str, mode: str = "apply", **more: Any) -> dict[str, Any]:
+    return {"tag": TAG, "mode": mode, "owner": "ana@laptop mailprov apply", "packages": [], "root": root, **more}
+
+
+class Agent:
+    """A running agent. `command` is the interpreter, or a longer command line that ends in one."""
+
+    def __init__(self, command: Sequence[str], work: dict[str, Any], before: str = "") -> None:
+        # `before` is code of a test that runs in the agent's process first, such as a fault to inject.
+        program = before + ("\n" if before else "") + bundle.loader()
+        self.process = subprocess.Popen(
+            [*command, "-I", "-u", "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.messages: list[dict[str, Any]] = []
+        self.noise: list[str] = []
+        self.arrived: list[float] = []
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._write(bundle.start_payload(work))
+
+    def _write(self, data: bytes) -> None:
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(data)
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            message = decode_line(line, TAG)
+            if message is None:
+                self.noise.append(line.decode("utf-8", "replace"))
+            else:
+                self.arrived.append(time.monotonic())
+                self._queue.put(message)
+        self._queue.put(None)
+
+    def send(self, t: str, **fields: Any) -> None:
+        self._write(encode_control({"t": t, **fields}))
+
+    def hang_up(self) -> None:
+        """End of file on the agent's stdin: the controller is lost."""
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def deafen(self) -> None:
+        """Nobody reads the agent's stdout any more: its next write is an EPIPE."""
+        assert self.process.stdout
+        os.close(self.process.stdout.fileno())
+
+    def next(self) -> dict[str, Any] | None:
+        message = self._queue.get(timeout=DEADLINE)
+        if message is not None:
+            self.messages.append(message)
+        return message
+
+    def until(self, *kinds: str) -> dict[str, Any]:
+        """The next message of these kinds, or `end` when that comes first."""
+        while True:
+            message = self.next()
+            assert message is not None, f"the agent died: {self.stderr()}"
+            if message["t"] in (*kinds, "end"):
+                return message
+
+    def go(self, desired: dict[str, Any]) -> dict[str, Any]:
+        """Facts, desired, plan, go. Returns the plan (or the end)."""
+        if self.until("facts")["t"] == "end":
+            return self.messages[-1]
+        self.send("desired", state=desired)
+        plan = self.until("plan")
+        if plan["t"] == "plan":
+            self.send("go", fingerprint=plan["fingerprint"])
+        return plan
+
+    def end(self) -> dict[str, Any]:
+        """The last message; the process must then end by itself with code 0."""
+        message = self.messages[-1] if self.messages and self.messages[-1]["t"] == "end" else self.until("end")
+        assert self.process.wait(DEADLINE) == 0, self.stderr()
+        self.close()
+        return message
+
+    def died(self) -> int:
+        """Drains the messages of an agent that was killed; its exit code."""
+        while self.next() is not None:
+            pass
+        code = self.process.wait(DEADLINE)
+        self.close()
+        return code
+
+    def stderr(self) -> str:
+        assert self.process.stderr
+        return self.process.stderr.read().decode("utf-8", "replace")
+
+    def close(self) -> None:
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            try:
+                if stream:
+                    stream.close()
+            except OSError:
+                pass
+
+
+def converse(
+    root: Path | str, desired: dict[str, Any], *, python: str = "", mode: str = "apply", before: str = ""
+) -> list[dict[str, Any]]:
+    """A whole run on a root; its messages, the last being `end`."""
+    agent = Agent([python or pythons()[-1]], job(str(root), mode), before)
+    agent.go(desired)
+    agent.end()
+    return agent.messages
+
+
+def of_kind(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [message for message in messages if message["t"] == kind]
+
+
+def snapshot(root: Path, without: str = r"/var/lib/mailprov/lock$") -> dict[str, Any]:
+    """Everything about every path below: type, mode, owner, inode, times, content."""
+    seen: dict[str, Any] = {}
+    for path in sorted(root.rglob("*")):
+        name = "/" + str(path.relative_to(root))
+        if re.search(without, name):
+            continue
+        stat = path.lstat()
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        seen[name] = (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, content)
+    return seen
+
+
+def contents(root: Path, without: str = r"^/var(/lib(/mailprov.*)?)?$") -> dict[str, Any]:
+    """As `snapshot` for what serves: no inodes and times, and not the agent's own records."""
+    return {name: (values[:3], values[-1]) for name, values in snapshot(root, without).items()}
