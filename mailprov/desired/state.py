@@ -103,7 +103,9 @@ class HostState:
     host: str  # inventory name
     hostname: str  # fully qualified, for the packages' own set-up (debconf: postfix/mailname)
     packages: tuple[str, ...] = ()
-    debconf: tuple[tuple[str, str, str, str], ...] = ()  # (package, question, type, value), preset before installing
+    debconf: tuple[
+        tuple[str, str, str, str], ...
+    ] = ()  # (package, question, type, value), preset before installing
     users: tuple[User, ...] = ()
     directories: tuple[Directory, ...] = ()
     certificates: tuple[Certificate, ...] = ()

@@ -1,0 +1,200 @@
+"""Who exists and where their mail goes: domains, accounts, aliases, lists and forwards as Postfix lookup tables.
+
+    tables(domains, fqdn) -> dict[str, str]    file name → content, for texthash: maps
+    texthash(rows, comments) -> str            one map's text
+
+Pure. Postfix reads `texthash:` as `key whitespace value`, one a line (DATABASE_README). Raises InputError for an
+address that cannot be written there; the inventory refuses such addresses before.
+
+    domains         virtual_mailbox_domains: mail domains of this host
+    alias_domains   virtual_alias_domains: their domain aliases
+    mailboxes       virtual_mailbox_maps: the accounts, so that unknown users are refused at RCPT (RFC 5321 section 3.3)
+    virtual         virtual_alias_maps: aliases, lists, forwards, alias domains; one line for each address
+    logins          smtpd_sender_login_maps: sender address → logins that may use it
+    redirects       accounts that only redirect: a full mailbox of theirs is no reason to refuse
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from mailprov.errors import InputError
+from mailprov.model.inventory import Account, Domain
+
+# Every domain must have the first (RFC 5321 section 4.5.1) and should have the second (RFC 2142 section 2).
+_ROLES = ("postmaster", "abuse")
+# Names of the operating system that cron jobs and daemons write to and as. virtual(5): a key without a domain is that
+# name at $myorigin and at each domain of $mydestination.
+_SYSTEM_NAMES = ("abuse", "backup", "daemon", "mailer-daemon", "nobody", "postmaster", "root", "www-data")
+_LOCAL = re.compile(r"[a-z0-9!$%&'*+/=?^_`{|}~.-][a-z0-9!#$%&'*+/=?^_`{|}~.-]*")
+_LOGIN = re.compile(r"[a-z0-9._='-]+@[a-z0-9.-]+")
+
+
+def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
+    """All maps of a host that serves `domains`, in the order of the inventory."""
+    served = tuple(domains)
+    accounts = [account for domain in served for account in domain.accounts]
+    for account in accounts:
+        if not _LOGIN.fullmatch(account.address):
+            raise InputError(
+                f"account {account.address}",
+                "the name cannot be a login and a directory",
+                "Use letters, digits and . _ - = ' before the @",
+            )
+    roles = _roles(served)
+    virtual, origins = _virtual(served, roles)
+    operator = _operator(served, roles)
+    system = dict.fromkeys(_SYSTEM_NAMES, (operator,)) if operator else {}
+    comments = [
+        f"{address} is not in the inventory; it goes to {target}." for address, target in roles.items()
+    ]
+    if system:
+        comments.append(f"Names without a domain are users of the operating system on {fqdn}.")
+    return {
+        "domains": texthash(
+            {domain.name: ("mail",) for domain in served}, ["The mail domains of this host."]
+        ),
+        "alias_domains": texthash(
+            {name: (f"alias-of-{domain.name}",) for domain in served for name in domain.domain_aliases},
+            ["The alias domains: their addresses stand one by one in the file virtual."],
+        ),
+        "mailboxes": texthash(
+            {account.address: ("mailbox",) for account in accounts},
+            ["The accounts: who has a mailbox here. Dovecot knows where it is."],
+        ),
+        "virtual": texthash(
+            {**virtual, **system}, ["Where mail for an address goes: virtual(5).", *comments]
+        ),
+        "logins": texthash(
+            _logins(accounts, virtual, origins),
+            ["Who may send as whom: sender address, then the logins that may use it (SASL_README)."],
+        ),
+        "redirects": texthash(
+            {
+                address: ("OK",)
+                for account in accounts
+                if account.forward and not account.forward.keep
+                for address in _everywhere(account.address, served)
+            },
+            [
+                "Accounts that keep no copy of what they forward: mail is accepted whatever their mailbox holds."
+            ],
+        ),
+    }
+
+
+def texthash(rows: Mapping[str, Iterable[str]], comments: Iterable[str] = ()) -> str:
+    """A map's text, sorted by key: `key value, value`. Raises InputError for a name that does not fit in such a line."""
+    lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
+    lines += [f"# {comment}" for comment in comments]
+    for key in sorted(rows):
+        values = tuple(rows[key])
+        for word in (key, *values):
+            _check(word)
+        lines.append(f"{key} {', '.join(values)}")
+    return "\n".join(lines) + "\n"
+
+
+def _check(word: str) -> None:
+    """`#` first would make a comment of the line; blanks, commas and quotes would cut it elsewhere (postmap(1))."""
+    local, at, domain = word.rpartition("@")
+    bare = local if at else domain
+    if not _LOCAL.fullmatch(bare.lower()) or (at and not re.fullmatch(r"[a-z0-9.-]+", domain.lower())):
+        raise InputError(
+            f"address {word!r}", "it cannot be written in a Postfix table", "Use another address"
+        )
+
+
+def _roles(domains: tuple[Domain, ...]) -> dict[str, str]:
+    """postmaster@ and abuse@ of each domain that does not have them → postmaster@, else its first account.
+
+    A domain without accounts goes to the first account of the host; without any, nobody can be named.
+    """
+    roles: dict[str, str] = {}
+    first = next((account.address for domain in domains for account in domain.accounts), "")
+    for domain in domains:
+        own = domain.accounts[0].address if domain.accounts else first
+        names = _names(domain)
+        postmaster = f"postmaster@{domain.name}"
+        for role in _ROLES:
+            address = f"{role}@{domain.name}"
+            target = postmaster if postmaster in names else own
+            if address not in names and target:
+                roles[address] = target
+    return roles
+
+
+def _operator(domains: tuple[Domain, ...], roles: Mapping[str, str]) -> str:
+    """Who reads the operating system's mail: postmaster of the host's first domain."""
+    for domain in domains:
+        address = f"postmaster@{domain.name}"
+        if address in roles or address in _names(domain):
+            return address
+    return ""
+
+
+def _names(domain: Domain) -> list[str]:
+    """Every address of a domain, as written in the inventory."""
+    return [
+        *(account.address for account in domain.accounts),
+        *(alias for alias, _ in domain.aliases),
+        *(name for name, _ in domain.lists),
+    ]
+
+
+def _everywhere(address: str, domains: tuple[Domain, ...]) -> list[str]:
+    """The address itself and its twins in the domain aliases."""
+    local, _, name = address.rpartition("@")
+    twins = [f"{local}@{twin}" for domain in domains if domain.name == name for twin in domain.domain_aliases]
+    return [address, *twins]
+
+
+def _virtual(
+    domains: tuple[Domain, ...], roles: Mapping[str, str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """virtual_alias_maps, and which of its keys are other names of one address (key → that address).
+
+    Postfix expands the right side again, so aliases of aliases and lists of aliases need no work here, and an account
+    that stands on its own right side keeps a copy. The twins in alias domains stand one by one: `@alias @domain` would
+    accept every name (BACKSCATTER_README).
+    """
+    rows: dict[str, tuple[str, ...]] = {}
+    origins: dict[str, str] = dict(roles)
+    rows.update({address: (target,) for address, target in roles.items()})
+    for domain in domains:
+        for account in domain.accounts:
+            if account.forward:
+                kept = (account.address,) if account.forward.keep else ()
+                rows[account.address] = tuple(dict.fromkeys((*kept, *account.forward.to)))
+        for alias, target in domain.aliases:
+            rows[alias] = (target,)
+            origins[alias] = target
+        for name, members in domain.lists:
+            rows[name] = tuple(dict.fromkeys(members))
+        named = [*_names(domain), *(address for address in roles if address.endswith(f"@{domain.name}"))]
+        for address in named:
+            local = address.rpartition("@")[0]
+            for twin in domain.domain_aliases:
+                rows[f"{local}@{twin}"] = (address,)
+                origins[f"{local}@{twin}"] = address
+    return rows, origins
+
+
+def _logins(
+    accounts: Iterable[Account], virtual: Mapping[str, tuple[str, ...]], origins: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Sender → the one login: an account's own address, and each alias or twin that leads to it.
+
+    A list has several members and none of them owns it; a forward leads away from an account, not to it.
+    """
+    known = {account.address for account in accounts}
+    rows: dict[str, tuple[str, ...]] = {address: (address,) for address in known}
+    for start in virtual:
+        address, seen = start, {start}
+        while address not in known and address in origins and origins[address] not in seen:
+            address = origins[address]
+            seen.add(address)
+        if address in known:
+            rows[start] = (address,)
+    return rows

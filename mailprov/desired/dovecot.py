@@ -1,0 +1,107 @@
+"""Dovecot: its whole configuration in one file, the accounts, and the service.
+
+    files(host, releases, material, ipv6) -> tuple[File, ...]
+    accounts(domains, dovecot) -> AccountFile
+    service(material) -> Service
+
+Pure. One template for each release line, since 2.4 reads none of the settings that 2.3 needs.
+"""
+
+from __future__ import annotations
+
+from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, Service, User
+from mailprov.desired.templates import render
+from mailprov.desired.tls import Material
+from mailprov.desired.versions import Releases, Version
+from mailprov.model.inventory import Account, Domain, Host
+from mailprov.model.ports import PORTS, Protocol, TlsStart
+
+CONFIGURATION = "/etc/dovecot/dovecot.conf"
+USERS = "/etc/dovecot/mailprov-users"
+MAIL_ROOT = "/var/vmail"
+OWNER = "vmail"
+SOCKETS = "/var/spool/postfix/private"
+MAIL_USER = User(OWNER, MAIL_ROOT, comment="virtual mailboxes")
+DIRECTORIES = (Directory(MAIL_ROOT, OWNER, OWNER, "0750"),)
+_FOLDERS = (
+    ("Archive", "Archive"),
+    ("Drafts", "Drafts"),
+    ("Junk", "Junk"),
+    ("Sent", "Sent"),
+    ("Trash", "Trash"),
+)
+# The signs that the inventory allows in an account's name, and Dovecot's default letters and digits.
+_USERNAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@='"
+
+
+def files(host: Host, releases: Releases, material: Material, ipv6: bool) -> tuple[File, ...]:
+    """dovecot.conf for the release line at hand."""
+    logins = [
+        (
+            protocol.value,
+            [
+                {
+                    "number": port.number,
+                    "service": port.service,
+                    "purpose": port.purpose,
+                    "implicit": port.tls is TlsStart.IMPLICIT,
+                }
+                for port in PORTS
+                if port.protocol is protocol
+            ],
+        )
+        for protocol in (Protocol.IMAP, Protocol.POP3)
+    ]
+    text = render(
+        f"{releases.dovecot_templates}/dovecot.conf.j2",
+        fqdn=host.fqdn,
+        ipv6=ipv6,
+        certificate=material.certificate,
+        key=material.key,
+        users=USERS,
+        owner=OWNER,
+        mail_root=MAIL_ROOT,
+        sockets=SOCKETS,
+        folders=_FOLDERS,
+        logins=logins,
+        username_chars=_USERNAME_CHARS,
+    )
+    return (File(CONFIGURATION, text),)
+
+
+def accounts(domains: tuple[Domain, ...], dovecot: Version) -> AccountFile:
+    """The passwd-file: one entry for each account, sorted by login. Readable by root and Dovecot's auth process."""
+    entries = sorted(
+        (_entry(account, dovecot) for domain in domains for account in domain.accounts),
+        key=lambda item: item.user,
+    )
+    return AccountFile(USERS, tuple(entries), group="dovecot")
+
+
+def _entry(account: Account, dovecot: Version) -> AccountEntry:
+    return AccountEntry(
+        account.address,
+        password=account.password.reveal() if account.password else "",
+        hash=account.password_hash.reveal() if account.password_hash else "",
+        fields="" if account.quota is None else quota_field(account.quota, dovecot),
+    )
+
+
+def quota_field(size: int, dovecot: Version) -> str:
+    """The extra field that limits a mailbox to `size` bytes.
+
+    2.4 wants the name of the quota block in it; without that the field is ignored in silence.
+    """
+    if dovecot.at_least(2, 4):
+        return f"userdb_quota/user/storage_size={size}B"
+    return f"userdb_quota_rule=*:bytes={size}"
+
+
+def service(material: Material) -> Service:
+    """Dovecot reads the accounts again by itself when their file changes, so that file is not among `files`."""
+    return Service(
+        unit="dovecot.service",
+        files=(CONFIGURATION, material.certificate, material.key),
+        checks=(("doveconf", "-n", "-c", CONFIGURATION),),
+        ports=tuple(port.number for port in PORTS if port.protocol is not Protocol.SMTP),
+    )

@@ -1,0 +1,93 @@
+"""Postfix: every file under /etc/postfix that is ours, and the service.
+
+    files(host, domains, postfix, material, ipv6) -> tuple[File, ...]
+    service(files, material) -> Service
+
+Pure. Raises InputError for addresses that Postfix tables cannot hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mailprov.desired import addresses
+from mailprov.desired.state import Directory, File, Service
+from mailprov.desired.templates import render
+from mailprov.desired.tls import Material
+from mailprov.desired.versions import Version, bare_newline, compatibility_level, forbids_pipelining
+from mailprov.model.inventory import Domain, Host
+from mailprov.model.ports import PORTS, Protocol, TlsStart
+
+FOLDER = "/etc/postfix"
+MAPS = f"{FOLDER}/mailprov"
+DIRECTORIES = (Directory(MAPS),)
+# Debian's own set-up writes a main.cf for a host that it guesses; this answer makes it write none.
+DEBCONF = (("postfix", "postfix/main_mailer_type", "select", "No configuration"),)
+
+
+def files(
+    host: Host, domains: tuple[Domain, ...], postfix: Version, material: Material, ipv6: bool
+) -> tuple[File, ...]:
+    """main.cf, master.cf, the lookup tables and /etc/mailname."""
+    names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
+    smtp = [
+        {
+            "number": port.number,
+            "service": port.service,
+            "purpose": port.purpose,
+            "login": port.login,
+            "implicit": port.tls is TlsStart.IMPLICIT,
+        }
+        for port in PORTS
+        if port.protocol is Protocol.SMTP
+    ]
+    main = render(
+        "postfix/main.cf.j2",
+        fqdn=host.fqdn,
+        fqdn_is_mail_domain=host.fqdn in names,
+        ipv6=ipv6,
+        maps=MAPS,
+        key=material.key,
+        certificate=material.certificate,
+        compatibility_level=compatibility_level(postfix),
+        bare_newline=bare_newline(postfix),
+        unauth_pipelining=forbids_pipelining(postfix),
+    )
+    checks = render(
+        "postfix/submission_header_checks.j2", fqdn_regexp=re.escape(host.fqdn).replace("\\-", "-")
+    )
+    return (
+        File("/etc/mailname", host.fqdn + "\n"),
+        File(f"{FOLDER}/main.cf", main),
+        File(f"{FOLDER}/master.cf", render("postfix/master.cf.j2", maps=MAPS, ports=smtp)),
+        File(f"{MAPS}/submission_header_checks", checks),
+        *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
+    )
+
+
+def service(ours: Iterable[File], material: Material) -> Service:
+    """postfix.service is the unit to act on everywhere.
+
+    Where Debian runs each instance as postfix@-.service (Debian 12), reload, restart and stop reach it from there; where
+    it does not (Debian 13), postfix@-.service conflicts with it.
+    """
+    paths = tuple(file.path for file in ours if file.path.startswith(FOLDER + "/"))
+    maps = [path for path in paths if path.startswith(MAPS) and not path.endswith("_checks")]
+    read_maps = "; ".join(f"postmap -s texthash:{path} >/dev/null || exit 1" for path in maps)
+    return Service(
+        unit="postfix.service",
+        files=(*paths, material.certificate, material.key),
+        # inet_interfaces and inet_protocols stand there, and take effect at a start only (postconf(5)).
+        restart_on=(f"{FOLDER}/main.cf",),
+        checks=(
+            # Makes the queue's directories too, where Dovecot puts its sockets. Its warnings are about files of the
+            # system (copies in the chroot that differ), so they go where they do not count as a refusal.
+            ("sh", "-c", "postfix check 2>&1"),
+            # Unknown and unused names in main.cf and master.cf are warnings on stderr, with exit code 0.
+            ("sh", "-c", "postconf -n >/dev/null && postconf -M >/dev/null && postconf -P >/dev/null"),
+            ("sh", "-c", read_maps),
+        ),
+        quiet_checks=True,
+        ports=tuple(port.number for port in PORTS if port.protocol is Protocol.SMTP),
+    )
