@@ -1,0 +1,173 @@
+"""What others may know of a lab: addresses, paths, how to log in, and how it is doing.
+
+Lab, LabMember          a lab that is up
+LabStatus, HostStatus   how it is doing now; str() is for people
+lab_of, status_of       made from the state
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailprov.errors import InputError
+from mailprov.lab.hosts import boot_of
+from mailprov.lab.place import Place, cache_root
+from mailprov.lab.state import LabState
+
+
+@dataclass(frozen=True)
+class LabMember:
+    """One host of a lab, the DNS host included. `address6` is "" where the lab has no IPv6."""
+
+    name: str
+    fqdn: str
+    release: str
+    address: str
+    address6: str
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that is up. `hosts` are the inventory's; `dns` is the lab's own name server."""
+
+    name: str
+    directory: Path
+    inventory_path: Path
+    subnet: str
+    subnet6: str
+    hosts: tuple[LabMember, ...]
+    dns: LabMember
+    zones: tuple[str, ...]
+    identity_file: Path
+    known_hosts: Path
+    ca_file: Path
+
+    def host(self, name: str) -> LabMember:
+        """The host of this name. Raises InputError that names those there are."""
+        for member in (*self.hosts, self.dns):
+            if member.name == name:
+                return member
+        have = ", ".join(member.name for member in (*self.hosts, self.dns))
+        raise InputError(f"lab {self.name}", f"it has no host {name}", f"Its hosts are {have}")
+
+    def ssh_argv(self, host: str, command: Sequence[str] = ()) -> list[str]:
+        """Argument list of the ssh client: root on `host`, the lab's key, the pinned host key, none of the user's settings."""
+        return [
+            "ssh", "-F", "none", "-i", str(self.identity_file), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+            "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={_quote(self.known_hosts)}",
+            "-o", "GlobalKnownHostsFile=none", f"root@{self.host(host).address}", *(["--", *command] if command else []),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """`state` is up, booting or down; `uptime` is in seconds, None while down; `boots` counts from the last reset."""
+
+    name: str
+    fqdn: str
+    release: str
+    address: str
+    state: str
+    uptime: float | None
+    boots: int
+
+
+@dataclass(frozen=True)
+class LabStatus:
+    name: str
+    since: str
+    phase: str  # up, starting
+    subnet: str
+    inventory_path: Path
+    hosts: tuple[HostStatus, ...]
+    dns: HostStatus
+    zones: tuple[str, ...]
+    ca_file: Path
+    cache: Path
+    cache_bytes: int  # roots and packages, shared by all labs
+
+    def __str__(self) -> str:
+        rows = [
+            (host.name, host.fqdn, host.address, host.release, host.state, _span(host.uptime))
+            for host in self.hosts
+        ]
+        rows.append(
+            (
+                self.dns.name,
+                "DNS",
+                self.dns.address,
+                f"{len(self.zones)} zones",
+                self.dns.state,
+                _span(self.dns.uptime),
+            )
+        )
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        table = [
+            "  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        return "\n".join(
+            [
+                f"Lab {self.name}: {self.phase} since {self.since}, subnet {self.subnet}",
+                *table,
+                f"  inventory  {self.inventory_path}",
+                f"  CA         {self.ca_file}",
+                f"  passwords  {self.inventory_path.parent / 'secrets'}",
+                f"  cache      {self.cache}, {self.cache_bytes / 2**20:.0f} MiB",
+            ]
+        )
+
+
+def lab_of(place: Place, state: LabState) -> Lab:
+    members = [LabMember(h.name, h.fqdn, h.release, h.address, h.address6) for h in state.all_hosts]
+    return Lab(
+        name=state.name, directory=place.directory, inventory_path=place.inventory, subnet=state.subnet,
+        subnet6=state.subnet6, hosts=tuple(members[1:]), dns=members[0], zones=state.zones,
+        identity_file=place.identity, known_hosts=place.known_hosts, ca_file=place.ca,
+    )  # fmt: skip
+
+
+def status_of(place: Place, state: LabState) -> LabStatus:
+    hosts = []
+    for host in state.all_hosts:
+        boot = boot_of(place, host.name)
+        word = "down" if boot is None else "up" if boot.ready else "booting"
+        hosts.append(
+            HostStatus(
+                host.name, host.fqdn, host.release, host.address, word,
+                uptime=boot.uptime if boot else None, boots=boot.count if boot else 0,
+            )
+        )  # fmt: skip
+    return LabStatus(
+        name=state.name, since=state.since, phase=state.phase, subnet=state.subnet, inventory_path=place.inventory,
+        hosts=tuple(hosts[1:]), dns=hosts[0], zones=state.zones, ca_file=place.ca,
+        cache=cache_root(), cache_bytes=_size(cache_root()),
+    )  # fmt: skip
+
+
+def _size(directory: Path) -> int:
+    """Bytes on disk of a tree; what cannot be read counts nothing."""
+    total = 0
+    for parent, _, files in os.walk(directory, onerror=lambda error: None):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+            except OSError:
+                continue
+    return total
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _quote(path: Path) -> str:
+    """ssh_config(5): several file names may follow an option, so one with blanks is quoted."""
+    return f'"{path}"' if " " in str(path) else str(path)

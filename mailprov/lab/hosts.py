@@ -1,0 +1,270 @@
+"""Lab hosts: an overlay on a cached root, what makes it this host, and systemd-nspawn around it.
+
+    start_host    mounts, writes, starts the supervisor; returns at once
+    wait_for      until hosts are booted and their SSH answers
+    stop_hosts    ends hosts; their overlays are unmounted
+    set_aside, drop_aside   a host's changes, out of the way at once and deleted later
+    Boot, boot_of           whether a host is up, and since when
+
+Raises LabError.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from mailprov.errors import LabError
+from mailprov.lab import cgroups, nameserver, supervise
+from mailprov.lab.keys import ssh_host_key
+from mailprov.lab.machine import environment, run_tool
+from mailprov.lab.mounts import delete_tree, unmount_below
+from mailprov.lab.network import links
+from mailprov.lab.place import Place, cache_root
+from mailprov.lab.state import LabHost, LabState
+from mailprov.model.events import Emit, Progress
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One life of a host: its process 1 as this machine sees it, seconds since it started, whether it finished booting."""
+
+    leader: int
+    uptime: float
+    ready: bool
+    count: int
+
+
+def start_host(place: Place, state: LabState, host: LabHost) -> None:
+    """Starts the host on its overlay, which is new unless the host has run before."""
+    directory = place.host(host.name)
+    for name in ("upper", "work", "root"):
+        (directory / name).mkdir(parents=True, exist_ok=True)
+    root = directory / "root"
+    options = f"lowerdir={host.root},upperdir={directory / 'upper'},workdir={directory / 'work'}"
+    run_tool(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], where=host.name)
+    _write_host(root, place, state, host)
+    if host == state.dns:
+        _write_dns_host(root, place, state)
+    place.run.mkdir(parents=True, exist_ok=True)
+    spec = directory / "spec.json"
+    spec.write_text(json.dumps(_spec(place, state, host, root)))
+    (directory / "booted").unlink(missing_ok=True)
+    with open(directory / "console.log", "ab") as console:
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", supervise.__file__, str(spec)],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            env=environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def _spec(place: Place, state: LabState, host: LabHost, root: Path) -> dict[str, object]:
+    binds = [f"--bind={cache_root() / 'packages'}:{nameserver.CACHE_DIRECTORY}"] if host == state.dns else []
+    subnet = IPv4Network(state.subnet)
+    lines = [
+        "link set lo up",
+        f"addr replace {host.address}/{subnet.prefixlen} dev host0",
+        *([f"addr replace {host.address6}/64 dev host0 nodad"] if host.address6 else []),
+        "link set host0 up",
+        f"route replace default via {subnet[1]}",
+    ]
+    return {
+        "argv": [
+            "systemd-nspawn", "--quiet", "--settings=no", "--boot", f"--directory={root}",
+            "--register=no", "--keep-unit", "--notify-ready=yes", "--link-journal=no",
+            f"--machine={place.machine(host.index)}", f"--network-bridge={place.bridge}",
+            "--resolv-conf=off", "--timezone=off", *binds,
+        ],
+        "environment": {
+            # the newest systemd boots in a cgroup2 tree only; the oldest here is content with it too
+            **({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"} if cgroups.unified() else {}),
+            "SYSTEMD_NSPAWN_LOCK": "0",
+        },
+        "group": f"{place.cgroup}/{host.name}",
+        "hierarchies": [str(path) for path in cgroups.hierarchies()],
+        "socket": str(place.run / f"{host.index}.notify"),
+        "network": lines,
+    }  # fmt: skip
+
+
+def _write_host(root: Path, place: Place, state: LabState, host: LabHost) -> None:
+    """What cloud-init would do on a new machine."""
+    short = host.fqdn.partition(".")[0]
+    _put(root, "etc/hostname", f"{short}\n")
+    own = [address for address in (host.address, host.address6) if address]
+    names = host.fqdn if short == host.fqdn else f"{host.fqdn} {short}"
+    _put(
+        root,
+        "etc/hosts",
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+        + "".join(f"{a} {names}\n" for a in own),
+    )
+    _put(root, "etc/resolv.conf", f"search {nameserver.HOSTS_ZONE}\nnameserver {state.dns.address}\n")
+    _put(root, "etc/machine-id", f"{host.machine_id}\n", 0o444)
+    _put(root, "etc/apt/apt.conf.d/90mailprov-lab", nameserver.apt_conf(state))
+    key = ssh_host_key(place, host)
+    _put(root, "etc/ssh/ssh_host_ed25519_key", key.read_text(), 0o600)
+    _put(root, "etc/ssh/ssh_host_ed25519_key.pub", key.with_suffix(".pub").read_text())
+    (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
+    _put(root, "root/.ssh/authorized_keys", place.identity.with_suffix(".pub").read_text(), 0o600)
+
+
+def _write_dns_host(root: Path, place: Place, state: LabState) -> None:
+    secret = place.secret("tsig").read_text().strip()
+    user = next(
+        line.split(":") for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("bind:")
+    )
+    uid, gid = int(user[2]), int(user[3])
+    conf = _put(
+        root,
+        "etc/bind/named.conf",
+        nameserver.named_conf(state, secret, nameserver.upstream_resolvers()),
+        0o640,
+    )
+    os.chown(conf, 0, gid)
+    _put(root, "etc/default/named", 'OPTIONS="-u bind -n 2"\n')
+    _put(root, "etc/nginx/nginx.conf", nameserver.nginx_conf())
+    zones = root / nameserver.ZONE_DIRECTORY.lstrip("/")
+    zones.mkdir(parents=True, exist_ok=True)
+    os.chown(zones, uid, gid)
+    for zone in nameserver.all_zones(state):
+        path = zones / zone
+        if not path.exists():  # a host that is started again keeps its zones
+            path.write_text(nameserver.zone_file(zone, state))
+            os.chown(path, uid, gid)
+    (cache_root() / "packages").mkdir(parents=True, exist_ok=True)
+
+
+def _put(root: Path, name: str, content: str, mode: int = 0o644) -> Path:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # never through a symbolic link that the root has there
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(file, "w") as stream:
+        os.fchmod(file, mode)
+        stream.write(content)
+    return path
+
+
+def boot_of(place: Place, name: str) -> Boot | None:
+    """The host's present life, or None while it is down."""
+    try:
+        body = json.loads((place.host(name) / "booted").read_text())
+        leader, begun = int(body["leader"]), int(body["started"])
+        if supervise.started(leader) != begun:
+            return None
+        ticks = os.sysconf("SC_CLK_TCK")
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - begun / ticks
+        return Boot(leader, max(uptime, 0.0), bool(body["ready"]), int(body["boots"]))
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def wait_for(place: Place, hosts: Iterable[LabHost], emit: Emit, *, timeout: float = 90) -> None:
+    """Returns when every host has finished booting and greets on port 22.
+
+    Raises LabError with the end of the console's log when one powers off or is not there after `timeout` seconds.
+    """
+    waiting = list(hosts)
+    begin = time.monotonic()
+    while waiting:
+        for host in list(waiting):
+            boot = boot_of(place, host.name)
+            if boot is not None and boot.ready and _greets(host.address):
+                emit(Progress(host.name, f"up at {host.address} after {time.monotonic() - begin:.1f} s"))
+                waiting.remove(host)
+            elif time.monotonic() - begin > timeout:
+                raise LabError(
+                    host.name,
+                    f"did not boot within {timeout:.0f} s; its console ended with: {_console(place, host)}",
+                )
+            elif (
+                boot is None
+                and time.monotonic() - begin > 5
+                and not cgroups.members(f"{place.cgroup}/{host.name}")
+            ):
+                raise LabError(host.name, f"did not boot; its console ended with: {_console(place, host)}")
+        if waiting:
+            time.sleep(0.03)
+
+
+def _greets(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), timeout=1) as connection:
+            connection.settimeout(2)
+            return connection.recv(64).startswith(b"SSH-")
+    except OSError:
+        return False
+
+
+def _console(place: Place, host: LabHost) -> str:
+    try:
+        lines = (place.host(host.name) / "console.log").read_text(errors="replace").split("\n")
+    except OSError:
+        return "nothing"
+    return " / ".join([line.strip() for line in lines if line.strip()][-2:]) or "nothing"
+
+
+def stop_hosts(place: Place, hosts: Sequence[tuple[str, int]]) -> None:
+    """Ends the hosts given as (name, index) pairs, whatever state they are in, and unmounts their overlays.
+
+    The supervisor goes first, or it would take the end for a reboot; then the processes inside, upon which
+    systemd-nspawn removes its own temporary things and ends; then whatever is left.
+    """
+    for name, _ in hosts:
+        cgroups.kill_members(f"{place.cgroup}/{name}.supervisor")
+    groups = [f"{place.cgroup}/{name}" for name, _ in hosts]
+    deadline = time.monotonic() + 3
+    while any(cgroups.members(group) for group in groups) and time.monotonic() < deadline:
+        for group in groups:
+            for pid in cgroups.payload_members(group):
+                cgroups.kill(pid)
+        time.sleep(0.02)
+    for (name, index), group in zip(hosts, groups, strict=True):
+        cgroups.kill_members(group)
+        cgroups.remove(group)
+        cgroups.remove(f"{group}.supervisor")
+        link = place.link(index)
+        if link in links():
+            try:
+                run_tool(["ip", "link", "delete", link])
+            except LabError:  # the kernel was faster
+                pass
+        unmount_below(place.host(name))
+        (place.host(name) / "booted").unlink(missing_ok=True)
+        (place.run / f"{index}.notify").unlink(missing_ok=True)
+        remove_traces(place.machine(index))
+
+
+def remove_traces(machine: str) -> None:
+    """Directories that systemd-nspawn keeps per machine and leaves behind when it is killed."""
+    for parent in (Path("/run/systemd/nspawn/propagate"), Path("/run/systemd/nspawn/unix-export")):
+        delete_tree(parent / machine)
+
+
+def set_aside(place: Place, name: str) -> None:
+    """Puts the host's changes out of the way. The host has to be down."""
+    directory = place.host(name)
+    for part in ("upper", "work"):
+        aside = directory / f"old-{part}"
+        delete_tree(aside)
+        if (directory / part).exists():
+            (directory / part).rename(aside)
+
+
+def drop_aside(place: Place, name: str) -> None:
+    """Deletes what `set_aside` put away."""
+    for part in ("upper", "work"):
+        delete_tree(place.host(name) / f"old-{part}")

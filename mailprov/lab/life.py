@@ -1,0 +1,267 @@
+"""A lab's life: up, reset, down, and what is to be known in between.
+
+    up(inventory, name=, release=, emit=) -> Lab
+    reset(name, hosts, emit), down(name, emit)
+    status(name) -> LabStatus, load(name) -> Lab, names() -> list[str], ssh_argv(name, host, command) -> list[str]
+
+Raises LabError (the machine or the lab), InputError (a name that is not one), Interrupted (after taking away what was begun).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from ipaddress import IPv4Network, IPv6Network
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdatatype
+
+from mailprov.errors import InputError, Interrupted, LabError
+from mailprov.lab import network, releases
+from mailprov.lab.facts import Lab, LabStatus, lab_of, status_of
+from mailprov.lab.hosts import drop_aside, set_aside, start_host, stop_hosts, wait_for
+from mailprov.lab.keys import give, make_keys
+from mailprov.lab.machine import require_machine
+from mailprov.lab.nameserver import nameserver_label, zones_of
+from mailprov.lab.place import Place, place, state_root
+from mailprov.lab.rehearsal import rehearse
+from mailprov.lab.roots import ensure_roots
+from mailprov.lab.state import LabHost, LabState, lab_lock, save
+from mailprov.lab.state import load as load_state
+from mailprov.lab.sweep import sweep, traces
+from mailprov.model.events import Emit, Progress
+from mailprov.model.inventory import Inventory
+
+DNS_INDEX = 2
+FIRST_INDEX = 11
+MOST_HOSTS = 240
+
+
+def up(inventory: Inventory, *, name: str, release: str | None = None, emit: Emit) -> Lab:
+    """Boots one host per inventory host, and the DNS host; returns when all answer.
+
+    `release` is for hosts that do not say (default debian-12). What was begun is taken away again upon an error or
+    Ctrl-C. Remains of an earlier lab of this name that did not come up, or that a restart of this machine ended, are
+    removed first; a lab that runs is left alone (LabError).
+    """
+    where = place(name)
+    chosen = _releases(inventory, release)
+    require_machine(emit)
+    with lab_lock(where) as lock:
+        _make_room(where, emit)
+        try:
+            return _bring_up(where, inventory, chosen, emit)
+        except KeyboardInterrupt:
+            with _undisturbed():
+                emit(Progress(f"lab {name}", "interrupted; taking away what was begun"))
+                sweep(where)
+                lock.forget()
+            raise Interrupted(f"lab {name} did not come up, and nothing of it is left") from None
+        except BaseException:
+            with _undisturbed():
+                sweep(where)
+                lock.forget()
+            raise
+
+
+def down(name: str, emit: Emit) -> None:
+    """Takes the lab away, also one that is damaged or half made. Fine when there is none."""
+    where = place(name)
+    require_machine(emit, install=False)
+    with _undisturbed(), lab_lock(where) as lock:
+        if traces(where):
+            emit(Progress(f"lab {name}", "going down"))
+        sweep(where)
+        lock.forget()
+
+
+def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None) -> None:
+    """Makes the named hosts pristine, or all hosts and the DNS zones. Keys, addresses and passwords stay."""
+    where = place(name)
+    require_machine(emit, install=False)
+    with lab_lock(where):
+        state = _known(where)
+        unknown = sorted(set(hosts) - {host.name for host in state.all_hosts})
+        if unknown:
+            has = ", ".join(host.name for host in state.all_hosts)
+            raise InputError(f"lab {name}", f"it has no host {', '.join(unknown)}", f"Its hosts are {has}")
+        chosen = [host for host in state.all_hosts if not hosts or host.name in hosts]
+        stop_hosts(where, [(host.name, host.index) for host in chosen])
+        for host in chosen:
+            set_aside(where, host.name)
+            start_host(where, state, host)
+        for host in chosen:
+            drop_aside(where, host.name)
+        wait_for(where, chosen, emit)
+        if state.dns in chosen:
+            _wait_for_dns(state)
+
+
+def status(name: str) -> LabStatus:
+    """What runs, where, since when."""
+    where = place(name)
+    return status_of(where, _known(where))
+
+
+def load(name: str) -> Lab:
+    """The running lab `name`."""
+    where = place(name)
+    return lab_of(where, _known(where))
+
+
+def names() -> list[str]:
+    """Labs on this machine, also those that are half up or damaged."""
+    root = state_root()
+    return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def ssh_argv(name: str, host: str, command: Sequence[str] = ()) -> list[str]:
+    """The argument list of the ssh client that logs in on the host as root (or runs `command` there)."""
+    return load(name).ssh_argv(host, command)
+
+
+def _releases(inventory: Inventory, default: str | None) -> dict[str, releases.Release]:
+    """The release of each host by name; InputError before anything is touched."""
+    if len(inventory.hosts) > MOST_HOSTS:
+        raise LabError(
+            "lab", f"{len(inventory.hosts)} hosts do not fit in one lab", f"It holds up to {MOST_HOSTS}"
+        )
+    fallback = default or releases.DEFAULT
+    releases.release(fallback)
+    return {host.name: releases.release(host.lab_release or fallback) for host in inventory.hosts}
+
+
+def _make_room(where: Place, emit: Emit) -> None:
+    """Raises LabError when the lab is up; removes what is left of one that is not."""
+    remains = traces(where)
+    if not remains:
+        return
+    state = load_state(where)
+    if state is not None and state.phase == "up" and any(trace.startswith("process") for trace in remains):
+        raise LabError(
+            f"lab {where.name}",
+            f"it is up already, since {state.since}",
+            f"Look with `mailprov lab status --name {where.name}`, or choose another name with --name",
+        )
+    emit(Progress(f"lab {where.name}", "removing the remains of an earlier lab of this name"))
+    sweep(where)
+
+
+def _known(where: Place) -> LabState:
+    state = load_state(where)
+    if state is not None:
+        return state
+    if where.directory.exists():
+        raise LabError(
+            f"lab {where.name}",
+            "its state cannot be read",
+            f"Remove it: mailprov lab down --name {where.name}",
+        )
+    have = names()
+    raise LabError(
+        f"lab {where.name}", "there is no such lab", f"There is {', '.join(have)}" if have else "No lab is up"
+    )
+
+
+def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Release], emit: Emit) -> Lab:
+    zones = zones_of(inventory)
+    dns_name = "ns1"
+    while dns_name in chosen:
+        dns_name = f"lab-{dns_name}"
+    label = nameserver_label(inventory, zones)
+    where.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    state = LabState(
+        name=where.name, phase="starting", since=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
+        subnet="", subnet6="", nameserver_label=label, zones=zones,
+        dns=_host(dns_name, DNS_INDEX, releases.DNS_ROOT.name, f"{label}.{zones[0]}"),
+        hosts=tuple(
+            _host(host.name, index, chosen[host.name].name, host.fqdn)
+            for index, host in enumerate(inventory.hosts, FIRST_INDEX)
+        ),
+    )  # fmt: skip
+    save(where, state)
+    state = _with_roots(state, {releases.DNS_ROOT, *chosen.values()}, emit)
+
+    def record(subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
+        nonlocal state
+        state = _with_addresses(state, subnet, subnet6)
+        save(where, state)
+
+    network.claim(where, record)
+    make_keys(
+        where,
+        state.all_hosts,
+        (account.address for domain in inventory.domains for account in domain.accounts),
+    )
+    where.inventory.write_text(rehearse(inventory, where, state))
+    give(where.inventory)
+    emit(Progress(f"lab {where.name}", f"booting {len(state.all_hosts)} hosts in {state.subnet}"))
+    for host in state.all_hosts:
+        start_host(where, state, host)
+    wait_for(where, state.all_hosts, emit)
+    _wait_for_dns(state)
+    state = dataclasses.replace(state, phase="up")
+    save(where, state)
+    return lab_of(where, state)
+
+
+def _host(name: str, index: int, release: str, fqdn: str) -> LabHost:
+    return LabHost(name, index, release, fqdn, address="", address6="", machine_id=uuid.uuid4().hex, root="")
+
+
+def _with_addresses(state: LabState, subnet: IPv4Network, subnet6: IPv6Network | None) -> LabState:
+    def addressed(host: LabHost) -> LabHost:
+        second = str(subnet6[host.index]) if subnet6 else ""
+        return dataclasses.replace(host, address=str(subnet[host.index]), address6=second)
+
+    return dataclasses.replace(
+        state, subnet=str(subnet), subnet6=str(subnet6 or ""), dns=addressed(state.dns),
+        hosts=tuple(addressed(host) for host in state.hosts),
+    )  # fmt: skip
+
+
+def _with_roots(state: LabState, needed: set[releases.Release], emit: Emit) -> LabState:
+    """Builds what is missing, several at once, and notes on which root each host stands."""
+    roots = {name: str(path) for name, path in ensure_roots(needed, emit).items()}
+
+    def rooted(host: LabHost) -> LabHost:
+        return dataclasses.replace(host, root=roots[host.release])
+
+    return dataclasses.replace(
+        state, dns=rooted(state.dns), hosts=tuple(rooted(host) for host in state.hosts)
+    )
+
+
+def _wait_for_dns(state: LabState, timeout: float = 15) -> None:
+    deadline = time.monotonic() + timeout
+    query = dns.message.make_query(state.zones[0], dns.rdatatype.SOA)
+    while True:
+        try:
+            if dns.query.udp(query, state.dns.address, timeout=0.5).answer:
+                return
+        except (dns.exception.DNSException, OSError):
+            pass
+        if time.monotonic() > deadline:
+            raise LabError(state.dns.name, f"its DNS server does not answer for {state.zones[0]}")
+        time.sleep(0.03)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Cleaning up goes on through Ctrl-C. Signals can only be set in the main thread; in others there is no Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

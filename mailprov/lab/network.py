@@ -1,0 +1,138 @@
+"""The lab's own network on this machine: bridge, subnet, address translation, and a fence around it.
+
+    claim     chooses a free subnet, makes bridge and nftables table, turns forwarding on
+    release   removes them; the last lab that goes puts forwarding back as it was
+    links     names of the network links of this machine
+
+Traffic: lab hosts reach each other, this machine, and (translated) the world for packages and DNS. Mail never leaves
+the lab: ports 25, 465 and 587 to the outside are refused, so that a rehearsal cannot write to real people. Labs
+do not reach each other. IPv6 is a ULA prefix (RFC 4193) inside the lab only.
+
+Raises LabError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from mailprov.errors import LabError
+from mailprov.lab.machine import run_tool
+from mailprov.lab.mounts import Lock
+from mailprov.lab.place import RUN_ROOT, TAG_PREFIX, Place
+
+FIRST, LAST = IPv4Network("10.78.0.0/24"), IPv4Network("10.95.255.0/24")
+_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def claim(place: Place, record: Callable[[IPv4Network, IPv6Network | None], None]) -> None:
+    """Makes the network. `record` is called with the chosen subnets before the first thing is made."""
+    with Lock(RUN_ROOT / "lock"):
+        subnet = choose_subnet(_networks_in_use())
+        subnet6 = ula(place.tag) if _has_ipv6() else None
+        record(subnet, subnet6)
+        commands = [
+            f"link add {place.bridge} type bridge forward_delay 0",
+            f"addr add {subnet[1]}/{subnet.prefixlen} dev {place.bridge}",
+            *([f"addr add {subnet6[1]}/{subnet6.prefixlen} dev {place.bridge} nodad"] if subnet6 else []),
+            f"link set {place.bridge} up",
+        ]
+        run_tool(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n", where=f"lab {place.name}")
+        run_tool(["nft", "-f", "-"], stdin=ruleset(place, subnet), where=f"lab {place.name}")
+        if (was := _FORWARD.read_text().strip()) != "1":
+            (RUN_ROOT / "ip_forward").write_text(was)
+            _FORWARD.write_text("1")
+
+
+def release(place: Place) -> None:
+    """Removes bridge, links and table of the lab, whichever are there; after the last lab also what all shared."""
+    with Lock(RUN_ROOT / "lock"):
+        for link in links():
+            if link == place.bridge or link.startswith(place.link_prefix):
+                try:
+                    run_tool(["ip", "link", "delete", link])
+                except LabError:
+                    if link in links():  # a host's link goes with its host and may be faster than we are
+                        raise
+        if place.table in run_tool(["nft", "list", "tables", "inet"]).split():
+            run_tool(["nft", "delete", "table", "inet", place.table])
+        if any(link.startswith(TAG_PREFIX) for link in links()):
+            return
+        saved = RUN_ROOT / "ip_forward"
+        if saved.exists():
+            _FORWARD.write_text(saved.read_text())
+            saved.unlink()
+        (RUN_ROOT / "lock").unlink()
+    try:
+        RUN_ROOT.rmdir()
+    except OSError:  # another mailprov is beginning a lab
+        pass
+
+
+def links() -> list[str]:
+    return [link["ifname"] for link in json.loads(run_tool(["ip", "-j", "link", "show"]) or "[]")]
+
+
+def choose_subnet(in_use: list[IPv4Network]) -> IPv4Network:
+    """The first /24 from 10.78.0.0 to 10.95.255.0 that touches nothing in use.
+
+    Routes wider than /12 do not count: a default route or a company's whole 10.0.0.0/8 is not a use of one /24.
+    """
+    taken = [network for network in in_use if network.prefixlen >= 12]
+    for number in range(int(FIRST.network_address), int(LAST.network_address) + 1, 256):
+        candidate = IPv4Network((number, 24))
+        if not any(candidate.overlaps(network) for network in taken):
+            return candidate
+    raise LabError(
+        "lab",
+        "no free subnet from 10.78.0.0 to 10.95.255.0 on this machine",
+        "Take a lab down, or remove a route",
+    )
+
+
+def ula(tag: str) -> IPv6Network:
+    """A /64 of the lab's own: fd, 40 bits from the name's hash, subnet 1 (RFC 4193 section 3.2)."""
+    number = (
+        (0xFD << 120) | (int.from_bytes(hashlib.sha256(tag.encode()).digest()[:5], "big") << 80) | (1 << 64)
+    )
+    return IPv6Network((number, 64))
+
+
+def ruleset(place: Place, subnet: IPv4Network) -> str:
+    """The lab's nftables table. It judges only packets to or from the lab's bridge."""
+    lab = f'"{place.bridge}"'
+    return f"""table inet {place.table} {{
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {subnet} oifname != {lab} masquerade
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    iifname {lab} oifname {lab} accept
+    oifname {lab} ct state established,related accept
+    oifname {lab} drop
+    iifname != {lab} accept
+    tcp dport {{ 25, 465, 587 }} reject with icmpx type admin-prohibited
+    ip daddr {FIRST[0]}-{LAST[-1]} reject with icmpx type admin-prohibited
+    meta nfproto ipv6 reject with icmpx type no-route
+  }}
+}}
+"""
+
+
+def _networks_in_use() -> list[IPv4Network]:
+    found = []
+    for route in json.loads(run_tool(["ip", "-j", "-4", "route", "show", "table", "all"]) or "[]"):
+        if route["dst"] != "default":
+            network = ip_network(route["dst"], strict=False)
+            if isinstance(network, IPv4Network):
+                found.append(network)
+    return found
+
+
+def _has_ipv6() -> bool:
+    disabled = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+    return disabled.exists() and disabled.read_text().strip() == "0"

@@ -1,0 +1,116 @@
+"""Where everything of a lab lives, and what its pieces are called on this machine.
+
+    Place       the paths and names of one lab; all derive from its name and the state directory, so that what a
+                lab left behind is found even when its state file is gone
+    place       the Place of a lab name
+    state_root, cache_root, RUN_ROOT
+    TAG_PREFIX  begins the name of each bridge, machine and cgroup of any lab
+
+Raises InputError for a name that cannot be one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailprov.errors import InputError
+
+RUN_ROOT = Path("/run/mailprov-lab")
+TAG_PREFIX = "mpl"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+def state_root() -> Path:
+    """The directory with one directory per lab (MAILPROV_LAB_STATE, default /var/lib/mailprov-lab)."""
+    return Path(os.environ.get("MAILPROV_LAB_STATE") or "/var/lib/mailprov-lab").resolve()
+
+
+def cache_root() -> Path:
+    """The directory with roots and packages, shared by all labs (MAILPROV_LAB_CACHE, default /var/cache/mailprov-lab)."""
+    return Path(os.environ.get("MAILPROV_LAB_CACHE") or "/var/cache/mailprov-lab").resolve()
+
+
+@dataclass(frozen=True)
+class Place:
+    """One lab's names. `tag` is short, since the kernel allows 15 characters in the name of a network link."""
+
+    name: str
+    directory: Path
+
+    @property
+    def tag(self) -> str:
+        return TAG_PREFIX + hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:7]
+
+    @property
+    def bridge(self) -> str:
+        return self.tag + "b"
+
+    @property
+    def table(self) -> str:
+        """The nftables table, family inet."""
+        return f"mailprov_lab_{self.tag}"
+
+    @property
+    def cgroup(self) -> str:
+        """The directory in each cgroup hierarchy under which all processes of the lab run."""
+        return f"mailprov-lab-{self.tag}"
+
+    @property
+    def run(self) -> Path:
+        return RUN_ROOT / self.tag
+
+    def machine(self, index: int) -> str:
+        """The name systemd-nspawn knows a host by; index is the last number of its address (2 to 254)."""
+        return f"{self.tag[3:]}-{index}"
+
+    def link(self, index: int) -> str:
+        """The host's end of its network link; systemd-nspawn makes it from the machine name (systemd-nspawn(1), -n)."""
+        return f"vb-{self.machine(index)}"
+
+    @property
+    def link_prefix(self) -> str:
+        return f"vb-{self.tag[3:]}-"
+
+    def host(self, name: str) -> Path:
+        return self.directory / "hosts" / name
+
+    @property
+    def inventory(self) -> Path:
+        return self.directory / "inventory.yml"
+
+    @property
+    def identity(self) -> Path:
+        return self.directory / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.directory / "known_hosts"
+
+    @property
+    def ca(self) -> Path:
+        return self.directory / "ca.pem"
+
+    def certificate(self, host: str) -> Path:
+        return self.directory / "tls" / f"{host}.pem"
+
+    def key(self, host: str) -> Path:
+        return self.directory / "tls" / f"{host}.key"
+
+    def secret(self, name: str) -> Path:
+        """The file of one secret. A local part may hold a slash (RFC 5322 atext), a file name may not."""
+        return self.directory / "secrets" / name.replace("%", "%25").replace("/", "%2F")
+
+
+def place(name: str) -> Place:
+    """The Place of the lab `name`. Raises InputError when the name has other than letters, digits, dot, dash, underscore."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"lab {name!r}",
+            "a lab's name has letters, digits, dots, dashes and underscores only",
+            "Give one with --name",
+        )
+    return Place(name, state_root() / name)

@@ -1,0 +1,107 @@
+"""The inventory of a lab: the user's own with lab addresses, keys and secrets, so that anything can be rehearsed.
+
+    rehearse    the same hosts, domains, accounts, aliases and lists as YAML text that `mailprov.inventory.load` reads
+
+Only what must differ differs: addresses, ssh, dns, tls, and passwords, which are the lab's own.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
+from mailprov.lab.place import Place
+from mailprov.lab.state import LabHost, LabState
+from mailprov.model.inventory import Account, Domain, Inventory
+
+# Names that readers of YAML 1.1 take for a boolean.
+_WORDS = {"y", "n", "yes", "no", "on", "off"}
+
+
+def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
+    """YAML text of the lab's inventory. Paths of keys and certificates are absolute, those of secrets relative to it."""
+    body = {
+        "ssh": {"user": "root", "identity_file": str(place.identity), "known_hosts": str(place.known_hosts)},
+        "dns": {
+            "provider": "rfc2136",
+            "server": state.dns.address,
+            "tsig": {"name": TSIG_NAME, "algorithm": TSIG_ALGORITHM, "secret": _file(place, "tsig")},
+            "ttl": inventory.dns.ttl,
+        },
+        "hosts": {host.name: _host(place, host) for host in state.hosts},
+        "domains": {domain.name: _domain(place, domain) for domain in inventory.domains},
+    }
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    text = io.StringIO()
+    text.write(
+        f"# Made by `mailprov lab up {inventory.source}`: the same inventory, on the hosts of lab {place.name}.\n"
+    )
+    yaml.dump(_plain(body), text)
+    return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str) and value.lower() in _WORDS:
+        return DoubleQuotedScalarString(value)
+    return value
+
+
+def _file(place: Place, name: str) -> dict[str, str]:
+    return {"file": str(place.secret(name).relative_to(place.directory))}
+
+
+def _host(place: Place, host: LabHost) -> dict[str, Any]:
+    return {
+        "address": host.address,
+        "fqdn": host.fqdn,
+        "ipv4": [host.address],
+        **({"ipv6": [host.address6]} if host.address6 else {}),
+        "tls": {
+            "mode": "files",
+            "certificate": str(place.certificate(host.name)),
+            "key": str(place.key(host.name)),
+            "ca_file": str(place.ca),
+        },
+        "lab": {"release": host.release},
+    }
+
+
+def _domain(place: Place, domain: Domain) -> dict[str, Any]:
+    body: dict[str, Any] = {"hosts": list(domain.hosts)}
+    if domain.accounts:
+        body["accounts"] = {account.local_part: _account(place, account) for account in domain.accounts}
+    if domain.aliases:
+        body["aliases"] = {_local(alias): target for alias, target in domain.aliases}
+    if domain.lists:
+        body["lists"] = {_local(name): list(members) for name, members in domain.lists}
+    if domain.domain_aliases:
+        body["domain_aliases"] = list(domain.domain_aliases)
+    if domain.dmarc is not None:
+        body["dmarc"] = {
+            "policy": domain.dmarc.policy,
+            **({"rua": domain.dmarc.rua} if domain.dmarc.rua is not None else {}),
+        }
+    return body
+
+
+def _account(place: Place, account: Account) -> dict[str, Any]:
+    body: dict[str, Any] = {"password": _file(place, account.address)}
+    if account.quota is not None:
+        body["quota"] = account.quota
+    if account.forward is not None:
+        body["forward"] = {"to": list(account.forward.to), "keep": account.forward.keep}
+    return body
+
+
+def _local(address: str) -> str:
+    return address.rpartition("@")[0]

@@ -1,0 +1,109 @@
+"""The releases a lab host can have, and what its root is made of.
+
+    RELEASES      by name: debian-12, ubuntu-24.04, …
+    DEFAULT       the release of hosts that do not say
+    DNS_ROOT      the root of the lab's own DNS host
+    Release       suite, packages, apt options; `stamp` changes whenever the recipe does
+    release       the Release of a name; InputError names the known ones
+
+Package names only; mirrors are mmdebstrap's own defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from mailprov.errors import InputError
+
+DEFAULT = "debian-12"
+
+# What a cloud image has that its users count on: init, SSH, Python, sudo, network tools, /etc/services (netbase), an
+# editor and a pager. No mail package: the host has to be pristine.
+_BASE = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "sudo",
+    "iproute2",
+    "iputils-ping",
+    "ca-certificates",
+    "netbase",
+    "procps",
+    "adduser",
+    "apt-utils",
+    "tzdata",
+    "cron",
+    "logrotate",
+    "less",
+    "vim-tiny",
+)
+# Timers that would start apt or sweep files while somebody measures or counts changes.
+MASKED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "apt-daily.service",
+    "apt-daily-upgrade.service",
+    "motd-news.timer",
+    "fstrim.timer",
+    "e2scrub_all.timer",
+    "dpkg-db-backup.timer",
+    "systemd-tmpfiles-clean.timer",
+    "man-db.timer",
+    "unattended-upgrades.service",
+    # There is no such hardware and no console to log in on in a container.
+    "systemd-udevd.service",
+    "console-getty.service",
+)
+_REVISION = 3  # count up when `roots` treats the same recipe in another way
+
+
+@dataclass(frozen=True)
+class Release:
+    name: str
+    suite: str
+    packages: tuple[str, ...] = _BASE
+    apt_options: tuple[str, ...] = ()
+    masked: tuple[str, ...] = MASKED
+    built_on: str = ""  # the name of the release whose root is copied first
+    bracket: str = (
+        ""  # the Debian releases whose Postfix and Dovecot come closest, where this one cannot be had
+    )
+
+    @property
+    def stamp(self) -> str:
+        recipe = json.dumps([dataclasses.asdict(self), _REVISION], sort_keys=True)
+        return hashlib.sha256(recipe.encode()).hexdigest()[:12]
+
+
+_NO_EXPIRY = (
+    'Acquire::Check-Valid-Until "false"',
+)  # a mirror of testing may lag by more than the week it is valid
+
+RELEASES = {
+    release.name: release
+    for release in (
+        Release("debian-11", "bullseye"),
+        Release("debian-12", "bookworm"),
+        Release("debian-13", "trixie"),
+        Release("debian-testing", "testing", apt_options=_NO_EXPIRY),
+        Release("ubuntu-22.04", "jammy", bracket="debian-11 or debian-12"),
+        Release("ubuntu-24.04", "noble", bracket="debian-12 or debian-13"),
+        Release("ubuntu-26.04", "resolute", bracket="debian-13 or debian-testing"),
+    )
+}
+DNS_ROOT = Release("dns", "bookworm", packages=("bind9", "bind9-utils", "nginx-light"), built_on="debian-12")
+
+
+def release(name: str) -> Release:
+    """The release `name`. Raises InputError that lists the known ones."""
+    try:
+        return RELEASES[name]
+    except KeyError:
+        raise InputError(
+            "lab release", f"{name!r} is not known", f"Use one of {', '.join(RELEASES)}"
+        ) from None

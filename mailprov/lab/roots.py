@@ -1,0 +1,218 @@
+"""Cached roots: one minimal system per release, built once and shared read-only by all hosts of all labs.
+
+    ensure_roots   the directories of several releases' roots, built or renewed when needed, side by side
+
+    CACHE/roots/debian-12/<stamp>-<unix time>/   a finished root; the newest with the recipe's stamp counts
+    CACHE/roots/debian-12/.building              a build in progress; renamed when done, so a root is whole or not there
+    CACHE/roots/debian-12.lock
+
+Package lists in a root get old, so a root is renewed after a week. An old root is deleted only when no host stands on it.
+Raises LabError.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from mailprov.errors import LabError
+from mailprov.lab.machine import environment, last_line
+from mailprov.lab.mounts import Lock, delete_tree, lower_directories
+from mailprov.lab.place import cache_root
+from mailprov.lab.releases import RELEASES, Release
+from mailprov.model.events import Emit, Progress
+
+WEEK = 7 * 86400
+# Whatever a build starts dies with us, even by SIGKILL: setpriv passes our death on to unshare, and the kernel ends
+# the process namespace below it. The mounts of a build live in a namespace of their own and vanish with it.
+_CAGE = (
+    "setpriv", "--pdeathsig", "KILL", "--",
+    "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+)  # fmt: skip
+
+
+def ensure_roots(needed: Iterable[Release], emit: Emit) -> dict[str, Path]:
+    """The root of each release by its name. Builds one when there is none, the recipe changed, or it is a week old.
+
+    When one fails, or upon Ctrl-C, the other builds are ended too; the next build deletes their remains.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(16) as pool:
+        builds = {release.name: pool.submit(_ensure_root, release, emit, stop) for release in needed}
+        try:
+            wait(builds.values(), return_when=FIRST_EXCEPTION)
+            failed = [error for build in builds.values() if build.done() and (error := build.exception())]
+            if failed:
+                raise failed[0]
+            return {name: build.result() for name, build in builds.items()}
+        finally:
+            stop.set()
+
+
+def _ensure_root(release: Release, emit: Emit, stop: threading.Event) -> Path:
+    home = cache_root() / "roots" / release.name
+    home.mkdir(parents=True, exist_ok=True)
+    if (ready := _current(home, release)) is not None:
+        return ready
+    with _build_lock(home, release, emit, stop):
+        if (ready := _current(home, release)) is not None:
+            return ready
+        building = home / ".building"
+        delete_tree(building)  # what a killed build left; nobody else builds, for we hold the lock
+        if release.built_on:
+            _copy(_ensure_root(RELEASES[release.built_on], emit, stop), building, release, emit, stop)
+        else:
+            _bootstrap(building, release, emit, stop)
+            _finish(building, release)
+        done = home / f"{release.stamp}-{int(time.time())}"
+        building.rename(done)
+        _prune(home, keep=done)
+        return done
+
+
+def _current(home: Path, release: Release) -> Path | None:
+    finished = [
+        (int(match[1]), path)
+        for path in home.iterdir()
+        if (match := re.fullmatch(re.escape(release.stamp) + r"-(\d+)", path.name))
+    ]
+    if not finished:
+        return None
+    built, path = max(finished)
+    return path if time.time() - built < WEEK else None
+
+
+def _build_lock(home: Path, release: Release, emit: Emit, stop: threading.Event) -> Lock:
+    lock = Lock(home.with_name(f"{home.name}.lock"), wait=False)
+    said = False
+    while True:
+        try:
+            return lock.take()
+        except BlockingIOError:
+            if not said:
+                emit(Progress(release.name, "waiting until its root is built"))
+            said = True
+        if stop.wait(0.1):
+            raise _stopped(release)
+
+
+def _stopped(release: Release) -> LabError:
+    return LabError(release.name, "the build of its root was stopped")
+
+
+def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event) -> None:
+    emit(Progress(release.name, f"building the root of {release.suite} (once; about half a minute)"))
+    options = [part for option in release.apt_options for part in ("--aptopt", option)]
+    status, output = _run_build(
+        [
+            *_CAGE, "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+            "--skip=cleanup/apt/lists", *options, f"--include={','.join(release.packages)}", release.suite, str(target),
+        ],
+        stop,
+    )  # fmt: skip
+    if status == 0:
+        return
+    delete_tree(target)
+    if stop.is_set():
+        raise _stopped(release)
+    if release.name.startswith("ubuntu"):
+        raise LabError(
+            release.name,
+            f"Ubuntu's archive cannot be reached or trusted from here ({last_line(output)})",
+            f"Use {release.bracket}, whose Postfix and Dovecot bracket it; where the archive can be reached, install"
+            " the package ubuntu-keyring first",
+        )
+    raise LabError(
+        release.name,
+        f"mmdebstrap could not build the root: {last_line(output)}",
+        "Check the network and try again",
+    )
+
+
+def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threading.Event) -> None:
+    """Makes `target` from another root plus packages. Their services do not start: there is no init in a chroot."""
+    emit(
+        Progress(
+            release.name, f"building the root of the lab's DNS host (once): {', '.join(release.packages)}"
+        )
+    )
+    resolver = target / "etc/resolv.conf"
+    policy = target / "usr/sbin/policy-rc.d"
+    status, output = _run_build([*_CAGE, "cp", "-a", "--", str(base), str(target)], stop)
+    if status == 0:
+        resolver.write_text(Path("/etc/resolv.conf").read_text())
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+        status, output = _run_build(
+            [
+                *_CAGE[:-1], f"--root={target}", "--mount-proc=/proc",
+                "apt-get", "install", "-qy", "--no-install-recommends", *release.packages,
+            ],
+            stop,
+        )  # fmt: skip
+    if status != 0:
+        delete_tree(target)
+        raise LabError(
+            release.name,
+            f"its packages could not be installed: {last_line(output)}",
+            "Check the network and try again",
+        )
+    policy.unlink()
+    resolver.unlink()
+    for package in (target / "var/cache/apt/archives").glob("*.deb"):
+        package.unlink()
+
+
+def _run_build(argv: list[str], stop: threading.Event) -> tuple[int, str]:
+    """Exit status and output of a long build command, which ends early when `stop` is set."""
+    if stop.is_set():
+        return 1, ""
+    build = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", env=environment(), cwd="/", start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 1800
+    while True:
+        try:
+            output, _ = build.communicate(timeout=0.2)
+            return build.returncode, output
+        except subprocess.TimeoutExpired:
+            if stop.is_set() or time.monotonic() > deadline:
+                build.kill()
+                output, _ = build.communicate()
+                return 1, output + "\nE: it did not end within 30 minutes"
+
+
+def _finish(root: Path, release: Release) -> None:
+    """What makes a root an image: quiet timers, nothing that ought to differ between hosts."""
+    units = root / "etc/systemd/system"
+    units.mkdir(parents=True, exist_ok=True)
+    for unit in release.masked:
+        link = units / unit
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to("/dev/null")
+    for key in (root / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    for name in ("etc/resolv.conf", "etc/hostname"):
+        path = root / name
+        if path.is_symlink() or path.exists():
+            path.unlink()
+    (root / "etc/machine-id").write_text("")
+    (root / "etc/default/locale").write_text("LANG=C.UTF-8\n")
+    os.sync()  # a root that the power cut short must not look finished
+
+
+def _prune(home: Path, keep: Path) -> None:
+    in_use = lower_directories()
+    for path in home.iterdir():
+        # An hour's grace: another `up` may have chosen this root a moment ago and not mounted it yet.
+        old = time.time() - path.stat().st_mtime > 3600
+        if path != keep and path not in in_use and old:
+            delete_tree(path)

@@ -1,0 +1,88 @@
+"""What is written down about a lab, before each thing it names is made.
+
+    LabHost, LabState   the record (state.json in the lab's directory)
+    save, load          atomically written; load gives None when it is missing or damaged
+    lab_lock            one mailprov at a time works on a lab (taken; for a `with` block)
+
+Raises LabError. Processes are not written down: they are known by their control group, which cannot lie.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+
+from mailprov.errors import LabError
+from mailprov.lab.mounts import Lock
+from mailprov.lab.place import RUN_ROOT, Place
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """One host. `index` is the last number of its addresses; `root` is the cached root it stands on."""
+
+    name: str
+    index: int
+    release: str
+    fqdn: str
+    address: str
+    address6: str  # "" where this machine has no IPv6
+    machine_id: str
+    root: str
+
+
+@dataclass(frozen=True)
+class LabState:
+    name: str
+    phase: str  # starting, up
+    since: str  # ISO 8601 with zone
+    subnet: str  # 10.78.0.0/24; "" until one is chosen
+    subnet6: str  # fd…::/64 or ""
+    nameserver_label: str  # ns1: the name of the DNS host in each zone
+    zones: tuple[str, ...]
+    dns: LabHost
+    hosts: tuple[LabHost, ...]
+
+    @property
+    def all_hosts(self) -> tuple[LabHost, ...]:
+        return (self.dns, *self.hosts)
+
+
+def save(place: Place, state: LabState) -> None:
+    """Writes state.json whole or not at all."""
+    body = {"version": _VERSION, **dataclasses.asdict(state)}
+    target = place.directory / "state.json"
+    temporary = target.with_suffix(".new")
+    temporary.write_text(json.dumps(body, indent=2) + "\n")
+    os.replace(temporary, target)
+
+
+def load(place: Place) -> LabState | None:
+    """The lab's state, or None when there is none that can be read."""
+    try:
+        body = json.loads((place.directory / "state.json").read_text())
+        if body.pop("version") != _VERSION:
+            return None
+        body["zones"] = tuple(body["zones"])
+        body["dns"] = LabHost(**body["dns"])
+        body["hosts"] = tuple(LabHost(**host) for host in body["hosts"])
+        return LabState(**body)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def lab_lock(place: Place) -> Lock:
+    """The lock of this lab. Raises LabError at once when another mailprov that lives holds it."""
+    lock = Lock(RUN_ROOT / f"{place.tag}.lock", wait=False)
+    try:
+        return lock.take()
+    except BlockingIOError:
+        raise LabError(
+            f"lab {place.name}",
+            "another mailprov is working on it right now",
+            "Wait until it ends, or stop it with Ctrl-C",
+        ) from None
