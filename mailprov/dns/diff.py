@@ -233,9 +233,8 @@ def _once(name: str, kind: str, value: str) -> str | None:
 
 def _grouped(records: Iterable[Record]) -> dict[Key, list[Record]]:
     result: dict[Key, list[Record]] = defaultdict(list)
-    for record in records:
-        if record not in result[record.name, record.type]:
-            result[record.name, record.type].append(record)
+    for record in dict.fromkeys(records):
+        result[record.name, record.type].append(record)
     return dict(result)
 
 

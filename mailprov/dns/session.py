@@ -82,6 +82,7 @@ class Session:
         self.where = f"DNS server {self.server}" + (f" port {self.port}" if self.port != 53 else "")
         self._key = tsig_key(settings)
         self._socket: socket.socket | None = None
+        self._pace = WINDOW
 
     def __enter__(self) -> Session:
         return self
@@ -107,33 +108,41 @@ class Session:
             waiting[message.id] = message
         answers: dict[int, dns.message.Message] = {}
         while waiting:
+            before = len(answers)
             fresh = self._socket is None
-            progress = len(answers)
             try:
-                connection = self._connected()
-                for message in waiting.values():
-                    connection.sendall(self._wire(message))
-                while waiting:
-                    wire = self._receive(connection)
-                    if wire is None:
-                        break
-                    answer = self._checked(wire, waiting)
-                    answers[answer.id] = answer
-                    del waiting[answer.id]
+                self._exchange(waiting, answers)
             except TimeoutError:
                 self._close()
                 raise self._unreachable(f"no answer within {ANSWER_SECONDS:g} s") from None
-            except OSError as error:
-                if fresh and len(answers) == progress:
-                    raise self._unreachable(f"connection lost ({error.strerror or error})") from None
-            if waiting:
-                # A server may close after any answer (RFC 7766 section 6.2.3); what is left is asked again.
-                # UPDATEs go alone and on a connection that may be old, but carry prerequisites: twice is
-                # harmless.
-                self._close()
-                if fresh and len(answers) == progress:
-                    raise self._unreachable("the connection was closed before any answer came")
+            except OSError:
+                pass
+            if not waiting:
+                break
+            # A server may close after any answer (RFC 7766 section 6.2.3), and what it had not read yet is
+            # lost: what is left is asked again, one by one. That holds for an UPDATE too, which is sent alone:
+            # should the first one have been done, the second fails on its prerequisites.
+            self._close()
+            if fresh and len(answers) == before and self._pace == 1:
+                raise self._unreachable("the connection was closed before any answer came")
+            self._pace = 1
         return [answers[message.id] for message in messages]
+
+    def _exchange(
+        self, waiting: dict[int, dns.message.Message], answers: dict[int, dns.message.Message]
+    ) -> None:
+        """Move from `waiting` to `answers` what one connection gives; returns early when it is closed."""
+        connection = self._connected()
+        while waiting:
+            batch = list(waiting.values())[: self._pace]
+            connection.sendall(b"".join(map(self._wire, batch)))
+            for _ in batch:
+                wire = self._receive(connection)
+                if wire is None:
+                    return
+                answer = self._checked(wire, waiting)
+                answers[answer.id] = answer
+                del waiting[answer.id]
 
     def _wire(self, message: dns.message.Message) -> bytes:
         if self._key is not None:
@@ -200,17 +209,24 @@ class Session:
         return data
 
     def _checked(self, wire: bytes, waiting: dict[int, dns.message.Message]) -> dns.message.Message:
+        question: dns.message.Message | None = None
         try:
-            # First without checking the signature: errors about it are told in unsigned answers, and
-            # dnspython's exceptions do not carry the server's clock.
-            bare = dns.message.from_wire(wire, keyring=False)
-            question = waiting[bare.id]
-            if not question.is_response(bare):
+            question = waiting[int.from_bytes(wire[:2], "big")]
+            keyring = {self._key.name: self._key} if self._key else False
+            answer = dns.message.from_wire(wire, keyring=keyring, request_mac=question.mac)
+            if not question.is_response(answer):
                 raise ValueError("not an answer to the question")
-            if self._key is None:
-                return bare
+            if self._key and not answer.had_tsig:
+                raise dns.tsig.PeerError
+            return answer
+        except (dns.tsig.PeerError, dns.exception.FormError):
+            # dnspython's exceptions carry neither the server's clock nor the response code: read it again,
+            # unchecked.
+            bare = self._unchecked(wire)
+            if bare is None or question is None or not question.is_response(bare):
+                raise self._no_dns() from None
             self._check_tsig(bare)
-            return dns.message.from_wire(wire, keyring={self._key.name: self._key}, request_mac=question.mac)
+            raise self._no_dns() from None
         except dns.tsig.BadTime:
             raise self._clock(None) from None
         except (dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm, dns.message.UnknownTSIGKey):
@@ -219,12 +235,21 @@ class Session:
                 self.where, what, "Something between here and the server changes answers"
             ) from None
         except (dns.exception.DNSException, ValueError, KeyError, struct.error, IndexError):
-            self._close()
-            raise DnsUnreachable(
-                self.where,
-                f"what answers on TCP port {self.port} does not speak DNS",
-                "Correct dns.server or dns.port",
-            ) from None
+            raise self._no_dns() from None
+
+    def _unchecked(self, wire: bytes) -> dns.message.Message | None:
+        try:
+            return dns.message.from_wire(wire, keyring=False)
+        except (dns.exception.DNSException, ValueError, struct.error, IndexError):
+            return None
+
+    def _no_dns(self) -> DnsUnreachable:
+        self._close()
+        return DnsUnreachable(
+            self.where,
+            f"what answers on TCP port {self.port} does not speak DNS",
+            "Correct dns.server or dns.port",
+        )
 
     @property
     def _key_name(self) -> str:
@@ -232,7 +257,8 @@ class Session:
 
     def _check_tsig(self, answer: dns.message.Message) -> None:
         """RFC 8945 section 5.2: what a server says about our signature."""
-        assert self._key is not None
+        if self._key is None:
+            return
         if not answer.had_tsig:
             code = rcode_name(answer)
             what = f"it answered {code} without a signature to a question signed with {self._key_name}"

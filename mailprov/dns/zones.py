@@ -179,11 +179,18 @@ def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
 
 
 def as_records(snapshot: Snapshot) -> list[Record]:
-    """The snapshot as the pure code wants it. Two TXT that differ only in how they are cut give the same
-    value.
+    """The snapshot as the pure code wants it; TXT that differ only in how they are cut have the same value.
+
+    Sorted, because servers give the records of a set in another order each time: MX by preference.
     """
-    return [
+    records = [
         Record(name, kind, from_rdata(rdata), rrset.ttl)
         for (name, kind), rrset in snapshot.items()
         for rdata in rrset.rdatas
     ]
+    return sorted(records, key=_rank)
+
+
+def _rank(record: Record) -> tuple[str, str, int, str]:
+    preference = int(record.value.split()[0]) if record.type == "MX" else 0
+    return record.name, record.type, preference, record.value

@@ -1,0 +1,271 @@
+"""The pure comparison of one zone: ours is made so, what is not ours stays, what cannot stand beside is refused."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailprov.dns import memory
+from mailprov.dns.diff import ZoneDiff, plan_zone, shown
+from mailprov.model.events import Action
+from mailprov.model.records import Record
+
+ZONE = "alpha.test"
+DOMAINS = ("alpha.test",)
+MX1 = Record(ZONE, "MX", "10 mx1.alpha.test")
+MX2 = Record(ZONE, "MX", "20 mx2.alpha.test")
+SPF = Record(ZONE, "TXT", "v=spf1 mx -all")
+A1 = Record("mx1.alpha.test", "A", "10.0.0.1")
+A2 = Record("mx2.alpha.test", "A", "10.0.0.2")
+GOOGLE = Record(ZONE, "TXT", "google-site-verification=abc; not a comment")
+
+
+def after(existing: list[Record], diff: ZoneDiff) -> list[Record]:
+    """The zone once the edits are done, by RFC 2136 section 3.4.2: an addition sets the TTL of its set."""
+    zone = {(r.name, r.type, r.value): r.ttl for r in existing}
+    for edit in diff.edits:
+        for value in edit.remove:
+            del zone[edit.name, edit.type, value]
+        for value in edit.add:
+            zone[edit.name, edit.type, value] = edit.ttl
+    return [Record(name, kind, value, ttl) for (name, kind, value), ttl in zone.items()]
+
+
+def written(*records: Record) -> list[Record]:
+    """A zone in which mailprov wrote exactly these."""
+    return after([], plan_zone(ZONE, [], records, DOMAINS))
+
+
+def lines(diff: ZoneDiff) -> list[str]:
+    return [f"{c.action.value} {c.name}: {c.detail}" for c in diff.changes]
+
+
+def values(records: list[Record], name: str, kind: str) -> set[str]:
+    return {r.value for r in records if (r.name, r.type) == (name, kind)}
+
+
+def test_an_empty_zone_gets_everything_and_a_memory() -> None:
+    diff = plan_zone(ZONE, [], [A1, MX1, MX2, SPF], DOMAINS)
+    assert lines(diff) == [
+        "create mx1.alpha.test A: 10.0.0.1",
+        "create alpha.test MX: 10 mx1.alpha.test, 20 mx2.alpha.test",
+        "create alpha.test TXT: v=spf1 mx -all",
+        "create _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 4 values",
+    ]
+    assert {c.subject for c in diff.changes} == {"zone alpha.test"}
+    assert {c.kind for c in diff.changes} == {"record"}
+    assert (diff.compared, diff.unchanged) == (4, 0)
+
+
+def test_the_second_time_nothing_changes() -> None:
+    diff = plan_zone(ZONE, written(A1, MX1, SPF), [A1, MX1, SPF], DOMAINS)
+    assert (diff.changes, diff.edits, diff.notices, diff.conflicts) == ((), (), (), ())
+    assert diff.unchanged == 3
+
+
+def test_a_value_that_left_the_inventory_goes_and_only_that_one() -> None:
+    zone = [*written(A1, A2, MX1, MX2, SPF), GOOGLE, Record("mx2.alpha.test", "A", "10.9.9.9")]
+    diff = plan_zone(ZONE, zone, [A1, MX1, SPF], DOMAINS)
+    assert lines(diff) == [
+        "update alpha.test MX: 10 mx1.alpha.test, 20 mx2.alpha.test → 10 mx1.alpha.test",
+        "delete mx2.alpha.test A: 10.0.0.2",
+        "update _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 3 values",
+    ]
+    left = after(zone, diff)
+    assert values(left, ZONE, "MX") == {"10 mx1.alpha.test"}
+    assert values(left, "mx2.alpha.test", "A") == {"10.9.9.9"}
+    assert values(left, ZONE, "TXT") == {SPF.value, GOOGLE.value}
+
+
+def test_all_gone_takes_the_memory_too() -> None:
+    zone = [*written(A1, SPF), GOOGLE]
+    diff = plan_zone(ZONE, zone, [], DOMAINS)
+    assert [c.action for c in diff.changes] == [Action.DELETE] * 3
+    assert after(zone, diff) == [GOOGLE]
+
+
+def test_foreign_texts_at_the_apex_stay_with_their_ttl() -> None:
+    zone = [Record(ZONE, "TXT", GOOGLE.value, 60), Record(ZONE, "TXT", "MS=ms1", 60)]
+    diff = plan_zone(ZONE, zone, [SPF], DOMAINS)
+    (edit, _) = diff.edits
+    assert (edit.remove, edit.add, edit.ttl) == ((), (SPF.value,), 60)
+    assert lines(diff)[0] == "create alpha.test TXT: v=spf1 mx -all"
+
+
+def test_our_own_spf_is_replaced() -> None:
+    new = Record(ZONE, "TXT", "v=spf1 a mx -all")
+    zone = [*written(SPF), GOOGLE]
+    diff = plan_zone(ZONE, zone, [new], DOMAINS)
+    assert lines(diff)[0] == "update alpha.test TXT: v=spf1 mx -all → v=spf1 a mx -all"
+    assert values(after(zone, diff), ZONE, "TXT") == {new.value, GOOGLE.value}
+
+
+def test_a_foreign_spf_is_refused_and_taken_over_on_request() -> None:
+    theirs = Record(ZONE, "TXT", "V=SPF1 include:_spf.example.com ~all")
+    zone = [theirs, GOOGLE]
+    diff = plan_zone(ZONE, zone, [SPF], DOMAINS)
+    (conflict,) = diff.conflicts
+    assert conflict.what == (
+        "alpha.test has SPF that mailprov did not write: V=SPF1 include:_spf.example.com ~all (wanted: v=spf1 mx -all)"
+    )
+    assert "--take-over" in conflict.advice
+    assert not diff.changes
+    taken = plan_zone(ZONE, zone, [SPF], DOMAINS, take_over=True)
+    assert not taken.conflicts
+    assert lines(taken)[0] == "update alpha.test TXT: V=SPF1 include:_spf.example.com ~all → v=spf1 mx -all"
+    assert values(after(zone, taken), ZONE, "TXT") == {SPF.value, GOOGLE.value}
+
+
+def test_two_spf_are_refused_even_when_one_is_ours() -> None:
+    zone = [*written(SPF), Record(ZONE, "TXT", "v=spf1 include:x.test -all")]
+    (conflict,) = plan_zone(ZONE, zone, [SPF], DOMAINS).conflicts
+    assert (
+        "has 2 SPF records where there may be only one: v=spf1 mx -all, v=spf1 include:x.test -all"
+        in conflict.what
+    )
+    taken = plan_zone(ZONE, zone, [SPF], DOMAINS, take_over=True)
+    assert values(after(zone, taken), ZONE, "TXT") == {SPF.value}
+
+
+def test_what_only_begins_like_spf_is_not_spf() -> None:
+    other = Record(ZONE, "TXT", "v=spf10 something")
+    assert not plan_zone(ZONE, [other], [SPF], DOMAINS).conflicts
+
+
+def test_a_foreign_mx_is_refused_and_taken_over_on_request() -> None:
+    zone = [Record(ZONE, "MX", "5 old.example.com")]
+    (conflict,) = plan_zone(ZONE, zone, [MX1], DOMAINS).conflicts
+    assert "alpha.test has MX that mailprov did not write: 5 old.example.com" in conflict.what
+    taken = plan_zone(ZONE, zone, [MX1], DOMAINS, take_over=True)
+    assert lines(taken)[0] == "update alpha.test MX: 5 old.example.com → 10 mx1.alpha.test"
+
+
+def test_a_foreign_dmarc_is_refused_but_a_second_report_consent_is_not() -> None:
+    ours = Record("_dmarc.alpha.test", "TXT", "v=DMARC1; p=none")
+    theirs = Record("_dmarc.alpha.test", "TXT", "v=DMARC1; p=reject")
+    assert len(plan_zone(ZONE, [theirs], [ours], DOMAINS).conflicts) == 1
+    name = "b.test._report._dmarc.alpha.test"
+    assert not plan_zone(
+        ZONE, [Record(name, "TXT", "v=DMARC1;")], [Record(name, "TXT", "v=DMARC1")], DOMAINS
+    ).conflicts
+
+
+def test_equal_mail_records_are_adopted_and_equal_addresses_are_not() -> None:
+    zone = [MX1, SPF, A1]
+    diff = plan_zone(ZONE, zone, [MX1, SPF, A1], DOMAINS)
+    assert lines(diff) == ["create _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 2 values"]
+    left = after(zone, diff)
+    gone = after(left, plan_zone(ZONE, left, [], DOMAINS))
+    assert gone == [A1]
+
+
+def test_another_address_stays_and_is_told() -> None:
+    zone = [Record("mx1.alpha.test", "A", "192.0.2.7", 60)]
+    diff = plan_zone(ZONE, zone, [A1], DOMAINS, take_over=True)
+    (notice,) = diff.notices
+    assert "mx1.alpha.test A also has 192.0.2.7, which mailprov did not write" in notice
+    assert values(after(zone, diff), "mx1.alpha.test", "A") == {"192.0.2.7", "10.0.0.1"}
+
+
+def test_a_cname_in_the_way_is_refused_also_with_take_over() -> None:
+    zone = [Record("mx1.alpha.test", "CNAME", "elsewhere.test")]
+    (conflict,) = plan_zone(ZONE, zone, [A1], DOMAINS, take_over=True).conflicts
+    assert conflict.what == "mx1.alpha.test is a CNAME of elsewhere.test, so it cannot have a A record too"
+    assert "Remove the CNAME" in conflict.advice
+
+
+def test_our_value_deleted_by_hand_comes_back() -> None:
+    zone = [r for r in written(A1, MX1) if r.type != "A"]
+    assert lines(plan_zone(ZONE, zone, [A1, MX1], DOMAINS)) == ["create mx1.alpha.test A: 10.0.0.1"]
+
+
+def test_a_new_ttl_is_set_on_sets_that_are_all_ours() -> None:
+    zone = written(MX1)
+    diff = plan_zone(ZONE, zone, [Record(ZONE, "MX", MX1.value, 60)], DOMAINS)
+    assert lines(diff) == ["update alpha.test MX: 10 mx1.alpha.test (ttl 3600 → 60)"]
+    (edit,) = diff.edits
+    assert (edit.ttl, edit.add, edit.remove) == (60, (MX1.value,), ())
+
+
+def test_two_inventories_in_one_zone_leave_each_other_alone() -> None:
+    ana = [Record("ana.alpha.test", "MX", "10 mx1.alpha.test")]
+    luis = [Record("luis.alpha.test", "MX", "10 mx2.alpha.test")]
+    zone: list[Record] = []
+    for desired, domains in ((ana, ("ana.alpha.test",)), (luis, ("luis.alpha.test",))) * 2:
+        diff = plan_zone(ZONE, zone, desired, domains)
+        assert all(c.action is Action.CREATE for c in diff.changes)
+        zone = after(zone, diff)
+    assert not diff.changes
+    assert len(values(zone, "_mailprov.alpha.test", "TXT")) == 2
+    zone = after(zone, plan_zone(ZONE, zone, [], ("ana.alpha.test",)))
+    assert values(zone, "luis.alpha.test", "MX") == {"10 mx2.alpha.test"}
+    assert not values(zone, "ana.alpha.test", "MX")
+
+
+def test_the_memory_is_known_again_when_domains_come_and_go() -> None:
+    zone = after([], plan_zone(ZONE, [], [MX1], ("a.test", "b.test")))
+    assert not plan_zone(ZONE, zone, [MX1], ("a.test", "b.test", "c.test")).changes  # growth rewrites nothing
+    diff = plan_zone(ZONE, zone, [MX1], ("b.test", "c.test"))
+    assert lines(diff) == ["update _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 1 value"]
+    zone = after(zone, diff)
+    assert values(zone, "_mailprov.alpha.test", "TXT") == {
+        f"v=mailprov1 for=b.test,c.test @/MX={memory.digest('MX', MX1.value)}"
+    }
+
+
+def test_the_memory_of_a_later_version_stops_us() -> None:
+    zone = [Record("_mailprov.alpha.test", "TXT", "v=mailprov2 something else")]
+    (conflict,) = plan_zone(ZONE, zone, [MX1], DOMAINS).conflicts
+    assert "written by a later mailprov" in conflict.what
+
+
+def test_a_broken_memory_is_no_licence_to_delete() -> None:
+    text = "v=mailprov1 for=alpha.test @/MX= nonsense =x /=y @/TXT=zzz"
+    zone = [Record("_mailprov.alpha.test", "TXT", text), GOOGLE, SPF]
+    left = after(zone, plan_zone(ZONE, zone, [], DOMAINS))
+    assert left == [GOOGLE, SPF]
+
+
+def test_control_characters_of_others_never_reach_the_terminal() -> None:
+    assert shown("a\x1b[31m\udcff\nü") == "a\\027[31m\\255\\010ü"
+
+
+NAMES = st.sampled_from([ZONE, "mx1.alpha.test", "_dmarc.alpha.test"])
+TEXTS = st.one_of(
+    st.sampled_from(
+        ["v=spf1 mx -all", "v=spf1 a -all", "v=spf1 ?all", "v=DMARC1; p=none", "v=mailprov1 for=x.test", "x"]
+    ),
+    st.text(max_size=20),
+)
+RECORDS = st.one_of(
+    st.builds(Record, NAMES, st.just("A"), st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"])),
+    st.builds(Record, NAMES, st.just("MX"), st.sampled_from(["10 a.test", "20 b.test", "30 c.test"])),
+    st.builds(Record, NAMES, st.just("TXT"), TEXTS),
+)
+ZONES = st.lists(RECORDS, max_size=8, unique_by=lambda r: (r.name, r.type, r.value))
+
+
+@settings(max_examples=150, deadline=None)
+@given(ZONES, ZONES, ZONES, st.booleans())
+def test_foreign_values_are_never_touched(
+    foreign: list[Record], first: list[Record], second: list[Record], take: bool
+) -> None:
+    """Over any zone and any two inventories after each other; taking over may replace what can stand only once."""
+    zone = foreign
+    for desired in (first, second, []):
+        diff = plan_zone(ZONE, zone, desired, DOMAINS, take_over=take)
+        if diff.conflicts:
+            continue
+        zone = after(zone, diff)  # raises when a value is removed that is not there
+        assert {(r.name, r.type, r.value) for r in desired} <= {(r.name, r.type, r.value) for r in zone}
+        assert not plan_zone(ZONE, zone, desired, DOMAINS, take_over=take).changes
+    once = {
+        (r.name, r.type, r.value)
+        for r in foreign
+        if r.type == "MX" or r.value.lower().startswith(("v=spf1", "v=dmarc1"))
+    }
+    kept = {(r.name, r.type, r.value) for r in foreign} - once
+    assert kept <= {(r.name, r.type, r.value) for r in zone}
+    if not take:
+        adopted = {(r.name, r.type, r.value) for r in [*first, *second]}
+        assert once - adopted <= {(r.name, r.type, r.value) for r in zone}

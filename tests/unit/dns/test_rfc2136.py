@@ -1,0 +1,269 @@
+"""Publishing on a real BIND: what is created, what stays, what is refused, and who wins a race."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+
+import dns.rdata
+import dns.update
+import pytest
+
+from mailprov import dns as driver
+from mailprov.dns import rfc2136
+from mailprov.dns.diff import Edit
+from mailprov.dns.zoneplan import ZonePlan
+from mailprov.errors import DnsFailed
+from mailprov.model.events import Action, Applied, Event
+from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
+from tests.unit.dns.named_server import Named, inventory
+
+
+def publish(wanted: Inventory, take_over: bool = False) -> list[Applied]:
+    events: list[Event] = []
+    for zone_plan in driver.plan(wanted, take_over):
+        driver.apply(zone_plan, events.append)
+    return [event for event in events if isinstance(event, Applied)]
+
+
+def only(wanted: Inventory, take_over: bool = False) -> ZonePlan:
+    (zone_plan,) = driver.plan(wanted, take_over)
+    return zone_plan
+
+
+def test_create_in_two_zones(named: Named) -> None:
+    first, second = (
+        inventory("create.test", named.settings()),
+        inventory("create2.test", named.settings(), start=2),
+    )
+    both = Inventory("inv.yml", first.hosts + second.hosts, first.domains + second.domains, named.settings())
+    plans = driver.plan(both)
+    assert [plan.subject for plan in plans] == ["zone create.test", "zone create2.test"]
+    assert [plan.compared for plan in plans] == ["5 records", "5 records"]
+    events: list[Event] = []
+    for plan in plans:
+        driver.apply(plan, events.append)
+    applied = [event.change for event in events if isinstance(event, Applied)]
+    assert applied == [change for plan in plans for change in plan.changes]
+    assert named.values("create.test", "MX") == {"10 mx1.create.test."}
+    assert named.values("create2.test", "MX") == {"10 mx2.create2.test."}
+    assert named.values("create.test", "TXT") == {'"v=spf1 mx -all"'}
+    assert named.values("mx1.create.test", "A") == {"10.0.0.1"}
+    assert named.values("mx1.create.test", "TXT") == {'"v=spf1 a -all"'}
+    # The text holds a semicolon, which is a comment in zone files: all of it must be there.
+    assert named.values("_dmarc.create.test", "TXT") == {
+        '"v=DMARC1; p=none; rua=mailto:postmaster@create.test"'
+    }
+    assert not any(plan.changes for plan in driver.plan(both))
+
+
+def test_no_change_sends_no_update(named: Named) -> None:
+    wanted = inventory("same.test", named.settings())
+    publish(wanted)
+    serial = named.serial("same.test")
+    again = only(wanted)
+    assert (again.changes, again.unchanged) == ((), 5)
+    assert publish(wanted) == []
+    assert named.serial("same.test") == serial
+
+
+def test_change_and_removal(named: Named) -> None:
+    publish(inventory("change.test", named.settings(), hosts=2))
+    assert named.values("mx1.change.test", "A") == {"10.0.0.1"}
+    applied = publish(inventory("change.test", named.settings(), start=2, hosts=2))
+    assert [
+        (a.change.action, a.change.name, a.change.detail)
+        for a in applied
+        if a.change.name == "change.test MX"
+    ] == [
+        (
+            Action.UPDATE,
+            "change.test MX",
+            "10 mx1.change.test, 20 mx2.change.test → 10 mx2.change.test, 20 mx3.change.test",
+        )
+    ]
+    assert named.values("change.test", "MX") == {"10 mx2.change.test.", "20 mx3.change.test."}
+    assert named.values("mx1.change.test", "A") == set()
+    assert named.values("mx1.change.test", "TXT") == set()
+
+
+def test_foreign_texts_stay_octet_for_octet(named: Named) -> None:
+    wanted = inventory("foreign.test", named.settings())
+    before = named.values("foreign.test", "TXT")
+    assert len(before) == 2
+    with pytest.raises(DnsFailed) as caught:
+        driver.plan(wanted)
+    assert str(caught.value) == (
+        "zone foreign.test: foreign.test has MX that mailprov did not write: 5 old.foreign.test "
+        "(wanted: 10 mx1.foreign.test). Delete what is not wanted, or run again with --take-over to replace it."
+    )
+    publish(wanted, take_over=True)
+    assert named.values("foreign.test", "TXT") == before | {'"v=spf1 mx -all"'}
+    assert named.values("foreign.test", "MX") == {"10 mx1.foreign.test."}
+    publish(inventory("foreign.test", named.settings(), start=2))
+    assert named.values("foreign.test", "TXT") == before | {'"v=spf1 mx -all"'}
+
+
+def test_a_change_by_somebody_else_in_between_is_kept(named: Named) -> None:
+    plan = only(inventory("race.test", named.settings()))
+    named.change("race.test", lambda m: m.add("race.test.", 300, "TXT", '"from somebody else"'))
+    events: list[Event] = []
+    driver.apply(plan, events.append)
+    assert named.values("race.test", "TXT") == {'"before"', '"from somebody else"', '"v=spf1 mx -all"'}
+    assert len([e for e in events if isinstance(e, Applied)]) == len(plan.changes)
+
+
+def test_what_was_not_shown_is_not_done(named: Named) -> None:
+    wanted = inventory("race2.test", named.settings())
+    plan = only(wanted)
+    named.change("race2.test", lambda m: m.add("race2.test.", 300, "MX", "5 ns.race2.test."))
+    serial = named.serial("race2.test")
+    with pytest.raises(DnsFailed, match=r"race2.test has MX that mailprov did not write: 5 ns"):
+        driver.apply(plan, lambda event: None)
+    assert named.serial("race2.test") == serial
+    # With leave to take over the new record is still one that nobody agreed to lose.
+    named.change("race2.test", lambda m: m.delete("race2.test.", "MX"))
+    plan = only(wanted, take_over=True)
+    named.change("race2.test", lambda m: m.add("race2.test.", 300, "MX", "5 ns.race2.test."))
+    with pytest.raises(DnsFailed, match=r"was changed since the plan was made.*nothing was written"):
+        driver.apply(plan, lambda event: None)
+    assert named.values("race2.test", "MX") == {"5 ns.race2.test."}
+
+
+def test_a_second_change_in_between_ends_in_a_clear_error(
+    named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = only(inventory("race3.test", named.settings()))
+    named.change("race3.test", lambda m: m.add("race3.test.", 300, "TXT", "one"))
+    again = rfc2136._again
+
+    def and_changed(*args: object) -> object:
+        result = again(*args)  # type: ignore[arg-type]
+        named.change("race3.test", lambda m: m.add("race3.test.", 300, "TXT", "two"))
+        return result
+
+    monkeypatch.setattr(rfc2136, "_again", and_changed)
+    with pytest.raises(DnsFailed) as caught:
+        driver.apply(plan, lambda event: None)
+    assert str(caught.value) == (
+        "zone race3.test: its records were changed by somebody else twice in a row; nothing was written. "
+        "Run the command again."
+    )
+    assert named.values("race3.test", "TXT") == {'"one"', '"two"'}
+
+
+def test_an_answer_made_by_a_wildcard_is_nobodys_record(named: Named) -> None:
+    wanted = inventory("wild.test", named.settings())
+    sub = dataclasses.replace(wanted.domains[0], name="sub.wild.test", dmarc=None)
+    real = dataclasses.replace(wanted.hosts[0], name="real", fqdn="real.wild.test", ipv4=("192.0.2.1",))
+    wanted = dataclasses.replace(wanted, hosts=(*wanted.hosts, real), domains=(*wanted.domains, sub))
+    publish(wanted)
+    assert named.values("mx1.wild.test", "A") == {"10.0.0.1"}
+    assert named.values("sub.wild.test", "MX") == {"10 mx1.wild.test."}
+    assert named.values("sub.wild.test", "TXT") == {'"v=spf1 mx -all"'}
+    assert named.values("other.wild.test", "MX") == {"5 elsewhere.test."}
+    # An own record that says the same as the wildcard is there all the same.
+    assert "real.wild.test A" not in {change.name for plan in driver.plan(wanted) for change in plan.changes}
+    assert not any(plan.changes for plan in driver.plan(wanted))
+
+
+def test_a_cname_in_the_way(named: Named) -> None:
+    with pytest.raises(DnsFailed, match=r"mx1\.cname\.test is a CNAME of target\.cname\.test"):
+        driver.plan(inventory("cname.test", named.settings()))
+
+
+def test_each_name_goes_to_its_own_zone(named: Named) -> None:
+    wanted = inventory("sub.split.test", named.settings())
+    host = dataclasses.replace(wanted.hosts[0], fqdn="mx1.split.test")
+    plans = driver.plan(dataclasses.replace(wanted, hosts=(host,)))
+    assert [plan.zone for plan in plans] == ["split.test", "sub.split.test"]
+    for plan in plans:
+        driver.apply(plan, lambda event: None)
+    assert named.values("sub.split.test", "MX") == {"10 mx1.split.test."}
+    assert named.values("mx1.split.test", "A") == {"10.0.0.1"}
+
+
+def test_a_host_elsewhere_is_a_notice_and_a_domain_elsewhere_an_error(named: Named) -> None:
+    host = Host("mx9", "10.0.0.9", "mx9.foreign.example", SshSettings(), Tls(), ("10.0.0.9",))
+    wanted = Inventory("i", (host,), (Domain("split.test", ("mx9",)),), named.settings())
+    zone, rest = driver.plan(wanted)
+    assert (zone.zone, rest.zone, rest.changes) == ("split.test", "", ())
+    assert rest.subject == "dns"
+    (notice,) = rest.notices
+    assert notice.startswith("mx9.foreign.example is in no zone of DNS server 127.0.0.1")
+    assert "publish by hand where it belongs: A 10.0.0.9, TXT v=spf1 a -all" in notice
+    with pytest.raises(DnsFailed) as caught:
+        driver.plan(inventory("nowhere.example", named.settings()))
+    assert str(caught.value) == (
+        f"DNS server 127.0.0.1 port {named.port}: the zone of nowhere.example is not there (looked for "
+        "nowhere.example, example; it answered REFUSED). Create the zone on that server, or name the server "
+        "that has it in dns.server."
+    )
+
+
+def test_a_delegated_name_is_not_in_the_parent_zone(named: Named) -> None:
+    with pytest.raises(DnsFailed, match=r"deleg\.split\.test is delegated from split\.test to other servers"):
+        driver.plan(inventory("deleg.split.test", named.settings()))
+
+
+def test_a_server_that_closes_after_every_answer(named: Named, tcp_server) -> None:  # type: ignore[no-untyped-def]
+    def one_each(connection: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", named.port)) as upstream:
+            head = connection.recv(2, socket.MSG_WAITALL)
+            body = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+            upstream.sendall(head + body)
+            head = upstream.recv(2, socket.MSG_WAITALL)
+            connection.sendall(head + upstream.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+            connection.shutdown(socket.SHUT_WR)
+
+    publish(inventory("closing.test", named.settings(port=tcp_server(one_each))))
+    assert named.values("closing.test", "MX") == {"10 mx1.closing.test."}
+
+
+def test_sixty_hosts_in_one_update(named: Named) -> None:
+    wanted = inventory("many.test", named.settings(), hosts=60)
+    publish(wanted)
+    assert len(named.values("many.test", "MX")) == 60
+    assert len(next(iter(named.values("_mailprov.many.test", "TXT"))).split('" "')) > 5
+    again = only(wanted)
+    assert (again.changes, again.unchanged) == ((), 182)
+
+
+def test_more_than_a_message_holds_is_said_and_nothing_is_done(named: Named) -> None:
+    plan = only(inventory("large.test", named.settings()))
+    work = plan.work
+    assert isinstance(work, rfc2136.Work)
+    edits = (*work.diff.edits, *(Edit(f"x{n}.large.test", "TXT", 300, (), ("x" * 99,)) for n in range(500)))
+    work = dataclasses.replace(work, diff=dataclasses.replace(work.diff, edits=edits))
+    with pytest.raises(
+        DnsFailed, match="zone large.test: 506 changed record sets do not fit in one DNS message"
+    ):
+        driver.apply(dataclasses.replace(plan, work=work), lambda event: None)
+    assert named.values("large.test", "MX") == set()
+
+
+def test_a_text_that_stands_cut_otherwise_is_the_same_text(named: Named) -> None:
+    plan = only(inventory("chunks.test", named.settings()))
+    assert "chunks.test TXT" not in {change.name for change in plan.changes}
+    driver.apply(plan, lambda event: None)
+    publish(inventory("chunks.test", named.settings(ttl=60)))
+    assert named.values("chunks.test", "TXT") == {'"v=spf1 " "mx -all"'}
+    assert named.ask("chunks.test", "TXT").answer[0].ttl == 60
+
+
+def test_an_accepted_update_that_had_no_effect_is_a_failure(
+    named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may say NOERROR and drop an addition: seen by reading back."""
+    build = rfc2136.build_update
+
+    def without_mx(*args: object) -> dns.update.UpdateMessage:
+        message = build(*args)  # type: ignore[arg-type]
+        message.update = [rrset for rrset in message.update if rrset.rdtype != dns.rdatatype.MX]
+        return message
+
+    monkeypatch.setattr(rfc2136, "build_update", without_mx)
+    events: list[Event] = []
+    with pytest.raises(DnsFailed, match=r"when read back readback\.sub\.split\.test MX is not as wanted"):
+        driver.apply(only(inventory("readback.sub.split.test", named.settings())), events.append)
+    assert not [event for event in events if isinstance(event, Applied)]
