@@ -1,0 +1,63 @@
+"""The inventory file → `mailprov.model.inventory.Inventory`: strict, typed, complete.
+
+    load(path, secrets)   reads, checks and resolves; all problems at once, each with file, line and column
+    SecretMode            what to do with references to secrets: RESOLVE, CHECK or IGNORE
+    json_schema()         the file's JSON Schema, for editors
+
+Inside, text flows through `files` → `composer` (YAML; `source` is data with positions) → `problems` and
+`schema` (the shape) → `meaning` and `recipients` (what it means together; `reading` is their shared state,
+`names` their spelling) → `secrets`.
+
+Raises InventoryError (one or more Problems) and InputError (no such file, a directory, unreadable, too
+big, not text). YAML and pydantic are imported when they are needed, so that importing this package costs
+nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mailprov.inventory.secrets import SecretMode
+
+if TYPE_CHECKING:
+    from mailprov.model.inventory import Inventory
+
+__all__ = ["SecretMode", "json_schema", "load"]
+
+
+def load(path: str | Path, secrets: SecretMode = SecretMode.RESOLVE) -> Inventory:
+    """The inventory at `path`, with every reference resolved and every name in canonical form.
+
+    With SecretMode.CHECK and IGNORE the values of secrets are empty. Commands that print secrets run only
+    when nothing else is wrong. Raises InventoryError and InputError.
+    """
+    from mailprov.errors import InventoryError
+    from mailprov.inventory.composer import parse
+    from mailprov.inventory.files import read
+    from mailprov.inventory.meaning import build
+    from mailprov.inventory.problems import Hints, fit
+    from mailprov.inventory.reading import Reading
+    from mailprov.inventory.secrets import Vault
+
+    source = parse(read(path), str(path))
+    hints = Hints()
+    file, misfits = fit(source, hints)
+    problems = [*source.problems, *misfits]
+    if file is not None:
+        folder = Path(path).absolute().parent
+        reading = Reading(source, Vault(secrets, folder), hints, folder)
+        inventory = build(file, reading)
+        problems += reading.problems
+        problems += [source.problem(at, what) for at, what in reading.vault.fill(commands=not problems)]
+        if not problems:
+            return inventory
+    # A mapping that is shared through an alias is met, and found wrong, more than once.
+    raise InventoryError(list(dict.fromkeys(problems)))
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the inventory file, made from the classes that read it."""
+    from mailprov.inventory.schema import json_schema as made
+
+    return made()

@@ -1,0 +1,106 @@
+"""Runs the command that prints a secret, and never longer, or more, than it may.
+
+`output_of(arguments, folder, limit)` → the bytes it printed. The command gets no input and no terminal,
+and ends with all its children after 30 s. Raises CommandFailed, whose text continues a sentence that names
+the command; it may hold the command's last line on stderr, never its stdout.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+SECONDS = 30.0
+
+
+class CommandFailed(Exception):
+    """Such as `ended with status 1: Error: mail/ana is not in the password store`."""
+
+
+def output_of(arguments: list[str], folder: Path, limit: int, seconds: float = SECONDS) -> bytes:
+    """`folder` is the working directory, `limit` the most bytes of stdout that are accepted."""
+    try:
+        process = subprocess.Popen(
+            arguments,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # a group of its own, so that its children end with it
+        )
+    except FileNotFoundError:
+        raise CommandFailed("is not installed, or not in PATH") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable argument"
+        raise CommandFailed(f"cannot be run ({reason})") from None
+    try:
+        out, err = _collect(process, limit, time.monotonic() + seconds, seconds)
+    finally:
+        # Also on Ctrl-C.
+        _end(process)
+    if process.returncode:
+        raise CommandFailed(_how(process.returncode) + _last_line(err, out))
+    return out
+
+
+def _collect(
+    process: subprocess.Popen[bytes], limit: int, until: float, seconds: float
+) -> tuple[bytes, bytes]:
+    assert process.stdout
+    assert process.stderr
+    out, err = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, out)
+        selector.register(process.stderr, selectors.EVENT_READ, err)
+        while selector.get_map():
+            ready = selector.select(min(0.05, max(0.0, until - time.monotonic())))
+            for key, _ in ready:
+                data = os.read(key.fd, 65536)
+                if not data:
+                    selector.unregister(key.fileobj)
+                key.data.extend(data)
+            del err[:-4096]
+            if len(out) > limit:
+                raise CommandFailed(f"printed more than {limit // 1024} KiB; a secret is one line")
+            if not ready and process.poll() is not None:
+                break  # it has ended; a child in the background that holds the pipes is not waited for
+            if time.monotonic() > until:
+                raise CommandFailed(f"did not end within {seconds:g} s")
+    try:
+        process.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"did not end within {seconds:g} s") from None
+    return bytes(out), bytes(err)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        # Not reaped yet, so that the group's number is still ours.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _how(status: int) -> str:
+    if status == 127:
+        return "ended with status 127 (not found)"
+    return f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+
+
+def _last_line(err: bytes, out: bytes) -> str:
+    """What it complained about, on one line; nothing if that could repeat the secret."""
+    lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
+    if not lines:
+        return ""
+    line = "".join(c for c in lines[-1] if c.isprintable())[:200]
+    printed = [word for word in out.decode("utf-8", "replace").split() if word]
+    return "" if any(word in line for word in printed) else f": {line}"

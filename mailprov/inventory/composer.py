@@ -1,0 +1,248 @@
+"""YAML text → `Source`.
+
+`parse(text, file)` builds mappings, lists and texts from the parser's events, each with its position.
+Nothing is constructed: numbers, booleans and keys stay text (`Plain` where unquoted), so that an account
+called `no` or `1234` is one. Anchors, aliases and merge keys work, within bounds (depth, and size after
+expansion). Duplicate keys and empty values are collected in `Source.problems`; what makes the file
+unreadable ends it.
+
+Raises InventoryError (not YAML, more than one document, top level not a mapping, …). No message repeats
+text of the file other than keys: an unquoted password may look like an alias, an anchor or a tag.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailprov.errors import InventoryError, Problem
+from mailprov.inventory.source import Map, Plain, Position, Seq, Source, show_path
+from mailprov.inventory.yaml_words import plain_words
+
+MAX_DEPTH = 32
+MAX_EXPANDED = (
+    1_000_000  # values that aliases may add; 10,000 accounts that share a mapping need about 30,000
+)
+
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_TAGS = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+
+
+def parse(text: str, file: str) -> Source:
+    """The data of one YAML document whose top is a mapping.
+
+    Raises InventoryError for what cannot be read at all.
+    """
+    if found := _CONTROL.search(text):
+        before = text[: found.start()]
+        line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
+        seen = f"the control character U+{ord(found[0]):04X} cannot stand in YAML; remove it"
+        raise InventoryError([Problem(file, line, column, "", seen)])
+    return _Reader(text, file).source()
+
+
+def events(text: str) -> Iterator[Any]:
+    """The YAML events of `text`: by libyaml where it is installed, else by its slow twin in Python."""
+    try:
+        from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]
+    except ImportError:
+        yield from events_in_python(text)
+        return
+    parser = CParser(text)
+    while (event := parser.get_event()) is not None:
+        yield event
+
+
+def events_in_python(text: str) -> Iterator[Any]:
+    from ruamel.yaml import YAML
+
+    yield from YAML(typ="safe", pure=True).parse(text)
+
+
+@dataclass
+class _Frame:
+    """A mapping or list that is being read."""
+
+    into: Map | Seq
+    anchor: str | None
+    key: str | None = None  # of a Map: the key whose value comes next
+    key_at: Position = (1, 1)
+    merging: bool = False  # the key was `<<`
+    merges: list[Map] = field(default_factory=list)
+    skip: bool = False  # the key was there before: read its value, do not keep it
+    weight: int = 1  # values in it, aliases expanded
+
+
+class _Reader:
+    """Builds the data from events. A loop and a stack, so that no depth of nesting can exhaust ours."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+        self.problems: list[Problem] = []
+        self.stack: list[_Frame] = []
+        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.expanded = 0
+        self.top: Any = None
+
+    def source(self) -> Source:
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        try:
+            for event in events(self.text):
+                self._take(event)
+        except MarkedYAMLError as error:
+            line, column, what = plain_words(error, self.text)
+            raise self._stop((line, column), what) from None
+        except (YAMLError, ValueError, RecursionError, AttributeError):
+            # The parser in Python meets some broken input with these instead of an error with a position.
+            raise self._stop((1, 1), "this is not YAML; check indentation, quotes and brackets") from None
+        if self.top is None:
+            seen = "the file is empty; an inventory needs at least `hosts:` and `domains:`"
+            raise self._stop((1, 1), seen)
+        return Source(self.file, self.top, self.problems)
+
+    def _stop(self, at: Position, what: str) -> InventoryError:
+        path = show_path(self._path())
+        return InventoryError([*self.problems, Problem(self.file, at[0], at[1], path, what)])
+
+    def _path(self) -> list[str | int]:
+        steps: list[str | int] = []
+        for frame in self.stack:
+            if isinstance(frame.into, Seq):
+                steps.append(len(frame.into))
+            elif frame.key is not None:
+                steps.append(frame.key)
+        # A list whose item is not begun yet has no step of its own.
+        return steps
+
+    def _take(self, event: Any) -> None:
+        kind = type(event).__name__
+        if kind == "ScalarEvent":
+            self._scalar(event)
+        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+            self._begin(event, Map if kind == "MappingStartEvent" else Seq)
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            self._end()
+        elif kind == "AliasEvent":
+            self._alias(event)
+        elif kind == "DocumentStartEvent" and self.top is not None:
+            seen = "a second document begins here (`---`); an inventory is one document"
+            raise self._stop(_at(event), seen)
+
+    def _scalar(self, event: Any) -> None:
+        at = _at(event)
+        if not self.stack:
+            if not event.value and not event.style:
+                return  # an empty document; what comes of it is said at the end
+            raise self._stop(at, "the top level must be a mapping (`hosts:`, `domains:`, …), not text")
+        self._check_tag(event, at)
+        quoted = bool(event.style) or event.ctag is not None
+        value: str | None = str(event.value) if quoted else Plain(event.value)
+        frame = self.stack[-1]
+        if isinstance(frame.into, Map) and frame.key is None:
+            if event.anchor:
+                self.anchors[event.anchor] = (value, 1)
+            self._key(frame, str(event.value), at, merging=not quoted and event.value == "<<")
+            return
+        if not quoted and value in ("", "~", "null", "Null", "NULL"):
+            value = None
+        if event.anchor:
+            self.anchors[event.anchor] = (value, 1)
+        self._put(value, at, 1)
+
+    def _key(self, frame: _Frame, key: str, at: Position, merging: bool) -> None:
+        frame.key, frame.key_at, frame.merging, frame.skip = key, at, merging, False
+        marks = frame.into.marks
+        assert isinstance(marks, dict)
+        if key in marks and not merging:
+            line, column = marks[key][0]
+            seen = f"this key is here twice, first in line {line}, column {column}; keep one"
+            self.problems.append(Problem(self.file, at[0], at[1], show_path(self._path()), seen))
+            frame.skip = True
+
+    def _begin(self, event: Any, into: type[Map] | type[Seq]) -> None:
+        at = _at(event)
+        if not self.stack and into is Seq:
+            raise self._stop(at, "the top level must be a mapping (`hosts:`, `domains:`, …), not a list")
+        self._check_tag(event, at)
+        if self.stack and isinstance(self.stack[-1].into, Map) and self.stack[-1].key is None:
+            seen = "a key must be text; quote a text that begins with `{` or `[`, and use no `{{ }}`"
+            raise self._stop(at, seen)
+        if len(self.stack) >= MAX_DEPTH:
+            raise self._stop(at, f"mappings and lists are nested more than {MAX_DEPTH} deep")
+        if event.anchor:
+            self.anchors.pop(event.anchor, None)  # until it ends, an alias to it would be inside itself
+        self.stack.append(_Frame(into(at), event.anchor))
+
+    def _end(self) -> None:
+        frame = self.stack.pop()
+        if isinstance(frame.into, Map):
+            for merged in frame.merges:
+                for key, marks in merged.marks.items():
+                    if key not in frame.into.marks:
+                        frame.into.marks[key] = marks
+                        if key in merged:
+                            frame.into[key] = merged[key]
+        if frame.anchor:
+            self.anchors[frame.anchor] = (frame.into, frame.weight)
+        if self.stack:
+            self._put(frame.into, frame.into.where, frame.weight)
+        else:
+            self.top = frame.into
+
+    def _alias(self, event: Any) -> None:
+        at = _at(event)
+        if not self.stack:
+            raise self._stop(at, "the top level must be a mapping, not an alias")
+        if event.anchor not in self.anchors:
+            seen = "this alias (`*`) has no anchor (`&`) before it; a text that begins with `*` needs quotes"
+            raise self._stop(at, seen)
+        value, weight = self.anchors[event.anchor]
+        self.expanded += weight
+        if self.expanded > MAX_EXPANDED:
+            raise self._stop(at, f"aliases expand to more than {MAX_EXPANDED:,} values; use fewer")
+        frame = self.stack[-1]
+        if isinstance(frame.into, Map) and frame.key is None:
+            if not isinstance(value, str):
+                raise self._stop(at, "a key must be text, not an alias of something else")
+            self._key(frame, str(value), at, merging=False)
+            return
+        self._put(value, at, weight)
+
+    def _put(self, value: Any, at: Position, weight: int) -> None:
+        frame = self.stack[-1]
+        frame.weight += weight
+        if value is None and not frame.skip:
+            seen = "has no value; write one, or leave the key out"
+            where = frame.key_at if isinstance(frame.into, Map) else at
+            self.problems.append(Problem(self.file, where[0], where[1], show_path(self._path()), seen))
+        if isinstance(frame.into, Seq):
+            if value is not None:
+                frame.into.append(value)
+                frame.into.marks.append(at)
+            return
+        key, frame.key = frame.key, None
+        assert key is not None
+        if frame.skip:
+            frame.skip = False
+        elif frame.merging:
+            maps = value if isinstance(value, Seq) else [value]
+            if not all(isinstance(item, Map) for item in maps):
+                raise self._stop(frame.key_at, "`<<` takes a mapping, or a list of mappings")
+            frame.merges.extend(maps)
+        else:
+            frame.into.marks[key] = (frame.key_at, at)
+            if value is not None:
+                frame.into[key] = value
+
+    def _check_tag(self, event: Any, at: Position) -> None:
+        if event.ctag is not None and str(event.ctag) not in _TAGS:
+            seen = "tags (`!…`) have no meaning here; quote a text that begins with `!`"
+            raise self._stop(at, seen)
+
+
+def _at(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1

@@ -1,0 +1,78 @@
+"""The inventory's file → its text.
+
+`read(path)` gives the text, or says why the file cannot be an inventory before anything tries to parse it:
+so 10 MB of garbage, a directory or a FIFO end at once. Raises InputError.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from pathlib import Path
+
+from mailprov.errors import InputError
+from mailprov.inventory.source import show
+
+MAX_BYTES = 8 * 1024 * 1024
+
+
+def read(path: str | os.PathLike[str]) -> str:
+    """The text of the file at `path` (UTF-8, with or without a byte order mark). Raises InputError."""
+    name = show(os.fspath(path), 300)
+    try:
+        # Not blocking: a FIFO without a writer must not hang us before we can say what it is.
+        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError(name, "is not a regular file", "Give the path of an inventory file")
+            if status.st_size > MAX_BYTES:
+                raise _too_big(name, status.st_size)
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise InputError(name, "no such file", _nearest_file(Path(path))) from None
+    except IsADirectoryError:
+        raise InputError(name, "is a directory", _inside(Path(path))) from None
+    except NotADirectoryError:
+        raise InputError(name, "no such file; a part of this path is a file, not a directory") from None
+    except PermissionError:
+        raise InputError(name, "may not be read by this user", "Check the permissions of the file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
+        raise InputError(name, f"cannot be read ({reason})") from None
+    if len(raw) > MAX_BYTES:
+        raise _too_big(name, len(raw))
+    if (at := raw.find(b"\0")) >= 0:
+        raise InputError(name, f"is not text (NUL byte at offset {at})", "An inventory is YAML in UTF-8")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        advice = "Save the file as UTF-8"
+        raise InputError(
+            name, f"is not UTF-8 (byte 0x{raw[error.start]:02x} in line {line})", advice
+        ) from None
+
+
+def _too_big(name: str, size: int) -> InputError:
+    seen = f"is {size / 1024 / 1024:.1f} MiB; an inventory is at most {MAX_BYTES // 1024 // 1024} MiB"
+    return InputError(name, seen, "Check that this is the right file")
+
+
+def _nearest_file(path: Path) -> str:
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return f"There is no folder {show(str(path.parent), 300)} either"
+    near = difflib.get_close_matches(path.name, names[:5000], 1, 0.6)
+    return f"Did you mean {show(str(path.parent / near[0]), 300)}?"[:-1] if near else "Check the path"
+
+
+def _inside(path: Path) -> str:
+    try:
+        found = sorted(name for name in os.listdir(path) if name.endswith((".yml", ".yaml")))
+    except OSError:
+        found = []
+    return (
+        f"Give a file in it, such as {show(str(path / found[0]), 300)}" if found else "Give an inventory file"
+    )

@@ -1,0 +1,263 @@
+"""From the file as written to the inventory as meant: names resolved, defaults merged, every reference
+checked.
+
+`build(file, reading)` → Inventory. What is wrong goes to `reading.problems`; the result is good only if
+there are none. Accounts, aliases and lists are in `recipients`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from mailprov.inventory import names, recipients
+from mailprov.inventory.reading import Reading
+from mailprov.inventory.schema import DmarcEntry, DnsEntry, DomainEntry, File, HostEntry, SshEntry, TlsEntry
+from mailprov.inventory.secrets import absolute
+from mailprov.inventory.source import KeyPath, show
+from mailprov.model.inventory import (
+    Dmarc,
+    DnsProvider,
+    DnsSettings,
+    Domain,
+    Host,
+    Inventory,
+    SshSettings,
+    Tls,
+    TlsMode,
+    Tsig,
+)
+
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
+_KEY_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+
+
+def build(file: File, reading: Reading) -> Inventory:
+    """`Inventory.source` is the path as the user wrote it."""
+    ssh = _ssh(file.ssh, ("ssh",), SshSettings(), reading)
+    tls = _tls(file.tls, ("tls",), Tls(), reading)
+    return Inventory(
+        source=reading.source.file,
+        hosts=_hosts(file.hosts, ssh, tls, reading),
+        domains=_domains(file.domains, reading),
+        dns=_dns(file.dns, reading) if file.dns else DnsSettings(),
+    )
+
+
+def _path(name: str | None, reading: Reading) -> Path | None:
+    return None if name is None else absolute(name, reading.folder)
+
+
+def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) -> SshSettings:
+    """`base` with what `entry` says."""
+    given: dict[str, Any] = {"user": entry.user, "port": entry.port, "host_key": entry.host_key}
+    if entry.user is not None and re.search(r"[\s@:]", entry.user):
+        reading.say((*path, "user"), f'"{show(entry.user)}" is no login name; it contains a space, @ or :')
+    if entry.host_key is not None and not _FINGERPRINT.fullmatch(entry.host_key):
+        seen = f'"{show(entry.host_key)}" is no fingerprint; write it as `ssh-keygen -lf` prints it, SHA256:…'
+        reading.say((*path, "host_key"), seen)
+    elif entry.host_key is not None:
+        given["host_key"] = entry.host_key.rstrip("=")
+    given["identity_file"] = _path(entry.identity_file, reading)
+    given["known_hosts"] = _path(entry.known_hosts, reading)
+    for name in ("password", "become_password"):
+        if (reference := getattr(entry, name)) is not None:
+            given[name] = reading.secret(reference, (*path, name))
+    return dataclasses.replace(base, **{key: value for key, value in given.items() if value is not None})
+
+
+def _tls(entry: TlsEntry, path: KeyPath, base: Tls, reading: Reading) -> Tls:
+    """`base` with what `entry` says; certificate and key belong to the mode they are written with."""
+    mode = base.mode if entry.mode is None else TlsMode(entry.mode)
+    under = base if entry.mode is None else Tls()
+    made = Tls(
+        mode=mode,
+        certificate=_path(entry.certificate, reading) or under.certificate,
+        key=_path(entry.key, reading) or under.key,
+        ca_file=_path(entry.ca_file, reading) or base.ca_file,
+    )
+    for name in ("certificate", "key"):
+        if mode is TlsMode.FILES and getattr(made, name) is None and name not in _marks(path, reading):
+            reading.say(path, f"mode files needs `certificate` and `key`; `{name}` is missing", key=True)
+        if mode is TlsMode.SELF_SIGNED and getattr(entry, name) is not None:
+            reading.say(
+                (*path, name), f"`{name}` is for `mode: files`; set that, or leave `{name}` out", key=True
+            )
+    return made
+
+
+def _marks(path: KeyPath, reading: Reading) -> Any:
+    return getattr(reading.source.node(path), "marks", {})
+
+
+def _hosts(entries: dict[str, HostEntry], ssh: SshSettings, tls: Tls, reading: Reading) -> tuple[Host, ...]:
+    hosts = [_host(name, entry, ssh, tls, reading) for name, entry in entries.items()]
+    fqdns: dict[str, str] = {}
+    places: dict[tuple[str, int], str] = {}
+    for host in hosts:
+        path: KeyPath = ("hosts", host.name)
+        if host.fqdn and (other := fqdns.setdefault(host.fqdn, host.name)) != host.name:
+            seen = f'"{host.fqdn}" is already the name of host {other}; every host needs its own'
+            reading.say((*path, "fqdn"), seen)
+        place = (host.address, host.ssh.port)
+        if host.address and (other := places.setdefault(place, host.name)) != host.name:
+            seen = (
+                f"host {other} is already at {host.address}, SSH port {host.ssh.port}; a host is written once"
+            )
+            reading.say((*path, "address"), seen)
+    return tuple(hosts)
+
+
+def _host(name: str, entry: HostEntry, ssh: SshSettings, tls: Tls, reading: Reading) -> Host:
+    path: KeyPath = ("hosts", name)
+    reading.checked(path, name, names.host_name, key=True)
+    address = reading.checked((*path, "address"), entry.address, names.host_address) or ""
+    return Host(
+        name=name,
+        address=address,
+        fqdn=reading.checked((*path, "fqdn"), entry.fqdn, names.fqdn) or "",
+        ssh=_ssh(entry.ssh, (*path, "ssh"), ssh, reading),
+        tls=_tls(entry.tls, (*path, "tls"), tls, reading) if "tls" in _marks(path, reading) else tls,
+        ipv4=_published(entry.ipv4, 4, (*path, "ipv4"), address, reading),
+        ipv6=_published(entry.ipv6, 6, (*path, "ipv6"), address, reading),
+        lab_release=entry.lab.release if entry.lab else None,
+    )
+
+
+def _published(
+    given: list[str] | None, version: int, path: KeyPath, address: str, reading: Reading
+) -> tuple[str, ...]:
+    """The addresses for DNS: those given (`[]` for none), else the one SSH goes to."""
+    if given is None:
+        try:
+            return (names.ip(address, version),)
+        except names.BadName:
+            return ()
+    found: list[str] = []
+    for index, text in enumerate(given):
+        value = reading.checked((*path, index), text, lambda each: names.ip(each, version))
+        if value in found:
+            reading.say((*path, index), f"{value} is in this list twice; keep one")
+        elif value:
+            found.append(value)
+    return tuple(found)
+
+
+def _dns(entry: DnsEntry, reading: Reading) -> DnsSettings:
+    provider = DnsProvider(entry.provider)
+    written = _marks(("dns",), reading)
+    if provider is DnsProvider.ZONEFILE:
+        for name in ("server", "port", "tsig"):
+            if name in written:
+                reading.say(
+                    ("dns", name),
+                    f"`{name}` is for `provider: rfc2136`; set that, or leave `{name}` out",
+                    key=True,
+                )
+        return DnsSettings(provider, ttl=entry.ttl)
+    server = None
+    if entry.server is not None:
+        server = reading.checked(("dns", "server"), entry.server, names.host_address)
+    elif "server" not in written:
+        reading.say(("dns",), "provider rfc2136 needs `server`, the primary name server's address", key=True)
+    return DnsSettings(provider, server, entry.port, _tsig(entry, reading), entry.ttl)
+
+
+def _tsig(entry: DnsEntry, reading: Reading) -> Tsig | None:
+    if entry.tsig is None:
+        return None
+    path: KeyPath = ("dns", "tsig")
+    name = entry.tsig.name.lower()
+    if not _KEY_NAME.fullmatch(name) or len(name) > 253:
+        reading.say(
+            (*path, "name"), f'"{show(name)}" is no name of a key; write it as in the server\'s configuration'
+        )
+    return Tsig(
+        name.removesuffix("."),
+        entry.tsig.algorithm,
+        reading.secret(entry.tsig.secret, (*path, "secret"), check=_not_base64),
+    )
+
+
+def _not_base64(value: str) -> str:
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return "gives a text that is not base64, as a TSIG key is; copy it from the server's configuration"
+    return ""
+
+
+def _domains(entries: dict[str, DomainEntry], reading: Reading) -> tuple[Domain, ...]:
+    written = [
+        (name, entry, reading.checked(("domains", name), name, names.domain, key=True))
+        for name, entry in entries.items()
+    ]
+    domains: list[Domain] = []
+    first: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    for key, entry, name in written:
+        if name and (other := first.setdefault(name, key)) != key:
+            reading.say(("domains", key), f'is the same domain as "{show(other)}"; write it once', key=True)
+            continue
+        path: KeyPath = ("domains", key)
+        _check_hosts(entry, path, reading)
+        found = recipients.of_domain(entry, path, name, reading)
+        domains.append(
+            Domain(
+                name=name or "",
+                hosts=tuple(entry.hosts),
+                accounts=found.accounts,
+                aliases=found.aliases,
+                lists=found.lists,
+                domain_aliases=_domain_aliases(entry, path, name, aliases, reading),
+                dmarc=_dmarc(entry.dmarc, path, name, reading) if entry.dmarc else None,
+            )
+        )
+    recipients.check_loops(domains, reading)
+    return tuple(domains)
+
+
+def _check_hosts(entry: DomainEntry, path: KeyPath, reading: Reading) -> None:
+    known = reading.names.hosts
+    for index, name in enumerate(entry.hosts):
+        if name in entry.hosts[:index]:
+            reading.say((*path, "hosts", index), f'host "{show(name)}" is in this list twice; keep one')
+        elif reading.names.hosts_known and name not in known:
+            listed = f"; the hosts are {', '.join(show(each) for each in known[:10])}" if known else ""
+            hint = reading.did_you_mean(name, known, listed)
+            reading.say((*path, "hosts", index), f'host "{show(name)}" is not defined under `hosts`{hint}')
+
+
+def _domain_aliases(
+    entry: DomainEntry, path: KeyPath, domain: str | None, seen: dict[str, str], reading: Reading
+) -> tuple[str, ...]:
+    found: list[str] = []
+    for index, text in enumerate(entry.domain_aliases):
+        here: KeyPath = (*path, "domain_aliases", index)
+        name = reading.checked(here, text, names.domain)
+        if name is None:
+            continue
+        if name == domain:
+            reading.say(here, f'"{name}" is this domain itself; leave it out')
+        elif name in reading.names.locals:
+            reading.say(
+                here, f'"{name}" is a domain of its own in this file; it cannot be a domain alias, too'
+            )
+        elif name in seen:
+            reading.say(here, f'"{name}" is already a domain alias of {seen[name]}; keep one')
+        else:
+            seen[name] = domain or str(path[-1])
+            found.append(name)
+    return tuple(found)
+
+
+def _dmarc(entry: DmarcEntry, path: KeyPath, domain: str | None, reading: Reading) -> Dmarc:
+    rua = None
+    if entry.rua is not None and domain:
+        lead = "the DMARC reports would go to nobody"
+        rua = recipients.target(entry.rua, (*path, "dmarc", "rua"), domain, lead, reading=reading)
+    return Dmarc(entry.policy, rua)

@@ -1,0 +1,204 @@
+"""The file's data against the schema, and what does not fit in a user's words.
+
+`fit(source)` → (the file as schema classes, or None if nothing can be made of it; the problems). Each
+value that does not fit is taken out and the rest is read again, so that one wrong key does not hide what
+`meaning` finds elsewhere. Unknown keys name the nearest key. Pydantic's own words never reach a user, and
+neither do the values it saw.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mailprov.errors import Problem
+from mailprov.inventory.scalars import kind
+from mailprov.inventory.schema import LATER, File
+from mailprov.inventory.source import KeyPath, Map, Source, is_secret, show
+
+_OUT = "out"
+# What a missing key may be for the sake of reading on: an empty one misleads no later check.
+_FILLED: dict[tuple[str, str], Any] = {
+    ("File", "hosts"): {},
+    ("File", "domains"): {},
+    ("DomainEntry", "hosts"): [],
+}
+_ROUNDS = 8  # a removal can leave its parent incomplete, and so on upwards; the file is not deeper than this
+
+
+class Hints:
+    """`did you mean …?`, for the first mistakes only: comparing with 10,000 names takes its time."""
+
+    def __init__(self, most: int = 50) -> None:
+        self._left = most
+
+    def near(self, word: str, known: typing.Iterable[str]) -> str:
+        """The known word closest to `word`, or an empty string."""
+        if self._left <= 0:
+            return ""
+        self._left -= 1
+        candidates = [name for name in known if abs(len(name) - len(word)) <= 4]
+        found = difflib.get_close_matches(word[:80], candidates, 1, 0.6)
+        if not found:
+            by_case = {name.lower(): name for name in candidates}
+            found = [by_case[near] for near in difflib.get_close_matches(word[:80].lower(), by_case, 1, 0.6)]
+        return found[0] if found else ""
+
+
+def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
+    """Each problem has its position. Raises nothing."""
+    problems = [source.problem(path, what) for path, what in _empty(source)]
+    data: Any = source.data
+    for attempt in range(_ROUNDS):
+        try:
+            return File.model_validate(data), problems
+        except ValidationError as error:
+            found = error.errors(include_input=False, include_url=False)
+        if attempt == 0:
+            problems += [problem for item in found if (problem := _problem(source, dict(item), hints))]
+        removals = _removals([dict(item) for item in found])
+        if removals is None:
+            return None, problems
+        data = _without(data, removals)
+    return None, problems
+
+
+def _problem(source: Source, error: dict[str, Any], hints: Hints) -> Problem | None:
+    path: KeyPath = tuple(error["loc"])
+    code = error["type"]
+    if code == "extra_forbidden":
+        return source.problem(path, _unknown(path, source, hints), key=True)
+    if code == "missing":
+        return _missing(path, source)
+    value = source.node(path)
+    if code == "said":
+        what = str(error["ctx"]["sentence"])
+    elif code == "too_short":
+        what = "the forward goes to nobody; name at least one address, or leave `forward` out"
+    elif code in ("dict_type", "model_type", "model_attributes_type"):
+        what = f"must be a mapping (`key: value`), not {kind(value)}"
+    elif code == "list_type":
+        what = f"must be a list{_example(path)}, not {kind(value)}"
+    else:
+        what = "has a value of the wrong kind"
+    return source.problem(path, what)
+
+
+def _unknown(path: KeyPath, source: Source, hints: Hints) -> str:
+    key, entry = str(path[-1]), _entry(path[:-1])
+    if later := LATER.get((entry.__name__, key)):
+        return later
+    known = list(entry.model_fields)
+    near = hints.near(key, known)
+    # `{hunter2}` and `{hunter2: x}` in the place of a reference: the key may be the password.
+    seen = "unknown key" if is_secret(path[:-1]) else f'unknown key "{show(key)}"'
+    if near and near not in source.node(path[:-1]):
+        return f'{seen}; did you mean "{near}"?'
+    return f"{seen}; the keys here are {', '.join(known)}"
+
+
+def _missing(path: KeyPath, source: Source) -> Problem | None:
+    parent, key = source.node(path[:-1]), str(path[-1])
+    entry = _entry(path[:-1])
+    if isinstance(parent, Map):
+        if key in parent.marks:
+            return None  # it is there without a value, which has been said
+        if any((entry.__name__, other) in LATER for other in parent) and key == "hosts":
+            return None  # a kind of domain that we do not know yet, which is said
+    about = entry.model_fields[key].description
+    return source.problem(path[:-1], f'the key "{key}" is missing ({about})', key=True)
+
+
+def _empty(source: Source) -> list[tuple[KeyPath, str]]:
+    """Mappings and lists that must not be empty, and are.
+
+    Pydantic would take what stands beside them for wrong, too.
+    """
+    found: list[tuple[KeyPath, str]] = [
+        ((key,), f"there are no {key}; define at least one")
+        for key in ("hosts", "domains")
+        if source.data.get(key) == {}
+    ]
+    domains = source.data.get("domains")
+    if isinstance(domains, Map):
+        for name, domain in domains.items():
+            if isinstance(domain, Map) and domain.get("hosts") == []:
+                found.append(
+                    (("domains", name, "hosts"), "the domain has no hosts; name at least one, such as [mx1]")
+                )
+    return found
+
+
+def _example(path: KeyPath) -> str:
+    names = [step for step in path if isinstance(step, str)]
+    example = {
+        "to": "[luis@example.net]",
+        "hosts": "[mx1]",
+        "ipv4": "[192.0.2.11]",
+        "ipv6": '["2001:db8::11"]',
+        "domain_aliases": "[example.net]",
+    }.get(names[-1] if names else "", "[ana, luis]")
+    return f" such as {example}"
+
+
+def _entry(path: KeyPath) -> type[BaseModel]:
+    """The schema class of the mapping at `path`."""
+    here: Any = File
+    for step in path:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = _plain(here.model_fields[str(step)].annotation)
+        else:
+            here = _plain(typing.get_args(here)[-1])
+    assert isinstance(here, type)
+    assert issubclass(here, BaseModel)
+    return here
+
+
+def _plain(annotation: Any) -> Any:
+    """`X | None` → X."""
+    if type(None) in (given := typing.get_args(annotation)):
+        return next(kind for kind in given if kind is not type(None))
+    return annotation
+
+
+def _removals(errors: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """How to make the rest fit: nested mappings that end in what to put there, or in _OUT.
+
+    None: nothing would be left.
+    """
+    tree: dict[str, Any] = {}
+    for error in errors:
+        path: KeyPath = tuple(error["loc"])
+        put: Any = _OUT
+        if error["type"] == "missing":
+            put = _FILLED.get((_entry(path[:-1]).__name__, str(path[-1])), _OUT)
+            path = path[:-1] if put is _OUT else path
+        # From a list nothing is taken out, because its indices are positions: the list goes as a whole.
+        cut = next((index for index, step in enumerate(path) if isinstance(step, int)), len(path))
+        path = path[:cut]
+        if not path:
+            return None
+        node: Any = tree
+        for step in path[:-1]:
+            node = node.setdefault(str(step), {})
+            if node is _OUT:
+                break
+        else:
+            node[str(path[-1])] = put
+    return tree
+
+
+def _without(data: Any, removals: dict[str, Any]) -> Any:
+    """A copy of `data` with the changes made. What is not touched is shared, not copied."""
+    left = dict(data)
+    for key, change in removals.items():
+        if change is _OUT:
+            left.pop(key, None)
+        elif isinstance(left.get(key), dict):
+            left[key] = _without(left[key], change)
+        else:
+            left[key] = change
+    return left

@@ -1,0 +1,112 @@
+"""What all the checks of one inventory share: where problems go, and which names the file defines.
+
+`Reading.say` notes a problem at a key path; `Reading.checked` runs a check of `names` on one value.
+`Names` knows what exists by the file as it was written, broken entries included: a host whose `fqdn` is
+missing is still defined, and a reference to it is no second mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mailprov.errors import Problem
+from mailprov.inventory import names
+from mailprov.inventory.problems import Hints
+from mailprov.inventory.schema import SecretEntry
+from mailprov.inventory.secrets import Reference, Vault
+from mailprov.inventory.source import KeyPath, Map, Source, show
+from mailprov.model.inventory import Secret
+
+SECTIONS = ("accounts", "aliases", "lists")
+
+
+class Reading:
+    """The state of one `load`. `folder` is where the inventory stands, absolute."""
+
+    def __init__(self, source: Source, vault: Vault, hints: Hints, folder: Path) -> None:
+        self.source = source
+        self.vault = vault
+        self.hints = hints
+        self.folder = folder
+        self.problems: list[Problem] = []
+        self.names = Names(source)
+        self.defined: dict[str, KeyPath] = {}  # address → the path of its account, alias or list
+
+    def say(self, path: KeyPath, what: str, key: bool = False) -> None:
+        self.problems.append(self.source.problem(path, what, key))
+
+    def checked(
+        self, path: KeyPath, value: str, check: Callable[[str], str], key: bool = False
+    ) -> str | None:
+        """The value in canonical form, or None after saying what is wrong with it."""
+        try:
+            return check(value)
+        except names.BadName as error:
+            self.say(path, f'"{show(value)}" {error}', key)
+            return None
+
+    def secret(self, entry: SecretEntry, path: KeyPath, check: Callable[[str], str] | None = None) -> Secret:
+        """The secret that the reference at `path` gives; its value comes at the end of `load`."""
+        for kind in ("env", "file", "command"):
+            if (given := getattr(entry, kind)) is not None:
+                text = tuple(given) if isinstance(given, list) else str(given)
+                return self.vault.secret((*path, kind), Reference(kind, text), check)
+        raise AssertionError("the schema lets no reference without a form through")
+
+    def did_you_mean(self, word: str, known: list[str], otherwise: str = "") -> str:
+        near = self.hints.near(word, known)
+        return f'; did you mean "{near}"?' if near else otherwise
+
+
+class Names:
+    """What the file defines. Domains and addresses in canonical form."""
+
+    def __init__(self, source: Source) -> None:
+        hosts = source.data.get("hosts")
+        self.hosts: list[str] = list(hosts.marks) if isinstance(hosts, Map) else []
+        self.hosts_known = isinstance(hosts, Map)
+        self.locals: dict[str, set[str]] = {}  # domain → names before the @
+        self.opaque: set[str] = set()  # domains of which a section cannot be read: anything may exist there
+        self.alias_of: dict[str, str] = {}  # domain alias → domain
+        domains = source.data.get("domains")
+        if not isinstance(domains, Map):
+            return
+        for key in domains.marks:
+            try:
+                domain = names.domain(key)
+            except names.BadName:
+                continue
+            self._domain(domain, domains.get(key))
+
+    def _domain(self, domain: str, entry: object) -> None:
+        local = self.locals.setdefault(domain, set())
+        if not isinstance(entry, Map):
+            self.opaque.add(domain)
+            return
+        for section in SECTIONS:
+            given = entry.get(section)
+            if isinstance(given, Map):
+                local.update(name.lower() for name in given.marks)
+            elif section in entry.marks:
+                self.opaque.add(domain)
+        aliases = entry.get("domain_aliases")
+        for name in aliases if isinstance(aliases, list) else []:
+            try:
+                self.alias_of.setdefault(names.domain(str(name)), domain)
+            except names.BadName:
+                continue
+
+    def canonical(self, address: str) -> str:
+        """The address with a domain alias replaced by its domain."""
+        local, _, domain = address.rpartition("@")
+        return (
+            f"{local}@{self.alias_of[domain]}"
+            if domain in self.alias_of and domain not in self.locals
+            else address
+        )
+
+    def lacks(self, address: str) -> bool:
+        """Whether the (canonical) address is in one of the file's own domains and nothing defines it."""
+        local, _, domain = address.rpartition("@")
+        return domain in self.locals and domain not in self.opaque and local not in self.locals[domain]

@@ -1,0 +1,225 @@
+"""Accounts, aliases and lists of a domain, and where the mail for them ends.
+
+`of_domain` reads them; `target` resolves one reference (a name of this domain, or an address anywhere) and
+says when it leads to nobody; `check_loops` finds mail that would go round. What is wrong goes to
+`reading.problems`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mailprov.inventory import names
+from mailprov.inventory.reading import Reading
+from mailprov.inventory.schema import AccountEntry, DomainEntry
+from mailprov.inventory.source import KeyPath, show
+from mailprov.model.inventory import Account, Domain, Forward, Secret
+
+# Dovecot's schemes that are safe to keep at rest ("Password Schemes", manual). Others are plain text, or
+# fast to search; 2.4 refuses weak ones by default.
+_SCHEMES = (
+    "ARGON2ID",
+    "ARGON2I",
+    "BLF-CRYPT",
+    "SHA512-CRYPT",
+    "SHA256-CRYPT",
+    "PBKDF2",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "SSHA512",
+    "SSHA256",
+    "CRYPT",
+)
+_HASH = re.compile(r"\{([A-Za-z0-9-]+)(\.(b64|hex|B64|HEX))?\}([!-9;-~]+)")  # a colon ends the field
+
+
+@dataclass(frozen=True)
+class Recipients:
+    accounts: tuple[Account, ...]
+    aliases: tuple[tuple[str, str], ...]
+    lists: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def of_domain(entry: DomainEntry, path: KeyPath, domain: str | None, reading: Reading) -> Recipients:
+    """`domain` is None where its own name is wrong; then names are checked and references are not."""
+    here = _Domain(path, domain, reading, {})
+    accounts = [here.account(name, account) for name, account in entry.accounts.items()]
+    aliases = [here.alias(name, text) for name, text in entry.aliases.items()]
+    lists = [here.mailing_list(name, members) for name, members in entry.lists.items()]
+    return Recipients(
+        tuple(accounts), tuple(alias for alias in aliases if alias), tuple(each for each in lists if each)
+    )
+
+
+@dataclass(frozen=True)
+class _Domain:
+    """The domain that is being read. `seen`: name before the @ → what it is, and where."""
+
+    path: KeyPath
+    name: str | None
+    reading: Reading
+    seen: dict[str, tuple[str, KeyPath]]
+
+    def account(self, name: str, entry: AccountEntry) -> Account:
+        path: KeyPath = (*self.path, "accounts", name)
+        address = self._own(name, "account", path)
+        password = ready = None
+        if entry.password.hash is not None:
+            ready = _hash(entry.password.hash, (*path, "password", "hash"), self.reading)
+        else:
+            password = self.reading.secret(entry.password, (*path, "password"))
+        forward = None
+        if entry.forward:
+            itself = "the account forwards to itself; leave that out, `keep: true` keeps a copy"
+            to = self._several(entry.forward.to, (*path, "forward", "to"), "the forward goes to nobody")
+            forward = Forward(
+                self._without(address, to, (*path, "forward", "to"), itself), entry.forward.keep
+            )
+        return Account(address or "", password, ready, entry.quota, forward)
+
+    def alias(self, name: str, text: str) -> tuple[str, str] | None:
+        path: KeyPath = (*self.path, "aliases", name)
+        address = self._own(name, "alias", path)
+        to = self._target(text, path, "the alias leads to nobody")
+        return (address, to) if address and to else None
+
+    def mailing_list(self, name: str, members: list[str]) -> tuple[str, tuple[str, ...]] | None:
+        path: KeyPath = (*self.path, "lists", name)
+        address = self._own(name, "list", path)
+        if not members:
+            self.reading.say(path, "the list has no members; name at least one")
+        members_at = self._several(members, path, "this member does not exist")
+        found = self._without(address, members_at, path, "the list contains itself; leave that out")
+        return (address, found) if address else None
+
+    def _own(self, name: str, kind: str, path: KeyPath) -> str | None:
+        """The address that `name` defines; None if it cannot be one, or is defined before."""
+
+        def check(text: str) -> str:
+            local = names.local_part(text)
+            names.check_length(f"{local}@{self.name or ''}")
+            return local
+
+        local = self.reading.checked(path, name, check, key=True)
+        if local is None:
+            return None
+        if local in self.seen:
+            other, where = self.seen[local]
+            what = f"{local}@{self.name}" if self.name else local
+            line = self.reading.source.position(where, key=True)[0]
+            article = "an" if other[0] == "a" else "a"
+            seen = f"{what} is already {article} {other} (line {line}); an address is one thing only"
+            self.reading.say(path, seen, key=True)
+            return None
+        self.seen[local] = (kind, path)
+        if self.name is None:
+            return None
+        self.reading.defined[f"{local}@{self.name}"] = path
+        return f"{local}@{self.name}"
+
+    def _target(self, text: str, path: KeyPath, lead: str) -> str | None:
+        return target(text, path, self.name, lead, reading=self.reading) if self.name else None
+
+    def _several(self, texts: list[str], path: KeyPath, lead: str) -> dict[str, int]:
+        """The addresses that `texts` mean, each with its place in the list."""
+        found: dict[str, int] = {}
+        for index, text in enumerate(texts):
+            address = self._target(text, (*path, index), lead)
+            if address in found:
+                self.reading.say((*path, index), f"{address} is in this list twice; keep one")
+            elif address:
+                found[address] = index
+        return found
+
+    def _without(self, own: str | None, found: dict[str, int], path: KeyPath, itself: str) -> tuple[str, ...]:
+        if own in found:
+            self.reading.say((*path, found[own]), itself)
+        return tuple(address for address in found if address != own)
+
+
+def _hash(text: str, path: KeyPath, reading: Reading) -> Secret:
+    found = _HASH.fullmatch(text)
+    if not found:
+        reading.say(path, "is no hash as `doveadm pw` prints it: {SCHEME} and the hash, without spaces")
+    elif found[1].upper() not in _SCHEMES:
+        known = ", ".join(_SCHEMES[:5])
+        reading.say(path, f"its scheme is not one that is safe to keep; use one of {known}")
+    return Secret("hash", text)
+
+
+def target(text: str, path: KeyPath, domain: str, lead: str, *, reading: Reading) -> str | None:
+    """The address that `text` means, not in a domain alias; None after saying what is wrong."""
+    if "@" in text:
+        address = reading.checked(path, text, names.address)
+    else:
+        local = reading.checked(path, text, names.local_part)
+        address = f"{local}@{domain}" if local else None
+    if address is None:
+        return None
+    address = reading.names.canonical(address)
+    if reading.names.lacks(address):
+        local, _, at = address.rpartition("@")
+        near = reading.hints.near(local, reading.names.locals[at])
+        shown = near if "@" not in text else f"{near}@{at}"
+        hint = f'; did you mean "{show(shown)}"?' if near else f"; define it in {at}, or name another"
+        reading.say(path, f"{lead}: there is no {address}{hint}")
+        return None
+    return address
+
+
+def check_loops(domains: list[Domain], reading: Reading) -> None:
+    """Says each circle of aliases, lists and forwards once, at its entry that is read first."""
+    edges: dict[str, tuple[str, ...]] = {}
+    kinds: dict[str, str] = {}
+    for domain in domains:
+        for account in domain.accounts:
+            if account.forward and account.address:
+                edges[account.address], kinds[account.address] = account.forward.to, "forwarding"
+        for alias, to in domain.aliases:
+            edges[alias], kinds[alias] = (to,), "alias"
+        for name, members in domain.lists:
+            edges[name], kinds[name] = members, "list"
+    order = {address: index for index, address in enumerate(edges)}
+    for circle in _circles(edges):
+        start = min(range(len(circle)), key=lambda index: order[circle[index]])
+        ring = [*circle[start:], *circle[:start], circle[start]]
+        mixed = {kinds[address] for address in circle}
+        kind = mixed.pop() if len(mixed) == 1 else "mail"
+        one_domain = len({address.rpartition("@")[2] for address in ring}) == 1
+        shown = " → ".join(address.rpartition("@")[0] if one_domain else address for address in ring[:12])
+        more = " → …" if len(ring) > 12 else ""
+        reading.say(reading.defined[ring[0]], f"{kind} loop: {shown}{more}; let one of them lead elsewhere")
+
+
+def _circles(edges: dict[str, tuple[str, ...]]) -> list[list[str]]:
+    """Circles of the graph without a node in common, at least one of every knot.
+
+    Depth first with a stack of our own: chains may be long.
+    """
+    found: list[list[str]] = []
+    told: set[str] = set()
+    done: set[str] = set()
+    for root, targets in edges.items():
+        if root in done:
+            continue
+        trail: list[str] = [root]
+        place = {root: 0}
+        work = [iter(targets)]
+        while work:
+            following = next(work[-1], None)
+            if following is None:
+                work.pop()
+                last = trail.pop()
+                del place[last]
+                done.add(last)
+            elif following in place:
+                circle = [] if {following, trail[-1]} & told else trail[place[following] :]
+                if circle and not told.intersection(circle):
+                    found.append(circle)
+                    told.update(circle)
+            elif following in edges and following not in done:
+                place[following] = len(trail)
+                trail.append(following)
+                work.append(iter(edges[following]))
+    return found

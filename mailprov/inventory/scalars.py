@@ -1,0 +1,145 @@
+"""The types of single values in the file: text, whole numbers, booleans, sizes, choices.
+
+They are pydantic types that read the texts `source` gives, and carry their JSON Schema, so that both say
+the same. A value that does not fit raises PydanticCustomError of type `said`, whose message is the whole
+sentence. Pure. Messages repeat a value only where none can be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from mailprov.inventory.source import Map, Plain, Seq, show
+
+_SIZE = re.compile(r"([0-9]{1,18})([KMGT]?)")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_MAX_SIZE = 2**63 - 1  # what Dovecot and the shell count with
+_UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, eq=False)
+class Reads:
+    """For `Annotated[T, Reads(function, schema)]`: the function makes a T of what `source` gives, or raises
+    `said(…)`.
+    """
+
+    function: Callable[[Any], Any]
+    schema: dict[str, Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.function)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return dict(self.schema)
+
+
+def said(sentence: str) -> PydanticCustomError:
+    """An error whose message needs no translation."""
+    return PydanticCustomError("said", "{sentence}", {"sentence": sentence})
+
+
+def kind(value: Any) -> str:
+    """What a value is, in words."""
+    if isinstance(value, Map):
+        return "a mapping"
+    return "a list" if isinstance(value, Seq) else "text"
+
+
+def text(value: Any) -> str:
+    """Any single value, as it is written, on one line."""
+    if not isinstance(value, str):
+        raise said(f"must be text, not {kind(value)}")
+    if not value:
+        raise said("is an empty text; write one, or leave the key out")
+    if _UNUSABLE.search(value):
+        raise said("contains a control character or a line break; write it on one line")
+    return str(value)
+
+
+Text = Annotated[str, Reads(text, {"type": "string", "minLength": 1})]
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, Plain) and value in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return value.lower() == "true"
+    if isinstance(value, str):
+        raise said("must be `true` or `false`, without quotes")
+    raise said(f"must be `true` or `false`, not {kind(value)}")
+
+
+Boolean = Annotated[bool, Reads(_boolean, {"type": "boolean"})]
+
+
+def whole(least: int, most: int) -> Reads:
+    """For `Annotated[int, whole(…)]`: a whole number within bounds, written without quotes."""
+
+    def read(value: Any) -> int:
+        wanted = f"must be a whole number from {least} to {most}"
+        if not isinstance(value, str):
+            raise said(f"{wanted}, not {kind(value)}")
+        if not isinstance(value, Plain) or not re.fullmatch(r"[0-9]{1,18}", value):
+            raise said(f'{wanted}, without quotes; "{show(value)}" is none')
+        if not least <= int(value) <= most:
+            raise said(f"{wanted}; {int(value)} is outside")
+        return int(value)
+
+    return Reads(read, {"type": "integer", "minimum": least, "maximum": most})
+
+
+def _size(value: Any) -> int:
+    wanted = "must be a size such as 500K, 200M or 1G (or bytes)"
+    if not isinstance(value, str):
+        raise said(f"{wanted}, not {kind(value)}")
+    found = _SIZE.fullmatch(value)
+    if not found:
+        raise said(f'{wanted}; "{show(value)}" is none')
+    size = int(found[1]) * _UNITS[found[2]]
+    if size == 0:
+        raise said("must be more than 0; for no limit leave `quota` out")
+    if size > _MAX_SIZE:
+        raise said(f'"{show(value)}" is more than any mailbox can hold; for no limit leave `quota` out')
+    return size
+
+
+Size = Annotated[
+    int,
+    Reads(
+        _size,
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _MAX_SIZE},
+                {"type": "string", "pattern": f"^{_SIZE.pattern}$"},
+            ]
+        },
+    ),
+]
+
+
+def choice(*allowed: str, later: dict[str, str] | None = None) -> Reads:
+    """For `Annotated[str, choice(…)]`: one of some words.
+
+    `later` holds words that are planned and the sentence that says what to use until then.
+    """
+
+    def read(value: Any) -> str:
+        listed = " or ".join([", ".join(allowed[:-1]), allowed[-1]])
+        if not isinstance(value, str):
+            raise said(f"must be {listed}, not {kind(value)}")
+        if value in allowed:
+            return str(value)
+        if later and value in later:
+            raise said(later[value])
+        near = difflib.get_close_matches(value.lower()[:80], allowed, 1, 0.6)
+        hint = f'; did you mean "{near[0]}"?' if near else f"; write {listed}"
+        raise said(f'"{show(value)}" is not known here{hint}')
+
+    return Reads(read, {"type": "string", "enum": list(allowed)})
