@@ -1,0 +1,19 @@
+"""Verification from outside: raw clients on sockets, one function per probe, five verdicts.
+
+    stream        socket, deadline, line reader, redacted transcript
+    tls           contexts, and what a certificate says
+    smtp, imap, pop3      the clients; they show bytes and judge nothing
+    authority, spf        DNS from the authoritative server; SPF evaluation
+    table, case   the table of probes; one probe on one target
+    greetings, certificates, login, relay, loop, published      the probes
+    message, received     probe messages; the Received chain
+    runner        what runs when
+
+Public: verify, catalogue, Entry, Timing. Findings are `model.findings`; an error is never a pass.
+"""
+
+from mailprov.probe.case import Timing
+from mailprov.probe.runner import verify
+from mailprov.probe.table import Entry, catalogue
+
+__all__ = ["Entry", "Timing", "catalogue", "verify"]

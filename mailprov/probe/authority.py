@@ -1,0 +1,192 @@
+"""DNS as the authoritative server gives it, not as a cache remembers it.
+
+Public: Authority, Answer, NoAnswer. Raises NoAnswer (a Trouble) when no authoritative server answers; a name
+or type that is not there is an Answer without values.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import dns.exception
+import dns.flags
+import dns.inet
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+import dns.rrset
+
+from mailprov.model.inventory import DnsProvider, DnsSettings
+from mailprov.probe.stream import Trouble, printable
+
+
+class NoAnswer(Trouble):
+    """No authoritative server could be asked, or it gave no usable answer."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`values`: addresses (A, AAAA), `10 mx.example.org` (MX), whole strings (TXT), names without final dot,
+    sorted.
+
+    `alias` is the target when the name is a CNAME (and another type was asked for).
+    """
+
+    name: str
+    type: str
+    values: tuple[str, ...]
+    server: str  # who said so
+    alias: str = ""
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.values) or (f"CNAME {self.alias}" if self.alias else "nothing")
+        return printable(f"{self.server}: {self.name} {self.type}: {shown}")
+
+
+class Authority:
+    """Asks the primary of the inventory's zones, or finds a zone's servers by itself. Answers are kept for
+    the run.
+
+    `resolver` (default: the system's) finds name servers and their addresses. Usable from several threads.
+    """
+
+    name_server_port = 53
+
+    def __init__(
+        self, settings: DnsSettings, resolver: dns.resolver.Resolver | None = None, seconds: float = 5.0
+    ) -> None:
+        self._settings = settings
+        self._given = resolver
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], Answer | str] = {}
+
+    def ask(self, name: str, kind: str) -> Answer:
+        """The records of one name and type. Raises NoAnswer."""
+        key = (name, kind)
+        known = self._known.get(key)
+        if known is None:
+            try:
+                known = self._ask(name, kind)
+            except NoAnswer as trouble:
+                known = str(trouble)
+            with self._lock:
+                self._known[key] = known
+        if isinstance(known, str):
+            raise NoAnswer(known)
+        return known
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """A and AAAA of a host name, IPv4 first, from its authoritative server, else from the resolver.
+        Raises NoAnswer.
+        """
+        try:
+            return self.ask(name, "A").values + self.ask(name, "AAAA").values
+        except NoAnswer:
+            return self._resolve(name, "A") + self._resolve(name, "AAAA")
+
+    def _ask(self, name: str, kind: str) -> Answer:
+        settings = self._settings
+        if settings.provider is DnsProvider.RFC2136 and settings.server:
+            for address in self._server_addresses(settings.server):
+                answer = self._query(address, settings.port, name, kind, f"{settings.server}")
+                if answer is not None:
+                    return answer
+        servers = self._zone_servers(name)
+        troubles = []
+        for server in servers:
+            try:
+                for address in self._resolve(server, "A") + self._resolve(server, "AAAA"):
+                    answer = self._query(address, self.name_server_port, name, kind, server)
+                    if answer is not None:
+                        return answer
+            except NoAnswer as trouble:
+                troubles.append(str(trouble))
+        said = "; ".join(troubles) or "none of them holds it"
+        raise NoAnswer(f"no authoritative answer for {name} {kind} from {', '.join(servers)}: {said}")
+
+    def _server_addresses(self, server: str) -> tuple[str, ...]:
+        return (
+            (server,)
+            if dns.inet.is_address(server)
+            else self._resolve(server, "A") + self._resolve(server, "AAAA")
+        )
+
+    def _query(self, address: str, port: int, name: str, kind: str, server: str) -> Answer | None:
+        """One server's answer; None when it does not hold the zone. Raises NoAnswer when it is silent or
+        broken.
+        """
+        query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
+        query.flags &= ~dns.flags.RD  # we want what it holds, not what it can find out
+        try:
+            reply, _ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
+        except (dns.exception.DNSException, OSError, EOFError) as error:
+            reason = (
+                f"within {self._seconds:g} s" if isinstance(error, dns.exception.Timeout) else f"({error})"
+            )
+            raise NoAnswer(f"no answer from name server {server} port {port} {reason}") from None
+        code = reply.rcode()
+        if code == dns.rcode.REFUSED or (code == dns.rcode.NOERROR and not reply.flags & dns.flags.AA):
+            return None
+        if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+            raise NoAnswer(f"name server {server} answers {dns.rcode.to_text(code)} for {name} {kind}")
+        owner, wanted = dns.name.from_text(name), dns.rdatatype.from_text(kind)
+        values, alias = [], ""
+        for rrset in reply.answer:
+            if rrset.name == owner and rrset.rdtype == wanted:
+                values += [_text(rdata) for rdata in rrset]
+            elif rrset.name == owner and rrset.rdtype == dns.rdatatype.CNAME:
+                alias = _text(rrset[0])
+        return Answer(name, kind, tuple(sorted(values)), server, alias)
+
+    def _resolver(self) -> dns.resolver.Resolver:
+        with self._lock:
+            if self._given is None:
+                try:
+                    self._given = dns.resolver.Resolver()
+                except dns.exception.DNSException as error:
+                    raise NoAnswer(f"this machine has no resolver: {error}") from None
+                self._given.lifetime = self._seconds
+            return self._given
+
+    def _zone_servers(self, name: str) -> tuple[str, ...]:
+        resolver = self._resolver()
+        try:
+            zone = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=2 * self._seconds)
+            return tuple(sorted(_text(rdata) for rdata in resolver.resolve(zone, "NS")))
+        except dns.exception.DNSException as error:
+            raise NoAnswer(f"the name servers of {name} cannot be found: {_first_line(error)}") from None
+
+    def _resolve(self, name: str, kind: str) -> tuple[str, ...]:
+        try:
+            return tuple(
+                sorted(_text(rdata) for rdata in self._resolver().resolve(name + ".", kind, search=False))
+            )
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return ()
+        except dns.exception.DNSException as error:
+            raise NoAnswer(f"the resolver gives no answer for {name}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return printable(str(error).splitlines()[0] if str(error) else type(error).__name__)
+
+
+def _text(rdata: object) -> str:
+    """A record's value in the spelling of model.records."""
+    strings = getattr(rdata, "strings", None)
+    if strings is not None:
+        return b"".join(strings).decode("utf-8", "replace")
+    if hasattr(rdata, "exchange"):
+        return f"{rdata.preference} {_name(rdata.exchange)}"  # type: ignore[attr-defined]
+    if hasattr(rdata, "target"):
+        return _name(rdata.target)
+    return str(rdata)
+
+
+def _name(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower() if name != dns.name.root else "."

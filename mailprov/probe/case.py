@@ -1,0 +1,310 @@
+"""One probe on one target: what a probe function gets, with everything it needs to look and to say what it
+saw.
+
+Public: Timing, Run, Case, HostCase, PortCase, DomainCase, Untrusted. Raises the troubles of `stream`;
+Untrusted when a password would have to be sent to a server that cannot show who it is.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from dataclasses import dataclass, field
+
+from mailprov.model.findings import Finding, Target, Verdict
+from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
+from mailprov.model.ports import PORTS, Port, Protocol, TlsStart
+from mailprov.probe import tls
+from mailprov.probe.authority import Authority
+from mailprov.probe.imap import Imap
+from mailprov.probe.pop3 import Pop3
+from mailprov.probe.smtp import Smtp
+from mailprov.probe.stream import Deadline, Garbage, Stream, Transcript, Trouble
+from mailprov.probe.table import Entry
+
+Client = Smtp | Imap | Pop3
+
+
+class Untrusted(Trouble):
+    """The certificate is not to be trusted, so the password was not sent."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things may take, in seconds."""
+
+    connect: float = 10.0
+    # One probe. More than the 35 s that a server with postscreen and a slow greeting may take to say its
+    # first word.
+    probe: float = 60.0
+    # Wrong passwords: Dovecot's penalty grows to 17 s for each try from our address.
+    wrong_password: float = 150.0
+    delivery: float = 90.0  # from the acceptance of a message to its arrival
+    dns: float = 5.0  # one question
+    poll: float = 0.3
+    overall: float = 900.0
+
+
+@dataclass
+class Run:
+    """What all probes of one run share."""
+
+    inventory: Inventory
+    authority: Authority
+    timing: Timing
+    nonce: str  # random for this run: in every message, every made-up user and password
+    stop: threading.Event
+    overall: Deadline
+    # Where each host is looked at: name → addresses. Filled before the first probe.
+    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # A port other than the real one, for tests: (address, port) → port.
+    port_map: dict[tuple[str, int], int] = field(default_factory=dict)
+    # What `auth.ok` found: (address, port, account) → verdict.
+    logins: dict[tuple[str, int, str], Verdict] = field(default_factory=dict)
+    # Self-signed certificates, as first seen: host name → DER.
+    pins: dict[str, bytes] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    # At most four connections at once as one user, of the ten that Dovecot allows: host name, account →
+    # semaphore.
+    users: dict[tuple[str, str], threading.Semaphore] = field(default_factory=dict)
+
+    def user_slot(self, host: str, account: str) -> threading.Semaphore:
+        with self.lock:
+            return self.users.setdefault((host, account), threading.Semaphore(4))
+
+
+@dataclass
+class Case:
+    """A probe at work. Findings carry what was said on the wire since the finding before."""
+
+    run: Run
+    entry: Entry
+    seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        self.transcript = Transcript()
+        self.deadline = self.new_deadline(self.seconds)
+
+    def new_deadline(self, seconds: float) -> Deadline:
+        return Deadline(seconds, self.run.stop, self.run.overall)
+
+    @property
+    def target(self) -> Target:
+        return Target()
+
+    def finding(
+        self,
+        verdict: Verdict,
+        observed: str,
+        advice: str = "",
+        *,
+        target: Target | None = None,
+        expected: str = "",
+    ) -> Finding:
+        """One finding of this probe. `observed` and `advice` are cleaned of secrets; a pass has no advice."""
+        evidence = tuple(self.transcript.lines)
+        self.transcript.lines.clear()
+        return Finding(
+            id=self.entry.id,
+            target=target or self.target,
+            verdict=verdict,
+            title=self.entry.title,
+            expected=expected or self.entry.expected,
+            observed=self.transcript.clean(observed),
+            advice="" if verdict is Verdict.PASS else self.transcript.clean(advice),
+            evidence=evidence,
+            refs=self.entry.refs,
+        )
+
+    def passed(self, observed: str) -> Finding:
+        return self.finding(Verdict.PASS, observed)
+
+    def warn(self, observed: str, advice: str) -> Finding:
+        return self.finding(Verdict.WARN, observed, advice)
+
+    def failed(self, observed: str, advice: str) -> Finding:
+        return self.finding(Verdict.FAIL, observed, advice)
+
+    def error(self, observed: str, advice: str = "") -> Finding:
+        return self.finding(Verdict.ERROR, observed, advice)
+
+    def skip(self, observed: str) -> Finding:
+        return self.finding(Verdict.SKIP, observed)
+
+    # Connections. A probe holds at most one at a time, so the limit per server cannot lock itself up.
+
+    def dial(self, host: Host, address: str, port: Port, deadline: Deadline | None = None) -> Stream:
+        """A bare connection."""
+        number = self.run.port_map.get((address, port.number), port.number)
+        deadline = deadline or self.deadline
+        return Stream.connect(address, number, deadline, self.transcript, self.run.timing.connect)
+
+    def open(
+        self,
+        host: Host,
+        address: str,
+        port: Port,
+        *,
+        secure: bool = True,
+        secret: bool = False,
+        deadline: Deadline | None = None,
+    ) -> Client:
+        """A session past its greeting, over TLS when `secure` (an implicit TLS port always is).
+
+        `secret`: a real password will be sent, so the certificate must be trusted first. Raises Untrusted
+        when not.
+        """
+        trusted = self._login_context(host, address, port) if secret else None
+        context = trusted or tls.looking_context()
+        stream = self.dial(host, address, port, deadline)
+        try:
+            client = self._greet(stream, port, context, host.fqdn, secure)
+            if trusted is not None and trusted.verify_mode is ssl.CERT_NONE:
+                self._check_pin(host, stream.certificate)
+        except ssl.SSLCertVerificationError as error:
+            stream.close()
+            raise Untrusted(f"the certificate changed: {tls.why_untrusted(error)}") from None
+        except BaseException:
+            stream.close()
+            raise
+        return client
+
+    @staticmethod
+    def _greet(stream: Stream, port: Port, context: ssl.SSLContext, name: str, secure: bool) -> Client:
+        if port.tls is TlsStart.IMPLICIT:
+            stream.start_tls(context, name)
+        upgrade = secure and port.tls is TlsStart.UPGRADE
+        client: Client
+        if port.protocol is Protocol.SMTP:
+            client = Smtp(stream)
+            greeting = client.reply()
+            if greeting.code != 220:
+                raise Garbage(f"the greeting is {greeting}")
+            hello = client.ehlo()
+            if hello.code != 250:
+                raise Garbage(f"EHLO was refused: {hello}")
+            if upgrade:
+                client.starttls(context, name)
+        elif port.protocol is Protocol.IMAP:
+            client = Imap(stream)
+            text = client.greeting()
+            if not text.upper().startswith("OK"):
+                raise Garbage(f"the greeting is * {text}")
+            if upgrade:
+                client.starttls(context, name)
+        else:
+            client = Pop3(stream)
+            ready = client.reply()
+            if not ready.ok:
+                raise Garbage(f"the greeting is {ready}")
+            if upgrade:
+                client.stls(context, name)
+        return client
+
+    def served(self, host: Host, address: str, port: Port, context: ssl.SSLContext) -> bytes:
+        """The leaf certificate that is served there, in DER. Raises ssl.SSLCertVerificationError as the
+        context says.
+        """
+        with self.dial(host, address, port) as stream:
+            self._greet(stream, port, context, host.fqdn, True)
+            return stream.certificate
+
+    def _login_context(self, host: Host, address: str, port: Port) -> ssl.SSLContext:
+        """A context over which a real password may travel.
+
+        Trusted by a store and for the right name; or, where the inventory declares self-signed certificates,
+        whatever self-signed certificate is served, the same on every port for the whole run (nothing better
+        can be known).
+        """
+        context = tls.verifying_context(host.tls.ca_file)
+        try:
+            self.served(host, address, port, context)
+        except ssl.SSLCertVerificationError as error:
+            if host.tls.mode is not TlsMode.SELF_SIGNED:
+                reason = tls.why_untrusted(error)
+                raise Untrusted(
+                    f"the password was not sent, the certificate is not trusted: {reason}"
+                ) from None
+        else:
+            return context
+        leaf = tls.Leaf.parse(self.served(host, address, port, tls.looking_context()))
+        if not leaf.self_signed:
+            raise Untrusted(
+                f"the password was not sent, the certificate is not trusted: issued by {leaf.issuer}, "
+                "which is unknown"
+            )
+        self._check_pin(host, leaf.der)
+        return tls.looking_context()
+
+    def _check_pin(self, host: Host, der: bytes) -> None:
+        with self.run.lock:
+            pin = self.run.pins.setdefault(host.name, der)
+        if pin != der:
+            raise Untrusted(
+                "the password was not sent: another self-signed certificate is served than on the port before"
+            )
+
+
+@dataclass
+class HostCase(Case):
+    host: Host = field(kw_only=True)
+
+    @property
+    def target(self) -> Target:
+        return Target(host=self.host.name)
+
+
+@dataclass
+class DomainCase(Case):
+    """`name` is the domain, or one of its aliases."""
+
+    domain: Domain = field(kw_only=True)
+    name: str = field(kw_only=True)
+
+    @property
+    def target(self) -> Target:
+        return Target(domain=self.name)
+
+
+@dataclass
+class PortCase(Case):
+    """A port of one address; `domain` and `account` are set where the probe's scope has them."""
+
+    host: Host = field(kw_only=True)
+    address: str = field(kw_only=True)
+    port: Port = field(kw_only=True)
+    domain: Domain | None = field(kw_only=True, default=None)
+    account: Account | None = field(kw_only=True, default=None)
+
+    @property
+    def target(self) -> Target:
+        return Target(
+            host=self.host.name,
+            address=self.address,
+            port=self.port.number,
+            domain=self.domain.name if self.domain else "",
+            account=self.account.address if self.account else "",
+        )
+
+    def connect(self) -> Stream:
+        return self.dial(self.host, self.address, self.port)
+
+    def smtp(self, *, secure: bool = True, secret: bool = False) -> Smtp:
+        client = self.open(self.host, self.address, self.port, secure=secure, secret=secret)
+        assert isinstance(client, Smtp)
+        return client
+
+    def imap(self, *, secure: bool = True, secret: bool = False) -> Imap:
+        client = self.open(self.host, self.address, self.port, secure=secure, secret=secret)
+        assert isinstance(client, Imap)
+        return client
+
+    def pop3(self, *, secure: bool = True, secret: bool = False) -> Pop3:
+        client = self.open(self.host, self.address, self.port, secure=secure, secret=secret)
+        assert isinstance(client, Pop3)
+        return client
+
+
+def port_numbered(number: int) -> Port:
+    """The row of the port table."""
+    return next(port for port in PORTS if port.number == number)

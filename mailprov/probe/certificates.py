@@ -1,0 +1,214 @@
+"""Probes of TLS: the upgrade itself, and the certificate judged one property at a time.
+
+Public: the probes `tls.starttls`, `tls.implicit`, `tls.chain`, `tls.name`, `tls.expiry`.
+Troubles of `stream` pass through; the runner makes them errors.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Iterator
+
+from mailprov.model.findings import Finding
+from mailprov.model.inventory import TlsMode
+from mailprov.model.ports import Protocol, TlsStart
+from mailprov.probe import tls
+from mailprov.probe.case import PortCase
+from mailprov.probe.imap import Imap
+from mailprov.probe.pop3 import Pop3
+from mailprov.probe.smtp import Smtp
+from mailprov.probe.stream import Garbage, Injected, TlsTrouble
+from mailprov.probe.table import ALL_PORTS, Scope, ports_where, probe
+
+UPGRADE_PORTS = ports_where(lambda port: port.tls is TlsStart.UPGRADE)
+IMPLICIT_PORTS = ports_where(lambda port: port.tls is TlsStart.IMPLICIT)
+
+# OpenSSL's X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: the leaf itself is the (unknown) root.
+_SELF_SIGNED_LEAF = 18
+
+
+def _leaf(case: PortCase) -> tls.Leaf:
+    return tls.Leaf.parse(case.served(case.host, case.address, case.port, tls.looking_context()))
+
+
+@probe(
+    "tls.starttls",
+    Scope.PORT,
+    "STARTTLS (STLS) really upgrades, with nothing slipped in before it",
+    expected="no byte between the reply and the handshake; the protocol goes on under TLS",
+    steps=(
+        "Connect, send STARTTLS (STLS) and read exactly its reply.",
+        "See that no further byte has come in clear.",
+        "Shake hands, then ask for the capabilities under TLS.",
+    ),
+    verdicts={
+        "pass": "upgraded, and the server answers under TLS",
+        "fail": "refused, bytes in clear before the handshake (response injection), or the handshake fails",
+        "error": "silence, or a dropped connection",
+    },
+    refs=("RFC 3207 section 4", "RFC 3207 section 6", "RFC 2595 section 4", "CVE-2011-0411"),
+    ports=UPGRADE_PORTS,
+)
+def starttls(case: PortCase) -> Iterator[Finding]:
+    client = case.open(case.host, case.address, case.port, secure=False)
+    with client.stream as stream:
+        try:
+            if isinstance(client, Smtp):
+                client.starttls(tls.looking_context(), case.host.fqdn)
+            elif isinstance(client, Imap):
+                client.starttls(tls.looking_context(), case.host.fqdn)
+                client.capabilities()
+            elif isinstance(client, Pop3):
+                client.stls(tls.looking_context(), case.host.fqdn)
+                client.capabilities()
+        except Injected as trouble:
+            yield case.failed(
+                str(trouble),
+                "update the server, or what stands in front of it: it must discard its buffer at STARTTLS",
+            )
+        except (Garbage, TlsTrouble) as trouble:
+            if case.port.protocol is Protocol.SMTP:
+                advice = (
+                    "postconf -e 'smtpd_tls_security_level = may' with smtpd_tls_chain_files set, and see "
+                    "the log"
+                )
+            else:
+                advice = "set ssl = required and the certificate in dovecot.conf, and see the log"
+            yield case.failed(str(trouble), advice)
+        else:
+            yield case.passed("upgraded: " + stream.tls_summary)
+
+
+@probe(
+    "tls.implicit",
+    Scope.PORT,
+    "TLS from the first byte",
+    expected="the handshake comes first, the greeting after it",
+    steps=("Connect and shake hands at once.", "Read the greeting under TLS."),
+    verdicts={
+        "pass": "the greeting came under TLS",
+        "fail": "the handshake fails, for instance because a greeting in clear came first",
+        "error": "silence, or a dropped connection",
+    },
+    refs=("RFC 8314 section 3",),
+    ports=IMPLICIT_PORTS,
+)
+def implicit(case: PortCase) -> Iterator[Finding]:
+    if case.port.protocol is Protocol.SMTP:
+        advice = f"postconf -P '{case.port.service}/inet/smtpd_tls_wrappermode=yes' and restart Postfix"
+    else:
+        advice = f"set ssl = yes on the inet_listener {case.port.service} in dovecot.conf"
+    with case.connect() as stream:
+        try:
+            stream.start_tls(tls.looking_context(), case.host.fqdn)
+        except (Injected, TlsTrouble) as trouble:
+            yield case.failed(str(trouble), advice)
+            return
+        greeting = stream.line()
+        yield case.passed(f"{stream.tls_summary}, then {greeting}")
+
+
+@probe(
+    "tls.chain",
+    Scope.PORT,
+    "The certificate is issued by someone a client trusts",
+    expected="a chain to the system's store, or to the inventory's tls.ca_file",
+    steps=("Shake hands with verification of the chain, not of the name.",),
+    verdicts={
+        "pass": "trusted",
+        "warn": "self-signed, as the inventory declares",
+        "fail": "not trusted",
+        "error": "no certificate to judge",
+    },
+    refs=("RFC 5280 section 6", "RFC 8314 section 5.2"),
+    ports=ALL_PORTS,
+)
+def chain(case: PortCase) -> Iterator[Finding]:
+    context = tls.verifying_context(case.host.tls.ca_file, check_name=False)
+    try:
+        der = case.served(case.host, case.address, case.port, context)
+    except ssl.SSLCertVerificationError as error:
+        reason = tls.why_untrusted(error)
+        declared = case.host.tls.mode is TlsMode.SELF_SIGNED
+        if error.verify_code == _SELF_SIGNED_LEAF and declared:
+            yield case.warn(
+                "self-signed, as declared: clients will warn, and nobody can tell this server from an "
+                "impostor",
+                f"set hosts.{case.host.name}.tls to certificate files from a certificate authority",
+            )
+        else:
+            yield case.failed(
+                f"not trusted: {reason}",
+                "serve the whole chain (leaf first, then intermediates) of an authority that clients know, "
+                "or name your own with tls.ca_file",
+            )
+    else:
+        yield case.passed(f"issued by {tls.Leaf.parse(der).issuer}")
+
+
+@probe(
+    "tls.name",
+    Scope.PORT,
+    "The certificate is for the name that clients and senders use",
+    expected="the host's fqdn among the certificate's DNS names",
+    steps=(
+        "Shake hands with the host's fqdn as SNI.",
+        "Compare with the DNS names (SAN) of the leaf; the CN does not count.",
+    ),
+    verdicts={
+        "pass": "named",
+        "warn": "not named, on port 25 (senders seldom check)",
+        "fail": "not named, on a port for users",
+        "error": "no certificate to judge",
+    },
+    refs=("RFC 9525 section 6", "RFC 7817 section 3"),
+    ports=ALL_PORTS,
+)
+def name(case: PortCase) -> Iterator[Finding]:
+    leaf = _leaf(case)
+    names = ", ".join(leaf.names) or f"no DNS name (subject {leaf.subject})"
+    if tls.name_matches(leaf.names, case.host.fqdn):
+        yield case.passed(names)
+        return
+    observed = f"the certificate is for {names}"
+    advice = f"install a certificate with the DNS name {case.host.fqdn}"
+    yield case.failed(observed, advice) if case.port.login else case.warn(observed, advice)
+
+
+@probe(
+    "tls.expiry",
+    Scope.PORT,
+    "The certificate is valid today, and is renewed in time",
+    expected="more than a third of the lifetime is left",
+    steps=(
+        "Compare the time that is left with the whole lifetime: days say nothing, as lifetimes run from "
+        "6 to 3650 days.",
+    ),
+    verdicts={
+        "pass": "a third or more is left",
+        "warn": "less than a third is left",
+        "fail": "less than a tenth is left, expired, or not valid yet",
+        "error": "no certificate to judge",
+    },
+    refs=("RFC 5280 section 4.1.2.5",),
+    ports=ALL_PORTS,
+)
+def expiry(case: PortCase) -> Iterator[Finding]:
+    leaf = _leaf(case)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    left = tls.remaining_fraction(leaf, now)
+    until = f"{leaf.not_after:%Y-%m-%d %H:%M} UTC"
+    advice = "renew the certificate and reload Postfix and Dovecot; see why the automatic renewal did not"
+    if now < leaf.not_before:
+        yield case.failed(
+            f"not valid before {leaf.not_before:%Y-%m-%d %H:%M} UTC", "see the clocks of both machines"
+        )
+    elif left <= 0:
+        yield case.failed(f"expired at {until}", advice)
+    elif left < 1 / 10:
+        yield case.failed(f"{left:.0%} of the lifetime is left, until {until}", advice)
+    elif left < 1 / 3:
+        yield case.warn(f"{left:.0%} of the lifetime is left, until {until}", advice)
+    else:
+        yield case.passed(f"{left:.0%} of the lifetime is left, until {until}")

@@ -1,0 +1,162 @@
+"""A minimal IMAP client that keeps the bytes it gets (RFC 3501, 9051).
+
+Public: Imap, Response, Untagged. Raises the troubles of `stream`; what is not IMAP is Garbage. Nothing here
+judges.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass
+
+from mailprov.probe.stream import Garbage, Stream, printable
+
+_LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n$")
+_CODE = re.compile(r"\[([A-Z0-9-]+)")
+
+
+@dataclass(frozen=True)
+class Untagged:
+    """One untagged response: `text` without the leading `* `, each literal replaced by `{n}`; and the
+    literals.
+    """
+
+    text: str
+    literals: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Response:
+    status: str  # OK, NO or BAD
+    text: str
+    untagged: tuple[Untagged, ...]
+
+    @property
+    def code(self) -> str:
+        """The response code (RFC 9051 section 7.1), such as `AUTHENTICATIONFAILED`, or ''."""
+        match = _CODE.match(self.text.upper())
+        return match[1] if match else ""
+
+    def __str__(self) -> str:
+        return printable(f"{self.status} {self.text}")
+
+
+class Imap:
+    """One IMAP session on a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self._count = 0
+
+    def _response(self) -> tuple[str, tuple[bytes, ...]]:
+        """One response line, literals read and replaced by `{n}`."""
+        text, literals = b"", []
+        while True:
+            line = self.stream.raw_line()
+            text += line
+            match = _LITERAL.search(line)
+            if match is None:
+                break
+            text = text.rstrip(b"\r\n")
+            literals.append(self.stream.exactly(int(match[1])))
+        shown = text.rstrip(b"\r\n").decode("utf-8", "replace")
+        self.stream.transcript.add("S", shown)
+        return shown, tuple(literals)
+
+    def greeting(self) -> str:
+        """The greeting without `* `: `OK …`, `PREAUTH …` or `BYE …`. Raises Garbage for anything else."""
+        text, _ = self._response()
+        if not re.match(r"\* (OK|PREAUTH|BYE)\b", text, re.IGNORECASE):
+            raise Garbage(f"not an IMAP greeting: {printable(repr(text))}")
+        return text[2:]
+
+    def _finish(self, tag: str) -> Response:
+        untagged = []
+        while True:
+            text, literals = self._response()
+            if text.startswith("* "):
+                untagged.append(Untagged(text[2:], literals))
+                continue
+            if text.startswith("+"):
+                return Response("+", text[1:].strip(), tuple(untagged))
+            word, _, rest = text.partition(" ")
+            status, _, rest = rest.partition(" ")
+            if word != tag or status.upper() not in {"OK", "NO", "BAD"}:
+                raise Garbage(f"not an IMAP response: {printable(repr(text))}")
+            return Response(status.upper(), rest, tuple(untagged))
+
+    def command(self, line: str, shown: str | None = None) -> Response:
+        """One command and its tagged response with all the untagged ones before it."""
+        self._count += 1
+        tag = f"m{self._count}"
+        shown = None if shown is None else f"{tag} {shown}"
+        self.stream.send(f"{tag} {line}\r\n".encode(), shown)
+        return self._finish(tag)
+
+    def capabilities(self) -> frozenset[str]:
+        """What CAPABILITY says now, in upper case."""
+        response = self.command("CAPABILITY")
+        words: set[str] = set()
+        for item in response.untagged:
+            if item.text.upper().startswith("CAPABILITY "):
+                words.update(item.text.upper().split()[1:])
+        if response.status != "OK" or not words:
+            raise Garbage(f"no answer to CAPABILITY: {response}")
+        return frozenset(words)
+
+    def starttls(self, context: ssl.SSLContext, name: str) -> None:
+        """STARTTLS and handshake. Raises Garbage when it is refused; see Stream.start_tls for the rest."""
+        response = self.command("STARTTLS")
+        if response.status != "OK":
+            raise Garbage(f"STARTTLS was refused: {response}")
+        self.stream.start_tls(context, name)
+
+    def login(self, user: str, password: str) -> Response:
+        """LOGIN, as quoted strings, or as literals where a quoted string cannot carry them (8-bit, RFC 9051
+        section 4.3).
+        """
+        self.stream.transcript.hide(password)
+        if all(" " <= c <= "~" for c in user + password):
+            return self.command(f"LOGIN {_quoted(user)} {_quoted(password)}", "LOGIN ****")
+        self._count += 1
+        tag = f"m{self._count}"
+        parts = [user.encode(), password.encode()]
+        self.stream.send(f"{tag} LOGIN {{{len(parts[0])}}}\r\n".encode(), f"{tag} LOGIN ****")
+        for part, following in ((parts[0], f" {{{len(parts[1])}}}\r\n"), (parts[1], "\r\n")):
+            response = self._finish(tag)
+            if response.status != "+":
+                return response
+            self.stream.send(part + following.encode(), "****")
+        return self._finish(tag)
+
+    def search(self, criteria: str) -> list[int]:
+        """UIDs in the selected mailbox that match."""
+        response = self.command(f"UID SEARCH {criteria}")
+        if response.status != "OK":
+            raise Garbage(f"SEARCH was refused: {response}")
+        found: list[int] = []
+        for item in response.untagged:
+            words = item.text.split()
+            if words and words[0].upper() == "SEARCH":
+                found += [int(word) for word in words[1:] if word.isdigit()]
+        return found
+
+    def fetch(self, uid: int) -> bytes:
+        """The whole message, byte for byte, without setting \\Seen."""
+        response = self.command(f"UID FETCH {uid} (UID BODY.PEEK[])")
+        for item in response.untagged:
+            if item.literals and re.search(rf"\bUID {uid}\b", item.text, re.IGNORECASE):
+                return item.literals[0]
+        raise Garbage(f"FETCH gave no message: {response}")
+
+    def quit(self) -> None:
+        """LOGOUT without waiting for the answer, and close."""
+        try:
+            self.stream.send(b"mz LOGOUT\r\n")
+        finally:
+            self.stream.close()
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,273 @@
+"""Probes of logins: the right password in, the wrong one out, none in clear, no login where there should be
+none.
+
+Public: the probes `auth.ok`, `auth.not-on-25`, `tls.enforced`, `auth.bad-password`; login_as and works for
+others. Troubles of `stream` pass through; the runner makes them errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Account
+from mailprov.model.ports import TlsStart
+from mailprov.probe import tls
+from mailprov.probe.case import Client, PortCase
+from mailprov.probe.imap import Imap
+from mailprov.probe.smtp import Smtp
+from mailprov.probe.stream import Trouble
+from mailprov.probe.table import Phase, Scope, ports_where, probe
+
+LOGIN_PORTS = ports_where(lambda port: port.login)
+CLEAR_LOGIN_PORTS = ports_where(lambda port: port.login and port.tls is TlsStart.UPGRADE)
+
+
+class NotNow(Trouble):
+    """The server gave a temporary refusal (4xx, [UNAVAILABLE], [SYS/TEMP], [IN-USE]): nothing was decided."""
+
+
+def login_as(client: Client, user: str, password: str) -> tuple[bool, str]:
+    """(let in, the server's words). Raises NotNow when the server did not decide."""
+    if isinstance(client, Smtp):
+        smtp_reply = client.login(user, password)
+        if smtp_reply.kind == 4 or smtp_reply.code == 421:
+            raise NotNow(f"temporary refusal: {smtp_reply}")
+        return smtp_reply.code == 235, str(smtp_reply)
+    if isinstance(client, Imap):
+        response = client.login(user, password)
+        if response.code in {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"}:
+            raise NotNow(f"temporary refusal: {response}")
+        return response.status == "OK", str(response)
+    pop_reply = client.login(user, password)
+    if pop_reply.code in {"SYS/TEMP", "IN-USE", "LOGIN-DELAY"}:
+        raise NotNow(f"temporary refusal: {pop_reply}")
+    return pop_reply.ok, str(pop_reply)
+
+
+def works(client: Client, account: str) -> tuple[bool, str]:
+    """Whether a command works that needs a login: MAIL FROM, SELECT, STAT. (worked, the server's words)"""
+    if isinstance(client, Smtp):
+        smtp_reply = client.mail(account)
+        if smtp_reply.kind == 4:
+            raise NotNow(f"temporary refusal of MAIL FROM: {smtp_reply}")
+        if smtp_reply.code == 250:
+            client.command("RSET")
+        return smtp_reply.code == 250, str(smtp_reply)
+    if isinstance(client, Imap):
+        response = client.command("SELECT INBOX")
+        return response.status == "OK", str(response)
+    pop_reply = client.command("STAT")
+    return pop_reply.ok, str(pop_reply)
+
+
+def _try(case: PortCase, account: Account, password: str) -> tuple[bool, str]:
+    """One login on a connection of its own, over trusted TLS."""
+    client = case.open(case.host, case.address, case.port, secret=True)
+    with client.stream:
+        return login_as(client, account.address, password)
+
+
+@probe(
+    "auth.ok",
+    Scope.PORT_ACCOUNT,
+    "The right password opens the door",
+    expected="logged in, and a command that needs a login works",
+    steps=(
+        "Connect with TLS and verify the certificate: no password goes to a server that cannot show who "
+        "it is.",
+        "Log in as one account of each domain.",
+        "Use the login: MAIL FROM, SELECT INBOX or STAT.",
+    ),
+    verdicts={
+        "pass": "the command after the login works",
+        "fail": "the password is refused, or the command after it",
+        "error": "certificate not trusted, temporary refusal, silence, or a dropped connection",
+        "skip": "no account with a known password",
+    },
+    refs=("RFC 4954 section 4", "RFC 9051 section 6.2.3", "RFC 1939 section 7"),
+    ports=LOGIN_PORTS,
+)
+def auth_ok(case: PortCase) -> Iterator[Finding]:
+    account = case.account
+    if account is None or account.password is None:
+        yield case.skip(NO_ACCOUNT)
+        return
+    password = account.password.reveal()
+    case.transcript.hide(password)
+    client = case.open(case.host, case.address, case.port, secret=True)
+    with client.stream:
+        let_in, words = login_as(client, account.address, password)
+        if not let_in:
+            yield case.failed(
+                f"refused: {words}",
+                f"see the server's log, and on the host: doveadm auth test {account.address}",
+            )
+            return
+        worked, after = works(client, account.address)
+    if worked:
+        yield case.passed(f"{words}; then {after}")
+    else:
+        yield case.failed(f"logged in, but then: {after}", "see the server's log for the reason")
+
+
+@probe(
+    "auth.not-on-25",
+    Scope.PORT,
+    "No login on port 25",
+    expected="AUTH is not offered, neither before nor after STARTTLS, and refused when tried",
+    steps=("EHLO; STARTTLS; EHLO.", "AUTH PLAIN without an answer to it: no password is sent."),
+    verdicts={
+        "pass": "not offered, and refused",
+        "fail": "offered, or accepted without being offered",
+        "error": "temporary refusal, silence, or a dropped connection",
+    },
+    refs=("RFC 6409 section 3.1", "RFC 8314 section 3.3"),
+    ports=ports_where(lambda port: port.number == 25),
+)
+def auth_not_on_25(case: PortCase) -> Iterator[Finding]:
+    advice = (
+        "postconf -e 'smtpd_sasl_auth_enable = no'; set it to yes in master.cf for submission and "
+        "submissions only"
+    )
+    client = case.smtp(secure=False)
+    with client.stream:
+        offered = {"before TLS": client.extensions.get("AUTH")}
+        if "STARTTLS" in client.extensions:
+            client.starttls(tls.looking_context(), case.host.fqdn)
+            offered["under TLS"] = client.extensions.get("AUTH")
+        where = [place for place, mechanisms in offered.items() if mechanisms is not None]
+        reply = client.command("AUTH PLAIN")
+        if reply.code == 334:
+            client.command("*")
+    if where:
+        yield case.failed(f"AUTH is offered {' and '.join(where)}", advice)
+    elif reply.kind == 4:
+        yield case.error(f"temporary refusal of AUTH: {reply}")
+    elif reply.kind == 5:
+        yield case.passed(f"not offered; AUTH: {reply}")
+    else:
+        yield case.failed(f"AUTH is not offered but goes on: {reply}", advice)
+
+
+def _clear_attempt(client: Client, user: str, password: str) -> tuple[Verdict, str]:
+    """A login in clear with a made-up account: what the answer shows."""
+    if isinstance(client, Smtp):
+        reply = client.login(user, password)
+        if reply.kind in {2, 3}:
+            return Verdict.FAIL, str(reply)
+        if reply.kind == 4:
+            return Verdict.ERROR, str(reply)
+        return Verdict.WARN if reply.code == 535 else Verdict.PASS, str(reply)
+    if isinstance(client, Imap):
+        disabled = "LOGINDISABLED" in client.capabilities()
+        response = client.login(user, password)
+        if response.status == "OK":
+            return Verdict.FAIL, str(response)
+        if response.code in {"UNAVAILABLE", "INUSE", "LIMIT"}:
+            return Verdict.ERROR, str(response)
+        refused = response.code == "PRIVACYREQUIRED" or response.status == "BAD"
+        refused = refused or (disabled and response.code != "AUTHENTICATIONFAILED")
+        return Verdict.PASS if refused else Verdict.WARN, str(response)
+    client.stream.transcript.hide(password)
+    first = client.command(f"USER {user}")
+    if not first.ok:
+        return Verdict.ERROR if first.code == "SYS/TEMP" else Verdict.PASS, str(first)
+    second = client.command(f"PASS {password}", "PASS ****")
+    if second.ok:
+        return Verdict.FAIL, str(second)
+    return Verdict.ERROR if second.code == "SYS/TEMP" else Verdict.WARN, str(second)
+
+
+@probe(
+    "tls.enforced",
+    Scope.PORT,
+    "No login without TLS",
+    expected="the login is refused before the password is looked at",
+    steps=("Connect without TLS.", "Try to log in with a made-up name and password, never with a real one."),
+    verdicts={
+        "pass": "refused for want of TLS (530, 538, LOGINDISABLED, PRIVACYREQUIRED, -ERR to USER)",
+        "warn": "refused only after the password was looked at: a client that gets its settings wrong "
+        "gives it away",
+        "fail": "let in, or asked to go on",
+        "error": "temporary refusal, silence, or a dropped connection",
+    },
+    refs=("RFC 8314 section 3", "RFC 4954 section 4", "RFC 5530 section 3", "RFC 2595 section 2.1"),
+    ports=CLEAR_LOGIN_PORTS,
+    phase=Phase.WRONG_PASSWORDS,
+)
+def enforced(case: PortCase) -> Iterator[Finding]:
+    if case.port.number == 587:
+        advice = (
+            "postconf -P 'submission/inet/smtpd_tls_security_level=encrypt' and -e 'smtpd_tls_auth_only = "
+            "yes'"
+        )
+    else:
+        advice = (
+            "set ssl = required, and auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes "
+            "(2.3)"
+        )
+    client = case.open(case.host, case.address, case.port, secure=False)
+    with client.stream:
+        verdict, words = _clear_attempt(
+            client, f"nobody-{case.run.nonce}@example.invalid", f"wrong-{case.run.nonce}"
+        )
+    if verdict is Verdict.PASS:
+        yield case.passed(words)
+    elif verdict is Verdict.ERROR:
+        yield case.error(f"temporary refusal: {words}")
+    elif verdict is Verdict.WARN:
+        yield case.warn(f"the password was looked at in clear: {words}", advice)
+    else:
+        yield case.failed(f"a made-up login in clear gets: {words}", advice)
+
+
+@probe(
+    "auth.bad-password",
+    Scope.PORT_ACCOUNT,
+    "A wrong password stays out",
+    expected="right password in, wrong password out, right password in",
+    steps=(
+        "Only where auth.ok passed; after everything else; one at a time on each host.",
+        "Log in with the right password, then with a wrong one, then with the right one again.",
+    ),
+    verdicts={
+        "pass": "in, out (535, NO, -ERR), in",
+        "fail": "the wrong password is let in",
+        "error": "the right password does not work, so a refusal of the wrong one shows nothing; or 4xx, "
+        "silence",
+        "skip": "no account with a known password",
+    },
+    refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
+    ports=LOGIN_PORTS,
+    phase=Phase.WRONG_PASSWORDS,
+)
+def bad_password(case: PortCase) -> Iterator[Finding]:
+    account = case.account
+    if account is None or account.password is None:
+        yield case.skip(NO_ACCOUNT)
+        return
+    before = case.run.logins.get((case.address, case.port.number, account.address))
+    if before not in {None, Verdict.PASS}:
+        yield case.error("not tried: the right password does not work here (see auth.ok)")
+        return
+    right = account.password.reveal()
+    # The same wrong password on every port: Dovecot's penalty grows with each *new* wrong password.
+    wrong = f"wrong-{case.run.nonce}"
+    case.transcript.hide(right, wrong)
+    let_in, words = _try(case, account, right)
+    if not let_in:
+        yield case.error(f"the right password does not work: {words}")
+        return
+    bad_in, bad_words = _try(case, account, wrong)
+    if bad_in:
+        yield case.failed(
+            f"a wrong password is let in: {bad_words}",
+            "see the passdb (doveconf -n passdb): static, nopassword or an empty password must not be there",
+        )
+        return
+    let_in, words = _try(case, account, right)
+    if let_in:
+        yield case.passed(bad_words)
+    else:
+        yield case.error(f"the wrong password is refused, but then the right one too: {words}")

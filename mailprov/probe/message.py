@@ -1,0 +1,68 @@
+"""Probe messages: small, marked, and full of what careless software alters.
+
+Public: build, body_of, first_difference, MARK. Pure; raises nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from email.utils import format_datetime
+
+# The header that a probe message is found by: nobody can place a message with it before the run.
+MARK = "X-Mailprov-Probe"
+
+# RFC 5321 section 4.5.3.1.6: a line may have 998 octets and its line end.
+_LONGEST = 998
+
+
+def build(token: str, run: str, sender: str, recipient: str, *, eight_bit: bool) -> bytes:
+    """A complete message with CRLF line ends. `eight_bit`: the server has offered 8BITMIME (RFC 6152)."""
+    header = [
+        f"Date: {format_datetime(datetime.datetime.now(datetime.timezone.utc))}",
+        f"From: <{sender}>",
+        f"To: <{recipient}>",
+        f"Subject: mailprov probe {token}",
+        f"Message-ID: <{token}@{sender.rpartition('@')[2]}>",
+        f"{MARK}: {token}",
+        f"X-Mailprov-Run: {run}",
+        "Auto-Submitted: auto-generated",  # RFC 3834: nobody's vacation notice answers this
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Transfer-Encoding: {'8bit' if eight_bit else '7bit'}",
+    ]
+    body = [
+        "This message was sent by mailprov to prove that mail arrives whole. It removes the message by "
+        "itself.",
+        "",
+        ".",
+        "..",
+        ".a line that starts with a dot",
+        "From here on: a line that mbox files would alter",
+        "blanks at the end:   ",
+        '\ttab, "quotes", back\\slash, =3D, &amp;, %41, =',
+        "x" * _LONGEST,
+        "",
+        "",
+        "ni\u00f1o, na\u00efve, \u2713, \u65e5\u672c" if eight_bit else "seven bits only",
+        "-- ",
+        token,
+    ]
+    return "\r\n".join([*header, "", *body, ""]).encode("utf-8")
+
+
+def body_of(message: bytes) -> bytes:
+    """What follows the header."""
+    return message.partition(b"\r\n\r\n")[2]
+
+
+def first_difference(left: bytes, right: bytes) -> str:
+    """Where two byte strings part, in words; '' when they are the same."""
+    if left == right:
+        return ""
+    at = next(
+        (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
+    )
+    return (
+        f"differs at byte {at}: {left[at : at + 24]!r} became {right[at : at + 24]!r} "
+        f"({len(left)} and {len(right)} bytes)"
+    )

@@ -1,0 +1,109 @@
+"""A minimal POP3 client that keeps the bytes it gets (RFC 1939, 2449, 2595). It has no DELE: probes never
+delete by POP.
+
+Public: Pop3, PopReply. Raises the troubles of `stream`; what is not POP is Garbage. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass
+
+from mailprov.probe.stream import Garbage, Stream, Trouble, printable
+
+
+@dataclass(frozen=True)
+class PopReply:
+    ok: bool
+    text: str
+
+    @property
+    def code(self) -> str:
+        """The response code (RFC 2449 section 8, RFC 3206), such as `AUTH` or `SYS/TEMP`, or ''."""
+        match = re.match(r"\[([A-Z/-]+)\]", self.text.upper())
+        return match[1] if match else ""
+
+    def __str__(self) -> str:
+        return printable(f"{'+OK' if self.ok else '-ERR'} {self.text}".rstrip())
+
+
+class Pop3:
+    """One POP3 session on a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def reply(self) -> PopReply:
+        text = self.stream.line()
+        word, _, rest = text.partition(" ")
+        if word not in {"+OK", "-ERR"}:
+            raise Garbage(f"not a POP reply: {printable(repr(text))}")
+        return PopReply(word == "+OK", rest)
+
+    def command(self, line: str, shown: str | None = None) -> PopReply:
+        """One command and the first line of its reply."""
+        self.stream.send(line.encode() + b"\r\n", shown)
+        return self.reply()
+
+    def _body(self) -> bytes:
+        """The rest of a multi-line reply, byte for byte, dots undone (RFC 1939 section 3)."""
+        lines = []
+        while (line := self.stream.raw_line()) not in {b".\r\n", b".\n"}:
+            lines.append(line[1:] if line.startswith(b".") else line)
+        self.stream.transcript.add("S", f"({sum(map(len, lines))} bytes)")
+        return b"".join(lines)
+
+    def capabilities(self) -> dict[str, str] | None:
+        """What CAPA says now: {"STLS": "", "SASL": "PLAIN"}; None when the server does not know CAPA."""
+        if not self.command("CAPA").ok:
+            return None
+        found: dict[str, str] = {}
+        while (line := self.stream.line()) != ".":
+            word, _, rest = line.partition(" ")
+            found[word.upper()] = rest.strip().upper()
+        return found
+
+    def stls(self, context: ssl.SSLContext, name: str) -> None:
+        """STLS and handshake. Raises Garbage when it is refused; see Stream.start_tls for the rest."""
+        reply = self.command("STLS")
+        if not reply.ok:
+            raise Garbage(f"STLS was refused: {reply}")
+        self.stream.start_tls(context, name)
+
+    def login(self, user: str, password: str) -> PopReply:
+        """USER and PASS. A refused USER ends it."""
+        self.stream.transcript.hide(password)
+        if "\r" in password or "\n" in password:
+            raise Trouble("a password with a line end in it cannot be sent over POP")
+        reply = self.command(f"USER {user}")
+        return self.command(f"PASS {password}", "PASS ****") if reply.ok else reply
+
+    def identifiers(self) -> list[tuple[int, str]]:
+        """UIDL: (message number, unique id) of every message, oldest first."""
+        reply = self.command("UIDL")
+        if not reply.ok:
+            raise Garbage(f"UIDL was refused: {reply}")
+        rows = [line.split(maxsplit=1) for line in self._body().decode("ascii", "replace").splitlines()]
+        return [(int(row[0]), row[1]) for row in rows if len(row) == 2 and row[0].isdigit()]
+
+    def headers(self, number: int) -> bytes:
+        """TOP n 0: the header of one message."""
+        reply = self.command(f"TOP {number} 0")
+        if not reply.ok:
+            raise Garbage(f"TOP was refused: {reply}")
+        return self._body()
+
+    def retrieve(self, number: int) -> bytes:
+        """RETR: the whole message."""
+        reply = self.command(f"RETR {number}")
+        if not reply.ok:
+            raise Garbage(f"RETR was refused: {reply}")
+        return self._body()
+
+    def quit(self) -> None:
+        """QUIT (nothing was marked for deletion) without waiting for the answer, and close."""
+        try:
+            self.stream.send(b"QUIT\r\n")
+        finally:
+            self.stream.close()

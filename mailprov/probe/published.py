@@ -1,0 +1,182 @@
+"""Probes of DNS records as the authoritative server gives them.
+
+Public: the probes `dns.a`, `dns.mx`, `dns.spf`; mail_servers. NoAnswer passes through; the runner makes it an
+error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dns.inet
+
+from mailprov.model.findings import Finding
+from mailprov.probe import spf
+from mailprov.probe.authority import Authority
+from mailprov.probe.case import DomainCase, HostCase
+from mailprov.probe.table import Scope, probe
+
+# Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there, so no SPF record may let them
+# pass.
+_FOREIGN = ("192.0.2.1", "2001:db8::1")
+
+
+def mail_servers(authority: Authority, domain: str) -> list[str]:
+    """The MX targets of a domain, best preference first. Raises NoAnswer."""
+    rows = [value.split() for value in authority.ask(domain, "MX").values]
+    return [name for _, name in sorted((int(preference), name) for preference, name in rows)]
+
+
+@probe(
+    "dns.a",
+    Scope.HOST,
+    "The host's name leads to its addresses",
+    expected="the A and AAAA records of the fqdn are the inventory's addresses",
+    steps=("Ask the authoritative server for A and AAAA of the host's fqdn.",),
+    verdicts={
+        "pass": "as the inventory says, or some where it says none",
+        "fail": "no address, or other ones than the inventory's",
+        "error": "no authoritative server answers",
+    },
+    refs=("RFC 5321 section 5.1", "RFC 1035 section 3.4.1"),
+)
+def dns_a(case: HostCase) -> Iterator[Finding]:
+    host = case.host
+    authority = case.run.authority
+    answers = [authority.ask(host.fqdn, kind) for kind in ("A", "AAAA")]
+    for answer in answers:
+        case.transcript.add("-", str(answer))
+    seen = [value for answer in answers for value in answer.values]
+    declared = [*host.ipv4, *host.ipv6] or ([host.address] if dns.inet.is_address(host.address) else [])
+    records = ", ".join(f"{host.fqdn}. {'AAAA' if ':' in item else 'A'} {item}" for item in declared)
+    if any(answer.alias for answer in answers):
+        yield case.failed(
+            f"{host.fqdn} is a CNAME, which no MX may point at", f"publish {records or 'its addresses'}"
+        )
+    elif not seen:
+        used = ", ".join(case.run.addresses.get(host.name, ())) or "nothing"
+        yield case.failed(
+            f"{host.fqdn} has no address in DNS; the other probes look at {used} (hosts.{host.name}.address)",
+            f"publish {records or 'its addresses'}",
+        )
+    elif declared and sorted(map(_canonical, declared)) != sorted(map(_canonical, seen)):
+        yield case.failed(
+            f"{', '.join(seen)}, but the inventory says {', '.join(declared)}", f"publish {records}"
+        )
+    else:
+        yield case.passed(", ".join(seen))
+
+
+def _canonical(address: str) -> str:
+    return dns.inet.inet_ntop(
+        dns.inet.af_for_address(address), dns.inet.inet_pton(dns.inet.af_for_address(address), address)
+    )
+
+
+@probe(
+    "dns.mx",
+    Scope.DOMAIN,
+    "Mail for the domain is sent to the right hosts",
+    expected="one MX for each of the domain's hosts, in that order, each with an address",
+    steps=(
+        "Ask the authoritative server for the MX records of the domain, and of each domain alias.",
+        "Compare the targets with the hosts' fqdns; look up the addresses of each.",
+    ),
+    verdicts={
+        "pass": "the targets are the domain's hosts and have addresses",
+        "warn": "the right targets in another order",
+        "fail": "no MX, another target, a CNAME or an address as target, or a target without an address",
+        "error": "no authoritative server answers",
+    },
+    refs=("RFC 5321 section 5.1", "RFC 2181 section 10.3", "RFC 7505"),
+)
+def dns_mx(case: DomainCase) -> Iterator[Finding]:
+    authority = case.run.authority
+    wanted = [case.run.inventory.host(name).fqdn for name in case.domain.hosts]
+    records = ", ".join(f"{case.name}. MX {10 * (i + 1)} {name}." for i, name in enumerate(wanted))
+    answer = authority.ask(case.name, "MX")
+    case.transcript.add("-", str(answer))
+    targets = mail_servers(authority, case.name)
+    observed = ", ".join(answer.values)
+    if not targets:
+        alias = f" (it is a CNAME to {answer.alias})" if answer.alias else ""
+        yield case.failed(f"no MX record{alias}", f"publish {records}")
+        return
+    for target in dict.fromkeys(targets):
+        if target == ".":
+            yield case.failed("a null MX: the domain says that it takes no mail", f"publish {records}")
+            return
+        if dns.inet.is_address(target):
+            yield case.failed(f"the target {target} is an address, not a name", f"publish {records}")
+            return
+        answers = [authority.ask(target, kind) for kind in ("A", "AAAA")]
+        for item in answers:
+            case.transcript.add("-", str(item))
+        if any(item.alias for item in answers):
+            yield case.failed(f"the target {target} is a CNAME", f"publish {records}")
+            return
+        if not any(item.values for item in answers):
+            yield case.failed(f"the target {target} has no address", f"publish A or AAAA for {target}.")
+            return
+    if sorted(targets) != sorted(wanted):
+        yield case.failed(f"{observed}, but the domain's hosts are {', '.join(wanted)}", f"publish {records}")
+    elif targets != wanted:
+        yield case.warn(f"{observed}: the order is not {', '.join(wanted)}", f"publish {records}")
+    else:
+        yield case.passed(observed)
+
+
+@probe(
+    "dns.spf",
+    Scope.DOMAIN,
+    "The domain's hosts may send in its name, and others may not",
+    expected="exactly one SPF record, which passes every address of the domain's hosts and no foreign one",
+    steps=(
+        "Ask the authoritative server for the TXT records of the domain.",
+        "Evaluate the SPF record for each address of its hosts, and for addresses that nobody has.",
+    ),
+    verdicts={
+        "pass": "own addresses pass, foreign ones do not",
+        "fail": "no SPF record or several, a syntax error, an own address that does not pass, or a "
+        "foreign one that does",
+        "error": "no authoritative server answers, or the record uses macros or ptr, which are not "
+        "evaluated here",
+    },
+    refs=("RFC 7208 section 3.2", "RFC 7208 section 4.6.4"),
+)
+def dns_spf(case: DomainCase) -> Iterator[Finding]:
+    authority = case.run.authority
+    own = [item for name in case.domain.hosts for item in _sending_addresses(case, name)]
+    terms = " ".join(f"{'ip6' if ':' in item else 'ip4'}:{item}" for item in own)
+    advice = f'publish {case.name}. TXT "v=spf1 {terms} -all"'
+    answer = authority.ask(case.name, "TXT")
+    case.transcript.add("-", str(answer))
+    found = spf.records(answer)
+    if len(found) != 1:
+        many = f"{len(found)} SPF records: {' | '.join(found)}" if found else "no SPF record"
+        yield case.failed(many, f"{advice}{', and nothing else that starts with v=spf1' if found else ''}")
+        return
+    try:
+        for address in _FOREIGN:
+            if spf.check_host(address, case.name, authority.ask) == "pass":
+                yield case.failed(f"{found[0]} lets anybody pass (such as {address})", advice)
+                return
+        for address in own:
+            result = spf.check_host(address, case.name, authority.ask)
+            if result != "pass":
+                yield case.failed(f"{found[0]} gives {result} for our own {address}", advice)
+                return
+    except spf.SpfError as error:
+        yield case.failed(f"{found[0]}: {error}", advice)
+    except spf.NotEvaluated as error:
+        yield case.error(f"{found[0]}: {error}")
+    else:
+        if own:
+            yield case.passed(found[0])
+        else:
+            yield case.error("no address of the domain's hosts is known, so nothing was evaluated")
+
+
+def _sending_addresses(case: DomainCase, name: str) -> tuple[str, ...]:
+    host = case.run.inventory.host(name)
+    return (*host.ipv4, *host.ipv6) or case.run.addresses.get(name, ())

@@ -1,0 +1,150 @@
+"""The Received chain of a message: who took it from whom, and how (RFC 5321 section 4.4, RFC 3848).
+
+Public: Hop, hops, Route, judge. Pure; raises nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from mailprov.model.findings import Verdict
+
+_BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
+_SECURE = {"ESMTPS", "ESMTPSA", "UTF8SMTPS", "UTF8SMTPSA"}
+_SUBMITTED = {"ESMTPSA", "UTF8SMTPSA"}
+_SUBMITTED_IN_CLEAR = {"ESMTPA", "UTF8SMTPA"}
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One Received field. Names are in lower case; what it does not say is ''."""
+
+    from_name: str
+    from_address: str
+    by: str
+    protocol: str
+
+    def __str__(self) -> str:
+        sender = f"from {self.from_name} [{self.from_address}] " if self.from_name else ""
+        return f"{sender}by {self.by} with {self.protocol or 'nothing said'}"
+
+
+def hops(message: bytes) -> list[Hop]:
+    """The Received fields of a message as they stand: the newest first."""
+    header = message.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    unfolded = re.sub(r"\r?\n[ \t]+", " ", header)
+    fields = [line.partition(":") for line in re.split(r"\r?\n", unfolded)]
+    return [_hop(value) for name, _, value in fields if name.strip().lower() == "received"]
+
+
+def _hop(value: str) -> Hop:
+    # Comments hold words such as "with cipher", so the clauses are read outside of them; the client's address
+    # stands inside the comment after the name.
+    comments: list[str] = []
+    outside, comment, depth = "", "", 0
+    for char in value:
+        if char == "(":
+            depth += 1
+            if depth == 1:
+                outside += f" \0{len(comments)}\0 "
+                comment = ""
+                continue
+        elif char == ")" and depth:
+            depth -= 1
+            if depth == 0:
+                comments.append(comment)
+                continue
+        if depth:
+            comment += char
+        else:
+            outside += char
+    outside = outside.partition(";")[0]
+    clauses = dict(re.findall(r"\b(from|by|with)\s+([^\s\0]+)", outside, re.IGNORECASE))
+    clauses = {word.lower(): text for word, text in clauses.items()}
+    before_by = re.split(r"\bby\b", outside, maxsplit=1, flags=re.IGNORECASE)[0]
+    told = " ".join(comments[int(n)] for n in re.findall(r"\0(\d+)\0", before_by) if int(n) < len(comments))
+    address = _BRACKETED.search(told) or _BRACKETED.search(clauses.get("from", ""))
+    return Hop(
+        clauses.get("from", "").lower().rstrip("."),
+        _canonical(address[1]) if address and clauses.get("from") else "",
+        clauses.get("by", "").lower().rstrip("."),
+        clauses.get("with", "").upper(),
+    )
+
+
+def _canonical(address: str) -> str:
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way a message must have gone: submitted at `submission`, handed to one of `mx` by it."""
+
+    submission: str  # fqdn of the sender's host
+    addresses: tuple[str, ...]  # of the sender's host
+    mx: tuple[str, ...]  # the recipient domain's MX targets
+
+
+def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
+    """(verdict, observed, advice): whether the chain proves submission → MX → the other host, over TLS all
+    the way.
+    """
+    at = [i for i, hop in enumerate(chain) if hop.by == route.submission and hop.protocol in _SUBMITTED]
+    if not at:
+        clear = [hop for hop in chain if hop.by == route.submission and hop.protocol in _SUBMITTED_IN_CLEAR]
+        if clear:
+            return (
+                Verdict.FAIL,
+                f"submitted without TLS: {clear[0]}",
+                "postconf -e 'smtpd_tls_auth_only = yes'",
+            )
+        return (
+            Verdict.FAIL,
+            f"no hop shows a submission with login over TLS (ESMTPSA) by {route.submission}: {_shown(chain)}",
+            f"postconf -e 'myhostname = {route.submission}', and see that nothing removes Received fields",
+        )
+    addresses = {_canonical(address) for address in route.addresses}
+    transfers = [hop for hop in chain[: at[-1]] if hop.by in route.mx]
+    if not transfers:
+        return (
+            Verdict.FAIL,
+            f"no hop by an MX of the recipient ({', '.join(route.mx)}): {_shown(chain)}",
+            "see that the MX record's target is the name the server gives itself (myhostname)",
+        )
+    ours = [hop for hop in transfers if hop.from_name == route.submission or hop.from_address in addresses]
+    if not ours:
+        return (
+            Verdict.FAIL,
+            f"the MX did not get it from {route.submission}: {transfers[-1]}",
+            "see relayhost and transport_maps on the sender's host",
+        )
+    hop = ours[-1]
+    if hop.protocol not in _SECURE:
+        return (
+            Verdict.FAIL,
+            f"in clear between the hosts: {hop}",
+            "postconf -e 'smtp_tls_security_level = may' at the sender, 'smtpd_tls_security_level = may' "
+            "at the MX",
+        )
+    if hop.from_name != route.submission:
+        return (
+            Verdict.WARN,
+            f"the sender's host says another name: {hop}",
+            f"postconf -e 'smtp_helo_name = {route.submission}'",
+        )
+    if hop.from_address not in addresses:
+        return (
+            Verdict.WARN,
+            f"seen from an address that is not the sender's host's ({', '.join(route.addresses)}): {hop}",
+            "publish that address too, or bind Postfix to the published one (smtp_bind_address)",
+        )
+    return Verdict.PASS, f"{chain[at[-1]]}, then {hop}", ""
+
+
+def _shown(chain: list[Hop]) -> str:
+    return " | ".join(str(hop) for hop in reversed(chain)) or "no Received field at all"

@@ -1,0 +1,291 @@
+"""Probes of abuse: relaying for strangers, unknown users, foreign sender names. None of them ever sends DATA.
+
+Public: the probes `relay.classic`, `unknown.user`, `spoof.envelope`.
+Troubles of `stream` pass through; the runner makes them errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailprov.model.findings import Finding
+from mailprov.model.inventory import Account
+from mailprov.probe.case import PortCase
+from mailprov.probe.greetings import SMTP_PORTS
+from mailprov.probe.login import login_as
+from mailprov.probe.pairs import NO_ACCOUNT
+from mailprov.probe.smtp import Reply, Smtp
+from mailprov.probe.table import Scope, ports_where, probe
+
+SUBMISSION_PORTS = ports_where(lambda port: port.number in SMTP_PORTS and port.login)
+
+# A name that cannot exist (RFC 2606 section 2): should a server take the bait, the mail still goes nowhere.
+_OUTSIDE = "example.invalid"
+# Postfix slows down after ten errors in a session, so a fresh one is opened before that.
+_ATTEMPTS_PER_SESSION = 4
+
+
+@dataclass(frozen=True)
+class Attempt:
+    sender: str
+    recipient: str  # as it stands behind `RCPT TO:`, brackets included where there are any
+    plain: bool  # the recipient's domain is foreign beyond doubt
+
+
+def outside_sender(case: PortCase) -> str:
+    """A sender whose domain resolves and is not served by this host, or the null sender: a host may refuse
+    strangers that use one of its own domains, and that refusal would show nothing about relaying."""
+    for domain in case.run.inventory.domains:
+        if case.host.name not in domain.hosts and domain.accounts:
+            return domain.accounts[0].address
+    return ""
+
+
+def known_address(case: PortCase, domain: str = "") -> str:
+    """An address that this host must accept, in `domain` or in any of its domains; '' if there is none."""
+    for item in case.run.inventory.domains_on(case.host.name):
+        if domain in {"", item.name}:
+            for account in item.accounts:
+                return account.address
+            for alias, _ in (*item.aliases, *item.lists):
+                return alias
+    return ""
+
+
+def attempts(case: PortCase) -> list[Attempt]:
+    """The classic forms (those of nmap's smtp-open-relay and of the dsbl list)."""
+    user = f"nobody-{case.run.nonce}"
+    host, own = case.host.fqdn, known_address(case).rpartition("@")[2] or case.host.fqdn
+    literal = f"[IPv6:{case.address}]" if ":" in case.address else f"[{case.address}]"
+    sender = outside_sender(case)
+    recipients = (
+        (f"<{user}@{_OUTSIDE}>", True),
+        (f"{user}@{_OUTSIDE}", True),
+        (f'<"{user}"@{_OUTSIDE}>', True),
+        (f"<@{host}:{user}@{_OUTSIDE}>", True),
+        (f"<@{literal}:{user}@{_OUTSIDE}>", True),
+        (f'<"{user}@{_OUTSIDE}">', False),
+        (f"<{user}%{_OUTSIDE}@{literal}>", False),
+        (f"<{user}%{_OUTSIDE}@{host}>", False),
+        (f"<{user}%{_OUTSIDE}@{own}>", False),
+        (f'<"{user}@{_OUTSIDE}"@{own}>', False),
+        (f"<{_OUTSIDE}!{user}@{host}>", False),
+        (f"<{_OUTSIDE}!{user}>", False),
+    )
+    forms = [Attempt(sender, recipient, plain) for recipient, plain in recipients]
+    senders = ("", known_address(case), f"{user}@{literal}", f"{user}@{host}", "postmaster", "root@localhost")
+    return forms + [
+        Attempt(other, recipients[0][0], True) for other in dict.fromkeys(senders) if other != sender
+    ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    attempt: Attempt
+    reply: Reply
+    at: str  # MAIL or RCPT
+
+    def __str__(self) -> str:
+        attempt = self.attempt
+        return f"MAIL FROM:<{attempt.sender}> RCPT TO:{attempt.recipient} gets {self.reply} at {self.at}"
+
+
+def _attempt(client: Smtp, attempt: Attempt) -> Outcome:
+    reply, at = client.mail(attempt.sender), "MAIL"
+    if reply.code == 250:
+        reply, at = client.command(f"RCPT TO:{attempt.recipient}"), "RCPT"
+    client.command("RSET")
+    return Outcome(attempt, reply, at)
+
+
+@probe(
+    "relay.classic",
+    Scope.PORT,
+    "Strangers cannot send mail through this server (no open relay)",
+    expected="every foreign recipient is refused for good (5xx), while an own one is taken on port 25",
+    steps=(
+        "Without a login, from a sender whose domain resolves: RCPT TO a user of this server must be "
+        "taken (25 only).",
+        "RCPT TO an address in example.invalid, in a dozen spellings and with half a dozen senders; then "
+        "RSET, never DATA.",
+    ),
+    verdicts={
+        "pass": "every one refused with 5xx",
+        "warn": "an odd spelling in an own domain is taken, but so is any user there (a catch-all)",
+        "fail": "one is taken",
+        "error": "4xx, silence, a dropped connection; or on 25 the own user is refused as well, so the "
+        "refusals show nothing",
+    },
+    refs=("RFC 5321 section 3.6", "RFC 5321 section 7.9", "postconf(5) smtpd_relay_restrictions"),
+    ports=SMTP_PORTS,
+)
+def relay(case: PortCase) -> Iterator[Finding]:
+    advice = (
+        "postconf -e 'smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, "
+        "reject_unauth_destination' "
+        "and see that mynetworks holds no more than this host"
+    )
+    known = known_address(case)
+    sender = outside_sender(case)
+    outcomes: list[Outcome] = []
+    control: Outcome | None = None
+    catch_all = False
+    todo = attempts(case)
+    for start in range(0, len(todo), _ATTEMPTS_PER_SESSION):
+        client = case.smtp()
+        with client.stream:
+            if start == 0 and known and not case.port.login:
+                control = _attempt(client, Attempt(sender, f"<{known}>", False))
+                if control.reply.kind != 2:
+                    break
+            for attempt in todo[start : start + _ATTEMPTS_PER_SESSION]:
+                outcomes.append(_attempt(client, attempt))
+                if outcomes[-1].reply.kind == 2 and not attempt.plain:
+                    own = known.rpartition("@")[2] or case.host.fqdn
+                    anyone = _attempt(client, Attempt(sender, f"<other-{case.run.nonce}@{own}>", False))
+                    catch_all = anyone.reply.kind == 2
+            client.quit()
+    if control is not None and control.reply.kind != 2:
+        yield case.error(f"cannot tell, because a user of this server is refused as well: {control}")
+        return
+    taken = [item for item in outcomes if item.reply.kind == 2]
+    undecided = [item for item in outcomes if item.reply.kind == 4]
+    if any(item.attempt.plain for item in taken) or (taken and not catch_all):
+        yield case.failed(f"{len(taken)} of {len(outcomes)} are taken: {taken[0]}", advice)
+    elif undecided:
+        yield case.error(
+            f"{len(undecided)} of {len(outcomes)} are refused only for now: {undecided[0]}",
+            "postconf -e 'relay_domains_reject_code = 554' and use reject_unauth_destination, not "
+            "defer_unauth_destination",
+        )
+    elif taken:
+        yield case.warn(
+            f"{taken[0]}, and so is any name in that domain",
+            "refuse unknown users, then it can be told whether the odd spelling relays",
+        )
+    else:
+        yield case.passed(f"{len(outcomes)} of {len(outcomes)} refused: {outcomes[0].reply}")
+
+
+@probe(
+    "unknown.user",
+    Scope.PORT_DOMAIN,
+    "Mail for a user who does not exist is refused while the sender still listens",
+    expected="a known user is taken; 550 5.1.1 for a made-up one in the same session",
+    steps=(
+        "RCPT TO a user of the domain.",
+        "RCPT TO a random name in the domain, and in each domain alias.",
+        "RSET, never DATA.",
+    ),
+    verdicts={
+        "pass": "taken; refused with 550 5.1.1",
+        "warn": "refused for good, with another code",
+        "fail": "the made-up user is taken: a catch-all, or bounces to forged senders later",
+        "error": "the known user is refused too, 4xx, silence, or a dropped connection",
+        "skip": "the domain has no address to compare with",
+    },
+    refs=("RFC 5321 section 3.6.2", "RFC 3463 section 3.2", "postconf(5) smtpd_reject_unlisted_recipient"),
+    ports=ports_where(lambda port: port.number == 25),
+)
+def unknown_user(case: PortCase) -> Iterator[Finding]:
+    assert case.domain is not None
+    known = known_address(case, case.domain.name)
+    if not known:
+        yield case.skip("the domain has no account, alias or list to compare with")
+        return
+    client = case.smtp()
+    with client.stream:
+        start = client.mail(outside_sender(case))
+        control = client.rcpt(known) if start.code == 250 else start
+        if control.kind != 2:
+            yield case.error(f"cannot tell, because {known} is refused as well: {control}")
+            return
+        replies = {}
+        for name in (case.domain.name, *case.domain.domain_aliases):
+            address = f"nobody-{case.run.nonce}@{name}"
+            replies[address] = client.rcpt(address)
+        client.command("RSET")
+    advice = "postconf -e 'smtpd_reject_unlisted_recipient = yes' 'unknown_local_recipient_reject_code = 550'"
+    for address, reply in replies.items():
+        if reply.kind == 2:
+            yield case.failed(
+                f"{address} is taken: {reply}",
+                f"list the users in virtual_mailbox_maps, with no @{address.rpartition('@')[2]} entry for "
+                "everybody",
+            )
+            return
+    for address, reply in replies.items():
+        if reply.kind != 5:
+            yield case.error(f"{address} is refused only for now: {reply}", advice)
+            return
+    odd = {
+        address: reply for address, reply in replies.items() if (reply.code, reply.enhanced) != (550, "5.1.1")
+    }
+    if odd:
+        address, reply = next(iter(odd.items()))
+        yield case.warn(f"{address} is refused with {reply}", advice)
+    else:
+        yield case.passed("; ".join(f"{address}: {reply}" for address, reply in replies.items()))
+
+
+def _other_address(case: PortCase, account: Account) -> str:
+    """Somebody else's address: on the same host if there is one, then anywhere, then a made-up one."""
+    here = [item for item in case.run.inventory.domains if case.host.name in item.hosts]
+    for domain in (*here, *case.run.inventory.domains):
+        for other in domain.accounts:
+            if other.address != account.address:
+                return other.address
+    return f"nobody-{case.run.nonce}@{account.domain}"
+
+
+@probe(
+    "spoof.envelope",
+    Scope.PORT_ACCOUNT,
+    "Who is logged in cannot send in another's name",
+    expected="553 5.7.1 for another's address as sender, while the own one is taken",
+    steps=(
+        "Log in as A.",
+        "MAIL FROM A, RCPT TO A: must be taken; RSET.",
+        "MAIL FROM somebody else, RCPT TO A: must be refused, at either of the two; RSET, never DATA.",
+    ),
+    verdicts={
+        "pass": "the own sender is taken, the other refused with 553 5.7.1",
+        "warn": "refused for good, with another code",
+        "fail": "the other sender is taken",
+        "error": "the login or the own sender is refused, 4xx, silence, or a dropped connection",
+        "skip": "no account with a known password",
+    },
+    refs=("RFC 6409 section 6.1", "postconf(5) reject_sender_login_mismatch"),
+    ports=SUBMISSION_PORTS,
+)
+def spoof_envelope(case: PortCase) -> Iterator[Finding]:
+    account = case.account
+    if account is None or account.password is None:
+        yield case.skip(NO_ACCOUNT)
+        return
+    case.transcript.hide(account.password.reveal())
+    other = _other_address(case, account)
+    client = case.smtp(secret=True)
+    with client.stream:
+        let_in, words = login_as(client, account.address, account.password.reveal())
+        if not let_in:
+            yield case.error(f"cannot tell, because the login is refused: {words}")
+            return
+        own = _attempt(client, Attempt(account.address, f"<{account.address}>", False))
+        if own.reply.kind != 2:
+            yield case.error(f"cannot tell, because the own address is refused too: {own}")
+            return
+        foreign = _attempt(client, Attempt(other, f"<{account.address}>", False))
+    advice = (
+        "postconf -e 'smtpd_sender_login_maps = …' and put reject_sender_login_mismatch first in "
+        f"smtpd_sender_restrictions of {case.port.service} in master.cf"
+    )
+    if foreign.reply.kind == 2:
+        yield case.failed(f"{account.address} may send as {other}: {foreign.reply}", advice)
+    elif foreign.reply.kind != 5:
+        yield case.error(f"refused only for now: {foreign}", advice)
+    elif foreign.reply.code == 553 or foreign.reply.enhanced.startswith("5.7."):
+        yield case.passed(str(foreign))
+    else:
+        yield case.warn(f"refused, but not for the sender's sake: {foreign}", advice)

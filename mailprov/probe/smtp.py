@@ -1,0 +1,135 @@
+"""A minimal SMTP client that shows every reply as it came (RFC 5321, 3207, 4954).
+
+Public: Smtp, Reply. Raises the troubles of `stream`; a reply that is no SMTP reply is Garbage. Nothing here
+judges.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from dataclasses import dataclass
+
+from mailprov.probe.stream import Garbage, Stream, printable
+
+_REPLY = re.compile(r"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
+
+
+@dataclass(frozen=True)
+class Reply:
+    code: int
+    lines: tuple[str, ...]  # the text behind the code, line by line
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code of the last line (RFC 3463), such as `5.7.1`, or ''."""
+        match = _ENHANCED.match(self.lines[-1])
+        return match[1] if match else ""
+
+    @property
+    def kind(self) -> int:
+        """2 done, 3 go on, 4 not now, 5 no."""
+        return self.code // 100
+
+    def __str__(self) -> str:
+        return printable(f"{self.code} {self.lines[-1]}".rstrip())
+
+
+class Smtp:
+    """One SMTP session on a stream; `extensions` are those of the last EHLO: {"SIZE": "10240000", "AUTH":
+    "PLAIN LOGIN"}.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.extensions: dict[str, str] = {}
+
+    def reply(self) -> Reply:
+        """One whole reply, of one or more lines."""
+        lines: list[str] = []
+        first = ""
+        while True:
+            text = self.stream.line()
+            match = _REPLY.fullmatch(text)
+            if match is None or (first and match[1] != first):
+                raise Garbage(f"not an SMTP reply: {printable(repr(text))}")
+            first = match[1]
+            lines.append(match[3])
+            if match[2] != "-":
+                return Reply(int(first), tuple(lines))
+
+    def command(self, line: str, shown: str | None = None) -> Reply:
+        """Send one command and read its reply. `shown` stands for it in the transcript when it holds a
+        secret.
+        """
+        self.stream.send(line.encode("utf-8") + b"\r\n", shown)
+        return self.reply()
+
+    def ehlo(self) -> Reply:
+        """EHLO with our address literal (RFC 5321 section 4.1.4: what a client without a name of its own
+        says).
+        """
+        address = self.stream.local_address
+        reply = self.command(f"EHLO [IPv6:{address}]" if ":" in address else f"EHLO [{address}]")
+        self.extensions = {}
+        if reply.code == 250:
+            for line in reply.lines[1:]:
+                keyword, _, value = line.partition(" ")
+                if keyword.upper().startswith(
+                    "AUTH="
+                ):  # an old spelling that some servers add for old clients
+                    keyword, value = "AUTH", f"{keyword[5:]} {value}".strip()
+                self.extensions[keyword.upper()] = value
+        return reply
+
+    def starttls(self, context: ssl.SSLContext, name: str) -> None:
+        """STARTTLS, handshake, EHLO again. Raises Garbage when it is refused; see Stream.start_tls for the
+        rest.
+        """
+        reply = self.command("STARTTLS")
+        if reply.code != 220:
+            raise Garbage(f"STARTTLS was refused: {reply}")
+        self.stream.start_tls(context, name)
+        self.ehlo()
+
+    def login(self, user: str, password: str) -> Reply:
+        """AUTH PLAIN with an initial response (RFC 4954, 4616), or AUTH LOGIN where only that is offered."""
+        self.stream.transcript.hide(password)
+        offered = self.extensions.get("AUTH", "").upper().split()
+        if "LOGIN" in offered and "PLAIN" not in offered:
+            reply = self.command("AUTH LOGIN")
+            for part in (user, password):
+                if reply.code != 334:
+                    return reply
+                reply = self.command(base64.b64encode(part.encode()).decode(), "****")
+            return reply
+        token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        return self.command(f"AUTH PLAIN {token}", "AUTH PLAIN ****")
+
+    def mail(self, sender: str, eight_bit: bool = False) -> Reply:
+        """MAIL FROM; `sender` without brackets, '' for the null sender."""
+        body = " BODY=8BITMIME" if eight_bit else ""
+        return self.command(f"MAIL FROM:<{sender}>{body}")
+
+    def rcpt(self, recipient: str) -> Reply:
+        return self.command(f"RCPT TO:<{recipient}>")
+
+    def data(self, message: bytes) -> Reply:
+        """DATA and the message (CRLF line ends, ending with CRLF); leading dots are doubled (RFC 5321 section
+        4.5.2).
+        """
+        reply = self.command("DATA")
+        if reply.code != 354:
+            return reply
+        stuffed = re.sub(rb"(?m)^\.", b"..", message)
+        self.stream.send(stuffed + b".\r\n", f"({len(message)} bytes of message)")
+        return self.reply()
+
+    def quit(self) -> None:
+        """QUIT without waiting for the answer, and close."""
+        try:
+            self.stream.send(b"QUIT\r\n")
+        finally:
+            self.stream.close()

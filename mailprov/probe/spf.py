@@ -1,0 +1,121 @@
+"""SPF evaluation (RFC 7208 section 4) on DNS answers: small, without macros and without `ptr`.
+
+Public: check_host, records, SpfError, NotEvaluated. Raises SpfError for a permanent error in a record,
+NotEvaluated for what it does not evaluate, and lets NoAnswer of `authority` pass through.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+from mailprov.probe.authority import Answer
+
+Ask = Callable[[str, str], Answer]
+
+_TERM = re.compile(
+    r"([+?~-]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?::([^/]*[^/:\s][^/]*))?((?:/\d+)?(?://\d+)?)$", re.I
+)
+_MODIFIER = re.compile(r"([a-z][a-z0-9._-]*)=(.*)", re.I)
+_RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
+_LOOKUP_LIMIT = 10  # RFC 7208 section 4.6.4
+
+
+class SpfError(Exception):
+    """A permanent error: receivers treat the domain as if its record were broken."""
+
+
+class NotEvaluated(Exception):
+    """Something valid that this evaluation leaves out (macros, ptr)."""
+
+
+def records(answer: Answer) -> list[str]:
+    """The SPF records among TXT values: `v=spf1` alone, or followed by a blank (section 4.5)."""
+    return [value for value in answer.values if re.match(r"v=spf1( |$)", value, re.I)]
+
+
+def check_host(address: str, domain: str, ask: Ask) -> str:
+    """pass, fail, softfail, neutral or none, for mail from `address` with a sender in `domain`."""
+    return _Evaluation(ipaddress.ip_address(address), ask).check(domain)
+
+
+class _Evaluation:
+    def __init__(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, ask: Ask) -> None:
+        self._address = address
+        self._ask = ask
+        self._lookups = 0
+
+    def _count(self, term: str) -> None:
+        self._lookups += 1
+        if self._lookups > _LOOKUP_LIMIT:
+            raise SpfError(f"more than {_LOOKUP_LIMIT} DNS lookups, at {term}")
+
+    def check(self, domain: str) -> str:
+        found = records(self._ask(domain, "TXT"))
+        if not found:
+            return "none"
+        if len(found) > 1:
+            raise SpfError(f"{len(found)} SPF records at {domain}")
+        redirect = ""
+        # A syntax error anywhere is a permanent error, also behind a term that matches (section 4.6).
+        terms = []
+        for term in found[0].split()[1:]:
+            if match := _TERM.match(term):
+                terms.append((term, match))
+            elif modifier := _MODIFIER.fullmatch(term):
+                redirect = modifier[2] if modifier[1].lower() == "redirect" else redirect
+            else:
+                raise SpfError(f"unknown term {term}")
+        for term, match in terms:
+            if self._matches(term, match[2].lower(), match[3] or "", match[4] or "", domain):
+                return _RESULTS[match[1] or "+"]
+        if redirect:
+            self._count(f"redirect={redirect}")
+            result = self.check(redirect)
+            if result == "none":
+                raise SpfError(f"redirect={redirect} leads to no SPF record")
+            return result
+        return "neutral"
+
+    def _matches(self, term: str, mechanism: str, value: str, cidr: str, domain: str) -> bool:
+        if "%" in term or mechanism == "ptr":
+            raise NotEvaluated(f"{term} is not evaluated")
+        if mechanism == "all":
+            return True
+        if mechanism in {"ip4", "ip6"}:
+            return self._in_network(term, mechanism, value + cidr)
+        self._count(term)
+        if mechanism == "include":
+            result = self.check(value)
+            if result == "none":
+                raise SpfError(f"{term} leads to no SPF record")
+            return result == "pass"
+        if mechanism == "exists":
+            return bool(self._ask(value, "A").values)
+        names = [value or domain]
+        if mechanism == "mx":
+            names = [item.split()[1] for item in self._ask(value or domain, "MX").values]
+            if len(names) > _LOOKUP_LIMIT:
+                raise SpfError(f"{term} has more than {_LOOKUP_LIMIT} MX records")
+        return any(self._is_host(name, cidr) for name in names)
+
+    def _in_network(self, term: str, mechanism: str, text: str) -> bool:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise SpfError(f"{term} holds no address") from None
+        if network.version != int(mechanism[2]):
+            raise SpfError(f"{term} holds an address of the other family")
+        return self._address in network
+
+    def _is_host(self, name: str, cidr: str) -> bool:
+        kind = "A" if self._address.version == 4 else "AAAA"
+        four, _, six = (
+            cidr.removeprefix("/").partition("//") if not cidr.startswith("//") else ("", "", cidr[2:])
+        )
+        length = (four or "32") if self._address.version == 4 else (six or "128")
+        addresses = self._ask(name, kind).values
+        return any(
+            self._address in ipaddress.ip_network(f"{item}/{length}", strict=False) for item in addresses
+        )

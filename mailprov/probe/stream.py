@@ -1,0 +1,305 @@
+"""A socket with a deadline, an exact line reader and a redacted transcript.
+
+Public: Deadline, Transcript, Stream, and the troubles a probe may meet. Raised here, all subclasses of
+Trouble (a probe that meets one could not test, which is never a pass):
+
+    Silence       nothing came before the deadline
+    Dropped       the other side closed or reset the connection
+    Refused       the connection was refused (RST)
+    NoRoute       the connection could not be made from here (no route, filtered)
+    Garbage       what came is not the protocol
+    Injected      bytes came in clear between the reply to STARTTLS and the handshake
+    TlsTrouble    the TLS handshake failed
+    Stopped       the run was interrupted, or its time was used up
+
+The standard library's smtplib, imaplib and poplib are not used: they hide surplus bytes and verify nothing by
+default.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# How long one wait lasts before the stop flag is looked at again, in seconds.
+_SLICE = 0.25
+_LINE_LIMIT = 64 * 1024
+_SHOWN_LIMIT = 300
+_LINES_LIMIT = 200
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa1-\uffff]")
+
+
+class Trouble(Exception):
+    """The probe could not go on. The text is one clause without a final dot."""
+
+
+class Silence(Trouble):
+    pass
+
+
+class Dropped(Trouble):
+    pass
+
+
+class Refused(Trouble):
+    pass
+
+
+class NoRoute(Trouble):
+    pass
+
+
+class Garbage(Trouble):
+    pass
+
+
+class Injected(Trouble):
+    pass
+
+
+class TlsTrouble(Trouble):
+    pass
+
+
+class Stopped(Trouble):
+    pass
+
+
+class Deadline:
+    """A moment after which waiting is over. `stop` ends every wait at once; `outer` is a deadline that also
+    holds.
+    """
+
+    def __init__(
+        self, seconds: float, stop: threading.Event | None = None, outer: Deadline | None = None
+    ) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._stop = stop
+        self._outer = outer
+
+    def left(self) -> float:
+        """Seconds left, more than zero. Raises Stopped or Silence when there are none."""
+        if self._stop is not None and self._stop.is_set():
+            raise Stopped("interrupted before it was tested")
+        left = self._end - time.monotonic()
+        if self._outer is not None:
+            outer = self._outer._end - time.monotonic()
+            if outer <= 0:
+                raise Stopped(f"not tested: the {self._outer.seconds:g} s for the whole run were used up")
+            left = min(left, outer)
+        if left <= 0:
+            raise Silence(f"no answer within {self.seconds:g} s")
+        return left
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two polls. Raises as `left` does when the deadline comes first."""
+        end = time.monotonic() + seconds
+        while (rest := end - time.monotonic()) > 0:
+            time.sleep(min(rest, self.left(), _SLICE))
+        self.left()
+
+
+def printable(text: str) -> str:
+    """Server text made safe for a terminal and a report: control characters escaped, length bounded."""
+    text = _UNPRINTABLE.sub(lambda m: f"\\x{ord(m[0]):02x}", text)
+    return text if len(text) <= _SHOWN_LIMIT else text[:_SHOWN_LIMIT] + "…"
+
+
+class Transcript:
+    """What was said on the wire, safe to show: passwords never enter it, in any encoding a server could
+    echo.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._secrets: list[str] = []
+
+    def hide(self, *secrets: str) -> None:
+        """From now on these texts, and their base64, are shown as `****`."""
+        for secret in secrets:
+            if secret:
+                self._secrets += [secret, base64.b64encode(secret.encode()).decode()]
+
+    def clean(self, text: str) -> str:
+        """`text` without secrets and control characters."""
+        for secret in self._secrets:
+            text = text.replace(secret, "****")
+        return printable(text)
+
+    def add(self, who: str, text: str) -> None:
+        """One line; `who` is `C` (us), `S` (the server) or `-` (a remark)."""
+        if len(self.lines) < _LINES_LIMIT:
+            self.lines.append(f"{who}: {self.clean(text)}")
+        elif len(self.lines) == _LINES_LIMIT:
+            self.lines.append("-: … (cut)")
+
+
+class Stream:
+    """One connection. Not for several threads at once. Close it, or use it as a context manager."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self._sock = sock
+        self._deadline = deadline
+        self._buffer = bytearray()
+
+    @classmethod
+    def connect(
+        cls, address: str, port: int, deadline: Deadline, transcript: Transcript, seconds: float = 10.0
+    ) -> Stream:
+        """A connection to exactly this IP address. Raises Refused, NoRoute or Silence (after `seconds`)."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.settimeout(min(seconds, deadline.left()))
+        try:
+            sock.connect((address, port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except ConnectionRefusedError:
+            sock.close()
+            raise Refused("connection refused") from None
+        except TimeoutError:
+            sock.close()
+            deadline.left()
+            raise NoRoute(f"no answer to the connection attempt within {seconds:g} s") from None
+        except OSError as error:
+            sock.close()
+            raise NoRoute(f"cannot connect: {error.strerror or error}") from None
+        transcript.add("-", f"connected to {address} port {port}")
+        return cls(sock, deadline, transcript)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection; never raises."""
+        with contextlib.suppress(OSError):
+            self._sock.close()
+
+    @property
+    def local_address(self) -> str:
+        return str(self._sock.getsockname()[0])
+
+    @property
+    def certificate(self) -> bytes:
+        """The served leaf certificate in DER, after start_tls."""
+        assert isinstance(self._sock, ssl.SSLSocket)
+        return self._sock.getpeercert(binary_form=True) or b""
+
+    @property
+    def encrypted(self) -> bool:
+        return isinstance(self._sock, ssl.SSLSocket)
+
+    @property
+    def tls_summary(self) -> str:
+        """Version and cipher, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`, after start_tls."""
+        assert isinstance(self._sock, ssl.SSLSocket)
+        cipher = self._sock.cipher()
+        return f"{self._sock.version()} {cipher[0] if cipher else ''}".rstrip()
+
+    def _wait(self, action: Callable[[], T]) -> T:
+        """`action` on the socket, tried again in slices until the deadline."""
+        while True:
+            self._sock.settimeout(min(_SLICE, self._deadline.left()))
+            try:
+                return action()
+            except TimeoutError:
+                continue
+            except ssl.SSLCertVerificationError:
+                raise
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError):
+                raise Dropped("the server closed the connection") from None
+            except ssl.SSLError as error:
+                raise TlsTrouble(f"TLS: {_reason(error)}") from None
+            except OSError as error:
+                raise Dropped(f"the connection broke: {error.strerror or error}") from None
+
+    def _fill(self) -> None:
+        chunk = self._wait(lambda: self._sock.recv(65536))
+        if not chunk:
+            raise Dropped("the server closed the connection")
+        self._buffer += chunk
+
+    def raw_line(self) -> bytes:
+        """The next line with its line end, byte for byte. Raises Silence, Dropped, Garbage (no line end in 64
+        KiB).
+        """
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _LINE_LIMIT:
+                raise Garbage("a line longer than 64 KiB")
+            try:
+                self._fill()
+            except (Silence, Dropped):
+                if self._buffer:  # half a line is evidence, so it must not be lost
+                    self.transcript.add(
+                        "S", bytes(self._buffer).decode("utf-8", "replace") + " (no line end)"
+                    )
+                raise
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
+        return line
+
+    def line(self) -> str:
+        """The next line as text without its line end, kept in the transcript."""
+        text = self.raw_line().rstrip(b"\r\n").decode("utf-8", "replace")
+        self.transcript.add("S", text)
+        return text
+
+    def exactly(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        while len(self._buffer) < count:
+            self._fill()
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
+    def send(self, data: bytes, shown: str | None = None) -> None:
+        """All of `data`. `shown` goes into the transcript in its place: use it for secrets and bodies."""
+        text = data.rstrip(b"\r\n").decode("utf-8", "replace") if shown is None else shown
+        self.transcript.add("C", text)
+        view = memoryview(data)
+        while view:
+            sent = self._wait(lambda view=view: self._sock.send(view))  # type: ignore[misc]
+            view = view[sent:]
+
+    def surplus(self) -> bytes:
+        """What the server has sent beyond what was read: bytes already here; waits for none."""
+        if not self.encrypted and select.select([self._sock], [], [], 0)[0]:
+            with contextlib.suppress(OSError):
+                self._buffer += self._sock.recv(65536)
+        return bytes(self._buffer)
+
+    def start_tls(self, context: ssl.SSLContext, name: str) -> None:
+        """The TLS handshake with SNI `name`.
+
+        Raises Injected when bytes in clear are waiting: they would be taken for bytes of the protected
+        session (response injection, RFC 3207 section 6). Raises ssl.SSLCertVerificationError when the context
+        verifies and the certificate does not, TlsTrouble or Dropped when the handshake fails otherwise.
+        """
+        if surplus := self.surplus():
+            self.transcript.add("S", surplus.decode("utf-8", "replace") + " (in clear, before the handshake)")
+            raise Injected(
+                f"{len(surplus)} bytes in clear came before the handshake: {printable(repr(surplus))}"
+            )
+        self._sock.settimeout(None)
+        wrapped = context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
+        self._sock = wrapped
+        self._wait(wrapped.do_handshake)
+        self.transcript.add("-", f"{self.tls_summary}, name asked for: {name}")
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).replace("_", " ").lower()

@@ -1,0 +1,106 @@
+"""The one table of probes: what `verify` runs, what `mailprov explain ID` tells.
+
+Public: Entry, Scope, Phase, Probe, probe (the decorator that fills the table), PROBES, catalogue.
+Every probe is one function; its texts stand above it, so that they cannot drift away from what it does.
+Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from mailprov.model.findings import Finding
+from mailprov.model.ports import PORTS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a person can read about one probe."""
+
+    id: str
+    title: str  # what a pass proves, in one line
+    expected: str  # what a right server shows, in one line
+    steps: tuple[str, ...]
+    verdicts: tuple[tuple[str, str], ...]  # (verdict, when)
+    refs: tuple[str, ...]
+    ports: tuple[int, ...] = ()  # where it looks; empty: it does not look at ports
+
+
+class Scope(Enum):
+    """What a probe runs once for. It decides the kind of case its function gets (see `case`)."""
+
+    HOST = "host"
+    DOMAIN = "domain"  # and each domain alias
+    PORT = "port of an address"
+    PORT_DOMAIN = "port of an address, and domain on it"
+    PORT_ACCOUNT = "port of an address, and one account of each domain on it"
+    LOOP = "pair of domains"
+
+
+class Phase(Enum):
+    """Wrong passwords come last: Dovecot then slows down every login from our address, right ones too."""
+
+    LOOK = 1
+    WRONG_PASSWORDS = 2
+
+
+Function = Callable[[Any], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    entry: Entry
+    scope: Scope
+    phase: Phase
+    run: Function
+
+
+PROBES: list[Probe] = []
+
+# Families in the order in which a person would look; within a family, as they stand in their module.
+_FAMILIES = ("net", "smtp", "imap", "pop", "tls", "auth", "relay", "unknown", "spoof", "loop", "dns")
+
+
+def ports_where(test: Callable[[Any], bool]) -> tuple[int, ...]:
+    """Numbers of the mail ports (model.ports) that satisfy `test`."""
+    return tuple(port.number for port in PORTS if test(port))
+
+
+ALL_PORTS = ports_where(lambda port: True)
+
+
+def probe(
+    name: str,
+    scope: Scope,
+    title: str,
+    *,
+    expected: str,
+    steps: tuple[str, ...],
+    verdicts: dict[str, str],
+    refs: tuple[str, ...],
+    ports: tuple[int, ...] = (),
+    phase: Phase = Phase.LOOK,
+) -> Callable[[Function], Function]:
+    """Put the decorated function into the table under the stable id `name`."""
+    entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
+
+    def enter(function: Function) -> Function:
+        PROBES.append(Probe(entry, scope, phase, function))
+        return function
+
+    return enter
+
+
+def catalogue() -> list[Entry]:
+    """Every probe's entry, in the order in which a reader would look: network, TLS, login, delivery, DNS."""
+    import mailprov.probe.runner  # noqa: F401 - it imports every module that fills the table
+
+    return [item.entry for item in in_order()]
+
+
+def in_order() -> list[Probe]:
+    """The table, sorted by family."""
+    return sorted(PROBES, key=lambda item: _FAMILIES.index(item.entry.id.partition(".")[0]))

@@ -1,0 +1,109 @@
+"""TLS contexts, and what a served certificate says about itself.
+
+Public: looking_context, verifying_context, Leaf, name_matches, remaining_fraction, why_untrusted. Raises
+nothing of its own.
+
+Two kinds of context. The *verifying* one is for everything that sends a secret. The *looking* one verifies
+nothing and is only for reading what a stranger may read (certificates, capabilities), so that chain, name and
+dates can be judged one by one.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+
+def looking_context() -> ssl.SSLContext:
+    """A context that accepts any certificate: never send a secret over it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def verifying_context(ca_file: Path | None, *, check_name: bool = True) -> ssl.SSLContext:
+    """A context that trusts the system's store and `ca_file`. Raises OSError when the file cannot be read.
+
+    Not ssl.create_default_context: from Python 3.13 on that sets VERIFY_X509_STRICT, and a verdict must not
+    depend on the Python that happens to run mailprov.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = check_name
+    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=str(ca_file.expanduser()))
+    return context
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A served certificate. `names` are its DNS names (SAN); times are aware datetimes in UTC."""
+
+    der: bytes
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    not_before: datetime.datetime
+    not_after: datetime.datetime
+    self_signed: bool
+
+    @classmethod
+    def parse(cls, der: bytes) -> Leaf:
+        """Raises ValueError when the bytes are no certificate."""
+        certificate = x509.load_der_x509_certificate(der)
+        try:
+            san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            names = tuple(san.get_values_for_type(x509.DNSName))
+        except x509.ExtensionNotFound:
+            names = ()
+        return cls(
+            der,
+            certificate.subject.rfc4514_string(),
+            certificate.issuer.rfc4514_string(),
+            names,
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+            _signed_by_itself(certificate),
+        )
+
+
+def _signed_by_itself(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def name_matches(names: tuple[str, ...], host: str) -> bool:
+    """RFC 9525 section 6.3: DNS names only, never the CN; `*` stands for the whole left-most label and
+    nothing else.
+    """
+    host = host.lower().rstrip(".")
+    _, _, parent = host.partition(".")
+    for name in names:
+        wanted = name.lower().rstrip(".")
+        if wanted == host or (wanted.startswith("*.") and "." in parent and wanted[2:] == parent):
+            return True
+    return False
+
+
+def remaining_fraction(leaf: Leaf, now: datetime.datetime) -> float:
+    """The part of the lifetime that is left: 1 when just made, 0 at its end, negative after it, above 1
+    before its start.
+
+    A fraction and not days, because certificates of 6, 45, 90 and 3650 days are all in use.
+    """
+    lifetime = (leaf.not_after - leaf.not_before).total_seconds()
+    return (leaf.not_after - now).total_seconds() / lifetime if lifetime > 0 else -1.0
+
+
+def why_untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """OpenSSL's reason in its own words, such as `certificate has expired`."""
+    return error.verify_message or str(error)
