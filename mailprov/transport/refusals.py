@@ -90,8 +90,8 @@ def _sudo_sentence(
         )
     if word == "sudo-denied":
         return (
-            f"sudo on {name} refused the password of {user}{said}",
-            "Check `ssh.become_password`; one attempt was made and nothing else was sent",
+            f"sudo on {name} refused the password of {user}",
+            "Check `ssh.become_password`; one attempt was made, and nothing else was sent",
         )
     if become is Become.FREE and any(part in text.lower() for part in _WANTS_PASSWORD):
         return (

@@ -1,17 +1,16 @@
-"""The command line that starts the agent on a host, as root, with or without a sudo password, in one exec.
+"""The command line that starts the agent on a host as root, with or without a sudo password, in one exec.
 
     Become                          how to become root
     remote_command(become) -> str   what goes into the SSH exec request
-    START_WORDS                     what the scripts say on stdout when they cannot
 
-The login shell may be anything, so it gets one `exec /bin/sh -c 'script' sh 'loader'` whose single-quoted words hold
-nothing that sh, bash, zsh, fish or csh would touch. All else is POSIX sh.
+The login shell may be anything, so it gets one `exec /bin/sh -c 'script' sh 'loader' 'checker'`, whose
+single-quoted words hold nothing that sh, bash, zsh, fish or csh would touch. The script is POSIX sh.
 
-The password comes as the first line on stdin, never in argv (printf is a builtin). It is checked once with
-`sudo -v`, whose stdin ends behind it: a wrong password can neither be tried twice nor make sudo read on into what
-was meant for Python. Prompts are never matched. Only then sudo runs Python; it may or may not read the password
-again (timestamp_timeout), and the loader drops a line that sudo left. The controller sends the agent only after
-the loader's READY, so that no sudo, whatever its buffering, can swallow it.
+The password comes as the first line on stdin, never in argv (printf is a builtin). Prompts are never matched.
+The checker tries the password once with `sudo -v`, before sudo gets near the stdin that the agent will come on.
+Only then sudo runs Python; it may or may not read the password again (timestamp_timeout), and the loader drops a
+line that sudo left. The controller sends the agent only after the loader's READY, so that no sudo, whatever its
+buffering, can swallow it.
 
 Pure; raises nothing.
 """
@@ -32,7 +31,7 @@ class Become(Enum):
 
 _SAY = f'echo "{MAGIC.decode()} '
 
-# LC_ALL: what sudo says goes into error texts. /usr/bin first: a python3 of pyenv or /usr/local may be broken.
+# LC_ALL: what sudo says goes into error texts. /usr/bin first: a python3 from elsewhere may be broken.
 _FIND_PYTHON = (
     "LC_ALL=C; export LC_ALL; p=/usr/bin/python3; "
     f'[ -x "$p" ] || p=$(command -v python3) || {{ {_SAY}no-python"; exit 127; }}; '
@@ -40,16 +39,39 @@ _FIND_PYTHON = (
 _FIND_SUDO = f'command -v sudo >/dev/null || {{ {_SAY}no-sudo"; exit 127; }}; '
 _RUN = '"$p" -I -u -c "$1"'
 
+# One wrong password must cost one attempt. At the end of its input C sudo gives up, but sudo-rs goes on with
+# empty passwords up to passwd_tries, which can lock the account. So when the password's line has been read, a
+# byte follows: once that is gone too, sudo is asking a second time, and is killed (it still runs under the user's
+# real uid). Sending it earlier would not do, because sudo-rs reads all there is. Should the kill not be allowed,
+# sudo gets a read error: a socket closed with data unread, the first `x`, resets its peer (unix(7)).
+_CHECKER = ";".join(
+    (
+        "import fcntl,socket,subprocess as u,sys,termios,time",
+        "a,b=socket.socketpair()",
+        'b.send(b"x")',
+        "a.sendall(sys.stdin.buffer.readline())",
+        'c=u.Popen(["sudo","-S","-p","","-v"],stdin=b)',
+        "unread=lambda:c.poll()is None and any(fcntl.ioctl(b,termios.FIONREAD,bytes(4)))",
+        "wait=lambda:[time.sleep(.01)for _ in iter(unread,False)]",
+        'wait();a.send(b"x");wait()',
+        'c.poll()is None and u.call("kill -9 %d 2>/dev/null"%c.pid,shell=True)',
+        "a.close()",
+        "sys.exit(c.wait())",
+    )
+)
+
 _SCRIPTS = {
     Become.NOT: _FIND_PYTHON + f"exec {_RUN}",
     Become.FREE: _FIND_PYTHON + _FIND_SUDO + f"exec sudo -n -- {_RUN}",
     Become.PASSWORD: _FIND_PYTHON
     + _FIND_SUDO
-    # Python itself is what is tried, because a NOPASSWD rule may name nothing else.
-    + '{ sudo -n -- "$p" -I -S -c pass </dev/null >/dev/null 2>&1; } && '
-    + f"exec sudo -n -- {_RUN}; "
+    # Python itself is what is tried, because a NOPASSWD rule may name nothing else. Not with sudo-rs, where -n is a
+    # failed attempt for PAM (pam_faillock would count it).
+    + 'case $(sudo --version 2>&1) in sudo-rs*) ;; '
+    + '*) sudo -n -- "$p" -I -S -c pass </dev/null >/dev/null 2>&1 && '
+    + f"exec sudo -n -- {_RUN};; esac; "
     + "IFS= read -r w; "
-    + 'printf "%s\\n" "$w" | sudo -S -p "" -v || '
+    + 'printf "%s\\n" "$w" | "$p" -I -S -c "$2" || '
     + f'{{ {_SAY}sudo-denied"; exit 1; }}; '
     + f'{{ printf "%s\\n" "$w"; exec cat; }} | {{ sudo -S -p "" -- {_RUN}; {_SAY}ended $?"; }}',
 }
@@ -57,4 +79,4 @@ _SCRIPTS = {
 
 def remote_command(become: Become) -> str:
     """One command line that means the same to every login shell."""
-    return f"exec /bin/sh -c '{_SCRIPTS[become]}' sh '{loader()}'"
+    return f"exec /bin/sh -c '{_SCRIPTS[become]}' sh '{loader()}' '{_CHECKER}'"
