@@ -231,8 +231,8 @@ def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
     texts = {
         "REFUSED": (
             "it refused the update",
-            "Allow updates of this zone with this TSIG key (BIND: update-policy or allow-update), on the zone's "
-            "primary; BIND also refuses an MX whose host has no address in the zone, and its log says so",
+            "Allow updates of this zone with this TSIG key (BIND: update-policy or allow-update), on the "
+            "zone's primary; BIND also refuses an MX whose host has no address in the zone, as its log then says",
         ),
         "NOTAUTH": ("it is not the primary of the zone", "Name the primary server in dns.server"),
         "NOTZONE": ("it says a name is outside the zone", "Check how the zone is delegated on that server"),

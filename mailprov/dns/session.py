@@ -120,8 +120,8 @@ class Session:
             if not waiting:
                 break
             # A server may close after any answer (RFC 7766 section 6.2.3), and what it had not read yet is
-            # lost: what is left is asked again, one by one. That holds for an UPDATE too, which is sent alone:
-            # should the first one have been done, the second fails on its prerequisites.
+            # lost: what is left is asked again, one by one. That holds for an UPDATE too, which is sent
+            # alone: should the first one have been done, the second fails on its prerequisites.
             self._close()
             if fresh and len(answers) == before and self._pace == 1:
                 raise self._unreachable("the connection was closed before any answer came")

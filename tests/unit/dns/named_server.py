@@ -39,7 +39,9 @@ ZONES = {
     "same.test": "",
     "change.test": "",
     "foreign.test": (
-        '@ TXT "google-site-verification=abc; x"\n@ TXT "part one " "and \\"two\\" \\200\\; end"\n@ MX 5 old.foreign.test.\n'
+        '@ TXT "google-site-verification=abc; x"\n'
+        '@ TXT "part one " "and \\"two\\" \\200\\; end"\n'
+        "@ MX 5 old.foreign.test.\n"
     ),
     "race.test": '@ TXT "before"\n',
     "race2.test": "",
@@ -137,14 +139,15 @@ def serves(port: int, process: subprocess.Popen[bytes]) -> bool:
 def configuration(folder: Path, port: int) -> str:
     texts = [
         f"""options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
-        recursion no; dnssec-validation no; notify no; empty-zones-enable no; pid-file none; managed-keys-directory "{folder}";
-        session-keyfile none; lock-file none; }};
+        recursion no; dnssec-validation no; notify no; empty-zones-enable no; pid-file none;
+        managed-keys-directory "{folder}"; session-keyfile none; lock-file none; }};
         controls {{ }};
         key mailprov {{ algorithm hmac-sha256; secret "{SECRET}"; }};
         key stranger {{ algorithm hmac-sha256; secret "{STRANGER}"; }};
         zone "locked.test" {{ type primary; file "locked.test"; }};
         zone "broken.test" {{ type primary; file "broken.test"; }};
-        zone "copy.test" {{ type secondary; file "copy.test"; masterfile-format text; primaries port {port} {{ 127.0.0.2; }}; }};"""
+        zone "copy.test" {{ type secondary; file "copy.test"; masterfile-format text;
+            primaries port {port} {{ 127.0.0.2; }}; }};"""
     ]
     (folder / "locked.test").write_text(HEAD)
     (folder / "copy.test").write_text("$ORIGIN copy.test.\n" + HEAD)

@@ -1,4 +1,4 @@
-"""The pure comparison of one zone: ours is made so, what is not ours stays, what cannot stand beside is refused."""
+"""The pure comparison of one zone: ours is made so, the rest stays, what cannot stand beside is refused."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def test_a_foreign_spf_is_refused_and_taken_over_on_request() -> None:
     diff = plan_zone(ZONE, zone, [SPF], DOMAINS)
     (conflict,) = diff.conflicts
     assert conflict.what == (
-        "alpha.test has SPF that mailprov did not write: V=SPF1 include:_spf.example.com ~all (wanted: v=spf1 mx -all)"
+        "alpha.test has SPF that mailprov did not write: V=SPF1 include:_spf.example.com ~all "
+        "(wanted: v=spf1 mx -all)"
     )
     assert "--take-over" in conflict.advice
     assert not diff.changes
@@ -250,7 +251,7 @@ ZONES = st.lists(RECORDS, max_size=8, unique_by=lambda r: (r.name, r.type, r.val
 def test_foreign_values_are_never_touched(
     foreign: list[Record], first: list[Record], second: list[Record], take: bool
 ) -> None:
-    """Over any zone and any two inventories after each other; taking over may replace what can stand only once."""
+    """Over any zone and any two inventories in turn; taking over may replace what can stand only once."""
     zone = foreign
     for desired in (first, second, []):
         diff = plan_zone(ZONE, zone, desired, DOMAINS, take_over=take)

@@ -95,7 +95,8 @@ def test_foreign_texts_stay_octet_for_octet(named: Named) -> None:
         driver.plan(wanted)
     assert str(caught.value) == (
         "zone foreign.test: foreign.test has MX that mailprov did not write: 5 old.foreign.test "
-        "(wanted: 10 mx1.foreign.test). Delete what is not wanted, or run again with --take-over to replace it."
+        "(wanted: 10 mx1.foreign.test). Delete what is not wanted, or run again with --take-over to replace "
+        "it."
     )
     publish(wanted, take_over=True)
     assert named.values("foreign.test", "TXT") == before | {'"v=spf1 mx -all"'}
@@ -236,7 +237,7 @@ def test_more_than_a_message_holds_is_said_and_nothing_is_done(named: Named) -> 
     edits = (*work.diff.edits, *(Edit(f"x{n}.large.test", "TXT", 300, (), ("x" * 99,)) for n in range(500)))
     work = dataclasses.replace(work, diff=dataclasses.replace(work.diff, edits=edits))
     with pytest.raises(
-        DnsFailed, match="zone large.test: 506 changed record sets do not fit in one DNS message"
+        DnsFailed, match=r"zone large.test: 506 changed record sets do not fit in one DNS message"
     ):
         driver.apply(dataclasses.replace(plan, work=work), lambda event: None)
     assert named.values("large.test", "MX") == set()
