@@ -232,7 +232,7 @@ def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
         "REFUSED": (
             "it refused the update",
             "Allow updates of this zone with this TSIG key (BIND: update-policy or allow-update), on the "
-            "zone's primary; BIND also refuses an MX whose host has no address in the zone, as its log then says",
+            "zone's primary; BIND also refuses an MX whose host has no address in the zone (see its log)",
         ),
         "NOTAUTH": ("it is not the primary of the zone", "Name the primary server in dns.server"),
         "NOTZONE": ("it says a name is outside the zone", "Check how the zone is delegated on that server"),
