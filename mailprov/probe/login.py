@@ -15,6 +15,7 @@ from mailprov.model.ports import TlsStart
 from mailprov.probe import tls
 from mailprov.probe.case import Client, PortCase
 from mailprov.probe.imap import Imap
+from mailprov.probe.pairs import NO_ACCOUNT
 from mailprov.probe.smtp import Smtp
 from mailprov.probe.stream import Trouble
 from mailprov.probe.table import Phase, Scope, ports_where, probe
