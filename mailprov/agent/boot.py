@@ -13,8 +13,9 @@ import sys
 import time
 from typing import Any, BinaryIO, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, diff, facts, files, journal, lock, manifest, packages
+from mailprov.agent import accounts, diff, facts, files, journal, lock, manifest, packages, services
 from mailprov.agent.apply import Run, apply
+from mailprov.agent.changes import Observed
 from mailprov.agent.conversation import Link
 from mailprov.agent.masking import Mask, secrets_of
 from mailprov.agent.trouble import Cancelled, Stop
@@ -73,11 +74,18 @@ class _Session:
         link.say("facts", facts=facts.facts(tree, found))
         state = link.wait("desired")["state"]
         link.mask = Mask(secrets_of(state))
-        asked = [*state["packages"], *(name for name, _ in state["rendered_for"])]
-        if any(name not in found for name in asked):
-            found = self._packages([*job["packages"], *asked])
+        if tree.root and (state["packages"] or state["users"] or state["services"]):
+            advice = "root is for tests of files"
+            raise Stop("packages, users and services cannot be managed under a root", advice)
         remembered, passwords = manifest.load(tree), accounts.Passwords(tree)
-        plan = diff.compare(tree, state, found, manifest=remembered, passwords=passwords, mask=link.mask)
+
+        def look(found: Dict[str, Any]) -> diff.Plan:
+            observed = self._observe(state, found)
+            return diff.compare(
+                tree, state, observed, manifest=remembered, passwords=passwords, mask=link.mask
+            )
+
+        plan = look(found)
         fingerprint = plan.fingerprint
         link.say("plan", changes=plan.changes, compared=plan.compared, fingerprint=fingerprint)
         if not applying:
@@ -90,11 +98,6 @@ class _Session:
             return
         if link.wait("go")["fingerprint"] != fingerprint:
             raise Stop("the plan has changed", "look at the new plan, then apply again")
-
-        def again() -> diff.Plan:
-            now = self._packages(asked)
-            return diff.compare(tree, state, now, manifest=remembered, passwords=passwords, mask=link.mask)
-
         self.run = Run(
             tree=tree,
             link=link,
@@ -104,7 +107,7 @@ class _Session:
             passwords=passwords,
             lists=self.lists,
             owner=job["owner"],
-            again=again,
+            again=lambda: look({}),
         )
         apply(self.run)
         if held is not None:
@@ -114,6 +117,14 @@ class _Session:
         if self.tree.root:
             return {name: {"installed": None, "candidate": None} for name in names}
         return packages.query(names, self.lists, self.say)
+
+    def _observe(self, state: Dict[str, Any], found: Dict[str, Any]) -> Observed:
+        """Packages, units and ports that this state is about; asks for packages that `found` lacks."""
+        asked = [*state["packages"], *(name for name, _ in state["rendered_for"])]
+        if any(name not in found for name in asked):
+            found = self._packages(asked)
+        units = [spec["unit"] for spec in state["services"]]
+        return Observed(found, services.states(units), services.listening() if units else set())
 
     def _recover(self, applying: bool) -> None:
         """Bring what a killed run left to a safe state; in mode plan only say so."""

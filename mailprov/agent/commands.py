@@ -1,6 +1,7 @@
 """Runs programs of the host: English output, no standard input of ours, no pipe that can hang or break.
 
     run(argv, …) -> Outcome      short commands; output is captured, the last 64 KB of it kept
+    run_on_terminal(…)           for checkers that speak to terminals only
     follow(argv, …) -> Outcome   long ones (apt): output goes to a file and each new line to a function
     have(name) -> bool           is the program there
 
@@ -11,6 +12,7 @@ whose agent was killed gets no SIGPIPE half-way through its work. Raises Stop wh
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -108,6 +110,37 @@ def run(
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def run_on_terminal(argv: Sequence[str], timeout: float) -> Outcome:
+    """As `run`, with terminals for both outputs: elsewhere Postfix complains to the system's log only."""
+    pairs = [os.openpty(), os.openpty()]
+    process = _start(argv, subprocess.DEVNULL, pairs[0][1], pairs[1][1], _environment(None))
+    for _, slave in pairs:
+        os.close(slave)
+    texts = {master: b"" for master, _ in pairs}
+    still = set(texts)
+    deadline = time.monotonic() + timeout
+    while still:
+        ended = process.poll() is not None
+        if time.monotonic() > deadline:
+            _kill(process)
+        ready = select.select(list(still), [], [], 0 if ended else 0.02)[0]
+        if ended and not ready:
+            break  # something that goes on in the background holds the terminals
+        for master in ready:
+            try:
+                data = os.read(master, 65536)
+            except OSError:  # EIO: the last one has closed it
+                data = b""
+            texts[master] = (texts[master] + data)[-TAIL:]
+            if not data:
+                still.discard(master)
+    code = process.wait()
+    for master in texts:
+        os.close(master)
+    out, err = (text.decode("utf-8", "replace").replace("\r\n", "\n") for text in texts.values())
+    return Outcome(code, out, err)
 
 
 def follow(

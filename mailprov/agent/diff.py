@@ -11,25 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pwd
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, certificates, files, packages, services
+from mailprov.agent import accounts, certificates, files
+from mailprov.agent.changes import Change, Observed, Work, change
 from mailprov.agent.manifest import Manifest
 from mailprov.agent.masking import Mask, unified
-from mailprov.agent.services import State
+from mailprov.agent.system import compare_packages, compare_service, compare_user
 from mailprov.agent.trouble import Stop
 
 BY_HAND = "edited by hand since the last apply"
-Change = Dict[str, str]
-
-
-class Work(NamedTuple):
-    """One piece of work: the part of the state it makes true, the changes it shows, what it needs to know."""
-
-    spec: Dict[str, Any]
-    changes: List[Change]
-    data: Any = None
 
 
 class Plan:
@@ -43,10 +34,9 @@ class Plan:
         self.files: List[Work] = []  # data: new content, or None when only owner or mode differ
         self.accounts: List[Work] = []  # data: (lines, content must be written)
         self.leaving: List[Work] = []
-        self.services: List[Work] = []  # data: (enable, verb)
+        self.services: List[Work] = []
         self.digests: Dict[str, str] = {}
         self.known: Dict[str, Dict[str, Any]] = {}  # certificate path → names and expiry
-        self.loads: Dict[str, Dict[str, str]] = {}  # unit → digests of the files it is to have loaded
         self.compared = ""
 
     @property
@@ -61,81 +51,38 @@ class Plan:
         return hashlib.sha256(json.dumps(self.changes, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
 
-def change(kind: str, action: str, name: str, detail: str = "", diff: str = "") -> Change:
-    """CHANGE of wire.messages."""
-    return {"kind": kind, "action": action, "name": name, "detail": detail, "diff": diff}
-
-
 def compare(
     tree: files.Tree,
     state: Dict[str, Any],
-    facts: Dict[str, Any],
+    observed: Observed,
     *,
     manifest: Manifest,
     passwords: accounts.Passwords,
     mask: Mask,
 ) -> Plan:
-    """The plan. `facts` are the packages of FACTS, for all packages of the state and its rendered_for."""
-    if tree.root and (state["packages"] or state["users"] or state["services"]):
-        raise Stop(
-            "packages, users and services cannot be managed under a root", "root is for tests of files"
-        )
+    """The plan, from files read here and now and from what was observed."""
     comparison = _Comparison(tree, manifest, mask)
-    comparison.packages(state, facts)
-    comparison.users(state)
+    plan = comparison.plan
+    plan.packages = compare_packages(state, observed)
+    plan.users = [work for work in map(compare_user, state["users"]) if work is not None]
     for spec in state["directories"]:
         comparison.directory(spec)
     for spec in state["certificates"]:
-        comparison.certificate(spec, bool(comparison.plan.packages))
+        comparison.certificate(spec, bool(plan.packages))
     for spec in state["files"]:
         comparison.file(spec)
     for spec in state["account_files"]:
         comparison.account_file(spec, passwords)
     comparison.leaving(state)
-    comparison.services(state)
-    comparison.plan.compared = _compared(state)
-    return comparison.plan
+    comparison.services(state, observed)
+    plan.compared = _compared(state)
+    return plan
 
 
 class _Comparison:
     def __init__(self, tree: files.Tree, manifest: Manifest, mask: Mask) -> None:
         self.tree, self.manifest, self.mask = tree, manifest, mask
         self.plan = Plan()
-
-    def packages(self, state: Dict[str, Any], facts: Dict[str, Any]) -> None:
-        for name, prefix in state["rendered_for"]:
-            version = packages.describe(facts[name])
-            if version and not packages.version_matches(version, prefix):
-                how = "has" if facts[name]["installed"] else "would install"
-                raise Stop(
-                    f"the configuration was made for {name} {prefix}, and this host {how} {version}",
-                    "run again; if it stays so, this version is not supported yet",
-                )
-        for name in state["packages"]:
-            if facts[name]["installed"] is None:
-                candidate = facts[name]["candidate"]
-                if candidate is None:
-                    raise Stop(
-                        f"the host's package sources have no package {name}",
-                        "add the source that has it (on Ubuntu: universe) to /etc/apt, then try again",
-                    )
-                self.plan.packages.append(
-                    Work({"name": name}, [change("package", "create", name, candidate)])
-                )
-
-    def users(self, state: Dict[str, Any]) -> None:
-        for spec in state["users"]:
-            try:
-                entry = pwd.getpwnam(spec["name"])
-            except KeyError:
-                made = [change("user", "create", spec["name"], f"system user, home {spec['home']}")]
-                self.plan.users.append(Work(spec, made))
-                continue
-            pairs = (("home", entry.pw_dir, spec["home"]), ("shell", entry.pw_shell, spec["shell"]))
-            details = [f"{what} {old} → {new}" for what, old, new in pairs if old != new]
-            if details:
-                updated = [change("user", "update", spec["name"], ", ".join(details))]
-                self.plan.users.append(Work(spec, updated, entry.pw_uid))
 
     def directory(self, spec: Dict[str, Any]) -> None:
         real = self.tree.at(spec["path"])
@@ -237,47 +184,20 @@ class _Comparison:
             gone = [change("file", "delete", path, ", ".join(notes), diff)]
             self.plan.leaving.append(Work({"path": path}, gone))
 
-    def services(self, state: Dict[str, Any]) -> None:
-        units = [spec["unit"] for spec in state["services"]]
-        found = services.states(units) if units else {}
-        ports = services.listening() if units else set()
+    def services(self, state: Dict[str, Any], observed: Observed) -> None:
         changing = {work.spec["path"] for work in [*self.plan.files, *self.plan.leaving] if _content(work)}
         changing |= {work.spec["path"] for work in self.plan.accounts if work.data[1]}
         for work in self.plan.certificates:
             changing |= {work.spec["certificate"], work.spec["key"]} if work.data else set()
+        installing = [work.spec["name"] for work in self.plan.packages]
         for spec in state["services"]:
-            work = self._service(spec, found[spec["unit"]], ports, changing)
+            loaded = self.manifest.services.get(spec["unit"], {})
+            wanted = [*spec["files"], *spec["restart_on"]]
+            differ = [path for path in wanted if path in changing or loaded.get(path) != self._digest(path)]
+            differ += [path for path in loaded if path not in wanted]
+            work = compare_service(spec, observed, differ=list(dict.fromkeys(differ)), installing=installing)
             if work.changes:
                 self.plan.services.append(work)
-
-    def _service(self, spec: Dict[str, Any], state: State, ports: Set[int], changing: Set[str]) -> Work:
-        unit = spec["unit"]
-        loads = {path: self._digest(path) for path in (*spec["files"], *spec["restart_on"])}
-        self.plan.loads[unit] = loads
-        if state.load == "masked":
-            raise Stop(
-                f"{unit} is masked on this host", f"run `systemctl unmask {unit}` there, then try again"
-            )
-        if not state.runs:
-            words = (["enable"] if not state.starts_at_boot else []) + ["start"]
-            action = "create" if state.load == "not-found" else "update"
-            made = [change("service", action, unit, " and ".join(words))]
-            return Work(spec, made, (not state.starts_at_boot, "start"))
-        changes = [] if state.starts_at_boot else [change("service", "update", unit, "enable")]
-        loaded = self.manifest.services.get(unit, {})
-        differ = [path for path in loads if path in changing or loaded.get(path) != loads[path]]
-        differ += [path for path in loaded if path not in loads]
-        reasons = differ[:4] + ([f"{len(differ) - 4} more"] if len(differ) > 4 else [])
-        stem = unit.partition(".")[0]
-        added = [work.spec["name"] for work in self.plan.packages if work.spec["name"].startswith(stem)]
-        silent = [f"port {port} is not listening" for port in sorted(set(spec["ports"]) - ports)]
-        verb = "reload" if differ else ""
-        if set(differ) & set(spec["restart_on"]) or added or (silent and not differ):
-            verb = "restart"
-        if verb:
-            why = ", ".join([*reasons, *added, *silent])
-            changes.append(change("service", "run", unit, f"{verb} because of {why}"))
-        return Work(spec, changes, (not state.starts_at_boot, verb))
 
     def _digest(self, path: str) -> str:
         """Of a managed file, or of one that others keep, such as a renewed certificate behind a link."""

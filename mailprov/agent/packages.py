@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Callable, Dict, Iterable, List, Optional, Sequence
 
 from mailprov.agent import commands, files
 from mailprov.agent.trouble import Stop
@@ -209,8 +209,3 @@ def _install(tree: files.Tree, names: Sequence[str], lists: Lists, log: str, say
         return commands.follow([*argv, "--", *names], log, tell, env=_ENVIRONMENT)
     finally:
         release_guard(tree)
-
-
-def describe(found: Dict[str, Any]) -> str:
-    """The version that is, or would be, installed."""
-    return str(found["installed"] or found["candidate"] or "")

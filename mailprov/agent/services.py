@@ -72,7 +72,7 @@ def listening() -> Set[int]:
 def check(spec: Dict[str, Any]) -> None:
     """The daemon's own checkers on the configuration now on the disk. Stop with their words."""
     for argv in spec["checks"]:
-        outcome = commands.run(argv, timeout=120)
+        outcome = commands.run_on_terminal(argv, timeout=120)
         complaint = spec["quiet_checks"] and outcome.err.strip()
         if outcome.code != 0 or complaint:
             how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
@@ -84,7 +84,9 @@ def check(spec: Dict[str, Any]) -> None:
 
 
 def enable(unit: str) -> None:
-    """Start at boot."""
+    """Start at boot. Packages usually have done it, and systemctl enable is slow with an init script."""
+    if states([unit])[unit].starts_at_boot:
+        return
     outcome = commands.run(["systemctl", "enable", "--", unit])
     if outcome.code != 0:
         raise Stop(f"{unit} cannot be enabled", "look at the output", outcome.lines())

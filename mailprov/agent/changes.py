@@ -1,0 +1,35 @@
+"""The words of a plan.
+
+change(kind, action, name, detail, diff) -> Change    CHANGE of wire.messages
+Work       a part of the state that is not true yet, the changes it shows, what making it true needs
+Observed   what the tools of the host said: packages, units, ports
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+from mailprov.agent.services import State
+
+Change = Dict[str, str]
+
+
+class Work(NamedTuple):
+    """`data` is documented where the work is planned."""
+
+    spec: Dict[str, Any]
+    changes: List[Change]
+    data: Any = None
+
+
+class Observed(NamedTuple):
+    """Packages as in FACTS, units' states, listening TCP ports; for all that the desired state names."""
+
+    packages: Dict[str, Dict[str, Optional[str]]]
+    units: Dict[str, State]
+    ports: Set[int]
+
+
+def change(kind: str, action: str, name: str, detail: str = "", diff: str = "") -> Change:
+    """One line of the plan."""
+    return {"kind": kind, "action": action, "name": name, "detail": detail, "diff": diff}
