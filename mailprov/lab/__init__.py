@@ -1,4 +1,4 @@
-"""Throw-away labs on this machine: one real systemd host per inventory host, DNS, CA, keys, and an inventory for them.
+"""Throw-away labs on this machine: one real systemd host per inventory host, DNS, CA, keys.
 
     up, down, reset, status, names, load, ssh_argv    see `life`
     Lab, LabMember, LabStatus, HostStatus             see `facts`

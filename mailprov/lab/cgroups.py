@@ -6,8 +6,8 @@
     kill_members  SIGKILL to all of them until none is left
     remove        deletes the (empty) groups
 
-Without a group of its own every nspawn host started from one shell shares one `payload` group, and their systemds
-kill each other's services. Raises LabError.
+Without a group of its own every nspawn host started from one shell shares one `payload` group, and their
+systemds kill each other's services. Raises LabError.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def members(group: str) -> set[int]:
 
 
 def payload_members(group: str) -> set[int]:
-    """The processes inside the hosts: systemd-nspawn keeps them in a subgroup `payload`, itself in `supervisor`."""
+    """The processes inside the hosts; systemd-nspawn itself is in `supervisor`, a subgroup beside theirs."""
     pids: set[int] = set()
     for hierarchy in hierarchies():
         for directory in (hierarchy / group).glob("**/payload"):
@@ -78,7 +78,7 @@ def kill(pid: int) -> None:
 
 
 def remove(group: str, *, timeout: float = 5) -> None:
-    """Deletes the group and those below it. Raises LabError when the kernel still calls them busy after `timeout` seconds."""
+    """Deletes the group and those below. Raises LabError when they stay busy for `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         left = [hierarchy / group for hierarchy in hierarchies() if (hierarchy / group).exists()]

@@ -54,17 +54,18 @@ class Lab:
         raise InputError(f"lab {self.name}", f"it has no host {name}", f"Its hosts are {have}")
 
     def ssh_argv(self, host: str, command: Sequence[str] = ()) -> list[str]:
-        """Argument list of the ssh client: root on `host`, the lab's key, the pinned host key, none of the user's settings."""
+        """Arguments of ssh: root on `host`, the lab's key, the pinned host key, no user settings."""
         return [
-            "ssh", "-F", "none", "-i", str(self.identity_file), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
-            "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={_quote(self.known_hosts)}",
-            "-o", "GlobalKnownHostsFile=none", f"root@{self.host(host).address}", *(["--", *command] if command else []),
+            "ssh", "-F", "none", "-i", str(self.identity_file),
+            "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
+            "-o", f"UserKnownHostsFile={_quote(self.known_hosts)}", "-o", "GlobalKnownHostsFile=none",
+            f"root@{self.host(host).address}", *(["--", *command] if command else []),
         ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class HostStatus:
-    """`state` is up, booting or down; `uptime` is in seconds, None while down; `boots` counts from the last reset."""
+    """`state` is up, booting or down; `uptime` is in seconds or None; `boots` counts from the last reset."""
 
     name: str
     fqdn: str
@@ -142,8 +143,9 @@ def status_of(place: Place, state: LabState) -> LabStatus:
             )
         )  # fmt: skip
     return LabStatus(
-        name=state.name, since=state.since, phase=state.phase, subnet=state.subnet, inventory_path=place.inventory,
-        hosts=tuple(hosts[1:]), dns=hosts[0], zones=state.zones, ca_file=place.ca,
+        name=state.name, since=state.since, phase=state.phase, subnet=state.subnet,
+        inventory_path=place.inventory, hosts=tuple(hosts[1:]), dns=hosts[0],
+        zones=state.zones, ca_file=place.ca,
         cache=cache_root(), cache_bytes=_size(cache_root()),
     )  # fmt: skip
 

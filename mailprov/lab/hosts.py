@@ -35,7 +35,7 @@ from mailprov.model.events import Emit, Progress
 
 @dataclass(frozen=True)
 class Boot:
-    """One life of a host: its process 1 as this machine sees it, seconds since it started, whether it finished booting."""
+    """One life of a host: its process 1 as this machine sees it, uptime in seconds, done with booting."""
 
     leader: int
     uptime: float
@@ -175,7 +175,7 @@ def boot_of(place: Place, name: str) -> Boot | None:
 def wait_for(place: Place, hosts: Iterable[LabHost], emit: Emit, *, timeout: float = 90) -> None:
     """Returns when every host has finished booting and greets on port 22.
 
-    Raises LabError with the end of the console's log when one powers off or is not there after `timeout` seconds.
+    Raises LabError with the end of the console's log when one is not there after `timeout` seconds.
     """
     waiting = list(hosts)
     begin = time.monotonic()

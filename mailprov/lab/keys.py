@@ -3,8 +3,8 @@
     make_keys   all of them, into the lab's directory
     TSIG_NAME, TSIG_ALGORITHM
 
-The CA and its certificates carry what strict checkers ask for (RFC 5280 section 4.2.1: basicConstraints, keyUsage,
-subject and authority key identifiers); Python 3.13 refuses chains without them.
+The CA and its certificates carry what strict checkers ask for (RFC 5280 section 4.2.1: basicConstraints,
+keyUsage, subject and authority key identifiers); Python 3.13 refuses chains without them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 def make_keys(place: Place, hosts: Iterable[LabHost], accounts: Iterable[str]) -> None:
-    """SSH keys and known_hosts, CA and a certificate per host, the TSIG secret, a password per account address."""
+    """SSH keys and known_hosts, CA and a certificate per host, TSIG secret, a password per account."""
     for directory in ("secrets", "tls", "ssh"):
         (place.directory / directory).mkdir(mode=0o700, exist_ok=True)
     user_key = ed25519.Ed25519PrivateKey.generate()
@@ -67,7 +67,7 @@ def ssh_host_key(place: Place, host: LabHost) -> Path:
 
 
 def give(path: Path) -> None:
-    """Gives the path to the user who called sudo, so that `mailprov apply` on the lab works without root as well."""
+    """Gives the path to the user who called sudo, so that `mailprov apply` works without root."""
     user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if user.isdigit() and group.isdigit():
         os.chown(path, int(user), int(group))
@@ -104,7 +104,8 @@ def _name(common_name: str) -> x509.Name:
 
 def _usage(*, sign: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=not sign, key_cert_sign=sign, crl_sign=sign, content_commitment=False, key_encipherment=False,
+        digital_signature=not sign, key_cert_sign=sign, crl_sign=sign,
+        content_commitment=False, key_encipherment=False,
         data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
     )  # fmt: skip
 

@@ -2,9 +2,11 @@
 
     up(inventory, name=, release=, emit=) -> Lab
     reset(name, hosts, emit), down(name, emit)
-    status(name) -> LabStatus, load(name) -> Lab, names() -> list[str], ssh_argv(name, host, command) -> list[str]
+    status(name) -> LabStatus, load(name) -> Lab, names() -> list[str]
+    ssh_argv(name, host, command) -> list[str]
 
-Raises LabError (the machine or the lab), InputError (a name that is not one), Interrupted (after taking away what was begun).
+Raises LabError (the machine or the lab), InputError (a name that is not one), Interrupted (Ctrl-C, after
+taking away what was begun).
 """
 
 from __future__ import annotations
@@ -48,9 +50,9 @@ MOST_HOSTS = 240
 def up(inventory: Inventory, *, name: str, release: str | None = None, emit: Emit) -> Lab:
     """Boots one host per inventory host, and the DNS host; returns when all answer.
 
-    `release` is for hosts that do not say (default debian-12). What was begun is taken away again upon an error or
-    Ctrl-C. Remains of an earlier lab of this name that did not come up, or that a restart of this machine ended, are
-    removed first; a lab that runs is left alone (LabError).
+    `release` is for hosts that do not say (default debian-12). What was begun is taken away again upon an
+    error or Ctrl-C. Remains of an earlier lab of this name that did not come up, or that a restart of this
+    machine ended, are removed first; a lab that runs is left alone (LabError).
     """
     where = place(name)
     chosen = _releases(inventory, release)
@@ -179,7 +181,8 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
     label = nameserver_label(inventory, zones)
     where.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
     state = LabState(
-        name=where.name, phase="starting", since=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
+        name=where.name, phase="starting",
+        since=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
         subnet="", subnet6="", nameserver_label=label, zones=zones,
         dns=_host(dns_name, DNS_INDEX, releases.DNS_ROOT.name, f"{label}.{zones[0]}"),
         hosts=tuple(
@@ -256,7 +259,7 @@ def _wait_for_dns(state: LabState, timeout: float = 15) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Cleaning up goes on through Ctrl-C. Signals can only be set in the main thread; in others there is no Ctrl-C."""
+    """Cleaning up goes on through Ctrl-C. Signals can only be set in the main thread, as Ctrl-C is."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

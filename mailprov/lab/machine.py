@@ -1,6 +1,6 @@
 """What this machine must have to run a lab, and how its tools are called.
 
-    require_machine   raises LabError unless this is Linux, we are root and the tools are there (installs them by apt)
+    require_machine   raises LabError unless this is Linux, we are root, and the tools are there
     run_tool          runs one tool and gives its standard output
     environment       the environment all tools run in
 
@@ -36,7 +36,7 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment with C locale, no questions, and the sbin directories, which a plain user's PATH may lack."""
+    """Our environment with C locale, no questions, and the sbin directories in PATH."""
     return {
         **os.environ,
         "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}".lstrip(":"),
@@ -72,7 +72,7 @@ def run_tool(
 
 
 def last_line(text: str) -> str:
-    """The line of a tool's output that tells most: the last one with `E:` or `error` in it, else the last one."""
+    """The line of a tool's output that tells most: the last that begins with `E:`, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("E:", "error:", "Error:"))]
     return (telling or lines or ["it said nothing"])[-1]
@@ -81,7 +81,8 @@ def last_line(text: str) -> str:
 def require_machine(emit: Emit, *, install: bool = True) -> None:
     """Raises LabError unless a lab can run here.
 
-    With `install`, missing Debian packages are installed where there is apt-get (and we are root, which comes first).
+    With `install`, missing Debian packages are installed where there is apt-get (and we are root, which
+    comes first).
     """
     if platform.system() != "Linux":
         raise LabError(

@@ -1,4 +1,4 @@
-"""Mounts, locks and trees to delete: the file system side of cleaning up without ever deleting through a mount.
+"""Mounts, locks and trees to delete: cleaning up without ever deleting through a mount.
 
     mounts_below, lower_directories   what /proc/self/mountinfo says
     unmount_below                     unmounts everything under a directory
@@ -34,7 +34,7 @@ def mounts_below(directory: Path) -> list[Path]:
     """Mount points at or under `directory`, the deepest and latest first."""
     points = [Path(_unescape(fields[4])) for fields in _mountinfo()]
     inside = [point for point in points if point == directory or directory in point.parents]
-    return sorted(reversed(inside), key=lambda point: len(point.parts), reverse=True)
+    return sorted(inside, key=lambda point: len(point.parts), reverse=True)
 
 
 def lower_directories() -> set[Path]:
@@ -72,10 +72,10 @@ def delete_tree(directory: Path) -> None:
 
 
 class Lock:
-    """`with Lock(path)`: waits for the lock; `with Lock(path, wait=False)`: BlockingIOError when another holds it.
+    """`with Lock(path)`: waits for the lock; with `wait=False`: BlockingIOError when it is held.
 
-    The file and its directory are made when missing. If its holder deleted it meanwhile (the lab went down), the lock
-    is taken on the new file, so that two holders never hold two files of one name.
+    The file and its directory are made when missing. If its holder deleted it meanwhile (the lab went down),
+    the lock is taken on the new file, so that two holders never hold two files of one name.
     """
 
     def __init__(self, path: Path, *, wait: bool = True) -> None:

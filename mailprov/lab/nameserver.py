@@ -6,8 +6,8 @@
     upstream_resolvers this machine's own resolvers, for BIND to forward to
     HOSTS_ZONE         the zone with the lab hosts' short names; the hosts' search domain
 
-The zones of the inventory hold SOA, NS and the DNS host's address and nothing else: what mailprov publishes must come
-from `apply`. Short names resolve from the first second in a zone of the lab's own.
+The zones of the inventory hold SOA, NS and the DNS host's address and nothing else: what mailprov publishes
+must come from `apply`. Short names resolve from the first second in a zone of the lab's own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CACHE_DIRECTORY = "/var/cache/packages"
 def zones_of(inventory: Inventory) -> tuple[str, ...]:
     """Domains, their aliases, and the parent of each host's fqdn that is in none of those, sorted.
 
-    A parent of one label would be a top-level domain, which would hide the rest of it: then the fqdn is the zone.
+    A parent of one label would be a top-level domain, which would hide the rest of it: then the fqdn is it.
     """
     zones = {domain.name for domain in inventory.domains}
     zones.update(alias for domain in inventory.domains for alias in domain.domain_aliases)
@@ -59,7 +59,7 @@ def reverse_zones(state: LabState) -> tuple[str, ...]:
 
 
 def zone_file(zone: str, state: LabState) -> str:
-    """The zone as it is when the lab is pristine. A name that is not there is forgotten after 5 s (RFC 2308)."""
+    """The zone as it is when the lab is pristine. Missing names are forgotten after 5 s (RFC 2308)."""
     forward = not zone.endswith(".arpa")
     server = f"{state.nameserver_label}.{zone if forward else HOSTS_ZONE}."
     lines = [
@@ -84,7 +84,7 @@ def _addresses(name: str, address: str, address6: str) -> list[str]:
 
 
 def all_zones(state: LabState) -> tuple[str, ...]:
-    """What the DNS host is authoritative for: the inventory's zones, the reverse zones, the hosts' short names."""
+    """What the DNS host is authoritative for: zones of the inventory, reverse zones, short names."""
     return tuple(dict.fromkeys((*state.zones, *reverse_zones(state), HOSTS_ZONE)))
 
 
@@ -95,7 +95,8 @@ def named_conf(state: LabState, secret: str, resolvers: Sequence[str]) -> str:
     )
     lab = " ".join(f"{net};" for net in ("localhost", state.subnet, state.subnet6) if net)
     zones = "".join(
-        f'zone "{zone}" {{ type master; file "{ZONE_DIRECTORY}/{zone}"; allow-update {{ key "{TSIG_NAME}"; }}; }};\n'
+        f'zone "{zone}" {{ type primary; file "{ZONE_DIRECTORY}/{zone}";'
+        f' allow-update {{ key "{TSIG_NAME}"; }}; }};\n'
         for zone in all_zones(state)
     )
     return f"""key "{TSIG_NAME}" {{ algorithm {TSIG_ALGORITHM}; secret "{secret}"; }};
@@ -119,8 +120,8 @@ options {{
 def nginx_conf() -> str:
     """A forward proxy for apt that keeps what never changes: packages, and index files under their hash.
 
-    A second host that asks for a file on its way waits 15 s for it and then fetches it itself; a slow mirror is given
-    ten minutes, so the cache is never the one that gives up first.
+    A second host that asks for a file on its way waits 15 s for it and then fetches it itself; a slow mirror
+    is given ten minutes, so the cache is never the one that gives up first.
     """
     return f"""user www-data;
 worker_processes 1;
@@ -130,7 +131,8 @@ events {{ worker_connections 1024; }}
 http {{
   access_log off;
   resolver 127.0.0.1 ipv6=off;
-  proxy_cache_path {CACHE_DIRECTORY} levels=1:2 keys_zone=packages:10m max_size=8g inactive=90d use_temp_path=off;
+  proxy_cache_path {CACHE_DIRECTORY} levels=1:2 keys_zone=packages:10m
+    max_size=8g inactive=90d use_temp_path=off;
   proxy_http_version 1.1;
   proxy_set_header Host $http_host;
   proxy_set_header Connection "";
@@ -166,7 +168,7 @@ Acquire::Retries "3";
 
 
 def upstream_resolvers() -> list[str]:
-    """IPv4 resolvers of this machine. A stub on loopback is no use to the DNS host; systemd-resolved lists those behind it."""
+    """IPv4 resolvers of this machine; behind a stub on loopback, those that systemd-resolved asks."""
     for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
         try:
             lines = path.read_text().splitlines()

@@ -4,9 +4,9 @@
     release   removes them; the last lab that goes puts forwarding back as it was
     links     names of the network links of this machine
 
-Traffic: lab hosts reach each other, this machine, and (translated) the world for packages and DNS. Mail never leaves
-the lab: ports 25, 465 and 587 to the outside are refused, so that a rehearsal cannot write to real people. Labs
-do not reach each other. IPv6 is a ULA prefix (RFC 4193) inside the lab only.
+Traffic: lab hosts reach each other, this machine, and (translated) the world for packages and DNS. Mail
+never leaves the lab: ports 25, 465 and 587 to the outside are refused, so that a rehearsal cannot write to
+real people. Labs do not reach each other. IPv6 is a ULA prefix (RFC 4193) inside the lab only.
 
 Raises LabError.
 """
@@ -48,7 +48,7 @@ def claim(place: Place, record: Callable[[IPv4Network, IPv6Network | None], None
 
 
 def release(place: Place) -> None:
-    """Removes bridge, links and table of the lab, whichever are there; after the last lab also what all shared."""
+    """Removes bridge, links and table, whichever are there; after the last lab also what all shared."""
     with Lock(RUN_ROOT / "lock"):
         for link in links():
             if link == place.bridge or link.startswith(place.link_prefix):
@@ -79,7 +79,7 @@ def links() -> list[str]:
 def choose_subnet(in_use: list[IPv4Network]) -> IPv4Network:
     """The first /24 from 10.78.0.0 to 10.95.255.0 that touches nothing in use.
 
-    Routes wider than /12 do not count: a default route or a company's whole 10.0.0.0/8 is not a use of one /24.
+    Routes wider than /12 do not count: a default route or a company's 10.0.0.0/8 is not a use of one /24.
     """
     taken = [network for network in in_use if network.prefixlen >= 12]
     for number in range(int(FIRST.network_address), int(LAST.network_address) + 1, 256):

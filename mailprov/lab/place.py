@@ -1,7 +1,7 @@
 """Where everything of a lab lives, and what its pieces are called on this machine.
 
-    Place       the paths and names of one lab; all derive from its name and the state directory, so that what a
-                lab left behind is found even when its state file is gone
+    Place       the paths and names of one lab; all derive from its name and the state directory, so that
+                what a lab left behind is found even when its state file is gone
     place       the Place of a lab name
     state_root, cache_root, RUN_ROOT
     TAG_PREFIX  begins the name of each bridge, machine and cgroup of any lab
@@ -30,13 +30,13 @@ def state_root() -> Path:
 
 
 def cache_root() -> Path:
-    """The directory with roots and packages, shared by all labs (MAILPROV_LAB_CACHE, default /var/cache/mailprov-lab)."""
+    """Roots and packages, shared by all labs (MAILPROV_LAB_CACHE, default /var/cache/mailprov-lab)."""
     return Path(os.environ.get("MAILPROV_LAB_CACHE") or "/var/cache/mailprov-lab").resolve()
 
 
 @dataclass(frozen=True)
 class Place:
-    """One lab's names. `tag` is short, since the kernel allows 15 characters in the name of a network link."""
+    """One lab's names. `tag` is short, for the name of a network link has at most 15 characters."""
 
     name: str
     directory: Path
@@ -68,7 +68,9 @@ class Place:
         return f"{self.tag[3:]}-{index}"
 
     def link(self, index: int) -> str:
-        """The host's end of its network link; systemd-nspawn makes it from the machine name (systemd-nspawn(1), -n)."""
+        """The host's end of its network link; systemd-nspawn makes it from the machine name
+        (systemd-nspawn(1), -n).
+        """
         return f"vb-{self.machine(index)}"
 
     @property
@@ -106,7 +108,9 @@ class Place:
 
 
 def place(name: str) -> Place:
-    """The Place of the lab `name`. Raises InputError when the name has other than letters, digits, dot, dash, underscore."""
+    """The Place of the lab `name`. Raises InputError when the name has other than letters, digits, dot,
+    dash, underscore.
+    """
     if not _NAME.fullmatch(name):
         raise InputError(
             f"lab {name!r}",

@@ -1,6 +1,7 @@
-"""The inventory of a lab: the user's own with lab addresses, keys and secrets, so that anything can be rehearsed.
+"""The inventory of a lab: the user's own with lab addresses, keys and secrets, to rehearse it.
 
-    rehearse    the same hosts, domains, accounts, aliases and lists as YAML text that `mailprov.inventory.load` reads
+    rehearse    the same hosts, domains, accounts, aliases and lists as YAML text that
+                `mailprov.inventory.load` reads
 
 Only what must differ differs: addresses, ssh, dns, tls, and passwords, which are the lab's own.
 """
@@ -23,7 +24,7 @@ _WORDS = {"y", "n", "yes", "no", "on", "off"}
 
 
 def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
-    """YAML text of the lab's inventory. Paths of keys and certificates are absolute, those of secrets relative to it."""
+    """YAML text of the lab's inventory; paths are absolute but for those of secrets."""
     body = {
         "ssh": {"user": "root", "identity_file": str(place.identity), "known_hosts": str(place.known_hosts)},
         "dns": {
@@ -40,7 +41,7 @@ def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
     text.write(
-        f"# Made by `mailprov lab up {inventory.source}`: the same inventory, on the hosts of lab {place.name}.\n"
+        f"# Made by `mailprov lab up {inventory.source}`: the same, on the hosts of lab {place.name}.\n"
     )
     yaml.dump(_plain(body), text)
     return text.getvalue()

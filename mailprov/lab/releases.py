@@ -20,8 +20,8 @@ from mailprov.errors import InputError
 
 DEFAULT = "debian-12"
 
-# What a cloud image has that its users count on: init, SSH, Python, sudo, network tools, /etc/services (netbase), an
-# editor and a pager. No mail package: the host has to be pristine.
+# What a cloud image has that its users count on: init, SSH, Python, sudo, network tools, /etc/services
+# (netbase), an editor and a pager. No mail package: the host has to be pristine.
 _BASE = (
     "systemd",
     "systemd-sysv",

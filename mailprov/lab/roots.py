@@ -3,11 +3,12 @@
     ensure_roots   the directories of several releases' roots, built or renewed when needed, side by side
 
     CACHE/roots/debian-12/<stamp>-<unix time>/   a finished root; the newest with the recipe's stamp counts
-    CACHE/roots/debian-12/.building              a build in progress; renamed when done, so a root is whole or not there
+    CACHE/roots/debian-12/.building              a build in progress; renamed when done, so a root is whole
+                                                 or not there
     CACHE/roots/debian-12.lock
 
-Package lists in a root get old, so a root is renewed after a week. An old root is deleted only when no host stands on it.
-Raises LabError.
+Package lists in a root get old, so a root is renewed after a week. An old root is deleted only when no host
+stands on it. Raises LabError.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from mailprov.lab.releases import RELEASES, Release
 from mailprov.model.events import Emit, Progress
 
 WEEK = 7 * 86400
-# Whatever a build starts dies with us, even by SIGKILL: setpriv passes our death on to unshare, and the kernel ends
-# the process namespace below it. The mounts of a build live in a namespace of their own and vanish with it.
+# Whatever a build starts dies with us, even by SIGKILL: setpriv passes our death on to unshare, and the
+# kernel ends the process namespace below it. The mounts of a build live in a namespace of their own and
+# vanish with it.
 _CAGE = (
     "setpriv", "--pdeathsig", "KILL", "--",
     "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
@@ -38,7 +40,7 @@ _CAGE = (
 
 
 def ensure_roots(needed: Iterable[Release], emit: Emit) -> dict[str, Path]:
-    """The root of each release by its name. Builds one when there is none, the recipe changed, or it is a week old.
+    """The root of each release by name. Builds one when there is none of this recipe that is not a week old.
 
     When one fails, or upon Ctrl-C, the other builds are ended too; the next build deletes their remains.
     """
@@ -112,7 +114,8 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
     status, output = _run_build(
         [
             *_CAGE, "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
-            "--skip=cleanup/apt/lists", *options, f"--include={','.join(release.packages)}", release.suite, str(target),
+            "--skip=cleanup/apt/lists", *options, f"--include={','.join(release.packages)}",
+            release.suite, str(target),
         ],
         stop,
     )  # fmt: skip
@@ -125,8 +128,8 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
         raise LabError(
             release.name,
             f"Ubuntu's archive cannot be reached or trusted from here ({last_line(output)})",
-            f"Use {release.bracket}, whose Postfix and Dovecot bracket it; where the archive can be reached, install"
-            " the package ubuntu-keyring first",
+            f"Use {release.bracket}, whose Postfix and Dovecot bracket it; where the archive can be reached,"
+            " install the package ubuntu-keyring first",
         )
     raise LabError(
         release.name,
@@ -136,7 +139,7 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
 
 
 def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threading.Event) -> None:
-    """Makes `target` from another root plus packages. Their services do not start: there is no init in a chroot."""
+    """Makes `target` from another root plus packages. Services do not start: a chroot has no init."""
     emit(
         Progress(
             release.name, f"building the root of the lab's DNS host (once): {', '.join(release.packages)}"

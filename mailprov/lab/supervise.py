@@ -1,12 +1,15 @@
-"""The process that owns one lab host: starts systemd-nspawn, gives it its address, boots it again when it reboots.
+"""The process that owns one lab host: starts systemd-nspawn, gives it its address, boots it again.
 
     python3 -I -S supervise.py HOSTDIR/spec.json      standard library only; run by `hosts.start_host`
 
-spec     {"argv": [...], "environment": {...}, "group": str, "hierarchies": [str], "socket": path, "network": [ip -batch line]}
-HOSTDIR/booted   {"leader": pid, "started": clock ticks, "ready": bool, "boots": count}; not there while the host is down
+spec     {"argv": [...], "environment": {...}, "group": str, "hierarchies": [str], "socket": path, "network":
+         [ip -batch line]}
+HOSTDIR/booted   {"leader": pid, "started": clock ticks, "ready": bool, "boots": count}; not there while the
+                 host is down
 
-systemd-nspawn with --keep-unit ends with status 133 when the host reboots (systemd-nspawn(1), --keep-unit); any other
-end is the host's power off and ours. We live in a control group beside the host's, so that cleaning up can end us first.
+systemd-nspawn with --keep-unit ends with status 133 when the host reboots (systemd-nspawn(1), --keep-unit);
+any other end is the host's power off and ours. We live in a control group beside the host's, so that
+cleaning up can end us first.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
 REBOOT = 133
@@ -59,7 +63,8 @@ def publish(path: str, value: dict[str, Any]) -> None:
 def boot(spec: dict[str, Any], count: int, booted: str, notify: socket.socket) -> int:
     """One life of the host; returns systemd-nspawn's exit status."""
     environment = dict(os.environ, NOTIFY_SOCKET=spec["socket"], **spec["environment"])
-    child = subprocess.Popen(spec["argv"], env=environment, preexec_fn=lambda: enter(spec, spec["group"]))
+    join = partial(enter, spec, spec["group"])
+    child = subprocess.Popen(spec["argv"], env=environment, preexec_fn=join)  # noqa: PLW1509 - no threads here
     state = {"leader": 0, "started": 0, "ready": False, "boots": count}
     while child.poll() is None:
         if not select.select([notify], [], [], 0.2)[0]:
@@ -81,7 +86,7 @@ def boot(spec: dict[str, Any], count: int, booted: str, notify: socket.socket) -
 
 
 def network(leader: int, lines: list[str]) -> None:
-    """Gives the host its addresses from outside, as a cloud's metadata service would before anything starts in it."""
+    """Gives the host its addresses from outside, before anything in it starts."""
     argv = ["nsenter", "-t", str(leader), "-n", "ip", "-batch", "-"]
     deadline = time.monotonic() + 10
     while True:

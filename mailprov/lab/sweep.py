@@ -3,8 +3,8 @@
     sweep     ends and removes everything of a lab; safe to call on nothing, on half a lab, and twice
     traces    what of a lab is on this machine, in words; empty when nothing is
 
-Nothing here trusts the state file: processes are found by control group (and supervisors that have not entered theirs
-yet by their command line), mounts by mountinfo, links and tables by name. Raises LabError.
+Nothing here trusts the state file: processes are found by control group (and supervisors that have not
+entered theirs yet by their command line), mounts by mountinfo, links and tables by name. Raises LabError.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def traces(place: Place) -> list[str]:
 
 
 def _hosts_found(place: Place) -> set[tuple[str, int]]:
-    """(name, index) of all hosts that have a control group or a directory; index 0 where no one knows it any more."""
+    """(name, index) of all hosts that have a control group or a directory; index 0: unknown."""
     names = {name.removesuffix(_SUPERVISOR) for name in cgroups.groups(place.cgroup)}
     if (place.directory / "hosts").is_dir():
         names |= {path.name for path in (place.directory / "hosts").iterdir()}
