@@ -99,5 +99,5 @@ def _sudo_sentence(
             "Give `ssh.become_password`, or add a NOPASSWD rule for this user",
         )
     if lines:
-        return f"sudo on {name} did not run python3 for {user}{said}", f"Try it there: sudo -u {user} sudo -v"
+        return f"sudo on {name} did not run python3 for {user}{said}", "Try it there: sudo -v"
     return None
