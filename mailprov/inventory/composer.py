@@ -18,13 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov.errors import InventoryError, Problem
-from mailprov.inventory.source import Map, Plain, Position, Seq, Source, show_path
+from mailprov.inventory.source import SECRET_FORMS, Map, Plain, Position, Seq, Source, is_secret, show_path
 from mailprov.inventory.yaml_words import plain_words
 
 MAX_DEPTH = 32
-MAX_EXPANDED = (
-    1_000_000  # values that aliases may add; 10,000 accounts that share a mapping need about 30,000
-)
+MAX_EXPANDED = 1_000_000  # values that aliases may add; 10,000 accounts with a shared one need 30,000
 
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _TAGS = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
@@ -197,6 +195,8 @@ class _Reader:
         at = _at(event)
         if not self.stack:
             raise self._stop(at, "the top level must be a mapping, not an alias")
+        if any(frame.anchor == event.anchor for frame in self.stack):
+            raise self._stop(at, "this alias (`*`) stands inside the value it repeats; write the value out")
         if event.anchor not in self.anchors:
             seen = "this alias (`*`) has no anchor (`&`) before it; a text that begins with `*` needs quotes"
             raise self._stop(at, seen)
@@ -215,7 +215,7 @@ class _Reader:
     def _put(self, value: Any, at: Position, weight: int) -> None:
         frame = self.stack[-1]
         frame.weight += weight
-        if value is None and not frame.skip:
+        if value is None and not frame.skip and not self._may_be_a_secret():
             seen = "has no value; write one, or leave the key out"
             where = frame.key_at if isinstance(frame.into, Map) else at
             self.problems.append(Problem(self.file, where[0], where[1], show_path(self._path()), seen))
@@ -237,6 +237,11 @@ class _Reader:
             frame.into.marks[key] = (frame.key_at, at)
             if value is not None:
                 frame.into[key] = value
+
+    def _may_be_a_secret(self) -> bool:
+        """In `password: {hunter2}` the key is the password; `schema` says what is wrong with it."""
+        path = self._path()
+        return is_secret(path[:-1]) and path[-1] not in SECRET_FORMS
 
     def _check_tag(self, event: Any, at: Position) -> None:
         if event.ctag is not None and str(event.ctag) not in _TAGS:

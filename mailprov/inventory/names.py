@@ -200,6 +200,8 @@ def address(text: str) -> str:
     local, at, after = text.rpartition("@")
     if not at:
         raise BadName("has no @")
+    if not local:
+        raise BadName("has nothing before the @")
     if after.startswith("["):
         raise BadName("has an IP address behind the @, which is not supported; write a domain")
     if "@" in local and not local.startswith('"'):

@@ -73,6 +73,8 @@ def _problem(source: Source, error: dict[str, Any], hints: Hints) -> Problem | N
         return source.problem(path, _unknown(path, source, hints), key=True)
     if code == "missing":
         return _missing(path, source)
+    if code == "said_before":
+        return None
     value = source.node(path)
     if code == "said":
         what = str(error["ctx"]["sentence"])
@@ -108,6 +110,10 @@ def _missing(path: KeyPath, source: Source) -> Problem | None:
             return None  # it is there without a value, which has been said
         if any((entry.__name__, other) in LATER for other in parent) and key == "hosts":
             return None  # a kind of domain that we do not know yet, which is said
+        if difflib.get_close_matches(
+            key, [str(other) for other in parent if other not in entry.model_fields]
+        ):
+            return None  # it is there with a slip in its name, which is said
     about = entry.model_fields[key].description
     return source.problem(path[:-1], f'the key "{key}" is missing ({about})', key=True)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from mailprov.inventory.scalars import Boolean, Reads, Size, Text, choice, kind, said, text, whole
 from mailprov.inventory.source import Map, Seq
@@ -28,7 +28,10 @@ RELEASES = (
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-sha1")  # RFC 8945 section 6
 _NOT_YET = "is not in this version"
 _CLOUD = f"this provider {_NOT_YET}; use `rfc2136`, or `zonefile` and publish the printed records there"
-_ACME = {"acme": f"mode acme {_NOT_YET}; use `self-signed`, or `files` with `certificate` and `key`"}
+_ACME = dict.fromkeys(
+    ("acme", "letsencrypt"),
+    f"mode acme {_NOT_YET}; use `self-signed`, or `files` with `certificate` and `key`",
+)
 _CLOUDS = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh", "powerdns", "route53")
 _FORMS = "`{env: NAME}`, `{file: path}` or `{command: …}`"
 
@@ -100,8 +103,9 @@ class SecretEntry(Entry):
         given = [name for name in own if name in value.marks]
         if len(given) > 1:
             raise said(f"has {' and '.join(f'`{name}`' for name in given)}; keep one")
-        if not given and not value.marks:
-            raise said(f"is empty; write {forms}")
+        if not value:
+            # A form without a value has been said to be one; `{hunter2}` and `{}` have not.
+            raise said(f"must be {forms}") if not given else PydanticCustomError("said_before", "no value")
         return value
 
 
@@ -312,7 +316,7 @@ LATER: dict[tuple[str, str], str] = {
     (
         "SshEntry",
         "proxy_jump",
-    ): f"jump hosts are set in ~/.ssh/config in other tools; `proxy_jump` {_NOT_YET}",
+    ): f"`proxy_jump` {_NOT_YET}; use an `address` that can be reached from here, such as one in a VPN",
     ("SshEntry", "transport"): f"`transport` {_NOT_YET}; leave it out, mailprov brings its own SSH client",
     ("TlsEntry", "email"): f"`email` belongs to mode acme, which {_NOT_YET}; use `self-signed` or `files`",
     (

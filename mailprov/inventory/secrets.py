@@ -14,12 +14,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from mailprov.inventory.command import CommandFailed, output_of
 from mailprov.model.inventory import Secret
 
 MAX_SECRET = 64 * 1024  # bytes
@@ -109,6 +107,8 @@ class Vault:
         commands = [reference for reference in references if reference.kind == "command"]
         values = {reference: value(reference) for reference in references if reference.kind != "command"}
         if commands:
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(min(8, len(commands))) as pool:
                 values.update(zip(commands, pool.map(value, commands), strict=True))
         return values
@@ -151,6 +151,8 @@ def _from_file(name: str, folder: Path) -> str:
 
 
 def _from_command(reference: Reference, folder: Path) -> str:
+    from mailprov.inventory.command import CommandFailed, output_of
+
     what = f"the command {reference.origin.partition(':')[2]}"
     arguments = ["/bin/sh", "-c", reference.text] if isinstance(reference.text, str) else list(reference.text)
     try:

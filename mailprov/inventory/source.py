@@ -98,6 +98,8 @@ def show_path(path: Sequence[str | int]) -> str:
     """
     text = ""
     for index, step in enumerate(path):
+        if index == 12:  # deeper than any key of ours
+            return f"{text}…"
         if isinstance(step, int):
             text += f"[{step}]"
             continue

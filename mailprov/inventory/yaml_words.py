@@ -11,13 +11,14 @@ from typing import Any
 
 # (what the parser's problem or context contains, what we say). `{opened}` becomes where the construct began.
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("quoted scalar", "the quote opened {opened} is never closed"),
+    ("quoted scalar", "the quote that opens here is never closed"),
     ("flow sequence", "the `[` opened {opened} is not closed, or a comma is missing before this"),
     ("flow mapping", "the `{{` opened {opened} is not closed, or a comma is missing before this"),
     (
         "mapping values are not allowed",
-        "a `: ` cannot stand here; quote a text that contains `: `, or mend the indentation",
+        "a `: ` cannot stand here; quote a text that contains one, or mend the line above",
     ),
+    ("unexpected ':'", "a text with `:` in it needs quotes inside `{{ }}` and `[ ]`"),
     ("tab character", "a tab is used for indentation; use spaces"),
     ("sequence entries are not allowed", "a list item (`- `) cannot stand here; begin it on its own line"),
     ("block mapping", "this line does not fit the mapping that began {opened}; mend the indentation"),
@@ -44,6 +45,8 @@ def plain_words(error: Any, text: str) -> tuple[int, int, str]:
     opened = "here"
     if (began := error.context_mark) is not None:
         opened = f"in line {began.line + 1}, column {began.column + 1}"
+        if "quoted scalar" in context and "end of stream" in problem:
+            line, column = began.line, began.column  # where it opened says more than the end of the file
     return line + 1, column + 1, _sentence(context, problem, _line(text, line), column, opened)
 
 
