@@ -87,7 +87,7 @@ def inventory_(inventory: LabOf = None, name: LabName = None) -> None:
     """Print the path of the lab's own inventory, the one for plan, apply and verify."""
     from mailprov import lab
 
-    typer.echo(lab.inventory_path(_which(inventory, name)))
+    typer.echo(lab.load(_which(inventory, name)).inventory_path)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

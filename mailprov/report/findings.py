@@ -70,40 +70,46 @@ def _in_table(finding: Finding) -> bool:
 
 
 def _port_table(host: str, findings: list[Finding]) -> Table:
-    table = Table(title=Text(f"{host}", style="bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("port", justify="right")
-    table.add_column("service")
+    """One row a port; each cell is the worst verdict over the host's addresses (the details below name the address)."""
+    addresses = ", ".join(dict.fromkeys(f.target.address for f in findings))
+    title = Text(host, style="bold").append(f"  {addresses}", style="not bold dim")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("port", justify="right", vertical="bottom")
+    table.add_column("service", vertical="bottom")
     for heading, _ in COLUMNS:
         table.add_column(heading, justify="center", vertical="bottom")
-    addresses = list(dict.fromkeys(f.target.address for f in findings))
-    for address in addresses:
-        if len(addresses) > 1:
-            table.add_row("", Text(address, style="dim"))
-        for port in PORTS:
-            here = [f for f in findings if f.target.port == port.number and f.target.address == address]
-            if here:
-                cells = [_cell([f for f in here if _COLUMN_OF[f.id] == heading]) for heading, _ in COLUMNS]
-                table.add_row(str(port.number), port.service, *cells)
+    for port in PORTS:
+        here = [f for f in findings if f.target.port == port.number]
+        if here:
+            cells = [_cell([f for f in here if _COLUMN_OF[f.id] == heading]) for heading, _ in COLUMNS]
+            table.add_row(str(port.number), port.service, *cells)
     return table
 
 
+def _worst(findings: Iterable[Finding]) -> Verdict | None:
+    verdicts = {finding.verdict for finding in findings}
+    return next((v for v in (*ORDER[:3], Verdict.PASS, Verdict.SKIP) if v in verdicts), None)
+
+
 def _cell(findings: list[Finding]) -> Text:
-    for verdict in ORDER[:3] + (Verdict.PASS, Verdict.SKIP):
-        if any(f.verdict is verdict for f in findings):
-            return Text(*SIGNS[verdict])
-    return Text("·", style="dim")
+    verdict = _worst(findings)
+    return Text(*SIGNS[verdict]) if verdict else Text("·", style="dim")
 
 
 def _other_table(findings: list[Finding]) -> Table:
+    """One row a probe: worst verdict, how often it ran, what a pass proves, and where."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(width=1)
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    for finding in sorted(findings, key=lambda f: (f.id.partition(".")[0], f.id)):
-        table.add_row(
-            Text(*SIGNS[finding.verdict]), finding.id, Text(str(finding.target), style="dim"), Text(finding.observed or finding.title)
-        )
+    table.add_column(style="dim", overflow="fold")
+    for probe in sorted({finding.id for finding in findings}):
+        ran = [finding for finding in findings if finding.id == probe]
+        worst = _worst(ran) or Verdict.SKIP
+        where = dict.fromkeys(finding.target.domain or finding.target.host for finding in ran)
+        shown = [*where][:4] + (["…"] if len(where) > 4 else [])
+        table.add_row(Text(*SIGNS[worst]), probe, f"{len(ran)}×", ran[0].title, ", ".join(shown))
     return table
 
 
