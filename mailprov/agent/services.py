@@ -105,7 +105,7 @@ def act(spec: Dict[str, Any], verb: str) -> None:
         argv = list(spec["reload"])
     if verb != "reload":
         # A unit that failed often is refused further starts until its counter is reset.
-        commands.run(["systemctl", "reset-failed", "--", unit])
+        commands.run(["systemctl", "reset-failed", "--", *_family(unit)])
     outcome = commands.run(argv, timeout=180)
     if outcome.code != 0:
         raise _failed(unit, f"{unit} did not {verb}", outcome.lines(8))
@@ -115,7 +115,7 @@ def act(spec: Dict[str, Any], verb: str) -> None:
     if not wait_for_ports(unit, spec["ports"], PORT_DEADLINE):
         missing = ", ".join(str(port) for port in sorted(set(spec["ports"]) - listening())) or "none"
         what = (
-            f"{unit} has not settled {PORT_DEADLINE:.0f} s after its {verb}; ports not listening: {missing}"
+            f"{unit} has not come up after its {verb}; ports not listening: {missing}"
         )
         raise _failed(unit, what, [])
 
@@ -125,25 +125,33 @@ def wait_for_ports(unit: str, ports: Sequence[int], seconds: float) -> bool:
 
     Without the second condition the old daemon, still on its way out in postfix@-.service, would count.
     """
-    stem = unit.partition(".")[0]
     deadline = time.monotonic() + seconds
     while True:
-        if not set(ports) - listening() and not _busy(stem):
+        busy = _busy(unit)
+        if not busy and not set(ports) - listening():
             return True
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or (not busy and _has_failed(unit)):
             return False
         time.sleep(0.05)
 
 
-def _busy(stem: str) -> bool:
-    jobs = commands.run(["systemctl", "list-jobs", "--no-legend", "--plain"]).out
-    names = [fields[1] for fields in (line.split() for line in jobs.splitlines()) if len(fields) > 1]
-    return any(name.startswith((stem + ".", stem + "@")) for name in names)
+def _family(unit: str) -> List[str]:
+    """The unit and its instances, as patterns: Debian 12 runs Postfix as postfix@-.service."""
+    return [unit, f"{unit.partition('.')[0]}@*.service"]
+
+
+def _busy(unit: str) -> bool:
+    """Whether systemd still has a job to do for it."""
+    return bool(commands.run(["systemctl", "list-jobs", "--no-legend", "--plain", "--", *_family(unit)]).out)
+
+
+def _has_failed(unit: str) -> bool:
+    argv = ["systemctl", "list-units", "--failed", "--no-legend", "--plain", "--", *_family(unit)]
+    return bool(commands.run(argv).out.strip())
 
 
 def _failed(unit: str, what: str, output: List[str]) -> Stop:
-    stem = unit.partition(".")[0]
-    argv = ["systemctl", "status", "--no-pager", "--full", "--lines=15", "--", unit, f"{stem}@*.service"]
+    argv = ["systemctl", "status", "--no-pager", "--full", "--lines=15", "--", *_family(unit)]
     return Stop(
         what,
         "mend what its log says and apply again; the configuration passed the daemon's own check and stays",

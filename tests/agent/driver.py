@@ -101,24 +101,68 @@ def job(root: str, mode: str = "apply", **more: Any) -> dict[str, Any]:
     return {"tag": TAG, "mode": mode, "owner": "ana@laptop mailprov apply", "packages": [], "root": root, **more}
 
 
-class Agent:
-    """A running agent. `command` is the interpreter, or a longer command line that ends in one."""
+class Fork:
+    """The agent without the start of an interpreter, for tests of hundreds of runs. Looks like Popen."""
 
-    def __init__(self, command: Sequence[str], work: dict[str, Any], before: str = "") -> None:
-        # `before` is code of a test that runs in the agent's process first, such as a fault to inject.
-        program = before + ("\n" if before else "") + bundle.loader()
-        self.process = subprocess.Popen(
-            [*command, "-I", "-u", "-c", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def __init__(self, work: dict[str, Any], before: str) -> None:
+        pipes = [os.pipe() for _ in range(3)]
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                for number, (pipe, end) in enumerate(zip(pipes, (0, 1, 1), strict=True)):
+                    os.dup2(pipe[end], number)
+                for pipe in pipes:
+                    os.closerange(min(pipe), max(pipe) + 1)
+                exec(before, {})
+                from mailprov.agent import boot
+
+                boot.run(work, os.fdopen(0, "rb"))
+            finally:
+                os._exit(70)
+        for pipe, end in zip(pipes, (0, 1, 1), strict=True):
+            os.close(pipe[end])
+        self.stdin = os.fdopen(pipes[0][1], "wb")
+        self.stdout = os.fdopen(pipes[1][0], "rb")
+        self.stderr = os.fdopen(pipes[2][0], "rb")
+
+    def wait(self, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.001)
+        raise TimeoutError(f"the agent {self.pid} did not end")
+
+
+class Agent:
+    """A running agent. `command` starts it, such as an interpreter or ssh and a host; None forks this process.
+
+    `before` is a test's own code that runs in the agent's process first: a fault to inject. After a message of kind
+    `deaf_after` nobody reads the agent's stdout any more: its next write is an EPIPE.
+    """
+
+    def __init__(
+        self, command: Sequence[str] | None, work: dict[str, Any], before: str = "", deaf_after: str = ""
+    ) -> None:
+        if command is None:
+            self.process: Any = Fork(work, before)
+        else:
+            program = before + ("\n" if before else "") + bundle.loader()
+            self.process = subprocess.Popen(
+                [*command, "-I", "-u", "-c", program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         self.messages: list[dict[str, Any]] = []
         self.noise: list[str] = []
         self.arrived: list[float] = []
+        self._deaf_after = deaf_after
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._write(bundle.start_payload(work))
+        if command is not None:
+            self._write(bundle.start_payload(work))
 
     def _write(self, data: bytes) -> None:
         assert self.process.stdin
@@ -137,6 +181,9 @@ class Agent:
             else:
                 self.arrived.append(time.monotonic())
                 self._queue.put(message)
+                if message["t"] == self._deaf_after:
+                    self.process.stdout.close()
+                    return
         self._queue.put(None)
 
     def send(self, t: str, **fields: Any) -> None:
@@ -146,11 +193,6 @@ class Agent:
         """End of file on the agent's stdin: the controller is lost."""
         assert self.process.stdin
         self.process.stdin.close()
-
-    def deafen(self) -> None:
-        """Nobody reads the agent's stdout any more: its next write is an EPIPE."""
-        assert self.process.stdout
-        os.close(self.process.stdout.fileno())
 
     def next(self) -> dict[str, Any] | None:
         message = self._queue.get(timeout=DEADLINE)
@@ -207,8 +249,8 @@ class Agent:
 def converse(
     root: Path | str, desired: dict[str, Any], *, python: str = "", mode: str = "apply", before: str = ""
 ) -> list[dict[str, Any]]:
-    """A whole run on a root; its messages, the last being `end`."""
-    agent = Agent([python or pythons()[-1]], job(str(root), mode), before)
+    """A whole run on a root; its messages, the last being `end`. Without `python` it is a fork of this process."""
+    agent = Agent([python] if python else None, job(str(root), mode), before)
     agent.go(desired)
     agent.end()
     return agent.messages

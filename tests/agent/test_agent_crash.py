@@ -1,0 +1,163 @@
+"""SIGKILL at system calls that change something; the next run finds all of the old or all of the new.
+
+Every fifth call; with MAILPROV_FAULTS=full in the environment every single one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.agent.driver import Agent, account_file, contents, converse, directory, file, job, of_kind, state
+
+from mailprov.desired.state import AccountEntry
+
+EVERY = 1 if os.environ.get("MAILPROV_FAULTS") == "full" else 5
+
+# A killed process loses nothing that it has written, so the disk need not be waited for hundreds of times.
+NO_FSYNC = "import os\nos.fsync = lambda handle: None\n"
+
+# Runs in the agent's process: dies right before the nth call, or, with `torn`, after half of what it writes.
+KILLER = NO_FSYNC + """
+import os, signal
+left = [{n}]
+def wrap(name, real):
+    def call(*args, **more):
+        left[0] -= 1
+        if left[0] == 0:
+            if name == "write":
+                real(args[0], bytes(args[1])[: len(args[1]) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **more)
+    setattr(os, name, call)
+for name in ("rename", "unlink", "rmdir", "mkdir", "symlink", "fchmod", "fchown", "fsync"):
+    wrap(name, getattr(os, name))
+"""
+# Messages are written by os.write too: only writes to files count.
+KILLER += """
+real_write = os.write
+def write(handle, data):
+    import stat
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return counted(handle, data)
+    return real_write(handle, data)
+wrap("write", real_write)
+counted, os.write = os.write, write
+"""
+
+
+def old() -> dict[str, Any]:
+    return state(
+        directories=(directory("/var/vmail", "0750"),),
+        files=(file("/etc/postfix/main.cf", "old\n"), file("/etc/goes/away", "soon\n")),
+        account_files=(account_file("/etc/dovecot/users", AccountEntry("ana@a.test", hash="{PLAIN}x")),),
+    )
+
+
+def new() -> dict[str, Any]:
+    return state(
+        directories=(directory("/var/vmail", "0700"), directory("/srv/more")),
+        files=(
+            file("/etc/postfix/main.cf", "new\n", mode="0600"),
+            file("/etc/comes/here", "now\n"),
+            file("/etc/was/link", "no longer\n"),
+        ),
+        account_files=(
+            account_file("/etc/dovecot/users", AccountEntry("ana@a.test", hash="{PLAIN}y"), mode="0600"),
+        ),
+    )
+
+
+def prepare(root: Path) -> None:
+    assert converse(root, old(), before=NO_FSYNC)[-1]["status"] == "ok"
+    (root / "etc/was").mkdir()
+    (root / "etc/was/link").symlink_to("/etc/hostname")
+
+
+def recovered(root: Path) -> None:
+    """The next run, as far as its recovery; then its controller goes away."""
+    agent = Agent(None, job(str(root)), NO_FSYNC)
+    agent.until("facts")
+    agent.send("cancel")
+    agent.end()
+
+
+def expected(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    states = []
+    for name in ("old", "new"):
+        root = tmp_path / name
+        root.mkdir()
+        prepare(root)
+        if name == "new":
+            assert converse(root, new(), before=NO_FSYNC)[-1]["status"] == "ok"
+        states.append(contents(root))
+    return states[0], states[1]
+
+
+def kill_at(root: Path, n: int) -> bool:
+    """One apply of the new state that dies before its nth change; False when it had fewer."""
+    agent = Agent(None, job(str(root)), KILLER.format(n=n))
+    agent.go(new())
+    code = agent.died()
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_anywhere_the_next_run_finds_all_of_the_old_or_all_of_the_new(tmp_path: Path) -> None:
+    wanted = expected(tmp_path)
+    outcomes = []
+    (tmp_path / "start").mkdir()
+    prepare(tmp_path / "start")
+    for n in range(1, 1000, EVERY):
+        root = tmp_path / str(n)
+        shutil.copytree(tmp_path / "start", root, symlinks=True)
+        if not kill_at(root, n):
+            break
+        recovered(root)
+        found = contents(root)
+        assert found in wanted, f"killed at call {n}: neither the old nor the new state"
+        outcomes.append(wanted.index(found))
+
+        assert converse(root, new(), before=NO_FSYNC)[-1]["status"] == "ok", f"killed at call {n}"
+        assert contents(root) == wanted[1], f"killed at call {n}"
+        assert of_kind(converse(root, new(), mode="plan"), "plan")[0]["changes"] == []
+        left = [path for path in root.rglob(".*.mailprov") if "runs" not in path.parts]
+        assert left == [], "a temporary file was left where it is not part of a run's record"
+
+    assert len(outcomes) > 100 / EVERY
+    assert outcomes == sorted(outcomes), "after the commit point nothing goes back"
+    assert {0, 1} == set(outcomes)
+
+
+def test_a_plan_tells_of_an_interrupted_run_and_leaves_it_alone(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    assert kill_at(tmp_path, 30)
+    before = contents(tmp_path, without="^$")
+    messages = converse(tmp_path, new(), mode="plan")
+
+    told = [message["text"] for message in messages if message["t"] == "progress"]
+    assert len(told) == 1
+    assert "ana@laptop mailprov apply" in told[0]
+    assert "interrupted before its commit point" in told[0]
+    assert contents(tmp_path, without="^$") == before
+
+
+def test_a_recovery_that_is_killed_itself_is_recovered(tmp_path: Path) -> None:
+    (tmp_path / "wanted").mkdir()
+    wanted = expected(tmp_path / "wanted")
+    for n in range(1, 12, EVERY):
+        root = tmp_path / str(n)
+        root.mkdir()
+        prepare(root)
+        assert kill_at(root, 45)
+        agent = Agent(None, job(str(root)), KILLER.format(n=n))
+        agent.send("cancel")
+        agent.died()
+        recovered(root)
+
+        assert contents(root) == wanted[0]
