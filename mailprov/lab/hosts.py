@@ -59,7 +59,7 @@ def start_host(place: Place, state: LabState, host: LabHost) -> None:
     spec.write_text(json.dumps(_spec(place, state, host, root)))
     (directory / "booted").unlink(missing_ok=True)
     with open(directory / "console.log", "ab") as console:
-        subprocess.Popen(
+        done = subprocess.run(
             [sys.executable, "-I", "-S", supervise.__file__, str(spec)],
             stdin=subprocess.DEVNULL,
             stdout=console,
@@ -67,7 +67,10 @@ def start_host(place: Place, state: LabState, host: LabHost) -> None:
             env=environment(),
             cwd="/",
             start_new_session=True,
+            check=False,
         )
+    if done.returncode != 0:
+        raise LabError(host.name, f"its supervisor did not start: {_console(place, host)}")
 
 
 def _spec(place: Place, state: LabState, host: LabHost, root: Path) -> dict[str, object]:

@@ -67,15 +67,15 @@ def run_tool(
     except subprocess.TimeoutExpired as error:
         raise LabError(where, f"{argv[0]} did not end within {timeout:.0f} s") from error
     if done.returncode != 0:
-        raise LabError(where, f"`{' '.join(argv[:4])}` failed: {last_line(done.stderr or done.stdout)}")
+        raise LabError(where, f"`{' '.join(argv[:4])}` failed: {telling_line(done.stderr or done.stdout)}")
     return done.stdout
 
 
-def last_line(text: str) -> str:
-    """The line of a tool's output that tells most: the last that begins with `E:`, else the last."""
+def telling_line(text: str) -> str:
+    """The line that tells most: the first that begins with `E:`, which is the cause of the rest, else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("E:", "error:", "Error:"))]
-    return (telling or lines or ["it said nothing"])[-1]
+    return (telling[:1] or lines[-1:] or ["it said nothing"])[0]
 
 
 def require_machine(emit: Emit, *, install: bool = True) -> None:

@@ -23,7 +23,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab.machine import environment, last_line
+from mailprov.lab.machine import environment, telling_line
 from mailprov.lab.mounts import Lock, delete_tree, lower_directories
 from mailprov.lab.place import cache_root
 from mailprov.lab.releases import RELEASES, Release
@@ -127,13 +127,13 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
     if release.name.startswith("ubuntu"):
         raise LabError(
             release.name,
-            f"Ubuntu's archive cannot be reached or trusted from here ({last_line(output)})",
+            f"Ubuntu's archive cannot be reached or trusted from here ({telling_line(output)})",
             f"Use {release.bracket}, whose Postfix and Dovecot bracket it; where the archive can be reached,"
             " install the package ubuntu-keyring first",
         )
     raise LabError(
         release.name,
-        f"mmdebstrap could not build the root: {last_line(output)}",
+        f"mmdebstrap could not build the root: {telling_line(output)}",
         "Check the network and try again",
     )
 
@@ -163,7 +163,7 @@ def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threadin
         delete_tree(target)
         raise LabError(
             release.name,
-            f"its packages could not be installed: {last_line(output)}",
+            f"its packages could not be installed: {telling_line(output)}",
             "Check the network and try again",
         )
     policy.unlink()

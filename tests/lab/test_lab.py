@@ -1,0 +1,516 @@
+"""Labs for real: what comes up, what it can do, and that nothing stays, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rcode
+import dns.reversename
+import dns.tsigkeyring
+import dns.update
+import dns.zone
+import pytest
+
+from mailprov import lab
+from mailprov.errors import InputError, LabError
+from mailprov.inventory import SecretMode, load
+from mailprov.lab.place import place
+from mailprov.lab.releases import RELEASES
+from mailprov.lab.sweep import traces
+from mailprov.model.events import Event
+from tests.lab.labs import lab_name, run_on, silent, wait_until
+
+pytestmark = pytest.mark.lab
+
+PAIR = """
+hosts:
+  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
+  mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}
+domains:
+  alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}, domain_aliases: [alfa.test]}
+  beta.test: {hosts: [mx2], accounts: {eva: {password: {env: EVA}}}}
+"""
+ONE = """
+hosts: {only: {address: 192.0.2.1, fqdn: only.gamma.test}}
+domains: {gamma.test: {hosts: [only], accounts: {ana: {password: {env: ANA}}}}}
+"""
+UP = """
+import sys
+from mailprov import lab
+from mailprov.errors import Interrupted
+from mailprov.inventory import SecretMode, load
+def emit(event):
+    print(event.subject, event.text, flush=True)
+try:
+    lab.up(load(sys.argv[1], SecretMode.IGNORE), name=sys.argv[2], emit=emit)
+except Interrupted as error:
+    print(error, flush=True)
+    sys.exit(error.exit_code)
+print("all up", flush=True)
+"""
+
+
+@pytest.fixture
+def pair(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    return lab_factory(PAIR)
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    path = tmp_path / "one.yml"
+    path.write_text(ONE)
+    return path
+
+
+def machine_wide(name: str) -> dict[str, set[str]]:
+    """What a lab of this name could leave behind anywhere on this machine, by whatever it is called there."""
+    where = place(name)
+    marks = (where.tag, where.link_prefix, where.machine(0)[:-1], str(where.directory))
+
+    def ours(text: str) -> bool:
+        return any(mark in text for mark in marks)
+
+    processes = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                groups = (entry / "cgroup").read_text()
+                ended = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except OSError:
+                continue
+            if not ended and (ours(words) or ours(groups)):
+                processes.add(f"{entry.name} {words}")
+    tools = {
+        "links": ["ip", "-o", "link"],
+        "addresses": ["ip", "-o", "address"],
+        "routes": ["ip", "route", "show", "table", "all"],
+        "routes6": ["ip", "-6", "route", "show", "table", "all"],
+        "rules": ["nft", "list", "ruleset"],
+    }
+    found = {
+        what: {line for line in subprocess.check_output(argv, text=True).splitlines() if ours(line)}
+        for what, argv in tools.items()
+    }
+    found["mounts"] = {line for line in Path("/proc/self/mountinfo").read_text().splitlines() if ours(line)}
+    found["processes"] = processes
+    roots = ("/sys/fs/cgroup", "/run/mailprov-lab", "/run/systemd/nspawn", str(where.directory.parent))
+    found["paths"] = {
+        os.path.join(parent, child)
+        for root in roots
+        for parent, directories, files in os.walk(root)
+        for child in (*directories, *files)
+        if ours(os.path.join(parent, child))
+    }
+    return {what: lines for what, lines in found.items() if lines}
+
+
+def nspawn_directories() -> set[str]:
+    return {path.name for path in Path("/tmp").glob("nspawn-root-*")}
+
+
+class Rising:
+    """A `lab up` in a process of its own, to be ended from outside."""
+
+    def __init__(self, inventory: Path, name: str, environment: dict[str, str] | None = None) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", UP, str(inventory), name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.strip())
+
+    def until(self, word: str) -> None:
+        wait_until(
+            lambda: word in self.text() or self.process.poll() is not None, f"{word!r} from lab up", 60
+        )
+        assert word in self.text(), self.text()
+
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def end(self, with_signal: signal.Signals) -> int:
+        self.process.send_signal(with_signal)
+        status = self.process.wait(timeout=30)
+        self._reader.join(timeout=10)
+        return status
+
+
+@pytest.fixture
+def doomed() -> Iterator[str]:
+    """The name of a lab that the test takes down; what it forgets is taken down after it."""
+    name = lab_name("doomed")
+    yield name
+    if place(name).directory.exists() or traces(place(name)):
+        lab.down(name, silent)
+
+
+def test_up_answers_and_down_leaves_nothing(inventory: Path, doomed: str) -> None:
+    before = nspawn_directories()
+    progress: list[str] = []
+    begin = time.monotonic()
+    made = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=lambda e: progress.append(str(e)))
+    assert run_on(made, "only", "systemctl is-system-running").strip() == "running"
+    assert {"processes", "mounts", "links", "rules", "routes", "paths"} <= set(machine_wide(doomed))
+    assert doomed in lab.names()
+    assert any("up at" in text for text in progress)
+    now = lab.status(doomed)
+    assert [host.state for host in (*now.hosts, now.dns)] == ["up", "up"]
+    assert now.hosts[0].uptime is not None
+    assert now.hosts[0].uptime <= time.monotonic() - begin
+    with pytest.raises(LabError, match=rf"it is up already, since .*mailprov lab status --name {doomed}"):
+        lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+    assert run_on(made, "only", "echo still here").strip() == "still here"
+    lab.down(doomed, silent)
+    assert machine_wide(doomed) == {}
+    assert nspawn_directories() <= before
+    assert doomed not in lab.names()
+    lab.down(doomed, silent)
+    with pytest.raises(LabError, match="there is no such lab"):
+        lab.status(doomed)
+
+
+@pytest.mark.parametrize("moment", ["state", "bridge", "booting", "up at"])
+def test_down_clears_up_after_a_killed_up(moment: str, inventory: Path, doomed: str) -> None:
+    where = place(doomed)
+    rising = Rising(inventory, doomed)
+    if moment == "state":
+        wait_until((where.directory / "state.json").exists, "the state file")
+    elif moment == "bridge":
+        wait_until(Path(f"/sys/class/net/{where.bridge}").exists, "the bridge")
+    else:
+        rising.until(moment)
+    rising.end(signal.SIGKILL)
+    assert traces(where)
+    lab.down(doomed, silent)
+    assert machine_wide(doomed) == {}
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbage", "no directory"])
+def test_down_needs_no_state_file(damage: str, inventory: Path, doomed: str) -> None:
+    where = place(doomed)
+    lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+    state = where.directory / "state.json"
+    if damage == "garbage":
+        state.write_bytes(os.urandom(100))
+        with pytest.raises(LabError, match="its state cannot be read"):
+            lab.status(doomed)
+    else:
+        state.unlink()
+    if damage == "no directory":
+        subprocess.run(
+            ["rm", "-rf", "--one-file-system", where.directory / "hosts" / "only" / "console.log"], check=True
+        )
+        where.directory.rename(where.directory.with_name("moved"))
+    try:
+        lab.down(doomed, silent)
+        left = machine_wide(doomed)
+    finally:
+        if damage == "no directory":
+            _remove_moved(where.directory.with_name("moved"))
+    assert left == {}
+
+
+def _remove_moved(directory: Path) -> None:
+    from mailprov.lab.mounts import delete_tree
+
+    delete_tree(directory)
+
+
+def test_ctrl_c_cleans_up_by_itself(inventory: Path, doomed: str) -> None:
+    rising = Rising(inventory, doomed)
+    rising.until("booting")
+    assert rising.end(signal.SIGINT) == 130
+    assert "nothing of it is left" in rising.text()
+    assert "Traceback" not in rising.text()
+    assert machine_wide(doomed) == {}
+
+
+def test_a_failed_up_cleans_up_by_itself(
+    inventory: Path, doomed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailprov.lab.hosts.IPv4Network", lambda text: {1: "not an address"})
+    with pytest.raises((LabError, AttributeError)):
+        lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+    assert machine_wide(doomed) == {}
+
+
+def test_up_removes_the_remains_of_a_killed_one(inventory: Path, doomed: str) -> None:
+    rising = Rising(inventory, doomed)
+    rising.until("booting")
+    rising.end(signal.SIGKILL)
+    made = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+    assert run_on(made, "only", "hostname -f").strip() == "only.gamma.test"
+
+
+def test_two_at_work_on_one_lab_are_told(inventory: Path, doomed: str) -> None:
+    rising = Rising(inventory, doomed)
+    wait_until((place(doomed).directory / "state.json").exists, "the state file")
+    with pytest.raises(LabError, match="another mailprov is working on it"):
+        lab.down(doomed, silent)
+    rising.until("all up")
+    assert rising.process.wait(timeout=10) == 0
+
+
+def test_two_labs_side_by_side(pair: lab.Lab, inventory: Path, doomed: str) -> None:
+    other = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+    assert other.subnet != pair.subnet
+    assert run_on(other, "only", "getent hosts only.lab.internal | wc -l").strip() == "1"
+    for there in (other.dns.address, other.host("only").address):
+        refused = run_on(
+            pair, "mx1", f"timeout 3 bash -c '</dev/tcp/{there}/22' && echo reached || echo not", check=False
+        )
+        assert refused.strip() == "not"
+    lab.down(doomed, silent)
+    assert run_on(pair, "mx1", "getent hosts mx2.lab.internal >/dev/null && echo fine").strip() == "fine"
+
+
+def test_hosts_are_the_releases_asked_for(pair: lab.Lab) -> None:
+    assert run_on(pair, "mx1", ". /etc/os-release; echo $ID-$VERSION_ID").strip() == "debian-12"
+    assert run_on(pair, "mx2", ". /etc/os-release; echo $ID-$VERSION_ID").strip() == "debian-13"
+    assert run_on(pair, "mx1", "hostname; hostname -f").split() == ["mx1", "mx1.alpha.test"]
+    for host in ("mx1", "mx2"):
+        assert run_on(pair, host, "systemctl is-system-running").strip() == "running"
+        assert run_on(pair, host, "dpkg -l | grep -cE 'postfix|dovecot|exim'", check=False).strip() == "0"
+        run_on(pair, host, "python3 -c 'import ssl, json' && sudo -n true && getent services submission")
+
+
+def test_ssh_wants_the_pinned_key(pair: lab.Lab, tmp_path: Path) -> None:
+    assert run_on(pair, "mx1", "id -u").strip() == "0"
+    wrong = tmp_path / "known_hosts"
+    wrong.write_text(pair.known_hosts.read_text().replace(pair.host("mx1").address + ",", "192.0.2.9,"))
+    argv = [word.replace(str(pair.known_hosts), str(wrong)) for word in pair.ssh_argv("mx1", ["true"])]
+    assert argv != pair.ssh_argv("mx1", ["true"])
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 255
+    assert "verification failed" in done.stderr
+    with pytest.raises(InputError, match="Its hosts are mx1, mx2, ns1"):
+        pair.ssh_argv("mx9")
+
+
+def keyring(where: lab.Lab) -> dict[str, object]:
+    secret = (where.directory / "secrets" / "tsig").read_text().strip()
+    return {"keyring": dns.tsigkeyring.from_text({"mailprov-lab": secret}), "keyalgorithm": "hmac-sha256"}
+
+
+def lookup(where: lab.Lab, name: str, kind: str) -> list[str]:
+    answer = dns.query.udp(dns.message.make_query(name, kind), where.dns.address, timeout=3).answer
+    return sorted(str(record) for rrset in answer for record in rrset)
+
+
+def test_dns_takes_signed_updates_only(pair: lab.Lab) -> None:
+    assert pair.zones == ("alfa.test", "alpha.test", "beta.test")
+    for zone in pair.zones:
+        assert lookup(pair, zone, "NS") == [f"ns1.{zone}."]
+        assert lookup(pair, f"ns1.{zone}", "A") == [pair.dns.address]
+        assert int(lookup(pair, zone, "SOA")[0].split()[-1]) <= 60
+    assert lookup(pair, "mx1.alpha.test", "A") == []
+
+    unsigned = dns.update.Update("alpha.test")
+    unsigned.add("mx1", 60, "A", "192.0.2.66")
+    assert dns.query.tcp(unsigned, pair.dns.address, timeout=3).rcode() == dns.rcode.REFUSED
+    bad = {"keyring": dns.tsigkeyring.from_text({"mailprov-lab": "AAAA"}), "keyalgorithm": "hmac-sha256"}
+    forged = dns.update.Update("alpha.test", **bad)  # type: ignore[arg-type]
+    forged.add("mx1", 60, "A", "192.0.2.66")
+    with pytest.raises(dns.exception.DNSException):
+        dns.query.tcp(forged, pair.dns.address, timeout=3)
+    assert lookup(pair, "mx1.alpha.test", "A") == []
+
+    signed = dns.update.Update("alpha.test", **keyring(pair))  # type: ignore[arg-type]
+    signed.add("mx1", 60, "A", pair.host("mx1").address)
+    assert dns.query.tcp(signed, pair.dns.address, timeout=3).rcode() == dns.rcode.NOERROR
+    assert lookup(pair, "mx1.alpha.test", "A") == [pair.host("mx1").address]
+    assert pair.host("mx1").address in run_on(pair, "mx2", "getent ahostsv4 mx1.alpha.test")
+
+    transferred = dns.zone.from_xfr(dns.query.xfr(pair.dns.address, "alpha.test", **keyring(pair)))  # type: ignore[arg-type]
+    assert transferred.get_node("mx1") is not None
+    with pytest.raises(dns.exception.DNSException):
+        dns.zone.from_xfr(dns.query.xfr(pair.dns.address, "alpha.test"))
+
+
+def test_hosts_resolve_each_other_and_the_world_forward_and_reverse(pair: lab.Lab) -> None:
+    for here, there in (("mx1", "mx2"), ("mx2", "mx1")):
+        assert pair.host(there).address in run_on(pair, here, f"getent ahostsv4 {there}")
+        assert run_on(pair, here, f"ping -c1 -W2 {there} >/dev/null && echo fine").strip() == "fine"
+    reverse = dns.message.make_query(dns.reversename.from_address(pair.dns.address), "PTR")
+    assert "ns1.lab.internal." in str(dns.query.udp(reverse, pair.dns.address, timeout=3).answer[0])
+    if pair.subnet6:
+        assert (
+            run_on(
+                pair, "mx1", f"ping -6 -c1 -W2 {pair.host('mx2').address6} >/dev/null && echo fine"
+            ).strip()
+            == "fine"
+        )
+
+
+def test_packages_come_through_the_cache(pair: lab.Lab) -> None:
+    fetch = "cd /tmp && rm -f hello_*.deb && apt-get download -o Debug::Acquire::http=true hello 2>&1"
+    assert "X-Cache: " in run_on(pair, "mx1", fetch)
+    assert "X-Cache: HIT" in run_on(pair, "mx1", fetch)
+    installed = run_on(pair, "mx1", "apt-get install -qy hello >/dev/null 2>&1; hello")
+    assert installed.strip() == "Hello, world!"
+
+
+@pytest.fixture
+def world() -> Iterator[str]:
+    """The address of a host outside all labs, with servers on 25 and 80; packets to it are routed by this machine."""
+    space, near, far = f"w{os.getpid()}", "10.96.0.1", "10.96.0.2"
+    server = (
+        "import socket, select\n"
+        "every = [socket.create_server(('', port)) for port in (25, 80)]\n"
+        "while True:\n"
+        "    for one in select.select(every, [], [])[0]:\n"
+        "        peer, address = one.accept()\n"
+        "        peer.sendall(address[0].encode())\n"
+        "        peer.close()\n"
+    )
+    commands = (
+        f"ip netns add {space}",
+        f"ip link add {space}v type veth peer name w0 netns {space}",
+        f"ip address add {near}/30 dev {space}v",
+        f"ip link set {space}v up",
+        f"ip -n {space} address add {far}/30 dev w0",
+        f"ip -n {space} link set w0 up",
+    )
+    for command in commands:
+        subprocess.run(command.split(), check=True)
+    listening = subprocess.Popen(["ip", "netns", "exec", space, sys.executable, "-c", server])
+    yield far
+    listening.kill()
+    listening.wait()
+    subprocess.run(["ip", "netns", "delete", space], check=True)
+
+
+def test_mail_does_not_leave_the_lab(pair: lab.Lab, world: str) -> None:
+    def reach(port: int) -> str:
+        return run_on(
+            pair, "mx1", f"timeout 5 bash -c 'cat </dev/tcp/{world}/{port}' 2>&1", check=False
+        ).strip()
+
+    wait_until(lambda: reach(80) == "10.96.0.1", "an answer from outside, asked under this machine's address")
+    assert "unreachable" in reach(25) or "No route" in reach(25) or "refused" in reach(25)
+
+
+def test_a_host_that_reboots_comes_back(pair: lab.Lab) -> None:
+    run_on(pair, "mx2", "touch /root/kept")
+    before = run_on(pair, "mx2", "cat /proc/sys/kernel/random/boot_id; hostname -I")
+    assert lab.status(pair.name).hosts[1].boots == 1
+    run_on(pair, "mx2", "systemctl reboot", check=False)
+    wait_until(
+        lambda: (now := lab.status(pair.name).hosts[1]).boots == 2 and now.state == "up",
+        "a second boot of mx2",
+    )
+    after = run_on(
+        pair, "mx2", "ls /root/kept; hostname -I; ping -c1 -W2 mx1 >/dev/null && echo fine"
+    ).split()
+    assert after == ["/root/kept", *before.split()[1:], "fine"]
+
+
+def test_reset_makes_hosts_pristine(pair: lab.Lab) -> None:
+    packages = run_on(pair, "mx2", "dpkg-query -W")
+    keep = {
+        path: path.read_bytes()
+        for kept in ("secrets", "tls", "ssh", "*")
+        for path in pair.directory.glob(f"{kept}/*" if kept != "*" else "*")
+        if path.is_file() and path.name != "state.json"
+    }
+    run_on(pair, "mx1", "touch /root/written; rm /etc/services")
+    run_on(pair, "mx2", "touch /root/written; dpkg -P less vim-tiny >/dev/null 2>&1")
+    assert run_on(pair, "mx2", "dpkg-query -W") != packages
+    lab.reset(pair.name, ["mx2"], silent)
+    assert run_on(pair, "mx2", "ls /root/").strip() == ""
+    assert run_on(pair, "mx2", "dpkg-query -W") == packages
+    assert run_on(pair, "mx1", "ls /root/").strip() == "written"
+
+    update = dns.update.Update("beta.test", **keyring(pair))  # type: ignore[arg-type]
+    update.add("left", 60, "TXT", "over")
+    assert dns.query.tcp(update, pair.dns.address, timeout=3).rcode() == dns.rcode.NOERROR
+    begin = time.monotonic()
+    lab.reset(pair.name, (), silent)
+    assert time.monotonic() - begin < 5
+    assert run_on(pair, "mx1", "ls /root/ /etc/services").split() == ["/etc/services", "/root/:"]
+    assert lookup(pair, "left.beta.test", "TXT") == []
+    assert keep == {path: path.read_bytes() for path in keep}
+    assert [host.boots for host in lab.status(pair.name).hosts] == [1, 1]
+    with pytest.raises(InputError, match="it has no host mx7"):
+        lab.reset(pair.name, ["mx7"], silent)
+
+
+def stand_in(directory: Path, script: str) -> dict[str, str]:
+    """An environment where mmdebstrap is `script`, and the cache is empty."""
+    tool = directory / "bin" / "mmdebstrap"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\nfor target; do :; done\n{script}\n")
+    tool.chmod(0o755)
+    return {"PATH": f"{tool.parent}:{os.environ['PATH']}", "MAILPROV_LAB_CACHE": str(directory / "cache")}
+
+
+def test_a_killed_build_leaves_no_process_and_no_root(inventory: Path, doomed: str, tmp_path: Path) -> None:
+    environment = stand_in(tmp_path, 'mkdir -p "$target/half"; touch "$target/half/made"; sleep 543.21')
+    building = tmp_path / "cache/roots/debian-12/.building/half/made"
+    for kill, status in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        rising = Rising(inventory, doomed, environment)
+        wait_until(building.exists, "the build")
+        assert _sleepers()
+        assert rising.end(kill) == status
+        wait_until(lambda: not _sleepers(), "the end of what the build had started")
+        lab.down(doomed, silent)
+        assert machine_wide(doomed) == {}
+        assert {path.name for path in building.parents[2].iterdir()} <= {".building"}
+        building.unlink(missing_ok=True)
+
+
+def _sleepers() -> list[str]:
+    return subprocess.run(["pgrep", "-f", "^sleep 543.21$"], capture_output=True, text=True).stdout.split()
+
+
+def test_a_build_that_fails_is_told_in_one_sentence(
+    inventory: Path, doomed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "case $* in *trixie*) sleep 543.21;; esac; echo 'E: said no' >&2; echo 'E: mmdebstrap failed' >&2; exit 25"
+    for key, value in stand_in(tmp_path, script).items():
+        monkeypatch.setenv(key, value)
+    asked = load(inventory, SecretMode.IGNORE)
+    with pytest.raises(LabError, match=r"debian-12: mmdebstrap could not build the root: E: said no\."):
+        lab.up(asked, name=doomed, emit=silent)
+    monkeypatch.setattr("mailprov.lab.life.releases.DNS_ROOT", RELEASES["debian-13"])  # builds, and is ended
+    with pytest.raises(
+        LabError, match=r"ubuntu-24.04: Ubuntu's archive .*said no.*Use debian-12 or debian-13"
+    ):
+        lab.up(asked, name=doomed, release="ubuntu-24.04", emit=silent)
+    assert not _sleepers()
+    with pytest.raises(InputError, match="'ubuntu-1' is not known"):
+        lab.up(asked, name=doomed, release="ubuntu-1", emit=silent)
+    assert machine_wide(doomed) == {}
+
+
+def test_three_hosts_from_cache_in_under_ten_seconds(pair: lab.Lab, doomed: str, tmp_path: Path) -> None:
+    path = tmp_path / "pair.yml"
+    path.write_text(PAIR)
+    begin = time.monotonic()
+    lab.up(load(path, SecretMode.IGNORE), name=doomed, emit=_say)
+    assert time.monotonic() - begin < 10
+
+
+def _say(event: Event) -> None:
+    print(event)
