@@ -14,6 +14,7 @@ import socket
 from collections.abc import Sequence
 
 import paramiko
+from paramiko.packet import Packetizer
 from paramiko.ssh_exception import IncompatiblePeer
 
 from mailprov.errors import HostUnreachable
@@ -29,7 +30,7 @@ KEY_TYPES: tuple[str, ...] = (
 
 # Seconds. A server may look up our name before it says its own.
 _BANNER_TIMEOUT = 20.0
-_HANDSHAKE_TIMEOUT = 30.0
+_HANDSHAKE_TIMEOUT = 40.0  # with the banner
 
 # paramiko writes tracebacks of what we explain in one sentence.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -38,6 +39,11 @@ logging.getLogger("paramiko").propagate = False
 
 class NoCommonAlgorithm(HostUnreachable):
     """The two sides share no algorithm (key exchange, host key, cipher or MAC)."""
+
+
+class _Packetizer(Packetizer):
+    def start_handshake(self, timeout: float) -> None:
+        """Nothing: `start_client` has the limit. paramiko's timer is a thread that outlives a failed handshake."""
 
 
 class _FirstBytes:
@@ -63,12 +69,11 @@ def shake_hands(where: str, at: str, sock: socket.socket, key_types: Sequence[st
     The socket belongs to the transport afterwards, and is closed when this raises.
     """
     first = _FirstBytes(sock)
-    transport = paramiko.Transport(first)  # type: ignore[arg-type]
+    transport = paramiko.Transport(first, packetizer_class=_Packetizer)  # type: ignore[arg-type]
     transport.banner_timeout = _BANNER_TIMEOUT
-    transport.handshake_timeout = _HANDSHAKE_TIMEOUT
     transport.get_security_options().key_types = tuple(key_types)
     try:
-        transport.start_client(timeout=_BANNER_TIMEOUT + _HANDSHAKE_TIMEOUT)
+        transport.start_client(timeout=_HANDSHAKE_TIMEOUT)
     except IncompatiblePeer as error:
         end(transport)
         raise NoCommonAlgorithm(

@@ -51,14 +51,15 @@ def open_transport(host: Host, connect_timeout: float = 10.0) -> paramiko.Transp
             if wrong is None:
                 raise
             raise wrong from None
+        key = transport.get_remote_server_key()
         try:
-            _check(host, known, transport.get_remote_server_key())
+            _check(host, known, key)
             return transport
         except _WrongKey as error:
             end(transport)
             # A pin names no type: ask for the host's keys of the other types before calling it wrong.
             wrong = wrong or error
-            family = _algorithms(transport.get_remote_server_key().get_name())
+            family = _algorithms(key.get_name())
             types = tuple(name for name in types if name not in family)
             if host.ssh.host_key is None or not types:
                 raise wrong from None
