@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mailprov.agent import boot
 from mailprov.desired.state import AccountEntry, AccountFile, Certificate, Directory, File, HostState
 from mailprov.wire import bundle
 from mailprov.wire.messages import decode_line, encode_control
@@ -114,8 +115,6 @@ class Fork:
                 for pipe in pipes:
                     os.closerange(min(pipe), max(pipe) + 1)
                 exec(before, {})
-                from mailprov.agent import boot
-
                 boot.run(work, os.fdopen(0, "rb"))
             finally:
                 os._exit(70)

@@ -129,7 +129,7 @@ def test_killed_anywhere_the_next_run_finds_all_of_the_old_or_all_of_the_new(tmp
         left = [path for path in root.rglob(".*.mailprov") if "runs" not in path.parts]
         assert left == [], "a temporary file was left where it is not part of a run's record"
 
-    assert len(outcomes) > 100 / EVERY
+    assert len(outcomes) > 60 / EVERY
     assert outcomes == sorted(outcomes), "after the commit point nothing goes back"
     assert {0, 1} == set(outcomes)
 
