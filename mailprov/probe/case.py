@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
@@ -64,9 +65,19 @@ class Run:
     # Self-signed certificates, as first seen: host name → DER.
     pins: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    # Verifying contexts, (CA file, name checked) → context: the system's store takes 30 ms to load each time.
+    contexts: dict[tuple[Path | None, bool], ssl.SSLContext] = field(default_factory=dict)
     # At most four connections at once as one user, of the ten that Dovecot allows: host name, account →
     # semaphore.
     users: dict[tuple[str, str], threading.Semaphore] = field(default_factory=dict)
+
+    def verifying_context(self, ca_file: Path | None, *, check_name: bool = True) -> ssl.SSLContext:
+        """As tls.verifying_context, made once for the run."""
+        key = (ca_file, check_name)
+        with self.lock:
+            if key not in self.contexts:
+                self.contexts[key] = tls.verifying_context(ca_file, check_name=check_name)
+            return self.contexts[key]
 
     def user_slot(self, host: str, account: str) -> threading.Semaphore:
         with self.lock:
@@ -133,7 +144,7 @@ class Case:
 
     # Connections. A probe holds at most one at a time, so the limit per server cannot lock itself up.
 
-    def dial(self, host: Host, address: str, port: Port, deadline: Deadline | None = None) -> Stream:
+    def dial(self, address: str, port: Port, deadline: Deadline | None = None) -> Stream:
         """A bare connection."""
         number = self.run.port_map.get((address, port.number), port.number)
         deadline = deadline or self.deadline
@@ -154,18 +165,52 @@ class Case:
         `secret`: a real password will be sent, so the certificate must be trusted first. Raises Untrusted
         when not.
         """
-        trusted = self._login_context(host, address, port) if secret else None
-        context = trusted or tls.looking_context()
-        stream = self.dial(host, address, port, deadline)
+        if not secret:
+            return self._session(host, address, port, tls.looking_context(), secure=secure, deadline=deadline)
         try:
-            client = self._greet(stream, port, context, host.fqdn, secure)
-            if trusted is not None and trusted.verify_mode is ssl.CERT_NONE:
-                self._check_pin(host, stream.certificate)
+            context = self.run.verifying_context(host.tls.ca_file)
+            return self._session(host, address, port, context, deadline=deadline)
         except ssl.SSLCertVerificationError as error:
-            stream.close()
-            raise Untrusted(f"the certificate changed: {tls.why_untrusted(error)}") from None
+            reason = tls.why_untrusted(error)
+        if host.tls.mode is TlsMode.SELF_SIGNED:
+            return self._pinned_session(host, address, port, deadline, reason)
+        raise Untrusted(f"the password was not sent, the certificate is not trusted: {reason}")
+
+    def _session(
+        self,
+        host: Host,
+        address: str,
+        port: Port,
+        context: ssl.SSLContext,
+        *,
+        secure: bool = True,
+        deadline: Deadline | None = None,
+    ) -> Client:
+        stream = self.dial(address, port, deadline)
+        try:
+            return self._greet(stream, port, context, host.fqdn, secure)
         except BaseException:
             stream.close()
+            raise
+
+    def _pinned_session(
+        self, host: Host, address: str, port: Port, deadline: Deadline | None, reason: str
+    ) -> Client:
+        """Where the inventory declares self-signed certificates: whatever self-signed certificate is served,
+        the same on every port for the whole run. Nothing better can be known from outside."""
+        client = self._session(host, address, port, tls.looking_context(), deadline=deadline)
+        try:
+            leaf = tls.Leaf.parse(client.stream.certificate)
+            if not leaf.self_signed:
+                raise Untrusted(f"the password was not sent, the certificate is not trusted: {reason}")
+            with self.run.lock:
+                pin = self.run.pins.setdefault(host.name, leaf.der)
+            if pin != leaf.der:
+                raise Untrusted(
+                    "the password was not sent: this is another self-signed certificate than elsewhere"
+                )
+        except BaseException:
+            client.stream.close()
             raise
         return client
 
@@ -205,44 +250,9 @@ class Case:
         """The leaf certificate that is served there, in DER. Raises ssl.SSLCertVerificationError as the
         context says.
         """
-        with self.dial(host, address, port) as stream:
+        with self.dial(address, port) as stream:
             self._greet(stream, port, context, host.fqdn, True)
             return stream.certificate
-
-    def _login_context(self, host: Host, address: str, port: Port) -> ssl.SSLContext:
-        """A context over which a real password may travel.
-
-        Trusted by a store and for the right name; or, where the inventory declares self-signed certificates,
-        whatever self-signed certificate is served, the same on every port for the whole run (nothing better
-        can be known).
-        """
-        context = tls.verifying_context(host.tls.ca_file)
-        try:
-            self.served(host, address, port, context)
-        except ssl.SSLCertVerificationError as error:
-            if host.tls.mode is not TlsMode.SELF_SIGNED:
-                reason = tls.why_untrusted(error)
-                raise Untrusted(
-                    f"the password was not sent, the certificate is not trusted: {reason}"
-                ) from None
-        else:
-            return context
-        leaf = tls.Leaf.parse(self.served(host, address, port, tls.looking_context()))
-        if not leaf.self_signed:
-            raise Untrusted(
-                f"the password was not sent, the certificate is not trusted: issued by {leaf.issuer}, "
-                "which is unknown"
-            )
-        self._check_pin(host, leaf.der)
-        return tls.looking_context()
-
-    def _check_pin(self, host: Host, der: bytes) -> None:
-        with self.run.lock:
-            pin = self.run.pins.setdefault(host.name, der)
-        if pin != der:
-            raise Untrusted(
-                "the password was not sent: another self-signed certificate is served than on the port before"
-            )
 
 
 @dataclass
@@ -287,7 +297,7 @@ class PortCase(Case):
         )
 
     def connect(self) -> Stream:
-        return self.dial(self.host, self.address, self.port)
+        return self.dial(self.address, self.port)
 
     def smtp(self, *, secure: bool = True, secret: bool = False) -> Smtp:
         client = self.open(self.host, self.address, self.port, secure=secure, secret=secret)

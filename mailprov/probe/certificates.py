@@ -18,7 +18,7 @@ from mailprov.probe.case import PortCase
 from mailprov.probe.imap import Imap
 from mailprov.probe.pop3 import Pop3
 from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Garbage, Injected, TlsTrouble
+from mailprov.probe.stream import Garbage, Injected, TlsTrouble, Trouble
 from mailprov.probe.table import ALL_PORTS, Scope, ports_where, probe
 
 UPGRADE_PORTS = ports_where(lambda port: port.tls is TlsStart.UPGRADE)
@@ -103,10 +103,19 @@ def implicit(case: PortCase) -> Iterator[Finding]:
         try:
             stream.start_tls(tls.looking_context(), case.host.fqdn)
         except (Injected, TlsTrouble) as trouble:
-            yield case.failed(str(trouble), advice)
+            yield case.failed(f"{trouble}{_clear_greeting(case)}", advice)
             return
         greeting = stream.line()
         yield case.passed(f"{stream.tls_summary}, then {greeting}")
+
+
+def _clear_greeting(case: PortCase) -> str:
+    """Why a handshake went wrong: what the server says in clear when it is not asked for TLS."""
+    try:
+        with case.connect() as stream:
+            return f"; without TLS it says {stream.line()} in clear"
+    except Trouble:
+        return ""
 
 
 @probe(
@@ -125,7 +134,7 @@ def implicit(case: PortCase) -> Iterator[Finding]:
     ports=ALL_PORTS,
 )
 def chain(case: PortCase) -> Iterator[Finding]:
-    context = tls.verifying_context(case.host.tls.ca_file, check_name=False)
+    context = case.run.verifying_context(case.host.tls.ca_file, check_name=False)
     try:
         der = case.served(case.host, case.address, case.port, context)
     except ssl.SSLCertVerificationError as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mailprov.probe.stream import Garbage, Stream, printable
 
 _LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n$")
+_LIST = re.compile(r'LIST \((.*?)\) (?:"(?:[^"\\]|\\.)*"|NIL) (.+)', re.IGNORECASE)
 _CODE = re.compile(r"\[([A-Z0-9-]+)")
 
 
@@ -129,6 +130,20 @@ class Imap:
                 return response
             self.stream.send(part + following.encode(), "****")
         return self._finish(tag)
+
+    def folders(self) -> list[str]:
+        """Every mailbox that can be selected, by LIST."""
+        names = []
+        for item in self.command('LIST "" "*"').untagged:
+            match = _LIST.fullmatch(item.text)
+            if match is None or "\\NOSELECT" in match[1].upper() or "\\NONEXISTENT" in match[1].upper():
+                continue
+            name = item.literals[0].decode("utf-8", "replace") if item.literals else match[2]
+            names.append(re.sub(r"\\(.)", r"\1", name[1:-1]) if name.startswith('"') else name)
+        return names
+
+    def select(self, folder: str) -> Response:
+        return self.command(f"SELECT {_quoted(folder)}")
 
     def search(self, criteria: str) -> list[int]:
         """UIDs in the selected mailbox that match."""

@@ -8,6 +8,7 @@ errors.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from mailprov.probe.table import Scope, probe
 READING = (993, 143, 995, 110)
 # A POP session lists the newest messages first; a probe message is never further down than this.
 _NEWEST = 100
+_POLLS_PER_LOOK_AROUND = 10
 
 
 @dataclass
@@ -88,8 +90,7 @@ class LoopCase(Case):
         return client
 
     def search(self, client: Imap, folder: str) -> list[int]:
-        quoted = folder.replace("\\", "\\\\").replace('"', '\\"')
-        response = client.command(f'SELECT "{quoted}"')
+        response = client.select(folder)
         if response.status != "OK":
             raise Garbage(f"SELECT {folder} was refused: {response}")
         return client.search(f"HEADER {message.MARK} {self.token}")
@@ -149,6 +150,16 @@ def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: 
     return client.data(text), "the message"
 
 
+def _look_around(case: LoopCase, client: Imap) -> str:
+    """Search the other folders (a filter may have moved it). '' when it is in none of them."""
+    for folder in client.folders():
+        if folder.upper() != "INBOX" and (found := case.search(client, folder)):
+            case.folder = folder
+            case.fetched = client.fetch(found[0])
+            return f"arrived in {folder}, not in INBOX"
+    return ""
+
+
 def _wait(case: LoopCase) -> str:
     """Fetch the message when it arrives. '' when it is there, else what was seen; Stopped passes through."""
     assert case.plan.recipient is not None
@@ -156,25 +167,21 @@ def _wait(case: LoopCase) -> str:
     with case.run.user_slot(case.recipient_host.name, case.plan.recipient.address):
         client = case.mailbox()
         with client.stream:
-            while True:
+            for turn in itertools.count(1):
                 mark = len(case.transcript.lines)
-                found = case.search(client, case.folder)
+                found = case.search(client, "INBOX")
                 if found:
                     case.fetched = client.fetch(found[0])
                     return "" if len(found) == 1 else f"arrived {len(found)} times"
+                if turn % _POLLS_PER_LOOK_AROUND == 0 and (where := _look_around(case, client)):
+                    return where
                 try:
                     arrival.pause(case.run.timing.poll)
                 except Silence:
                     break
                 del case.transcript.lines[mark:]  # only the last of many polls is worth reading
-            for response in client.command('LIST "" "*"').untagged:
-                folder = response.text.rpartition(" ")[2].strip('"')
-                if "\\NOSELECT" in response.text.upper() or folder.upper() == "INBOX" or response.literals:
-                    continue
-                if found := case.search(client, folder):
-                    case.folder = folder
-                    case.fetched = client.fetch(found[0])
-                    return f"arrived in {folder}, not in INBOX"
+            if where := _look_around(case, client):
+                return where
     return f"accepted, but not in the mailbox within {case.run.timing.delivery:g} s"
 
 

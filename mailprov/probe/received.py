@@ -109,7 +109,12 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
             f"postconf -e 'myhostname = {route.submission}', and see that nothing removes Received fields",
         )
     addresses = {_canonical(address) for address in route.addresses}
-    transfers = [hop for hop in chain[: at[-1]] if hop.by in route.mx]
+    # The MX's own hand-over to its mailbox store (LMTP, or a filter on the same host) is no transfer.
+    transfers = [
+        hop
+        for hop in chain[: at[-1]]
+        if hop.by in route.mx and hop.from_name != hop.by and "LMTP" not in hop.protocol
+    ]
     if not transfers:
         return (
             Verdict.FAIL,

@@ -106,6 +106,7 @@ class Smtp:
                 reply = self.command(base64.b64encode(part.encode()).decode(), "****")
             return reply
         token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        self.stream.transcript.hide(token)  # some servers repeat what they did not like
         return self.command(f"AUTH PLAIN {token}", "AUTH PLAIN ****")
 
     def mail(self, sender: str, eight_bit: bool = False) -> Reply:

@@ -1,0 +1,130 @@
+"""A scripted world and an inventory for it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import threading
+from collections.abc import Sequence
+
+import dns.resolver
+
+from mailprov.model.findings import Finding
+from mailprov.model.inventory import (
+    Account,
+    DnsProvider,
+    DnsSettings,
+    Domain,
+    Host,
+    Inventory,
+    Secret,
+    SshSettings,
+    Tls,
+    TlsMode,
+)
+from mailprov.model.ports import PORTS
+from mailprov.probe import Timing, verify
+from tests.unit.probe.probe_certs import Authority
+from tests.unit.probe.probe_servers import PASSWORDS, World
+
+# Faults that only a deadline ends.
+SLOW_ONLY = {"silent", "dns-silent"}
+RECORDS = {
+    ("mx1.alpha.test", "A"): ["127.0.0.1"],
+    ("mx2.beta.test", "A"): ["127.0.0.2"],
+    ("alpha.test", "MX"): ["10 mx1.alpha.test."],
+    ("alfa.test", "MX"): ["10 mx1.alpha.test."],
+    ("beta.test", "MX"): ["10 mx2.beta.test."],
+    ("alpha.test", "TXT"): ['"v=spf1 ip4:127.0.0.1 -all"', '"other=thing"'],
+    ("alfa.test", "TXT"): ['"v=spf1 redirect=alpha.test"'],
+    ("beta.test", "TXT"): ['"v=spf1 a:mx2.beta.test ~all"'],
+}
+
+
+def account(address: str, *, known: bool = True) -> Account:
+    if known:
+        return Account(address, password=Secret("env:X", PASSWORDS[address]))
+    return Account(address, password_hash=Secret("inline", "{SHA512-CRYPT}$6$x"))
+
+
+class Lab:
+    """`world` and `inventory` may be changed before `verify`."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.authority = authority
+        self.world = World(authority, records={key: list(value) for key, value in RECORDS.items()})
+        self.world.boxes["ana@alpha.test"].append(b"old mail\r\n\r\nbody\r\n")
+        tls = Tls(TlsMode.FILES, ca_file=authority.file)
+        self.inventory = Inventory(
+            "inv.yml",
+            (
+                Host("mx1", "127.0.0.1", "mx1.alpha.test", SshSettings(), tls, ipv4=("127.0.0.1",)),
+                Host("mx2", "127.0.0.2", "mx2.beta.test", SshSettings(), tls, ipv4=("127.0.0.2",)),
+            ),
+            (
+                Domain(
+                    "alpha.test",
+                    ("mx1",),
+                    (account("ana@alpha.test"), account("zoe@alpha.test")),
+                    domain_aliases=("alfa.test",),
+                ),
+                Domain("beta.test", ("mx2",), (account("eva@beta.test"),)),
+            ),
+        )
+        self.started = False
+
+    def spoil(self, faults: str, certificate: str) -> None:
+        self.world.faults = frozenset(faults.split())
+        self.world.certificate = certificate or "right"
+
+    def declare_self_signed(self) -> None:
+        hosts = tuple(dataclasses.replace(host, tls=Tls()) for host in self.inventory.hosts)
+        self.inventory = dataclasses.replace(self.inventory, hosts=hosts)
+
+    @staticmethod
+    def base64(text: str) -> str:
+        return base64.b64encode(text.encode()).decode()
+
+    def start(self) -> None:
+        """Open the servers; `verify` does so by itself."""
+        if not self.started:
+            self.started = True
+            self.world.__enter__()
+
+    def close(self) -> None:
+        if self.started:
+            self.world.__exit__()
+
+    def verify(
+        self,
+        only: str = "",
+        port: int = 0,
+        *,
+        wait: float,
+        delivery: float = 10,
+        stop: threading.Event | None = None,
+        hosts: Sequence[str] = (),
+        domains: Sequence[str] = (),
+    ) -> list[Finding]:
+        """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
+        self.start()
+        if self.inventory.dns == DnsSettings():
+            server = DnsSettings(DnsProvider.RFC2136, "127.0.0.1", port=self.world.dns_port)
+            self.inventory = dataclasses.replace(self.inventory, dns=server)
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port, resolver.lifetime = ["127.0.0.1"], self.world.dns_port, 0.3
+        seen: list[Finding] = []
+        found = verify(
+            self.inventory,
+            emit=seen.append,
+            only=[only] if only else [],
+            hosts=hosts,
+            domains=domains,
+            resolver=resolver,
+            stop=stop,
+            timing=Timing(2, wait, wait, delivery, 0.1 if SLOW_ONLY & self.world.faults else 5, 0.02, 30),
+            port_map=self.world.port_map,
+            port_numbers=[port] if port else [item.number for item in PORTS],
+        )
+        assert sorted(map(repr, seen)) == sorted(map(repr, found))
+        return found

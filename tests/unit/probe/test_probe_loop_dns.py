@@ -1,0 +1,275 @@
+"""The mail loop and the DNS probes: green in test_probe_verdicts, here each wrong in every way that
+matters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+
+import pytest
+
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import DnsProvider, DnsSettings, Domain, Forward
+from mailprov.probe.authority import Authority
+from mailprov.probe.pairs import plan_loops
+from tests.unit.probe.probe_lab import Lab, account
+
+PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
+
+
+def only(findings: list[Finding], probe: str, port: int = 0) -> list[Finding]:
+    chosen = [item for item in findings if item.id == probe and port in {0, item.target.port}]
+    assert chosen
+    return chosen
+
+
+# faults → what they must show: (probe, port, verdict, words)
+LOOPS = {
+    "data-refused": [
+        ("loop.submit", 587, FAIL, "554 5.6.0"),
+        ("loop.path", 465, ERROR, "not submitted"),
+        ("loop.fetch", 993, ERROR, "nothing to fetch"),
+        ("loop.cleanup", 993, SKIP, "nothing was sent"),
+    ],
+    "data-4xx": [("loop.submit", 465, ERROR, "451 4.3.0")],
+    "nobody-gets-in": [("loop.submit", 587, ERROR, "is refused: 535")],
+    "sender-4xx": [("loop.submit", 465, ERROR, "450 4.1.8")],
+    "missing-hop": [("loop.path", 587, FAIL, "no hop by an MX of the recipient")],
+    "no-submission-hop": [("loop.path", 465, FAIL, "no hop shows a submission")],
+    "clear-hop": [("loop.path", 587, FAIL, "in clear between the hosts")],
+    "clear-submission": [("loop.path", 465, FAIL, "submitted without TLS")],
+    "other-relay": [("loop.path", 587, FAIL, "the MX did not get it from mx1.alpha.test")],
+    "other-helo": [("loop.path", 587, WARN, "says another name")],
+    "other-address": [("loop.path", 587, WARN, "10.9.9.9")],
+    "loses-mail": [
+        ("loop.path", 587, FAIL, "not in the mailbox within"),
+        ("loop.fetch", 993, ERROR, "nothing to fetch"),
+        ("loop.cleanup", 993, WARN, "not there"),
+    ],
+    "doubles-mail": [("loop.path", 465, FAIL, "arrived 2 times")],
+    "into-junk": [
+        ("loop.path", 465, WARN, "arrived in Junk Mail"),
+        ("loop.fetch", 995, SKIP, "POP does not show"),
+        ("loop.fetch", 143, PASS, "the same"),
+        ("loop.cleanup", 993, PASS, "from Junk Mail"),
+    ],
+    "other-bytes-143 pop-empty": [
+        ("loop.fetch", 993, PASS, "the same"),
+        ("loop.fetch", 143, FAIL, "not as over IMAP before: differs at byte"),
+        ("loop.fetch", 110, FAIL, "the message is not there"),
+    ],
+    "other-bytes-pop": [("loop.fetch", 995, FAIL, "differs at byte"), ("loop.fetch", 993, PASS, "the same")],
+    "pop-unstuffed": [("loop.fetch", 110, FAIL, "differs at byte")],
+    "alters-body": [("loop.fetch", 993, FAIL, "the body differs at byte")],
+    "read-only": [("loop.cleanup", 993, WARN, "read only")],
+    "no-uidplus others-deleted": [("loop.cleanup", 993, WARN, "no UIDPLUS")],
+    "no-uidplus": [("loop.cleanup", 993, PASS, "removed 1")],
+}
+
+
+@pytest.mark.parametrize("faults", LOOPS)
+def test_wrong_loop(lab: Lab, faults: str) -> None:
+    lab.spoil(faults, "")
+    findings = lab.verify("loop", wait=10, delivery=0.3 if "loses-mail" in faults else 10)
+    for probe, port, verdict, words in LOOPS[faults]:
+        mine = [item for item in only(findings, probe, port) if item.target.domain == "alpha.test->beta.test"]
+        for item in mine:
+            assert (item.verdict, words in item.observed) == (verdict, True), (item.observed, item.evidence)
+    assert lab.world.boxes["ana@alpha.test"][0].startswith(b"old mail")
+
+
+def test_one_host_alone_is_local_only(lab: Lab) -> None:
+    moved = Domain("beta.test", ("mx1",), (account("zoe@alpha.test"),))
+    alone = dataclasses.replace(lab.inventory.domains[0], accounts=(account("ana@alpha.test"),))
+    lab.inventory = dataclasses.replace(
+        lab.inventory,
+        hosts=lab.inventory.hosts[:1],
+        domains=(alone, dataclasses.replace(moved, name="alfa.test")),
+    )
+    findings = lab.verify("loop", wait=10)
+    paths = only(findings, "loop.path")
+    assert {item.verdict for item in paths} == {WARN}
+    assert all("local only" in item.observed for item in paths)
+    assert {item.verdict for item in only(findings, "loop.fetch")} == {PASS}
+
+
+def test_hashes_only_are_skipped_with_a_reason(lab: Lab) -> None:
+    domains = tuple(
+        dataclasses.replace(item, accounts=tuple(account(a.address, known=False) for a in item.accounts))
+        for item in lab.inventory.domains
+    )
+    lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
+    for family in ("auth.ok", "auth.bad", "spoof", "loop"):
+        findings = lab.verify(family, wait=10)
+        assert {item.verdict for item in findings} == {SKIP}
+        assert all(item.observed for item in findings)
+    # A user is still known by name, so abuse is tested.
+    assert {item.verdict for item in lab.verify("unknown", wait=10)} == {PASS}
+
+
+def test_loops_pair_every_domain_with_another_host(lab: Lab) -> None:
+    eva = dataclasses.replace(account("eva@beta.test"), forward=Forward(("x@y.test",), keep=False))
+    domains = (
+        *lab.inventory.domains,
+        Domain("gamma.test", ("mx2",), (eva,)),
+        Domain("delta.test", ("mx1",), ()),
+    )
+    inventory = dataclasses.replace(lab.inventory, domains=domains)
+    plans = plan_loops(inventory, (), ())
+    pairs = {(plan.sender_domain.name, plan.recipient_domain.name) for plan in plans}
+    assert {("alpha.test", "beta.test"), ("beta.test", "alpha.test")} <= pairs
+    assert ("gamma.test", "alpha.test") in pairs
+    # Who forwards without a copy has nothing to fetch, so nobody sends there.
+    assert all(plan.skip for plan in plans if plan.recipient_domain.name == "gamma.test")
+    assert all(
+        plan.skip for plan in plans if "delta.test" in {plan.sender_domain.name, plan.recipient_domain.name}
+    )
+    assert not any(plan.local for plan in plans)
+    assert plan_loops(inventory, ("mx1",), ("alpha.test",))
+    assert plan_loops(inventory, ("nowhere",), ()) == []
+
+
+# (probe, target, changed records, verdict, words)
+RECORDS = [
+    (
+        "dns.a",
+        "mx1",
+        {("mx1.alpha.test", "A"): []},
+        FAIL,
+        "no address in DNS; the other probes look at 127.0.0.1",
+    ),
+    (
+        "dns.a",
+        "mx1",
+        {("mx1.alpha.test", "A"): ["127.0.0.3"]},
+        FAIL,
+        "127.0.0.3, but the inventory says 127.0.0.1",
+    ),
+    (
+        "dns.a",
+        "mx1",
+        {("mx1.alpha.test", "A"): [], ("mx1.alpha.test", "CNAME"): ["x.test."]},
+        FAIL,
+        "is a CNAME",
+    ),
+    ("dns.mx", "alpha.test", {("alpha.test", "MX"): []}, FAIL, "no MX record"),
+    ("dns.mx", "alfa.test", {("alfa.test", "MX"): []}, FAIL, "no MX record"),
+    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 mx2.beta.test."]}, FAIL, "the domain's hosts are"),
+    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 gone.alpha.test."]}, FAIL, "has no address"),
+    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 192.0.2.7."]}, FAIL, "is an address"),
+    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["0 ."]}, FAIL, "a null MX"),
+    (
+        "dns.mx",
+        "alpha.test",
+        {("alpha.test", "MX"): ["10 a.alpha.test."], ("a.alpha.test", "CNAME"): ["mx1.alpha.test."]},
+        FAIL,
+        "is a CNAME",
+    ),
+    ("dns.spf", "alpha.test", {("alpha.test", "TXT"): ['"other=thing"']}, FAIL, "no SPF record"),
+    (
+        "dns.spf",
+        "alpha.test",
+        {("alpha.test", "TXT"): ['"v=spf1 -all"', '"v=spf1 a -all"']},
+        FAIL,
+        "2 SPF records",
+    ),
+    ("dns.spf", "alpha.test", {("alpha.test", "TXT"): ['"v=spf1 +all"']}, FAIL, "lets anybody pass"),
+    (
+        "dns.spf",
+        "alpha.test",
+        {("alpha.test", "TXT"): ['"v=spf1 ip4:10.1.1.1 -all"']},
+        FAIL,
+        "gives fail for our own",
+    ),
+    ("dns.spf", "alpha.test", {("alpha.test", "TXT"): ['"v=spf1 ip5:1 -all"']}, FAIL, "unknown term"),
+    (
+        "dns.spf",
+        "alpha.test",
+        {("alpha.test", "TXT"): ['"v=spf1 exists:%{i}.x.test -all"']},
+        ERROR,
+        "not evaluated",
+    ),
+]
+
+
+@pytest.mark.parametrize(("probe", "target", "changed", "verdict", "words"), RECORDS)
+def test_wrong_records(
+    lab: Lab, probe: str, target: str, changed: dict[tuple[str, str], list[str]], verdict: Verdict, words: str
+) -> None:
+    lab.world.records.update(changed)
+    mine = [item for item in lab.verify(probe, wait=10) if target in {item.target.host, item.target.domain}]
+    assert [(item.verdict, words in item.observed) for item in mine] == [(verdict, True)], mine[0].observed
+    assert mine[0].advice or verdict is ERROR
+
+
+@pytest.mark.parametrize("fault", ["dns-silent", "dns-servfail", "dns-refused"])
+@pytest.mark.parametrize("probe", ["dns.a", "dns.mx", "dns.spf"])
+def test_no_authoritative_answer_is_an_error(lab: Lab, probe: str, fault: str) -> None:
+    lab.spoil(fault, "")
+    assert {item.verdict for item in lab.verify(probe, wait=10)} == {ERROR}
+
+
+def test_without_dns_the_hosts_are_looked_at_by_address(lab: Lab) -> None:
+    lab.world.records.clear()
+    findings = lab.verify("net", wait=10)
+    assert len(findings) == 14
+    assert {item.verdict for item in findings} == {PASS}
+
+
+def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.world.records.update(
+        {
+            ("alpha.test", "SOA"): ["ns.alpha.test. h.alpha.test. 1 1 1 1 1"],
+            ("alpha.test", "NS"): ["ns.alpha.test."],
+            ("ns.alpha.test", "A"): ["127.0.0.1"],
+            ("beta.test", "SOA"): ["ns.beta.test. h.beta.test. 1 1 1 1 1"],
+            ("beta.test", "NS"): ["silent.beta.test.", "ns.beta.test."],
+            ("silent.beta.test", "A"): [],
+            ("ns.beta.test", "A"): ["127.0.0.1"],
+        }
+    )
+    lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(DnsProvider.ZONEFILE, ttl=60))
+    lab.start()
+    monkeypatch.setattr(Authority, "name_server_port", lab.world.dns_port)
+    findings = [item for item in lab.verify("dns", wait=10) if item.target.domain != "alfa.test"]
+    assert {(item.verdict, item.observed) for item in findings if item.verdict is not PASS} == set()
+    assert any("ns.beta.test: beta.test MX" in line for item in findings for line in item.evidence)
+
+
+def test_stop_ends_a_run_soon_and_passes_nothing(lab: Lab) -> None:
+    lab.spoil("silent", "")
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    started = time.monotonic()
+    findings = lab.verify("smtp.banner", wait=30, stop=stop)
+    assert time.monotonic() - started < 5
+    assert {(item.verdict, item.observed) for item in findings} == {
+        (ERROR, "interrupted before it was tested")
+    }
+
+
+def test_a_probe_that_breaks_is_an_error_and_stops_no_other(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("mailprov.probe.tls.remaining_fraction", broken)
+    findings = lab.verify("tls", 993, wait=10)
+    assert {item.verdict for item in only(findings, "tls.expiry")} == {ERROR}
+    assert "RuntimeError: a bug" in only(findings, "tls.expiry")[0].observed
+    assert {item.verdict for item in only(findings, "tls.chain")} == {PASS}
+
+
+def test_narrowing_to_a_host_and_a_domain(lab: Lab) -> None:
+    lab.start()
+    assert {item.target.host for item in lab.verify("net", wait=10, hosts=["mx2"])} == {"mx2"}
+    assert {item.target.domain for item in lab.verify("dns.mx", wait=10, hosts=["mx2"])} == {"beta.test"}
+    assert {item.target.domain for item in lab.verify("dns.mx", wait=10, domains=["alpha.test"])} == {
+        "alpha.test",
+        "alfa.test",
+    }
+    assert {item.target.host for item in lab.verify("net", wait=10, domains=["alpha.test"])} == {"mx1"}
+    assert lab.verify("nothing.like.this", wait=10) == []

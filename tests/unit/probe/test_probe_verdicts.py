@@ -1,0 +1,219 @@
+"""Every probe goes green on right servers, and red or error on each kind of wrong one."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailprov.model.findings import Verdict
+from mailprov.probe import catalogue
+from tests.unit.probe.probe_lab import SLOW_ONLY, Lab
+
+PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
+
+
+def test_right_servers_pass_every_probe(lab: Lab) -> None:
+    findings = lab.verify(wait=10)
+    assert {item.id for item in findings} == {entry.id for entry in catalogue()}
+    assert [item for item in findings if item.verdict is not PASS] == []
+    # Both hosts on all seven ports, each with each probe of the port.
+    for entry in catalogue():
+        seen = {(item.target.host, item.target.port) for item in findings if item.id == entry.id}
+        if entry.ports and not entry.id.startswith("loop."):
+            assert seen == {(host, port) for host in ("mx1", "mx2") for port in entry.ports}, entry.id
+    loops = {(item.target.domain, item.target.port) for item in findings if item.id == "loop.path"}
+    assert loops == {
+        (pair, port) for pair in ("alpha.test->beta.test", "beta.test->alpha.test") for port in (587, 465)
+    }
+    # The probe's own messages are gone, and nothing else was touched.
+    assert lab.world.boxes["ana@alpha.test"][0] == b"old mail\r\n\r\nbody\r\n"
+    assert [text for box in lab.world.boxes.values() for text in box if text] == [b"old mail\r\n\r\nbody\r\n"]
+    assert not any(command.upper().startswith(("DELE", "QUIT ")) for command in lab.world.commands)
+
+
+# (probe, port, fault, certificate, verdict, words that must be seen)
+CASES = [
+    ("net.tcp", 25, "refused", "", FAIL, "connection refused"),
+    ("smtp.banner", 25, "banner-554", "", FAIL, "554 5.3.2"),
+    ("smtp.banner", 465, "banner-name", "", WARN, "localhost"),
+    ("smtp.banner", 587, "banner-version", "", WARN, "3.7.11"),
+    ("smtp.banner", 25, "banner-stars", "", ERROR, "hidden"),
+    ("smtp.banner", 25, "garbage", "", FAIL, "SSH-2.0"),
+    ("smtp.banner", 25, "silent", "", ERROR, "no answer within"),
+    ("smtp.banner", 25, "dropped", "", ERROR, "closed the connection"),
+    ("imap.greeting", 143, "preauth", "", FAIL, "PREAUTH"),
+    ("imap.greeting", 993, "bye", "", FAIL, "turned away"),
+    ("imap.greeting", 143, "garbage", "", FAIL, "SSH-2.0"),
+    ("imap.greeting", 143, "silent", "", ERROR, "no answer within"),
+    ("imap.greeting", 993, "dropped", "", ERROR, "closed the connection"),
+    ("pop.greeting", 110, "bye", "", FAIL, "turned away"),
+    ("pop.greeting", 995, "garbage", "", FAIL, "SSH-2.0"),
+    ("pop.greeting", 110, "silent", "", ERROR, "no answer within"),
+    ("smtp.ehlo", 587, "clear-auth", "", FAIL, "AUTH is offered without TLS"),
+    ("smtp.ehlo", 25, "no-starttls", "", FAIL, "STARTTLS is not offered"),
+    ("smtp.ehlo", 25, "starttls-twice", "", FAIL, "still offered under TLS"),
+    ("smtp.ehlo", 465, "no-auth", "", FAIL, "AUTH is not offered under TLS"),
+    ("smtp.ehlo", 25, "xclient", "", FAIL, "XCLIENT"),
+    ("smtp.ehlo", 587, "no-8bitmime", "", WARN, "8BITMIME"),
+    ("smtp.ehlo", 25, "dropped", "", ERROR, "closed the connection"),
+    ("imap.capability", 143, "clear-auth", "", FAIL, "LOGIN is allowed without TLS"),
+    ("imap.capability", 143, "no-starttls", "", FAIL, "STARTTLS is not offered"),
+    ("imap.capability", 143, "starttls-twice", "", FAIL, "still offered"),
+    ("imap.capability", 993, "no-imap4", "", FAIL, "IMAP4rev1"),
+    ("imap.capability", 143, "silent", "", ERROR, "no answer within"),
+    ("pop.capa", 110, "clear-auth", "", FAIL, "without TLS"),
+    ("pop.capa", 110, "no-starttls", "", FAIL, "STLS is not offered"),
+    ("pop.capa", 110, "starttls-twice", "", FAIL, "still offered"),
+    ("pop.capa", 995, "no-uidl", "", WARN, "UIDL"),
+    ("pop.capa", 995, "no-capa", "", ERROR, "CAPA is not known"),
+    ("tls.starttls", 25, "injected", "", FAIL, "came before the handshake"),
+    ("tls.starttls", 587, "starttls-refused", "", FAIL, "454 4.7.0"),
+    ("tls.starttls", 25, "broken-handshake", "", FAIL, "TLS:"),
+    ("tls.starttls", 143, "injected", "", FAIL, "injected"),
+    ("tls.starttls", 110, "injected", "", FAIL, "injected"),
+    ("tls.starttls", 110, "starttls-refused", "", FAIL, "-ERR not now"),
+    ("tls.starttls", 143, "dropped", "", ERROR, "closed the connection"),
+    ("tls.implicit", 465, "clear-first", "", FAIL, "in clear"),
+    ("tls.implicit", 993, "silent", "", ERROR, "no answer within"),
+    ("tls.chain", 993, "", "unknown-ca", FAIL, "not trusted: unable to get local issuer"),
+    ("tls.chain", 25, "", "self-signed", FAIL, "not trusted: self"),
+    ("tls.chain", 465, "", "expired", FAIL, "expired"),
+    ("tls.chain", 465, "dropped", "", ERROR, "closed the connection"),
+    ("tls.name", 993, "", "wrong-name", FAIL, "elsewhere.test"),
+    ("tls.name", 25, "", "wrong-name", WARN, "elsewhere.test"),
+    ("tls.name", 110, "silent", "", ERROR, "no answer within"),
+    ("tls.expiry", 995, "", "expired", FAIL, "expired at"),
+    ("tls.expiry", 587, "", "nearly-over", FAIL, "2% of the lifetime"),
+    ("tls.expiry", 143, "", "ageing", WARN, "22% of the lifetime"),
+    ("tls.expiry", 143, "", "early", FAIL, "not valid before"),
+    ("tls.expiry", 993, "dropped", "", ERROR, "closed the connection"),
+    ("tls.enforced", 587, "clear-auth anybody-gets-in", "", FAIL, "235"),
+    ("tls.enforced", 143, "clear-auth anybody-gets-in", "", FAIL, "OK Logged in"),
+    ("tls.enforced", 110, "clear-auth anybody-gets-in", "", FAIL, "+OK"),
+    ("tls.enforced", 587, "asks-in-clear", "", WARN, "looked at in clear: 535"),
+    ("tls.enforced", 143, "looks-in-clear", "", WARN, "AUTHENTICATIONFAILED"),
+    ("tls.enforced", 110, "looks-in-clear", "", WARN, "-ERR [AUTH]"),
+    ("tls.enforced", 587, "asks-in-clear auth-later", "", ERROR, "454"),
+    ("tls.enforced", 143, "looks-in-clear auth-later", "", ERROR, "UNAVAILABLE"),
+    ("tls.enforced", 110, "silent", "", ERROR, "no answer within"),
+    ("auth.ok", 587, "nobody-gets-in", "", FAIL, "535"),
+    ("auth.ok", 993, "nobody-gets-in", "", FAIL, "AUTHENTICATIONFAILED"),
+    ("auth.ok", 110, "nobody-gets-in", "", FAIL, "-ERR"),
+    ("auth.ok", 465, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 143, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 995, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 587, "auth-later", "", ERROR, "454"),
+    ("auth.ok", 143, "auth-later", "", ERROR, "UNAVAILABLE"),
+    ("auth.ok", 995, "auth-later", "", ERROR, "SYS/TEMP"),
+    ("auth.ok", 993, "", "unknown-ca", ERROR, "the password was not sent"),
+    ("auth.ok", 587, "", "wrong-name", ERROR, "the password was not sent"),
+    ("auth.not-on-25", 25, "auth-on-25", "", FAIL, "offered under TLS"),
+    ("auth.not-on-25", 25, "hidden-auth-on-25 asks-in-clear", "", FAIL, "goes on: 334"),
+    ("auth.not-on-25", 25, "dropped", "", ERROR, "closed the connection"),
+    ("auth.bad-password", 587, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
+    ("auth.bad-password", 143, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
+    ("auth.bad-password", 995, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
+    ("auth.bad-password", 465, "nobody-gets-in", "", ERROR, "the right password does not work"),
+    ("auth.bad-password", 993, "auth-later", "", ERROR, "UNAVAILABLE"),
+    ("relay.classic", 25, "open-relay", "", FAIL, "16 of 18 are taken"),
+    ("relay.classic", 587, "open-relay", "", FAIL, "are taken"),
+    ("relay.classic", 465, "open-relay", "", FAIL, "are taken"),
+    ("relay.classic", 25, "percent-hack", "", FAIL, "%example.invalid"),
+    ("relay.classic", 25, "rcpt-4xx", "", ERROR, "only for now"),
+    ("relay.classic", 25, "sender-4xx", "", ERROR, "450 4.1.8"),
+    ("relay.classic", 25, "refuses-all", "", ERROR, "a user of this server is refused as well"),
+    ("relay.classic", 25, "silent", "", ERROR, "no answer within"),
+    ("unknown.user", 25, "catch-all", "", FAIL, "is taken"),
+    ("unknown.user", 25, "odd-code", "", WARN, "550 5.7.0"),
+    ("unknown.user", 25, "rcpt-4xx", "", ERROR, "450 4.7.1"),
+    ("unknown.user", 25, "refuses-all", "", ERROR, "is refused as well"),
+    ("spoof.envelope", 587, "spoof", "", FAIL, "may send as"),
+    ("spoof.envelope", 465, "spoof-4xx", "", ERROR, "only for now"),
+    ("spoof.envelope", 465, "spoof-other", "", WARN, "550 5.1.0"),
+    ("spoof.envelope", 587, "nobody-gets-in", "", ERROR, "the login is refused"),
+    ("spoof.envelope", 587, "refuses-all", "", ERROR, "the own address is refused too"),
+]
+
+
+@pytest.mark.parametrize(("probe", "port", "faults", "certificate", "verdict", "words"), CASES)
+def test_wrong_server(
+    lab: Lab, probe: str, port: int, faults: str, certificate: str, verdict: Verdict, words: str
+) -> None:
+    lab.spoil(faults, certificate)
+    findings = lab.verify(probe, port, wait=0.2 if SLOW_ONLY & set(faults.split()) else 10)
+    mine = [item for item in findings if item.target.host == "mx1"]
+    assert mine
+    for item in mine:
+        assert item.id == probe
+        assert (item.verdict, words in item.observed) == (verdict, True), (
+            item.verdict,
+            item.observed,
+            item.evidence,
+        )
+        assert item.title
+        assert item.refs
+        # What can be mended comes with the exact change; an error may have nothing to mend.
+        assert item.advice or verdict is ERROR
+
+
+def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
+    loops_and_dns = {entry.id for entry in catalogue() if entry.id.partition(".")[0] in {"loop", "dns"}}
+    red = {case[0] for case in CASES if case[4] in {FAIL}}
+    assert red == {entry.id for entry in catalogue()} - loops_and_dns
+    could_not_tell = {case[0] for case in CASES if case[4] is ERROR}
+    assert could_not_tell >= red - {"net.tcp"}
+
+
+def test_no_real_password_travels_before_the_certificate_is_trusted(lab: Lab) -> None:
+    lab.spoil("", "unknown-ca")
+    lab.verify("auth", wait=10)
+    lab.verify("spoof", wait=10)
+    lab.verify("loop", wait=10)
+    assert lab.world.attempts == []
+
+
+def test_a_made_up_account_is_used_where_there_is_no_tls(lab: Lab) -> None:
+    lab.spoil("clear-auth anybody-gets-in", "")
+    lab.verify("tls.enforced", wait=10)
+    assert lab.world.attempts
+    assert all(
+        user.startswith("nobody-") and user.endswith("@example.invalid") for user, _ in lab.world.attempts
+    )
+
+
+def test_open_relay_is_never_given_a_message(lab: Lab) -> None:
+    lab.spoil("open-relay catch-all", "")
+    lab.verify("relay", wait=10)
+    lab.verify("unknown", wait=10)
+    assert "DATA" not in [command.upper() for command in lab.world.commands]
+    foreign = [c for c in lab.world.commands if c.upper().startswith("RCPT") and "example" in c]
+    assert foreign
+    assert all("example.invalid" in command for command in foreign)
+
+
+def test_self_signed_as_declared_is_a_warning_and_still_tested(lab: Lab) -> None:
+    lab.spoil("", "self-signed")
+    lab.declare_self_signed()
+    findings = lab.verify("", 993, wait=10)
+    verdicts = {item.id: item.verdict for item in findings if not item.id.startswith(("loop", "dns"))}
+    assert verdicts.pop("tls.chain") is WARN
+    assert set(verdicts.values()) == {PASS}
+    assert "auth.ok" in verdicts
+
+
+def test_unknown_authority_is_a_failure_also_where_self_signed_is_declared(lab: Lab) -> None:
+    lab.spoil("", "unknown-ca")
+    lab.declare_self_signed()
+    assert {item.verdict for item in lab.verify("tls.chain", wait=10)} == {FAIL}
+    assert {item.verdict for item in lab.verify("auth.ok", wait=10)} == {ERROR}
+    assert lab.world.attempts == []
+
+
+def test_passwords_are_in_no_finding_even_when_the_server_says_them(lab: Lab) -> None:
+    lab.spoil("nobody-gets-in", "")
+    text = repr(lab.verify("auth", wait=10))
+    assert "AUTH PLAIN ****" in text
+    assert "LOGIN ****" in text
+    assert "PASS ****" in text
+    for user, password in lab.world.attempts:
+        assert password not in text
+        assert lab.base64(f"\0{user}\0{password}") not in text
