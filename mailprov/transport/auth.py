@@ -3,9 +3,9 @@
     authenticate(transport, host)
 
 Order: `identity_file` alone if given; else the agent's keys, then ~/.ssh/id_*; then the password if given (as
-`password`, or as the answer to a keyboard-interactive prompt where the server wants it that way). A server allows
-six tries by default (sshd_config(5) MaxAuthTries), so no key is offered twice and the number of keys is bounded.
-Raises HostUnreachable that names each try.
+`password`, or as the answer to a keyboard-interactive prompt where the server wants it so). A server allows
+six tries by default (sshd_config(5) MaxAuthTries): no key is offered twice, and the number of keys is
+bounded. Raises HostUnreachable that names each try.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _Login:
     def _from_file(
         self, path: Path, held: dict[bytes, paramiko.AgentKey]
     ) -> Iterator[tuple[str, paramiko.PKey]]:
-        """The key of a file; by the agent when the file is a public or an encrypted key that the agent holds."""
+        """The key of a file; by the agent where it holds it: the file may be encrypted or the public half."""
         public = _public_part(path)
         if public in held:
             yield f"key {path} (by the agent)", held[public]
@@ -157,10 +157,10 @@ class _Login:
                 f"the password of {who} was refused"
                 + (f" ({'; '.join(self.left_out)})" if self.left_out else ""),
                 hint
-                + "Check `ssh.password` and `ssh.user`, and that the server lets this user log in by password",
+                + "Check `ssh.user` and `ssh.password`, and that the server lets this user in by password",
             )
         if ssh.identity_file is not None:
-            advice = f"Put its public key into ~{self.user}/.ssh/authorized_keys on the host, or correct `ssh.user`"
+            advice = f"Put its public key into ~{self.user}/.ssh/authorized_keys there, or correct `ssh.user`"
         else:
             advice = (
                 "Name the right key with `ssh.identity_file`, or put one into authorized_keys on the host"
@@ -169,7 +169,7 @@ class _Login:
 
 
 def _public_part(path: Path) -> bytes | None:
-    """The public key of a key file without its passphrase: from the .pub beside it, or from OpenSSH's own format."""
+    """The public half of a key file without its passphrase: from the .pub beside it, or OpenSSH's format."""
     pub = path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
     with contextlib.suppress(OSError, ValueError, IndexError):
         return base64.b64decode(pub.read_text().split()[1], validate=True)

@@ -12,6 +12,7 @@ import selectors
 import socket
 import time
 from itertools import chain, zip_longest
+from typing import Any
 
 from mailprov.errors import HostUnreachable
 
@@ -20,11 +21,11 @@ _ATTEMPT_DELAY = 0.25
 # Unacknowledged data this old means that the peer is gone (tcp(7) TCP_USER_TIMEOUT, milliseconds).
 _USER_TIMEOUT_MS = 60_000
 
-_Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+_Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 def open_socket(where: str, address: str, port: int, timeout: float) -> socket.socket:
-    """Connect within `timeout` seconds. `where` is the host's name in errors; the socket is in blocking mode."""
+    """Connect within `timeout` seconds. `where` is the host's name in errors. The socket blocks."""
     winner, failures = _race(_resolve(where, address, port), timeout)
     if winner is None:
         raise _refusal(where, address, port, timeout, failures)
@@ -48,14 +49,14 @@ def _resolve(where: str, address: str, port: int) -> list[_Address]:
             f"the name {address} does not resolve",
             "Check `address`, or the name service of this machine",
         ) from error
-    first = [(family, place) for family, _, _, _, place in found if family == found[0][0]]
-    other = [(family, place) for family, _, _, _, place in found if family != found[0][0]]
+    first: list[_Address] = [(item[0], item[4]) for item in found if item[0] == found[0][0]]
+    other: list[_Address] = [(item[0], item[4]) for item in found if item[0] != found[0][0]]
     pairs = chain.from_iterable(zip_longest(first, other))
     return [pair for pair in pairs if pair is not None]
 
 
 def _race(addresses: list[_Address], timeout: float) -> tuple[socket.socket | None, list[OSError]]:
-    """Start the attempts one after the other, the next as soon as one fails or is slow; the first to connect wins."""
+    """Start attempts in turn, the next as soon as one fails or is slow; the first to connect wins."""
     deadline = time.monotonic() + timeout
     failures: list[OSError] = []
     waiting = list(addresses)
@@ -85,12 +86,12 @@ def _race(addresses: list[_Address], timeout: float) -> tuple[socket.socket | No
                         running.discard(done)
                         done.close()
         finally:
-            for attempt in running - {winner}:  # type: ignore[arg-type]
+            for attempt in running - {winner}:
                 attempt.close()
     return winner, failures
 
 
-def _begin(family: socket.AddressFamily, place: tuple[str, int] | tuple[str, int, int, int]) -> socket.socket:
+def _begin(family: socket.AddressFamily, place: tuple[Any, ...]) -> socket.socket:
     attempt = socket.socket(family, socket.SOCK_STREAM)
     attempt.setblocking(False)
     code = attempt.connect_ex(place)

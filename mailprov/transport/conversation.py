@@ -3,8 +3,10 @@
     Pipe            what a transport must give: read both streams, write, close
     Conversation    a Channel (see `transport.channel`) over a Pipe
 
-Streams are pulled by whoever iterates `messages`: no thread of its own, so none is left behind. stdout and stderr
-are always drained together, so a talkative stderr cannot block the agent.
+Streams are pulled by whoever iterates `messages`: no thread of its own, so none is left behind. stdout and
+stderr are always drained together, so a talkative stderr cannot block the agent.
+
+Raises HostFailed, from `messages` only.
 """
 
 from __future__ import annotations
@@ -25,14 +27,15 @@ SILENCE = 60.0  # seconds without a byte after which the host is lost; the agent
 _NOISE_LINES = 50
 _NOISE_WIDTH = 400
 
-# What start scripts say (see `transport.sudo`), and the loader's READY. Noise without a newline may stand before it.
+# What start scripts say (see `transport.sudo`), and the loader's READY. Noise may stand before it on the
+# line.
 _MARK = re.compile(re.escape(MAGIC) + rb" (ready|no-python|no-sudo|sudo-denied|ended \d+)\s*$")
 _READY = READY.removeprefix(MAGIC).strip().decode()
 
 
 class Pipe(Protocol):
     def read(self, timeout: float) -> tuple[bytes, bytes] | None:
-        """What came on stdout and stderr; two empty strings after `timeout` seconds; None at the end of both."""
+        """What came on stdout and stderr; both empty after `timeout` seconds; None at the end of both."""
 
     def write(self, data: bytes) -> None:
         """All of it. Raises OSError when the other side is gone."""
@@ -65,8 +68,8 @@ class Conversation:
     def await_ready(self, timeout: float) -> str:
         """Read until Python runs on the other side, and say how that went.
 
-        "ready"; or a start script's word ("no-python", "no-sudo", "sudo-denied", "ended N"); "over" when the stream
-        ended without a word; "silent" after `timeout` seconds.
+        "ready"; or a start script's word ("no-python", "no-sudo", "sudo-denied", "ended N"); "over" when the
+        stream ended without a word; "silent" after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while not self._mark and not self._over:

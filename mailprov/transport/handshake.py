@@ -3,8 +3,8 @@
     KEY_TYPES                                       host key algorithms, best first
     shake_hands(where, at, sock, key_types) -> paramiko.Transport
 
-Raises HostUnreachable: not an SSH server, closed before it spoke, no common algorithm; NoCommonAlgorithm is the
-HostUnreachable of the last kind, for callers that ask for one host key type after the other.
+Raises HostUnreachable: not an SSH server, closed before it spoke, no common algorithm. The last is the
+subclass NoCommonAlgorithm, for callers that ask for one host key type after the other.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class NoCommonAlgorithm(HostUnreachable):
 
 class _Packetizer(Packetizer):
     def start_handshake(self, timeout: float) -> None:
-        """Nothing: `start_client` has the limit. paramiko's timer is a thread that outlives a failed handshake."""
+        """Nothing: `start_client` has the limit. paramiko's timer thread outlives a failed handshake."""
 
 
 class _FirstBytes:
-    """A socket that remembers how the server opened the conversation, to tell what it is when it is not SSH."""
+    """A socket that remembers how the server opened the conversation, to tell what it is if not SSH."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -64,7 +64,7 @@ class _FirstBytes:
 
 
 def shake_hands(where: str, at: str, sock: socket.socket, key_types: Sequence[str]) -> paramiko.Transport:
-    """Negotiate with the host key algorithms of `key_types` in that order. `at` is address and port, for errors.
+    """Negotiate with the host key algorithms of `key_types` in that order. `at` is the place, for errors.
 
     The socket belongs to the transport afterwards, and is closed when this raises.
     """
@@ -122,5 +122,5 @@ def _refusal(where: str, at: str, seen: bytes, error: Exception) -> HostUnreacha
         f"{at} closed the connection without a word"
         if closed
         else f"{at} accepted the connection and kept silent",
-        "It is no SSH server, is overloaded (MaxStartups), or bans this address (fail2ban): see the host's sshd log",
+        "It is no SSH server, is overloaded (MaxStartups) or bans us (fail2ban): look at the host's sshd log",
     )

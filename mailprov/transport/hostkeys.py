@@ -1,12 +1,12 @@
 """Is this the host we know? Strict host key checks, and what `mailprov trust` needs to learn a key.
 
-    open_transport(host, connect_timeout) -> paramiko.Transport     connected, key exchanged, host key proven right
+    open_transport(host, connect_timeout) -> paramiko.Transport     connected, and the host key proven right
     scan(host, connect_timeout) -> [(type, fingerprint, known_hosts line)]
     known_hosts_path(settings) -> Path                              where `trust` writes
-    append(path, line)                                              one line at the end, all else stays as it is
+    append(path, line)                                              one line at the end, all else stays
 
-A pinned `host_key` decides alone (but for @revoked); otherwise the inventory's known_hosts, or the user's and the
-system's files. Nothing is ever trusted on first use.
+A pinned `host_key` decides alone (but for @revoked); otherwise the inventory's known_hosts, or the user's and
+the system's files. Nothing is ever trusted on first use.
 Raises HostUnreachable: unknown, changed or revoked key, and all that `connect` and `handshake` raise.
 """
 
@@ -92,9 +92,9 @@ def scan(host: Host, connect_timeout: float = 10.0) -> list[tuple[str, str, str]
 
 
 def append(path: Path, line: str) -> None:
-    """Add one line, unless it is there. Comments, order and unknown lines of the file stay; OSError is passed on.
+    """Add one line, unless it is there. Comments, order and unknown lines stay. OSError is passed on.
 
-    The lock serialises several `mailprov trust`; O_APPEND keeps a line whole beside other writers such as ssh.
+    The lock serialises several `mailprov trust`; O_APPEND keeps a line whole beside writers such as ssh.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
@@ -131,7 +131,7 @@ def _covering(host: Host, known: Sequence[KnownKey]) -> list[KnownKey]:
 
 
 def _preferred(host: Host, known: Sequence[KnownKey]) -> tuple[str, ...]:
-    """All algorithms, those of known keys first, so that a right key of another type is not taken for a wrong one."""
+    """All algorithms, those of known keys first: a right key of another type must not look wrong."""
     if host.ssh.host_key is not None:
         return KEY_TYPES
     ours = {name for key in _covering(host, known) if not key.revoked for name in _algorithms(key.type)}
@@ -143,7 +143,7 @@ def _check(host: Host, known: Sequence[KnownKey], key: paramiko.PKey) -> None:
     at = f"{host.address} port {host.ssh.port}"
     lines = _covering(host, known)
     if host.ssh.port != 22:
-        # As ssh does: a line without a port vouches for the same key on another port, but contradicts nothing.
+        # As ssh does: a line without a port vouches for the same key on another port; it contradicts nothing.
         lines += [line for line in known if line.covers(host.address.lower()) and line.blob == blob]
     for line in lines:
         if line.revoked and line.blob == blob:
@@ -179,6 +179,6 @@ def _changed(host: Host, at: str, shown: str, expected: str, source: str) -> _Wr
     return _WrongKey(
         host.name,
         f"THE HOST KEY OF {at} HAS CHANGED: it shows {shown}, but {source} says {expected}",
-        "Somebody may be listening in between, or the host was installed anew. Nothing was sent. Only if you know "
-        "why it changed, remove the old key and trust the new one",
+        "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
+        "Only if you know why it changed, remove the old key and trust the new one",
     )

@@ -56,7 +56,7 @@ def fingerprint(blob: bytes) -> str:
 
 
 def read(paths: Iterable[Path]) -> list[KnownKey]:
-    """The keys of all files, in order. Lines marked @cert-authority are left out: they vouch for certificates."""
+    """The keys of all files, in order. @cert-authority lines are left out: they vouch for certificates."""
     found = []
     for path in paths:
         try:

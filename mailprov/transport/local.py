@@ -80,7 +80,7 @@ class _ProcessPipe:
                     data = os.read(key.fd, 1 << 20)
                     if not data:
                         self._selector.unregister(key.fileobj)
-                    got[self._streams.index(key.fileobj)] = data  # type: ignore[arg-type]
+                    got[0 if key.fileobj is self._streams[0] else 1] = data
                 if any(got) or time.monotonic() >= deadline:
                     return got[0], got[1]
             return None
@@ -106,7 +106,8 @@ class _ProcessPipe:
             self._selector.close()
             for stream in (self._stdin, *self._streams):
                 with contextlib.suppress(OSError):
-                    stream.close()  # type: ignore[union-attr]
+                    if stream is not None:
+                        stream.close()
             os.close(self._wake)
             os.close(self._woken)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -2,7 +2,8 @@
 
     explain(host, become, word, status, noise) -> HostUnreachable
 
-Pure. Sudo's and the shell's own words only choose between sentences; where they are not recognised, they are quoted.
+Pure. Sudo's and the shell's own words only choose between sentences; words that are not recognised are
+quoted.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _WANTS_PASSWORD = ("password is required", "authentication required", "interacti
 def explain(
     host: Host, become: Become, word: str, status: int | None, noise: Sequence[str]
 ) -> HostUnreachable:
-    """`word` is what Conversation.await_ready gave, `status` the remote exit status (None: connection lost)."""
+    """`word` is what Conversation.await_ready gave, `status` the exit status (None: connection lost)."""
     what, advice = _sentence(host, become, word, status, noise)
     return HostUnreachable(host.name, what, advice)
 

@@ -2,8 +2,8 @@
 
     start(host, job, connect_timeout=10) -> Conversation (a Channel)
 
-Raises HostUnreachable with one sentence: network, host key, login, sudo, no python3 (see the modules beside this
-one for the exact words). Once started, `Channel.messages` reports what happens to the connection.
+Raises HostUnreachable with one sentence: network, host key, login, sudo, no python3 (see the modules beside
+this one for the exact words). Once started, `Channel.messages` reports what happens to the connection.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEEPALIVE = 15  # seconds, so that NAT and firewalls between keep the connectio
 
 
 def start(host: Host, job: dict[str, Any], *, connect_timeout: float = 10.0) -> Conversation:
-    """Log in to `host` and start the agent with `job` (see `wire.messages`) as root; ready when this returns."""
+    """Log in to `host` and start the agent with `job` (see `wire.messages`) as root. It runs on return."""
     password = host.ssh.become_password
     become = Become.NOT if host.ssh.user == "root" else Become.PASSWORD if password else Become.FREE
     secret = password.reveal() if password and become is Become.PASSWORD else ""
@@ -55,7 +55,8 @@ def start(host: Host, job: dict[str, Any], *, connect_timeout: float = 10.0) -> 
         word = conversation.await_ready(SILENCE)
         if not is_ready(word):
             conversation.drain(1.0)
-            raise explain(host, become, word, conversation.exit_status(), conversation.noise())
+            status = None if word == "silent" else conversation.exit_status()
+            raise explain(host, become, word, status, conversation.noise())
         if secret:
             conversation.write(start_payload(job))
     except BaseException:

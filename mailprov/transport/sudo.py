@@ -7,10 +7,10 @@ The login shell may be anything, so it gets one `exec /bin/sh -c 'script' sh 'lo
 single-quoted words hold nothing that sh, bash, zsh, fish or csh would touch. The script is POSIX sh.
 
 The password comes as the first line on stdin, never in argv (printf is a builtin). Prompts are never matched.
-The checker tries the password once with `sudo -v`, before sudo gets near the stdin that the agent will come on.
-Only then sudo runs Python; it may or may not read the password again (timestamp_timeout), and the loader drops a
-line that sudo left. The controller sends the agent only after the loader's READY, so that no sudo, whatever its
-buffering, can swallow it.
+The checker tries the password once with `sudo -v`, before sudo gets near the stdin that the agent will come
+on. Only then sudo runs Python; it may or may not read the password again (timestamp_timeout), and the
+loader drops a line that sudo left. The controller sends the agent only after the loader's READY, because a
+sudo may read more of its stdin than the password's line (sudo-rs 0.2.5 does).
 
 Pure; raises nothing.
 """
@@ -41,9 +41,10 @@ _RUN = '"$p" -I -u -c "$1"'
 
 # One wrong password must cost one attempt. At the end of its input C sudo gives up, but sudo-rs goes on with
 # empty passwords up to passwd_tries, which can lock the account. So when the password's line has been read, a
-# byte follows: once that is gone too, sudo is asking a second time, and is killed (it still runs under the user's
-# real uid). Sending it earlier would not do, because sudo-rs reads all there is. Should the kill not be allowed,
-# sudo gets a read error: a socket closed with data unread, the first `x`, resets its peer (unix(7)).
+# byte follows: once that is gone too, sudo is asking a second time, and is killed (it still runs under the
+# user's real uid). Sending it earlier would not do, because sudo-rs reads all there is. Should the kill not
+# be allowed, sudo gets a read error: a socket closed with data unread, the first `x`, resets its peer
+# (unix(7)).
 _CHECKER = ";".join(
     (
         "import fcntl,socket,subprocess as u,sys,termios,time",
@@ -65,9 +66,9 @@ _SCRIPTS = {
     Become.FREE: _FIND_PYTHON + _FIND_SUDO + f"exec sudo -n -- {_RUN}",
     Become.PASSWORD: _FIND_PYTHON
     + _FIND_SUDO
-    # Python itself is what is tried, because a NOPASSWD rule may name nothing else. Not with sudo-rs, where -n is a
-    # failed attempt for PAM (pam_faillock would count it).
-    + 'case $(sudo --version 2>&1) in sudo-rs*) ;; '
+    # Python itself is what is tried, because a NOPASSWD rule may name nothing else. Not with sudo-rs, where
+    # -n is a failed attempt for PAM (pam_faillock would count it).
+    + "case $(sudo --version 2>&1) in sudo-rs*) ;; "
     + '*) sudo -n -- "$p" -I -S -c pass </dev/null >/dev/null 2>&1 && '
     + f"exec sudo -n -- {_RUN};; esac; "
     + "IFS= read -r w; "

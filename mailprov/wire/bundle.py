@@ -6,7 +6,7 @@
     start_payload(job)     the first bytes on stdin: agent and job
 
 The loader reads stdin line by line and drops all before the magic: a sudo password that nobody consumed must
-become neither code nor output. It then reads exactly the announced number of bytes and compares the hash, so a
+become neither code nor output. It then reads exactly the announced number of bytes and compares the hash: a
 cut-off transfer never runs. It is one line without quote `'`, backslash, `!` and `$`, so that within single
 quotes it is the same word for sh, bash, zsh, fish and csh. Raises nothing of its own.
 """

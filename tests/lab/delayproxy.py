@@ -4,8 +4,8 @@
         …connect to 127.0.0.1, proxy.port…
     proxy.round_trips, proxy.connections
 
-Each direction is delayed by `one_way` seconds; bandwidth is not limited. A round trip is counted each time the
-client speaks after the server has spoken (a change of direction), and once for the TCP handshake.
+Each direction is delayed by `one_way` seconds; bandwidth is not limited. A round trip is counted each time
+the client speaks after the server has spoken (a change of direction), and once for the TCP handshake.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ssh transport against a real OpenSSH server of this machine: what works, and each way in that is barred."""
+"""The ssh transport against a real OpenSSH server: what works, and each way in that is barred."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 @pytest.fixture(autouse=True)
 def no_agent_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """The tester's own keys and known hosts play no part, and no test leaves a thread or a descriptor behind."""
+    """The tester's own keys and known hosts play no part, and no test leaves a thread behind."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     threads = threading.active_count()
@@ -167,7 +167,8 @@ class TestConversation:
             wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before, "descriptors are given back")
 
     def test_login_shell_that_prints(self, tmp_path: Path) -> None:
-        noisy = "ForceCommand echo Welcome; echo warning >&2; printf 'no newline '; exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\""
+        prints = "echo Welcome; echo warning >&2; printf 'no newline '"
+        noisy = f'ForceCommand {prints}; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
         with Sshd(tmp_path / "noisy", noisy) as server:
             channel = ssh.start(server.host(), job())
             channel.send({"t": "go"})
@@ -210,8 +211,9 @@ class TestHostKeys:
         said = refusal(server.host(known_hosts=tmp_path / "none"))
         shown = server.fingerprint("ed25519")
         assert said == (
-            f"mx1: the host key of 127.0.0.1 port {server.port} is not known (ssh-ed25519 {shown}). Compare it with "
-            f"the host's own, then run `mailprov trust mx1` or set `host_key: \"{shown}\"` in the inventory."
+            f"mx1: the host key of 127.0.0.1 port {server.port} is not known (ssh-ed25519 {shown}). "
+            "Compare it with the host's own, then run `mailprov trust mx1` "
+            f'or set `host_key: "{shown}"` in the inventory.'
         )
 
     def test_changed(self, server: Sshd, tmp_path: Path) -> None:
@@ -263,7 +265,9 @@ class TestHostKeys:
             hostkeys.append(known, line)
         assert talk(host)[-1]["t"] == "end"
         judge = subprocess.run(
-            ["ssh-keygen", "-F", f"[127.0.0.1]:{server.port}", "-f", str(known)], capture_output=True, check=False
+            ["ssh-keygen", "-F", f"[127.0.0.1]:{server.port}", "-f", str(known)],
+            capture_output=True,
+            check=False,
         )
         assert judge.returncode == 0
 
@@ -282,13 +286,14 @@ class TestLogin:
         user = host.ssh.user
         assert refusal(host) == (
             f"mx1: the login as {user}@127.0.0.1 was refused (tried key {stranger}). Put its public key into "
-            f"~{user}/.ssh/authorized_keys on the host, or correct `ssh.user`."
+            f"~{user}/.ssh/authorized_keys there, or correct `ssh.user`."
         )
 
     def test_an_encrypted_key_is_named_and_not_tried(self, server: Sshd, tmp_path: Path) -> None:
         locked = make_key(tmp_path / "locked", passphrase="x" * 8)
-        assert f"key {locked}: it is encrypted and the agent does not hold it; run `ssh-add {locked}`" in refusal(
-            server.host(identity=locked)
+        assert (
+            f"key {locked}: it is encrypted and the agent does not hold it; run `ssh-add {locked}`"
+            in refusal(server.host(identity=locked))
         )
 
     def test_files_that_are_no_keys(self, server: Sshd, tmp_path: Path) -> None:
@@ -319,9 +324,13 @@ class TestLogin:
             file.write(Path(f"{locked}.pub").read_text())
         with ssh_agent(tmp_path, monkeypatch):
             subprocess.run(["ssh-add", "-q", str(locked)], check=True, capture_output=True)
-            subprocess.run(["ssh-keygen", "-q", "-p", "-N", "x" * 8, "-f", str(locked)], check=True, capture_output=True)
+            subprocess.run(
+                ["ssh-keygen", "-q", "-p", "-N", "x" * 8, "-f", str(locked)], check=True, capture_output=True
+            )
             assert talk(without_identity(server))[-1]["t"] == "end"
-            assert talk(server.host(identity=locked))[-1]["t"] == "end", "an encrypted key that the agent holds"
+            assert talk(server.host(identity=locked))[-1]["t"] == "end", (
+                "an encrypted key that the agent holds"
+            )
             Path(f"{locked}.pub").unlink()
             assert talk(server.host(identity=locked))[-1]["t"] == "end", "found without the .pub"
 
@@ -366,7 +375,10 @@ class TestBarred:
     @pytest.mark.parametrize(
         ("greeting", "words"),
         [
-            (b"220 mx1.alpha.test ESMTP Postfix\r\n", "is not an SSH server (it says '220 mx1.alpha.test ESMTP Postfix')"),
+            (
+                b"220 mx1.alpha.test ESMTP Postfix\r\n",
+                "is not an SSH server (it says '220 mx1.alpha.test ESMTP Postfix')",
+            ),
             (b"", "closed the connection without a word"),
             (b"SSH-2.0-Fake\r\n", "broke off"),
             (b"SSH-1.5-Old\r\n", "no algorithm in common"),
@@ -422,7 +434,7 @@ class TestBarred:
 
 
 def test_at_most_ten_round_trips_for_a_whole_plan(server: Sshd, tmp_path: Path) -> None:
-    """Connect, log in, exec, hello, facts → desired → plan without changes → end: the real agent, 20 ms away."""
+    """Connect, log in, exec, hello, facts → desired → plan without changes → end, with the real agent."""
     (tmp_path / "root").mkdir()
     with DelayProxy("127.0.0.1", server.port, one_way=0.01) as proxy:
         host = server.host(port=proxy.port, host_key=server.fingerprint("ed25519"))
@@ -445,7 +457,7 @@ def without_identity(server: Sshd, **more: Any) -> Host:
     return type(host)(**{**vars(host), "ssh": settings})
 
 
-class ssh_agent:  # noqa: N801 - reads as a context
+class ssh_agent:
     """A fresh ssh-agent for the time of a test."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

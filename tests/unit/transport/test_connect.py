@@ -35,7 +35,8 @@ def test_refused() -> None:
     with pytest.raises(HostUnreachable) as caught:
         open_socket("mx1", "127.0.0.1", port, 5)
     assert str(caught.value) == (
-        f"mx1: 127.0.0.1 port {port} refused the connection. Check `ssh.port`, and that sshd runs on the host."
+        f"mx1: 127.0.0.1 port {port} refused the connection. "
+        "Check `ssh.port`, and that sshd runs on the host."
     )
 
 

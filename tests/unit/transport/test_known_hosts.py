@@ -41,7 +41,9 @@ def found(lines: list[known_hosts.KnownKey], address: str, port: int = 22) -> li
 def test_plain_names_addresses_and_ports(tmp_path: Path, keys: dict[str, str]) -> None:
     lines = read(
         tmp_path,
-        f"mx1.alpha.test,10.0.0.11 {keys['one']} a comment\n[mx2]:2222,[::1]:2222 {keys['rsa']}\nfe80::1 {keys['two']}\n",
+        f"mx1.alpha.test,10.0.0.11 {keys['one']} a comment\n"
+        f"[mx2]:2222,[::1]:2222 {keys['rsa']}\n"
+        f"fe80::1 {keys['two']}\n",
     )
     assert found(lines, "mx1.alpha.test") == [keys["one"]]
     assert found(lines, "MX1.Alpha.Test") == [keys["one"]]

@@ -1,7 +1,7 @@
 """The start scripts under real shells, with a `sudo` that behaves as the test says.
 
-The stand-in reads byte by byte (C sudo) or all there is (sudo-rs), asks up to three times, and writes down what it
-was asked. The real sudo and sudo-rs are tried on real hosts in tests/lab/test_sudo.py.
+The stand-in reads byte by byte (C sudo) or all there is (sudo-rs), asks up to three times, and writes down
+what it was asked. The real sudo and sudo-rs are tried on real hosts in tests/lab/test_sudo.py.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ PAYLOAD = encode_start(MODULES, {"tag": "aa11"}) + b"control\n"
 class Place:
     """A directory with a stand-in sudo first in PATH."""
 
-    def __init__(self, folder: Path, kind: str = "c", password: str = "right", nopasswd: bool = False) -> None:
+    def __init__(
+        self, folder: Path, kind: str = "c", password: str = "right", nopasswd: bool = False
+    ) -> None:
         self.log = folder / "log"
         self.log.write_text("")
         self.bin = folder / "bin"
@@ -109,7 +111,7 @@ class Place:
 
 
 def converse(process: subprocess.Popen[bytes], password: str) -> tuple[list[bytes], bytes]:
-    """As transport.ssh does: the password's line at once, the payload only after READY. (stdout lines, stderr)."""
+    """As transport.ssh does: the password at once, the payload after READY. Gives stdout lines and stderr."""
     assert process.stdin
     assert process.stdout
     process.stdin.write(password.encode() + b"\n")
@@ -220,7 +222,8 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "over",
             1,
             ["sudo: a password is required"],
-            "mx1: ana may not use sudo without a password on mx1. Give `ssh.become_password`, or add a NOPASSWD "
+            "mx1: ana may not use sudo without a password on mx1. "
+            "Give `ssh.become_password`, or add a NOPASSWD "
             "rule for this user.",
         ),
         (
@@ -228,7 +231,8 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "sudo-denied",
             1,
             ["Sorry, try again."],
-            "mx1: sudo on mx1 refused the password of ana. Check `ssh.become_password`; one attempt was made, and "
+            "mx1: sudo on mx1 refused the password of ana. "
+            "Check `ssh.become_password`; one attempt was made, and "
             "nothing else was sent.",
         ),
         (
@@ -236,7 +240,8 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "sudo-denied",
             1,
             ["Sorry, user ana may not run sudo on m1."],
-            "mx1: ana may not use sudo on mx1 to run python3 as root (Sorry, user ana may not run sudo on m1.). "
+            "mx1: ana may not use sudo on mx1 to run python3 as root "
+            "(Sorry, user ana may not run sudo on m1.). "
             "Add a sudoers rule for ana there, or log in as root.",
         ),
         (
@@ -251,7 +256,8 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "no-sudo",
             127,
             [],
-            "mx1: ana is not root, and there is no sudo on the host. Install sudo there, or set `ssh.user: root`.",
+            "mx1: ana is not root, and there is no sudo on the host. "
+            "Install sudo there, or set `ssh.user: root`.",
         ),
         (
             Become.NOT,
@@ -265,7 +271,8 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "over",
             1,
             ["This account is currently not available."],
-            "mx1: the account ana may not run commands (This account is currently not available.). Give it a shell "
+            "mx1: the account ana may not run commands (This account is currently not available.). "
+            "Give it a shell "
             "on the host (usermod -s /bin/sh ana), or set another `ssh.user`.",
         ),
         (
@@ -273,7 +280,8 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "over",
             1,
             [],
-            "mx1: the login shell of ana ended at once without running anything (exit status 1). A shell such as "
+            "mx1: the login shell of ana ended at once without running anything (exit status 1). "
+            "A shell such as "
             "/bin/false, or a forced command, does this: give ana a real shell.",
         ),
         (
@@ -281,14 +289,16 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "over",
             None,
             [],
-            "mx1: the connection was lost while the agent was started. Try again; look at the host's sshd log.",
+            "mx1: the connection was lost while the agent was started. "
+            "Try again; look at the host's sshd log.",
         ),
         (
             Become.NOT,
             "over",
             1,
             ["ImportError: no json"],
-            "mx1: the agent could not be started as ana, exit status 1 (ImportError: no json). Run a command by hand "
+            "mx1: the agent could not be started as ana, exit status 1 (ImportError: no json). "
+            "Run a command by hand "
             "(ssh, then python3 --version) to see what stands in the way.",
         ),
         (
@@ -296,11 +306,11 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "silent",
             None,
             ["press enter"],
-            "mx1: the login as ana worked, but no command came to run within a minute (press enter). Look for what "
+            "mx1: the login as ana worked, but no command came to run within a minute (press enter). "
+            "Look for what "
             "the login shell's start-up files wait for, and at the load of the host.",
         ),
     ],
 )
 def test_refusals(become: Become, word: str, status: int | None, noise: list[str], sentence: str) -> None:
     assert str(explain(HOST, become, word, status, noise)) == sentence
-
