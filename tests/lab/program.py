@@ -1,0 +1,80 @@
+"""mailprov as a user runs it, for tests: a process, its exit code, its events, what it said on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+COMMAND = (sys.executable, "-m", "mailprov")
+
+
+@dataclass
+class Result:
+    code: int
+    events: list[dict[str, Any]] = field(repr=False)
+    stderr: str
+
+    def of(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
+        """The events of this kind whose fields have these values."""
+        return [
+            event
+            for event in self.events
+            if event["event"] == kind and all(event.get(key) == value for key, value in fields.items())
+        ]
+
+    def ended(self, subject: str) -> dict[str, Any]:
+        """How this host or zone ended."""
+        return self.of("ended", subject=subject)[-1]
+
+    def changes(self, subject: str) -> list[tuple[str, str, str]]:
+        """(action, kind, name) of what was planned for this subject."""
+        return [
+            (change["action"], change["kind"], change["name"])
+            for planned in self.of("planned", subject=subject)
+            for change in planned["changes"]
+        ]
+
+
+def run(*words: str, env: dict[str, str] | None = None, timeout: float = 300) -> Result:
+    """`mailprov WORDS --json`, to its end. No traceback may ever show."""
+    done = subprocess.run(
+        [*COMMAND, *words, "--json"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    return _result(done.returncode, done.stdout, done.stderr)
+
+
+def interrupt_when(condition: Callable[[dict[str, Any]], bool], *words: str, timeout: float = 300) -> Result:
+    """Run it, and press Ctrl-C as soon as an event meets `condition`."""
+    process = subprocess.Popen(
+        [*COMMAND, *words, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    pressed = False
+    for line in process.stdout:
+        lines.append(line)
+        if not pressed and condition(json.loads(line)):
+            pressed = True
+            process.send_signal(signal.SIGINT)
+    code = process.wait(timeout=timeout)
+    assert process.stderr is not None
+    assert pressed, "the event to interrupt at never came"
+    return _result(code, "".join(lines), process.stderr.read())
+
+
+def _result(code: int, stdout: str, stderr: str) -> Result:
+    assert "Traceback" not in stderr + stdout, stderr + stdout
+    assert "internal error" not in stderr + stdout, stderr + stdout
+    return Result(code, [json.loads(line) for line in stdout.splitlines()], stderr)

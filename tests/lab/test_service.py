@@ -1,0 +1,299 @@
+"""The whole job on real hosts, as a user does it: plan, first apply, no-change apply, changes, and verification that goes red.
+
+The tests of this file build on each other in their order: one pair of hosts (Debian 12 and 13, so both Dovecot lines)
+is pristine at the start and serves two domains after `test_first_apply_…`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailprov import lab
+from tests.lab.labs import run_on, silent
+from tests.lab.program import run
+
+INVENTORY = """\
+hosts:
+  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
+  mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}
+domains:
+  alpha.test:
+    hosts: [mx1]
+    accounts:
+      ana: {password: {env: ANA}, quota: 200M}
+      luis: {password: {env: LUIS}, forward: {to: [luis@beta.test], keep: true}}
+    aliases: {postmaster: ana, ventas: ana}
+    lists: {profes: [ana, luis, eva@beta.test]}
+    domain_aliases: [alfa.test]
+    dmarc: {policy: quarantine, rua: postmaster}
+  beta.test:
+    hosts: [mx2]
+    accounts:
+      eva: {password: {env: EVA}}
+      luis: {password: {env: LUIS2}}
+    aliases: {postmaster: eva}
+"""
+HOSTS = ("mx1", "mx2")
+MAIL_PORTS = {25, 465, 587, 110, 995, 143, 993}
+
+# Every file of the host that only a change may touch: all but what the running system writes by itself.
+SNAPSHOT = (
+    "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log "
+    "-o -path /var/tmp -o -path /var/lib/systemd -o -path /var/lib/dovecot -o -path /var/lib/postfix "
+    "-o -path /var/spool/postfix -o -path /var/vmail -o -path /root/.cache \\) -prune -o -printf '%p %i %m %u %g %s %T@ %C@\\n' | sort"
+)
+PROCESSES = (
+    "systemctl show -p MainPID,ActiveEnterTimestampMonotonic postfix.service postfix@-.service dovecot.service; "
+    "cat /var/spool/postfix/pid/master.pid"
+)
+
+
+@pytest.fixture(scope="module")
+def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    made = lab_factory(INVENTORY)
+    lab.reset(made.name, (), silent)
+    return made
+
+
+@pytest.fixture(scope="module")
+def inventory(hosts: lab.Lab) -> Path:
+    return hosts.inventory_path
+
+
+def disk(hosts: lab.Lab) -> dict[str, str]:
+    """Host and path → inode, mode, owner, size and times, for every file that only a change may touch."""
+    entries = {}
+    for host in HOSTS:
+        for line in run_on(hosts, host, SNAPSHOT).splitlines():
+            path, *rest = line.rsplit(" ", 7)
+            entries[f"{host}:{path}"] = " ".join(rest)
+    return entries
+
+
+def touched(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def processes(hosts: lab.Lab) -> dict[str, str]:
+    """The daemons' main processes and since when they run: a restart changes them."""
+    return {host: run_on(hosts, host, PROCESSES) for host in HOSTS}
+
+
+def edited(inventory: Path, name: str, *changes: tuple[str, str]) -> str:
+    """A copy of the lab's inventory beside it, with each pattern replaced; a pattern that does not occur fails the test."""
+    text = inventory.read_text()
+    for pattern, replacement in changes:
+        text, count = re.subn(pattern, replacement, text, count=1)
+        assert count, f"{pattern} is not in the inventory"
+    copy = inventory.with_name(f"{name}.yml")
+    copy.write_text(text)
+    return str(copy)
+
+
+def password_lines(hosts: lab.Lab, host: str) -> dict[str, str]:
+    lines = run_on(hosts, host, "cat /etc/dovecot/mailprov-users").splitlines()
+    return {line.partition(":")[0]: line for line in lines}
+
+
+def test_plan_on_pristine_hosts_shows_everything_and_writes_nothing(hosts: lab.Lab, inventory: Path) -> None:
+    before = disk(hosts)
+
+    result = run("plan", str(inventory), "--exit-code")
+
+    assert result.code == 4, result.stderr
+    for host in HOSTS:
+        planned = result.changes(host)
+        assert ("create", "package", "postfix") in planned
+        assert ("create", "file", "/etc/postfix/main.cf") in planned
+        assert ("create", "service", "dovecot.service") in planned
+    assert ("create", "account", "ana@alpha.test") in result.changes("mx1")
+    assert ("create", "record", "alpha.test MX") in result.changes("zone alpha.test")
+    assert touched(before, disk(hosts)) == []
+
+
+def test_no_secret_is_in_the_plan(hosts: lab.Lab, inventory: Path) -> None:
+    secrets = [path.read_text().strip() for path in (inventory.parent / "secrets").iterdir()]
+    assert len(secrets) >= 5
+
+    result = run("plan", str(inventory))
+
+    shown = str(result.events)
+    assert not [secret for secret in secrets if secret in shown]
+    assert "PRIVATE KEY" not in shown
+
+
+def test_first_apply_makes_a_service_that_is_proved(hosts: lab.Lab, inventory: Path) -> None:
+    result = run("apply", "--yes", str(inventory))
+
+    bad = [f for f in result.of("found") if f["verdict"] not in ("pass", "skip")]
+    assert (result.code, bad) == (0, []), result.events[-1]
+    for host in HOSTS:
+        assert result.ended(host)["status"] == "ok"
+        ports = {f["target"]["port"] for f in result.of("found", id="net.tcp") if f["target"]["host"] == host}
+        assert ports == MAIL_PORTS
+        logins = {f["target"]["port"] for f in result.of("found", id="auth.bad-password") if f["target"]["host"] == host}
+        assert logins == MAIL_PORTS - {25}
+    paths = {f["target"]["domain"] for f in result.of("found", id="loop.path")}
+    assert paths == {"alpha.test->beta.test", "beta.test->alpha.test"}
+    assert {f["target"]["port"] for f in result.of("found", id="loop.submit")} == {465, 587}
+    assert {f["target"]["port"] for f in result.of("found", id="loop.fetch")} == {993, 143, 995, 110}
+
+
+def test_each_host_got_the_dovecot_line_it_has_installed(hosts: lab.Lab) -> None:
+    assert run_on(hosts, "mx1", "dovecot --version").startswith("2.3.")
+    assert run_on(hosts, "mx2", "dovecot --version").startswith("2.4.")
+    assert "mail_location" in run_on(hosts, "mx1", "cat /etc/dovecot/dovecot.conf")
+    assert "mail_driver" in run_on(hosts, "mx2", "cat /etc/dovecot/dovecot.conf")
+
+
+def test_a_second_apply_changes_nothing_on_the_host(hosts: lab.Lab, inventory: Path) -> None:
+    before, running = disk(hosts), processes(hosts)
+
+    result = run("apply", "--yes", str(inventory))
+
+    assert result.code == 0
+    assert all(planned["changes"] == [] for planned in result.of("planned"))
+    assert result.of("applied") == []
+    assert touched(before, disk(hosts)) == []
+    assert processes(hosts) == running
+
+
+def test_one_new_account_touches_only_what_it_must(hosts: lab.Lab, inventory: Path) -> None:
+    """The other accounts keep their hashes, no daemon restarts, and the new user can log in and gets mail."""
+    (inventory.parent / "secrets" / "nuevo").write_text("nuevo secreto 1\n")
+    before = password_lines(hosts, "mx1")
+    running = processes(hosts)
+    copy = edited(inventory, "account", ("accounts:\n", "accounts:\n      nuevo: {password: {file: secrets/nuevo}}\n"))
+
+    result = run("apply", "--yes", "--no-verify", copy)
+
+    assert result.code == 0, result.events[-3:]
+    assert ("create", "account", "nuevo@alpha.test") in result.changes("mx1")
+    assert not [c for c in result.changes("mx1") if c[1] in ("package", "user", "directory", "certificate")]
+    assert result.changes("mx2") == []
+    after = password_lines(hosts, "mx1")
+    assert {user: after[user] for user in before} == before
+    assert processes(hosts) == running
+    tested = run_on(hosts, "mx1", "doveadm auth test nuevo@alpha.test 'nuevo secreto 1' 2>&1")
+    assert "auth succeeded" in tested
+    run_on(hosts, "mx1", "printf 'Subject: hola\\n\\nhola\\n' | sendmail nuevo@alfa.test")
+    run_on(hosts, "mx1", "for i in $(seq 100); do ls /var/vmail/alpha.test/nuevo/*/new/* 2>/dev/null && exit 0; sleep 0.1; done; exit 1")
+
+
+def test_a_changed_password_replaces_one_hash(hosts: lab.Lab, inventory: Path) -> None:
+    before = password_lines(hosts, "mx1")
+    (inventory.parent / "secrets" / "nuevo").write_text("otro secreto 2\n")
+    copy = str(inventory.with_name("account.yml"))
+
+    result = run("apply", "--yes", "--no-verify", copy)
+
+    assert result.code == 0
+    assert result.changes("mx1") == [("update", "account", "nuevo@alpha.test")]
+    assert "otro" not in str(result.events)
+    after = password_lines(hosts, "mx1")
+    assert [user for user in after if after[user] != before[user]] == ["nuevo@alpha.test"]
+    assert "auth succeeded" in run_on(hosts, "mx1", "doveadm auth test nuevo@alpha.test 'otro secreto 2' 2>&1")
+
+
+def test_an_account_that_left_the_inventory_loses_its_login_and_keeps_its_mail(hosts: lab.Lab, inventory: Path) -> None:
+    result = run("apply", "--yes", "--no-verify", str(inventory))
+
+    assert result.code == 0
+    assert ("delete", "account", "nuevo@alpha.test") in result.changes("mx1")
+    assert "nuevo@alpha.test" not in password_lines(hosts, "mx1")
+    assert run_on(hosts, "mx1", "ls /var/vmail/alpha.test/nuevo/*/new/*").strip()
+
+
+def test_a_stopped_daemon_is_seen_by_verify_and_started_by_apply(hosts: lab.Lab, inventory: Path) -> None:
+    run_on(hosts, "mx2", "systemctl stop dovecot.service dovecot.socket 2>/dev/null; systemctl stop dovecot")
+
+    red = run("verify", str(inventory), "--host", "mx2", "--only", "net.tcp")
+    assert red.code == 1
+    assert {f["target"]["port"] for f in red.of("found", verdict="fail")} == {110, 143, 993, 995}
+
+    healed = run("apply", "--yes", "--no-verify", str(inventory))
+    assert healed.code == 0
+    assert [c[2] for c in healed.changes("mx2")] == ["dovecot.service"]
+    assert run("verify", str(inventory), "--host", "mx2", "--only", "net.tcp").code == 0
+
+
+def test_verify_goes_red_on_an_open_relay_and_names_it(hosts: lab.Lab, inventory: Path) -> None:
+    run_on(hosts, "mx1", "postconf -e smtpd_relay_restrictions=permit smtpd_recipient_restrictions=permit && systemctl reload postfix")
+    try:
+        red = run("verify", str(inventory), "--host", "mx1", "--only", "relay")
+        assert red.code == 1
+        assert 25 in {f["target"]["port"] for f in red.of("found", id="relay.classic", verdict="fail")}
+    finally:
+        healed = run("apply", "--yes", "--no-verify", str(inventory))
+    assert ("update", "file", "/etc/postfix/main.cf") in healed.changes("mx1")
+    assert run("verify", str(inventory), "--host", "mx1", "--only", "relay").code == 0
+
+
+def test_a_configuration_that_the_daemon_refuses_is_put_back(hosts: lab.Lab, inventory: Path) -> None:
+    """Local settings with a mistake make Dovecot's own check fail; the host must go on serving as before."""
+    running = processes(hosts)
+    users = password_lines(hosts, "mx1")
+    run_on(hosts, "mx1", "echo 'this_is_no_setting = yes' >> /etc/dovecot/local.conf; echo '# hand' >> /etc/dovecot/dovecot.conf")
+    config = run_on(hosts, "mx1", "cat /etc/dovecot/dovecot.conf")
+    try:
+        result = run("apply", "--yes", "--no-verify", str(inventory))
+
+        assert result.code == 1
+        assert result.ended("mx1")["status"] == "failed"
+        assert "this_is_no_setting" in result.ended("mx1")["error"] + "".join(result.ended("mx1")["output"])
+        assert run_on(hosts, "mx1", "cat /etc/dovecot/dovecot.conf") == config
+        assert password_lines(hosts, "mx1") == users
+        assert processes(hosts) == running
+    finally:
+        run_on(hosts, "mx1", "rm -f /etc/dovecot/local.conf")
+    assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
+    assert run("apply", "--yes", str(inventory)).of("applied") == []
+
+
+def test_foreign_records_stay_and_a_foreign_mx_is_not_replaced_unasked(hosts: lab.Lab, inventory: Path) -> None:
+    update = "nsupdate -l <<'E'\nzone beta.test\nupdate add beta.test 3600 TXT \"google-site-verification=x;y\"\nupdate add www.beta.test 60 A 192.0.2.80\nsend\nE"
+    zones = run_on(hosts, "ns1", f"{update}\n", check=False)
+    del zones
+    copy = edited(inventory, "ttl", (r"ttl: 3600", "ttl: 1800"))
+
+    result = run("apply", "--yes", "--no-verify", copy)
+
+    assert result.code == 0, result.events[-3:]
+    assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
+
+
+def test_a_self_signed_certificate_is_made_once_and_said_to_be_one(hosts: lab.Lab, inventory: Path) -> None:
+    copy = edited(inventory, "selfsigned", (r"(?s)(mx2:.*?)tls:\n.*?ca\.pem\n", "\\1tls: {mode: self-signed}\n"))
+
+    made = run("apply", "--yes", "--no-verify", copy)
+    assert made.code == 0, made.events[-3:]
+    assert [c for c in made.changes("mx2") if c[1] == "certificate"]
+
+    again = run("apply", "--yes", "--no-verify", copy)
+    assert again.of("applied") == []
+
+    seen = run("verify", copy, "--host", "mx2", "--only", "tls.")
+    assert seen.code == 0
+    assert {f["verdict"] for f in seen.of("found", id="tls.chain")} == {"warn"}
+    assert {f["verdict"] for f in seen.of("found", id="tls.name")} == {"pass"}
+    assert run("verify", copy, "--host", "mx2", "--only", "tls.", "--fail-on", "warn").code == 4
+    assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
+
+
+def test_one_host_that_is_down_stops_no_other_and_is_named(hosts: lab.Lab, inventory: Path) -> None:
+    copy = edited(
+        inventory, "down", (r"(?s)(mx2:\n +address: )[0-9.]+", rf"\g<1>{hosts.subnet.network_address + 99}"), ("ventas:", "compras:")
+    )
+
+    result = run("apply", "--yes", "--no-verify", copy)
+
+    assert result.code == 3
+    assert result.ended("mx1")["status"] == "ok"
+    assert result.ended("mx1")["changed"] >= 1
+    assert result.ended("mx2")["status"] == "unreachable"
+    assert "mx2" in result.events[-1]["summary"]
+    assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
