@@ -97,10 +97,8 @@ def _how(status: int) -> str:
 
 
 def _last_line(err: bytes, out: bytes) -> str:
-    """What it complained about, on one line; nothing if that could repeat the secret."""
+    """What it complained about, on one line. Nothing if it printed something, which stderr could repeat."""
     lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
-    if not lines:
+    if not lines or out:
         return ""
-    line = "".join(c for c in lines[-1] if c.isprintable())[:200]
-    printed = [word for word in out.decode("utf-8", "replace").split() if word]
-    return "" if any(word in line for word in printed) else f": {line}"
+    return ": " + "".join(c for c in lines[-1] if c.isprintable())[:200]

@@ -3,8 +3,8 @@
 `parse(text, file)` builds mappings, lists and texts from the parser's events, each with its position.
 Nothing is constructed: numbers, booleans and keys stay text (`Plain` where unquoted), so that an account
 called `no` or `1234` is one. Anchors, aliases and merge keys work, within bounds (depth, and size after
-expansion). Duplicate keys and empty values are collected in `Source.problems`; what makes the file
-unreadable ends it.
+expansion). Duplicate keys are collected in `Source.problems`, keys without a value in `Source.empty`; what
+makes the file unreadable ends it.
 
 Raises InventoryError (not YAML, more than one document, top level not a mapping, …). No message repeats
 text of the file other than keys: an unquoted password may look like an alias, an anchor or a tag.
@@ -18,7 +18,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov.errors import InventoryError, Problem
-from mailprov.inventory.source import SECRET_FORMS, Map, Plain, Position, Seq, Source, is_secret, show_path
+from mailprov.inventory.source import (
+    KeyPath,
+    Map,
+    Plain,
+    Position,
+    Seq,
+    Source,
+    holds_bare_secret,
+    show_path,
+)
 from mailprov.inventory.yaml_words import plain_words
 
 MAX_DEPTH = 32
@@ -80,6 +89,7 @@ class _Reader:
         self.text = text
         self.file = file
         self.problems: list[Problem] = []
+        self.empty: list[tuple[KeyPath, Position]] = []
         self.stack: list[_Frame] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.expanded = 0
@@ -100,11 +110,10 @@ class _Reader:
         if self.top is None:
             seen = "the file is empty; an inventory needs at least `hosts:` and `domains:`"
             raise self._stop((1, 1), seen)
-        return Source(self.file, self.top, self.problems)
+        return Source(self.file, self.top, self.problems, self.empty)
 
     def _stop(self, at: Position, what: str) -> InventoryError:
-        path = show_path(self._path())
-        return InventoryError([*self.problems, Problem(self.file, at[0], at[1], path, what)])
+        return InventoryError([*self.problems, Problem(self.file, at[0], at[1], self._shown_path(), what)])
 
     def _path(self) -> list[str | int]:
         steps: list[str | int] = []
@@ -113,8 +122,14 @@ class _Reader:
                 steps.append(len(frame.into))
             elif frame.key is not None:
                 steps.append(frame.key)
-        # A list whose item is not begun yet has no step of its own.
         return steps
+
+    def _shown_path(self) -> str:
+        steps = self._path()
+        for index, frame in enumerate(self.stack[: len(steps)]):
+            if holds_bare_secret(frame.into):
+                steps[index] = "…"
+        return show_path(steps)
 
     def _take(self, event: Any) -> None:
         kind = type(event).__name__
@@ -158,7 +173,7 @@ class _Reader:
         if key in marks and not merging:
             line, column = marks[key][0]
             seen = f"this key is here twice, first in line {line}, column {column}; keep one"
-            self.problems.append(Problem(self.file, at[0], at[1], show_path(self._path()), seen))
+            self.problems.append(Problem(self.file, at[0], at[1], self._shown_path(), seen))
             frame.skip = True
 
     def _begin(self, event: Any, into: type[Map] | type[Seq]) -> None:
@@ -215,10 +230,8 @@ class _Reader:
     def _put(self, value: Any, at: Position, weight: int) -> None:
         frame = self.stack[-1]
         frame.weight += weight
-        if value is None and not frame.skip and not self._may_be_a_secret():
-            seen = "has no value; write one, or leave the key out"
-            where = frame.key_at if isinstance(frame.into, Map) else at
-            self.problems.append(Problem(self.file, where[0], where[1], show_path(self._path()), seen))
+        if value is None and not frame.skip:
+            self.empty.append((tuple(self._path()), frame.key_at if isinstance(frame.into, Map) else at))
         if isinstance(frame.into, Seq):
             if value is not None:
                 frame.into.append(value)
@@ -237,11 +250,6 @@ class _Reader:
             frame.into.marks[key] = (frame.key_at, at)
             if value is not None:
                 frame.into[key] = value
-
-    def _may_be_a_secret(self) -> bool:
-        """In `password: {hunter2}` the key is the password; `schema` says what is wrong with it."""
-        path = self._path()
-        return is_secret(path[:-1]) and path[-1] not in SECRET_FORMS
 
     def _check_tag(self, event: Any, at: Position) -> None:
         if event.ctag is not None and str(event.ctag) not in _TAGS:

@@ -17,7 +17,16 @@ from pydantic import BaseModel, ValidationError
 from mailprov.errors import Problem
 from mailprov.inventory.scalars import kind
 from mailprov.inventory.schema import LATER, File
-from mailprov.inventory.source import KeyPath, Map, Source, is_secret, show
+from mailprov.inventory.source import (
+    KeyPath,
+    Map,
+    Position,
+    Source,
+    holds_bare_secret,
+    is_secret,
+    show,
+    show_path,
+)
 
 _OUT = "out"
 # What a missing key may be for the sake of reading on: an empty one misleads no later check.
@@ -50,7 +59,8 @@ class Hints:
 
 def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
     """Each problem has its position. Raises nothing."""
-    problems = [source.problem(path, what) for path, what in _empty(source)]
+    problems = [source.problem(path, what) for path, what in _nothing_in(source)]
+    problems += [problem for path, at in source.empty if (problem := _no_value(path, at, source, hints))]
     data: Any = source.data
     for attempt in range(_ROUNDS):
         try:
@@ -70,7 +80,7 @@ def _problem(source: Source, error: dict[str, Any], hints: Hints) -> Problem | N
     path: KeyPath = tuple(error["loc"])
     code = error["type"]
     if code == "extra_forbidden":
-        return source.problem(path, _unknown(path, source, hints), key=True)
+        return _unknown(path, source, hints)
     if code == "missing":
         return _missing(path, source)
     if code == "said_before":
@@ -89,22 +99,35 @@ def _problem(source: Source, error: dict[str, Any], hints: Hints) -> Problem | N
     return source.problem(path, what)
 
 
-def _unknown(path: KeyPath, source: Source, hints: Hints) -> str:
-    key, entry = str(path[-1]), _entry(path[:-1])
+def _unknown(path: KeyPath, source: Source, hints: Hints) -> Problem:
+    key, entry, parent = str(path[-1]), _entry(path[:-1]), source.node(path[:-1])
+    assert entry
     if later := LATER.get((entry.__name__, key)):
-        return later
+        return source.problem(path, later, key=True)
     known = list(entry.model_fields)
     near = hints.near(key, known)
-    # `{hunter2}` and `{hunter2: x}` in the place of a reference: the key may be the password.
-    seen = "unknown key" if is_secret(path[:-1]) else f'unknown key "{show(key)}"'
-    if near and near not in source.node(path[:-1]):
-        return f'{seen}; did you mean "{near}"?'
-    return f"{seen}; the keys here are {', '.join(known)}"
+    hint = (
+        f'did you mean "{near}"?' if near and near not in parent else f"the keys here are {', '.join(known)}"
+    )
+    if is_secret(path[:-1]) or holds_bare_secret(parent):
+        # In `{hunter2: x}` in the place of a reference, and in `{password: my,secret}`, the key is a secret.
+        return source.unnamed(path, f"unknown key; {hint}")
+    return source.problem(path, f'unknown key "{show(key)}"; {hint}', key=True)
+
+
+def _no_value(path: KeyPath, at: Position, source: Source, hints: Hints) -> Problem | None:
+    entry = _entry(path[:-1])
+    if entry and path[-1] not in entry.model_fields:
+        if is_secret(path[:-1]) and not source.node(path[:-1]):
+            return None  # `password: {hunter2}`: the schema says what must stand there
+        return _unknown(path, source, hints)
+    return Problem(source.file, *at, show_path(path), "has no value; write one, or leave the key out")
 
 
 def _missing(path: KeyPath, source: Source) -> Problem | None:
     parent, key = source.node(path[:-1]), str(path[-1])
     entry = _entry(path[:-1])
+    assert entry
     if isinstance(parent, Map):
         if key in parent.marks:
             return None  # it is there without a value, which has been said
@@ -118,7 +141,7 @@ def _missing(path: KeyPath, source: Source) -> Problem | None:
     return source.problem(path[:-1], f'the key "{key}" is missing ({about})', key=True)
 
 
-def _empty(source: Source) -> list[tuple[KeyPath, str]]:
+def _nothing_in(source: Source) -> list[tuple[KeyPath, str]]:
     """Mappings and lists that must not be empty, and are.
 
     Pydantic would take what stands beside them for wrong, too.
@@ -150,17 +173,18 @@ def _example(path: KeyPath) -> str:
     return f" such as {example}"
 
 
-def _entry(path: KeyPath) -> type[BaseModel]:
-    """The schema class of the mapping at `path`."""
+def _entry(path: KeyPath) -> type[BaseModel] | None:
+    """The schema class of the mapping at `path`; None where there is none (names, lists, unknown keys)."""
     here: Any = File
     for step in path:
         if isinstance(here, type) and issubclass(here, BaseModel):
-            here = _plain(here.model_fields[str(step)].annotation)
+            field = here.model_fields.get(str(step))
+            here = _plain(field.annotation) if field else None
+        elif inside := typing.get_args(here):
+            here = _plain(inside[-1])
         else:
-            here = _plain(typing.get_args(here)[-1])
-    assert isinstance(here, type)
-    assert issubclass(here, BaseModel)
-    return here
+            return None
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
 
 
 def _plain(annotation: Any) -> Any:
@@ -180,7 +204,8 @@ def _removals(errors: list[dict[str, Any]]) -> dict[str, Any] | None:
         path: KeyPath = tuple(error["loc"])
         put: Any = _OUT
         if error["type"] == "missing":
-            put = _FILLED.get((_entry(path[:-1]).__name__, str(path[-1])), _OUT)
+            entry = _entry(path[:-1])
+            put = _FILLED.get((entry.__name__ if entry else "", str(path[-1])), _OUT)
             path = path[:-1] if put is _OUT else path
         # From a list nothing is taken out, because its indices are positions: the list goes as a whole.
         cut = next((index for index, step in enumerate(path) if isinstance(step, int)), len(path))

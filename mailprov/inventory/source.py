@@ -56,6 +56,7 @@ class Source:
     file: str
     data: Map
     problems: list[Problem] = field(default_factory=list)
+    empty: list[tuple[KeyPath, Position]] = field(default_factory=list)  # keys and list items without a value
 
     def node(self, path: KeyPath) -> Any:
         """The value at `path` as it was written; None when there is none."""
@@ -81,8 +82,14 @@ class Source:
         return self.position(path[:-1], key=True)
 
     def problem(self, path: KeyPath, what: str, key: bool = False) -> Problem:
+        """What is wrong with the value at `path`, or with its key."""
         line, column = self.position(path, key)
         return Problem(self.file, line, column, show_path(path), what)
+
+    def unnamed(self, path: KeyPath, what: str) -> Problem:
+        """What is wrong with a key that may be a secret, so that its name is not shown."""
+        line, column = self.position(path, key=True)
+        return Problem(self.file, line, column, f"{show_path(path[:-1])}.…", what)
 
 
 def show(text: str, limit: int = 80) -> str:
@@ -111,3 +118,8 @@ def show_path(path: Sequence[str | int]) -> str:
 def is_secret(path: Sequence[str | int]) -> bool:
     """Whether the value at `path` is a secret's reference; its keys may be the secret (`{hunter2}`)."""
     return bool(path) and path[-1] in _SECRET_KEYS and (len(path) < 2 or path[-2] not in _NAMING_KEYS)
+
+
+def holds_bare_secret(node: object) -> bool:
+    """Whether a secret is written out in a mapping: in `{password: my,secret}` it has the key `secret`."""
+    return isinstance(node, Map) and any(isinstance(node.get(key), str) for key in _SECRET_KEYS)
