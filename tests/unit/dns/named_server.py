@@ -50,7 +50,7 @@ ZONES = {
     "wild.test": '* TXT "v=spf1 -all"\n* A 192.0.2.1\n* MX 5 elsewhere.test.\nreal A 192.0.2.1\n',
     "cname.test": "mx1 CNAME target\ntarget A 192.0.2.9\n",
     "split.test": "deleg NS ns.elsewhere.test.\n",
-    "sub.split.test": "",
+    "sub.split.test": "www CNAME gone.split.test.\n",
     "closing.test": "",
     "many.test": "",
     "chunks.test": '@ TXT "v=spf1 " "mx -all"\n',

@@ -12,11 +12,13 @@ import pytest
 from mailprov import dns as driver
 from mailprov.dns import rfc2136
 from mailprov.dns.diff import Edit
+from mailprov.dns.rdata import to_rdata
 from mailprov.dns.zoneplan import ZonePlan
+from mailprov.dns.zones import RRset, as_records
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action, Applied, Event
 from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
-from tests.unit.dns.named_server import Named, inventory
+from tests.unit.dns.named_server import Named, free_port, inventory
 
 
 def publish(wanted: Inventory, take_over: bool = False) -> list[Applied]:
@@ -65,6 +67,11 @@ def test_no_change_sends_no_update(named: Named) -> None:
     assert (again.changes, again.unchanged) == ((), 5)
     assert publish(wanted) == []
     assert named.serial("same.test") == serial
+    # Not even a connection: the server of this plan does not exist.
+    work = again.work
+    assert isinstance(work, rfc2136.Work)
+    gone = dataclasses.replace(work, settings=named.settings(port=free_port()))
+    driver.apply(dataclasses.replace(again, work=gone), lambda event: None)
 
 
 def test_change_and_removal(named: Named) -> None:
@@ -171,6 +178,23 @@ def test_an_answer_made_by_a_wildcard_is_nobodys_record(named: Named) -> None:
 def test_a_cname_in_the_way(named: Named) -> None:
     with pytest.raises(DnsFailed, match=r"mx1\.cname\.test is a CNAME of target\.cname\.test"):
         driver.plan(inventory("cname.test", named.settings()))
+
+
+def test_the_zone_of_a_cname_is_not_that_of_its_target(named: Named) -> None:
+    """The SOA that comes with such an answer is the target's; here it would even be a parent of the name."""
+    wanted = inventory("split.test", named.settings())
+    host = dataclasses.replace(wanted.hosts[0], fqdn="www.sub.split.test")
+    with pytest.raises(
+        DnsFailed, match=r"^zone sub\.split\.test: www\.sub\.split\.test is a CNAME of gone\.split"
+    ):
+        driver.plan(dataclasses.replace(wanted, hosts=(host,)))
+
+
+def test_the_order_in_which_a_server_gives_a_set_does_not_matter() -> None:
+    rdatas = [to_rdata("MX", value) for value in ("100 c.test", "20 b.test", "3 a.test")]
+    for order in (rdatas, rdatas[::-1]):
+        records = as_records({("a.test", "MX"): RRset(60, tuple(order))})
+        assert [record.value for record in records] == ["3 a.test", "20 b.test", "100 c.test"]
 
 
 def test_each_name_goes_to_its_own_zone(named: Named) -> None:
