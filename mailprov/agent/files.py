@@ -74,8 +74,13 @@ def read(real: str, follow: bool = False) -> Optional[bytes]:
         if not follow and os.path.islink(real):
             return None
         raise Stop(f"{real} cannot be read: {error.strerror}") from error
-    with os.fdopen(handle, "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(handle).st_mode) else None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)
 
 
 def temporary_name(real: str) -> str:

@@ -114,9 +114,7 @@ def act(spec: Dict[str, Any], verb: str) -> None:
         return
     if not wait_for_ports(unit, spec["ports"], PORT_DEADLINE):
         missing = ", ".join(str(port) for port in sorted(set(spec["ports"]) - listening())) or "none"
-        what = (
-            f"{unit} has not come up after its {verb}; ports not listening: {missing}"
-        )
+        what = f"{unit} has not come up after its {verb}; ports not listening: {missing}"
         raise _failed(unit, what, [])
 
 

@@ -1,9 +1,9 @@
 """Talks to the real agent, sent by the real loader, in a process of its own.
 
-    pythons()               every interpreter from 3.8 on that is installed here: PATH and pyenv
-    state(**parts)          a HostState on the wire, empty but for `parts`
-    Agent(command, job)     started; send(), until(kind), end(), all messages in .messages
-    converse(...)           a whole run: desired, go → the messages
+pythons()               every interpreter from 3.8 on that is installed here: PATH and pyenv
+state(**parts)          a HostState on the wire, empty but for `parts`
+Agent(command, job)     started; send(), until(kind), end(), all messages in .messages
+converse(...)           a whole run: desired, go → the messages
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ TAG = "0123456789abcdef"
 DEADLINE = 60.0
 
 
+@lru_cache(maxsize=1)
 def pythons() -> list[str]:
     """One interpreter per minor version."""
     names = [f"python3.{minor}" for minor in range(8, 16)]
@@ -46,7 +48,7 @@ def pythons() -> list[str]:
 
 
 def _version(path: str) -> str:
-    """"python3.11", or nothing when the program is a shim that does not run here."""
+    """ "python3.11", or nothing when the program is a shim that does not run here."""
     argv = [path, "-I", "-c", "import sys; print('python3.%d' % sys.version_info[1])"]
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
 
@@ -80,26 +82,45 @@ def state(**parts: Any) -> dict[str, Any]:
 
 def whole_state() -> dict[str, Any]:
     """Some of everything that can be done under a root."""
+    names = ("mx1.alpha.test", "mail.alpha.test")
+    key = "-----BEGIN PRIVATE KEY-----\nMIIsecretsecretsecret\n"
+    quota = "userdb_quota_rule=*:storage=3K"
     return state(
         directories=(directory("/var/vmail", "0750"),),
-        certificates=(Certificate(("mx1.alpha.test", "mail.alpha.test"), "/etc/tls/mx1.pem", "/etc/tls/mx1.key"),),
+        certificates=(Certificate(names, "/etc/tls/mx1.pem", "/etc/tls/mx1.key"),),
         files=(
             file("/etc/postfix/main.cf", "myhostname = mx1.alpha.test\n"),
             file("/etc/postfix/virtual", "ana@alpha.test ana\n", mode="0640"),
-            file("/etc/keys/dkim.pem", "-----BEGIN PRIVATE KEY-----\nMIIsecretsecretsecret\n", secret=True, mode="0600"),
+            file(
+                "/etc/keys/dkim.pem",
+                key,
+                secret=True,
+                mode="0600",
+            ),
         ),
         account_files=(
             account_file(
                 "/etc/dovecot/users",
                 AccountEntry("ana@alpha.test", password="un gato: {raro} é#"),
-                AccountEntry("luis@alpha.test", hash="{SHA512-CRYPT}$6$abc$def", fields="userdb_quota_rule=*:storage=3K"),
+                AccountEntry(
+                    "luis@alpha.test",
+                    hash="{SHA512-CRYPT}$6$abc$def",
+                    fields=quota,
+                ),
             ),
         ),
     )
 
 
 def job(root: str, mode: str = "apply", **more: Any) -> dict[str, Any]:
-    return {"tag": TAG, "mode": mode, "owner": "ana@laptop mailprov apply", "packages": [], "root": root, **more}
+    return {
+        "tag": TAG,
+        "mode": mode,
+        "owner": "ana@laptop mailprov apply",
+        "packages": [],
+        "root": root,
+        **more,
+    }
 
 
 class Fork:
@@ -135,10 +156,10 @@ class Fork:
 
 
 class Agent:
-    """A running agent. `command` starts it, such as an interpreter or ssh and a host; None forks this process.
+    """A running agent. `command` is the interpreter; None forks this process.
 
-    `before` is a test's own code that runs in the agent's process first: a fault to inject. After a message of kind
-    `deaf_after` nobody reads the agent's stdout any more: its next write is an EPIPE.
+    `before` is a test's own code that runs in the agent's process first: a fault to inject. After a message
+    of kind `deaf_after` nobody reads the agent's stdout any more: its next write is an EPIPE.
     """
 
     def __init__(
@@ -219,7 +240,9 @@ class Agent:
 
     def end(self) -> dict[str, Any]:
         """The last message; the process must then end by itself with code 0."""
-        message = self.messages[-1] if self.messages and self.messages[-1]["t"] == "end" else self.until("end")
+        message = (
+            self.messages[-1] if self.messages and self.messages[-1]["t"] == "end" else self.until("end")
+        )
         assert self.process.wait(DEADLINE) == 0, self.stderr()
         self.close()
         return message
@@ -248,7 +271,7 @@ class Agent:
 def converse(
     root: Path | str, desired: dict[str, Any], *, python: str = "", mode: str = "apply", before: str = ""
 ) -> list[dict[str, Any]]:
-    """A whole run on a root; its messages, the last being `end`. Without `python` it is a fork of this process."""
+    """A whole run on a root; its messages, the last being `end`. Without `python` a fork of this process."""
     agent = Agent([python] if python else None, job(str(root), mode), before)
     agent.go(desired)
     agent.end()
@@ -268,7 +291,15 @@ def snapshot(root: Path, without: str = r"/var/lib/mailprov/lock$") -> dict[str,
             continue
         stat = path.lstat()
         content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-        seen[name] = (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, content)
+        seen[name] = (
+            stat.st_mode,
+            stat.st_uid,
+            stat.st_gid,
+            stat.st_ino,
+            stat.st_mtime_ns,
+            stat.st_ctime_ns,
+            content,
+        )
     return seen
 
 

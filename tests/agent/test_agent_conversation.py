@@ -10,14 +10,20 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.agent.driver import Agent, contents, converse, file, job, of_kind, pythons, snapshot, state, whole_state
+
+from tests.agent.driver import (
+    Agent,
+    contents,
+    converse,
+    file,
+    job,
+    of_kind,
+    snapshot,
+    state,
+    whole_state,
+)
 
 SOME = state(files=(file("/etc/a/one", "1\n"), file("/etc/a/two", "2\n")))
-
-
-def test_the_oldest_promised_python_is_among_those_tested() -> None:
-    """Where pyenv or the system has it; a machine with one Python tests that one."""
-    assert pythons(), "no python3.8 or later on this machine"
 
 
 def test_a_first_apply_makes_everything_and_a_second_writes_nothing(python: str, root: Path) -> None:
@@ -30,7 +36,9 @@ def test_a_first_apply_makes_everything_and_a_second_writes_nothing(python: str,
     assert (messages[-1]["status"], messages[-1]["changed"]) == ("ok", len(plan["changes"]))
     assert plan["compared"] == "4 files, 2 accounts, 1 certificate"
     assert (root / "etc/postfix/main.cf").read_text() == "myhostname = mx1.alpha.test\n"
-    modes = {path: os.stat(root / path).st_mode & 0o7777 for path in ("etc/postfix/main.cf", "etc/dovecot/users")}
+    modes = {
+        path: os.stat(root / path).st_mode & 0o7777 for path in ("etc/postfix/main.cf", "etc/dovecot/users")
+    }
     modes.update({path: os.stat(root / path).st_mode & 0o7777 for path in ("var/vmail", "etc/tls/mx1.key")})
     assert modes == {
         "etc/postfix/main.cf": 0o644,
@@ -49,7 +57,9 @@ def test_a_first_apply_makes_everything_and_a_second_writes_nothing(python: str,
 
 def test_hello_and_facts_hold_what_the_contract_says(python: str, root: Path) -> None:
     (root / "etc").mkdir()
-    (root / "etc/os-release").write_text('ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
+    (root / "etc/os-release").write_text(
+        'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'
+    )
     messages = converse(root, state(), python=python)
     hello, facts = messages[0], messages[1]["facts"]
 
@@ -174,7 +184,14 @@ def test_noise_of_the_agent_and_its_children_stays_off_the_channel(python: str, 
 
 def test_silence_is_broken_by_beats(root: Path) -> None:
     """Every 5 s; here a second is a hundredth of one."""
-    fast = "import time\nm, s = time.monotonic, time.sleep\ntime.monotonic = lambda: m() * 100\ntime.sleep = lambda x: s(x / 100)"
+    fast = "\n".join(
+        (
+            "import time",
+            "m, s = time.monotonic, time.sleep",
+            "time.monotonic = lambda: m() * 100",
+            "time.sleep = lambda x: s(x / 100)",
+        )
+    )
     agent = Agent(None, job(str(root)), fast)
     agent.until("facts")
     assert agent.until("beat")["t"] == "beat"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agent.driver import Agent, account_file, contents, converse, directory, file, job, of_kind, state
 
 from mailprov.desired.state import AccountEntry
+from tests.agent.driver import Agent, account_file, contents, converse, directory, file, job, of_kind, state
 
 EVERY = 1 if os.environ.get("MAILPROV_FAULTS") == "full" else 5
 
@@ -22,7 +22,9 @@ EVERY = 1 if os.environ.get("MAILPROV_FAULTS") == "full" else 5
 NO_FSYNC = "import os\nos.fsync = lambda handle: None\n"
 
 # Runs in the agent's process: dies right before the nth call, or, with `torn`, after half of what it writes.
-KILLER = NO_FSYNC + """
+KILLER = (
+    NO_FSYNC
+    + """
 import os, signal
 left = [{n}]
 def wrap(name, real):
@@ -37,6 +39,7 @@ def wrap(name, real):
 for name in ("rename", "unlink", "rmdir", "mkdir", "symlink", "fchmod", "fchown", "fsync"):
     wrap(name, getattr(os, name))
 """
+)
 # Messages are written by os.write too: only writes to files count.
 KILLER += """
 real_write = os.write
