@@ -95,6 +95,12 @@ def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
         if unknown:
             has = ", ".join(host.name for host in state.all_hosts)
             raise InputError(f"lab {name}", f"it has no host {', '.join(unknown)}", f"Its hosts are {has}")
+        if where.bridge not in network.links():
+            raise LabError(
+                f"lab {name}",
+                "its network is gone, as after a restart of this machine",
+                f"Bring it up anew: mailprov lab down --name {name}, then up",
+            )
         chosen = [host for host in state.all_hosts if not hosts or host.name in hosts]
         stop_hosts(where, [(host.name, host.index) for host in chosen])
         for host in chosen:

@@ -72,7 +72,7 @@ def run_tool(
 
 
 def telling_line(text: str) -> str:
-    """The line that tells most: the first that begins with `E:`, which is the cause of the rest, else the last."""
+    """The line that tells most: the first with `E:`, which is the cause of the rest, or else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("E:", "error:", "Error:"))]
     return (telling[:1] or lines[-1:] or ["it said nothing"])[0]

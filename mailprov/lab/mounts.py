@@ -31,9 +31,13 @@ def _mountinfo() -> list[list[str]]:
 
 
 def mounts_below(directory: Path) -> list[Path]:
-    """Mount points at or under `directory`, the deepest and latest first."""
-    points = [Path(_unescape(fields[4])) for fields in _mountinfo()]
-    inside = [point for point in points if point == directory or directory in point.parents]
+    """Mount points at or under `directory`, and of overlays with changes kept there; deepest first."""
+    inside = []
+    for fields in _mountinfo():
+        point = Path(_unescape(fields[4]))
+        uppers = [Path(_unescape(o[9:])) for o in fields[-1].split(",") if o.startswith("upperdir=")]
+        if any(path == directory or directory in path.parents for path in (point, *uppers)):
+            inside.append(point)
     return sorted(inside, key=lambda point: len(point.parts), reverse=True)
 
 

@@ -113,7 +113,7 @@ def ruleset(place: Place, subnet: IPv4Network) -> str:
     type filter hook forward priority filter; policy accept;
     iifname {lab} oifname {lab} accept
     oifname {lab} ct state established,related accept
-    oifname {lab} drop
+    oifname {lab} reject with icmpx type admin-prohibited
     iifname != {lab} accept
     tcp dport {{ 25, 465, 587 }} reject with icmpx type admin-prohibited
     ip daddr {FIRST[0]}-{LAST[-1]} reject with icmpx type admin-prohibited

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -23,13 +24,14 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab.machine import environment, telling_line
+from mailprov.lab.machine import environment, run_tool, telling_line
 from mailprov.lab.mounts import Lock, delete_tree, lower_directories
 from mailprov.lab.place import cache_root
 from mailprov.lab.releases import RELEASES, Release
 from mailprov.model.events import Emit, Progress
 
 WEEK = 7 * 86400
+UBUNTU_KEY = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
 # Whatever a build starts dies with us, even by SIGKILL: setpriv passes our death on to unshare, and the
 # kernel ends the process namespace below it. The mounts of a build live in a namespace of their own and
 # vanish with it.
@@ -110,6 +112,8 @@ def _stopped(release: Release) -> LabError:
 
 def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event) -> None:
     emit(Progress(release.name, f"building the root of {release.suite} (once; about half a minute)"))
+    if release.bracket and not _ubuntu_key(emit):
+        raise _no_ubuntu(release, "no package here has its key")
     options = [part for option in release.apt_options for part in ("--aptopt", option)]
     status, output = _run_build(
         [
@@ -124,17 +128,32 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
     delete_tree(target)
     if stop.is_set():
         raise _stopped(release)
-    if release.name.startswith("ubuntu"):
-        raise LabError(
-            release.name,
-            f"Ubuntu's archive cannot be reached or trusted from here ({telling_line(output)})",
-            f"Use {release.bracket}, whose Postfix and Dovecot bracket it; where the archive can be reached,"
-            " install the package ubuntu-keyring first",
-        )
+    if release.bracket:
+        raise _no_ubuntu(release, telling_line(output))
     raise LabError(
         release.name,
         f"mmdebstrap could not build the root: {telling_line(output)}",
         "Check the network and try again",
+    )
+
+
+def _ubuntu_key(emit: Emit) -> bool:
+    """Whether Ubuntu's archive key is here; its package, under either name, is installed if there is one."""
+    for package in ("ubuntu-keyring", "ubuntu-archive-keyring"):
+        if not UBUNTU_KEY.exists() and shutil.which("apt-get", path=environment()["PATH"]):
+            emit(Progress("lab", f"installing {package} on this machine"))
+            try:
+                run_tool(["apt-get", "install", "-qy", "--no-install-recommends", package], timeout=300)
+            except LabError:
+                continue
+    return UBUNTU_KEY.exists()
+
+
+def _no_ubuntu(release: Release, why: str) -> LabError:
+    return LabError(
+        release.name,
+        f"Ubuntu's archive cannot be reached or trusted from here ({why.rstrip('.')})",
+        f"Use {release.bracket}, whose Postfix and Dovecot bracket it",
     )
 
 
