@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+from collections.abc import Sequence
 
+import dns.message
 import dns.rdata
 import dns.update
 import pytest
@@ -13,11 +15,12 @@ from mailprov import dns as driver
 from mailprov.dns import rfc2136
 from mailprov.dns.diff import Edit
 from mailprov.dns.rdata import to_rdata
+from mailprov.dns.session import Session
 from mailprov.dns.zoneplan import ZonePlan
-from mailprov.dns.zones import RRset, as_records
+from mailprov.dns.zones import RRset, as_records, find_zones
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action, Applied, Event
-from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.inventory import DnsSettings, Domain, Host, Inventory, SshSettings, Tls
 from tests.unit.dns.named_server import Named, free_port, inventory
 
 
@@ -181,13 +184,33 @@ def test_a_cname_in_the_way(named: Named) -> None:
 
 
 def test_the_zone_of_a_cname_is_not_that_of_its_target(named: Named) -> None:
-    """The SOA that comes with such an answer is the target's; here it would even be a parent of the name."""
     wanted = inventory("split.test", named.settings())
     host = dataclasses.replace(wanted.hosts[0], fqdn="www.sub.split.test")
     with pytest.raises(
         DnsFailed, match=r"^zone sub\.split\.test: www\.sub\.split\.test is a CNAME of gone\.split"
     ):
         driver.plan(dataclasses.replace(wanted, hosts=(host,)))
+
+
+def test_the_soa_behind_a_cname_is_not_taken_for_the_names_own() -> None:
+    """PowerDNS follows a CNAME into its other zones and gives the SOA it ends at, which may be above the name."""
+    text = (
+        "id 1\nopcode QUERY\nrcode NXDOMAIN\nflags QR AA\n;QUESTION\nwww.sub.split.test. IN SOA\n;ANSWER\n"
+        "www.sub.split.test. 300 IN CNAME gone.split.test.\n;AUTHORITY\n"
+        "split.test. 60 IN SOA ns.split.test. root.split.test. 1 2 3 4 5\n;ADDITIONAL\n"
+    )
+
+    class Answering(Session):
+        def ask(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
+            own = text.replace("www.sub", "sub").replace(
+                "300 IN CNAME gone.split.test.", "60 IN SOA a. b. 1 2 3 4 5"
+            )
+            apex = dns.message.from_text(own.replace("NXDOMAIN", "NOERROR"))
+            texts = {"www.sub.split.test.": dns.message.from_text(text), "sub.split.test.": apex}
+            return [texts[message.question[0].name.to_text()] for message in messages]
+
+    found = find_zones(Answering(DnsSettings(server="127.0.0.1")), ["www.sub.split.test"])
+    assert found.zone_of == {"www.sub.split.test": "sub.split.test"}
 
 
 def test_the_order_in_which_a_server_gives_a_set_does_not_matter() -> None:
