@@ -42,6 +42,7 @@ def claim(place: Place, record: Callable[[IPv4Network, IPv6Network | None], None
         ]
         run_tool(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n", where=f"lab {place.name}")
         run_tool(["nft", "-f", "-"], stdin=ruleset(place, subnet), where=f"lab {place.name}")
+        _pass_docker(place, "-I")
         if (was := _FORWARD.read_text().strip()) != "1":
             (RUN_ROOT / "ip_forward").write_text(was)
             _FORWARD.write_text("1")
@@ -57,6 +58,7 @@ def release(place: Place) -> None:
                 except LabError:
                     if link in links():  # a host's link goes with its host and may be faster than we are
                         raise
+        _pass_docker(place, "-D")
         if place.table in run_tool(["nft", "list", "tables", "inet"]).split():
             run_tool(["nft", "delete", "table", "inet", place.table])
         if any(link.startswith(TAG_PREFIX) for link in links()):
@@ -121,6 +123,20 @@ def ruleset(place: Place, subnet: IPv4Network) -> str:
   }}
 }}
 """
+
+
+def _pass_docker(place: Place, action: str) -> None:
+    """Inserts (-I) or deletes (-D) rules that let the lab's packets pass where Docker is.
+
+    Docker drops all forwarded packets it does not know; DOCKER-USER is its documented place for exceptions,
+    to be used through iptables. Elsewhere there is no such chain, and nothing is done.
+    """
+    for side in ("-i", "-o"):
+        rule = ["iptables", "-w", action, "DOCKER-USER", side, place.bridge, "-j", "ACCEPT"]
+        try:
+            run_tool(rule)
+        except LabError:  # no iptables, no such chain, or no such rule
+            return
 
 
 def _networks_in_use() -> list[IPv4Network]:

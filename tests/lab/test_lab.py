@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -515,3 +516,24 @@ def test_three_hosts_from_cache_in_under_ten_seconds(pair: lab.Lab, doomed: str,
 
 def _say(event: Event) -> None:
     print(event)
+
+
+DOCKER = """
+import subprocess, sys
+from mailprov.lab import network
+from mailprov.lab.place import place
+def rules():
+    return subprocess.check_output(["iptables", "-S", "DOCKER-USER"], text=True).count("-j ACCEPT")
+subprocess.run(["iptables", "-P", "FORWARD", "DROP"], check=True)
+subprocess.run(["iptables", "-N", "DOCKER-USER"], check=True)
+network._pass_docker(place("x"), "-I")
+between = rules()
+network._pass_docker(place("x"), "-D")
+print(between, rules())
+"""
+
+
+@pytest.mark.skipif(shutil.which("iptables") is None, reason="no iptables here, so no Docker either")
+def test_docker_lets_the_lab_pass() -> None:
+    done = subprocess.run(["unshare", "--net", sys.executable, "-c", DOCKER], capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "0"], done.stderr
