@@ -3,7 +3,8 @@
     build(inventory, host, facts) -> HostState     raises HostFailed, InputError
     wanted_packages(inventory, host) -> list[str]  whose versions the facts must hold
 
-No side effects. The only files read are the templates and, with `tls: {mode: files}`, the certificate and its key.
+No side effects. The only files read are the templates and, with `tls: {mode: files}`, the certificate and its
+key.
 """
 
 from mailprov.desired.build import build, wanted_packages

@@ -1,14 +1,15 @@
-"""Who exists and where their mail goes: domains, accounts, aliases, lists and forwards as Postfix lookup tables.
+"""Who exists and where their mail goes: domains, accounts, aliases, lists and forwards as Postfix lookup
+tables.
 
     tables(domains, fqdn) -> dict[str, str]    file name → content, for texthash: maps
     texthash(rows, comments) -> str            one map's text
 
-Pure. Postfix reads `texthash:` as `key whitespace value`, one a line (DATABASE_README). Raises InputError for an
-address that cannot be written there; the inventory refuses such addresses before.
+Pure. Postfix reads `texthash:` as `key whitespace value`, one a line (DATABASE_README). Raises InputError for
+an address that cannot be written there; the inventory refuses such addresses before.
 
     domains         virtual_mailbox_domains: mail domains of this host
     alias_domains   virtual_alias_domains: their domain aliases
-    mailboxes       virtual_mailbox_maps: the accounts, so that unknown users are refused at RCPT (RFC 5321 section 3.3)
+    mailboxes       virtual_mailbox_maps: the accounts; others are refused at RCPT (RFC 5321 section 3.3)
     virtual         virtual_alias_maps: aliases, lists, forwards, alias domains; one line for each address
     logins          smtpd_sender_login_maps: sender address → logins that may use it
     redirects       accounts that only redirect: a full mailbox of theirs is no reason to refuse
@@ -24,9 +25,9 @@ from mailprov.model.inventory import Account, Domain
 
 # Every domain must have the first (RFC 5321 section 4.5.1) and should have the second (RFC 2142 section 2).
 _ROLES = ("postmaster", "abuse")
-# Names of the operating system that cron jobs and daemons write to and as. virtual(5): a key without a domain is that
-# name at $myorigin and at each domain of $mydestination.
-_SYSTEM_NAMES = ("abuse", "backup", "daemon", "mailer-daemon", "nobody", "postmaster", "root", "www-data")
+# Names of the operating system that cron jobs and daemons write to and as. virtual(5): a key without a domain
+# is that name at $myorigin and at each domain of $mydestination.
+_SYSTEM_NAMES = ("abuse", "mailer-daemon", "postmaster", "root", "www-data")
 _LOCAL = re.compile(r"[a-z0-9!$%&'*+/=?^_`{|}~.-][a-z0-9!#$%&'*+/=?^_`{|}~.-]*")
 _LOGIN = re.compile(r"[a-z0-9._='-]+@[a-z0-9.-]+")
 
@@ -77,15 +78,13 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
                 if account.forward and not account.forward.keep
                 for address in _everywhere(account.address, served)
             },
-            [
-                "Accounts that keep no copy of what they forward: mail is accepted whatever their mailbox holds."
-            ],
+            ["Accounts that keep no copy of what they forward: a full mailbox refuses nothing."],
         ),
     }
 
 
 def texthash(rows: Mapping[str, Iterable[str]], comments: Iterable[str] = ()) -> str:
-    """A map's text, sorted by key: `key value, value`. Raises InputError for a name that does not fit in such a line."""
+    """A map's text, sorted by key: `key value, value`. InputError for a name that does not fit in."""
     lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
     lines += [f"# {comment}" for comment in comments]
     for key in sorted(rows):
@@ -97,7 +96,7 @@ def texthash(rows: Mapping[str, Iterable[str]], comments: Iterable[str] = ()) ->
 
 
 def _check(word: str) -> None:
-    """`#` first would make a comment of the line; blanks, commas and quotes would cut it elsewhere (postmap(1))."""
+    """`#` first makes a comment of a line; blanks, commas and quotes cut it elsewhere (postmap(1))."""
     local, at, domain = word.rpartition("@")
     bare = local if at else domain
     if not _LOCAL.fullmatch(bare.lower()) or (at and not re.fullmatch(r"[a-z0-9.-]+", domain.lower())):
@@ -155,9 +154,9 @@ def _virtual(
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """virtual_alias_maps, and which of its keys are other names of one address (key → that address).
 
-    Postfix expands the right side again, so aliases of aliases and lists of aliases need no work here, and an account
-    that stands on its own right side keeps a copy. The twins in alias domains stand one by one: `@alias @domain` would
-    accept every name (BACKSCATTER_README).
+    Postfix expands the right side again, so aliases of aliases and lists of aliases need no work here, and an
+    account that stands on its own right side keeps a copy. The twins in alias domains stand one by one:
+    `@alias @domain` would accept every name (BACKSCATTER_README).
     """
     rows: dict[str, tuple[str, ...]] = {}
     origins: dict[str, str] = dict(roles)

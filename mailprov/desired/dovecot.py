@@ -70,7 +70,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool) -> tup
 
 
 def accounts(domains: tuple[Domain, ...], dovecot: Version) -> AccountFile:
-    """The passwd-file: one entry for each account, sorted by login. Readable by root and Dovecot's auth process."""
+    """The passwd-file, one entry for each account: only root and Dovecot's auth process can read it."""
     entries = sorted(
         (_entry(account, dovecot) for domain in domains for account in domain.accounts),
         key=lambda item: item.user,
@@ -80,11 +80,16 @@ def accounts(domains: tuple[Domain, ...], dovecot: Version) -> AccountFile:
 
 def _entry(account: Account, dovecot: Version) -> AccountEntry:
     return AccountEntry(
-        account.address,
+        passwd_file_key(account.address),
         password=account.password.reveal() if account.password else "",
         hash=account.password_hash.reveal() if account.password_hash else "",
         fields="" if account.quota is None else quota_field(account.quota, dovecot),
     )
+
+
+def passwd_file_key(login: str) -> str:
+    """The login as it must stand in the file: Dovecot, 2.3 and 2.4, escapes quotes before it looks there."""
+    return login.replace("'", "\\'")
 
 
 def quota_field(size: int, dovecot: Version) -> str:
@@ -98,7 +103,7 @@ def quota_field(size: int, dovecot: Version) -> str:
 
 
 def service(material: Material) -> Service:
-    """Dovecot reads the accounts again by itself when their file changes, so that file is not among `files`."""
+    """Dovecot sees by itself when the accounts' file changes, so that file is not among `files`."""
     return Service(
         unit="dovecot.service",
         files=(CONFIGURATION, material.certificate, material.key),

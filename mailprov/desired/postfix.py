@@ -69,8 +69,8 @@ def files(
 def service(ours: Iterable[File], material: Material) -> Service:
     """postfix.service is the unit to act on everywhere.
 
-    Where Debian runs each instance as postfix@-.service (Debian 12), reload, restart and stop reach it from there; where
-    it does not (Debian 13), postfix@-.service conflicts with it.
+    Where Debian runs each instance as postfix@-.service (Debian 12), reload, restart and stop reach it from
+    there; where it does not (Debian 13), postfix@-.service conflicts with it.
     """
     paths = tuple(file.path for file in ours if file.path.startswith(FOLDER + "/"))
     maps = [path for path in paths if path.startswith(MAPS) and not path.endswith("_checks")]
@@ -81,8 +81,9 @@ def service(ours: Iterable[File], material: Material) -> Service:
         # inet_interfaces and inet_protocols stand there, and take effect at a start only (postconf(5)).
         restart_on=(f"{FOLDER}/main.cf",),
         checks=(
-            # Makes the queue's directories too, where Dovecot puts its sockets. Its warnings are about files of the
-            # system (copies in the chroot that differ), so they go where they do not count as a refusal.
+            # Makes the queue's directories too, where Dovecot puts its sockets. Its warnings are about files
+            # of the system (copies in the chroot that differ), so they go where they do not count as a
+            # refusal.
             ("sh", "-c", "postfix check 2>&1"),
             # Unknown and unused names in main.cf and master.cf are warnings on stderr, with exit code 0.
             ("sh", "-c", "postconf -n >/dev/null && postconf -M >/dev/null && postconf -P >/dev/null"),

@@ -1,11 +1,11 @@
 """What a host must be: the complete desired state, as plain values that travel to the agent as JSON.
 
-`mailprov.desired.build` makes a HostState from inventory and facts (pure); `mailprov.agent` compares it with the
-host and makes it true. `to_wire` gives the JSON-ready form; its keys are the field names below, and they are the
-contract between this file and the agent (which cannot import it).
+`mailprov.desired.build` makes a HostState from inventory and facts (pure); `mailprov.agent` compares it with
+the host and makes it true. `to_wire` gives the JSON-ready form; its keys are the field names below, and they
+are the contract between this file and the agent (which cannot import it).
 
-Order on the host: packages → users → directories → certificates → files and account files → checks of the staged
-configuration → services (reload, or restart where `restart_on` changed) → wait for their ports.
+Order on the host: packages → users → directories → certificates → files and account files → checks of the
+staged configuration → services (reload, or restart where `restart_on` changed) → wait for their ports.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class File:
 
 @dataclass(frozen=True)
 class AccountEntry:
-    """One line of a Dovecot passwd-file. Exactly one of `password` (clear, hashed on the host) and `hash` is not empty.
+    """One line of a Dovecot passwd-file. Exactly one of `password` (clear, hashed on the host) and `hash` is
+    not empty.
 
     The agent keeps the line's hash as long as the password is the same, so hashes are stable from run to run.
     """
@@ -71,7 +72,7 @@ class AccountFile:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A key and a self-signed certificate that are made on the host when missing, for other names, or close to expiry."""
+    """A key and a self-signed certificate, made on the host if missing, for other names, or near expiry."""
 
     names: tuple[str, ...]  # DNS names; the first is the subject
     certificate: str  # path, PEM, 0644
@@ -112,8 +113,8 @@ class HostState:
     files: tuple[File, ...] = ()
     account_files: tuple[AccountFile, ...] = ()
     services: tuple[Service, ...] = ()
-    # (package, version prefix) pairs the templates were chosen for: if another version got installed, the agent stops
-    # before it writes a file.
+    # (package, version prefix) pairs the templates were chosen for: if another version got installed, the
+    # agent stops before it writes a file.
     rendered_for: tuple[tuple[str, str], ...] = ()
 
     def to_wire(self) -> dict[str, Any]:

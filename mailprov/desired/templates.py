@@ -2,9 +2,9 @@
 
     render(name, **values) -> str    name such as "postfix/main.cf.j2"
 
-The templates lie beside the package in a checkout, and in `mailprov/_data/templates` in a wheel. A name that is used
-and not given is an error (jinja2.UndefinedError: a bug in mailprov, not in the inventory). Addresses of users never
-come here: the maps that hold them are made in `addresses`.
+The templates lie beside the package in a checkout, and in `mailprov/_data/templates` in a wheel. A name that
+is used and not given is an error (jinja2.UndefinedError: a bug in mailprov, not in the inventory). Addresses
+of users never come here: the maps that hold them are made in `addresses`.
 """
 
 from __future__ import annotations

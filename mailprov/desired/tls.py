@@ -2,8 +2,9 @@
 
     material(host) -> Material     raises InputError when given files are missing, not PEM, or do not fit
 
-Given files are checked before anything is touched: readable, PEM, the key belongs to the first certificate, and that
-certificate covers the host's name (RFC 9525: the DNS names in subjectAltName count, the common name does not).
+Given files are checked before anything is touched: readable, PEM, the key belongs to the first certificate,
+and that certificate covers the host's name (RFC 9525: the DNS names in subjectAltName count, the common name
+does not).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 
 @dataclass(frozen=True, order=True)
 class Version:
-    """An upstream version that compares: `parts` has four numbers; `released` is False for what comes before (~rc1)."""
+    """An upstream version that compares: four numbers; `released` is False for what comes before (~rc1)."""
 
     parts: tuple[int, int, int, int]
     released: bool = True
@@ -43,8 +43,9 @@ def version(*parts: int) -> Version:
 def parse(text: str) -> Version:
     """The upstream version inside a Debian one: `[epoch:]upstream[-revision]` (deb-version(7)).
 
-    What follows `+` (dfsg1, deb12u7) does not change the software, but for `2.4.0+really2.3.21`, which is 2.3.21.
-    `~` sorts before the end: 2.4.1~rc1 is less than 2.4.1. Raises ValueError when there is no number to compare.
+    What follows `+` (dfsg1, deb12u7) does not change the software, but for `2.4.0+really2.3.21`, which is
+    2.3.21. `~` sorts before the end: 2.4.1~rc1 is less than 2.4.1. Raises ValueError when there is no number
+    to compare.
     """
     upstream = text.partition(":")[2] or text
     upstream = upstream.rpartition("-")[0] or upstream
@@ -73,7 +74,7 @@ class Releases:
 
 
 def choose(facts: dict[str, Any], host: str) -> Releases:
-    """The releases on this host, by `facts["packages"]`. HostFailed says which version was seen and what is supported."""
+    """The releases on this host, by `facts["packages"]`. HostFailed says which version was seen."""
     postfix = _seen(facts, "postfix", "Postfix", host)
     if not (postfix.at_least(3, 5) and not postfix.at_least(4)):
         raise _unsupported("postfix", facts, "Postfix", host, "3.5 or later (below 4)")

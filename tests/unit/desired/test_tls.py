@@ -1,0 +1,131 @@
+"""Certificates given as files: real ones, made here, right and wrong in one way each."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+from desired_cases import host
+
+from mailprov.desired import tls
+from mailprov.errors import InputError
+from mailprov.model.inventory import Tls, TlsMode
+
+
+def certificate(key: ec.EllipticCurvePrivateKey, *names: str) -> bytes:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mx1.alpha.test")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=90))
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def pem(key: ec.EllipticCurvePrivateKey, how: KeySerializationEncryption | None = None) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how or NoEncryption())
+
+
+KEY, OTHER = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+LEAF = certificate(KEY, "mx1.alpha.test")
+ISSUER = certificate(OTHER, "ca.test")
+
+
+def given(folder: Path, chain: bytes | None, key: bytes | None) -> tls.Material:
+    for name, data in (("chain.pem", chain), ("key.pem", key)):
+        if data is not None:
+            (folder / name).write_bytes(data)
+    settings = Tls(TlsMode.FILES, folder / "chain.pem", folder / "key.pem")
+    return tls.material(host(tls=settings))
+
+
+@pytest.mark.parametrize("chain", [LEAF, LEAF + ISSUER, certificate(KEY, "x.test", "*.alpha.test")])
+def test_good_files_become_file_entries(tmp_path: Path, chain: bytes) -> None:
+    found = given(tmp_path, chain, pem(KEY))
+    public, private = found.files
+    assert (public.path, public.mode, public.secret) == (
+        "/etc/mailprov/tls/mx1.alpha.test.crt",
+        "0644",
+        False,
+    )
+    assert (private.path, private.mode, private.secret) == (
+        "/etc/mailprov/tls/mx1.alpha.test.key",
+        "0600",
+        True,
+    )
+    assert (private.owner, private.group) == ("root", "root")
+    assert public.content.encode() == chain
+    assert private.content.encode() == pem(KEY)
+    assert (found.certificate, found.key) == (public.path, private.path)
+    assert not found.certificates
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "words"),
+    [
+        (None, pem(KEY), "cannot read .*chain.pem: No such file"),
+        (LEAF, None, "cannot read .*key.pem: No such file"),
+        (b"\x30\x82\xff", pem(KEY), "chain.pem is not PEM"),
+        (b"hello\n", pem(KEY), "chain.pem holds no PEM certificate"),
+        (pem(KEY), pem(KEY), "chain.pem holds no PEM certificate"),
+        (LEAF.replace(b"MII", b"XXX", 1), pem(KEY), "chain.pem holds no PEM certificate"),
+        (LEAF, LEAF, "key.pem holds no PEM private key"),
+        (LEAF, pem(KEY, BestAvailableEncryption(b"pw")), "key.pem is encrypted"),
+        (LEAF, pem(OTHER), "does not belong to the first certificate.*Give its own key"),
+        (ISSUER + LEAF, pem(KEY), "does not belong to the first certificate.*certificate first"),
+        (certificate(KEY, "mx2.alpha.test"), pem(KEY), "is for mx2.alpha.test, and not for mx1.alpha.test"),
+        (certificate(KEY, "*.test"), pem(KEY), "and not for mx1.alpha.test"),
+        (certificate(KEY), pem(KEY), "is for no DNS name"),  # a common name is not enough (RFC 9525)
+    ],
+)
+def test_each_fault_is_one_sentence(
+    tmp_path: Path, chain: bytes | None, key: bytes | None, words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        given(tmp_path, chain, key)
+    assert "host mx1: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "PRIVATE KEY" not in str(caught.value)
+
+
+def test_self_signed_is_made_on_the_host() -> None:
+    found = tls.material(host())
+    (made,) = found.certificates
+    assert made.names == ("mx1.alpha.test",)
+    assert (made.certificate, made.key) == (found.certificate, found.key)
+    assert not found.files
+
+
+@pytest.mark.parametrize(
+    ("name", "covered"),
+    [
+        ("mx1.alpha.test", True),
+        ("MX1.Alpha.Test.", True),
+        ("*.alpha.test", True),
+        ("*.test", False),
+        ("*.mx1.alpha.test", False),
+        ("m*.alpha.test", False),
+        ("*", False),
+        ("alpha.test", False),
+    ],
+)
+def test_names_by_rfc_9525(name: str, covered: bool) -> None:
+    assert tls.covers(name, "mx1.alpha.test") is covered
