@@ -1,0 +1,58 @@
+"""The rendered files, whole, against tests/golden/: a change shows as a diff to review.
+
+`MAILPROV_GOLDEN=write python -m pytest tests/unit/desired/test_golden.py` writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
+
+from mailprov import desired
+from mailprov.desired.state import HostState
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+CASES: dict[str, dict[str, Any]] = {
+    "dovecot-2.3": facts(BOOKWORM),
+    "dovecot-2.4": facts(TRIXIE, ("2001:db8::11",)),
+    "oldest": facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"}),
+    "newest": facts({"postfix": "3.11.1-1", "dovecot-core": "1:2.4.5+dfsg1-1"}),
+}
+
+
+def rendered(state: HostState) -> dict[str, str]:
+    """Path under the case's folder → content; `state.json` holds the state without the files' contents."""
+    wire = state.to_wire()
+    for file in wire["files"]:
+        del file["content"]
+    for accounts in wire["account_files"]:
+        for entry in accounts["entries"]:
+            entry["password"] = "…"
+    files = {file.path.lstrip("/"): file.content for file in state.files}
+    return {**files, "state.json": json.dumps(wire, indent=1, ensure_ascii=False) + "\n"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case: str) -> None:
+    folder = GOLDEN / case
+    files = rendered(desired.build(inventory(), host(), CASES[case]))
+    if os.environ.get("MAILPROV_GOLDEN") == "write":
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content, encoding="utf-8")
+    on_disk = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert on_disk == set(files)
+    for name, content in files.items():
+        assert content == (folder / name).read_text(encoding="utf-8"), f"{case}/{name} changed"
+
+
+def test_no_machine_or_time_in_the_files() -> None:
+    here = str(Path.cwd())
+    for path in GOLDEN.glob("*/**/*"):
+        if path.is_file():
+            assert here not in path.read_text(encoding="utf-8")
