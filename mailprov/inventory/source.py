@@ -122,4 +122,6 @@ def is_secret(path: Sequence[str | int]) -> bool:
 
 def holds_bare_secret(node: object) -> bool:
     """Whether a secret is written out in a mapping: in `{password: my,secret}` it has the key `secret`."""
-    return isinstance(node, Map) and any(isinstance(node.get(key), str) for key in _SECRET_KEYS)
+    return isinstance(node, Map) and any(
+        key in node.marks and not isinstance(node.get(key), Map) for key in _SECRET_KEYS
+    )
