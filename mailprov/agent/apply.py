@@ -115,10 +115,17 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
         files.make_directory(real, int(spec["mode"], 8), *files.ids(spec["owner"], spec["group"]))
         run.applied(work.changes)
     touched = set()
-    for work in [*plan.certificates, *plan.files, *plan.accounts, *plan.leaving]:
+    for work in [*plan.certificates, *plan.files, *plan.accounts]:
         link.check()
         for path in _write(run, work, record.directory):
             touched.add(os.path.dirname(tree.at(path)))
+        run.applied(work.changes)
+    for work in plan.leaving:
+        link.check()
+        real = tree.at(work.spec["path"])
+        files.remove(real)
+        plan.digests.pop(work.spec["path"], None)
+        touched.add(os.path.dirname(real))
         run.applied(work.changes)
     for directory in sorted(touched):
         files.sync_directory(directory)
@@ -165,10 +172,6 @@ def _write(run: Run, work: Work, private: str) -> List[str]:
         return _certificate(run, work, private)
     path = spec["path"]
     real = tree.at(path)
-    if work.changes[0]["action"] == "delete":
-        files.remove(real)
-        digests.pop(path, None)
-        return [path]
     owner = files.ids(spec["owner"], spec["group"])
     content = work.data
     if isinstance(content, tuple):
