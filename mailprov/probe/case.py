@@ -43,7 +43,7 @@ class Timing:
     delivery: float = 90.0  # from the acceptance of a message to its arrival
     dns: float = 5.0  # one question
     poll: float = 0.3
-    overall: float = 900.0
+    overall: float = 900.0  # the whole run; 10 s more for each host
 
 
 @dataclass

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from mailprov.model.findings import Finding
 from mailprov.model.ports import Protocol, TlsStart
 from mailprov.probe import tls
-from mailprov.probe.case import PortCase
+from mailprov.probe.case import Client, PortCase
 from mailprov.probe.imap import Imap
 from mailprov.probe.pop3 import Pop3
 from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Garbage, NoRoute, Refused, Stream
+from mailprov.probe.stream import Garbage, NoRoute, Refused, Stream, Trouble
 from mailprov.probe.table import ALL_PORTS, Scope, ports_where, probe
 
 SMTP_PORTS = ports_where(lambda port: port.protocol is Protocol.SMTP)
@@ -60,7 +60,8 @@ def tcp(case: PortCase) -> Iterator[Finding]:
             f"{case.port.number} in",
         )
     except NoRoute as trouble:
-        hint = " (many networks block outgoing connections to port 25)" if case.port.number == 25 else ""
+        hint = " and that this machine has working IPv6" if ":" in case.address else ""
+        hint += " (many networks block outgoing connections to port 25)" if case.port.number == 25 else ""
         yield case.error(str(trouble), f"see that a firewall lets port {case.port.number} through{hint}")
     else:
         yield case.passed("accepted")
@@ -171,6 +172,22 @@ def pop_greeting(case: PortCase) -> Iterator[Finding]:
         yield case.failed(f"turned away: {reply}", "see the server's log for the reason")
 
 
+def _upgrade(case: PortCase, client: Client, wrong: list[tuple[str, str]]) -> bool:
+    """STARTTLS or STLS. A trouble on the way is raised, unless something is `wrong` already: then that is the
+    verdict, and the trouble is told with it."""
+    try:
+        if isinstance(client, Pop3):
+            client.stls(tls.looking_context(), case.host.fqdn)
+        else:
+            client.starttls(tls.looking_context(), case.host.fqdn)
+    except Trouble as trouble:
+        if not wrong:
+            raise
+        wrong.append((f"then: {trouble}", "see tls.starttls"))
+        return False
+    return True
+
+
 @probe(
     "smtp.ehlo",
     Scope.PORT,
@@ -199,13 +216,14 @@ def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
     wrong: list[tuple[str, str]] = []
     before: dict[str, str] = {}
     client = case.smtp(secure=False)
+    secure = not upgrade
     with client.stream:
         if upgrade:
             before = client.extensions
             if "AUTH" in before:
                 wrong.append(("AUTH is offered without TLS", "postconf -e 'smtpd_tls_auth_only = yes'"))
             if "STARTTLS" in before:
-                client.starttls(tls.looking_context(), case.host.fqdn)
+                secure = _upgrade(case, client, wrong)
             else:
                 wrong.append(
                     (
@@ -214,7 +232,7 @@ def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
                     )
                 )
     after = client.extensions
-    if client.stream.encrypted:
+    if secure:
         if "STARTTLS" in after:
             wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
         if case.port.login and "AUTH" not in after:
@@ -257,8 +275,10 @@ def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
 )
 def imap_capability(case: PortCase) -> Iterator[Finding]:
     no_cleartext = "set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
+    before: frozenset[str] = frozenset()
     wrong: list[tuple[str, str]] = []
     client = case.imap(secure=False)
+    secure = case.port.tls is TlsStart.IMPLICIT
     with client.stream:
         if case.port.tls is TlsStart.UPGRADE:
             before = client.capabilities()
@@ -267,13 +287,13 @@ def imap_capability(case: PortCase) -> Iterator[Finding]:
             if mechanisms := before & {"AUTH=PLAIN", "AUTH=LOGIN"}:
                 wrong.append((f"{' '.join(sorted(mechanisms))} is offered without TLS", no_cleartext))
             if "STARTTLS" in before:
-                client.starttls(tls.looking_context(), case.host.fqdn)
+                secure = _upgrade(case, client, wrong)
             else:
                 wrong.append(
                     ("STARTTLS is not offered", "set ssl = required and a certificate in dovecot.conf")
                 )
-        after = client.capabilities()
-    if client.stream.encrypted:
+        after = client.capabilities() if secure else before
+    if secure:
         if "STARTTLS" in after:
             wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
         if "LOGINDISABLED" in after:
@@ -305,22 +325,24 @@ def imap_capability(case: PortCase) -> Iterator[Finding]:
 )
 def pop_capa(case: PortCase) -> Iterator[Finding]:
     no_cleartext = "set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
+    before: dict[str, str] = {}
     wrong: list[tuple[str, str]] = []
     client = case.pop3(secure=False)
+    secure = case.port.tls is TlsStart.IMPLICIT
     with client.stream:
         if case.port.tls is TlsStart.UPGRADE:
             before = client.capabilities() or {}
             if "USER" in before or {"PLAIN", "LOGIN"} & set(before.get("SASL", "").split()):
                 wrong.append(("a login is offered without TLS", no_cleartext))
             if "STLS" in before:
-                client.stls(tls.looking_context(), case.host.fqdn)
+                secure = _upgrade(case, client, wrong)
             else:
                 wrong.append(("STLS is not offered", "set ssl = required and a certificate in dovecot.conf"))
-        after = client.capabilities()
+        after = client.capabilities() if secure else before
     if after is None:
         yield case.error("CAPA is not known to the server", "nothing can be said about what it offers")
         return
-    if client.stream.encrypted:
+    if secure:
         if "STLS" in after:
             wrong.append(("STLS is still offered under TLS", "see what stands in front of the server"))
         if "USER" not in after and not after.get("SASL"):

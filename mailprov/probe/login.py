@@ -229,7 +229,7 @@ def enforced(case: PortCase) -> Iterator[Finding]:
     "A wrong password stays out",
     expected="right password in, wrong password out, right password in",
     steps=(
-        "Only where auth.ok passed; after everything else; one at a time on each host.",
+        "Only where auth.ok passed; after everything else; one account on each host, one try at a time.",
         "Log in with the right password, then with a wrong one, then with the right one again.",
     ),
     verdicts={

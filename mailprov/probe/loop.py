@@ -163,8 +163,10 @@ def _look_around(case: LoopCase, client: Imap) -> str:
 def _wait(case: LoopCase) -> str:
     """Fetch the message when it arrives. '' when it is there, else what was seen; Stopped passes through."""
     assert case.plan.recipient is not None
-    arrival = case.new_deadline(case.run.timing.delivery)
     with case.run.user_slot(case.recipient_host.name, case.plan.recipient.address):
+        # The clocks start when it is our turn.
+        arrival = case.new_deadline(case.run.timing.delivery)
+        case.deadline = case.new_deadline(case.seconds)
         client = case.mailbox()
         with client.stream:
             for turn in itertools.count(1):
@@ -302,9 +304,9 @@ def fetch(case: LoopCase) -> Iterator[Finding]:
 
 def _compare(case: LoopCase, number: int, target: Target) -> Finding:
     assert case.plan.recipient is not None
-    case.deadline = case.new_deadline(case.seconds)
     try:
         with case.run.user_slot(case.recipient_host.name, case.plan.recipient.address):
+            case.deadline = case.new_deadline(case.seconds)
             text = _read(case, number)
     except Garbage as trouble:
         return case.finding(Verdict.FAIL, str(trouble), "see the server's log", target=target)
@@ -341,6 +343,7 @@ def cleanup(case: LoopCase) -> Iterator[Finding]:
         yield case.finding(Verdict.SKIP, "nothing was sent", target=target)
         return
     with case.run.user_slot(case.recipient_host.name, plan.recipient.address):
+        case.deadline = case.new_deadline(case.seconds)
         client = case.mailbox()
         with client.stream:
             verdict, observed = _remove(case, client)

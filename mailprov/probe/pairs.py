@@ -53,7 +53,8 @@ def plan_loops(inventory: Inventory, hosts: Collection[str], domains: Collection
         others = [*mail[i + 1 :], *mail[:i]]
         apart = [other for other in others if not set(other.hosts) & set(domain.hosts)]
         partners = [other for other in apart if usable(other, reads=True)] or apart[:1] or [domain]
-        for one, other in ((domain, partners[0]), (partners[0], domain)):
+        partner = partners[i % len(partners)]  # in turn, so that no single mailbox gets all the messages
+        for one, other in ((domain, partner), (partner, domain)):
             if hosts and not {one.hosts[0], other.hosts[0]} & set(hosts):
                 continue
             if domains and not {one.name, other.name} & set(domains):

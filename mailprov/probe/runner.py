@@ -128,7 +128,7 @@ class _Runner:
                     for probe in self._selected(scope, phase):
                         if port.number not in probe.entry.ports:
                             continue
-                        for domain, account in _subjects(scope, here):
+                        for domain, account in _subjects(scope, here, phase):
                             case = PortCase(
                                 self._run,
                                 probe.entry,
@@ -198,7 +198,8 @@ class _Runner:
         found: list[Finding] = []
         try:
             case.deadline.left()
-            found += probe.run(case)
+            for finding in probe.run(case):
+                found.append(finding)  # one by one: what was found before a trouble stays found
             if not found:
                 found.append(case.error("the probe said nothing (a bug in mailprov)"))
         except Trouble as trouble:
@@ -242,12 +243,19 @@ _ADVICE = {
 }
 
 
-def _subjects(scope: Scope, domains: list[Domain]) -> list[tuple[Domain | None, Account | None]]:
+def _subjects(
+    scope: Scope, domains: list[Domain], phase: Phase
+) -> list[tuple[Domain | None, Account | None]]:
+    """What a probe of a port runs once for. Wrong passwords are tried for one account of the host only, as
+    all its domains ask the same password store and each try costs seconds."""
     if scope is Scope.PORT:
         return [(None, None)]
     if scope is Scope.PORT_DOMAIN:
         return [(domain, None) for domain in domains]
-    return [(domain, usable(domain)) for domain in domains]
+    pairs: list[tuple[Domain | None, Account | None]] = [(domain, usable(domain)) for domain in domains]
+    if phase is Phase.WRONG_PASSWORDS:
+        return [pair for pair in pairs if pair[1] is not None][:1] or pairs[:1]
+    return pairs
 
 
 def _has_route(address: str) -> bool:
@@ -304,7 +312,7 @@ def verify(
     timing = timing or Timing()
     stop = stop or threading.Event()
     authority = Authority(inventory.dns, resolver, timing.dns)
-    overall = Deadline(timing.overall, stop)
+    overall = Deadline(timing.overall + 10 * len(inventory.hosts), stop)
     run = Run(inventory, authority, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
     served = [item for item in inventory.domains if not domains or item.name in domains]
     looked_at = [

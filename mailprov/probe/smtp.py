@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mailprov.probe.stream import Garbage, Stream, printable
 
-_REPLY = re.compile(r"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
+_REPLY = re.compile(r"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 
 
@@ -56,7 +56,7 @@ class Smtp:
             if match is None or (first and match[1] != first):
                 raise Garbage(f"not an SMTP reply: {printable(repr(text))}")
             first = match[1]
-            lines.append(match[3])
+            lines.append(match[3] or "")
             if match[2] != "-":
                 return Reply(int(first), tuple(lines))
 

@@ -105,6 +105,7 @@ class Lab:
         stop: threading.Event | None = None,
         hosts: Sequence[str] = (),
         domains: Sequence[str] = (),
+        in_order_of_arrival: bool = False,
     ) -> list[Finding]:
         """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
         self.start()
@@ -127,4 +128,4 @@ class Lab:
             port_numbers=[port] if port else [item.number for item in PORTS],
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
-        return found
+        return seen if in_order_of_arrival else found

@@ -15,6 +15,7 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -47,10 +48,14 @@ class World:
         default_factory=list
     )  # every (user, password) that reached a server
     commands: list[str] = field(default_factory=list)
+    most_wrong: dict[str, int] = field(default_factory=dict)  # address → wrong passwords looked at at once
+    most_sessions: dict[str, int] = field(default_factory=dict)  # user → IMAP and POP sessions at once
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def __enter__(self) -> World:
         self.lock = threading.Lock()
+        self.now_wrong: dict[str, int] = {}
+        self.now_sessions: dict[str, int] = {}
         self._selector = selectors.DefaultSelector()
         self._open: list[socket.socket] = []
         for address in FQDNS:
@@ -127,23 +132,35 @@ class Session:
         self.buffer = b""
 
     def run(self) -> None:
-        with contextlib.suppress(OSError, Gone, ssl.SSLError), self.sock:
-            if "silent" in self.faults:
-                while self.sock.recv(1000):
-                    pass
-                return
-            if "dropped" in self.faults:
-                return
-            if self.port.tls is TlsStart.IMPLICIT:
-                if "clear-first" in self.faults:
-                    self.send("220 hello in clear")
-                self.start_tls()
-            if "garbage" in self.faults:
-                self.send("SSH-2.0-OpenSSH_9.2")
-            else:
-                self.greet()
-            while True:
-                self.handle(self.line())
+        try:
+            with contextlib.suppress(OSError, Gone, ssl.SSLError), self.sock:
+                self._serve()
+        finally:
+            if self.user and not isinstance(self, Smtp):
+                self._count(self.world.now_sessions, {}, self.user, -1)
+
+    def _count(self, now: dict[str, int], most: dict[str, int], key: str, by: int) -> None:
+        with self.world.lock:
+            now[key] = now.get(key, 0) + by
+            most[key] = max(most.get(key, 0), now[key])
+
+    def _serve(self) -> None:
+        if "silent" in self.faults:
+            while self.sock.recv(1000):
+                pass
+            return
+        if "dropped" in self.faults:
+            return
+        if self.port.tls is TlsStart.IMPLICIT:
+            if "clear-first" in self.faults:
+                self.send("220 hello in clear")
+            self.start_tls()
+        if "garbage" in self.faults:
+            self.send("SSH-2.0-OpenSSH_9.2")
+        else:
+            self.greet()
+        while True:
+            self.handle(self.line())
 
     def start_tls(self) -> None:
         context = self.world.authority.context(self.fqdn, self.world.certificate)
@@ -181,7 +198,12 @@ class Session:
             return "no"
         if "anybody-gets-in" in self.faults or PASSWORDS.get(user) == password:
             self.user = user
+            if not isinstance(self, Smtp):
+                self._count(self.world.now_sessions, self.world.most_sessions, user, 1)
             return "yes"
+        self._count(self.world.now_wrong, self.world.most_wrong, self.address, 1)
+        time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen
+        self._count(self.world.now_wrong, {}, self.address, -1)
         return "no"
 
     def greet(self) -> None:

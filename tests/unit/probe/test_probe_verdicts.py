@@ -7,6 +7,7 @@ import pytest
 from mailprov.model.findings import Verdict
 from mailprov.probe import catalogue
 from tests.unit.probe.probe_lab import SLOW_ONLY, Lab
+from tests.unit.probe.probe_servers import PASSWORDS
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
@@ -54,6 +55,8 @@ CASES = [
     ("smtp.ehlo", 465, "no-auth", "", FAIL, "AUTH is not offered under TLS"),
     ("smtp.ehlo", 25, "xclient", "", FAIL, "XCLIENT"),
     ("smtp.ehlo", 587, "no-8bitmime", "", WARN, "8BITMIME"),
+    ("smtp.ehlo", 587, "clear-auth broken-handshake", "", FAIL, "AUTH is offered without TLS; then: TLS:"),
+    ("smtp.ehlo", 587, "broken-handshake", "", ERROR, "TLS:"),
     ("smtp.ehlo", 25, "dropped", "", ERROR, "closed the connection"),
     ("imap.capability", 143, "clear-auth", "", FAIL, "LOGIN is allowed without TLS"),
     ("imap.capability", 143, "no-starttls", "", FAIL, "STARTTLS is not offered"),
@@ -61,6 +64,8 @@ CASES = [
     ("imap.capability", 993, "no-imap4", "", FAIL, "IMAP4rev1"),
     ("imap.capability", 143, "silent", "", ERROR, "no answer within"),
     ("pop.capa", 110, "clear-auth", "", FAIL, "without TLS"),
+    ("imap.capability", 143, "clear-auth injected", "", FAIL, "then: 15 bytes in clear"),
+    ("pop.capa", 110, "clear-auth injected", "", FAIL, "then: 14 bytes in clear"),
     ("pop.capa", 110, "no-starttls", "", FAIL, "STLS is not offered"),
     ("pop.capa", 110, "starttls-twice", "", FAIL, "still offered"),
     ("pop.capa", 995, "no-uidl", "", WARN, "UIDL"),
@@ -139,8 +144,7 @@ def test_wrong_server(
     lab: Lab, probe: str, port: int, faults: str, certificate: str, verdict: Verdict, words: str
 ) -> None:
     lab.spoil(faults, certificate)
-    findings = lab.verify(probe, port, wait=0.2 if SLOW_ONLY & set(faults.split()) else 10)
-    mine = [item for item in findings if item.target.host == "mx1"]
+    mine = lab.verify(probe, port, wait=0.2 if SLOW_ONLY & set(faults.split()) else 10, hosts=["mx1"])
     assert mine
     for item in mine:
         assert item.id == probe
@@ -161,6 +165,24 @@ def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
     assert red == {entry.id for entry in catalogue()} - loops_and_dns
     could_not_tell = {case[0] for case in CASES if case[4] is ERROR}
     assert could_not_tell >= red - {"net.tcp"}
+
+
+def test_wrong_passwords_come_last_and_one_at_a_time(lab: Lab) -> None:
+    order = [item.id for item in lab.verify(wait=10, in_order_of_arrival=True)]
+    late = {"tls.enforced", "auth.bad-password"}
+    first = min(i for i, name in enumerate(order) if name in late)
+    assert set(order[first:]) == late
+    assert lab.world.most_wrong == {"127.0.0.1": 1, "127.0.0.2": 1}
+    wrong = [password for user, password in lab.world.attempts if PASSWORDS.get(user) != password]
+    assert len(wrong) == 2 * 6
+    assert len(set(wrong)) == 1
+
+
+def test_no_more_than_four_mailbox_sessions_as_one_user(lab: Lab) -> None:
+    lab.verify("auth.ok", wait=10)
+    lab.verify("loop", wait=10)
+    assert lab.world.most_sessions
+    assert max(lab.world.most_sessions.values()) <= 4
 
 
 def test_no_real_password_travels_before_the_certificate_is_trusted(lab: Lab) -> None:
