@@ -1,7 +1,7 @@
 """The one thing every transport gives: a running agent to talk to.
 
-A transport starts the agent (`start(...) -> Channel`) and raises HostUnreachable with one clear sentence when it
-cannot. After that the conversation of `wire.messages` is the same over ssh and in a local subprocess.
+A transport starts the agent (`start(...) -> Channel`) and raises HostUnreachable with one clear sentence when
+it cannot. After that the conversation of `wire.messages` is the same over ssh and in a local subprocess.
 """
 
 from __future__ import annotations

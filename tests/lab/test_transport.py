@@ -24,6 +24,8 @@ from mailprov.wire import bundle
 from tests.lab.delayproxy import DelayProxy
 from tests.lab.sshd import Sshd, make_key
 
+pytestmark = pytest.mark.lab
+
 # Says hello, then does what the control lines say, until stdin ends.
 ECHO = """\
 import json, os, sys
