@@ -14,7 +14,7 @@ import os
 import time
 from typing import Any, Callable, Dict, List
 
-from mailprov.agent import accounts, certificates, files, journal, manifest, packages, services
+from mailprov.agent import accounts, certificates, files, installation, journal, manifest, packages, services
 from mailprov.agent.changes import Change, Work
 from mailprov.agent.conversation import Link
 from mailprov.agent.diff import Plan
@@ -77,7 +77,7 @@ def apply(run: Run) -> None:
 
 
 def _put_back(run: Run, record: journal.Journal, error: BaseException) -> None:
-    packages.release_guard(run.tree)
+    installation.release_guard(run.tree, run.say)
     try:
         count = record.undo()
     except OSError as problem:
@@ -99,7 +99,7 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
         names = [work.spec["name"] for work in plan.packages]
         run.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
         log = record.directory + "/apt.log"
-        packages.install(tree, names, debconf=run.state["debconf"], lists=run.lists, log=log, say=run.say)
+        installation.install(tree, names, debconf=run.state["debconf"], lists=run.lists, log=log, say=run.say)
         run.applied([change for work in plan.packages for change in work.changes])
         _versions(run)
     for work in plan.users:

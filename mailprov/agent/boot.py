@@ -13,7 +13,18 @@ import sys
 import time
 from typing import Any, BinaryIO, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, diff, facts, files, journal, lock, manifest, packages, services
+from mailprov.agent import (
+    accounts,
+    diff,
+    facts,
+    files,
+    installation,
+    journal,
+    lock,
+    manifest,
+    packages,
+    services,
+)
 from mailprov.agent.apply import Run, apply
 from mailprov.agent.changes import Observed
 from mailprov.agent.conversation import Link
@@ -138,7 +149,7 @@ class _Session:
                 f"{who} {after if left.committed else 'before its commit point; the next apply undoes it'}"
             )
             return
-        packages.release_guard(self.tree)
+        installation.release_guard(self.tree, self.say)
         if left.committed:
             left.close("interrupted after the commit point")
             self.say(f"{who} after its commit point: this run finishes it")

@@ -1,0 +1,158 @@
+"""One apt transaction for all packages, without daemons that start half configured.
+
+    install(…)               debconf presets, policy-rc.d guard, apt-get install
+    release_guard(tree, say) take the guard of a killed run away; safe to call at any time
+
+The guard forbids stop and restart as well: a daemon that runs goes on as it is until the services' turn.
+Waits for another package manager (also an apt that a killed run left behind) and names it. Raises Stop with
+apt's last lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Sequence
+
+from mailprov.agent import commands, files, packages
+from mailprov.agent.trouble import Stop
+
+GUARD = "/usr/sbin/policy-rc.d"
+_KEPT = GUARD + ".kept-by-mailprov"
+_MARK = b"mailprov: no daemon starts before it is configured"
+_FRONTEND_LOCK = "/var/lib/dpkg/lock-frontend"
+LOCK_TIMEOUT = 300  # seconds
+_OLD_LISTS = re.compile(r"404 +Not Found|Unable to fetch some archives|Failed to fetch|Hash Sum mismatch")
+
+
+def hold_guard(tree: files.Tree) -> None:
+    """policy-rc.d that refuses every start; one of the administrator's is kept aside and put back."""
+    path = tree.at(GUARD)
+    if files.look(path) is not None and _MARK not in (files.read(path) or b""):
+        os.rename(path, tree.at(_KEPT))
+    files.write(path, b"#!/bin/sh\n# " + _MARK + b"\nexit 101\n", 0o755)
+
+
+def release_guard(tree: files.Tree, say: packages.Say) -> None:
+    """After a run that was killed: take our guard away, once no apt of that run goes on behind it."""
+    if _MARK in (files.read(tree.at(GUARD)) or b"") and not tree.root:
+        os.close(_dpkg_lock(tree, say))
+    _take_guard_away(tree)
+
+
+def _take_guard_away(tree: files.Tree) -> None:
+    path, kept = tree.at(GUARD), tree.at(_KEPT)
+    if _MARK in (files.read(path) or b""):
+        files.remove(path)
+    if files.look(kept) is not None and files.look(path) is None:
+        os.rename(kept, path)
+
+
+def _dpkg_lock(tree: files.Tree, say: packages.Say) -> int:
+    """dpkg's frontend lock, as apt takes it; the caller closes the handle."""
+    import fcntl
+
+    handle = os.open(tree.at(_FRONTEND_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    told = ""
+    while True:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except OSError as error:
+            holder = _holder(os.fstat(handle).st_ino)
+            if time.monotonic() > deadline:
+                os.close(handle)
+                what = f"{holder} has kept the package system locked for {LOCK_TIMEOUT} s"
+                raise Stop(what, "wait until it has ended, or end it, then try again") from error
+        if told != holder:
+            say(f"waiting for {holder}, which has locked the package system")
+            told = holder
+        time.sleep(0.1)
+
+
+def _holder(inode: int) -> str:
+    """Who holds a lock on this file, from /proc/locks: "apt-get (pid 115)"."""
+    try:
+        with open("/proc/locks", encoding="ascii") as file:
+            pids = [line.split()[4] for line in file if f":{inode} " in line and "->" not in line]
+        with open(f"/proc/{pids[0]}/comm", encoding="utf-8") as file:
+            return f"{file.read().strip()} (pid {pids[0]})"
+    except (OSError, IndexError):
+        return "another package manager"
+
+
+def install(
+    tree: files.Tree,
+    names: Sequence[str],
+    *,
+    debconf: Sequence[Sequence[str]],
+    lists: packages.Lists,
+    log: str,
+    say: packages.Say,
+) -> None:
+    """Install these packages in one transaction; apt's whole output goes to the file `log`."""
+    lists.settle()
+    lock = _dpkg_lock(tree, say)
+    try:
+        _prepare(tree, debconf, say)
+    finally:
+        os.close(lock)
+    outcome = _install(tree, names, lists, log, say)
+    if outcome.code != 0 and _OLD_LISTS.search(outcome.out):
+        say("the package lists were out of date: fetching them again")
+        lists.close()
+        packages.update([])
+        outcome = _install(tree, names, lists, log, say)
+    if outcome.code != 0:
+        raise Stop(
+            f"apt-get install ended with code {outcome.code}",
+            "mend what the output names, then try again",
+            outcome.lines(),
+        )
+
+
+def _prepare(tree: files.Tree, debconf: Sequence[Sequence[str]], say: packages.Say) -> None:
+    """Presets, and the end of an installation that something interrupted; under dpkg's lock."""
+    if debconf:
+        text = "".join(" ".join(line) + "\n" for line in debconf)
+        outcome = commands.run(["debconf-set-selections"], stdin=text.encode("utf-8"))
+        if outcome.code != 0:
+            raise Stop("debconf refused the presets", "mend what the output names", outcome.lines())
+    if not commands.run(["dpkg", "--audit"]).out.strip():
+        return
+    say("finishing an interrupted package installation (dpkg --configure -a)")
+    # The variable tells dpkg that its caller holds the frontend lock, dpkg(1).
+    environment = {**packages.ENVIRONMENT, "DPKG_FRONTEND_LOCKED": "1"}
+    hold_guard(tree)
+    try:
+        outcome = commands.run(["dpkg", "--force-confold", "--configure", "-a"], 1800, env=environment)
+    finally:
+        _take_guard_away(tree)
+    left = commands.run(["dpkg", "--audit"]).out
+    # What must be reinstalled is beyond dpkg; apt-get install does that, if it is one of ours.
+    if outcome.code != 0 and "reinstalled" not in left:
+        raise Stop(
+            "the host's packages are half configured and `dpkg --configure -a` did not mend it",
+            "mend the packages named in the output by hand, then try again",
+            outcome.lines(),
+        )
+
+
+def _install(
+    tree: files.Tree, names: Sequence[str], lists: packages.Lists, log: str, say: packages.Say
+) -> commands.Outcome:
+    argv = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *lists.options()]
+    for option in ("DPkg::Lock::Timeout=300", "Dpkg::Options::=--force-confold", "Dpkg::Use-Pty=0"):
+        argv += ["-o", option]
+
+    def tell(line: str) -> None:
+        if line.startswith(("Setting up ", "Unpacking ", "Get:", "Waiting for cache lock")):
+            say("apt: " + line.partition(" (")[0])
+
+    hold_guard(tree)
+    try:
+        return commands.follow([*argv, "--", *names], log, tell, env=packages.ENVIRONMENT)
+    finally:
+        _take_guard_away(tree)
