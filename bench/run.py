@@ -54,7 +54,9 @@ class Bench:
     def on_both(self, command: str) -> None:
         """The same shell command on both hosts at once, each over a cold ssh."""
         started = [
-            subprocess.Popen([*MAILPROV, "lab", "ssh", "--name", LAB, host, command], stdout=subprocess.DEVNULL)
+            subprocess.Popen(
+                [*MAILPROV, "lab", "ssh", "--name", LAB, host, command], stdout=subprocess.DEVNULL
+            )
             for host in ("mx1", "mx2")
         ]
         if any(process.wait() for process in started):
@@ -100,7 +102,9 @@ class Bench:
                 "lab up, from cache": f"{median[name] / apt:.2f} × bare apt-get",
                 "lab reset": f"{median[name] / apt:.2f} × bare apt-get",
             }.get(name, "")
-            lines.append(f"| {name} | {len(values)} | {median[name]:.2f} ({min(values):.2f}-{max(values):.2f}) | {ratio} |")
+            lines.append(
+                f"| {name} | {len(values)} | {median[name]:.2f} ({min(values):.2f}-{max(values):.2f}) | {ratio} |"
+            )
         return "\n".join(lines)
 
 
@@ -112,7 +116,9 @@ def _run(argv: list[str]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--output", type=Path, help="write the table here too")
     arguments = parser.parse_args()
@@ -126,8 +132,11 @@ def main() -> None:
     table = bench.table()
     print("\n" + table)
     if arguments.output:
-        machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        arguments.output.write_text(f"# Results: {time.strftime('%d %b %Y')}\n\n{machine}; hosts share these cores.\n\n{table}\n")
+        python = platform.python_version()
+        machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {python}"
+        arguments.output.write_text(
+            f"# Results: {time.strftime('%d %b %Y')}\n\n{machine}; hosts share these cores.\n\n{table}\n"
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@
     ├── LabError              1   the lab on this machine could not be made or unmade
     └── Interrupted         130   Ctrl-C
 
-Any other exception is a bug in mailprov; `cli` shows one sentence with a report hint, and the traceback only with --debug.
+Any other exception is a bug in mailprov; `cli` shows one sentence with a report hint, and a traceback only with
+MAILPROV_DEBUG.
 
 Every message is one sentence of three parts: where it happened, what was seen, what to do.
 `str(error)` is "where: what. Advice." Secrets never enter any of the three.
@@ -49,7 +50,7 @@ class InputError(MailprovError):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in an inventory. `line` and `column` count from 1; `path` is the key path, such as `hosts.mx1.tls.mode`."""
+    """One mistake in an inventory. `line` and `column` count from 1; `path` is the key path: `hosts.mx1.tls.mode`."""
 
     file: str
     line: int
@@ -92,7 +93,7 @@ class DnsUnreachable(Unreachable):
 
 
 class HostFailed(MailprovError):
-    """The host was reached, and the work there failed or was refused (unsupported system, apt, a daemon's own check)."""
+    """The host was reached, and the work there failed or was refused (system, apt, a daemon's own check)."""
 
 
 class DnsFailed(MailprovError):

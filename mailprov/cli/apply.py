@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Only, Quiet, TakeOver, Verbose, Yes
+from mailprov.cli.options import (
+    Domains,
+    Hosts,
+    Inventory,
+    Json,
+    JUnitFile,
+    Only,
+    Quiet,
+    TakeOver,
+    Verbose,
+    Yes,
+)
 
 
 def apply(
@@ -16,8 +27,12 @@ def apply(
     only: Only = None,
     yes: Yes = False,
     verify: Annotated[
-        Optional[bool],
-        typer.Option("--verify/--no-verify", help="Verify at the end (default: when something was changed).", show_default=False),
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Verify at the end (default: when something was changed).",
+            show_default=False,
+        ),
     ] = None,
     take_over: TakeOver = False,
     json: Json = False,

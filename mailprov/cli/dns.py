@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from mailprov.cli.options import Domains, Inventory, Json, Quiet, TakeOver, Verbose, Yes
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The DNS records alone: plan, apply, export, check.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The DNS records alone: plan, apply, export, check."
+)
 
 
 @app.command()
@@ -65,7 +67,8 @@ def apply_(
 def export(
     inventory: Inventory,
     output: Annotated[
-        Optional[typer.FileTextWrite], typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False)
+        typer.FileTextWrite | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False),
     ] = None,
 ) -> None:
     """Print the records as a zone file (RFC 1035), to publish by hand. Reads no secrets and asks no server."""

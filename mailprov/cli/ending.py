@@ -25,12 +25,17 @@ def ended_well() -> Iterator[None]:
         print("mailprov: interrupted; nothing is left half done by this command", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at exit
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # else the interpreter complains at exit
         raise SystemExit(141) from None
     except InventoryError as error:
         count = len(error.problems)
         print(error, file=sys.stderr)
-        print(f"mailprov: {count} problem{'' if count == 1 else 's'} in the inventory; nothing was done", file=sys.stderr)
+        print(
+            f"mailprov: {count} problem{'' if count == 1 else 's'} in the inventory; nothing was done",
+            file=sys.stderr,
+        )
         raise SystemExit(error.exit_code) from None
     except MailprovError as error:
         print(f"mailprov: {error}", file=sys.stderr)

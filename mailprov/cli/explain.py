@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
 def explain(
-    probe_id: Annotated[Optional[str], typer.Argument(metavar="ID", help="A probe's id, such as tls.chain.", show_default=False)] = None,
+    probe_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="A probe's id, such as tls.chain.", show_default=False),
+    ] = None,
 ) -> None:
     """Explain a probe: what it proves, its steps, its verdicts, its sources. Without ID: list all probes."""
     from mailprov import probe
@@ -23,7 +26,18 @@ def explain(
         return
     if probe_id not in entries:
         near = difflib.get_close_matches(probe_id, entries, n=1)
-        raise InputError("explain", f'there is no probe "{probe_id}"', f"Did you mean {near[0]}" if near else "See mailprov explain")
+        raise InputError(
+            "explain",
+            f'there is no probe "{probe_id}"',
+            f"Did you mean {near[0]}" if near else "See mailprov explain",
+        )
     entry = entries[probe_id]
-    typer.echo(f"{entry.id}: {entry.title}\n\nProves    {entry.proves}\nSteps     {entry.steps}\nVerdicts  {entry.verdicts}")
-    typer.echo(f"Sources   {', '.join(entry.refs)}")
+    typer.echo(f"{entry.id}: {entry.title}\n")
+    typer.echo(f"  expected  {entry.expected}")
+    if entry.ports:
+        typer.echo(f"  ports     {', '.join(str(port) for port in entry.ports)}")
+    for number, step in enumerate(entry.steps, start=1):
+        typer.echo(f"  step {number:<4} {step}")
+    for verdict, when in entry.verdicts:
+        typer.echo(f"  {verdict:<9} {when}")
+    typer.echo(f"  sources   {', '.join(entry.refs)}")

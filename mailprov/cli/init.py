@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -33,12 +33,21 @@ domains:
 
 def init(
     output: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("mail.yml"),
-    domain: Annotated[Optional[str], typer.Option("--domain", help="The mail domain: example.org", show_default=False)] = None,
-    address: Annotated[Optional[str], typer.Option("--address", help="What SSH connects to.", show_default=False)] = None,
-    fqdn: Annotated[Optional[str], typer.Option("--fqdn", help="The host's full name (default: mx1.DOMAIN).", show_default=False)] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", help="The mail domain: example.org", show_default=False)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="What SSH connects to.", show_default=False)
+    ] = None,
+    fqdn: Annotated[
+        str | None,
+        typer.Option("--fqdn", help="The host's full name (default: mx1.DOMAIN).", show_default=False),
+    ] = None,
     user: Annotated[str, typer.Option("--user", help="The SSH user.")] = "root",
     account: Annotated[str, typer.Option("--account", help="The first mailbox.")] = "postmaster",
-    example: Annotated[bool, typer.Option("--example", help="Print the annotated example and write nothing.")] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print the annotated example and write nothing.")
+    ] = False,
 ) -> None:
     """Write a first inventory. Asks for what the flags do not say; never overwrites a file."""
     if example:

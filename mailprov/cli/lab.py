@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,12 +13,16 @@ from mailprov.cli.options import Inventory, LabName, Quiet, Verbose
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Throw-away mail hosts on this machine (root on Linux): real systemd hosts, DNS and CA, to rehearse any inventory.",
+    help="Throw-away hosts on this machine (root on Linux): real systemd hosts, DNS and CA, to rehearse an inventory.",
 )
 
 LabOf = Annotated[
-    Optional[Path],
-    typer.Argument(metavar="[INVENTORY]", help="The inventory the lab was made from (default: the only lab).", show_default=False),
+    Path | None,
+    typer.Argument(
+        metavar="[INVENTORY]",
+        help="The inventory the lab was made from (default: the only lab).",
+        show_default=False,
+    ),
 ]
 
 
@@ -27,8 +31,13 @@ def up(
     inventory: Inventory,
     name: LabName = None,
     release: Annotated[
-        Optional[str],
-        typer.Option("--release", metavar="RELEASE", help="For hosts that do not say: debian-12, ubuntu-24.04, …", show_default=False),
+        str | None,
+        typer.Option(
+            "--release",
+            metavar="RELEASE",
+            help="For hosts that do not say: debian-12, ubuntu-24.04, …",
+            show_default=False,
+        ),
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -37,7 +46,12 @@ def up(
     from mailprov import lab
     from mailprov.inventory import SecretMode, load
 
-    made = lab.up(load(inventory, SecretMode.IGNORE), name=name or inventory.stem, release=release, emit=_progress(quiet))
+    made = lab.up(
+        load(inventory, SecretMode.IGNORE),
+        name=name or inventory.stem,
+        release=release,
+        emit=_progress(quiet),
+    )
     if not quiet:
         typer.echo(f"Lab {made.name} is up. Its inventory: {made.inventory_path}")
         typer.echo(f"Next: mailprov apply {made.inventory_path}")
@@ -57,7 +71,10 @@ def down(inventory: LabOf = None, name: LabName = None, quiet: Quiet = False) ->
 @app.command()
 def reset(
     inventory: LabOf = None,
-    host: Annotated[Optional[list[str]], typer.Option("--host", metavar="HOST", help="Only this host.", show_default=False)] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--host", metavar="HOST", help="Only this host.", show_default=False),
+    ] = None,
     name: LabName = None,
     quiet: Quiet = False,
 ) -> None:
@@ -93,7 +110,9 @@ def inventory_(inventory: LabOf = None, name: LabName = None) -> None:
 @app.command(context_settings={"ignore_unknown_options": True})
 def ssh(
     host: Annotated[str, typer.Argument(metavar="HOST", show_default=False)],
-    command: Annotated[Optional[list[str]], typer.Argument(metavar="[COMMAND]...", show_default=False)] = None,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND]...", show_default=False)
+    ] = None,
     name: LabName = None,
 ) -> None:
     """A root shell on a lab host, or one command there."""

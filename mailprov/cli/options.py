@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-Inventory = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The inventory file (YAML).", show_default=False)]
+Inventory = Annotated[
+    Path, typer.Argument(metavar="INVENTORY", help="The inventory file (YAML).", show_default=False)
+]
 Hosts = Annotated[
-    Optional[list[str]], typer.Option("--host", metavar="HOST", help="Only this host (may be given again).", show_default=False)
+    list[str] | None,
+    typer.Option("--host", metavar="HOST", help="Only this host (may be given again).", show_default=False),
 ]
 Domains = Annotated[
-    Optional[list[str]],
-    typer.Option("--domain", metavar="DOMAIN", help="Only this domain and its hosts (may be given again).", show_default=False),
+    list[str] | None,
+    typer.Option(
+        "--domain",
+        metavar="DOMAIN",
+        help="Only this domain and its hosts (may be given again).",
+        show_default=False,
+    ),
 ]
 Only = Annotated[
-    Optional[list[str]],
+    list[str] | None,
     typer.Option("--only", metavar="PART", help="Only one part: hosts or dns.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object per line.")]
 JUnitFile = Annotated[
-    Optional[Path], typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.", show_default=False)
+    Path | None,
+    typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.", show_default=False),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and the last line.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Whole diffs, every step, every finding with its evidence.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Whole diffs, every step, every finding with its evidence.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Replace MX and SPF records that mailprov did not write.")
 ]
 LabName = Annotated[
-    Optional[str], typer.Option("--name", metavar="NAME", help="The lab's name (default: the inventory's).", show_default=False)
+    str | None,
+    typer.Option(
+        "--name", metavar="NAME", help="The lab's name (default: the inventory's).", show_default=False
+    ),
 ]

@@ -14,7 +14,9 @@ def plan(
     host: Hosts = None,
     domain: Domains = None,
     only: Only = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 4 when changes are pending.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 4 when changes are pending.")
+    ] = False,
     take_over: TakeOver = False,
     json: Json = False,
     junit: JUnitFile = None,

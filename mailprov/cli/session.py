@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Reports:
     """The consumers of one run: text or JSON on stdout, and a JUnit file if asked for."""
 
-    def __init__(self, *, json: bool, junit: Path | None = None, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(
+        self, *, json: bool, junit: Path | None = None, quiet: bool = False, verbose: bool = False
+    ) -> None:
         from mailprov.report.fanout import fan_out
 
         self._text: TextReport | None = None
@@ -39,11 +41,15 @@ class Reports:
         self._json = json
 
     def confirm(self, yes: bool) -> Callable[[dict[str, int]], bool] | None:
-        """The question of `apply`, or None with --yes. Without a terminal nothing is asked: that is an InputError now."""
+        """The question of `apply`, or None with --yes. Raises InputError when there is no terminal to ask on."""
         if yes:
             return None
         if self._json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise InputError("apply", "there is no terminal to ask on", "Give --yes to apply without a question, or use plan")
+            raise InputError(
+                "apply",
+                "there is no terminal to ask on",
+                "Give --yes to apply without a question, or use plan",
+            )
 
         def ask(counts: dict[str, int]) -> bool:
             assert self._text is not None

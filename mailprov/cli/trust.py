@@ -12,7 +12,9 @@ from mailprov.cli.options import Inventory, Yes
 
 def trust(
     inventory: Inventory,
-    host: Annotated[str, typer.Argument(metavar="HOST", help="The host's name in the inventory.", show_default=False)],
+    host: Annotated[
+        str, typer.Argument(metavar="HOST", help="The host's name in the inventory.", show_default=False)
+    ],
     yes: Yes = False,
 ) -> None:
     """Show the SSH host keys that HOST offers and, when you say yes, add them to known_hosts."""
@@ -30,7 +32,9 @@ def trust(
     typer.echo("Compare with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
     if not yes:
         if not sys.stdin.isatty():
-            raise InputError("trust", "there is no terminal to ask on", "Compare the fingerprint, then give --yes")
+            raise InputError(
+                "trust", "there is no terminal to ask on", "Compare the fingerprint, then give --yes"
+            )
         if not typer.confirm(f"Add them to {path}?"):
             raise typer.Exit(1)
     for _, _, line in offered:

@@ -14,4 +14,6 @@ def validate(inventory: Inventory, quiet: Quiet = False) -> None:
     read = load(inventory, SecretMode.CHECK)
     accounts = sum(len(domain.accounts) for domain in read.domains)
     if not quiet:
-        typer.echo(f"{inventory}: good. {len(read.hosts)} hosts, {len(read.domains)} domains, {accounts} accounts.")
+        typer.echo(
+            f"{inventory}: good. {len(read.hosts)} hosts, {len(read.domains)} domains, {accounts} accounts."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -20,10 +20,17 @@ def verify(
     host: Hosts = None,
     domain: Domains = None,
     only: Annotated[
-        Optional[list[str]],
-        typer.Option("--only", metavar="ID", help="Only probes whose id starts so: tls, auth, loop, dns.mx.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="ID",
+            help="Only probes whose id starts so: tls, auth, loop, dns.mx.",
+            show_default=False,
+        ),
     ] = None,
-    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="warn: exit with 4 when there are warnings only.")] = FailOn.fail,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="warn: exit with 4 when there are warnings only.")
+    ] = FailOn.fail,
     json: Json = False,
     junit: JUnitFile = None,
     quiet: Quiet = False,
@@ -41,10 +48,18 @@ def verify(
     ids = [entry.id for entry in probe.catalogue()]
     for prefix in only or []:
         if not any(probe_id.startswith(prefix) for probe_id in ids):
-            raise InputError("--only", f'no probe has an id that starts with "{prefix}"', "See mailprov explain for all of them")
+            raise InputError(
+                "--only",
+                f'no probe has an id that starts with "{prefix}"',
+                "See mailprov explain for all of them",
+            )
     read = load(inventory)
     raise typer.Exit(
         run_verify(
-            read, select(read, host, domain), only=only or (), fail_on_warn=fail_on is FailOn.warn, report=reports.emit
+            read,
+            select(read, host, domain),
+            only=only or (),
+            fail_on_warn=fail_on is FailOn.warn,
+            report=reports.emit,
         )
     )

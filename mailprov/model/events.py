@@ -112,4 +112,4 @@ def to_json(event: Event) -> dict[str, Any]:
     body = dataclasses.asdict(event)
     if isinstance(event, Found):
         body = body["finding"]
-    return {"event": name, **{key: value for key, value in body.items()}}
+    return {"event": name, **body}

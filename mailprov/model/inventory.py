@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Secret:
-    """A value that must not be seen. `origin` (such as `env:ANA_PASSWORD`) is what messages show; repr and str never show the value."""
+    """A value that must not be seen: repr and str never show it, only `origin`, such as `env:ANA_PASSWORD`."""
 
     origin: str
     _value: str = field(repr=False)
@@ -100,7 +100,9 @@ class Domain:
     name: str
     hosts: tuple[str, ...]  # host names (keys), in order of MX preference
     accounts: tuple[Account, ...] = ()
-    aliases: tuple[tuple[str, str], ...] = ()  # (alias address, target address); the target is an account, alias or list
+    aliases: tuple[
+        tuple[str, str], ...
+    ] = ()  # (alias address, target address); the target is an account, alias or list
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (list address, member addresses, inside or outside)
     domain_aliases: tuple[str, ...] = ()
     dmarc: Dmarc | None = None

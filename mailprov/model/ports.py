@@ -28,11 +28,48 @@ class Port:
 
 
 PORTS: tuple[Port, ...] = (
-    Port(25, Protocol.SMTP, TlsStart.UPGRADE, False, "smtp", "MTA to MTA: mail arrives from other hosts (RFC 5321)"),
-    Port(465, Protocol.SMTP, TlsStart.IMPLICIT, True, "submissions", "MUA to MTA: submission, TLS at once (RFC 8314 3.3)"),
-    Port(587, Protocol.SMTP, TlsStart.UPGRADE, True, "submission", "MUA to MTA: submission with STARTTLS (RFC 6409)"),
-    Port(110, Protocol.POP3, TlsStart.UPGRADE, True, "pop3", "MUA fetches mail: POP with STLS (RFC 1939, 2595)"),
-    Port(995, Protocol.POP3, TlsStart.IMPLICIT, True, "pop3s", "MUA fetches mail: POP, TLS at once (RFC 8314 3.3)"),
+    Port(
+        25,
+        Protocol.SMTP,
+        TlsStart.UPGRADE,
+        False,
+        "smtp",
+        "MTA to MTA: mail arrives from other hosts (RFC 5321)",
+    ),
+    Port(
+        465,
+        Protocol.SMTP,
+        TlsStart.IMPLICIT,
+        True,
+        "submissions",
+        "MUA to MTA: submission, TLS at once (RFC 8314 3.3)",
+    ),
+    Port(
+        587,
+        Protocol.SMTP,
+        TlsStart.UPGRADE,
+        True,
+        "submission",
+        "MUA to MTA: submission with STARTTLS (RFC 6409)",
+    ),
+    Port(
+        110, Protocol.POP3, TlsStart.UPGRADE, True, "pop3", "MUA fetches mail: POP with STLS (RFC 1939, 2595)"
+    ),
+    Port(
+        995,
+        Protocol.POP3,
+        TlsStart.IMPLICIT,
+        True,
+        "pop3s",
+        "MUA fetches mail: POP, TLS at once (RFC 8314 3.3)",
+    ),
     Port(143, Protocol.IMAP, TlsStart.UPGRADE, True, "imap", "MUA reads mail: IMAP with STARTTLS (RFC 9051)"),
-    Port(993, Protocol.IMAP, TlsStart.IMPLICIT, True, "imaps", "MUA reads mail: IMAP, TLS at once (RFC 8314 3.2)"),
+    Port(
+        993,
+        Protocol.IMAP,
+        TlsStart.IMPLICIT,
+        True,
+        "imaps",
+        "MUA reads mail: IMAP, TLS at once (RFC 8314 3.2)",
+    ),
 )

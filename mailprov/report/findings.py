@@ -1,4 +1,4 @@
-"""How verification looks: a table of the seven ports per host, the probes that belong to no port, what is wrong, counts."""
+"""How verification looks: the seven ports of each host, the probes that belong to no port, what is wrong, counts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def counts_line(findings: Iterable[Finding]) -> Text:
     count = Counter(finding.verdict for finding in findings)
     text = Text("Probes: ", style="bold")
     for index, verdict in enumerate(v for v in Verdict if count[v]):
-        text.append(", " if index else "").append(f"{count[verdict]} {verdict.value}", style=SIGNS[verdict][1])
+        text.append(", " if index else "").append(
+            f"{count[verdict]} {verdict.value}", style=SIGNS[verdict][1]
+        )
     if not count:
         text.append("none ran", style="bold magenta")
     return text.append(".")
@@ -115,7 +117,11 @@ def _other_table(findings: list[Finding]) -> Table:
 
 def _detail(finding: Finding, verbose: bool) -> Iterator[Text]:
     sign, style = SIGNS[finding.verdict]
-    yield Text(f"{sign} ", style=style).append(f"{finding.id}  {finding.target}", style="bold").append(f"  {finding.title}")
+    yield (
+        Text(f"{sign} ", style=style)
+        .append(f"{finding.id}  {finding.target}", style="bold")
+        .append(f"  {finding.title}")
+    )
     rows = [("expected", finding.expected), ("observed", finding.observed), ("to do", finding.advice)]
     if verbose:
         rows += [("see", ", ".join(finding.refs)), *(("", line) for line in finding.evidence)]

@@ -28,7 +28,9 @@ class JUnit:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Found):
-            self._add(event.finding.target.host or event.finding.target.domain or "verify", _case(event.finding))
+            self._add(
+                event.finding.target.host or event.finding.target.domain or "verify", _case(event.finding)
+            )
         elif isinstance(event, Ended):
             self._add(event.subject, _ended(event))
         elif isinstance(event, RunEnded):
@@ -44,7 +46,10 @@ class JUnit:
             self._add("mailprov", case)
         root = ET.Element("testsuites", name="mailprov", time=f"{end.seconds:.3f}")
         for name, cases in self._suites.items():
-            count = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")}
+            count = {
+                tag: sum(case.find(tag) is not None for case in cases)
+                for tag in ("failure", "error", "skipped")
+            }
             suite = ET.SubElement(
                 root,
                 "testsuite",
@@ -59,12 +64,17 @@ class JUnit:
         try:
             ET.ElementTree(root).write(self._path, encoding="utf-8", xml_declaration=True)
         except OSError as error:
-            raise InputError(f"--junit {self._path}", f"cannot be written: {error.strerror}", "Give a path you may write") from error
+            raise InputError(
+                f"--junit {self._path}", f"cannot be written: {error.strerror}", "Give a path you may write"
+            ) from error
 
 
 def _case(finding: Finding) -> ET.Element:
     case = ET.Element(
-        "testcase", name=f"{finding.id} {finding.target}".strip(), classname=finding.id, time=f"{finding.seconds:.3f}"
+        "testcase",
+        name=f"{finding.id} {finding.target}".strip(),
+        classname=finding.id,
+        time=f"{finding.seconds:.3f}",
     )
     body = "\n".join(
         part
@@ -85,7 +95,9 @@ def _case(finding: Finding) -> ET.Element:
 
 
 def _ended(event: Ended) -> ET.Element:
-    case = ET.Element("testcase", name=f"apply {event.subject}", classname="apply", time=f"{event.seconds:.3f}")
+    case = ET.Element(
+        "testcase", name=f"apply {event.subject}", classname="apply", time=f"{event.seconds:.3f}"
+    )
     tag = {"ok": "", "failed": "failure", "skipped": "skipped"}.get(event.status, "error")
     if tag:
         message = _xml_safe(event.error or event.status)
@@ -95,4 +107,7 @@ def _ended(event: Ended) -> ET.Element:
 
 def _xml_safe(text: str) -> str:
     """XML 1.0 has no way to write most control characters; servers can send any."""
-    return "".join(c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "?" for c in text)
+    return "".join(
+        c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "?"
+        for c in text
+    )

@@ -126,7 +126,9 @@ class TextReport:
         if event.error:
             text.append(event.error)
         elif event.status == "ok":
-            text.append(f"{event.subject}: {event.changed} change{'' if event.changed == 1 else 's'} in {event.seconds:.1f} s")
+            text.append(
+                f"{event.subject}: {event.changed} change{'' if event.changed == 1 else 's'} in {event.seconds:.1f} s"
+            )
         else:
             text.append(f"{event.subject}: {event.status}")
         self._print(text, always=bool(event.error))
@@ -145,8 +147,12 @@ class TextReport:
             self._out.print(findings.counts_line(found.finding for found in self._found))
         if not self._quiet or event.exit_code:
             style = {0: "bold green", 4: "bold yellow"}.get(event.exit_code, "bold red")
-            word = {0: "Done", 1: "Failed", 3: "Could not tell", 4: "Done", 130: "Stopped"}.get(event.exit_code, "Failed")
-            self._out.print(f"[{style}]{word}:[/{style}] {escape(event.summary)} [dim]({event.seconds:.1f} s)[/dim]")
+            word = {0: "Done", 1: "Failed", 3: "Could not tell", 4: "Done", 130: "Stopped"}.get(
+                event.exit_code, "Failed"
+            )
+            self._out.print(
+                f"[{style}]{word}:[/{style}] {escape(event.summary)} [dim]({event.seconds:.1f} s)[/dim]"
+            )
 
     def _print(self, text: Text, *, always: bool = False) -> None:
         if always or not self._quiet:
@@ -172,7 +178,9 @@ class TextReport:
             self.pause()
             return
         if self._live is None:
-            self._live = Live(console=self._out, transient=True, refresh_per_second=8, get_renderable=self._lines)
+            self._live = Live(
+                console=self._out, transient=True, refresh_per_second=8, get_renderable=self._lines
+            )
             self._live.start()
 
     def _lines(self) -> Group:
@@ -180,7 +188,9 @@ class TextReport:
         rows = sorted(self._doing.items())
         for subject, (doing, since) in rows[:12]:
             seconds = time.monotonic() - since
-            table.add_row(self._spinner, subject, Text(doing, style="dim"), f"{seconds:.0f} s" if seconds >= 2 else "")
+            table.add_row(
+                self._spinner, subject, Text(doing, style="dim"), f"{seconds:.0f} s" if seconds >= 2 else ""
+            )
         if len(rows) > 12:
             table.add_row("", f"and {len(rows) - 12} more", "", "")
         return Group(table)

@@ -39,7 +39,7 @@ class Options:
 
 
 def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
-    """Say what would change; touch nothing. Exit code 4 instead of 0 when `exit_code_for_changes` and there is something."""
+    """Say what would change; touch nothing. 4 instead of 0 when `exit_code_for_changes` and there is something."""
     return _Deployment(inventory, selection, options, "plan", start, report).run()
 
 
@@ -50,7 +50,13 @@ def apply(inventory: Inventory, selection: Selection, options: Options, *, start
 
 class _Deployment:
     def __init__(
-        self, inventory: Inventory, selection: Selection, options: Options, mode: str, start: Start, report: Emit
+        self,
+        inventory: Inventory,
+        selection: Selection,
+        options: Options,
+        mode: str,
+        start: Start,
+        report: Emit,
     ) -> None:
         self.inventory = inventory
         self.selection = selection
@@ -62,7 +68,13 @@ class _Deployment:
         self.zones = ZoneWork(inventory, selection, take_over=options.take_over, emit=self.stream.emit)
         self.sessions = [
             HostSession(
-                inventory, host, mode=mode, command=options.command, emit=self.stream.emit, gate=self.gate, start=start
+                inventory,
+                host,
+                mode=mode,
+                command=options.command,
+                emit=self.stream.emit,
+                gate=self.gate,
+                start=start,
             )
             for host in (selection.hosts if selection.on_hosts else ())
         ]
@@ -90,13 +102,19 @@ class _Deployment:
         for session in self.sessions:
             session.launch()
         self.zones.launch_plan()
-        self.stream.pump(lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions))
+        self.stream.pump(
+            lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions)
+        )
 
     def _decide(self) -> bool:
         """True when it was go. The zones' failure, or a no, sends every waiting host home untouched."""
         go = self.zones.error is None
         if not go:
-            self.stream.emit(Notice("", "nothing was changed: the zones could not be planned (--only hosts leaves them out)"))
+            self.stream.emit(
+                Notice(
+                    "", "nothing was changed: the zones could not be planned (--only hosts leaves them out)"
+                )
+            )
         elif self.options.confirm is not None:
             self.stream.wake()
             go = self.options.confirm(counts(self._changes()))
@@ -123,10 +141,16 @@ class _Deployment:
         return worst(code, probe_into(self.stream, self.inventory, self.selection))
 
     def _changes(self) -> list:  # type: ignore[type-arg]
-        return [change for session in self.sessions for change in session.outcome.changes] + list(self.zones.changes)
+        return [change for session in self.sessions for change in session.outcome.changes] + list(
+            self.zones.changes
+        )
 
     def _failures(self) -> int:
-        codes = [s.outcome.error.exit_code if s.outcome.error else 0 for s in self.sessions if s.outcome.status != "ok"]
+        codes = [
+            s.outcome.error.exit_code if s.outcome.error else 0
+            for s in self.sessions
+            if s.outcome.status != "ok"
+        ]
         if self.zones.error is not None:
             codes.append(self.zones.error.exit_code)
         if self.zones.skipped:
@@ -167,6 +191,8 @@ class _Deployment:
         except KeyboardInterrupt:
             for session in self.sessions:
                 session.abandon()
-            self.stream.emit(Notice("", "connections cut: the agents undo or finish on their own; the next run says which"))
+            self.stream.emit(
+                Notice("", "connections cut: the agents undo or finish on their own; the next run says which")
+            )
         self.stream.wake(RunEnded(130, "interrupted", time.monotonic() - self.began))
         return 130

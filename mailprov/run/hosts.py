@@ -45,7 +45,15 @@ class HostSession:
     """The work on one host. `planned` is set once its plan is known or it has ended; `ended` when all is over."""
 
     def __init__(
-        self, inventory: Inventory, host: Host, *, mode: str, command: str, emit: Emit, gate: Gate, start: Start
+        self,
+        inventory: Inventory,
+        host: Host,
+        *,
+        mode: str,
+        command: str,
+        emit: Emit,
+        gate: Gate,
+        start: Start,
     ) -> None:
         self.host = host
         self.outcome = Outcome()
@@ -85,7 +93,9 @@ class HostSession:
         except Exception as error:  # a bug of ours must not take the other hosts down with it
             self.outcome.status = "failed"
             self.outcome.error = HostFailed(
-                self.host.name, f"internal error in mailprov: {type(error).__name__}: {error}", "Report it; nothing more is done on this host"
+                self.host.name,
+                f"internal error in mailprov: {type(error).__name__}: {error}",
+                "Report it; nothing more is done on this host",
             )
         finally:
             if self._channel is not None:
@@ -107,7 +117,7 @@ class HostSession:
             self.ended.set()
 
     def cancel(self) -> None:
-        """Ask the agent to stop at its next safe point; before a connection is there, this host is simply left alone."""
+        """Ask the agent to stop at its next safe point; before there is a connection, the host is left alone."""
         self._cancelled = True
         if self._channel is not None:
             self._channel.send({"t": "cancel"})
@@ -176,7 +186,12 @@ class HostSession:
 
     def _change(self, raw: dict[str, Any]) -> Change:
         return Change(
-            self.host.name, raw["kind"], Action(raw["action"]), raw["name"], raw.get("detail", ""), raw.get("diff", "")
+            self.host.name,
+            raw["kind"],
+            Action(raw["action"]),
+            raw["name"],
+            raw.get("detail", ""),
+            raw.get("diff", ""),
         )
 
     def _say(self, text: str) -> None:

@@ -30,7 +30,10 @@ class Selection:
 
 
 def select(
-    inventory: Inventory, hosts: list[str] | None = None, domains: list[str] | None = None, only: list[str] | None = None
+    inventory: Inventory,
+    hosts: list[str] | None = None,
+    domains: list[str] | None = None,
+    only: list[str] | None = None,
 ) -> Selection:
     """Raises InputError for a name that is not in the inventory, with the nearest one that is."""
     known = {host.name: host for host in inventory.hosts}
@@ -41,12 +44,18 @@ def select(
         _known("--domain", name, [*(domain.name for domain in inventory.domains), *aliases])
     for part in only or []:
         _known("--only", part, list(PARTS))
-    chosen_domains = [d for d in inventory.domains if not domains or d.name in {aliases.get(n, n) for n in domains}]
+    chosen_domains = [
+        d for d in inventory.domains if not domains or d.name in {aliases.get(n, n) for n in domains}
+    ]
     if hosts:
         chosen_domains = [d for d in chosen_domains if set(d.hosts) & set(hosts)]
     serving = {name for domain in chosen_domains for name in domain.hosts}
     return Selection(
-        hosts=tuple(h for h in inventory.hosts if (not hosts or h.name in hosts) and (not domains or h.name in serving)),
+        hosts=tuple(
+            h
+            for h in inventory.hosts
+            if (not hosts or h.name in hosts) and (not domains or h.name in serving)
+        ),
         domains=tuple(name for d in chosen_domains for name in (d.name, *d.domain_aliases)),
         on_hosts=not only or "hosts" in only,
         in_dns=not only or "dns" in only,

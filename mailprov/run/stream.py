@@ -25,9 +25,11 @@ class Stream:
         self._queue.put(event)
 
     def pump(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
-        """Deliver events until `done()` holds and the queue is empty; False when `deadline` (time.monotonic) passed first."""
+        """Deliver events until `done()` holds and none is left; False when `deadline` (time.monotonic) came first."""
         while True:
-            finished = done()  # asked before the queue is emptied: what was emitted before `done` held is delivered
+            finished = (
+                done()
+            )  # asked before the queue is emptied: what was emitted before `done` held is delivered
             wait = 0.0 if finished else _TICK
             try:
                 while True:

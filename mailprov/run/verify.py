@@ -40,7 +40,12 @@ def summary(findings: Collection[Finding]) -> str:
 
 
 def verify(
-    inventory: Inventory, selection: Selection, *, only: Collection[str] = (), fail_on_warn: bool = False, report: Emit
+    inventory: Inventory,
+    selection: Selection,
+    *,
+    only: Collection[str] = (),
+    fail_on_warn: bool = False,
+    report: Emit,
 ) -> int:
     """Probe what is selected; `only` holds prefixes of probe ids."""
     stream = Stream(report)
@@ -49,7 +54,9 @@ def verify(
     stream.emit(RunStarted("verify", inventory.source, __version__, started))
     findings: list[Finding] = []
     try:
-        code = probe_into(stream, inventory, selection, only=only, fail_on_warn=fail_on_warn, findings=findings)
+        code = probe_into(
+            stream, inventory, selection, only=only, fail_on_warn=fail_on_warn, findings=findings
+        )
     except KeyboardInterrupt:
         stream.wake(RunEnded(130, "interrupted", time.monotonic() - began))
         return 130
@@ -66,7 +73,7 @@ def probe_into(
     fail_on_warn: bool = False,
     findings: list[Finding] | None = None,
 ) -> int:
-    """Run the probes in a thread and deliver their findings from this one. KeyboardInterrupt stops them and goes on up."""
+    """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up."""
     found: list[Finding] = [] if findings is None else findings
     stop = threading.Event()
     done = threading.Event()

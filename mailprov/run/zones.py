@@ -14,7 +14,7 @@ from mailprov.run.select import Selection
 
 
 class ZoneWork:
-    """`plan` in a thread of its own; `publish` after the hosts. `planned` is set when the plan is known or has failed."""
+    """Plans in a thread of its own, publishes after the hosts. `planned` is set when that is over."""
 
     def __init__(self, inventory: Inventory, selection: Selection, *, take_over: bool, emit: Emit) -> None:
         self.planned = threading.Event()
@@ -43,7 +43,9 @@ class ZoneWork:
             if self._selection.in_dns:
                 self._emit(Progress("dns", "comparing the zones"))
                 plans = dns.plan(self._inventory, take_over=self._take_over)
-                self._plans = [plan for plan in plans if not plan.zone or self._selection.covers_zone(plan.zone)]
+                self._plans = [
+                    plan for plan in plans if not plan.zone or self._selection.covers_zone(plan.zone)
+                ]
                 for plan in self._plans:
                     for notice in plan.notices:
                         self._emit(Notice(_subject(plan), notice))
@@ -52,7 +54,9 @@ class ZoneWork:
         except MailprovError as error:
             self._fail(error)
         except Exception as error:  # a bug of ours: say so, and leave the hosts their own ending
-            self._fail(DnsFailed("dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it"))
+            self._fail(
+                DnsFailed("dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it")
+            )
         finally:
             self.planned.set()
 
@@ -79,7 +83,9 @@ class ZoneWork:
             self.error = self.error or error
             self._emit(Ended(_subject(plan), _status(error), 0, str(error), seconds=time.monotonic() - began))
         except Exception as error:
-            self.error = DnsFailed("dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it")
+            self.error = DnsFailed(
+                "dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it"
+            )
             self._emit(Ended(_subject(plan), "failed", 0, str(self.error)))
 
     def _fail(self, error: MailprovError) -> None:
@@ -89,7 +95,9 @@ class ZoneWork:
 
     def _hosts_of(self, zone: str) -> set[str]:
         """Hosts that must serve before anything in this zone points at them."""
-        domains = [d for d in self._inventory.domains if any(_inside(n, zone) for n in (d.name, *d.domain_aliases))]
+        domains = [
+            d for d in self._inventory.domains if any(_inside(n, zone) for n in (d.name, *d.domain_aliases))
+        ]
         named = {host.name for host in self._inventory.hosts if _inside(host.fqdn, zone)}
         return named | {name for domain in domains for name in domain.hosts}
 

@@ -29,7 +29,7 @@ controller → agent
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
 CHANGE  {"kind": package|user|directory|file|account|certificate|service, "action": create|update|delete|run,
-         "name": str, "detail": str, "diff": str}    as model.events.Change without `subject`; secrets masked by the agent
+         "name": str, "detail": str, "diff": str}    as model.events.Change, no `subject`; secrets masked
 
 FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": ["debian"]},
          "init": "systemd" | other,  "hostname": str,  "time": float,

@@ -58,7 +58,11 @@ def run(*words: str, env: dict[str, str] | None = None, timeout: float = 300) ->
 def interrupt_when(condition: Callable[[dict[str, Any]], bool], *words: str, timeout: float = 300) -> Result:
     """Run it, and press Ctrl-C as soon as an event meets `condition`."""
     process = subprocess.Popen(
-        [*COMMAND, *words, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *words, "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""The whole job on real hosts, as a user does it: plan, first apply, no-change apply, changes, and verification that goes red.
+"""The whole job on real hosts, as a user does it: plan, first apply, no-change apply, changes, verification going red.
 
 The tests of this file build on each other in their order: one pair of hosts (Debian 12 and 13, so both Dovecot lines)
 is pristine at the start and serves two domains after `test_first_apply_…`.
@@ -6,10 +6,16 @@ is pristine at the start and serves two domains after `test_first_apply_…`.
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import dns.message
+import dns.query
+import dns.rcode
+import dns.tsigkeyring
+import dns.update
 import pytest
 
 from mailprov import lab
@@ -44,7 +50,8 @@ MAIL_PORTS = {25, 465, 587, 110, 995, 143, 993}
 SNAPSHOT = (
     "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log "
     "-o -path /var/tmp -o -path /var/lib/systemd -o -path /var/lib/dovecot -o -path /var/lib/postfix "
-    "-o -path /var/spool/postfix -o -path /var/vmail -o -path /root/.cache \\) -prune -o -printf '%p %i %m %u %g %s %T@ %C@\\n' | sort"
+    "-o -path /var/spool/postfix -o -path /var/vmail -o -path /root/.cache \\) -prune -o "
+    "-printf '%p %i %m %u %g %s %T@ %C@\\n' | sort"
 )
 PROCESSES = (
     "systemctl show -p MainPID,ActiveEnterTimestampMonotonic postfix.service postfix@-.service dovecot.service; "
@@ -84,7 +91,7 @@ def processes(hosts: lab.Lab) -> dict[str, str]:
 
 
 def edited(inventory: Path, name: str, *changes: tuple[str, str]) -> str:
-    """A copy of the lab's inventory beside it, with each pattern replaced; a pattern that does not occur fails the test."""
+    """A copy of the lab's inventory beside it, each pattern replaced once; one that does not occur fails the test."""
     text = inventory.read_text()
     for pattern, replacement in changes:
         text, count = re.subn(pattern, replacement, text, count=1)
@@ -92,6 +99,31 @@ def edited(inventory: Path, name: str, *changes: tuple[str, str]) -> str:
     copy = inventory.with_name(f"{name}.yml")
     copy.write_text(text)
     return str(copy)
+
+
+Entries = Sequence[tuple[str, str, str]]
+
+
+def change_zone(hosts: lab.Lab, zone: str, *, add: Entries = (), remove: Entries = ()) -> None:
+    """Somebody else edits the zone: a signed UPDATE that does not come from mailprov."""
+    secret = (hosts.directory / "secrets" / "tsig").read_text().strip()
+    keyring = dns.tsigkeyring.from_text({"mailprov-lab": secret})
+    update = dns.update.UpdateMessage(f"{zone}.", keyring=keyring, keyalgorithm="hmac-sha256")
+    for name, kind, text in add:
+        update.add(name, 3600, kind, text)
+    for name, kind, text in remove:
+        update.delete(name, kind, text)
+    answer = dns.query.tcp(update, name_server(hosts), timeout=5)
+    assert answer.rcode() == dns.rcode.NOERROR
+
+
+def answers(hosts: lab.Lab, name: str, kind: str) -> list[str]:
+    answer = dns.query.tcp(dns.message.make_query(name, kind), name_server(hosts), timeout=5)
+    return sorted(rdata.to_text() for rrset in answer.answer for rdata in rrset)
+
+
+def name_server(hosts: lab.Lab) -> str:
+    return str(ipaddress.ip_network(hosts.subnet)[2])
 
 
 def password_lines(hosts: lab.Lab, host: str) -> dict[str, str]:
@@ -135,7 +167,11 @@ def test_first_apply_makes_a_service_that_is_proved(hosts: lab.Lab, inventory: P
         assert result.ended(host)["status"] == "ok"
         ports = {f["target"]["port"] for f in result.of("found", id="net.tcp") if f["target"]["host"] == host}
         assert ports == MAIL_PORTS
-        logins = {f["target"]["port"] for f in result.of("found", id="auth.bad-password") if f["target"]["host"] == host}
+        logins = {
+            f["target"]["port"]
+            for f in result.of("found", id="auth.bad-password")
+            if f["target"]["host"] == host
+        }
         assert logins == MAIL_PORTS - {25}
     paths = {f["target"]["domain"] for f in result.of("found", id="loop.path")}
     assert paths == {"alpha.test->beta.test", "beta.test->alpha.test"}
@@ -167,7 +203,9 @@ def test_one_new_account_touches_only_what_it_must(hosts: lab.Lab, inventory: Pa
     (inventory.parent / "secrets" / "nuevo").write_text("nuevo secreto 1\n")
     before = password_lines(hosts, "mx1")
     running = processes(hosts)
-    copy = edited(inventory, "account", ("accounts:\n", "accounts:\n      nuevo: {password: {file: secrets/nuevo}}\n"))
+    copy = edited(
+        inventory, "account", ("accounts:\n", "accounts:\n      nuevo: {password: {file: secrets/nuevo}}\n")
+    )
 
     result = run("apply", "--yes", "--no-verify", copy)
 
@@ -181,7 +219,11 @@ def test_one_new_account_touches_only_what_it_must(hosts: lab.Lab, inventory: Pa
     tested = run_on(hosts, "mx1", "doveadm auth test nuevo@alpha.test 'nuevo secreto 1' 2>&1")
     assert "auth succeeded" in tested
     run_on(hosts, "mx1", "printf 'Subject: hola\\n\\nhola\\n' | sendmail nuevo@alfa.test")
-    run_on(hosts, "mx1", "for i in $(seq 100); do ls /var/vmail/alpha.test/nuevo/*/new/* 2>/dev/null && exit 0; sleep 0.1; done; exit 1")
+    run_on(
+        hosts,
+        "mx1",
+        "for i in $(seq 100); do ls /var/vmail/alpha.test/nuevo/*/new/* 2>/dev/null && exit 0; sleep 0.1; done; exit 1",
+    )
 
 
 def test_a_changed_password_replaces_one_hash(hosts: lab.Lab, inventory: Path) -> None:
@@ -196,10 +238,14 @@ def test_a_changed_password_replaces_one_hash(hosts: lab.Lab, inventory: Path) -
     assert "otro" not in str(result.events)
     after = password_lines(hosts, "mx1")
     assert [user for user in after if after[user] != before[user]] == ["nuevo@alpha.test"]
-    assert "auth succeeded" in run_on(hosts, "mx1", "doveadm auth test nuevo@alpha.test 'otro secreto 2' 2>&1")
+    assert "auth succeeded" in run_on(
+        hosts, "mx1", "doveadm auth test nuevo@alpha.test 'otro secreto 2' 2>&1"
+    )
 
 
-def test_an_account_that_left_the_inventory_loses_its_login_and_keeps_its_mail(hosts: lab.Lab, inventory: Path) -> None:
+def test_an_account_that_left_the_inventory_loses_its_login_and_keeps_its_mail(
+    hosts: lab.Lab, inventory: Path
+) -> None:
     result = run("apply", "--yes", "--no-verify", str(inventory))
 
     assert result.code == 0
@@ -222,7 +268,12 @@ def test_a_stopped_daemon_is_seen_by_verify_and_started_by_apply(hosts: lab.Lab,
 
 
 def test_verify_goes_red_on_an_open_relay_and_names_it(hosts: lab.Lab, inventory: Path) -> None:
-    run_on(hosts, "mx1", "postconf -e smtpd_relay_restrictions=permit smtpd_recipient_restrictions=permit && systemctl reload postfix")
+    run_on(
+        hosts,
+        "mx1",
+        "postconf -e smtpd_relay_restrictions=permit,reject smtpd_recipient_restrictions=permit,reject; "
+        "systemctl reload postfix",
+    )
     try:
         red = run("verify", str(inventory), "--host", "mx1", "--only", "relay")
         assert red.code == 1
@@ -237,7 +288,11 @@ def test_a_configuration_that_the_daemon_refuses_is_put_back(hosts: lab.Lab, inv
     """Local settings with a mistake make Dovecot's own check fail; the host must go on serving as before."""
     running = processes(hosts)
     users = password_lines(hosts, "mx1")
-    run_on(hosts, "mx1", "echo 'this_is_no_setting = yes' >> /etc/dovecot/local.conf; echo '# hand' >> /etc/dovecot/dovecot.conf")
+    run_on(
+        hosts,
+        "mx1",
+        "echo 'this_is_no_setting = yes' >> /etc/dovecot/local.conf; echo '# hand' >> /etc/dovecot/dovecot.conf",
+    )
     config = run_on(hosts, "mx1", "cat /etc/dovecot/dovecot.conf")
     try:
         result = run("apply", "--yes", "--no-verify", str(inventory))
@@ -254,20 +309,48 @@ def test_a_configuration_that_the_daemon_refuses_is_put_back(hosts: lab.Lab, inv
     assert run("apply", "--yes", str(inventory)).of("applied") == []
 
 
-def test_foreign_records_stay_and_a_foreign_mx_is_not_replaced_unasked(hosts: lab.Lab, inventory: Path) -> None:
-    update = "nsupdate -l <<'E'\nzone beta.test\nupdate add beta.test 3600 TXT \"google-site-verification=x;y\"\nupdate add www.beta.test 60 A 192.0.2.80\nsend\nE"
-    zones = run_on(hosts, "ns1", f"{update}\n", check=False)
-    del zones
+def test_foreign_records_stay_byte_for_byte(hosts: lab.Lab, inventory: Path) -> None:
+    verification = '"google-site-verification=x;y" "second  part"'
+    change_zone(
+        hosts, "beta.test", add=[("beta.test.", "TXT", verification), ("www.beta.test.", "A", "192.0.2.80")]
+    )
     copy = edited(inventory, "ttl", (r"ttl: 3600", "ttl: 1800"))
 
     result = run("apply", "--yes", "--no-verify", copy)
 
     assert result.code == 0, result.events[-3:]
+    assert ("update", "record", "beta.test MX") in result.changes("zone beta.test")
+    assert verification in answers(hosts, "beta.test", "TXT")
+    assert answers(hosts, "www.beta.test", "A") == ["192.0.2.80"]
     assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
 
 
+def test_a_foreign_mx_is_not_replaced_unasked_and_nothing_else_is_touched(
+    hosts: lab.Lab, inventory: Path
+) -> None:
+    foreign = ("beta.test.", "MX", "5 elsewhere.example.")
+    change_zone(hosts, "beta.test", add=[foreign])
+    copy = edited(inventory, "foreign-mx", ("ventas:", "compras:"))
+    try:
+        result = run("apply", "--yes", "--no-verify", copy)
+
+        assert result.code == 1
+        assert "elsewhere.example" in result.ended("dns")["error"]
+        assert "--take-over" in result.ended("dns")["error"]
+        assert result.of("applied") == []
+        assert "5 elsewhere.example." in answers(hosts, "beta.test", "MX")
+
+        taken = run("apply", "--yes", "--no-verify", "--take-over", "--only", "dns", str(inventory))
+        assert taken.code == 0, taken.events[-3:]
+        assert answers(hosts, "beta.test", "MX") == ["10 mx2.beta.test."]
+    finally:
+        change_zone(hosts, "beta.test", remove=[foreign])
+
+
 def test_a_self_signed_certificate_is_made_once_and_said_to_be_one(hosts: lab.Lab, inventory: Path) -> None:
-    copy = edited(inventory, "selfsigned", (r"(?s)(mx2:.*?)tls:\n.*?ca\.pem\n", "\\1tls: {mode: self-signed}\n"))
+    copy = edited(
+        inventory, "selfsigned", (r"(?s)(mx2:.*?)tls:\n.*?ca\.pem\n", "\\1tls: {mode: self-signed}\n")
+    )
 
     made = run("apply", "--yes", "--no-verify", copy)
     assert made.code == 0, made.events[-3:]
@@ -286,7 +369,10 @@ def test_a_self_signed_certificate_is_made_once_and_said_to_be_one(hosts: lab.La
 
 def test_one_host_that_is_down_stops_no_other_and_is_named(hosts: lab.Lab, inventory: Path) -> None:
     copy = edited(
-        inventory, "down", (r"(?s)(mx2:\n +address: )[0-9.]+", rf"\g<1>{hosts.subnet.network_address + 99}"), ("ventas:", "compras:")
+        inventory,
+        "down",
+        (r"(?s)(mx2:\n +address: )[0-9.]+", rf"\g<1>{ipaddress.ip_network(hosts.subnet)[99]}"),
+        ("ventas:", "compras:"),
     )
 
     result = run("apply", "--yes", "--no-verify", copy)

@@ -63,9 +63,9 @@ def test_the_agent_needs_only_the_standard_library() -> None:
     for path in modules("agent"):
         for name in imports(path):
             top = name.split(".")[0]
-            assert top in sys.stdlib_module_names or name.startswith("mailprov.agent") or name == "mailprov", (
-                f"{path.name} imports {name}"
-            )
+            assert (
+                top in sys.stdlib_module_names or name.startswith("mailprov.agent") or name == "mailprov"
+            ), f"{path.name} imports {name}"
 
 
 def test_every_module_opens_with_its_contract() -> None:
@@ -76,5 +76,9 @@ def test_every_module_opens_with_its_contract() -> None:
 
 
 def test_no_module_is_a_room_that_wants_a_wall() -> None:
-    long = {str(p.relative_to(PACKAGE)): n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
+    long = {
+        str(p.relative_to(PACKAGE)): n
+        for p in PACKAGE.rglob("*.py")
+        if (n := len(p.read_text().splitlines())) > 400
+    }
     assert long == {}

@@ -22,7 +22,12 @@ domains:
 
 def mailprov(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mailprov", *words], capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL, check=False
+        [sys.executable, "-m", "mailprov", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
 
 
@@ -36,7 +41,8 @@ def inventory(tmp_path: Path) -> Path:
 def test_version_imports_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['mailprov', '--version']; from mailprov.__main__ import main; main(); "
-        "print(sorted({'typer', 'rich', 'paramiko', 'pydantic', 'dns', 'jinja2'} & {m.split('.')[0] for m in sys.modules}))"
+        "heavy = {'typer', 'rich', 'paramiko', 'pydantic', 'dns', 'jinja2'}; "
+        "print(sorted(heavy & {m.split('.')[0] for m in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -50,7 +56,8 @@ def test_help_imports_no_ssh_dns_or_schema() -> None:
         "from mailprov.__main__ import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'paramiko', 'pydantic', 'dns', 'jinja2', 'cryptography'} & {m.split('.')[0] for m in sys.modules}))"
+        "heavy = {'paramiko', 'pydantic', 'dns', 'jinja2', 'cryptography'}\n"
+        "print(sorted(heavy & {m.split('.')[0] for m in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -89,7 +96,10 @@ def test_apply_without_a_terminal_asks_for_yes(inventory: Path) -> None:
     done = mailprov("apply", str(inventory))
 
     assert done.returncode == 2
-    assert done.stderr == "mailprov: apply: there is no terminal to ask on. Give --yes to apply without a question, or use plan.\n"
+    assert (
+        done.stderr
+        == "mailprov: apply: there is no terminal to ask on. Give --yes to apply without a question, or use plan.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +119,9 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], message: str) -> Non
 
 def test_dns_export_prints_a_zone_file_without_any_secret(tmp_path: Path) -> None:
     path = tmp_path / "mail.yml"
-    path.write_text(GOOD.replace('{hash: "{SHA512-CRYPT}$6$saltsalt$hash"}', "{env: SURELY_NOT_SET_ANYWHERE}"))
+    path.write_text(
+        GOOD.replace('{hash: "{SHA512-CRYPT}$6$saltsalt$hash"}', "{env: SURELY_NOT_SET_ANYWHERE}")
+    )
     done = mailprov("dns", "export", str(path))
 
     assert done.returncode == 0, done.stderr
@@ -142,7 +154,11 @@ def test_init_refuses_what_would_not_validate(tmp_path: Path) -> None:
 
 def test_an_unreachable_host_is_exit_code_3(tmp_path: Path) -> None:
     path = tmp_path / "mail.yml"
-    path.write_text(GOOD.replace("192.0.2.1", "127.0.0.1").replace("fqdn: mx1.alpha.test", "fqdn: mx1.alpha.test, ssh: {port: 1}"))
+    path.write_text(
+        GOOD.replace("192.0.2.1", "127.0.0.1").replace(
+            "fqdn: mx1.alpha.test", "fqdn: mx1.alpha.test, ssh: {port: 1}"
+        )
+    )
     done = mailprov("plan", str(path))
 
     assert done.returncode == 3

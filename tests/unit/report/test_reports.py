@@ -32,7 +32,14 @@ from mailprov.report.text import TextReport
 DIFF = "--- a\n+++ b\n@@ -1,2 +1,2 @@\n same\n-old\n+new [not markup]\n"
 CHANGES = (
     Change("mx1", "package", Action.CREATE, "postfix", "3.7.11-0+deb12u1"),
-    Change("mx1", "file", Action.CREATE, "/etc/postfix/main.cf", "", "--- /dev/null\n+++ b\n@@ -0,0 +1 @@\n+whole file\n"),
+    Change(
+        "mx1",
+        "file",
+        Action.CREATE,
+        "/etc/postfix/main.cf",
+        "",
+        "--- /dev/null\n+++ b\n@@ -0,0 +1 @@\n+whole file\n",
+    ),
     Change("mx1", "file", Action.UPDATE, "/etc/dovecot/dovecot.conf", "", DIFF),
     Change("mx1", "service", Action.RUN, "postfix.service", "reload"),
 )
@@ -40,7 +47,9 @@ CHANGES = (
 
 def run(*events: Event, verbose: bool = False, quiet: bool = False) -> str:
     out = io.StringIO()
-    report = TextReport(Console(file=out, width=160, highlight=False, soft_wrap=True), verbose=verbose, quiet=quiet)
+    report = TextReport(
+        Console(file=out, width=160, highlight=False, soft_wrap=True), verbose=verbose, quiet=quiet
+    )
     for event in events:
         report(event)
     return out.getvalue()
@@ -69,7 +78,9 @@ def test_a_plan_shows_signs_diffs_and_counts() -> None:
 
 
 def test_verbose_shows_new_files_whole() -> None:
-    assert "+whole file" in run(RunStarted("plan", "m", "0", ""), Planned("mx1", CHANGES), RunEnded(0, ""), verbose=True)
+    assert "+whole file" in run(
+        RunStarted("plan", "m", "0", ""), Planned("mx1", CHANGES), RunEnded(0, ""), verbose=True
+    )
 
 
 def test_no_changes_says_what_was_compared() -> None:
@@ -117,7 +128,9 @@ def test_verification_names_what_is_wrong_and_what_to_do() -> None:
 
 def test_nothing_on_stdout_waits_for_a_terminal() -> None:
     """Outside a terminal there are no cursor movements and no colours."""
-    text = run(RunStarted("apply", "m", "0", ""), Progress("mx1", "connecting"), Applied(CHANGES[0]), Notice("", "x"))
+    text = run(
+        RunStarted("apply", "m", "0", ""), Progress("mx1", "connecting"), Applied(CHANGES[0]), Notice("", "x")
+    )
 
     assert "\x1b" not in text
 
@@ -125,7 +138,11 @@ def test_nothing_on_stdout_waits_for_a_terminal() -> None:
 def test_json_lines_are_one_flat_object_each() -> None:
     out = io.StringIO()
     report = JsonLines(out)
-    for event in (RunStarted("plan", "mail.yml", "0.1.0", "now"), Planned("mx1", CHANGES), Found(finding(Verdict.FAIL))):
+    for event in (
+        RunStarted("plan", "mail.yml", "0.1.0", "now"),
+        Planned("mx1", CHANGES),
+        Found(finding(Verdict.FAIL)),
+    ):
         report(event)
 
     lines = [json.loads(line) for line in out.getvalue().splitlines()]

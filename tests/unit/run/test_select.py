@@ -29,7 +29,7 @@ def test_everything_when_nothing_is_said() -> None:
 
     assert [h.name for h in chosen.hosts] == ["mx1", "mx2", "mx3"]
     assert chosen.domains == ("alpha.test", "alfa.test", "beta.test")
-    assert chosen.whole and chosen.on_hosts and chosen.in_dns
+    assert (chosen.whole, chosen.on_hosts, chosen.in_dns) == (True, True, True)
     assert chosen.covers_zone("anything.example")
 
 
@@ -58,7 +58,10 @@ def test_only_hosts_leaves_dns_alone() -> None:
     ("arguments", "message"),
     [
         ({"hosts": ["mx11"]}, '--host: "mx11" is not in the inventory. Did you mean "mx1"?'),
-        ({"domains": ["beta.tst"]}, '--domain: "beta.tst" is not in the inventory. Did you mean "beta.test"?'),
+        (
+            {"domains": ["beta.tst"]},
+            '--domain: "beta.tst" is not in the inventory. Did you mean "beta.test"?',
+        ),
         ({"only": ["zzz"]}, '--only: "zzz" is not in the inventory. There are: hosts, dns.'),
     ],
 )
