@@ -39,37 +39,38 @@ class _Login:
         self.user = host.ssh.user
         self.tried: list[str] = []
         self.left_out: list[str] = []
-        self.accepted = False  # one step of several was accepted (sshd_config AuthenticationMethods)
+        self._agent: paramiko.Agent | None = None
         transport.auth_timeout = _TIMEOUT
 
     def run(self) -> None:
-        agent = paramiko.Agent()
         try:
-            if self._keys(agent) or self._password():
+            if self._keys() or self._password():
                 return
         finally:
-            with contextlib.suppress(Exception):
-                agent.close()
+            if self._agent is not None:
+                self._agent.close()
         self._refused()
 
-    def _keys(self, agent: paramiko.Agent) -> bool:
+    def _keys(self) -> bool:
         most = _MAX_TRIES - (1 if self.host.ssh.password else 0)
-        for label, key in self._identities(agent):
+        for label, key in self._identities():
             if len(self.tried) == most:
                 self.left_out.append(f"{label}: not tried, servers allow {_MAX_TRIES} tries")
                 continue
             try:
                 further = self.transport.auth_publickey(self.user, key)
             except paramiko.BadAuthenticationType as error:
-                self.left_out.append(f"{label}: the server takes only {' or '.join(error.allowed_types)}")
+                self.left_out.append(
+                    f"{label}: the server takes only {' or '.join(error.allowed_types) or 'nothing'}"
+                )
                 return False
             except paramiko.AuthenticationException:
                 self._still_connected(label)
                 self.tried.append(label)
-            except (paramiko.SSHException, EOFError, OSError):
+            except (paramiko.SSHException, EOFError, OSError) as error:
                 self._still_connected(label)
                 # The key could not sign: a security key that was not touched, an agent that said no.
-                self.left_out.append(f"{label}: it would not sign")
+                self.left_out.append(f"{label}: it could not be used ({error})")
             else:
                 if self.transport.is_authenticated():
                     return True
@@ -95,49 +96,63 @@ class _Login:
             self.tried.append("the password")
         return bool(self.transport.is_authenticated())
 
-    def _identities(self, agent: paramiko.Agent) -> Iterator[tuple[str, paramiko.PKey]]:
+    def _identities(self) -> Iterator[tuple[str, paramiko.PKey]]:
         """What to offer, in order, each key once. Keys that cannot be used are noted in `left_out`."""
-        held = {key.asbytes(): key for key in agent.get_keys()}
         if self.host.ssh.identity_file is not None:
             path = self.host.ssh.identity_file.expanduser()
             if not path.exists():
                 raise HostUnreachable(
                     self.host.name, f"identity_file {path} does not exist", "Correct the path"
                 )
-            yield from self._from_file(path, held)
+            yield from self._from_file(path)
             return
+        held = self._held()
         for blob, key in held.items():
             yield f"agent key {getattr(key, 'comment', '') or fingerprint(blob)}", key
         for path in (Path.home() / ".ssh" / name for name in _DEFAULT_KEYS):
             if path.exists() and _public_part(path) not in held:
-                yield from self._from_file(path, {})
+                yield from self._from_file(path)
 
-    def _from_file(
-        self, path: Path, held: dict[bytes, paramiko.AgentKey]
-    ) -> Iterator[tuple[str, paramiko.PKey]]:
-        """The key of a file; by the agent where it holds it: the file may be encrypted or the public half."""
-        public = _public_part(path)
-        if public in held:
-            yield f"key {path} (by the agent)", held[public]
-            return
+    def _held(self) -> dict[bytes, paramiko.AgentKey]:
+        """The agent's keys. Asked for only when needed: an agent may be far away and slow."""
+        if self._agent is None:
+            try:
+                self._agent = paramiko.Agent()
+            except (paramiko.SSHException, OSError) as error:
+                self.left_out.append(f"the ssh agent: {error}")
+                return {}
+        return {key.asbytes(): key for key in self._agent.get_keys()}
+
+    def _from_file(self, path: Path) -> Iterator[tuple[str, paramiko.PKey]]:
+        """The key of a file; if it is encrypted, a public half or a security key's, then by the agent."""
         try:
-            key = paramiko.PKey.from_path(path)
+            own = paramiko.PKey.from_path(path)
         except (paramiko.PasswordRequiredException, TypeError):
             # cryptography says TypeError when a key is encrypted and no passphrase is given
-            self.left_out.append(
-                f"key {path}: it is encrypted and the agent does not hold it; run `ssh-add {path}`"
-            )
+            reason = f"it is encrypted and the agent does not hold it; run `ssh-add {path}`"
         except OSError as error:
-            self.left_out.append(f"key {path}: {error.strerror}")
+            reason = error.strerror or str(error)
         except Exception as error:  # the parsers below paramiko raise many kinds for a file that is no key
-            reason = str(error).split("\n")[0] or type(error).__name__
-            self.left_out.append(f"key {path}: not a usable private key ({reason[:80]})")
+            words = str(error).split("\n")[0] or type(error).__name__
+            reason = f"not a usable private key ({words[:80]})"
         else:
-            yield f"key {path}", key
+            yield f"key {path}", own
+            return
+        key = self._held().get(_public_part(path) or b"")
+        if key is None:
+            self.left_out.append(f"key {path}: {reason}")
+        else:
+            yield f"key {path} (by the agent)", key
 
     def _still_connected(self, label: str) -> None:
         if self.transport.is_active():
             return
+        if not self.tried:
+            raise HostUnreachable(
+                self.host.name,
+                f"the server closed the connection at the login as {self.user}, with {label}",
+                "Look at the host's sshd log",
+            )
         self.tried.append(label)
         self._refused("The server closed the connection after the last try (MaxAuthTries). ")
 

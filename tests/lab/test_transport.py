@@ -347,6 +347,19 @@ class TestLogin:
         assert said.count("tried agent key") == 6
         assert "Name the right key with `ssh.identity_file`" in said
 
+    def test_an_agent_that_gives_up_is_told_or_not_needed(
+        self, server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with socket.socket(socket.AF_UNIX) as broken:
+            broken.bind(str(tmp_path / "agent"))
+            broken.listen()
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+            assert talk(server.host())[-1]["t"] == "end", "with a key of its own, nobody waits for the agent"
+            closing = threading.Thread(target=lambda: broken.accept()[0].close())
+            closing.start()
+            assert "the ssh agent: " in refusal(without_identity(server))
+            closing.join()
+
     def test_a_server_that_takes_no_keys(self, tmp_path: Path) -> None:
         with Sshd(tmp_path / "pw", "PubkeyAuthentication no\nPasswordAuthentication yes") as server:
             assert "the server takes only password" in refusal(server.host())
