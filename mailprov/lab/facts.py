@@ -100,7 +100,7 @@ class LabStatus:
                 self.dns.name,
                 "DNS",
                 self.dns.address,
-                f"{len(self.zones)} zones",
+                "1 zone" if len(self.zones) == 1 else f"{len(self.zones)} zones",
                 self.dns.state,
                 _span(self.dns.uptime),
             )

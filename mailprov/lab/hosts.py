@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -50,7 +51,14 @@ def start_host(place: Place, state: LabState, host: LabHost) -> None:
         (directory / name).mkdir(parents=True, exist_ok=True)
     root = directory / "root"
     options = f"lowerdir={host.root},upperdir={directory / 'upper'},workdir={directory / 'work'}"
-    run_tool(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], where=host.name)
+    try:
+        run_tool(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], where=host.name)
+    except LabError as error:
+        raise LabError(
+            host.name,
+            f"its overlay on {directory} cannot be mounted ({error.what})",
+            "Set MAILPROV_LAB_STATE to a directory on a disk, such as ext4 or xfs",
+        ) from error
     _write_host(root, place, state, host)
     if host == state.dns:
         _write_dns_host(root, place, state)
@@ -88,7 +96,8 @@ def _spec(place: Place, state: LabState, host: LabHost, root: Path) -> dict[str,
             "systemd-nspawn", "--quiet", "--settings=no", "--boot", f"--directory={root}",
             "--register=no", "--keep-unit", "--notify-ready=yes", "--link-journal=no",
             f"--machine={place.machine(host.index)}", f"--network-bridge={place.bridge}",
-            "--resolv-conf=off", "--timezone=off", *binds,
+            # systemd's own limits on real hardware (systemd-system.conf(5)); without them dbus and Dovecot complain
+            "--rlimit=RLIMIT_NOFILE=1024:524288", "--resolv-conf=off", "--timezone=off", *binds,
         ],
         "environment": {
             # the newest systemd boots in a cgroup2 tree only; the oldest here is content with it too
@@ -186,7 +195,7 @@ def wait_for(place: Place, hosts: Iterable[LabHost], emit: Emit, *, timeout: flo
         for host in list(waiting):
             boot = boot_of(place, host.name)
             if boot is not None and boot.ready and _greets(host.address):
-                emit(Progress(host.name, f"up at {host.address} after {time.monotonic() - begin:.1f} s"))
+                emit(Progress(host.name, f"up at {host.address}, booted in {boot.uptime:.1f} s"))
                 waiting.remove(host)
             elif time.monotonic() - begin > timeout:
                 raise LabError(
@@ -214,10 +223,15 @@ def _greets(address: str) -> bool:
 
 def _console(place: Place, host: LabHost) -> str:
     try:
-        lines = (place.host(host.name) / "console.log").read_text(errors="replace").split("\n")
+        text = (place.host(host.name) / "console.log").read_text(errors="replace")
     except OSError:
         return "nothing"
-    return " / ".join([line.strip() for line in lines if line.strip()][-2:]) or "nothing"
+    plain = re.sub(r"\x1b\[[0-9;?!]*[A-Za-z]", "", text)
+    # systemd-nspawn's word on a directory of its own, which `remove_traces` deletes
+    telling = [
+        line.strip() for line in plain.splitlines() if line.strip() and "Attempted to remove disk" not in line
+    ]
+    return " / ".join(telling[-2:]) or "nothing"
 
 
 def stop_hosts(place: Place, hosts: Sequence[tuple[str, int]]) -> None:

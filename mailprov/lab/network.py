@@ -1,7 +1,7 @@
 """The lab's own network on this machine: bridge, subnet, address translation, and a fence around it.
 
-    claim     chooses a free subnet, makes bridge and nftables table, turns forwarding on
-    release   removes them; the last lab that goes puts forwarding back as it was
+    claim     chooses a free subnet, makes bridge and nftables table, sets the kernel to forward
+    release   removes them; the last lab that goes puts the kernel's settings back as they were
     links     names of the network links of this machine
 
 Traffic: lab hosts reach each other, this machine, and (translated) the world for packages and DNS. Mail
@@ -25,7 +25,12 @@ from mailprov.lab.mounts import Lock
 from mailprov.lab.place import RUN_ROOT, TAG_PREFIX, Place
 
 FIRST, LAST = IPv4Network("10.78.0.0/24"), IPv4Network("10.95.255.0/24")
-_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+# Settings of the kernel that a lab needs at least. All hosts are root's, whose 128 inotify instances are used up by
+# about ten systemds; the next one ends with "Too many open files".
+_KERNEL = {
+    Path("/proc/sys/net/ipv4/ip_forward"): 1,
+    Path("/proc/sys/fs/inotify/max_user_instances"): 8192,
+}
 
 
 def claim(place: Place, record: Callable[[IPv4Network, IPv6Network | None], None]) -> None:
@@ -43,9 +48,10 @@ def claim(place: Place, record: Callable[[IPv4Network, IPv6Network | None], None
         run_tool(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n", where=f"lab {place.name}")
         run_tool(["nft", "-f", "-"], stdin=ruleset(place, subnet), where=f"lab {place.name}")
         _pass_docker(place, "-I")
-        if (was := _FORWARD.read_text().strip()) != "1":
-            (RUN_ROOT / "ip_forward").write_text(was)
-            _FORWARD.write_text("1")
+        for path, least in _KERNEL.items():
+            if int(was := path.read_text()) < least:
+                (RUN_ROOT / path.name).write_text(was)
+                path.write_text(str(least))
 
 
 def release(place: Place) -> None:
@@ -63,10 +69,11 @@ def release(place: Place) -> None:
             run_tool(["nft", "delete", "table", "inet", place.table])
         if any(link.startswith(TAG_PREFIX) for link in links()):
             return
-        saved = RUN_ROOT / "ip_forward"
-        if saved.exists():
-            _FORWARD.write_text(saved.read_text())
-            saved.unlink()
+        for path in _KERNEL:
+            saved = RUN_ROOT / path.name
+            if saved.exists():
+                path.write_text(saved.read_text())
+                saved.unlink()
         (RUN_ROOT / "lock").unlink()
     try:
         RUN_ROOT.rmdir()

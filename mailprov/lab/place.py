@@ -117,4 +117,10 @@ def place(name: str) -> Place:
             "a lab's name has letters, digits, dots, dashes and underscores only",
             "Give one with --name",
         )
+    for directory in (state_root(), cache_root()):
+        if set(str(directory)) & set(':,"\\\n'):  # mount(8) takes them for the end of an overlay's option
+            raise InputError(
+                str(directory),
+                "a lab cannot be kept in a directory with a colon, comma, quote or backslash in its name",
+            )
     return Place(name, state_root() / name)

@@ -94,5 +94,5 @@ def test_status_reads_like_a_table() -> None:
         )
     )
     assert "  mx1  mx1.alpha.test  10.78.0.11  debian-12  up    1 min 15 s\n" in text
-    assert "  ns1  DNS             10.78.0.2   1 zones    down\n" in text
+    assert "  ns1  DNS             10.78.0.2   1 zone     down\n" in text
     assert text.splitlines()[-1].endswith(", 1 MiB")

@@ -58,6 +58,12 @@ def test_a_name_that_could_leave_the_directory_is_refused(name: str) -> None:
         place(name)
 
 
+def test_a_directory_that_mount_cannot_take_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILPROV_LAB_STATE", "/var/lib/a:b")
+    with pytest.raises(InputError, match="colon, comma, quote or backslash"):
+        place("demo")
+
+
 def test_the_first_free_subnet_is_chosen() -> None:
     used = [IPv4Network(n) for n in ("10.78.0.0/24", "10.78.1.7/32", "10.78.2.0/23", "10.0.0.0/8")]
     assert network.choose_subnet([]) == IPv4Network("10.78.0.0/24")
