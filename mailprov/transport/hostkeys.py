@@ -75,7 +75,7 @@ def scan(host: Host, connect_timeout: float = 10.0) -> list[tuple[str, str, str]
     """
     found = []
     failure: NoCommonAlgorithm | None = None
-    name = known_hosts.names(host.address, host.ssh.port)
+    name = known_hosts.lookup_name(host.address, host.ssh.port)
     for types in (KEY_TYPES[:1], KEY_TYPES[1:2], KEY_TYPES[2:3], KEY_TYPES[3:4], KEY_TYPES[4:]):
         try:
             transport = _connect(host, types, connect_timeout)
@@ -126,7 +126,7 @@ def _algorithms(key_type: str) -> tuple[str, ...]:
 
 
 def _covering(host: Host, known: Sequence[KnownKey]) -> list[KnownKey]:
-    name = known_hosts.names(host.address, host.ssh.port)
+    name = known_hosts.lookup_name(host.address, host.ssh.port)
     return [key for key in known if key.covers(name)]
 
 

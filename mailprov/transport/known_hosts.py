@@ -2,7 +2,7 @@
 
     KnownKey                         one line: for whom, marker, key
     read(paths) -> list[KnownKey]    all lines that can be understood; a bad line never hides the others
-    names(address, port)             what OpenSSH would look this host up as
+    lookup_name(address, port)       what OpenSSH would look this host up as
     fingerprint(blob)                "SHA256:…" as ssh-keygen -l prints it
 
 Raises nothing for what a file holds; a file that does not exist holds nothing.
@@ -31,7 +31,7 @@ class KnownKey:
     place: str = ""  # file:line
 
     def covers(self, name: str) -> bool:
-        """Does the line speak of `name` (see `names`)? A negated pattern that matches rules the line out."""
+        """Does the line speak of `name` (see `lookup_name`)? A negated pattern that matches rules the line out."""
         if self.hosts.startswith("|"):
             return _hash_matches(self.hosts, name)
         matched = False
@@ -45,7 +45,7 @@ class KnownKey:
         return matched
 
 
-def names(address: str, port: int) -> str:
+def lookup_name(address: str, port: int) -> str:
     """`host`, or `[host]:port` on another port than 22."""
     return address.lower() if port == 22 else f"[{address.lower()}]:{port}"
 

@@ -34,7 +34,7 @@ def read(tmp_path: Path, text: str) -> list[known_hosts.KnownKey]:
 
 
 def found(lines: list[known_hosts.KnownKey], address: str, port: int = 22) -> list[str]:
-    name = known_hosts.names(address, port)
+    name = known_hosts.lookup_name(address, port)
     return [f"{key.type} {base64.b64encode(key.blob).decode()}" for key in lines if key.covers(name)]
 
 
