@@ -15,6 +15,7 @@ nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,28 +33,36 @@ def load(path: str | Path, secrets: SecretMode = SecretMode.RESOLVE) -> Inventor
     With SecretMode.CHECK and IGNORE the values of secrets are empty. Commands that print secrets run only
     when nothing else is wrong. Raises InventoryError and InputError.
     """
-    from mailprov.errors import InventoryError
+    from mailprov.errors import InventoryError, Problem
     from mailprov.inventory.composer import parse
     from mailprov.inventory.files import read
     from mailprov.inventory.meaning import build
-    from mailprov.inventory.problems import Hints, fit
-    from mailprov.inventory.reading import Reading
+    from mailprov.inventory.problems import MAX_PROBLEMS, Hints, fit
+    from mailprov.inventory.reading import Reading, TooMany
     from mailprov.inventory.secrets import Vault
+    from mailprov.inventory.source import show
 
-    source = parse(read(path), str(path))
+    source = parse(read(path), show(str(path), 1000))
     hints = Hints()
     file, misfits = fit(source, hints)
     problems = [*source.problems, *misfits]
     if file is not None:
         folder = Path(path).absolute().parent
         reading = Reading(source, Vault(secrets, folder), hints, folder)
-        inventory = build(file, reading)
+        inventory = None
+        with suppress(TooMany):
+            inventory = build(file, reading)
         problems += reading.problems
         problems += [source.problem(at, what) for at, what in reading.vault.fill(commands=not problems)]
-        if not problems:
+        if inventory and not problems:
             return inventory
     # A mapping that is shared through an alias is met, and found wrong, more than once.
-    raise InventoryError(list(dict.fromkeys(problems)))
+    told = sorted(dict.fromkeys(problems))
+    if len(told) >= MAX_PROBLEMS:
+        last = told[MAX_PROBLEMS - 1]
+        more = f"more than {MAX_PROBLEMS:,} problems; those above are the first that were found"
+        told = [*told[:MAX_PROBLEMS], Problem(last.file, last.line, last.column + 1, "", more)]
+    raise InventoryError(told)
 
 
 def json_schema() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -21,8 +22,17 @@ class CommandFailed(Exception):
     """Such as `ended with status 1: Error: mail/ana is not in the password store`."""
 
 
-def output_of(arguments: list[str], folder: Path, limit: int, seconds: float = SECONDS) -> bytes:
-    """`folder` is the working directory, `limit` the most bytes of stdout that are accepted."""
+def output_of(
+    arguments: list[str],
+    folder: Path,
+    limit: int,
+    seconds: float = SECONDS,
+    stop: threading.Event | None = None,
+) -> bytes:
+    """`folder` is the working directory, `limit` the most bytes of stdout that are accepted.
+
+    Setting `stop` from another thread ends the command early (Ctrl-C reaches only the main thread).
+    """
     try:
         process = subprocess.Popen(
             arguments,
@@ -38,7 +48,7 @@ def output_of(arguments: list[str], folder: Path, limit: int, seconds: float = S
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable argument"
         raise CommandFailed(f"cannot be run ({reason})") from None
     try:
-        out, err = _collect(process, limit, time.monotonic() + seconds, seconds)
+        out, err = _collect(process, limit, seconds, stop or threading.Event())
     finally:
         # Also on Ctrl-C.
         _end(process)
@@ -48,16 +58,17 @@ def output_of(arguments: list[str], folder: Path, limit: int, seconds: float = S
 
 
 def _collect(
-    process: subprocess.Popen[bytes], limit: int, until: float, seconds: float
+    process: subprocess.Popen[bytes], limit: int, seconds: float, stop: threading.Event
 ) -> tuple[bytes, bytes]:
     assert process.stdout
     assert process.stderr
+    until = time.monotonic() + seconds
     out, err = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, out)
         selector.register(process.stderr, selectors.EVENT_READ, err)
-        while selector.get_map():
-            ready = selector.select(min(0.05, max(0.0, until - time.monotonic())))
+        while True:
+            ready = selector.select(0.02) if selector.get_map() else []
             for key, _ in ready:
                 data = os.read(key.fd, 65536)
                 if not data:
@@ -67,14 +78,14 @@ def _collect(
             if len(out) > limit:
                 raise CommandFailed(f"printed more than {limit // 1024} KiB; a secret is one line")
             if not ready and process.poll() is not None:
-                break  # it has ended; a child in the background that holds the pipes is not waited for
+                # A child in the background that holds the pipes is not waited for.
+                return bytes(out), bytes(err)
+            if not selector.get_map():
+                stop.wait(0.005)  # the pipes are closed and the process lives on
             if time.monotonic() > until:
                 raise CommandFailed(f"did not end within {seconds:g} s")
-    try:
-        process.wait(max(0.0, until - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise CommandFailed(f"did not end within {seconds:g} s") from None
-    return bytes(out), bytes(err)
+            if stop.is_set():
+                raise CommandFailed("was interrupted")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -31,6 +31,7 @@ from mailprov.inventory.source import (
 from mailprov.inventory.yaml_words import plain_words
 
 MAX_DEPTH = 32
+MAX_EVENTS = 2_000_000  # keys, values, beginnings and ends; 100,000 accounts have 1,100,000
 MAX_EXPANDED = 1_000_000  # values that aliases may add; 10,000 accounts with a shared one need 30,000
 
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -99,7 +100,9 @@ class _Reader:
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
         try:
-            for event in events(self.text):
+            for number, event in enumerate(events(self.text)):
+                if number > MAX_EVENTS:
+                    raise self._stop(_at(event), "this is more than an inventory holds; split it")
                 self._take(event)
         except MarkedYAMLError as error:
             line, column, what = plain_words(error, self.text)

@@ -137,13 +137,13 @@ def _published(
             return (names.ip(address, version),)
         except names.BadName:
             return ()
-    found: list[str] = []
+    found: dict[str, None] = {}
     for index, text in enumerate(given):
         value = reading.checked((*path, index), text, lambda each: names.ip(each, version))
         if value in found:
             reading.say((*path, index), f"{value} is in this list twice; keep one")
         elif value:
-            found.append(value)
+            found[value] = None
     return tuple(found)
 
 

@@ -28,6 +28,7 @@ from mailprov.inventory.source import (
     show_path,
 )
 
+MAX_PROBLEMS = 10_000  # all are told at once, up to here
 _OUT = "out"
 # What a missing key may be for the sake of reading on: an empty one misleads no later check.
 _FILLED: dict[tuple[str, str], Any] = {
@@ -60,7 +61,9 @@ class Hints:
 def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
     """Each problem has its position. Raises nothing."""
     problems = [source.problem(path, what) for path, what in _nothing_in(source)]
-    problems += [problem for path, at in source.empty if (problem := _no_value(path, at, source, hints))]
+    problems += [
+        problem for path, at in source.empty[:MAX_PROBLEMS] if (problem := _no_value(path, at, source, hints))
+    ]
     data: Any = source.data
     for attempt in range(_ROUNDS):
         try:
@@ -68,7 +71,9 @@ def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
         except ValidationError as error:
             found = error.errors(include_input=False, include_url=False)
         if attempt == 0:
-            problems += [problem for item in found if (problem := _problem(source, dict(item), hints))]
+            problems += [
+                problem for item in found[:MAX_PROBLEMS] if (problem := _problem(source, dict(item), hints))
+            ]
         removals = _removals([dict(item) for item in found])
         if removals is None:
             return None, problems

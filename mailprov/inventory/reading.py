@@ -12,13 +12,17 @@ from pathlib import Path
 
 from mailprov.errors import Problem
 from mailprov.inventory import names
-from mailprov.inventory.problems import Hints
+from mailprov.inventory.problems import MAX_PROBLEMS, Hints
 from mailprov.inventory.schema import SecretEntry
 from mailprov.inventory.secrets import Reference, Vault
 from mailprov.inventory.source import KeyPath, Map, Source, show
 from mailprov.model.inventory import Secret
 
 SECTIONS = ("accounts", "aliases", "lists")
+
+
+class TooMany(Exception):
+    """This is not an inventory with mistakes but something else; those found so far say enough."""
 
 
 class Reading:
@@ -34,6 +38,9 @@ class Reading:
         self.defined: dict[str, KeyPath] = {}  # address → the path of its account, alias or list
 
     def say(self, path: KeyPath, what: str, key: bool = False) -> None:
+        """Notes a problem. Raises TooMany when nobody will read on."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise TooMany
         self.problems.append(self.source.problem(path, what, key))
 
     def checked(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -65,6 +66,7 @@ class Vault:
     def __init__(self, mode: SecretMode, folder: Path) -> None:
         self._mode = mode
         self._folder = folder
+        self._stop = threading.Event()
         self._wanted: list[tuple[KeyPath, Reference, Secret, Callable[[str], str] | None]] = []
 
     def secret(
@@ -100,7 +102,7 @@ class Vault:
     def _read(self, references: set[Reference]) -> dict[Reference, str | _Nothing]:
         def value(reference: Reference) -> str | _Nothing:
             try:
-                return _value(reference, self._folder)
+                return _value(reference, self._folder, self._stop)
             except _Nothing as nothing:
                 return nothing
 
@@ -110,16 +112,20 @@ class Vault:
             from concurrent.futures import ThreadPoolExecutor
 
             with ThreadPoolExecutor(min(8, len(commands))) as pool:
-                values.update(zip(commands, pool.map(value, commands), strict=True))
+                try:
+                    values.update(zip(commands, pool.map(value, commands), strict=True))
+                except BaseException:  # Ctrl-C: the threads end their commands, and the pool waits for that
+                    self._stop.set()
+                    raise
         return values
 
 
-def _value(reference: Reference, folder: Path) -> str:
+def _value(reference: Reference, folder: Path, stop: threading.Event) -> str:
     if reference.kind == "env":
         return _from_environment(str(reference.text))
     if reference.kind == "file":
         return _from_file(str(reference.text), folder)
-    return _from_command(reference, folder)
+    return _from_command(reference, folder, stop)
 
 
 def _from_environment(name: str) -> str:
@@ -150,13 +156,13 @@ def _from_file(name: str, folder: Path) -> str:
     return _usable(_text(raw, what).split("\n", 1)[0].removesuffix("\r"), what)
 
 
-def _from_command(reference: Reference, folder: Path) -> str:
+def _from_command(reference: Reference, folder: Path, stop: threading.Event) -> str:
     from mailprov.inventory.command import CommandFailed, output_of
 
     what = f"the command {reference.origin.partition(':')[2]}"
     arguments = ["/bin/sh", "-c", reference.text] if isinstance(reference.text, str) else list(reference.text)
     try:
-        raw = output_of(arguments, folder, limit=MAX_SECRET)
+        raw = output_of(arguments, folder, limit=MAX_SECRET, stop=stop)
     except CommandFailed as failed:
         raise _Nothing(f"{what} {failed}") from None
     return _usable(_text(raw, what).removesuffix("\n").removesuffix("\r"), what, "printed nothing")

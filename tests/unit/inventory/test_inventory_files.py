@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from mailprov.errors import InputError, InventoryError
-from mailprov.inventory import SecretMode, load
+from mailprov.inventory import SecretMode, composer, load
 from mailprov.inventory.files import MAX_BYTES
+from mailprov.inventory.problems import MAX_PROBLEMS
 
 
 @pytest.fixture
@@ -162,3 +163,28 @@ def test_ten_thousand_accounts_are_read_in_time_that_grows_with_them(tmp_path: P
     few, many = seconds(1000), seconds(10_000)
     assert many < 2.5
     assert many < 20 * max(few, 0.02)
+
+
+def test_an_endless_list_of_mistakes_is_not_told_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "mail.yml"
+    top = "hosts: {mx1: {address: 10.0.0.1, fqdn: mx1.a.test}}\ndomains: {a.test: {hosts: [mx1], domain_aliases: ["
+    path.write_text(top + "a," * 30_000 + "]}}\n")
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    assert len(caught.value.problems) == MAX_PROBLEMS + 1
+    assert caught.value.problems[-1].what.startswith("more than 10,000 problems")
+    path.write_text("".join(f"key{number}: x\n" for number in range(2 * MAX_PROBLEMS)))
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    assert len(caught.value.problems) == MAX_PROBLEMS + 1
+    assert caught.value.problems[-1].what.startswith("more than 10,000 problems")
+
+
+def test_more_values_than_an_inventory_holds_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composer, "MAX_EVENTS", 100)
+    path = tmp_path / "mail.yml"
+    path.write_text("hosts: [" + "a," * 200 + "]\n")
+    with pytest.raises(InventoryError, match="more than an inventory holds"):
+        load(path)

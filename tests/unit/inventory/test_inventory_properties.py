@@ -381,7 +381,7 @@ SECRET = "Xq7vZk2wHUNTER2pLm9"
 AROUND = st.text("*&!|>@`%{}[]\"'-?:,# =+x\\", max_size=4)
 PLACES = [
     "domains: {{a.test: {{hosts: [mx1], accounts: {{ana: {{password: {0}, quota: 1G}}}}}}}}",
-    "domains:\n  a.test:\n    hosts: [mx1]\n    accounts:\n      ana:\n        password: {0}\n        quota: 1",
+    "domains:\n  a.test:\n    hosts: [mx1]\n    accounts:\n      a:\n        password: {0}\n        quota: 1",
     "domains:\n  a.test:\n    hosts: [mx1]\n    accounts:\n      ana: {{quota: 1G, password: {{hash: {0}}}}}",
     "ssh: {{become_password: {0}, user: ops}}\ndomains: {{a.test: {{hosts: [mx1]}}}}",
     "ssh:\n  password: {0}\ndomains: {{a.test: {{hosts: [mx1]}}}}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -197,3 +199,35 @@ def test_a_command_gets_no_input_and_its_complaint_is_told_but_not_its_output(tm
     assert ends(shell("kill -9 $$"), tmp_path) == "was ended by signal 9"
     assert ends(["mailprov-no-such-program"], tmp_path) == "is not installed, or not in PATH"
     assert "cannot be run" in ends([str(tmp_path)], tmp_path)
+
+
+def test_ctrl_c_ends_the_commands_at_once(tmp_path: Path) -> None:
+    main = threading.main_thread().ident
+    assert main
+
+    def interrupt() -> None:
+        until = time.monotonic() + 10
+        while len(list(tmp_path.glob("started*"))) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    began = time.monotonic()
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        accounts(
+            tmp_path, '{command: "touch started1; sleep 20"}', '{command: "touch started2; sleep 20; echo x"}'
+        )
+    thread.join()
+    assert time.monotonic() - began < 10
+
+
+def test_distinct_commands_run_side_by_side(tmp_path: Path) -> None:
+    # Each waits for the other: one after the other they would not end.
+    line = (
+        "touch {0}; n=0; until [ -e {1} ]; do n=$((n+1)); [ $n -lt 400 ] || exit 1; sleep 0.02; done; echo x"
+    )
+    found = accounts(
+        tmp_path, *(f'{{command: "{line.format(one, other)}"}}' for one, other in (("a", "b"), ("b", "a")))
+    )
+    assert [revealed(account) for account in found] == ["x", "x"]
