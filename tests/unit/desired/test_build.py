@@ -228,6 +228,25 @@ def test_every_file_has_a_reader_and_says_who_wrote_it(packages: dict[str, str])
     assert state.account_files[0].path not in read
 
 
+@BOTH
+def test_what_a_reload_is_not_enough_for(packages: dict[str, str]) -> None:
+    """inet_interfaces and inet_protocols are read at a start only (postconf(5)); they stand in main.cf."""
+    postfix, dovecot = built(packages).services
+    assert (postfix.unit, dovecot.unit) == ("postfix.service", "dovecot.service")
+    assert postfix.restart_on == ("/etc/postfix/main.cf",)
+    assert dovecot.restart_on == ()
+
+
+@BOTH
+def test_local_settings_win(packages: dict[str, str]) -> None:
+    """The local file comes last; what stood in a `protocol` block before it could not be overridden there."""
+    dovecot = text(built(packages), "/etc/dovecot/dovecot.conf")
+    assert dovecot.endswith("\n!include_try /etc/dovecot/local.conf\n")
+    inside = re.findall(r"^protocol \w+ \{\n((?:  .*\n)+)", dovecot, re.MULTILINE)
+    assert all("imap_quota" in block for block in inside)
+    assert len(inside) == 1
+
+
 def test_certificate_paths_are_the_same_everywhere() -> None:
     state = built(TRIXIE)
     (made,) = state.certificates
