@@ -3,6 +3,7 @@
     load(path, secrets)   reads, checks and resolves; all problems at once, each with file, line and column
     SecretMode            what to do with references to secrets: RESOLVE, CHECK or IGNORE
     json_schema()         the file's JSON Schema, for editors
+    example_text()        the annotated example, which shows every key
 
 Inside, text flows through `files` → `composer` (YAML; `source` is data with positions) → `problems` and
 `schema` (the shape) → `meaning` and `recipients` (what it means together; `reading` is their shared state,
@@ -24,7 +25,7 @@ from mailprov.inventory.secrets import SecretMode
 if TYPE_CHECKING:
     from mailprov.model.inventory import Inventory
 
-__all__ = ["SecretMode", "json_schema", "load"]
+__all__ = ["SecretMode", "example_text", "json_schema", "load"]
 
 
 def load(path: str | Path, secrets: SecretMode = SecretMode.RESOLVE) -> Inventory:
@@ -70,3 +71,17 @@ def json_schema() -> dict[str, Any]:
     from mailprov.inventory.schema import json_schema as made
 
     return made()
+
+
+def example_text() -> str:
+    """`inventories/example.yml`: from the wheel's data, or from the checkout that this package stands in."""
+    package = Path(__file__).resolve().parents[1]
+    places = [package / "_data" / "inventories", package.parent / "inventories"]
+    found = next((place / "example.yml" for place in places if (place / "example.yml").is_file()), None)
+    if found is None:
+        from mailprov.errors import InputError
+
+        raise InputError(
+            "the annotated example", "is not part of this installation", "Install mailprov again"
+        )
+    return found.read_text(encoding="utf-8")

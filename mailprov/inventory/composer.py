@@ -111,7 +111,7 @@ class _Reader:
             # The parser in Python meets some broken input with these instead of an error with a position.
             raise self._stop((1, 1), "this is not YAML; check indentation, quotes and brackets") from None
         if self.top is None:
-            seen = "the file is empty; an inventory needs at least `hosts:` and `domains:`"
+            seen = "the file is empty; it needs at least `hosts:` and `domains:` (`mailprov init` writes a first one)"
             raise self._stop((1, 1), seen)
         return Source(self.file, self.top, self.problems, self.empty)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailprov.errors import InventoryError
-from mailprov.inventory import SecretMode, json_schema, load
+from mailprov.inventory import SecretMode, example_text, json_schema, load
 from mailprov.inventory.composer import parse
 from mailprov.inventory.source import Map, Seq
 from mailprov.model.inventory import DnsProvider, Forward, Secret, TlsMode, Tsig
@@ -70,6 +70,10 @@ def test_the_annotated_example_holds_every_key_with_a_comment() -> None:
     for key in known:
         lines = [line for line in text.splitlines() if re.search(rf"(^|[ {{#]){key}: ", f"{line} ")]
         assert any("#" in line for line in lines), f"{key} has no comment"
+
+
+def test_the_example_comes_with_the_package() -> None:
+    assert example_text() == (EXAMPLES / "example.yml").read_text()
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.name)
