@@ -171,7 +171,7 @@ def _virtual(
             origins[alias] = target
         for name, members in domain.lists:
             rows[name] = tuple(dict.fromkeys(members))
-        named = [*_names(domain), *(address for address in roles if address.endswith(f"@{domain.name}"))]
+        named = [*_names(domain), *(name for role in _ROLES if (name := f"{role}@{domain.name}") in roles)]
         for address in named:
             local = address.rpartition("@")[0]
             for twin in domain.domain_aliases:
