@@ -66,7 +66,9 @@ class Authority:
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}
 
     def context(self, fqdn: str, kind: str = "right") -> ssl.SSLContext:
-        """`kind`: right, wrong-name, expired, ageing, nearly-over, early, unknown-ca, self-signed."""
+        """`kind`: right, wrong-name, expired, ageing, nearly-over, early, unknown-ca, self-signed,
+        self-signed-again.
+        """
         key = (fqdn, kind)
         with self._lock:
             if key not in self._made:
@@ -75,7 +77,9 @@ class Authority:
 
     def _load(self, fqdn: str, kind: str) -> ssl.SSLContext:
         names = ("elsewhere.test",) if kind == "wrong-name" else (fqdn,)
-        issuer = {"unknown-ca": self.stranger, "self-signed": None}.get(kind, self.pair)
+        issuer = {"unknown-ca": self.stranger, "self-signed": None, "self-signed-again": None}.get(
+            kind, self.pair
+        )
         before, after = {
             "expired": (-90, -1),
             "ageing": (-70, 20),

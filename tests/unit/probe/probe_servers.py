@@ -93,6 +93,7 @@ class World:
                     self._answer()
                     continue
                 sock, _peer = key.fileobj.accept()  # type: ignore[union-attr]
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.append(sock)
                 kind = {Protocol.SMTP: Smtp, Protocol.IMAP: Imap, Protocol.POP3: Pop}[key.data[1].protocol]
                 threading.Thread(target=kind(self, sock, *key.data).run, daemon=True).start()
@@ -110,7 +111,8 @@ class World:
         elif "dns-servfail" in self.faults:
             reply.set_rcode(dns.rcode.SERVFAIL)
         else:
-            reply.flags |= dns.flags.AA
+            if "dns-hearsay" not in self.faults:
+                reply.flags |= dns.flags.AA
             if found := self.records.get((name, kind)):
                 reply.answer.append(dns.rrset.from_text(name + ".", 60, "IN", kind, *found))
             elif alias := self.records.get((name, "CNAME")):
@@ -163,7 +165,10 @@ class Session:
             self.handle(self.line())
 
     def start_tls(self) -> None:
-        context = self.world.authority.context(self.fqdn, self.world.certificate)
+        kind = self.world.certificate
+        if "other-certificate-on-993" in self.faults and self.port.number == 993:
+            kind += "-again"
+        context = self.world.authority.context(self.fqdn, kind)
         self.sock = context.wrap_socket(self.sock, server_side=True)
         self.tls, self.buffer = True, b""
 
@@ -200,6 +205,8 @@ class Session:
             self.user = user
             if not isinstance(self, Smtp):
                 self._count(self.world.now_sessions, self.world.most_sessions, user, 1)
+            if "slow-login" in self.faults:
+                time.sleep(0.1)
             return "yes"
         self._count(self.world.now_wrong, self.world.most_wrong, self.address, 1)
         time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen

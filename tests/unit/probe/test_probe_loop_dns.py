@@ -204,7 +204,7 @@ def test_wrong_records(
     assert mine[0].advice or verdict is ERROR
 
 
-@pytest.mark.parametrize("fault", ["dns-silent", "dns-servfail", "dns-refused"])
+@pytest.mark.parametrize("fault", ["dns-silent", "dns-servfail", "dns-refused", "dns-hearsay"])
 @pytest.mark.parametrize("probe", ["dns.a", "dns.mx", "dns.spf"])
 def test_no_authoritative_answer_is_an_error(lab: Lab, probe: str, fault: str) -> None:
     lab.spoil(fault, "")
