@@ -289,6 +289,8 @@ def test_two_labs_side_by_side(pair: lab.Lab, inventory: Path, doomed: str) -> N
 def test_hosts_are_the_releases_asked_for(pair: lab.Lab) -> None:
     assert run_on(pair, "mx1", ". /etc/os-release; echo $ID-$VERSION_ID").strip() == "debian-12"
     assert run_on(pair, "mx2", ". /etc/os-release; echo $ID-$VERSION_ID").strip() == "debian-13"
+    # a dozen systemds need more than the kernel's 128
+    assert int(Path("/proc/sys/fs/inotify/max_user_instances").read_text()) >= 8192
     assert run_on(pair, "mx1", "hostname; hostname -f").split() == ["mx1", "mx1.alpha.test"]
     for host in ("mx1", "mx2"):
         assert run_on(pair, host, "systemctl is-system-running").strip() == "running"
