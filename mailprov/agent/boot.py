@@ -103,6 +103,7 @@ class _Session:
             return
         if not plan.changes:
             # What was found as wanted is managed from now on; both write only when that is news.
+            files.make_state(tree)
             remembered.describe(state, plan.digests, plan.known)
             remembered.save()
             passwords.save()

@@ -147,6 +147,15 @@ def set_owner_mode(real: str, mode: int, uid: int, gid: int, directory: bool = F
         raise Stop(f"the owner or mode of {real} cannot be set: {error.strerror}") from error
 
 
+def make_state(tree: "Tree") -> None:
+    """mailprov's own directory on the host, for root alone."""
+    real = tree.at(STATE)
+    for parent in missing_parents(real):
+        make_directory(parent)
+    if look(real) is None:
+        make_directory(real, 0o700)
+
+
 def missing_parents(real: str) -> List[str]:
     """Directories above this path that are not there yet, outermost first."""
     missing: List[str] = []

@@ -157,6 +157,7 @@ class Journal:
 def begin(tree: files.Tree, owner: str) -> Journal:
     """Open the journal of a new apply."""
     journal = Journal(tree, [])
+    files.make_state(tree)
     files.make_directory(journal.directory, 0o700)
     files.sync_directory(os.path.dirname(journal.directory))
     journal.note({"r": "begin", "owner": owner, "time": _now()})

@@ -1,4 +1,6 @@
-"""One apply at a time on a host: flock on /var/lib/mailprov/lock, with a text that says who holds it.
+"""One apply at a time on a host: flock on /run/mailprov/lock, with a text that says who holds it.
+
+It lives in /run, which is memory: an apply that has nothing to do, or is not confirmed, writes nothing to a disk.
 
     take(tree, owner) -> handle     hold the handle as long as the lock is needed; it dies with the process
 
@@ -15,10 +17,12 @@ import time
 from mailprov.agent import files
 from mailprov.agent.trouble import Stop
 
+_DIRECTORY = "/run/mailprov"
+
 
 def take(tree: files.Tree, owner: str) -> int:
     """Lock the host for this run. The descriptor is not inherited, so no child can keep the lock alive."""
-    directory = tree.at(files.STATE)
+    directory = tree.at(_DIRECTORY)
     for parent in files.missing_parents(directory):
         files.make_directory(parent)
     if files.look(directory) is None:

@@ -110,9 +110,7 @@ def inventory_(inventory: LabOf = None, name: LabName = None) -> None:
 @app.command(context_settings={"ignore_unknown_options": True})
 def ssh(
     host: Annotated[str, typer.Argument(metavar="HOST", show_default=False)],
-    command: Annotated[
-        list[str] | None, typer.Argument(metavar="[COMMAND]...", show_default=False)
-    ] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...", show_default=False)] = None,
     name: LabName = None,
 ) -> None:
     """A root shell on a lab host, or one command there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,10 +56,18 @@ class Reports:
             assert self._text is not None
             self._text.show_plan()
             self._text.pause()
-            try:
-                answer = input("Apply these changes? [y/N] ")
-            except EOFError:
-                return False
-            return answer.strip().lower() in ("y", "yes")
+            return _answer("Apply these changes? [y/N] ") in ("y", "yes")
 
         return ask
+
+
+def _answer(question: str) -> str:
+    """One line from the terminal, in lower case; empty at end of file.
+
+    The terminal is watched and only read when there is something: a Ctrl-C that comes just before a blocking read
+    would be noticed after the next key only.
+    """
+    print(question, end="", flush=True)
+    while not select.select([sys.stdin], [], [], 0.2)[0]:
+        pass
+    return sys.stdin.readline().strip().lower()

@@ -37,6 +37,11 @@ def trust(
             )
         if not typer.confirm(f"Add them to {path}?"):
             raise typer.Exit(1)
-    for _, _, line in offered:
-        hostkeys.append(path, line)
+    try:
+        for _, _, line in offered:
+            hostkeys.append(path, line)
+    except OSError as error:
+        raise InputError(
+            str(path), f"cannot be written: {error.strerror}", "Give ssh.known_hosts a path you may write"
+        ) from error
     typer.echo(f"Added to {path}.")

@@ -67,7 +67,7 @@ class TextReport:
             self._progress(event)
         elif isinstance(event, Planned):
             self._plans.append(event)
-            self._forget(event.subject, "planned" if event.changes else "")
+            self._forget(event.subject, "")
         elif isinstance(event, Applied):
             self._applied(event)
         elif isinstance(event, Notice):
@@ -89,6 +89,7 @@ class TextReport:
         if self._plan_shown:
             return
         self._plan_shown = True
+        self._doing.clear()
         self.pause()
         changed = [planned for planned in self._plans if planned.changes]
         everything: list[Change] = [change for planned in changed for change in planned.changes]
@@ -119,7 +120,7 @@ class TextReport:
     def _ended(self, event: Ended) -> None:
         self._doing.pop(event.subject, None)
         self._draw()
-        if event.status == "ok" and not event.changed:
+        if event.status in ("ok", "skipped") and not event.changed and not event.error:
             return
         sign, style = _STATUS[event.status]
         text = Text(f"{sign} ", style=style)

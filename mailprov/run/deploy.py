@@ -170,7 +170,7 @@ class _Deployment:
             summary = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
         else:
             summary = f"{changed} change{'' if changed == 1 else 's'} applied"
-        bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "interrupted")]
+        bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         if bad:
             summary += f"; not done on {', '.join(bad)}"
         if self.zones.skipped:

@@ -66,6 +66,7 @@ class HostSession:
         self._start = start
         self._channel: Channel | None = None
         self._cancelled = False
+        self._declined = False  # the plan was not confirmed; that is an end, not a failure
         self._began = time.monotonic()
         self._job = {
             "tag": secrets.token_hex(8),
@@ -160,10 +161,14 @@ class HostSession:
         if self._gate.wait():
             channel.send({"t": "go", "fingerprint": message["fingerprint"]})
         else:
+            self._declined = True
             channel.send({"t": "cancel"})
 
     def _end(self, message: dict[str, Any]) -> tuple[str, ...]:
         status = message["status"]
+        if status == "cancelled" and self._declined:
+            self.outcome.status = "skipped"
+            return ()
         self.outcome.changed = message["changed"]
         self.outcome.status = {"ok": "ok", "cancelled": "interrupted"}.get(status, "failed")
         if message["what"]:

@@ -282,7 +282,7 @@ def of_kind(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [message for message in messages if message["t"] == kind]
 
 
-def snapshot(root: Path, without: str = r"/var/lib/mailprov/lock$") -> dict[str, Any]:
+def snapshot(root: Path, without: str = r"/run(/mailprov(/lock)?)?$") -> dict[str, Any]:
     """Everything about every path below: type, mode, owner, inode, times, content."""
     seen: dict[str, Any] = {}
     for path in sorted(root.rglob("*")):
@@ -303,6 +303,6 @@ def snapshot(root: Path, without: str = r"/var/lib/mailprov/lock$") -> dict[str,
     return seen
 
 
-def contents(root: Path, without: str = r"^/var(/lib(/mailprov.*)?)?$") -> dict[str, Any]:
+def contents(root: Path, without: str = r"^/var(/lib(/mailprov.*)?)?$|^/run(/mailprov.*)?$") -> dict[str, Any]:
     """As `snapshot` for what serves: no inodes and times, and not the agent's own records."""
     return {name: (values[:3], values[-1]) for name, values in snapshot(root, without).items()}
