@@ -95,6 +95,7 @@ def _put_back(run: Run, record: journal.Journal, error: BaseException) -> None:
 def _before_commit(run: Run, record: journal.Journal) -> None:
     plan, tree, link = run.plan, run.tree, run.link
     link.check()
+    _still_as_planned(run)
     if plan.packages:
         names = [work.spec["name"] for work in plan.packages]
         run.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
@@ -137,6 +138,17 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
     run.passwords.save()
     run.manifest.describe(run.state, plan.digests, plan.known)
     run.manifest.save()
+
+
+def _still_as_planned(run: Run) -> None:
+    """People take their time to say go, and an edit made meanwhile must not be lost."""
+    for work in [*run.plan.files, *run.plan.accounts, *run.plan.leaving]:
+        path = work.spec["path"]
+        data = files.read(run.tree.at(path))
+        if (files.sha256(data) if data is not None else None) != run.plan.digests.get(path):
+            raise Stop(
+                f"{path} was changed after the plan was made", "look at the new plan, then apply again"
+            )
 
 
 def _versions(run: Run) -> None:

@@ -177,8 +177,10 @@ class _Comparison:
             seen, data = files.look(self.tree.at(path)), files.read(self.tree.at(path))
             if seen is None or seen.kind not in ("file", "link"):
                 continue
+            if data is not None:
+                self.plan.digests[path] = files.sha256(data)
             notes = ["no longer in the inventory"]
-            if data is not None and files.sha256(data) != entry["sha256"]:
+            if data is not None and self.plan.digests[path] != entry["sha256"]:
                 notes.append(BY_HAND)
             diff = unified(path, data, None, self.mask) if entry["kind"] == "file" else ""
             gone = [change("file", "delete", path, ", ".join(notes), diff)]

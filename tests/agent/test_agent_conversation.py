@@ -96,6 +96,23 @@ def test_another_fingerprint_is_refused(root: Path) -> None:
     assert contents(root) == {}
 
 
+@pytest.mark.parametrize("edited", ["/etc/a/one", "/etc/a/two", "/etc/gone"])
+def test_an_edit_between_plan_and_go_is_not_overwritten(root: Path, edited: str) -> None:
+    converse(root, state(files=(file("/etc/a/one", "old\n"), file("/etc/gone", "old\n"))))
+    agent = Agent(None, job(str(root)))
+    agent.until("facts")
+    agent.send("desired", state=SOME)
+    fingerprint = agent.until("plan")["fingerprint"]
+    path = root / edited.lstrip("/")
+    path.write_text("by hand\n")
+    before = contents(root)
+    agent.send("go", fingerprint=fingerprint)
+    end = agent.end()
+
+    assert (end["status"], end["what"]) == ("failed", f"{edited} was changed after the plan was made")
+    assert contents(root) == before
+
+
 @pytest.mark.parametrize("where", ["facts", "plan"])
 @pytest.mark.parametrize("how", ["cancel", "eof", "SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_run_that_waits_can_be_cancelled(root: Path, where: str, how: str) -> None:

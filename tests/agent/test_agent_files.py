@@ -170,6 +170,18 @@ def test_a_hash_edited_by_hand_is_made_right_again(root: Path) -> None:
     assert accounts._verify("uno", users(root)["ana@a.test"].partition(":")[0])
 
 
+def test_an_account_that_left_loses_its_login_and_the_others_keep_theirs(root: Path) -> None:
+    entries = [AccountEntry(user, hash="{PLAIN}x") for user in ("ana@a.test", "eva@a.test")]
+    converse(root, state(account_files=(account_file("/etc/users", *entries),)))
+    messages = converse(root, state(account_files=(account_file("/etc/users", entries[1]),)))
+
+    assert messages[-1]["status"] == "ok"
+    assert [(one["kind"], one["action"]) for one in of_kind(messages, "plan")[0]["changes"]] == [
+        ("account", "delete")
+    ]
+    assert users(root) == {"eva@a.test": "{PLAIN}x::::::"}
+
+
 def test_lost_fingerprints_are_found_again_without_a_change(root: Path) -> None:
     wanted = state(account_files=(account_file("/etc/users", AccountEntry("ana@a.test", password="uno")),))
     converse(root, wanted)

@@ -1,0 +1,327 @@
+"""Packages, facts, services and commands: what is read from the host's tools, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mailprov.agent import commands, facts, files, installation, packages, services, system
+from mailprov.agent.changes import Work
+from mailprov.agent.trouble import Stop
+
+
+class Tools:
+    """Programs of the test's own, first in the agent's path."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        folder.mkdir()
+        monkeypatch.setattr(commands, "PATH", f"{folder}:/usr/bin:/bin")
+
+    def add(self, name: str, script: str) -> None:
+        (self.folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {self.folder}/calls\n{script}\n')
+        (self.folder / name).chmod(0o755)
+
+    def calls(self) -> list[str]:
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
+    return Tools(tmp_path / "tools", monkeypatch)
+
+
+INSTALLED = "printf 'postfix\\tinstall ok installed\\t3.7.11-0+deb12u1\\n'"
+HALF = "printf 'postfix\\tinstall ok half-configured\\t3.7.11\\nbind9\\tunknown ok not-installed\\t\\n'"
+
+
+def test_one_dpkg_query_and_no_apt_when_all_is_installed(tools: Tools) -> None:
+    tools.add("dpkg-query", INSTALLED)
+    tools.add("apt-cache", "exit 1")
+    found = packages.query(["postfix"], packages.Lists(), print)
+
+    assert found == {"postfix": {"installed": "3.7.11-0+deb12u1", "candidate": None}}
+    assert [call.split()[0] for call in tools.calls() if call[0] != " "] == ["dpkg-query"]
+
+
+def test_a_half_configured_package_is_not_installed(tools: Tools) -> None:
+    tools.add("dpkg-query", HALF)
+    tools.add(
+        "apt-cache", "printf 'postfix:\\n  Installed: 3.7.11\\n  Candidate: 3.7.11\\n  Version table:\\n'"
+    )
+    found = packages.query(["postfix"], packages.Lists(), print)
+
+    assert found == {"postfix": {"installed": None, "candidate": "3.7.11"}}
+    assert not [call for call in tools.calls() if "update" in call]
+
+
+def test_lists_are_fetched_aside_when_a_package_is_unknown_and_leave_nothing(tools: Tools) -> None:
+    said: list[str] = []
+    tools.add("dpkg-query", "exit 1")
+    tools.add("apt-get", "exit 0")
+    tools.add(
+        "apt-cache",
+        'case "$*" in *Dir::State::lists=*) printf "postfix:\\n  Candidate: 3.10\\n";;'
+        ' *) printf "postfix:\\n  Candidate: (none)\\n";; esac',
+    )
+    lists = packages.Lists()
+    found = packages.query(["postfix"], lists, said.append)
+    folder = lists.private
+
+    assert found["postfix"]["candidate"] == "3.10"
+    assert said == ["fetching the package lists"]
+    (update,) = [call for call in tools.calls() if call.startswith("apt-get")]
+    assert f"Dir::State::lists={folder}/lists" in update
+    assert "Dir::Cache::pkgcache= " in update
+    # apt downloads as the user _apt: all the way down must be open to it.
+    assert [os.stat(path).st_mode & 0o777 for path in (folder, folder + "/lists")] == [0o755, 0o755]
+    lists.close()
+    assert not os.path.exists(folder)
+
+
+def test_lists_that_cannot_be_fetched_are_named_with_apts_words(tools: Tools) -> None:
+    tools.add("dpkg-query", "exit 1")
+    tools.add("apt-get", "echo 'W: Failed to fetch http://x.test  Temporary failure resolving' >&2")
+    tools.add("apt-cache", "exit 0")
+    lists = packages.Lists()
+    with pytest.raises(Stop, match="lists cannot be fetched whole, and postfix is in none") as stop:
+        packages.query(["postfix"], lists, print)
+    lists.close()
+
+    assert stop.value.output == ["W: Failed to fetch http://x.test  Temporary failure resolving"]
+
+
+@pytest.mark.parametrize(
+    ("version", "prefix", "matches"),
+    [
+        ("1:2.3.19.1+dfsg1-2.1+deb12u1", "2.3", True),
+        ("1:2.31.0-1", "2.3", False),
+        ("2.4", "2.4", True),
+        ("1:2.4.1-1", "2.3", False),
+        ("3.10.13-0+deb13u1", "3.1", False),
+        ("3.10.13-0+deb13u1", "3.", True),
+        ("1:2.4.1", "1:2.4", True),
+        ("2:2.4.1", "1:2.4", False),
+        ("", "2.3", False),
+    ],
+)
+def test_versions_match_by_whole_numbers(version: str, prefix: str, matches: bool) -> None:
+    assert packages.version_matches(version, prefix) is matches
+
+
+@pytest.mark.parametrize("admin", ["", "#!/bin/sh\nexit 0\n"])
+def test_the_guard_comes_and_goes_and_the_administrators_own_comes_back(tmp_path: Path, admin: str) -> None:
+    tree = files.Tree(str(tmp_path))
+    guard = tmp_path / "usr/sbin/policy-rc.d"
+    guard.parent.mkdir(parents=True)
+    if admin:
+        guard.write_text(admin)
+        guard.chmod(0o755)
+    for _ in range(2):  # the second time as after a crash
+        installation.hold_guard(tree)
+        assert subprocess.run([str(guard)], check=False).returncode == 101
+    installation.release_guard(tree, print)
+    installation.release_guard(tree, print)
+
+    assert sorted(path.name for path in guard.parent.iterdir()) == (["policy-rc.d"] if admin else [])
+    assert not admin or (guard.read_text(), guard.stat().st_mode & 0o777) == (admin, 0o755)
+
+
+def test_the_holder_of_the_package_lock_is_named_and_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    lock = tmp_path / "var/lib/dpkg/lock-frontend"
+    program = (
+        f"import fcntl,sys; f=open({str(lock)!r},'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout
+    assert holder.stdin
+    holder.stdout.readline()
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        holder.stdin.close()
+
+    handle = installation._dpkg_lock(files.Tree(str(tmp_path)), say)
+    os.close(handle)
+    holder.wait(10)
+    holder.stdout.close()
+
+    assert len(said) == 1
+    assert f"(pid {holder.pid}), which has locked the package system" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("missing", "init", "what"),
+    [
+        (
+            "dpkg",
+            "busybox",
+            "this is Alpine Linux 3.20 without dpkg; mailprov needs Debian or Ubuntu with systemd",
+        ),
+        ("", "sysvinit", "this is Alpine Linux 3.20 with sysvinit as init; mailprov needs Debian or Ubuntu"),
+        ("apt-get", "systemd", "this is Alpine Linux 3.20 without apt-get; mailprov needs Debian or Ubuntu"),
+    ],
+)
+def test_unsupported_systems_are_named_by_what_they_lack(
+    monkeypatch: pytest.MonkeyPatch, missing: str, init: str, what: str
+) -> None:
+    monkeypatch.setattr(facts.commands, "have", lambda name: name != missing)
+    monkeypatch.setattr(facts, "init", lambda: init)
+    monkeypatch.setattr(facts, "system", lambda tree: {"name": "Alpine Linux 3.20"})
+    with pytest.raises(Stop) as stop:
+        facts.refuse_unsupported(files.Tree())
+
+    assert stop.value.what.startswith(what)
+
+
+def test_os_release_is_read_with_and_without_quotes(tmp_path: Path) -> None:
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "usr/lib/os-release").write_text(
+        'NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE="debian x"\n#\n'
+    )
+    found = facts.system(files.Tree(str(tmp_path)))
+
+    assert found == {"id": "ubuntu", "version": "24.04", "name": "Ubuntu 24.04", "like": ["debian", "x"]}
+
+
+SHOW = "printf 'LoadState=loaded\\nActiveState=active\\nUnitFileState=enabled\\n\\nLoadState=not-found\\n"
+SHOW += "ActiveState=inactive\\nUnitFileState=\\n'"
+
+
+def test_one_systemctl_show_for_all_units(tools: Tools) -> None:
+    tools.add("systemctl", SHOW)
+    found = services.states(["postfix.service", "dovecot.service"])
+
+    assert (found["postfix.service"].runs, found["postfix.service"].starts_at_boot) == (True, True)
+    assert (found["dovecot.service"].load, found["dovecot.service"].runs) == ("not-found", False)
+    assert len(tools.calls()) == 1
+
+
+CHECK = {"unit": "postfix.service", "quiet_checks": True}
+
+
+def test_a_checker_that_complains_stops_with_its_words(tools: Tools) -> None:
+    tools.add("quiet", "echo settings; exit 0")
+    tools.add("warns", "echo 'postconf: warning: unused parameter: foo=bar' >&2")
+    tools.add("fails", "echo 'bad setting' >&2; exit 3")
+    # As Postfix does: without a terminal it tells the system's log only.
+    tools.add("shy", "test -t 2 && echo 'fatal: only for terminals' >&2; exit 1")
+    services.check({**CHECK, "checks": [["quiet"]]})
+    services.check({**CHECK, "checks": [["warns"]], "quiet_checks": False})
+    for name, what, output in (
+        ("warns", "`warns` printed a warning", "postconf: warning: unused parameter: foo=bar"),
+        ("fails", "`fails` ended with code 3", "bad setting"),
+        ("shy", "`shy` ended with code 1", "fatal: only for terminals"),
+    ):
+        with pytest.raises(Stop) as stop:
+            services.check({**CHECK, "checks": [["quiet"], [name]]})
+        assert stop.value.what == f"{what}: the new configuration of postfix.service is not accepted"
+        assert stop.value.output == [output]
+
+
+def test_listening_ports_are_those_of_this_host() -> None:
+    import socket
+
+    with socket.socket(socket.AF_INET) as four, socket.socket(socket.AF_INET6) as six:
+        four.bind(("127.0.0.1", 0))
+        four.listen()
+        six.bind(("::1", 0))
+        six.listen()
+        ports = {four.getsockname()[1], six.getsockname()[1]}
+        assert ports <= services.listening()
+    assert not ports <= services.listening()
+
+
+def test_a_unit_that_reloads_but_opens_no_port_is_restarted(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And when its instance fails, its log is shown at once instead of after 30 s."""
+    monkeypatch.setattr(services, "RELOAD_DEADLINE", 0.1)
+    tools.add(
+        "systemctl",
+        'case "$1" in list-units) echo "postfix@-.service loaded failed failed Postfix";;'
+        ' status) echo "fatal: bind 0.0.0.0 port 1: Address already in use";; esac',
+    )
+    spec = {"unit": "postfix.service", "reload": ["reloader", "x"], "ports": [1]}
+    tools.add("reloader", "exit 0")
+    started = time.monotonic()
+    with pytest.raises(Stop) as stop:
+        services.act(spec, "reload")
+
+    assert time.monotonic() - started < 10
+    assert stop.value.what == "postfix.service has not come up after its restart; ports not listening: 1"
+    assert stop.value.output == ["fatal: bind 0.0.0.0 port 1: Address already in use"]
+    assert [call for call in tools.calls() if call.startswith(("reloader", "systemctl restart"))] == [
+        "reloader x",
+        "systemctl restart -- postfix.service",
+    ]
+
+
+@pytest.mark.parametrize(("exists", "group"), [(False, "root"), (False, "mailprov-none"), (True, "root")])
+def test_users_are_made_with_a_group_of_the_same_name(tools: Tools, exists: bool, group: str) -> None:
+    spec = {"name": group, "home": "/var/vmail", "shell": "/bin/false", "comment": "mail"}
+    tools.add("useradd", "exit 0")
+    tools.add("usermod", "exit 0")
+    system.make_user(Work(spec, [], exists))
+    (call,) = tools.calls()
+
+    if exists:
+        assert call == "usermod --home /var/vmail --shell /bin/false -- root"
+    else:
+        belongs = "--gid root" if group == "root" else "--user-group"
+        assert call == (
+            "useradd --system --no-create-home --home-dir /var/vmail --shell /bin/false "
+            f"{belongs} --comment mail -- {group}"
+        )
+
+
+def test_children_speak_english_hear_nothing_and_end_in_time() -> None:
+    os.environ["LC_MESSAGES"] = "es_ES.UTF-8"
+    try:
+        environment = commands.run(["env"]).out.splitlines()
+    finally:
+        del os.environ["LC_MESSAGES"]
+    started = time.monotonic()
+    late = commands.run(["sh", "-c", "echo begun; sleep 60"], timeout=0.2)
+
+    assert "LC_ALL=C.UTF-8" in environment
+    assert not [line for line in environment if line.startswith("LC_MESSAGES")]
+    assert commands.run(["cat"]).out == ""
+    assert commands.run(["cat"], stdin=b"x" * 100_000).out == "x" * commands.TAIL
+    assert (late.code, late.out) == (-9, "begun\n")
+    assert time.monotonic() - started < 10
+    with pytest.raises(Stop, match="the program mailprov-none is not on this host"):
+        commands.run(["mailprov-none"])
+
+
+def test_a_daemon_that_keeps_the_output_open_keeps_nobody_waiting(tmp_path: Path) -> None:
+    started = time.monotonic()
+    for outcome in (
+        commands.run(["sh", "-c", "sleep 3 & echo $!"]),
+        commands.run_on_terminal(["sh", "-c", "sleep 3 & echo $!"], 30),
+        commands.follow(["sh", "-c", "sleep 3 & echo $!"], str(tmp_path / "log"), print),
+    ):
+        assert outcome.code == 0
+        assert outcome.out.strip().isdigit()
+    assert time.monotonic() - started < 3
+
+
+def test_lines_are_followed_as_they_come(tmp_path: Path) -> None:
+    lines: list[str] = []
+    outcome = commands.follow(
+        ["sh", "-c", "echo one; echo two >&2; printf three; exit 4"], str(tmp_path / "log"), lines.append
+    )
+
+    assert (outcome.code, outcome.out, lines) == (4, "one\ntwo\nthree", ["one", "two"])
+    assert (tmp_path / "log").read_text() == "one\ntwo\nthree"
