@@ -33,6 +33,8 @@ def material(host: Host) -> Material:
     """What the host's TLS needs. Reads the certificate and key files of mode `files`, nothing else."""
     certificate, key = f"{FOLDER}/{host.fqdn}.crt", f"{FOLDER}/{host.fqdn}.key"
     if host.tls.mode is TlsMode.SELF_SIGNED:
+        # Under names of its own: else a given certificate, still good for the name, would stay after a change of mode.
+        certificate, key = f"{FOLDER}/{host.fqdn}.self-signed.crt", f"{FOLDER}/{host.fqdn}.self-signed.key"
         return Material(certificate, key, certificates=(Certificate((host.fqdn,), certificate, key),))
     where = f"host {host.name}"
     if host.tls.certificate is None or host.tls.key is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
+import random
 import re
 import socket
 import time
@@ -160,7 +160,9 @@ def test_hang_up(tcp_server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"\x00\x04junk", b"\x00\x00", b"\x00\x40" + os.urandom(64), b"220 mail ESMTP\r\n"]
+    "answer",
+    [b"\x00\x04junk", b"\x00\x00", b"\x00\x40" + random.Random(64).randbytes(64), b"220 mail ESMTP\r\n"],
+    ids=["short", "empty", "noise", "another protocol"],
 )
 @pytest.mark.parametrize("signed", [True, False])
 def test_garbage(tcp_server: Server, monkeypatch: pytest.MonkeyPatch, answer: bytes, signed: bool) -> None:
