@@ -40,7 +40,7 @@ class LoopCase(Case):
     plan: LoopPlan = field(kw_only=True)
     token: str = field(default_factory=lambda: secrets.token_hex(12))
     sent: bytes = b""
-    not_sent: str = "not submitted"
+    not_sent: str = "not submitted (see loop.submit)"
     fetched: bytes = b""
     folder: str = "INBOX"
     removed: bool = False
