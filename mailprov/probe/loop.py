@@ -21,7 +21,7 @@ from mailprov.probe.case import Case, port_numbered
 from mailprov.probe.imap import Imap
 from mailprov.probe.login import login_as
 from mailprov.probe.pairs import SUBMISSION, LoopPlan
-from mailprov.probe.pop3 import Pop3
+from mailprov.probe.pop3 import NoSuchMessage, Pop3
 from mailprov.probe.published import mail_servers
 from mailprov.probe.smtp import Reply, Smtp
 from mailprov.probe.stream import Garbage, Silence, Trouble
@@ -249,6 +249,7 @@ def path(case: LoopCase) -> Iterator[Finding]:
 def _read(case: LoopCase, number: int) -> bytes:
     """The message as this port gives it. Raises Garbage when it is not there."""
     assert case.plan.recipient is not None
+    refused = ""
     client = case.session(case.recipient_host, number, case.plan.recipient)
     with client.stream:
         if isinstance(client, Imap):
@@ -258,11 +259,16 @@ def _read(case: LoopCase, number: int) -> bytes:
         elif isinstance(client, Pop3):
             mark = f"{message.MARK}: {case.token}".encode()
             for position, _ in reversed(client.identifiers()[-_NEWEST:]):
-                if mark in client.headers(position):
-                    text = client.retrieve(position)
-                    client.quit()
-                    return text
-    raise Garbage("the message is not there")
+                try:
+                    if mark not in client.headers(position):
+                        continue
+                except NoSuchMessage as trouble:
+                    refused = f" ({trouble})"  # removed meanwhile, by another loop or by the user: not ours
+                    continue
+                text = client.retrieve(position)
+                client.quit()
+                return text
+    raise Garbage(f"the message is not there{refused}")
 
 
 @probe(

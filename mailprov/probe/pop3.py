@@ -1,7 +1,7 @@
 """A minimal POP3 client that keeps the bytes it gets (RFC 1939, 2449, 2595). It has no DELE: probes never
 delete by POP.
 
-Public: Pop3, PopReply. Raises the troubles of `stream`; what is not POP is Garbage. Nothing here judges.
+Public: Pop3, PopReply, NoSuchMessage. Raises the troubles of `stream`; what is not POP is Garbage. Nothing here judges.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ class PopReply:
 
     def __str__(self) -> str:
         return printable(f"{'+OK' if self.ok else '-ERR'} {self.text}".rstrip())
+
+
+class NoSuchMessage(Garbage):
+    """The server refuses to give a message: it may have been removed since the session began."""
 
 
 class Pop3:
@@ -91,14 +95,14 @@ class Pop3:
         """TOP n 0: the header of one message."""
         reply = self.command(f"TOP {number} 0")
         if not reply.ok:
-            raise Garbage(f"TOP was refused: {reply}")
+            raise NoSuchMessage(str(reply))
         return self._body()
 
     def retrieve(self, number: int) -> bytes:
         """RETR: the whole message."""
         reply = self.command(f"RETR {number}")
         if not reply.ok:
-            raise Garbage(f"RETR was refused: {reply}")
+            raise NoSuchMessage(str(reply))
         return self._body()
 
     def quit(self) -> None:

@@ -567,6 +567,7 @@ class Pop(Session):
 
     def _uidl(self, rest: str) -> None:
         texts = [] if "pop-empty" in self.faults else self.box()
+        texts = [*texts, b""] if "pop-removed-meanwhile" in self.faults else texts
         self.send("+OK", *(f"{i} uid-{i}" for i, _ in enumerate(texts, 1)), ".")
 
     def _body(self, text: bytes) -> None:
@@ -574,6 +575,9 @@ class Pop(Session):
         self.sock.sendall(b"+OK\r\n" + stuffed + b".\r\n")
 
     def _top(self, rest: str) -> None:
+        if int(rest.split(maxsplit=1)[0]) > len(self.box()):
+            self.send("-ERR Message expunged.")
+            return
         self._body(self.box()[int(rest.split(maxsplit=1)[0]) - 1].partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
 
     def _retr(self, rest: str) -> None:

@@ -60,6 +60,9 @@ LOOPS = {
         ("loop.fetch", 143, FAIL, "not as over IMAP before: differs at byte"),
         ("loop.fetch", 110, FAIL, "the message is not there"),
     ],
+    # Another probe, or the user, removes a message while we look through the mailbox.
+    "pop-removed-meanwhile": [("loop.fetch", 995, PASS, "the same"), ("loop.fetch", 110, PASS, "the same")],
+    "pop-removed-meanwhile pop-empty": [("loop.fetch", 995, FAIL, "not there (-ERR Message expunged.)")],
     "other-bytes-pop": [("loop.fetch", 995, FAIL, "differs at byte"), ("loop.fetch", 993, PASS, "the same")],
     "pop-unstuffed": [("loop.fetch", 110, FAIL, "differs at byte")],
     "alters-body": [("loop.fetch", 993, FAIL, "the body differs at byte")],
