@@ -25,7 +25,8 @@ from mailprov.model.inventory import (
 from mailprov.model.ports import PORTS
 from mailprov.probe import Timing, verify
 from tests.unit.probe.probe_certs import Authority
-from tests.unit.probe.probe_servers import PASSWORDS, World
+from tests.unit.probe.probe_servers import World
+from tests.unit.probe.probe_session import PASSWORDS
 
 # Faults that only a deadline ends.
 SLOW_ONLY = {"silent", "dns-silent"}

@@ -7,7 +7,7 @@ import pytest
 from mailprov.model.findings import Verdict
 from mailprov.probe import catalogue
 from tests.unit.probe.probe_lab import SLOW_ONLY, Lab
-from tests.unit.probe.probe_servers import PASSWORDS
+from tests.unit.probe.probe_session import PASSWORDS
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 

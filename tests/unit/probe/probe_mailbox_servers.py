@@ -1,0 +1,188 @@
+"""Scripted IMAP and POP servers on the mailboxes of the World."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from mailprov.model.ports import TlsStart
+from tests.unit.probe.probe_session import Session
+
+
+class Imap(Session):
+    deleted: ClassVar[set[int]] = set()
+
+    def greet(self) -> None:
+        if "preauth" in self.faults:
+            self.send("* PREAUTH ready, nobody needs a password")
+        elif "bye" in self.faults:
+            self.send("* BYE too busy")
+        else:
+            self.send("* OK ready")
+
+    def handle(self, line: str) -> None:
+        tag, _, rest = line.partition(" ")
+        verb, _, rest = rest.partition(" ")
+        if verb == "UID":
+            sub, _, rest = rest.partition(" ")
+            verb += sub
+        getattr(self, "_" + verb.lower(), self._unknown)(tag, rest)
+
+    def _unknown(self, tag: str, rest: str) -> None:
+        self.send(f"{tag} BAD no")
+
+    def _capability(self, tag: str, rest: str) -> None:
+        words = ["IMAP4rev1"] if "no-imap4" not in self.faults else []
+        words += [] if "no-uidplus" in self.faults else ["UIDPLUS"]
+        if self.port.tls is TlsStart.UPGRADE and (not self.tls or "starttls-twice" in self.faults):
+            words += [] if "no-starttls" in self.faults else ["STARTTLS"]
+        if self.tls or "clear-auth" in self.faults:
+            words.append("AUTH=PLAIN")
+        else:
+            words.append("LOGINDISABLED")
+        self.send("* CAPABILITY " + " ".join(words), f"{tag} OK done")
+
+    def _starttls(self, tag: str, rest: str) -> None:
+        if "starttls-refused" in self.faults:
+            self.send(f"{tag} NO not now")
+            return
+        injected = ["* OK injected"] if "injected" in self.faults else []
+        self.send(f"{tag} OK begin", *injected)
+        self.start_tls()
+
+    def _login(self, tag: str, rest: str) -> None:
+        if not self.tls and not {"clear-auth", "looks-in-clear"} & self.faults:
+            self.send(
+                f"{tag} NO [PRIVACYREQUIRED] Plaintext authentication disallowed on non-secure connections."
+            )
+            return
+        parts: list[str] = []
+        while match := re.search(r"\{(\d+)\}$", rest):
+            self.send("+ go on")
+            parts.append(self.exactly(int(match[1])).decode())
+            rest = self.line()
+        if not parts:
+            parts = [re.sub(r"\\(.)", r"\1", item) for item in re.findall(r'"((?:[^"\\]|\\.)*)"', rest)]
+        answer = self.check(*parts)
+        if answer == "later":
+            self.send(f"{tag} NO [UNAVAILABLE] Temporary authentication failure.")
+        elif answer == "yes":
+            self.send(f"{tag} OK Logged in")
+        else:
+            self.send(f"{tag} NO [AUTHENTICATIONFAILED] no: {parts[1]}")
+
+    def _select(self, tag: str, rest: str) -> None:
+        self.folder = rest.strip('"')
+        if "auth-does-nothing" in self.faults:
+            self.send(f"{tag} NO no mailbox")
+        else:
+            self.send(f"* {len(self.box())} EXISTS", f"{tag} OK selected")
+
+    def _list(self, tag: str, rest: str) -> None:
+        self.send('* LIST (\\HasNoChildren) "/" INBOX', '* LIST (\\Junk) "/" "Junk Mail"', f"{tag} OK done")
+
+    def _uidsearch(self, tag: str, rest: str) -> None:
+        found = []
+        if rest == "DELETED":
+            found = [99] if "others-deleted" in self.faults else []
+        elif (self.folder == "Junk Mail") == ("into-junk" in self.faults):
+            name, token = rest.split()[1:]
+            mark = f"\r\n{name}: {token}\r\n".encode()
+            found = [i for i, text in enumerate(self.box(), 1) if mark in text]
+        self.send("* SEARCH " + " ".join(map(str, found)), f"{tag} OK done")
+
+    def _uidfetch(self, tag: str, rest: str) -> None:
+        uid = int(rest.split(maxsplit=1)[0])
+        text = self.box()[uid - 1]
+        if "other-bytes-143" in self.faults and self.port.number == 143:
+            text = text.replace(b"Subject: ", b"Subject:  ")
+        self.sock.sendall(f"* {uid} FETCH (UID {uid} BODY[] {{{len(text)}}}\r\n".encode() + text + b")\r\n")
+        self.send(f"{tag} OK done")
+
+    def _uidstore(self, tag: str, rest: str) -> None:
+        self.deleted = {int(uid) for uid in rest.split(maxsplit=1)[0].split(",")}
+        self.send(f"{tag} NO read only" if "read-only" in self.faults else f"{tag} OK done")
+
+    def _expunge(self, tag: str, rest: str) -> None:
+        with self.world.lock:
+            self.world.boxes[self.user] = [
+                b"" if i in self.deleted else text for i, text in enumerate(self.box(), 1)
+            ]
+        self.send(f"{tag} OK done")
+
+    _uidexpunge = _expunge
+
+
+class Pop(Session):
+    name = ""
+
+    def greet(self) -> None:
+        self.send("-ERR [SYS/TEMP] too busy" if "bye" in self.faults else "+OK ready")
+
+    def handle(self, line: str) -> None:
+        verb, _, rest = line.partition(" ")
+        getattr(self, "_" + verb.lower(), self._unknown)(rest)
+
+    def _unknown(self, rest: str) -> None:
+        self.send("-ERR no")
+
+    def _capa(self, rest: str) -> None:
+        if "no-capa" in self.faults:
+            self.send("-ERR no")
+            return
+        words = ["TOP"] if "no-uidl" in self.faults else ["TOP", "UIDL"]
+        if self.port.tls is TlsStart.UPGRADE and (not self.tls or "starttls-twice" in self.faults):
+            words += [] if "no-starttls" in self.faults else ["STLS"]
+        if self.tls or "clear-auth" in self.faults:
+            words += ["USER", "SASL PLAIN"]
+        else:
+            words.append("SASL")
+        self.send("+OK", *words, ".")
+
+    def _stls(self, rest: str) -> None:
+        if "starttls-refused" in self.faults:
+            self.send("-ERR not now")
+            return
+        injected = ["+OK injected"] if "injected" in self.faults else []
+        self.send("+OK begin", *injected)
+        self.start_tls()
+
+    def _user(self, rest: str) -> None:
+        if not self.tls and not {"clear-auth", "looks-in-clear"} & self.faults:
+            self.send("-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.")
+        else:
+            self.name = rest
+            self.send("+OK")
+
+    def _pass(self, rest: str) -> None:
+        answer = self.check(self.name, rest)
+        said = {
+            "later": "-ERR [SYS/TEMP] Temporary",
+            "yes": "+OK Logged in.",
+            "no": f"-ERR [AUTH] no: {rest}",
+        }
+        self.send(said[answer])
+
+    def _stat(self, rest: str) -> None:
+        self.send("-ERR no" if "auth-does-nothing" in self.faults else f"+OK {len(self.box())} 1")
+
+    def _uidl(self, rest: str) -> None:
+        texts = [] if "pop-empty" in self.faults else self.box()
+        texts = [*texts, b""] if "pop-removed-meanwhile" in self.faults else texts
+        self.send("+OK", *(f"{i} uid-{i}" for i, _ in enumerate(texts, 1)), ".")
+
+    def _body(self, text: bytes) -> None:
+        stuffed = text if "pop-unstuffed" in self.faults else re.sub(rb"(?m)^\.", b"..", text)
+        self.sock.sendall(b"+OK\r\n" + stuffed + b".\r\n")
+
+    def _top(self, rest: str) -> None:
+        if "pop-empty" in self.faults or int(rest.split(maxsplit=1)[0]) > len(self.box()):
+            self.send("-ERR Message expunged.")
+            return
+        self._body(self.box()[int(rest.split(maxsplit=1)[0]) - 1].partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+
+    def _retr(self, rest: str) -> None:
+        text = self.box()[int(rest) - 1]
+        if "other-bytes-pop" in self.faults:
+            text = text.replace(b"blanks at the end:   ", b"blanks at the end:")
+        self._body(text)

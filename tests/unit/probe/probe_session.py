@@ -1,0 +1,123 @@
+"""One scripted connection, whatever its protocol: the socket, TLS, and who may log in."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+from mailprov.model.ports import Port, Protocol, TlsStart
+
+if TYPE_CHECKING:
+    from tests.unit.probe.probe_servers import World
+
+FQDNS = {"127.0.0.1": "mx1.alpha.test", "127.0.0.2": "mx2.beta.test"}
+DOMAINS = {"alpha.test": "127.0.0.1", "alfa.test": "127.0.0.1", "beta.test": "127.0.0.2"}
+PASSWORDS = {"ana@alpha.test": "right-ana", "zoe@alpha.test": "right-zoe", "eva@beta.test": 'ñ"right\\eva'}
+
+
+class Gone(Exception):
+    """The client has gone, or the script says to hang up."""
+
+
+class Session:
+    """One connection. Subclasses say `greet` and `handle`."""
+
+    def __init__(self, world: World, sock: socket.socket, address: str, port: Port) -> None:
+        self.world, self.sock, self.address, self.port = world, sock, address, port
+        self.faults = world.faults
+        self.fqdn = FQDNS[address]
+        self.tls = False
+        self.user = ""
+        self.buffer = b""
+
+    def run(self) -> None:
+        try:
+            with contextlib.suppress(OSError, Gone, ssl.SSLError), self.sock:
+                self._serve()
+        finally:
+            if self.user and self.port.protocol is not Protocol.SMTP:
+                self._count(self.world.now_sessions, {}, self.user, -1)
+
+    def _count(self, now: dict[str, int], most: dict[str, int], key: str, by: int) -> None:
+        with self.world.lock:
+            now[key] = now.get(key, 0) + by
+            most[key] = max(most.get(key, 0), now[key])
+
+    def _serve(self) -> None:
+        if "silent" in self.faults:
+            while self.sock.recv(1000):
+                pass
+            return
+        if "dropped" in self.faults:
+            return
+        if self.port.tls is TlsStart.IMPLICIT:
+            if "clear-first" in self.faults:
+                self.send("220 hello in clear")
+            self.start_tls()
+        if "garbage" in self.faults:
+            self.send("SSH-2.0-OpenSSH_9.2")
+        else:
+            self.greet()
+        while True:
+            self.handle(self.line())
+
+    def start_tls(self) -> None:
+        kind = self.world.certificate
+        if "other-certificate-on-993" in self.faults and self.port.number == 993:
+            kind += "-again"
+        context = self.world.authority.context(self.fqdn, kind)
+        self.sock = context.wrap_socket(self.sock, server_side=True)
+        self.tls, self.buffer = True, b""
+
+    def send(self, *lines: str) -> None:
+        self.sock.sendall("".join(line + "\r\n" for line in lines).encode())
+
+    def line(self) -> str:
+        while b"\n" not in self.buffer:
+            chunk = self.sock.recv(65536)
+            if not chunk:
+                raise Gone
+            self.buffer += chunk
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        text = line.rstrip(b"\r").decode("utf-8", "replace")
+        with self.world.lock:
+            self.world.commands.append(text)
+        return text
+
+    def exactly(self, count: int) -> bytes:
+        while len(self.buffer) < count:
+            self.buffer += self.sock.recv(65536)
+        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        return data
+
+    def check(self, user: str, password: str) -> str:
+        """`yes`, `no` or `later`."""
+        with self.world.lock:
+            self.world.attempts.append((user, password))
+        if "auth-later" in self.faults:
+            return "later"
+        if "nobody-gets-in" in self.faults:
+            return "no"
+        if "anybody-gets-in" in self.faults or PASSWORDS.get(user) == password:
+            self.user = user
+            if self.port.protocol is not Protocol.SMTP:
+                self._count(self.world.now_sessions, self.world.most_sessions, user, 1)
+            if "slow-login" in self.faults:
+                time.sleep(0.1)
+            return "yes"
+        self._count(self.world.now_wrong, self.world.most_wrong, self.address, 1)
+        time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen
+        self._count(self.world.now_wrong, {}, self.address, -1)
+        return "no"
+
+    def greet(self) -> None:
+        raise NotImplementedError
+
+    def handle(self, line: str) -> None:
+        raise NotImplementedError
+
+    def box(self) -> list[bytes]:
+        return self.world.boxes[self.user]

@@ -1,0 +1,197 @@
+"""A scripted SMTP server: takes mail, and puts it into the other host's mailbox with the Received fields of a
+real way.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import ClassVar
+
+from mailprov.model.ports import TlsStart
+from tests.unit.probe.probe_session import DOMAINS, FQDNS, PASSWORDS, Gone, Session
+
+
+class Smtp(Session):
+    sender = ""
+    recipients: ClassVar[list[str]] = []
+
+    def greet(self) -> None:
+        if "banner-554" in self.faults:
+            self.send("554 5.3.2 not today")
+        elif "banner-stars" in self.faults:
+            self.send("220 ****************")
+        elif "banner-name" in self.faults:
+            self.send("220 localhost ESMTP")
+        elif "banner-version" in self.faults:
+            self.send(f"220 {self.fqdn} ESMTP Postfix 3.7.11")
+        else:
+            self.send(f"220-{self.fqdn} ESMTP", f"220 {self.fqdn} ready")
+
+    def handle(self, line: str) -> None:
+        verb, _, rest = line.partition(" ")
+        verb = verb.upper()
+        if verb == "EHLO":
+            self.send(*self._hello())
+        elif verb == "STARTTLS":
+            self._upgrade()
+        elif verb == "AUTH":
+            self._auth(rest)
+        elif verb in {"MAIL", "RCPT"}:
+            getattr(self, "_" + verb.lower())(rest)
+        elif verb == "DATA":
+            self._data()
+        elif verb == "RSET":
+            self.sender, self.recipients = "", []
+            self.send("250 2.0.0 Ok")
+        else:
+            self.send("502 5.5.2 no")
+
+    def _hello(self) -> list[str]:
+        words = [self.fqdn, "PIPELINING", "SIZE 10240000", "ENHANCEDSTATUSCODES"]
+        if "no-8bitmime" not in self.faults:
+            words.append("8BITMIME")
+        may_tls = self.port.tls is TlsStart.UPGRADE and "no-starttls" not in self.faults
+        if may_tls and (not self.tls or "starttls-twice" in self.faults):
+            words.append("STARTTLS")
+        if self.port.login and "no-auth" not in self.faults and (self.tls or "clear-auth" in self.faults):
+            words.append("AUTH PLAIN LOGIN")
+        if self.port.number == 25 and self.tls and "auth-on-25" in self.faults:
+            words.append("AUTH PLAIN")
+        if "xclient" in self.faults:
+            words.append("XCLIENT NAME ADDR")
+        return [f"250-{word}" for word in words[:-1]] + [f"250 {words[-1]}"]
+
+    def _upgrade(self) -> None:
+        if "starttls-refused" in self.faults:
+            self.send("454 4.7.0 TLS not available")
+        elif "injected" in self.faults:
+            self.send("220 2.0.0 ready", "250 injected")
+            self.start_tls()
+        elif "broken-handshake" in self.faults:
+            self.send("220 2.0.0 ready")
+            self.line()
+            self.send("this is not TLS")
+            raise Gone
+        else:
+            self.send("220 2.0.0 ready")
+            self.start_tls()
+
+    def _auth(self, rest: str) -> None:
+        allowed = self.port.login or {"auth-on-25", "hidden-auth-on-25"} & self.faults
+        if not allowed:
+            self.send("503 5.5.1 Error: authentication not enabled")
+            return
+        if "asks-in-clear" not in self.faults and not self.tls and "clear-auth" not in self.faults:
+            self.send("530 5.7.0 Must issue a STARTTLS command first")
+            return
+        token = rest.partition(" ")[2]
+        if not token:
+            self.send("334 ")
+            self.line()
+            self.send("501 5.7.0 cancelled")
+            return
+        _, user, password = base64.b64decode(token).decode().split("\0")
+        answer = self.check(user, password)
+        if answer == "later":
+            self.send("454 4.7.0 Temporary authentication failure: Connection lost to authentication server")
+        elif answer == "yes":
+            self.send("235 2.7.0 Authentication successful")
+        else:
+            self.send(f"535 5.7.8 Error: authentication failed: {token}")
+
+    def _mail(self, rest: str) -> None:
+        self.sender = re.search(r"<(.*?)>", rest)[1]  # type: ignore[index]
+        if "sender-4xx" in self.faults:
+            self.send("450 4.1.8 try again")
+        elif "auth-does-nothing" in self.faults and self.user:
+            self.send("530 5.7.0 log in first")
+        else:
+            self.send("250 2.1.0 Ok")
+
+    def _rcpt(self, rest: str) -> None:
+        address = rest.partition(":")[2].strip("<>").lower()
+        domain = address.rpartition("@")[2]
+        here = DOMAINS.get(domain) == self.address
+        if self.port.login and not self.user and "open-relay" not in self.faults:
+            self.send("554 5.7.1 Client host rejected: Access denied")
+        elif "rcpt-4xx" in self.faults and (address.startswith("nobody-") or "all-4xx" in self.faults):
+            self.send("450 4.7.1 come back later")
+        elif self.user and self.sender != self.user and "spoof" not in self.faults:
+            if "spoof-4xx" in self.faults:
+                self.send("450 4.7.1 Sender address rejected")
+            elif "spoof-other" in self.faults:
+                self.send("550 5.1.0 no")
+            else:
+                self.send("553 5.7.1 Sender address rejected: not owned by user")
+        elif "refuses-all" in self.faults:
+            self.send("554 5.7.1 Service unavailable; client host blocked")
+        elif here and (address in PASSWORDS or "catch-all" in self.faults):
+            self._take(address)
+        elif here:
+            code = "550 5.7.0" if "odd-code" in self.faults else "550 5.1.1"
+            self.send(f"{code} <{address}>: Recipient address rejected")
+        elif (
+            (self.user and "@" in address)
+            or "open-relay" in self.faults
+            or ("percent-hack" in self.faults and "%" in address)
+        ):
+            self._take(address)
+        else:
+            self.send("554 5.7.1 Relay access denied")
+
+    def _take(self, address: str) -> None:
+        self.recipients = [*self.recipients, address]
+        self.send("250 2.1.5 Ok")
+
+    def _data(self) -> None:
+        if "data-refused" in self.faults:
+            self.send("554 5.6.0 no such content here")
+            return
+        self.send("354 go on")
+        lines = []
+        while (line := self._raw_line()) != b".\r\n":
+            lines.append(line[1:] if line.startswith(b".") else line)
+        text = b"".join(lines)
+        if "data-4xx" in self.faults:
+            self.send("451 4.3.0 queue file write error")
+            return
+        for recipient in self.recipients:
+            self._deliver(recipient, text)
+        self.send("250 2.0.0 Ok: queued as 4F00BA")
+
+    def _raw_line(self) -> bytes:
+        while b"\n" not in self.buffer:
+            self.buffer += self.sock.recv(65536)
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line + b"\n"
+
+    def _deliver(self, recipient: str, text: bytes) -> None:
+        there = FQDNS[DOMAINS[recipient.rpartition("@")[2]]]
+        login = "ESMTPA" if "clear-submission" in self.faults else "ESMTPSA"
+        transfer = "ESMTP" if "clear-hop" in self.faults else "ESMTPS"
+        source = "10.9.9.9" if "other-address" in self.faults else self.address
+        helo = "localhost" if "other-helo" in self.faults else self.fqdn
+        relay = (
+            "relay.elsewhere.test (relay [10.8.8.8])"
+            if "other-relay" in self.faults
+            else f"{helo} ({helo} [{source}])"
+        )
+        received = [f"from {there} by {there} with LMTP id x; date"]
+        if there != self.fqdn and "missing-hop" not in self.faults:
+            comment = "(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits))"
+            received.append(
+                f"from {relay}\r\n\t{comment}\r\n\tby {there} (Postfix) with {transfer} id y\r\n\tfor "
+                "<z>; date"
+            )
+        if "no-submission-hop" not in self.faults:
+            received.append(
+                f"from [127.0.0.9] (unknown [127.0.0.9])\r\n\tby {self.fqdn} (Postfix) with {login} id z; "
+                "date"
+            )
+        if "alters-body" in self.faults:
+            text = text.replace(b"\r\nFrom here", b"\r\n>From here")
+        whole = "".join(f"Received: {item}\r\n" for item in received).encode() + text
+        copies = 0 if "loses-mail" in self.faults else 2 if "doubles-mail" in self.faults else 1
+        with self.world.lock:
+            self.world.boxes[recipient] += [whole] * copies
