@@ -121,6 +121,8 @@ def test_killed_anywhere_the_next_run_finds_all_of_the_old_or_all_of_the_new(tmp
         shutil.copytree(tmp_path / "start", root, symlinks=True)
         if not kill_at(root, n):
             break
+        # Even before that recovery a daemon that looks sees a whole file.
+        assert (root / "etc/postfix/main.cf").read_text() in ("old\n", "new\n"), f"killed at call {n}"
         recovered(root)
         found = contents(root)
         assert found in wanted, f"killed at call {n}: neither the old nor the new state"
