@@ -303,6 +303,8 @@ def snapshot(root: Path, without: str = r"/run(/mailprov(/lock)?)?$") -> dict[st
     return seen
 
 
-def contents(root: Path, without: str = r"^/var(/lib(/mailprov.*)?)?$|^/run(/mailprov.*)?$") -> dict[str, Any]:
+def contents(
+    root: Path, without: str = r"^/var(/lib(/mailprov.*)?)?$|^/run(/mailprov.*)?$"
+) -> dict[str, Any]:
     """As `snapshot` for what serves: no inodes and times, and not the agent's own records."""
     return {name: (values[:3], values[-1]) for name, values in snapshot(root, without).items()}
