@@ -119,7 +119,7 @@ class Lab:
         found = verify(
             self.inventory,
             emit=seen.append,
-            only=[only] if only else [],
+            only=only.split(),
             hosts=hosts,
             domains=domains,
             resolver=resolver,

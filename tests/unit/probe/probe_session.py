@@ -106,7 +106,7 @@ class Session:
             if self.port.protocol is not Protocol.SMTP:
                 self._count(self.world.now_sessions, self.world.most_sessions, user, 1)
             if "slow-login" in self.faults:
-                time.sleep(0.04)
+                time.sleep(0.2)
             return "yes"
         self._count(self.world.now_wrong, self.world.most_wrong, self.address, 1)
         time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen

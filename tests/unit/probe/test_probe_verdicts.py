@@ -180,7 +180,7 @@ def test_wrong_passwords_come_last_and_one_at_a_time(lab: Lab) -> None:
 
 def test_no_more_than_four_mailbox_sessions_as_one_user(lab: Lab) -> None:
     lab.spoil("slow-login", "")
-    lab.verify(wait=10)
+    lab.verify("auth.ok loop", wait=10)
     assert max(lab.world.most_sessions.values()) == 4
 
 
