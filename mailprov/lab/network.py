@@ -116,7 +116,7 @@ def ruleset(place: Place, subnet: IPv4Network) -> str:
     return f"""table inet {place.table} {{
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {subnet} oifname != {lab} masquerade
+    ip saddr {subnet} ip daddr != {subnet} oifname != {lab} masquerade
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;

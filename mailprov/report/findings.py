@@ -120,6 +120,7 @@ def _detail(finding: Finding, verbose: bool) -> Iterator[Text]:
     yield (
         Text(f"{sign} ", style=style)
         .append(f"{finding.id}  {finding.target}", style="bold")
+        .append(f" ({finding.target.address})" if finding.target.address else "", style="dim")
         .append(f"  {finding.title}")
     )
     rows = [("expected", finding.expected), ("observed", finding.observed), ("to do", finding.advice)]

@@ -271,8 +271,7 @@ def test_verify_goes_red_on_an_open_relay_and_names_it(hosts: lab.Lab, inventory
     run_on(
         hosts,
         "mx1",
-        "postconf -e smtpd_relay_restrictions=permit,reject smtpd_recipient_restrictions=permit,reject; "
-        "systemctl reload postfix",
+        "postconf -e mynetworks=0.0.0.0/0,[::]/0 smtpd_recipient_restrictions=; systemctl restart postfix",
     )
     try:
         red = run("verify", str(inventory), "--host", "mx1", "--only", "relay")
