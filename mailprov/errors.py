@@ -24,15 +24,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def printable(text: str) -> str:
+    """The text with everything escaped that a terminal would obey or not show: servers and files can hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 class MailprovError(Exception):
     """Base of all errors that are a user's to mend. `where`, `what` and `advice` are plain text without a final dot."""
 
     exit_code = 1
 
     def __init__(self, where: str, what: str, advice: str = "") -> None:
-        self.where = where
-        self.what = what.rstrip(".")
-        self.advice = advice.rstrip(".")
+        self.where = printable(where)
+        self.what = printable(what.rstrip("."))
+        self.advice = printable(advice.rstrip("."))
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -60,7 +65,7 @@ class Problem:
 
     def __str__(self) -> str:
         at = f"{self.file}:{self.line}:{self.column}"
-        return f"{at}: {self.path}: {self.what}" if self.path else f"{at}: {self.what}"
+        return printable(f"{at}: {self.path}: {self.what}" if self.path else f"{at}: {self.what}")
 
 
 class InventoryError(InputError):
@@ -68,7 +73,7 @@ class InventoryError(InputError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems)
-        super().__init__(self.problems[0].file, "\n".join(str(p) for p in self.problems))
+        super().__init__(self.problems[0].file, f"{len(self.problems)} problems")
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
