@@ -16,7 +16,8 @@ demo: .venv/ready ## Boot real hosts, provision them, publish DNS, prove that ma
 	@scripts/demo
 
 test: .venv/ready ## All tests; those on real hosts need root on Linux and are named when left out
-	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 2
+	@scripts/test-tools
+	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 2 -rs
 	@$(PYTHON_BIN) scripts/lab_tests.py
 
 check: .venv/ready ## Format, lint, types and the tests that need no hosts

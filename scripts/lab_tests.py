@@ -13,7 +13,7 @@ def main() -> int:
             "left out: tests/lab (real hosts in systemd-nspawn), which need root on Linux: run `sudo make test`"
         )
         return 0
-    return subprocess.call([sys.executable, "-m", "pytest", "tests/lab", "--durations=10"])
+    return subprocess.call([sys.executable, "-m", "pytest", "tests/lab", "-rs", "--durations=10"])
 
 
 if __name__ == "__main__":
