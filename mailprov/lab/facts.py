@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import InputError
+from mailprov.lab import client
 from mailprov.lab.hosts import boot_of
 from mailprov.lab.place import Place, cache_root
 from mailprov.lab.state import LabState
@@ -89,6 +90,7 @@ class LabStatus:
     ca_file: Path
     cache: Path
     cache_bytes: int  # roots and packages, shared by all labs
+    client: tuple[str, ...]  # settings for a mail client, one line each
 
     def __str__(self) -> str:
         rows = [
@@ -118,6 +120,8 @@ class LabStatus:
                 f"  CA         {self.ca_file}",
                 f"  passwords  {self.inventory_path.parent / 'secrets'}",
                 f"  cache      {self.cache}, {self.cache_bytes / 2**20:.0f} MiB",
+                "  Settings for a mail client on this machine (let it trust the CA above):",
+                *(f"    {line}" for line in self.client),
             ]
         )
 
@@ -147,6 +151,7 @@ def status_of(place: Place, state: LabState) -> LabStatus:
         inventory_path=place.inventory, hosts=tuple(hosts[1:]), dns=hosts[0],
         zones=state.zones, ca_file=place.ca,
         cache=cache_root(), cache_bytes=_size(cache_root()),
+        client=tuple(client.settings(place.inventory)) if place.inventory.is_file() else (),
     )  # fmt: skip
 
 

@@ -1,0 +1,39 @@
+"""What a person types into a mail client to use a lab: servers, ports, accounts, and where the passwords are.
+
+settings(inventory_path) -> list[str]     lines for `mailprov lab status`; raises InputError like `inventory.load`
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailprov.inventory import SecretMode, load
+from mailprov.model.inventory import Inventory
+from mailprov.model.ports import PORTS, Protocol, TlsStart
+
+
+def settings(inventory_path: Path) -> list[str]:
+    inventory = load(inventory_path, SecretMode.IGNORE)
+    lines = [
+        f"receive by IMAP: {_ports(Protocol.IMAP)}; by POP: {_ports(Protocol.POP3)}",
+        f"send by SMTP:    {_ports(Protocol.SMTP)}; log in there too",
+        f"login:           the whole address; its password: cat {inventory_path.parent / 'secrets'}/ADDRESS",
+    ]
+    for domain in inventory.domains:
+        accounts = ", ".join(account.address for account in domain.accounts) or "no accounts"
+        lines.append(f"server:          {_servers(inventory, domain.hosts)} for {accounts}")
+    return lines
+
+
+def _servers(inventory: Inventory, hosts: tuple[str, ...]) -> str:
+    found = [inventory.host(name) for name in hosts]
+    return ", ".join(f"{host.fqdn} ({host.address})" for host in found)
+
+
+def _ports(protocol: Protocol) -> str:
+    """The users' ports, TLS from the first byte first, as RFC 8314 section 3 prefers."""
+    word = {TlsStart.IMPLICIT: "TLS", TlsStart.UPGRADE: "STARTTLS"}
+    ports = [port for port in PORTS if port.protocol is protocol and port.login]
+    return " or ".join(
+        f"{p.number} ({word[p.tls]})" for p in sorted(ports, key=lambda p: p.tls is TlsStart.UPGRADE)
+    )

@@ -1,0 +1,157 @@
+"""The order of things across hosts: one gate, one exit code, nobody drags another down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailprov.errors import HostUnreachable
+from mailprov.model.events import Applied, Ended, Event, Notice, Planned, RunEnded
+from mailprov.model.inventory import Host
+from mailprov.run import deploy
+from mailprov.run.select import select
+from mailprov.transport.channel import Channel
+from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, inventory, plan
+
+GOOD = [hello(), {"t": "facts", "facts": FACTS}, plan(FILE)]
+NOTHING = [hello(), {"t": "facts", "facts": FACTS}, plan(), end()]
+
+
+class Run:
+    """One deployment against scripted agents; `HostUnreachable` in place of an agent is raised on connecting."""
+
+    def __init__(self, agents: dict[str, ScriptedAgent | HostUnreachable], **options: Any) -> None:
+        self.agents = agents
+        self.events: list[Event] = []
+        read = inventory(*agents)
+        mode = options.pop("mode", "apply")
+        verb = deploy.apply if mode == "apply" else deploy.plan
+        self.code = verb(
+            read,
+            select(read),
+            deploy.Options(verify=False, **options),
+            start=self.start,
+            report=self.events.append,
+        )
+
+    def start(self, host: Host, job: dict[str, Any]) -> Channel:
+        agent = self.agents[host.name]
+        if isinstance(agent, HostUnreachable):
+            raise agent
+        return agent
+
+    def ended(self, subject: str) -> Ended:
+        return next(e for e in self.events if isinstance(e, Ended) and e.subject == subject)
+
+    def sent(self, host: str) -> list[str]:
+        agent = self.agents[host]
+        assert isinstance(agent, ScriptedAgent)
+        return [message["t"] for message in agent.sent]
+
+
+def test_a_plan_is_confirmed_with_its_fingerprint() -> None:
+    agent = ScriptedAgent(GOOD)
+    run = Run({"mx1": agent})
+
+    assert run.code == 0
+    assert agent.sent[-1] == {"t": "go", "fingerprint": "f1"}
+    assert agent.closed
+
+
+def test_without_changes_nothing_is_asked_and_nothing_sent() -> None:
+    asked: list[dict[str, int]] = []
+    run = Run({"mx1": ScriptedAgent(NOTHING)}, confirm=lambda counts: bool(asked.append(counts)))
+
+    assert run.code == 0
+    assert asked == []
+    assert run.sent("mx1") == ["desired"]
+
+
+def test_a_no_sends_every_host_home_and_is_no_failure() -> None:
+    run = Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, confirm=lambda counts: False)
+
+    assert run.code == 0
+    assert run.sent("mx1") == run.sent("mx2") == ["desired", "cancel"]
+    assert not [e for e in run.events if isinstance(e, Applied)]
+
+
+def test_the_question_is_asked_once_with_the_counts_of_everything() -> None:
+    asked: list[dict[str, int]] = []
+
+    def yes(counts: dict[str, int]) -> bool:
+        asked.append(counts)
+        return True
+
+    Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, confirm=yes)
+
+    assert asked == [{"create": 2, "update": 0, "delete": 0}]
+
+
+def test_an_unreachable_host_stops_no_other() -> None:
+    run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": ScriptedAgent(GOOD)})
+
+    assert run.code == 3
+    assert run.ended("mx1").status == "unreachable"
+    assert (run.ended("mx2").status, run.ended("mx2").changed) == ("ok", 1)
+    assert isinstance(run.events[-1], RunEnded)
+    assert "mx1" in run.events[-1].summary
+
+
+def test_a_failure_outranks_an_unreachable_host() -> None:
+    failing = ScriptedAgent(GOOD, [end("failed", "apt-get failed")])
+    run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": failing})
+
+    assert run.code == 1
+    assert run.ended("mx2").error == "mx2: apt-get failed."
+
+
+@pytest.mark.parametrize(("offset", "word"), [(3600.0, "60 minutes ahead"), (-900.0, "15 minutes behind")])
+def test_a_clock_far_off_is_refused_before_anything_is_sent(offset: float, word: str) -> None:
+    run = Run({"mx1": ScriptedAgent([hello(offset), *GOOD[1:]])})
+
+    assert run.code == 1
+    assert word in run.ended("mx1").error
+    assert "timedatectl" in run.ended("mx1").error
+    assert run.sent("mx1") == []
+
+
+def test_a_clock_a_little_off_is_no_matter() -> None:
+    assert Run({"mx1": ScriptedAgent([hello(120.0), *NOTHING[1:]])}).code == 0
+
+
+def test_a_connection_lost_after_the_go_is_a_failure_that_says_what_comes_next() -> None:
+    run = Run({"mx1": ScriptedAgent(GOOD, [])})
+
+    assert run.code == 1
+    assert "lost" in run.ended("mx1").error
+    assert "next run" in run.ended("mx1").error
+
+
+def test_a_bug_on_one_host_is_named_and_stops_no_other() -> None:
+    run = Run({"mx1": ScriptedAgent([{"t": "hello"}]), "mx2": ScriptedAgent(GOOD)})
+
+    assert run.code == 1
+    assert "internal error" in run.ended("mx1").error
+    assert run.ended("mx2").status == "ok"
+
+
+def test_plan_exit_code_tells_pending_changes_from_none() -> None:
+    pending = [hello(), {"t": "facts", "facts": FACTS}, plan(FILE), end()]
+
+    assert Run({"mx1": ScriptedAgent(pending)}, mode="plan").code == 0
+    assert Run({"mx1": ScriptedAgent(pending)}, mode="plan", exit_code_for_changes=True).code == 4
+    assert Run({"mx1": ScriptedAgent(NOTHING)}, mode="plan", exit_code_for_changes=True).code == 0
+
+
+def test_without_a_name_server_the_records_are_left_to_the_user_and_that_is_said() -> None:
+    run = Run({"mx1": ScriptedAgent(NOTHING)})
+
+    assert [e for e in run.events if isinstance(e, Notice) and "mailprov dns export" in e.text]
+    assert [e.subject for e in run.events if isinstance(e, Planned)] == ["mx1"]
+
+
+def test_no_secret_leaves_in_an_event() -> None:
+    run = Run({"mx1": ScriptedAgent(GOOD), "mx2": HostUnreachable("mx2", "no")})
+
+    assert "s3cret-word" not in repr(run.events)
