@@ -14,6 +14,13 @@ def validate(inventory: Inventory, quiet: Quiet = False) -> None:
     read = load(inventory, SecretMode.CHECK)
     accounts = sum(len(domain.accounts) for domain in read.domains)
     if not quiet:
-        typer.echo(
-            f"{inventory}: good. {len(read.hosts)} hosts, {len(read.domains)} domains, {accounts} accounts."
+        counted = (
+            _count(len(read.hosts), "host"),
+            _count(len(read.domains), "domain"),
+            _count(accounts, "account"),
         )
+        typer.echo(f"{inventory}: good. {', '.join(counted)}.")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

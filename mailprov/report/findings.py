@@ -38,7 +38,7 @@ _COLUMN_OF = {probe: heading for heading, probes in COLUMNS for probe in probes}
 
 def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[RenderableType]:
     """Tables first, then what needs a person, then one line of counts."""
-    found = list(findings)
+    found = sorted(findings, key=lambda f: (f.target.host, f.target.domain))  # probes end in any order
     for host in dict.fromkeys(f.target.host for f in found if _in_table(f)):
         yield _port_table(host, [f for f in found if f.target.host == host and _in_table(f)])
         yield Text()

@@ -26,6 +26,7 @@ def legend(changes: Iterable[Change]) -> Text:
     for action, (sign, style, word) in SIGNS.items():
         if action in used:
             text.append(sign, style=f"bold {style}").append(f" {word}   ")
+    text.rstrip()
     return text
 
 

@@ -91,6 +91,8 @@ class TextReport:
         self._plan_shown = True
         self._doing.clear()
         self.pause()
+        # Hosts first, then zones, each by name: the plans came in as they were ready.
+        self._plans.sort(key=lambda planned: (planned.subject.startswith("zone "), planned.subject))
         changed = [planned for planned in self._plans if planned.changes]
         everything: list[Change] = [change for planned in changed for change in planned.changes]
         if self._quiet:

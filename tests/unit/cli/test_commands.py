@@ -69,7 +69,7 @@ def test_validate_good(inventory: Path) -> None:
     done = mailprov("validate", str(inventory))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 hosts, 1 domains, 1 accounts" in done.stdout or "1 host, 1 domain, 1 account" in done.stdout
+    assert "good. 1 host, 1 domain, 1 account." in done.stdout
 
 
 def test_validate_tells_all_problems_with_their_places(tmp_path: Path) -> None:
