@@ -18,7 +18,7 @@ from mailprov.model.events import Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Inventory
 from mailprov.plan.changes import counts
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import HostSession, Start
+from mailprov.run.hosts import DesiredPart, HostSession, Start
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
 from mailprov.run.verify import probe_into, worst
@@ -68,9 +68,8 @@ class _Deployment:
         self.zones = ZoneWork(inventory, selection, take_over=options.take_over, emit=self.stream.emit)
         self.sessions = [
             HostSession(
-                inventory,
                 host,
-                mode=mode,
+                DesiredPart(inventory, host, {"mode": mode}),
                 command=options.command,
                 emit=self.stream.emit,
                 gate=self.gate,

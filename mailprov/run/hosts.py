@@ -1,7 +1,13 @@
 """One host's conversation from connect to end, in a thread of its own.
 
-`HostSession.run` drives `wire.messages` over whatever channel the transport gives: hello → facts → desired state →
-plan → (gate) → go → applied… → end. It never raises: the outcome says how it went, and every step is an event.
+`HostSession.run` drives `wire.messages` over whatever channel the transport gives: hello → … → plan → (gate) → go →
+applied… → end. It never raises: the outcome says how it went, and every step is an event.
+
+What is common to all modes lives here; what a mode answers to the agent's questions (`facts`, `runs`) is a Part:
+
+    DesiredPart        modes plan and apply: facts are answered with the desired state
+    run/rollback.py    which run is undone
+    run/history.py     keeps the runs that the host tells
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mailprov import desired
 from mailprov.errors import HostFailed, MailprovError, Unreachable
@@ -41,26 +47,52 @@ class Outcome:
     error: MailprovError | None = None
 
 
-class HostSession:
-    """The work on one host. `planned` is set once its plan is known or it has ended; `ended` when all is over."""
+class Part(Protocol):
+    """What one mode adds to the conversation."""
+
+    job: dict[str, Any]  # what the job holds besides tag, owner and root; `mode` at least
+
+    def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """The reply to a question of the agent, None when it expects none. May block; may raise MailprovError."""
+
+    def go(self) -> dict[str, Any]:
+        """What travels with the go besides the fingerprint; called when it is go."""
+
+
+class DesiredPart:
+    """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
+    run whose undo this host keeps, as `dns.undo` makes them."""
 
     def __init__(
         self,
         inventory: Inventory,
         host: Host,
-        *,
-        mode: str,
-        command: str,
-        emit: Emit,
-        gate: Gate,
-        start: Start,
+        job: dict[str, Any],
+        zones: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
+        self.job = {**job, "packages": desired.wanted_packages(inventory, host)}
+        self._inventory, self._host, self._zones = inventory, host, zones
+
+    def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        if message["t"] != "facts":
+            return None
+        state = desired.build(self._inventory, self._host, message["facts"])
+        return {"t": "desired", "state": state.to_wire()}
+
+    def go(self) -> dict[str, Any]:
+        zones = self._zones()
+        return {"zones": zones} if zones else {}
+
+
+class HostSession:
+    """The work on one host. `planned` is set once its plan is known or it has ended; `ended` when all is over."""
+
+    def __init__(self, host: Host, part: Part, *, command: str, emit: Emit, gate: Gate, start: Start) -> None:
         self.host = host
+        self.part = part
         self.outcome = Outcome()
         self.planned = threading.Event()
         self.ended = threading.Event()
-        self._inventory = inventory
-        self._mode = mode
         self._emit = emit
         self._gate = gate
         self._start = start
@@ -70,10 +102,10 @@ class HostSession:
         self._began = time.monotonic()
         self._job = {
             "tag": secrets.token_hex(8),
-            "mode": mode,
             "owner": owner(command),
-            "packages": desired.wanted_packages(inventory, host),
             "root": "",
+            "packages": [],
+            **part.job,
         }
 
     def launch(self) -> None:
@@ -135,13 +167,16 @@ class HostSession:
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say("reading facts")
-            elif kind == "facts":
-                state = desired.build(self._inventory, self.host, message["facts"])
-                channel.send({"t": "desired", "state": state.to_wire()})
+            elif kind in ("facts", "runs"):
+                reply = self.part.answer(message)
+                if reply is not None:
+                    channel.send(reply)
             elif kind == "plan":
                 self._plan(channel, message)
             elif kind == "progress":
                 self._say(message["text"])
+            elif kind == "notice":
+                self._emit(Notice(self.host.name, message["text"]))
             elif kind == "applied":
                 self._emit(Applied(self._change(message["change"]), message["seconds"]))
             elif kind == "end":
@@ -155,11 +190,12 @@ class HostSession:
     def _plan(self, channel: Channel, message: dict[str, Any]) -> None:
         self.outcome.changes = tuple(self._change(change) for change in message["changes"])
         self._emit(Planned(self.host.name, self.outcome.changes, message["compared"]))
-        if self._mode != "apply" or not self.outcome.changes:
+        waits = self._job["mode"] == "apply" and bool(self.outcome.changes)
+        if not message.get("waits", waits):
             return
         self.planned.set()
         if self._gate.wait():
-            channel.send({"t": "go", "fingerprint": message["fingerprint"]})
+            channel.send({"t": "go", "fingerprint": message["fingerprint"], **self.part.go()})
         else:
             self._declined = True
             channel.send({"t": "cancel"})
