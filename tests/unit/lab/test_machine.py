@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.errors import LabError
-from mailprov.lab import machine
+from mailprov.lab import client, machine
 from mailprov.lab.facts import HostStatus, LabStatus
 from mailprov.lab.mounts import Lock, delete_tree, mounts_below
 from mailprov.model.events import Event
@@ -91,8 +91,24 @@ def test_status_reads_like_a_table() -> None:
             where / "ca",
             where,
             2**20,
+            ("send by SMTP: 465",),
         )
     )
     assert "  mx1  mx1.alpha.test  10.78.0.11  debian-12  up    1 min 15 s\n" in text
     assert "  ns1  DNS             10.78.0.2   1 zone     down\n" in text
-    assert text.splitlines()[-1].endswith(", 1 MiB")
+    assert text.splitlines()[-3].endswith(", 1 MiB")
+    assert text.splitlines()[-1] == "    send by SMTP: 465"
+
+
+def test_settings_for_a_mail_client_name_servers_ports_and_accounts(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text(
+        "hosts:\n  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test}\n"
+        "domains:\n  alpha.test: {hosts: [mx1], accounts: {ana: {password: {file: secrets/ana}}}}\n"
+    )
+    lines = "\n".join(client.settings(path))
+
+    assert "993 (TLS) or 143 (STARTTLS); by POP: 995 (TLS) or 110 (STARTTLS)" in lines
+    assert "465 (TLS) or 587 (STARTTLS)" in lines
+    assert "mx1.alpha.test (192.0.2.1) for ana@alpha.test" in lines
+    assert f"cat {tmp_path}/secrets/ADDRESS" in lines
