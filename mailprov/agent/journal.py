@@ -1,14 +1,29 @@
 """The record of one apply: what it was about to change, copies of what was there, how far it came.
 
-/var/lib/mailprov/journal/ exists while an apply is under way; when it ends it becomes runs/TIME-N (the last
-five are kept). `log` has one JSON object a line; `b0`, `b1` … are copies of files. All 0600 in 0700, root.
+/var/lib/mailprov/journal/ exists while a run is under way; when it ends it becomes runs/TIME-N (runs.py says which
+are kept). `log` has one JSON object a line; `b0`, `b1` … are copies of files. All 0600 in 0700, root.
 
-    begin(tree, owner) -> Journal       a new one
+    begin(tree, owner, …) -> Journal    a new one
     unfinished(tree) -> Journal | None  one that a killed run left behind
+    finished(tree) -> [Journal]         those in runs/, the oldest first
     Journal.remember(paths)             before anything at these paths changes
+    Journal.note(record)                what else happens: packages, users, services, zones
     Journal.commit()                    from here on the new state counts
+    Journal.in_order() -> [record]      what was remembered, in the order in which it can be put back
+    Journal.restore(record) -> bool     put one path back; False when it was as remembered
     Journal.undo() -> int               put back all that was remembered; how many paths differed
-    Journal.close(status)
+    Journal.close(status, changed)
+
+The log's records, by their "r":
+    begin     owner, time, run (the controller's id of the whole run, the same on all its hosts), kind (apply, rollback
+              or zones), undoes (the run that a rollback undoes), continues (a run that was killed after its commit
+              point, which this one finishes)
+    was       path (without the root), was: null or kind, mode, uid, gid, mtime, target or copy
+    packages, users    names: what was installed and made; a rollback leaves both
+    services  was: [{"spec", "verb", "enabled", "runs", "listening"}], the units before the run
+    zones     zones: the run's DNS changes as dns.undo made them; kept for the controller, never looked into here
+    commit    after: {path: digest} of all remembered paths, which tells a later edit by hand
+    end       status, time, changed
 
 Raises Stop.
 """
@@ -17,22 +32,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
-from mailprov.agent import files
+from mailprov.agent import files, runs
 from mailprov.agent.trouble import Stop
-
-_KEEP = 5
 
 
 class Journal:
-    """One apply. `records` are the log's objects; `committed` tells whether the commit point was reached."""
+    """One run. `records` are the log's objects; `committed` tells whether the commit point was reached."""
 
-    def __init__(self, tree: files.Tree, records: List[Dict[str, Any]]) -> None:
+    def __init__(
+        self, tree: files.Tree, records: List[Dict[str, Any]], directory: str = files.STATE + "/journal"
+    ) -> None:
         self._tree = tree
-        self.directory = tree.at(files.STATE + "/journal")
+        self.directory = tree.at(directory)
         self.records = records
         self._backups = 0
         self._remembered: Set[str] = set()
@@ -40,6 +54,10 @@ class Journal:
     @property
     def committed(self) -> bool:
         return any(record["r"] == "commit" for record in self.records)
+
+    def first(self, kind: str) -> Dict[str, Any]:
+        """The first record of this kind; empty when there is none."""
+        return next((record for record in self.records if record["r"] == kind), {})
 
     @property
     def owner(self) -> str:
@@ -73,7 +91,8 @@ class Journal:
             for one in [*files.missing_parents(real), real]:
                 if one not in self._remembered:
                     self._remembered.add(one)
-                    records.append({"r": "was", "path": one, "was": self._copy(one)})
+                    host_path = one[len(self._tree.root) :]
+                    records.append({"r": "was", "path": host_path, "was": self._copy(one)})
         if records:
             files.sync_directory(self.directory)
             self.note(*records)
@@ -94,21 +113,46 @@ class Journal:
         return was
 
     def commit(self) -> None:
-        self.note({"r": "commit"})
+        """The commit point, with what stands now at each path that was remembered."""
+        after = {
+            record["path"]: self.digest(record["path"]) for record in self.records if record["r"] == "was"
+        }
+        self.note({"r": "commit", "after": after})
+
+    def digest(self, path: str) -> str:
+        """A word for what stands at a path of the host; the same word, the same content."""
+        real = self._tree.at(path)
+        seen = files.look(real)
+        if seen is None:
+            return "absent"
+        if seen.kind == "link":
+            return "link to " + seen.target
+        return files.sha256(files.read(real) or b"") if seen.kind == "file" else seen.kind
+
+    def in_order(self) -> List[Dict[str, Any]]:
+        """Directories to make, outermost first; then what stood there; then what is to go, innermost first."""
+        return sorted((record for record in self.records if record["r"] == "was"), key=order)
 
     def undo(self) -> int:
-        """Newest first, so that directories made for files are empty when their turn comes."""
+        """Put everything back; directories made for files are empty when their turn comes."""
         count = 0
         touched = set()
-        for record in reversed(self.records):
-            if record["r"] == "was":
-                path, was = record["path"], record["was"]
-                touched.add(os.path.dirname(path))
-                files.remove(files.temporary_name(path))
-                count += self._restore(path, was)
+        for record in self.in_order():
+            touched.add(os.path.dirname(self._tree.at(record["path"])))
+            count += self.restore(record)
         for directory in sorted(touched):
             files.sync_directory(directory)
         return count
+
+    def content(self, was: Dict[str, Any]) -> bytes:
+        """What was in a file that was remembered."""
+        return files.read(os.path.join(self.directory, was["copy"])) or b""
+
+    def restore(self, record: Dict[str, Any]) -> bool:
+        """Put back one path, whole: content or target, owner, mode, time of change."""
+        path, was = self._tree.at(record["path"]), record["was"]
+        files.remove(files.temporary_name(path))
+        return self._restore(path, was)
 
     def _restore(self, path: str, was: Optional[Dict[str, Any]]) -> bool:
         seen = files.look(path)
@@ -132,7 +176,7 @@ class Journal:
             return True
         same = seen is not None and seen.kind == was["kind"] and (seen.mode, seen.uid, seen.gid) == owned
         if was["kind"] == "file":
-            data = files.read(os.path.join(self.directory, was["copy"])) or b""
+            data = self.content(was)
             if same and files.read(path) == data:
                 return False
             files.write(path, data, *owned, mtime_ns=was["mtime"], sync=False)
@@ -142,42 +186,60 @@ class Journal:
         files.make_directory(path, *owned)
         return True
 
-    def close(self, status: str) -> None:
-        """The run is over; keep its record among the last five."""
-        self.note({"r": "end", "status": status, "time": _now()})
-        runs = self._tree.at(files.STATE + "/runs")
-        files.make_directory(runs, 0o700)
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        os.rename(self.directory, os.path.join(runs, f"{stamp}-{time.monotonic_ns()}"))
-        files.sync_directory(os.path.dirname(self.directory))
-        for name in sorted(os.listdir(runs))[:-_KEEP]:
-            shutil.rmtree(os.path.join(runs, name), ignore_errors=True)
+    def close(self, status: str, changed: int = 0) -> None:
+        """The run is over; keep its record among the others, and of the oldest only what is worth it."""
+        self.note({"r": "end", "status": status, "time": now(), "changed": changed})
+        place = self._tree.at(runs.DIRECTORY)
+        files.make_directory(place, 0o700)
+        ended = os.path.join(place, runs.next_name(self._tree))
+        os.rename(self.directory, ended)
+        self.directory = ended
+        files.sync_directory(place)
+        files.sync_directory(os.path.dirname(place))
+        runs.thin_out(self._tree)
 
 
-def begin(tree: files.Tree, owner: str) -> Journal:
-    """Open the journal of a new apply."""
+def order(record: Dict[str, Any]) -> Tuple[int, int]:
+    """Sorts `was` records: see Journal.in_order."""
+    was, depth = record["was"], record["path"].count("/")
+    if was is None:
+        return 2, -depth
+    return (0, depth) if was["kind"] == "directory" else (1, depth)
+
+
+def begin(tree: files.Tree, owner: str, **more: Any) -> Journal:
+    """Open the journal of a new run; `more` as in the record `begin`."""
     journal = Journal(tree, [])
     files.make_state(tree)
     files.make_directory(journal.directory, 0o700)
     files.sync_directory(os.path.dirname(journal.directory))
-    journal.note({"r": "begin", "owner": owner, "time": _now()})
+    journal.note({"r": "begin", "owner": owner, "time": now(), **more})
     return journal
+
+
+def finished(tree: files.Tree) -> List[Journal]:
+    """The runs that have ended, the oldest first."""
+    return [_load(tree, f"{runs.DIRECTORY}/{name}") for name in runs.names(tree)]
 
 
 def unfinished(tree: files.Tree) -> Optional[Journal]:
     """The journal of a killed run; its last line may be torn, and then what it says has not begun."""
-    path = tree.at(files.STATE + "/journal")
-    if files.look(path) is None:
+    if files.look(tree.at(files.STATE + "/journal")) is None:
         return None
+    return _load(tree, files.STATE + "/journal")
+
+
+def _load(tree: files.Tree, directory: str) -> Journal:
     records = []
-    for line in (files.read(path + "/log") or b"").split(b"\n"):
+    for line in (files.read(tree.at(directory + "/log")) or b"").split(b"\n"):
         try:
             record = json.loads(line)
         except ValueError:
             continue
         records.append(record)
-    return Journal(tree, records)
+    return Journal(tree, records, directory)
 
 
-def _now() -> str:
+def now() -> str:
+    """As people and the history read it."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
