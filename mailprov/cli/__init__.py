@@ -1,8 +1,10 @@
 """The command line: one module per command that parses, calls and gives the exit code. No logic lives here.
 
-Heavy imports (paramiko, pydantic, rich tables, dnspython) happen inside the commands, so that `--help` is quick.
+Half of a run that changes nothing is the start of Python, so what is imported is part of the design: `front` answers
+`--version` and `--help` without any library, `app` imports only the command that is wanted, and the commands import
+what they need inside (tests/unit/cli/test_front.py counts).
 `run` is the console script; it ends the process with the exit codes of docs/design.md and never shows a traceback
-unless --debug or MAILPROV_DEBUG is given.
+unless MAILPROV_DEBUG is given.
 """
 
 from __future__ import annotations
@@ -11,13 +13,28 @@ import sys
 
 
 def run() -> None:
-    if sys.argv[1:] == ["--version"]:  # without importing typer: this is asked by scripts, often
+    words = sys.argv[1:]
+    if words == ["--version"]:
         from mailprov import __version__
 
         print(f"mailprov {__version__}")
         return
-    from mailprov.cli.app import build_app
+    if words in (["--help"], ["-h"]):
+        from mailprov.cli.front import page
+
+        print(page(), end="")
+        return
+    import gc
+
+    # A run makes many objects that live to its end (modules, the inventory); looking through them again and again
+    # for garbage takes a fifth of its time.
+    gc.set_threshold(50_000, 20, 100)
     from mailprov.cli.ending import ended_well
 
-    with ended_well():
-        build_app()(prog_name="mailprov")
+    try:
+        with ended_well():
+            from mailprov.cli.app import build_app
+
+            build_app(words[0] if words else "")(prog_name="mailprov")
+    finally:
+        gc.freeze()  # what is left ends with the process; the interpreter need not take it apart

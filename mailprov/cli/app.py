@@ -1,35 +1,41 @@
-"""All commands in one application, in the order in which they are used."""
+"""The commands as one typer application. Only the command that is wanted is imported: each brings its own options."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from mailprov.cli import apply, dns, explain, init, lab, plan, schema, trust, validate, verify
+from mailprov.cli.front import COMMANDS, page
 
 
-def build_app() -> typer.Typer:
+class _Root(TyperGroup):
+    """The group of all commands; its help is the first page, whoever asks for it."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(page())
+
+
+def build_app(wanted: str = "") -> typer.Typer:
+    """With `wanted` the name of a command: that one alone. Else, as for errors and for completion: all."""
     app = typer.Typer(
+        cls=_Root,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help="One inventory file in; working and proven mail service out.\n\n"
-        "inventory -> plan -> apply -> verify -> report. Exit codes: 0 done or all proved, 1 something failed, "
-        "2 wrong usage or inventory, 3 could not tell, 4 changes pending or warnings only, 130 interrupted.",
     )
     app.callback()(_main)
-    app.command("init")(init.init)
-    app.command("validate")(validate.validate)
-    app.command("plan")(plan.plan)
-    app.command("apply")(apply.apply)
-    app.command("verify")(verify.verify)
-    app.add_typer(dns.app, name="dns")
-    app.add_typer(lab.app, name="lab")
-    app.command("trust")(trust.trust)
-    app.command("schema")(schema.schema)
-    app.command("explain")(explain.explain)
+    for name, (module, attribute, line) in COMMANDS.items():
+        if wanted in COMMANDS and name != wanted:
+            continue
+        made = getattr(importlib.import_module(f"mailprov.cli.{module}"), attribute)
+        if isinstance(made, typer.Typer):
+            app.add_typer(made, name=name, short_help=line)
+        else:
+            app.command(name, short_help=line)(made)
     return app
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailprov.errors import InputError
-from mailprov.model.events import Emit
+from mailprov.model.events import Emit, Event
 
 if TYPE_CHECKING:
     from mailprov.report.text import TextReport
@@ -24,22 +24,31 @@ class Reports:
         from mailprov.report.fanout import fan_out
 
         self._text: TextReport | None = None
+        self._quiet, self._verbose = quiet, verbose
         reports: list[Emit] = []
         if json:
             from mailprov.report.jsonlines import JsonLines
 
             reports.append(JsonLines(sys.stdout))
         else:
-            from mailprov.report.text import TextReport, console
-
-            self._text = TextReport(console(), quiet=quiet, verbose=verbose)
-            reports.append(self._text)
+            reports.append(self._show)
         if junit is not None:
             from mailprov.report.junit import JUnit
 
             reports.append(JUnit(junit))
         self.emit = fan_out(reports)
         self._json = json
+
+    def _terminal(self) -> TextReport:
+        """Made for the first event, which comes when the hosts have been called: while they wait, rich is loaded."""
+        if self._text is None:
+            from mailprov.report.text import TextReport, console
+
+            self._text = TextReport(console(), quiet=self._quiet, verbose=self._verbose)
+        return self._text
+
+    def _show(self, event: Event) -> None:
+        self._terminal()(event)
 
     def confirm(self, yes: bool) -> Callable[[dict[str, int]], bool] | None:
         """The question of `apply`, or None with --yes. Raises InputError when there is no terminal to ask on."""
@@ -53,9 +62,8 @@ class Reports:
             )
 
         def ask(counts: dict[str, int]) -> bool:
-            assert self._text is not None
-            self._text.show_plan()
-            self._text.pause()
+            self._terminal().show_plan()
+            self._terminal().pause()
             return _answer("Apply these changes? [y/N] ") in ("y", "yes")
 
         return ask

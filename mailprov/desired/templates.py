@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MANAGED = "Managed by mailprov: do not edit, the inventory is where this file comes from."
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to load, and not always needed
+
     package = Path(__file__).resolve().parent.parent
     places = [package / "_data" / "templates", package.parent / "templates"]
     return Environment(

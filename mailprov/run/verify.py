@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Collection
 
-from mailprov import __version__, probe
+from mailprov import __version__
 from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Inventory
@@ -85,6 +85,8 @@ def probe_into(
 
     def work() -> None:
         try:
+            from mailprov import probe  # slow to load, and an apply that changes nothing probes nothing
+
             probe.verify(
                 inventory,
                 emit=take,

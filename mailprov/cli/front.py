@@ -1,0 +1,48 @@
+"""The first page: which commands there are, and the text of `mailprov --help`. Imports nothing, so that it is quick.
+
+    COMMANDS    name → (module under mailprov.cli, attribute, what it does in one line), in the order of use
+    page()      the text of `mailprov --help`
+
+tests/unit/cli/test_front.py holds each line against the command's own help.
+"""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("init", "init", "Write a first inventory."),
+    "validate": ("validate", "validate", "Read the inventory and say all that is wrong."),
+    "plan": ("plan", "plan", "Show every change on every host and in every zone."),
+    "apply": ("apply", "apply", "Plan, ask, make it true on all hosts and in DNS, and verify."),
+    "verify": ("verify", "verify", "Probe ports, logins, mail in both directions, relaying and DNS."),
+    "dns": ("dns", "app", "The DNS records alone: plan, apply, export, check."),
+    "lab": ("lab", "app", "Throw-away hosts on this machine, to rehearse an inventory."),
+    "trust": ("trust", "trust", "Show the SSH host keys that a host offers, and pin one."),
+    "schema": ("schema", "schema", "Print the JSON Schema of the inventory, for an editor."),
+    "explain": ("explain", "explain", "Explain a probe: what it proves and what its verdicts mean."),
+}
+
+_HEAD = """\
+Usage: mailprov [OPTIONS] COMMAND [ARGS]...
+
+  One inventory file in; working and proven mail service out.
+
+  inventory -> plan -> apply -> verify -> report. Exit codes: 0 done or all
+  proved, 1 something failed, 2 wrong usage or inventory, 3 could not tell, 4
+  changes pending or warnings only, 130 interrupted.
+
+Options:
+  --version             Show the version.
+  --install-completion  Install completion for the current shell.
+  --show-completion     Show completion for the current shell, to copy it or
+                        customize the installation.
+  -h, --help            Show this message and exit.
+
+Commands:
+"""
+
+
+def page() -> str:
+    """With `mailprov COMMAND --help` for the rest."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {line}\n" for name, (_, _, line) in COMMANDS.items()]
+    return _HEAD + "".join(lines) + "\nmailprov COMMAND --help says more.\n"
