@@ -39,7 +39,8 @@ echo "ana:$ANA" | chpasswd
 echo "luis:$LUIS" | chpasswd
 postconf -e myhostname=mx1.gamma.test 'mydestination=gamma.test, localhost' 'mynetworks=127.0.0.0/8 [::1]/128' \
   smtpd_relay_restrictions=permit_mynetworks,permit_sasl_authenticated,reject_unauth_destination \
-  inet_interfaces=all home_mailbox=Maildir/ smtpd_tls_auth_only=yes smtpd_sasl_type=dovecot smtpd_sasl_path=private/auth \
+  inet_interfaces=all home_mailbox=Maildir/ smtpd_tls_auth_only=yes \
+  smtpd_sasl_type=dovecot smtpd_sasl_path=private/auth \
   smtpd_tls_cert_file=/etc/ssl/certs/mail.pem smtpd_tls_key_file=/etc/ssl/private/mail.key smtpd_tls_security_level=may
 postconf -M 'submission/inet=submission inet n - y - - smtpd'
 postconf -P submission/inet/smtpd_tls_security_level=encrypt submission/inet/smtpd_sasl_auth_enable=yes \
