@@ -21,6 +21,8 @@ Every message is one sentence of three parts: where it happened, what was seen, 
 
 from __future__ import annotations
 
+import os
+import traceback
 from dataclasses import dataclass
 
 
@@ -103,6 +105,17 @@ class HostFailed(MailprovError):
 
 class DnsFailed(MailprovError):
     """The name server answered, and did not do it (wrong TSIG key, refused, not its zone)."""
+
+
+def bug(where: str, error: BaseException) -> HostFailed:
+    """An exception that is a bug of ours, as a sentence: it must not take other hosts, zones or probes down with it."""
+    if os.environ.get("MAILPROV_DEBUG"):
+        traceback.print_exception(error)
+    return HostFailed(
+        where,
+        f"internal error in mailprov: {type(error).__name__}: {error}",
+        "Run it again with MAILPROV_DEBUG=1 and report what it prints",
+    )
 
 
 class LabError(MailprovError):

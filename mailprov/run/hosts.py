@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailprov import desired
-from mailprov.errors import HostFailed, MailprovError, Unreachable
+from mailprov.errors import HostFailed, MailprovError, Unreachable, bug
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.gate import Gate
@@ -123,13 +123,8 @@ class HostSession:
             self.outcome.status, self.outcome.error = "unreachable", error
         except MailprovError as error:
             self.outcome.status, self.outcome.error = "failed", error
-        except Exception as error:  # a bug of ours must not take the other hosts down with it
-            self.outcome.status = "failed"
-            self.outcome.error = HostFailed(
-                self.host.name,
-                f"internal error in mailprov: {type(error).__name__}: {error}",
-                "Report it; nothing more is done on this host",
-            )
+        except Exception as error:
+            self.outcome.status, self.outcome.error = "failed", bug(self.host.name, error)
         finally:
             if self._channel is not None:
                 self._channel.close()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from mailprov import __version__
+from mailprov.errors import bug
 from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Inventory
@@ -96,7 +97,7 @@ def probe_into(
                 stop=stop,
             )
         except Exception as error:
-            crash.append(f"internal error in mailprov while probing: {type(error).__name__}: {error}")
+            crash.append(str(bug("verify", error)))
         finally:
             done.set()
 
@@ -108,6 +109,6 @@ def probe_into(
         stop.set()
         raise
     for text in crash:
-        stream.emit(Notice("verify", text))
+        stream.emit(Notice("", text))
     code = exit_code(found, fail_on_warn=fail_on_warn)
     return worst(code, 3) if crash else code

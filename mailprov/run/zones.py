@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from mailprov import dns
-from mailprov.errors import DnsFailed, MailprovError, Unreachable
+from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.model.events import Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.run.select import Selection
@@ -54,9 +54,7 @@ class ZoneWork:
         except MailprovError as error:
             self._fail(error)
         except Exception as error:  # a bug of ours: say so, and leave the hosts their own ending
-            self._fail(
-                DnsFailed("dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it")
-            )
+            self._fail(bug("dns", error))
         finally:
             self.planned.set()
 
@@ -83,9 +81,7 @@ class ZoneWork:
             self.error = self.error or error
             self._emit(Ended(_subject(plan), _status(error), 0, str(error), seconds=time.monotonic() - began))
         except Exception as error:
-            self.error = DnsFailed(
-                "dns", f"internal error in mailprov: {type(error).__name__}: {error}", "Report it"
-            )
+            self.error = bug("dns", error)
             self._emit(Ended(_subject(plan), "failed", 0, str(self.error)))
 
     def _fail(self, error: MailprovError) -> None:
