@@ -2,6 +2,7 @@
 
     apply(run: Run) -> None     packages, users, directories, certificates, files, accounts, checks,
                                 commit point, services, ports, reading the state again, manifest
+    put_back(run, record, error)    what happens before the commit point when that fails
 
 Before the commit point every Stop, Cancelled or other exception puts back all files, directories and modes,
 and goes on to the caller; installed packages and made users stay. After it the agent finishes whatever the
@@ -23,7 +24,7 @@ from mailprov.agent.trouble import Cancelled, Stop
 
 
 class Run:
-    """All that one apply needs. `again()` compares state and host anew."""
+    """All that one apply needs. `begin` and `zones` are for the journal; `again()` compares state and host anew."""
 
     def __init__(
         self,
@@ -35,12 +36,13 @@ class Run:
         remembered: manifest.Manifest,
         passwords: accounts.Passwords,
         lists: packages.Lists,
-        owner: str,
+        begin: Dict[str, Any],
+        zones: List[Dict[str, Any]],
         again: Callable[[], Plan],
     ) -> None:
         self.tree, self.link, self.state, self.plan = tree, link, state, plan
         self.manifest, self.passwords, self.lists = remembered, passwords, lists
-        self.owner, self.again = owner, again
+        self.begin, self.zones, self.again = begin, zones, again
         self.done = 0
         self._clock = time.monotonic()
 
@@ -58,25 +60,28 @@ class Run:
 
 def apply(run: Run) -> None:
     """Do the plan. Raises Stop or Cancelled; `run.done` counts the changes that were made."""
-    record = journal.begin(run.tree, run.owner)
+    record = journal.begin(run.tree, **run.begin)
+    if run.zones:
+        record.note({"r": "zones", "zones": run.zones})
     run.link.log_to(record.directory + "/events")
     try:
         _before_commit(run, record)
         run.link.check()
         record.commit()
     except BaseException as error:
-        _put_back(run, record, error)
+        put_back(run, record, error)
         raise
     try:
         _after_commit(run)
     except Stop:
         run.manifest.save()
-        record.close("failed after the commit point")
+        record.close("failed after the commit point", run.done)
         raise
-    record.close("ok")
+    record.close("ok", run.done)
 
 
-def _put_back(run: Run, record: journal.Journal, error: BaseException) -> None:
+def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
+    """The end of a run that failed or was stopped before its commit point. `run` has `tree`, `say` and `done`."""
     installation.release_guard(run.tree, run.say)
     try:
         count = record.undo()
@@ -99,15 +104,20 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
     if plan.packages:
         names = [work.spec["name"] for work in plan.packages]
         run.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
+        record.note({"r": "packages", "names": names})
         log = record.directory + "/apt.log"
         installation.install(tree, names, debconf=run.state["debconf"], lists=run.lists, log=log, say=run.say)
         run.applied([change for work in plan.packages for change in work.changes])
         _versions(run)
+    if plan.users:
+        record.note({"r": "users", "names": [work.spec["name"] for work in plan.users]})
     for work in plan.users:
         link.check()
         make_user(work)
         run.applied(work.changes)
     record.remember(_paths(plan))
+    if plan.services:
+        record.note({"r": "services", "was": [_before(plan, work) for work in plan.services]})
     for work in plan.directories:
         link.check()
         spec = work.spec
@@ -243,6 +253,20 @@ def _after_commit(run: Run) -> None:
         first.output = [line for stop in failures for line in stop.output]
         raise first
     _read_again(run)
+
+
+def _before(plan: Plan, work: Work) -> Dict[str, Any]:
+    """What a rollback must know: how the unit was before this run, and how it reads its files again."""
+    assert plan.observed is not None
+    state, listening = plan.observed.units[work.spec["unit"]], plan.observed.ports
+    return {
+        "spec": work.spec,
+        "verb": work.data[1],
+        "load": state.load,
+        "enabled": state.starts_at_boot,
+        "runs": state.runs,
+        "listening": sorted(set(work.spec["ports"]) & listening),
+    }
 
 
 def _loaded(run: Run, work: Work) -> Dict[str, str]:

@@ -3,7 +3,7 @@
     run(job, stdin) -> None     never returns: the process ends with code 0 after the `end` message
 
 hello → support → lock → recovery → facts → desired → plan → go → apply → end.
-In mode plan nothing is written.
+In mode plan nothing is written. The modes that are about earlier runs part after the recovery: see past.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any, BinaryIO, Dict, List, Optional, Tuple
+from typing import Any, BinaryIO, Dict, List, Tuple
 
 from mailprov.agent import (
     accounts,
@@ -63,7 +63,8 @@ class _Session:
         self.job, self.link = job, link
         self.tree = files.Tree(job["root"])
         self.lists = packages.Lists()
-        self.run: Optional[Run] = None
+        self.run: Any = None  # a Run, or a past.Past
+        self.continues = ""  # the run that was killed after its commit point, which this one finishes
 
     @property
     def changed(self) -> int:
@@ -78,9 +79,15 @@ class _Session:
         python = ".".join(str(part) for part in sys.version_info[:3])
         link.say("hello", version=VERSION, python=python, pid=os.getpid(), uid=os.geteuid(), time=time.time())
         facts.refuse_unsupported(tree)
-        applying = job["mode"] == "apply"
-        held = lock.take(tree, job["owner"]) if applying else None
+        applying = job["mode"] not in ("plan", "history")
+        held = self._lock() if applying else None
         self._recover(applying)
+        if job["mode"] not in ("plan", "apply"):
+            from mailprov.agent import past
+
+            self.run = past.Past(job, tree, link)
+            self.run.work()
+            return
         found = self._packages(job["packages"])
         link.say("facts", facts=facts.facts(tree, found))
         state = link.wait("desired")["state"]
@@ -108,9 +115,10 @@ class _Session:
             remembered.save()
             passwords.save()
             return
-        if link.wait("go")["fingerprint"] != fingerprint:
+        go = link.wait("go")
+        if go["fingerprint"] != fingerprint:
             raise Stop("the plan has changed", "look at the new plan, then apply again")
-        self.run = Run(
+        self.run = run = Run(
             tree=tree,
             link=link,
             state=state,
@@ -118,10 +126,16 @@ class _Session:
             remembered=remembered,
             passwords=passwords,
             lists=self.lists,
-            owner=job["owner"],
+            begin={
+                "owner": job["owner"],
+                "run": job.get("run", ""),
+                "kind": "apply",
+                "continues": self.continues,
+            },
+            zones=go.get("zones", []),
             again=lambda: look({}),
         )
-        apply(self.run)
+        apply(run)
         if held is not None:
             os.close(held)
 
@@ -138,26 +152,42 @@ class _Session:
         units = [spec["unit"] for spec in state["services"]]
         return Observed(found, services.states(units), services.listening() if units else set())
 
+    def _lock(self) -> int:
+        told: List[str] = []
+
+        def wait(holder: str) -> None:
+            if not told:
+                told.append(holder)
+                self.link.say("notice", text=f"waiting for the lock, which is held by {holder}")
+            self.link.check()
+
+        return lock.take(self.tree, self.job["owner"], self.job.get("lock_timeout", 0), wait)
+
     def _recover(self, applying: bool) -> None:
-        """Bring what a killed run left to a safe state; in mode plan only say so."""
+        """Bring what a killed run left to a safe state; when nothing may be written only say so."""
         left = journal.unfinished(self.tree)
-        if left is None:
+        if left is None or (not applying and lock.holder(self.tree)):
             return
-        who = f"an earlier run ({left.owner}, {left.since}) was interrupted"
+        who = f"an earlier run of {left.owner} at {left.since} was interrupted"
+        where = "after its commit point" if left.committed else "before its commit point"
         if not applying:
-            after = "after its commit point; the next apply finishes it"
-            self.say(
-                f"{who} {after if left.committed else 'before its commit point; the next apply undoes it'}"
-            )
+            what = "finishes it" if left.committed else "puts back what it had written"
+            self.link.say("notice", text=f"{who} {where}; the next apply {what}")
             return
         installation.release_guard(self.tree, self.say)
         if left.committed:
-            left.close("interrupted after the commit point")
-            self.say(f"{who} after its commit point: this run finishes it")
+            from mailprov.agent import past
+
+            self.continues = past.finish(left, self.say)
+            what = "this run finishes it" if self.job["mode"] == "apply" else "the next apply finishes it"
+            self.link.say(
+                "notice", text=f"{who} {where}; {what if self.continues else 'its end was made up for'}"
+            )
             return
         count = left.undo()
-        left.close("undone by the next run")
-        self.say(f"{who} before its commit point: {count} path{'' if count == 1 else 's'} put back")
+        left.close("interrupted; what it had written was put back")
+        paths = f"{count} path{'' if count == 1 else 's'}"
+        self.link.say("notice", text=f"{who} {where}; what it had written was put back ({paths})")
 
 
 def _explain(error: Exception) -> Tuple[str, str, List[str]]:

@@ -38,6 +38,7 @@ class Plan:
         self.digests: Dict[str, str] = {}
         self.known: Dict[str, Dict[str, Any]] = {}  # certificate path → names and expiry
         self.compared = ""
+        self.observed: Optional[Observed] = None  # how units and ports were when this was planned
 
     @property
     def changes(self) -> List[Change]:
@@ -63,6 +64,7 @@ def compare(
     """The plan, from files read here and now and from what was observed."""
     comparison = _Comparison(tree, manifest, mask)
     plan = comparison.plan
+    plan.observed = observed
     plan.packages = compare_packages(state, observed)
     plan.users = [work for work in map(compare_user, state["users"]) if work is not None]
     for spec in state["directories"]:

@@ -61,7 +61,7 @@ class Journal:
 
     @property
     def owner(self) -> str:
-        return str(self.records[0].get("owner", "")) if self.records else "an earlier run"
+        return str(self.records[0].get("owner", "")) if self.records else "somebody"
 
     @property
     def since(self) -> str:

@@ -2,9 +2,10 @@
 
 It lives in /run, which is memory: an apply that has nothing to do, or is not confirmed, writes nothing to a disk.
 
-    take(tree, owner) -> handle     hold the handle as long as the lock is needed; it dies with the process
+    take(tree, owner, seconds, wait) -> handle    hold it as long as the lock is needed; it dies with the process
+    holder(tree) -> str                           "OWNER since TIME" while somebody holds the lock, else ""
 
-Raises Stop "locked by OWNER since TIME" when another run holds it.
+Raises Stop "locked by OWNER since TIME" when another run holds it and goes on holding it for so many seconds.
 """
 
 from __future__ import annotations
@@ -13,38 +14,71 @@ import fcntl
 import json
 import os
 import time
+from typing import Callable
 
 from mailprov.agent import files
 from mailprov.agent.trouble import Stop
 
 _DIRECTORY = "/run/mailprov"
+_NAME = "lock"
+_LOOK = 0.1  # seconds between looks while waiting
 
 
-def take(tree: files.Tree, owner: str) -> int:
-    """Lock the host for this run. The descriptor is not inherited, so no child can keep the lock alive."""
+def take(tree: files.Tree, owner: str, seconds: float, wait: Callable[[str], None]) -> int:
+    """Lock the host for this run. The descriptor is not inherited, so no child can keep the lock alive.
+
+    `wait` is told by whom the lock is held at each look while it is waited for; it may raise to end the waiting.
+    """
     directory = tree.at(_DIRECTORY)
     for parent in files.missing_parents(directory):
         files.make_directory(parent)
     if files.look(directory) is None:
         files.make_directory(directory, 0o700)
-    path = os.path.join(directory, "lock")
+    path = os.path.join(directory, _NAME)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Stop(
             f"the lock {path} cannot be opened: {error.strerror}", "run as root or with sudo"
         ) from error
+    deadline = time.monotonic() + seconds
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        text = os.pread(handle, 4096, 0)
+        while not _locked(handle):
+            by = _holder(os.pread(handle, 4096, 0))
+            if time.monotonic() >= deadline:
+                waited = f" and still after {seconds:g} s" if seconds else ""
+                advice = "wait until that run has ended, then try again (--lock-timeout SECONDS waits for it)"
+                raise Stop(f"locked by {by}{waited}", advice)
+            wait(by)
+            time.sleep(_LOOK)
+    except BaseException:
         os.close(handle)
-        raise Stop(f"locked by {_holder(text)}", "wait until that run has ended, then try again") from error
+        raise
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     text = json.dumps({"owner": owner, "since": since, "pid": os.getpid()}).encode("ascii")
     os.ftruncate(handle, 0)
     os.pwrite(handle, text, 0)
     return handle
+
+
+def holder(tree: files.Tree) -> str:
+    """Who is at work on this host now. Only looks: trying the lock would make a run that begins now fail."""
+    path = tree.at(f"{_DIRECTORY}/{_NAME}")
+    try:
+        inode = os.stat(path).st_ino
+        with open("/proc/locks", encoding="ascii") as file:
+            held = any(" FLOCK " in line and f":{inode} " in line for line in file)
+    except OSError:
+        return ""
+    return _holder(files.read(path) or b"") if held else ""
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _holder(text: bytes) -> str:

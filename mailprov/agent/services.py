@@ -3,6 +3,7 @@
     states(units) -> {unit: State}          one `systemctl show` for all
     listening() -> set of ports             TCP, from /proc/net/tcp and tcp6
     enable, act, wait_for_ports, check      Stop with the daemon's own words when it does not come up
+    disable, stop                           for a rollback; stop waits until the ports are closed
 
 act(spec, verb) does start, reload (by the unit's own command where it has one) or restart.
 """
@@ -90,6 +91,26 @@ def enable(unit: str) -> None:
     outcome = commands.run(["systemctl", "enable", "--", unit])
     if outcome.code != 0:
         raise Stop(f"{unit} cannot be enabled", "look at the output", outcome.lines())
+
+
+def disable(unit: str) -> None:
+    """Do not start at boot."""
+    outcome = commands.run(["systemctl", "disable", "--", unit])
+    if outcome.code != 0:
+        raise Stop(f"{unit} cannot be disabled", "look at the output", outcome.lines())
+
+
+def stop(unit: str, ports: Sequence[int]) -> None:
+    """Stop, then wait until none of these ports listens any more."""
+    outcome = commands.run(["systemctl", "stop", "--", unit], timeout=180)
+    if outcome.code != 0:
+        raise _failed(unit, f"{unit} did not stop", outcome.lines(8))
+    deadline = time.monotonic() + PORT_DEADLINE
+    while set(ports) & listening() or _busy(unit):
+        if time.monotonic() > deadline:
+            still = ", ".join(str(port) for port in sorted(set(ports) & listening()))
+            raise _failed(unit, f"{unit} was stopped and these ports still listen: {still or 'none'}", [])
+        time.sleep(0.05)
 
 
 def reload_systemd() -> None:

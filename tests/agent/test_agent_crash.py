@@ -145,10 +145,12 @@ def test_a_plan_tells_of_an_interrupted_run_and_leaves_it_alone(tmp_path: Path) 
     before = contents(tmp_path, without="^$")
     messages = converse(tmp_path, new(), mode="plan")
 
-    told = [message["text"] for message in messages if message["t"] == "progress"]
+    told = [message["text"] for message in messages if message["t"] == "notice"]
     assert len(told) == 1
-    assert "ana@laptop mailprov apply" in told[0]
-    assert "interrupted before its commit point" in told[0]
+    assert told[0].startswith("an earlier run of ana@laptop mailprov apply at 20")
+    assert told[0].endswith(
+        "was interrupted before its commit point; the next apply puts back what it had written"
+    )
     assert contents(tmp_path, without="^$") == before
 
 

@@ -1,0 +1,143 @@
+"""The modes that are about earlier runs; `boot` hands over to it after lock and recovery.
+
+    Past(job, tree, link).work()    history: tells all runs
+                                    zones: keeps DNS changes that no other run of this host can keep
+                                    rollback: tells the run to undo, waits for `target`, plans, waits for go, undoes
+    finish(left, say) -> str        brings a run that was killed after its commit point to its end; the name of the
+                                    run that an apply has yet to finish, empty when nothing is left to do
+
+A rollback undoes the last run that reached its commit point, so the rollback of a rollback goes forward again.
+Raises Stop or Cancelled.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, List
+
+from mailprov.agent import before, files, journal, lock, rollback
+from mailprov.agent.conversation import Link
+from mailprov.agent.journal import Journal
+from mailprov.agent.masking import Mask
+from mailprov.agent.trouble import Stop
+
+
+class Past:
+    """One run of such a mode. `done` counts the changes that were made."""
+
+    def __init__(self, job: Dict[str, Any], tree: files.Tree, link: Link) -> None:
+        self.job, self.tree, self.link = job, tree, link
+        self.undoing: Any = None
+
+    @property
+    def done(self) -> int:
+        return self.undoing.done if self.undoing else 0
+
+    def work(self) -> None:
+        """The whole rest of the conversation, except `end`."""
+        if self.job["mode"] == "history":
+            self.link.say("runs", runs=_history(self.tree))
+        elif self.job["mode"] == "zones":
+            record = journal.begin(self.tree, self.job["owner"], run=self.job["run"], kind="zones")
+            record.note({"r": "zones", "zones": self.job["zones"]})
+            record.commit()
+            record.close("ok")
+        else:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        chain = _chain(journal.finished(self.tree))
+        told = [{**describe(chain[0]), "images": _images(chain)}] if chain else []
+        self.link.say("runs", runs=told)
+        target = self.link.wait("target")
+        self.link.mask = Mask(target["mask"])
+        if not chain or target["run"] != told[0]["run"]:
+            self.link.say("plan", changes=[], compared="nothing to undo", fingerprint="", waits=False)
+            return
+        hand_edits = bool(self.job.get("accept_drift"))
+
+        def look() -> before.Plan:
+            return before.look(self.tree, chain, self.link.mask, hand_edits)
+
+        plan = look()
+        for notice in plan.notices:
+            self.link.say("notice", text=notice)
+        compared = f"{plan.compared} of the run of {chain[0].since}"
+        fingerprint = plan.fingerprint
+        # Also without a change on this host there may be zones to undo, and the run is to be in the history.
+        self.link.say("plan", changes=plan.changes, compared=compared, fingerprint=fingerprint, waits=True)
+        go = self.link.wait("go")
+        if go["fingerprint"] != fingerprint or look().fingerprint != fingerprint:
+            raise Stop("the host has changed since the plan was made", "look at the new plan, then try again")
+        begin = {"owner": self.job["owner"], "run": self.job["run"], "kind": "rollback"}
+        begin["undoes"] = told[0]["run"]
+        self.undoing = rollback.Undoing(self.tree, self.link, plan, look)
+        self.undoing.work(begin, go.get("zones", []))
+
+
+def describe(record: Journal) -> Dict[str, Any]:
+    """RUN of wire.messages."""
+    begin, end = record.first("begin"), record.first("end")
+    return {
+        "run": begin.get("run") or os.path.basename(record.directory),
+        "kind": begin.get("kind", "apply"),
+        "owner": record.owner,
+        "began": record.since,
+        "ended": end.get("time", ""),
+        "status": end.get("status", ""),
+        "committed": record.committed,
+        "changed": end.get("changed", 0),
+        "undoes": begin.get("undoes", ""),
+        "zones": [zone["zone"] for zone in record.first("zones").get("zones", [])],
+        "next": False,
+    }
+
+
+def _history(tree: files.Tree) -> List[Dict[str, Any]]:
+    """All runs, the oldest first; the one that a rollback would undo has `next`."""
+    ended = journal.finished(tree)
+    told = [describe(record) for record in ended]
+    last = _chain(ended)
+    if last:
+        told[ended.index(last[0])]["next"] = True
+    left = journal.unfinished(tree)
+    if left is not None:
+        under_way = {**describe(left), "status": "under way"}
+        if not lock.holder(tree):
+            under_way["status"] = "interrupted; the next apply " + (
+                "finishes it" if left.committed else "puts back what it had written"
+            )
+        told.append(under_way)
+    return told
+
+
+def _chain(ended: List[Journal]) -> List[Journal]:
+    """The last run that changed something, and those that it finished: they are undone together."""
+    by_name = {os.path.basename(record.directory): record for record in ended}
+    chain = [record for record in ended if record.committed][-1:]
+    while chain:
+        earlier = by_name.get(chain[-1].first("begin").get("continues", ""))
+        if earlier is None:
+            break
+        chain.append(earlier)
+    return chain
+
+
+def _images(chain: List[Journal]) -> List[Dict[str, Any]]:
+    """The DNS changes of these runs, the oldest first."""
+    return [zone for record in reversed(chain) for zone in record.first("zones").get("zones", [])]
+
+
+def finish(left: Journal, say: Callable[[str], None]) -> str:
+    """What remains of a killed run behind its commit point."""
+    kind = left.first("begin").get("kind", "apply")
+    if kind == "apply":
+        left.close("interrupted after the commit point")
+        return os.path.basename(left.directory)
+    try:
+        rollback.settle(left.first("units").get("do", []), say)
+    except Stop:
+        left.close("failed after the commit point")
+        raise
+    left.close("ok, finished by the next run")
+    return ""
