@@ -90,7 +90,9 @@ class _Runner:
         threads.
         """
         yield from (self._loop_job(plan) for plan in plans)
-        jobs = [list(self._port_jobs(host, domains, Phase.LOOK)) for host in hosts]
+        jobs = [
+            list(self._port_jobs(host, domains, Phase.LOOK, self._run.addresses[host.name])) for host in hosts
+        ]
         for turn in range(max(map(len, jobs), default=0)):
             yield from (queue[turn] for queue in jobs if turn < len(queue))
         for probe in self._selected(Scope.HOST, Phase.LOOK):
@@ -106,20 +108,26 @@ class _Runner:
                     yield _Job(lambda probe=probe, case=domain_case: self._guarded(probe, case))  # type: ignore[misc]
 
     def wrong_passwords(self, hosts: list[Host], domains: list[Domain]) -> Iterator[_Job]:
-        """Phase 2: one job for each host, so its probes run one after the other."""
+        """Phase 2: one job for each host and address family, so that its probes run one after the other. The two
+        families come from two addresses of ours, and Dovecot counts what each of them does wrong by itself.
+        """
         for host in hosts:
-            jobs = list(self._port_jobs(host, domains, Phase.WRONG_PASSWORDS))
-            if jobs:
-                yield _Job(lambda jobs=jobs: (finding for job in jobs for finding in job.run()))  # type: ignore[misc]
+            addresses = self._run.addresses[host.name]
+            for family in ([a for a in addresses if ":" not in a], [a for a in addresses if ":" in a]):
+                jobs = list(self._port_jobs(host, domains, Phase.WRONG_PASSWORDS, family))
+                if jobs:
+                    yield _Job(lambda jobs=jobs: (finding for job in jobs for finding in job.run()))  # type: ignore[misc]
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
             if probe.scope is scope and probe.phase is phase and self.wanted(probe.entry.id):
                 yield probe
 
-    def _port_jobs(self, host: Host, domains: list[Domain], phase: Phase) -> Iterator[_Job]:
+    def _port_jobs(
+        self, host: Host, domains: list[Domain], phase: Phase, addresses: Collection[str]
+    ) -> Iterator[_Job]:
         here = [domain for domain in domains if host.name in domain.hosts]
-        for address in self._run.addresses[host.name]:
+        for address in addresses:
             if ":" in address and not _has_route(address):
                 yield from self._no_route(host, address, phase)
                 continue

@@ -64,7 +64,7 @@ class ZoneWork:
                 waiting = self._hosts_of(plan.zone) & hosts_not_ready
                 if plan.changes and waiting:
                     self.skipped.append(plan.zone)
-                    why = f"{_subject(plan)}: not published, because {', '.join(sorted(waiting))} is not ready to take mail"
+                    why = f"{_subject(plan)}: not published: {', '.join(sorted(waiting))} is not ready to take mail"
                     self._emit(Ended(_subject(plan), "skipped", 0, why))
                 elif plan.changes:
                     self._publish_one(plan)
