@@ -2,20 +2,25 @@
 
     plan(inventory, take_over=False) -> list[ZonePlan]    reads the zones
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
+    image(zone_plan) -> Image | None                      what it changes, JSON-ready, for taking it back later
+    plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
     export(inventory) -> str                              zone file text for publishing by hand
 
-`diff` and `memory` are the pure part; `rfc2136`, `zones` and `session` the edge; `zonefile` the export.
+`diff`, `memory` and `undo` are the pure part; `rfc2136`, `zones` and `session` the edge; `zonefile` the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.model.events import Emit
 from mailprov.model.inventory import DnsProvider, Inventory
 
-__all__ = ["ZonePlan", "apply", "export", "plan"]
+__all__ = ["ZonePlan", "apply", "export", "image", "plan", "plan_undo", "swapped"]
 
 
 def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
@@ -40,6 +45,36 @@ def apply(zone_plan: ZonePlan, emit: Emit) -> None:
     from mailprov.dns import rfc2136
 
     rfc2136.apply(zone_plan, emit)
+
+
+def image(zone_plan: ZonePlan) -> dict[str, Any] | None:
+    """What the plan changes in its zone, or None: `undo` says what this is for and where it is kept."""
+    if not zone_plan.changes:
+        return None
+    from mailprov.dns import rfc2136
+
+    return rfc2136.image(zone_plan)
+
+
+def swapped(images: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same changes the other way round: what the taking back of them changes."""
+    from mailprov.dns import undo
+
+    return undo.swapped(images)
+
+
+def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[ZonePlan]:
+    """Plans that take back the changes of these images, the oldest first; reads only."""
+    told = list(images)
+    if not told:
+        return []
+    if inventory.dns.provider is DnsProvider.ZONEFILE:
+        zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
+        text = f"the records of {zones} are not put back: this inventory names no DNS server"
+        return [ZonePlan("", (), (text,))]
+    from mailprov.dns import rfc2136
+
+    return rfc2136.plan_undo(inventory.dns, told)
 
 
 def export(inventory: Inventory) -> str:

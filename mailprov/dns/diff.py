@@ -192,7 +192,7 @@ class _Set:
         if remove or add:
             self.edit = Edit(self.name, self.type, ttl, remove, add)
             old = [value for value in before if value in ours]
-            self.change = _change(
+            self.change = change_of(
                 self._zone, self.edit, old, [v for v in wanted if v not in foreign], ttl_note
             )
         if self.type in ("A", "AAAA") and wanted:
@@ -243,7 +243,8 @@ def _order(want: dict[Key, list[Record]], owned: memory.Memory) -> list[Key]:
     return list(dict.fromkeys([*want, *sorted((name, kind) for name, kind, _ in owned.entries)]))
 
 
-def _change(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: str) -> Change:
+def change_of(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: str) -> Change:
+    """What a person sees of an edit that makes values `new` of `old`."""
     if not old:
         action, detail = Action.CREATE, _list(new)
     elif not new:

@@ -2,6 +2,8 @@
 back.
 
     plan(inventory, take_over) -> list[ZonePlan]
+    plan_undo(settings, images) -> list[ZonePlan]
+    image(zone_plan) -> Image | None
     apply(zone_plan, emit)
 
 One UPDATE message per zone, which the server does whole or not at all. Its prerequisites hold every touched
@@ -15,8 +17,9 @@ Raises DnsFailed, DnsUnreachable, InputError.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import dns.exception
 import dns.message
@@ -25,7 +28,7 @@ import dns.rdata
 import dns.rdatatype
 import dns.update
 
-from mailprov.dns import memory, zones
+from mailprov.dns import memory, undo, zones
 from mailprov.dns.diff import Edit, ZoneDiff, plan_zone, wanted_keys
 from mailprov.dns.rdata import absolute, from_rdata, to_rdata
 from mailprov.dns.session import Session, rcode_name
@@ -42,14 +45,12 @@ CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, d
 
 @dataclass(frozen=True)
 class Work:
-    """What apply needs of a plan, and nobody else looks at."""
+    """What apply needs of a plan, and nobody else looks at. `look` reads and compares once more."""
 
     settings: DnsSettings
-    desired: tuple[Record, ...]
-    domains: tuple[str, ...]
-    take_over: bool
     snapshot: zones.Snapshot
     diff: ZoneDiff
+    look: Callable[[Session], tuple[zones.Snapshot, ZoneDiff]]
 
 
 def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
@@ -69,12 +70,14 @@ def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
         plans: list[ZonePlan] = []
         conflicts: list[tuple[str, ZoneDiff]] = []
         for zone, records in by_zone.items():
-            snapshot = _read(session, zone, records, identity)
-            diff = plan_zone(zone, zones.as_records(snapshot), records, identity, take_over)
+            look = partial(_look, zone=zone, desired=tuple(records), identity=identity, take_over=take_over)
+            snapshot, diff = look(session)
             if diff.conflicts:
                 conflicts.append((zone, diff))
-            work = Work(inventory.dns, tuple(records), identity, take_over, snapshot, diff)
-            plans.append(ZonePlan(zone, diff.changes, diff.notices, diff.unchanged, _compared(diff), work))
+            work = Work(inventory.dns, snapshot, diff, look)
+            plans.append(
+                ZonePlan(zone, diff.changes, diff.notices, diff.unchanged, _compared(diff), work=work)
+            )
     if conflicts:
         raise _refusal(conflicts)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
@@ -121,6 +124,46 @@ def _read(session: Session, zone: str, desired: Sequence[Record], identity: Sequ
     return {**snapshot, **zones.read(session, zone, wanted_keys(zone, desired, owned) - {marker})}
 
 
+def _look(
+    session: Session, *, zone: str, desired: Sequence[Record], identity: Sequence[str], take_over: bool
+) -> tuple[zones.Snapshot, ZoneDiff]:
+    snapshot = _read(session, zone, desired, identity)
+    return snapshot, plan_zone(zone, zones.as_records(snapshot), desired, identity, take_over)
+
+
+def image(zone_plan: ZonePlan) -> undo.Image | None:
+    """What the plan changes, for taking it back later; None when it changes nothing."""
+    if not zone_plan.changes:
+        return None
+    assert isinstance(zone_plan.work, Work)
+    return undo.image(zone_plan.zone, zone_plan.work.diff.edits, zones.as_records(zone_plan.work.snapshot))
+
+
+def plan_undo(settings: DnsSettings, images: Iterable[undo.Image]) -> list[ZonePlan]:
+    """How to take these changes (the oldest first) back; reads only."""
+    plans = []
+    with Session(settings) as session:
+        for zone, one in undo.merged(images).items():
+            snapshot, found = _look_back(session, one)
+            look = partial(_only_diff, one=one)
+            work = Work(settings, snapshot, found.diff, look)
+            diff = found.diff
+            plans.append(
+                ZonePlan(zone, diff.changes, diff.notices, 0, _compared(diff), left=found.left, work=work)
+            )
+    return plans
+
+
+def _look_back(session: Session, one: undo.Image) -> tuple[zones.Snapshot, undo.Undo]:
+    snapshot = zones.read(session, one["zone"], [(each["name"], each["type"]) for each in one["sets"]])
+    return snapshot, undo.undo_zone(one, zones.as_records(snapshot))
+
+
+def _only_diff(session: Session, one: undo.Image) -> tuple[zones.Snapshot, ZoneDiff]:
+    snapshot, found = _look_back(session, one)
+    return snapshot, found.diff
+
+
 def _compared(diff: ZoneDiff) -> str:
     return f"{diff.compared} record{'' if diff.compared == 1 else 's'}"
 
@@ -159,8 +202,7 @@ def apply(zone_plan: ZonePlan, emit: Emit) -> None:
 def _again(session: Session, zone_plan: ZonePlan, work: Work) -> tuple[zones.Snapshot, ZoneDiff]:
     """Read and plan once more; only what the user has seen may be done."""
     zone = zone_plan.zone
-    snapshot = _read(session, zone, work.desired, work.domains)
-    diff = plan_zone(zone, zones.as_records(snapshot), work.desired, work.domains, work.take_over)
+    snapshot, diff = work.look(session)
     if diff.conflicts:
         raise _refusal([(zone, diff)])
     # The memory's text depends on all the rest and nobody approves of it as such.

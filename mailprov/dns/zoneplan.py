@@ -13,6 +13,7 @@ class ZonePlan:
 
     `zone` is empty in a plan that only carries notices about records that belong to no zone we can write.
 
+    `left` names record sets that a rollback does not put back, because somebody changed them since.
     `unchanged` counts wanted records that stand already; `compared` is for events.Planned ("12 records").
     `work` is the driver's own and holds no secret that repr would show.
     """
@@ -22,6 +23,7 @@ class ZonePlan:
     notices: tuple[str, ...] = ()
     unchanged: int = 0
     compared: str = ""
+    left: tuple[str, ...] = ()
     work: object = field(default=None, repr=False, compare=False)
 
     @property
