@@ -1,7 +1,8 @@
 """Makes a plan true, or leaves the host as it was.
 
-    apply(run: Run) -> None     packages, users, directories, certificates, files, accounts, checks,
-                                commit point, services, ports, reading the state again, manifest
+    apply(run: Run) -> None     packages, users, directories; accounts, certificates and files beside their places;
+                                checks; all files to their places; commit point; services, ports, reading the
+                                state again, manifest
     put_back(run, record, error)    what happens before the commit point when that fails
 
 Before the commit point every Stop, Cancelled or other exception puts back all files, directories and modes,
@@ -11,11 +12,20 @@ controller does.
 
 from __future__ import annotations
 
-import os
 import time
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
 
-from mailprov.agent import accounts, certificates, files, installation, journal, manifest, packages, services
+from mailprov.agent import (
+    accounts,
+    certificates,
+    files,
+    installation,
+    journal,
+    manifest,
+    packages,
+    services,
+    staging,
+)
 from mailprov.agent.changes import Change, Work
 from mailprov.agent.conversation import Link
 from mailprov.agent.diff import Plan
@@ -66,11 +76,13 @@ def apply(run: Run) -> None:
     run.link.log_to(record.directory + "/events")
     try:
         _before_commit(run, record)
-        run.link.check()
         record.commit()
     except BaseException as error:
         put_back(run, record, error)
         raise
+    for kind in (run.plan.certificates, run.plan.files, run.plan.accounts, run.plan.leaving):
+        for work in kind:
+            run.applied(work.changes)
     try:
         _after_commit(run)
     except Stop:
@@ -84,6 +96,8 @@ def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
     """The end of a run that failed or was stopped before its commit point. `run` has `tree`, `say` and `done`."""
     installation.release_guard(run.tree, run.say)
     try:
+        if record.first("swap"):
+            record.note({"r": "back"})
         count = record.undo()
     except OSError as problem:
         raise Stop(
@@ -91,8 +105,9 @@ def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
         ) from error
     record.close("undone: " + type(error).__name__)
     run.done = 0
-    if isinstance(error, Stop) and count:
-        error.what += "; everything was put back, and the host serves as before"
+    if isinstance(error, Stop) and record.first("was"):
+        how = "everything was put back" if count else "the configuration was left as it was"
+        error.what += f"; {how}, and the host serves as before"
     elif isinstance(error, Cancelled) and count:
         error.args = (f"{error}; what had been written was put back",)
 
@@ -125,29 +140,52 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
         _parents(real)
         files.make_directory(real, int(spec["mode"], 8), *files.ids(spec["owner"], spec["group"]))
         run.applied(work.changes)
-    touched = set()
-    for work in [*plan.certificates, *plan.files, *plan.accounts]:
-        link.check()
-        for path in _write(run, work, record.directory):
-            touched.add(os.path.dirname(tree.at(path)))
-        run.applied(work.changes)
-    for work in plan.leaving:
-        link.check()
-        real = tree.at(work.spec["path"])
-        files.remove(real)
-        plan.digests.pop(work.spec["path"], None)
-        touched.add(os.path.dirname(real))
-        run.applied(work.changes)
-    for directory in sorted(touched):
-        files.sync_directory(directory)
-    for work in plan.services:
-        link.check()
-        if work.spec["checks"]:
-            run.say(f"checking the configuration of {work.spec['unit']}")
-            services.check(work.spec)
+    stage = _staged(run, record.directory)
+    checked = _checked(run, stage)
     run.passwords.save()
     run.manifest.describe(run.state, plan.digests, plan.known)
     run.manifest.save()
+    link.check()
+    record.note({"r": "swap", "moves": stage.moves, "checked": checked})
+    staging.swap(tree, stage.moves)
+    if not checked:
+        _check(run, ())
+
+
+def _staged(run: Run, private: str) -> staging.Stage:
+    """Every new file beside its place. Accounts first: no address may be accepted before its mailbox has an owner."""
+    stage = staging.Stage(run.tree)
+    works = [*run.plan.accounts, *run.plan.certificates, *run.plan.files]
+    if works:
+        run.say(f"writing {len(works)} file{'s' if len(works) > 1 else ''}")
+    for work in works:
+        run.link.check()
+        if "certificate" in work.spec:
+            _certificate(run, work, stage, private)
+        else:
+            _file(run, work, stage)
+    for work in run.plan.leaving:
+        stage.drop(work.spec["path"])
+        run.plan.digests.pop(work.spec["path"], None)
+    return stage
+
+
+def _checked(run: Run, stage: staging.Stage) -> bool:
+    """The daemons' own checks before anything is in its place; False where this host allows no such view."""
+    if not any(work.spec["checks"] for work in run.plan.services):
+        return True
+    with stage.view() as prefix:
+        if prefix is not None:
+            _check(run, prefix)
+        return prefix is not None
+
+
+def _check(run: Run, prefix: Sequence[str]) -> None:
+    for work in run.plan.services:
+        run.link.check()
+        if work.spec["checks"]:
+            run.say(f"checking the configuration of {work.spec['unit']}")
+            services.check(work.spec, prefix)
 
 
 def _still_as_planned(run: Run) -> None:
@@ -187,44 +225,34 @@ def _parents(real: str) -> None:
         files.make_directory(parent)
 
 
-def _write(run: Run, work: Work, private: str) -> List[str]:
-    """One file or certificate; returns the paths of the host that were touched."""
-    spec, tree, digests = work.spec, run.tree, run.plan.digests
-    if "certificate" in spec:
-        return _certificate(run, work, private)
-    path = spec["path"]
-    real = tree.at(path)
+def _file(run: Run, work: Work, stage: staging.Stage) -> None:
+    spec, content = work.spec, work.data
+    path, mode = spec["path"], int(spec["mode"], 8)
     owner = files.ids(spec["owner"], spec["group"])
-    content = work.data
     if isinstance(content, tuple):
         lines, rewrite = content
         content = accounts.render(path, lines, run.passwords) if rewrite else None
     if content is None:
-        files.set_owner_mode(real, int(spec["mode"], 8), *owner)
-        return []
-    _parents(real)
+        stage.own(path, mode, *owner)
+        return
     # Postfix waits until a file is two seconds old, for fear of half-written ones; these never are.
-    cool = time.time_ns() - 3 * 10**9
-    files.write(real, content, int(spec["mode"], 8), *owner, mtime_ns=cool, sync=False)
-    digests[path] = files.sha256(content)
-    return [path]
+    stage.put(path, content, mode, *owner, mtime_ns=time.time_ns() - 3 * 10**9)
+    run.plan.digests[path] = files.sha256(content)
 
 
-def _certificate(run: Run, work: Work, private: str) -> List[str]:
-    spec, tree = work.spec, run.tree
-    pair = ((spec["certificate"], 0o644), (spec["key"], 0o600))
-    owner = (-1, -1) if tree.root else (0, 0)
+def _certificate(run: Run, work: Work, stage: staging.Stage, private: str) -> None:
+    spec = work.spec
+    certificate, key = spec["certificate"], spec["key"]
+    owner = (-1, -1) if run.tree.root else (0, 0)
     if not work.data:
-        for path, mode in pair:
-            files.set_owner_mode(tree.at(path), mode, *owner)
-        return []
+        stage.own(certificate, 0o644, *owner)
+        stage.own(key, 0o600, *owner)
+        return
     made = certificates.make(spec, private)
-    for (path, mode), data in zip(pair, made):  # noqa: B905 (strict= is Python 3.10)
-        _parents(tree.at(path))
-        files.write(tree.at(path), data, mode, *owner, sync=False)
+    run.plan.known[certificate] = certificates.describe(stage.put(certificate, made[0], 0o644, *owner))
+    stage.put(key, made[1], 0o600, *owner)
+    for path, data in ((certificate, made[0]), (key, made[1])):
         run.plan.digests[path] = files.sha256(data)
-    run.plan.known[spec["certificate"]] = certificates.describe(tree.at(spec["certificate"]))
-    return [path for path, _ in pair]
 
 
 def _after_commit(run: Run) -> None:

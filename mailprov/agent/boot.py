@@ -24,6 +24,7 @@ from mailprov.agent import (
     manifest,
     packages,
     services,
+    staging,
 )
 from mailprov.agent.apply import Run, apply
 from mailprov.agent.changes import Observed
@@ -169,12 +170,14 @@ class _Session:
         if left is None or (not applying and lock.holder(self.tree)):
             return
         who = f"an earlier run of {left.owner} at {left.since} was interrupted"
-        where = "after its commit point" if left.committed else "before its commit point"
+        begun = left.committed or staging.begun(left)
+        where = "after its commit point" if begun else "before its commit point"
         if not applying:
-            what = "finishes it" if left.committed else "puts back what it had written"
+            what = "finishes it" if begun else "puts back what it had written"
             self.link.say("notice", text=f"{who} {where}; the next apply {what}")
             return
         installation.release_guard(self.tree, self.say)
+        staging.complete(self.tree, left)
         if left.committed:
             from mailprov.agent import past
 

@@ -3,6 +3,7 @@
     Tree(root).at(path)       where a path of the host really is (tests give a root)
     look, read                what is there; a link as last component of a path is never followed
     write, set_owner_mode     atomic write (temporary name beside it, fsync, rename); owner and mode only
+    prepare                   the first half of a write: all but the rename
     missing_parents, make_directory, sync_directory, remove, temporary_name, ids, ids_or_none, sha256
 
 Raises Stop with the path and the system's reason.
@@ -15,7 +16,7 @@ import hashlib
 import os
 import pwd
 import stat
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, NoReturn, Optional, Tuple
 
 from mailprov.agent.trouble import Stop
 
@@ -95,6 +96,17 @@ def write(
 
     `sync=False` leaves the fsync of the directory to the caller, who does it once for many files.
     """
+    temporary = prepare(real, data, mode, uid, gid, mtime_ns=mtime_ns)
+    try:
+        os.rename(temporary, real)
+        if sync:
+            sync_directory(os.path.dirname(real))
+    except OSError as error:
+        _give_up(real, temporary, error)
+
+
+def prepare(real: str, data: bytes, mode: int, uid: int = -1, gid: int = -1, *, mtime_ns: int = 0) -> str:
+    """The file as it will be, on the disk under its temporary name, which is returned."""
     temporary = temporary_name(real)
     try:
         remove(temporary)
@@ -112,15 +124,17 @@ def write(
             os.fsync(handle)
         finally:
             os.close(handle)
-        os.rename(temporary, real)
-        if sync:
-            sync_directory(os.path.dirname(real))
     except OSError as error:
-        try:
-            remove(temporary)
-        except OSError:
-            pass
-        raise Stop(f"{real} cannot be written: {error.strerror}") from error
+        _give_up(real, temporary, error)
+    return temporary
+
+
+def _give_up(real: str, temporary: str, error: OSError) -> NoReturn:
+    try:
+        remove(temporary)
+    except OSError:
+        pass
+    raise Stop(f"{real} cannot be written: {error.strerror}") from error
 
 
 def _own(handle: int, uid: int, gid: int) -> None:

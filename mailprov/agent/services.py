@@ -70,10 +70,10 @@ def listening() -> Set[int]:
     return ports
 
 
-def check(spec: Dict[str, Any]) -> None:
-    """The daemon's own checkers on the configuration now on the disk. Stop with their words."""
+def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
+    """The daemon's own checkers, on the configuration that commands behind `prefix` see. Stop with their words."""
     for argv in spec["checks"]:
-        outcome = commands.run_on_terminal(argv, timeout=120)
+        outcome = commands.run_on_terminal([*prefix, *argv], timeout=120)
         complaint = spec["quiet_checks"] and outcome.err.strip()
         if outcome.code != 0 or complaint:
             how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
