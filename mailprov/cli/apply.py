@@ -35,6 +35,10 @@ def apply(
         ),
     ] = None,
     take_over: TakeOver = False,
+    bootstrap_python: Annotated[
+        bool,
+        typer.Option("--bootstrap-python", help="Install python3 by apt-get on hosts that have none."),
+    ] = False,
     json: Json = False,
     junit: JUnitFile = None,
     quiet: Quiet = False,
@@ -45,12 +49,20 @@ def apply(
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select
-    from mailprov.transport import ssh
+    from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     confirm = reports.confirm(yes)
     read = load(inventory)
-    options = deploy.Options(command="apply", confirm=confirm, take_over=take_over, verify=verify)
-    raise typer.Exit(
-        deploy.apply(read, select(read, host, domain, only), options, start=ssh.start, report=reports.emit)
-    )
+    chosen = select(read, host, domain, only)
+    on_hosts = chosen.hosts if chosen.on_hosts else ()
+    with Connections(on_hosts, others=read.hosts, bootstrap=bootstrap_python) as connections:
+        options = deploy.Options(
+            command="apply",
+            confirm=confirm,
+            take_over=take_over,
+            verify=verify,
+            on_interrupt=connections.interrupt,
+        )
+        code = deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)
+    raise typer.Exit(code)

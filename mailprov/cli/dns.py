@@ -27,14 +27,15 @@ def plan(
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select
-    from mailprov.transport import ssh
+    from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, quiet=quiet, verbose=verbose)
     read = load(inventory)
     options = deploy.Options(command="dns plan", take_over=take_over)
-    raise typer.Exit(
-        deploy.plan(read, select(read, None, domain, ["dns"]), options, start=ssh.start, report=reports.emit)
-    )
+    chosen = select(read, None, domain, ["dns"])
+    with Connections() as connections:
+        code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
+    raise typer.Exit(code)
 
 
 @app.command("apply")
@@ -52,15 +53,16 @@ def apply_(
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select
-    from mailprov.transport import ssh
+    from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, quiet=quiet, verbose=verbose)
     confirm = reports.confirm(yes)
     read = load(inventory)
     options = deploy.Options(command="dns apply", confirm=confirm, take_over=take_over, verify=False)
-    raise typer.Exit(
-        deploy.apply(read, select(read, None, domain, ["dns"]), options, start=ssh.start, report=reports.emit)
-    )
+    chosen = select(read, None, domain, ["dns"])
+    with Connections() as connections:
+        code = deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)
+    raise typer.Exit(code)
 
 
 @app.command()

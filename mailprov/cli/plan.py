@@ -28,11 +28,17 @@ def plan(
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select
-    from mailprov.transport import ssh
+    from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     read = load(inventory)
-    options = deploy.Options(command="plan", take_over=take_over, exit_code_for_changes=exit_code)
-    raise typer.Exit(
-        deploy.plan(read, select(read, host, domain, only), options, start=ssh.start, report=reports.emit)
-    )
+    chosen = select(read, host, domain, only)
+    with Connections(chosen.hosts if chosen.on_hosts else (), others=read.hosts) as connections:
+        options = deploy.Options(
+            command="plan",
+            take_over=take_over,
+            exit_code_for_changes=exit_code,
+            on_interrupt=connections.interrupt,
+        )
+        code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
+    raise typer.Exit(code)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailprov.cli.options import Inventory, Yes
+
+if TYPE_CHECKING:
+    from mailprov.transport.endpoint import Endpoint
 
 
 def trust(
@@ -17,16 +21,32 @@ def trust(
     ],
     yes: Yes = False,
 ) -> None:
-    """Show the SSH host keys that HOST offers and, when you say yes, add them to known_hosts."""
-    from mailprov.errors import InputError
+    """Show the SSH host keys of HOST and of unknown jump hosts before it; add them to known_hosts when you say yes."""
     from mailprov.inventory import SecretMode, load
     from mailprov.run.select import select
+    from mailprov.transport.connections import Connections
+
+    read = load(inventory, SecretMode.IGNORE)
+    target = select(read, [host]).hosts[0]
+    with Connections([target], others=read.hosts) as connections:
+        *jumps, last = connections.way(target)
+        for hop in jumps:  # each must be trusted before one can go through it
+            _trust(hop, connections.scan(hop), yes, known_is_enough=True)
+        _trust(last, connections.scan(last), yes)
+
+
+def _trust(
+    endpoint: Endpoint, offered: list[tuple[str, str, str]], yes: bool, known_is_enough: bool = False
+) -> None:
+    from mailprov.errors import InputError
     from mailprov.transport import hostkeys
 
-    target = select(load(inventory, SecretMode.IGNORE), [host]).hosts[0]
-    offered = hostkeys.scan(target)
-    path = hostkeys.known_hosts_path(target.ssh)
-    typer.echo(f"{host} ({target.address} port {target.ssh.port}) offers:")
+    if known_is_enough and any(
+        hostkeys.is_known(endpoint, base64.b64decode(line.split()[2])) for _, _, line in offered
+    ):
+        return
+    path = hostkeys.known_hosts_path(endpoint)
+    typer.echo(f"{endpoint.name} ({endpoint.at}) offers:")
     for kind, fingerprint, _ in offered:
         typer.echo(f"  {kind:<22} {fingerprint}")
     typer.echo("Compare with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")

@@ -29,8 +29,10 @@ from mailprov.model.inventory import (
     SshSettings,
     Tls,
     TlsMode,
+    Transport,
     Tsig,
 )
+from mailprov.model.jumps import parse_jumps
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _KEY_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
@@ -64,10 +66,30 @@ def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) ->
         given["host_key"] = entry.host_key.rstrip("=")
     given["identity_file"] = _path(entry.identity_file, reading)
     given["known_hosts"] = _path(entry.known_hosts, reading)
-    for name in ("password", "become_password"):
+    if entry.proxy_jump is not None:
+        try:
+            given["proxy_jump"] = parse_jumps(entry.proxy_jump)
+        except ValueError as error:
+            reading.say((*path, "proxy_jump"), show(str(error), 200))
+    if entry.transport is not None:
+        given["transport"] = Transport(entry.transport)
+    if entry.config == "none":
+        given["ignore_config"] = True
+    elif entry.config is not None:
+        given.update(config=_path(entry.config, reading), ignore_config=False)
+    for name in ("passphrase", "password", "become_password"):
         if (reference := getattr(entry, name)) is not None:
             given[name] = reading.secret(reference, (*path, name))
-    return dataclasses.replace(base, **{key: value for key, value in given.items() if value is not None})
+    made = dataclasses.replace(base, **{key: value for key, value in given.items() if value is not None})
+    if entry.config == "none":
+        made = dataclasses.replace(made, config=None)
+    if made.transport is Transport.OPENSSH and made.password and (entry.transport or entry.password):
+        key = "password" if entry.password else "transport"
+        what = (
+            "the ssh program takes no password from mailprov; use a key or an agent, or `transport: builtin`"
+        )
+        reading.say((*path, key), what, key=True)
+    return made
 
 
 def _tls(entry: TlsEntry, path: KeyPath, base: Tls, reading: Reading) -> Tls:
@@ -97,17 +119,16 @@ def _marks(path: KeyPath, reading: Reading) -> Any:
 def _hosts(entries: dict[str, HostEntry], ssh: SshSettings, tls: Tls, reading: Reading) -> tuple[Host, ...]:
     hosts = [_host(name, entry, ssh, tls, reading) for name, entry in entries.items()]
     fqdns: dict[str, str] = {}
-    places: dict[tuple[str, int], str] = {}
+    places: dict[tuple[Any, ...], str] = {}
     for host in hosts:
         path: KeyPath = ("hosts", host.name)
         if host.fqdn and (other := fqdns.setdefault(host.fqdn, host.name)) != host.name:
             seen = f'"{host.fqdn}" is already the name of host {other}; every host needs its own'
             reading.say((*path, "fqdn"), seen)
-        place = (host.address, host.ssh.port)
+        port = host.ssh.port or 22
+        place = (host.address, port, host.ssh.proxy_jump)  # behind another jump host it is another network
         if host.address and (other := places.setdefault(place, host.name)) != host.name:
-            seen = (
-                f"host {other} is already at {host.address}, SSH port {host.ssh.port}; a host is written once"
-            )
+            seen = f"host {other} is already at {host.address}, SSH port {port}; a host is written once"
             reading.say((*path, "address"), seen)
     return tuple(hosts)
 

@@ -120,16 +120,20 @@ class PasswordEntry(SecretEntry):
 
 
 class SshEntry(Entry):
-    """How to reach a host. What is not said comes from the SSH agent and the usual files."""
+    """How to reach a host. What is not said comes from ssh_config, the SSH agent and the usual files."""
 
     user: Text | None = Field(
-        default=None, description="login name; root if not given, any other user needs sudo"
+        default=None,
+        description="login name; by ssh_config or root if not given, any other user needs sudo",
     )
     port: Annotated[int, whole(1, 65535)] | None = Field(
-        default=None, description="TCP port; 22 if not given"
+        default=None, description="TCP port; by ssh_config or 22 if not given"
     )
     identity_file: Text | None = Field(
         default=None, description="private key; a relative path begins at the inventory's folder"
+    )
+    passphrase: SecretEntry | None = Field(
+        default=None, description="opens an encrypted private key; asked for on a terminal if not given"
     )
     password: SecretEntry | None = Field(default=None, description="login password, if there is no key")
     become_password: SecretEntry | None = Field(
@@ -142,6 +146,21 @@ class SshEntry(Entry):
         default=None,
         description="the host key's fingerprint, as `ssh-keygen -lf` prints it",
         examples=["SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDhYIr3Jv2VxTjKdEM"],
+    )
+    proxy_jump: Text | None = Field(
+        default=None,
+        description="jump hosts from here to there, user@host:port with commas between; "
+        "a name of this file's hosts is that host; none: no jump, whatever ssh_config says",
+        examples=["ops@bastion.example.org"],
+    )
+    transport: Annotated[str, choice("builtin", "openssh", "local")] | None = Field(
+        default=None,
+        description="builtin: mailprov's SSH client; openssh: this machine's ssh program; "
+        "local: no SSH, the host is this machine; builtin if not given",
+    )
+    config: Text | None = Field(
+        default=None,
+        description="ssh_config file in place of ~/.ssh/config and /etc/ssh/ssh_config; none: no such file",
     )
 
 
@@ -313,11 +332,6 @@ class File(Entry):
 
 # Keys that the design has and this version does not: (class, key) → what to do until then.
 LATER: dict[tuple[str, str], str] = {
-    (
-        "SshEntry",
-        "proxy_jump",
-    ): f"`proxy_jump` {_NOT_YET}; use an `address` that can be reached from here, such as one in a VPN",
-    ("SshEntry", "transport"): f"`transport` {_NOT_YET}; leave it out, mailprov brings its own SSH client",
     ("TlsEntry", "email"): f"`email` belongs to mode acme, which {_NOT_YET}; use `self-signed` or `files`",
     (
         "TlsEntry",

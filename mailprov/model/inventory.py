@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from mailprov.model.jumps import Jump
+
 
 @dataclass(frozen=True)
 class Secret:
@@ -26,17 +28,28 @@ class Secret:
         return f"<secret {self.origin}>"
 
 
+class Transport(str, Enum):
+    BUILTIN = "builtin"  # mailprov's own SSH client
+    OPENSSH = "openssh"  # the system's ssh program, with all that its configuration can do
+    LOCAL = "local"  # no SSH: the host is this machine
+
+
 @dataclass(frozen=True)
 class SshSettings:
-    """How to reach one host. Unset fields: the transport decides (agent, default keys, ~/.ssh/known_hosts)."""
+    """How to reach one host. Unset fields: the transport decides (ssh_config, agent, default keys, known_hosts)."""
 
-    user: str = "root"
-    port: int = 22
+    user: str | None = None  # root if ssh_config names nobody either
+    port: int | None = None
     identity_file: Path | None = None
+    passphrase: Secret | None = None  # of `identity_file`, or of the keys that ssh_config names
     password: Secret | None = None
     become_password: Secret | None = None  # for sudo, when `user` is not root
     known_hosts: Path | None = None
     host_key: str | None = None  # a pinned fingerprint, "SHA256:…"
+    proxy_jump: tuple[Jump, ...] | None = None  # (): none, whatever ssh_config says
+    transport: Transport | None = None  # None: builtin, or openssh where ssh_config has a ProxyCommand
+    config: Path | None = None  # in place of ~/.ssh/config and /etc/ssh/ssh_config
+    ignore_config: bool = False  # `config: none`
 
 
 class TlsMode(str, Enum):

@@ -36,6 +36,7 @@ class Options:
     take_over: bool = False
     verify: bool | None = None  # None: when something was changed
     exit_code_for_changes: bool = False
+    on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
 
 
 def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
@@ -184,6 +185,8 @@ class _Deployment:
         try:
             for session in self.sessions:
                 session.cancel()
+            if self.options.on_interrupt is not None:
+                self.options.on_interrupt()
             self.stream.pump(
                 lambda: all(s.ended.is_set() for s in self.sessions), deadline=time.monotonic() + SAFE_END
             )

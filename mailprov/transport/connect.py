@@ -1,8 +1,8 @@
 """A TCP connection to a host, by whichever of its addresses answers first.
 
-    open_socket(where, address, port, timeout) -> socket.socket
+    open_socket(where, address, port, timeout, halt) -> socket.socket
 
-Raises HostUnreachable: the name does not resolve, refused, no answer, no route.
+Raises HostUnreachable: the name does not resolve, refused, no answer, no route, interrupted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from mailprov.errors import HostUnreachable
+from mailprov.transport.halt import TICK, Halt
 
 # RFC 8305 section 8: time before the next address is tried beside the one that has not answered yet.
 _ATTEMPT_DELAY = 0.25
@@ -24,10 +25,14 @@ _USER_TIMEOUT_MS = 60_000
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
-def open_socket(where: str, address: str, port: int, timeout: float) -> socket.socket:
+def open_socket(
+    where: str, address: str, port: int, timeout: float, halt: Halt | None = None
+) -> socket.socket:
     """Connect within `timeout` seconds. `where` is the host's name in errors. The socket blocks."""
-    winner, failures = _race(_resolve(where, address, port), timeout)
+    halt = halt or Halt()
+    winner, failures = _race(_resolve(where, address, port, halt), timeout, halt)
     if winner is None:
+        halt.check(where)
         raise _refusal(where, address, port, timeout, failures)
     winner.setblocking(True)
     # Without it each small SSH packet waits for the ACK of the one before (Nagle): 40 ms per exchange.
@@ -39,10 +44,16 @@ def open_socket(where: str, address: str, port: int, timeout: float) -> socket.s
     return winner
 
 
-def _resolve(where: str, address: str, port: int) -> list[_Address]:
+def _resolve(where: str, address: str, port: int, halt: Halt) -> list[_Address]:
     """All addresses, families alternating, the resolver's preference first."""
     try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        try:
+            # A literal needs no name service, and no thread to wait for one.
+            found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            found = halt.waiting_for(
+                where, lambda: socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+            )
     except (socket.gaierror, UnicodeError) as error:
         raise HostUnreachable(
             where,
@@ -55,7 +66,9 @@ def _resolve(where: str, address: str, port: int) -> list[_Address]:
     return [pair for pair in pairs if pair is not None]
 
 
-def _race(addresses: list[_Address], timeout: float) -> tuple[socket.socket | None, list[OSError]]:
+def _race(
+    addresses: list[_Address], timeout: float, halt: Halt
+) -> tuple[socket.socket | None, list[OSError]]:
     """Start attempts in turn, the next as soon as one fails or is slow; the first to connect wins."""
     deadline = time.monotonic() + timeout
     failures: list[OSError] = []
@@ -64,17 +77,22 @@ def _race(addresses: list[_Address], timeout: float) -> tuple[socket.socket | No
         running: set[socket.socket] = set()
         winner = None
         try:
+            due = 0.0  # when the next address has its turn
             while winner is None and (waiting or running) and time.monotonic() < deadline:
-                if waiting:
+                if halt.is_set():
+                    break
+                if waiting and time.monotonic() >= due:
+                    due = time.monotonic() + _ATTEMPT_DELAY
                     try:
                         attempt = _begin(*waiting.pop(0))
                     except OSError as error:
                         failures.append(error)
+                        due = 0.0
                         continue
                     running.add(attempt)
                     selector.register(attempt, selectors.EVENT_WRITE)
                 pause = max(0.0, deadline - time.monotonic())
-                for key, _ in selector.select(min(pause, _ATTEMPT_DELAY) if waiting else pause):
+                for key, _ in selector.select(min(pause, TICK)):
                     done = key.fileobj
                     assert isinstance(done, socket.socket)
                     selector.unregister(done)
@@ -83,6 +101,7 @@ def _race(addresses: list[_Address], timeout: float) -> tuple[socket.socket | No
                         winner = done
                     elif code:
                         failures.append(OSError(code, ""))
+                        due = 0.0
                         running.discard(done)
                         done.close()
         finally:

@@ -29,7 +29,9 @@ _NOISE_WIDTH = 400
 
 # What start scripts say (see `transport.sudo`), and the loader's READY. Noise may stand before it on the
 # line.
-_MARK = re.compile(re.escape(MAGIC) + rb" (ready|no-python|no-sudo|sudo-denied|ended \d+)\s*$")
+_MARK = re.compile(
+    re.escape(MAGIC) + rb" (ready|no-python|no-apt|not-installed|no-sudo|sudo-denied|sudo-rs|ended \d+)\s*$"
+)
 _READY = READY.removeprefix(MAGIC).strip().decode()
 
 
@@ -68,7 +70,7 @@ class Conversation:
     def await_ready(self, timeout: float) -> str:
         """Read until Python runs on the other side, and say how that went.
 
-        "ready"; or a start script's word ("no-python", "no-sudo", "sudo-denied", "ended N"); "over" when the
+        "ready"; or a start script's word ("no-python", "no-sudo", "sudo-denied", "ended N", …); "over" when the
         stream ended without a word; "silent" after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout

@@ -1,7 +1,8 @@
 """The SSH key exchange on an open socket, up to the moment where the host has shown its key.
 
     KEY_TYPES                                       host key algorithms, best first
-    shake_hands(where, at, sock, key_types) -> paramiko.Transport
+    Socket                                          what the bytes go over: a TCP socket, or a channel of a jump host
+    shake_hands(where, at, sock, key_types, halt) -> paramiko.Transport
 
 Raises HostUnreachable: not an SSH server, closed before it spoke, no common algorithm. The last is the
 subclass NoCommonAlgorithm, for callers that ask for one host key type after the other.
@@ -18,6 +19,7 @@ from paramiko.packet import Packetizer
 from paramiko.ssh_exception import IncompatiblePeer
 
 from mailprov.errors import HostUnreachable
+from mailprov.transport.halt import Halt
 
 KEY_TYPES: tuple[str, ...] = (
     "ssh-ed25519",
@@ -41,6 +43,20 @@ class NoCommonAlgorithm(HostUnreachable):
     """The two sides share no algorithm (key exchange, host key, cipher or MAC)."""
 
 
+Socket = socket.socket | paramiko.Channel
+
+
+class _Transport(paramiko.Transport):
+    """A client that asks for exactly the host key algorithms it is told to, certificates where they are wanted."""
+
+    asked: tuple[str, ...] = ()
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        # paramiko would put the certificates behind all plain keys, so that no server ever showed one.
+        return self.asked
+
+
 class _Packetizer(Packetizer):
     def start_handshake(self, timeout: float) -> None:
         """Nothing: `start_client` has the limit. paramiko's timer thread outlives a failed handshake."""
@@ -49,7 +65,7 @@ class _Packetizer(Packetizer):
 class _FirstBytes:
     """A socket that remembers how the server opened the conversation, to tell what it is if not SSH."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Socket) -> None:
         self._sock = sock
         self.seen = b""
 
@@ -63,17 +79,24 @@ class _FirstBytes:
         return getattr(self._sock, name)
 
 
-def shake_hands(where: str, at: str, sock: socket.socket, key_types: Sequence[str]) -> paramiko.Transport:
+def shake_hands(
+    where: str, at: str, sock: Socket, key_types: Sequence[str], halt: Halt | None = None
+) -> paramiko.Transport:
     """Negotiate with the host key algorithms of `key_types` in that order. `at` is the place, for errors.
 
     The socket belongs to the transport afterwards, and is closed when this raises.
     """
     first = _FirstBytes(sock)
-    transport = paramiko.Transport(first, packetizer_class=_Packetizer)  # type: ignore[arg-type]
+    transport = _Transport(first, packetizer_class=_Packetizer)  # type: ignore[arg-type]
     transport.banner_timeout = _BANNER_TIMEOUT
-    transport.get_security_options().key_types = tuple(key_types)
+    transport.asked = tuple(key_types)
+    halt = halt or Halt()
     try:
-        transport.start_client(timeout=_HANDSHAKE_TIMEOUT)
+        with halt.closing(where, transport.close):
+            transport.start_client(timeout=_HANDSHAKE_TIMEOUT)
+    except HostUnreachable:  # interrupted
+        end(transport)
+        raise
     except IncompatiblePeer as error:
         end(transport)
         raise NoCommonAlgorithm(

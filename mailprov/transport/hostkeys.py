@@ -1,13 +1,16 @@
 """Is this the host we know? Strict host key checks, and what `mailprov trust` needs to learn a key.
 
-    open_transport(host, connect_timeout) -> paramiko.Transport     connected, and the host key proven right
-    scan(host, connect_timeout) -> [(type, fingerprint, known_hosts line)]
-    known_hosts_path(settings) -> Path                              where `trust` writes
-    append(path, line)                                              one line at the end, all else stays
+    Dial                                       opens the way to an endpoint: TCP, or a channel of a jump host
+    open_transport(endpoint, dial, halt)       a paramiko.Transport: connected, and the host key proven right
+    is_known(endpoint, blob)                   would this key be accepted?
+    scan(endpoint, dial)                       [(type, fingerprint, known_hosts line)]
+    known_hosts_path(endpoint)                 where `trust` writes
+    append(path, line)                         one line at the end, all else stays
 
-A pinned `host_key` decides alone (but for @revoked); otherwise the inventory's known_hosts, or the user's and
-the system's files. Nothing is ever trusted on first use.
-Raises HostUnreachable: unknown, changed or revoked key, and all that `connect` and `handshake` raise.
+A pinned `host_key` decides alone (but for @revoked); otherwise the inventory's known_hosts, or the files of ssh_config.
+Where an @cert-authority line is about the host, it is asked for a certificate. Nothing is ever trusted on first use.
+Raises HostUnreachable: unknown, changed or revoked key, a certificate that proves nothing, and all that `connect` and
+`handshake` raise.
 """
 
 from __future__ import annotations
@@ -15,76 +18,87 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import paramiko
 
 from mailprov.errors import HostUnreachable
-from mailprov.model.inventory import Host, SshSettings
-from mailprov.transport import known_hosts
-from mailprov.transport.connect import open_socket
-from mailprov.transport.handshake import KEY_TYPES, NoCommonAlgorithm, end, shake_hands
+from mailprov.transport import certificates, known_hosts
+from mailprov.transport.certificates import CERTIFICATE
+from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.halt import Halt
+from mailprov.transport.handshake import KEY_TYPES, NoCommonAlgorithm, Socket, end, shake_hands
 from mailprov.transport.known_hosts import KnownKey, fingerprint
 
-_SYSTEM_FILES = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
+Dial = Callable[[Endpoint], Socket]
 
 
 class _WrongKey(HostUnreachable):
     """The key is not the expected one; with a pin, the host may still have the right one of another type."""
 
 
-def known_hosts_path(settings: SshSettings) -> Path:
-    """The inventory's known_hosts, else ~/.ssh/known_hosts. It need not exist."""
-    return settings.known_hosts or Path.home() / ".ssh" / "known_hosts"
+def known_hosts_path(endpoint: Endpoint) -> Path:
+    """The first of the files that are looked into. It need not exist."""
+    files = [path for path in endpoint.user_known_hosts if path != Path(os.devnull)]
+    return files[0] if files else Path.home() / ".ssh" / "known_hosts"
 
 
-def open_transport(host: Host, connect_timeout: float = 10.0) -> paramiko.Transport:
+def open_transport(endpoint: Endpoint, dial: Dial, halt: Halt | None = None) -> paramiko.Transport:
     """Connect to the host and check its key before a single byte of ours that matters is sent."""
-    known = known_hosts.read(_files(host.ssh))
-    types = _preferred(host, known)
+    known = _read(endpoint)
+    types = _preferred(endpoint, known)
     wrong: _WrongKey | None = None
     while True:
         try:
-            transport = _connect(host, types, connect_timeout)
+            transport = shake_hands(endpoint.name, endpoint.at, dial(endpoint), types, halt)
         except NoCommonAlgorithm:
             if wrong is None:
                 raise
             raise wrong from None
         key = transport.get_remote_server_key()
         try:
-            _check(host, known, key)
+            _check(endpoint, known, key)
             return transport
         except _WrongKey as error:
             end(transport)
             # A pin names no type: ask for the host's keys of the other types before calling it wrong.
             wrong = wrong or error
-            family = _algorithms(key.get_name())
+            family = _algorithms(_plain_type(key))
             types = tuple(name for name in types if name not in family)
-            if host.ssh.host_key is None or not types:
+            if endpoint.host_key is None or not types:
                 raise wrong from None
         except BaseException:
             end(transport)
             raise
 
 
-def scan(host: Host, connect_timeout: float = 10.0) -> list[tuple[str, str, str]]:
+def is_known(endpoint: Endpoint, blob: bytes) -> bool:
+    """Is this key (wire format) pinned, or in the files, and not revoked?"""
+    lines = [line for line in _covering(endpoint, _read(endpoint)) if line.blob == blob]
+    if any(line.revoked for line in lines):
+        return False
+    if endpoint.host_key is not None:
+        return _same_fingerprint(endpoint.host_key, blob)
+    return any(not line.authority for line in lines)
+
+
+def scan(endpoint: Endpoint, dial: Dial) -> list[tuple[str, str, str]]:
     """All host keys the server has, one connection per type, without logging in.
 
     Each is (type, SHA256 fingerprint, line for known_hosts). Raises HostUnreachable when there is none.
     """
     found = []
     failure: NoCommonAlgorithm | None = None
-    name = known_hosts.lookup_name(host.address, host.ssh.port)
     for types in (KEY_TYPES[:1], KEY_TYPES[1:2], KEY_TYPES[2:3], KEY_TYPES[3:4], KEY_TYPES[4:]):
         try:
-            transport = _connect(host, types, connect_timeout)
+            transport = shake_hands(endpoint.name, endpoint.at, dial(endpoint), types)
         except NoCommonAlgorithm as error:
             failure = error
             continue
         key = transport.get_remote_server_key()
         end(transport)
-        line = f"{name} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}"
+        line = f"{endpoint.lookup_name} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}"
         found.append((key.get_name(), fingerprint(key.asbytes()), line))
     if not found and failure is not None:
         raise failure
@@ -108,16 +122,8 @@ def append(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
-def _connect(host: Host, types: Sequence[str], timeout: float) -> paramiko.Transport:
-    sock = open_socket(host.name, host.address, host.ssh.port, timeout)
-    return shake_hands(host.name, f"{host.address} port {host.ssh.port}", sock, types)
-
-
-def _files(settings: SshSettings) -> tuple[Path, ...]:
-    if settings.known_hosts is not None:
-        return (settings.known_hosts,)
-    ours = Path.home() / ".ssh"
-    return (ours / "known_hosts", ours / "known_hosts2", *_SYSTEM_FILES)
+def _read(endpoint: Endpoint) -> list[KnownKey]:
+    return known_hosts.read((*endpoint.user_known_hosts, *endpoint.global_known_hosts))
 
 
 def _algorithms(key_type: str) -> tuple[str, ...]:
@@ -125,60 +131,96 @@ def _algorithms(key_type: str) -> tuple[str, ...]:
     return ("rsa-sha2-512", "rsa-sha2-256") if key_type == "ssh-rsa" else (key_type,)
 
 
-def _covering(host: Host, known: Sequence[KnownKey]) -> list[KnownKey]:
-    name = known_hosts.lookup_name(host.address, host.ssh.port)
-    return [key for key in known if key.covers(name)]
+def _covering(endpoint: Endpoint, known: Sequence[KnownKey]) -> list[KnownKey]:
+    return [key for key in known if key.covers(endpoint.lookup_name)]
 
 
-def _preferred(host: Host, known: Sequence[KnownKey]) -> tuple[str, ...]:
+def _preferred(endpoint: Endpoint, known: Sequence[KnownKey]) -> tuple[str, ...]:
     """All algorithms, those of known keys first: a right key of another type must not look wrong."""
-    if host.ssh.host_key is not None:
+    if endpoint.host_key is not None:
         return KEY_TYPES
-    ours = {name for key in _covering(host, known) if not key.revoked for name in _algorithms(key.type)}
-    return tuple(sorted(KEY_TYPES, key=lambda name: name not in ours))
+    lines = [key for key in _covering(endpoint, known) if not key.revoked]
+    ours = {name for key in lines if not key.authority for name in _algorithms(key.type)}
+    plain = sorted(KEY_TYPES, key=lambda name: name not in ours)
+    certified = [name + CERTIFICATE for name in KEY_TYPES] if any(key.authority for key in lines) else []
+    return (*certified, *plain)
 
 
-def _check(host: Host, known: Sequence[KnownKey], key: paramiko.PKey) -> None:
-    blob, shown = key.asbytes(), f"{key.get_name()} {fingerprint(key.asbytes())}"
-    at = f"{host.address} port {host.ssh.port}"
-    lines = _covering(host, known)
-    if host.ssh.port != 22:
+def _plain_type(key: paramiko.PKey) -> str:
+    return key.get_name().removesuffix(CERTIFICATE)
+
+
+def _check(endpoint: Endpoint, known: Sequence[KnownKey], key: paramiko.PKey) -> None:
+    blob, shown = key.asbytes(), f"{_plain_type(key)} {fingerprint(key.asbytes())}"
+    lines = _covering(endpoint, known)
+    if endpoint.port != 22 and not endpoint.host_key_alias:
         # As ssh does: a line without a port vouches for the same key on another port; it contradicts nothing.
-        lines += [line for line in known if line.covers(host.address.lower()) and line.blob == blob]
-    for line in lines:
-        if line.revoked and line.blob == blob:
-            raise HostUnreachable(
-                host.name,
-                f"the host key of {at} is REVOKED in {line.place} ({shown})",
-                "Do not connect: the key may be in foreign hands. Give the host a new key",
-            )
-    if host.ssh.host_key is not None:
-        if _same_fingerprint(host.ssh.host_key, blob):
+        lines += [line for line in known if line.covers(endpoint.address.lower()) and line.blob == blob]
+    _refuse_revoked(endpoint, lines, blob, shown)
+    if endpoint.host_key is not None:
+        if _same_fingerprint(endpoint.host_key, blob):
             return
-        raise _changed(host, at, shown, host.ssh.host_key, "the inventory's host_key")
-    lines = [line for line in lines if not line.revoked]
+        raise _changed(endpoint, shown, endpoint.host_key, "the inventory's host_key")
+    if key.public_blob is not None and _certified(endpoint, lines, key.public_blob.key_blob):
+        return
+    lines = [line for line in lines if not line.revoked and not line.authority]
     if any(line.blob == blob for line in lines):
         return
     if lines:
-        same = [line for line in lines if line.type == key.get_name()] or lines
+        same = [line for line in lines if line.type == _plain_type(key)] or lines
         expected = f"{same[0].type} {fingerprint(same[0].blob)}"
-        raise _changed(host, at, shown, expected, same[0].place)
+        raise _changed(endpoint, shown, expected, same[0].place)
     raise HostUnreachable(
-        host.name,
-        f"the host key of {at} is not known ({shown})",
-        f"Compare it with the host's own, then run `mailprov trust {host.name}`"
+        endpoint.name,
+        f"the host key of {endpoint.at} is not known ({shown})",
+        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`"
         f' or set `host_key: "{fingerprint(blob)}"` in the inventory',
     )
+
+
+def _refuse_revoked(endpoint: Endpoint, lines: Sequence[KnownKey], blob: bytes, shown: str) -> None:
+    for line in lines:
+        if line.revoked and line.blob == blob:
+            raise HostUnreachable(
+                endpoint.name,
+                f"the host key of {endpoint.at} is REVOKED in {line.place} ({shown})",
+                "Do not connect: the key may be in foreign hands. Give the host a new key",
+            )
+
+
+def _certified(endpoint: Endpoint, lines: Sequence[KnownKey], blob: bytes) -> bool:
+    """True when an authority in `lines` vouches; False when none of them has signed, and the plain key must do.
+
+    Raises HostUnreachable when one has signed, but the certificate is no proof for this host now.
+    """
+    try:
+        certificate = certificates.parse(blob)
+    except ValueError:
+        return False
+    signers = [line for line in lines if line.authority and line.blob == certificate.authority]
+    if not signers:
+        return False
+    revoked = any(line.revoked and line.blob == certificate.authority for line in lines)
+    # The certificate's own names are without a port, known_hosts' are not.
+    name = endpoint.host_key_alias or endpoint.address
+    why = "its authority is @revoked" if revoked else certificates.refusal(certificate, name)
+    if why:
+        raise HostUnreachable(
+            endpoint.name,
+            f"the host certificate that {endpoint.at} shows is no proof: {why} (authority in {signers[0].place})",
+            "Sign the host's key anew (ssh-keygen -s, with -h and the right -n and -V), or set HostKeyAlias",
+        )
+    return True
 
 
 def _same_fingerprint(pinned: str, blob: bytes) -> bool:
     return pinned.strip().rstrip("=").removeprefix("SHA256:") == fingerprint(blob).removeprefix("SHA256:")
 
 
-def _changed(host: Host, at: str, shown: str, expected: str, source: str) -> _WrongKey:
+def _changed(endpoint: Endpoint, shown: str, expected: str, source: str) -> _WrongKey:
     return _WrongKey(
-        host.name,
-        f"THE HOST KEY OF {at} HAS CHANGED: it shows {shown}, but {source} says {expected}",
+        endpoint.name,
+        f"THE HOST KEY OF {endpoint.at} HAS CHANGED: it shows {shown}, but {source} says {expected}",
         "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
         "Only if you know why it changed, remove the old key and trust the new one",
     )

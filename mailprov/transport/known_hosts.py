@@ -2,7 +2,6 @@
 
     KnownKey                         one line: for whom, marker, key
     read(paths) -> list[KnownKey]    all lines that can be understood; a bad line never hides the others
-    lookup_name(address, port)       what OpenSSH would look this host up as
     fingerprint(blob)                "SHA256:…" as ssh-keygen -l prints it
 
 Raises nothing for what a file holds; a file that does not exist holds nothing.
@@ -28,10 +27,16 @@ class KnownKey:
     type: str  # ssh-ed25519, ssh-rsa, …
     blob: bytes  # the key in SSH wire format
     revoked: bool = False
+    authority: bool = False  # @cert-authority: vouches for certificates, and for nothing else
     place: str = ""  # file:line
 
+    @property
+    def text(self) -> str:
+        """The line without its marker."""
+        return f"{self.hosts} {self.type} {base64.b64encode(self.blob).decode()}"
+
     def covers(self, name: str) -> bool:
-        """Does the line speak of `name` (see `lookup_name`)? A negated pattern that matches rules the line out."""
+        """Does the line speak of `name` (Endpoint.lookup_name)? A negated pattern that matches rules it out."""
         if self.hosts.startswith("|"):
             return _hash_matches(self.hosts, name)
         matched = False
@@ -45,18 +50,13 @@ class KnownKey:
         return matched
 
 
-def lookup_name(address: str, port: int) -> str:
-    """`host`, or `[host]:port` on another port than 22."""
-    return address.lower() if port == 22 else f"[{address.lower()}]:{port}"
-
-
 def fingerprint(blob: bytes) -> str:
     digest = hashlib.sha256(blob).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def read(paths: Iterable[Path]) -> list[KnownKey]:
-    """The keys of all files, in order. @cert-authority lines are left out: they vouch for certificates."""
+    """The keys of all files, in order."""
     found = []
     for path in paths:
         try:
@@ -73,7 +73,7 @@ def read(paths: Iterable[Path]) -> list[KnownKey]:
 def _parse(line: str, place: str) -> KnownKey | None:
     words = line.split()
     marker = words.pop(0) if words and words[0].startswith("@") else ""
-    if marker not in ("", "@revoked") or len(words) < 3 or words[0].startswith("#"):
+    if marker not in ("", "@revoked", "@cert-authority") or len(words) < 3 or words[0].startswith("#"):
         return None
     hosts, kind, encoded = words[:3]
     try:
@@ -83,7 +83,7 @@ def _parse(line: str, place: str) -> KnownKey | None:
     length = int.from_bytes(blob[:4], "big")
     if blob[4 : 4 + length] != kind.encode("utf-8", "replace"):
         return None
-    return KnownKey(hosts, kind, blob, marker == "@revoked", place)
+    return KnownKey(hosts, kind, blob, marker == "@revoked", marker == "@cert-authority", place)
 
 
 def _hash_matches(field: str, name: str) -> bool:

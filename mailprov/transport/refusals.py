@@ -1,6 +1,6 @@
 """Why the agent did not start although the login worked: one sentence from what the other side said.
 
-    explain(host, become, word, status, noise) -> HostUnreachable
+    explain(endpoint, become, word, status, noise) -> HostUnreachable
 
 Pure. Sudo's and the shell's own words only choose between sentences; words that are not recognised are
 quoted.
@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailprov.errors import HostUnreachable
-from mailprov.model.inventory import Host
+from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.sudo import Become
 
+_INSTALL = "Install it there: apt-get install python3"
 _NOT_ALLOWED = (
     "may not run sudo",
     "not in the sudoers file",
@@ -24,17 +25,17 @@ _WANTS_PASSWORD = ("password is required", "authentication required", "interacti
 
 
 def explain(
-    host: Host, become: Become, word: str, status: int | None, noise: Sequence[str]
+    endpoint: Endpoint, become: Become, word: str, status: int | None, noise: Sequence[str]
 ) -> HostUnreachable:
     """`word` is what Conversation.await_ready gave, `status` the exit status (None: connection lost)."""
-    what, advice = _sentence(host, become, word, status, noise)
-    return HostUnreachable(host.name, what, advice)
+    what, advice = _sentence(endpoint, become, word, status, noise)
+    return HostUnreachable(endpoint.name, what, advice)
 
 
 def _sentence(
-    host: Host, become: Become, word: str, status: int | None, noise: Sequence[str]
+    endpoint: Endpoint, become: Become, word: str, status: int | None, noise: Sequence[str]
 ) -> tuple[str, str]:
-    user, name = host.ssh.user, host.name
+    user, name = endpoint.user, endpoint.name
     said = f" ({noise[-1]})" if noise else ""
     if word == "silent":
         return (
@@ -42,7 +43,21 @@ def _sentence(
             "Look for what the login shell's start-up files wait for, and at the load of the host",
         )
     if word == "no-python":
-        return "there is no python3 on the host", "Install it there: apt-get install python3"
+        return "there is no python3 on the host", f"{_INSTALL}, or run apply with --bootstrap-python"
+    if word == "small-python":
+        return (
+            f"python3 on the host is not whole, as python3-minimal is not{said}",
+            f"{_INSTALL}, or run apply with --bootstrap-python",
+        )
+    if word == "no-apt":
+        return "there is neither python3 nor apt-get on the host", "mailprov serves Debian and Ubuntu"
+    if word == "not-installed":
+        return f"apt-get could not install python3 on the host{said}", "Mend that there, then try again"
+    if word == "sudo-rs":
+        return (
+            "python3 cannot be installed with a password for sudo-rs, which might try it more than once",
+            _INSTALL,
+        )
     if word == "no-sudo":
         return (
             f"{user} is not root, and there is no sudo on the host",

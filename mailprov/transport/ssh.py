@@ -1,6 +1,7 @@
 """The agent on a host over SSH: one connection, one exec, no pty, no SFTP.
 
-    start(host, job, connect_timeout=10) -> Conversation (a Channel)
+    log_in(endpoint, dial, keyring, halt) -> paramiko.Transport     host key checked, logged in
+    start(endpoint, job, …) -> Conversation                         (a Channel)
 
 Raises HostUnreachable with one sentence: network, host key, login, sudo, no python3 (see the modules beside
 this one for the exact words). Once started, `Channel.messages` reports what happens to the connection.
@@ -18,54 +19,55 @@ from typing import Any
 import paramiko
 
 from mailprov.errors import HostUnreachable
-from mailprov.model.inventory import Host
 from mailprov.transport.auth import authenticate
-from mailprov.transport.conversation import SILENCE, Conversation, is_ready
+from mailprov.transport.conversation import SILENCE, Conversation, Pipe
+from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.halt import Halt
 from mailprov.transport.handshake import end
-from mailprov.transport.hostkeys import open_transport
-from mailprov.transport.refusals import explain
-from mailprov.transport.sudo import Become, remote_command
-from mailprov.wire.bundle import start_payload
+from mailprov.transport.hostkeys import Dial, open_transport
+from mailprov.transport.keyring import Keyring
+from mailprov.transport.launch import launch
 
 _KEEPALIVE = 15  # seconds, so that NAT and firewalls between keep the connection in mind
 
 
-def start(host: Host, job: dict[str, Any], *, connect_timeout: float = 10.0) -> Conversation:
-    """Log in to `host` and start the agent with `job` (see `wire.messages`) as root. It runs on return."""
-    password = host.ssh.become_password
-    become = Become.NOT if host.ssh.user == "root" else Become.PASSWORD if password else Become.FREE
-    secret = password.reveal() if password and become is Become.PASSWORD else ""
-    if "\n" in secret or "\r" in secret:
-        raise HostUnreachable(host.name, "`ssh.become_password` holds a line break", "Give it without one")
-    transport = open_transport(host, connect_timeout)
+def log_in(endpoint: Endpoint, dial: Dial, keyring: Keyring, halt: Halt) -> paramiko.Transport:
+    """A connection of its own, ready for channels."""
+    transport = open_transport(endpoint, dial, halt)
     try:
-        authenticate(transport, host)
-        transport.set_keepalive(_KEEPALIVE)
-        pipe = _ExecPipe(transport, _execute(transport, host, remote_command(become)))
+        with halt.closing(endpoint.name, transport.close):
+            authenticate(transport, endpoint, keyring)
     except BaseException:
         end(transport)
         raise
-    login = host.ssh.password.reveal() if host.ssh.password else ""
-    conversation = Conversation(host.name, pipe, job["tag"], (secret, login))
-    try:
-        if secret:
-            conversation.write(secret.encode() + b"\n")
-        else:
-            conversation.write(start_payload(job))  # at once: no round trip is spent on waiting
-        word = conversation.await_ready(SILENCE)
-        if not is_ready(word):
-            conversation.drain(1.0)
-            status = None if word == "silent" else conversation.exit_status()
-            raise explain(host, become, word, status, conversation.noise())
-        if secret:
-            conversation.write(start_payload(job))
-    except BaseException:
-        conversation.close()
-        raise
-    return conversation
+    return transport
 
 
-def _execute(transport: paramiko.Transport, host: Host, command: str) -> paramiko.Channel:
+def start(
+    endpoint: Endpoint,
+    job: dict[str, Any],
+    *,
+    dial: Dial,
+    keyring: Keyring,
+    halt: Halt,
+    bootstrap: bool = False,
+) -> Conversation:
+    """Log in and start the agent with `job` (see `wire.messages`) as root. It runs on return."""
+
+    def run(command: str) -> Pipe:
+        transport = log_in(endpoint, dial, keyring, halt)
+        try:
+            transport.set_keepalive(_KEEPALIVE)
+            with halt.closing(endpoint.name, transport.close):
+                return _ExecPipe(transport, _execute(transport, endpoint, command))
+        except BaseException:
+            end(transport)
+            raise
+
+    return launch(endpoint, job, run, halt=halt, bootstrap=bootstrap)
+
+
+def _execute(transport: paramiko.Transport, endpoint: Endpoint, command: str) -> paramiko.Channel:
     try:
         with _time_limit(transport, SILENCE):
             channel = transport.open_session(timeout=SILENCE)
@@ -73,12 +75,12 @@ def _execute(transport: paramiko.Transport, host: Host, command: str) -> paramik
     except (paramiko.SSHException, EOFError, OSError) as error:
         if isinstance(error, paramiko.ChannelException) or transport.is_active():
             raise HostUnreachable(
-                host.name,
-                f"the server let {host.ssh.user} in, but runs no command for this user ({error})",
+                endpoint.name,
+                f"the server let {endpoint.user} in, but runs no command for this user ({error})",
                 "Look for restrictions in sshd_config (ForceCommand, MaxSessions) and in authorized_keys",
             ) from error
         raise HostUnreachable(
-            host.name,
+            endpoint.name,
             "the connection was lost right after the login",
             "Try again; look at the host's sshd log",
         ) from error

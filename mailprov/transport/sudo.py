@@ -1,7 +1,8 @@
 """The command line that starts the agent on a host as root, with or without a sudo password, in one exec.
 
-    Become                          how to become root
-    remote_command(become) -> str   what goes into the SSH exec request
+    Become                             how to become root
+    remote_command(become) -> str      what goes into the SSH exec request
+    bootstrap_command(become) -> str   the same on a host without python3: installs it first
 
 The login shell may be anything, so it gets one `exec /bin/sh -c 'script' sh 'loader' 'checker'`, whose
 single-quoted words hold nothing that sh, bash, zsh, fish or csh would touch. The script is POSIX sh.
@@ -78,6 +79,46 @@ _SCRIPTS = {
 }
 
 
+# python3-minimal is too small: it has no json. Lists may be missing on a fresh host, or be too old to fetch from.
+_INSTALL = (
+    "install() { env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 apt-get -qq "
+    "-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -y --no-install-recommends install python3; }; "
+    "refresh() { env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update; }; "
+    "{ install || { refresh && install; }; } 1>&2"
+)
+_HAVE_APT = f'command -v apt-get >/dev/null || {{ {_SAY}no-apt"; exit 127; }}; '
+_C = "LC_ALL=C; export LC_ALL; "
+_NOT_INSTALLED = f'|| {{ {_SAY}not-installed"; exit 1; }}; '
+_AS_ROOT = f'sh -c "{_INSTALL}"'
+
+_BOOTSTRAPS = {
+    Become.NOT: _C + _HAVE_APT + f"{{ {_INSTALL}; }} </dev/null {_NOT_INSTALLED}",
+    Become.FREE: _C
+    + _HAVE_APT
+    + _FIND_SUDO
+    + f"sudo -n true || exit 1; sudo -n -- {_AS_ROOT} </dev/null {_NOT_INSTALLED}",
+    # Without Python nobody can watch how often sudo asks (see _CHECKER): a sudo that goes on asking at the end of
+    # its input is not given a password at all.
+    Become.PASSWORD: _C
+    + _HAVE_APT
+    + _FIND_SUDO
+    + f'case $(sudo --version 2>&1) in sudo-rs*) {_SAY}sudo-rs"; exit 1;; esac; '
+    + "IFS= read -r w; "
+    + f'printf "%s\n" "$w" | sudo -S -p "" true || {{ {_SAY}sudo-denied"; exit 1; }}; '
+    + f'printf "%s\n" "$w" | sudo -S -p "" -- {_AS_ROOT} {_NOT_INSTALLED}',
+}
+
+
 def remote_command(become: Become) -> str:
     """One command line that means the same to every login shell."""
-    return f"exec /bin/sh -c '{_SCRIPTS[become]}' sh '{loader()}' '{_CHECKER}'"
+    return _line(_SCRIPTS[become])
+
+
+def bootstrap_command(become: Become) -> str:
+    """As `remote_command`, after apt-get has installed python3. Its output goes to stderr."""
+    # The password has been read already where there is one.
+    return _line(_BOOTSTRAPS[become] + _SCRIPTS[become].replace("IFS= read -r w; ", ""))
+
+
+def _line(script: str) -> str:
+    return f"exec /bin/sh -c '{script}' sh '{loader()}' '{_CHECKER}'"

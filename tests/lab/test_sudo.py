@@ -17,9 +17,10 @@ import pytest
 from mailprov import lab
 from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.model.inventory import Host, Secret, SshSettings, Tls
-from mailprov.transport import hostkeys, ssh
+from mailprov.transport import hostkeys
 from mailprov.transport.conversation import Conversation
 from mailprov.wire import bundle
+from tests.lab.starting import scan, start
 from tests.lab.test_transport import ECHO, job, wait_for
 
 pytestmark = pytest.mark.lab
@@ -116,7 +117,7 @@ def _prepare(address: str, key: Path, folder: Path, argv: list[str]) -> Place:
         run(f"PASSWORD='{quoted}' {words}\n{SETUP}\necho done >/root/.sudo-test")
     place = Place(address, key, known, run, has_rs)
     wait_for(lambda: _answers(address), "sshd is back after its reload")
-    for _, _, line in hostkeys.scan(place.host("root")):
+    for _, _, line in scan(place.host("root")):
         hostkeys.append(known, line)
     return place
 
@@ -161,7 +162,7 @@ def echo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def talk(host: Host) -> Conversation:
-    channel = ssh.start(host, job())
+    channel = start(host, job())
     try:
         channel.send({"t": "go"})
         messages = list(channel.messages())
@@ -174,7 +175,7 @@ def talk(host: Host) -> Conversation:
 
 def refusal(host: Host) -> str:
     with pytest.raises(HostUnreachable) as caught:
-        ssh.start(host, job()).close()
+        start(host, job()).close()
     assert PASSWORD not in str(caught.value)
     return str(caught.value)
 
@@ -236,7 +237,7 @@ def test_nologin(place: Place) -> None:
 
 def test_the_agent_under_sudo_sees_the_end_of_a_lost_connection(place: Place, kind: str) -> None:
     place.run("rm -f /root/epitaph")
-    channel = ssh.start(place.host(f"{kind}-pw", PASSWORD), job(epitaph="/root/epitaph"))
+    channel = start(place.host(f"{kind}-pw", PASSWORD), job(epitaph="/root/epitaph"))
     messages = channel.messages()
     assert next(messages)["t"] == "hello"
     place.run(f"pkill -9 -u {kind}-pw sshd")  # on the host, and only this user's session
@@ -249,7 +250,7 @@ def test_the_agent_under_sudo_sees_the_end_of_a_lost_connection(place: Place, ki
 
 
 def test_no_secret_is_in_the_process_list_or_in_a_log(place: Place, kind: str) -> None:
-    channel = ssh.start(place.host(f"{kind}-zero", PASSWORD), job())
+    channel = start(place.host(f"{kind}-zero", PASSWORD), job())
     assert next(channel.messages())["t"] == "hello"
     seen = place.run("ps -eww -o args")
     channel.close()

@@ -19,10 +19,11 @@ import pytest
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.model.inventory import Host
-from mailprov.transport import hostkeys, ssh
+from mailprov.transport import hostkeys, launch
 from mailprov.wire import bundle
 from tests.lab.delayproxy import DelayProxy
 from tests.lab.sshd import Sshd, make_key
+from tests.lab.starting import endpoint, scan, start
 
 pytestmark = pytest.mark.lab
 
@@ -83,7 +84,7 @@ def job(**more: Any) -> dict[str, Any]:
 
 
 def talk(host: Host, **more: Any) -> list[dict[str, Any]]:
-    channel = ssh.start(host, job(**more))
+    channel = start(host, job(**more))
     try:
         channel.send({"t": "go"})
         return list(channel.messages())
@@ -93,7 +94,7 @@ def talk(host: Host, **more: Any) -> list[dict[str, Any]]:
 
 def refusal(host: Host) -> str:
     with pytest.raises(HostUnreachable) as caught:
-        ssh.start(host, job(), connect_timeout=5).close()
+        start(host, job(), connect_timeout=5).close()
     assert caught.value.where == "mx1"
     return str(caught.value)
 
@@ -106,7 +107,7 @@ class TestConversation:
         assert messages[0]["uid"] == os.getuid()
 
     def test_both_streams_flooded_at_once(self, server: Sshd) -> None:
-        channel = ssh.start(server.host(), job())
+        channel = start(server.host(), job())
         channel.send({"t": "flood"})
         channel.send({"t": "go"})
         messages = list(channel.messages())
@@ -116,7 +117,7 @@ class TestConversation:
         assert len(channel.noise()) == 50
 
     def test_a_desired_state_larger_than_any_window(self, server: Sshd) -> None:
-        channel = ssh.start(server.host(), job())
+        channel = start(server.host(), job())
         channel.send({"t": "size", "state": "z" * 9_000_000})
         channel.send({"t": "go"})
         sizes = [message["text"] for message in channel.messages() if message["t"] == "progress"]
@@ -124,7 +125,7 @@ class TestConversation:
         assert int(sizes[0]) > 9_000_000
 
     def test_an_agent_that_dies_is_told_with_its_last_words(self, server: Sshd) -> None:
-        channel = ssh.start(server.host(), job())
+        channel = start(server.host(), job())
         channel.send({"t": "die"})
         with pytest.raises(HostFailed, match=r"exit status 1 \(RuntimeError: on purpose\)"):
             list(channel.messages())
@@ -133,7 +134,7 @@ class TestConversation:
 
     def test_a_connection_cut_in_the_middle(self, server: Sshd, tmp_path: Path) -> None:
         epitaph = tmp_path / "epitaph"
-        channel = ssh.start(server.host(), job(epitaph=str(epitaph)))
+        channel = start(server.host(), job(epitaph=str(epitaph)))
         messages = channel.messages()
         assert next(messages)["t"] == "hello"
         server.kill_sessions()
@@ -147,7 +148,7 @@ class TestConversation:
 
     def test_close_from_another_thread_ends_the_wait(self, server: Sshd, tmp_path: Path) -> None:
         epitaph = tmp_path / "epitaph"
-        channel = ssh.start(server.host(), job(epitaph=str(epitaph)))
+        channel = start(server.host(), job(epitaph=str(epitaph)))
         messages = channel.messages()
         next(messages)
         timer = threading.Timer(0.2, channel.close)
@@ -172,7 +173,7 @@ class TestConversation:
         prints = "echo Welcome; echo warning >&2; printf 'no newline '"
         noisy = f'ForceCommand {prints}; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
         with Sshd(tmp_path / "noisy", noisy) as server:
-            channel = ssh.start(server.host(), job())
+            channel = start(server.host(), job())
             channel.send({"t": "go"})
             assert [message["t"] for message in channel.messages()] == ["hello", "end"]
             channel.close()
@@ -259,8 +260,8 @@ class TestHostKeys:
     def test_scan_and_append_make_the_host_known(self, server: Sshd, tmp_path: Path) -> None:
         known = tmp_path / "new" / "known_hosts"
         host = server.host(known_hosts=known)
-        assert hostkeys.known_hosts_path(host.ssh) == known
-        found = hostkeys.scan(host)
+        assert hostkeys.known_hosts_path(endpoint(host)) == known
+        found = scan(host)
         assert [kind for kind, _, _ in found] == ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]
         assert [mark for _, mark, _ in found] == [server.fingerprint(kind) for kind in server.host_keys]
         for _, _, line in found:
@@ -422,7 +423,8 @@ class TestBarred:
         hide = 'ForceCommand exec /bin/sh -c "$(echo "$SSH_ORIGINAL_COMMAND" | sed s/python3/python-none/g)"'
         with Sshd(tmp_path / "nopython", hide) as server:
             assert refusal(server.host()) == (
-                "mx1: there is no python3 on the host. Install it there: apt-get install python3."
+                "mx1: there is no python3 on the host. Install it there: apt-get install python3, or run apply "
+                "with --bootstrap-python."
             )
 
     @pytest.mark.parametrize(
@@ -443,7 +445,7 @@ class TestBarred:
             assert "runs no command for this user" in refusal(server.host())
 
     def test_a_shell_that_hangs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ssh, "SILENCE", 1.0)
+        monkeypatch.setattr(launch, "SILENCE", 1.0)
         with Sshd(tmp_path / "hangs", "ForceCommand echo press enter; exec sleep 60") as server:
             assert "no command came to run within a minute (press enter)" in refusal(server.host())
 
@@ -453,7 +455,7 @@ def test_at_most_ten_round_trips_for_a_whole_plan(server: Sshd, tmp_path: Path) 
     (tmp_path / "root").mkdir()
     with DelayProxy("127.0.0.1", server.port, one_way=0.01) as proxy:
         host = server.host(port=proxy.port, host_key=server.fingerprint("ed25519"))
-        channel = ssh.start(host, job(root=str(tmp_path / "root")))
+        channel = start(host, job(root=str(tmp_path / "root")))
         seen = []
         for message in channel.messages():
             seen.append(message["t"])

@@ -10,6 +10,7 @@ import pytest
 
 from mailprov.errors import HostUnreachable
 from mailprov.transport.connect import _race, open_socket
+from mailprov.transport.halt import Halt
 
 
 @pytest.fixture
@@ -82,6 +83,7 @@ def test_a_dead_first_address_does_not_cost_the_whole_timeout(listener: socket.s
                 (socket.AF_INET, listener.getsockname()),
             ],
             10,
+            Halt(),
         )
         assert winner is not None
         assert winner.getpeername() == listener.getsockname()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.transport import known_hosts
+from mailprov.transport.endpoint import known_name
 from mailprov.transport.hostkeys import append
 
 
@@ -34,8 +35,12 @@ def read(tmp_path: Path, text: str) -> list[known_hosts.KnownKey]:
 
 
 def found(lines: list[known_hosts.KnownKey], address: str, port: int = 22) -> list[str]:
-    name = known_hosts.lookup_name(address, port)
-    return [f"{key.type} {base64.b64encode(key.blob).decode()}" for key in lines if key.covers(name)]
+    name = known_name(address, port)
+    return [
+        f"{key.type} {base64.b64encode(key.blob).decode()}"
+        for key in lines
+        if key.covers(name) and not key.authority
+    ]
 
 
 def test_plain_names_addresses_and_ports(tmp_path: Path, keys: dict[str, str]) -> None:

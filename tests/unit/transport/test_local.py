@@ -12,7 +12,14 @@ import pytest
 
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed, HostUnreachable
+from mailprov.model.inventory import Transport
+from mailprov.transport import launch as launching
 from mailprov.transport import local
+from mailprov.transport.channel import Channel
+from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.halt import Halt
+from mailprov.transport.launch import launch
+from mailprov.transport.process import spawn
 from mailprov.wire import bundle
 
 AGENT = """\
@@ -38,6 +45,18 @@ def job(**more: Any) -> dict[str, Any]:
     return {"tag": "ab" * 8, "mode": "plan", "owner": "test", "packages": [], "root": "", **more}
 
 
+def start(job: dict[str, Any]) -> Channel:
+    """As root here, whoever runs the tests: the agents of these tests do nothing."""
+    endpoint = Endpoint("mx1", "mx1", "localhost", 22, "root", transport=Transport.LOCAL)
+    return launch(
+        endpoint,
+        job,
+        lambda command: spawn("mx1", ["/bin/sh", "-c", command]),
+        halt=Halt(),
+        root=True,
+    )
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.boot": AGENT}
@@ -47,7 +66,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 def test_a_conversation_with_both_streams_full() -> None:
     before = len(os.listdir("/proc/self/fd"))
-    channel = local.start(job())
+    channel = start(job())
     channel.send({"t": "flood"})
     channel.send({"t": "go"})
     assert [message["t"] for message in channel.messages()] == ["hello", "progress", "end"]
@@ -59,7 +78,7 @@ def test_a_conversation_with_both_streams_full() -> None:
 
 @pytest.mark.usefixtures("small")
 def test_close_from_another_thread(tmp_path: Path) -> None:
-    channel = local.start(job(epitaph=str(tmp_path / "epitaph")))
+    channel = start(job(epitaph=str(tmp_path / "epitaph")))
     messages = channel.messages()
     next(messages)
     closing = threading.Timer(0.1, channel.close)
@@ -73,18 +92,28 @@ def test_close_from_another_thread(tmp_path: Path) -> None:
         time.sleep(0.01)
 
 
-def test_a_python_that_is_not_there() -> None:
-    with pytest.raises(HostUnreachable, match=r"localhost: /no/such/python cannot be run \(No such file"):
-        local.start(job(), python="/no/such/python")
+def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(HostUnreachable, match=r"mx1: /no/such/program cannot be run \(No such file"):
+        spawn("mx1", ["/no/such/program"])
 
 
-def test_a_python_that_is_none() -> None:
-    with pytest.raises(HostUnreachable, match=r"the agent could not be started \(status 1\)"):
-        local.start(job(), python="/bin/false")
+def test_a_failure_to_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "remote_command", lambda become: "exec /bin/false")
+    with pytest.raises(HostUnreachable, match="ended at once without running anything"):
+        start(job())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: without it, sudo would be asked")
+def test_root_runs_it_at_once() -> None:
+    endpoint = Endpoint("mx1", "mx1", "localhost", 22, "ops", transport=Transport.LOCAL)
+    channel = local.start(endpoint, job())
+    hello = next(iter(channel.messages()))
+    channel.close()
+    assert (hello["t"], hello["uid"]) == ("hello", 0)
 
 
 def test_the_real_agent_plans_nothing_in_an_empty_root(tmp_path: Path) -> None:
-    channel = local.start(job(root=str(tmp_path)))
+    channel = start(job(root=str(tmp_path)))
     seen = {}
     for message in channel.messages():
         seen[message["t"]] = message

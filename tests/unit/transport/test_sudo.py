@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.model.inventory import Host, SshSettings, Tls
+from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.refusals import explain
 from mailprov.transport.sudo import Become, remote_command
 from mailprov.wire.bundle import loader
@@ -211,7 +211,7 @@ def test_login_shells(tmp_path: Path, shell: str, become: Become) -> None:
     assert decode_line(lines[1], "aa11") == {"t": "end", "rest": "control\n"}
 
 
-HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls())
+PLACE = Endpoint("mx1", "mx1", "10.0.0.11", 22, "ana")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,8 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
             "no-python",
             127,
             [],
-            "mx1: there is no python3 on the host. Install it there: apt-get install python3.",
+            "mx1: there is no python3 on the host. Install it there: apt-get install python3, or run apply with "
+            "--bootstrap-python.",
         ),
         (
             Become.NOT,
@@ -313,4 +314,4 @@ HOST = Host("mx1", "10.0.0.11", "mx1.alpha.test", SshSettings(user="ana"), Tls()
     ],
 )
 def test_refusals(become: Become, word: str, status: int | None, noise: list[str], sentence: str) -> None:
-    assert str(explain(HOST, become, word, status, noise)) == sentence
+    assert str(explain(PLACE, become, word, status, noise)) == sentence

@@ -1,0 +1,186 @@
+"""All that the connections of one run share, and the way to start the agent on any host.
+
+    with Connections(hosts) as connections:
+        connections.start(host, job) -> Channel     from any thread
+        connections.interrupt()                     Ctrl-C: what is still connecting ends at once
+        connections.way(host), .scan(endpoint)       for `mailprov trust`
+
+Shared are: what ssh_config says, opened keys, connections to jump hosts, one private folder for files that ssh needs.
+Raises HostUnreachable from `start`; nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mailprov.errors import HostUnreachable
+from mailprov.model.inventory import Host, Transport
+from mailprov.transport.channel import Channel
+from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.halt import Halt
+from mailprov.transport.keyring import Keyring
+from mailprov.transport.resolve import Resolver
+
+if TYPE_CHECKING:
+    from mailprov.transport.jumps import Jumps
+
+
+class Connections:
+    """`bootstrap`: install python3 on hosts that have none. `others`: may be jump hosts."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host] = (),
+        *,
+        connect_timeout: float = 10.0,
+        bootstrap: bool = False,
+        others: Sequence[Host] = (),
+    ) -> None:
+        self._timeout = connect_timeout
+        self._bootstrap = bootstrap
+        self._halt = Halt()
+        self._resolver = Resolver((*hosts, *others))
+        self._keyring = Keyring(_ask_on_terminal if sys.stdin is not None and sys.stdin.isatty() else None)
+        self._lock = threading.Lock()
+        self._jumps: Jumps | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if sys.stdin is not None and sys.stdin.isatty():
+            self._ask_for_passphrases(hosts)
+
+    def __enter__(self) -> Connections:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Jump hosts are let go, files of ours are removed. Channels are closed by who has them."""
+        if self._jumps is not None:
+            self._jumps.close()
+        self._resolver.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def interrupt(self) -> None:
+        """End what is still connecting, and let nothing new begin; running agents are left alone."""
+        self._halt.set()
+
+    def start(self, host: Host, job: dict[str, Any]) -> Channel:
+        """The agent on `host`, running, over the transport that the inventory or ssh_config chooses."""
+        self._halt.check(host.name)
+        endpoint = self._halt.waiting_for(host.name, lambda: self.endpoint(host))
+        if endpoint.transport is Transport.LOCAL:
+            from mailprov.transport import local
+
+            return local.start(endpoint, job, halt=self._halt, bootstrap=self._bootstrap)
+        if endpoint.transport is Transport.OPENSSH:
+            from mailprov.transport import openssh
+
+            return openssh.start(
+                endpoint,
+                job,
+                folder=self._private(),
+                halt=self._halt,
+                timeout=self._timeout,
+                bootstrap=self._bootstrap,
+            )
+        from mailprov.transport import ssh
+
+        return ssh.start(
+            endpoint,
+            job,
+            dial=self._ways().dial,
+            keyring=self._keyring,
+            halt=self._halt,
+            bootstrap=self._bootstrap,
+        )
+
+    def endpoint(self, host: Host) -> Endpoint:
+        """Where `host` is, after ssh_config has been asked."""
+        return self._resolver.endpoint(host)
+
+    def way(self, host: Host) -> tuple[Endpoint, ...]:
+        """The SSH servers from here to there, the host itself last; what `mailprov trust` goes along."""
+        endpoint = self.endpoint(host)
+        hops = [
+            Endpoint(**{**vars(hop), "jumps": endpoint.jumps[:index]})
+            for index, hop in enumerate(endpoint.jumps)
+        ]
+        return (*hops, endpoint)
+
+    def scan(self, endpoint: Endpoint) -> list[tuple[str, str, str]]:
+        """See `hostkeys.scan`; through the jump hosts in front of it."""
+        from mailprov.transport import hostkeys
+
+        return hostkeys.scan(endpoint, self._ways().dial)
+
+    def _ways(self) -> Jumps:
+        from mailprov.transport import ssh
+        from mailprov.transport.jumps import Jumps
+
+        with self._lock:
+            if self._jumps is None:
+                self._jumps = Jumps(
+                    lambda endpoint, dial: ssh.log_in(endpoint, dial, self._keyring, self._halt),
+                    self._timeout,
+                    self._halt,
+                )
+            return self._jumps
+
+    def _private(self) -> Path:
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="mailprov-ssh-")
+            return Path(self._folder.name)
+
+    def _ask_for_passphrases(self, hosts: Sequence[Host]) -> None:
+        """Before any thread begins. A host that cannot be resolved is told later, where it is tried."""
+        ways: list[Endpoint] = []
+        for host in hosts:
+            with contextlib.suppress(HostUnreachable):
+                endpoint = self.endpoint(host)
+                if endpoint.transport is Transport.BUILTIN:
+                    ways += [*endpoint.jumps, endpoint]
+        held: dict[str | None, set[bytes]] = {}
+
+        def blobs(endpoint: Endpoint) -> set[bytes]:
+            if endpoint.agent not in held:
+                held[endpoint.agent] = _held(endpoint)
+            return held[endpoint.agent]
+
+        self._keyring.prepare(ways, blobs)
+
+
+def _held(endpoint: Endpoint) -> set[bytes]:
+    import paramiko
+
+    from mailprov.transport import agents
+
+    try:
+        agent = agents.open_agent(endpoint)
+        if agent is None:
+            return set()
+        try:
+            return set(agents.held(agent))
+        finally:
+            agent.close()
+    except (paramiko.SSHException, OSError):
+        return set()
+
+
+def _ask_on_terminal(prompt: str) -> str | None:
+    import getpass
+
+    try:
+        return getpass.getpass(prompt) or None
+    except EOFError:
+        return None

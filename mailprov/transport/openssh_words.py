@@ -1,0 +1,159 @@
+"""What the ssh program says on stderr when it does not come through, in mailprov's sentences.
+
+    explain(endpoint, status, noise) -> HostUnreachable | None     None: it was not ssh that failed
+    is_other_key(noise), no_common_type(noise)
+
+ssh exits with 255 for its own failures. Its words only choose between sentences and give fingerprints; words that are
+not recognised are quoted. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from mailprov.errors import HostUnreachable
+from mailprov.transport.endpoint import Endpoint
+
+_OWN_FAILURE = 255
+_FINGERPRINT = re.compile(r"(SHA256:[A-Za-z0-9+/]{43})")
+_OFFENDING = re.compile(r"Offending (\S+) key in (.+:\d+)")
+
+_Sentence = Callable[[Endpoint, str, re.Match[str]], tuple[str, str]]
+
+
+def is_other_key(noise: Sequence[str]) -> bool:
+    """The server showed a key that nothing vouches for."""
+    return any("Host key verification failed" in line for line in noise)
+
+
+def no_common_type(noise: Sequence[str]) -> bool:
+    """The server has no host key of the types that were asked for."""
+    return any("no matching host key type" in line for line in noise)
+
+
+def explain(endpoint: Endpoint, status: int | None, noise: Sequence[str]) -> HostUnreachable | None:
+    if status != _OWN_FAILURE:
+        return None
+    text = "\n".join(noise)
+    for pattern, sentence in _SENTENCES:
+        found = re.search(pattern, text)
+        if found:
+            return HostUnreachable(endpoint.name, *sentence(endpoint, text, found))
+    said = f" ({noise[-1]})" if noise else ""
+    return HostUnreachable(
+        endpoint.name,
+        f"ssh did not come through to {endpoint.at}{said}",
+        f"Try it by hand: ssh {endpoint.written or endpoint.address}",
+    )
+
+
+def _at(endpoint: Endpoint, text: str, found: re.Match[str]) -> str:
+    """The place ssh speaks of: with jump hosts it may be one of them."""
+    if not endpoint.jumps:
+        return endpoint.at
+    place = found.groupdict().get("place") or ""
+    for hop in endpoint.jumps:
+        if hop.address in place or (hop.written and hop.written in place):
+            return hop.name
+    return endpoint.at
+
+
+def _changed(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
+    shown, line = _FINGERPRINT.search(text), _OFFENDING.search(text)
+    shows = f": it shows {shown[1]}" if shown else ""
+    expected = f", and {line[2]} says another" if line else ""
+    return (
+        f"THE HOST KEY OF {_at(endpoint, text, found)} HAS CHANGED{shows}{expected}",
+        "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
+        "Only if you know why it changed, remove the old key and trust the new one",
+    )
+
+
+def _unknown(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
+    if endpoint.host_key is not None and not endpoint.jumps:
+        return (
+            f"THE HOST KEY OF {endpoint.at} HAS CHANGED: the inventory's host_key says {endpoint.host_key}, and no "
+            "key that it shows is that one",
+            "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
+            "Only if you know why it changed, remove the old key and trust the new one",
+        )
+    return (
+        f"the host key of {_at(endpoint, text, found)} is not known",
+        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`",
+    )
+
+
+def _revoked(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
+    return (
+        f"the host key of {_at(endpoint, text, found)} is REVOKED",
+        "Do not connect: the key may be in foreign hands. Give the host a new key",
+    )
+
+
+def _refused(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
+    return (
+        f"the login as {found['who']} was refused (ssh tried all its keys; the server takes {found['kinds']})",
+        "Name the right key with `ssh.identity_file`, load it into the agent, or put it into authorized_keys there",
+    )
+
+
+def _is(what: str, advice: str) -> _Sentence:
+    return lambda endpoint, text, found: (
+        what.format(at=_at(endpoint, text, found), said=found[0].strip()),
+        advice,
+    )
+
+
+_SENTENCES: tuple[tuple[str, _Sentence], ...] = (
+    (r"REVOKED HOST KEY|is revoked|marked as revoked", _revoked),
+    (r"REMOTE HOST IDENTIFICATION HAS CHANGED|differs from the key", _changed),
+    (
+        r"Certificate invalid: (?P<why>.*)",
+        _is("the host certificate of {at} is no proof ({said})", "Sign it anew"),
+    ),
+    (r"No \S+ host key is known for (?P<place>\S+)", _unknown),
+    (r"Host key verification failed", _unknown),
+    (r"(?P<who>\S+@(?P<place>\S+)): Permission denied \((?P<kinds>[^)]*)\)", _refused),
+    (
+        r"Could not resolve hostname (?P<place>[^:\s]+)",
+        _is("the name in {at} does not resolve", "Check `address`, or the name service of this machine"),
+    ),
+    (
+        r"open failed: administratively prohibited.*",
+        _is(
+            "a jump host forwards no connection to {at} ({said})",
+            "Allow it there: AllowTcpForwarding and PermitOpen in sshd_config",
+        ),
+    ),
+    (
+        r"open failed: connect failed.*",
+        _is(
+            "the last jump host cannot connect to {at} ({said})",
+            "Check that the host is up with sshd on that port, and `address` as seen from the jump host",
+        ),
+    ),
+    (
+        r"connect to host (?P<place>\S+) port \d+: Connection refused",
+        _is("{at} refused the connection", "Check `ssh.port`, and that sshd runs on the host"),
+    ),
+    (
+        r"connect to host (?P<place>\S+) port \d+: (No route to host|Network is unreachable)",
+        _is("there is no route to {at}", "Check that the host is up, `address`, and the network between"),
+    ),
+    (
+        r"(connect to host (?P<place>\S+) port \d+: \S+ timed out|during banner exchange.*timed out)",
+        _is("{at} did not answer in time", "Check that the host is up, `address`, and firewalls between"),
+    ),
+    (
+        r"no matching [a-z ]+ found.*",
+        _is("the SSH server at {at} has no algorithm in common with ssh ({said})", "Update the SSH server"),
+    ),
+    (
+        r"(?m)^(?P<place>.*): (?:terminating, \d+ bad configuration options|.*Bad configuration option.*)",
+        _is(
+            "ssh refuses its configuration ({said})",
+            "Mend that file, or set `ssh: {config: none}` in the inventory",
+        ),
+    ),
+)
