@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, Sequence
 from mailprov.agent import (
     accounts,
     certificates,
+    drift,
     files,
     installation,
     journal,
@@ -90,6 +91,10 @@ def apply(run: Run) -> None:
         record.close("failed after the commit point", run.done)
         raise
     record.close("ok", run.done)
+    for change in run.plan.drifted:
+        copy = record.copy_of(change["name"])
+        if copy:
+            run.link.say("notice", text=f"{change['name']} as it was edited by hand is kept in {copy}")
 
 
 def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
@@ -321,3 +326,4 @@ def _read_again(run: Run) -> None:
     run.manifest.describe(run.state, left.digests, left.known)
     run.passwords.save()
     run.manifest.save()
+    drift.keep(run.tree, run.manifest, run.link.mask)

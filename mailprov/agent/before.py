@@ -18,7 +18,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from mailprov.agent import files, journal, manifest, services
 from mailprov.agent.changes import Change, change
-from mailprov.agent.diff import BY_HAND
+from mailprov.agent.drift import BY_HAND
 from mailprov.agent.journal import Journal
 from mailprov.agent.masking import Mask, unified
 from mailprov.agent.trouble import Stop
@@ -77,6 +77,7 @@ def look(tree: files.Tree, chain: Sequence[Journal], mask: Mask, accept_drift: b
             if now != after.get(record["path"]) and record["path"] not in comparison.directories:
                 comparison.by_hand.append(record["path"])
                 made[0]["detail"] = ", ".join(filter(None, [made[0]["detail"], BY_HAND]))
+                made[0]["drift"] = True
             plan.items.append(Item(record, source, made))
     if comparison.by_hand and not accept_drift:
         raise Stop(

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any, BinaryIO, Dict, List, Tuple
+from typing import Any, BinaryIO, Dict, List, Set, Tuple
 
 from mailprov.agent import (
     accounts,
     diff,
+    drift,
     facts,
     files,
     installation,
@@ -23,6 +24,7 @@ from mailprov.agent import (
     lock,
     manifest,
     packages,
+    runs,
     services,
     staging,
 )
@@ -65,6 +67,9 @@ class _Session:
         self.tree = files.Tree(job["root"])
         self.lists = packages.Lists()
         self.run: Any = None  # a Run, or a past.Past
+        self.excused: Set[str] = (
+            set()
+        )  # paths of an interrupted run that this one, a plan, leaves as they are
         self.continues = ""  # the run that was killed after its commit point, which this one finishes
 
     @property
@@ -101,20 +106,32 @@ class _Session:
         def look(found: Dict[str, Any]) -> diff.Plan:
             observed = self._observe(state, found)
             return diff.compare(
-                tree, state, observed, manifest=remembered, passwords=passwords, mask=link.mask
+                tree,
+                state,
+                observed,
+                manifest=remembered,
+                passwords=passwords,
+                mask=link.mask,
+                excused=self.excused,
             )
 
         plan = look(found)
         fingerprint = plan.fingerprint
-        link.say("plan", changes=plan.changes, compared=plan.compared, fingerprint=fingerprint)
+        drifted = [] if job.get("accept_drift") else plan.drifted
+        waits = applying and bool(plan.changes) and not drifted
+        told = {"compared": plan.compared, "fingerprint": fingerprint, "waits": waits}
+        link.say("plan", changes=plan.changes, **told)
         if not applying:
             return
+        if drifted:
+            raise drift.stop(drifted, runs.DIRECTORY + "/")
         if not plan.changes:
             # What was found as wanted is managed from now on; both write only when that is news.
             files.make_state(tree)
             remembered.describe(state, plan.digests, plan.known)
             remembered.save()
             passwords.save()
+            drift.keep(tree, remembered, link.mask)
             return
         go = link.wait("go")
         if go["fingerprint"] != fingerprint:
@@ -174,6 +191,7 @@ class _Session:
         where = "after its commit point" if begun else "before its commit point"
         if not applying:
             what = "finishes it" if begun else "puts back what it had written"
+            self.excused = {record["path"] for record in left.records if record["r"] == "was"}
             self.link.say("notice", text=f"{who} {where}; the next apply {what}")
             return
         installation.release_guard(self.tree, self.say)

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from mailprov.agent.services import State
 
-Change = Dict[str, str]
+Change = Dict[str, Any]
 
 
 class Work(NamedTuple):
@@ -30,6 +30,16 @@ class Observed(NamedTuple):
     ports: Set[int]
 
 
-def change(kind: str, action: str, name: str, detail: str = "", diff: str = "") -> Change:
-    """One line of the plan."""
-    return {"kind": kind, "action": action, "name": name, "detail": detail, "diff": diff}
+def change(
+    kind: str,
+    action: str,
+    name: str,
+    detail: str = "",
+    diff: str = "",
+    *,
+    drift: bool = False,
+    edit: str = "",
+) -> Change:
+    """One line of the plan: CHANGE of wire.messages."""
+    made: Change = {"kind": kind, "action": action, "name": name, "detail": detail, "diff": diff}
+    return {**made, "drift": drift, "edit": edit}

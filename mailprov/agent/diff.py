@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Container, Dict, List, Optional, Tuple
 
 from mailprov.agent import accounts, certificates, files
 from mailprov.agent.changes import Change, Observed, Work, change
+from mailprov.agent.drift import Drift, Edit
 from mailprov.agent.manifest import Manifest
 from mailprov.agent.masking import Mask, unified
 from mailprov.agent.system import compare_packages, compare_service, compare_user
 from mailprov.agent.trouble import Stop
-
-BY_HAND = "edited by hand since the last apply"
 
 
 class Plan:
@@ -47,6 +46,11 @@ class Plan:
         return [change for kind in (*first, *then) for work in kind for change in work.changes]
 
     @property
+    def drifted(self) -> List[Change]:
+        """Those that would overwrite or remove what somebody edited by hand."""
+        return [change for change in self.changes if change["drift"]]
+
+    @property
     def fingerprint(self) -> str:
         """A short hash of exactly these changes in this order."""
         return hashlib.sha256(json.dumps(self.changes, sort_keys=True).encode("ascii")).hexdigest()[:16]
@@ -60,9 +64,10 @@ def compare(
     manifest: Manifest,
     passwords: accounts.Passwords,
     mask: Mask,
+    excused: Container[str] = (),
 ) -> Plan:
-    """The plan, from files read here and now and from what was observed."""
-    comparison = _Comparison(tree, manifest, mask)
+    """The plan, from files read here and now and from what was observed. `excused`: see drift.Drift."""
+    comparison = _Comparison(tree, manifest, mask, Drift(tree, manifest, mask, excused))
     plan = comparison.plan
     plan.observed = observed
     plan.packages = compare_packages(state, observed)
@@ -82,8 +87,8 @@ def compare(
 
 
 class _Comparison:
-    def __init__(self, tree: files.Tree, manifest: Manifest, mask: Mask) -> None:
-        self.tree, self.manifest, self.mask = tree, manifest, mask
+    def __init__(self, tree: files.Tree, manifest: Manifest, mask: Mask, drift: Drift) -> None:
+        self.tree, self.manifest, self.mask, self.drift = tree, manifest, mask, drift
         self.plan = Plan()
 
     def directory(self, spec: Dict[str, Any]) -> None:
@@ -104,8 +109,11 @@ class _Comparison:
     def certificate(self, spec: Dict[str, Any], may_lack_openssl: bool) -> None:
         found = certificates.compare(self.tree, spec, self.manifest.files, may_lack_openssl)
         self.plan.digests.update(found.digests)
+        edits = [self._edit(spec["certificate"]), self._edit(spec["key"])]
         if found.action:
-            made = [change("certificate", found.action, spec["certificate"], found.detail)]
+            notes = [found.detail, *(edit.note for edit in edits if edit.note)]
+            detail, drift = ", ".join(dict.fromkeys(notes)), any(edit.note for edit in edits)
+            made = [change("certificate", found.action, spec["certificate"], detail, drift=drift)]
             self.plan.certificates.append(Work(spec, made, True))
             return
         self.plan.known[spec["certificate"]] = found.known
@@ -116,30 +124,36 @@ class _Comparison:
             if seen is not None and not self.tree.root and _owner_mode(seen, wanted):
                 details.append(f"{path}: {_owner_mode(seen, wanted)}")
         if details:
-            updated = [change("certificate", "update", spec["certificate"], ", ".join(details))]
+            by_hand = list(dict.fromkeys(edit.note for edit in edits if edit.note and not edit.content))
+            detail = ", ".join([*by_hand, *details])
+            updated = [change("certificate", "update", spec["certificate"], detail, drift=bool(by_hand))]
             self.plan.certificates.append(Work(spec, updated, False))
 
-    def _look(self, path: str) -> Tuple[Optional[files.Seen], Optional[bytes], List[str]]:
-        """What is there, its content, and what is to be said about it."""
+    def _edit(self, path: str) -> Edit:
+        real = self.tree.at(path)
+        return self.drift.of(path, files.look(real), files.read(real))
+
+    def _look(self, path: str) -> Tuple[Optional[files.Seen], Optional[bytes], Edit]:
+        """What is there, its content, and what somebody did to it."""
         real = self.tree.at(path)
         seen, data = files.look(real), files.read(real)
-        last = self.manifest.files.get(path, {}).get("sha256")
-        if seen is None:
-            return None, None, ["removed by hand since the last apply"] if last else []
-        if seen.kind == "link":
-            return seen, None, [f"replaces a symbolic link to {seen.target}"]
-        if data is None:
-            raise Stop(f"{path} is not a regular file", "move what is there away, then try again")
-        self.plan.digests[path] = files.sha256(data)
-        return seen, data, [BY_HAND] if last and last != self.plan.digests[path] else []
+        if seen is not None and seen.kind != "link":
+            if data is None:
+                raise Stop(f"{path} is not a regular file", "move what is there away, then try again")
+            self.plan.digests[path] = files.sha256(data)
+        return seen, data, self.drift.of(path, seen, data)
 
     def file(self, spec: Dict[str, Any]) -> None:
         path, content = spec["path"], spec["content"].encode("utf-8", "surrogateescape")
-        seen, data, notes = self._look(path)
+        seen, data, edit = self._look(path)
+        notes = _notes(seen, edit)
         if data == content and seen is not None:
             detail = _owner_mode(seen, spec)
             if detail:
-                self.plan.files.append(Work(spec, [change("file", "update", path, detail)]))
+                # Edited to what is wanted anyway is no drift; another owner or mode than applied is.
+                by_hand = bool(edit.note) and not edit.content
+                detail = ", ".join([*(notes if by_hand else []), detail])
+                self.plan.files.append(Work(spec, [change("file", "update", path, detail, drift=by_hand)]))
             return
         if seen is not None and seen.kind == "file" and _owner_mode(seen, spec):
             notes.append(_owner_mode(seen, spec))
@@ -147,12 +161,14 @@ class _Comparison:
             notes.append("content is secret, not shown")
         diff = "" if spec["secret"] else unified(path, data, content, self.mask)
         action = "create" if seen is None else "update"
-        made = [change("file", action, path, ", ".join(notes), diff)]
+        drift, shown = bool(edit.note), "" if spec["secret"] else edit.diff
+        made = [change("file", action, path, ", ".join(notes), diff, drift=drift, edit=shown)]
         self.plan.files.append(Work(spec, made, content))
 
     def account_file(self, spec: Dict[str, Any], passwords: accounts.Passwords) -> None:
         path = spec["path"]
-        seen, data, notes = self._look(path)
+        seen, data, edit = self._look(path)
+        notes, drift = _notes(seen, edit), bool(edit.note)
         found = accounts.compare(spec, data, passwords)
         content = accounts.kept(found.lines)
         rewrite = content is None or content != data
@@ -161,11 +177,12 @@ class _Comparison:
             if seen is not None and seen.kind == "file":
                 notes.append(_owner_mode(seen, spec))
             action = "create" if seen is None else "update"
-            changes.append(change("file", action, path, ", ".join(notes)))
+            changes.append(change("file", action, path, ", ".join(notes), drift=drift))
         elif not found.changes and rewrite:
-            changes.append(change("file", "update", path, ", ".join([*notes, "lines that are no account's"])))
+            notes.append("lines that are no account's")
+            changes.append(change("file", "update", path, ", ".join(notes), drift=drift))
         elif notes and found.changes:
-            changes.append(change("file", "update", path, ", ".join(notes)))
+            changes.append(change("file", "update", path, ", ".join(notes), drift=drift))
         changes += [change("account", action, user, detail) for action, user, detail in found.changes]
         if changes:
             self.plan.accounts.append(Work(spec, changes, (found.lines, rewrite)))
@@ -182,11 +199,12 @@ class _Comparison:
             if data is not None:
                 self.plan.digests[path] = files.sha256(data)
             notes = ["no longer in the inventory"]
-            if data is not None and self.plan.digests[path] != entry["sha256"]:
-                notes.append(BY_HAND)
+            edit = self.drift.of(path, seen, data)
+            if edit.content:  # another owner or mode is no loss when the file goes
+                notes.append(edit.note)
             diff = unified(path, data, None, self.mask) if entry["kind"] == "file" else ""
-            gone = [change("file", "delete", path, ", ".join(notes), diff)]
-            self.plan.leaving.append(Work({"path": path}, gone))
+            gone = change("file", "delete", path, ", ".join(notes), diff, drift=edit.content, edit=edit.diff)
+            self.plan.leaving.append(Work({"path": path}, [gone]))
 
     def services(self, state: Dict[str, Any], observed: Observed) -> None:
         changing = {work.spec["path"] for work in [*self.plan.files, *self.plan.leaving] if _content(work)}
@@ -213,6 +231,12 @@ class _Comparison:
 
 def _content(work: Work) -> bool:
     return work.data is not None or work.changes[0]["action"] == "delete"
+
+
+def _notes(seen: Optional[files.Seen], edit: Edit) -> List[str]:
+    if seen is not None and seen.kind == "link" and not edit.note:
+        return [f"replaces a symbolic link to {seen.target}"]
+    return [edit.note] if edit.note else []
 
 
 def _owner_mode(seen: files.Seen, spec: Dict[str, Any]) -> str:

@@ -119,6 +119,13 @@ class Journal:
         }
         self.note({"r": "commit", "after": after})
 
+    def copy_of(self, path: str) -> str:
+        """Where on the host the copy of the file at this path is, empty when there is none."""
+        for record in self.records:
+            if record["r"] == "was" and record["path"] == path and (record["was"] or {}).get("copy"):
+                return os.path.join(self.directory[len(self._tree.root) :], record["was"]["copy"])
+        return ""
+
     def digest(self, path: str) -> str:
         """A word for what stands at a path of the host; the same word, the same content."""
         real = self._tree.at(path)

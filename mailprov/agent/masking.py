@@ -3,6 +3,7 @@
 Mask(values)              mask(text) -> text with each secret value, password hash and private key hidden
 secrets_of(state)         the values to hide
 unified(path, old, new, mask) -> str     a unified diff of at most 200 lines
+hide_keys(text)          text without the private keys in it
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def unified(path: str, old: Optional[bytes], new: Optional[bytes], mask: Mask) -
     """The difference of two contents (None: no such file), masked, cut after 200 lines."""
     import difflib
 
-    texts = [mask(_hide_keys((data or b"").decode("utf-8", "backslashreplace"))) for data in (old, new)]
+    texts = [mask(hide_keys((data or b"").decode("utf-8", "backslashreplace"))) for data in (old, new)]
     lines = list(
         difflib.unified_diff(
             texts[0].splitlines(),
@@ -66,5 +67,6 @@ def unified(path: str, old: Optional[bytes], new: Optional[bytes], mask: Mask) -
     return "\n".join(lines)
 
 
-def _hide_keys(text: str) -> str:
+def hide_keys(text: str) -> str:
+    """The text with the body of every private key hidden."""
     return _KEY.sub(rf"\1\n{HIDDEN}\n", text)

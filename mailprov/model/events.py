@@ -29,6 +29,9 @@ class Change:
 
     `kind` is package, user, directory, file, account, certificate, service or record; `name` is what a person would
     call it (a path, a unit, an address); `detail` is one line; `diff` is a unified diff with secrets masked, or empty.
+
+    `drift`: it would undo what somebody did by hand since the last apply. `edit` is then the diff of that, from what
+    was applied to what is there now, where it can be shown.
     """
 
     subject: str
@@ -37,6 +40,8 @@ class Change:
     name: str
     detail: str = ""
     diff: str = ""
+    drift: bool = False
+    edit: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,26 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class PastRun:
+    """One run that host `subject` remembers. `kind` is apply, rollback or zones; `status` says how it ended.
+
+    `run` is the same on all hosts of one run; `undoes` the run that a rollback undid; `next`: a rollback would undo it.
+    """
+
+    subject: str
+    run: str
+    kind: str
+    owner: str
+    began: str
+    ended: str
+    status: str
+    changed: int
+    zones: tuple[str, ...] = ()
+    undoes: str = ""
+    next: bool = False
+
+
+@dataclass(frozen=True)
 class Found:
     finding: Finding
 
@@ -102,7 +127,7 @@ class RunEnded:
     seconds: float = 0.0
 
 
-Event = RunStarted | Progress | Notice | Planned | Applied | Ended | Found | RunEnded
+Event = RunStarted | Progress | Notice | Planned | Applied | Ended | PastRun | Found | RunEnded
 Emit = Callable[[Event], None]
 
 

@@ -44,6 +44,7 @@ class Outcome:
     status: str = "interrupted"
     changes: tuple[Change, ...] = ()
     changed: int = 0
+    confirmed: bool = False  # it was told to go on
     error: MailprovError | None = None
 
 
@@ -190,6 +191,7 @@ class HostSession:
             return
         self.planned.set()
         if self._gate.wait():
+            self.outcome.confirmed = True
             channel.send({"t": "go", "fingerprint": message["fingerprint"], **self.part.go()})
         else:
             self._declined = True
@@ -228,6 +230,8 @@ class HostSession:
             raw["name"],
             raw.get("detail", ""),
             raw.get("diff", ""),
+            raw.get("drift", False),
+            raw.get("edit", ""),
         )
 
     def _say(self, text: str) -> None:

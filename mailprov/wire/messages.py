@@ -7,16 +7,30 @@
             banners; the controller keeps them for --verbose and for error texts.
 
 job     {"tag": str,               random per run, 16 hex digits
-         "mode": "plan"|"apply",   plan: the agent ends after `plan` and has written nothing
-         "owner": str,             who runs this, for the lock: "ana@laptop mailprov apply inv.yml"
+         "mode": "plan" | "apply" | "rollback" | "history" | "zones",
+         "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold
+         "run": str,               one id for all hosts of a run; later runs have later ids
+         "lock_timeout": float,    seconds to wait for another run on the host
+         "accept_drift": bool,     edits made by hand do not stop the run
+         "zones": [IMAGE],         mode zones: what is to be kept
          "root": str}              "" on real hosts; tests give a directory that stands for /
+
+modes   plan       the agent ends after `plan` and has written nothing
+        apply      hello, facts, plan, (go), applied …, end
+        rollback   hello, runs (the last that changed something, or none), (target), plan, (go), applied …, end
+        history    hello, runs (all), end; nothing is written, no lock is taken
+        zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
 agent → controller, in order (t is the message type)
     hello      {"t", "version", "python": "3.11.2", "pid", "uid", "time": unix seconds (float)}
     facts      {"t", "facts": FACTS}                 then waits for `desired`
     plan       {"t", "changes": [CHANGE], "compared": str, "fingerprint": str}     then, in mode apply, waits for `go`
-                                                     (with no changes it ends at once, without waiting)
+                                                     (with no changes it ends at once, without waiting);
+                                                     mode rollback adds "waits": whether there is a run to undo
+    runs       {"t", "runs": [RUN]}                  in mode rollback with "images": [IMAGE], the run's DNS changes; then
+                                                     waits for `target`
+    notice     {"t", "text": str}                    something to know: an interrupted run, a lock waited for
     progress   {"t", "text": str}                    any time
     beat       {"t"}                                 every 5 s of silence
     applied    {"t", "change": CHANGE, "seconds": float}
@@ -25,11 +39,22 @@ agent → controller, in order (t is the message type)
 
 controller → agent
     desired    {"t", "state": HostState.to_wire()}
-    go         {"t", "fingerprint": str}             the plan's; another one is refused
+    target     {"t", "run": str, "mask": [str]}      the run to undo, none other; what must not be shown
+    go         {"t", "fingerprint": str,             the plan's; another one is refused
+                "zones": [IMAGE]}                    only where zones of this host change: kept for a rollback
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
 CHANGE  {"kind": package|user|directory|file|account|certificate|service, "action": create|update|delete|run,
-         "name": str, "detail": str, "diff": str}    as model.events.Change, no `subject`; secrets masked
+         "name": str, "detail": str, "diff": str, "drift": bool, "edit": str}
+                                                     as model.events.Change, no `subject`; secrets masked
+         drift: it would undo what somebody did by hand since the last apply. An apply whose plan has such a change
+         ends after `plan` with status failed and has changed nothing, unless the job has accept_drift.
+
+RUN     {"run": str, "kind": "apply"|"rollback"|"zones", "owner": str, "began": str, "ended": str, "status": str,
+         "committed": bool, "changed": int, "undoes": run id or "", "zones": [name], "next": whether a rollback undoes it}
+
+IMAGE   {"zone": str, "sets": [{"name", "type", "before", "after"}]}, each half null or {"ttl", "values": [str]}: made
+        and read by dns.undo; the agent only keeps it
 
 FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": ["debian"]},
          "init": "systemd" | other,  "hostname": str,  "time": float,

@@ -269,10 +269,19 @@ class Agent:
 
 
 def converse(
-    root: Path | str, desired: dict[str, Any], *, python: str = "", mode: str = "apply", before: str = ""
+    root: Path | str,
+    desired: dict[str, Any],
+    *,
+    python: str = "",
+    mode: str = "apply",
+    before: str = "",
+    **more: Any,
 ) -> list[dict[str, Any]]:
-    """A whole run on a root; its messages, the last being `end`. Without `python` a fork of this process."""
-    agent = Agent([python] if python else None, job(str(root), mode), before)
+    """A whole run on a root; its messages, the last being `end`. Without `python` a fork of this process.
+
+    `more` goes into the job, such as `accept_drift=True`.
+    """
+    agent = Agent([python] if python else None, job(str(root), mode, **more), before)
     agent.go(desired)
     agent.end()
     return agent.messages
