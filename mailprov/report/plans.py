@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from rich.markup import escape
 from rich.text import Text
@@ -16,23 +16,28 @@ SIGNS = {
     Action.DELETE: ("-", "red", "remove"),
     Action.RUN: (">", "cyan", "reload or restart"),
 }
+_DRIFT = ("!", "bold magenta", "edited by hand since the last apply, which stops an apply")
 _DIFF_STYLE = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def legend(changes: Iterable[Change]) -> Text:
+def legend(changes: Collection[Change]) -> Text:
     """The signs that occur, in a fixed order."""
     used = {change.action for change in changes}
     text = Text("  ")
     for action, (sign, style, word) in SIGNS.items():
         if action in used:
             text.append(sign, style=f"bold {style}").append(f" {word}   ")
+    if any(change.drift for change in changes):
+        sign, style, word = _DRIFT
+        text.append(sign, style=style).append(f" {word}")
     text.rstrip()
     return text
 
 
 def change_line(change: Change, name_width: int = 0) -> Text:
     sign, style, _ = SIGNS[change.action]
-    text = Text("  ").append(sign, style=f"bold {style}").append(f" {change.kind:<11} ", style="dim")
+    text = Text().append(f"{_DRIFT[0]} " if change.drift else "  ", style=_DRIFT[1])
+    text.append(sign, style=f"bold {style}").append(f" {change.kind:<11} ", style="dim")
     text.append(change.name if not change.detail else change.name.ljust(name_width))
     if change.detail:
         text.append("  ").append(change.detail, style="dim")
@@ -45,8 +50,24 @@ def subject_block(planned: Planned, *, full: bool) -> Iterator[Text]:
     width = min(max((len(change.name) for change in planned.changes), default=0), 48)
     for change in planned.changes:
         yield change_line(change, width)
-        if change.diff and (full or change.action is not Action.CREATE):
+        if change.edit:
+            yield Text("      the edit:", style=_DRIFT[1])
+            yield from _diff(change.edit)
+        if _undoes(change.diff, change.edit) and not full:
+            yield Text("      --accept-drift would undo it", style="dim")
+        elif change.diff and (full or change.action is not Action.CREATE):
+            if change.edit:
+                yield Text("      --accept-drift would do:", style="dim")
             yield from _diff(change.diff)
+
+
+def _undoes(diff: str, edit: str) -> bool:
+    """Whether a diff is another one backwards: to show it once is enough."""
+    return bool(edit) and _lines(diff, "-") == _lines(edit, "+") and _lines(diff, "+") == _lines(edit, "-")
+
+
+def _lines(diff: str, sign: str) -> list[str]:
+    return [line[1:] for line in diff.splitlines() if line[:1] == sign and line[:4] != sign * 3 + " "]
 
 
 def _diff(diff: str) -> Iterator[Text]:
@@ -56,14 +77,19 @@ def _diff(diff: str) -> Iterator[Text]:
         yield Text("        " + line, style=_DIFF_STYLE.get(line[:1], "dim"))
 
 
-def counts_line(changes: Iterable[Change]) -> str:
+def counts_line(changes: Collection[Change]) -> str:
     total = counts(changes)
     parts = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
+    if drifted := sum(change.drift for change in changes):
+        parts += f"; {drifted} edited by hand"
     return f"[bold]Plan:[/bold] {escape(parts)}."
 
 
-def no_changes(plans: Iterable[Planned]) -> Iterator[str]:
+def no_changes(plans: Iterable[Planned], command: str = "") -> Iterator[str]:
     """The plain sentence, and what was compared, so that "no changes" can be believed."""
-    yield "[bold green]No changes.[/bold green] Everything is as the inventory says. Compared:"
+    if command == "rollback":
+        yield "[bold green]Nothing to roll back.[/bold green] Compared:"
+    else:
+        yield "[bold green]No changes.[/bold green] Everything is as the inventory says. Compared:"
     for planned in plans:
         yield f"  {escape(planned.subject)}: {escape(planned.compared)}"

@@ -126,6 +126,36 @@ def test_verification_names_what_is_wrong_and_what_to_do() -> None:
     assert "S: 220 hello" not in text, "evidence is for --verbose"
 
 
+EDIT = "--- /etc/a\n+++ /etc/a\n@@ -1 +1,2 @@\n one\n+by hand"
+UNDO = "--- /etc/a\n+++ /etc/a\n@@ -1,2 +1 @@\n one\n-by hand"
+OTHER = "--- /etc/a\n+++ /etc/a\n@@ -1,2 +1,2 @@\n one\n-by hand\n+two"
+
+
+def test_an_edit_by_hand_has_a_sign_a_legend_a_count_and_its_own_diff() -> None:
+    plans = []
+    for diff in (UNDO, OTHER):
+        drifted = Change("mx1", "file", Action.UPDATE, "/etc/a", "edited", diff, drift=True, edit=EDIT)
+        events = (RunStarted("plan", "m", "0", ""), Planned("mx1", (drifted, CHANGES[0])), RunEnded(0, ""))
+        plans.append(run(*events))
+
+    for text in plans:
+        assert "! edited by hand since the last apply, which stops an apply" in text
+        assert "\n! ~ file        /etc/a" in text
+        assert "\n  + package " in text
+        assert "the edit:\n        @@ -1 +1,2 @@\n         one\n        +by hand" in text
+        assert "1 to add, 1 to change, 0 to remove; 1 edited by hand." in text
+    assert "--accept-drift would undo it" in plans[0]
+    assert "-by hand" not in plans[0], "the edit backwards says nothing new"
+    assert "--accept-drift would do:\n        @@ -1,2 +1,2 @@" in plans[1]
+
+
+def test_a_plan_without_edits_does_not_speak_of_them() -> None:
+    text = run(RunStarted("plan", "m", "0", ""), Planned("mx1", CHANGES), RunEnded(0, ""))
+
+    assert "by hand" not in text
+    assert "!" not in text
+
+
 def test_nothing_on_stdout_waits_for_a_terminal() -> None:
     """Outside a terminal there are no cursor movements and no colours."""
     text = run(
