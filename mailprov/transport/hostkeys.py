@@ -170,11 +170,12 @@ def _check(endpoint: Endpoint, known: Sequence[KnownKey], key: paramiko.PKey) ->
         same = [line for line in lines if line.type == _plain_type(key)] or lines
         expected = f"{same[0].type} {fingerprint(same[0].blob)}"
         raise _changed(endpoint, shown, expected, same[0].place)
+    # A jump host has no pin of its own in the inventory.
+    pin = f' or set `host_key: "{fingerprint(blob)}"` in the inventory' * (endpoint.name == endpoint.host)
     raise HostUnreachable(
         endpoint.name,
         f"the host key of {endpoint.at} is not known ({shown})",
-        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`"
-        f' or set `host_key: "{fingerprint(blob)}"` in the inventory',
+        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`" + pin,
     )
 
 

@@ -37,7 +37,7 @@ _OPTIONS = (
     "ClearAllForwardings=yes",
     "PermitLocalCommand=no",
     "RemoteCommand=none",
-    "LogLevel=ERROR",
+    "LogLevel=INFO",  # below it, ssh keeps to itself why it was refused
 )
 
 
@@ -135,7 +135,7 @@ def _pin(endpoint: Endpoint, folder: Path) -> list[str]:
     revoked.write_text("".join(f"@revoked {line.text}\n" for line in lines if line.revoked))
     script = folder / "pin"
     if not script.exists():
-        script.write_text('test "$1" = "$2" && echo "$3 $4 $5"\n')
+        script.write_text('if test "$1" = "$2"; then echo "$3 $4 $5"; fi\n')
     return [
         f"UserKnownHostsFile={_quoted(revoked)}",
         "GlobalKnownHostsFile=/dev/null",

@@ -62,7 +62,7 @@ def _at(endpoint: Endpoint, text: str, found: re.Match[str]) -> str:
 def _changed(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
     shown, line = _FINGERPRINT.search(text), _OFFENDING.search(text)
     shows = f": it shows {shown[1]}" if shown else ""
-    expected = f", and {line[2]} says another" if line else ""
+    expected = f", but {line[2]} says another" if line else ""
     return (
         f"THE HOST KEY OF {_at(endpoint, text, found)} HAS CHANGED{shows}{expected}",
         "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
@@ -148,6 +148,20 @@ _SENTENCES: tuple[tuple[str, _Sentence], ...] = (
     (
         r"no matching [a-z ]+ found.*",
         _is("the SSH server at {at} has no algorithm in common with ssh ({said})", "Update the SSH server"),
+    ),
+    (
+        r"kex_exchange_identification: .*",
+        _is(
+            "{at} closed the connection without a word ({said})",
+            "It is no SSH server, is overloaded (MaxStartups) or bans us (fail2ban): look at the host's sshd log",
+        ),
+    ),
+    (
+        r"(Connection to (?P<place>\S+) closed by remote host|Connection reset|Broken pipe|Connection closed by).*",
+        _is(
+            "the connection was lost while the agent was started ({said})",
+            "Try again; look at the host's sshd log",
+        ),
     ),
     (
         r"(?m)^(?P<place>.*): (?:terminating, \d+ bad configuration options|.*Bad configuration option.*)",

@@ -17,6 +17,7 @@ from mailprov.errors import HostUnreachable
 
 _LINGER = 5.0  # seconds given to the process to leave after its stdin has ended
 _TICK = 0.2
+_SSH_FAILED = 255
 
 
 def spawn(where: str, command: Sequence[str], *, killable: bool = False) -> ProcessPipe:
@@ -87,9 +88,11 @@ class ProcessPipe:
 
     def exit_status(self) -> int | None:
         try:
-            return self._process.wait(2)
+            status = self._process.wait(2)
         except subprocess.TimeoutExpired:
             return None
+        # Once there was a connection, 255 is ssh's word for losing it.
+        return None if self._killable and self._begun and status == _SSH_FAILED else status
 
     def close(self) -> None:
         # The end of stdin tells the agent that the controller is gone; it comes to a safe end by itself.

@@ -25,6 +25,7 @@ from mailprov.transport.ssh_config import Answers, SshConfig
 DEFAULT_USER = "root"
 DEFAULT_PORT = 22
 _MOST_JUMPS = 8
+_Places = tuple[tuple[str, int | None], ...]  # address and port as written
 
 
 class Resolver:
@@ -54,8 +55,8 @@ class Resolver:
                 self._configs[key] = SshConfig(*key)
             return self._configs[key]
 
-    def _resolve(self, host: Host, name: str, behind: tuple[str, ...]) -> Endpoint:
-        """`behind`: the addresses whose way leads through this one, to find circles."""
+    def _resolve(self, host: Host, name: str, behind: _Places) -> Endpoint:
+        """`behind`: the places whose way leads through this one, to find circles."""
         ssh = host.ssh
         if ssh.transport is Transport.LOCAL:
             answers = Answers()
@@ -64,26 +65,28 @@ class Resolver:
         made = _merge(host, name, answers)
         if made.transport is Transport.LOCAL:
             return made
+        said_here = ssh.proxy_jump is not None
         try:
             jumps = (
                 ssh.proxy_jump if ssh.proxy_jump is not None else parse_jumps(answers.proxy_jump or "none")
             )
         except ValueError as error:
             raise HostUnreachable(name, f"ProxyJump in ssh_config: {error}", "Mend it there") from error
+        if not said_here and jumps and jumps[0].address == host.address:
+            jumps = ()  # `Host *` with a ProxyJump is meant for all hosts but the jump host itself
+        here = (host.address, ssh.port)
         way: tuple[Endpoint, ...] = ()
         for index, jump in enumerate(jumps):
-            if jump.address in (*behind, host.address, host.name) or len(behind) + len(jumps) > _MOST_JUMPS:
-                chain = " → ".join((*behind, host.address, jump.address))
+            if (jump.address, jump.port) in (*behind, here) or len(behind) + len(jumps) > _MOST_JUMPS:
+                chain = " → ".join((*(each for each, _ in behind), host.address, jump.address))
                 advice = "Correct `proxy_jump` or ProxyJump"
                 raise HostUnreachable(name, f"the jump hosts go round in a circle ({chain})", advice)
-            hop = self._hop(host, made, jump, (*behind, host.address), first=index == 0)
+            hop = self._hop(host, made, jump, (*behind, here), first=index == 0)
             # Only the way to the first hop begins here; the others are reached from the hop before.
             way += (*hop.jumps, dataclasses.replace(hop, jumps=()))
-        return dataclasses.replace(made, jumps=way, jumps_said_here=ssh.proxy_jump is not None)
+        return dataclasses.replace(made, jumps=way, jumps_said_here=said_here)
 
-    def _hop(
-        self, host: Host, made: Endpoint, jump: Jump, behind: tuple[str, ...], *, first: bool
-    ) -> Endpoint:
+    def _hop(self, host: Host, made: Endpoint, jump: Jump, behind: _Places, *, first: bool) -> Endpoint:
         name = f"jump host {jump}"
         known = self._hosts.get(jump.address)
         if known is not None:
@@ -113,10 +116,12 @@ class Resolver:
 def _merge(host: Host, name: str, answers: Answers) -> Endpoint:
     ssh = host.ssh
     home = Path.home() / ".ssh"
-    usual = (home / "known_hosts", home / "known_hosts2")
-    system = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
-    theirs = answers.user_known_hosts if answers.user_known_hosts is not None else usual
-    all_users = answers.global_known_hosts if answers.global_known_hosts is not None else system
+    usual: tuple[Path, ...] = (home / "known_hosts", home / "known_hosts2")
+    all_users: tuple[Path, ...] = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
+    if answers.user_known_hosts is not None:
+        usual = answers.user_known_hosts
+    if answers.global_known_hosts is not None:
+        all_users = answers.global_known_hosts
     # A ProxyCommand is a program to run: the ssh program does that, with all that belongs to it.
     by_program = answers.proxy_command is not None and ssh.proxy_jump is None
     return Endpoint(
@@ -135,7 +140,7 @@ def _merge(host: Host, name: str, answers: Answers) -> Endpoint:
         passphrase=ssh.passphrase,
         password=ssh.password,
         become_password=ssh.become_password,
-        user_known_hosts=(ssh.known_hosts,) if ssh.known_hosts else theirs,
+        user_known_hosts=(ssh.known_hosts,) if ssh.known_hosts else usual,
         global_known_hosts=() if ssh.known_hosts else all_users,
         host_key=ssh.host_key,
         host_key_alias=answers.host_key_alias,

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from mailprov.model.inventory import Host, Secret, SshSettings, Tls
+from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
 
 BINARY = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 
@@ -30,6 +30,8 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
 
 class Sshd:
     """`extra` are lines of sshd_config that come first, and so win (sshd_config(5))."""
+
+    transport: Transport | None = None  # of the hosts that `host` makes
 
     def __init__(
         self, folder: Path, extra: str = "", kinds: tuple[str, ...] = ("ed25519", "ecdsa", "rsa")
@@ -129,5 +131,6 @@ class Sshd:
             known_hosts=known_hosts or self.known_hosts,
             host_key=host_key,
             password=Secret("env:PASSWORD", password) if password is not None else None,
+            transport=self.transport,
         )
         return Host("mx1", "127.0.0.1", "mx1.alpha.test", settings, Tls())
