@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from mailprov.cli.options import (
+    AcceptDrift,
     Domains,
     Hosts,
     Inventory,
     Json,
     JUnitFile,
+    LockTimeout,
     Only,
     Quiet,
     TakeOver,
@@ -35,10 +37,12 @@ def apply(
         ),
     ] = None,
     take_over: TakeOver = False,
+    accept_drift: AcceptDrift = False,
     bootstrap_python: Annotated[
         bool,
         typer.Option("--bootstrap-python", help="Install python3 by apt-get on hosts that have none."),
     ] = False,
+    lock_timeout: LockTimeout = 0,
     json: Json = False,
     junit: JUnitFile = None,
     quiet: Quiet = False,
@@ -62,6 +66,8 @@ def apply(
             confirm=confirm,
             take_over=take_over,
             verify=verify,
+            lock_timeout=lock_timeout,
+            accept_drift=accept_drift,
             on_interrupt=connections.interrupt,
         )
         code = deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)

@@ -14,6 +14,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("plan", "plan", "Show every change on every host and in every zone."),
     "apply": ("apply", "apply", "Plan, ask, make it true on all hosts and in DNS, and verify."),
     "verify": ("verify", "verify", "Probe ports, logins, mail in both directions, relaying and DNS."),
+    "rollback": ("rollback", "rollback", "Put hosts and zones back to the state before the last apply."),
+    "history": ("history", "history", "Tell what was applied when, by whom, and how it ended."),
     "dns": ("dns", "app", "The DNS records alone: plan, apply, export, check."),
     "lab": ("lab", "app", "Throw-away hosts on this machine, to rehearse an inventory."),
     "trust": ("trust", "trust", "Show the SSH host keys that a host offers, and pin one."),

@@ -37,6 +37,23 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Whole diffs, every step, every finding with its evidence.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+LockTimeout = Annotated[
+    float,
+    typer.Option(
+        "--lock-timeout",
+        metavar="SECONDS",
+        min=0,
+        help="Wait so long for another run on a host (default: do not wait).",
+        show_default=False,
+    ),
+]
+AcceptDrift = Annotated[
+    bool,
+    typer.Option(
+        "--accept-drift",
+        help="Overwrite what was edited by hand since the last apply; the host keeps a copy.",
+    ),
+]
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Replace MX and SPF records that mailprov did not write.")
 ]

@@ -50,15 +50,16 @@ class Reports:
     def _show(self, event: Event) -> None:
         self._terminal()(event)
 
-    def confirm(self, yes: bool) -> Callable[[dict[str, int]], bool] | None:
-        """The question of `apply`, or None with --yes. Raises InputError when there is no terminal to ask on."""
+    def confirm(self, yes: bool, command: str = "apply") -> Callable[[dict[str, int]], bool] | None:
+        """The question of apply and rollback, or None with --yes. Raises InputError without a terminal to ask on."""
         if yes:
             return None
+        verb, look = ("roll back", "history") if command == "rollback" else ("apply", "plan")
         if self._json or not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise InputError(
-                "apply",
+                command,
                 "there is no terminal to ask on",
-                "Give --yes to apply without a question, or use plan",
+                f"Give --yes to {verb} without a question, or use {look}",
             )
 
         def ask(counts: dict[str, int]) -> bool:

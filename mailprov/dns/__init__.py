@@ -20,7 +20,7 @@ from mailprov.dns.zoneplan import ZonePlan
 from mailprov.model.events import Emit
 from mailprov.model.inventory import DnsProvider, Inventory
 
-__all__ = ["ZonePlan", "apply", "export", "image", "plan", "plan_undo", "swapped"]
+__all__ = ["ZonePlan", "apply", "export", "image", "plan", "plan_undo"]
 
 
 def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
@@ -54,13 +54,6 @@ def image(zone_plan: ZonePlan) -> dict[str, Any] | None:
     from mailprov.dns import rfc2136
 
     return rfc2136.image(zone_plan)
-
-
-def swapped(images: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same changes the other way round: what the taking back of them changes."""
-    from mailprov.dns import undo
-
-    return undo.swapped(images)
 
 
 def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[ZonePlan]:

@@ -1,7 +1,6 @@
 """Taking back what was published: what each record set was before a run and after it, and the way back. Pure.
 
     image(zone, edits, existing) -> Image       JSON-ready: {"zone", "sets": [{"name", "type", "before", "after"}]}
-    swapped(images) -> [Image]                  for taking back the taking back
     merged(images) -> {zone: Image}             several runs, the oldest first, as one
     undo_zone(image, existing) -> Undo          what to edit now, and what somebody else has changed since
 
@@ -58,14 +57,6 @@ def image(zone: str, edits: Iterable[Edit], existing: Iterable[Record]) -> Image
 
 def _half(ttl: int, values: Sequence[str]) -> dict[str, Any]:
     return {"ttl": ttl, "values": list(values)}
-
-
-def swapped(images: Iterable[Image]) -> list[Image]:
-    """The same changes the other way round."""
-    return [
-        {**one, "sets": [{**each, "before": each["after"], "after": each["before"]} for each in one["sets"]]}
-        for one in images
-    ]
 
 
 def merged(images: Iterable[Image]) -> dict[str, Image]:

@@ -23,12 +23,13 @@ from mailprov.model.events import (
     Event,
     Found,
     Notice,
+    PastRun,
     Planned,
     Progress,
     RunEnded,
     RunStarted,
 )
-from mailprov.report import findings, plans
+from mailprov.report import findings, history, plans
 
 _STATUS = {
     "ok": ("✓", "green"),
@@ -56,6 +57,7 @@ class TextReport:
         self._doing: dict[str, tuple[str, float]] = {}
         self._plans: list[Planned] = []
         self._found: list[Found] = []
+        self._past: list[PastRun] = []
         self._command = ""
         self._plan_shown = False
         self._spinner = Spinner("dots")  # one for all lines, so that it keeps turning when lines come and go
@@ -74,6 +76,8 @@ class TextReport:
             self._notice(event)
         elif isinstance(event, Ended):
             self._ended(event)
+        elif isinstance(event, PastRun):
+            self._past.append(event)
         elif isinstance(event, Found):
             self._found.append(event)
         elif isinstance(event, RunEnded):
@@ -106,7 +110,7 @@ class TextReport:
             self._out.print()
             self._out.print(plans.counts_line(everything))
         elif self._plans:
-            for text in plans.no_changes(self._plans):
+            for text in plans.no_changes(self._plans, self._command):
                 self._out.print(text)
 
     def _applied(self, event: Applied) -> None:
@@ -139,9 +143,12 @@ class TextReport:
             self._print(Text("    " + line, style="dim"), always=True)
 
     def _run_ended(self, event: RunEnded) -> None:
-        if self._command in ("plan", "apply", "dns plan", "dns apply") and event.exit_code != 130:
+        if self._command in ("plan", "apply", "rollback", "dns plan", "dns apply") and event.exit_code != 130:
             self.show_plan()
         self.pause()
+        if self._past:
+            for line in history.render(self._past):
+                self._out.print(line)
         if self._found and not self._quiet:
             self._out.print()
             for part in findings.render((found.finding for found in self._found), verbose=self._verbose):

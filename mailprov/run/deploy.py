@@ -4,25 +4,30 @@ Order and safety
 - Every session stays open between plan and apply: what was shown is what is done, and nothing is connected twice.
 - If the zones cannot be planned, nothing is applied anywhere: a host without its records is half a mail service.
 - One host's failure stops no other; a zone is published only when the hosts it points at are ready to take mail.
+- What a zone was before is kept on its hosts before it is published (see dns/undo.py), so that it can be rolled back.
+
+A Deployment also carries a rollback: only what is planned, on hosts and in zones, is another thing then.
 """
 
 from __future__ import annotations
 
 import datetime
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailprov import __version__
-from mailprov.model.events import Emit, Notice, RunEnded, RunStarted
-from mailprov.model.inventory import Inventory
+from mailprov import __version__, dns
+from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
+from mailprov.model.inventory import Host, Inventory
 from mailprov.plan.changes import counts
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import DesiredPart, HostSession, Start
+from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
+from mailprov.run.keep import keep
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
 from mailprov.run.verify import probe_into, worst
-from mailprov.run.zones import ZoneWork
+from mailprov.run.zones import Planner, ZoneWork
 
 SAFE_END = 120.0  # seconds the agents get to come to a safe end after Ctrl-C
 
@@ -36,41 +41,79 @@ class Options:
     take_over: bool = False
     verify: bool | None = None  # None: when something was changed
     exit_code_for_changes: bool = False
+    lock_timeout: float = 0  # seconds to wait for another run on a host
+    accept_drift: bool = False  # overwrite what was edited by hand since the last apply; the host keeps a copy
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
+
+
+def run_id() -> str:
+    """What the runs on all hosts of one apply have in common; later ones sort behind earlier ones."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
     """Say what would change; touch nothing. 4 instead of 0 when `exit_code_for_changes` and there is something."""
-    return _Deployment(inventory, selection, options, "plan", start, report).run()
+    return _toward_desired(inventory, selection, options, "plan", start, report).run()
 
 
 def apply(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
     """Plan, ask, do it, verify."""
-    return _Deployment(inventory, selection, options, "apply", start, report).run()
+    return _toward_desired(inventory, selection, options, "apply", start, report).run()
 
 
-class _Deployment:
+def _toward_desired(
+    inventory: Inventory, selection: Selection, options: Options, mode: str, start: Start, report: Emit
+) -> Deployment:
+    ident = run_id()
+    job = {"mode": mode, "run": ident, "lock_timeout": options.lock_timeout}
+    job["accept_drift"] = options.accept_drift
+
+    def part(host: Host, zones: ZoneWork) -> Part:
+        return DesiredPart(inventory, host, job, lambda: zones.images(host.name))
+
+    return Deployment(
+        inventory,
+        selection,
+        options,
+        applies=mode == "apply",
+        ident=ident,
+        part=part,
+        zones=lambda: dns.plan(inventory, take_over=options.take_over),
+        start=start,
+        report=report,
+    )
+
+
+class Deployment:
+    """One run. `part` says what each host's conversation is about; `zones` makes the plans of the zones."""
+
     def __init__(
         self,
         inventory: Inventory,
         selection: Selection,
         options: Options,
-        mode: str,
+        *,
+        applies: bool,
+        ident: str,
+        part: Callable[[Host, ZoneWork], Part],
+        zones: Planner,
         start: Start,
         report: Emit,
     ) -> None:
         self.inventory = inventory
         self.selection = selection
         self.options = options
-        self.mode = mode
+        self.applies = applies
+        self.ident = ident
+        self.start = start
         self.stream = Stream(report)
         self.began = time.monotonic()
         self.gate = Gate()
-        self.zones = ZoneWork(inventory, selection, take_over=options.take_over, emit=self.stream.emit)
+        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit)
         self.sessions = [
             HostSession(
                 host,
-                DesiredPart(inventory, host, {"mode": mode}),
+                part(host, self.zones),
                 command=options.command,
                 emit=self.stream.emit,
                 gate=self.gate,
@@ -84,7 +127,7 @@ class _Deployment:
         self.stream.emit(RunStarted(self.options.command, self.inventory.source, __version__, started))
         try:
             self._plan()
-            if self.mode == "plan":
+            if not self.applies:
                 return self._finish(self._planned_code())
             if not self._changes():
                 self.gate.decide(False)
@@ -129,6 +172,15 @@ class _Deployment:
         self.stream.pump(lambda: all(session.ended.is_set() for session in self.sessions))
 
     def _publish(self) -> None:
+        keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
+        keep(
+            self.zones.unkept(keeping),
+            self.selection.hosts,
+            ident=self.ident,
+            command=self.options.command,
+            start=self.start,
+            stream=self.stream,
+        )
         not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok"}
         self.zones.launch_publish(not_ready)
         self.stream.pump(self.zones.done.is_set)
@@ -140,10 +192,10 @@ class _Deployment:
             return code
         return worst(code, probe_into(self.stream, self.inventory, self.selection))
 
-    def _changes(self) -> list:  # type: ignore[type-arg]
-        return [change for session in self.sessions for change in session.outcome.changes] + list(
-            self.zones.changes
-        )
+    def _changes(self) -> list[Change]:
+        """What there is to decide on. A host that stopped at its own plan, on an edit by hand, is out of it."""
+        able = [session.outcome for session in self.sessions if session.outcome.status != "failed"]
+        return [change for outcome in able for change in outcome.changes] + list(self.zones.changes)
 
     def _failures(self) -> int:
         codes = [
@@ -153,7 +205,7 @@ class _Deployment:
         ]
         if self.zones.error is not None:
             codes.append(self.zones.error.exit_code)
-        if self.zones.skipped:
+        if self.zones.skipped or self.zones.left:
             codes.append(1)
         return worst(*codes)
 
@@ -166,15 +218,18 @@ class _Deployment:
     def _finish(self, code: int) -> int:
         changed = sum(s.outcome.changed for s in self.sessions) + self.zones.changed
         total = counts(self._changes())
-        if self.mode == "plan":
+        if not self.applies:
             summary = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
         else:
-            summary = f"{changed} change{'' if changed == 1 else 's'} applied"
+            word = "put back" if self.options.command == "rollback" else "applied"
+            summary = f"{changed} change{'' if changed == 1 else 's'} {word}"
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         if bad:
             summary += f"; not done on {', '.join(bad)}"
         if self.zones.skipped:
             summary += f"; zones not published: {', '.join(self.zones.skipped)}"
+        if self.zones.left:
+            summary += f"; left as they are: {', '.join(self.zones.left)}"
         self.stream.wake(RunEnded(code, summary, time.monotonic() - self.began))
         return code
 

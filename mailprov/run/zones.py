@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 from mailprov import dns
@@ -12,25 +13,43 @@ from mailprov.model.events import Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.run.select import Selection
 
+Planner = Callable[[], list[Any]]  # dns.ZonePlan, which is not imported here: hosts alone need no DNS library
+
 
 class ZoneWork:
     """Plans in a thread of its own, publishes after the hosts. `planned` is set when that is over."""
 
-    def __init__(self, inventory: Inventory, selection: Selection, *, take_over: bool, emit: Emit) -> None:
+    def __init__(self, inventory: Inventory, selection: Selection, *, plan: Planner, emit: Emit) -> None:
         self.planned = threading.Event()
         self.done = threading.Event()
         self.error: MailprovError | None = None
         self.changed = 0
         self.skipped: list[str] = []
+        self.left: list[str] = []  # record sets that a rollback does not put back
         self._plans: list[Any] = []
         self._inventory = inventory
         self._selection = selection
-        self._take_over = take_over
+        self._planner = plan
         self._emit = emit
 
     @property
     def changes(self) -> tuple[Change, ...]:
         return tuple(change for plan in self._plans for change in plan.changes)
+
+    def images(self, host: str) -> list[dict[str, Any]]:
+        """What this run changes in the zones of a host, for taking it back."""
+        found = (dns.image(plan) for plan in self._plans if host in self._hosts_of(plan.zone))
+        return [image for image in found if image is not None]
+
+    def unkept(self, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """What none of these hosts keeps, by the hosts that are to keep it."""
+        todo: dict[str, list[dict[str, Any]]] = {}
+        for plan in self._plans:
+            owners = self._hosts_of(plan.zone)
+            image = None if owners & set(hosts) else dns.image(plan)
+            for host in owners if image is not None else ():
+                todo.setdefault(host, []).append(image or {})
+        return todo
 
     def launch_plan(self) -> None:
         threading.Thread(target=self._plan, name="zones", daemon=True).start()
@@ -42,11 +61,12 @@ class ZoneWork:
         try:
             if self._selection.in_dns:
                 self._emit(Progress("dns", "comparing the zones"))
-                plans = dns.plan(self._inventory, take_over=self._take_over)
+                plans = self._planner()
                 self._plans = [
                     plan for plan in plans if not plan.zone or self._selection.covers_zone(plan.zone)
                 ]
                 for plan in self._plans:
+                    self.left += plan.left
                     for notice in plan.notices:
                         self._emit(Notice(_subject(plan), notice))
                     if plan.zone:

@@ -28,8 +28,8 @@ agent → controller, in order (t is the message type)
     plan       {"t", "changes": [CHANGE], "compared": str, "fingerprint": str}     then, in mode apply, waits for `go`
                                                      (with no changes it ends at once, without waiting);
                                                      mode rollback adds "waits": whether there is a run to undo
-    runs       {"t", "runs": [RUN]}                  in mode rollback with "images": [IMAGE], the run's DNS changes; then
-                                                     waits for `target`
+    runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
+                                                     then waits for `target`
     notice     {"t", "text": str}                    something to know: an interrupted run, a lock waited for
     progress   {"t", "text": str}                    any time
     beat       {"t"}                                 every 5 s of silence
@@ -51,7 +51,8 @@ CHANGE  {"kind": package|user|directory|file|account|certificate|service, "actio
          ends after `plan` with status failed and has changed nothing, unless the job has accept_drift.
 
 RUN     {"run": str, "kind": "apply"|"rollback"|"zones", "owner": str, "began": str, "ended": str, "status": str,
-         "committed": bool, "changed": int, "undoes": run id or "", "zones": [name], "next": whether a rollback undoes it}
+         "committed": bool, "changed": int, "undoes": run id or "", "zones": [name],
+         "next": whether a rollback would undo it}
 
 IMAGE   {"zone": str, "sets": [{"name", "type", "before", "after"}]}, each half null or {"ttl", "values": [str]}: made
         and read by dns.undo; the agent only keeps it
