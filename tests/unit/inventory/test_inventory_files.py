@@ -161,7 +161,6 @@ def test_ten_thousand_accounts_are_read_in_time_that_grows_with_them(tmp_path: P
 
     seconds(10)  # imports
     few, many = seconds(1000), seconds(10_000)
-    assert many < 2.5
     assert many < 20 * max(few, 0.02)
 
 

@@ -277,7 +277,7 @@ def refused_or_read(content: str | bytes) -> None:
             assert lines
             assert all(line.startswith(str(path)) for line in lines), "each problem on one line"
             assert all(line.isprintable() for line in lines)
-        assert time.process_time() - began < 2
+        assert time.process_time() - began < 20, "it did not end in any reasonable time"
 
 
 @given(
