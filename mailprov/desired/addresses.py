@@ -28,7 +28,10 @@ _ROLES = ("postmaster", "abuse")
 # Names of the operating system that cron jobs and daemons write to and as. virtual(5): a key without a domain
 # is that name at $myorigin and at each domain of $mydestination.
 _SYSTEM_NAMES = ("abuse", "mailer-daemon", "postmaster", "root", "www-data")
-_LOCAL = re.compile(r"[a-z0-9!$%&'*+/=?^_`{|}~.-][a-z0-9!#$%&'*+/=?^_`{|}~.-]*")
+# A name, or a name at a domain. `#` first would make a comment of a line; blanks, commas, quotes cut it (postmap(1)).
+_WORD = re.compile(
+    r"[a-z0-9!$%&'*+/=?^_`{|}~.-][a-z0-9!#$%&'*+/=?^_`{|}~.-]*(?:@[a-z0-9.-]+)?", re.IGNORECASE
+)
 _LOGIN = re.compile(r"[a-z0-9._='-]+@[a-z0-9.-]+")
 
 
@@ -87,22 +90,17 @@ def texthash(rows: Mapping[str, Iterable[str]], comments: Iterable[str] = ()) ->
     """A map's text, sorted by key: `key value, value`. InputError for a name that does not fit in."""
     lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
     lines += [f"# {comment}" for comment in comments]
+    good: set[str] = set()  # most words stand there more than once
     for key in sorted(rows):
         values = tuple(rows[key])
         for word in (key, *values):
-            _check(word)
+            if word not in good and not (word.isascii() and _WORD.fullmatch(word)):
+                raise InputError(
+                    f"address {word!r}", "it cannot be written in a Postfix table", "Use another address"
+                )
+            good.add(word)
         lines.append(f"{key} {', '.join(values)}")
     return "\n".join(lines) + "\n"
-
-
-def _check(word: str) -> None:
-    """`#` first makes a comment of a line; blanks, commas and quotes cut it elsewhere (postmap(1))."""
-    local, at, domain = word.rpartition("@")
-    bare = local if at else domain
-    if not _LOCAL.fullmatch(bare.lower()) or (at and not re.fullmatch(r"[a-z0-9.-]+", domain.lower())):
-        raise InputError(
-            f"address {word!r}", "it cannot be written in a Postfix table", "Use another address"
-        )
 
 
 def _roles(domains: tuple[Domain, ...]) -> dict[str, str]:

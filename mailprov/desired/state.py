@@ -118,4 +118,13 @@ class HostState:
     rendered_for: tuple[tuple[str, str], ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {name: _plain(value) for name, value in vars(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    """As dataclasses.asdict, without its copies: strings and numbers are what they are."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, (str, int)):
+        return value
+    return {name: _plain(inner) for name, inner in vars(value).items()}

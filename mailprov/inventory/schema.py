@@ -7,7 +7,7 @@ checked in `meaning`. `inventories/example.yml` shows every key.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -72,6 +72,7 @@ class SecretEntry(Entry):
     """Where a secret comes from. Exactly one form."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    _own: ClassVar[tuple[str, ...]] = ("env", "file", "command")
 
     env: Text | None = Field(
         default=None, description="name of an environment variable", examples=["ANA_PASSWORD"]
@@ -90,7 +91,9 @@ class SecretEntry(Entry):
     @model_validator(mode="before")
     @classmethod
     def _one_form(cls, value: Any) -> Any:
-        own = [name for name in ("env", "file", "command", "hash") if name in cls.model_fields]
+        own = cls._own
+        if isinstance(value, Map) and len(value.marks) == 1 and len(value) == 1 and next(iter(value)) in own:
+            return value
         forms = (
             _FORMS if "hash" not in own else "`{env: NAME}`, `{file: path}`, `{command: …}` or `{hash: …}`"
         )
@@ -111,6 +114,8 @@ class SecretEntry(Entry):
 
 class PasswordEntry(SecretEntry):
     """An account's password: a reference, or a ready hash."""
+
+    _own: ClassVar[tuple[str, ...]] = ("env", "file", "command", "hash")
 
     hash: Text | None = Field(
         default=None,
