@@ -9,6 +9,7 @@
     │   └── DnsUnreachable    3   no answer from the name server
     ├── HostFailed            1   the host was reached and the work on it failed or was refused
     ├── DnsFailed             1   the name server answered, and refused
+    ├── ReportFailed          1   the work was done, its report could not be written
     ├── LabError              1   the lab on this machine could not be made or unmade
     └── Interrupted         130   Ctrl-C
 
@@ -120,6 +121,10 @@ def bug(where: str, error: BaseException) -> HostFailed:
 
 class LabError(MailprovError):
     """The lab could not be brought up, reset or taken down."""
+
+
+class ReportFailed(MailprovError):
+    """What was asked for was done, and a file that should tell of it could not be written."""
 
 
 class Interrupted(MailprovError):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mailprov.cli.ending import PastTyper
 from mailprov.cli.front import COMMANDS, page
 
 
@@ -16,6 +17,13 @@ class _Root(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         formatter.write(page())
+
+    def invoke(self, ctx: Any) -> Any:
+        """typer ends these two silently and in its own way, a closed pipe with the exit code of a failure."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            raise PastTyper from error
 
 
 def build_app(wanted: str = "") -> typer.Typer:

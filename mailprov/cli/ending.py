@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -12,7 +13,12 @@ from types import FrameType
 
 from mailprov.errors import InventoryError, MailprovError
 
+_OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 BUG = 3  # we cannot tell what would have happened; never 1, which means "tested, and failed"
+
+
+class PastTyper(BaseException):
+    """Carries, as its cause, an exception past typer, which would end the process in its own way."""
 
 
 @contextmanager
@@ -20,35 +26,52 @@ def ended_well() -> Iterator[None]:
     """Everything raised inside becomes SystemExit; a broken pipe (`| head`) is not an error."""
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
-        yield
-    except KeyboardInterrupt:
-        print("mailprov: interrupted; nothing is left half done by this command", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # else the interpreter complains at exit
-        raise SystemExit(141) from None
-    except InventoryError as error:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # what cannot be written is told here, not by the interpreter at its end
+    except PastTyper as carrier:
+        raise SystemExit(_told(carrier.__cause__ or carrier)) from None
+    except (Exception, KeyboardInterrupt) as error:
+        raise SystemExit(_told(error)) from None
+
+
+def _told(error: BaseException) -> int:
+    """Says the error in one sentence on stderr (a broken pipe needs none); the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        _say("interrupted; nothing is left half done by this command")
+        return 130
+    if isinstance(error, BrokenPipeError):
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    if isinstance(error, InventoryError):
         count = len(error.problems)
         print(error, file=sys.stderr)
-        print(
-            f"mailprov: {count} problem{'' if count == 1 else 's'} in the inventory; nothing was done",
-            file=sys.stderr,
-        )
-        raise SystemExit(error.exit_code) from None
-    except MailprovError as error:
-        print(f"mailprov: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except Exception as error:
-        if os.environ.get("MAILPROV_DEBUG"):
-            traceback.print_exc()
-        print(
-            f"mailprov: this is a bug in mailprov, not your mistake: {type(error).__name__}: {error}. "
-            "Run it again with MAILPROV_DEBUG=1 and report what it prints.",
-            file=sys.stderr,
-        )
-        raise SystemExit(BUG) from None
+        _say(f"{count} problem{'' if count == 1 else 's'} in the inventory; nothing was done")
+        return error.exit_code
+    if isinstance(error, MailprovError):
+        _say(str(error))
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno in _OUTPUT_FULL and error.filename is None:
+        _drop_output()
+        _say(f"the output cannot be written: {error.strerror}. Send it elsewhere and run again.")
+        return BUG
+    if os.environ.get("MAILPROV_DEBUG"):
+        traceback.print_exception(error)
+    _say(
+        f"this is a bug in mailprov, not your mistake: {type(error).__name__}: {error}. "
+        "Run it again with MAILPROV_DEBUG=1 and report what it prints."
+    )
+    return BUG
+
+
+def _say(sentence: str) -> None:
+    print(f"mailprov: {sentence}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """What is still in the buffer goes nowhere; else the interpreter complains about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _as_ctrl_c(signum: int, frame: FrameType | None) -> None:

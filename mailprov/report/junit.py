@@ -3,14 +3,16 @@
 One suite per host (or zone, or domain), one case per finding, named by the probe's stable id. fail → failure,
 error → error, skip → skipped. JUnit has no word for a warning: it is a pass with its text in system-out.
 A run without one case gets a failing case, so that an empty run is never green.
+No two cases of a suite have one name, because readers such as GitLab keep only one of them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from mailprov.errors import InputError
+from mailprov.errors import InputError, ReportFailed
 from mailprov.model.events import Ended, Event, Found, RunEnded
 from mailprov.model.findings import Finding, Verdict
 
@@ -18,13 +20,23 @@ _ELEMENT = {Verdict.FAIL: "failure", Verdict.ERROR: "error", Verdict.SKIP: "skip
 
 
 class JUnit:
-    """Collects until RunEnded, then writes the file. Raises InputError when the file cannot be written."""
+    """Collects until RunEnded, then writes the file.
+
+    Raises InputError at once, before anything is done, when the file cannot be written; ReportFailed when that shows
+    only at the end (a full disk).
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._suites: dict[str, list[ET.Element]] = {}
         if not path.resolve().parent.is_dir():
             raise InputError(f"--junit {path}", "its folder does not exist", "Make the folder first")
+        try:
+            path.write_text("")  # also so that a run that is killed leaves no report of an earlier one
+        except OSError as error:
+            raise InputError(
+                f"--junit {path}", f"cannot be written: {error.strerror}", "Give a path you may write"
+            ) from error
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Found):
@@ -46,6 +58,7 @@ class JUnit:
             self._add("mailprov", case)
         root = ET.Element("testsuites", name="mailprov", time=f"{end.seconds:.3f}")
         for name, cases in self._suites.items():
+            _make_names_differ(cases)
             count = {
                 tag: sum(case.find(tag) is not None for case in cases)
                 for tag in ("failure", "error", "skipped")
@@ -64,15 +77,28 @@ class JUnit:
         try:
             ET.ElementTree(root).write(self._path, encoding="utf-8", xml_declaration=True)
         except OSError as error:
-            raise InputError(
-                f"--junit {self._path}", f"cannot be written: {error.strerror}", "Give a path you may write"
+            raise ReportFailed(
+                f"--junit {self._path}",
+                f"cannot be written: {error.strerror}",
+                "The run itself is over; make room, and run verify for a new report",
             ) from error
 
 
+def _make_names_differ(cases: list[ET.Element]) -> None:
+    """The second of one name becomes `name #2`."""
+    seen: Counter[str] = Counter()
+    for case in cases:
+        name = case.get("name", "")
+        seen[name] += 1
+        if seen[name] > 1:
+            case.set("name", f"{name} #{seen[name]}")
+
+
 def _case(finding: Finding) -> ET.Element:
+    address = f" ({finding.target.address})" if finding.target.address else ""
     case = ET.Element(
         "testcase",
-        name=f"{finding.id} {finding.target}".strip(),
+        name=f"{finding.id} {finding.target}{address}".strip(),
         classname=finding.id,
         time=f"{finding.seconds:.3f}",
     )

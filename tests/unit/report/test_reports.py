@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from mailprov.errors import InputError
+from mailprov.errors import InputError, ReportFailed
 from mailprov.model.events import (
     Action,
     Applied,
@@ -208,3 +209,40 @@ def test_an_empty_run_is_never_green_in_junit(tmp_path: Path) -> None:
 def test_junit_into_a_folder_that_is_not_there_is_said_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its folder does not exist"):
         JUnit(tmp_path / "no" / "out.xml")
+
+
+def test_junit_into_a_place_one_may_not_write_is_said_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written: Is a directory"):
+        JUnit(tmp_path)
+
+
+def test_junit_leaves_no_report_of_an_earlier_run(tmp_path: Path) -> None:
+    path = tmp_path / "out.xml"
+    path.write_text("<testsuites/>")
+    JUnit(path)
+
+    assert path.read_text() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_junit_file_that_does_not_fit_is_not_called_wrong_usage() -> None:
+    """The hosts were changed by then: exit code 2 would say that nothing was done."""
+    report = JUnit(Path("/dev/full"))
+    report(Found(finding()))
+
+    with pytest.raises(ReportFailed, match="No space left") as caught:
+        report(RunEnded(0, ""))
+    assert caught.value.exit_code == 1
+
+
+def test_no_two_junit_cases_have_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "out.xml"
+    report = JUnit(path)
+    for address in ("192.0.2.1", "2001:db8::1", "2001:db8::1"):
+        report(Found(dataclasses.replace(finding(), target=Target("mx1", address, 465))))
+    report(RunEnded(0, ""))
+
+    names = [case.get("name") for case in ET.parse(path).iter("testcase")]
+    assert names == [
+        "tls.name mx1:465 (192.0.2.1)", "tls.name mx1:465 (2001:db8::1)", "tls.name mx1:465 (2001:db8::1) #2",
+    ]  # fmt: skip

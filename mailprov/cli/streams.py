@@ -1,0 +1,31 @@
+"""The standard streams, made fit for a run: each is there, and none fails at a character that its encoding lacks.
+
+    make_fit()   called once, before anything is printed
+
+Cron jobs and containers close streams, and a terminal may know ASCII only: neither may stop an apply.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+
+# What the reports draw, in ASCII. One character for one: tables keep their columns.
+_PLAIN = {"✓": "+", "✗": "x", "·": ".", "×": "x", "→": ">", "…": "~", "–": "-", "’": "'", "“": '"', "”": '"'}
+
+
+def make_fit() -> None:
+    """A closed stream becomes /dev/null; a sign that cannot be encoded becomes one of ASCII, or a question mark."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the end
+    codecs.register_error("mailprov-plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="mailprov-plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
