@@ -58,9 +58,15 @@ def apply_(
     reports = Reports(json=json, quiet=quiet, verbose=verbose)
     confirm = reports.confirm(yes)
     read = load(inventory)
-    options = deploy.Options(command="dns apply", confirm=confirm, take_over=take_over, verify=False)
     chosen = select(read, None, domain, ["dns"])
-    with Connections() as connections:
+    with Connections(others=read.hosts) as connections:
+        options = deploy.Options(
+            command="dns apply",
+            confirm=confirm,
+            take_over=take_over,
+            verify=False,
+            on_interrupt=connections.interrupt,
+        )
         code = deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)
     raise typer.Exit(code)
 

@@ -39,6 +39,7 @@ def rollback(
         options = Options(
             command="rollback",
             confirm=confirm,
+            verify=False,  # the inventory describes another state than the one that is put back
             lock_timeout=lock_timeout,
             on_interrupt=connections.interrupt,
         )
