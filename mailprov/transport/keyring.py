@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
+import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -134,7 +135,9 @@ def _read(path: Path, passphrase: str) -> paramiko.PKey:
             f"it is encrypted and the agent does not hold it; run `ssh-add {path}` or give `ssh.passphrase`"
         )
     try:
-        key = paramiko.PKey.from_path(path, passphrase if is_encrypted(path) else None)
+        # As bytes: of the two libraries it goes through, one takes nothing else.
+        word = passphrase.encode() if is_encrypted(path) else None
+        key = _pkcs8(path, word) or paramiko.PKey.from_path(path, word)  # type: ignore[arg-type]
     except OSError as error:
         raise Unusable(error.strerror or str(error)) from error
     except Exception as error:  # the parsers below paramiko raise many kinds for a file that is no key
@@ -153,6 +156,23 @@ def _twin(key: paramiko.PKey) -> paramiko.PKey:
     if isinstance(key, AgentKey):  # copy trips over its way to find attributes
         return AgentKey(key.agent, key.blob, key.comment)
     return copy.copy(key)
+
+
+def _pkcs8(path: Path, word: bytes | None) -> paramiko.PKey | None:
+    """The key of a file in OpenSSL's usual format, which paramiko does not read; None for every other format."""
+    data = path.read_bytes()
+    if not re.match(rb"\s*-----BEGIN (ENCRYPTED )?PRIVATE KEY-----", data):
+        return None
+    import paramiko
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    loaded = load_pem_private_key(data, word)
+    if isinstance(loaded, rsa.RSAPrivateKey):
+        return paramiko.RSAKey(key=loaded)
+    if isinstance(loaded, ec.EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey(vals=(loaded, loaded.public_key()))
+    return None
 
 
 def is_encrypted(path: Path) -> bool:

@@ -72,8 +72,6 @@ class Resolver:
             )
         except ValueError as error:
             raise HostUnreachable(name, f"ProxyJump in ssh_config: {error}", "Mend it there") from error
-        if not said_here and jumps and jumps[0].address == host.address:
-            jumps = ()  # `Host *` with a ProxyJump is meant for all hosts but the jump host itself
         here = (host.address, ssh.port)
         way: tuple[Endpoint, ...] = ()
         for index, jump in enumerate(jumps):

@@ -12,7 +12,6 @@ Raises HostUnreachable when ssh refuses the files, or does not answer (a `Match 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import re
@@ -29,6 +28,7 @@ from mailprov.transport import config_files
 # The name ssh answers with where the files name no user: ssh itself would say the name of who runs it.
 _NOBODY = "mailprov-nobody"
 _TIMEOUT = 20.0
+_EXEC = re.compile(r"^\s*match\s.*\bexec\b", re.IGNORECASE | re.MULTILINE)
 # What `ssh -G` prints for IdentityFile when nothing is said; which of them depends on its version.
 _DEFAULT_KEY = re.compile(r"~/\.ssh/id_(rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)")
 
@@ -72,7 +72,8 @@ class SshConfig:
         if self._silent:
             return Answers()
         if self._program is None:
-            return _from_paramiko(config_files.joined(self._user, self._system, address), address, user, port)
+            text = config_files.joined(self._user, self._system, address)
+            return _from_paramiko(where, text, address, user, port)
         said = self._run(where, address, user, port)
         return _answers(said, address, user, port)
 
@@ -207,16 +208,22 @@ class _Tokens:
         return Path(named).expanduser()
 
 
-def _from_paramiko(text: str, address: str, user: str | None, port: int | None) -> Answers:
+def _from_paramiko(where: str, text: str, address: str, user: str | None, port: int | None) -> Answers:
     """paramiko's reader: Host and Match. It knows no Include, which `config_files.joined` has resolved."""
     import paramiko
 
+    advice = "Install openssh-client, or set `ssh: {config: none}` in the inventory"
+    if _EXEC.search(text):
+        # paramiko would run it with our terminal as its stdin.
+        raise HostUnreachable(
+            where, "`Match exec` in ssh_config needs the ssh program, which is not here", advice
+        )
     try:
         found = paramiko.SSHConfig.from_text(text).lookup(address)
-    except Exception:  # it raises bare Exceptions for lines that it cannot read
-        return Answers()
-    said = {key: list(value) if isinstance(value, list) else [str(value)] for key, value in found.items()}
-    said.setdefault("user", [_NOBODY])
-    with contextlib.suppress(ValueError):
+        said = {key: list(value) if isinstance(value, list) else [str(value)] for key, value in found.items()}
+        said.setdefault("user", [_NOBODY])
         return _answers(said, address, user, port)
-    return Answers()
+    except Exception as error:  # it raises bare Exceptions, too, for lines that it cannot read
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        what = f"ssh_config cannot be read without the ssh program ({why})"
+        raise HostUnreachable(where, what, advice) from error

@@ -439,7 +439,7 @@ class TestBarred:
     @pytest.mark.usefixtures("each_transport")
     def test_no_common_key_exchange(self, tmp_path: Path) -> None:
         with Sshd(tmp_path / "old", "KexAlgorithms diffie-hellman-group14-sha1") as old:
-            assert "has no algorithm in common with mailprov" in refusal(old.host())
+            assert "has no algorithm in common with" in refusal(old.host())
 
     @pytest.mark.usefixtures("each_transport")
     def test_no_python(self, tmp_path: Path) -> None:
