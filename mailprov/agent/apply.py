@@ -22,6 +22,7 @@ from mailprov.agent import (
     files,
     installation,
     journal,
+    local,
     manifest,
     packages,
     services,
@@ -199,6 +200,12 @@ def _still_as_planned(run: Run) -> None:
         path = work.spec["path"]
         data = files.read(run.tree.at(path))
         if (files.sha256(data) if data is not None else None) != run.plan.digests.get(path):
+            raise Stop(
+                f"{path} was changed after the plan was made", "look at the new plan, then apply again"
+            )
+    for path, digest in run.plan.locals.items():
+        own = local.read(run.tree, path)
+        if digest != ("absent" if own is None else files.sha256(own)):
             raise Stop(
                 f"{path} was changed after the plan was made", "look at the new plan, then apply again"
             )

@@ -120,6 +120,8 @@ class _Session:
         drifted = [] if job.get("accept_drift") else plan.drifted
         waits = applying and bool(plan.changes) and not drifted
         told = {"compared": plan.compared, "fingerprint": fingerprint, "waits": waits}
+        for notice in plan.notices:
+            link.say("notice", text=notice)
         link.say("plan", changes=plan.changes, **told)
         if not applying:
             return
@@ -206,6 +208,10 @@ class _Session:
             )
             return
         count = left.undo()
+        if left.first("begin").get("kind") == "rollback":
+            from mailprov.agent import rollback
+
+            rollback.revive(left, self.say)
         left.close("interrupted; what it had written was put back")
         paths = f"{count} path{'' if count == 1 else 's'}"
         self.link.say("notice", text=f"{who} {where}; what it had written was put back ({paths})")

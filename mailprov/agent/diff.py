@@ -13,7 +13,7 @@ import hashlib
 import json
 from typing import Any, Container, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, certificates, files
+from mailprov.agent import accounts, certificates, files, local
 from mailprov.agent.changes import Change, Observed, Work, change
 from mailprov.agent.drift import Drift, Edit
 from mailprov.agent.manifest import Manifest
@@ -36,6 +36,8 @@ class Plan:
         self.services: List[Work] = []
         self.digests: Dict[str, str] = {}
         self.known: Dict[str, Dict[str, Any]] = {}  # certificate path → names and expiry
+        self.locals: Dict[str, str] = {}  # the host's own local settings → digest, or "absent"
+        self.notices: List[str] = []
         self.compared = ""
         self.observed: Optional[Observed] = None  # how units and ports were when this was planned
 
@@ -144,7 +146,7 @@ class _Comparison:
         return seen, data, self.drift.of(path, seen, data)
 
     def file(self, spec: Dict[str, Any]) -> None:
-        path, content = spec["path"], spec["content"].encode("utf-8", "surrogateescape")
+        path, content = spec["path"], self._content(spec).encode("utf-8", "surrogateescape")
         seen, data, edit = self._look(path)
         notes = _notes(seen, edit)
         if data == content and seen is not None:
@@ -164,6 +166,19 @@ class _Comparison:
         drift, shown = bool(edit.note), "" if spec["secret"] else edit.diff
         made = [change("file", action, path, ", ".join(notes), diff, drift=drift, edit=shown)]
         self.plan.files.append(Work(spec, made, content))
+
+    def _content(self, spec: Dict[str, Any]) -> str:
+        """What the file must hold: the inventory's part, and local settings of the host."""
+        text: str = spec["content"]
+        if not spec["local"]:
+            return text
+        own = local.read(self.tree, spec["local"])
+        self.plan.locals[spec["local"]] = "absent" if own is None else files.sha256(own)
+        both = text + "\n" + (own or b"").decode("utf-8", "surrogateescape")
+        for name, ours, theirs in local.overridden(both, spec["guarded"]):
+            what = f"a local setting makes {name} `{theirs}` instead of `{ours}`, and security depends on it"
+            self.plan.notices.append(self.mask(f"{spec['path']}: {what}"))
+        return local.merged(text, own, spec["local"]) if spec["merges"] else text
 
     def account_file(self, spec: Dict[str, Any], passwords: accounts.Passwords) -> None:
         path = spec["path"]

@@ -9,6 +9,7 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
+from mailprov.desired import local
 from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, Service, User
 from mailprov.desired.templates import render
 from mailprov.desired.tls import Material
@@ -65,8 +66,10 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool) -> tup
         folders=_FOLDERS,
         logins=logins,
         username_chars=_USERNAME_CHARS,
+        local=local.dovecot_conf(host.local),
+        local_file=local.DOVECOT_FILE,
     )
-    return (File(CONFIGURATION, text),)
+    return (File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),)
 
 
 def accounts(domains: tuple[Domain, ...], dovecot: Version) -> AccountFile:
@@ -106,7 +109,7 @@ def service(material: Material) -> Service:
     """Dovecot sees by itself when the accounts' file changes, so that file is not among `files`."""
     return Service(
         unit="dovecot.service",
-        files=(CONFIGURATION, material.certificate, material.key),
+        files=(CONFIGURATION, local.DOVECOT_FILE, material.certificate, material.key),
         checks=(("doveconf", "-n", "-c", CONFIGURATION),),
         ports=tuple(port.number for port in PORTS if port.protocol is not Protocol.SMTP),
     )

@@ -3,7 +3,7 @@
     files(host, domains, postfix, material, ipv6) -> tuple[File, ...]
     service(files, material) -> Service
 
-Pure. Raises InputError for addresses that Postfix tables cannot hold.
+Pure. Raises InputError for addresses that Postfix tables cannot hold, and for services that are there already.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import addresses
+from mailprov.desired import addresses, local
 from mailprov.desired.state import Directory, File, Service
 from mailprov.desired.templates import render
 from mailprov.desired.tls import Material
@@ -50,17 +50,25 @@ def files(
         maps=MAPS,
         key=material.key,
         certificate=material.certificate,
+        local_file=local.POSTFIX_FILE,
         compatibility_level=compatibility_level(postfix),
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
     )
+    master = render("postfix/master.cf.j2", maps=MAPS, ports=smtp)
     checks = render(
         "postfix/submission_header_checks.j2", fqdn_regexp=re.escape(host.fqdn).replace("\\-", "-")
     )
     return (
         File("/etc/mailname", host.fqdn + "\n"),
-        File(f"{FOLDER}/main.cf", main),
-        File(f"{FOLDER}/master.cf", render("postfix/master.cf.j2", maps=MAPS, ports=smtp)),
+        File(
+            f"{FOLDER}/main.cf",
+            local.main_cf(main, host.local),
+            local=local.POSTFIX_FILE,
+            merges=True,
+            guarded=local.POSTFIX_GUARDED,
+        ),
+        File(f"{FOLDER}/master.cf", local.master_cf(master, host.local, host.name)),
         File(f"{MAPS}/submission_header_checks", checks),
         *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
     )

@@ -35,7 +35,12 @@ class Directory:
 
 @dataclass(frozen=True)
 class File:
-    """A whole file. `secret`: its content is never shown, only that it differs (private keys)."""
+    """A whole file. `secret`: its content is never shown, only that it differs (private keys).
+
+    `local` is the host's own file of local settings beside it: with `merges` its lines are wanted in this file, too
+    (see agent/local.py), else the daemon reads it by itself. A notice says when one of `guarded` is set anew there or
+    in `content`.
+    """
 
     path: str
     content: str
@@ -43,6 +48,9 @@ class File:
     group: str = "root"
     mode: str = "0644"
     secret: bool = False
+    local: str = ""
+    merges: bool = False
+    guarded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mailprov.inventory import names, recipients
+from mailprov.inventory import local, names, recipients
 from mailprov.inventory.reading import Reading
 from mailprov.inventory.schema import DmarcEntry, DnsEntry, DomainEntry, File, HostEntry, SshEntry, TlsEntry
 from mailprov.inventory.secrets import absolute
@@ -26,6 +26,7 @@ from mailprov.model.inventory import (
     Domain,
     Host,
     Inventory,
+    LocalSettings,
     SshSettings,
     Tls,
     TlsMode,
@@ -42,9 +43,10 @@ def build(file: File, reading: Reading) -> Inventory:
     """`Inventory.source` is the path as the user wrote it."""
     ssh = _ssh(file.ssh, ("ssh",), SshSettings(), reading)
     tls = _tls(file.tls, ("tls",), Tls(), reading)
+    own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), reading)
     return Inventory(
         source=reading.source.file,
-        hosts=_hosts(file.hosts, ssh, tls, reading),
+        hosts=_hosts(file.hosts, ssh, tls, own, reading),
         domains=_domains(file.domains, reading),
         dns=_dns(file.dns, reading) if file.dns else DnsSettings(),
     )
@@ -116,8 +118,10 @@ def _marks(path: KeyPath, reading: Reading) -> Any:
     return getattr(reading.source.node(path), "marks", {})
 
 
-def _hosts(entries: dict[str, HostEntry], ssh: SshSettings, tls: Tls, reading: Reading) -> tuple[Host, ...]:
-    hosts = [_host(name, entry, ssh, tls, reading) for name, entry in entries.items()]
+def _hosts(
+    entries: dict[str, HostEntry], ssh: SshSettings, tls: Tls, own: LocalSettings, reading: Reading
+) -> tuple[Host, ...]:
+    hosts = [_host(name, entry, ssh, tls, own, reading) for name, entry in entries.items()]
     fqdns: dict[str, str] = {}
     places: dict[tuple[Any, ...], str] = {}
     for host in hosts:
@@ -133,7 +137,9 @@ def _hosts(entries: dict[str, HostEntry], ssh: SshSettings, tls: Tls, reading: R
     return tuple(hosts)
 
 
-def _host(name: str, entry: HostEntry, ssh: SshSettings, tls: Tls, reading: Reading) -> Host:
+def _host(
+    name: str, entry: HostEntry, ssh: SshSettings, tls: Tls, own: LocalSettings, reading: Reading
+) -> Host:
     path: KeyPath = ("hosts", name)
     reading.checked(path, name, names.host_name, key=True)
     address = reading.checked((*path, "address"), entry.address, names.host_address) or ""
@@ -145,6 +151,7 @@ def _host(name: str, entry: HostEntry, ssh: SshSettings, tls: Tls, reading: Read
         tls=_tls(entry.tls, (*path, "tls"), tls, reading) if "tls" in _marks(path, reading) else tls,
         ipv4=_published(entry.ipv4, 4, (*path, "ipv4"), address, reading),
         ipv6=_published(entry.ipv6, 6, (*path, "ipv6"), address, reading),
+        local=local.resolve(entry.postfix, entry.dovecot, path, own, reading),
         lab_release=entry.lab.release if entry.lab else None,
     )
 

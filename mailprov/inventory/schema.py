@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
+from mailprov.inventory.entry import Entry
+from mailprov.inventory.local import DovecotEntry, PostfixEntry
 from mailprov.inventory.scalars import Boolean, Reads, Size, Text, choice, kind, said, text, whole
 from mailprov.inventory.source import Map, Seq
 
@@ -34,15 +36,6 @@ _ACME = dict.fromkeys(
 )
 _CLOUDS = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh", "powerdns", "route53")
 _FORMS = "`{env: NAME}`, `{file: path}` or `{command: …}`"
-
-
-class Entry(BaseModel):
-    """A mapping of the file.
-
-    Strict, no unknown keys, and no input in its errors: a password may be among it.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
 def _command(value: Any) -> str | list[str]:
@@ -244,6 +237,12 @@ class HostEntry(Entry):
         description="IPv6 addresses to publish; `address` if not given",
         examples=[["2001:db8::11"]],
     )
+    postfix: PostfixEntry = Field(
+        default=PostfixEntry(), description="as the top-level `postfix`, for this host; wins key by key"
+    )
+    dovecot: DovecotEntry = Field(
+        default=DovecotEntry(), description="as the top-level `dovecot`, for this host; wins setting by setting"
+    )
     lab: LabEntry | None = Field(default=None, description="for `mailprov lab` alone")
 
 
@@ -327,6 +326,8 @@ class File(Entry):
         default=None, description="how records are published; only printed if not given"
     )
     tls: TlsEntry = Field(default=TlsEntry(), description="certificates, unless a host says otherwise")
+    postfix: PostfixEntry = Field(default=PostfixEntry(), description="local settings of Postfix on all hosts")
+    dovecot: DovecotEntry = Field(default=DovecotEntry(), description="local settings of Dovecot on all hosts")
     hosts: dict[str, HostEntry] = Field(
         description="the machines, by a name of your choice", json_schema_extra={"minProperties": 1}
     )

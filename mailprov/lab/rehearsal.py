@@ -12,12 +12,12 @@ import io
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.place import Place
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.inventory import Account, Domain, Inventory
+from mailprov.model.inventory import Account, Domain, Inventory, LocalSettings
 
 # Names that readers of YAML 1.1 take for a boolean.
 _WORDS = {"y", "n", "yes", "no", "on", "off"}
@@ -33,7 +33,7 @@ def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
             "tsig": {"name": TSIG_NAME, "algorithm": TSIG_ALGORITHM, "secret": _file(place, "tsig")},
             "ttl": inventory.dns.ttl,
         },
-        "hosts": {host.name: _host(place, host) for host in state.hosts},
+        "hosts": {host.name: _host(place, host, inventory.host(host.name).local) for host in state.hosts},
         "domains": {domain.name: _domain(place, domain) for domain in inventory.domains},
     }
     yaml = YAML()
@@ -61,7 +61,7 @@ def _file(place: Place, name: str) -> dict[str, str]:
     return {"file": str(place.secret(name).relative_to(place.directory))}
 
 
-def _host(place: Place, host: LabHost) -> dict[str, Any]:
+def _host(place: Place, host: LabHost, local: LocalSettings) -> dict[str, Any]:
     return {
         "address": host.address,
         "fqdn": host.fqdn,
@@ -73,8 +73,19 @@ def _host(place: Place, host: LabHost) -> dict[str, Any]:
             "key": str(place.key(host.name)),
             "ca_file": str(place.ca),
         },
+        **_settings(local),
         "lab": {"release": host.release},
     }
+
+
+def _settings(local: LocalSettings) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for name, settings in (("main_cf", local.main_cf), ("master_cf", local.master_cf)):
+        if settings:
+            body.setdefault("postfix", {})[name] = dict(settings)
+    if local.dovecot:
+        body["dovecot"] = {"settings": LiteralScalarString("\n".join(local.dovecot) + "\n")}
+    return body
 
 
 def _domain(place: Place, domain: Domain) -> dict[str, Any]:

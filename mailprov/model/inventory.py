@@ -66,6 +66,15 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class LocalSettings:
+    """What the user sets beside mailprov's own configuration; it is read last and wins."""
+
+    main_cf: tuple[tuple[str, str], ...] = ()  # Postfix: name, value
+    master_cf: tuple[tuple[str, str], ...] = ()  # Postfix: "name/type", the other fields of the line
+    dovecot: tuple[str, ...] = ()  # lines of dovecot.conf
+
+
+@dataclass(frozen=True)
 class Host:
     name: str  # the key in the inventory: mx1
     address: str  # what SSH connects to: name, IPv4 or IPv6
@@ -74,6 +83,7 @@ class Host:
     tls: Tls
     ipv4: tuple[str, ...] = ()  # published as A; default: `address` if it is an IPv4 address
     ipv6: tuple[str, ...] = ()  # published as AAAA; default: `address` if it is an IPv6 address
+    local: LocalSettings = LocalSettings()
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 

@@ -26,7 +26,7 @@ from tests.agent.driver import me, state
 CASES = sorted((Path(__file__).resolve().parents[1] / "cases").glob("*.json"))
 DEFAULTS = {
     "directories": {"mode": "0755"},
-    "files": {"mode": "0644", "secret": False},
+    "files": {"mode": "0644", "secret": False, "local": "", "merges": False, "guarded": []},
     "account_files": {"mode": "0640"},
     "services": {
         "files": [],

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -15,6 +16,7 @@ from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
 
 from mailprov import desired
 from mailprov.desired.state import HostState
+from mailprov.model.inventory import LocalSettings
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CASES: dict[str, dict[str, Any]] = {
@@ -22,7 +24,18 @@ CASES: dict[str, dict[str, Any]] = {
     "dovecot-2.4": facts(TRIXIE, ("2001:db8::11",)),
     "oldest": facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"}),
     "newest": facts({"postfix": "3.11.1-1", "dovecot-core": "1:2.4.5+dfsg1-1"}),
+    "local-settings": facts(BOOKWORM),
 }
+LOCAL = LocalSettings(
+    main_cf=(("message_size_limit", "104857600"), ("smtpd_tls_security_level", "none"), ("relayhost", "")),
+    master_cf=(("policy/unix", "- n n - 0 spawn user=nobody argv=/usr/local/bin/policy"),),
+    dovecot=(
+        "mail_max_userip_connections = 50",
+        "protocol imap {",
+        "  imap_idle_notify_interval = 29 mins",
+        "}",
+    ),
+)
 
 
 def rendered(state: HostState) -> dict[str, str]:
@@ -40,7 +53,8 @@ def rendered(state: HostState) -> dict[str, str]:
 @pytest.mark.parametrize("case", CASES)
 def test_golden(case: str) -> None:
     folder = GOLDEN / case
-    files = rendered(desired.build(inventory(), host(), CASES[case]))
+    on = dataclasses.replace(host(), local=LOCAL) if case == "local-settings" else host()
+    files = rendered(desired.build(inventory(), on, CASES[case]))
     if os.environ.get("MAILPROV_GOLDEN") == "write":
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

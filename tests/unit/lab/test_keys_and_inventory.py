@@ -21,7 +21,11 @@ TEXT = """
 ssh: {user: ops, password: {env: NOT_SET_ANYWHERE}}
 dns: {provider: zonefile, ttl: 123}
 hosts:
-  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test}
+  mx1:
+    address: 192.0.2.1
+    fqdn: mx1.alpha.test
+    postfix: {main_cf: {relayhost: "", biff: yes}, master_cf: {p/unix: "- n n - 0 spawn user=nobody argv=/p"}}
+    dovecot: {settings: {protocol imap: {imap_idle_notify_interval: 29 mins}}}
   mx2: {address: "2001:db8::1", fqdn: mx2.beta.test, lab: {release: debian-13}}
 domains:
   alpha.test:
@@ -95,6 +99,7 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
             (lab_host.address6,),
         )
         assert host.lab_release == lab_host.release
+        assert host.local == asked.host(host.name).local
         assert (host.ssh.user, host.ssh.password, host.ssh.port) == ("root", None, 22)
         assert host.ssh.identity_file == where.identity
         assert host.ssh.known_hosts == where.known_hosts

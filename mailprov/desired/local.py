@@ -1,0 +1,75 @@
+"""Local settings at the end of the daemons' files, and the settings that are not to be replaced unnoticed.
+
+    main_cf(text, local), master_cf(text, local, host), dovecot_conf(text, local) -> str
+    POSTFIX_FILE, DOVECOT_FILE      what somebody may write on the host itself; mailprov never does
+    POSTFIX_GUARDED, DOVECOT_GUARDED    what security depends on: the agent gives a notice when these are replaced
+
+Of two settings of one name Dovecot takes the later one; in main.cf the agent makes a comment of the earlier one, since
+it also merges the host's own file. Pure. Raises InputError for a service that mailprov has already.
+"""
+
+from __future__ import annotations
+
+from mailprov.errors import InputError
+from mailprov.model.inventory import LocalSettings
+
+POSTFIX_FILE = "/etc/postfix/local.cf"
+DOVECOT_FILE = "/etc/dovecot/local.conf"
+POSTFIX_GUARDED = (
+    "disable_vrfy_command",
+    "mua_client_restrictions",
+    "mua_relay_restrictions",
+    "mua_sender_restrictions",
+    "mynetworks",
+    "smtp_tls_security_level",
+    "smtpd_data_restrictions",
+    "smtpd_forbid_bare_newline",
+    "smtpd_forbid_unauth_pipelining",
+    "smtpd_recipient_restrictions",
+    "smtpd_relay_restrictions",
+    "smtpd_sasl_auth_enable",
+    "smtpd_sasl_security_options",
+    "smtpd_sender_login_maps",
+    "smtpd_tls_auth_only",
+    "smtpd_tls_exclude_ciphers",
+    "smtpd_tls_mandatory_ciphers",
+    "smtpd_tls_mandatory_exclude_ciphers",
+    "smtpd_tls_mandatory_protocols",
+    "smtpd_tls_protocols",
+    "smtpd_tls_security_level",
+)
+DOVECOT_GUARDED = ("auth_allow_cleartext", "disable_plaintext_auth", "ssl", "ssl_min_protocol")
+_INVENTORY = "Local settings, from the inventory"
+
+
+def main_cf(text: str, local: LocalSettings) -> str:
+    """The group behind mailprov's own settings."""
+    lines = [f"{name} = {value}".rstrip() for name, value in local.main_cf]
+    return _with(text, f"{_INVENTORY} (postfix.main_cf).", lines)
+
+
+def master_cf(text: str, local: LocalSettings, host: str) -> str:
+    """Further services behind mailprov's own."""
+    ours = {"/".join(line.split()[:2]) for line in text.splitlines() if line[:1].isalpha()}
+    lines = []
+    for name, rest in local.master_cf:
+        if name in ours:
+            raise InputError(
+                f"postfix.master_cf for host {host}",
+                f"the service {name} is one of mailprov's own",
+                "Give yours another name, or change what it does with postfix.main_cf",
+            )
+        service, _, kind = name.rpartition("/")
+        lines.append(f"{service.ljust(10)} {kind.ljust(4)} {rest}")
+    return _with(text, f"{_INVENTORY} (postfix.master_cf).", lines)
+
+
+def dovecot_conf(local: LocalSettings) -> str:
+    """The group that stands before the host's own file is included."""
+    return _with("", f"{_INVENTORY} (dovecot.settings).", list(local.dovecot)).lstrip("\n")
+
+
+def _with(text: str, heading: str, lines: list[str]) -> str:
+    if not lines:
+        return text
+    return "\n".join([text.rstrip("\n"), "", f"# {heading}", *lines]) + "\n"
