@@ -63,9 +63,11 @@ def down(inventory: LabOf = None, name: LabName = None, quiet: Quiet = False) ->
     from mailprov import lab
 
     which = _which(inventory, name)
-    lab.down(which, _progress(quiet))
+    found = lab.down(which, _progress(quiet))
     if not quiet:
-        typer.echo(f"Lab {which} is gone.")
+        others = ", ".join(lab.names())
+        none = f"There is no lab {which}." + (f" There is {others}." if others else "")
+        typer.echo(f"Lab {which} is gone." if found else none)
 
 
 @app.command()

@@ -74,15 +74,17 @@ def up(inventory: Inventory, *, name: str, release: str | None = None, emit: Emi
             raise
 
 
-def down(name: str, emit: Emit) -> None:
-    """Takes the lab away, also one that is damaged or half made. Fine when there is none."""
+def down(name: str, emit: Emit) -> bool:
+    """Takes the lab away, also one that is damaged or half made. False, and fine, when there was none."""
     where = place(name)
     require_machine(emit, install=False)
     with _undisturbed(), lab_lock(where) as lock:
-        if traces(where):
+        found = bool(traces(where))
+        if found:
             emit(Progress(f"lab {name}", "going down"))
         sweep(where)
         lock.forget()
+    return found
 
 
 def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None) -> None:

@@ -39,6 +39,8 @@ _STATUS = {
     "interrupted": ("!", "yellow"),
 }
 
+_PLANNING = ("plan", "apply", "rollback", "dns plan", "dns apply")
+
 
 def console(*, stderr: bool = False) -> Console:
     """A console whose lines are never cut: outside a terminal there is no width to wrap at."""
@@ -60,6 +62,7 @@ class TextReport:
         self._past: list[PastRun] = []
         self._command = ""
         self._plan_shown = False
+        self._early: list[Ended] = []  # failures before the plan is shown: they would scroll away above it
         self._spinner = Spinner("dots")  # one for all lines, so that it keeps turning when lines come and go
 
     def __call__(self, event: Event) -> None:
@@ -99,8 +102,11 @@ class TextReport:
         self._plans.sort(key=lambda planned: (planned.subject.startswith("zone "), planned.subject))
         changed = [planned for planned in self._plans if planned.changes]
         everything: list[Change] = [change for planned in changed for change in planned.changes]
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._print_plan(changed, everything)
+        self._print_early()
+
+    def _print_plan(self, changed: list[Planned], everything: list[Change]) -> None:
         if everything:
             self._out.print(plans.legend(everything))
             for planned in changed:
@@ -112,6 +118,11 @@ class TextReport:
         elif self._plans:
             for text in plans.no_changes(self._plans, self._command):
                 self._out.print(text)
+
+    def _print_early(self) -> None:
+        for ended in self._early:
+            self._print_end(ended)
+        self._early.clear()
 
     def _applied(self, event: Applied) -> None:
         self.show_plan()
@@ -128,6 +139,12 @@ class TextReport:
         self._draw()
         if event.status in ("ok", "skipped") and not event.changed and not event.error:
             return
+        if event.error and not self._plan_shown and self._command in _PLANNING:
+            self._early.append(event)
+        else:
+            self._print_end(event)
+
+    def _print_end(self, event: Ended) -> None:
         sign, style = _STATUS[event.status]
         text = Text(f"{sign} ", style=style)
         if event.error:
@@ -143,9 +160,10 @@ class TextReport:
             self._print(Text("    " + line, style="dim"), always=True)
 
     def _run_ended(self, event: RunEnded) -> None:
-        if self._command in ("plan", "apply", "rollback", "dns plan", "dns apply") and event.exit_code != 130:
+        if self._command in _PLANNING and event.exit_code != 130:
             self.show_plan()
         self.pause()
+        self._print_early()
         if self._past:
             for line in history.render(self._past):
                 self._out.print(line)

@@ -42,7 +42,9 @@ class Options:
     verify: bool | None = None  # None: when something was changed
     exit_code_for_changes: bool = False
     lock_timeout: float = 0  # seconds to wait for another run on a host
-    accept_drift: bool = False  # overwrite what was edited by hand since the last apply; the host keeps a copy
+    accept_drift: bool = (
+        False  # overwrite what was edited by hand since the last apply; the host keeps a copy
+    )
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
 
 
@@ -226,6 +228,8 @@ class Deployment:
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         if bad:
             summary += f"; not done on {', '.join(bad)}"
+        if self.zones.error is not None:
+            summary += "; the zones not done"
         if self.zones.skipped:
             summary += f"; zones not published: {', '.join(self.zones.skipped)}"
         if self.zones.left:

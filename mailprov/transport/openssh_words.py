@@ -52,11 +52,14 @@ def _at(endpoint: Endpoint, text: str, found: re.Match[str]) -> str:
     """The place ssh speaks of: with jump hosts it may be one of them."""
     if not endpoint.jumps:
         return endpoint.at
-    place = found.groupdict().get("place") or ""
-    for hop in endpoint.jumps:
-        if hop.address in place or (hop.written and hop.written in place):
-            return hop.name
-    return endpoint.at
+    place, port = found.groupdict().get("place") or "", found.groupdict().get("port")
+    way = (*endpoint.jumps, endpoint)
+    exact = [
+        each for each in way if place == each.lookup_name or (place, port) == (each.address, str(each.port))
+    ]
+    near = [each for each in way if place in (each.address, each.written)]
+    hop = [*exact, *near, endpoint][0]
+    return endpoint.at if hop is endpoint else hop.name
 
 
 def _changed(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
@@ -80,7 +83,7 @@ def _unknown(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, 
         )
     return (
         f"the host key of {_at(endpoint, text, found)} is not known",
-        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`",
+        f"Compare it with the host's own, then run `mailprov trust INVENTORY {endpoint.host}`",
     )
 
 
@@ -134,15 +137,15 @@ _SENTENCES: tuple[tuple[str, _Sentence], ...] = (
         ),
     ),
     (
-        r"connect to host (?P<place>\S+) port \d+: Connection refused",
+        r"connect to host (?P<place>\S+) port (?P<port>\d+): Connection refused",
         _is("{at} refused the connection", "Check `ssh.port`, and that sshd runs on the host"),
     ),
     (
-        r"connect to host (?P<place>\S+) port \d+: (No route to host|Network is unreachable)",
+        r"connect to host (?P<place>\S+) port (?P<port>\d+): (No route to host|Network is unreachable)",
         _is("there is no route to {at}", "Check that the host is up, `address`, and the network between"),
     ),
     (
-        r"(connect to host (?P<place>\S+) port \d+: \S+ timed out|during banner exchange.*timed out)",
+        r"(connect to host (?P<place>\S+) port (?P<port>\d+): \S+ timed out|during banner exchange.*timed out)",
         _is("{at} did not answer in time", "Check that the host is up, `address`, and firewalls between"),
     ),
     (

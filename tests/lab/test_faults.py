@@ -204,6 +204,7 @@ def test_no_name_server_at_that_address(hosts: lab.Lab, inventory: Path) -> None
 
     assert result.code == 3
     assert free(hosts) in sentence(result, "dns")
+    assert "the zones not done" in result.of("run_ended")[0]["summary"]
     assert result.of("applied") == []
 
 

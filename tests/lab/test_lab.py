@@ -191,11 +191,11 @@ def test_up_answers_and_down_leaves_nothing(inventory: Path, doomed: str) -> Non
     with pytest.raises(LabError, match=rf"it is up already, since .*mailprov lab status --name {doomed}"):
         lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
     assert run_on(made, "only", "echo still here").strip() == "still here"
-    lab.down(doomed, silent)
+    assert lab.down(doomed, silent)
     assert machine_wide(doomed) == {}
     assert nspawn_directories() <= before
     assert doomed not in lab.names()
-    lab.down(doomed, silent)
+    assert not lab.down(doomed, silent), "a second down, or one with a wrong name, must not say that a lab went"
     with pytest.raises(LabError, match="there is no such lab"):
         lab.status(doomed)
 

@@ -107,6 +107,21 @@ def test_no_changes_is_not_said_when_no_host_could_be_asked() -> None:
     assert "Could not tell" in text
 
 
+def test_what_could_not_be_planned_is_said_below_the_plan() -> None:
+    """Above it, it would scroll away; on an interrupted run there is no plan, and it is said all the same."""
+    events = (
+        RunStarted("plan", "mail.yml", "0", ""),
+        Ended("mx2", "unreachable", 0, "mx2: no route."),
+        Planned("mx1", CHANGES, {}),
+    )
+    text = run(*events, RunEnded(3, "4 to add"))
+    assert text.index("Plan: ") < text.index("mx2: no route.") < text.index("Could not tell:")
+    assert text.count("mx2: no route.") == 1
+
+    assert "mx2: no route." in run(*events, RunEnded(130, "interrupted"))
+    assert "mx2: no route." in run(*events, RunEnded(3, "4 to add"), quiet=True)
+
+
 def test_a_failed_host_shows_the_last_lines_of_the_command_even_when_quiet() -> None:
     text = run(Ended("mx1", "failed", 0, "mx1: apt-get failed.", ("E: one", "E: two")), quiet=True)
 
