@@ -90,7 +90,8 @@ def look(tree: files.Tree, chain: Sequence[Journal], mask: Mask, accept_drift: b
     for kind, word in kept:
         names = [name for run in chain for name in run.first(kind).get("names", [])]
         if names:
-            plan.notices.append(f"the {word}{'s' if len(names) > 1 else ''} {', '.join(names)} stay")
+            many = len(names) > 1
+            plan.notices.append(f"the {word}{'s' * many} {', '.join(names)} stay{'' if many else 's'}")
     plan.notices += [f"the directory {path} stays, because it is not empty" for path in comparison.staying]
     paths = len(oldest) - sum(path.startswith(files.STATE + "/") for path in oldest)
     plan.compared = (

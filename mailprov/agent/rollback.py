@@ -1,23 +1,25 @@
 """Puts back what a run changed. before.py says what that is.
 
     Undoing(tree, link, plan, again).work(begin, zones)
-    settle(units, say)                  the services' part alone; doing it once more does no harm
+    settle(units, say)                  the services' part behind the commit point; once more does no harm
+    revive(record, say)                 start again what a rollback has stopped that is undone itself
 
-It is a run of its own: journal and copies, files, the daemons' checks, commit point, services, ports, reading again;
-killed or failing before its commit point it is undone like any other.
+It is a run of its own, in the order of an apply: journal and copies, new files beside their places, the daemons'
+checks, all files to their places, commit point, services, ports, reading again. Killed or failing before its commit
+point it is undone like any other. Units that did not run before are stopped before the files change: Postfix stops
+well only as long as it has its configuration.
 
 Raises Stop and Cancelled.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any, Callable, Dict, List, Sequence
 
-from mailprov.agent import files, journal, services
+from mailprov.agent import files, journal, services, staging
 from mailprov.agent.apply import put_back
-from mailprov.agent.before import Plan
+from mailprov.agent.before import Item, Plan
 from mailprov.agent.changes import Change
 from mailprov.agent.conversation import Link
 from mailprov.agent.journal import Journal
@@ -47,7 +49,10 @@ class Undoing:
             record.commit()
         except BaseException as error:
             put_back(self, record, error)
+            revive(record, self.say)
             raise
+        for item in self.plan.items:
+            self._applied(item.changes)
         try:
             self._after_commit()
         except Stop:
@@ -60,19 +65,51 @@ class Undoing:
         self.link.check()
         record.remember([item.record["path"] for item in plan.items])
         record.note({"r": "services", "was": plan.before}, {"r": "units", "do": plan.units})
-        touched = set()
+        stage = self._staged()
+        with stage.view() as prefix:
+            checked = prefix is not None
+            if checked:
+                self._check(prefix or ())
+        _halt(plan.units, self.say)
         for item in plan.items:
-            self.link.check()
-            item.source.restore(item.record)
-            touched.add(os.path.dirname(self.tree.at(item.record["path"])))
-            self._applied(item.changes)
-        for directory in sorted(touched):
-            files.sync_directory(directory)
-        for unit in plan.units:
+            if not item.changes:  # mailprov's own records, which no daemon reads
+                item.source.restore(item.record)
+        self.link.check()
+        record.note({"r": "swap", "moves": stage.moves, "checked": checked})
+        staging.swap(self.tree, stage.moves)
+        if not checked:
+            self._check(())
+
+    def _check(self, prefix: Sequence[str]) -> None:
+        for unit in self.plan.units:
             self.link.check()
             if unit["verb"] and unit["spec"]["checks"]:
                 self.say(f"checking the configuration of {unit['spec']['unit']}")
-                services.check(unit["spec"])
+                services.check(unit["spec"], prefix)
+
+    def _staged(self) -> staging.Stage:
+        stage = staging.Stage(self.tree)
+        for item in self.plan.items:
+            self.link.check()
+            if item.changes:
+                self._stage(stage, item)
+        return stage
+
+    def _stage(self, stage: staging.Stage, item: Item) -> None:
+        path, was = item.record["path"], item.record["was"]
+        real = self.tree.at(path)
+        seen = files.look(real)
+        if was is None:
+            stage.drop(path, directory=seen is not None and seen.kind == "directory")
+        elif was["kind"] == "link":
+            stage.link(path, was["target"])
+        elif was["kind"] == "directory" and seen is None:
+            files.make_directory(real, was["mode"], was["uid"], was["gid"])
+        elif was["kind"] == "file" and files.read(real) != item.source.content(was):
+            data = item.source.content(was)
+            stage.put(path, data, was["mode"], was["uid"], was["gid"], mtime_ns=was["mtime"])
+        else:
+            stage.own(path, was["mode"], was["uid"], was["gid"])
 
     def _after_commit(self) -> None:
         if any(item.record["path"].startswith("/etc/systemd/") for item in self.plan.items):
@@ -96,18 +133,24 @@ class Undoing:
             self.done += 1
 
 
+def _halt(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:
+    """In reverse order: what comes last relies on what comes first."""
+    for unit in reversed(units):
+        if unit["stop"] is not None:
+            say(f"stopping {unit['spec']['unit']}")
+            services.stop(unit["spec"]["unit"], unit["stop"])
+
+
 def settle(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Stop and disable what did not run, in reverse order; start, restart or reload the others. All are tried."""
+    """Disable what did not run (and stop it, should it have been started again meanwhile); start, restart or reload
+    the others. All are tried."""
     failures: List[Stop] = []
-    for unit in [
-        *reversed([one for one in units if not one["verb"]]),
-        *(one for one in units if one["verb"]),
-    ]:
+    states = services.states([unit["spec"]["unit"] for unit in units])
+    for unit in units:
         name = unit["spec"]["unit"]
         try:
-            if unit["stop"] is not None:
-                say(f"stopping {name}")
-                services.stop(name, unit["stop"])
+            if unit["stop"] is not None and states[name].runs:
+                _halt([unit], say)
             if unit["disable"]:
                 services.disable(name)
             if unit["enable"]:
@@ -122,3 +165,16 @@ def settle(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:
         first.what = "; ".join(stop.what for stop in failures)
         first.output = [line for stop in failures for line in stop.output]
         raise first
+
+
+def revive(record: Journal, say: Callable[[str], None]) -> None:
+    """Its files are back already. A failure is told and no more: the next apply starts what it needs."""
+    ran = [unit for unit in record.first("services").get("was", []) if unit["runs"]]
+    try:
+        states = services.states([unit["spec"]["unit"] for unit in ran])
+        for unit in ran:
+            if not states[unit["spec"]["unit"]].runs:
+                say(f"starting {unit['spec']['unit']} again")
+                services.act({**unit["spec"], "ports": unit["listening"]}, "start")
+    except Stop as stop:
+        say(f"not started again: {stop.what}")

@@ -111,6 +111,7 @@ def stop(unit: str, ports: Sequence[int]) -> None:
             still = ", ".join(str(port) for port in sorted(set(ports) & listening()))
             raise _failed(unit, f"{unit} was stopped and these ports still listen: {still or 'none'}", [])
         time.sleep(0.05)
+    commands.run(["systemctl", "reset-failed", "--", *_family(unit)])
 
 
 def reload_systemd() -> None:

@@ -6,7 +6,8 @@ a host that loses its power, its disk space or the agent serves as before, also 
     Stage(tree)
     stage.put(path, data, …)        written whole, under its temporary name
     stage.own(path, mode, …)        owner and mode of a file that is there
-    stage.drop(path)                a file that is to go
+    stage.link(path, target)        a symbolic link
+    stage.drop(path)                a file that is to go, or a directory, if it is empty by then
     stage.view()                    context: a command prefix, behind which /etc is as it will be; None where the
                                     host lets nobody mount (some containers): then files are checked in their places
     swap(tree, moves)               the burst; calling it again finishes one that was killed half-way
@@ -17,6 +18,7 @@ Raises Stop.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -30,7 +32,7 @@ from mailprov.agent.trouble import Stop
 _VIEW = "/run/mailprov/view"  # memory: copies of private keys lie there for a moment, for root alone
 _SEEN = "/etc/"  # where all that the daemons read lies
 
-Move = List[Any]  # ["put", path] | ["own", path, mode, uid, gid] | ["drop", path]
+Move = List[Any]  # ["put", path] | ["own", path, mode, uid, gid] | ["drop", path] | ["rmdir", path]
 
 
 class Stage:
@@ -49,14 +51,21 @@ class Stage:
     def own(self, path: str, mode: int, uid: int, gid: int) -> None:
         self.moves.append(["own", path, mode, uid, gid])
 
-    def drop(self, path: str) -> None:
-        self.moves.append(["drop", path])
+    def link(self, path: str, target: str) -> None:
+        """A link under the temporary name."""
+        waiting = files.temporary_name(self._tree.at(path))
+        files.remove(waiting)
+        os.symlink(target, waiting)
+        self.moves.append(["put", path])
+
+    def drop(self, path: str, directory: bool = False) -> None:
+        self.moves.append(["rmdir" if directory else "drop", path])
 
     @contextmanager
     def view(self) -> Iterator[Optional[List[str]]]:
         """A mount namespace for checkers only: nobody else on the host sees it, and nothing stays of it."""
         base = self._tree.at(_VIEW)
-        paths = [move[1] for move in self.moves if move[0] != "own"]
+        paths = [move[1] for move in self.moves if move[0] not in ("own", "rmdir")]
         if self._tree.root or not commands.have("unshare") or not all(one.startswith(_SEEN) for one in paths):
             yield None
             return
@@ -86,8 +95,8 @@ class Stage:
                 os.chmod(made, stat.S_IMODE(real.st_mode))
         if move[0] == "put":
             waiting = files.temporary_name(self._tree.at(path))
-            shutil.copy2(waiting, place)
-            os.chown(place, os.stat(waiting).st_uid, os.stat(waiting).st_gid)
+            shutil.copy2(waiting, place, follow_symlinks=False)
+            os.lchown(place, os.lstat(waiting).st_uid, os.lstat(waiting).st_gid)
         elif move[0] == "drop":
             os.mknod(place, stat.S_IFCHR, os.makedev(0, 0))  # overlayfs: "not there"
 
@@ -111,7 +120,9 @@ def swap(tree: files.Tree, moves: List[Move]) -> None:
             files.set_owner_mode(real, *move[2:])
             continue
         try:
-            if move[0] == "drop":
+            if move[0] == "rmdir":
+                _remove_empty(real)
+            elif move[0] == "drop":
                 files.remove(real)
             elif files.look(files.temporary_name(real)) is not None:
                 os.rename(files.temporary_name(real), real)
@@ -119,6 +130,14 @@ def swap(tree: files.Tree, moves: List[Move]) -> None:
             raise Stop(f"{real} cannot be written: {error.strerror}") from error
     for directory in sorted(touched):
         files.sync_directory(directory)
+
+
+def _remove_empty(real: str) -> None:
+    try:
+        os.rmdir(real)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
 
 
 def begun(left: Journal) -> bool:
