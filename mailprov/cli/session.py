@@ -9,22 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailprov.errors import InputError
-from mailprov.model.events import Emit, Event
+from mailprov.model.events import Emit, Event, Progress, RunStarted
 
 if TYPE_CHECKING:
     from mailprov.report.text import TextReport
 
 
 class Reports:
-    """The consumers of one run: text or JSON on stdout, and a JUnit file if asked for."""
+    """The consumers of one run: text or JSON on stdout, and a JUnit file or another one if asked for."""
 
     def __init__(
-        self, *, json: bool, junit: Path | None = None, quiet: bool = False, verbose: bool = False
+        self,
+        *,
+        json: bool,
+        junit: Path | None = None,
+        quiet: bool = False,
+        verbose: bool = False,
+        also: Emit | None = None,
     ) -> None:
         from mailprov.report.fanout import fan_out
 
         self._text: TextReport | None = None
         self._quiet, self._verbose = quiet, verbose
+        self._early: dict[str, Event] = {}
         reports: list[Emit] = []
         if json:
             from mailprov.report.jsonlines import JsonLines
@@ -36,11 +43,13 @@ class Reports:
             from mailprov.report.junit import JUnit
 
             reports.append(JUnit(junit))
+        if also is not None:
+            reports.append(also)
         self.emit = fan_out(reports)
         self._json = json
 
     def _terminal(self) -> TextReport:
-        """Made for the first event, which comes when the hosts have been called: while they wait, rich is loaded."""
+        """Made when it is needed: while the hosts start the agent there is time to load rich."""
         if self._text is None:
             from mailprov.report.text import TextReport, console
 
@@ -48,6 +57,14 @@ class Reports:
         return self._text
 
     def _show(self, event: Event) -> None:
+        """Without a terminal, a host's first sign of life is held back until there is a second one: it connects."""
+        if self._text is None and not sys.stdout.isatty():
+            subject = event.subject if isinstance(event, Progress) else ""
+            if isinstance(event, (RunStarted, Progress)) and subject not in self._early:
+                self._early[subject] = event
+                return
+            for held in self._early.values():
+                self._terminal()(held)
         self._terminal()(event)
 
     def confirm(self, yes: bool, command: str = "apply") -> Callable[[dict[str, int]], bool] | None:

@@ -1,5 +1,6 @@
 """Renders the files of `templates/`.
 
+    prepare()                    loads Jinja and the templates that every host has
     render(name, **values) -> str    name such as "postfix/main.cf.j2"
 
 The templates lie beside the package in a checkout, and in `mailprov/_data/templates` in a wheel. A name that
@@ -33,6 +34,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def prepare() -> None:
+    """Later calls of `render` find done what takes its time."""
+    for name in ("postfix/main.cf.j2", "postfix/master.cf.j2"):
+        _environment().get_template(name)
 
 
 def render(name: str, **values: Any) -> str:
