@@ -10,6 +10,14 @@ import typer
 Inventory = Annotated[
     Path, typer.Argument(metavar="INVENTORY", help="The inventory file (YAML).", show_default=False)
 ]
+InventoryOrPlan = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INVENTORY",
+        help="The inventory file (YAML), or a plan saved with `plan --out`.",
+        show_default=False,
+    ),
+]
 Hosts = Annotated[
     list[str] | None,
     typer.Option("--host", metavar="HOST", help="Only this host (may be given again).", show_default=False),

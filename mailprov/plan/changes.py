@@ -20,5 +20,5 @@ def counts(changes: Iterable[Change]) -> dict[str, int]:
 
 def fingerprint(changes: Iterable[Change]) -> str:
     """A short hash of exactly these changes in this order: what was shown is what is done."""
-    body = [[c.subject, c.kind, c.action.value, c.name, c.detail, c.diff] for c in changes]
+    body = [[c.subject, c.kind, c.action.value, c.name, c.detail, c.diff, c.drift, c.edit] for c in changes]
     return hashlib.sha256(json.dumps(body).encode("ascii")).hexdigest()[:16]

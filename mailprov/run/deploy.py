@@ -14,13 +14,13 @@ from __future__ import annotations
 import datetime
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mailprov import __version__, dns
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
-from mailprov.plan.changes import counts
+from mailprov.plan.changes import counts, fingerprint
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
 from mailprov.run.keep import keep
@@ -45,6 +45,7 @@ class Options:
     accept_drift: bool = (
         False  # overwrite what was edited by hand since the last apply; the host keeps a copy
     )
+    saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
 
 
@@ -131,6 +132,8 @@ class Deployment:
             self._plan()
             if not self.applies:
                 return self._finish(self._planned_code())
+            if moved := self._moved():
+                return self._refuse(moved)
             if not self._changes():
                 self.gate.decide(False)
                 self._wait_for_hosts()
@@ -150,6 +153,26 @@ class Deployment:
         self.stream.pump(
             lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions)
         )
+
+    def _moved(self) -> list[str]:
+        """Hosts and zones of a saved plan that are not as they were, or could not be asked."""
+        if self.options.saved is None:
+            return []
+        now = {
+            s.host.name: s.outcome.changes for s in self.sessions if s.outcome.status in ("ok", "interrupted")
+        }
+        prints = {
+            subject: fingerprint(changes) for subject, changes in {**now, **self.zones.by_subject}.items()
+        }
+        names = dict.fromkeys([*self.options.saved, *prints])
+        return [name for name in names if prints.get(name) != self.options.saved.get(name)]
+
+    def _refuse(self, moved: list[str]) -> int:
+        self.gate.decide(False)
+        self._wait_for_hosts()
+        what = f"nothing was changed: not as when the plan was saved: {', '.join(moved)}"
+        self.stream.emit(Notice("", f"{what}; look at a new plan (plan --out), then apply that"))
+        return self._finish(worst(1, self._failures()))
 
     def _decide(self) -> bool:
         """True when it was go. The zones' failure, or a no, sends every waiting host home untouched."""

@@ -36,6 +36,11 @@ class ZoneWork:
     def changes(self) -> tuple[Change, ...]:
         return tuple(change for plan in self._plans for change in plan.changes)
 
+    @property
+    def by_subject(self) -> dict[str, tuple[Change, ...]]:
+        """The changes of each zone that was planned, by its name in events."""
+        return {_subject(plan): plan.changes for plan in self._plans if plan.zone}
+
     def images(self, host: str) -> list[dict[str, Any]]:
         """What this run changes in the zones of a host, for taking it back."""
         found = (dns.image(plan) for plan in self._plans if host in self._hosts_of(plan.zone))

@@ -1,0 +1,151 @@
+"""What a saved plan holds and refuses; the whole way through the program is in tests/lab/test_drift.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailprov.errors import InputError
+from mailprov.inventory import load
+from mailprov.model.events import Action, Change, Planned
+from mailprov.model.inventory import Inventory
+from mailprov.plan import saved
+from mailprov.plan.changes import fingerprint
+
+TEXT = """\
+ssh: {user: ops, password: {env: SSH}}
+hosts:
+  mx1:
+    address: 192.0.2.1
+    fqdn: mx1.alpha.test
+    tls: {mode: files, certificate: mx1.pem, key: mx1.key}
+domains:
+  alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}, aliases: {ventas: ana}}
+"""
+CHANGES = (Change("mx1", "file", Action.UPDATE, "/etc/a", "", "-x\n+y"),)
+PLANS = (Planned("mx1", CHANGES, "1 file"), Planned("zone alpha.test", (), "3 records"))
+OPTIONS = {"host": None, "domain": ["alpha.test"], "only": None, "take_over": True}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANA", "hunter2 ana")
+    monkeypatch.setenv("SSH", "hunter2 ssh")
+    (tmp_path / "mx1.pem").write_text("certificate")
+    (tmp_path / "mx1.key").write_text("hunter2 key")
+    (tmp_path / "mail.yml").write_text(TEXT)
+    return tmp_path
+
+
+def inventory(folder: Path) -> Inventory:
+    return load(folder / "mail.yml")
+
+
+def text(folder: Path) -> str:
+    return saved.text(inventory(folder), PLANS, version="1.2", made="now", options=OPTIONS)
+
+
+def again(folder: Path) -> saved.SavedPlan:
+    found = saved.read(text(folder), "plan.json")
+    assert found is not None
+    return found
+
+
+def test_it_comes_back_as_it_was(folder: Path) -> None:
+    found = again(folder)
+
+    assert found.subjects == {"mx1": fingerprint(CHANGES), "zone alpha.test": fingerprint(())}
+    assert (found.version, found.made, found.options) == ("1.2", "now", OPTIONS)
+    assert found.path == folder / "mail.yml"
+    assert saved.inventory_moved(found, inventory(folder)) == ""
+
+
+def test_people_find_the_changes_in_it_and_nobody_a_secret(folder: Path) -> None:
+    body = text(folder)
+
+    assert json.loads(body)["subjects"]["mx1"]["changes"][0]["diff"] == "-x\n+y"
+    assert "hunter2" not in body
+    assert json.loads(body)["secrets"] != json.loads(text(folder))["secrets"], (
+        "without a salt, equal passwords show"
+    )
+
+
+def test_comments_order_of_keys_and_ways_in_do_not_matter(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = again(folder)
+    monkeypatch.setenv("SSH", "hunter2 new")
+    (folder / "mail.yml").write_text("# a comment\n" + TEXT.replace("user: ops", "user: root"))
+
+    assert saved.inventory_moved(found, inventory(folder)) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("ventas: ana", "compras: ana"), ("mx1.alpha.test", "mx2.alpha.test"), ("{env: ANA}", "{env: SSH}")],
+)
+def test_another_meaning_is_noticed(folder: Path, old: str, new: str) -> None:
+    found = again(folder)
+    (folder / "mail.yml").write_text(TEXT.replace(old, new))
+
+    assert (
+        saved.inventory_moved(found, inventory(folder)) == "says another thing than when the plan was saved"
+    )
+
+
+def test_another_password_certificate_or_key_is_noticed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = again(folder)
+    what = "has another password, hash or certificate than when the plan was saved"
+    for name in ("mx1.pem", "mx1.key"):
+        kept = (folder / name).read_text()
+        (folder / name).write_text("another")
+        assert saved.inventory_moved(found, inventory(folder)) == what
+        (folder / name).write_text(kept)
+    monkeypatch.setenv("ANA", "hunter2 new")
+    assert saved.inventory_moved(found, inventory(folder)) == what
+
+
+def test_every_field_of_a_change_is_in_its_fingerprint() -> None:
+    other: dict[str, Any] = {"action": Action.DELETE, "drift": True}
+    (change,) = CHANGES
+    for field in dataclasses.fields(change):
+        moved = dataclasses.replace(change, **{field.name: other.get(field.name, "other")})
+        assert fingerprint((moved,)) != fingerprint(CHANGES), field.name
+
+
+@pytest.mark.parametrize(
+    "content", ["", "hosts: {}\n", '{"hosts": {}}', "{not json", "[1]", "{mailprov_plan: 1}"]
+)
+def test_what_is_no_saved_plan_is_left_to_the_reader_of_inventories(content: str) -> None:
+    assert saved.read(content, "x") is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        ({"mailprov_plan": 99}, "another version"),
+        ({"subjects": None}, "parts missing"),
+        ({"salt": ...}, "parts missing"),
+        ({"subjects": {"mx1": {}}}, "parts missing"),
+    ],
+)
+def test_a_damaged_one_is_one_sentence(folder: Path, edit: dict[str, Any], what: str) -> None:
+    body = {**json.loads(text(folder)), **edit}
+    body = {key: value for key, value in body.items() if value is not ...}
+    with pytest.raises(InputError, match=what):
+        saved.read(json.dumps(body), "plan.json")
+
+
+def test_an_inventory_that_is_elsewhere_now_is_found_by_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = dataclasses.replace(again(folder), inventory="mail.yml", absolute="/gone/mail.yml")
+    monkeypatch.chdir(folder)
+
+    assert found.path.read_text() == TEXT

@@ -1,0 +1,96 @@
+"""Hosts that stop at their own plan, and plans that were saved: what is applied, what is not, and what is said."""
+
+from __future__ import annotations
+
+from mailprov.errors import HostUnreachable
+from mailprov.model.events import Action, Change, Notice, Planned, RunEnded
+from mailprov.plan.changes import fingerprint
+from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, plan
+from tests.unit.run.test_deploy import GOOD, NOTHING, Run
+
+DRIFT = {**FILE, "action": "update", "drift": True, "edit": "+by hand"}
+STOPPED = [
+    hello(),
+    {"t": "facts", "facts": FACTS},
+    {**plan(DRIFT), "waits": False},
+    end("failed", "/etc/postfix/main.cf was changed by hand"),
+]
+
+
+def prints(*hosts: str) -> dict[str, str]:
+    made = Change("", "file", Action.CREATE, "/etc/postfix/main.cf", "", "+x")
+    return {host: fingerprint((Change(host, *list(vars(made).values())[1:]),)) for host in hosts}
+
+
+def said(run: Run) -> str:
+    return "\n".join(event.text for event in run.events if isinstance(event, Notice))
+
+
+def test_a_host_with_an_edit_is_not_asked_about_and_stops_no_other() -> None:
+    asked: list[dict[str, int]] = []
+
+    def yes(counts: dict[str, int]) -> bool:
+        asked.append(counts)
+        return True
+
+    run = Run({"mx1": ScriptedAgent(STOPPED), "mx2": ScriptedAgent(GOOD)}, confirm=yes)
+
+    assert run.code == 1
+    assert asked == [{"create": 1, "update": 0, "delete": 0}]
+    assert (run.sent("mx1"), run.sent("mx2")) == (["desired"], ["desired", "go"])
+    assert (run.ended("mx1").status, run.ended("mx2").status) == ("failed", "ok")
+    (planned,) = (e for e in run.events if isinstance(e, Planned) and e.subject == "mx1")
+    assert (planned.changes[0].drift, planned.changes[0].edit) == (True, "+by hand")
+
+
+def test_with_edits_everywhere_nothing_is_asked() -> None:
+    asked: list[dict[str, int]] = []
+    run = Run({"mx1": ScriptedAgent(STOPPED)}, confirm=lambda counts: bool(asked.append(counts)))
+
+    assert (run.code, asked) == (1, [])
+
+
+def test_a_saved_plan_that_is_still_true_is_applied() -> None:
+    run = Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, saved=prints("mx1", "mx2"))
+
+    assert run.code == 0
+    assert run.sent("mx1") == run.sent("mx2") == ["desired", "go"]
+
+
+def test_a_saved_plan_is_refused_everywhere_when_one_host_has_moved() -> None:
+    run = Run(
+        {"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, saved={**prints("mx1"), "mx2": "other"}
+    )
+
+    assert run.code == 1
+    assert run.sent("mx1") == run.sent("mx2") == ["desired", "cancel"]
+    assert "not as when the plan was saved: mx2;" in said(run)
+    assert isinstance(run.events[-1], RunEnded)
+
+
+def test_a_saved_plan_is_refused_when_somebody_has_done_it_already() -> None:
+    run = Run({"mx1": ScriptedAgent(NOTHING)}, saved=prints("mx1"))
+
+    assert run.code == 1
+    assert "not as when the plan was saved: mx1;" in said(run)
+
+
+def test_a_saved_plan_without_changes_is_done_when_there_still_are_none() -> None:
+    assert Run({"mx1": ScriptedAgent(NOTHING)}, saved={"mx1": fingerprint(())}).code == 0
+
+
+def test_a_saved_plan_is_refused_when_a_host_or_zone_is_new_or_missing() -> None:
+    for saved, named in (({}, "mx1"), ({**prints("mx1"), "zone alpha.test": "x"}, "zone alpha.test")):
+        run = Run({"mx1": ScriptedAgent(GOOD)}, saved=saved)
+        assert run.code == 1
+        assert f"saved: {named};" in said(run)
+        assert "go" not in run.sent("mx1")
+
+
+def test_a_saved_plan_is_not_applied_in_parts_when_a_host_cannot_be_reached() -> None:
+    down = HostUnreachable("mx1", "connection refused")
+    run = Run({"mx1": down, "mx2": ScriptedAgent(GOOD)}, saved=prints("mx1", "mx2"))
+
+    assert run.code == 1
+    assert run.sent("mx2") == ["desired", "cancel"]
+    assert "saved: mx1;" in said(run)
