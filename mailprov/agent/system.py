@@ -107,4 +107,7 @@ def compare_service(
         reasons = differ[:4] + ([f"{len(differ) - 4} more"] if len(differ) > 4 else [])
         why = ", ".join([*reasons, *added, *silent])
         changes.append(change("service", "run", unit, f"{verb} because of {why}"))
+    tables = dict(spec.get("tables", ()))
+    if verb == "reload" and all(path in tables for path in differ):
+        spec = {**spec, "checks": [tables[path] for path in differ]}
     return Work(spec, changes, (enable, verb))

@@ -95,6 +95,8 @@ class Service:
     `files` are paths whose change needs `reload`; `restart_on` are those that need a restart instead.
     `checks` are argument lists that must exit 0 (and print nothing on stderr where `quiet_checks`) on the
     configuration before the daemon sees it: the daemon's own checkers.
+    `tables` are pairs of a path among `files` and the check of that file alone: where a reload is for these only, the
+    configuration around them is not checked again.
     `ports` must be listening after start, reload or restart.
     """
 
@@ -104,6 +106,7 @@ class Service:
     reload: tuple[str, ...] = ()  # argument list; empty: systemctl reload UNIT
     checks: tuple[tuple[str, ...], ...] = ()
     quiet_checks: bool = False
+    tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ports: tuple[int, ...] = ()
 
 
