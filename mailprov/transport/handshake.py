@@ -134,6 +134,9 @@ def _refusal(where: str, at: str, seen: bytes, error: Exception) -> HostUnreacha
             f"the SSH handshake with {at} broke off ({str(error) or type(error).__name__})",
             "Try again; if it stays, look at the host's sshd log",
         )
+    if b"Exceeded MaxStartups" in seen:
+        advice = "Try again; MaxStartups in its sshd_config says how many it takes before their login"
+        return HostUnreachable(where, f"{at} has too many connections that are logging in", advice)
     if seen:
         opening = seen.split(b"\n")[0][:40].decode("ascii", "replace").strip()
         return HostUnreachable(

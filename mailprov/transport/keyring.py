@@ -81,7 +81,7 @@ class Keyring:
         found = []
         beside = path.with_name(f"{path.name.removesuffix('.pub')}-cert.pub")
         for each in dict.fromkeys((beside, *endpoint.certificates)):
-            blob = public_part(each)
+            blob = _line(each)
             if blob is None or not fits(blob, key.asbytes()):
                 continue
             certified = _twin(key)
@@ -189,13 +189,20 @@ def is_encrypted(path: Path) -> bool:
 
 def public_part(path: Path) -> bytes | None:
     """The public half of a key file without its passphrase: from the .pub beside it, or OpenSSH's format."""
-    pub = path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return base64.b64decode(pub.read_text().split()[1], validate=True)
+    beside = _line(path if path.suffix == ".pub" else path.with_name(path.name + ".pub"))
+    if beside is not None:
+        return beside
     with contextlib.suppress(OSError, ValueError, IndexError):
         data = _openssh(path.read_text())
         if data is not None:
             return _fifth_field(data[15:])
+    return None
+
+
+def _line(path: Path) -> bytes | None:
+    """What a file with a public key or a certificate holds, in wire format."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return base64.b64decode(path.read_text().split()[1], validate=True)
     return None
 
 

@@ -16,7 +16,20 @@ from mailprov.transport.endpoint import Endpoint
 
 def start(host: Host, job: dict[str, Any], *, connect_timeout: float = 10.0) -> Channel:
     """One host that shares nothing: what its Connections hold goes with the channel."""
-    return Connections([host], connect_timeout=connect_timeout).start(host, job)
+    connections = Connections([host], connect_timeout=connect_timeout)
+    try:
+        channel = connections.start(host, job)
+    except BaseException:
+        connections.close()
+        raise
+    only_channel = channel.close
+
+    def close() -> None:
+        only_channel()
+        connections.close()
+
+    channel.close = close  # type: ignore[method-assign]
+    return channel
 
 
 def endpoint(host: Host) -> Endpoint:
