@@ -10,6 +10,7 @@ from mailprov.cli.options import Inventory, Quiet
 def validate(inventory: Inventory, quiet: Quiet = False) -> None:
     """Read the inventory and say all that is wrong. Touches nothing; commands of secrets are not run."""
     from mailprov.inventory import SecretMode, load
+    from mailprov.plan.cautions import cautions
 
     read = load(inventory, SecretMode.CHECK)
     accounts = sum(len(domain.accounts) for domain in read.domains)
@@ -20,6 +21,8 @@ def validate(inventory: Inventory, quiet: Quiet = False) -> None:
             _count(accounts, "account"),
         )
         typer.echo(f"{inventory}: good. {', '.join(counted)}.")
+        for sentence in cautions(read):
+            typer.echo(f"note: {sentence}")
 
 
 def _count(number: int, word: str) -> str:

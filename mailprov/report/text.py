@@ -62,7 +62,7 @@ class TextReport:
         self._past: list[PastRun] = []
         self._command = ""
         self._plan_shown = False
-        self._early: list[Ended] = []  # failures before the plan is shown: they would scroll away above it
+        self._early: list[Ended | Notice] = []  # told before the plan is shown: it would scroll away above it
         self._spinner = Spinner("dots")  # one for all lines, so that it keeps turning when lines come and go
 
     def __call__(self, event: Event) -> None:
@@ -120,8 +120,11 @@ class TextReport:
                 self._out.print(text)
 
     def _print_early(self) -> None:
-        for ended in self._early:
-            self._print_end(ended)
+        for event in self._early:
+            if isinstance(event, Ended):
+                self._print_end(event)
+            else:
+                self._print_notice(event)
         self._early.clear()
 
     def _applied(self, event: Applied) -> None:
@@ -131,6 +134,12 @@ class TextReport:
         self._forget(event.change.subject, f"{event.change.kind} {event.change.name}")
 
     def _notice(self, event: Notice) -> None:
+        if not self._plan_shown and self._command in _PLANNING:
+            self._early.append(event)
+        else:
+            self._print_notice(event)
+
+    def _print_notice(self, event: Notice) -> None:
         text = f"{event.subject}: {event.text}" if event.subject else event.text
         self._print(Text("note: ", style="yellow").append(text))
 

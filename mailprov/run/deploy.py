@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from mailprov import __version__, dns
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
+from mailprov.plan.cautions import cautions
 from mailprov.plan.changes import counts, fingerprint
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
@@ -128,6 +129,9 @@ class Deployment:
     def run(self) -> int:
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         self.stream.emit(RunStarted(self.options.command, self.inventory.source, __version__, started))
+        if self.options.command != "rollback":
+            for sentence in cautions(self.inventory, None if self.selection.whole else self.selection.domains):
+                self.stream.emit(Notice("", sentence))
         try:
             self._plan()
             if not self.applies:

@@ -111,11 +111,12 @@ def test_what_could_not_be_planned_is_said_below_the_plan() -> None:
     """Above it, it would scroll away; on an interrupted run there is no plan, and it is said all the same."""
     events = (
         RunStarted("plan", "mail.yml", "0", ""),
+        Notice("", "two mailboxes"),
         Ended("mx2", "unreachable", 0, "mx2: no route."),
         Planned("mx1", CHANGES, {}),
     )
     text = run(*events, RunEnded(3, "4 to add"))
-    assert text.index("Plan: ") < text.index("mx2: no route.") < text.index("Could not tell:")
+    assert text.index("Plan: ") < text.index("note: two mailboxes") < text.index("mx2: no route.") < text.index("Could not tell:")
     assert text.count("mx2: no route.") == 1
 
     assert "mx2: no route." in run(*events, RunEnded(130, "interrupted"))

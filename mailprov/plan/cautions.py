@@ -1,0 +1,35 @@
+"""What an inventory may say and its writer may not mean: nothing wrong in the file, and a surprise all the same.
+
+cautions(inventory, domains)   sentences for people, in the file's order; empty for most inventories
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mailprov.model.inventory import Inventory
+
+
+def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> list[str]:
+    """`domains`: only about these."""
+    wanted = [domain for domain in inventory.domains if domains is None or domain.name in domains]
+    found = [
+        f"{domain.name}: its accounts are on {_listed(domain.hosts)}, and each host keeps mailboxes of its own: mail "
+        f"that arrives on {_listed(domain.hosts[1:])} while {domain.hosts[0]} does not answer is not seen by who reads "
+        f"on {domain.hosts[0]}; give the domain one host where that is not wanted"
+        for domain in wanted
+        if domain.accounts and len(domain.hosts) > 1
+    ]
+    if domains is None:
+        found += [
+            f"{host.name}: no domain names this host, so it gets a mail service without mailboxes; put it into the "
+            "hosts of a domain, or take it out"
+            for host in inventory.hosts
+            if not inventory.domains_on(host.name)
+        ]
+    return found
+
+
+def _listed(names: Collection[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,46 @@
+"""An inventory that is right in form, with a surprise in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailprov.plan.cautions import cautions
+from mailprov.inventory import SecretMode, load
+from mailprov.model.inventory import Inventory
+
+HOSTS = """\
+hosts:
+  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test}
+  mx2: {address: 192.0.2.2, fqdn: mx2.alpha.test}
+  mx3: {address: 192.0.2.3, fqdn: mx3.alpha.test}
+domains:
+"""
+
+
+def read(tmp_path: Path, domains: str) -> Inventory:
+    (tmp_path / "mail.yml").write_text(HOSTS + domains)
+    return load(tmp_path / "mail.yml", SecretMode.IGNORE)
+
+
+def test_mailboxes_on_two_hosts_are_two_mailboxes(tmp_path: Path) -> None:
+    told = read(tmp_path, "  alpha.test: {hosts: [mx1, mx2, mx3], accounts: {ana: {password: {env: A}}}}\n")
+
+    assert cautions(told) == [
+        "alpha.test: its accounts are on mx1, mx2 and mx3, and each host keeps mailboxes of its own: mail that arrives "
+        "on mx2 and mx3 while mx1 does not answer is not seen by who reads on mx1; give the domain one host where that "
+        "is not wanted"
+    ]
+    assert cautions(told, domains=["beta.test"]) == []
+
+
+def test_a_domain_that_only_sends_on_may_have_many_hosts(tmp_path: Path) -> None:
+    assert (
+        cautions(read(tmp_path, "  alpha.test: {hosts: [mx1, mx2, mx3], aliases: {a: b@example.org}}\n"))
+        == []
+    )
+
+
+def test_a_host_without_a_domain(tmp_path: Path) -> None:
+    told = cautions(read(tmp_path, "  alpha.test: {hosts: [mx1, mx2], aliases: {a: b@example.org}}\n"))
+
+    assert [sentence.partition(":")[0] for sentence in told] == ["mx3"]
