@@ -26,8 +26,8 @@ check: .venv/ready ## Format, lint, types and the tests that need no hosts
 	@$(PYTHON_BIN) -m mypy
 	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 2
 
-bench: .venv/ready ## Measure lab, first apply, no-change apply and verify against bare apt-get, in one run (root on Linux)
-	@$(PYTHON_BIN) bench/run.py
+bench: .venv/ready ## Measure beside Ansible, pyinfra and bare apt-get; FULL=1 for all rounds (root on Linux)
+	@$(PYTHON_BIN) bench/run.py $(if $(FULL),--full)
 
 lab-up: .venv/ready ## Boot the demo's hosts and nothing more
 	@.venv/bin/mailprov lab up $(LAB)

@@ -1,142 +1,217 @@
-"""make bench: how long mailprov takes, next to the bare work, measured in one run on one machine.
+"""make bench: how long mailprov takes, beside its peers and beside the bare work, in one run on one machine.
 
-Phases, each on the same kind of host (Debian 12 and Debian 13 in a lab of its own, from the cache):
-    lab up            boot of the hosts, DNS and CA included
-    bare apt          `apt-get update && apt-get install` of the same packages alone on a pristine host
-    first apply       mailprov on a pristine host: packages, configuration, DNS (verification apart)
-    no-change apply   the same command again
-    floor             `ssh HOST true`, cold: what any tool pays before it has done anything
-    verify            all probes
+    first install     bare `apt-get install` of the same packages, mailprov (FULL: and the peers), on a pristine host
+    no change         mailprov, ansible-core, pyinfra and a cold `ssh true`; near, and 100 ms away
+    one alias         the same; the alias comes and goes
+    many hosts        eight real ones; then 1, 50 and 200 simulated ones
+    many accounts     10 and 10,000 on one host; many domains: 10 and 1,000
+    start             `--version` and `--help` beside an empty Python
 
-bare apt and first apply are alternated on reset hosts, ROUNDS times, so that a drift of the machine hits both; what is
-quoted is the ratio of medians. Absolute seconds are printed for orientation only. Results go to stdout and, as a table
-with the machine's description, to the file given with --output.
+Tools take turns, so that a drift of the machine hits all of them; what is judged are ratios of medians. Each counted
+run is checked: a no-change run must say that nothing changed, and at the end mailprov must find its
+hosts as it wants them.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
-import statistics
-import subprocess
+import shutil
+import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MAILPROV = [str(ROOT / ".venv/bin/mailprov")]
-LAB = "bench"
-PACKAGES = "postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd ca-certificates openssl"
-BARE_APT = (
-    "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && "
-    f"apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install {PACKAGES} >/dev/null"
-)
+sys.path.insert(0, str(ROOT))
+
+from bench import fleet, peers  # noqa: E402
+from bench.hosts import FRESH, NAMES, Hosts, Place, many_domains, small_domain  # noqa: E402
+from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
+from bench.results import write  # noqa: E402
+from mailprov import desired  # noqa: E402
+from mailprov.inventory import load  # noqa: E402
+
+_SCRIPT = ROOT / ".venv/bin/mailprov"
+MAILPROV = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "mailprov"]
+ROUND_TRIP = 0.1
+PHASES = ("start", "install", "near", "far", "hosts", "fleet", "sizes")
 
 
 class Bench:
-    def __init__(self, rounds: int) -> None:
-        self.rounds = rounds
-        self.times: dict[str, list[float]] = {}
-        self.inventory = ""
+    def __init__(self, full: bool, folder: Path, cache: Path) -> None:
+        self.full, self.folder = full, folder
+        self.table = Table()
+        self.hosts = Hosts(folder)
+        self.venv = peers.install(cache)
+        self.failed: list[str] = []
+        self.tools: dict[str, peers.Ansible | peers.Pyinfra] = {}
 
-    def timed(self, name: str, work: Callable[[], None]) -> None:
-        began = time.monotonic()
-        work()
-        seconds = time.monotonic() - began
-        self.times.setdefault(name, []).append(seconds)
-        print(f"  {name:<28} {seconds:7.2f} s", flush=True)
+    def mailprov(self, path: Path, expected: str) -> Run:
+        result = run([*MAILPROV, "apply", "--yes", "--no-verify", str(path)], cwd=str(ROOT))
+        if expected not in result.output:
+            raise BenchFailed(f"bench: mailprov did not say “{expected}”:\n{result.output[-2000:]}")
+        return result
 
-    def mailprov(self, *words: str) -> str:
-        return _run([*MAILPROV, *words])
+    def inventory(self, label: str, places: list[Place], alias: bool) -> Path:
+        return self.hosts.inventory(label, places, small_domain([place.name for place in places], alias))
 
-    def on_both(self, command: str) -> None:
-        """The same shell command on both hosts at once, each over a cold ssh."""
-        started = [
-            subprocess.Popen(
-                [*MAILPROV, "lab", "ssh", "--name", LAB, host, command], stdout=subprocess.DEVNULL
+    def prepare(self) -> None:
+        """All eight hosts as wanted, by mailprov; then the peers get the same state described."""
+        self.hosts.up()
+        near = [self.hosts.near(name) for name in NAMES]
+        self.table.add(
+            "8 real hosts, first install: mailprov",
+            self.mailprov(self.inventory("eight", near, False), "Done"),
+        )
+        self.mailprov(self.inventory("a", near[:1], False), "")
+        described = peers.describe(
+            self.hosts, "h1",
+            {"a": self.inventory("a", near[:1], False), "b": self.inventory("b", near[:1], True)},
+            self.folder / "described",
+        )  # fmt: skip
+        self.tools = {
+            "pyinfra": peers.Pyinfra(self.venv, self.hosts, described),
+            "ansible": peers.Ansible(self.venv, self.hosts, described),
+        }
+        for tool in self.tools.values():
+            tool.run(near[:1], "a")  # not counted: the first one lets apt fetch its lists
+
+    def start(self) -> None:
+        for _ in range(40 if self.full else 20):
+            self.table.add("empty Python", run([sys.executable, "-c", "pass"]))
+            self.table.add("mailprov --version", run([*MAILPROV, "--version"], cwd=str(ROOT)))
+            self.table.add("mailprov --help", run([*MAILPROV, "--help"], cwd=str(ROOT)))
+
+    def install(self) -> None:
+        place = self.hosts.near(FRESH)
+        path = self.inventory("fresh", [place], False)
+        described = self.folder / "described-fresh"
+        self.hosts.reset_fresh()
+        self.mailprov(path, "Done")  # fills the package cache; not counted
+        read = load(path)
+        packages = " ".join(desired.wanted_packages(read, read.hosts[0]))
+        apt = (
+            "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq -y --no-install-recommends "
+            f"-o Dpkg::Use-Pty=0 install {packages} >/dev/null"
+        )
+        works: dict[str, Callable[[], Run]] = {
+            "bare apt-get": lambda: run(self.hosts.ssh_argv(place, apt)),
+            "mailprov": lambda: self.mailprov(path, "Done"),
+        }
+        if self.full:
+            peers.describe(self.hosts, FRESH, {"a": path}, described)
+            for name, kind in (("pyinfra", peers.Pyinfra), ("ansible", peers.Ansible)):
+                tool = kind(self.venv, self.hosts, described)
+                works[name] = lambda tool=tool: tool.run([place], "a", first=True)  # type: ignore[misc]
+        for _ in range(3 if self.full else 2):
+            for name, work in works.items():
+                self.hosts.reset_fresh()
+                self.table.add(f"first install: {name}", work())
+
+    def compare(self, where: str, place: Place, rounds: int) -> None:
+        """No change and one alias, all tools in turn on the first host."""
+        states = {label: self.inventory(f"{label}-{where}", [place], label == "b") for label in ("a", "b")}
+        for _ in range(rounds):
+            self.table.add(f"no change, {where}: ssh true", run(self.hosts.ssh_argv(place, "true")))
+            self.table.add(f"no change, {where}: mailprov", self.mailprov(states["a"], "No changes"))
+            for name, tool in self.tools.items():
+                result = tool.run([place], "a")
+                if tool.changed(result):
+                    raise SystemExit(
+                        f"bench: {name} changed something it should find as wanted:\n{result.output}"
+                    )
+                self.table.add(f"no change, {where}: {name}", result)
+        for _ in range(rounds):
+            for name, tool in self.tools.items():
+                for wanted in ("b", "a"):  # there and back again, so that the next one finds the same state
+                    result = tool.run([place], wanted)
+                    if not tool.changed(result):
+                        raise BenchFailed(f"bench: {name} did not write the alias:\n{result.output}")
+                    self.table.add(f"one alias, {where}: {name}", result)
+            for wanted in ("b", "a"):
+                self.table.add(f"one alias, {where}: mailprov", self.mailprov(states[wanted], "Done"))
+            self.mailprov(states["a"], "No changes")
+
+    def near(self) -> None:
+        self.compare("near", self.hosts.near("h1"), 7 if self.full else 4)
+
+    def far(self) -> None:
+        with self.hosts.far("h1", ROUND_TRIP) as place:
+            self.compare("100 ms away", place, 3 if self.full else 1)
+
+    def eight(self) -> None:
+        near = [self.hosts.near(name) for name in NAMES]
+        path = self.inventory("eight", near, False)
+        for _ in range(5 if self.full else 3):
+            self.table.add("8 real hosts, no change: mailprov", self.mailprov(path, "No changes"))
+            one = self.inventory("one", near[1:2], False)
+            self.table.add("1 real host, no change: mailprov", self.mailprov(one, ""))
+            self.mailprov(path, "")
+
+    def sizes(self) -> None:
+        sizes = {
+            "10 accounts": (1, 10),
+            "10,000 accounts": (1, 10_000),
+            "10 domains": (10, 1),
+            "1,000 domains": (1000, 1),
+        }
+        paths: dict[str, Path] = {}
+        for (label, (domains, accounts)), name in zip(sizes.items(), ("h3", "h4", "h5", "h6"), strict=True):
+            place = self.hosts.near(name)
+            paths[label] = self.hosts.inventory(
+                label.replace(" ", "-"), [place], many_domains([name], domains, accounts)
             )
-            for host in ("mx1", "mx2")
-        ]
-        if any(process.wait() for process in started):
-            raise SystemExit(f"bench: `{command}` failed on a host")
+            self.mailprov(paths[label], "")
+        for _ in range(9 if self.full else 5):
+            for label, path in paths.items():
+                self.table.add(f"{label}, no change: mailprov", self.mailprov(path, "No changes"))
 
-    def run(self) -> None:
-        demo = str(ROOT / "inventories/demo.yml")
-        self.timed("(first lab up, builds caches)", lambda: self._up(demo))
-        self.mailprov("lab", "down", "--name", LAB)
-        self.timed("lab up, from cache", lambda: self._up(demo))
-        self.inventory = self.mailprov("lab", "inventory", "--name", LAB).strip()
-        self.on_both(BARE_APT)  # fills the package cache; not counted
-        for _ in range(self.rounds):
-            self.timed("lab reset", lambda: self.mailprov("lab", "reset", "--name", LAB, "--quiet"))
-            self.timed("bare apt-get, both hosts", lambda: self.on_both(BARE_APT))
-            self.mailprov("lab", "reset", "--name", LAB, "--quiet")
-            self.timed("first apply, both hosts", lambda: self._apply("Done"))
-            for _ in range(3):
-                self.timed("no-change apply", lambda: self._apply("No changes"))
-                self.timed("floor: ssh true", lambda: self.on_both("true"))
-            self.timed("verify", lambda: self.mailprov("verify", "--quiet", self.inventory))
+    def fleet(self) -> None:
+        fleet.measure(self.folder, [1, 50, 200], 3 if self.full else 1, self.table)
 
-    def _up(self, inventory: str) -> None:
-        self.mailprov("lab", "up", inventory, "--name", LAB, "--quiet")
-
-    def _apply(self, expected: str) -> None:
-        said = self.mailprov("apply", "--yes", "--no-verify", self.inventory)
-        if expected not in said:
-            raise SystemExit(f"bench: apply did not say “{expected}”:\n{said}")
-
-    def table(self) -> str:
-        median = {name: statistics.median(values) for name, values in self.times.items()}
-        apt, floor = median["bare apt-get, both hosts"], median["floor: ssh true"]
-        lines = [
-            "| phase | n | median s (min-max) | ratio |",
-            "|---|---|---|---|",
-        ]
-        for name, values in self.times.items():
-            ratio = {
-                "first apply, both hosts": f"{median[name] / apt:.2f} × bare apt-get",
-                "no-change apply": f"{median[name] / floor:.2f} × ssh true; 1/{apt / median[name]:.0f} of bare apt-get",
-                "verify": f"{median[name] / apt:.2f} × bare apt-get",
-                "lab up, from cache": f"{median[name] / apt:.2f} × bare apt-get",
-                "lab reset": f"{median[name] / apt:.2f} × bare apt-get",
-            }.get(name, "")
-            lines.append(
-                f"| {name} | {len(values)} | {median[name]:.2f} ({min(values):.2f}-{max(values):.2f}) | {ratio} |"
-            )
-        return "\n".join(lines)
-
-
-def _run(argv: list[str]) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"bench: {' '.join(argv)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
+    def run(self, phases: list[str]) -> None:
+        try:
+            self.prepare()
+            for phase in phases:
+                print(f"{phase}:", flush=True)
+                try:
+                    getattr(self, {"hosts": "eight"}.get(phase, phase))()
+                except BenchFailed as failure:
+                    print(failure, flush=True)
+                    self.failed.append(f"{phase}: {str(failure).splitlines()[0]}")
+        finally:
+            self.hosts.down()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--output", type=Path, help="write the table here too")
-    arguments = parser.parse_args()
+    parser.add_argument("--full", action="store_true", help="more rounds, and the peers' first install")
+    parser.add_argument("--only", action="append", choices=PHASES, help="some phases alone")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench/RESULTS.md")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("/var/cache/mailprov-bench"), help="the peers live here"
+    )
+    given = parser.parse_args()
     if sys.platform != "linux" or os.geteuid() != 0:
         raise SystemExit("make bench boots real hosts: it needs root on Linux (sudo make bench)")
-    bench = Bench(arguments.rounds)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that the lab goes away then, too
+    os.environ["BENCH_PASSWORD"] = "of all the accounts of the bench"
+    folder = Path(tempfile.mkdtemp(prefix="mailprov-bench-"))
+    began = time.monotonic()
+    bench = Bench(given.full, folder, given.cache)
     try:
-        bench.run()
+        bench.run(given.only or list(PHASES))
     finally:
-        subprocess.run([*MAILPROV, "lab", "down", "--name", LAB, "--quiet"], check=False)
-    table = bench.table()
-    print("\n" + table)
-    if arguments.output:
-        python = platform.python_version()
-        machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {python}"
-        arguments.output.write_text(
-            f"# Results: {time.strftime('%d %b %Y')}\n\n{machine}; hosts share these cores.\n\n{table}\n"
-        )
+        shutil.rmtree(folder, ignore_errors=True)
+        minutes = (time.monotonic() - began) / 60
+        write(bench.table, given.output, full=given.full, minutes=minutes, failed=bench.failed)
+    if bench.failed:
+        raise SystemExit("bench: a part of it failed; see above")
 
 
 if __name__ == "__main__":
