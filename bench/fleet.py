@@ -5,7 +5,8 @@
 What is simulated: under a root the agent compares files, directories and accounts, but no packages, users and services
 (it refuses to touch those of the machine it runs on), so these are taken out of the desired state, and the
 versions that rendering needs are given. Connections, the agent, rendering and orchestration are real, and
-everything but the controller itself runs on the same cores: the wall time says little, the controller's CPU and memory say much.
+everything but the controller itself runs on the same cores: the wall time says little, the controller's CPU and memory
+say much.
 """
 
 from __future__ import annotations
