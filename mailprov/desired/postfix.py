@@ -88,6 +88,8 @@ def service(ours: Iterable[File], material: Material) -> Service:
         files=(*paths, material.certificate, material.key),
         # inet_interfaces and inet_protocols stand there, and take effect at a start only (postconf(5)).
         restart_on=(f"{FOLDER}/main.cf",),
+        # The same signal that the unit sends, without the way through systemd's jobs, which takes twice as long.
+        reload=("postfix", "reload"),
         checks=(
             # Makes the queue's directories too, where Dovecot puts its sockets. Its warnings are about files
             # of the system (copies in the chroot that differ), so they go where they do not count as a
