@@ -66,10 +66,9 @@ class _Session:
         self.job, self.link = job, link
         self.tree = files.Tree(job["root"])
         self.lists = packages.Lists()
-        self.run: Any = None  # a Run, or a past.Past
-        self.excused: Set[str] = (
-            set()
-        )  # paths of an interrupted run that this one, a plan, leaves as they are
+        self.run: Any = None  # a Run, a past.Past, or a mailboxes.Mailboxes
+        # Paths of an interrupted run, which a plan leaves as they are.
+        self.excused: Set[str] = set()
         self.continues = ""  # the run that was killed after its commit point, which this one finishes
 
     @property
@@ -85,9 +84,15 @@ class _Session:
         python = ".".join(str(part) for part in sys.version_info[:3])
         link.say("hello", version=VERSION, python=python, pid=os.getpid(), uid=os.geteuid(), time=time.time())
         facts.refuse_unsupported(tree)
-        applying = job["mode"] not in ("plan", "history")
+        applying = job["mode"] not in ("plan", "history", "mailboxes")
         held = self._lock() if applying else None
         self._recover(applying)
+        if job["mode"] in ("mailboxes", "purge"):
+            from mailprov.agent import mailboxes
+
+            self.run = mailboxes.Mailboxes(job, tree, link)
+            self.run.work()
+            return
         if job["mode"] not in ("plan", "apply"):
             from mailprov.agent import past
 

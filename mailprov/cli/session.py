@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from mailprov.report.text import TextReport
 
 
+# Command → what --yes does without a question, what to do instead, the question.
+_WORDS = {
+    "rollback": ("roll back", "use history", "Apply these changes?"),
+    "purge": ("delete", "leave the address out", "Delete this mail for good?"),
+}
+
+
 class Reports:
     """The consumers of one run: text or JSON on stdout, and a JUnit file or another one if asked for."""
 
@@ -71,18 +78,18 @@ class Reports:
         """The question of apply and rollback, or None with --yes. Raises InputError without a terminal to ask on."""
         if yes:
             return None
-        verb, look = ("roll back", "history") if command == "rollback" else ("apply", "plan")
+        verb, look, question = _WORDS.get(command, ("apply", "use plan", "Apply these changes?"))
         if self._json or not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise InputError(
                 command,
                 "there is no terminal to ask on",
-                f"Give --yes to {verb} without a question, or use {look}",
+                f"Give --yes to {verb} without a question, or {look}",
             )
 
         def ask(counts: dict[str, int]) -> bool:
             self._terminal().show_plan()
             self._terminal().pause()
-            return _answer("Apply these changes? [y/N] ") in ("y", "yes")
+            return _answer(f"{question} [y/N] ") in ("y", "yes")
 
         return ask
 

@@ -27,8 +27,9 @@ class Action(str, Enum):
 class Change:
     """One thing that will change or has changed on `subject` (a host's name, or `zone alpha.test`).
 
-    `kind` is package, user, directory, file, account, certificate, service or record; `name` is what a person would
-    call it (a path, a unit, an address); `detail` is one line; `diff` is a unified diff with secrets masked, or empty.
+    `kind` is package, user, directory, file, account, certificate, service, record or mailbox; `name` is what a person
+    would call it (a path, a unit, an address); `detail` is one line; `diff` is a unified diff with secrets masked, or
+    empty.
 
     `drift`: it would undo what somebody did by hand since the last apply. `edit` is then the diff of that, from what
     was applied to what is there now, where it can be shown.
@@ -127,7 +128,18 @@ class RunEnded:
     seconds: float = 0.0
 
 
-Event = RunStarted | Progress | Notice | Planned | Applied | Ended | PastRun | Found | RunEnded
+@dataclass(frozen=True)
+class KeptMailbox:
+    """A mailbox on host `subject` whose account is gone. `changed`: when its last message came, unix seconds, or 0."""
+
+    subject: str
+    address: str
+    messages: int
+    bytes: int
+    changed: int = 0
+
+
+Event = RunStarted | Progress | Notice | Planned | Applied | Ended | PastRun | KeptMailbox | Found | RunEnded
 Emit = Callable[[Event], None]
 
 

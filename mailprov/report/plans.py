@@ -87,8 +87,9 @@ def counts_line(changes: Collection[Change]) -> str:
 
 def no_changes(plans: Iterable[Planned], command: str = "") -> Iterator[str]:
     """The plain sentence, and what was compared, so that "no changes" can be believed."""
-    if command == "rollback":
-        yield "[bold green]Nothing to roll back.[/bold green] Compared:"
+    if command in ("rollback", "purge"):
+        verb = "roll back" if command == "rollback" else "purge"
+        yield f"[bold green]Nothing to {verb}.[/bold green] Compared:"
     else:
         yield "[bold green]No changes.[/bold green] Everything is as the inventory says. Compared:"
     for planned in plans:

@@ -22,6 +22,7 @@ from mailprov.model.events import (
     Ended,
     Event,
     Found,
+    KeptMailbox,
     Notice,
     PastRun,
     Planned,
@@ -29,7 +30,7 @@ from mailprov.model.events import (
     RunEnded,
     RunStarted,
 )
-from mailprov.report import findings, history, plans
+from mailprov.report import findings, history, mailboxes, plans
 
 _STATUS = {
     "ok": ("✓", "green"),
@@ -39,7 +40,7 @@ _STATUS = {
     "interrupted": ("!", "yellow"),
 }
 
-_PLANNING = ("plan", "apply", "rollback", "dns plan", "dns apply")
+_PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -60,6 +61,7 @@ class TextReport:
         self._plans: list[Planned] = []
         self._found: list[Found] = []
         self._past: list[PastRun] = []
+        self._kept: list[KeptMailbox] = []
         self._command = ""
         self._plan_shown = False
         self._early: list[Ended | Notice] = []  # told before the plan is shown: it would scroll away above it
@@ -81,6 +83,8 @@ class TextReport:
             self._ended(event)
         elif isinstance(event, PastRun):
             self._past.append(event)
+        elif isinstance(event, KeptMailbox):
+            self._kept.append(event)
         elif isinstance(event, Found):
             self._found.append(event)
         elif isinstance(event, RunEnded):
@@ -173,6 +177,8 @@ class TextReport:
             self.show_plan()
         self.pause()
         self._print_early()
+        if self._kept:
+            self._out.print(mailboxes.render(self._kept))
         if self._past:
             for line in history.render(self._past):
                 self._out.print(line)

@@ -46,6 +46,7 @@ class Options:
     accept_drift: bool = (
         False  # overwrite what was edited by hand since the last apply; the host keeps a copy
     )
+    idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
 
@@ -130,7 +131,9 @@ class Deployment:
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         self.stream.emit(RunStarted(self.options.command, self.inventory.source, __version__, started))
         if self.options.command != "rollback":
-            for sentence in cautions(self.inventory, None if self.selection.whole else self.selection.domains):
+            for sentence in cautions(
+                self.inventory, None if self.selection.whole else self.selection.domains
+            ):
                 self.stream.emit(Notice("", sentence))
         try:
             self._plan()
@@ -141,7 +144,9 @@ class Deployment:
             if not self._changes():
                 self.gate.decide(False)
                 self._wait_for_hosts()
-                return self._finish(self._verified(self._failures(), changed=False))
+                return self._finish(
+                    worst(self.options.idle_code, self._verified(self._failures(), changed=False))
+                )
             if not self._decide():
                 return self._finish(self._failures())
             self._wait_for_hosts()

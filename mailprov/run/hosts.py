@@ -8,6 +8,7 @@ What is common to all modes lives here; what a mode answers to the agent's quest
     DesiredPart        modes plan and apply: facts are answered with the desired state
     run/rollback.py    which run is undone
     run/history.py     keeps the runs that the host tells
+    run/purge.py       keeps the mailboxes that the host tells
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class HostSession:
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say("reading facts")
-            elif kind in ("facts", "runs"):
+            elif kind in ("facts", "runs", "mailboxes"):
                 reply = self.part.answer(message)
                 if reply is not None:
                     channel.send(reply)

@@ -7,19 +7,23 @@
             banners; the controller keeps them for --verbose and for error texts.
 
 job     {"tag": str,               random per run, 16 hex digits
-         "mode": "plan" | "apply" | "rollback" | "history" | "zones",
+         "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold
          "run": str,               one id for all hosts of a run; later runs have later ids
          "lock_timeout": float,    seconds to wait for another run on the host
          "accept_drift": bool,     edits made by hand do not stop the run
          "zones": [IMAGE],         mode zones: what is to be kept
+         "mail_root": str, "accounts": [address]      mailboxes, purge: where they are, and whose are in use
+         "address": str, "users": str, "login": str   purge: whose goes; the passwd-file; the address as it is there
          "root": str}              "" on real hosts; tests give a directory that stands for /
 
 modes   plan       the agent ends after `plan` and has written nothing
         apply      hello, facts, plan, (go), applied …, end
         rollback   hello, runs (the last that changed something, or none), (target), plan, (go), applied …, end
         history    hello, runs (all), end; nothing is written, no lock is taken
+        mailboxes  hello, mailboxes, end; nothing is written, no lock is taken
+        purge      hello, plan, (go), applied, end: deletes the mailbox of job's "address"
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
 agent → controller, in order (t is the message type)
@@ -30,6 +34,7 @@ agent → controller, in order (t is the message type)
                                                      mode rollback adds "waits": whether there is a run to undo
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
                                                      then waits for `target`
+    mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}]}
     notice     {"t", "text": str}                    something to know: an interrupted run, a lock waited for
     progress   {"t", "text": str}                    any time
     beat       {"t"}                                 every 5 s of silence
@@ -44,7 +49,7 @@ controller → agent
                 "zones": [IMAGE]}                    only where zones of this host change: kept for a rollback
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
-CHANGE  {"kind": package|user|directory|file|account|certificate|service, "action": create|update|delete|run,
+CHANGE  {"kind": package|user|directory|file|account|certificate|service|mailbox, "action": create|update|delete|run,
          "name": str, "detail": str, "diff": str, "drift": bool, "edit": str}
                                                      as model.events.Change, no `subject`; secrets masked
          drift: it would undo what somebody did by hand since the last apply. An apply whose plan has such a change

@@ -19,6 +19,7 @@ from mailprov.model.events import (
     Ended,
     Event,
     Found,
+    KeptMailbox,
     Notice,
     Planned,
     Progress,
@@ -265,3 +266,16 @@ def test_no_two_junit_cases_have_one_name(tmp_path: Path) -> None:
     assert names == [
         "tls.name mx1:465 (192.0.2.1)", "tls.name mx1:465 (2001:db8::1)", "tls.name mx1:465 (2001:db8::1) #2",
     ]  # fmt: skip
+
+
+def test_kept_mailboxes_are_a_table() -> None:
+    text = run(
+        RunStarted("purge", "m", "0", ""),
+        KeptMailbox("mx1", "luis@alpha.test", 12, 3_400_000, 1_700_000_000),
+        KeptMailbox("mx2", "eva@beta.test", 0, 10),
+        RunEnded(0, "2 mailboxes without an account"),
+    )
+
+    lines = [line.split() for line in text.splitlines() if "@" in line]
+    assert lines[0][:5] == ["mx1", "luis@alpha.test", "12", "3.4", "MB"]
+    assert lines[1] == ["mx2", "eva@beta.test", "0", "10", "bytes", "none"]

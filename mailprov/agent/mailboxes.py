@@ -1,0 +1,237 @@
+"""Mailboxes that are kept although their accounts are gone: telling them, and deleting one that is named.
+
+    Mailboxes(job, tree, link).work()   mode mailboxes: tells all that belong to no account of this host, ends
+                                        mode purge: plans to delete the one of job["address"], waits for go, deletes
+
+A mailbox is <mail_root>/<domain>/<name> with a Maildir in it. Names come from reading directories and are compared
+whole, so nothing that is asked for can be a pattern or a path. Everything below the mail root belongs to a user that
+is not root: so no link is ever followed there, and what goes is moved out of its name first.
+
+Raises Stop or Cancelled.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+
+from mailprov.agent import commands, files
+from mailprov.agent.changes import change
+from mailprov.agent.conversation import Link
+from mailprov.agent.trouble import Stop
+
+_GOING = ".mailprov-purge-"  # what is being deleted; a later purge finishes what a killed one left
+_MAILDIR = "Maildir"
+
+
+class Box(NamedTuple):
+    """`changed`: when the newest message came or was moved, unix seconds, 0 without one."""
+
+    address: str
+    messages: int
+    bytes: int
+    changed: int
+
+
+class Mailboxes:
+    """One run of these modes. `done` counts what was deleted."""
+
+    def __init__(self, job: Dict[str, Any], tree: files.Tree, link: Link) -> None:
+        self.job, self.tree, self.link = job, tree, link
+        self.done = 0
+        self._root = tree.at(job["mail_root"])
+
+    def work(self) -> None:
+        """The whole rest of the conversation, except `end`."""
+        if self.job["mode"] == "mailboxes":
+            accounts = set(self.job["accounts"])
+            kept = [box._asdict() for box in self._boxes() if box.address not in accounts]
+            self.link.say("mailboxes", mailboxes=kept)
+            return
+        address = self.job["address"]
+        self._refuse(address)
+        box = self._box(address)
+        if box is None:
+            compared = f"no mailbox of {address}"
+            self.link.say("plan", changes=[], compared=compared, fingerprint="", waits=False)
+            return
+        made = change("mailbox", "delete", address, _describe(box))
+        told = {"compared": f"the mailbox of {address}", "fingerprint": _fingerprint(box)}
+        self.link.say("plan", changes=[made], waits=True, **told)
+        if self.link.wait("go")["fingerprint"] != _fingerprint(box):
+            raise Stop("the plan has changed", "look at the new plan, then try again")
+        self.link.check()
+        began = time.monotonic()
+        self._refuse(address)
+        if self._box(address) != box:
+            raise Stop(
+                f"the mailbox of {address} has changed since it was shown", "look at it again, then try again"
+            )
+        self._delete(address)
+        self.done = 1
+        self.link.say("applied", change=made, seconds=round(time.monotonic() - began, 3))
+
+    def _refuse(self, address: str) -> None:
+        """Whoever can still log in has a mailbox in use."""
+        users = (files.read(self.tree.at(self.job["users"])) or b"").split(b"\n")
+        if any(line.startswith(self.job["login"].encode("utf-8") + b":") for line in users):
+            raise Stop(
+                f"{address} can still log in on this host, so nothing was deleted",
+                "take the account out of the inventory and apply that first",
+            )
+        if address in self.job["accounts"]:
+            raise Stop(f"{address} is an account of the inventory on this host, so nothing was deleted")
+
+    def _boxes(self) -> Iterator[Box]:
+        for domain, name, place in _mailboxes(self._root):
+            try:
+                yield _measure(f"{name}@{domain}", place)
+            finally:
+                os.close(place)
+
+    def _box(self, address: str) -> Optional[Box]:
+        for domain, name, place in _mailboxes(self._root, address):
+            try:
+                return _measure(f"{name}@{domain}", place)
+            finally:
+                os.close(place)
+        return None
+
+    def _delete(self, address: str) -> None:
+        name, _, domain = address.rpartition("@")
+        try:
+            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                place = _enter(root, domain)
+            finally:
+                os.close(root)
+            try:
+                going = f"{_GOING}{os.getpid()}-{time.time_ns()}"
+                os.rename(name, going, src_dir_fd=place, dst_dir_fd=place)
+                os.fsync(place)
+                if not self.tree.root and commands.have("doveadm"):
+                    # A session that was open when the login went would write on into what is being deleted.
+                    commands.run(["doveadm", "kick", address], timeout=30)
+                for left in os.listdir(place):
+                    if left.startswith(_GOING):
+                        _remove(place, left)
+            finally:
+                os.close(place)
+        except OSError as error:
+            raise Stop(
+                f"the mailbox of {address} cannot be deleted: {error.strerror}",
+                "mend that on the host, then try again: what is left of it goes with the next purge in this domain",
+            ) from error
+
+
+def _mailboxes(root: str, address: Optional[str] = None) -> Iterator[Tuple[str, str, int]]:
+    """(domain, name, open directory) of each mailbox, or of one; the caller closes the directory."""
+    try:
+        base = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        for domain in sorted(os.listdir(base)):
+            if address is not None and domain != address.rpartition("@")[2]:
+                continue
+            inside = _try(base, domain)
+            if inside is None:
+                continue
+            try:
+                for name in sorted(os.listdir(inside)):
+                    if name.startswith(_GOING) or (
+                        address is not None and name != address.rpartition("@")[0]
+                    ):
+                        continue
+                    place = _try(inside, name)
+                    if place is None:
+                        continue
+                    if _is_directory(place, _MAILDIR):
+                        yield domain, name, place
+                    else:
+                        os.close(place)
+            finally:
+                os.close(inside)
+    finally:
+        os.close(base)
+
+
+def _enter(parent: int, name: str) -> int:
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+
+
+def _try(parent: int, name: str) -> Optional[int]:
+    """The directory of this name, opened; None for a file, a link, or what has just gone."""
+    try:
+        return _enter(parent, name)
+    except OSError:
+        return None
+
+
+def _is_directory(parent: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def _measure(address: str, place: int) -> Box:
+    """Messages are the files in cur and new of each folder (maildir(5)); bytes are those of all files."""
+    messages = size = changed = 0
+    waiting = [(os.dup(place), False)]
+    while waiting:
+        here, counts = waiting.pop()
+        try:
+            for name in os.listdir(here):
+                try:
+                    seen = os.stat(name, dir_fd=here, follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISDIR(seen.st_mode):
+                    inner = _try(here, name)
+                    if inner is not None:
+                        waiting.append((inner, name in ("cur", "new")))
+                    continue
+                size += seen.st_size
+                if counts:
+                    messages += 1
+                    changed = max(changed, int(seen.st_ctime))
+        finally:
+            os.close(here)
+    return Box(address, messages, size, changed)
+
+
+def _remove(parent: int, name: str) -> None:
+    """A directory with all that is in it. Works on open directories: a link put in the way leads nowhere."""
+    here = _enter(parent, name)
+    try:
+        for inner in os.listdir(here):
+            if _is_directory(here, inner):
+                _remove(here, inner)
+            else:
+                os.unlink(inner, dir_fd=here)
+    finally:
+        os.close(here)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _describe(box: Box) -> str:
+    """ "12 messages, 3.4 MB, the last of 2026-05-01"."""
+    count = f"{box.messages} message{'' if box.messages == 1 else 's'}"
+    when = f", the last of {time.strftime('%Y-%m-%d', time.gmtime(box.changed))}" if box.changed else ""
+    return f"{count}, {_readable(box.bytes)}{when}"
+
+
+def _readable(size: float) -> str:
+    """A number of bytes for people."""
+    units = ["bytes", "KB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        del units[0]
+    return f"{size:.0f} bytes" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
+
+
+def _fingerprint(box: Box) -> str:
+    return "-".join(map(str, box[1:]))

@@ -1,0 +1,186 @@
+"""Mailboxes that accounts have left behind: told, measured, and deleted only by their whole name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent.driver import Agent, job, of_kind, snapshot
+
+ROOT = "/var/vmail"
+USERS = "/etc/dovecot/users"
+GONE = "ana@a.test"
+
+
+def box(root: Path, address: str, *messages: str) -> Path:
+    name, _, domain = address.rpartition("@")
+    home = root / ROOT.lstrip("/") / domain / name
+    for folder in ("Maildir/cur", "Maildir/new", "Maildir/tmp", "Maildir/.Sent/cur"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    for number, text in enumerate(messages):
+        (home / "Maildir" / ("cur", "new", ".Sent/cur")[number % 3] / f"{number}.host").write_text(text)
+    (home / "Maildir/dovecot.index").write_text("i" * 10)
+    return home
+
+
+@pytest.fixture
+def host(root: Path) -> Path:
+    """ana's account is gone, eva's is there; both have mail. The passwd-file says so too."""
+    box(root, GONE, "x" * 1000, "y" * 500, "z")
+    box(root, "eva@a.test", "e")
+    (root / "etc/dovecot").mkdir(parents=True)
+    (root / USERS.lstrip("/")).write_text("eva@a.test:{PLAIN}x::::::\n")
+    return root
+
+
+def listed(root: Path, *accounts: str) -> list[dict[str, Any]]:
+    work = job(str(root), "mailboxes", mail_root=ROOT, accounts=list(accounts))
+    agent = Agent(None, work)
+    assert agent.end()["status"] == "ok"
+    return list(of_kind(agent.messages, "mailboxes")[0]["mailboxes"])
+
+
+def purge(root: Path, address: str, *accounts: str, before: str = "") -> list[dict[str, Any]]:
+    more = {
+        "mail_root": ROOT,
+        "accounts": list(accounts),
+        "users": USERS,
+        "login": address,
+        "address": address,
+    }
+    agent = Agent(None, job(str(root), "purge", **more), before)
+    if agent.until("plan")["t"] == "plan" and agent.messages[-1]["waits"]:
+        agent.send("go", fingerprint=agent.messages[-1]["fingerprint"])
+    agent.end()
+    return agent.messages
+
+
+def test_only_mailboxes_without_an_account_are_told_and_nothing_is_written(host: Path) -> None:
+    (host / "var/vmail/a.test/no-mailbox").mkdir()
+    (host / "var/vmail/a.test/file").write_text("x")
+    (host / "var/vmail/lost+found").mkdir()
+    before = snapshot(host, without="^$")
+    (ana,) = listed(host, "eva@a.test")
+
+    assert snapshot(host, without="^$") == before
+    assert (ana["address"], ana["messages"], ana["bytes"]) == (GONE, 3, 1511)
+    assert ana["changed"] > 1_700_000_000
+
+
+def test_links_are_neither_mailboxes_nor_followed(host: Path, tmp_path: Path) -> None:
+    outside = box(tmp_path, "x@y.test", "precious" * 1000)
+    vmail = host / "var/vmail"
+    (vmail / "a.test/link").symlink_to(outside)
+    (vmail / "linked.test").symlink_to(outside.parent)
+    (vmail / "a.test/ana/Maildir/.Linked").symlink_to(outside / "Maildir")
+
+    (ana,) = listed(host, "eva@a.test")
+    assert (ana["address"], ana["messages"]) == (GONE, 3)
+    assert purge(host, GONE)[-1]["status"] == "ok"
+    assert (outside / "Maildir/cur/0.host").read_text() == "precious" * 1000
+    for address in ("link@a.test", "x@linked.test"):
+        assert of_kind(purge(host, address), "plan")[0]["changes"] == []
+    assert (outside / "Maildir/cur/0.host").exists()
+
+
+def test_a_mailbox_is_shown_then_deleted_and_the_others_stay(host: Path) -> None:
+    box(host, "anabel@a.test", "a")
+    box(host, "ana@b.test", "b")
+    messages = purge(host, GONE, "eva@a.test")
+
+    (change,) = of_kind(messages, "plan")[0]["changes"]
+    assert (change["kind"], change["action"], change["name"]) == ("mailbox", "delete", GONE)
+    assert change["detail"].startswith("3 messages, 1.5 KB, the last of 20")
+    assert (messages[-1]["status"], messages[-1]["changed"]) == ("ok", 1)
+    assert sorted(os.listdir(host / "var/vmail/a.test")) == ["anabel", "eva"]
+    assert [one["address"] for one in listed(host, "eva@a.test")] == ["anabel@a.test", "ana@b.test"]
+
+
+def test_nothing_is_deleted_without_the_go(host: Path) -> None:
+    more = {"mail_root": ROOT, "accounts": [], "users": USERS, "login": GONE, "address": GONE}
+    for answer in ("cancel", "another"):
+        agent = Agent(None, job(str(host), "purge", **more))
+        agent.until("plan")
+        if answer == "cancel":
+            agent.send("cancel")
+        else:
+            agent.send("go", fingerprint="other")
+        assert agent.end()["status"] != "ok"
+        assert (host / "var/vmail/a.test/ana/Maildir/cur/0.host").exists()
+
+
+def test_who_can_log_in_or_is_an_account_is_refused(host: Path) -> None:
+    before = snapshot(host)
+    login = purge(host, "eva@a.test")
+    account = purge(host, GONE, GONE)
+
+    assert snapshot(host) == before
+    assert (login[-1]["status"], account[-1]["status"]) == ("failed", "failed")
+    assert "eva@a.test can still log in on this host" in login[-1]["what"]
+    assert "is an account of the inventory" in account[-1]["what"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "*@a.test",
+        "ana@*",
+        ".@a.test",
+        "..@a.test",
+        "../a.test/ana@a.test",
+        "ana/Maildir@a.test",
+        "@a.test",
+        "an@a.test",
+        "ana@.",
+        "ana@..",
+        "a.test/ana@.",
+        "ana",
+        "ANA@a.test",
+        "no-mailbox@a.test",
+    ],
+)
+def test_only_a_whole_name_names_a_mailbox(host: Path, address: str) -> None:
+    (host / "var/vmail/a.test/no-mailbox").mkdir()
+    box(host, "x@..hidden", "x")
+    before = snapshot(host)
+    messages = purge(host, address)
+
+    assert of_kind(messages, "plan")[0]["changes"] == []
+    assert (messages[-1]["status"], messages[-1]["changed"]) == ("ok", 0)
+    assert snapshot(host) == before
+
+
+def test_a_host_without_mail_has_nothing_to_tell(root: Path) -> None:
+    assert listed(root) == []
+    assert of_kind(purge(root, GONE), "plan")[0]["changes"] == []
+
+
+def test_mail_that_came_meanwhile_stops_it(host: Path) -> None:
+    more = {"mail_root": ROOT, "accounts": [], "users": USERS, "login": GONE, "address": GONE}
+    agent = Agent(None, job(str(host), "purge", **more))
+    plan = agent.until("plan")
+    box(host, GONE, "1", "2", "3", "4")
+    agent.send("go", fingerprint=plan["fingerprint"])
+    end = agent.end()
+
+    assert end["what"] == f"the mailbox of {GONE} has changed since it was shown"
+    assert (host / "var/vmail/a.test/ana/Maildir/cur/3.host").exists()
+
+
+def test_what_a_killed_purge_left_goes_with_the_next_one_and_is_no_mailbox(host: Path) -> None:
+    box(host, "next@a.test", "n")
+    die = "import os\nfrom mailprov.agent import mailboxes\nmailboxes._remove = lambda *_: os.kill(os.getpid(), 9)\n"
+    more = {"mail_root": ROOT, "accounts": [], "users": USERS, "login": GONE, "address": GONE}
+    agent = Agent(None, job(str(host), "purge", **more), die)
+    plan = agent.until("plan")
+    agent.send("go", fingerprint=plan["fingerprint"])
+    agent.died()
+
+    assert [name[:16] for name in sorted(os.listdir(host / "var/vmail/a.test"))][:1] == [".mailprov-purge-"]
+    assert [one["address"] for one in listed(host, "eva@a.test")] == ["next@a.test"]
+    assert purge(host, "next@a.test")[-1]["status"] == "ok"
+    assert os.listdir(host / "var/vmail/a.test") == ["eva"]
