@@ -3,6 +3,7 @@
     marker_name(zone)                     the name of the one TXT record that holds the memory
     digest(type, value)                   the short stand-in for a value
     recall(zone, texts, domains)          -> Memory, from the texts found at the marker's name
+    left_behind(texts, domains)           -> mail domains that were ours and are not in the inventory any more
     compose(zone, entries, domains)       -> the text to write there
 
 The text:  v=mailprov1 for=alpha.test,beta.test @/MX=<digest>,<digest> mx1/A=<digest> _dmarc/TXT=<digest>
@@ -69,7 +70,7 @@ def recall(zone: str, texts: Iterable[str], domains: Sequence[str]) -> Memory:
         if version != VERSION:
             newer = newer or (text if version.startswith("v=mailprov") else "")
             continue
-        named = [d for word in words if word.startswith("for=") for d in word[4:].split(",")]
+        named = _named(words)
         if not set(named) & set(domains):
             continue
         ours.append(text)
@@ -77,6 +78,17 @@ def recall(zone: str, texts: Iterable[str], domains: Sequence[str]) -> Memory:
         for word in words:
             entries.update(_entries(zone, word))
     return Memory(frozenset(entries), tuple(ours), current and len(ours) <= 1, newer)
+
+
+def left_behind(texts: Iterable[str], domains: Sequence[str]) -> tuple[str, ...]:
+    """Out of the texts at a marker's name: who shares a text with our `domains` and is not one of them."""
+    told = [_named(text.split(" ")) for text in texts if text.startswith(f"{VERSION} ")]
+    ours = [name for names in told if set(names) & set(domains) for name in names]
+    return tuple(dict.fromkeys(name for name in ours if name not in domains))
+
+
+def _named(words: Iterable[str]) -> list[str]:
+    return [domain for word in words if word.startswith("for=") for domain in word[4:].split(",")]
 
 
 def _entries(zone: str, word: str) -> Iterable[Entry]:

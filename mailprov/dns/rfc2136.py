@@ -17,7 +17,7 @@ Raises DnsFailed, DnsUnreachable, InputError.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -69,15 +69,19 @@ def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
         by_zone, notices = _sort(session, desired, found, mail_names)
         plans: list[ZonePlan] = []
         conflicts: list[tuple[str, ZoneDiff]] = []
+        gone: dict[str, None] = {}
         for zone, records in by_zone.items():
             look = partial(_look, zone=zone, desired=tuple(records), identity=identity, take_over=take_over)
             snapshot, diff = look(session)
+            gone.update(dict.fromkeys(memory.left_behind(_texts(snapshot, zone), identity)))
             if diff.conflicts:
                 conflicts.append((zone, diff))
             work = Work(inventory.dns, snapshot, diff, look)
             plans.append(
                 ZonePlan(zone, diff.changes, diff.notices, diff.unchanged, _compared(diff), work=work)
             )
+        gone_now = [name for name in gone if name not in mail_names]
+        notices += _leftovers(session, gone_now, identity, by_zone)
     if conflicts:
         raise _refusal(conflicts)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
@@ -119,9 +123,42 @@ def _read(session: Session, zone: str, desired: Sequence[Record], identity: Sequ
     """All RRsets that matter: the memory first, because it names sets that are no longer desired."""
     marker = (memory.marker_name(zone), "TXT")
     snapshot = zones.read(session, zone, [marker])
-    texts = [from_rdata(rdata) for rdata in snapshot[marker].rdatas] if marker in snapshot else []
-    owned = memory.recall(zone, texts, identity)
+    owned = memory.recall(zone, _texts(snapshot, zone), identity)
     return {**snapshot, **zones.read(session, zone, wanted_keys(zone, desired, owned) - {marker})}
+
+
+def _texts(snapshot: zones.Snapshot, zone: str) -> list[str]:
+    """What stands at the memory's name."""
+    marker = snapshot.get((memory.marker_name(zone), "TXT"))
+    return [from_rdata(rdata) for rdata in marker.rdatas] if marker else []
+
+
+def _leftovers(
+    session: Session, gone: Sequence[str], identity: Sequence[str], planned: Collection[str]
+) -> tuple[str, ...]:
+    """A notice for each zone that we wrote for a domain which has left the inventory, and that no plan is about.
+
+    Its memory still names domains of this inventory beside it, unless another inventory has it now.
+    """
+    if not gone:
+        return ()
+    found = zones.find_zones(session, gone)
+    notices = []
+    for name in gone:
+        zone = found.zone_of[name]
+        if not zone or zone in planned:
+            continue
+        marker = memory.marker_name(zone)
+        texts = _texts(zones.read(session, zone, [(marker, "TXT")]), zone)
+        ours = [text for text in texts if name in memory.left_behind([text], identity)]
+        entries = memory.recall(zone, ours, [name]).entries
+        if entries:
+            sets = ", ".join(sorted({f"{owner} {kind}" for owner, kind, _ in entries}))
+            notices.append(
+                f"{name} has left the inventory, and its zone still leads mail here; "
+                f"remove from {zone} by hand: {sets}, {marker} TXT"
+            )
+    return tuple(notices)
 
 
 def _look(
