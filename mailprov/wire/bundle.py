@@ -25,8 +25,9 @@ READY = MAGIC + b" ready"
 _IMPORTER = "mailprov.wire.importer"
 
 _LOADER = (
-    f'print("{READY.decode()}",flush=True);'
-    "import sys,json,zlib,hashlib;i=sys.stdin.buffer;"
+    # First: python3-minimal has no hmac (nor json on older systems), and must not say that it is ready.
+    "import sys,json,zlib,hashlib,hmac;"
+    f'print("{READY.decode()}",flush=True);i=sys.stdin.buffer;'
     f'w=next((w for w in map(bytes.split,i)if len(w)==3 and w[0]==b"{MAGIC.decode()}"),0)or sys.exit(1);'
     "b=i.read(int(w[1]));"
     'hashlib.sha256(b).hexdigest()==w[2].decode()or sys.exit("mailprov: the agent did not arrive whole");'

@@ -48,7 +48,10 @@ sleep 4;
 def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
     made = lab_factory(INVENTORY)
     lab.reset(made.name, (), silent)
-    run_on(made, "mx2", "apt-get -qq -y purge python3-minimal 'libpython3*-minimal' >/dev/null 2>&1")
+    # What is left is python3-minimal.
+    run_on(
+        made, "mx2", "apt-get -qq -y purge python3 libpython3-stdlib 'libpython3.*-stdlib' >/dev/null 2>&1"
+    )
     jump = made.host("mx1").address
     run_on(
         made, "mx2", f"echo 'AllowUsers root@{jump}' >/etc/ssh/sshd_config.d/jump.conf; systemctl reload ssh"
@@ -86,7 +89,19 @@ def test_without_the_jump_host_the_login_is_refused(hosts: lab.Lab) -> None:
     assert "the login as root@" in result.ended("mx2")["error"]
 
 
+def test_python3_minimal_is_too_little_and_said_to_be(hosts: lab.Lab) -> None:
+    assert behind(hosts, "command -v python3")
+    result = run("apply", "--yes", "--only", "hosts", "--host", "mx2", inventory(hosts, "jump"))
+    assert result.ended("mx2")["error"] == (
+        "mx2: python3 on the host is not whole, as python3-minimal is not "
+        "(ModuleNotFoundError: No module named 'hmac'). Install it there: apt-get install python3, or run apply with "
+        "--bootstrap-python."
+    )
+    assert result.code == 3
+
+
 def test_a_host_without_python_is_refused_plainly(hosts: lab.Lab) -> None:
+    behind(hosts, "apt-get -qq -y purge python3-minimal 'libpython3*-minimal' >/dev/null 2>&1")
     result = run("apply", "--yes", "--only", "hosts", "--host", "mx2", inventory(hosts, "jump"))
     assert result.code == 3
     assert result.ended("mx2")["error"] == (
