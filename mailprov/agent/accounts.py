@@ -116,7 +116,8 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
         if details:
             changes.append(("update", user, ", ".join(details)))
     changes += [("delete", user, "its mail is kept") for user in sorted(present)]
-    return Comparison(changes, lines)
+    # The file's spelling of a quote is Dovecot's business; people know the account by its name.
+    return Comparison([(action, user.replace("\\'", "'"), detail) for action, user, detail in changes], lines)
 
 
 def render(path: str, lines: List[Line], passwords: Passwords) -> bytes:
