@@ -106,7 +106,7 @@ def _edit(each: dict[str, Any], now: Sequence[Record]) -> Edit | str | None:
     removed = [value for value in before["values"] if value not in after["values"]]
     ttl_changed = bool(before["values"] and after["values"] and before["ttl"] != after["ttl"])
     if not set(added) <= set(stands):
-        as_before = set(removed) <= set(stands) and not set(added) & set(stands)
+        as_before = set(stands) == set(before["values"])  # it was never published
         return None if as_before else ", ".join(map(shown, stands)) or "nothing"
     back = [value for value in removed if value not in stands]
     ttl = before["ttl"] if before["values"] else now[0].ttl if now else after["ttl"]

@@ -55,6 +55,7 @@ ZONES = {
     "many.test": "",
     "chunks.test": '@ TXT "v=spf1 " "mx -all"\n',
     "large.test": "",
+    **{f"undo{number}.test": "" for number in range(1, 6)},
 }
 
 

@@ -1,0 +1,162 @@
+"""Taking back what was published, on a real BIND: as before, and nothing that others did since is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from mailprov import dns as driver
+from mailprov.dns.diff import Edit
+from mailprov.dns.undo import image, merged, undo_zone
+from mailprov.dns.zoneplan import ZonePlan
+from mailprov.model.events import Action, Applied, Event
+from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory
+from mailprov.model.records import Record
+from tests.unit.dns.named_server import Named, inventory
+
+
+def publish(wanted: Inventory) -> list[dict[str, Any]]:
+    """Publish; the images, after a journey as JSON."""
+    plans = driver.plan(wanted)
+    images = [driver.image(plan) for plan in plans]
+    for plan in plans:
+        driver.apply(plan, lambda event: None)
+    return json.loads(json.dumps([one for one in images if one]))  # type: ignore[no-any-return]
+
+
+def take_back(wanted: Inventory, images: list[dict[str, Any]]) -> ZonePlan:
+    (plan,) = driver.plan_undo(wanted, images)
+    events: list[Event] = []
+    driver.apply(plan, events.append)
+    assert [event.change for event in events if isinstance(event, Applied)] == list(plan.changes)
+    return plan
+
+
+def zone(named: Named, name: str) -> dict[str, set[str]]:
+    keys = [(name, "MX"), (name, "TXT"), (f"mx1.{name}", "A"), (f"_dmarc.{name}", "TXT")]
+    keys += [(f"_mailprov.{name}", "TXT"), (f"mx1.{name}", "TXT")]
+    return {f"{owner} {kind}": named.values(owner, kind) for owner, kind in keys}
+
+
+def test_a_first_publication_is_taken_back_and_given_again(named: Named) -> None:
+    wanted = inventory("undo1.test", named.settings())
+    pristine = zone(named, "undo1.test")
+    images = publish(wanted)
+    published = zone(named, "undo1.test")
+
+    back = driver.plan_undo(wanted, images)[0]
+    forward = driver.image(back)
+    assert {change.action for change in back.changes} == {Action.DELETE}
+    driver.apply(back, lambda event: None)
+    assert zone(named, "undo1.test") == pristine
+
+    assert forward is not None
+    take_back(wanted, [json.loads(json.dumps(forward))])
+    assert zone(named, "undo1.test") == published
+    assert driver.plan(wanted)[0].changes == ()
+
+
+def test_a_change_is_taken_back_with_its_ttl(named: Named) -> None:
+    wanted = inventory("undo2.test", named.settings())
+    publish(wanted)
+    before, ttl = zone(named, "undo2.test"), named.ask("undo2.test", "MX").answer[0].ttl
+    changed = inventory("undo2.test", named.settings(ttl=77), hosts=2)
+    images = publish(changed)
+    assert named.ask("undo2.test", "MX").answer[0].ttl == 77
+    take_back(wanted, images)
+
+    assert zone(named, "undo2.test") == before
+    assert named.ask("undo2.test", "MX").answer[0].ttl == ttl
+    assert driver.plan(wanted)[0].changes == ()
+
+
+def test_what_others_changed_since_is_left_alone_and_told(named: Named) -> None:
+    wanted = inventory("undo3.test", named.settings())
+    images = publish(wanted)
+
+    def other(message: Any) -> None:
+        message.delete("undo3.test.", "MX")
+        message.add("undo3.test.", 300, "MX", "5 ns.undo3.test.")
+        message.add("undo3.test.", 300, "TXT", '"google-site-verification=abc"')
+
+    named.change("undo3.test", other)
+    plan = take_back(wanted, images)
+
+    assert plan.left == ("undo3.test MX",)
+    assert plan.notices == (
+        "undo3.test MX is not what mailprov wrote, so it is left alone; there is now: 5 ns.undo3.test",
+    )
+    assert named.values("undo3.test", "MX") == {"5 ns.undo3.test."}
+    assert named.values("undo3.test", "TXT") == {'"google-site-verification=abc"'}
+    assert named.values("mx1.undo3.test", "A") == set()
+
+
+def test_a_change_between_plan_and_apply_is_not_overwritten(named: Named) -> None:
+    wanted = inventory("undo4.test", named.settings())
+    images = publish(wanted)
+    (plan,) = driver.plan_undo(wanted, images)
+    named.change("undo4.test", lambda m: m.replace("undo4.test.", 300, "TXT", '"v=spf1 -all"'))
+    driver.apply(plan, lambda event: None)
+
+    assert named.values("undo4.test", "TXT") == {'"v=spf1 -all"'}
+
+
+def test_what_was_never_published_needs_no_taking_back(named: Named) -> None:
+    wanted = inventory("undo5.test", named.settings())
+    images = [driver.image(plan) for plan in driver.plan(wanted)]
+    (plan,) = driver.plan_undo(wanted, [one for one in images if one])
+
+    assert (plan.changes, plan.notices, plan.left) == ((), (), ())
+
+
+def test_without_a_server_the_zones_are_named() -> None:
+    settings = DnsSettings(provider=DnsProvider.ZONEFILE)
+    wanted = dataclasses.replace(inventory("a.test", settings), dns=settings)
+    (plan,) = driver.plan_undo(wanted, [{"zone": "a.test", "sets": []}])
+
+    assert (plan.zone, plan.changes) == ("", ())
+    assert "a.test" in plan.notices[0]
+
+
+def test_several_runs_are_taken_back_as_one() -> None:
+    one = image("a.test", [Edit("a.test", "MX", 60, (), ("10 a.test",))], [])
+    two = image(
+        "a.test",
+        [Edit("a.test", "MX", 60, ("10 a.test",), ("20 b.test",))],
+        [Record("a.test", "MX", "10 a.test", 60)],
+    )
+    (both,) = merged([one, two]).values()
+    undo = undo_zone(both, [Record("a.test", "MX", "20 b.test", 60)])
+
+    assert undo.diff.edits == (Edit("a.test", "MX", 60, ("20 b.test",), ()),)
+
+
+def test_after_a_later_run_of_mailprov_the_zone_is_left_whole() -> None:
+    marker = [Edit("_mailprov.a.test", "TXT", 60, (), ("v=mailprov1 one",))]
+    one = image("a.test", [Edit("a.test", "MX", 60, (), ("10 a.test",)), *marker], [])
+    later = [
+        Record("a.test", "MX", "10 a.test", 60),
+        Record("_mailprov.a.test", "TXT", "v=mailprov1 two", 60),
+    ]
+    undo = undo_zone(one, later)
+
+    assert undo.diff.edits == ()
+    assert undo.left == ("_mailprov.a.test TXT",)
+    assert undo.diff.notices == ("a later run of mailprov changed a.test; its records are left alone",)
+
+
+def test_a_value_that_stood_before_stays() -> None:
+    """The run put ours beside an address that was there; both are there again or still."""
+    one = image(
+        "a.test",
+        [Edit("a.test", "A", 60, ("192.0.2.1",), ("192.0.2.2",))],
+        [Record("a.test", "A", "192.0.2.1", 60), Record("a.test", "A", "192.0.2.9", 60)],
+    )
+    now = [Record("a.test", "A", value, 60) for value in ("192.0.2.2", "192.0.2.9", "192.0.2.77")]
+    undo = undo_zone(one, now)
+
+    assert undo.diff.edits == (Edit("a.test", "A", 60, ("192.0.2.2",), ("192.0.2.1",)),)
+    assert undo.diff.changes[0].detail == (
+        "192.0.2.2, 192.0.2.9, 192.0.2.77 → 192.0.2.9, 192.0.2.77, 192.0.2.1"
+    )
