@@ -1,0 +1,201 @@
+"""Which run is rolled back, on which hosts, and when nothing is; where the undo of zones is kept; the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mailprov import dns
+from mailprov.dns.zoneplan import ZonePlan
+from mailprov.errors import HostUnreachable
+from mailprov.model.events import Action, Change, Ended, Event, Notice, PastRun, Planned, RunEnded
+from mailprov.model.inventory import Host
+from mailprov.run import deploy
+from mailprov.run.history import history
+from mailprov.run.rollback import rollback
+from mailprov.run.select import select
+from mailprov.transport.channel import Channel
+from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, inventory, plan
+
+IMAGE = {"zone": "alpha.test", "sets": []}
+RECORD = Change("zone alpha.test", "record", Action.CREATE, "alpha.test MX")
+
+
+def past(run: str, *images: dict[str, Any], **more: Any) -> dict[str, Any]:
+    told = {
+        "run": run, "kind": "apply", "owner": "ana", "began": "t", "ended": "t", "status": "ok",
+        "committed": True, "changed": 1, "undoes": "", "zones": [], "next": True, "images": list(images),
+    }  # fmt: skip
+    return {**told, **more}
+
+
+class Remembering:
+    """An agent in mode rollback whose last run is `run`."""
+
+    def __init__(self, run: dict[str, Any] | None, *changes: dict[str, Any]) -> None:
+        self.run, self.changes = run, changes
+        self.sent: list[dict[str, Any]] = []
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        yield hello()
+        yield {"t": "runs", "runs": [self.run] if self.run else []}
+        hit = self.run is not None and self.sent[-1]["run"] == self.run["run"]
+        yield {**plan(*(self.changes if hit else ())), "waits": hit}
+        if not hit:
+            yield end()
+        elif self.sent[-1]["t"] == "go":
+            yield end(changed=len(self.changes))
+        else:
+            yield end("cancelled", "cancelled")
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    def noise(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
+class Run:
+    def __init__(self, agents: dict[str, Any], command: str = "rollback", **options: Any) -> None:
+        self.agents, self.jobs = agents, []  # type: ignore[var-annotated]
+        self.events: list[Event] = []
+        read = inventory(*agents)
+        chosen = select(read)
+        if command == "history":
+            self.code = history(read, chosen, start=self.start, report=self.events.append)
+            return
+        verb = rollback if command == "rollback" else deploy.apply
+        settings = deploy.Options(command=command, verify=False, **options)
+        self.code = verb(read, chosen, settings, start=self.start, report=self.events.append)
+
+    def start(self, host: Host, job: dict[str, Any]) -> Channel:
+        self.jobs.append((host.name, job))
+        agent = self.agents[host.name]
+        if isinstance(agent, list):
+            agent = agent.pop(0)
+        if isinstance(agent, HostUnreachable):
+            raise agent
+        return agent  # type: ignore[no-any-return]
+
+    def kinds(self, host: str) -> list[str]:
+        return [message["t"] for message in self.agents[host].sent]
+
+    @property
+    def summary(self) -> str:
+        assert isinstance(self.events[-1], RunEnded)
+        return self.events[-1].summary
+
+
+def test_only_the_last_run_is_undone_and_only_where_it_was() -> None:
+    run = Run({"mx1": Remembering(past("r2"), FILE), "mx2": Remembering(past("r1"), FILE)})
+
+    assert run.code == 0
+    assert run.kinds("mx1") == ["target", "go"]
+    assert run.kinds("mx2") == ["target"]
+    assert run.agents["mx2"].sent[0]["run"] == "r2"
+    assert run.summary == "1 change put back"
+
+
+def test_the_secrets_of_the_inventory_are_masked_on_the_host() -> None:
+    run = Run({"mx1": Remembering(past("r1"), FILE)})
+    assert run.agents["mx1"].sent[0]["mask"] == ["s3cret-word"]
+
+
+def test_when_a_host_cannot_be_asked_nothing_is_rolled_back() -> None:
+    run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": Remembering(past("r1"), FILE)})
+
+    assert run.code == 3
+    assert run.agents["mx2"].sent[0] == {"t": "target", "run": "", "mask": ["s3cret-word"]}
+    errors = [event.error for event in run.events if isinstance(event, Ended)]
+    assert any("mx1: could not be asked" in error and "--host" in error for error in errors), errors
+
+
+def test_without_a_run_nothing_happens() -> None:
+    run = Run({"mx1": Remembering(None)}, confirm=lambda counts: 1 / 0)
+    assert (run.code, run.summary) == (0, "0 changes put back")
+
+
+def test_a_no_leaves_everything() -> None:
+    run = Run({"mx1": Remembering(past("r1"), FILE)}, confirm=lambda counts: False)
+    assert (run.code, run.kinds("mx1")) == (0, ["target", "cancel"])
+
+
+def plans_zone(monkeypatch: Any, **more: Any) -> list[str]:
+    """DNS with one plan for alpha.test; what was published is in the list."""
+    published: list[str] = []
+    made = ZonePlan("alpha.test", (RECORD,), **more)
+    monkeypatch.setattr(dns, "plan", lambda inventory, take_over: [made])
+    monkeypatch.setattr(dns, "plan_undo", lambda inventory, images: [made] if list(images) else [])
+    monkeypatch.setattr(dns, "image", lambda plan: IMAGE)
+    monkeypatch.setattr(dns, "apply", lambda plan, emit: published.append(plan.zone))
+    return published
+
+
+def test_zones_are_undone_from_what_a_host_kept_and_the_host_keeps_how_to_redo_it(monkeypatch: Any) -> None:
+    """The run changed nothing but records: the host takes part all the same."""
+    published = plans_zone(monkeypatch, left=("alpha.test TXT",))
+    run = Run({"mx1": Remembering(past("r1", IMAGE)), "mx2": Remembering(past("r1", IMAGE))})
+
+    assert published == ["alpha.test"]
+    assert run.agents["mx1"].sent[-1]["zones"] == [IMAGE]
+    assert run.code == 1, "a record set is left as others changed it"
+    assert run.summary.endswith("left as they are: alpha.test TXT")
+
+
+def test_a_changed_host_keeps_the_undo_of_its_zones(monkeypatch: Any) -> None:
+    published = plans_zone(monkeypatch)
+    agent = ScriptedAgent([hello(), {"t": "facts", "facts": FACTS}, plan(FILE)])
+    run = Run({"mx1": agent}, "apply")
+
+    assert (run.code, published) == (0, ["alpha.test"])
+    assert agent.sent[-1] == {"t": "go", "fingerprint": "f1", "zones": [IMAGE]}
+    assert [job["mode"] for _, job in run.jobs] == ["apply"]
+
+
+def test_where_no_host_changes_its_hosts_are_asked_to_keep_it_before_anything_is_published(
+    monkeypatch: Any,
+) -> None:
+    published = plans_zone(monkeypatch)
+    keeps = ScriptedAgent([hello(), end()])
+    told: list[list[str]] = []
+    monkeypatch.setattr(keeps, "close", lambda: told.append(list(published)))
+    run = Run(
+        {"mx1": [ScriptedAgent([hello(), {"t": "facts", "facts": FACTS}, plan(), end()]), keeps]}, "apply"
+    )
+
+    assert run.code == 0
+    assert [(job["mode"], job.get("zones")) for _, job in run.jobs] == [("apply", None), ("zones", [IMAGE])]
+    assert run.jobs[0][1]["run"] == run.jobs[1][1]["run"]
+    assert (told[0], published) == ([], ["alpha.test"]), "kept first, published then"
+    assert len([event for event in run.events if isinstance(event, Ended) and event.subject == "mx1"]) == 1
+
+
+def test_what_cannot_be_kept_is_told_and_published_all_the_same(monkeypatch: Any) -> None:
+    published = plans_zone(monkeypatch)
+    nothing = ScriptedAgent([hello(), {"t": "facts", "facts": FACTS}, plan(), end()])
+    run = Run({"mx1": [nothing, HostUnreachable("mx1", "connection refused")]}, "apply")
+
+    assert (run.code, published) == (0, ["alpha.test"])
+    notices = [event.text for event in run.events if isinstance(event, Notice)]
+    assert any(
+        "a rollback will not know what the records of alpha.test were before" in text for text in notices
+    )
+
+
+def test_history_is_told_in_order_and_one_silent_host_is_named() -> None:
+    told = [past("r1", zones=["alpha.test"]), past("r2", kind="rollback", undoes="r1")]
+    agent = ScriptedAgent([hello(), {"t": "runs", "runs": told}, end()])
+    run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": agent}, "history")
+
+    assert run.code == 3
+    runs = [event for event in run.events if isinstance(event, PastRun)]
+    assert [(one.subject, one.run, one.kind, one.undoes) for one in runs] == [
+        ("mx2", "r1", "apply", ""),
+        ("mx2", "r2", "rollback", "r1"),
+    ]
+    assert runs[0].zones == ("alpha.test",)
+    assert agent.sent == []
+    assert not [event for event in run.events if isinstance(event, Planned)]
