@@ -106,7 +106,8 @@ def command(endpoint: Endpoint, timeout: float, extra: Sequence[str] = ()) -> li
     options = [*extra, *_OPTIONS, f"ConnectTimeout={max(1, round(timeout))}"]
     if endpoint.host_key is None:
         options.append(f"UserKnownHostsFile={_paths(endpoint.user_known_hosts)}")
-        options.append(f"GlobalKnownHostsFile={_paths(endpoint.global_known_hosts)}")
+        # This one knows no TOKENS.
+        options.append(f"GlobalKnownHostsFile={_paths(endpoint.global_known_hosts).replace('%%', '%')}")
     if endpoint.only_key is not None:
         options += [f"IdentityFile={_quoted(endpoint.only_key)}", "IdentitiesOnly=yes"]
     if endpoint.jumps_said_here and endpoint.jumps:

@@ -145,7 +145,7 @@ _SENTENCES: tuple[tuple[str, _Sentence], ...] = (
         _is("there is no route to {at}", "Check that the host is up, `address`, and the network between"),
     ),
     (
-        r"(connect to host (?P<place>\S+) port (?P<port>\d+): \S+ timed out|during banner exchange.*timed out)",
+        r"(connect to host (?P<place>\S+) port (?P<port>\d+): \S+ timed out|timed out during banner exchange)",
         _is("{at} did not answer in time", "Check that the host is up, `address`, and firewalls between"),
     ),
     (

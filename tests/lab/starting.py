@@ -14,9 +14,11 @@ from mailprov.transport.connections import Connections
 from mailprov.transport.endpoint import Endpoint
 
 
-def start(host: Host, job: dict[str, Any], *, connect_timeout: float = 10.0) -> Channel:
+def start(
+    host: Host, job: dict[str, Any], *, connect_timeout: float = 10.0, bootstrap: bool = False
+) -> Channel:
     """One host that shares nothing: what its Connections hold goes with the channel."""
-    connections = Connections([host], connect_timeout=connect_timeout)
+    connections = Connections([host], connect_timeout=connect_timeout, bootstrap=bootstrap)
     try:
         channel = connections.start(host, job)
     except BaseException:

@@ -17,8 +17,8 @@ import pytest
 from mailprov import lab
 from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.model.inventory import Host, Secret, SshSettings, Tls
-from mailprov.transport import hostkeys
-from mailprov.transport.conversation import Conversation
+from mailprov.transport import hostkeys, launch
+from mailprov.transport.channel import Channel
 from mailprov.wire import bundle
 from tests.lab.starting import scan, start
 from tests.lab.test_transport import ECHO, job, wait_for
@@ -161,8 +161,8 @@ def echo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bundle, "agent_modules", lambda: modules)
 
 
-def talk(host: Host) -> Conversation:
-    channel = start(host, job())
+def talk(host: Host, *, bootstrap: bool = False) -> Channel:
+    channel = start(host, job(), bootstrap=bootstrap)
     try:
         channel.send({"t": "go"})
         messages = list(channel.messages())
@@ -173,9 +173,9 @@ def talk(host: Host) -> Conversation:
     return channel
 
 
-def refusal(host: Host) -> str:
+def refusal(host: Host, *, bootstrap: bool = False) -> str:
     with pytest.raises(HostUnreachable) as caught:
-        start(host, job()).close()
+        start(host, job(), bootstrap=bootstrap).close()
     assert PASSWORD not in str(caught.value)
     return str(caught.value)
 
@@ -235,6 +235,26 @@ def test_nologin(place: Place) -> None:
     assert "may not run commands" in refusal(place.host("c-nologin", PASSWORD))
 
 
+@pytest.fixture
+def seems_without_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first attempt finds no python3; what follows is real, and apt-get finds nothing to do."""
+    monkeypatch.setattr(launch, "remote_command", lambda become: "echo MAILPROV1 no-python; exit 127")
+
+
+@pytest.mark.usefixtures("seems_without_python")
+def test_bootstrap_with_sudo(place: Place, kind: str) -> None:
+    talk(place.host(f"{kind}-free"), bootstrap=True)
+    host = place.host(f"{kind}-zero", PASSWORD)
+    before = place.failures(f"{kind}-zero")
+    if kind == "c":
+        talk(host, bootstrap=True)
+        said = refusal(place.host("c-zerowrong", "not it"), bootstrap=True)
+        assert "sudo on mx1 refused the password of c-zerowrong" in said
+    else:
+        assert "python3 cannot be installed with a password for sudo-rs" in refusal(host, bootstrap=True)
+    assert place.failures(f"{kind}-zero") == before
+
+
 def test_the_agent_under_sudo_sees_the_end_of_a_lost_connection(place: Place, kind: str) -> None:
     place.run("rm -f /root/epitaph")
     channel = start(place.host(f"{kind}-pw", PASSWORD), job(epitaph="/root/epitaph"))
@@ -254,7 +274,7 @@ def test_no_secret_is_in_the_process_list_or_in_a_log(place: Place, kind: str) -
     assert next(channel.messages())["t"] == "hello"
     seen = place.run("ps -eww -o args")
     channel.close()
-    assert "python3 -I -u -c print" in seen
+    assert "python3 -I -u -c import" in seen
     assert "p%s" not in seen
     assert "p%s" not in place.run("journalctl --no-pager -n 2000")
 

@@ -99,6 +99,29 @@ class TestConfig:
         )
         assert talk(host)[-1]["t"] == "end"
 
+    def test_a_master_connection_that_stays(self, pair: Pair, tmp_path: Path) -> None:
+        """ControlPersist leaves a process behind that keeps our stderr open: nothing waits for it."""
+        config, path = tmp_path / "config", tmp_path / "master"
+        config.write_text(f"Host *\n ControlMaster auto\n ControlPath {path}\n ControlPersist 60\n")
+        host = changed(pair.host(proxy_jump=None), transport=Transport.OPENSSH, config=config)
+        before = pair.goal.log.read_text().count("Accepted publickey")
+        try:
+            assert talk(host)[-1]["t"] == "end"
+            assert talk(host)[-1]["t"] == "end"
+            assert pair.goal.log.read_text().count("Accepted publickey") == before + 1
+        finally:
+            subprocess.run(
+                ["ssh", "-F", str(config), "-O", "exit", "127.0.0.1"], check=True, capture_output=True
+            )
+        with Sshd(tmp_path / "barred", "ForceCommand /bin/false") as barred:
+            began = time.monotonic()
+            said = refusal(changed(barred.host(), transport=Transport.OPENSSH, config=config))
+            assert "ended at once without running anything" in said
+            assert time.monotonic() - began < 20
+            subprocess.run(
+                ["ssh", "-F", str(config), "-O", "exit", "127.0.0.1"], check=True, capture_output=True
+            )
+
     @BOTH
     def test_an_alias_is_what_known_hosts_is_asked_for(
         self, pair: Pair, tmp_path: Path, transport: Transport
