@@ -105,7 +105,8 @@ def _edit(each: dict[str, Any], now: Sequence[Record]) -> Edit | str | None:
     added = [value for value in after["values"] if value not in before["values"]]
     removed = [value for value in before["values"] if value not in after["values"]]
     ttl_changed = bool(before["values"] and after["values"] and before["ttl"] != after["ttl"])
-    if not set(added) <= set(stands):
+    written = added if added or removed else after["values"]  # only its TTL was changed
+    if not set(written) <= set(stands):
         as_before = set(stands) == set(before["values"])  # it was never published
         return None if as_before else ", ".join(map(shown, stands)) or "nothing"
     back = [value for value in removed if value not in stands]

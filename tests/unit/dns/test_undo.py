@@ -146,6 +146,17 @@ def test_after_a_later_run_of_mailprov_the_zone_is_left_whole() -> None:
     assert undo.diff.notices == ("a later run of mailprov changed a.test; its records are left alone",)
 
 
+def test_a_set_of_which_only_the_ttl_was_changed_is_compared_by_its_values() -> None:
+    one = image(
+        "a.test", [Edit("a.test", "MX", 60, (), ("10 a.test",))], [Record("a.test", "MX", "10 a.test", 9)]
+    )
+    same = undo_zone(one, [Record("a.test", "MX", "10 a.test", 60)])
+    other = undo_zone(one, [Record("a.test", "MX", "5 b.test", 60)])
+
+    assert same.diff.edits == (Edit("a.test", "MX", 9, (), ("10 a.test",)),)
+    assert (other.diff.edits, other.left) == ((), ("a.test MX",))
+
+
 def test_a_value_that_stood_before_stays() -> None:
     """The run put ours beside an address that was there; both are there again or still."""
     one = image(
