@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, Sequence
 
-from mailprov.agent import files, journal, services, staging
+from mailprov.agent import drift, files, journal, manifest, services, staging
 from mailprov.agent.apply import put_back
 from mailprov.agent.before import Item, Plan
 from mailprov.agent.changes import Change
@@ -124,6 +124,7 @@ class Undoing:
                 "something else on the host changes it; look at the plan",
                 [f"{one['name']}: {one['detail']}" for one in left.changes],
             )
+        drift.keep(self.tree, manifest.load(self.tree), self.link.mask)
 
     def _applied(self, changes: List[Change]) -> None:
         for one in changes:

@@ -22,6 +22,7 @@ from tests.agent.driver import (
     snapshot,
     state,
 )
+from tests.agent.test_agent_rollback import roll_back
 
 FIRST = "one\ntwo\n"
 APPLIED = "var/lib/mailprov/applied"
@@ -62,7 +63,6 @@ def link(path: Path) -> None:
 
 EDITS = {
     edit: "edited by hand since the last apply",
-    remove: "removed by hand since the last apply",
     chmod: "owner or mode changed by hand since the last apply, mode 0666 → 0644",
     link: "replaced by hand by a symbolic link to b",
 }
@@ -90,7 +90,19 @@ def test_an_apply_stops_before_it_changes_anything(root: Path, applied: Path, ha
     assert of_kind(messages, "plan")[0]["waits"] is False
 
 
-@pytest.mark.parametrize("hand", EDITS)
+def test_a_removed_file_is_put_back_without_a_question(root: Path, applied: Path) -> None:
+    """As when its package was purged: nothing of anybody's is overwritten. The plan says what happened all the same."""
+    remove(applied)
+    messages = converse(root, wanted())
+
+    assert messages[-1]["status"] == "ok"
+    assert [(one["action"], one["detail"], one["drift"]) for one in changes(messages)] == [
+        ("create", "removed by hand since the last apply", False)
+    ]
+    assert applied.read_text() == FIRST
+
+
+@pytest.mark.parametrize("hand", [*EDITS, remove])
 def test_accepted_it_is_overwritten_and_kept(root: Path, applied: Path, hand: Any) -> None:
     hand(applied)
     edited = applied.read_bytes() if applied.is_file() and not applied.is_symlink() else None
@@ -259,7 +271,17 @@ def test_a_changed_owner_is_drift(root: Path, applied: Path) -> None:
     assert f"→ {':'.join(me())}" in change["detail"]
 
 
-def test_a_rollback_is_not_taken_for_an_edit(root: Path, applied: Path) -> None:
+def test_an_edit_after_a_rollback_is_shown_against_what_was_rolled_back_to(root: Path, applied: Path) -> None:
+    converse(root, wanted("new\n"), run="2")
+    roll_back(root)
+    assert applied.read_text() == FIRST
+
+    edit(applied)
+    (change,) = changes(converse(root, wanted(), mode="plan"))
+    assert (change["drift"], "+by hand" in change["edit"]) == (True, True)
+
+
+def test_an_undone_run_is_not_taken_for_an_edit(root: Path, applied: Path) -> None:
     """After an undone apply the manifest is the old one again, and so nothing is drift."""
     new = wanted("new\n")
     new["files"].append({**new["files"][0], "path": "/etc/z", "owner": "mailprov-nobody-has-this"})
