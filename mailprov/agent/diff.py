@@ -114,7 +114,7 @@ class _Comparison:
         edits = [self._edit(spec["certificate"]), self._edit(spec["key"])]
         if found.action:
             notes = [found.detail, *(edit.note for edit in edits if edit.note)]
-            detail, drift = ", ".join(dict.fromkeys(notes)), any(edit.note for edit in edits)
+            detail, drift = ", ".join(dict.fromkeys(notes)), any(edit.stops for edit in edits)
             made = [change("certificate", found.action, spec["certificate"], detail, drift=drift)]
             self.plan.certificates.append(Work(spec, made, True))
             return
@@ -163,7 +163,7 @@ class _Comparison:
             notes.append("content is secret, not shown")
         diff = "" if spec["secret"] else unified(path, data, content, self.mask)
         action = "create" if seen is None else "update"
-        drift, shown = bool(edit.note), "" if spec["secret"] else edit.diff
+        drift, shown = edit.stops, "" if spec["secret"] else edit.diff
         made = [change("file", action, path, ", ".join(notes), diff, drift=drift, edit=shown)]
         self.plan.files.append(Work(spec, made, content))
 
@@ -183,7 +183,7 @@ class _Comparison:
     def account_file(self, spec: Dict[str, Any], passwords: accounts.Passwords) -> None:
         path = spec["path"]
         seen, data, edit = self._look(path)
-        notes, drift = _notes(seen, edit), bool(edit.note)
+        notes, drift = _notes(seen, edit), edit.stops
         found = accounts.compare(spec, data, passwords)
         content = accounts.kept(found.lines)
         rewrite = content is None or content != data

@@ -28,12 +28,17 @@ APPLIED = files.STATE + "/applied"
 class Edit(NamedTuple):
     """`note` says what happened, empty when nothing did; `diff`: from what was applied to what is there, masked.
 
-    `content` tells whether there is anything else than a changed owner or mode.
+    `content` tells whether there is anything else than a changed owner or mode. `stops`: to overwrite it would lose
+    something; a file that was removed (as with its package) is put back, for there is nothing to lose.
     """
 
     note: str = ""
     diff: str = ""
     content: bool = False
+
+    @property
+    def stops(self) -> bool:
+        return bool(self.note) and self.note != _REMOVED
 
 
 class Drift:
@@ -50,7 +55,7 @@ class Drift:
         if entry is None or path in self._excused:
             return Edit()
         if seen is None:
-            return Edit(_REMOVED, self._diff(path, entry, None), True)
+            return Edit(_REMOVED, "", True)
         if seen.kind == "link":
             return Edit(f"replaced by hand by a symbolic link to {seen.target}", "", True)
         if data is not None and files.sha256(data) != entry["sha256"]:
@@ -59,7 +64,7 @@ class Drift:
             return Edit("owner or mode changed by hand since the last apply")
         return Edit()
 
-    def _diff(self, path: str, entry: Dict[str, Any], now: Optional[bytes]) -> str:
+    def _diff(self, path: str, entry: Dict[str, Any], now: bytes) -> str:
         last = files.read(_copy(self._tree, path)) if entry["kind"] == "file" else None
         if last is None or files.sha256(last) != entry["sha256"]:
             return ""
