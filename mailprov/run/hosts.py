@@ -209,7 +209,8 @@ class HostSession:
         self.outcome.changed = message["changed"]
         self.outcome.status = {"ok": "ok", "cancelled": "interrupted"}.get(status, "failed")
         if message["what"]:
-            error = HostFailed(self.host.name, message["what"], message["advice"])
+            advice = message["advice"]  # a clause, as the agent writes it; here it follows a full stop
+            error = HostFailed(self.host.name, message["what"], advice[:1].upper() + advice[1:])
             if status == "ok":
                 self._emit(Notice(self.host.name, str(error)))
             else:

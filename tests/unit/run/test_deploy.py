@@ -136,6 +136,13 @@ def test_a_bug_on_one_host_is_named_and_stops_no_other() -> None:
     assert run.ended("mx2").status == "ok"
 
 
+def test_what_the_agent_says_becomes_two_sentences() -> None:
+    stopped = {**end("failed", "postfix.service is masked"), "advice": "run `systemctl unmask` there"}
+    run = Run({"mx1": ScriptedAgent([*NOTHING[:-1], stopped])})
+
+    assert run.ended("mx1").error == "mx1: postfix.service is masked. Run `systemctl unmask` there."
+
+
 def test_plan_exit_code_tells_pending_changes_from_none() -> None:
     pending = [hello(), {"t": "facts", "facts": FACTS}, plan(FILE), end()]
 
