@@ -43,7 +43,7 @@ def _argv(path: Path) -> list[str]:
 
 
 def _job(folder: Path, count: int, server: Sshd) -> Path:
-    """The inventory of `count` hosts that are all one sshd; each has an address of 127.0.0.0/8 of its own."""
+    """The inventory of `count` hosts, and where their roots are."""
     names = [f"s{number}" for number in range(1, count + 1)]
     lines = [
         f"ssh: {{user: root, identity_file: {server.identity}, host_key: '{server.fingerprint('ed25519')}'}}"
@@ -68,7 +68,7 @@ def _controller(path: Path) -> int:
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select
-    from mailprov.transport import ssh
+    from mailprov.transport.connections import Connections
 
     job = json.loads(path.read_text())
     roots = Path(job["roots"])
@@ -85,16 +85,18 @@ def _controller(path: Path) -> int:
             account_files=tuple(dataclasses.replace(each, **mine) for each in state.account_files),
         )  # fmt: skip
 
-    def start(host: Any, asked: dict[str, Any], **more: Any) -> Any:
+    def start(host: Any, asked: dict[str, Any]) -> Any:
         root = roots / host.name
         root.mkdir(parents=True, exist_ok=True)
-        return ssh.start(host, {**asked, "root": str(root)}, **more)
+        # An inventory has each place once; here all of them are the one sshd.
+        return connections.start(dataclasses.replace(host, address="127.0.0.1"), {**asked, "root": str(root)})
 
     desired.build = build
     inventory = load(job["inventory"])
     reports = Reports(json=False)
     options = deploy.Options(command="apply", verify=False)
-    return deploy.apply(inventory, select(inventory), options, start=start, report=reports.emit)
+    with Connections(inventory.hosts) as connections:
+        return deploy.apply(inventory, select(inventory), options, start=start, report=reports.emit)
 
 
 if __name__ == "__main__":
