@@ -42,6 +42,7 @@ class Options:
     take_over: bool = False
     verify: bool | None = None  # None: when something was changed
     exit_code_for_changes: bool = False
+    together: bool = False  # where one host cannot be planned, nothing is done on the others either
     lock_timeout: float = 0  # seconds to wait for another run on a host
     accept_drift: bool = (
         False  # overwrite what was edited by hand since the last apply; the host keeps a copy
@@ -185,13 +186,10 @@ class Deployment:
 
     def _decide(self) -> bool:
         """True when it was go. The zones' failure, or a no, sends every waiting host home untouched."""
-        go = self.zones.error is None
-        if not go:
-            self.stream.emit(
-                Notice(
-                    "", "nothing was changed: the zones could not be planned (--only hosts leaves them out)"
-                )
-            )
+        obstacle = self._obstacle()
+        go = not obstacle
+        if obstacle:
+            self.stream.emit(Notice("", f"nothing was changed: {obstacle}"))
         elif self.options.confirm is not None:
             self.stream.wake()
             go = self.options.confirm(counts(self._changes()))
@@ -201,6 +199,20 @@ class Deployment:
         if not go:
             self._wait_for_hosts()
         return go
+
+    def _obstacle(self) -> str:
+        """Why nothing may be done at all, in spite of a plan; empty when there is no such reason."""
+        if self.options.together:
+            unplanned = [
+                s.host.name for s in self.sessions if s.ended.is_set() and s.outcome.error is not None
+            ]
+            if unplanned:
+                return f"it is all or nothing, and {', '.join(unplanned)} cannot take part (--host leaves it out)"
+            if self.zones.error is not None:
+                return "the zones could not be planned"
+        elif self.zones.error is not None:
+            return "the zones could not be planned (--only hosts leaves them out)"
+        return ""
 
     def _wait_for_hosts(self) -> None:
         self.stream.pump(lambda: all(session.ended.is_set() for session in self.sessions))
@@ -260,6 +272,9 @@ class Deployment:
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         if bad:
             summary += f"; not done on {', '.join(bad)}"
+            if self.options.together and changed:
+                # Of all hosts this run is the last now, and another rollback would undo it.
+                summary += f" (to try again there: {' '.join('--host ' + name for name in bad)})"
         if self.zones.error is not None:
             summary += "; the zones not done"
         if self.zones.skipped:

@@ -2,7 +2,8 @@
 
 Which apply that was is asked of all hosts first: the run with the latest id that any of them knows. Only hosts and
 zones which that run changed are touched: after an apply of one host the others stay. When a host cannot be asked,
-nothing is rolled back anywhere: the last apply may have been there (--host leaves it out).
+nothing is rolled back anywhere: the last apply may have been there (--host leaves it out). Nor when one of them cannot
+take part because a file was edited there: half a rollback would be the run that the next one undoes.
 
 Then it goes on as an apply does (deploy.py): plans, one decision, hosts, zones. Zones come last here too: senders try
 again when a host refuses connections for a moment, and give up at once when a domain has no records.
@@ -10,6 +11,7 @@ again when a host refuses connections for a moment, and give up at once when a d
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +52,7 @@ def rollback(
     deployment = Deployment(
         inventory,
         selection,
-        options,
+        dataclasses.replace(options, together=True),
         applies=True,
         ident=ident,
         part=part,

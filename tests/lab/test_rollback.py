@@ -187,6 +187,7 @@ def test_edits_by_other_people_are_not_overwritten(hosts: lab.Lab, inventory: Pa
         assert refused.code == 1
         assert f"edited by hand since that run: {path}" in refused.ended("mx1")["error"]
         assert "--accept-drift" in refused.ended("mx1")["error"]
+        assert refused.of("applied") == [], "all or nothing"
 
         back = run("rollback", "--yes", "--accept-drift", str(inventory))
         assert back.code == 1, "a record is left as it is, and that is not all as before"

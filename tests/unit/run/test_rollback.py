@@ -113,6 +113,39 @@ def test_when_a_host_cannot_be_asked_nothing_is_rolled_back() -> None:
     assert any("mx1: could not be asked" in error and "--host" in error for error in errors), errors
 
 
+def test_when_one_host_cannot_take_part_nothing_is_rolled_back() -> None:
+    """A file was edited there by hand; half a rollback would be what the next one undoes."""
+    edited = Remembering(past("r1"))
+    edited.messages = lambda: iter(  # type: ignore[method-assign]
+        [hello(), {"t": "runs", "runs": [edited.run]}, end("failed", "edited by hand since that run: /etc/a")]
+    )
+    run = Run({"mx1": edited, "mx2": Remembering(past("r1"), FILE)})
+
+    assert run.code == 1
+    assert run.kinds("mx2") == ["target", "cancel"]
+    notices = [event.text for event in run.events if isinstance(event, Notice)]
+    assert notices == [
+        "nothing was changed: it is all or nothing, and mx1 cannot take part (--host leaves it out)"
+    ]
+
+
+def test_where_a_rollback_fails_half_way_it_says_how_to_try_again() -> None:
+    """Without --host the next rollback would undo this one on the other hosts."""
+    failing = Remembering(past("r1"), FILE)
+    failing.messages = lambda: iter(  # type: ignore[method-assign]
+        [
+            hello(),
+            {"t": "runs", "runs": [failing.run]},
+            {**plan(FILE), "waits": True},
+            end("failed", "disk full"),
+        ]
+    )
+    run = Run({"mx1": failing, "mx2": Remembering(past("r1"), FILE)})
+
+    assert run.code == 1
+    assert run.summary == "1 change put back; not done on mx1 (to try again there: --host mx1)"
+
+
 def test_without_a_run_nothing_happens() -> None:
     run = Run({"mx1": Remembering(None)}, confirm=lambda counts: 1 / 0)
     assert (run.code, run.summary) == (0, "0 changes put back")
