@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,19 +76,24 @@ def apply_(
 def export(
     inventory: Inventory,
     output: Annotated[
-        typer.FileTextWrite | None,
+        Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False),
     ] = None,
 ) -> None:
     """Print the records as a zone file (RFC 1035), to publish by hand. Reads no secrets and asks no server."""
     from mailprov import dns
+    from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
 
     text = dns.export(load(inventory, SecretMode.IGNORE))
     if output is None:
         typer.echo(text, nl=False)
-    else:
-        output.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise InputError(f"--output {output}", what, "Give a path you may write") from error
 
 
 @app.command()

@@ -75,7 +75,8 @@ def _port_table(host: str, findings: list[Finding]) -> Table:
     """One row a port; each cell is the worst verdict over the host's addresses (the details below name the address)."""
     addresses = ", ".join(dict.fromkeys(f.target.address for f in findings))
     title = Text(host, style="bold").append(f"  {addresses}", style="not bold dim")
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    # One blank between columns: the table is 79 wide, and fits a terminal of 80.
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("port", justify="right", vertical="bottom")
     table.add_column("service", vertical="bottom")
     for heading, _ in COLUMNS:

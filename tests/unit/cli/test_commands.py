@@ -129,6 +129,16 @@ def test_dns_export_prints_a_zone_file_without_any_secret(tmp_path: Path) -> Non
     assert '"v=spf1' in done.stdout
 
 
+def test_dns_export_into_a_file(inventory: Path, tmp_path: Path) -> None:
+    printed = mailprov("dns", "export", str(inventory)).stdout
+    assert mailprov("dns", "export", "-o", str(tmp_path / "zone"), str(inventory)).returncode == 0
+    assert (tmp_path / "zone").read_text() == printed
+
+    done = mailprov("dns", "export", "-o", str(tmp_path / "no" / "zone"), str(inventory))
+    assert done.returncode == 2
+    assert "zone: cannot be written: No such file or directory. Give a path you may write." in done.stderr
+
+
 def test_schema_is_json_schema() -> None:
     schema = json.loads(mailprov("schema").stdout)
 

@@ -279,3 +279,20 @@ def test_kept_mailboxes_are_a_table() -> None:
     lines = [line.split() for line in text.splitlines() if "@" in line]
     assert lines[0][:5] == ["mx1", "luis@alpha.test", "12", "3.4", "MB"]
     assert lines[1] == ["mx2", "eva@beta.test", "0", "10", "bytes", "none"]
+
+
+def test_the_table_of_ports_is_whole_on_a_terminal_of_80_columns() -> None:
+    out = io.StringIO()
+    report = TextReport(Console(file=out, width=80, highlight=False, soft_wrap=True))
+    for port in (25, 465):
+        report(Found(finding(port=port)))
+    report(RunEnded(0, "2 pass"))
+
+    assert "…" not in out.getvalue()
+    lines = out.getvalue().splitlines()
+    row = next(line for line in lines if "submissions" in line)
+    heading = next(line for line in lines if line.startswith("port "))
+    assert heading.split() == [
+        "port", "service", "connects", "greets", "offers", "TLS", "trusted", "name", "in", "clear", "login", "refused",
+    ]  # fmt: skip
+    assert len(row) < 80
