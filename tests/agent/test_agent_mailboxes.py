@@ -119,6 +119,7 @@ def test_who_can_log_in_or_is_an_account_is_refused(host: Path) -> None:
 
     assert snapshot(host) == before
     assert (login[-1]["status"], account[-1]["status"]) == ("failed", "failed")
+    assert of_kind(login, "plan") == of_kind(account, "plan") == [], "there is nothing to ask about"
     assert "eva@a.test can still log in on this host" in login[-1]["what"]
     assert "is an account of the inventory" in account[-1]["what"]
 
