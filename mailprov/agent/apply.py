@@ -127,6 +127,9 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
         run.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
         record.note({"r": "packages", "names": names})
         log = record.directory + "/apt.log"
+        assert plan.observed is not None
+        units = plan.observed.units
+        installation.hold_units(tree, [unit for unit in units if units[unit].load == "not-found"])
         installation.install(tree, names, debconf=run.state["debconf"], lists=run.lists, log=log, say=run.say)
         run.applied([change for work in plan.packages for change in work.changes])
         _versions(run)
@@ -269,7 +272,9 @@ def _certificate(run: Run, work: Work, stage: staging.Stage, private: str) -> No
 
 def _after_commit(run: Run) -> None:
     plan = run.plan
-    if any(work.spec.get("path", "").startswith("/etc/systemd/") for work in [*plan.files, *plan.leaving]):
+    released = installation.release_units(run.tree, [work.spec["unit"] for work in plan.services])
+    units = [work for work in [*plan.files, *plan.leaving] if work.spec["path"].startswith("/etc/systemd/")]
+    if released or units:
         services.reload_systemd()
     failures: List[Stop] = []
     for work in plan.services:

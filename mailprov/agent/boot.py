@@ -19,6 +19,7 @@ from mailprov.agent import (
     drift,
     facts,
     files,
+    guardian,
     installation,
     journal,
     lock,
@@ -40,6 +41,8 @@ VERSION = 1  # of the conversation
 def run(job: Dict[str, Any], stdin: BinaryIO) -> None:
     """Serve one run. `stdin` gives the control lines; `job` is as in wire.messages."""
     os.umask(0o077)
+    if job["mode"] in ("apply", "rollback"):
+        guardian.watch(lambda number: _rescue(job, stdin, number))
     started = time.monotonic()
     link = Link(job["tag"], stdin)
     session = _Session(job, link)
@@ -59,6 +62,20 @@ def run(job: Dict[str, Any], stdin: BinaryIO) -> None:
     link.say("end", what=what, advice=advice, output=output, **end)
     # The reader thread sits in a blocking read; an ordinary exit of the interpreter would trip over its lock.
     os._exit(0)
+
+
+def _rescue(job: Dict[str, Any], stdin: BinaryIO, number: int) -> None:
+    """The agent was killed: bring the host to a safe state at once, and tell the controller if it is there."""
+    link = Link(job["tag"], stdin)
+    try:
+        how = _Session(job, link).rescue()
+    except Exception as error:
+        how = "it could not be brought to an end: " + (
+            str(error) if isinstance(error, Stop) else _explain(error)[0]
+        )
+    what = f"the agent on the host was killed (signal {number}); {how}"
+    advice = "run the same command again"
+    link.say("end", status="failed", changed=0, seconds=0.0, what=what, advice=advice, output=[])
 
 
 class _Session:
@@ -187,6 +204,28 @@ class _Session:
             self.link.check()
 
         return lock.take(self.tree, self.job["owner"], self.job.get("lock_timeout", 0), wait)
+
+    def rescue(self) -> str:
+        """After a kill. Behind the commit point the daemons get the files that they must read together."""
+        held = self._lock()
+        left = journal.unfinished(self.tree)
+        if left is None:
+            return "it had changed nothing"
+        ahead = left.committed or staging.begun(left)
+        if not ahead or left.first("begin").get("kind") != "apply":
+            self._recover(True)
+            return "its work was brought to its end" if ahead else "what it had written was put back"
+        installation.release_guard(self.tree, self.say)
+        staging.complete(self.tree, left)
+        units = left.first("services").get("was", [])
+        if installation.release_units(self.tree, [unit["spec"]["unit"] for unit in units]):
+            services.reload_systemd()
+        for unit in units:
+            if unit["verb"]:
+                services.enable(unit["spec"]["unit"])
+                services.act(unit["spec"], unit["verb"])
+        os.close(held)
+        return "the new configuration is in force, and the next apply finishes the rest"
 
     def _recover(self, applying: bool) -> None:
         """Bring what a killed run left to a safe state; when nothing may be written only say so."""

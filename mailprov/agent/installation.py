@@ -2,6 +2,8 @@
 
     install(…)               debconf presets, policy-rc.d guard, apt-get install
     release_guard(tree, say) take the guard of a killed run away; safe to call at any time
+    hold_units, release_units   units that packages bring do not start, not even when the host boots, before the
+                             first configuration of ours is in its place
 
 The guard forbids stop and restart as well: a daemon that runs goes on as it is until the services' turn.
 Waits for another package manager (also an apt that a killed run left behind) and names it. Raises Stop with
@@ -21,6 +23,11 @@ from mailprov.agent.trouble import Stop
 GUARD = "/usr/sbin/policy-rc.d"
 _KEPT = GUARD + ".kept-by-mailprov"
 _MARK = b"mailprov: no daemon starts before it is configured"
+_NOT_YET = b"""# mailprov has installed this service and not configured it yet: its first apply did not come to its end.
+# Apply again, or remove this file (and run systemctl daemon-reload) to start the service as it is.
+[Unit]
+ConditionPathExists=!/etc
+"""
 _FRONTEND_LOCK = "/var/lib/dpkg/lock-frontend"
 LOCK_TIMEOUT = 300  # seconds
 _OLD_LISTS = re.compile(r"404 +Not Found|Unable to fetch some archives|Failed to fetch|Hash Sum mismatch")
@@ -32,6 +39,33 @@ def hold_guard(tree: files.Tree) -> None:
     if files.look(path) is not None and _MARK not in (files.read(path) or b""):
         os.rename(path, tree.at(_KEPT))
     files.write(path, b"#!/bin/sh\n# " + _MARK + b"\nexit 101\n", 0o755)
+
+
+def hold_units(tree: files.Tree, units: Sequence[str]) -> None:
+    """Before their packages come. It outlives a failed or killed run: what Debian set up must not serve by itself."""
+    for unit in units:
+        path = tree.at(_not_yet(unit))
+        for parent in [*files.missing_parents(path)]:
+            files.make_directory(parent)
+        files.write(path, _NOT_YET, 0o644)
+
+
+def release_units(tree: files.Tree, units: Sequence[str]) -> bool:
+    """Their configuration is in its place; whether systemd must read its files again to know it."""
+    released = False
+    for unit in units:
+        path = tree.at(_not_yet(unit))
+        if files.remove(path):
+            released = True
+            try:
+                os.rmdir(os.path.dirname(path))
+            except OSError:
+                pass  # somebody has settings of the unit there
+    return released
+
+
+def _not_yet(unit: str) -> str:
+    return f"/etc/systemd/system/{unit}.d/mailprov-not-yet.conf"
 
 
 def release_guard(tree: files.Tree, say: packages.Say) -> None:

@@ -27,13 +27,18 @@ KILLER = (
     + """
 import os, signal
 left = [{n}]
+guardian = os.getpid()
+def die():
+    if {whole}:
+        os.kill(os.getppid(), signal.SIGKILL)  # as in a power cut, its guardian dies with it
+    os.kill(os.getpid(), signal.SIGKILL)
 def wrap(name, real):
     def call(*args, **more):
-        left[0] -= 1
-        if left[0] == 0:
+        left[0] -= os.getpid() != guardian
+        if left[0] == 0 and os.getpid() != guardian:
             if name == "write":
                 real(args[0], bytes(args[1])[: len(args[1]) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         return real(*args, **more)
     setattr(os, name, call)
 for name in ("rename", "unlink", "rmdir", "mkdir", "symlink", "fchmod", "fchown", "fsync"):
@@ -113,7 +118,7 @@ def expected(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def kill_at(root: Path, n: int) -> bool:
     """One apply of the new state that dies before its nth change; False when it had fewer."""
-    agent = Agent(None, job(str(root)), KILLER.format(n=n))
+    agent = Agent(None, job(str(root)), KILLER.format(n=n, whole=True))
     agent.go(new())
     code = agent.died()
     assert code in (0, -signal.SIGKILL)
@@ -179,9 +184,33 @@ def test_a_recovery_that_is_killed_itself_is_recovered(tmp_path: Path) -> None:
         root.mkdir()
         prepare(root)
         assert kill_at(root, 45)
-        agent = Agent(None, job(str(root)), KILLER.format(n=n))
+        agent = Agent(None, job(str(root)), KILLER.format(n=n, whole=True))
         agent.send("cancel")
         agent.died()
         recovered(root)
 
         assert contents(root) == wanted[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_an_agent_that_is_killed_is_made_up_for_at_once(tmp_path: Path) -> None:
+    """No next run is needed: its guardian puts back what it had written, or brings all of it to its place."""
+    wanted = expected(tmp_path)
+    outcomes = []
+    (tmp_path / "start").mkdir()
+    prepare(tmp_path / "start")
+    for n in range(1, 1000, 2 * EVERY):
+        root = tmp_path / str(n)
+        shutil.copytree(tmp_path / "start", root, symlinks=True)
+        agent = Agent(None, job(str(root)), KILLER.format(n=n, whole=False))
+        agent.go(new())
+        end = agent.end()
+        if end["status"] == "ok":
+            break
+        assert end["what"].startswith("the agent on the host was killed (signal 9); "), end
+        found = contents(root)
+        assert found in wanted, f"killed at call {n}: neither the old nor the new state: {end['what']}"
+        outcomes.append(wanted.index(found))
+
+    assert len(outcomes) > 30 / EVERY
+    assert {0, 1} == set(outcomes)

@@ -301,7 +301,7 @@ def test_a_killed_rollback_is_recovered_to_before_or_after(tmp_path: Path) -> No
     for n in range(1, 1000, EVERY):
         root = tmp_path / str(n)
         shutil.copytree(start, root, symlinks=True)
-        rollback = Rollback(root, before=KILLER.format(n=n))
+        rollback = Rollback(root, before=KILLER.format(n=n, whole=True))
         rollback.told and rollback.planned()
         rollback.agent.send("go", fingerprint=rollback.plan.get("fingerprint", ""))
         if rollback.agent.died() != -signal.SIGKILL:
@@ -331,7 +331,7 @@ def test_a_run_that_was_killed_behind_its_commit_point_is_undone_with_the_run_th
     dies = NO_FSYNC + (
         "import os, signal\n"
         "from mailprov.agent import apply\n"
-        "apply._after_commit = lambda run: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "apply._after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
     )
     agent = Agent(None, job(str(root), run="r2"), dies)
     agent.go(second())
@@ -370,7 +370,7 @@ def test_history_tells_what_is_under_way_and_what_was_interrupted(root: Path) ->
     dies = NO_FSYNC + (
         "import os, signal\n"
         "from mailprov.agent import journal\n"
-        "journal.Journal.commit = lambda self: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "journal.Journal.commit = lambda self: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
     )
     agent = Agent(None, job(str(root), run="r2"), dies)
     agent.go(new())

@@ -135,6 +135,24 @@ def test_the_guard_comes_and_goes_and_the_administrators_own_comes_back(tmp_path
     assert not admin or (guard.read_text(), guard.stat().st_mode & 0o777) == (admin, 0o755)
 
 
+def test_a_unit_that_packages_bring_starts_at_no_boot_before_it_is_configured(tmp_path: Path) -> None:
+    """A host that loses its power in the middle of a first install boots with what Debian set up."""
+    tree = files.Tree(str(tmp_path))
+    system = tmp_path / "etc/systemd/system"
+    (system / "b.service.d").mkdir(parents=True)
+    (system / "b.service.d/own.conf").write_text("the administrator's")
+
+    installation.hold_units(tree, ["a.service", "b.service"])
+    assert "\nConditionPathExists=!/etc\n" in (system / "a.service.d/mailprov-not-yet.conf").read_text()
+
+    assert installation.release_units(tree, ["a.service", "b.service"])
+    assert not installation.release_units(tree, ["a.service", "b.service"])
+    assert [str(path.relative_to(system)) for path in system.rglob("*")] == [
+        "b.service.d",
+        "b.service.d/own.conf",
+    ]
+
+
 def test_the_holder_of_the_package_lock_is_named_and_waited_for(tmp_path: Path) -> None:
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     lock = tmp_path / "var/lib/dpkg/lock-frontend"
