@@ -10,6 +10,7 @@ A sample has recovered when `problems` is empty.
 from __future__ import annotations
 
 import imaplib
+import itertools
 import json
 import socket
 import ssl
@@ -54,6 +55,7 @@ class Sample:
     lost: int = 0
     duplicated: int = 0
     seconds: float = 0.0
+    parts: str = ""  # where the seconds went
     said: str = ""  # what the next apply found
     problems: list[str] = field(default_factory=list)
 
@@ -89,8 +91,8 @@ class Campaign:
 
     def words(self, phase: Phase, command: str = "") -> list[str]:
         first = command or phase.command
-        more = ["--exit-code"] if first == "plan" else ["--yes", "--no-verify"]
-        return [first, *more, "--only", "hosts", str(inventory(self.machine, phase.after))]
+        more = {"plan": ["--exit-code"], "apply": ["--yes", "--no-verify"], "rollback": ["--yes"]}[first]
+        return [first, *more, str(inventory(self.machine, phase.after))]
 
     def points(self, phase: str, kind: str) -> list[int]:
         """The events at which this fault can be tried."""
@@ -106,6 +108,7 @@ class Campaign:
         phase, kind, machine = PHASES[phase_name], KINDS[kind_name](), self.machine
         began = time.monotonic()
         machine.start(phase.before)
+        marks = [("start", began), ("boot", time.monotonic())]
         done = Sample(machine.name, phase.name, kind.name, index, "", False)
         with Stream(machine, ROUTES, LOGIN) as stream:
             running = Running(self.words(phase))
@@ -113,19 +116,23 @@ class Campaign:
             if event is not None:
                 done.event = label(event)
                 done.hit = kind.strike(machine, running.process)
+            marks.append(("strike", time.monotonic()))
             if not kind.outlives_controller:
                 running.wait(150)
             kind.after(machine)
+            marks.append(("end", time.monotonic()))
             if not poll(lambda: not machine.agents(), 120):
                 done.problems.append("the agent still runs 120 s after the fault, and nobody talks to it")
                 machine.kill(machine.agents())
             done.problems += [f"after the fault: {what}" for what in self._look(phase)]
             if isinstance(kind, FullDisk):
                 done.problems += self._apply_without_room(phase)
+            marks.append(("look", time.monotonic()))
             kind.heal(machine)
             running.wait(90)
             done.problems += running.complaints
             done.problems += self._recover(phase, done)
+            marks.append(("recover", time.monotonic()))
             tally = stream.settle()
         done.accepted, done.unknown = tally.accepted, tally.unknown
         done.lost, done.duplicated = len(tally.lost), len(tally.duplicated)
@@ -135,7 +142,11 @@ class Campaign:
             done.problems.append(f"lost: {tally.lost}")
         if not tally.accepted:
             done.problems.append(f"no message was accepted: {dict(stream.sent.why)}")
-        done.seconds = time.monotonic() - began
+        marks.append(("count", time.monotonic()))
+        done.seconds = marks[-1][1] - began
+        done.parts = ", ".join(
+            f"{name} {at - before:.1f}" for (_, before), (name, at) in itertools.pairwise(marks)
+        )
         return done
 
     # --- looking

@@ -48,6 +48,11 @@ def poll(condition: Callable[[], object], timeout: float) -> bool:
     return True
 
 
+def _stat(pid: int) -> list[str]:
+    """State, parent and so on: proc(5), the fields behind the name."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 class Machine:
     def __init__(self, where: lab.Lab, name: str) -> None:
         self.name, self.lab = name, where
@@ -139,14 +144,17 @@ class Machine:
         subprocess.run(["ip", "link", "set", self.place.link(self._host.index), state], check=True)
 
     def fill(self) -> None:
-        """Take every free byte of the host's disk."""
+        """Take every free byte of the host's disk; what it frees meanwhile is taken too, for a moment."""
         handle = os.open(self._disk / "filler", os.O_WRONLY | os.O_CREAT)
         try:
-            while free := os.statvfs(self._disk).f_bavail * os.statvfs(self._disk).f_bsize:
-                try:
-                    os.posix_fallocate(handle, os.fstat(handle).st_size, free)
-                except OSError:  # the host was faster
-                    continue
+            for _ in range(50):
+                state = os.statvfs(self._disk)
+                for length in (state.f_bavail * state.f_bsize, state.f_bsize):
+                    try:
+                        os.posix_fallocate(handle, os.fstat(handle).st_size, length)
+                        break
+                    except (OSError, ValueError):  # the host was faster, or nothing is free
+                        continue
         finally:
             os.close(handle)
 
@@ -182,8 +190,15 @@ class Machine:
         return found
 
     def agents(self) -> list[int]:
-        """The agent's own process: the loader, never the shell around it."""
+        """The agent and its guardian: the loader, never the shell around it."""
         return self.processes(lambda w: w[0].endswith(b"python3") and w[1:4] == [b"-I", b"-u", b"-c"])
+
+    def agent(self) -> list[int]:
+        """The agent alone, which says hello with this number: the guardian's child."""
+        both = self.agents()
+        parents = {pid: int(_stat(pid)[1]) for pid in both}
+        children = [pid for pid in both if parents[pid] in both]
+        return children or both
 
     def dpkgs(self) -> list[int]:
         """dpkg and what it runs for a package, not apt above it."""

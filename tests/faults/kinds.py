@@ -47,7 +47,7 @@ class KillAgent(Kind):
     name = "kill agent"
 
     def strike(self, machine: Machine, process: subprocess.Popen[str]) -> bool:
-        return machine.kill(machine.agents())
+        return machine.kill(machine.agent())
 
 
 class KillController(Kind):

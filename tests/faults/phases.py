@@ -58,6 +58,7 @@ PHASES = {
     for phase in (
         Phase("install", "", "old"),
         Phase("change", "old", "new"),
+        Phase("rollback", "new", "old", "rollback"),
     )
 }
 
@@ -117,8 +118,10 @@ def compare(seen: Picture, old: Picture | None, new: Picture) -> tuple[set[str],
     shows: set[str] = set()
     strange = []
     for path, now in seen.items():
-        if old is None:
+        if old is None and new[path] != "absent":
             shows.add("new" if now == new[path] else "old")
+        elif old is None:
+            strange += [path] if now != "absent" else []
         elif old[path] == new[path]:
             strange += [path] if now != old[path] else []
         elif now in (old[path], new[path]):
