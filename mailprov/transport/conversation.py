@@ -30,7 +30,7 @@ _NOISE_WIDTH = 400
 # What start scripts say (see `transport.sudo`), and the loader's READY. Noise may stand before it on the
 # line.
 _MARK = re.compile(
-    re.escape(MAGIC) + rb" (ready|no-python|no-apt|not-installed|no-sudo|sudo-denied|sudo-rs|ended \d+)\s*$"
+    re.escape(MAGIC) + rb" (ready|no-python|no-apt|not-installed|no-sudo|sudo-denied|ended \d+)\s*$"
 )
 _READY = READY.removeprefix(MAGIC).strip().decode()
 

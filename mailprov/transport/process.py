@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from mailprov.errors import HostUnreachable
 
 _LINGER = 5.0  # seconds given to the process to leave after its stdin has ended
-_TICK = 0.2
 _SSH_FAILED = 255
 
 
@@ -57,13 +56,7 @@ class ProcessPipe:
         with self._reading:
             while len(self._selector.get_map() or ()) > 1:  # one is left: the waking pipe
                 got = [b"", b""]
-                left = max(0.0, deadline - time.monotonic())
-                if self._stdout_over():
-                    # A master connection that ssh has left in the background keeps stderr open for ever.
-                    if self._process.poll() is not None and not self._selector.select(0):
-                        return None
-                    left = min(left, _TICK)
-                for key, _ in self._selector.select(left):
+                for key, _ in self._selector.select(max(0.0, deadline - time.monotonic())):
                     if key.fd == self._woken:
                         return None
                     data = os.read(key.fd, 1 << 20)
@@ -74,9 +67,6 @@ class ProcessPipe:
                 if any(got) or time.monotonic() >= deadline:
                     return got[0], got[1]
             return None
-
-    def _stdout_over(self) -> bool:
-        return all(key.fileobj is not self._streams[0] for key in self._selector.get_map().values())
 
     def write(self, data: bytes) -> None:
         assert self._stdin is not None

@@ -53,11 +53,6 @@ def _sentence(
         return "there is neither python3 nor apt-get on the host", "mailprov serves Debian and Ubuntu"
     if word == "not-installed":
         return f"apt-get could not install python3 on the host{said}", "Mend that there, then try again"
-    if word == "sudo-rs":
-        return (
-            "python3 cannot be installed with a password for sudo-rs, which might try it more than once",
-            _INSTALL,
-        )
     if word == "no-sudo":
         return (
             f"{user} is not root, and there is no sudo on the host",

@@ -100,7 +100,7 @@ class TestConfig:
         assert talk(host)[-1]["t"] == "end"
 
     def test_a_master_connection_that_stays(self, pair: Pair, tmp_path: Path) -> None:
-        """ControlPersist leaves a process behind that keeps our stderr open: nothing waits for it."""
+        """ControlPersist leaves a process behind: it is used, and nothing waits for its end."""
         config, path = tmp_path / "config", tmp_path / "master"
         config.write_text(f"Host *\n ControlMaster auto\n ControlPath {path}\n ControlPersist 60\n")
         host = changed(pair.host(proxy_jump=None), transport=Transport.OPENSSH, config=config)
