@@ -252,13 +252,15 @@ class TestJumpHosts:
 
 class TestCertificates:
     @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("certificates")
         make_key(folder / "ca")
         return folder
 
     @pytest.fixture(scope="class")
-    def trusting(self, folder: Path) -> Iterator[Sshd]:
+    @classmethod
+    def trusting(cls, folder: Path) -> Iterator[Sshd]:
         """A server that lets in whom the authority has signed, and shows host certificates by it."""
         server = Sshd(
             folder / "sshd",
@@ -268,7 +270,7 @@ class TestCertificates:
         )
         server.authorized_keys.write_text("")
         for kind in ("ed25519", "rsa"):
-            self.sign(folder, folder / "sshd" / f"host_{kind}", "-h", "-n", "127.0.0.1")
+            cls.sign(folder, folder / "sshd" / f"host_{kind}", "-h", "-n", "127.0.0.1")
         with server:
             yield server
 

@@ -11,13 +11,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.refusals import explain
-from mailprov.transport.sudo import Become, remote_command
+from mailprov.transport.sudo import Become, bootstrap_command, remote_command
 from mailprov.wire.bundle import loader
 from mailprov.wire.messages import decode_line, encode_start
 
@@ -188,8 +189,11 @@ def test_no_sudo_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("become", list(Become))
-def test_the_command_is_three_words_that_no_shell_touches(become: Become) -> None:
-    command = remote_command(become)
+@pytest.mark.parametrize("made", [remote_command, bootstrap_command])
+def test_the_command_is_three_words_that_no_shell_touches(
+    become: Become, made: Callable[[Become], str]
+) -> None:
+    command = made(become)
     words = re.fullmatch(r"exec /bin/sh -c '([^']*)' sh '([^']*)' '([^']*)'", command)
     assert words
     assert words.group(2) == loader()
