@@ -130,7 +130,7 @@ class Campaign:
             marks.append(("look", time.monotonic()))
             kind.heal(machine)
             running.wait(90)
-            done.problems += running.complaints
+            done.problems += running.complaints + kind.complaints
             done.problems += self._recover(phase, done)
             marks.append(("recover", time.monotonic()))
             tally = stream.settle()

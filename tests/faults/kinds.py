@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-from typing import Any
+from typing import Any, cast
 
 from tests.faults.host import Machine, poll
 
@@ -31,7 +31,10 @@ class Kind:
     name = ""
     only_while_packages = False
     outlives_controller = False  # the controller may take long to notice; nobody waits for it
-    slow = False  # takes a minute; the full campaign tries it at fewer events
+    slow = False  # takes a long time; the full campaign tries it at fewer events
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
 
     def strike(self, machine: Machine, process: subprocess.Popen[str]) -> bool:
         raise NotImplementedError
@@ -139,6 +142,25 @@ class DpkgLock(Kind):
         self._holder.wait()
 
 
+class SecondApply(Kind):
+    """The same command once more, at the same time: one of the two does it, the other says who is at it."""
+
+    name = "second apply"
+
+    def strike(self, machine: Machine, process: subprocess.Popen[str]) -> bool:
+        words = [str(word) for word in cast("list[str]", process.args)]
+        self._other = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        return True
+
+    def after(self, machine: Machine) -> None:
+        said = self._other.communicate(timeout=150)[0]
+        locked = self._other.returncode == 1 and "locked by" in said
+        if not locked and self._other.returncode != 0:
+            self.complaints.append(f"the second apply: exit {self._other.returncode}: {said[-500:]}")
+
+
 class BreakApt(Kind):
     """dpkg is killed in the middle of a package."""
 
@@ -152,7 +174,8 @@ class BreakApt(Kind):
 KINDS = {
     kind.name: kind
     for kind in (
-        KillAgent, KillController, CtrlC, CutNetwork, CutForLong, PowerLoss, Reboot, FullDisk, DpkgLock, BreakApt
+        KillAgent, KillController, CtrlC, CutNetwork, CutForLong, PowerLoss, Reboot, FullDisk, DpkgLock,
+        BreakApt, SecondApply
     )
 }  # fmt: skip
 

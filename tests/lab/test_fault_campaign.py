@@ -35,6 +35,8 @@ PLAN = {
         ("change", "cut network", "progress writing"),
         ("change", "Ctrl-C", "progress checking the configuration of postfix"),
         ("change", "kill agent", "progress restarting postfix"),
+        ("change", "second apply", "progress writing"),
+        ("rollback", "power loss", "progress checking"),
         ("change", "reboot", "applied certificate"),
         ("install", "dpkg lock", "planned"),
     ],
