@@ -111,7 +111,7 @@ def meant(draw: st.DrawFn) -> tuple[Inventory, dict[str, str]]:
             )
         )
         release = draw(st.sampled_from([None, "debian-12", "ubuntu-24.04"]))
-        hosts.append(Host(name, address, f"mx{number}.hosts.test", ssh, Tls(), v4, v6, release))
+        hosts.append(Host(name, address, f"mx{number}.hosts.test", ssh, Tls(), v4, v6, lab_release=release))
     domains = []
     for name in draw(st.lists(domain_names, min_size=1, max_size=3, unique=True)):
         own = [

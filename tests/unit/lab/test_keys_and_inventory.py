@@ -100,7 +100,7 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
         )
         assert host.lab_release == lab_host.release
         assert host.local == asked.host(host.name).local
-        assert (host.ssh.user, host.ssh.password, host.ssh.port) == ("root", None, 22)
+        assert (host.ssh.user, host.ssh.password, host.ssh.port) == ("root", None, None)
         assert host.ssh.identity_file == where.identity
         assert host.ssh.known_hosts == where.known_hosts
         assert host.tls.mode is TlsMode.FILES

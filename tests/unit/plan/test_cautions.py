@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailprov.plan.cautions import cautions
 from mailprov.inventory import SecretMode, load
 from mailprov.model.inventory import Inventory
+from mailprov.plan.cautions import cautions
 
 HOSTS = """\
 hosts:
