@@ -68,7 +68,12 @@ def init(
     )
     if account == "postmaster":
         text = text.replace("{postmaster: postmaster, abuse: postmaster}", "{abuse: postmaster}")
-    output.write_text(text)
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise InputError(
+            str(output), f"cannot be written: {error.strerror}", "Give a path you may write"
+        ) from error
     from mailprov.inventory import SecretMode, load
 
     try:

@@ -53,8 +53,8 @@ def _settings(value: Any) -> str | Map:
     return value
 
 
-# May be empty: `relayhost: ""` is a setting.
-Value = Annotated[str, Reads(_value, {"type": "string"})]
+# May be empty: `relayhost: ""` is a setting. Editors know YAML's types: `biff: no` and `x_limit: 50` are no text.
+Value = Annotated[str, Reads(_value, {"type": ["string", "number", "boolean"]})]
 Settings = Annotated[
     str | dict[str, Any], Reads(_settings, {"anyOf": [{"type": "string"}, {"type": "object"}]})
 ]

@@ -155,6 +155,16 @@ def test_init_writes_an_inventory_that_validates(tmp_path: Path) -> None:
     assert mailprov("dns", "export", "new.yml", cwd=tmp_path).returncode == 0
 
 
+def test_init_into_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    done = mailprov("init", "no/new.yml", "--domain", "example.org", "--address", "192.0.2.7", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "mailprov: no/new.yml: cannot be written: No such file or directory. Give a path you may write.\n"
+    )
+
+
 def test_init_refuses_what_would_not_validate(tmp_path: Path) -> None:
     done = mailprov("init", "new.yml", "--domain", "not a domain", "--address", "192.0.2.7", cwd=tmp_path)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from mailprov.errors import InventoryError
 from mailprov.inventory import SecretMode, example_text, json_schema, load
@@ -79,6 +80,43 @@ def test_the_example_comes_with_the_package() -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
     assert load(path, SecretMode.IGNORE).domains
+
+
+def refusals(schema: dict[str, Any], at: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
+    """What an editor would underline, as far as types and keys go."""
+    if "$ref" in at:
+        at = schema["$defs"][at["$ref"].rpartition("/")[2]]
+    if "anyOf" in at:
+        tries = [list(refusals(schema, option, value, path)) for option in at["anyOf"]]
+        yield from min(tries, key=len)
+        return
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+    types = at.get("type", [])
+    types = types if isinstance(types, list) else [types]
+    kind = names[type(value)]
+    if types and kind not in types and not (kind == "integer" and "number" in types):
+        yield f"{path}: {kind} is not {types}"
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            below = at.get("properties", {}).get(key, at.get("additionalProperties", {}))
+            if below is False:
+                yield f"{path}.{key}: no such key"
+            elif isinstance(below, dict):
+                yield from refusals(schema, below, inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from refusals(schema, at.get("items", {}), inner, f"{path}[]")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.name)
+def test_an_editor_with_the_schema_finds_nothing_wrong_in_an_example(path: Path) -> None:
+    schema = json_schema()
+    as_an_editor_reads_it = YAML(typ="safe").load(path)
+
+    assert list(refusals(schema, schema, as_an_editor_reads_it)) == []
+    assert list(refusals(schema, schema, {"hosts": {"a": {"address": 5}}, "zzz": 1})) == [
+        ".hosts.a.address: integer is not ['string']", ".zzz: no such key",
+    ]  # fmt: skip
 
 
 def test_the_demo_is_what_the_design_shows(monkeypatch: pytest.MonkeyPatch) -> None:
