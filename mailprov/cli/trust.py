@@ -22,12 +22,16 @@ def trust(
     yes: Yes = False,
 ) -> None:
     """Show the SSH host keys of HOST and of unknown jump hosts before it; add them to known_hosts when you say yes."""
+    from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
     read = load(inventory, SecretMode.IGNORE)
-    target = select(read, [host]).hosts[0]
+    try:
+        target = select(read, [host]).hosts[0]
+    except InputError as error:
+        raise InputError("trust", error.what, error.advice) from None
     with Connections([target], others=read.hosts) as connections:
         *jumps, last = connections.way(target)
         for hop in jumps:  # each must be trusted before one can go through it
@@ -58,10 +62,9 @@ def _trust(
         if not typer.confirm(f"Add them to {path}?"):
             raise typer.Exit(1)
     try:
-        for _, _, line in offered:
-            hostkeys.append(path, line)
+        added = [hostkeys.append(path, line) for _, _, line in offered]
     except OSError as error:
         raise InputError(
             str(path), f"cannot be written: {error.strerror}", "Give ssh.known_hosts a path you may write"
         ) from error
-    typer.echo(f"Added to {path}.")
+    typer.echo(f"Added to {path}." if any(added) else f"{path} has them already.")

@@ -105,8 +105,8 @@ def scan(endpoint: Endpoint, dial: Dial) -> list[tuple[str, str, str]]:
     return found
 
 
-def append(path: Path, line: str) -> None:
-    """Add one line, unless it is there. Comments, order and unknown lines stay. OSError is passed on.
+def append(path: Path, line: str) -> bool:
+    """Add one line; False when it is there already. Comments, order and unknown lines stay. OSError is passed on.
 
     The lock serialises several `mailprov trust`; O_APPEND keeps a line whole beside writers such as ssh.
     """
@@ -116,10 +116,11 @@ def append(path: Path, line: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         there = file.read()
         if line.encode() in there.splitlines():
-            return
+            return False
         file.write((b"\n" if there and not there.endswith(b"\n") else b"") + line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    return True
 
 
 def _read(endpoint: Endpoint) -> list[KnownKey]:

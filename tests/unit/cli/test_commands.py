@@ -172,6 +172,13 @@ def test_init_refuses_what_would_not_validate(tmp_path: Path) -> None:
     assert not (tmp_path / "new.yml").exists()
 
 
+def test_trust_names_the_host_that_is_not_there(inventory: Path) -> None:
+    done = mailprov("trust", str(inventory), "mx2")
+
+    assert done.returncode == 2
+    assert done.stderr == 'mailprov: trust: "mx2" is not in the inventory. Did you mean "mx1"?\n'
+
+
 def test_an_unreachable_host_is_exit_code_3(tmp_path: Path) -> None:
     path = tmp_path / "mail.yml"
     path.write_text(
