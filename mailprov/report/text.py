@@ -43,10 +43,16 @@ _STATUS = {
 _PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """rich would end the process with 1, which here means that something failed; cli/ending.py knows better."""
+        raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console whose lines are never cut: outside a terminal there is no width to wrap at."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+    return _Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
 
 
 class TextReport:

@@ -76,6 +76,17 @@ def test_a_reader_that_leaves_is_no_failure_of_a_probe(inventory: Path) -> None:
     assert done.stderr.strip() == str(128 + signal.SIGPIPE)
 
 
+def test_a_reader_that_leaves_a_live_report(tmp_path: Path) -> None:
+    path = tmp_path / "mail.yml"
+    path.write_text(
+        "hosts:\n  a: {address: 127.0.0.1, fqdn: a.alpha.test, ssh: {port: 1}}\n"
+        "domains: {alpha.test: {hosts: [a]}}\n"
+    )
+    done = shell(f"(sleep 0.2; $M plan {path}; echo $? >&2) | true")
+
+    assert done.stderr.strip() == str(128 + signal.SIGPIPE)
+
+
 def test_an_ascii_terminal_gets_ascii(tmp_path: Path) -> None:
     path = tmp_path / "mail.yml"
     path.write_text(BAD)
