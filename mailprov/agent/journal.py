@@ -220,7 +220,12 @@ def begin(tree: files.Tree, owner: str, **more: Any) -> Journal:
     files.make_state(tree)
     files.make_directory(journal.directory, 0o700)
     files.sync_directory(os.path.dirname(journal.directory))
-    journal.note({"r": "begin", "owner": owner, "time": now(), **more})
+    try:
+        journal.note({"r": "begin", "owner": owner, "time": now(), **more})
+    except Stop:  # a disk that is full: the next run must not take this for a run that did something
+        files.remove(journal.directory + "/log")
+        os.rmdir(journal.directory)
+        raise
     return journal
 
 

@@ -333,3 +333,21 @@ def test_a_disk_that_is_full_is_one_sentence_and_undone(root: Path) -> None:
     assert "/etc/many/" in end["what"]
     assert "No space left on device; everything was put back" in end["what"]
     assert contents(root) == {}
+
+
+def test_a_disk_without_room_for_a_journal_is_no_run_that_was_interrupted(root: Path) -> None:
+    full = (
+        "import os, errno\nreal = os.write\n"
+        "def write(handle, data):\n"
+        '    if b\'"r": "begin"\' in bytes(data): raise OSError(errno.ENOSPC, "No space left on device")\n'
+        "    return real(handle, data)\n"
+        "os.write = write\n"
+    )
+    agent = Agent(None, job(str(root)), full)
+    agent.go(state(files=(file("/etc/one", "x"),)))
+    end = agent.end()
+
+    assert end["status"] == "failed"
+    assert "the journal" in end["what"]
+    assert "No space left on device" in end["what"]
+    assert not (root / "var/lib/mailprov/journal").exists()
