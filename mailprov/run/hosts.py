@@ -32,6 +32,11 @@ from mailprov.transport.channel import Channel
 
 CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
 
+# Handshakes have time limits, and all of them share one Python: hundreds at once would run into these. Connected hosts
+# are not limited, all of them wait for the one decision.
+CONNECTING = 50
+_CONNECTING = threading.BoundedSemaphore(CONNECTING)
+
 Start = Callable[[Host, dict[str, Any]], Channel]
 
 
@@ -117,7 +122,8 @@ class HostSession:
         output: tuple[str, ...] = ()
         try:
             self._say(f"connecting to {self.host.address}")
-            self._channel = self._start(self.host, self._job)
+            with _CONNECTING:
+                self._channel = self._start(self.host, self._job)
             if self._cancelled:
                 self._channel.send({"t": "cancel"})
             self._say("starting the agent")
