@@ -14,6 +14,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from mailprov.agent import commands, files
@@ -23,6 +24,7 @@ PEPPER = files.STATE + "/pepper"
 FINGERPRINTS = files.STATE + "/passwords.json"
 _SCHEMES = ("{SHA512-CRYPT}", "{SHA256-CRYPT}", "{BLF-CRYPT}", "{CRYPT}", "{MD5-CRYPT}")
 OPENSSL_MAX = 255  # bytes; openssl passwd cuts longer ones silently
+_ODD = re.compile("[\n\r\0]")
 _BATCH = 500  # hashes of 106 bytes per call: what `commands.run` keeps of an output is 64 KB
 
 
@@ -55,7 +57,7 @@ class Passwords:
 
     def save(self) -> None:
         """Write the fingerprints of this run's accounts if they differ from those on the disk."""
-        if not self._fresh and not self._saved:
+        if (not self._fresh and not self._saved) or (self._fresh == self._known and not self._new_pepper):
             return
         body = json.dumps(self._fresh, sort_keys=True).encode("ascii")
         if self._new_pepper and self._fresh:
@@ -64,6 +66,7 @@ class Passwords:
         if body != self._saved:
             files.write(self._tree.at(FINGERPRINTS), body, 0o600)
             self._saved = body
+            self._known = {path: dict(marks) for path, marks in self._fresh.items()}
 
     def _mark(self, user: str, password: str, hashed: str) -> str:
         text = "\0".join((user, password, hashed)).encode("utf-8", "surrogateescape")
@@ -99,7 +102,7 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
     lines: List[Line] = []
     for entry in sorted(spec["entries"], key=lambda one: str(one["user"])):
         user, password, wanted, fields = entry["user"], entry["password"], entry["hash"], entry["fields"]
-        if any(sign in user + fields + wanted for sign in "\n\r\0") or ":" in user + wanted:
+        if _ODD.search(user + fields + wanted) or ":" in user + wanted:
             raise Stop(
                 f"the account {user!r} cannot be a line of {path}", "take line ends and colons out of it"
             )

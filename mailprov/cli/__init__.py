@@ -28,7 +28,7 @@ def run() -> None:
 
     # A run makes many objects that live to its end (modules, the inventory); looking through them again and again
     # for garbage takes a fifth of its time.
-    gc.set_threshold(200_000, 50, 1000)
+    gc.set_threshold(1_000_000, 50, 1000)
     from mailprov.cli.ending import ended_well
     from mailprov.cli.streams import make_fit
 
