@@ -32,8 +32,8 @@ from mailprov.transport.channel import Channel
 
 CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
 
-# Handshakes have time limits, and all of them share one Python: hundreds at once would run into these. Connected hosts
-# are not limited, all of them wait for the one decision.
+# Starts in progress. Hosts may share a machine or a jump host: of 200 logins at once on one machine (bench/fleet.py), a
+# third had no agent after a minute; fifty at a time, all had. Connected hosts are not limited: all wait for the decision.
 CONNECTING = 50
 _CONNECTING = threading.BoundedSemaphore(CONNECTING)
 
