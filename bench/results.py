@@ -48,8 +48,8 @@ _HOW = """\
 - Many hosts share the controller's cores, so their wall time is no fleet's. The controller's CPU and memory are the
   honest figures.
 - The simulated hosts are one real sshd of this machine with the real agent in a temporary root for each host; packages,
-  users and services are left out there, because under a root the agent refuses them. Each login runs the start-up files of
-  this machine's root, whose time is in the wall time.
+  users and services are left out there, because under a root the agent refuses them. Each login runs the start-up
+  files of this machine's root, whose time is in the wall time.
 - The load average counts everything on the machine. Where others use its cores, mailprov suffers more in ratio than
   peers that mostly wait: its no-change run is three quarters CPU of the controller, pyinfra's a fifth.
 - CPU and peak memory are of the command's process and of the children it waited for, peak that of the largest one

@@ -33,7 +33,7 @@ from mailprov.transport.channel import Channel
 CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
 
 # Starts in progress. Hosts may share a machine or a jump host: of 200 logins at once on one machine (bench/fleet.py), a
-# third had no agent after a minute; fifty at a time, all had. Connected hosts are not limited: all wait for the decision.
+# third had no agent after a minute; fifty at a time, all had. Connected hosts are not limited: all wait for the go.
 CONNECTING = 50
 _CONNECTING = threading.BoundedSemaphore(CONNECTING)
 
