@@ -4,10 +4,10 @@ PYTHON_BIN := .venv/bin/python
 LAB := inventories/demo.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit lab-up lab-down bench faults wheel clean
+.PHONY: help demo test check lab-up lab-down bench faults faults-short wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 .venv/ready: requirements.lock pyproject.toml scripts/setup
 	@scripts/setup
@@ -28,6 +28,9 @@ check: .venv/ready ## Format, lint, types and the tests that need no hosts
 
 bench: .venv/ready ## Measure beside Ansible, pyinfra and bare apt-get; FULL=1 for all rounds (root on Linux)
 	@$(PYTHON_BIN) bench/run.py $(if $(FULL),--full)
+
+faults-short: .venv/ready ## Each fault once, where a host changes its state (root on Linux, 5 minutes)
+	@$(PYTHON_BIN) -m pytest tests/faults
 
 faults: .venv/ready ## Every fault at every event of install, change and rollback: resumable, MINUTES=60 (root on Linux)
 	@$(PYTHON_BIN) -m tests.faults

@@ -248,12 +248,17 @@ def test_a_zone_that_is_not_there(inventory: Path) -> None:
     assert "gamma.example" in sentence(result, "dns")
 
 
+@pytest.mark.changes_hosts
 def test_an_update_that_the_server_refuses(hosts: lab.Lab, inventory: Path) -> None:
+    """The hosts keep what a rollback of the zone would need, and nothing else: no service is touched."""
     run_on(hosts, "ns1", "rndc freeze beta.test")
     try:
         result = run("dns", "apply", "--yes", "--domain", "beta.test", str(inventory))
     finally:
         run_on(hosts, "ns1", "rndc thaw beta.test")
+    for host in ("mx1", "mx2"):
+        assert run_on(hosts, host, "ls -d /etc/postfix /etc/dovecot /etc/mailprov 2>/dev/null; true") == ""
+        run_on(hosts, host, "rm -rf /var/lib/mailprov")  # pristine again for the tests that follow
 
     assert result.code == 1
     assert "refuse" in sentence(result, "zone beta.test").lower()

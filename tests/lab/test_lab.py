@@ -195,7 +195,9 @@ def test_up_answers_and_down_leaves_nothing(inventory: Path, doomed: str) -> Non
     assert machine_wide(doomed) == {}
     assert nspawn_directories() <= before
     assert doomed not in lab.names()
-    assert not lab.down(doomed, silent), "a second down, or one with a wrong name, must not say that a lab went"
+    assert not lab.down(doomed, silent), (
+        "a second down, or one with a wrong name, must not say that a lab went"
+    )
     with pytest.raises(LabError, match="there is no such lab"):
         lab.status(doomed)
 
