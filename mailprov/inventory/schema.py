@@ -241,7 +241,8 @@ class HostEntry(Entry):
         default=PostfixEntry(), description="as the top-level `postfix`, for this host; wins key by key"
     )
     dovecot: DovecotEntry = Field(
-        default=DovecotEntry(), description="as the top-level `dovecot`, for this host; wins setting by setting"
+        default=DovecotEntry(),
+        description="as the top-level `dovecot`, for this host; wins setting by setting",
     )
     lab: LabEntry | None = Field(default=None, description="for `mailprov lab` alone")
 
@@ -326,8 +327,12 @@ class File(Entry):
         default=None, description="how records are published; only printed if not given"
     )
     tls: TlsEntry = Field(default=TlsEntry(), description="certificates, unless a host says otherwise")
-    postfix: PostfixEntry = Field(default=PostfixEntry(), description="local settings of Postfix on all hosts")
-    dovecot: DovecotEntry = Field(default=DovecotEntry(), description="local settings of Dovecot on all hosts")
+    postfix: PostfixEntry = Field(
+        default=PostfixEntry(), description="local settings of Postfix on all hosts"
+    )
+    dovecot: DovecotEntry = Field(
+        default=DovecotEntry(), description="local settings of Dovecot on all hosts"
+    )
     hosts: dict[str, HostEntry] = Field(
         description="the machines, by a name of your choice", json_schema_extra={"minProperties": 1}
     )
