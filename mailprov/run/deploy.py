@@ -180,7 +180,7 @@ class Deployment:
     def _refuse(self, moved: list[str]) -> int:
         self.gate.decide(False)
         self._wait_for_hosts()
-        what = f"nothing was changed: not as when the plan was saved: {', '.join(moved)}"
+        what = f"nothing was changed: not as when the plan was saved: {', '.join(sorted(moved))}"
         self.stream.emit(Notice("", f"{what}; look at a new plan (plan --out), then apply that"))
         return self._finish(worst(1, self._failures()))
 
