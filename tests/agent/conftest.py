@@ -1,4 +1,6 @@
-"""The agent is tested on every Python from 3.8 on that is installed here."""
+"""The agent is tested on Pythons from 3.8 on that are installed here: the story of an apply on every one, the rest on
+the oldest and the newest.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,20 @@ import pytest
 from tests.agent.driver import pythons
 
 
-@pytest.fixture(params=pythons(), ids=lambda path: "".join(Path(path).resolve().name[6:]) or path)
+def _version(path: str) -> str:
+    return Path(path).resolve().name[6:] or path
+
+
+ALL = pythons()
+EDGES = [ALL[0], ALL[-1]] if len(ALL) > 1 else ALL
+
+
+@pytest.fixture(params=ALL, ids=_version)
+def every_python(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=EDGES, ids=_version)
 def python(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

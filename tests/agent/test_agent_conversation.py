@@ -26,8 +26,8 @@ from tests.agent.driver import (
 SOME = state(files=(file("/etc/a/one", "1\n"), file("/etc/a/two", "2\n")))
 
 
-def test_a_first_apply_makes_everything_and_a_second_writes_nothing(python: str, root: Path) -> None:
-    messages = converse(root, whole_state(), python=python)
+def test_a_first_apply_makes_everything_and_a_second_writes_nothing(every_python: str, root: Path) -> None:
+    messages = converse(root, whole_state(), python=every_python)
     kinds = [message["t"] for message in messages if message["t"] not in ("progress", "beat")]
     plan = of_kind(messages, "plan")[0]
 
@@ -47,7 +47,7 @@ def test_a_first_apply_makes_everything_and_a_second_writes_nothing(python: str,
         "etc/tls/mx1.key": 0o600,
     }
     before = snapshot(root)
-    again = converse(root, whole_state(), python=python)
+    again = converse(root, whole_state(), python=every_python)
 
     assert [message["t"] for message in again] == ["hello", "facts", "plan", "end"]
     assert (again[-1]["status"], again[-1]["changed"]) == ("ok", 0)

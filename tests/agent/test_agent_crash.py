@@ -1,6 +1,6 @@
 """SIGKILL at system calls that change something; the next run finds all of the old or all of the new.
 
-Every fifth call; with MAILPROV_FAULTS=full in the environment every single one.
+Every eleventh call; with MAILPROV_FAULTS=full in the environment every single one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from mailprov.desired.state import AccountEntry
 from tests.agent.driver import Agent, account_file, contents, converse, directory, file, job, of_kind, state
 
-EVERY = 1 if os.environ.get("MAILPROV_FAULTS") == "full" else 5
+EVERY = 1 if os.environ.get("MAILPROV_FAULTS") == "full" else 11
 
 # A killed process loses nothing that it has written, so the disk need not be waited for hundreds of times.
 NO_FSYNC = "import os\nos.fsync = lambda handle: None\n"

@@ -42,7 +42,7 @@ from mailprov.model.inventory import (
 )
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @contextmanager
@@ -318,7 +318,7 @@ FILES = st.fixed_dictionaries(
 
 
 @given(FILES)
-@settings(QUICK, max_examples=80)
+@settings(QUICK, max_examples=40)
 def test_any_data_with_known_keys_is_refused_in_words(data: Any) -> None:
     refused_or_read(json.dumps(data, ensure_ascii=False, indent=1))
 
@@ -390,7 +390,7 @@ PLACES = [
 
 
 @given(st.sampled_from(PLACES), AROUND, AROUND)
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=75)
 def test_a_secret_written_in_the_file_is_in_no_error(place: str, before: str, after: str) -> None:
     text = (
         "hosts: {mx1: {address: 10.0.0.1, fqdn: mx1.a.test}}\n" + place.format(before + SECRET + after) + "\n"
