@@ -89,6 +89,19 @@ class Comparison(NamedTuple):
     lines: List[Line]
 
 
+def in_words(fields: str) -> str:
+    """The extra fields as a person would say them: `quota 200M` for the limit, in either of Dovecot's spellings."""
+    found = re.match(r"userdb_quota(?:_rule=\*:bytes|/user/storage_size)=([0-9]+)B?$", fields)
+    if not found:
+        return fields
+    size, unit = int(found.group(1)), ""
+    for unit_next in "KMGT":
+        if size % 1024 or size == 0:
+            break
+        size, unit = size // 1024, unit_next
+    return f"quota {size}{unit}"
+
+
 def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -> Comparison:
     """What differs between the wanted entries and a file's content (None: no file)."""
     path = spec["path"]
@@ -111,11 +124,11 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
             wanted = old
         lines.append(Line(user, password, wanted, fields))
         if not old:
-            changes.append(("create", user, fields))
+            changes.append(("create", user, in_words(fields)))
             continue
         details = [] if wanted == old else ["password changed"]
         if fields != old_fields:
-            details.append(f"fields {old_fields or 'none'} → {fields or 'none'}")
+            details.append(f"{in_words(old_fields) or 'no quota'} → {in_words(fields) or 'no quota'}")
         if details:
             changes.append(("update", user, ", ".join(details)))
     changes += [("delete", user, "its mail is kept") for user in sorted(present)]

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.scalars import Reads, kind, said
@@ -48,7 +49,7 @@ def _settings(value: Any) -> str | Map:
     for name, inner in value.items():
         try:
             _settings(inner) if isinstance(inner, Map) else _value(inner)
-        except Exception as error:
+        except PydanticCustomError as error:
             raise said(f'"{show(name)}" {error}') from None
     return value
 

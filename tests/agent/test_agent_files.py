@@ -351,3 +351,17 @@ def test_a_disk_without_room_for_a_journal_is_no_run_that_was_interrupted(root: 
     assert "the journal" in end["what"]
     assert "No space left on device" in end["what"]
     assert not (root / "var/lib/mailprov/journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("userdb_quota_rule=*:bytes=209715200", "quota 200M"),
+        ("userdb_quota/user/storage_size=1073741824B", "quota 1G"),
+        ("userdb_quota_rule=*:bytes=1000", "quota 1000"),
+        ("", ""),
+        ("userdb_other=1", "userdb_other=1"),
+    ],
+)
+def test_a_plan_says_a_quota_in_words(fields: str, words: str) -> None:
+    assert accounts.in_words(fields) == words
