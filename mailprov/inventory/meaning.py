@@ -16,7 +16,9 @@ from typing import Any
 
 from mailprov.inventory import local, names, recipients
 from mailprov.inventory.reading import Reading
-from mailprov.inventory.schema import DmarcEntry, DnsEntry, DomainEntry, File, HostEntry, SshEntry, TlsEntry
+from mailprov.inventory.schema import File
+from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
+from mailprov.inventory.schema_hosts import DnsEntry, HostEntry, SshEntry, TlsEntry
 from mailprov.inventory.secrets import absolute
 from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import (

@@ -13,7 +13,7 @@ from pathlib import Path
 from mailprov.errors import Problem
 from mailprov.inventory import names
 from mailprov.inventory.problems import MAX_PROBLEMS, Hints
-from mailprov.inventory.schema import SecretEntry
+from mailprov.inventory.schema_secrets import SecretEntry
 from mailprov.inventory.secrets import Reference, Vault
 from mailprov.inventory.source import KeyPath, Map, Source, show
 from mailprov.model.inventory import Secret

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mailprov.inventory import names
 from mailprov.inventory.reading import Reading
-from mailprov.inventory.schema import AccountEntry, DomainEntry
+from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
 from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import Account, Domain, Forward, Secret
 

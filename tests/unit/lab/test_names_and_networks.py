@@ -113,7 +113,7 @@ def test_releases_name_each_other() -> None:
 
 
 def test_every_release_an_inventory_may_name_can_be_booted() -> None:
-    from mailprov.inventory.schema import RELEASES as NAMES
+    from mailprov.inventory.schema_hosts import RELEASES as NAMES
 
     assert set(NAMES) == set(RELEASES)
 

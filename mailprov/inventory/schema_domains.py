@@ -1,0 +1,85 @@
+"""The inventory as it is written, second part: mail domains and their addresses.
+
+Part of `schema`, which says what these classes are for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mailprov.inventory.entry import Entry
+from mailprov.inventory.scalars import Boolean, Reads, Size, Text, choice, said, text
+from mailprov.inventory.schema_secrets import PasswordEntry
+from mailprov.inventory.source import Seq
+
+
+class ForwardEntry(Entry):
+    """Mail for the account goes on to other addresses."""
+
+    to: list[Text] = Field(
+        description="addresses; a name alone is one of this domain",
+        examples=[["luis@example.net"]],
+        min_length=1,
+    )
+    keep: Boolean = Field(default=True, description="whether a copy stays in the mailbox; true if not given")
+
+
+class AccountEntry(Entry):
+    """A mailbox with a login, which is the full address."""
+
+    password: PasswordEntry = Field(description="the account's password", examples=[{"env": "ANA_PASSWORD"}])
+    quota: Size | None = Field(
+        default=None,
+        description="the mailbox's size: 500K, 200M, 1G or bytes; no limit if not given",
+        examples=["200M"],
+    )
+    forward: ForwardEntry | None = Field(
+        default=None, description="sends mail for the account on to other addresses"
+    )
+
+
+class DmarcEntry(Entry):
+    """What others should do with mail that only claims to come from this domain (RFC 9989)."""
+
+    policy: Annotated[str, choice("none", "quarantine", "reject")] = Field(
+        "none", description="none, quarantine or reject"
+    )
+    rua: Text | None = Field(
+        default=None, description="who gets the reports: a name in this domain, or an address"
+    )
+
+
+def _one_target(value: Any) -> Any:
+    if isinstance(value, Seq):
+        raise said("an alias leads to one address; for several use `lists`")
+    return text(value)
+
+
+Target = Annotated[str, Reads(_one_target, {"type": "string", "minLength": 1})]
+
+
+class DomainEntry(Entry):
+    """A mail domain: what stands behind the @."""
+
+    hosts: list[Text] = Field(
+        description="the hosts that serve it, by their names in this file; the order is the MX preference",
+        examples=[["mx1"]],
+        json_schema_extra={"minItems": 1},  # checked in `problems`, so that an empty list hides nothing else
+    )
+    accounts: dict[str, AccountEntry] = Field(default={}, description="mailboxes, by the name before the @")
+    aliases: dict[str, Target] = Field(
+        default={}, description="other names: alias → an account, list or alias here, or an address"
+    )
+    lists: dict[str, list[Text]] = Field(
+        default={},
+        description="names that reach several: list → names in this domain, or addresses",
+        examples=[{"team": ["ana"]}],
+    )
+    domain_aliases: list[Text] = Field(
+        default=[],
+        description="domains in which every name of this domain is valid, too",
+        examples=[["example.net"]],
+    )
+    dmarc: DmarcEntry | None = Field(default=None, description="the domain's DMARC record; none if not given")

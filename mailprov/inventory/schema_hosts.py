@@ -1,0 +1,163 @@
+"""The inventory as it is written, first part: how to reach hosts, their certificates, DNS servers.
+
+Part of `schema`, which says what these classes are for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mailprov.inventory.entry import Entry
+from mailprov.inventory.local import DovecotEntry, PostfixEntry
+from mailprov.inventory.scalars import Text, choice, whole
+from mailprov.inventory.schema_secrets import SecretEntry
+
+RELEASES = (
+    "debian-11",
+    "debian-12",
+    "debian-13",
+    "debian-testing",
+    "ubuntu-22.04",
+    "ubuntu-24.04",
+    "ubuntu-26.04",
+)
+ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-sha1")  # RFC 8945 section 6
+NOT_YET = "is not in this version"
+_CLOUD = f"this provider {NOT_YET}; use `rfc2136`, or `zonefile` and publish the printed records there"
+_ACME = dict.fromkeys(
+    ("acme", "letsencrypt"),
+    f"mode acme {NOT_YET}; use `self-signed`, or `files` with `certificate` and `key`",
+)
+_CLOUDS = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh", "powerdns", "route53")
+
+
+class SshEntry(Entry):
+    """How to reach a host. What is not said comes from ssh_config, the SSH agent and the usual files."""
+
+    user: Text | None = Field(
+        default=None,
+        description="login name; by ssh_config or root if not given, any other user needs sudo",
+    )
+    port: Annotated[int, whole(1, 65535)] | None = Field(
+        default=None, description="TCP port; by ssh_config or 22 if not given"
+    )
+    identity_file: Text | None = Field(
+        default=None, description="private key; a relative path begins at the inventory's folder"
+    )
+    passphrase: SecretEntry | None = Field(
+        default=None, description="opens an encrypted private key; asked for on a terminal if not given"
+    )
+    password: SecretEntry | None = Field(default=None, description="login password, if there is no key")
+    become_password: SecretEntry | None = Field(
+        default=None, description="password for sudo, if it asks for one"
+    )
+    known_hosts: Text | None = Field(
+        default=None, description="file with known host keys; ~/.ssh/known_hosts if not given"
+    )
+    host_key: Text | None = Field(
+        default=None,
+        description="the host key's fingerprint, as `ssh-keygen -lf` prints it",
+        examples=["SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDhYIr3Jv2VxTjKdEM"],
+    )
+    proxy_jump: Text | None = Field(
+        default=None,
+        description="jump hosts from here to there, user@host:port with commas between; "
+        "a name of this file's hosts is that host; none: no jump, whatever ssh_config says",
+        examples=["ops@bastion.example.org"],
+    )
+    transport: Annotated[str, choice("builtin", "openssh", "local")] | None = Field(
+        default=None,
+        description="builtin: mailprov's SSH client; openssh: this machine's ssh program; "
+        "local: no SSH, the host is this machine; builtin if not given",
+    )
+    config: Text | None = Field(
+        default=None,
+        description="ssh_config file in place of ~/.ssh/config and /etc/ssh/ssh_config; none: no such file",
+    )
+
+
+class TlsEntry(Entry):
+    """Which certificate the hosts show, and whom `verify` trusts."""
+
+    mode: Annotated[str, choice("self-signed", "files", later=_ACME)] | None = Field(
+        default=None, description="self-signed: made on the host; files: given here; self-signed if not given"
+    )
+    certificate: Text | None = Field(
+        default=None, description="mode files: PEM with the certificate, then those between it and the root"
+    )
+    key: Text | None = Field(default=None, description="mode files: PEM with the private key")
+    ca_file: Text | None = Field(
+        default=None, description="PEM with root certificates that `verify` trusts besides the system's"
+    )
+
+
+class TsigEntry(Entry):
+    """The key that signs DNS updates (RFC 8945)."""
+
+    name: Text = Field(description="the key's name on the server", examples=["mailprov"])
+    algorithm: Annotated[str, choice(*ALGORITHMS)] = Field(
+        default="hmac-sha256", description="the key's algorithm; hmac-sha256 if not given"
+    )
+    secret: SecretEntry = Field(description="the key in base64", examples=[{"env": "MAILPROV_TSIG"}])
+
+
+class DnsEntry(Entry):
+    """How records are published."""
+
+    provider: Annotated[str, choice("rfc2136", "zonefile", later=dict.fromkeys(_CLOUDS, _CLOUD))] = Field(
+        description="rfc2136: updates to a name server; zonefile: only printed, you publish them"
+    )
+    server: Text | None = Field(
+        default=None, description="rfc2136: address or name of the primary name server"
+    )
+    port: Annotated[int, whole(1, 65535)] = Field(
+        53, description="rfc2136: the server's port; 53 if not given"
+    )
+    tsig: TsigEntry | None = Field(default=None, description="rfc2136: the key that signs the updates")
+    ttl: Annotated[int, whole(1, 2**31 - 1)] = Field(
+        3600, description="seconds that others may keep a record; 3600 if not given"
+    )
+
+
+class LabEntry(Entry):
+    """What `mailprov lab` boots for this host. Other commands do not look at it."""
+
+    release: Annotated[str, choice(*RELEASES)] = Field(
+        description="the system to boot", examples=["debian-12"]
+    )
+
+
+class HostEntry(Entry):
+    """A machine that serves mail."""
+
+    address: Text = Field(description="what SSH connects to: a name, IPv4 or IPv6", examples=["10.0.0.11"])
+    fqdn: Text = Field(
+        description="the host's full name: in HELO, in the certificate and as MX target",
+        examples=["mx1.example.org"],
+    )
+    ssh: SshEntry = Field(
+        default=SshEntry(), description="differences from the top-level `ssh` for this host"
+    )
+    tls: TlsEntry = Field(
+        default=TlsEntry(), description="differences from the top-level `tls` for this host"
+    )
+    ipv4: list[Text] | None = Field(
+        default=None,
+        description="IPv4 addresses to publish; `address` if not given",
+        examples=[["192.0.2.11"]],
+    )
+    ipv6: list[Text] | None = Field(
+        default=None,
+        description="IPv6 addresses to publish; `address` if not given",
+        examples=[["2001:db8::11"]],
+    )
+    postfix: PostfixEntry = Field(
+        default=PostfixEntry(), description="as the top-level `postfix`, for this host; wins key by key"
+    )
+    dovecot: DovecotEntry = Field(
+        default=DovecotEntry(),
+        description="as the top-level `dovecot`, for this host; wins setting by setting",
+    )
+    lab: LabEntry | None = Field(default=None, description="for `mailprov lab` alone")

@@ -1,0 +1,97 @@
+"""Where a secret stands: the forms that the file knows, for secrets and for an account's password.
+
+The secrets themselves are read in `secrets`. A value that is none of the forms raises a `said(…)` sentence that
+never repeats it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from mailprov.inventory.entry import Entry
+from mailprov.inventory.scalars import Reads, Text, kind, said
+from mailprov.inventory.source import Map, Seq
+
+_FORMS = "`{env: NAME}`, `{file: path}` or `{command: …}`"
+
+
+def _command(value: Any) -> str | list[str]:
+    words = value if isinstance(value, Seq) else [value]
+    if not words or not all(isinstance(word, str) for word in words) or not words[0].strip():
+        raise said("must be a command line, or a list of a program and its arguments")
+    if any("\0" in word or any("\ud800" <= c <= "\udfff" for c in word) for word in words):
+        raise said("contains a character that no command line can have")
+    return [str(word) for word in words] if isinstance(value, Seq) else str(value)
+
+
+Command = Annotated[
+    str | list[str],
+    Reads(
+        _command,
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        },
+    ),
+]
+
+
+class SecretEntry(Entry):
+    """Where a secret comes from. Exactly one form."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    _own: ClassVar[tuple[str, ...]] = ("env", "file", "command")
+
+    env: Text | None = Field(
+        default=None, description="name of an environment variable", examples=["ANA_PASSWORD"]
+    )
+    file: Text | None = Field(
+        default=None,
+        description="a file whose first line is the secret; a relative path begins at the inventory's folder",
+        examples=["secrets/ana"],
+    )
+    command: Command | None = Field(
+        default=None,
+        description="a shell command line, or a list of program and arguments, that prints the secret",
+        examples=["pass show mail/ana", ["pass", "show", "mail/ana"]],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_form(cls, value: Any) -> Any:
+        own = cls._own
+        if isinstance(value, Map) and len(value.marks) == 1 and len(value) == 1 and next(iter(value)) in own:
+            return value
+        forms = (
+            _FORMS if "hash" not in own else "`{env: NAME}`, `{file: path}`, `{command: …}` or `{hash: …}`"
+        )
+        if not isinstance(value, Map):
+            if isinstance(value, str):
+                raise said(f"a secret is never written in the inventory itself; write {forms}")
+            raise said(f"must be {forms}, not {kind(value)}")
+        if "hash" in value and "hash" not in own:
+            raise said(f"a hash serves only for accounts; write {forms}")
+        given = [name for name in own if name in value.marks]
+        if len(given) > 1:
+            raise said(f"has {' and '.join(f'`{name}`' for name in given)}; keep one")
+        if not value:
+            # A form without a value has been said to be one; `{hunter2}` and `{}` have not.
+            raise said(f"must be {forms}") if not given else PydanticCustomError("said_before", "no value")
+        return value
+
+
+class PasswordEntry(SecretEntry):
+    """An account's password: a reference, or a ready hash."""
+
+    _own: ClassVar[tuple[str, ...]] = ("env", "file", "command", "hash")
+
+    hash: Text | None = Field(
+        default=None,
+        description="a ready hash in Dovecot's spelling, as `doveadm pw` prints it",
+        examples=["{SHA512-CRYPT}$6$…"],
+    )
