@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.program import mailprov
+
 GOOD = """\
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test}
@@ -18,17 +20,6 @@ domains:
     accounts:
       ana: {password: {hash: "{SHA512-CRYPT}$6$saltsalt$hash"}}
 """
-
-
-def mailprov(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mailprov", *words],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
 
 
 @pytest.fixture
