@@ -1,8 +1,8 @@
 """The command line: one module per command that parses, calls and gives the exit code. No logic lives here.
 
 Half of a run that changes nothing is the start of Python, so what is imported is part of the design: `front` answers
-`--version` and `--help` without any library, `app` imports only the command that is wanted, and the commands import
-what they need inside (tests/unit/cli/test_front.py counts).
+`--version` and `--help` without any library, `quick` parses the plain forms of `plan` and `apply`, `app` imports only
+the command that is wanted, and the commands import what they need inside (tests/unit/cli/test_front.py counts).
 `run` is the console script; it ends the process with the exit codes of docs/design.md and never shows a traceback
 unless MAILPROV_DEBUG is given.
 """
@@ -35,6 +35,10 @@ def run() -> None:
     make_fit()
     try:
         with ended_well():
+            from mailprov.cli.quick import parsed
+
+            if (command := parsed(words)) is not None:
+                raise SystemExit(command())
             from mailprov.cli.app import build_app
 
             build_app(words[0] if words else "")(prog_name="mailprov")

@@ -1,4 +1,4 @@
-"""mailprov apply: plan, ask, do it, verify."""
+"""mailprov apply: plan, ask, do it, verify. Declares the arguments; `running` does it."""
 
 from __future__ import annotations
 
@@ -49,44 +49,22 @@ def apply(
     verbose: Verbose = False,
 ) -> None:
     """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
-    from mailprov.cli.saved import load_saved
-    from mailprov.cli.session import Reports
-    from mailprov.errors import InputError
-    from mailprov.inventory import load
-    from mailprov.run import deploy
-    from mailprov.run.select import select
-    from mailprov.transport.connections import Connections
+    from mailprov.cli import running
 
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
-    saved = load_saved(inventory)
-    if saved is None:
-        confirm = reports.confirm(yes)
-        read = load(inventory)
-    else:
-        # Not asked again: saving the plan and giving it to apply is the answer, and what has moved since is refused.
-        # The step that applies is often one of a pipeline, where there is nobody to ask.
-        confirm, read = None, saved[1]
-        if host or domain or only or take_over:
-            raise InputError(
-                str(inventory),
-                "a saved plan knows by itself what it is about",
-                "Leave --host, --domain, --only and --take-over out, or give the inventory",
-            )
-        known = saved[0].options
-        host, domain, only = known.get("host"), known.get("domain"), known.get("only")
-        take_over = bool(known.get("take_over"))
-    chosen = select(read, host, domain, only)
-    on_hosts = chosen.hosts if chosen.on_hosts else ()
-    with Connections(on_hosts, others=read.hosts, bootstrap=bootstrap_python) as connections:
-        options = deploy.Options(
-            command="apply",
-            confirm=confirm,
-            take_over=take_over,
-            saved=saved[0].subjects if saved is not None else None,
-            verify=verify,
-            lock_timeout=lock_timeout,
-            accept_drift=accept_drift,
-            on_interrupt=connections.interrupt,
-        )
-        code = deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)
+    code = running.apply(
+        inventory,
+        host=host,
+        domain=domain,
+        only=only,
+        yes=yes,
+        verify=verify,
+        take_over=take_over,
+        accept_drift=accept_drift,
+        bootstrap_python=bootstrap_python,
+        lock_timeout=lock_timeout,
+        json=json,
+        junit=junit,
+        quiet=quiet,
+        verbose=verbose,
+    )
     raise typer.Exit(code)

@@ -1,8 +1,7 @@
-"""mailprov plan: what would change on hosts and in DNS; touches nothing."""
+"""mailprov plan: what would change on hosts and in DNS; touches nothing. Declares the arguments; `running` does it."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,26 +34,19 @@ def plan(
     verbose: Verbose = False,
 ) -> None:
     """Show every change on every host and in every zone. Touches nothing."""
-    from mailprov.cli.saved import Saving
-    from mailprov.cli.session import Reports
-    from mailprov.inventory import load
-    from mailprov.run import deploy
-    from mailprov.run.select import select
-    from mailprov.transport.connections import Connections
+    from mailprov.cli import running
 
-    saving = Saving(out, inventory) if out is not None else None
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, also=saving)
-    read = load(inventory)
-    chosen = select(read, host, domain, only)
-    with Connections(chosen.hosts if chosen.on_hosts else (), others=read.hosts) as connections:
-        options = deploy.Options(
-            command="plan",
-            take_over=take_over,
-            exit_code_for_changes=exit_code,
-            on_interrupt=connections.interrupt,
-        )
-        code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
-    if saving is not None:
-        narrowed = {"host": host, "domain": domain, "only": only, "take_over": take_over}
-        print(f"{out}: {saving.write(read, code, narrowed)}", file=sys.stderr)
+    code = running.plan(
+        inventory,
+        host=host,
+        domain=domain,
+        only=only,
+        exit_code=exit_code,
+        out=out,
+        take_over=take_over,
+        json=json,
+        junit=junit,
+        quiet=quiet,
+        verbose=verbose,
+    )
     raise typer.Exit(code)

@@ -1,0 +1,110 @@
+"""What `plan` and `apply` do once their arguments are known, whoever parsed them (typer, or `quick`).
+
+    plan(inventory, …) -> int       the exit code
+    apply(inventory, …) -> int
+
+The parameters and their defaults are those of the commands in plan.py and apply.py. Raises what the commands raise.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def plan(
+    inventory: Path,
+    host: list[str] | None = None,
+    domain: list[str] | None = None,
+    only: list[str] | None = None,
+    exit_code: bool = False,
+    out: Path | None = None,
+    take_over: bool = False,
+    json: bool = False,
+    junit: Path | None = None,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Show every change on every host and in every zone. Touches nothing."""
+    from mailprov.cli.saved import Saving
+    from mailprov.cli.session import Reports
+    from mailprov.inventory import load
+    from mailprov.run import deploy
+    from mailprov.run.select import select
+    from mailprov.transport.connections import Connections
+
+    saving = Saving(out, inventory) if out is not None else None
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, also=saving)
+    read = load(inventory)
+    chosen = select(read, host, domain, only)
+    with Connections(chosen.hosts if chosen.on_hosts else (), others=read.hosts) as connections:
+        options = deploy.Options(
+            command="plan",
+            take_over=take_over,
+            exit_code_for_changes=exit_code,
+            on_interrupt=connections.interrupt,
+        )
+        code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
+    if saving is not None:
+        narrowed = {"host": host, "domain": domain, "only": only, "take_over": take_over}
+        print(f"{out}: {saving.write(read, code, narrowed)}", file=sys.stderr)
+    return code
+
+
+def apply(
+    inventory: Path,
+    host: list[str] | None = None,
+    domain: list[str] | None = None,
+    only: list[str] | None = None,
+    yes: bool = False,
+    verify: bool | None = None,
+    take_over: bool = False,
+    accept_drift: bool = False,
+    bootstrap_python: bool = False,
+    lock_timeout: float = 0,
+    json: bool = False,
+    junit: Path | None = None,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
+    from mailprov.cli.saved import load_saved
+    from mailprov.cli.session import Reports
+    from mailprov.errors import InputError
+    from mailprov.inventory import load
+    from mailprov.run import deploy
+    from mailprov.run.select import select
+    from mailprov.transport.connections import Connections
+
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
+    saved = load_saved(inventory)
+    if saved is None:
+        confirm = reports.confirm(yes)
+        read = load(inventory)
+    else:
+        # Not asked again: saving the plan and giving it to apply is the answer, and what has moved since is refused.
+        # The step that applies is often one of a pipeline, where there is nobody to ask.
+        confirm, read = None, saved[1]
+        if host or domain or only or take_over:
+            raise InputError(
+                str(inventory),
+                "a saved plan knows by itself what it is about",
+                "Leave --host, --domain, --only and --take-over out, or give the inventory",
+            )
+        known = saved[0].options
+        host, domain, only = known.get("host"), known.get("domain"), known.get("only")
+        take_over = bool(known.get("take_over"))
+    chosen = select(read, host, domain, only)
+    on_hosts = chosen.hosts if chosen.on_hosts else ()
+    with Connections(on_hosts, others=read.hosts, bootstrap=bootstrap_python) as connections:
+        options = deploy.Options(
+            command="apply",
+            confirm=confirm,
+            take_over=take_over,
+            saved=saved[0].subjects if saved is not None else None,
+            verify=verify,
+            lock_timeout=lock_timeout,
+            accept_drift=accept_drift,
+            on_interrupt=connections.interrupt,
+        )
+        return deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)
