@@ -24,7 +24,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab import cgroups, nameserver, supervise
+from mailprov.lab import authority, cgroups, nameserver, supervise
 from mailprov.lab.keys import ssh_host_key
 from mailprov.lab.machine import environment, run_tool
 from mailprov.lab.mounts import delete_tree, unmount_below
@@ -169,6 +169,12 @@ def _write_dns_host(root: Path, place: Place, state: LabState) -> None:
         if not path.exists():  # a host that is started again keeps its zones
             path.write_text(nameserver.zone_file(zone, state))
             os.chown(path, uid, gid)
+    for name, content in authority.files(place, state).items():
+        _put(root, name.lstrip("/"), content, 0o600)
+    wanted = root / "etc/systemd/system/multi-user.target.wants" / authority.UNIT
+    wanted.parent.mkdir(exist_ok=True)
+    wanted.unlink(missing_ok=True)
+    wanted.symlink_to(f"/etc/systemd/system/{authority.UNIT}")
     (cache_root() / "packages").mkdir(parents=True, exist_ok=True)
 
 

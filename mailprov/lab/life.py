@@ -27,7 +27,7 @@ import dns.query
 import dns.rdatatype
 
 from mailprov.errors import InputError, Interrupted, LabError
-from mailprov.lab import network, releases
+from mailprov.lab import authority, network, releases
 from mailprov.lab.facts import Lab, LabStatus, lab_of, status_of
 from mailprov.lab.hosts import drop_aside, set_aside, start_host, stop_hosts, wait_for
 from mailprov.lab.keys import give, make_keys
@@ -113,6 +113,7 @@ def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
         wait_for(where, chosen, emit)
         if state.dns in chosen:
             _wait_for_dns(state)
+            authority.trust(where, state)
 
 
 def status(name: str) -> LabStatus:
@@ -219,6 +220,7 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
         start_host(where, state, host)
     wait_for(where, state.all_hosts, emit)
     _wait_for_dns(state)
+    authority.trust(where, state)
     state = dataclasses.replace(state, phase="up")
     save(where, state)
     return lab_of(where, state)

@@ -96,6 +96,11 @@ class Place:
     def ca(self) -> Path:
         return self.directory / "ca.pem"
 
+    @property
+    def acme_ca(self) -> Path:
+        """Whom to trust where certificates come from the lab's ACME server."""
+        return self.directory / "acme-ca.pem"
+
     def certificate(self, host: str) -> Path:
         return self.directory / "tls" / f"{host}.pem"
 

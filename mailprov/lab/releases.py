@@ -96,7 +96,9 @@ RELEASES = {
         Release("ubuntu-26.04", "resolute", bracket="debian-13 or debian-testing"),
     )
 }
-DNS_ROOT = Release("dns", "bookworm", packages=("bind9", "bind9-utils", "nginx-light"), built_on="debian-12")
+DNS_ROOT = Release(
+    "dns", "bookworm", packages=("bind9", "bind9-utils", "nginx-light", "pebble"), built_on="debian-12"
+)
 
 
 def release(name: str) -> Release:
