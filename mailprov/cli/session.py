@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailprov.errors import InputError
-from mailprov.model.events import Emit, Event, Progress, RunStarted
+from mailprov.model.events import Emit, Event
 
 if TYPE_CHECKING:
     from mailprov.report.text import TextReport
@@ -38,7 +38,6 @@ class Reports:
 
         self._text: TextReport | None = None
         self._quiet, self._verbose = quiet, verbose
-        self._early: dict[str, Event] = {}
         reports: list[Emit] = []
         if json:
             from mailprov.report.jsonlines import JsonLines
@@ -56,7 +55,7 @@ class Reports:
         self._json = json
 
     def _terminal(self) -> TextReport:
-        """Made when it is needed: while the hosts start the agent there is time to load rich."""
+        """Made when it is needed: while the hosts are being connected there is time to load rich."""
         if self._text is None:
             from mailprov.report.text import TextReport, console
 
@@ -64,14 +63,6 @@ class Reports:
         return self._text
 
     def _show(self, event: Event) -> None:
-        """Without a terminal, a host's first sign of life is held back until there is a second one: it connects."""
-        if self._text is None and not sys.stdout.isatty():
-            subject = event.subject if isinstance(event, Progress) else ""
-            if isinstance(event, (RunStarted, Progress)) and subject not in self._early:
-                self._early[subject] = event
-                return
-            for held in self._early.values():
-                self._terminal()(held)
         self._terminal()(event)
 
     def confirm(self, yes: bool, command: str = "apply") -> Callable[[dict[str, int]], bool] | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from rich.markup import escape
-from rich.text import Text
-
 from mailprov.model.events import Action, Change, Planned
 from mailprov.plan.changes import counts
+from mailprov.report.lines import Text
 
 SIGNS = {
     Action.CREATE: ("+", "green", "create"),
@@ -23,14 +21,12 @@ _DIFF_STYLE = {"+": "green", "-": "red", "@": "cyan"}
 def legend(changes: Collection[Change]) -> Text:
     """The signs that occur, in a fixed order."""
     used = {change.action for change in changes}
-    text = Text("  ")
-    for action, (sign, style, word) in SIGNS.items():
-        if action in used:
-            text.append(sign, style=f"bold {style}").append(f" {word}   ")
+    shown = [(sign, f"bold {style}", word) for action, (sign, style, word) in SIGNS.items() if action in used]
     if any(change.drift for change in changes):
-        sign, style, word = _DRIFT
-        text.append(sign, style=style).append(f" {word}")
-    text.rstrip()
+        shown.append(_DRIFT)
+    text = Text()
+    for index, (sign, style, word) in enumerate(shown):
+        text.append("   " if index else "  ").append(sign, style=style).append(f" {word}")
     return text
 
 
@@ -77,20 +73,21 @@ def _diff(diff: str) -> Iterator[Text]:
         yield Text("        " + line, style=_DIFF_STYLE.get(line[:1], "dim"))
 
 
-def counts_line(changes: Collection[Change]) -> str:
+def counts_line(changes: Collection[Change]) -> Text:
     total = counts(changes)
     parts = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
     if drifted := sum(change.drift for change in changes):
         parts += f"; {drifted} edited by hand"
-    return f"[bold]Plan:[/bold] {escape(parts)}."
+    return Text().append("Plan:", style="bold").append(f" {parts}.")
 
 
-def no_changes(plans: Iterable[Planned], command: str = "") -> Iterator[str]:
+def no_changes(plans: Iterable[Planned], command: str = "") -> Iterator[Text]:
     """The plain sentence, and what was compared, so that "no changes" can be believed."""
     if command in ("rollback", "purge"):
         verb = "roll back" if command == "rollback" else "purge"
-        yield f"[bold green]Nothing to {verb}.[/bold green] Compared:"
+        yield Text().append(f"Nothing to {verb}.", style="bold green").append(" Compared:")
     else:
-        yield "[bold green]No changes.[/bold green] Everything is as the inventory says. Compared:"
+        text = Text().append("No changes.", style="bold green")
+        yield text.append(" Everything is as the inventory says. Compared:")
     for planned in plans:
-        yield f"  {escape(planned.subject)}: {escape(planned.compared)}"
+        yield Text(f"  {planned.subject}: {planned.compared}")

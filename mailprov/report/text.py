@@ -6,15 +6,10 @@ without colours or cursor tricks. NO_COLOR is respected (rich does). Results go 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-
-from rich.console import Console, Group
-from rich.live import Live
-from rich.markup import escape
-from rich.spinner import Spinner
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from mailprov.model.events import (
     Applied,
@@ -30,7 +25,11 @@ from mailprov.model.events import (
     RunEnded,
     RunStarted,
 )
-from mailprov.report import findings, history, mailboxes, plans
+from mailprov.report import plans
+from mailprov.report.lines import Out, Plain, Text
+
+if TYPE_CHECKING:
+    from mailprov.report.terminal import Live
 
 _STATUS = {
     "ok": ("✓", "green"),
@@ -40,25 +39,28 @@ _STATUS = {
     "interrupted": ("!", "yellow"),
 }
 
+_FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")  # by these rich sees a terminal in a pipe
 _PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply")
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """rich would end the process with 1, which here means that something failed; cli/ending.py knows better."""
-        raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
+def console() -> Out:
+    """For stdout: rich where there is a terminal, or where the user says that colours are welcome all the same."""
+    stream = sys.stdout
 
+    def rich() -> Out:
+        from mailprov.report.terminal import rich_console
 
-def console(*, stderr: bool = False) -> Console:
-    """A console whose lines are never cut: outside a terminal there is no width to wrap at."""
-    stream = sys.stderr if stderr else sys.stdout
-    return _Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+        return rich_console(stream)
+
+    if stream.isatty() or any(name in os.environ for name in _FORCING):
+        return rich()
+    return Plain(stream, rich)
 
 
 class TextReport:
     """Call it with each event. `pause` takes the live lines away (before a question is asked)."""
 
-    def __init__(self, out: Console, *, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(self, out: Out, *, quiet: bool = False, verbose: bool = False) -> None:
         self._out = out
         self._quiet = quiet
         self._verbose = verbose
@@ -71,7 +73,6 @@ class TextReport:
         self._command = ""
         self._plan_shown = False
         self._early: list[Ended | Notice] = []  # told before the plan is shown: it would scroll away above it
-        self._spinner = Spinner("dots")  # one for all lines, so that it keeps turning when lines come and go
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -99,7 +100,6 @@ class TextReport:
     def pause(self) -> None:
         if self._live is not None:
             self._live.stop()
-            self._live = None
 
     def show_plan(self) -> None:
         """The plan of everything, once: before the question, before the first change, or at the end of `plan`."""
@@ -184,24 +184,34 @@ class TextReport:
         self.pause()
         self._print_early()
         if self._kept:
+            from mailprov.report import mailboxes
+
             self._out.print(mailboxes.render(self._kept))
         if self._past:
+            from mailprov.report import history
+
             for line in history.render(self._past):
                 self._out.print(line)
-        if self._found and not self._quiet:
-            self._out.print()
-            for part in findings.render((found.finding for found in self._found), verbose=self._verbose):
-                self._out.print(part)
-        elif self._found:
-            self._out.print(findings.counts_line(found.finding for found in self._found))
+        if self._found:
+            self._print_findings()
         if not self._quiet or event.exit_code:
             style = {0: "bold green", 4: "bold yellow"}.get(event.exit_code, "bold red")
             word = {0: "Done", 1: "Failed", 3: "Could not tell", 4: "Done", 130: "Stopped"}.get(
                 event.exit_code, "Failed"
             )
-            self._out.print(
-                f"[{style}]{word}:[/{style}] {escape(event.summary)} [dim]({event.seconds:.1f} s)[/dim]"
-            )
+            last = Text().append(f"{word}:", style=style).append(f" {event.summary} ")
+            self._out.print(last.append(f"({event.seconds:.1f} s)", style="dim"))
+
+    def _print_findings(self) -> None:
+        from mailprov.report import findings
+
+        found = [each.finding for each in self._found]
+        if self._quiet:
+            self._out.print(findings.counts_line(found))
+            return
+        self._out.print()
+        for part in findings.render(found, verbose=self._verbose):
+            self._out.print(part)
 
     def _print(self, text: Text, *, always: bool = False) -> None:
         if always or not self._quiet:
@@ -223,23 +233,8 @@ class TextReport:
     def _draw(self) -> None:
         if not self._out.is_terminal or self._quiet:
             return
-        if not self._doing:
-            self.pause()
-            return
         if self._live is None:
-            self._live = Live(
-                console=self._out, transient=True, refresh_per_second=8, get_renderable=self._lines
-            )
-            self._live.start()
+            from mailprov.report.terminal import Live
 
-    def _lines(self) -> Group:
-        table = Table.grid(padding=(0, 1))
-        rows = sorted(self._doing.items())
-        for subject, (doing, since) in rows[:12]:
-            seconds = time.monotonic() - since
-            table.add_row(
-                self._spinner, subject, Text(doing, style="dim"), f"{seconds:.0f} s" if seconds >= 2 else ""
-            )
-        if len(rows) > 12:
-            table.add_row("", f"and {len(rows) - 12} more", "", "")
-        return Group(table)
+            self._live = Live(self._out)
+        self._live.show(self._doing)
