@@ -68,7 +68,9 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             ["The accounts: who has a mailbox here. Dovecot knows where it is."],
         ),
         "virtual": texthash(
-            {**virtual, **system}, ["Where mail for an address goes: virtual(5).", *comments]
+            {**virtual, **system},
+            ["Where mail for an address goes: virtual(5).", *comments],
+            whole=[f"@{domain.name}" for domain in served if domain.catch_all],
         ),
         "logins": texthash(
             _logins(accounts, virtual, origins),
@@ -86,11 +88,16 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
     }
 
 
-def texthash(rows: Mapping[str, Iterable[str]], comments: Iterable[str] = ()) -> str:
-    """A map's text, sorted by key: `key value, value`. InputError for a name that does not fit in."""
+def texthash(
+    rows: Mapping[str, Iterable[str]], comments: Iterable[str] = (), whole: Iterable[str] = ()
+) -> str:
+    """A map's text, sorted by key: `key value, value`. InputError for a name that does not fit in.
+
+    `whole`: the keys `@domain` that are meant, since each accepts every name.
+    """
     lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
     lines += [f"# {comment}" for comment in comments]
-    good: set[str] = set()  # most words stand there more than once
+    good: set[str] = set(whole)  # most words stand there more than once
     for key in sorted(rows):
         values = tuple(rows[key])
         for word in (key, *values):
@@ -169,6 +176,11 @@ def _virtual(
             origins[alias] = target
         for name, members in domain.lists:
             rows[name] = tuple(dict.fromkeys(members))
+        if domain.catch_all:
+            # `@domain` is looked up before virtual_mailbox_maps: a name of its own keeps each account what it is.
+            rows[f"@{domain.name}"] = (domain.catch_all,)
+            for account in domain.accounts:
+                rows.setdefault(account.address, (account.address,))
         named = [*_names(domain), *(name for role in _ROLES if (name := f"{role}@{domain.name}") in roles)]
         for address in named:
             local = address.rpartition("@")[0]

@@ -66,6 +66,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool) -> tup
         folders=_FOLDERS,
         logins=logins,
         username_chars=_USERNAME_CHARS,
+        delimiter=host.recipient_delimiter,
         local=local.dovecot_conf(host.local),
         local_file=local.DOVECOT_FILE,
     )

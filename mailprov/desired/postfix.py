@@ -51,6 +51,8 @@ def files(
         key=material.key,
         certificate=material.certificate,
         local_file=local.POSTFIX_FILE,
+        delimiter=host.recipient_delimiter,
+        size_limit=host.message_size_limit,
         compatibility_level=compatibility_level(postfix),
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),

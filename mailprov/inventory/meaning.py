@@ -45,11 +45,11 @@ def build(file: File, reading: Reading) -> Inventory:
     """`Inventory.source` is the path as the user wrote it."""
     ssh = _ssh(file.ssh, ("ssh",), SshSettings(), reading)
     tls = _tls(file.tls, ("tls",), Tls(), reading)
-    own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), reading)
+    hosts = _hosts(file, ssh, tls, reading)
     return Inventory(
         source=reading.source.file,
-        hosts=_hosts(file.hosts, ssh, tls, own, reading),
-        domains=_domains(file.domains, reading),
+        hosts=hosts,
+        domains=_domains(file.domains, hosts, reading),
         dns=_dns(file.dns, reading) if file.dns else DnsSettings(),
     )
 
@@ -120,10 +120,10 @@ def _marks(path: KeyPath, reading: Reading) -> Any:
     return getattr(reading.source.node(path), "marks", {})
 
 
-def _hosts(
-    entries: dict[str, HostEntry], ssh: SshSettings, tls: Tls, own: LocalSettings, reading: Reading
-) -> tuple[Host, ...]:
-    hosts = [_host(name, entry, ssh, tls, own, reading) for name, entry in entries.items()]
+def _hosts(file: File, ssh: SshSettings, tls: Tls, reading: Reading) -> tuple[Host, ...]:
+    own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), reading)
+    defaults = Host("", "", "", ssh, tls, local=own, **_mail(file))
+    hosts = [_host(name, entry, defaults, reading) for name, entry in file.hosts.items()]
     fqdns: dict[str, str] = {}
     places: dict[tuple[Any, ...], str] = {}
     for host in hosts:
@@ -139,22 +139,30 @@ def _hosts(
     return tuple(hosts)
 
 
-def _host(
-    name: str, entry: HostEntry, ssh: SshSettings, tls: Tls, own: LocalSettings, reading: Reading
-) -> Host:
+def _mail(entry: File | HostEntry) -> dict[str, Any]:
+    """How mail is taken: what `entry` says of it."""
+    names = ("recipient_delimiter", "message_size_limit")
+    return {name: value for name in names if (value := getattr(entry, name)) is not None}
+
+
+def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host:
+    """`defaults`: what the file says for every host."""
     path: KeyPath = ("hosts", name)
     reading.checked(path, name, names.host_name, key=True)
     address = reading.checked((*path, "address"), entry.address, names.host_address) or ""
-    return Host(
+    tls = defaults.tls
+    return dataclasses.replace(
+        defaults,
         name=name,
         address=address,
         fqdn=reading.checked((*path, "fqdn"), entry.fqdn, names.fqdn) or "",
-        ssh=_ssh(entry.ssh, (*path, "ssh"), ssh, reading),
+        ssh=_ssh(entry.ssh, (*path, "ssh"), defaults.ssh, reading),
         tls=_tls(entry.tls, (*path, "tls"), tls, reading) if "tls" in _marks(path, reading) else tls,
         ipv4=_published(entry.ipv4, 4, (*path, "ipv4"), address, reading),
         ipv6=_published(entry.ipv6, 6, (*path, "ipv6"), address, reading),
-        local=local.resolve(entry.postfix, entry.dovecot, path, own, reading),
+        local=local.resolve(entry.postfix, entry.dovecot, path, defaults.local, reading),
         lab_release=entry.lab.release if entry.lab else None,
+        **_mail(entry),
     )
 
 
@@ -221,7 +229,9 @@ def _not_base64(value: str) -> str:
     return ""
 
 
-def _domains(entries: dict[str, DomainEntry], reading: Reading) -> tuple[Domain, ...]:
+def _domains(
+    entries: dict[str, DomainEntry], hosts: tuple[Host, ...], reading: Reading
+) -> tuple[Domain, ...]:
     written = [
         (name, entry, reading.checked(("domains", name), name, names.domain, key=True))
         for name, entry in entries.items()
@@ -235,7 +245,8 @@ def _domains(entries: dict[str, DomainEntry], reading: Reading) -> tuple[Domain,
             continue
         path: KeyPath = ("domains", key)
         _check_hosts(entry, path, reading)
-        found = recipients.of_domain(entry, path, name, reading)
+        delimiters = {host.recipient_delimiter for host in hosts if host.name in entry.hosts}
+        found = recipients.of_domain(entry, path, name, delimiters, reading)
         domains.append(
             Domain(
                 name=name or "",
@@ -243,6 +254,7 @@ def _domains(entries: dict[str, DomainEntry], reading: Reading) -> tuple[Domain,
                 accounts=found.accounts,
                 aliases=found.aliases,
                 lists=found.lists,
+                catch_all=found.catch_all,
                 domain_aliases=_domain_aliases(entry, path, name, aliases, reading),
                 dmarc=_dmarc(entry.dmarc, path, name, reading) if entry.dmarc else None,
             )

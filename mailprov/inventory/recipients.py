@@ -8,10 +8,12 @@ says when it leads to nobody; `check_loops` finds mail that would go round. What
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailprov.inventory import names
 from mailprov.inventory.reading import Reading
+from mailprov.inventory.scalars import NO_QUOTA
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
 from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import Account, Domain, Forward, Secret
@@ -39,16 +41,30 @@ class Recipients:
     accounts: tuple[Account, ...]
     aliases: tuple[tuple[str, str], ...]
     lists: tuple[tuple[str, tuple[str, ...]], ...]
+    catch_all: str | None
 
 
-def of_domain(entry: DomainEntry, path: KeyPath, domain: str | None, reading: Reading) -> Recipients:
-    """`domain` is None where its own name is wrong; then names are checked and references are not."""
+def of_domain(
+    entry: DomainEntry, path: KeyPath, domain: str | None, delimiters: Collection[str], reading: Reading
+) -> Recipients:
+    """`domain` is None where its own name is wrong; then names are checked and references are not.
+
+    `delimiters`: what separates a detail from a name on the domain's hosts.
+    """
     here = _Domain(path, domain, reading, {})
-    accounts = [here.account(name, account) for name, account in entry.accounts.items()]
+    accounts = [
+        here.account(name, account, entry.quota, delimiters) for name, account in entry.accounts.items()
+    ]
     aliases = [here.alias(name, text) for name, text in entry.aliases.items()]
     lists = [here.mailing_list(name, members) for name, members in entry.lists.items()]
+    catch_all = entry.catch_all and here.target(
+        entry.catch_all, (*path, "catch_all"), "the catch-all leads to nobody"
+    )
     return Recipients(
-        tuple(accounts), tuple(alias for alias in aliases if alias), tuple(each for each in lists if each)
+        tuple(accounts),
+        tuple(alias for alias in aliases if alias),
+        tuple(each for each in lists if each),
+        catch_all,
     )
 
 
@@ -61,9 +77,16 @@ class _Domain:
     reading: Reading
     seen: dict[str, tuple[str, KeyPath]]
 
-    def account(self, name: str, entry: AccountEntry) -> Account:
+    def account(
+        self, name: str, entry: AccountEntry, quota: int | None, delimiters: Collection[str]
+    ) -> Account:
+        """`quota` is the domain's."""
         path: KeyPath = (*self.path, "accounts", name)
         address = self._own(name, "account", path)
+        for sign in delimiters:
+            if sign and address and sign in address.rpartition("@")[0]:
+                what = f'contains "{sign}", which separates a name from its detail (recipient_delimiter)'
+                self.reading.say(path, f'"{show(name)}" {what}; name the account without it', key=True)
         password = ready = None
         if entry.password.hash is not None:
             ready = _hash(entry.password.hash, (*path, "password", "hash"), self.reading)
@@ -76,12 +99,13 @@ class _Domain:
             forward = Forward(
                 self._without(address, to, (*path, "forward", "to"), itself), entry.forward.keep
             )
-        return Account(address or "", password, ready, entry.quota, forward)
+        limit = quota if entry.quota is None else entry.quota
+        return Account(address or "", password, ready, None if limit == NO_QUOTA else limit, forward)
 
     def alias(self, name: str, text: str) -> tuple[str, str] | None:
         path: KeyPath = (*self.path, "aliases", name)
         address = self._own(name, "alias", path)
-        to = self._target(text, path, "the alias leads to nobody")
+        to = self.target(text, path, "the alias leads to nobody")
         return (address, to) if address and to else None
 
     def mailing_list(self, name: str, members: list[str]) -> tuple[str, tuple[str, ...]] | None:
@@ -118,14 +142,14 @@ class _Domain:
         self.reading.defined[f"{local}@{self.name}"] = path
         return f"{local}@{self.name}"
 
-    def _target(self, text: str, path: KeyPath, lead: str) -> str | None:
+    def target(self, text: str, path: KeyPath, lead: str) -> str | None:
         return target(text, path, self.name, lead, reading=self.reading) if self.name else None
 
     def _several(self, texts: list[str], path: KeyPath, lead: str) -> dict[str, int]:
         """The addresses that `texts` mean, each with its place in the list."""
         found: dict[str, int] = {}
         for index, text in enumerate(texts):
-            address = self._target(text, (*path, index), lead)
+            address = self.target(text, (*path, index), lead)
             if address in found:
                 self.reading.say((*path, index), f"{address} is in this list twice; keep one")
             elif address:

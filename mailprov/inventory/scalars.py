@@ -95,14 +95,17 @@ def whole(least: int, most: int) -> Reads:
     return Reads(read, {"type": "integer", "minimum": least, "maximum": most})
 
 
-def _size(value: Any) -> int:
-    wanted = "must be a size such as 500K, 200M or 1G (or bytes)"
+def _bytes(value: Any, wanted: str) -> int:
     if not isinstance(value, str):
         raise said(f"{wanted}, not {kind(value)}")
     found = _SIZE.fullmatch(value)
     if not found:
         raise said(f'{wanted}; "{show(value)}" is none')
-    size = int(found[1]) * _UNITS[found[2]]
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _size(value: Any) -> int:
+    size = _bytes(value, "must be a size such as 500K, 200M or 1G (or bytes)")
     if size == 0:
         raise said("must be more than 0; for no limit leave `quota` out")
     if size > _MAX_SIZE:
@@ -122,6 +125,47 @@ Size = Annotated[
         },
     ),
 ]
+
+
+NO_QUOTA = 0  # what `Quota` makes of `none`
+
+
+def _quota(value: Any) -> int:
+    return NO_QUOTA if value == "none" else _size(value)
+
+
+Quota = Annotated[
+    int,
+    Reads(
+        _quota,
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _MAX_SIZE},
+                {"type": "string", "pattern": f"^({_SIZE.pattern}|none)$"},
+            ]
+        },
+    ),
+]
+
+
+def size_between(least: str, most: str) -> Reads:
+    """For `Annotated[int, size_between("64K", "2000M")]`: a size in bytes within bounds."""
+    wanted = f"must be a size from {least} to {most}, such as 50M"
+    low, high = _bytes(least, wanted), _bytes(most, wanted)
+
+    def read(value: Any) -> int:
+        size = _bytes(value, wanted)
+        if not low <= size <= high:
+            raise said(f'{wanted}; "{show(value)}" is outside')
+        return size
+
+    schema = {
+        "anyOf": [
+            {"type": "integer", "minimum": low, "maximum": high},
+            {"type": "string", "pattern": f"^{_SIZE.pattern}$"},
+        ]
+    }
+    return Reads(read, schema)
 
 
 def choice(*allowed: str, later: dict[str, str] | None = None) -> Reads:

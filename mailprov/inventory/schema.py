@@ -16,7 +16,17 @@ from pydantic_core import core_schema
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
 from mailprov.inventory.schema_domains import DomainEntry
-from mailprov.inventory.schema_hosts import NOT_YET, DnsEntry, HostEntry, SshEntry, TlsEntry
+from mailprov.inventory.schema_hosts import (
+    DELIMITER_TEXT,
+    NOT_YET,
+    SIZE_TEXT,
+    Delimiter,
+    DnsEntry,
+    HostEntry,
+    MessageSize,
+    SshEntry,
+    TlsEntry,
+)
 
 
 class File(Entry):
@@ -29,6 +39,8 @@ class File(Entry):
         default=None, description="how records are published; only printed if not given"
     )
     tls: TlsEntry = Field(default=TlsEntry(), description="certificates, unless a host says otherwise")
+    recipient_delimiter: Delimiter = Field("+", description=f"{DELIMITER_TEXT}; + if not given")
+    message_size_limit: MessageSize = Field(50 * 2**20, description=f"{SIZE_TEXT}; 50M if not given")
     postfix: PostfixEntry = Field(
         default=PostfixEntry(), description="local settings of Postfix on all hosts"
     )

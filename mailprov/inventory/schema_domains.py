@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mailprov.inventory.entry import Entry
-from mailprov.inventory.scalars import Boolean, Reads, Size, Text, choice, said, text
+from mailprov.inventory.scalars import Boolean, Quota, Reads, Size, Text, choice, said, text
 from mailprov.inventory.schema_secrets import PasswordEntry
 from mailprov.inventory.source import Seq
 
@@ -30,9 +30,9 @@ class AccountEntry(Entry):
     """A mailbox with a login, which is the full address."""
 
     password: PasswordEntry = Field(description="the account's password", examples=[{"env": "ANA_PASSWORD"}])
-    quota: Size | None = Field(
+    quota: Quota | None = Field(
         default=None,
-        description="the mailbox's size: 500K, 200M, 1G or bytes; no limit if not given",
+        description="the mailbox's size: 500K, 200M, 1G or bytes; none: no limit; the domain's if not given",
         examples=["200M"],
     )
     forward: ForwardEntry | None = Field(
@@ -68,6 +68,11 @@ class DomainEntry(Entry):
         examples=[["mx1"]],
         json_schema_extra={"minItems": 1},  # checked in `problems`, so that an empty list hides nothing else
     )
+    quota: Size | None = Field(
+        default=None,
+        description="the size of each mailbox whose account says nothing else; no limit if not given",
+        examples=["1G"],
+    )
     accounts: dict[str, AccountEntry] = Field(default={}, description="mailboxes, by the name before the @")
     aliases: dict[str, Target] = Field(
         default={}, description="other names: alias → an account, list or alias here, or an address"
@@ -76,6 +81,10 @@ class DomainEntry(Entry):
         default={},
         description="names that reach several: list → names in this domain, or addresses",
         examples=[{"team": ["ana"]}],
+    )
+    catch_all: Target | None = Field(
+        default=None,
+        description="who gets mail for names that the domain does not have; it is refused if not given",
     )
     domain_aliases: list[Text] = Field(
         default=[],

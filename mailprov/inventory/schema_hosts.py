@@ -5,13 +5,13 @@ Part of `schema`, which says what these classes are for.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
-from mailprov.inventory.scalars import Text, choice, whole
+from mailprov.inventory.scalars import Reads, Text, choice, said, size_between, whole
 from mailprov.inventory.schema_secrets import SecretEntry
 
 RELEASES = (
@@ -121,6 +121,23 @@ class DnsEntry(Entry):
     )
 
 
+DELIMITERS = ("+", "-", "=", ".")
+
+
+def _delimiter(value: Any) -> str:
+    if value == "none":
+        return ""
+    if isinstance(value, str) and value in DELIMITERS:
+        return str(value)
+    raise said('must be one of "+", "-", "=" and ".", or none')
+
+
+Delimiter = Annotated[str, Reads(_delimiter, {"type": "string", "enum": [*DELIMITERS, "none"]})]
+MessageSize = Annotated[int, size_between("64K", "2000M")]
+DELIMITER_TEXT = 'what separates a detail from a name: with "+", ana+shop@ reaches ana@; none: no details'
+SIZE_TEXT = "the largest message that is taken, as it is on the wire (half as much again as its attachments)"
+
+
 class LabEntry(Entry):
     """What `mailprov lab` boots for this host. Other commands do not look at it."""
 
@@ -159,5 +176,11 @@ class HostEntry(Entry):
     dovecot: DovecotEntry = Field(
         default=DovecotEntry(),
         description="as the top-level `dovecot`, for this host; wins setting by setting",
+    )
+    recipient_delimiter: Delimiter | None = Field(
+        default=None, description="as the top-level `recipient_delimiter`, for this host"
+    )
+    message_size_limit: MessageSize | None = Field(
+        default=None, description="as the top-level `message_size_limit`, for this host"
     )
     lab: LabEntry | None = Field(default=None, description="for `mailprov lab` alone")

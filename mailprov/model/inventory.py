@@ -84,6 +84,8 @@ class Host:
     ipv4: tuple[str, ...] = ()  # published as A; default: `address` if it is an IPv4 address
     ipv6: tuple[str, ...] = ()  # published as AAAA; default: `address` if it is an IPv6 address
     local: LocalSettings = LocalSettings()
+    recipient_delimiter: str = "+"  # ana+shop@ reaches ana@; "": no such details
+    message_size_limit: int = 50 * 2**20  # bytes on the wire
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 
@@ -129,6 +131,7 @@ class Domain:
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (list address, member addresses, inside or outside)
     domain_aliases: tuple[str, ...] = ()
     dmarc: Dmarc | None = None
+    catch_all: str | None = None  # who gets mail for names that do not exist; None: it is refused
 
 
 @dataclass(frozen=True)

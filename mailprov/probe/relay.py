@@ -56,7 +56,11 @@ def known_address(case: PortCase, domain: str = "") -> str:
 def attempts(case: PortCase) -> list[Attempt]:
     """The classic forms (those of nmap's smtp-open-relay and of the dsbl list)."""
     user = f"nobody-{case.run.nonce}"
-    host, own = case.host.fqdn, known_address(case).rpartition("@")[2] or case.host.fqdn
+    host, own = case.host.fqdn, known_address(case).rpartition("@")[2]
+    takes_all = {domain.name for domain in case.run.inventory.domains if domain.catch_all}
+    own = (
+        case.host.fqdn if not own or own in takes_all else own
+    )  # a catch-all takes odd names, and keeps them
     literal = f"[IPv6:{case.address}]" if ":" in case.address else f"[{case.address}]"
     sender = outside_sender(case)
     recipients = (
@@ -181,9 +185,9 @@ def relay(case: PortCase) -> Iterator[Finding]:
     verdicts={
         "pass": "taken; refused with 550 5.1.1",
         "warn": "refused for good, with another code",
-        "fail": "the made-up user is taken: a catch-all, or bounces to forged senders later",
+        "fail": "the made-up user is taken: a catch-all nobody asked for, or bounces to forged senders later",
         "error": "the known user is refused too, 4xx, silence, or a dropped connection",
-        "skip": "the domain has no address to compare with",
+        "skip": "the domain has no address to compare with, or a catch-all and no domain alias",
     },
     refs=("RFC 5321 section 3.6.2", "RFC 3463 section 3.2", "postconf(5) smtpd_reject_unlisted_recipient"),
     ports=ports_where(lambda port: port.number == 25),
@@ -194,6 +198,13 @@ def unknown_user(case: PortCase) -> Iterator[Finding]:
     if not known:
         yield case.skip("the domain has no account, alias or list to compare with")
         return
+    names = [] if case.domain.catch_all else [case.domain.name]
+    names += case.domain.domain_aliases
+    if not names:
+        yield case.skip(
+            f"{case.domain.name} has a catch-all: mail for any name goes to {case.domain.catch_all}"
+        )
+        return
     client = case.smtp()
     with client.stream:
         start = client.mail(outside_sender(case))
@@ -202,7 +213,7 @@ def unknown_user(case: PortCase) -> Iterator[Finding]:
             yield case.error(f"cannot tell, because {known} is refused as well: {control}")
             return
         replies = {}
-        for name in (case.domain.name, *case.domain.domain_aliases):
+        for name in names:
             address = f"nobody-{case.run.nonce}@{name}"
             replies[address] = client.rcpt(address)
         client.command("RSET")

@@ -186,3 +186,17 @@ def test_what_postfix_would_misread_is_refused(bad: str, side: str) -> None:
 def test_account_that_cannot_be_a_directory_is_refused(bad: str) -> None:
     with pytest.raises(InputError, match="cannot be a login"):
         tables((Domain("d.test", ("mx1",), accounts=(account(bad),)),), "mx1.d.test")
+
+
+def test_a_catch_all_shadows_no_name_of_its_domain_and_takes_none_of_a_domain_alias() -> None:
+    domain = dataclasses.replace(alpha(), catch_all="ana@alpha.test")
+    maps = tables((domain, delta()), "mx1.alpha.test")
+    virtual = parsed(maps["virtual"])
+    assert virtual["@alpha.test"] == ["ana@alpha.test"]
+    assert "@alfa.test" not in virtual
+    assert "@delta.test" not in virtual
+    for address in parsed(maps["mailboxes"]):  # Postfix asks for `@domain` before virtual_mailbox_maps
+        if address.endswith("@alpha.test"):
+            assert deliver(maps, address) == deliver(MAPS, address)
+            assert address in virtual
+    assert parsed(maps["logins"]) == parsed(MAPS["logins"])  # who gets stray mail may not write as everybody

@@ -148,6 +148,7 @@ def meant(draw: st.DrawFn) -> tuple[Inventory, dict[str, str]]:
                 tuple(lists),
                 (f"alias-{name}",) if draw(st.booleans()) and len(name) < 50 else (),
                 dmarc if draw(st.booleans()) else None,
+                catch_all=draw(st.sampled_from([None, own[-1]])),
             )
         )
     dns = DnsSettings()
@@ -185,10 +186,15 @@ def as_written(inventory: Inventory, draw: Any) -> dict[str, Any]:
     domains: dict[str, Any] = {}
     for domain in inventory.domains:
         entry: dict[str, Any] = {"hosts": list(domain.hosts), "accounts": {}, "aliases": {}, "lists": {}}
+        common = draw(st.sampled_from([None, *(account.quota for account in domain.accounts)]))
+        if common:
+            entry["quota"] = size(common)
+        if domain.catch_all:
+            entry["catch_all"] = name_for(domain.catch_all, domain.name)
         for account in domain.accounts:
             one: dict[str, Any] = {"password": reference(account.password)}
-            if account.quota:
-                one["quota"] = size(account.quota)
+            if account.quota != common:
+                one["quota"] = size(account.quota) if account.quota else "none"
             if account.forward:
                 one["forward"] = {"to": list(account.forward.to), "keep": account.forward.keep}
             entry["accounts"][account.local_part] = one
