@@ -37,7 +37,17 @@ def imported(*words: str) -> set[str]:
 
 def libraries(modules: set[str]) -> set[str]:
     """Those that take their time."""
-    known = {"asyncio", "cryptography", "dns", "invoke.runners", "jinja2", "paramiko", "pydantic", "rich"}
+    known = {
+        "asyncio",
+        "cryptography",
+        "importlib.metadata",
+        "dns",
+        "invoke.runners",
+        "jinja2",
+        "paramiko",
+        "pydantic",
+        "rich",
+    }
     known |= {"ruamel", "typer", "unittest", "mailprov.probe", "mailprov.lab"}
     return {name for name in known if name in modules}
 
@@ -69,6 +79,7 @@ def test_a_run_without_dns_or_verification_loads_neither(command: list[str], tmp
         "dns",
         "rich",
         "typer",
+        "importlib.metadata",
         "unittest",
         "invoke.runners",
         "mailprov.probe",
