@@ -1,6 +1,7 @@
 """Who exists and where their mail goes: domains, accounts, aliases, lists and forwards as Postfix lookup
 tables.
 
+    other_names(domains) -> dict[str, Account]    address → the one account here that it leads to
     tables(domains, fqdn) -> dict[str, str]    file name → content, for texthash: maps
     texthash(rows, comments) -> str            one map's text
 
@@ -12,13 +13,14 @@ an address that cannot be written there; the inventory refuses such addresses be
     mailboxes       virtual_mailbox_maps: the accounts; others are refused at RCPT (RFC 5321 section 3.3)
     virtual         virtual_alias_maps: aliases, lists, forwards, alias domains; one line for each address
     logins          smtpd_sender_login_maps: sender address → logins that may use it
-    redirects       accounts that only redirect: a full mailbox of theirs is no reason to refuse
+    redirects       accounts that only redirect: a full mailbox of theirs is no reason to refuse; with a catch-all
+                    also the names that lead to several or to nobody here, which are not the catch-all's
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mailprov.errors import InputError
 from mailprov.model.inventory import Account, Domain
@@ -77,15 +79,34 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             ["Who may send as whom: sender address, then the logins that may use it (SASL_README)."],
         ),
         "redirects": texthash(
-            {
-                address: ("OK",)
-                for account in accounts
-                if account.forward and not account.forward.keep
-                for address in _everywhere(account.address, served)
-            },
-            ["Accounts that keep no copy of what they forward: a full mailbox refuses nothing."],
+            dict.fromkeys(
+                _roomless(served, set(virtual) - set(_logins(accounts, virtual, origins))), ("OK",)
+            ),
+            [
+                "What is taken without asking for room: accounts that keep no copy, names that are no mailbox's."
+            ],
         ),
     }
+
+
+def other_names(domains: Iterable[Domain]) -> dict[str, Account]:
+    """Aliases, twins in domain aliases, implicit roles, and `@domain` for a catch-all, where they lead to one account
+    of this host that keeps what it gets: who must have room when they are written to.
+    """
+    served = tuple(domains)
+    keep = {
+        account.address: account
+        for domain in served
+        for account in domain.accounts
+        if account.forward is None or account.forward.keep
+    }
+    virtual, origins = _virtual(served, _roles(served))
+    leads = _logins((account for domain in served for account in domain.accounts), virtual, origins)
+    found = {name: keep[to] for name, (to,) in leads.items() if to in keep and name not in keep}
+    for domain in served:
+        if domain.catch_all in leads and (to := leads[domain.catch_all][0]) in keep:
+            found[f"@{domain.name}"] = keep[to]
+    return found
 
 
 def texthash(
@@ -145,6 +166,16 @@ def _names(domain: Domain) -> list[str]:
         *(alias for alias, _ in domain.aliases),
         *(name for name, _ in domain.lists),
     ]
+
+
+def _roomless(domains: tuple[Domain, ...], ownerless: set[str]) -> Iterator[str]:
+    """Addresses for which a full mailbox is no reason to refuse. `ownerless`: those that no one account owns."""
+    for domain in domains:
+        for account in domain.accounts:
+            if account.forward and not account.forward.keep:
+                yield from _everywhere(account.address, domains)
+        if domain.catch_all:
+            yield from (name for name in ownerless if name.endswith(f"@{domain.name}") and name[0] != "@")
 
 
 def _everywhere(address: str, domains: tuple[Domain, ...]) -> list[str]:

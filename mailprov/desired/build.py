@@ -37,7 +37,7 @@ def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
     postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6)
-    files = (*postfix_files, *dovecot.files(host, releases, material, ipv6), *material.files)
+    files = (*postfix_files, *dovecot.files(host, domains, releases, material, ipv6), *material.files)
     return HostState(
         host=host.name,
         hostname=host.fqdn,

@@ -1,6 +1,6 @@
 """Dovecot: its whole configuration in one file, the accounts, and the service.
 
-    files(host, releases, material, ipv6) -> tuple[File, ...]
+    files(host, domains, releases, material, ipv6) -> tuple[File, ...]
     accounts(domains, dovecot) -> AccountFile
     service(material) -> Service
 
@@ -9,7 +9,7 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
-from mailprov.desired import local
+from mailprov.desired import addresses, local
 from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, Service, User
 from mailprov.desired.templates import render
 from mailprov.desired.tls import Material
@@ -19,6 +19,8 @@ from mailprov.model.ports import PORTS, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
 USERS = "/etc/dovecot/mailprov-users"
+NAMES = "/etc/dovecot/mailprov-names"
+WARNING = "/etc/dovecot/mailprov-quota-warning"
 MAIL_ROOT = "/var/vmail"
 OWNER = "vmail"
 SOCKETS = "/var/spool/postfix/private"
@@ -35,8 +37,10 @@ _FOLDERS = (
 _USERNAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@='"
 
 
-def files(host: Host, releases: Releases, material: Material, ipv6: bool) -> tuple[File, ...]:
-    """dovecot.conf for the release line at hand."""
+def files(
+    host: Host, domains: tuple[Domain, ...], releases: Releases, material: Material, ipv6: bool
+) -> tuple[File, ...]:
+    """dovecot.conf for the release line at hand, and what it names."""
     logins = [
         (
             protocol.value,
@@ -60,6 +64,8 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool) -> tup
         certificate=material.certificate,
         key=material.key,
         users=USERS,
+        names=NAMES,
+        warning_script=WARNING,
         owner=OWNER,
         mail_root=MAIL_ROOT,
         sockets=SOCKETS,
@@ -70,7 +76,29 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool) -> tup
         local=local.dovecot_conf(host.local),
         local_file=local.DOVECOT_FILE,
     )
-    return (File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),)
+    new = releases.dovecot.at_least(2, 4)
+    warning = render(
+        "dovecot/quota-warning.j2",
+        fqdn=host.fqdn,
+        unlimited="quota_enforce=no" if new else "plugin/quota=count:user:noenforcing",
+    )
+    return (
+        File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
+        File(WARNING, warning, mode="0755"),
+        File(NAMES, names(domains, releases.dovecot), group="dovecot", mode="0640"),
+    )
+
+
+def names(domains: tuple[Domain, ...], dovecot: Version) -> str:
+    """A passwd-file without passwords: whose room Postfix asks for when mail is for another name of an account."""
+    lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
+    for name, account in sorted(addresses.other_names(domains).items()):
+        if account.quota is not None:
+            home = f"{MAIL_ROOT}/{account.domain}/{account.local_part}"
+            limit = quota_field(account.quota, dovecot)
+            who = f"userdb_user={account.address} userdb_home={home}"
+            lines.append(f"{passwd_file_key(name)}:::::::{who} {limit}")
+    return "\n".join(lines) + "\n"
 
 
 def accounts(domains: tuple[Domain, ...], dovecot: Version) -> AccountFile:

@@ -8,7 +8,7 @@ import random
 import pytest
 from desired_cases import account, alpha, delta
 
-from mailprov.desired.addresses import tables, texthash
+from mailprov.desired.addresses import other_names, tables, texthash
 from mailprov.errors import InputError
 from mailprov.model.inventory import Domain, Forward
 
@@ -200,3 +200,16 @@ def test_a_catch_all_shadows_no_name_of_its_domain_and_takes_none_of_a_domain_al
             assert deliver(maps, address) == deliver(MAPS, address)
             assert address in virtual
     assert parsed(maps["logins"]) == parsed(MAPS["logins"])  # who gets stray mail may not write as everybody
+
+
+def test_room_is_asked_for_wherever_one_mailbox_is_behind_a_name() -> None:
+    domain = dataclasses.replace(alpha(), catch_all="info@alpha.test")
+    found = {name: account.address for name, account in other_names((domain, delta())).items()}
+    for name in ("ventas@alpha.test", "info@alfa.test", "ana@alfa.test", "abuse@alpha.test", "@alpha.test"):
+        assert found[name] == "ana@alpha.test"
+    assert found["abuse@delta.test"] == "zoe@delta.test"
+    assert found["luis@alfa.test"] == "luis@alpha.test"  # forwards, and keeps a copy
+    assert not [name for name in found if name.startswith(("marta@", "profes@", "todos@"))]
+    # With a catch-all the question would find its mailbox for a name that is no mailbox's.
+    roomless = parsed(tables((domain, delta()), "mx1.alpha.test")["redirects"])
+    assert {"profes@alpha.test", "todos@alpha.test", "marta@alpha.test", "marta@alfa.test"} == set(roomless)
