@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from mailprov import transport
 from mailprov.cli.app import build_app
 from mailprov.cli.front import COMMANDS, page
 
@@ -40,7 +41,7 @@ def libraries(modules: set[str]) -> set[str]:
     known = {
         "asyncio",
         "cryptography",
-        "importlib.metadata",
+        "email.message",
         "dns",
         "invoke.runners",
         "jinja2",
@@ -64,7 +65,7 @@ def test_the_help_of_a_command_imports_no_other_command() -> None:
 
     assert "mailprov.cli.apply" in modules
     assert "mailprov.cli.verify" not in modules
-    assert libraries(modules) <= {"typer", "pydantic"}
+    assert libraries(modules) <= {"typer", "pydantic", "email.message"}
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
@@ -79,12 +80,22 @@ def test_a_run_without_dns_or_verification_loads_neither(command: list[str], tmp
         "dns",
         "rich",
         "typer",
-        "importlib.metadata",
+        "email.message",
         "unittest",
         "invoke.runners",
         "mailprov.probe",
         "mailprov.lab",
     }
+
+
+def test_the_stand_in_for_metadata_says_what_it_would_say() -> None:
+    stand_in = transport._Metadata("importlib.metadata")
+
+    assert stand_in.version("paramiko") == importlib.metadata.version("paramiko")
+    assert stand_in.version("ruamel.yaml") == importlib.metadata.version("ruamel.yaml")
+    assert stand_in.distributions is importlib.metadata.distributions
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        stand_in.version("no-such-package")
 
 
 def test_the_first_page_says_what_the_commands_say() -> None:
