@@ -9,6 +9,7 @@ What the start itself does (streams closed by the shell, imports) is for tests t
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import subprocess
 import sys
@@ -51,9 +52,7 @@ def fork(
         for number, handle in enumerate((stdin, stdout, stderr)):
             os.dup2(handle, number)
         os.closerange(3, 64)  # what pytest and its workers hold open
-        sys.stdin, sys.stdout, sys.stderr = (
-            open(number, "r" if number == 0 else "w", encoding=encoding, closefd=False) for number in range(3)
-        )
+        sys.stdin, sys.stdout, sys.stderr = (_stream(number, encoding) for number in range(3))
         if cwd:
             os.chdir(cwd)
         sys.argv = ["mailprov", *words]
@@ -62,6 +61,10 @@ def fork(
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _stream(number: int, encoding: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.FileIO(number, "w" if number else "r", closefd=False), encoding=encoding)
 
 
 def _run() -> int:

@@ -150,7 +150,7 @@ def large(accounts: int) -> str:
     return "\n".join(lines)
 
 
-def test_ten_thousand_accounts_are_read_in_time_that_grows_with_them(tmp_path: Path) -> None:
+def test_thousands_of_accounts_are_read_in_time_that_grows_with_them(tmp_path: Path) -> None:
     def seconds(accounts: int) -> float:
         path = tmp_path / f"{accounts}.yml"
         path.write_text(large(accounts))
@@ -160,8 +160,8 @@ def test_ten_thousand_accounts_are_read_in_time_that_grows_with_them(tmp_path: P
         return time.process_time() - began
 
     seconds(10)  # imports
-    few, many = seconds(1000), seconds(10_000)
-    assert many < 20 * max(few, 0.02)
+    few, many = seconds(300), seconds(3000)
+    assert many < 20 * max(few, 0.01)
 
 
 def test_an_endless_list_of_mistakes_is_not_told_to_the_end(tmp_path: Path) -> None:
