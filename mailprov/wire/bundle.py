@@ -13,15 +13,17 @@ quotes it is the same word for sh, bash, zsh, fish and csh. Raises nothing of it
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import mailprov
-from mailprov.wire.messages import MAGIC, encode_start
+from mailprov.wire.messages import MAGIC, encode_start, pack
 
 READY = MAGIC + b" ready"
 
+_PACKING = threading.Lock()
 _IMPORTER = "mailprov.wire.importer"
 
 _LOADER = (
@@ -31,9 +33,9 @@ _LOADER = (
     f'w=next((w for w in map(bytes.split,i)if len(w)==3 and w[0]==b"{MAGIC.decode()}"),0)or sys.exit(1);'
     "b=i.read(int(w[1]));"
     'hashlib.sha256(b).hexdigest()==w[2].decode()or sys.exit("mailprov: the agent did not arrive whole");'
-    's=json.loads(zlib.decompress(b));m=s["modules"];'
+    "j,z=b.split(bytes([10]),1);m=json.loads(zlib.decompress(z));"
     f'exec(m["{_IMPORTER}"]);serve(m);'
-    'from mailprov.agent.boot import run;run(s["job"],i)'
+    "from mailprov.agent.boot import run;run(json.loads(j),i)"
 )
 
 
@@ -62,5 +64,13 @@ def loader() -> str:
 
 def start_payload(job: dict[str, Any]) -> bytes:
     """Header line and body for this job (see `wire.messages`): the agent, and the importer that serves it."""
+    with _PACKING:  # hosts begin at the same time, and all would pack
+        packed = _packed(tuple(agent_modules().items()))
+    return encode_start(packed, job)
+
+
+@lru_cache(maxsize=1)
+def _packed(modules: tuple[tuple[str, str], ...]) -> bytes:
+    """Once for all hosts."""
     importer = Path(__file__).with_name("importer.py").read_text("utf-8")
-    return encode_start({**agent_modules(), _IMPORTER: importer}, job)
+    return pack({**dict(modules), _IMPORTER: importer})

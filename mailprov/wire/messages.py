@@ -1,7 +1,7 @@
 """The conversation between controller and agent, one exec, one channel.
 
     exec    [sudo] python3 -I -u -c '<loader>'
-    stdin   MAILPROV1 <length> <sha256 of the body>\\n <body: zlib(JSON {"modules": {name: source}, "job": {...}})>
+    stdin   MAILPROV1 <length> <sha256 of the body>\\n <body: JSON of the job, \\n, zlib(JSON {name: source})>
             then control lines, one JSON object each: desired, go, cancel. End of file means: the controller is lost.
     stdout  <tag> <JSON object>\\n   for every message of the agent. Lines without the tag are noise of shells and
             banners; the controller keeps them for --verbose and for error texts.
@@ -78,9 +78,14 @@ from typing import Any
 MAGIC = b"MAILPROV1"
 
 
-def encode_start(modules: dict[str, str], job: dict[str, Any]) -> bytes:
-    """The first bytes on the agent's stdin: header line and body."""
-    body = zlib.compress(json.dumps({"modules": modules, "job": job}).encode("ascii"), 6)
+def pack(modules: dict[str, str]) -> bytes:
+    """The agent, as it is the same for every host. Half the time of a better level, for a sixth more bytes."""
+    return zlib.compress(json.dumps(modules).encode("ascii"), 3)
+
+
+def encode_start(packed: bytes, job: dict[str, Any]) -> bytes:
+    """The first bytes on the agent's stdin: header line and body. `packed` comes from `pack`."""
+    body = json.dumps(job).encode("ascii") + b"\n" + packed
     return b"%s %d %s\n" % (MAGIC, len(body), hashlib.sha256(body).hexdigest().encode("ascii")) + body
 
 

@@ -20,7 +20,7 @@ from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.refusals import explain
 from mailprov.transport.sudo import Become, bootstrap_command, remote_command
 from mailprov.wire.bundle import loader
-from mailprov.wire.messages import decode_line, encode_start
+from mailprov.wire.messages import decode_line, encode_start, pack
 
 SUDO = """\
 #!{python} -IS
@@ -77,7 +77,7 @@ MODULES = {
     "mailprov.agent.boot": BOOT,
     "mailprov.wire.importer": IMPORTER,
 }
-PAYLOAD = encode_start(MODULES, {"tag": "aa11"}) + b"control\n"
+PAYLOAD = encode_start(pack(MODULES), {"tag": "aa11"}) + b"control\n"
 
 
 class Place:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailprov.wire import bundle
-from mailprov.wire.messages import decode_line, encode_start
+from mailprov.wire.messages import decode_line, encode_start, pack
 
 BOOT = """\
 import json, sys
@@ -38,7 +36,7 @@ FAKE = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.boot": BOOT, "mail
 
 def payload(job: dict[str, Any]) -> bytes:
     importer = Path(bundle.__file__).with_name("importer.py").read_text()
-    return encode_start({**FAKE, "mailprov.wire.importer": importer}, job)
+    return encode_start(pack({**FAKE, "mailprov.wire.importer": importer}), job)
 
 
 def run(stdin: bytes, python: str = sys.executable) -> subprocess.CompletedProcess[bytes]:
@@ -92,7 +90,7 @@ def test_a_payload_cut_short_never_runs() -> None:
 def test_a_changed_payload_never_runs() -> None:
     whole = payload({"tag": "aa11"})
     head, _, body = whole.partition(b"\n")
-    other = zlib.compress(json.dumps({"modules": FAKE, "job": {}}).encode())
+    other = b"{}\n" + pack(FAKE)
     assert hashlib.sha256(other).hexdigest().encode() not in head
     done = run(head.replace(str(len(body)).encode(), str(len(other)).encode()) + b"\n" + other)
     assert done.returncode == 1
