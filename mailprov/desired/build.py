@@ -19,7 +19,9 @@ _PACKAGES = (
     "dovecot-core",
     "dovecot-imapd",
     "dovecot-lmtpd",
+    "dovecot-managesieved",
     "dovecot-pop3d",
+    "dovecot-sieve",
     "openssl",  # hashes passwords and makes certificates
     "postfix",
 )

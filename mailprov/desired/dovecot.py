@@ -15,7 +15,7 @@ from mailprov.desired.templates import render
 from mailprov.desired.tls import Material
 from mailprov.desired.versions import Releases, Version
 from mailprov.model.inventory import Account, Domain, Host
-from mailprov.model.ports import PORTS, Protocol, TlsStart
+from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
 USERS = "/etc/dovecot/mailprov-users"
@@ -43,7 +43,7 @@ def files(
     """dovecot.conf for the release line at hand, and what it names."""
     logins = [
         (
-            protocol.value,
+            name,
             [
                 {
                     "number": port.number,
@@ -51,11 +51,15 @@ def files(
                     "purpose": port.purpose,
                     "implicit": port.tls is TlsStart.IMPLICIT,
                 }
-                for port in PORTS
+                for port in (*PORTS, SIEVE_PORT)
                 if port.protocol is protocol
             ],
         )
-        for protocol in (Protocol.IMAP, Protocol.POP3)
+        for protocol, name in (
+            (Protocol.IMAP, "imap"),
+            (Protocol.POP3, "pop3"),
+            (Protocol.SIEVE, "managesieve"),
+        )
     ]
     text = render(
         f"{releases.dovecot_templates}/dovecot.conf.j2",
@@ -140,5 +144,5 @@ def service(material: Material) -> Service:
         unit="dovecot.service",
         files=(CONFIGURATION, local.DOVECOT_FILE, material.certificate, material.key),
         checks=(("doveconf", "-n", "-c", CONFIGURATION),),
-        ports=tuple(port.number for port in PORTS if port.protocol is not Protocol.SMTP),
+        ports=tuple(port.number for port in (*PORTS, SIEVE_PORT) if port.protocol is not Protocol.SMTP),
     )

@@ -1,4 +1,7 @@
-"""The seven mail ports: the one table that configuration, firewall, DNS SRV records and probes are made from."""
+"""The seven mail ports: the one table that configuration, firewall, DNS SRV records and probes are made from.
+
+`SIEVE_PORT` stands beside them: users reach their filters there, and no mail goes over it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ class Protocol(str, Enum):
     SMTP = "smtp"
     IMAP = "imap"
     POP3 = "pop3"
+    SIEVE = "sieve"
 
 
 class TlsStart(str, Enum):
@@ -72,4 +76,13 @@ PORTS: tuple[Port, ...] = (
         "imaps",
         "MUA reads mail: IMAP, TLS at once (RFC 8314 3.2)",
     ),
+)
+
+SIEVE_PORT = Port(
+    4190,
+    Protocol.SIEVE,
+    TlsStart.UPGRADE,
+    True,
+    "sieve",
+    "MUA looks after the user's filters: ManageSieve with STARTTLS (RFC 5804)",
 )

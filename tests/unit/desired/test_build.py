@@ -14,7 +14,7 @@ from mailprov.desired.dovecot import passwd_file_key
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed
 from mailprov.model.inventory import Account, Domain, Secret
-from mailprov.model.ports import PORTS
+from mailprov.model.ports import PORTS, SIEVE_PORT
 
 BOTH = pytest.mark.parametrize("packages", [BOOKWORM, TRIXIE], ids=["dovecot-2.3", "dovecot-2.4"])
 
@@ -71,15 +71,21 @@ def test_equal_input_gives_equal_output(packages: dict[str, str]) -> None:
 
 
 @BOTH
-def test_all_seven_ports_come_from_the_table(packages: dict[str, str]) -> None:
+def test_all_ports_come_from_the_table(packages: dict[str, str]) -> None:
     state = built(packages)
     assert sorted(port for service in state.services for port in service.ports) == sorted(
-        port.number for port in PORTS
+        port.number for port in (*PORTS, SIEVE_PORT)
     )
     master = text(state, "/etc/postfix/master.cf")
     assert re.findall(r"^(\S+) +inet ", master, re.MULTILINE) == ["smtp", "submissions", "submission"]
     dovecot = text(state, "/etc/dovecot/dovecot.conf")
-    assert sorted(map(int, re.findall(r"^    port = (\d+)", dovecot, re.MULTILINE))) == [110, 143, 993, 995]
+    assert sorted(map(int, re.findall(r"^    port = (\d+)", dovecot, re.MULTILINE))) == [
+        110,
+        143,
+        993,
+        995,
+        4190,
+    ]
     assert re.findall(r"port = (\d+)\n    ssl = yes", dovecot) == ["993", "995"]
 
 
@@ -246,8 +252,11 @@ def test_local_settings_win(packages: dict[str, str]) -> None:
     dovecot = text(built(packages), "/etc/dovecot/dovecot.conf")
     assert dovecot.endswith("\n!include_try /etc/dovecot/local.conf\n")
     inside = re.findall(r"^protocol \w+ \{\n((?:  .*\n)+)", dovecot, re.MULTILINE)
-    assert all("imap_quota" in block for block in inside)
-    assert len(inside) == 1
+    assert [re.findall(r"\w+_quota|sieve", block) for block in inside] == [["imap_quota"], ["sieve"]]
+    assert all(
+        re.fullmatch(r"(mail_plugins|\$mail_plugins|imap_quota|sieve|yes|[={}\s])+", block)
+        for block in inside
+    )
 
 
 def test_certificate_paths_are_the_same_everywhere() -> None:
