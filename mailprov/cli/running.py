@@ -29,7 +29,6 @@ def plan(
     from mailprov.cli.saved import Saving
     from mailprov.cli.session import Reports
     from mailprov.inventory import load
-    from mailprov.run import deploy
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
@@ -37,7 +36,11 @@ def plan(
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, also=saving)
     read = load(inventory)
     chosen = select(read, host, domain, only)
-    with Connections(chosen.hosts if chosen.on_hosts else (), others=read.hosts) as connections:
+    on_hosts = chosen.hosts if chosen.on_hosts else ()
+    with Connections(on_hosts, others=read.hosts) as connections:
+        connections.begin(on_hosts)
+        from mailprov.run import deploy  # loads most of the program; the hosts' servers get ready meanwhile
+
         options = deploy.Options(
             command="plan",
             take_over=take_over,
@@ -72,7 +75,6 @@ def apply(
     from mailprov.cli.session import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
-    from mailprov.run import deploy
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
@@ -97,6 +99,9 @@ def apply(
     chosen = select(read, host, domain, only)
     on_hosts = chosen.hosts if chosen.on_hosts else ()
     with Connections(on_hosts, others=read.hosts, bootstrap=bootstrap_python) as connections:
+        connections.begin(on_hosts)
+        from mailprov.run import deploy  # loads most of the program; the hosts' servers get ready meanwhile
+
         options = deploy.Options(
             command="apply",
             confirm=confirm,

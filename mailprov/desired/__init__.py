@@ -1,14 +1,25 @@
 """What each host must be: the pure middle of the product.
 
     build(inventory, host, facts) -> HostState     raises HostFailed, InputError
-    prepare()                                      loads what build needs, while there is nothing else to do
+    prepare(hosts)                                 loads what build needs, while there is nothing else to do
     wanted_packages(inventory, host) -> list[str]  whose versions the facts must hold
 
 No side effects. The only files read are the templates and, with `tls: {mode: files}`, the certificate and its
 key.
 """
 
+from collections.abc import Sequence
+
+from mailprov.desired import templates, tls
 from mailprov.desired.build import build, wanted_packages
-from mailprov.desired.templates import prepare
+from mailprov.model.inventory import Host
 
 __all__ = ["build", "prepare", "wanted_packages"]
+
+
+def prepare(hosts: Sequence[Host]) -> None:
+    """Later calls of `build` find done what takes its time. For any thread."""
+    if hosts:
+        templates.prepare()
+    if any(host.tls.certificate for host in hosts):
+        tls.prepare()

@@ -1,5 +1,6 @@
 """The host's key and certificate: given as files, or made on the host.
 
+    prepare()                      loads what takes its time to load
     material(host) -> Material     raises InputError when given files are missing, not PEM, or do not fit
 
 Given files are checked before anything is touched: readable, PEM, the key belongs to the first certificate,
@@ -60,6 +61,11 @@ def _read(where: str, path: Path) -> bytes:
     if not data.isascii():
         raise InputError(where, f"{path} is not PEM", "Give a text file with -----BEGIN …----- lines")
     return data
+
+
+def prepare() -> None:
+    """Loads what given files are checked with."""
+    from cryptography import x509  # noqa: F401
 
 
 def _check(where: str, host: Host, chain: bytes, private: bytes) -> None:

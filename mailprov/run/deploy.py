@@ -15,9 +15,10 @@ import datetime
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from mailprov import __version__, dns
+from mailprov import __version__, desired, dns
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.plan.cautions import cautions
@@ -160,6 +161,11 @@ class Deployment:
         for session in self.sessions:
             session.launch()
         self.zones.launch_plan()
+        wanted = [session.host for session in self.sessions if isinstance(session.part, DesiredPart)]
+        with suppress(Exception):  # what is wrong is met again, and told, where it is needed
+            desired.prepare(
+                wanted
+            )  # meanwhile: it takes some tenths of a second until a host's facts are here
         self.stream.pump(
             lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions)
         )

@@ -127,8 +127,6 @@ class HostSession:
             if self._cancelled:
                 self._channel.send({"t": "cancel"})
             self._say("starting the agent")
-            if isinstance(self.part, DesiredPart):
-                desired.prepare()  # meanwhile: the agent needs a tenth of a second to start
             output = self._converse(self._channel)
         except Unreachable as error:
             self.outcome.status, self.outcome.error = "unreachable", error

@@ -2,6 +2,7 @@
 
     with Connections(hosts) as connections:
         connections.start(host, job) -> Channel     from any thread
+        connections.begin(hosts)                    opens TCP connections now, for `start` to take
         connections.interrupt()                     Ctrl-C: what is still connecting ends at once
         connections.way(host), .scan(endpoint)       for `mailprov trust`
 
@@ -12,6 +13,7 @@ Raises HostUnreachable from `start`; nothing else.
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 import tempfile
 import threading
@@ -23,13 +25,19 @@ from typing import TYPE_CHECKING, Any
 from mailprov.errors import HostUnreachable
 from mailprov.model.inventory import Host, Transport
 from mailprov.transport.channel import Channel
+from mailprov.transport.connect import open_socket
+from mailprov.transport.early import Early
 from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.halt import Halt
 from mailprov.transport.keyring import Keyring
 from mailprov.transport.resolve import Resolver
 
 if TYPE_CHECKING:
+    from mailprov.transport.handshake import Socket
     from mailprov.transport.jumps import Jumps
+
+# Of more hosts than this, some would have to wait for their turn (see run/hosts.py), and their servers for a login.
+_MOST_EARLY = 10
 
 
 class Connections:
@@ -50,6 +58,7 @@ class Connections:
         self._keyring = Keyring(_ask_on_terminal if sys.stdin is not None and sys.stdin.isatty() else None)
         self._lock = threading.Lock()
         self._jumps: Jumps | None = None
+        self._early: dict[str, Early] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if sys.stdin is not None and sys.stdin.isatty():
             self._ask_for_passphrases(hosts)
@@ -64,6 +73,8 @@ class Connections:
 
     def close(self) -> None:
         """Jump hosts are let go, files of ours are removed. Channels are closed by who has them."""
+        for early in list(self._early.values()):
+            early.drop()
         if self._jumps is not None:
             self._jumps.close()
         self._resolver.close()
@@ -73,6 +84,28 @@ class Connections:
     def interrupt(self) -> None:
         """End what is still connecting, and let nothing new begin; running agents are left alone."""
         self._halt.set()
+
+    def begin(self, hosts: Sequence[Host]) -> None:
+        """A server needs as long to get ready for a login as this program to load SSH: let both happen at once.
+
+        What goes wrong is raised by `start`, which is to follow at once.
+        """
+        if len(hosts) <= _MOST_EARLY:
+            self._early = {host.name: Early(host.name, lambda host=host: self._open(host)) for host in hosts}  # type: ignore[misc]
+        if any(host.ssh.transport in (None, Transport.BUILTIN) for host in hosts):
+            from mailprov.transport import ssh  # noqa: F401 - so that no thread has to load it
+
+    def _open(self, host: Host) -> socket.socket | None:
+        endpoint = self._resolver.endpoint(host)
+        if endpoint.transport is not Transport.BUILTIN or endpoint.jumps:
+            return None
+        return open_socket(endpoint.name, endpoint.address, endpoint.port, self._timeout, self._halt)
+
+    def _dial(self, endpoint: Endpoint) -> Socket:
+        """The connection that was begun already, or a new one."""
+        early = self._early.pop(endpoint.name, None)
+        opened = early.take() if early is not None else None
+        return opened if opened is not None else self._ways().dial(endpoint)
 
     def start(self, host: Host, job: dict[str, Any]) -> Channel:
         """The agent on `host`, running, over the transport that the inventory or ssh_config chooses."""
@@ -98,7 +131,7 @@ class Connections:
         return ssh.start(
             endpoint,
             job,
-            dial=self._ways().dial,
+            dial=self._dial,
             keyring=self._keyring,
             halt=self._halt,
             bootstrap=self._bootstrap,
