@@ -22,7 +22,11 @@ from bench.measure import BenchFailed, Table, run
 from tests.lab.sshd import Sshd
 
 _ROOT = Path(__file__).resolve().parent.parent
-_INSTALLED = {"postfix": "3.7.11-0+deb12u1", "dovecot-core": "1:2.3.19.1+dfsg1-2.1+deb12u1"}
+_INSTALLED = {
+    "postfix": "3.7.11-0+deb12u1",
+    "dovecot-core": "1:2.3.19.1+dfsg1-2.1+deb12u1",
+    "postsrsd": "1.10-2",
+}
 
 
 def measure(folder: Path, counts: list[int], rounds: int, table: Table) -> None:

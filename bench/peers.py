@@ -74,7 +74,7 @@ def _write(root: Path, path: str, content: str) -> None:
 
 def _facts(hosts: Hosts, name: str) -> dict[str, Any]:
     """As the agent says them, as far as rendering looks at them."""
-    shown = hosts.on(name, "dpkg-query -W -f '${Package}\\t${Version}\\n' postfix dovecot-core")
+    shown = hosts.on(name, "dpkg-query -W -f '${Package}\\t${Version}\\n' postfix dovecot-core postsrsd")
     installed = dict(line.split("\t") for line in shown.splitlines())
     ipv6 = hosts.on(name, "ip -6 -o addr show scope global | awk '{print $4}' | cut -d/ -f1").split()
     return {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailprov.desired import dovecot, postfix, tls, versions
+from mailprov.desired import dovecot, postfix, srs, tls, versions
 from mailprov.desired.state import Directory, HostState
 from mailprov.model.inventory import Host, Inventory
 
@@ -24,6 +24,7 @@ _PACKAGES = (
     "dovecot-sieve",
     "openssl",  # hashes passwords and makes certificates
     "postfix",
+    srs.PACKAGE,
 )
 
 
@@ -38,8 +39,14 @@ def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
     material = tls.material(host)
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
-    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6)
-    files = (*postfix_files, *dovecot.files(host, domains, releases, material, ipv6), *material.files)
+    way_out = srs.make(host.fqdn, releases.postsrsd)
+    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out)
+    files = (
+        *way_out.files,
+        *postfix_files,
+        *dovecot.files(host, domains, releases, material, ipv6),
+        *material.files,
+    )
     return HostState(
         host=host.name,
         hostname=host.fqdn,
@@ -56,6 +63,6 @@ def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
         files=tuple(sorted(files, key=lambda file: file.path)),
         account_files=(dovecot.accounts(domains, releases.dovecot),),
         # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
-        services=(postfix.service(postfix_files, material), dovecot.service(material)),
+        services=(postfix.service(postfix_files, material), dovecot.service(material), way_out.service),
         rendered_for=releases.rendered_for(),
     )

@@ -1,6 +1,6 @@
 """Postfix: every file under /etc/postfix that is ours, and the service.
 
-    files(host, domains, postfix, material, ipv6) -> tuple[File, ...]
+    files(host, domains, postfix, material, ipv6, way_out) -> tuple[File, ...]
     service(files, material) -> Service
 
 Pure. Raises InputError for addresses that Postfix tables cannot hold, and for services that are there already.
@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import addresses, local
+from mailprov.desired import addresses, local, srs
+from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
 from mailprov.desired.templates import render
 from mailprov.desired.tls import Material
@@ -27,7 +28,7 @@ DEBCONF = (("postfix", "postfix/main_mailer_type", "select", "No configuration")
 
 
 def files(
-    host: Host, domains: tuple[Domain, ...], postfix: Version, material: Material, ipv6: bool
+    host: Host, domains: tuple[Domain, ...], postfix: Version, material: Material, ipv6: bool, way_out: Srs
 ) -> tuple[File, ...]:
     """main.cf, master.cf, the lookup tables and /etc/mailname."""
     names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
@@ -53,11 +54,13 @@ def files(
         local_file=local.POSTFIX_FILE,
         delimiter=host.recipient_delimiter,
         size_limit=host.message_size_limit,
+        srs=way_out,
+        srs_port=srs.PORT,
         compatibility_level=compatibility_level(postfix),
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
     )
-    master = render("postfix/master.cf.j2", maps=MAPS, ports=smtp)
+    master = render("postfix/master.cf.j2", maps=MAPS, ports=smtp, srs=way_out, srs_port=srs.PORT)
     checks = render(
         "postfix/submission_header_checks.j2", fqdn_regexp=re.escape(host.fqdn).replace("\\-", "-")
     )
@@ -72,6 +75,8 @@ def files(
         ),
         File(f"{FOLDER}/master.cf", local.master_cf(master, host.local, host.name)),
         File(f"{MAPS}/submission_header_checks", checks),
+        File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
+        File(f"{MAPS}/srs_checks", srs.rewritten()),
         *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
     )
 

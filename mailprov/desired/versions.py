@@ -1,8 +1,8 @@
-"""Which Postfix and which Dovecot a host has, or would get, and what those releases know.
+"""Which Postfix, Dovecot and PostSRSd a host has, or would get, and what those releases know.
 
     parse(text) -> Version          a Debian version, such as "1:2.3.19.1+dfsg1-2.1+deb12u7"
     choose(facts, host) -> Releases raises HostFailed when a release is missing or not supported
-    Releases                        the two versions and the families of templates they need
+    Releases                        the versions and the families of templates they need
     bare_newline(version), forbids_pipelining(version), compatibility_level(version)
 
 The version installed decides, else the candidate that apt would install; never the distribution's name.
@@ -63,6 +63,7 @@ def parse(text: str) -> Version:
 class Releases:
     postfix: Version
     dovecot: Version
+    postsrsd: Version
 
     @property
     def dovecot_templates(self) -> str:
@@ -70,7 +71,8 @@ class Releases:
         return f"dovecot-{self.dovecot.line}"
 
     def rendered_for(self) -> tuple[tuple[str, str], ...]:
-        return (("postfix", self.postfix.line), ("dovecot-core", self.dovecot.line))
+        lines = (("postfix", self.postfix.line), ("dovecot-core", self.dovecot.line))
+        return (*lines, ("postsrsd", str(self.postsrsd.parts[0])))
 
 
 def choose(facts: dict[str, Any], host: str) -> Releases:
@@ -84,7 +86,10 @@ def choose(facts: dict[str, Any], host: str) -> Releases:
     )
     if not known:
         raise _unsupported("dovecot-core", facts, "Dovecot", host, "2.3 from 2.3.13 and 2.4 from 2.4.1")
-    return Releases(postfix, dovecot)
+    postsrsd = _seen(facts, "postsrsd", "PostSRSd", host)
+    if not (postsrsd.at_least(1, 4) and not postsrsd.at_least(3)):
+        raise _unsupported("postsrsd", facts, "PostSRSd", host, "1.4 or later (below 3)")
+    return Releases(postfix, dovecot, postsrsd)
 
 
 def _text(facts: dict[str, Any], package: str) -> str:

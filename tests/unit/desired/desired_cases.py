@@ -12,7 +12,10 @@ TRIXIE = {"postfix": "3.10.13-0+deb13u1", "dovecot-core": "1:2.4.1+dfsg1-6+deb13
 
 def facts(versions: dict[str, str], ipv6: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
-        "packages": {name: {"installed": None, "candidate": version} for name, version in versions.items()},
+        "packages": {
+            name: {"installed": None, "candidate": version}
+            for name, version in {"postsrsd": "1.10-2+b1", **versions}.items()
+        },
         "ipv4": ["10.0.0.11"],
         "ipv6": list(ipv6),
     }

@@ -23,7 +23,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dovecot-2.3": facts(BOOKWORM),
     "dovecot-2.4": facts(TRIXIE, ("2001:db8::11",)),
     "oldest": facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"}),
-    "newest": facts({"postfix": "3.11.1-1", "dovecot-core": "1:2.4.5+dfsg1-1"}),
+    "newest": facts({"postfix": "3.11.1-1", "dovecot-core": "1:2.4.5+dfsg1-1", "postsrsd": "2.4.1-1"}),
     "local-settings": facts(BOOKWORM),
 }
 LOCAL = LocalSettings(

@@ -40,11 +40,12 @@ def test_nonsense_is_no_version() -> None:
 
 @pytest.mark.parametrize(("packages", "folder"), [(BOOKWORM, "dovecot-2.3"), (TRIXIE, "dovecot-2.4")])
 def test_family_by_version(packages: dict[str, str], folder: str) -> None:
-    chosen = versions.choose(facts(packages), "mx1")
+    seen = facts(packages)
+    chosen = versions.choose(seen, "mx1")
     assert chosen.dovecot_templates == folder
     # The agent compares these with what apt installed in the end.
     for package, prefix in chosen.rendered_for():
-        assert packages[package].rpartition(":")[2].startswith(prefix + ".")
+        assert seen["packages"][package]["candidate"].rpartition(":")[2].startswith(prefix + ".")
 
 
 def test_installed_counts_before_candidate() -> None:

@@ -32,6 +32,7 @@ FACTS = {
             "dovecot-lmtpd": "1:2.3.19.1+dfsg1-2.1+deb12u1",
             "ca-certificates": "20230311",
             "openssl": "3.0.17-1",
+            "postsrsd": "1.10-2+b1",
         }.items()
     },
     "ipv4": ["192.0.2.1"],

@@ -1,0 +1,74 @@
+"""Sender rewriting: which mail goes that way, and how either version of PostSRSd is asked."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
+
+from mailprov import desired
+from mailprov.desired import srs, versions
+
+OLD = facts(BOOKWORM)
+NEW = facts({**TRIXIE, "postsrsd": "2.4.1-1"})
+
+
+def content(seen: dict[str, object], path: str) -> str:
+    state = desired.build(inventory(), host(), seen)
+    return next(file.content for file in state.files if file.path == path)
+
+
+def test_senders_of_this_host_and_bounces_leave_as_they_are_and_nobody_else() -> None:
+    rows = dict(
+        line.split()
+        for line in content(OLD, "/etc/postfix/mailprov/own_senders").splitlines()
+        if line[0] != "#"
+    )
+    # Without the host's own name PostSRSd would give its mail back unchanged, and it would go round.
+    own = {"<>", "@alpha.test", "@alfa.test", "@delta.test", "@mx1.alpha.test"}
+    assert rows == dict.fromkeys(own, "smtp:")
+
+
+@pytest.mark.parametrize(
+    ("seen", "path", "forward", "reverse", "ports"),
+    [
+        (OLD, "/etc/default/postsrsd", "tcp:127.0.0.1:10001", "tcp:127.0.0.1:10002", (10001, 10002)),
+        (
+            NEW,
+            "/etc/postsrsd.conf",
+            "socketmap:inet:127.0.0.1:10003:forward",
+            "socketmap:inet:127.0.0.1:10003:reverse",
+            (10003,),
+        ),
+    ],
+)
+def test_either_version_is_asked_where_it_listens(
+    seen: dict[str, object], path: str, forward: str, reverse: str, ports: tuple[int, ...]
+) -> None:
+    text = content(seen, path)
+    assert all(f"{port}\n" in text for port in ports)
+    assert "mx1.alpha.test" in text
+    assert f"-o sender_canonical_maps={forward}\n" in content(seen, "/etc/postfix/master.cf")
+    main = content(seen, "/etc/postfix/main.cf")
+    assert (
+        f"\nrecipient_canonical_maps = pipemap:{{regexp:/etc/postfix/mailprov/srs_checks, {reverse}}}\n"
+        in main
+    )
+    state = desired.build(inventory(), host(), seen)
+    (service,) = (service for service in state.services if service.unit == "postsrsd.service")
+    assert (service.restart_on, service.ports) == ((path,), ports)
+
+
+def test_postsrsd_is_asked_about_rewritten_senders_only() -> None:
+    """Else no mail at all would come in while it is down."""
+    pattern = srs.rewritten().splitlines()[1].split("/")[1]
+    assert re.match(pattern, "srs0=3hfq=jn=else.test=out@mx1.alpha.test", re.IGNORECASE)
+    assert re.match(pattern, "SRS1=3hFq=a.test==3hFq=JN=else.test=out@mx1.alpha.test", re.IGNORECASE)
+    for address in ("ana@alpha.test", "srs0@alpha.test", "ana+srs0=a@alpha.test"):
+        assert not re.match(pattern, address, re.IGNORECASE)
+
+
+def test_what_is_made_for_one_version_is_not_put_beside_the_other() -> None:
+    assert ("postsrsd", "1") in versions.choose(OLD, "mx1").rendered_for()
+    assert ("postsrsd", "2") in versions.choose(NEW, "mx1").rendered_for()
