@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, Sequence
 
 from mailprov.agent import (
     accounts,
+    acme,
     certificates,
     drift,
     files,
@@ -148,6 +149,9 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
         real = tree.at(spec["path"])
         _parents(real)
         files.make_directory(real, int(spec["mode"], 8), *files.ids(spec["owner"], spec["group"]))
+        run.applied(work.changes)
+    for work in plan.placeholders:
+        acme.placeholder(tree, work.spec, record.directory)
         run.applied(work.changes)
     stage = _staged(run, record.directory)
     checked = _checked(run, stage)
@@ -328,12 +332,12 @@ def _read_again(run: Run) -> None:
     units = {spec["unit"] for spec in run.state["services"]}
     run.manifest.services = {unit: loads for unit, loads in run.manifest.services.items() if unit in units}
     left = run.again()
-    if left.changes:
-        names = ", ".join(f"{change['kind']} {change['name']}" for change in left.changes[:5])
+    if left.transaction:
+        names = ", ".join(f"{change['kind']} {change['name']}" for change in left.transaction[:5])
         raise Stop(
             f"after everything was done the host still differs: {names}",
             "something else on the host changes it; look at the plan",
-            [f"{change['name']}: {change['detail']}" for change in left.changes],
+            [f"{change['name']}: {change['detail']}" for change in left.transaction],
         )
     run.manifest.describe(run.state, left.digests, left.known)
     run.passwords.save()

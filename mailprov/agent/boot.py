@@ -2,7 +2,7 @@
 
     run(job, stdin) -> None     never returns: the process ends with code 0 after the `end` message
 
-hello → support → lock → recovery → facts → desired → plan → go → apply → end.
+hello → support → lock → recovery → facts → desired → plan → go → apply → (ready → issue) → end.
 In mode plan nothing is written. The modes that are about earlier runs part after the recovery: see past.py.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Dict, List, Set, Tuple
 
 from mailprov.agent import (
     accounts,
+    acme,
     diff,
     drift,
     facts,
@@ -177,7 +178,10 @@ class _Session:
             zones=go.get("zones", []),
             again=lambda: look({}),
         )
-        apply(run)
+        if plan.transaction or run.zones:
+            apply(run)
+        if plan.issues:
+            acme.obtain(run)
         if held is not None:
             os.close(held)
 

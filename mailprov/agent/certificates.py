@@ -1,7 +1,7 @@
 """Keys and self-signed certificates that are made on the host; a key never leaves it.
 
     compare(tree, spec, known, may_lack_openssl) → Inspection
-    make(spec, directory) -> (certificate PEM, key PEM)     ECDSA P-256, SHA-256, RFC 5280 extensions
+    make(spec, directory) -> (certificate PEM, key PEM)     ECDSA P-256 or RSA, SHA-256, RFC 5280 extensions
     describe(spec, pem_path) -> {"names", "expires"}        for the manifest: no openssl runs next time
 
 Raises Stop.
@@ -16,6 +16,12 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from mailprov.agent import commands, files
 from mailprov.agent.trouble import Stop
+
+# openssl-req(1). RSA below 3072 bits is being phased out.
+_NEW_KEY = {
+    "ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    "rsa": ["-newkey", "rsa:3072"],
+}
 
 
 class Inspection(NamedTuple):
@@ -109,17 +115,7 @@ subjectKeyIdentifier=hash
 authorityKeyIdentifier=keyid
 """
     files.write(settings, text.encode("ascii"), 0o600)
-    argv = [
-        "openssl",
-        "req",
-        "-x509",
-        "-sha256",
-        "-nodes",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-    ]
+    argv = ["openssl", "req", "-x509", "-sha256", "-nodes", *_NEW_KEY[spec.get("key_type", "ecdsa")]]
     argv += ["-config", settings, "-days", str(spec["days"]), "-keyout", key, "-out", certificate]
     try:
         outcome = commands.run(argv)

@@ -13,7 +13,7 @@ import hashlib
 import json
 from typing import Any, Container, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, certificates, files, local
+from mailprov.agent import accounts, acme, certificates, files, local
 from mailprov.agent.changes import Change, Observed, Work, change
 from mailprov.agent.drift import Drift, Edit
 from mailprov.agent.manifest import Manifest
@@ -34,6 +34,8 @@ class Plan:
         self.accounts: List[Work] = []  # data: (lines, content must be written)
         self.leaving: List[Work] = []
         self.services: List[Work] = []
+        self.placeholders: List[Work] = []
+        self.issues: List[Work] = []  # data: issue or deploy; done last, when the records are published
         self.digests: Dict[str, str] = {}
         self.known: Dict[str, Dict[str, Any]] = {}  # certificate path → names and expiry
         self.locals: Dict[str, str] = {}  # the host's own local settings → digest, or "absent"
@@ -43,7 +45,12 @@ class Plan:
 
     @property
     def changes(self) -> List[Change]:
-        first = (self.packages, self.users, self.directories, self.certificates)
+        return self.transaction + [change for work in self.issues for change in work.changes]
+
+    @property
+    def transaction(self) -> List[Change]:
+        """What is done as a whole or not at all: everything but what a certificate authority must do."""
+        first = (self.packages, self.users, self.directories, self.placeholders, self.certificates)
         then = (self.files, self.accounts, self.leaving, self.services)
         return [change for kind in (*first, *then) for work in kind for change in work.changes]
 
@@ -78,6 +85,8 @@ def compare(
         comparison.directory(spec)
     for spec in state["certificates"]:
         comparison.certificate(spec, bool(plan.packages))
+    for spec in state.get("issued", ()):
+        comparison.issued(spec)
     for spec in state["files"]:
         comparison.file(spec)
     for spec in state["account_files"]:
@@ -130,6 +139,18 @@ class _Comparison:
             detail = ", ".join([*by_hand, *details])
             updated = [change("certificate", "update", spec["certificate"], detail, drift=bool(by_hand))]
             self.plan.certificates.append(Work(spec, updated, False))
+
+    def issued(self, spec: Dict[str, Any]) -> None:
+        """By a certificate authority; what the daemons read until then is made on the host."""
+        found, names = acme.look(self.tree, spec), ", ".join(spec["names"])
+        if found.missing:
+            detail = f"self-signed for {names}, until it is issued"
+            made = [change("certificate", "create", spec["path"], detail)]
+            self.plan.placeholders.append(Work(spec, made))
+        if found.todo:
+            how = f"{spec['server']} issues it for {names}" if found.todo == "issue" else "put into service"
+            made = [change("certificate", "run", spec["name"], f"{how}: {found.why}")]
+            self.plan.issues.append(Work(spec, made, found.todo))
 
     def _edit(self, path: str) -> Edit:
         real = self.tree.at(path)
@@ -271,7 +292,7 @@ def _compared(state: Dict[str, Any]) -> str:
         (len(state["users"]), "user"),
         (len(state["files"]) + len(state["account_files"]), "file"),
         (sum(len(spec["entries"]) for spec in state["account_files"]), "account"),
-        (len(state["certificates"]), "certificate"),
+        (len(state["certificates"]) + len(state.get("issued", ())), "certificate"),
         (len(state["services"]), "service"),
     ]
     return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailprov.desired import dovecot, postfix, srs, tls, versions
-from mailprov.desired.state import Directory, HostState
-from mailprov.model.inventory import Host, Inventory
+from mailprov.desired import acme, dovecot, postfix, srs, tls, versions
+from mailprov.desired.state import Directory, HostState, Service
+from mailprov.model.inventory import Host, Inventory, TlsMode
 
 _PACKAGES = (
     "ca-certificates",  # what Postfix trusts when it sends
@@ -30,27 +30,34 @@ _PACKAGES = (
 
 def wanted_packages(inventory: Inventory, host: Host) -> list[str]:
     """The packages that the facts must report on: known before the facts."""
-    return list(_PACKAGES)
+    return list(_packages(host))
+
+
+def _packages(host: Host) -> tuple[str, ...]:
+    more = acme.packages(host) if host.tls.mode is TlsMode.ACME else ()
+    return (*_PACKAGES, *more)
 
 
 def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
     """What `host` must be. `facts` as in wire.messages; equal input gives equal output, to the byte."""
     releases = versions.choose(facts, host.name)
-    material = tls.material(host)
+    material = tls.material(host, inventory.mail_names(host.name))
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
     way_out = srs.make(host.fqdn, releases.postsrsd)
     postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out)
-    files = (
-        *way_out.files,
-        *postfix_files,
-        *dovecot.files(host, domains, releases, material, ipv6),
-        *material.files,
-    )
+    files = [*way_out.files, *postfix_files, *material.files]
+    files += dovecot.files(host, domains, releases, material, ipv6)
+    # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
+    services: list[Service] = [postfix.service(postfix_files, material), dovecot.service(material)]
+    services.append(way_out.service)
+    if material.issued:
+        files += acme.files(host, inventory.dns, material.issued)
+        services.append(acme.service())
     return HostState(
         host=host.name,
         hostname=host.fqdn,
-        packages=_PACKAGES,
+        packages=_packages(host),
         debconf=(*postfix.DEBCONF, ("postfix", "postfix/mailname", "string", host.fqdn)),
         users=(dovecot.MAIL_USER,),
         directories=(
@@ -60,9 +67,9 @@ def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
             *dovecot.DIRECTORIES,
         ),
         certificates=material.certificates,
+        issued=material.issued,
         files=tuple(sorted(files, key=lambda file: file.path)),
         account_files=(dovecot.accounts(domains, releases.dovecot),),
-        # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
-        services=(postfix.service(postfix_files, material), dovecot.service(material), way_out.service),
+        services=tuple(services),
         rendered_for=releases.rendered_for(),
     )

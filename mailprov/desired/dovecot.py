@@ -12,7 +12,7 @@ from __future__ import annotations
 from mailprov.desired import addresses, local
 from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, Service, User
 from mailprov.desired.templates import render
-from mailprov.desired.tls import Material
+from mailprov.desired.tls import TLS12_CIPHERS, Material
 from mailprov.desired.versions import Releases, Version
 from mailprov.model.inventory import Account, Domain, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
@@ -65,8 +65,9 @@ def files(
         f"{releases.dovecot_templates}/dovecot.conf.j2",
         fqdn=host.fqdn,
         ipv6=ipv6,
-        certificate=material.certificate,
-        key=material.key,
+        pairs=material.pairs,
+        served_names=material.names,
+        ciphers=TLS12_CIPHERS,
         users=USERS,
         names=NAMES,
         warning_script=WARNING,
@@ -142,7 +143,7 @@ def service(material: Material) -> Service:
     """Dovecot sees by itself when the accounts' file changes, so that file is not among `files`."""
     return Service(
         unit="dovecot.service",
-        files=(CONFIGURATION, local.DOVECOT_FILE, material.certificate, material.key),
+        files=(CONFIGURATION, local.DOVECOT_FILE, *material.watched),
         checks=(("doveconf", "-n", "-c", CONFIGURATION),),
         ports=tuple(port.number for port in (*PORTS, SIEVE_PORT) if port.protocol is not Protocol.SMTP),
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from mailprov.desired import addresses, local, srs
 from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
-from mailprov.desired.templates import render
+from mailprov.desired.templates import MANAGED, render
 from mailprov.desired.tls import Material
 from mailprov.desired.versions import Version, bare_newline, compatibility_level, forbids_pipelining
 from mailprov.model.inventory import Domain, Host
@@ -49,8 +49,8 @@ def files(
         fqdn_is_mail_domain=host.fqdn in names,
         ipv6=ipv6,
         maps=MAPS,
-        key=material.key,
-        certificate=material.certificate,
+        chain_files=", ".join(pair.chain_files for pair in material.pairs),
+        sni=bool(material.names),
         local_file=local.POSTFIX_FILE,
         delimiter=host.recipient_delimiter,
         size_limit=host.message_size_limit,
@@ -78,7 +78,16 @@ def files(
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
         File(f"{MAPS}/srs_checks", srs.rewritten()),
         *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
+        *_sni(material),
     )
+
+
+def _sni(material: Material) -> tuple[File, ...]:
+    """The table of names and their keys and certificates: Postfix reads the files that stand there."""
+    if not material.names:
+        return ()
+    rows = [f"{name} {', '.join(pair.chain_files for pair in pairs)}" for name, pairs in material.names]
+    return (File(f"{MAPS}/sni", "\n".join([f"# {MANAGED}", *sorted(rows)]) + "\n"),)
 
 
 def service(ours: Iterable[File], material: Material) -> Service:
@@ -92,7 +101,7 @@ def service(ours: Iterable[File], material: Material) -> Service:
     read_maps = "; ".join(f"postmap -s texthash:{path} >/dev/null || exit 1" for path in maps)
     return Service(
         unit="postfix.service",
-        files=(*paths, material.certificate, material.key),
+        files=(*paths, *material.watched),
         # inet_interfaces and inet_protocols stand there, and take effect at a start only (postconf(5)).
         restart_on=(f"{FOLDER}/main.cf",),
         # The same signal that the unit sends, without the way through systemd's jobs, which takes twice as long.

@@ -5,7 +5,8 @@ the host and makes it true. `to_wire` gives the JSON-ready form; its keys are th
 are the contract between this file and the agent (which cannot import it).
 
 Order on the host: packages → users → directories → certificates → files and account files → checks of the
-staged configuration → services (reload, or restart where `restart_on` changed) → wait for their ports.
+staged configuration → services (reload, or restart where `restart_on` changed) → wait for their ports →
+what an authority issues.
 """
 
 from __future__ import annotations
@@ -86,6 +87,27 @@ class Certificate:
     certificate: str  # path, PEM, 0644
     key: str  # path, PEM, 0600
     days: int = 3650
+    key_type: str = "ecdsa"  # or rsa
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate by ACME (RFC 8555), which certbot gets and renews.
+
+    It is the last thing of an apply, when the services run and the records are published. Until then, and when the
+    authority refuses, the daemons find a self-signed one, or the one before, at `path`.
+    """
+
+    name: str  # certbot's: /etc/letsencrypt/live/NAME
+    names: tuple[str, ...]  # DNS names
+    path: str  # PEM, 0600: the key, then the chain
+    server: str  # URL of the authority's directory
+    authenticator: str  # certbot's way to show that the name is ours: standalone, dns-rfc2136
+    arguments: tuple[str, ...]  # of certbot
+    hook: str  # the program that takes a renewed certificate into service
+    ports: tuple[int, ...]  # which must serve it then; TLS from the first byte
+    key_type: str = "ecdsa"  # or rsa
+    roots: str = ""  # PEM on the host: whom certbot trusts besides the system's store
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,7 @@ class HostState:
     users: tuple[User, ...] = ()
     directories: tuple[Directory, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    issued: tuple[Issued, ...] = ()
     files: tuple[File, ...] = ()
     account_files: tuple[AccountFile, ...] = ()
     services: tuple[Service, ...] = ()

@@ -1,11 +1,11 @@
-"""The host's key and certificate: given as files, or made on the host.
+"""Keys and certificates of a host: given as files, made on the host, or issued by an authority (acme.py).
 
-    prepare()                      loads what takes its time to load
-    material(host) -> Material     raises InputError when given files are missing, not PEM, or do not fit
+    prepare()                             loads what takes its time to load
+    material(host, names) -> Material     raises InputError when given files are missing, not PEM, or do not fit
 
-Given files are checked before anything is touched: readable, PEM, the key belongs to the first certificate,
-and that certificate covers the host's name (RFC 9525: the DNS names in subjectAltName count, the common name
-does not).
+`names` are those of domains that lead here besides the host's own (SNI, RFC 6066 section 3). Given files are checked
+before anything is touched: readable, PEM, the key belongs to the first certificate, and that certificate covers all
+the names (RFC 9525: the DNS names in subjectAltName count, the common name does not).
 """
 
 from __future__ import annotations
@@ -13,38 +13,96 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailprov.desired.state import Certificate, File
+from mailprov.desired import acme
+from mailprov.desired.state import Certificate, File, Issued
 from mailprov.errors import InputError
-from mailprov.model.inventory import Host, TlsMode
+from mailprov.model.inventory import Host, KeyType, TlsMode
 
 FOLDER = "/etc/mailprov/tls"
+# For users' programs that do not speak TLS 1.3 yet, best first. Postfix comes to the same by exclusion (main.cf).
+TLS12_CIPHERS = ":".join(
+    f"ECDHE-{kind}-{cipher}"
+    for cipher in ("AES256-GCM-SHA384", "CHACHA20-POLY1305", "AES128-GCM-SHA256")
+    for kind in ("ECDSA", "RSA")
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Paths of a certificate (leaf first) and its key, which may be the same file."""
+
+    certificate: str
+    key: str
+
+    @property
+    def chain_files(self) -> str:
+        """As Postfix lists them: the key, then its certificate (postconf(5) smtpd_tls_chain_files)."""
+        return self.key if self.key == self.certificate else f"{self.key}, {self.certificate}"
 
 
 @dataclass(frozen=True)
 class Material:
-    """Paths on the host, and how what lies there comes about."""
+    """Paths on the host, and how what lies there comes about. ECDSA stands before RSA."""
 
-    certificate: str
-    key: str
+    pairs: tuple[Pair, ...]  # for the host's own name, and for who names none
+    names: tuple[tuple[str, tuple[Pair, ...]], ...] = ()  # for who asks for this name
     files: tuple[File, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    issued: tuple[Issued, ...] = ()
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The files whose change makes daemons reload; what an authority issues is the deploy hook's business."""
+        pairs = [*self.pairs, *(pair for _, each in self.names for pair in each)]
+        paths = dict.fromkeys(path for pair in pairs for path in (pair.certificate, pair.key))
+        theirs = {each.path for each in self.issued}
+        return tuple(path for path in paths if path not in theirs)
 
 
-def material(host: Host) -> Material:
+def key_types(host: Host) -> tuple[str, ...]:
+    """The keys to make, in the order in which they are offered."""
+    return ("ecdsa", "rsa") if host.tls.key_type is KeyType.BOTH else (host.tls.key_type.value,)
+
+
+def material(host: Host, names: tuple[str, ...] = ()) -> Material:
     """What the host's TLS needs. Reads the certificate and key files of mode `files`, nothing else."""
+    others = tuple(name for name in names if name != host.fqdn)
+    if host.tls.mode is TlsMode.FILES:
+        return _given(host, others)
+    made: dict[str, tuple[Pair, ...]] = {}
+    certificates: list[Certificate] = []
+    issued: list[Issued] = []
+    for name in (host.fqdn, *others):
+        pairs = []
+        for kind in key_types(host):
+            if host.tls.mode is TlsMode.ACME:
+                issued.append(acme.issued(host, name, kind))
+                pairs.append(Pair(issued[-1].path, issued[-1].path))
+                continue
+            # Under names of its own: else a given certificate, still good for the name, would stay after a change
+            # of mode.
+            stem = f"{FOLDER}/{name}.self-signed" + ("" if kind == "ecdsa" else f"-{kind}")
+            certificates.append(Certificate((name,), f"{stem}.crt", f"{stem}.key", key_type=kind))
+            pairs.append(Pair(f"{stem}.crt", f"{stem}.key"))
+        made[name] = tuple(pairs)
+    return Material(
+        made[host.fqdn],
+        tuple((name, made[name]) for name in others),
+        certificates=tuple(certificates),
+        issued=tuple(issued),
+    )
+
+
+def _given(host: Host, others: tuple[str, ...]) -> Material:
     certificate, key = f"{FOLDER}/{host.fqdn}.crt", f"{FOLDER}/{host.fqdn}.key"
-    if host.tls.mode is TlsMode.SELF_SIGNED:
-        # Under names of its own: else a given certificate, still good for the name, would stay after a change of mode.
-        certificate, key = f"{FOLDER}/{host.fqdn}.self-signed.crt", f"{FOLDER}/{host.fqdn}.self-signed.key"
-        return Material(certificate, key, certificates=(Certificate((host.fqdn,), certificate, key),))
     where = f"host {host.name}"
     if host.tls.certificate is None or host.tls.key is None:
         raise InputError(where, "tls mode files needs both certificate and key", "Name the two files")
     chain, private = _read(where, host.tls.certificate), _read(where, host.tls.key)
-    _check(where, host, chain, private)
+    _check(where, host, chain, private, (host.fqdn, *others))
+    # One certificate for all names: nothing to choose by SNI.
     return Material(
-        certificate,
-        key,
+        (Pair(certificate, key),),
         files=(
             File(certificate, chain.decode("ascii")),
             File(key, private.decode("ascii"), mode="0600", secret=True),
@@ -68,7 +126,7 @@ def prepare() -> None:
     from cryptography import x509  # noqa: F401
 
 
-def _check(where: str, host: Host, chain: bytes, private: bytes) -> None:
+def _check(where: str, host: Host, chain: bytes, private: bytes, needed: tuple[str, ...]) -> None:
     # Imported here: cryptography is slow to load, and most hosts have no files to check.
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -113,13 +171,17 @@ def _check(where: str, host: Host, chain: bytes, private: bytes) -> None:
         dns_names = names.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
         dns_names = []
-    if not any(covers(name, host.fqdn) for name in dns_names):
-        seen = ", ".join(dns_names) or "no DNS name"
-        raise InputError(
-            where,
-            f"the certificate {certificate_path} is for {seen}, and not for {host.fqdn}",
-            "Get one whose subjectAltName holds the host's fqdn",
-        )
+    for wanted in needed:
+        if not any(covers(name, wanted) for name in dns_names):
+            seen = ", ".join(dns_names) or "no DNS name"
+            own = (
+                "the host's fqdn" if wanted == host.fqdn else "that name, too, or drop the domain's mail_name"
+            )
+            raise InputError(
+                where,
+                f"the certificate {certificate_path} is for {seen}, and not for {wanted}",
+                f"Get one whose subjectAltName holds {own}",
+            )
 
 
 def covers(name: str, fqdn: str) -> bool:

@@ -11,15 +11,13 @@ import base64
 import binascii
 import dataclasses
 import re
-from pathlib import Path
 from typing import Any
 
-from mailprov.inventory import local, names, recipients
+from mailprov.inventory import local, names, recipients, tls
 from mailprov.inventory.reading import Reading
 from mailprov.inventory.schema import File
 from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
-from mailprov.inventory.schema_hosts import DnsEntry, HostEntry, SshEntry, TlsEntry
-from mailprov.inventory.secrets import absolute
+from mailprov.inventory.schema_hosts import DnsEntry, HostEntry, SshEntry
 from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import (
     Dmarc,
@@ -31,7 +29,6 @@ from mailprov.model.inventory import (
     LocalSettings,
     SshSettings,
     Tls,
-    TlsMode,
     Transport,
     Tsig,
 )
@@ -44,18 +41,16 @@ _KEY_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 def build(file: File, reading: Reading) -> Inventory:
     """`Inventory.source` is the path as the user wrote it."""
     ssh = _ssh(file.ssh, ("ssh",), SshSettings(), reading)
-    tls = _tls(file.tls, ("tls",), Tls(), reading)
-    hosts = _hosts(file, ssh, tls, reading)
+    certificates = tls.resolve(file.tls, ("tls",), Tls(), reading)
+    hosts = _hosts(file, ssh, certificates, reading)
+    dns = _dns(file.dns, reading) if file.dns else DnsSettings()
+    tls.check_challenges(hosts, dns, reading)
     return Inventory(
         source=reading.source.file,
         hosts=hosts,
         domains=_domains(file.domains, hosts, reading),
-        dns=_dns(file.dns, reading) if file.dns else DnsSettings(),
+        dns=dns,
     )
-
-
-def _path(name: str | None, reading: Reading) -> Path | None:
-    return None if name is None else absolute(name, reading.folder)
 
 
 def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) -> SshSettings:
@@ -68,8 +63,8 @@ def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) ->
         reading.say((*path, "host_key"), seen)
     elif entry.host_key is not None:
         given["host_key"] = entry.host_key.rstrip("=")
-    given["identity_file"] = _path(entry.identity_file, reading)
-    given["known_hosts"] = _path(entry.known_hosts, reading)
+    given["identity_file"] = reading.path(entry.identity_file)
+    given["known_hosts"] = reading.path(entry.known_hosts)
     if entry.proxy_jump is not None:
         try:
             given["proxy_jump"] = parse_jumps(entry.proxy_jump)
@@ -80,7 +75,7 @@ def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) ->
     if entry.config == "none":
         given["ignore_config"] = True
     elif entry.config is not None:
-        given.update(config=_path(entry.config, reading), ignore_config=False)
+        given.update(config=reading.path(entry.config), ignore_config=False)
     for name in ("passphrase", "password", "become_password"):
         if (reference := getattr(entry, name)) is not None:
             given[name] = reading.secret(reference, (*path, name))
@@ -96,33 +91,9 @@ def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) ->
     return made
 
 
-def _tls(entry: TlsEntry, path: KeyPath, base: Tls, reading: Reading) -> Tls:
-    """`base` with what `entry` says; certificate and key belong to the mode they are written with."""
-    mode = base.mode if entry.mode is None else TlsMode(entry.mode)
-    under = base if entry.mode is None else Tls()
-    made = Tls(
-        mode=mode,
-        certificate=_path(entry.certificate, reading) or under.certificate,
-        key=_path(entry.key, reading) or under.key,
-        ca_file=_path(entry.ca_file, reading) or base.ca_file,
-    )
-    for name in ("certificate", "key"):
-        if mode is TlsMode.FILES and getattr(made, name) is None and name not in _marks(path, reading):
-            reading.say(path, f"mode files needs `certificate` and `key`; `{name}` is missing", key=True)
-        if mode is TlsMode.SELF_SIGNED and getattr(entry, name) is not None:
-            reading.say(
-                (*path, name), f"`{name}` is for `mode: files`; set that, or leave `{name}` out", key=True
-            )
-    return made
-
-
-def _marks(path: KeyPath, reading: Reading) -> Any:
-    return getattr(reading.source.node(path), "marks", {})
-
-
-def _hosts(file: File, ssh: SshSettings, tls: Tls, reading: Reading) -> tuple[Host, ...]:
+def _hosts(file: File, ssh: SshSettings, certificates: Tls, reading: Reading) -> tuple[Host, ...]:
     own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), reading)
-    defaults = Host("", "", "", ssh, tls, local=own, **_mail(file))
+    defaults = Host("", "", "", ssh, certificates, local=own, **_mail(file))
     hosts = [_host(name, entry, defaults, reading) for name, entry in file.hosts.items()]
     fqdns: dict[str, str] = {}
     places: dict[tuple[Any, ...], str] = {}
@@ -150,14 +121,15 @@ def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host
     path: KeyPath = ("hosts", name)
     reading.checked(path, name, names.host_name, key=True)
     address = reading.checked((*path, "address"), entry.address, names.host_address) or ""
-    tls = defaults.tls
     return dataclasses.replace(
         defaults,
         name=name,
         address=address,
         fqdn=reading.checked((*path, "fqdn"), entry.fqdn, names.fqdn) or "",
         ssh=_ssh(entry.ssh, (*path, "ssh"), defaults.ssh, reading),
-        tls=_tls(entry.tls, (*path, "tls"), tls, reading) if "tls" in _marks(path, reading) else tls,
+        tls=tls.resolve(entry.tls, (*path, "tls"), defaults.tls, reading)
+        if "tls" in reading.marks(path)
+        else defaults.tls,
         ipv4=_published(entry.ipv4, 4, (*path, "ipv4"), address, reading),
         ipv6=_published(entry.ipv6, 6, (*path, "ipv6"), address, reading),
         local=local.resolve(entry.postfix, entry.dovecot, path, defaults.local, reading),
@@ -187,7 +159,7 @@ def _published(
 
 def _dns(entry: DnsEntry, reading: Reading) -> DnsSettings:
     provider = DnsProvider(entry.provider)
-    written = _marks(("dns",), reading)
+    written = reading.marks(("dns",))
     if provider is DnsProvider.ZONEFILE:
         for name in ("server", "port", "tsig"):
             if name in written:
@@ -239,6 +211,7 @@ def _domains(
     domains: list[Domain] = []
     first: dict[str, str] = {}
     aliases: dict[str, str] = {}
+    mail_names: dict[str, tuple[str, str]] = {host.fqdn: (host.name, f"host {host.name}") for host in hosts}
     for key, entry, name in written:
         if name and (other := first.setdefault(name, key)) != key:
             reading.say(("domains", key), f'is the same domain as "{show(other)}"; write it once', key=True)
@@ -256,11 +229,29 @@ def _domains(
                 lists=found.lists,
                 catch_all=found.catch_all,
                 domain_aliases=_domain_aliases(entry, path, name, aliases, reading),
+                mail_name=_mail_name(entry, path, mail_names, reading),
                 dmarc=_dmarc(entry.dmarc, path, name, reading) if entry.dmarc else None,
             )
         )
     recipients.check_loops(domains, reading)
     return tuple(domains)
+
+
+def _mail_name(
+    entry: DomainEntry, path: KeyPath, seen: dict[str, tuple[str, str]], reading: Reading
+) -> str | None:
+    """`seen`: name → where it leads, and whose it is. Domains on one host may share a name."""
+    if entry.mail_name is None or not entry.hosts:
+        return None
+    here: KeyPath = (*path, "mail_name")
+    name = reading.checked(here, entry.mail_name, names.fqdn)
+    if name is None:
+        return None
+    target, owner = seen.setdefault(name, (entry.hosts[0], f"domain {show(str(path[-1]))}"))
+    if target != entry.hosts[0]:
+        first = show(entry.hosts[0])
+        reading.say(here, f'"{name}" leads to {target} already (it is the name of {owner}), not to {first}')
+    return name
 
 
 def _check_hosts(entry: DomainEntry, path: KeyPath, reading: Reading) -> None:

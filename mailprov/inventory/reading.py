@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mailprov.errors import Problem
 from mailprov.inventory import names
 from mailprov.inventory.problems import MAX_PROBLEMS, Hints
 from mailprov.inventory.schema_secrets import SecretEntry
-from mailprov.inventory.secrets import Reference, Vault
+from mailprov.inventory.secrets import Reference, Vault, absolute
 from mailprov.inventory.source import KeyPath, Map, Source, show
 from mailprov.model.inventory import Secret
 
@@ -60,6 +61,14 @@ class Reading:
                 text = tuple(given) if isinstance(given, list) else str(given)
                 return self.vault.secret((*path, kind), Reference(kind, text), check)
         raise AssertionError("the schema lets no reference without a form through")
+
+    def path(self, name: str | None) -> Path | None:
+        """A file that the inventory names; a relative path begins at its folder."""
+        return None if name is None else absolute(name, self.folder)
+
+    def marks(self, path: KeyPath) -> Any:
+        """The keys that are written there."""
+        return getattr(self.source.node(path), "marks", {})
 
     def did_you_mean(self, word: str, known: list[str], otherwise: str = "") -> str:
         near = self.hints.near(word, known)

@@ -57,11 +57,6 @@ class File(Entry):
 
 # Keys that the design has and this version does not: (class, key) → what to do until then.
 LATER: dict[tuple[str, str], str] = {
-    ("TlsEntry", "email"): f"`email` belongs to mode acme, which {NOT_YET}; use `self-signed` or `files`",
-    (
-        "TlsEntry",
-        "directory",
-    ): f"`directory` belongs to mode acme, which {NOT_YET}; use `self-signed` or `files`",
     (
         "DomainEntry",
         "hosted",

@@ -91,4 +91,10 @@ class DomainEntry(Entry):
         description="domains in which every name of this domain is valid, too",
         examples=[["example.net"]],
     )
+    mail_name: Text | None = Field(
+        default=None,
+        description="a name of its own for its users' programs, which leads to the first of `hosts`: "
+        "published, and with a certificate that is served to who asks for it",
+        examples=["mail.example.org"],
+    )
     dmarc: DmarcEntry | None = Field(default=None, description="the domain's DMARC record; none if not given")

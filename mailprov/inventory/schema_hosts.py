@@ -26,10 +26,7 @@ RELEASES = (
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-sha1")  # RFC 8945 section 6
 NOT_YET = "is not in this version"
 _CLOUD = f"this provider {NOT_YET}; use `rfc2136`, or `zonefile` and publish the printed records there"
-_ACME = dict.fromkeys(
-    ("acme", "letsencrypt"),
-    f"mode acme {NOT_YET}; use `self-signed`, or `files` with `certificate` and `key`",
-)
+_ACME = {"letsencrypt": "for certificates of Let's Encrypt write `mode: acme`"}
 _CLOUDS = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh", "powerdns", "route53")
 
 
@@ -81,15 +78,39 @@ class SshEntry(Entry):
 class TlsEntry(Entry):
     """Which certificate the hosts show, and whom `verify` trusts."""
 
-    mode: Annotated[str, choice("self-signed", "files", later=_ACME)] | None = Field(
-        default=None, description="self-signed: made on the host; files: given here; self-signed if not given"
+    mode: Annotated[str, choice("self-signed", "files", "acme", later=_ACME)] | None = Field(
+        default=None,
+        description="self-signed: made on the host; files: given here; "
+        "acme: issued by an authority, renewed by certbot; self-signed if not given",
     )
     certificate: Text | None = Field(
         default=None, description="mode files: PEM with the certificate, then those between it and the root"
     )
     key: Text | None = Field(default=None, description="mode files: PEM with the private key")
+    key_type: Annotated[str, choice("ecdsa", "rsa", "both")] | None = Field(
+        default=None,
+        description="what keys are made: ecdsa (P-256), rsa (3072 bits) or both; ecdsa if not given",
+    )
+    email: Text | None = Field(
+        default=None, description="mode acme: whom the authority may write to", examples=["admin@example.org"]
+    )
+    directory: Text | None = Field(
+        default=None,
+        description="mode acme: URL of the authority's directory; Let's Encrypt if not given",
+        examples=["https://acme.example.org/directory"],
+    )
+    challenge: Annotated[str, choice("http-01", "dns-01")] | None = Field(
+        default=None,
+        description="mode acme: how the host shows that the name is its own: http-01 (port 80) or "
+        "dns-01 (the key in `dns`, which the host gets); http-01 if not given",
+    )
+    propagation: Annotated[int, whole(0, 3600)] | None = Field(
+        default=None,
+        description="dns-01: seconds until all servers of the zone have a new record; 60 if not given",
+    )
     ca_file: Text | None = Field(
-        default=None, description="PEM with root certificates that `verify` trusts besides the system's"
+        default=None,
+        description="PEM with root certificates that `verify`, and certbot in mode acme, trust besides the system's",
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -30,8 +30,13 @@ _DAY = timedelta(days=1)
 _PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
-def make_keys(place: Place, hosts: Iterable[LabHost], accounts: Iterable[str]) -> None:
-    """SSH keys and known_hosts, CA and a certificate per host, TSIG secret, a password per account."""
+def make_keys(
+    place: Place, hosts: Iterable[LabHost], accounts: Iterable[str], names: Mapping[str, Sequence[str]]
+) -> None:
+    """SSH keys and known_hosts, CA and a certificate per host, TSIG secret, a password per account.
+
+    `names` are those that a host has besides its fqdn, by host name.
+    """
     for directory in ("secrets", "tls", "ssh"):
         (place.directory / directory).mkdir(mode=0o700, exist_ok=True)
     user_key = ed25519.Ed25519PrivateKey.generate()
@@ -47,11 +52,11 @@ def make_keys(place: Place, hosts: Iterable[LabHost], accounts: Iterable[str]) -
         _write(ssh_host_key(place, host), _openssh_private(host_key), 0o600)
         public = _openssh_public(host_key)
         _write(ssh_host_key(place, host).with_suffix(".pub"), public + b"\n")
-        names = ",".join(name for name in (host.address, host.address6) if name)
-        known.append(names.encode() + b" " + public + b"\n")
+        addresses = ",".join(name for name in (host.address, host.address6) if name)
+        known.append(addresses.encode() + b" " + public + b"\n")
         key = ec.generate_private_key(ec.SECP256R1())
         _write(place.key(host.name), _pem_private(key), 0o600)
-        leaf = _leaf(host.fqdn, key, ca, ca_key)
+        leaf = _leaf((host.fqdn, *names.get(host.name, ())), key, ca, ca_key)
         _write(place.certificate(host.name), leaf.public_bytes(serialization.Encoding.PEM))
     _write(place.known_hosts, b"".join(known))
     _write(place.secret("tsig"), base64.b64encode(secrets.token_bytes(32)) + b"\n", 0o600)
@@ -133,13 +138,16 @@ def _authority(lab: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _leaf(
-    fqdn: str, key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+    names: Sequence[str],
+    key: ec.EllipticCurvePrivateKey,
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
     now = datetime.now(timezone.utc)
     issuer = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return (
         x509.CertificateBuilder()
-        .subject_name(_name(fqdn))
+        .subject_name(_name(names[0]))
         .issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -148,7 +156,7 @@ def _leaf(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(fqdn)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
         .sign(ca_key, hashes.SHA256())

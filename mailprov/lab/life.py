@@ -212,6 +212,7 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
         where,
         state.all_hosts,
         (account.address for domain in inventory.domains for account in domain.accounts),
+        {host.name: inventory.mail_names(host.name) for host in inventory.hosts},
     )
     where.inventory.write_text(rehearse(inventory, where, state))
     give(where.inventory)

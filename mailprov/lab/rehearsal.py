@@ -14,10 +14,11 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
+from mailprov.lab.authority import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.place import Place
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.inventory import Account, Domain, Inventory, LocalSettings
+from mailprov.model.inventory import Account, Challenge, Domain, Host, Inventory, LocalSettings, TlsMode
 
 # Names that readers of YAML 1.1 take for a boolean.
 _WORDS = {"y", "n", "yes", "no", "on", "off"}
@@ -33,7 +34,7 @@ def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
             "tsig": {"name": TSIG_NAME, "algorithm": TSIG_ALGORITHM, "secret": _file(place, "tsig")},
             "ttl": inventory.dns.ttl,
         },
-        "hosts": {host.name: _host(place, host, inventory.host(host.name).local) for host in state.hosts},
+        "hosts": {host.name: _host(place, state, host, inventory.host(host.name)) for host in state.hosts},
         "domains": {domain.name: _domain(place, domain) for domain in inventory.domains},
     }
     yaml = YAML()
@@ -61,20 +62,36 @@ def _file(place: Place, name: str) -> dict[str, str]:
     return {"file": str(place.secret(name).relative_to(place.directory))}
 
 
-def _host(place: Place, host: LabHost, local: LocalSettings) -> dict[str, Any]:
+def _host(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:
     return {
         "address": host.address,
         "fqdn": host.fqdn,
         "ipv4": [host.address],
         **({"ipv6": [host.address6]} if host.address6 else {}),
-        "tls": {
+        "tls": _tls(place, state, host, asked),
+        **_settings(asked.local),
+        "lab": {"release": host.release},
+    }
+
+
+def _tls(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:
+    """An authority's certificates come from the lab's own ACME server; all others are the lab's CA's."""
+    if asked.tls.mode is not TlsMode.ACME:
+        return {
             "mode": "files",
             "certificate": str(place.certificate(host.name)),
             "key": str(place.key(host.name)),
             "ca_file": str(place.ca),
-        },
-        **_settings(local),
-        "lab": {"release": host.release},
+        }
+    acme, dns = asked.tls.acme, asked.tls.acme.challenge is Challenge.DNS
+    return {
+        "mode": "acme",
+        **({"email": acme.email} if acme.email else {}),
+        "directory": directory_url(state),
+        "challenge": acme.challenge.value,
+        **({"propagation": 1} if dns else {}),  # one name server, which is the one that is asked
+        "key_type": asked.tls.key_type.value,
+        "ca_file": str(place.acme_ca),
     }
 
 
@@ -98,6 +115,8 @@ def _domain(place: Place, domain: Domain) -> dict[str, Any]:
         body["lists"] = {_local(name): list(members) for name, members in domain.lists}
     if domain.domain_aliases:
         body["domain_aliases"] = list(domain.domain_aliases)
+    if domain.mail_name is not None:
+        body["mail_name"] = domain.mail_name
     if domain.dmarc is not None:
         body["dmarc"] = {
             "policy": domain.dmarc.policy,

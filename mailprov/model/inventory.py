@@ -55,6 +55,31 @@ class SshSettings:
 class TlsMode(str, Enum):
     SELF_SIGNED = "self-signed"  # key and certificate are made on the host and stay there
     FILES = "files"  # certificate and key are given as files on the controller
+    ACME = "acme"  # a certificate authority issues them to the host (RFC 8555)
+
+
+class Challenge(str, Enum):
+    """How the host shows a certificate authority that a name is its own (RFC 8555 section 8)."""
+
+    HTTP = "http-01"
+    DNS = "dns-01"
+
+
+class KeyType(str, Enum):
+    ECDSA = "ecdsa"
+    RSA = "rsa"
+    BOTH = "both"
+
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+@dataclass(frozen=True)
+class Acme:
+    email: str | None = None  # whom the authority may write to
+    directory: str = LETS_ENCRYPT
+    challenge: Challenge = Challenge.HTTP
+    propagation: int = 60  # seconds until all servers of a zone have a new record (dns-01)
 
 
 @dataclass(frozen=True)
@@ -62,7 +87,11 @@ class Tls:
     mode: TlsMode = TlsMode.SELF_SIGNED
     certificate: Path | None = None  # PEM, leaf first, then intermediates (mode files)
     key: Path | None = None  # PEM (mode files)
-    ca_file: Path | None = None  # what `verify` trusts besides the system's store
+    ca_file: Path | None = (
+        None  # what `verify`, and certbot of the directory, trust besides the system's store
+    )
+    key_type: KeyType = KeyType.ECDSA  # of keys that are made
+    acme: Acme = Acme()
 
 
 @dataclass(frozen=True)
@@ -132,6 +161,7 @@ class Domain:
     domain_aliases: tuple[str, ...] = ()
     dmarc: Dmarc | None = None
     catch_all: str | None = None  # who gets mail for names that do not exist; None: it is refused
+    mail_name: str | None = None  # what its users' programs connect to, besides the first host's own name
 
 
 @dataclass(frozen=True)
@@ -169,3 +199,8 @@ class Inventory:
 
     def domains_on(self, host: str) -> tuple[Domain, ...]:
         return tuple(domain for domain in self.domains if host in domain.hosts)
+
+    def mail_names(self, host: str) -> tuple[str, ...]:
+        """The names of domains that lead to this host: their first one."""
+        names = (domain.mail_name for domain in self.domains if domain.hosts[:1] == (host,))
+        return tuple(dict.fromkeys(name for name in names if name))

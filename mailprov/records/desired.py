@@ -2,8 +2,8 @@
 
     desired_records(inventory) -> list[Record]
 
-Order: hosts as in the inventory (A, AAAA, SPF of the EHLO name), then domains as in the inventory, each
-followed by its domain aliases (MX by preference, SPF, DMARC). No value appears twice.
+Order: hosts as in the inventory (A, AAAA, SPF of the EHLO name), then domains as in the inventory (the addresses of
+their mail_name), each followed by its domain aliases (MX by preference, SPF, DMARC). No value appears twice.
 
 Each kind of record is one small function that yields; another kind (DKIM, MTA-STS, …) is one more function
 here.
@@ -34,7 +34,7 @@ def _all(inventory: Inventory) -> Iterator[Record]:
     mail_names = {name for domain in inventory.domains if domain.hosts for name in _names(domain)}
     helo_names = {host.fqdn for host in inventory.hosts}
     for host in inventory.hosts:
-        yield from _addresses(host, ttl)
+        yield from _addresses(host.fqdn, host, ttl)
         if host.fqdn not in mail_names:
             why = f"SPF of the name {host.name} says in EHLO: mail comes from its own addresses only"
             yield Record(host.fqdn, "TXT", policy.helo_spf(), ttl, why)
@@ -42,6 +42,8 @@ def _all(inventory: Inventory) -> Iterator[Record]:
         hosts = [inventory.host(name) for name in domain.hosts]
         if not hosts:
             continue  # no host of ours serves it: nothing of it is ours to publish
+        if domain.mail_name:
+            yield from _addresses(domain.mail_name, hosts[0], ttl)
         for name in _names(domain):
             yield from _mx(name, hosts, ttl)
             yield _spf(name, hosts, name in helo_names, ttl)
@@ -52,11 +54,11 @@ def _names(domain: Domain) -> tuple[str, ...]:
     return (domain.name, *domain.domain_aliases)
 
 
-def _addresses(host: Host, ttl: int) -> Iterator[Record]:
+def _addresses(name: str, host: Host, ttl: int) -> Iterator[Record]:
     for kind, addresses in (("A", host.ipv4), ("AAAA", host.ipv6)):
         for address in addresses:
             # One spelling per address (RFC 5952), or a record read back would look different.
-            yield Record(host.fqdn, kind, str(ipaddress.ip_address(address)), ttl, f"address of {host.name}")
+            yield Record(name, kind, str(ipaddress.ip_address(address)), ttl, f"address of {host.name}")
 
 
 def _mx(name: str, hosts: list[Host], ttl: int) -> Iterator[Record]:

@@ -3,6 +3,7 @@
 Order and safety
 - Every session stays open between plan and apply: what was shown is what is done, and nothing is connected twice.
 - If the zones cannot be planned, nothing is applied anywhere: a host without its records is half a mail service.
+- Certificates of an authority (ACME) come last, in the same sessions: it looks for the host in DNS before it issues.
 - One host's failure stops no other; a zone is published only when the hosts it points at are ready to take mail.
 - What a zone was before is kept on its hosts before it is published (see dns/undo.py), so that it can be rolled back.
 
@@ -116,6 +117,7 @@ class Deployment:
         self.stream = Stream(report)
         self.began = time.monotonic()
         self.gate = Gate()
+        self.published = Gate()
         self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit)
         self.sessions = [
             HostSession(
@@ -125,6 +127,7 @@ class Deployment:
                 emit=self.stream.emit,
                 gate=self.gate,
                 start=start,
+                published=self.published,
             )
             for host in (selection.hosts if selection.on_hosts else ())
         ]
@@ -153,6 +156,8 @@ class Deployment:
                 return self._finish(self._failures())
             self._wait_for_hosts()
             self._publish()
+            self.published.decide(True)
+            self._wait_for_hosts()
             return self._finish(self._verified(self._failures(), changed=True))
         except KeyboardInterrupt:
             return self._interrupted()
@@ -221,7 +226,13 @@ class Deployment:
         return ""
 
     def _wait_for_hosts(self) -> None:
-        self.stream.pump(lambda: all(session.ended.is_set() for session in self.sessions))
+        """Until all have ended; before the zones are published, or are only waiting for that."""
+        self.stream.pump(
+            lambda: all(
+                session.ended.is_set() or (session.ready.is_set() and not self.published.decided)
+                for session in self.sessions
+            )
+        )
 
     def _publish(self) -> None:
         keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
@@ -233,7 +244,7 @@ class Deployment:
             start=self.start,
             stream=self.stream,
         )
-        not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok"}
+        not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok" and not s.ready.is_set()}
         self.zones.launch_publish(not_ready)
         self.stream.pump(self.zones.done.is_set)
 
@@ -294,6 +305,7 @@ class Deployment:
         """First Ctrl-C: every agent stops at its next safe point. Second: the connections are cut."""
         self.stream.emit(Notice("", "stopping at the next safe point (Ctrl-C again cuts the connections)"))
         self.gate.decide(False)
+        self.published.decide(False)
         try:
             for session in self.sessions:
                 session.cancel()

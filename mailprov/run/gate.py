@@ -16,6 +16,10 @@ class Gate:
             self._go = go
             self._decided.set()
 
+    @property
+    def decided(self) -> bool:
+        return self._decided.is_set()
+
     def wait(self) -> bool:
         """Blocks until decided; True means go."""
         self._decided.wait()

@@ -92,14 +92,30 @@ class DesiredPart:
 
 
 class HostSession:
-    """The work on one host. `planned` is set once its plan is known or it has ended; `ended` when all is over."""
+    """The work on one host. `planned` is set once its plan is known or it has ended; `ended` when all is over.
 
-    def __init__(self, host: Host, part: Part, *, command: str, emit: Emit, gate: Gate, start: Start) -> None:
+    `ready` is set when its mail service runs and it waits, at the gate `published`, until the zones are published:
+    a certificate authority looks there before it issues.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        part: Part,
+        *,
+        command: str,
+        emit: Emit,
+        gate: Gate,
+        start: Start,
+        published: Gate | None = None,
+    ) -> None:
         self.host = host
         self.part = part
         self.outcome = Outcome()
         self.planned = threading.Event()
+        self.ready = threading.Event()
         self.ended = threading.Event()
+        self._published = published
         self._emit = emit
         self._gate = gate
         self._start = start
@@ -177,6 +193,10 @@ class HostSession:
                     channel.send(reply)
             elif kind == "plan":
                 self._plan(channel, message)
+            elif kind == "ready":
+                self.ready.set()
+                go = self._published is None or self._published.wait()
+                channel.send({"t": "issue" if go else "cancel"})
             elif kind == "progress":
                 self._say(message["text"])
             elif kind == "notice":

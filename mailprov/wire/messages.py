@@ -39,6 +39,8 @@ agent → controller, in order (t is the message type)
     progress   {"t", "text": str}                    any time
     beat       {"t"}                                 every 5 s of silence
     applied    {"t", "change": CHANGE, "seconds": float}
+    ready      {"t"}                                 the mail service runs, and a certificate is to be issued: then
+                                                     waits for `issue`, which comes when the zones are published
     end        {"t", "status": "ok"|"failed"|"cancelled", "changed": int, "seconds": float,
                 "what": str, "advice": str, "output": [str]}     last message; then the agent exits 0
 
@@ -47,6 +49,7 @@ controller → agent
     target     {"t", "run": str, "mask": [str]}      the run to undo, none other; what must not be shown
     go         {"t", "fingerprint": str,             the plan's; another one is refused
                 "zones": [IMAGE]}                    only where zones of this host change: kept for a rollback
+    issue      {"t"}                                 after `ready`
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
 CHANGE  {"kind": package|user|directory|file|account|certificate|service|mailbox, "action": create|update|delete|run,

@@ -12,11 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
+from desired_cases import BOOKWORM, TRIXIE, alpha, delta, facts, host, inventory
 
 from mailprov import desired
 from mailprov.desired.state import HostState
-from mailprov.model.inventory import LocalSettings
+from mailprov.model.inventory import (
+    Acme,
+    Challenge,
+    DnsProvider,
+    DnsSettings,
+    KeyType,
+    LocalSettings,
+    Secret,
+    Tls,
+    TlsMode,
+    Tsig,
+)
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CASES: dict[str, dict[str, Any]] = {
@@ -25,7 +36,16 @@ CASES: dict[str, dict[str, Any]] = {
     "oldest": facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"}),
     "newest": facts({"postfix": "3.11.1-1", "dovecot-core": "1:2.4.5+dfsg1-1", "postsrsd": "2.4.1-1"}),
     "local-settings": facts(BOOKWORM),
+    "acme": facts(TRIXIE),  # keys of both kinds, dns-01, a name of its own for a domain
 }
+ACME = Tls(
+    TlsMode.ACME,
+    key_type=KeyType.BOTH,
+    acme=Acme("admin@alpha.test", "https://ca.test/directory", Challenge.DNS, propagation=30),
+)
+DNS = DnsSettings(
+    DnsProvider.RFC2136, "10.0.0.2", tsig=Tsig("mailprov", "hmac-sha256", Secret("env:TSIG", "c2VjcmV0"))
+)
 LOCAL = LocalSettings(
     main_cf=(("message_size_limit", "104857600"), ("smtpd_tls_security_level", "none"), ("relayhost", "")),
     master_cf=(("policy/unix", "- n n - 0 spawn user=nobody argv=/usr/local/bin/policy"),),
@@ -53,8 +73,14 @@ def rendered(state: HostState) -> dict[str, str]:
 @pytest.mark.parametrize("case", CASES)
 def test_golden(case: str) -> None:
     folder = GOLDEN / case
-    on = dataclasses.replace(host(), local=LOCAL) if case == "local-settings" else host()
-    files = rendered(desired.build(inventory(), on, CASES[case]))
+    on, meant = host(), inventory()
+    if case == "local-settings":
+        on = dataclasses.replace(on, local=LOCAL)
+    elif case == "acme":
+        on = dataclasses.replace(on, tls=ACME)
+        named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")
+        meant = dataclasses.replace(inventory(named, delta(), on=on), dns=DNS)
+    files = rendered(desired.build(meant, on, CASES[case]))
     if os.environ.get("MAILPROV_GOLDEN") == "write":
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from desired_cases import host
 
 from mailprov.desired import tls
 from mailprov.errors import InputError
-from mailprov.model.inventory import Tls, TlsMode
+from mailprov.model.inventory import KeyType, Tls, TlsMode
 
 
 def certificate(key: ec.EllipticCurvePrivateKey, *names: str) -> bytes:
@@ -74,7 +74,7 @@ def test_good_files_become_file_entries(tmp_path: Path, chain: bytes) -> None:
     assert (private.owner, private.group) == ("root", "root")
     assert public.content.encode() == chain
     assert private.content.encode() == pem(KEY)
-    assert (found.certificate, found.key) == (public.path, private.path)
+    assert found.pairs == (tls.Pair(public.path, private.path),)
     assert not found.certificates
 
 
@@ -110,8 +110,38 @@ def test_self_signed_is_made_on_the_host() -> None:
     found = tls.material(host())
     (made,) = found.certificates
     assert made.names == ("mx1.alpha.test",)
-    assert (made.certificate, made.key) == (found.certificate, found.key)
+    assert found.pairs == (tls.Pair(made.certificate, made.key),)
+    assert found.watched == (made.certificate, made.key)
     assert not found.files
+
+
+def test_a_name_of_its_own_and_keys_of_both_kinds() -> None:
+    found = tls.material(host(tls=Tls(key_type=KeyType.BOTH)), ("mail.beta.test", "mx1.alpha.test"))
+    assert [(made.names, made.key_type) for made in found.certificates] == [
+        (("mx1.alpha.test",), "ecdsa"),
+        (("mx1.alpha.test",), "rsa"),
+        (("mail.beta.test",), "ecdsa"),
+        (("mail.beta.test",), "rsa"),
+    ]
+    ((name, pairs),) = found.names
+    paths = [path for pair in (*found.pairs, *pairs) for path in (pair.certificate, pair.key)]
+    assert (name, len(set(paths)), set(found.watched)) == ("mail.beta.test", 8, set(paths))
+
+
+def test_a_given_certificate_must_be_for_all_names(tmp_path: Path) -> None:
+    (tmp_path / "chain.pem").write_bytes(certificate(KEY, "mx1.alpha.test"))
+    (tmp_path / "key.pem").write_bytes(pem(KEY))
+    on = host(tls=Tls(TlsMode.FILES, tmp_path / "chain.pem", tmp_path / "key.pem"))
+    with pytest.raises(InputError, match=r"and not for mail\.beta\.test"):
+        tls.material(on, ("mail.beta.test",))
+
+
+def test_what_an_authority_issues_is_no_file_of_ours() -> None:
+    found = tls.material(host(tls=Tls(TlsMode.ACME)))
+    (issued,) = found.issued
+    assert found.pairs == (tls.Pair(issued.path, issued.path),)
+    assert found.pairs[0].chain_files == issued.path
+    assert found.watched == ()
 
 
 @pytest.mark.parametrize(

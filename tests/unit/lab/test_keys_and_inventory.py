@@ -15,7 +15,7 @@ from mailprov.lab.keys import make_keys, ssh_host_key
 from mailprov.lab.place import Place, place
 from mailprov.lab.rehearsal import rehearse
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.inventory import Inventory, TlsMode
+from mailprov.model.inventory import Acme, Inventory, KeyType, TlsMode
 
 TEXT = """
 ssh: {user: ops, password: {env: NOT_SET_ANYWHERE}}
@@ -27,6 +27,10 @@ hosts:
     postfix: {main_cf: {relayhost: "", biff: yes}, master_cf: {p/unix: "- n n - 0 spawn user=nobody argv=/p"}}
     dovecot: {settings: {protocol imap: {imap_idle_notify_interval: 29 mins}}}
   mx2: {address: "2001:db8::1", fqdn: mx2.beta.test, lab: {release: debian-13}}
+  mx3:
+    address: 192.0.2.3
+    fqdn: mx3.beta.test
+    tls: {mode: acme, email: ana@alpha.test, key_type: both, challenge: http-01, ca_file: /nowhere}
 domains:
   alpha.test:
     hosts: [mx1, mx2]
@@ -39,6 +43,7 @@ domains:
     aliases: {postmaster: ana, 'no': luis}
     lists: {profes: [ana, luis, eva@beta.test]}
     domain_aliases: [alfa.test]
+    mail_name: mail.alpha.test
     dmarc: {policy: quarantine, rua: postmaster}
   beta.test: {hosts: [mx2], accounts: {eva: {password: {env: NOT_SET_ANYWHERE}}}, dmarc: {policy: none}}
 """
@@ -64,7 +69,10 @@ def made(tmp_path: Path, asked: Inventory, monkeypatch: pytest.MonkeyPatch) -> t
     dns = LabHost("ns1", 2, "dns", "ns1.alpha.test", "10.78.0.2", "fd00::2", "1" * 32, "/")
     state = LabState("demo", "up", "now", "10.78.0.0/24", "fd00::/64", "ns1", ("alpha.test",), dns, hosts)
     make_keys(
-        where, state.all_hosts, (account.address for domain in asked.domains for account in domain.accounts)
+        where,
+        state.all_hosts,
+        (account.address for domain in asked.domains for account in domain.accounts),
+        {host.name: asked.mail_names(host.name) for host in asked.hosts},
     )
     where.inventory.write_text(rehearse(asked, where, state))
     return where, state
@@ -103,6 +111,11 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
         assert (host.ssh.user, host.ssh.password, host.ssh.port) == ("root", None, None)
         assert host.ssh.identity_file == where.identity
         assert host.ssh.known_hosts == where.known_hosts
+        if host.name == "mx3":
+            assert (host.tls.mode, host.tls.key_type) == (TlsMode.ACME, KeyType.BOTH)
+            assert host.tls.acme == Acme("ana@alpha.test", "https://ns1.alpha.test:14000/dir")
+            assert host.tls.ca_file == where.acme_ca
+            continue
         assert host.tls.mode is TlsMode.FILES
         assert host.tls.ca_file == where.ca
     assert got.dns.server == "10.78.0.2"

@@ -97,3 +97,12 @@ def test_reports_to_another_domain_of_the_inventory_need_its_consent() -> None:
 def test_a_host_without_a_known_address_and_a_domain_without_hosts_publish_nothing_wrong() -> None:
     inventory = Inventory("i", (host("mx1"),), (Domain("alpha.test", ()),))
     assert brief(desired_records(inventory)) == [("mx1.alpha.test", "TXT", "v=spf1 a -all")]
+
+
+def test_a_name_of_its_own_leads_to_the_first_host() -> None:
+    hosts = (host("mx1", ipv4=("10.0.0.1",)), host("mx2", ipv4=("10.0.0.2",), ipv6=("2001:db8::2",)))
+    domain = Domain("alpha.test", ("mx2", "mx1"), mail_name="mail.alpha.test")
+    named = [
+        each for each in brief(desired_records(Inventory("inv.yml", hosts, (domain,)))) if "mail." in each[0]
+    ]
+    assert named == [("mail.alpha.test", "A", "10.0.0.2"), ("mail.alpha.test", "AAAA", "2001:db8::2")]

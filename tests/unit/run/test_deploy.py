@@ -11,6 +11,7 @@ from mailprov.model.events import Applied, Ended, Event, Notice, Planned, RunEnd
 from mailprov.model.inventory import Host
 from mailprov.run import deploy
 from mailprov.run.select import select
+from mailprov.run.zones import ZoneWork
 from mailprov.transport.channel import Channel
 from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, inventory, plan
 
@@ -162,3 +163,41 @@ def test_no_secret_leaves_in_an_event() -> None:
     run = Run({"mx1": ScriptedAgent(GOOD), "mx2": HostUnreachable("mx2", "no")})
 
     assert "s3cret-word" not in repr(run.events)
+
+
+ISSUE = {
+    "kind": "certificate", "action": "run", "name": "mx1.alpha.test", "detail": "to be issued", "diff": "",
+}  # fmt: skip
+
+
+def test_a_certificate_is_issued_after_the_zones_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authority looks for the host in DNS; the agent that waits keeps nobody's zones back."""
+    order: list[str] = []
+    agent = ScriptedAgent(
+        [hello(), {"t": "facts", "facts": FACTS}, plan(FILE, ISSUE)],
+        [{"t": "applied", "change": FILE, "seconds": 0.1}, {"t": "ready"}, end(changed=2)],
+    )
+    publish = ZoneWork.launch_publish
+
+    def noted(self: ZoneWork, not_ready: set[str]) -> None:
+        order.append(f"publish without {sorted(not_ready)} after {agent.sent[-1]['t']}")
+        publish(self, not_ready)
+
+    monkeypatch.setattr(ZoneWork, "launch_publish", noted)
+    run = Run({"mx1": agent, "mx2": ScriptedAgent(NOTHING)})
+
+    assert order == ["publish without [] after go"]
+    assert run.sent("mx1") == ["desired", "go", "issue"]
+    assert run.code == 0
+
+
+def test_a_refusing_authority_fails_the_host_and_nobody_else() -> None:
+    failed = end("failed", "https://ca.test issued no certificate for mx1.alpha.test: no such name", 1)
+    agent = ScriptedAgent(
+        [hello(), {"t": "facts", "facts": FACTS}, plan(FILE, ISSUE)], [{"t": "ready"}, failed]
+    )
+    run = Run({"mx1": agent, "mx2": ScriptedAgent(GOOD)})
+
+    assert run.code == 1
+    assert "issued no certificate" in run.ended("mx1").error
+    assert run.ended("mx2").status == "ok"

@@ -1,0 +1,112 @@
+"""What is to be done about certificates of an authority: from files alone, in the agent's own process."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailprov.agent import acme, certificates, commands, files
+from mailprov.agent.trouble import Stop
+
+NAME = "mx1.alpha.test"
+SPEC: dict[str, Any] = {
+    "name": NAME,
+    "names": [NAME],
+    "path": "/etc/mailprov/tls/mx1.acme.pem",
+    "server": "https://ca.test/directory",
+    "authenticator": "standalone",
+    "arguments": ["certonly"],
+    "hook": "/bin/true",
+    "ports": [],
+    "key_type": "ecdsa",
+    "roots": "",
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    return certificates.make({"names": [NAME], "days": 90}, str(tmp_path_factory.mktemp("made")))
+
+
+def lineage(root: Path, chain: bytes, key: bytes, **settings: str) -> files.Tree:
+    """A host on which certbot has a certificate."""
+    live, renewal = root / "etc/letsencrypt/live" / NAME, root / "etc/letsencrypt/renewal"
+    for folder in (live, renewal, root / "etc/mailprov/tls"):
+        folder.mkdir(parents=True)
+    (live / "fullchain.pem").write_bytes(chain)
+    (live / "privkey.pem").write_bytes(key)
+    kept = {"server": SPEC["server"], "authenticator": "standalone", **settings}
+    lines = ["# renew_before_expiry = 30 days", "[renewalparams]", *(f"{k} = {v}" for k, v in kept.items())]
+    (renewal / f"{NAME}.conf").write_text("\n".join(lines))
+    return files.Tree(str(root))
+
+
+def test_what_is_as_wanted_is_left_alone(root: Path, made: tuple[bytes, bytes]) -> None:
+    tree = lineage(root, *made)
+    (root / SPEC["path"][1:]).write_bytes(made[1] + made[0])
+    assert acme.look(tree, SPEC) == (False, "", "")
+
+
+def test_a_pristine_host_needs_a_placeholder_and_an_issue(root: Path) -> None:
+    tree = files.Tree(str(root))
+    assert acme.look(tree, SPEC) == (True, "issue", "not issued yet")
+    (root / "etc/mailprov/tls").mkdir(parents=True)
+    acme.placeholder(tree, SPEC, str(root))
+    pem = root / SPEC["path"][1:]
+    assert pem.stat().st_mode & 0o777 == 0o600
+    assert pem.read_text().startswith("-----BEGIN PRIVATE KEY-----")
+    assert certificates.describe(str(pem))["names"] == [NAME]
+    assert acme.look(tree, SPEC).missing is False
+
+
+@pytest.mark.parametrize(
+    ("changed", "todo", "why"),
+    [
+        (
+            {"server": "https://other.test/"},
+            "issue",
+            "server https://ca.test/directory → https://other.test/",
+        ),
+        ({"authenticator": "dns-rfc2136"}, "issue", "authenticator standalone → dns-rfc2136"),
+        ({"names": ["mail.alpha.test"]}, "issue", "names mx1.alpha.test → mail.alpha.test"),
+        ({}, "deploy", "issued, and not in service yet"),
+    ],
+)
+def test_each_difference_says_itself(
+    root: Path, made: tuple[bytes, bytes], changed: dict[str, Any], todo: str, why: str
+) -> None:
+    assert acme.look(lineage(root, *made), {**SPEC, **changed})[1:] == (todo, why)
+
+
+def test_an_expired_one_is_issued_again(
+    root: Path, made: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = lineage(root, *made)
+    later = time.time() + 91 * 86400
+    monkeypatch.setattr(acme.time, "time", lambda: later)
+    assert acme.look(tree, SPEC).todo == "issue"
+
+
+def test_a_refusal_says_what_the_authority_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = """Saving debug log to /var/log/letsencrypt/letsencrypt.log
+Certbot failed to authenticate some domains
+  Domain: mx1.alpha.test
+  Type:   dns
+  Detail: DNS problem: NXDOMAIN looking up A for mx1.alpha.test
+Some challenges have failed.
+Ask for help or search for solutions at https://community.letsencrypt.org.
+"""
+    monkeypatch.setattr(commands, "run", lambda argv, **more: commands.Outcome(1, said, ""))
+    with pytest.raises(Stop) as caught:
+        acme._issue(files.Tree(), SPEC)
+    assert caught.value.what == (
+        "https://ca.test/directory issued no certificate for mx1.alpha.test: DNS problem: NXDOMAIN looking up A "
+        "for mx1.alpha.test; mail goes on with the certificate that was there before"
+    )
+    assert acme._reason(commands.Outcome(1, "", "requests.exceptions.ConnectionError: refused\n")) == (
+        "requests.exceptions.ConnectionError: refused"
+    )
+    assert acme._reason(commands.Outcome(9, "", "")) == "certbot ended with code 9"
