@@ -69,6 +69,8 @@ def _host(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str
         "ipv4": [host.address],
         **({"ipv6": [host.address6]} if host.address6 else {}),
         "tls": _tls(place, state, host, asked),
+        "recipient_delimiter": asked.recipient_delimiter or "none",
+        "message_size_limit": asked.message_size_limit,
         **_settings(asked.local),
         "lab": {"release": host.release},
     }
@@ -113,6 +115,8 @@ def _domain(place: Place, domain: Domain) -> dict[str, Any]:
         body["aliases"] = {_local(alias): target for alias, target in domain.aliases}
     if domain.lists:
         body["lists"] = {_local(name): list(members) for name, members in domain.lists}
+    if domain.catch_all is not None:
+        body["catch_all"] = domain.catch_all
     if domain.domain_aliases:
         body["domain_aliases"] = list(domain.domain_aliases)
     if domain.mail_name is not None:

@@ -26,7 +26,9 @@ hosts:
     fqdn: mx1.alpha.test
     postfix: {main_cf: {relayhost: "", biff: yes}, master_cf: {p/unix: "- n n - 0 spawn user=nobody argv=/p"}}
     dovecot: {settings: {protocol imap: {imap_idle_notify_interval: 29 mins}}}
-  mx2: {address: "2001:db8::1", fqdn: mx2.beta.test, lab: {release: debian-13}}
+    recipient_delimiter: "-"
+    message_size_limit: 10M
+  mx2: {address: "2001:db8::1", fqdn: mx2.beta.test, recipient_delimiter: "-", lab: {release: debian-13}}
   mx3:
     address: 192.0.2.3
     fqdn: mx3.beta.test
@@ -34,9 +36,11 @@ hosts:
 domains:
   alpha.test:
     hosts: [mx1, mx2]
+    quota: 1G
+    catch_all: luis
     accounts:
       ana: {password: {env: NOT_SET_ANYWHERE}, quota: 200M}
-      'yes': {password: {env: NOT_SET_ANYWHERE}}
+      'yes': {password: {env: NOT_SET_ANYWHERE}, quota: none}
       '007': {password: {file: nowhere}}
       a=b'c: {password: {hash: "{SHA512-CRYPT}$6$abcdefgh$x"}}
       luis: {password: {command: "false"}, forward: {to: [eva@beta.test, x@example.org], keep: false}}
@@ -107,7 +111,10 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
             (lab_host.address6,),
         )
         assert host.lab_release == lab_host.release
-        assert host.local == asked.host(host.name).local
+        meant = asked.host(host.name)
+        assert host.local == meant.local
+        assert host.recipient_delimiter == meant.recipient_delimiter
+        assert host.message_size_limit == meant.message_size_limit
         assert (host.ssh.user, host.ssh.password, host.ssh.port) == ("root", None, None)
         assert host.ssh.identity_file == where.identity
         assert host.ssh.known_hosts == where.known_hosts
