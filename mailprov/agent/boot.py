@@ -20,6 +20,7 @@ from mailprov.agent import (
     drift,
     facts,
     files,
+    firstboot,
     guardian,
     installation,
     journal,
@@ -102,6 +103,8 @@ class _Session:
         python = ".".join(str(part) for part in sys.version_info[:3])
         link.say("hello", version=VERSION, python=python, pid=os.getpid(), uid=os.geteuid(), time=time.time())
         facts.refuse_unsupported(tree)
+        if job["mode"] in ("plan", "apply"):
+            firstboot.wait(tree, self.say, link.check)
         applying = job["mode"] not in ("plan", "history", "mailboxes")
         held = self._lock() if applying else None
         self._recover(applying)

@@ -1,0 +1,101 @@
+"""A machine as a cloud gives it: cloud-init still at work, needrestart eager to ask, systemd-resolved in between.
+
+They come from Debian's archive here; Ubuntu's server images have all three from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mailprov import lab
+from tests.lab.labs import run_on, silent, wait_until
+from tests.lab.program import run
+
+INVENTORY = """\
+hosts:
+  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
+domains:
+  alpha.test:
+    hosts: [mx1]
+    accounts:
+      ana: {password: {env: ANA}}
+"""
+
+# What a user of a cloud writes: it updates the lists, installs something, and takes its time. Its file /root/done
+# comes last.
+USER_DATA = """\
+#cloud-config
+preserve_hostname: true
+ssh_deletekeys: false
+disable_root: false
+package_update: true
+packages: [tree]
+runcmd:
+  - [sh, -c, "sleep 3; cp /etc/postfix/main.cf /root/too-early; touch /root/done"]
+"""
+PREPARE = """
+set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq -y --no-install-recommends install cloud-init needrestart systemd-resolved >/dev/null 2>&1
+# As Ubuntu ships it: asks which services to restart after every installation.
+mkdir -p /etc/needrestart/conf.d
+printf '%s\n' '$nrconf{restart} = "i";' '$nrconf{ui} = "NeedRestart::UI::stdio";' >/etc/needrestart/conf.d/ask.conf
+mkdir -p /etc/systemd/resolved.conf.d /var/lib/cloud/seed/nocloud
+printf '[Resolve]\nDNS=DNSSERVER\n' >/etc/systemd/resolved.conf.d/lab.conf
+systemctl restart systemd-resolved
+ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+printf 'instance-id: lab-1\n' >/var/lib/cloud/seed/nocloud/meta-data
+cat >/var/lib/cloud/seed/nocloud/user-data <<'END'
+USERDATAEND
+"""
+
+
+@pytest.fixture(scope="module")
+def host(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    made = lab_factory(INVENTORY)
+    lab.reset(made.name, (), silent)
+    script = PREPARE.replace("USERDATA", USER_DATA).replace("DNSSERVER", made.dns.address)
+    run_on(made, "mx1", script)
+    # The generators say what a boot would: that there is work for cloud-init. Then its units, as at a boot.
+    run_on(
+        made,
+        "mx1",
+        "rm -rf /run/cloud-init; systemctl daemon-reload; systemctl start --no-block cloud-init.target",
+    )
+    wait_until(lambda: run_on(made, "mx1", "ls /run/cloud-init/enabled", check=False), "cloud-init has begun")
+    return made
+
+
+def test_an_apply_waits_for_cloud_init_and_is_asked_nothing(host: lab.Lab) -> None:
+    assert not run_on(host, "mx1", "ls /root/done", check=False), "cloud-init must still be at work"
+    result = run("apply", "--yes", "--no-verify", str(host.inventory_path))
+
+    assert result.code == 0, result.ended("mx1")
+    told = [event["text"] for event in result.of("progress", subject="mx1")]
+    _, *after = told[told.index("waiting for cloud-init, which still sets up this machine") :]
+    assert after, "there was something to do after it"
+    assert run_on(host, "mx1", "ls /root") == "done\n", "all that cloud-init does came before the first file"
+    assert "dovecot" in run_on(host, "mx1", "systemctl is-active postfix dovecot; ps -e -o comm")
+
+
+def test_postfix_asks_systemd_resolved(host: lab.Lab) -> None:
+    """A name that is not there is bounced at once; without an answer the message would stay in the queue."""
+    assert run_on(host, "mx1", "readlink /etc/resolv.conf").endswith("stub-resolv.conf\n")
+    letter = "printf 'Subject: nobody\\n\\nthere\\n' | sendmail -f ana@alpha.test x@not-there.alpha.test"
+    run_on(host, "mx1", letter)
+    wait_until(
+        lambda: (
+            "not found" in run_on(host, "mx1", "grep -rh 'domain name not found' /var/vmail", check=False)
+        ),
+        "a bounce in the sender's mailbox",
+    )
+
+
+def test_nothing_is_left_to_do_and_mail_arrives(host: lab.Lab) -> None:
+    result = run("plan", "--exit-code", str(host.inventory_path))
+    assert result.code == 0, result.changes("mx1")
+    verified = run("verify", "--only", "loop", str(host.inventory_path))
+    assert verified.code == 0, [event for event in verified.of("finding") if event["verdict"] == "fail"]
