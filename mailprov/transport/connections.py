@@ -2,7 +2,7 @@
 
     with Connections(hosts) as connections:
         connections.start(host, job) -> Channel     from any thread
-        connections.begin(hosts)                    opens TCP connections now, for `start` to take
+        connections.begin(hosts)                    logs in now, for `start` to go on from there
         connections.interrupt()                     Ctrl-C: what is still connecting ends at once
         connections.way(host), .scan(endpoint)       for `mailprov trust`
 
@@ -33,7 +33,9 @@ from mailprov.transport.keyring import Keyring
 from mailprov.transport.resolve import Resolver
 
 if TYPE_CHECKING:
-    from mailprov.transport.handshake import Socket
+    import paramiko
+
+    from mailprov.transport.hostkeys import Dial
     from mailprov.transport.jumps import Jumps
 
 # Of more hosts than this, some would have to wait for their turn (see run/hosts.py), and their servers for a login.
@@ -58,7 +60,7 @@ class Connections:
         self._keyring = Keyring(_ask_on_terminal if sys.stdin is not None and sys.stdin.isatty() else None)
         self._lock = threading.Lock()
         self._jumps: Jumps | None = None
-        self._early: dict[str, Early] = {}
+        self._early: dict[str, Early[paramiko.Transport]] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if sys.stdin is not None and sys.stdin.isatty():
             self._ask_for_passphrases(hosts)
@@ -73,6 +75,8 @@ class Connections:
 
     def close(self) -> None:
         """Jump hosts are let go, files of ours are removed. Channels are closed by who has them."""
+        if self._early:
+            self._halt.set()
         for early in list(self._early.values()):
             early.drop()
         if self._jumps is not None:
@@ -86,26 +90,30 @@ class Connections:
         self._halt.set()
 
     def begin(self, hosts: Sequence[Host]) -> None:
-        """A server needs as long to get ready for a login as this program to load SSH: let both happen at once.
+        """A login is mostly waiting for the other side: time in which the rest of the program can be loaded.
 
         What goes wrong is raised by `start`, which is to follow at once.
         """
         if len(hosts) <= _MOST_EARLY:
-            self._early = {host.name: Early(host.name, lambda host=host: self._open(host)) for host in hosts}  # type: ignore[misc]
-        if any(host.ssh.transport in (None, Transport.BUILTIN) for host in hosts):
-            from mailprov.transport import ssh  # noqa: F401 - so that no thread has to load it
+            self._early = {host.name: self._logging_in(host) for host in hosts}
 
-    def _open(self, host: Host) -> socket.socket | None:
-        endpoint = self._resolver.endpoint(host)
-        if endpoint.transport is not Transport.BUILTIN or endpoint.jumps:
-            return None
-        return open_socket(endpoint.name, endpoint.address, endpoint.port, self._timeout, self._halt)
+    def _logging_in(self, host: Host) -> Early[paramiko.Transport]:
+        def make() -> paramiko.Transport | None:
+            endpoint = self._resolver.endpoint(host)
+            if endpoint.transport is not Transport.BUILTIN:
+                return None
+            if endpoint.jumps:
+                return self._log_in(endpoint, self._ways().dial)
+            # The server needs a moment to get ready: it has it while SSH is being loaded.
+            with _Dialled(endpoint, self._timeout, self._halt) as dialled:
+                return self._log_in(endpoint, lambda each: dialled.take() or self._ways().dial(each))
 
-    def _dial(self, endpoint: Endpoint) -> Socket:
-        """The connection that was begun already, or a new one."""
-        early = self._early.pop(endpoint.name, None)
-        opened = early.take() if early is not None else None
-        return opened if opened is not None else self._ways().dial(endpoint)
+        def end(transport: paramiko.Transport) -> None:
+            from mailprov.transport import handshake
+
+            handshake.end(transport)
+
+        return Early(host.name, make, end)
 
     def start(self, host: Host, job: dict[str, Any]) -> Channel:
         """The agent on `host`, running, over the transport that the inventory or ssh_config chooses."""
@@ -131,11 +139,21 @@ class Connections:
         return ssh.start(
             endpoint,
             job,
-            dial=self._dial,
-            keyring=self._keyring,
+            log_in=lambda: self._logged_in(endpoint),
             halt=self._halt,
             bootstrap=self._bootstrap,
         )
+
+    def _logged_in(self, endpoint: Endpoint) -> paramiko.Transport:
+        """The connection that was begun already, or a new one."""
+        early = self._early.pop(endpoint.name, None)
+        begun = early.take() if early is not None else None
+        return begun if begun is not None else self._log_in(endpoint, self._ways().dial)
+
+    def _log_in(self, endpoint: Endpoint, dial: Dial) -> paramiko.Transport:
+        from mailprov.transport import ssh
+
+        return ssh.log_in(endpoint, dial, self._keyring, self._halt)
 
     def endpoint(self, host: Host) -> Endpoint:
         """Where `host` is, after ssh_config has been asked."""
@@ -191,6 +209,32 @@ class Connections:
             return held[endpoint.agent]
 
         self._keyring.prepare(ways, blobs)
+
+
+class _Dialled:
+    """A TCP connection to an endpoint. What went wrong with it is raised by `take`, where a new one would raise it."""
+
+    def __init__(self, endpoint: Endpoint, timeout: float, halt: Halt) -> None:
+        self._error: HostUnreachable | None = None
+        self._socket: socket.socket | None = None
+        try:
+            self._socket = open_socket(endpoint.name, endpoint.address, endpoint.port, timeout, halt)
+        except HostUnreachable as error:
+            self._error = error
+
+    def take(self) -> socket.socket | None:
+        """Once; then None."""
+        if self._error is not None:
+            raise self._error
+        taken, self._socket = self._socket, None
+        return taken
+
+    def __enter__(self) -> _Dialled:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
 
 
 def _held(endpoint: Endpoint) -> set[bytes]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import selectors
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,15 +47,14 @@ def start(
     endpoint: Endpoint,
     job: dict[str, Any],
     *,
-    dial: Dial,
-    keyring: Keyring,
+    log_in: Callable[[], paramiko.Transport],
     halt: Halt,
     bootstrap: bool = False,
 ) -> Conversation:
-    """Log in and start the agent with `job` (see `wire.messages`) as root. It runs on return."""
+    """Start the agent with `job` (see `wire.messages`) as root. It runs on return. `log_in` gives a connection."""
 
     def run(command: str) -> Pipe:
-        transport = log_in(endpoint, dial, keyring, halt)
+        transport = log_in()
         try:
             transport.set_keepalive(_KEEPALIVE)
             with halt.closing(endpoint.name, transport.close):

@@ -66,7 +66,7 @@ def test_what_is_dropped_before_it_is_there_is_closed_when_it_comes() -> None:
         hold.recv(1)
         return mine
 
-    early = Early("mx1", open_late)
+    early = Early("mx1", open_late, socket.socket.close)
     early.drop()
     go.sendall(b"x")
 
