@@ -1,0 +1,193 @@
+"""What users have of their mailboxes: quotas and their warnings, filters, folders, receipts, attachments, POP's names.
+
+On the hosts of test_delivery_matrix (Debian 12 and 13, both Dovecot lines); every test looks at both.
+"""
+
+from __future__ import annotations
+
+import base64
+import email
+import hashlib
+import os
+import poplib
+import re
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from mailprov import lab
+from tests.lab import post
+from tests.lab.labs import run_on, wait_until
+from tests.lab.program import run
+from tests.lab.test_delivery_matrix import INVENTORY, address
+
+PLACES = (("mx1", "alpha.test"), ("mx2", "beta.test"))
+STRANGER = "stranger@else.test"
+
+
+@pytest.fixture(scope="module")
+def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    made = lab_factory(INVENTORY)
+    result = run("apply", "--yes", "--no-verify", str(made.inventory_path))
+    assert result.code == 0, result.events[-3:]
+    return made
+
+
+def found(hosts: lab.Lab, host: str, box: str, word: str) -> list[tuple[str, str]]:
+    """(folder, headers) of the messages in this mailbox whose headers have the word."""
+    return [(folder, head) for name, folder, head in post.stored(hosts, host) if name == box and word in head]
+
+
+def message(subject: str, size: int = 0, extra: str = "") -> str:
+    body = "".join("x" * 70 + "\n" for _ in range(size // 72 + 1))
+    return f"From: <{STRANGER}>\nSubject: {subject}\n{extra}\n{body}"
+
+
+def send(
+    hosts: lab.Lab, host: str, to: Iterable[str], text: str, *, user: str = "", parameters: str = ""
+) -> None:
+    where = address(hosts, host)
+    with post.inside(hosts, where, user) if user else post.outside(where) as client:
+        client.ehlo_or_helo_if_needed()
+        post.transaction(client, user or STRANGER, to, text, parameters)
+
+
+def test_a_mailbox_warns_and_then_refuses_by_all_its_names(hosts: lab.Lab) -> None:
+    for host, domain in PLACES:
+        box = f"small@{domain}"
+        for size, percent in ((53000, 85), (6000, 95)):
+            send(hosts, host, [box], message("filling", size))
+            mark = f"Subject: Your mailbox is {percent} % full"
+            wait_until(lambda: found(hosts, host, box, mark), f"the warning at {percent} %")  # noqa: B023
+        (warning,) = found(hosts, host, box, "is 85 % full")
+        assert warning[0] == "INBOX"
+        assert "Auto-Submitted: auto-generated" in warning[1]
+
+        names = [box, f"tiny@{domain}", f"small+x@{domain}", f"small@also.{domain}", f"tiny+x@also.{domain}"]
+        with post.outside(address(hosts, host)) as client:
+            assert client.docmd(f"MAIL FROM:<{STRANGER}> SIZE=9000")[0] == 250
+            for name in names:
+                code, reply = client.docmd(f"RCPT TO:<{name}>")
+                assert (code, reply.split()[0]) == (552, b"5.2.2"), (name, reply)
+            assert client.docmd(f"RCPT TO:<team@{domain}>")[0] == 250
+        with post.imap(hosts, address(hosts, host), box) as client:
+            kind, (roots, quota) = client.getquotaroot("INBOX")
+            assert kind == "OK"
+            assert b"user" in roots[0]
+            used, limit = map(int, re.findall(rb"STORAGE (\d+) (\d+)", quota[0])[0])
+            assert limit == 60
+            assert 57 <= used <= 60
+
+
+def test_users_filters_run_and_vacation_answers_once(hosts: lab.Lab) -> None:
+    script = """\
+require ["fileinto", "subaddress", "envelope", "vacation", "copy"];
+if envelope :detail "to" "shop" { fileinto "Shop"; stop; }
+if header "subject" "away?" { vacation :days 7 "I am not here"; stop; }
+if header "subject" "on" { redirect :copy "%s"; }
+"""
+    for (host, domain), (other, elsewhere) in zip(PLACES, PLACES[::-1], strict=True):
+        far = f"far@{elsewhere}"
+        session = post.Sieve(hosts, address(hosts, host), f"eva@{domain}")
+        assert session.clear.startswith("NO (ENCRYPT-NEEDED)")
+        session.activate(script % far)
+        session.close()
+        send(hosts, host, [f"eva+shop@{domain}"], message("shop"))
+        send(hosts, host, [f"eva@{domain}"], message("on"))
+        for _ in range(2):
+            text = message("away?", extra=f"To: eva@{domain}\n")
+            send(hosts, other, [f"eva@{domain}"], text, user=far)
+
+        wait_until(lambda: found(hosts, host, f"eva@{domain}", "Subject: shop"), "the filed message")  # noqa: B023
+        assert [folder for folder, _ in found(hosts, host, f"eva@{domain}", "Subject: shop")] == ["Shop"]
+        with post.imap(hosts, address(hosts, host), f"eva@{domain}") as client:
+            assert any(b"Shop" in line for line in client.lsub()[1] if isinstance(line, bytes))
+        wait_until(lambda: found(hosts, other, far, "Auto-Submitted: auto-replied"), "the vacation's answer")  # noqa: B023
+        wait_until(lambda: len(found(hosts, host, f"eva@{domain}", "away?")) == 2, "both questions")  # noqa: B023
+        assert len(found(hosts, other, far, "Auto-Submitted: auto-replied")) == 1
+        wait_until(lambda: found(hosts, other, far, "Subject: on"), "the redirected message")  # noqa: B023
+        ((_, headers),) = found(hosts, other, far, "Subject: on")
+        assert "Return-Path: <SRS0=" in headers
+
+
+def test_folders_have_their_uses_and_imap_its_extensions(hosts: lab.Lab) -> None:
+    uses = {b"\\Sent": b"Sent", b"\\Drafts": b"Drafts", b"\\Junk": b"Junk", b"\\Trash": b"Trash"}
+    for host, domain in PLACES:
+        with post.imap(hosts, address(hosts, host), f"catcher@{domain}") as client:
+            assert {"IDLE", "QUOTA", "UIDPLUS", "MOVE", "SPECIAL-USE"} <= set(client.capabilities)
+            lines = [line for line in client.list()[1] if isinstance(line, bytes)]
+            for use, name in {**uses, b"\\Archive": b"Archive"}.items():
+                assert any(use in line and line.endswith(name) for line in lines), lines
+
+
+def test_the_names_of_messages_in_pop_survive_the_loss_of_the_indexes(hosts: lab.Lab) -> None:
+    def names(user: str, host: str) -> list[bytes]:
+        client = poplib.POP3_SSL(address(hosts, host), 995, context=post.context(hosts), timeout=post.TIMEOUT)
+        client.user(user)
+        client.pass_(post.password(hosts, user))
+        listed = client.uidl()[1]
+        client.quit()
+        return listed
+
+    for host, domain in PLACES:
+        user = f"catcher@{domain}"
+        for number in range(2):
+            send(hosts, host, [user], message(f"pop {number}"))
+        wait_until(lambda: len(found(hosts, host, user, "Subject: pop ")) >= 2, "two messages")  # noqa: B023
+        before = names(user, host)
+        run_on(
+            hosts,
+            host,
+            f"rm $(find /var/vmail/{domain}/catcher -name 'dovecot*index*' -o -name 'dovecot.list*')",
+        )
+        assert names(user, host) == before
+        assert len(before) >= 2
+
+
+def test_an_attachment_is_the_same_in_every_copy_and_bcc_is_seen_by_nobody(hosts: lab.Lab) -> None:
+    data = bytes(range(256)) * 64 + os.urandom(1_000_000)
+    encoded = base64.encodebytes(data).decode()
+    for host, domain in PLACES:
+        to, copy, hidden = (f"{name}@{domain}" for name in ("ana", "eva", "catcher"))
+        text = (
+            f"From: <{to}>\nTo: <{to}>\nCc: <{copy}>\nBcc: <{hidden}>\nSubject: three of us\n"
+            f"Disposition-Notification-To: <{to}>\nMIME-Version: 1.0\n"
+            f"Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n{encoded}"
+        )
+        send(hosts, host, [to, copy, hidden], text, user=to)
+        for box in (to, copy, hidden):
+            wait_until(lambda: found(hosts, host, box, "Subject: three of us"), f"a copy for {box}")  # noqa: B023
+            with post.imap(hosts, address(hosts, host), box) as client:
+                client.select("INBOX", readonly=True)
+                _, (numbers,) = client.search(None, "SUBJECT", '"three of us"')
+                _, parts = client.fetch(numbers.split()[-1].decode(), "(RFC822)")
+            assert isinstance(parts[0], tuple)
+            got = email.message_from_bytes(parts[0][1])
+            content = got.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            assert hashlib.sha256(content).digest() == hashlib.sha256(data).digest()
+            assert hidden not in str(got["To"]) + str(got["Cc"]) + str(got["Bcc"])
+            assert got["Disposition-Notification-To"] == f"<{to}>"
+
+
+def test_the_size_limit_is_announced_and_kept(hosts: lab.Lab) -> None:
+    for host, domain in PLACES:
+        with post.outside(address(hosts, host)) as client:
+            assert client.esmtp_features["size"] == str(20 * 2**20)
+            code, reply = client.docmd(f"MAIL FROM:<{STRANGER}> SIZE={20 * 2**20 + 1}")
+            assert (code, reply.split()[0]) == (552, b"5.3.4")
+            assert client.docmd(f"MAIL FROM:<{STRANGER}> SIZE={20 * 2**20}")[0] == 250
+            assert client.docmd(f"RCPT TO:<eva@{domain}>")[0] == 250
+
+
+def test_a_receipt_comes_for_who_asks_and_only_then(hosts: lab.Lab) -> None:
+    for (host, domain), (_, elsewhere) in zip(PLACES, PLACES[::-1], strict=True):
+        user = f"ana@{domain}"
+        to = [f"catcher@{domain}", f"catcher@{elsewhere}"]
+        send(hosts, host, to, message("receipt"), user=user, parameters=" NOTIFY=SUCCESS")
+        send(hosts, host, to, message("no receipt"), user=user)
+        report = "Content-Type: multipart/report; report-type=delivery-status"
+        wait_until(lambda: len(found(hosts, host, user, report)) >= 2, "a receipt from each host")  # noqa: B023
+        for there, box in ((host, to[0]), (PLACES[1][0] if host == "mx1" else "mx1", to[1])):
+            wait_until(lambda: found(hosts, there, box, "Subject: no receipt"), "the other message")  # noqa: B023
+        assert len(found(hosts, host, user, report)) == 2
