@@ -26,6 +26,7 @@ from mailprov.agent import (
     local,
     manifest,
     packages,
+    readers,
     services,
     staging,
 )
@@ -106,6 +107,7 @@ def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
         if record.first("swap"):
             record.note({"r": "back"})
         count = record.undo()
+        readers.tell(run.tree, staging.readers_of(record) if record.first("swap") else ())
     except OSError as problem:
         raise Stop(
             f"{error}; and putting back failed: {problem.strerror}", "the next apply tries again"
@@ -159,10 +161,13 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
     run.manifest.describe(run.state, plan.digests, plan.known)
     run.manifest.save()
     link.check()
-    record.note({"r": "swap", "moves": stage.moves, "checked": checked})
-    staging.swap(tree, stage.moves)
+    specs = [work.spec for work in plan.services]
+    moves = readers.in_order(tree, stage.moves, specs)
+    record.note({"r": "swap", "moves": moves, "checked": checked})
+    staging.swap(tree, moves, specs if checked else ())
     if not checked:
         _check(run, ())
+        readers.tell(tree, specs)
 
 
 def _staged(run: Run, private: str) -> staging.Stage:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, Sequence
 
-from mailprov.agent import drift, files, journal, manifest, services, staging
+from mailprov.agent import drift, files, journal, manifest, readers, services, staging
 from mailprov.agent.apply import put_back
 from mailprov.agent.before import Item, Plan
 from mailprov.agent.changes import Change
@@ -75,10 +75,13 @@ class Undoing:
             if not item.changes:  # mailprov's own records, which no daemon reads
                 item.source.restore(item.record)
         self.link.check()
-        record.note({"r": "swap", "moves": stage.moves, "checked": checked})
-        staging.swap(self.tree, stage.moves)
+        specs = [unit["spec"] for unit in plan.units]
+        moves = readers.in_order(self.tree, stage.moves, specs)
+        record.note({"r": "swap", "moves": moves, "checked": checked})
+        staging.swap(self.tree, moves, specs if checked else ())
         if not checked:
             self._check(())
+            readers.tell(self.tree, specs)
 
     def _check(self, prefix: Sequence[str]) -> None:
         for unit in self.plan.units:

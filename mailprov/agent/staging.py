@@ -10,8 +10,10 @@ a host that loses its power, its disk space or the agent serves as before, also 
     stage.drop(path)                a file that is to go, or a directory, if it is empty by then
     stage.view()                    context: a command prefix, behind which /etc is as it will be; None where the
                                     host lets nobody mount (some containers): then files are checked in their places
-    swap(tree, moves)               the burst; calling it again finishes one that was killed half-way
+    swap(tree, moves, specs)        the burst, at the end of which the daemons of `specs` are told; calling it again
+                                    finishes one that was killed half-way
     begun(journal), complete(tree, journal)     after a crash: whether the burst had begun, and finishing it
+    readers_of(journal)             the daemons to tell, as that run noted them
 
 Raises Stop.
 """
@@ -23,16 +25,17 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from mailprov.agent import commands, files
+from mailprov.agent import commands, files, readers
 from mailprov.agent.journal import Journal
 from mailprov.agent.trouble import Stop
 
 _VIEW = "/run/mailprov/view"  # memory: copies of private keys lie there for a moment, for root alone
 _SEEN = "/etc/"  # where all that the daemons read lies
 
-Move = List[Any]  # ["put", path] | ["own", path, mode, uid, gid] | ["drop", path] | ["rmdir", path]
+# ["put", path] | ["own", path, mode, uid, gid] | ["drop", path] | ["rmdir", path] | ["pass"], see readers.py
+Move = List[Any]
 
 
 class Stage:
@@ -110,10 +113,14 @@ def _above(path: str) -> List[str]:
     return found
 
 
-def swap(tree: files.Tree, moves: List[Move]) -> None:
+def swap(tree: files.Tree, moves: List[Move], specs: Sequence[Dict[str, Any]] = ()) -> None:
     """Everything to its place. What has been moved already is left as it is."""
     touched = set()
     for move in moves:
+        if move[0] == "pass":
+            readers.tell(tree, specs)
+            readers.let_pass(tree, specs)
+            continue
         real = tree.at(move[1])
         touched.add(os.path.dirname(real))
         if move[0] == "own":
@@ -128,6 +135,7 @@ def swap(tree: files.Tree, moves: List[Move]) -> None:
                 os.rename(files.temporary_name(real), real)
         except OSError as error:
             raise Stop(f"{real} cannot be written: {error.strerror}") from error
+    readers.tell(tree, specs)
     for directory in sorted(touched):
         files.sync_directory(directory)
 
@@ -151,5 +159,10 @@ def begun(left: Journal) -> bool:
 def complete(tree: files.Tree, left: Journal) -> None:
     """Finish the burst of a killed run, and with that its commit."""
     if begun(left) and not left.committed:
-        swap(tree, left.first("swap")["moves"])
+        swap(tree, left.first("swap")["moves"], readers_of(left))
         left.commit()
+
+
+def readers_of(left: Journal) -> List[Dict[str, Any]]:
+    """The units that a run's files are for."""
+    return [unit["spec"] for unit in left.first("services").get("was", [])]

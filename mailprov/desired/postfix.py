@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import addresses, local, srs
+from mailprov.desired import addresses, dovecot, local, srs
 from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
 from mailprov.desired.templates import MANAGED, render
@@ -22,6 +22,7 @@ from mailprov.model.ports import PORTS, Protocol, TlsStart
 
 FOLDER = "/etc/postfix"
 MAPS = f"{FOLDER}/mailprov"
+SPOOL = "/var/spool/postfix"
 DIRECTORIES = (Directory(MAPS),)
 # Debian's own set-up writes a main.cf for a host that it guesses; this answer makes it write none.
 DEBCONF = (("postfix", "postfix/main_mailer_type", "select", "No configuration"),)
@@ -64,6 +65,7 @@ def files(
     checks = render(
         "postfix/submission_header_checks.j2", fqdn_regexp=re.escape(host.fqdn).replace("\\-", "-")
     )
+    replies = render("postfix/lmtp_reply_checks.j2")
     return (
         File("/etc/mailname", host.fqdn + "\n"),
         File(
@@ -77,6 +79,7 @@ def files(
         File(f"{MAPS}/submission_header_checks", checks),
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
         File(f"{MAPS}/srs_checks", srs.rewritten()),
+        File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
         *_sni(material),
     )
@@ -119,4 +122,7 @@ def service(ours: Iterable[File], material: Material) -> Service:
         # `postfix check` looks through the whole spool and its libraries, which takes longer than all the rest.
         tables=tuple((path, ("sh", "-c", f"postmap -s texthash:{path} >/dev/null")) for path in maps),
         ports=tuple(port.number for port in PORTS if port.protocol is Protocol.SMTP),
+        main_process=(f"{SPOOL}/pid/master.pid", "master"),
+        queue=SPOOL,
+        delivers_by=(dovecot.USERS,),
     )

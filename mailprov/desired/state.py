@@ -120,6 +120,9 @@ class Service:
     `tables` are pairs of a path among `files` and the check of that file alone: where a reload is for these only, the
     configuration around them is not checked again.
     `ports` must be listening after start, reload or restart.
+    `main_process` is its pid file and name: SIGHUP there makes all of it read its files anew. A daemon that answers
+    for others by its tables is told in the moment they change, before the reload that proves it.
+    `queue` holds the mail it has accepted, delivered to those whom the passwd-files `delivers_by` name.
     """
 
     unit: str  # postfix.service
@@ -130,6 +133,9 @@ class Service:
     quiet_checks: bool = False
     tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ports: tuple[int, ...] = ()
+    main_process: tuple[str, ...] = ()
+    queue: str = ""
+    delivers_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
