@@ -1,10 +1,11 @@
 """The fault campaign in full: every fault at every event of every phase, on Debian 12 and 13 side by side.
 
-    make faults                     goes on where it stopped; MINUTES=60 at most; FRESH=1 begins anew
-    build/faults/results.jsonl      what has been tried
-    build/faults/table.md           the table, also printed at the end
+    make faults                 goes on where it stopped; MINUTES=60 at most; FRESH=1 begins anew
+    STATE=build/faults          where results.jsonl, what has been tried, is kept
+    tests/faults/RESULTS.md     the table, also printed at the end
 
-Exit code 0: all that was tried has recovered and nothing was lost.
+Each (phase, fault, event) is tried on one of the two hosts; EACH=1 tries it on both. Exit code 0: all that was tried
+has recovered and nothing was lost.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import random
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 from mailprov import lab
@@ -23,10 +25,10 @@ from tests.faults.campaign import Campaign
 from tests.faults.host import Machine
 from tests.faults.kinds import KINDS
 from tests.faults.phases import PHASES
-from tests.faults.table import Results, table
+from tests.faults.table import Results, report, table
 
-HERE = Path("build/faults")
-NAME = "fault-campaign"
+STATE = Path(os.environ.get("STATE", "build/faults"))
+RESULTS = Path(__file__).with_name("RESULTS.md")
 LAB = """\
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx.faults.test, lab: {release: debian-12}}
@@ -35,56 +37,93 @@ domains:
   faults.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}
   more.test: {hosts: [mx2], accounts: {ana: {password: {env: ANA}}}}
 """
-SLOW_EVERY = 6  # of faults that take a minute each, every sixth event
+SLOW_EVERY = 4  # of faults that take a minute each, every fourth event
+Point = tuple[str, str, str]  # phase, fault, event
 
 
 def silent(event: Event) -> None:
     """What the lab says is not for this report."""
 
 
-def todo(campaign: Campaign, host: str) -> list[tuple[str, str, int]]:
-    """Everything to try, in an order that shows something of all soon and is the same in every run."""
-    wanted = []
+def prepared(made: lab.Lab) -> dict[str, Campaign]:
+    """One campaign for each host, all prepared at once."""
+    found: dict[str, Campaign] = {}
+    failures: list[BaseException] = []
+
+    def prepare(name: str) -> None:
+        try:
+            found[name] = Campaign(Machine(made, name))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=prepare, args=(host.name,)) for host in made.hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return dict(sorted(found.items()))
+
+
+def points(campaign: Campaign) -> list[Point]:
+    """Everything that can be tried on a host."""
+    found = []
     for phase in PHASES:
         for name, kind in KINDS.items():
-            points = campaign.points(phase, name)
-            wanted += [(phase, name, index) for index in points[:: SLOW_EVERY if kind.slow else 1]]
-    random.Random(host).shuffle(wanted)
-    return wanted
+            events = list(campaign.points(phase, name))
+            found += [(phase, name, event) for event in events[:: SLOW_EVERY if kind.slow else 1]]
+    return found
 
 
-def work(made: lab.Lab, host: str, results: Results, until: float) -> None:
-    campaign = Campaign(Machine(made, host))
-    for phase, kind, index in todo(campaign, host):
+def shared_out(campaigns: dict[str, Campaign], each: bool) -> dict[str, list[Point]]:
+    """What each host tries, in an order that shows something of all soon and is the same in every run."""
+    possible = {host: points(campaign) for host, campaign in campaigns.items()}
+    todo: dict[str, list[Point]] = {host: [] for host in possible}
+    for point in sorted({point for some in possible.values() for point in some}):
+        able = [host for host in possible if point in possible[host]]
+        chosen = able if each else [able[zlib.crc32(" ".join(point).encode()) % len(able)]]
+        for host in chosen:
+            todo[host].append(point)
+    for host, some in todo.items():
+        random.Random(host).shuffle(some)
+    return todo
+
+
+def work(campaign: Campaign, todo: list[Point], results: Results, until: float) -> None:
+    host = campaign.machine.name
+    left = [point for point in todo if not results.has(host, *point)]
+    for done, point in enumerate(left, 1):
         if time.monotonic() > until:
             return
-        if results.has(host, phase, kind, index):
-            continue
-        sample = campaign.sample(phase, kind, index)
+        sample = campaign.sample(*point)
         results.add(sample)
         how = "; ".join(sample.problems) or ("recovered" if sample.hit else "nothing to hit")
-        print(
-            f"{host} {phase:8} {kind:15} {index:3} {sample.event[:50]:50} {sample.seconds:4.0f} s  {how}",
-            flush=True,
-        )
+        where = f"{host} {done}/{len(left)} {sample.phase:8} {sample.kind:15} {sample.point[:50]:50}"
+        print(f"{where} {sample.seconds:4.0f} s  {how}", flush=True)
 
 
 def main() -> int:
     if sys.platform != "linux" or os.geteuid() != 0:
         print("make faults boots real hosts: it needs root on Linux")
         return 3
+    name = f"faults-{zlib.crc32(str(STATE.absolute()).encode()):08x}"  # a lab for each memory
     if os.environ.get("FRESH"):
-        (HERE / "results.jsonl").unlink(missing_ok=True)
-    results = Results(HERE / "results.jsonl")
+        (STATE / "results.jsonl").unlink(missing_ok=True)
+    results = Results(STATE / "results.jsonl")
     until = time.monotonic() + 60 * float(os.environ.get("MINUTES", "60"))
-    inventory = HERE / "lab.yml"
+    inventory = STATE / "lab.yml"
     inventory.write_text(LAB)
-    lab.down(NAME, silent)
-    made = lab.up(load(inventory, SecretMode.IGNORE), name=NAME, emit=silent)
+    lab.down(name, silent)
+    made = lab.up(load(inventory, SecretMode.IGNORE), name=name, emit=silent)
+    campaigns: dict[str, Campaign] = {}
+    todo: dict[str, list[Point]] = {}
     try:
+        campaigns = prepared(made)
+        todo = shared_out(campaigns, bool(os.environ.get("EACH")))
         threads = [
-            threading.Thread(target=work, args=(made, host.name, results, until), daemon=True)
-            for host in made.hosts
+            threading.Thread(target=work, args=(campaigns[host], todo[host], results, until), daemon=True)
+            for host in campaigns
         ]
         for thread in threads:
             thread.start()
@@ -93,10 +132,13 @@ def main() -> int:
     except KeyboardInterrupt:
         print("stopped; `make faults` goes on from here")
     finally:
-        lab.down(NAME, silent)
-    text = table(results.samples)
-    (HERE / "table.md").write_text(text)
-    print(text)
+        lab.down(name, silent)
+    events = {
+        host: {phase: len(events) for phase, events in campaign.streams.items()}
+        for host, campaign in campaigns.items()
+    }
+    RESULTS.write_text(report(results.samples, events, sum(map(len, todo.values()))))
+    print(table(results.samples))
     return 1 if any(sample.problems for sample in results.samples if sample.hit) else 0
 
 

@@ -1,8 +1,8 @@
 """One host through one fault at a time.
 
     Campaign(machine)               installs once, changes once, keeps both states, records the event streams
-    points(phase)                   (index, event) of the undisturbed run
-    sample(phase, kind, index)      back to the start, disturb, look, recover, count: a Sample
+    points(phase, kind)             name → number of each event of the undisturbed run at which this fault is tried
+    sample(phase, kind, name)       back to the start, disturb, look, recover, count: a Sample
 
 A sample has recovered when `problems` is empty.
 """
@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,8 +48,8 @@ class Sample:
     host: str
     phase: str
     kind: str
-    index: int
-    event: str
+    point: str  # the event it was to strike at, as in an undisturbed run
+    event: str  # the one it struck at
     hit: bool
     accepted: int = 0
     unknown: int = 0
@@ -66,6 +67,24 @@ def label(event: Event) -> str:
         change = event["change"]
         return f"applied {change['kind']} {change['name']}"
     return f"{event['event']} {event.get('text', '')}".strip()[:100]
+
+
+def _sort(event: Event) -> str:
+    """What neighbours share: kind of event and of change, or the first words of a text."""
+    if event["event"] == "applied":
+        return f"applied {event['change']['kind']}"
+    return f"{event['event']} {' '.join(str(event.get('text', '')).split()[:2])}"
+
+
+def _names(events: list[Event]) -> list[str]:
+    """Each event's label, with a number where it comes again."""
+    seen: Counter[str] = Counter()
+    names = []
+    for event in events:
+        text = label(event)
+        seen[text] += 1
+        names.append(text if seen[text] == 1 else f"{text} #{seen[text]}")
+    return names
 
 
 class Campaign:
@@ -94,22 +113,32 @@ class Campaign:
         more = {"plan": ["--exit-code"], "apply": ["--yes", "--no-verify"], "rollback": ["--yes"]}[first]
         return [first, *more, str(inventory(self.machine, phase.after))]
 
-    def points(self, phase: str, kind: str) -> list[int]:
-        """The events at which this fault can be tried."""
+    def points(self, phase: str, kind: str) -> dict[str, int]:
+        """The events at which this fault can be tried; of neighbours of one sort the first and the last.
+
+        Between those nothing happens on the host that did not happen before: a dozen packages are unpacked, a dozen
+        files are said to be in their places, which they reached together.
+        """
         events = self.streams[phase]
         go = next(n for n, event in enumerate(events) if event["event"] == "planned")
         packages = [
             n for n, e in enumerate(events) if e["event"] == "applied" and e["change"]["kind"] == "package"
         ]
         last = packages[0] if packages else -1
-        return [n for n, event in enumerate(events) if fits(KINDS[kind], event, n > go, n >= last)]
+        fitting = [n for n, event in enumerate(events) if fits(KINDS[kind], event, n > go, n >= last)]
+        names, found = _names(events), {}
+        for _, group in itertools.groupby(fitting, lambda n: _sort(events[n])):
+            members = list(group)
+            found.update({names[n]: n for n in (members[0], members[-1])})
+        return found
 
-    def sample(self, phase_name: str, kind_name: str, index: int) -> Sample:
+    def sample(self, phase_name: str, kind_name: str, point: str) -> Sample:
         phase, kind, machine = PHASES[phase_name], KINDS[kind_name](), self.machine
+        index = _names(self.streams[phase_name]).index(point)
         began = time.monotonic()
         machine.start(phase.before)
         marks = [("start", began), ("boot", time.monotonic())]
-        done = Sample(machine.name, phase.name, kind.name, index, "", False)
+        done = Sample(machine.name, phase.name, kind.name, point, "", False)
         with Stream(machine, ROUTES, LOGIN) as stream:
             running = Running(self.words(phase))
             event = running.read_to(index)

@@ -16,7 +16,7 @@ from typing import Any, cast
 from tests.faults.host import Machine, poll
 
 CUT = 4.0  # s; TCP outlives it
-LOCKED = 20  # s
+LOCKED = 8  # s
 
 _HOLD = (
     'exec python3 -c "import fcntl,time,os;'
@@ -127,11 +127,10 @@ class FullDisk(Kind):
 
 
 class DpkgLock(Kind):
-    """Somebody else's package manager, for 20 s."""
+    """Somebody else's package manager, for some seconds."""
 
     name = "dpkg lock"
     only_while_packages = True
-    slow = True
 
     def strike(self, machine: Machine, process: subprocess.Popen[str]) -> bool:
         self._holder = machine.popen(_HOLD)

@@ -2,6 +2,7 @@
 
 Results(path)        one JSON object a line; what is there already is not tried again
 table(samples)       fault × phase: tried, recovered, messages accepted, lost, duplicated
+report(…)            the table as a page of its own: what was tried where, and what the columns mean
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,9 +27,9 @@ class Results:
         lines = path.read_text().splitlines() if path.exists() else []
         self.samples = [Sample(**json.loads(line)) for line in lines]
 
-    def has(self, host: str, phase: str, kind: str, index: int) -> bool:
-        wanted = (host, phase, kind, index)
-        return any((one.host, one.phase, one.kind, one.index) == wanted for one in self.samples)
+    def has(self, host: str, phase: str, kind: str, point: str) -> bool:
+        wanted = (host, phase, kind, point)
+        return any((one.host, one.phase, one.kind, one.point) == wanted for one in self.samples)
 
     def add(self, sample: Sample) -> None:
         with self._lock:
@@ -51,10 +53,48 @@ def table(samples: Iterable[Sample]) -> str:
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     bad = [sample for sample in hit if sample.problems]
     notes = [
-        f"- {one.host}, {one.phase}, {one.kind} at {one.index} ({one.event}): {'; '.join(one.problems)}"
-        for one in bad
+        f"- {one.host}, {one.phase}, {one.kind} at “{one.point}”: {'; '.join(one.problems)}" for one in bad
     ]
     return "\n".join([*lines, *(["", "Not recovered:", *notes] if notes else [])]) + "\n"
+
+
+_REPORT = """\
+# Faults on real hosts: what came of them
+
+Written by `make faults` ({date}), {tried} of {all} samples. Each takes a host back to the start of a phase, begins it,
+strikes at one event of its stream, looks at the host, runs the next apply, and counts a stream of numbered messages
+that were sent all the while.
+
+{events}
+
+Neighbouring events of one sort are counted once, by the first and the last of them: "Unpacking" of one package after
+the other, or files that reached their places together. {slow} takes a minute each time and is tried at every fourth
+event. Each sample runs on one of the hosts.
+
+{table}
+*Recovered*: after the fault the host served as before or as wanted, the next apply said what it found and converged,
+and nothing was left behind. *Accepted*: answered with 250 after the final dot. *Lost*: accepted, and in no mailbox in
+the end. *Duplicated*: delivered twice, which SMTP allows when a process dies between storing a message and saying so
+(RFC 1047). *Unknown*: the answer to the final dot never came. A fault that found nothing to hit is not counted.
+"""
+
+
+def report(samples: Iterable[Sample], events: dict[str, dict[str, int]], wanted: int) -> str:
+    """Markdown. `events`: host → phase → how many events an undisturbed run has."""
+    known = list(samples)
+    counts = [
+        f"- {host}: " + ", ".join(f"{count} events in {phase}" for phase, count in phases.items())
+        for host, phases in events.items()
+    ]
+    slow = " and ".join(f"“{name}”" for name, kind in KINDS.items() if kind.slow)
+    return _REPORT.format(
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+        tried=len(known),
+        all=wanted,
+        events="\n".join(counts),
+        slow=slow,
+        table=table(known),
+    )
 
 
 def _counts(of: list[Sample]) -> tuple[str, ...]:
