@@ -50,6 +50,7 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             )
     roles = _roles(served)
     virtual, origins = _virtual(served, roles)
+    logins = _logins(accounts, virtual, origins)
     operator = _operator(served, roles)
     system = dict.fromkeys(_SYSTEM_NAMES, (operator,)) if operator else {}
     comments = [
@@ -75,13 +76,11 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             whole=[f"@{domain.name}" for domain in served if domain.catch_all],
         ),
         "logins": texthash(
-            _logins(accounts, virtual, origins),
+            logins,
             ["Who may send as whom: sender address, then the logins that may use it (SASL_README)."],
         ),
         "redirects": texthash(
-            dict.fromkeys(
-                _roomless(served, set(virtual) - set(_logins(accounts, virtual, origins))), ("OK",)
-            ),
+            dict.fromkeys(_roomless(served, set(virtual) - set(logins)), ("OK",)),
             [
                 "What is taken without asking for room: accounts that keep no copy, names that are no mailbox's."
             ],

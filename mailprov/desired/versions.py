@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mailprov.errors import HostFailed
@@ -35,6 +36,7 @@ class Version:
         return self >= version(*parts)
 
 
+@lru_cache
 def version(*parts: int) -> Version:
     padded = (*parts, 0, 0, 0, 0)
     return Version((padded[0], padded[1], padded[2], padded[3]))
