@@ -18,6 +18,7 @@ DOVECOT_FILE = "/etc/dovecot/local.conf"
 POSTFIX_GUARDED = (
     "disable_vrfy_command",
     "mua_client_restrictions",
+    "mua_milters",
     "mua_relay_restrictions",
     "mua_sender_restrictions",
     "mynetworks",

@@ -61,7 +61,10 @@ def files(
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
     )
-    master = render("postfix/master.cf.j2", maps=MAPS, ports=smtp, srs=way_out, srs_port=srs.PORT)
+    master = render(
+        "postfix/master.cf.j2", folder=FOLDER, maps=MAPS, ports=smtp, srs=way_out, srs_port=srs.PORT
+    )
+    own_from = render("postfix/from_check.py.j2", maps=MAPS, delimiter=host.recipient_delimiter)
     checks = render(
         "postfix/submission_header_checks.j2", fqdn_regexp=re.escape(host.fqdn).replace("\\-", "-")
     )
@@ -77,6 +80,7 @@ def files(
         ),
         File(f"{FOLDER}/master.cf", local.master_cf(master, host.local, host.name)),
         File(f"{MAPS}/submission_header_checks", checks),
+        File(f"{FOLDER}/from_check.py", own_from),
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
         File(f"{MAPS}/srs_checks", srs.rewritten()),
         File(f"{MAPS}/lmtp_reply_checks", replies),

@@ -97,8 +97,10 @@ def address(hosts: lab.Lab, host: str) -> str:
     return str(ipaddress.ip_network(hosts.subnet)[11 if host == "mx1" else 12])
 
 
-def _text(number: int) -> str:
-    return f"Subject: case {number}\nX-Case: {number}\nFrom: <x@else.test>\nTo: undisclosed-recipients:;\n\ntext\n"
+def _text(number: int, sender: str) -> str:
+    return (
+        f"Subject: case {number}\nX-Case: {number}\nFrom: <{sender}>\nTo: undisclosed-recipients:;\n\ntext\n"
+    )
 
 
 def _sender(domain: str, who: str) -> str:
@@ -112,14 +114,16 @@ def _send(hosts: lab.Lab, host: str) -> None:
         for number, domain, kind, who in here:
             if who == "stranger":
                 recipients = kinds(domain)[kind][0]
-                post.transaction(client, _sender(domain, who), recipients, _text(number))
+                sender = _sender(domain, who)
+                post.transaction(client, sender, recipients, _text(number, sender))
     for domain in {case[1] for case in here}:
         with post.inside(hosts, address(hosts, host), f"eva@{domain}") as client:
             for number, of, kind, who in here:
                 if who == "user" and of == domain:
-                    post.transaction(client, _sender(domain, who), kinds(domain)[kind][0], _text(number))
+                    sender = _sender(domain, who)
+                    post.transaction(client, sender, kinds(domain)[kind][0], _text(number, sender))
     lines = [
-        f"printf %s {shlex.quote(_text(number))} | "
+        f"printf %s {shlex.quote(_text(number, _sender(domain, who)))} | "
         f"sendmail -f {_sender(domain, who)} -- {shlex.join(kinds(domain)[kind][0])}"
         for number, domain, kind, who in here
         if who == "program"
@@ -185,7 +189,7 @@ def test_what_leaves_under_a_foreign_sender_is_rewritten_and_nothing_else_is(
             assert path.endswith(f"=else.test=stranger@{FQDN[DOMAINS[domain]]}"), (kind, path)
         else:
             assert path == _sender(domain, who), (kind, box)
-        assert "From: <x@else.test>" in headers
+        assert f"From: <{_sender(domain, who)}>" in headers
     assert rewritten > 20
 
 
@@ -208,7 +212,7 @@ def test_mail_comes_in_while_postsrsd_is_down_and_forwards_wait_for_it(hosts: la
     for host, domain in (("mx1", "alpha.test"), ("mx2", "beta.test")):
         run_on(hosts, host, "systemctl stop postsrsd")
         try:
-            text = _text(9000 + (host == "mx2"))
+            text = _text(9000 + (host == "mx2"), "stranger@else.test")
             with post.outside(address(hosts, host)) as client:
                 post.transaction(client, "stranger@else.test", [f"both@{domain}"], text)
             queue = "postqueue -j"

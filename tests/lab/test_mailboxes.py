@@ -40,7 +40,7 @@ def found(hosts: lab.Lab, host: str, box: str, word: str) -> list[tuple[str, str
 
 def message(subject: str, size: int = 0, extra: str = "") -> str:
     body = "".join("x" * 70 + "\n" for _ in range(size // 72 + 1))
-    return f"From: <{STRANGER}>\nSubject: {subject}\n{extra}\n{body}"
+    return f"Subject: {subject}\n{extra}\n{body}"
 
 
 def send(
@@ -49,7 +49,8 @@ def send(
     where = address(hosts, host)
     with post.inside(hosts, where, user) if user else post.outside(where) as client:
         client.ehlo_or_helo_if_needed()
-        post.transaction(client, user or STRANGER, to, text, parameters)
+        sender = user or STRANGER
+        post.transaction(client, sender, to, f"From: <{sender}>\n{text}", parameters)
 
 
 def test_a_mailbox_warns_and_then_refuses_by_all_its_names(hosts: lab.Lab) -> None:
@@ -151,7 +152,7 @@ def test_an_attachment_is_the_same_in_every_copy_and_bcc_is_seen_by_nobody(hosts
     for host, domain in PLACES:
         to, copy, hidden = (f"{name}@{domain}" for name in ("ana", "eva", "catcher"))
         text = (
-            f"From: <{to}>\nTo: <{to}>\nCc: <{copy}>\nBcc: <{hidden}>\nSubject: three of us\n"
+            f"To: <{to}>\nCc: <{copy}>\nBcc: <{hidden}>\nSubject: three of us\n"
             f"Disposition-Notification-To: <{to}>\nMIME-Version: 1.0\n"
             f"Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n{encoded}"
         )
@@ -169,6 +170,33 @@ def test_an_attachment_is_the_same_in_every_copy_and_bcc_is_seen_by_nobody(hosts
             assert hashlib.sha256(content).digest() == hashlib.sha256(data).digest()
             assert hidden not in str(got["To"]) + str(got["Cc"]) + str(got["Bcc"])
             assert got["Disposition-Notification-To"] == f"<{to}>"
+
+
+def test_users_write_under_their_own_names_only(hosts: lab.Lab) -> None:
+    for host, domain in PLACES:
+        user = f"ana@{domain}"
+        own = [user, f"Sales <office@also.{domain}>", f"ana+x@{domain}", f"A. <{user.upper()}>"]
+        others = [
+            f"eva@{domain}",
+            STRANGER,
+            f'"{user}" <eva@{domain}>',
+            f"{user}, eva@{domain}",
+            f"team@{domain}",
+        ]
+        with post.inside(hosts, address(hosts, host), user) as client:
+            for name in own:
+                post.transaction(client, user, [user], f"From: {name}\nSubject: as oneself\n\n")
+            for name in others:
+                assert client.docmd(f"MAIL FROM:<{user}>")[0] == 250
+                assert client.docmd(f"RCPT TO:<{user}>")[0] == 250
+                code, reply = client.data(f"From: {name}\r\nSubject: as another\r\n\r\n".encode())
+                assert (code, reply.split()[0]) == (550, b"5.7.1"), (name, reply)
+                client.rset()
+            assert client.docmd(f"MAIL FROM:<{user}>")[0] == 250
+            assert client.docmd(f"RCPT TO:<{user}>")[0] == 250
+            client.rset()
+            assert client.docmd(f"MAIL FROM:<eva@{domain}>")[0] == 250
+            assert client.docmd(f"RCPT TO:<{user}>")[0] == 553
 
 
 def test_the_size_limit_is_announced_and_kept(hosts: lab.Lab) -> None:
