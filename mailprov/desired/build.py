@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailprov.desired import acme, dovecot, postfix, srs, tls, versions
+from mailprov.desired import acme, dovecot, fail2ban, firewall, postfix, relay, srs, tls, versions
 from mailprov.desired.state import Directory, HostState, Service
 from mailprov.model.inventory import Host, Inventory, TlsMode
 
@@ -35,6 +35,12 @@ def wanted_packages(inventory: Inventory, host: Host) -> list[str]:
 
 def _packages(host: Host) -> tuple[str, ...]:
     more = acme.packages(host) if host.tls.mode is TlsMode.ACME else ()
+    if host.fail2ban is not None:
+        more += fail2ban.PACKAGES
+    if host.relay is not None:
+        more += (relay.PACKAGE,)
+    if host.firewall:
+        more += (firewall.PACKAGE,)
     return (*_PACKAGES, *more)
 
 
@@ -54,6 +60,14 @@ def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
     if material.issued:
         files += acme.files(host, inventory.dns, material.issued)
         services.append(acme.service())
+    if host.fail2ban is not None:
+        jails = fail2ban.files(host)
+        files += jails
+        services.append(fail2ban.service(jails))
+    if host.firewall:
+        rules = firewall.files(host, services[:2])
+        files += rules
+        services.append(firewall.service(rules))
     return HostState(
         host=host.name,
         hostname=host.fqdn,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import addresses, dovecot, local, srs
+from mailprov.desired import addresses, dovecot, local, relay, srs
 from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
 from mailprov.desired.templates import MANAGED, render
@@ -52,6 +52,8 @@ def files(
         maps=MAPS,
         chain_files=", ".join(pair.chain_files for pair in material.pairs),
         sni=bool(material.names),
+        relay=host.relay,
+        roots=relay.roots(host),
         local_file=local.POSTFIX_FILE,
         delimiter=host.recipient_delimiter,
         size_limit=host.message_size_limit,
@@ -86,6 +88,7 @@ def files(
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
         *_sni(material),
+        *relay.files(host),
     )
 
 
@@ -104,7 +107,7 @@ def service(ours: Iterable[File], material: Material) -> Service:
     there; where it does not (Debian 13), postfix@-.service conflicts with it.
     """
     paths = tuple(file.path for file in ours if file.path.startswith(FOLDER + "/"))
-    maps = [path for path in paths if path.startswith(MAPS) and not path.endswith("_checks")]
+    maps = [path for path in paths if path.startswith(MAPS) and not path.endswith(("_checks", ".pem"))]
     read_maps = "; ".join(f"postmap -s texthash:{path} >/dev/null || exit 1" for path in maps)
     return Service(
         unit="postfix.service",

@@ -13,7 +13,7 @@ import dataclasses
 import re
 from typing import Any
 
-from mailprov.inventory import local, names, recipients, tls
+from mailprov.inventory import local, names, protection, recipients, tls
 from mailprov.inventory.reading import Reading
 from mailprov.inventory.schema import File
 from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
@@ -93,7 +93,9 @@ def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) ->
 
 def _hosts(file: File, ssh: SshSettings, certificates: Tls, reading: Reading) -> tuple[Host, ...]:
     own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), reading)
-    defaults = Host("", "", "", ssh, certificates, local=own, **_mail(file))
+    defaults = Host(
+        "", "", "", ssh, certificates, local=own, **_mail(file), **protection.resolve(file, (), reading)
+    )
     hosts = [_host(name, entry, defaults, reading) for name, entry in file.hosts.items()]
     fqdns: dict[str, str] = {}
     places: dict[tuple[Any, ...], str] = {}
@@ -135,6 +137,7 @@ def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host
         local=local.resolve(entry.postfix, entry.dovecot, path, defaults.local, reading),
         lab_release=entry.lab.release if entry.lab else None,
         **_mail(entry),
+        **protection.resolve(entry, path, reading),
     )
 
 

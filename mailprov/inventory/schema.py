@@ -27,6 +27,14 @@ from mailprov.inventory.schema_hosts import (
     SshEntry,
     TlsEntry,
 )
+from mailprov.inventory.schema_protection import (
+    FAIL2BAN_TEXT,
+    FIREWALL_TEXT,
+    RELAY_TEXT,
+    Fail2banEntry,
+    Firewall,
+    RelayEntry,
+)
 
 
 class File(Entry):
@@ -41,6 +49,9 @@ class File(Entry):
     tls: TlsEntry = Field(default=TlsEntry(), description="certificates, unless a host says otherwise")
     recipient_delimiter: Delimiter = Field("+", description=f"{DELIMITER_TEXT}; + if not given")
     message_size_limit: MessageSize = Field(50 * 2**20, description=f"{SIZE_TEXT}; 50M if not given")
+    fail2ban: Fail2banEntry | None = Field(default=None, description=FAIL2BAN_TEXT)
+    relayhost: RelayEntry | None = Field(default=None, description=RELAY_TEXT)
+    firewall: Firewall | None = Field(default=None, description=FIREWALL_TEXT)
     postfix: PostfixEntry = Field(
         default=PostfixEntry(), description="local settings of Postfix on all hosts"
     )

@@ -12,6 +12,7 @@ from pydantic import Field
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
 from mailprov.inventory.scalars import Reads, Text, choice, said, size_between, whole
+from mailprov.inventory.schema_protection import Fail2banEntry, Firewall, RelayEntry
 from mailprov.inventory.schema_secrets import SecretEntry
 
 RELEASES = (
@@ -204,4 +205,11 @@ class HostEntry(Entry):
     message_size_limit: MessageSize | None = Field(
         default=None, description="as the top-level `message_size_limit`, for this host"
     )
+    fail2ban: Fail2banEntry | None = Field(
+        default=None, description="as the top-level `fail2ban`, for this host; wins as a whole"
+    )
+    relayhost: RelayEntry | None = Field(
+        default=None, description="as the top-level `relayhost`, for this host; wins as a whole"
+    )
+    firewall: Firewall | None = Field(default=None, description="as the top-level `firewall`, for this host")
     lab: LabEntry | None = Field(default=None, description="for `mailprov lab` alone")

@@ -34,7 +34,7 @@ def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
             "tsig": {"name": TSIG_NAME, "algorithm": TSIG_ALGORITHM, "secret": _file(place, "tsig")},
             "ttl": inventory.dns.ttl,
         },
-        "hosts": {host.name: _host(place, state, host, inventory.host(host.name)) for host in state.hosts},
+        "hosts": {host.name: _host(place, state, host, inventory) for host in state.hosts},
         "domains": {domain.name: _domain(place, domain) for domain in inventory.domains},
     }
     yaml = YAML()
@@ -62,7 +62,8 @@ def _file(place: Place, name: str) -> dict[str, str]:
     return {"file": str(place.secret(name).relative_to(place.directory))}
 
 
-def _host(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:
+def _host(place: Place, state: LabState, host: LabHost, inventory: Inventory) -> dict[str, Any]:
+    asked = inventory.host(host.name)
     return {
         "address": host.address,
         "fqdn": host.fqdn,
@@ -71,9 +72,30 @@ def _host(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str
         "tls": _tls(place, state, host, asked),
         "recipient_delimiter": asked.recipient_delimiter or "none",
         "message_size_limit": asked.message_size_limit,
+        **_protection(place, asked, inventory),
         **_settings(asked.local),
         "lab": {"release": host.release},
     }
+
+
+def _protection(place: Place, asked: Host, inventory: Inventory) -> dict[str, Any]:
+    """A smarthost outside would send the lab's mail into the world; one of the lab's own hosts is kept."""
+    body: dict[str, Any] = {}
+    if asked.fail2ban is not None:
+        body["fail2ban"] = {"ignore": list(asked.fail2ban.ignore)}
+    relay = asked.relay
+    users = {account.address for domain in inventory.domains for account in domain.accounts}
+    if relay and relay.user in users and relay.host in {host.fqdn for host in inventory.hosts}:
+        body["relayhost"] = {
+            "host": relay.host,
+            "port": relay.port,
+            "user": relay.user,
+            "password": _file(place, relay.user),
+            "ca_file": str(place.ca),
+        }
+    if asked.firewall:
+        body["firewall"] = "ufw"
+    return body
 
 
 def _tls(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:

@@ -104,6 +104,33 @@ class LocalSettings:
 
 
 @dataclass(frozen=True)
+class Fail2ban:
+    """Addresses that try too many wrong passwords are shut out for a while."""
+
+    ignore: tuple[str, ...] = ()  # addresses and networks that never are
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A smarthost: all mail that leaves goes there, over TLS, after a login."""
+
+    host: str
+    port: int
+    user: str
+    password: Secret
+    ca_file: Path | None = None  # what its certificate is checked with, in place of the system's store
+
+    @property
+    def implicit_tls(self) -> bool:
+        return self.port == 465  # RFC 8314 section 3.3
+
+    @property
+    def nexthop(self) -> str:
+        """As Postfix writes it: the host itself, not its MX."""
+        return f"[{self.host}]:{self.port}"
+
+
+@dataclass(frozen=True)
 class Host:
     name: str  # the key in the inventory: mx1
     address: str  # what SSH connects to: name, IPv4 or IPv6
@@ -115,6 +142,9 @@ class Host:
     local: LocalSettings = LocalSettings()
     recipient_delimiter: str = "+"  # ana+shop@ reaches ana@; "": no such details
     message_size_limit: int = 50 * 2**20  # bytes on the wire
+    fail2ban: Fail2ban | None = None
+    relay: Relay | None = None
+    firewall: bool = False  # ufw lets in what the mail service and SSH need, and nothing else
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 

@@ -237,7 +237,7 @@ def enforced(case: PortCase) -> Iterator[Finding]:
         "fail": "the wrong password is let in",
         "error": "the right password does not work, so a refusal of the wrong one shows nothing; or 4xx, "
         "silence",
-        "skip": "no account with a known password",
+        "skip": "no account with a known password; or fail2ban would shut us out, as fail2ban.ignore names nobody",
     },
     refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
     ports=LOGIN_PORTS,
@@ -247,6 +247,11 @@ def bad_password(case: PortCase) -> Iterator[Finding]:
     account = case.account
     if account is None or account.password is None:
         yield case.skip(NO_ACCOUNT)
+        return
+    if case.host.fail2ban is not None and not case.host.fail2ban.ignore:
+        yield case.skip(
+            "wrong passwords would get this machine shut out by fail2ban: name its address in fail2ban.ignore"
+        )
         return
     before = case.run.logins.get((case.address, case.port.number, account.address))
     if before not in {None, Verdict.PASS}:

@@ -21,8 +21,10 @@ from mailprov.model.inventory import (
     Challenge,
     DnsProvider,
     DnsSettings,
+    Fail2ban,
     KeyType,
     LocalSettings,
+    Relay,
     Secret,
     Tls,
     TlsMode,
@@ -36,6 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
     "oldest": facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"}),
     "newest": facts({"postfix": "3.11.1-1", "dovecot-core": "1:2.4.5+dfsg1-1", "postsrsd": "2.4.1-1"}),
     "local-settings": facts(BOOKWORM),
+    "protected": facts(BOOKWORM),  # fail2ban, a smarthost, ufw
     "acme": facts(TRIXIE),  # keys of both kinds, dns-01, a name of its own for a domain
 }
 ACME = Tls(
@@ -76,6 +79,9 @@ def test_golden(case: str) -> None:
     on, meant = host(), inventory()
     if case == "local-settings":
         on = dataclasses.replace(on, local=LOCAL)
+    elif case == "protected":
+        smarthost = Relay("smtp.example.net", 465, "alpha", Secret("env:RELAY", "relay word"))
+        on = dataclasses.replace(on, fail2ban=Fail2ban(("192.0.2.7",)), relay=smarthost, firewall=True)
     elif case == "acme":
         on = dataclasses.replace(on, tls=ACME)
         named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")

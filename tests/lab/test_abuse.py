@@ -1,0 +1,172 @@
+"""Protection on real hosts: failed logins, the firewall, a smarthost; what a stranger must not be able to do.
+
+mx1 (Debian 12) has fail2ban and hands all mail to mx2 as its smarthost; mx2 (Debian 13) has fail2ban and ufw. The
+machine that runs the tests is exempt, so whoever tries passwords is the other host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable
+from email import message_from_bytes, policy
+from ipaddress import ip_network
+
+import pytest
+
+from mailprov import lab
+from tests.lab.labs import run_on, wait_until
+from tests.lab.program import run
+
+INVENTORY = """\
+fail2ban: {ignore: [192.0.2.77]}
+hosts:
+  mx1:
+    address: 192.0.2.1
+    fqdn: mx1.alpha.test
+    relayhost: {host: mx2.beta.test, user: eva@beta.test, password: {env: EVA}}
+    lab: {release: debian-12}
+  mx2:
+    address: 192.0.2.2
+    fqdn: mx2.beta.test
+    firewall: ufw
+    postfix: {main_cf: {mua_sender_restrictions: reject_non_fqdn_sender}}    # eva is a customer with other senders
+    lab: {release: debian-13}
+domains:
+  alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}
+  beta.test: {hosts: [mx2], accounts: {eva: {password: {env: EVA}}}}
+"""
+ATTACK = """
+import imaplib, smtplib, ssl, sys, threading
+host, kind, context = sys.argv[1], sys.argv[2], ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+def attempt():
+    try:
+        if kind == "imap":
+            imaplib.IMAP4_SSL(host, ssl_context=context, timeout=60).login("ana@alpha.test", "wrong")
+        else:
+            smtplib.SMTP_SSL(host, context=context, timeout=60).login("ana@alpha.test", "wrong")
+    except Exception:
+        pass
+crowd = [threading.Thread(target=attempt) for _ in range(14)]
+[one.start() for one in crowd], [one.join() for one in crowd]
+"""
+
+
+@pytest.fixture(scope="module")
+def inventory(
+    lab_factory: Callable[[str], lab.Lab], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[lab.Lab, str]:
+    """The lab's inventory, in which this machine's address in the lab is exempt from fail2ban."""
+    where = lab_factory(INVENTORY)
+    text = where.inventory_path.read_text()
+    own = [str(ip_network(net)[1]) for net in (where.subnet, where.subnet6) if net]
+    assert "192.0.2.77" in text
+    where.inventory_path.write_text(text.replace("192.0.2.77", "\n        - ".join(own)))
+    return where, str(where.inventory_path)
+
+
+def password(where: lab.Lab, address: str) -> str:
+    return (where.directory / "secrets" / address).read_text().strip()
+
+
+def trusting(where: lab.Lab) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(where.ca_file))
+
+
+@contextlib.contextmanager
+def mailbox(where: lab.Lab, host: str, address: str):  # type: ignore[no-untyped-def]
+    member = where.host(host)
+    context = trusting(where)
+    context.check_hostname = False
+    with imaplib.IMAP4_SSL(member.address, ssl_context=context, timeout=30) as client:
+        client.login(address, password(where, address))
+        client.select("INBOX")
+        yield client
+
+
+def test_apply_protects_and_the_second_does_nothing(inventory: tuple[lab.Lab, str]) -> None:
+    where, path = inventory
+    first = run("apply", "--yes", "--no-verify", path)
+    assert first.code == 0, (first.stderr, first.of("ended"))
+    assert run("plan", "--exit-code", path).code == 0
+    assert "ufw" not in run_on(where, "mx1", "systemctl list-units --all 'mailprov-firewall*' --no-legend")
+
+
+def test_the_firewall_lets_in_mail_and_ssh_and_nothing_else(inventory: tuple[lab.Lab, str]) -> None:
+    where, _ = inventory
+    rules = run_on(
+        where, "mx2", "sed -n 's/^### tuple ### allow tcp \\([0-9]*\\).*/\\1/p' /etc/ufw/user.rules"
+    )
+    assert {int(port) for port in rules.split()} == {22, 25, 110, 143, 465, 587, 993, 995, 4190}
+    run_on(where, "mx2", "systemd-run -q --unit=other python3 -m http.server 8080")
+    wait_until(lambda: ":8080" in run_on(where, "mx2", "ss -Hltn"), "another server listens")
+    for port in (22, 25, 993):
+        socket.create_connection((where.host("mx2").address, port), timeout=10).close()
+    with pytest.raises(OSError, match="timed out"):
+        socket.create_connection((where.host("mx2").address, 8080), timeout=2)
+
+
+def test_mail_leaves_through_the_smarthost_after_a_login_over_tls(inventory: tuple[lab.Lab, str]) -> None:
+    where, _ = inventory
+    context = trusting(where)
+    context.check_hostname = False
+    with smtplib.SMTP_SSL(where.host("mx1").address, context=context, timeout=30) as client:
+        client.login("ana@alpha.test", password(where, "ana@alpha.test"))
+        client.sendmail(
+            "ana@alpha.test", ["eva@beta.test"], "From: ana@alpha.test\r\nSubject: smarthost\r\n\r\nx\r\n"
+        )
+
+    def arrived() -> bool:
+        with mailbox(where, "mx2", "eva@beta.test") as box:
+            return bool(box.search(None, "SUBJECT", "smarthost")[1][0])
+
+    wait_until(arrived, "the message came by the smarthost", 60)
+    with mailbox(where, "mx2", "eva@beta.test") as box:
+        number = box.search(None, "SUBJECT", "smarthost")[1][0].split()[-1]
+        raw = box.fetch(number, "(BODY.PEEK[])")[1][0][1]
+    hops = message_from_bytes(raw, policy=policy.default).get_all("Received", [])
+    assert any("by mx2.beta.test" in hop and "with ESMTPSA" in hop for hop in map(str, hops)), hops
+    assert run_on(where, "mx1", "stat -c '%a %U' /etc/postfix/mailprov/relay_password").strip() == "600 root"
+
+
+@pytest.mark.parametrize(("victim", "attacker"), [("mx1", "mx2"), ("mx2", "mx1")])
+def test_who_tries_passwords_is_shut_out(inventory: tuple[lab.Lab, str], victim: str, attacker: str) -> None:
+    where, _ = inventory
+    address, source = where.host(victim).address, where.host(attacker).address
+    run_on(where, attacker, f"cat > /tmp/attack.py <<'END'\n{ATTACK}\nEND")
+    for kind, jail in (("imap", "mailprov-dovecot"), ("smtp", "mailprov-postfix")):
+        run_on(where, attacker, f"timeout 100 python3 /tmp/attack.py {address} {kind}", check=False)
+        wait_until(
+            lambda jail=jail: source in run_on(where, victim, f"fail2ban-client status {jail}"),  # type: ignore[misc]
+            f"{jail} on {victim} shuts {source} out",
+        )
+    for port in (465, 993):
+        refused = run_on(
+            where, attacker, f"timeout 5 bash -c '</dev/tcp/{address}/{port}' 2>&1 || echo shut", check=False
+        )
+        assert "shut" in refused
+        socket.create_connection((address, port), timeout=10).close()
+    for jail in ("mailprov-dovecot", "mailprov-postfix"):
+        run_on(where, victim, f"fail2ban-client set {jail} unbanip {source}")
+
+
+def test_the_verifier_may_try_wrong_passwords(inventory: tuple[lab.Lab, str]) -> None:
+    where, path = inventory
+    verified = run("verify", "--only", "auth", path)
+    assert verified.code == 0, [event for event in verified.of("found") if event.get("verdict") != "pass"]
+    own = str(ip_network(where.subnet)[1])
+    for host in ("mx1", "mx2"):
+        for jail in ("mailprov-dovecot", "mailprov-postfix"):
+            assert own not in run_on(where, host, f"fail2ban-client status {jail}")
+
+
+def test_the_address_of_a_users_device_is_told_to_nobody(inventory: tuple[lab.Lab, str]) -> None:
+    where, _ = inventory
+    with mailbox(where, "mx2", "eva@beta.test") as box:
+        number = box.search(None, "SUBJECT", "smarthost")[1][0].split()[-1]
+        raw = box.fetch(number, "(BODY.PEEK[HEADER])")[1][0][1]
+    assert str(ip_network(where.subnet)[1]).encode() not in raw
