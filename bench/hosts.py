@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.measure import BenchFailed
 from mailprov import lab
+from mailprov.desired.dovecot import MAIL_ROOT
 from mailprov.inventory import SecretMode, load
 from mailprov.model.events import Event
 from tests.lab.delayproxy import DelayProxy
@@ -102,6 +103,10 @@ class Hosts:
         if done.returncode:
             raise BenchFailed(f"bench: `{command}` on {name}: {done.stderr}")
         return done.stdout
+
+    def maildir(self, domain: str, user: str) -> str:
+        """Where mailprov's hosts keep an account's mail."""
+        return f"{MAIL_ROOT}/{domain}/{user}/Maildir"
 
     def inventory(self, label: str, places: list[Place], domains: str) -> Path:
         """An inventory of these hosts; `domains` is YAML, indented by two."""

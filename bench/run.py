@@ -5,6 +5,7 @@
     one alias         the same; the alias comes and goes
     many hosts        eight real ones; then 1, 50 and 200 simulated ones
     many accounts     10 and 10,000 on one host; many domains: 10 and 1,000
+    load              mail through a provisioned host, beside the distribution's stock configuration; the filter's cost
     start             `--version` and `--help` beside an empty Python
 
 Tools take turns, so that a drift of the machine hits all of them; what is judged are ratios of medians. Each counted
@@ -27,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import fleet, peers  # noqa: E402
+from bench import fleet, mail_load, peers  # noqa: E402
 from bench.hosts import FRESH, NAMES, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
 from bench.results import write  # noqa: E402
@@ -37,7 +38,7 @@ from mailprov.inventory import load  # noqa: E402
 _SCRIPT = ROOT / ".venv/bin/mailprov"
 MAILPROV = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "mailprov"]
 ROUND_TRIP = 0.1
-PHASES = ("start", "install", "near", "far", "hosts", "fleet", "sizes")
+PHASES = ("start", "install", "near", "far", "hosts", "fleet", "sizes", "load")
 
 
 class Bench:
@@ -171,6 +172,16 @@ class Bench:
 
     def fleet(self) -> None:
         fleet.measure(self.folder, [1, 50, 200], 3 if self.full else 1, self.table)
+
+    def load(self) -> None:
+        place = self.hosts.near(FRESH)
+
+        def provision(filter_: str) -> None:
+            path = self.inventory(f"load-{filter_}", [place], False)
+            path.write_text(f"filter: {filter_}\n" + path.read_text())
+            self.mailprov(path, "Done")
+
+        mail_load.measure(self.hosts, provision, 5 if self.full else 3, self.table)
 
     def run(self, phases: list[str]) -> None:
         try:

@@ -1,0 +1,162 @@
+"""How much mail a provisioned host carries, beside the same host as the distribution configures it.
+
+    measure(hosts, provision, rounds, table)     adds rows `mail in, …` and `submitted and read, …`
+
+`provision(filter)` makes mailprov provision the host FRESH. The stock host has Debian's own packages and configuration,
+with the least that local delivery by LMTP into a Maildir, submission with a login and IMAP need. Both keep mail in a
+Maildir, ask for the same password and talk to the same clients, which run on the host itself (as no network is to be
+measured): Postfix's own smtp-source into port 25, and a mix of submission on 587 and reading on 993.
+Raises BenchFailed when a message is missing at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+from bench.hosts import DOMAIN, FRESH, Hosts
+from bench.measure import BenchFailed, Run, Table
+
+USER, PASSWORD = "user0", "of all the accounts of the bench"
+MESSAGES, SIZE, SESSIONS = 1000, 4096, 10  # into port 25
+CLIENTS, EACH = 4, 25  # people who submit a message and fetch it, so many times
+
+STOCK = r"""
+set -e
+export DEBIAN_FRONTEND=noninteractive
+echo 'postfix postfix/main_mailer_type select Internet Site' | debconf-set-selections
+apt-get -qq update
+apt-get -qq -y -o Dpkg::Use-Pty=0 install postfix dovecot-imapd dovecot-lmtpd ssl-cert >/dev/null
+useradd -m -s /bin/bash user0
+echo 'user0:PASSWORD' | chpasswd
+cat >/etc/dovecot/conf.d/99-local.conf <<'END'
+mail_location = maildir:~/Maildir
+auth_username_format = %Ln
+service lmtp {
+  unix_listener /var/spool/postfix/private/dovecot-lmtp {
+    mode = 0600
+    user = postfix
+    group = postfix
+  }
+}
+service auth {
+  unix_listener /var/spool/postfix/private/auth {
+    mode = 0660
+    user = postfix
+    group = postfix
+  }
+}
+END
+postconf -e 'mailbox_transport = lmtp:unix:private/dovecot-lmtp' 'mydestination = DOMAIN, localhost'
+postconf -M 'submission/inet=submission inet n - y - - smtpd'
+postconf -P 'submission/inet/smtpd_tls_security_level=encrypt' 'submission/inet/smtpd_sasl_auth_enable=yes' \
+  'submission/inet/smtpd_sasl_type=dovecot' 'submission/inet/smtpd_sasl_path=private/auth'
+systemctl restart dovecot postfix
+"""
+
+# Runs on the host; prints seconds as JSON.
+WORK = r"""
+import glob, imaplib, json, smtplib, ssl, subprocess, sys, threading, time
+
+job = json.loads(sys.argv[1])
+address = job["user"] + "@" + job["domain"]
+tls = ssl._create_unverified_context()
+
+
+def arrived():
+    return len(glob.glob(job["maildir"] + "/new/*")) + len(glob.glob(job["maildir"] + "/cur/*"))
+
+
+def mail_in():
+    before, began = arrived(), time.monotonic()
+    argv = ["smtp-source", "-s", str(job["sessions"]), "-m", str(job["messages"]), "-l", str(job["size"])]
+    subprocess.run([*argv, "-f", "bench@elsewhere.example", "-t", address, "127.0.0.1:25"], check=True)
+    while arrived() < before + job["messages"]:
+        if time.monotonic() > began + 300:
+            sys.exit("%d of %d messages arrived" % (arrived() - before, job["messages"]))
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def person(number):
+    for count in range(job["each"]):
+        subject = "bench-%s-%d-%d" % (job["round"], number, count)
+        with smtplib.SMTP("127.0.0.1", 587, timeout=60) as smtp:
+            smtp.starttls(context=tls)
+            smtp.login(job["login"], job["password"])
+            smtp.sendmail(address, [address], "From: %s\r\nSubject: %s\r\n\r\n%s" % (address, subject, "x" * 2000))
+        deadline = time.monotonic() + 60
+        with imaplib.IMAP4_SSL("127.0.0.1", 993, ssl_context=tls, timeout=60) as imap:
+            imap.login(job["login"], job["password"])
+            found = b""
+            while not found:
+                if time.monotonic() > deadline:
+                    raise SystemExit("a submitted message did not come")
+                imap.select("INBOX")
+                found = imap.search(None, "SUBJECT", subject)[1][0]
+            imap.fetch(found.split()[0], "(BODY[])")
+            imap.store(found.split()[0], "+FLAGS", "\\Deleted")
+            imap.expunge()
+
+
+def mix():
+    failed = []
+
+    def guarded(number):
+        try:
+            person(number)
+        except BaseException as error:
+            failed.append(repr(error))
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=guarded, args=(n,)) for n in range(job["clients"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        sys.exit("the mix failed: " + failed[0])
+    return time.monotonic() - began
+
+
+print(json.dumps([mail_in() if job["what"] == "in" else mix()]))
+"""
+
+
+def measure(hosts: Hosts, provision: Callable[[str], None], rounds: int, table: Table) -> None:
+    """Stock, then provisioned with the filter off, then on, each on the pristine host."""
+    maildir = hosts.maildir(DOMAIN, USER)
+    for label in ("stock", "mailprov, no filter", "mailprov, rspamd"):
+        hosts.reset_fresh()
+        if label == "stock":
+            hosts.on(FRESH, STOCK.replace("DOMAIN", DOMAIN).replace("PASSWORD", PASSWORD))
+            _rounds(hosts, label, f"/home/{USER}/Maildir", USER, rounds, table)
+        else:
+            provision("none" if label.endswith("no filter") else "rspamd")
+            _rounds(hosts, label, maildir, f"{USER}@{DOMAIN}", rounds, table)
+
+
+def _rounds(hosts: Hosts, label: str, maildir: str, login: str, rounds: int, table: Table) -> None:
+    """One round that is not counted, then those that are."""
+    for number in range(rounds + 1):
+        for what, row in (("mix", "submitted and read"), ("in", "mail in")):
+            job = {
+                "what": what, "round": number, "maildir": maildir, "user": USER, "domain": DOMAIN, "login": login,
+                "password": PASSWORD, "messages": MESSAGES, "size": SIZE, "sessions": SESSIONS,
+                "clients": CLIENTS, "each": EACH,
+            }  # fmt: skip
+            seconds = _on_host(hosts, job)
+            hosts.on(FRESH, f"find {maildir}/new {maildir}/cur -type f -delete")
+            if number:
+                table.add(f"{row}: {label}", Run(seconds, 0.0, 0.0, ""))
+
+
+def _on_host(hosts: Hosts, job: dict[str, object]) -> float:
+    """The seconds that a job took on the host."""
+    quoted = json.dumps(job).replace("'", "'\\''")
+    argv = hosts.ssh_argv(hosts.near(FRESH), f"python3 - '{quoted}'")
+    done = subprocess.run(argv, input=WORK, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        raise BenchFailed(f"bench: load, {job['what']}: {done.stderr.strip()[-2000:]}")
+    return float(json.loads(done.stdout)[0])
