@@ -28,6 +28,7 @@ from mailprov.agent import (
     packages,
     readers,
     services,
+    signing,
     staging,
 )
 from mailprov.agent.changes import Change, Work
@@ -84,7 +85,7 @@ def apply(run: Run) -> None:
     except BaseException as error:
         put_back(run, record, error)
         raise
-    for kind in (run.plan.certificates, run.plan.files, run.plan.accounts, run.plan.leaving):
+    for kind in (run.plan.keys, run.plan.certificates, run.plan.files, run.plan.accounts, run.plan.leaving):
         for work in kind:
             run.applied(work.changes)
     try:
@@ -173,13 +174,15 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
 def _staged(run: Run, private: str) -> staging.Stage:
     """Every new file beside its place. Accounts first: no address may be accepted before its mailbox has an owner."""
     stage = staging.Stage(run.tree)
-    works = [*run.plan.accounts, *run.plan.certificates, *run.plan.files]
+    works = [*run.plan.accounts, *run.plan.keys, *run.plan.certificates, *run.plan.files]
     if works:
         run.say(f"writing {len(works)} file{'s' if len(works) > 1 else ''}")
     for work in works:
         run.link.check()
         if "certificate" in work.spec:
             _certificate(run, work, stage, private)
+        elif "public" in work.spec:
+            _signing_key(run, work, stage)
         else:
             _file(run, work, stage)
     for work in run.plan.leaving:
@@ -239,6 +242,8 @@ def _paths(plan: Plan) -> List[str]:
     """Everything that is about to change, for the journal; the agent's own records among it."""
     paths = [manifest.PATH, accounts.FINGERPRINTS, accounts.PEPPER]
     paths += [work.spec["path"] for work in [*plan.directories, *plan.files, *plan.accounts, *plan.leaving]]
+    for work in plan.keys:
+        paths += signing.paths(work.spec)
     for work in plan.certificates:
         paths += [work.spec["certificate"], work.spec["key"]]
     return paths
@@ -277,6 +282,18 @@ def _certificate(run: Run, work: Work, stage: staging.Stage, private: str) -> No
     stage.put(key, made[1], 0o600, *owner)
     for path, data in ((certificate, made[0]), (key, made[1])):
         run.plan.digests[path] = files.sha256(data)
+
+
+def _signing_key(run: Run, work: Work, stage: staging.Stage) -> None:
+    spec = work.spec
+    for path in signing.paths(spec):
+        group, mode = ("root", 0o644) if path == spec["public"] else (spec["group"], 0o640)
+        owner = (-1, -1) if run.tree.root else files.ids("root", group)
+        if work.data is None:
+            stage.own(path, mode, *owner)
+        else:
+            stage.put(path, work.data[path], mode, *owner)
+            run.plan.digests[path] = files.sha256(work.data[path])
 
 
 def _after_commit(run: Run) -> None:

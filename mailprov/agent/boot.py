@@ -29,6 +29,7 @@ from mailprov.agent import (
     packages,
     runs,
     services,
+    signing,
     staging,
 )
 from mailprov.agent.apply import Run, apply
@@ -145,7 +146,15 @@ class _Session:
         fingerprint = plan.fingerprint
         drifted = [] if job.get("accept_drift") else plan.drifted
         waits = applying and bool(plan.changes) and not drifted
-        told = {"compared": plan.compared, "fingerprint": fingerprint, "waits": waits}
+        made: Dict[str, bytes] = {}
+        for work in plan.keys if waits else ():
+            link.check()
+            if work.data is not None:
+                self.say(f"making the DKIM key {work.spec['name']}")
+                work.data.update(signing.make(work.spec))
+                made.update(work.data)
+        public = signing.public_keys(tree, state, made)
+        told = {"compared": plan.compared, "fingerprint": fingerprint, "waits": waits, "keys": public}
         for notice in plan.notices:
             link.say("notice", text=notice)
         link.say("plan", changes=plan.changes, **told)

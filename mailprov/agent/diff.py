@@ -2,7 +2,7 @@
 
     compare(tree, state, facts, manifest, passwords, mask) -> Plan
 
-Reads only. Packages → users → directories → certificates → files → accounts → files that left → services.
+Reads only. Packages → users → directories → keys → certificates → files → accounts → files that left → services.
 Raises Stop for what cannot be made true: no candidate for a package, another version than the state was made
 for, a directory where a file must be, a masked unit.
 """
@@ -13,7 +13,7 @@ import hashlib
 import json
 from typing import Any, Container, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, acme, certificates, files, local
+from mailprov.agent import accounts, acme, certificates, files, local, signing
 from mailprov.agent.changes import Change, Observed, Work, change
 from mailprov.agent.drift import Drift, Edit
 from mailprov.agent.manifest import Manifest
@@ -29,6 +29,9 @@ class Plan:
         self.packages: List[Work] = []
         self.users: List[Work] = []
         self.directories: List[Work] = []
+        self.keys: List[
+            Work
+        ] = []  # data: path → content of a new pair, or None when only owners or modes differ
         self.certificates: List[Work] = []
         self.files: List[Work] = []  # data: new content, or None when only owner or mode differ
         self.accounts: List[Work] = []  # data: (lines, content must be written)
@@ -50,7 +53,7 @@ class Plan:
     @property
     def transaction(self) -> List[Change]:
         """What is done as a whole or not at all: everything but what a certificate authority must do."""
-        first = (self.packages, self.users, self.directories, self.placeholders, self.certificates)
+        first = (self.packages, self.users, self.directories, self.keys, self.placeholders, self.certificates)
         then = (self.files, self.accounts, self.leaving, self.services)
         return [change for kind in (*first, *then) for work in kind for change in work.changes]
 
@@ -83,6 +86,8 @@ def compare(
     plan.users = [work for work in map(compare_user, state["users"]) if work is not None]
     for spec in state["directories"]:
         comparison.directory(spec)
+    for spec in state["keys"]:
+        comparison.signing_key(spec, bool(plan.packages))
     for spec in state["certificates"]:
         comparison.certificate(spec, bool(plan.packages))
     for spec in state.get("issued", ()):
@@ -116,6 +121,26 @@ class _Comparison:
         elif _owner_mode(seen, spec):
             updated = [change("directory", "update", spec["path"], _owner_mode(seen, spec))]
             self.plan.directories.append(Work(spec, updated))
+
+    def signing_key(self, spec: Dict[str, Any], may_lack_openssl: bool) -> None:
+        found = signing.compare(self.tree, spec, self.manifest.files, may_lack_openssl)
+        self.plan.digests.update(found.digests)
+        edits = [self._edit(path) for path in signing.paths(spec)]
+        if found.action:
+            detail = ", ".join(dict.fromkeys([found.detail, *(edit.note for edit in edits if edit.note)]))
+            stops = any(edit.stops for edit in edits)
+            made = [change("key", found.action, spec["name"], detail, drift=stops)]
+            self.plan.keys.append(Work(spec, made, {}))
+            return
+        details = []
+        for path in signing.paths(spec):
+            seen = files.look(self.tree.at(path))
+            group, mode = ("root", "0644") if path == spec["public"] else (spec["group"], "0640")
+            wanted = {"owner": "root", "group": group, "mode": mode}
+            if seen is not None and not self.tree.root and _owner_mode(seen, wanted):
+                details.append(f"{path}: {_owner_mode(seen, wanted)}")
+        if details:
+            self.plan.keys.append(Work(spec, [change("key", "update", spec["name"], ", ".join(details))]))
 
     def certificate(self, spec: Dict[str, Any], may_lack_openssl: bool) -> None:
         found = certificates.compare(self.tree, spec, self.manifest.files, may_lack_openssl)
@@ -226,6 +251,7 @@ class _Comparison:
     def leaving(self, state: Dict[str, Any]) -> None:
         wanted = {spec["path"] for spec in [*state["files"], *state["account_files"]]}
         wanted |= {spec[name] for spec in state["certificates"] for name in ("certificate", "key")}
+        wanted |= {path for spec in state["keys"] for path in signing.paths(spec)}
         for path, entry in sorted(self.manifest.files.items()):
             if path in wanted:
                 continue
@@ -247,6 +273,8 @@ class _Comparison:
         changing |= {work.spec["path"] for work in self.plan.accounts if work.data[1]}
         for work in self.plan.certificates:
             changing |= {work.spec["certificate"], work.spec["key"]} if work.data else set()
+        for work in self.plan.keys:
+            changing |= set(signing.paths(work.spec))
         installing = [work.spec["name"] for work in self.plan.packages]
         for spec in state["services"]:
             loaded = self.manifest.services.get(spec["unit"], {})
@@ -292,6 +320,7 @@ def _compared(state: Dict[str, Any]) -> str:
         (len(state["users"]), "user"),
         (len(state["files"]) + len(state["account_files"]), "file"),
         (sum(len(spec["entries"]) for spec in state["account_files"]), "account"),
+        (len(state["keys"]), "DKIM key"),
         (len(state["certificates"]) + len(state.get("issued", ())), "certificate"),
         (len(state["services"]), "service"),
     ]

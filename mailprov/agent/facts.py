@@ -15,7 +15,7 @@ import struct
 import time
 from typing import Any, Dict, List
 
-from mailprov.agent import commands, files
+from mailprov.agent import commands, files, signing
 from mailprov.agent.trouble import Stop
 
 # Bridges of container and virtual-machine managers: their addresses are nobody's way to this host.
@@ -82,6 +82,7 @@ def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
         "packages": packages,
         "ipv4": _ipv4(),
         "ipv6": _ipv6(),
+        "dkim": signing.facts(tree),
     }
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict
 
-from mailprov.agent import files
+from mailprov.agent import files, signing
 from mailprov.agent.trouble import Stop
 
 PATH = files.STATE + "/manifest.json"
@@ -51,6 +51,13 @@ class Manifest:
             self._add(spec["certificate"], digests, {**owned, "mode": "0644"}, "certificate")
             self._add(spec["key"], digests, {**owned, "mode": "0600"}, "key")
             self.files.get(spec["certificate"], {}).update(certificates.get(spec["certificate"], {}))
+
+        for spec in state["keys"]:
+            for path in signing.paths(spec):
+                public = path == spec["public"]
+                owned = {"owner": "root", "group": "root" if public else spec["group"]}
+                owned["mode"] = "0644" if public else "0640"
+                self._add(path, digests, owned, "file" if public else "key")
 
     def _add(self, path: str, digests: Dict[str, str], spec: Dict[str, Any], kind: str) -> None:
         if path in digests:

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Set
 from mailprov.agent import commands
 from mailprov.agent.trouble import Stop
 
-PORT_DEADLINE = 30.0  # seconds after start or restart
+PORT_DEADLINE = 30.0  # seconds after a stop; after a start, unless the spec has its own `patience`
 RELOAD_DEADLINE = 10.0  # seconds after which a reload that opened no port becomes a restart
 
 
@@ -134,7 +134,7 @@ def act(spec: Dict[str, Any], verb: str) -> None:
     if verb == "reload" and not wait_for_ports(unit, spec["ports"], RELOAD_DEADLINE):
         act(spec, "restart")
         return
-    if not wait_for_ports(unit, spec["ports"], PORT_DEADLINE):
+    if not wait_for_ports(unit, spec["ports"], spec.get("patience", PORT_DEADLINE)):
         missing = ", ".join(str(port) for port in sorted(set(spec["ports"]) - listening())) or "none"
         what = f"{unit} has not come up after its {verb}; ports not listening: {missing}"
         raise _failed(unit, what, [])

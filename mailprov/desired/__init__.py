@@ -1,6 +1,7 @@
 """What each host must be: the pure middle of the product.
 
-    build(inventory, host, facts) -> HostState     raises HostFailed, InputError
+    build(inventory, host, facts, move) -> HostState     raises HostFailed, InputError
+    Move, Step                                     a step of a rotation of DKIM keys, for `build`
     prepare(hosts)                                 loads what build needs, while there is nothing else to do
     wanted_packages(inventory, host) -> list[str]  whose versions the facts must hold
 
@@ -12,9 +13,10 @@ from collections.abc import Sequence
 
 from mailprov.desired import templates, tls
 from mailprov.desired.build import build, wanted_packages
+from mailprov.desired.dkim import Move, Step
 from mailprov.model.inventory import Host
 
-__all__ = ["build", "prepare", "wanted_packages"]
+__all__ = ["Move", "Step", "build", "prepare", "wanted_packages"]
 
 
 def prepare(hosts: Sequence[Host]) -> None:

@@ -1,6 +1,6 @@
 """Inventory and facts → the host's complete desired state.
 
-    build(inventory, host, facts) -> HostState
+    build(inventory, host, facts, move) -> HostState
     wanted_packages(inventory, host) -> list[str]
 
 Raises HostFailed (no supported version of Postfix or Dovecot) and InputError (certificate files, addresses).
@@ -10,7 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailprov.desired import acme, dovecot, fail2ban, firewall, postfix, relay, srs, tls, versions
+from mailprov.desired import (
+    acme,
+    dkim,
+    dovecot,
+    fail2ban,
+    filter,
+    firewall,
+    postfix,
+    relay,
+    srs,
+    tls,
+    versions,
+)
 from mailprov.desired.state import Directory, HostState, Service
 from mailprov.model.inventory import Host, Inventory, TlsMode
 
@@ -30,7 +42,7 @@ _PACKAGES = (
 
 def wanted_packages(inventory: Inventory, host: Host) -> list[str]:
     """The packages that the facts must report on: known before the facts."""
-    return list(_packages(host))
+    return [*_packages(host), *filter.packages(host)]
 
 
 def _packages(host: Host) -> tuple[str, ...]:
@@ -44,19 +56,29 @@ def _packages(host: Host) -> tuple[str, ...]:
     return (*_PACKAGES, *more)
 
 
-def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
-    """What `host` must be. `facts` as in wire.messages; equal input gives equal output, to the byte."""
+def build(
+    inventory: Inventory, host: Host, facts: dict[str, Any], move: dkim.Move | None = None
+) -> HostState:
+    """What `host` must be. `facts` as in wire.messages; equal input gives equal output, to the byte.
+
+    `move`: a step of a rotation of DKIM keys, which nothing else asks for.
+    """
     releases = versions.choose(facts, host.name)
     material = tls.material(host, inventory.mail_names(host.name))
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
     way_out = srs.make(host.fqdn, releases.postsrsd)
-    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out)
+    keys = dkim.keys(domains, host, facts, move)
+    milter = filter.milter(host, domains, keys, facts)
+    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter)
     files = [*way_out.files, *postfix_files, *material.files]
     files += dovecot.files(host, domains, releases, material, ipv6)
     # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
     services: list[Service] = [postfix.service(postfix_files, material), dovecot.service(material)]
     services.append(way_out.service)
+    if milter:
+        files += [*milter.files, dkim.state_file(keys)]
+        services.insert(0, milter.service)  # before Postfix, which would let mail in unasked until it answers
     if material.issued:
         files += acme.files(host, inventory.dns, material.issued)
         services.append(acme.service())
@@ -71,7 +93,7 @@ def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
     return HostState(
         host=host.name,
         hostname=host.fqdn,
-        packages=_packages(host),
+        packages=(*_packages(host), *([milter.package] if milter else [])),
         debconf=(*postfix.DEBCONF, ("postfix", "postfix/mailname", "string", host.fqdn)),
         users=(dovecot.MAIL_USER,),
         directories=(
@@ -81,6 +103,7 @@ def build(inventory: Inventory, host: Host, facts: dict[str, Any]) -> HostState:
             *dovecot.DIRECTORIES,
         ),
         certificates=material.certificates,
+        keys=milter.keys if milter else (),
         issued=material.issued,
         files=tuple(sorted(files, key=lambda file: file.path)),
         account_files=(dovecot.accounts(domains, releases.dovecot),),

@@ -1,6 +1,6 @@
 """Postfix: every file under /etc/postfix that is ours, and the service.
 
-    files(host, domains, postfix, material, ipv6, way_out) -> tuple[File, ...]
+    files(host, domains, postfix, material, ipv6, way_out, milter) -> tuple[File, ...]
     service(files, material) -> Service
 
 Pure. Raises InputError for addresses that Postfix tables cannot hold, and for services that are there already.
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 
 from mailprov.desired import addresses, dovecot, local, relay, srs
+from mailprov.desired.filter import Milter
 from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
 from mailprov.desired.templates import MANAGED, render
@@ -29,7 +30,13 @@ DEBCONF = (("postfix", "postfix/main_mailer_type", "select", "No configuration")
 
 
 def files(
-    host: Host, domains: tuple[Domain, ...], postfix: Version, material: Material, ipv6: bool, way_out: Srs
+    host: Host,
+    domains: tuple[Domain, ...],
+    postfix: Version,
+    material: Material,
+    ipv6: bool,
+    way_out: Srs,
+    milter: Milter | None = None,
 ) -> tuple[File, ...]:
     """main.cf, master.cf, the lookup tables and /etc/mailname."""
     names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
@@ -62,15 +69,22 @@ def files(
         compatibility_level=compatibility_level(postfix),
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
+        milter=milter,
     )
     master = render(
-        "postfix/master.cf.j2", folder=FOLDER, maps=MAPS, ports=smtp, srs=way_out, srs_port=srs.PORT
+        "postfix/master.cf.j2",
+        folder=FOLDER,
+        maps=MAPS,
+        ports=smtp,
+        srs=way_out,
+        srs_port=srs.PORT,
     )
     own_from = render("postfix/from_check.py.j2", maps=MAPS, delimiter=host.recipient_delimiter)
-    checks = render(
-        "postfix/submission_header_checks.j2", fqdn_regexp=re.escape(host.fqdn).replace("\\-", "-")
-    )
     replies = render("postfix/lmtp_reply_checks.j2")
+    named = {"fqdn": host.fqdn, "fqdn_regexp": re.escape(host.fqdn).replace("\\-", "-")}
+    checks = {
+        name: render(f"postfix/{name}.j2", **named) for name in ("header_checks", "submission_header_checks")
+    }
     return (
         File("/etc/mailname", host.fqdn + "\n"),
         File(
@@ -81,7 +95,7 @@ def files(
             guarded=local.POSTFIX_GUARDED,
         ),
         File(f"{FOLDER}/master.cf", local.master_cf(master, host.local, host.name)),
-        File(f"{MAPS}/submission_header_checks", checks),
+        *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
         File(f"{FOLDER}/from_check.py", own_from),
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
         File(f"{MAPS}/srs_checks", srs.rewritten()),

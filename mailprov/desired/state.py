@@ -4,8 +4,8 @@
 the host and makes it true. `to_wire` gives the JSON-ready form; its keys are the field names below, and they
 are the contract between this file and the agent (which cannot import it).
 
-Order on the host: packages → users → directories → certificates → files and account files → checks of the
-staged configuration → services (reload, or restart where `restart_on` changed) → wait for their ports →
+Order on the host: packages → users → directories → keys → certificates → files and account files → checks of
+the staged configuration → services (reload, or restart where `restart_on` changed) → wait for their ports →
 what an authority issues.
 """
 
@@ -111,6 +111,22 @@ class Issued:
 
 
 @dataclass(frozen=True)
+class SigningKey:
+    """A DKIM key pair, made on the host if a part of it is missing; the private key is readable by root and `group`.
+
+    `public` is the text of the TXT record (RFC 6376 section 3.6.1), 0644. `raw`, if any, is an Ed25519 key in the form
+    that Rspamd reads: seed and public key in base64.
+    """
+
+    name: str  # as in model.dkim.Key
+    algorithm: str  # rsa (2048 bits), ed25519
+    key: str  # path, PEM (PKCS #8), 0640
+    public: str  # path
+    group: str
+    raw: str = ""  # path, 0640
+
+
+@dataclass(frozen=True)
 class Service:
     """A systemd unit that must be enabled and running, and what makes it read its files again.
 
@@ -119,7 +135,7 @@ class Service:
     configuration before the daemon sees it: the daemon's own checkers.
     `tables` are pairs of a path among `files` and the check of that file alone: where a reload is for these only, the
     configuration around them is not checked again.
-    `ports` must be listening after start, reload or restart.
+    `ports` must be listening within `patience` seconds after start, reload or restart.
     `main_process` is its pid file and name: SIGHUP there makes all of it read its files anew. A daemon that answers
     for others by its tables is told in the moment they change, before the reload that proves it.
     `queue` holds the mail it has accepted, delivered to those whom the passwd-files `delivers_by` name.
@@ -133,6 +149,7 @@ class Service:
     quiet_checks: bool = False
     tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ports: tuple[int, ...] = ()
+    patience: int = 30
     main_process: tuple[str, ...] = ()
     queue: str = ""
     delivers_by: tuple[str, ...] = ()
@@ -150,6 +167,7 @@ class HostState:
     directories: tuple[Directory, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     issued: tuple[Issued, ...] = ()
+    keys: tuple[SigningKey, ...] = ()
     files: tuple[File, ...] = ()
     account_files: tuple[AccountFile, ...] = ()
     services: tuple[Service, ...] = ()

@@ -1,10 +1,10 @@
 """Drivers that read and write zones.
 
-    plan(inventory, take_over=False) -> list[ZonePlan]    reads the zones
+    plan(inventory, take_over, keys) -> list[ZonePlan]    reads the zones
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
     image(zone_plan) -> Image | None                      what it changes, JSON-ready, for taking it back later
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
-    export(inventory) -> str                              zone file text for publishing by hand
+    export(inventory, keys) -> str                        zone file text for publishing by hand
 
 `diff`, `memory` and `undo` are the pure part; `rfc2136`, `zones` and `session` the edge; `zonefile` the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
@@ -17,27 +17,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from mailprov.dns.zoneplan import ZonePlan
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit
 from mailprov.model.inventory import DnsProvider, Inventory
 
 __all__ = ["ZonePlan", "apply", "export", "image", "plan", "plan_undo"]
 
 
-def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
+def plan(inventory: Inventory, take_over: bool = False, keys: PublicKeys | None = None) -> list[ZonePlan]:
     """What would change in each zone; reads only.
 
     Give the whole inventory, never one narrowed to some hosts or domains: what is not in it counts as gone,
     and records written for it would be planned for deletion. To narrow, choose among the plans returned.
     A plan with an empty `zone` carries only notices.
+    `keys`: the DKIM keys of hosts; what stands for other hosts is left as it is.
     `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing.
     """
     if inventory.dns.provider is DnsProvider.ZONEFILE:
-        command = f"`mailprov dns export {inventory.source}`"
+        command = f"`mailprov dns export --dkim {inventory.source}`"
         text = f"mailprov publishes no DNS records here; {command} prints them for publishing by hand"
         return [ZonePlan("", (), (text,))]
     from mailprov.dns import rfc2136
 
-    return rfc2136.plan(inventory, take_over)
+    return rfc2136.plan(inventory, take_over, keys or {})
 
 
 def apply(zone_plan: ZonePlan, emit: Emit) -> None:
@@ -70,8 +72,8 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
     return rfc2136.plan_undo(inventory.dns, told)
 
 
-def export(inventory: Inventory) -> str:
+def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
     """All records as zone file text (RFC 1035 section 5) with a comment on each; it needs no server."""
     from mailprov.dns import zonefile
 
-    return zonefile.export(inventory)
+    return zonefile.export(inventory, keys or {})

@@ -1,6 +1,6 @@
 """What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
 
-    plan_zone(zone, existing, desired, domains, take_over=False) -> ZoneDiff
+    plan_zone(zone, existing, desired, domains, take_over, kept) -> ZoneDiff
 
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
@@ -10,7 +10,8 @@ Rules
   `take_over` replaces it. One that is equal to what we want is adopted. Addresses are not adopted: the
   machine may have them for other services too, so an A record that stood before mailprov outlives the
   host's entry in the inventory.
-- A value we wrote (memory.py) that is no longer wanted is removed. Only such values are.
+- A value we wrote (memory.py) that is no longer wanted is removed. Only such values are, and not those at names that
+  are `kept`: what belongs there is not known in this run.
 - A CNAME tolerates no data beside it (RFC 1034 section 3.6.2) and servers drop such an addition silently
   (RFC 2136 section 3.4.2.2), so it is a conflict, never a silent no-op.
 - All records of a set share one TTL (RFC 2181 section 5.2). Where foreign values are in the set, theirs
@@ -21,8 +22,9 @@ Raises nothing: conflicts are values, so that those of all zones can be shown at
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mailprov.dns import memory
@@ -31,6 +33,7 @@ from mailprov.model.records import Record
 
 Key = tuple[str, str]  # (absolute name, type)
 
+_PUBLIC_KEY = re.compile(r"\bp=[^;]+")
 TAKE_OVER = "Delete what is not wanted, or run again with --take-over to replace it"
 
 
@@ -77,6 +80,7 @@ def plan_zone(
     desired: Iterable[Record],
     domains: Sequence[str],
     take_over: bool = False,
+    kept: Callable[[str], bool] = lambda name: False,
 ) -> ZoneDiff:
     """Compare. `existing` holds the whole RRsets of `wanted_keys`, and CNAMEs met there; all names are in
     `zone`.
@@ -94,10 +98,12 @@ def plan_zone(
     sets = [
         _Set(zone, key, want=want.get(key, []), stand=stand, owned=owned, take_over=take_over)
         for key in _order(want, owned)
+        if key in want or not kept(key[0])
     ]
     edits = [one.edit for one in sets if one.edit]
     changes = [one.change for one in sets if one.edit]
-    entries = frozenset(entry for one in sets for entry in one.entries)
+    untouched = {entry for entry in owned.entries if entry[:2] not in want and kept(entry[0])}
+    entries = frozenset(entry for one in sets for entry in one.entries) | untouched
     if entries != owned.entries or not owned.current:
         ttl = next(
             (r.ttl for r in stand.get(marker, ())),
@@ -117,7 +123,12 @@ def plan_zone(
 
 
 def shown(value: str) -> str:
-    """A value as it may be printed: other people's TXT can hold anything, terminal escapes included."""
+    """A value as it may be printed: other people's TXT can hold anything, terminal escapes included.
+
+    Of a public key only that it is one: nobody compares its 392 characters by eye, and a plan that is made before the
+    key is made says the same.
+    """
+    value = _PUBLIC_KEY.sub("p=…", value) if value.startswith("v=DKIM1") else value
     return "".join(
         c if c.isprintable() else "".join(f"\\{b:03d}" for b in c.encode("utf-8", "surrogateescape"))
         for c in value

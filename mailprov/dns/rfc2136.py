@@ -1,7 +1,7 @@
 """DNS UPDATE (RFC 2136) with TSIG (RFC 8945): plan against the primary, change by compare-and-swap, read
 back.
 
-    plan(inventory, take_over) -> list[ZonePlan]
+    plan(inventory, take_over, keys) -> list[ZonePlan]
     plan_undo(settings, images) -> list[ZonePlan]
     image(zone_plan) -> Image | None
     apply(zone_plan, emit)
@@ -34,10 +34,11 @@ from mailprov.dns.rdata import absolute, from_rdata, to_rdata
 from mailprov.dns.session import Session, rcode_name
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import DnsFailed
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Applied, Change, Emit, Progress
 from mailprov.model.inventory import DnsSettings, Inventory
 from mailprov.model.records import Record
-from mailprov.records import desired_records
+from mailprov.records import desired_records, kept
 
 # Codes by which a server says that a prerequisite did not hold (RFC 2136 section 3.2.5).
 CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN}
@@ -53,13 +54,13 @@ class Work:
     look: Callable[[Session], tuple[zones.Snapshot, ZoneDiff]]
 
 
-def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
+def plan(inventory: Inventory, take_over: bool = False, keys: PublicKeys | None = None) -> list[ZonePlan]:
     """Read every zone the inventory needs and compare. One plan per zone, also where nothing changes.
 
     DnsFailed when a domain's zone is not on the server, or when records stand in the way (all of them in
     one message).
     """
-    desired = desired_records(inventory)
+    desired = desired_records(inventory, keys)
     mail_names = [name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases)]
     identity = tuple(domain.name for domain in inventory.domains) or tuple(
         host.fqdn for host in inventory.hosts
@@ -71,7 +72,14 @@ def plan(inventory: Inventory, take_over: bool = False) -> list[ZonePlan]:
         conflicts: list[tuple[str, ZoneDiff]] = []
         gone: dict[str, None] = {}
         for zone, records in by_zone.items():
-            look = partial(_look, zone=zone, desired=tuple(records), identity=identity, take_over=take_over)
+            look = partial(
+                _look,
+                zone=zone,
+                desired=tuple(records),
+                identity=identity,
+                take_over=take_over,
+                kept=kept(inventory, keys or {}),
+            )
             snapshot, diff = look(session)
             gone.update(dict.fromkeys(memory.left_behind(_texts(snapshot, zone), identity)))
             if diff.conflicts:
@@ -162,10 +170,16 @@ def _leftovers(
 
 
 def _look(
-    session: Session, *, zone: str, desired: Sequence[Record], identity: Sequence[str], take_over: bool
+    session: Session,
+    *,
+    zone: str,
+    desired: Sequence[Record],
+    identity: Sequence[str],
+    take_over: bool,
+    kept: Callable[[str], bool],
 ) -> tuple[zones.Snapshot, ZoneDiff]:
     snapshot = _read(session, zone, desired, identity)
-    return snapshot, plan_zone(zone, zones.as_records(snapshot), desired, identity, take_over)
+    return snapshot, plan_zone(zone, zones.as_records(snapshot), desired, identity, take_over, kept)
 
 
 def image(zone_plan: ZonePlan) -> undo.Image | None:

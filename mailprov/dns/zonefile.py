@@ -1,6 +1,6 @@
 """The records as zone file text (RFC 1035 section 5), for people whose DNS mailprov cannot write. Pure.
 
-    export(inventory) -> str
+    export(inventory, keys) -> str
 
 Names and targets are complete with a final dot, so the text may be pasted into any zone whatever its $ORIGIN.
 """
@@ -9,21 +9,28 @@ from __future__ import annotations
 
 from mailprov.dns.diff import shown
 from mailprov.dns.rdata import quoted
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.records import desired_records
 
 
-def export(inventory: Inventory) -> str:
+def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
     """All desired records, grouped by domain in the inventory's order, each under a comment with its
     reason.
     """
     domains = [name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases)]
-    records = desired_records(inventory)
+    keys = keys or {}
+    records = desired_records(inventory, keys)
     groups: dict[str, list[Record]] = {name: [] for name in domains}
     for record in records:
         groups.setdefault(_domain_of(record.name, domains), []).append(record)
     lines = [f"; DNS records for {shown(inventory.source)}, made by mailprov"]
+    unknown = [host.name for host in inventory.hosts if host.name not in keys]
+    if unknown:
+        lines.append(
+            f"; without the DKIM keys of {', '.join(unknown)}: `dns export --dkim` asks the hosts for them"
+        )
     for name, members in groups.items():
         if members:
             lines += ["", f"; {name}"]

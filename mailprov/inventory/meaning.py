@@ -20,10 +20,12 @@ from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
 from mailprov.inventory.schema_hosts import DnsEntry, HostEntry, SshEntry
 from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import (
+    Dkim,
     Dmarc,
     DnsProvider,
     DnsSettings,
     Domain,
+    Filter,
     Host,
     Inventory,
     LocalSettings,
@@ -35,6 +37,7 @@ from mailprov.model.inventory import (
 from mailprov.model.jumps import parse_jumps
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
+_SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 _KEY_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
@@ -115,7 +118,8 @@ def _hosts(file: File, ssh: SshSettings, certificates: Tls, reading: Reading) ->
 def _mail(entry: File | HostEntry) -> dict[str, Any]:
     """How mail is taken: what `entry` says of it."""
     names = ("recipient_delimiter", "message_size_limit")
-    return {name: value for name in names if (value := getattr(entry, name)) is not None}
+    said = {name: value for name in names if (value := getattr(entry, name)) is not None}
+    return said if entry.filter is None else {**said, "filter": Filter(entry.filter)}
 
 
 def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host:
@@ -233,6 +237,7 @@ def _domains(
                 catch_all=found.catch_all,
                 domain_aliases=_domain_aliases(entry, path, name, aliases, reading),
                 mail_name=_mail_name(entry, path, mail_names, reading),
+                dkim=_dkim(entry, hosts, path, reading),
                 dmarc=_dmarc(entry.dmarc, path, name, reading) if entry.dmarc else None,
             )
         )
@@ -289,6 +294,24 @@ def _domain_aliases(
             seen[name] = domain or str(path[-1])
             found.append(name)
     return tuple(found)
+
+
+def _dkim(domain: DomainEntry, hosts: tuple[Host, ...], path: KeyPath, reading: Reading) -> Dkim:
+    entry, here = domain.dkim, (*path, "dkim")
+    unable = [host.name for host in hosts if host.name in domain.hosts and host.filter is Filter.NONE]
+    if "ed25519" in entry.algorithms and unable:
+        what = f"ed25519 needs `filter: rspamd`, and {unable[0]} has `filter: none`, where OpenDKIM signs with rsa only"
+        reading.say((*here, "algorithms", entry.algorithms.index("ed25519")), what)
+    for index, name in enumerate(entry.algorithms):
+        if name in entry.algorithms[:index]:
+            reading.say((*here, "algorithms", index), f"{name} is in this list twice; keep one")
+    if not entry.algorithms:
+        reading.say((*here, "algorithms"), "is an empty list; write rsa, or leave `algorithms` out")
+    prefix = entry.selector or ""
+    if prefix and not _SELECTOR.fullmatch(prefix):
+        what = "no beginning of a selector; use up to 20 of a-z, 0-9 and -, such as corp"
+        reading.say((*here, "selector"), f'"{show(prefix)}" is {what}')
+    return Dkim(tuple(entry.algorithms), prefix)
 
 
 def _dmarc(entry: DmarcEntry, path: KeyPath, domain: str | None, reading: Reading) -> Dmarc:

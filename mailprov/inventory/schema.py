@@ -7,7 +7,7 @@ checked in `meaning`. `inventories/example.yml` shows every key.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -15,9 +15,12 @@ from pydantic_core import core_schema
 
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
+from mailprov.inventory.scalars import choice
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosts import (
     DELIMITER_TEXT,
+    FILTER_TEXT,
+    FILTERS,
     NOT_YET,
     SIZE_TEXT,
     Delimiter,
@@ -52,6 +55,7 @@ class File(Entry):
     fail2ban: Fail2banEntry | None = Field(default=None, description=FAIL2BAN_TEXT)
     relayhost: RelayEntry | None = Field(default=None, description=RELAY_TEXT)
     firewall: Firewall | None = Field(default=None, description=FIREWALL_TEXT)
+    filter: Annotated[str, choice(*FILTERS)] = Field("none", description=f"{FILTER_TEXT}; none if not given")
     postfix: PostfixEntry = Field(
         default=PostfixEntry(), description="local settings of Postfix on all hosts"
     )

@@ -13,6 +13,7 @@ from mailprov.inventory.entry import Entry
 from mailprov.inventory.scalars import Boolean, Quota, Reads, Size, Text, choice, said, text
 from mailprov.inventory.schema_secrets import PasswordEntry
 from mailprov.inventory.source import Seq
+from mailprov.model.dkim import ALGORITHMS
 
 
 class ForwardEntry(Entry):
@@ -48,6 +49,21 @@ class DmarcEntry(Entry):
     )
     rua: Text | None = Field(
         default=None, description="who gets the reports: a name in this domain, or an address"
+    )
+
+
+class DkimEntry(Entry):
+    """How mail of this domain is signed (RFC 6376). The keys are made on the hosts and never leave them."""
+
+    algorithms: list[Annotated[str, choice(*ALGORITHMS)]] = Field(
+        default=["rsa"],
+        description="rsa (2048 bits), ed25519 (RFC 8463; beside rsa, by Rspamd only); rsa if not given",
+        json_schema_extra={"minItems": 1},
+    )
+    selector: Text | None = Field(
+        default=None,
+        description="what the names of the keys in DNS begin with, before the host's name",
+        examples=["corp"],
     )
 
 
@@ -97,4 +113,5 @@ class DomainEntry(Entry):
         "published, and with a certificate that is served to who asks for it",
         examples=["mail.example.org"],
     )
+    dkim: DkimEntry = Field(default=DkimEntry(), description="how mail of the domain is signed")
     dmarc: DmarcEntry | None = Field(default=None, description="the domain's DMARC record; none if not given")

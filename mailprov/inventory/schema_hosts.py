@@ -160,6 +160,10 @@ DELIMITER_TEXT = 'what separates a detail from a name: with "+", ana+shop@ reach
 SIZE_TEXT = "the largest message that is taken, as it is on the wire (half as much again as its attachments)"
 
 
+FILTERS = ("rspamd", "none")
+FILTER_TEXT = "rspamd: checks what arrives, spam to Junk; none: only signs (small labs)"
+
+
 class LabEntry(Entry):
     """What `mailprov lab` boots for this host. Other commands do not look at it."""
 
@@ -191,6 +195,9 @@ class HostEntry(Entry):
         default=None,
         description="IPv6 addresses to publish; `address` if not given",
         examples=[["2001:db8::11"]],
+    )
+    filter: Annotated[str, choice(*FILTERS)] | None = Field(
+        default=None, description=f"{FILTER_TEXT}; as the top-level `filter` if not given"
     )
     postfix: PostfixEntry = Field(
         default=PostfixEntry(), description="as the top-level `postfix`, for this host; wins key by key"

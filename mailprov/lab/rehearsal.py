@@ -18,7 +18,7 @@ from mailprov.lab.authority import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.place import Place
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.inventory import Account, Challenge, Domain, Host, Inventory, LocalSettings, TlsMode
+from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inventory, LocalSettings, TlsMode
 
 # Names that readers of YAML 1.1 take for a boolean.
 _WORDS = {"y", "n", "yes", "no", "on", "off"}
@@ -73,6 +73,7 @@ def _host(place: Place, state: LabState, host: LabHost, inventory: Inventory) ->
         "recipient_delimiter": asked.recipient_delimiter or "none",
         "message_size_limit": asked.message_size_limit,
         **_protection(place, asked, inventory),
+        "filter": asked.filter.value,
         **_settings(asked.local),
         "lab": {"release": host.release},
     }
@@ -143,6 +144,9 @@ def _domain(place: Place, domain: Domain) -> dict[str, Any]:
         body["domain_aliases"] = list(domain.domain_aliases)
     if domain.mail_name is not None:
         body["mail_name"] = domain.mail_name
+    if domain.dkim != Dkim():
+        selector = {"selector": domain.dkim.selector} if domain.dkim.selector else {}
+        body["dkim"] = {"algorithms": list(domain.dkim.algorithms), **selector}
     if domain.dmarc is not None:
         body["dmarc"] = {
             "policy": domain.dmarc.policy,

@@ -94,6 +94,11 @@ class Tls:
     acme: Acme = Acme()
 
 
+class Filter(str, Enum):
+    RSPAMD = "rspamd"  # checks what arrives, and signs what is sent
+    NONE = "none"  # nothing is checked; OpenDKIM signs
+
+
 @dataclass(frozen=True)
 class LocalSettings:
     """What the user sets beside mailprov's own configuration; it is read last and wins."""
@@ -145,6 +150,7 @@ class Host:
     fail2ban: Fail2ban | None = None
     relay: Relay | None = None
     firewall: bool = False  # ufw lets in what the mail service and SSH need, and nothing else
+    filter: Filter = Filter.NONE
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 
@@ -180,6 +186,12 @@ class Dmarc:
 
 
 @dataclass(frozen=True)
+class Dkim:
+    algorithms: tuple[str, ...] = ("rsa",)  # one signature for each: rsa, ed25519
+    selector: str = ""  # what selectors begin with, before host, algorithm and number
+
+
+@dataclass(frozen=True)
 class Domain:
     name: str
     hosts: tuple[str, ...]  # host names (keys), in order of MX preference
@@ -190,6 +202,7 @@ class Domain:
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (list address, member addresses, inside or outside)
     domain_aliases: tuple[str, ...] = ()
     dmarc: Dmarc | None = None
+    dkim: Dkim = Dkim()
     catch_all: str | None = None  # who gets mail for names that do not exist; None: it is refused
     mail_name: str | None = None  # what its users' programs connect to, besides the first host's own name
 

@@ -1,12 +1,11 @@
 """Which records an inventory wants. Pure.
 
-    desired_records(inventory) -> list[Record]
+    desired_records(inventory, keys) -> list[Record]
 
 Order: hosts as in the inventory (A, AAAA, SPF of the EHLO name), then domains as in the inventory (the addresses of
-their mail_name), each followed by its domain aliases (MX by preference, SPF, DMARC). No value appears twice.
+their mail_name), each followed by its domain aliases (MX by preference, SPF, DMARC, DKIM). No value appears twice.
 
-Each kind of record is one small function that yields; another kind (DKIM, MTA-STS, …) is one more function
-here.
+Each kind of record is one small function that yields; another kind (MTA-STS, …) is one more function here.
 """
 
 from __future__ import annotations
@@ -14,22 +13,23 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.records import Record
-from mailprov.records import policy
+from mailprov.records import dkim, policy
 
 
-def desired_records(inventory: Inventory) -> list[Record]:
+def desired_records(inventory: Inventory, keys: PublicKeys | None = None) -> list[Record]:
     """Every record the inventory wants, with `dns.ttl` and a reason each; deterministic, without
-    duplicates.
+    duplicates. `keys`: what hosts told of their DKIM keys; of other hosts there are no DKIM records here.
     """
     found: dict[tuple[str, str, str], Record] = {}
-    for record in _all(inventory):
+    for record in _all(inventory, keys or {}):
         found.setdefault((record.name, record.type, record.value), record)
     return list(found.values())
 
 
-def _all(inventory: Inventory) -> Iterator[Record]:
+def _all(inventory: Inventory, keys: PublicKeys) -> Iterator[Record]:
     ttl = inventory.dns.ttl
     mail_names = {name for domain in inventory.domains if domain.hosts for name in _names(domain)}
     helo_names = {host.fqdn for host in inventory.hosts}
@@ -48,6 +48,7 @@ def _all(inventory: Inventory) -> Iterator[Record]:
             yield from _mx(name, hosts, ttl)
             yield _spf(name, hosts, name in helo_names, ttl)
             yield from _dmarc(name, domain, mail_names, ttl)
+            yield from dkim.records(name, domain, keys, ttl)
 
 
 def _names(domain: Domain) -> tuple[str, ...]:

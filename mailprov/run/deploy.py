@@ -51,6 +51,7 @@ class Options:
     )
     idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
+    move: desired.Move | None = None  # a step of a rotation of DKIM keys
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
 
 
@@ -77,19 +78,23 @@ def _toward_desired(
     job["accept_drift"] = options.accept_drift
 
     def part(host: Host, zones: ZoneWork) -> Part:
-        return DesiredPart(inventory, host, job, lambda: zones.images(host.name))
+        return DesiredPart(inventory, host, job, lambda: zones.images(host.name), options.move)
 
-    return Deployment(
+    def zones() -> list[dns.ZonePlan]:
+        return dns.plan(inventory, take_over=options.take_over, keys=deployment.public_keys())
+
+    deployment = Deployment(
         inventory,
         selection,
         options,
         applies=mode == "apply",
         ident=ident,
         part=part,
-        zones=lambda: dns.plan(inventory, take_over=options.take_over),
+        zones=zones,
         start=start,
         report=report,
     )
+    return deployment
 
 
 class Deployment:
@@ -161,6 +166,13 @@ class Deployment:
             return self._finish(self._verified(self._failures(), changed=True))
         except KeyboardInterrupt:
             return self._interrupted()
+
+    def public_keys(self) -> dict[str, dict[str, str]]:
+        """The DKIM keys of all hosts that have told theirs, once all have been asked: for planning the zones."""
+        for session in self.sessions:
+            session.planned.wait()
+        told = {session.host.name: session.outcome.keys for session in self.sessions}
+        return {host: keys for host, keys in told.items() if keys is not None}
 
     def _plan(self) -> None:
         for session in self.sessions:

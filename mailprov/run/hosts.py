@@ -51,6 +51,7 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     changed: int = 0
     confirmed: bool = False  # it was told to go on
+    keys: dict[str, str] | None = None  # its DKIM keys, public halves; None until it has told them
     error: MailprovError | None = None
 
 
@@ -68,7 +69,7 @@ class Part(Protocol):
 
 class DesiredPart:
     """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
-    run whose undo this host keeps, as `dns.undo` makes them."""
+    run whose undo this host keeps, as `dns.undo` makes them. `move`: a step of a rotation of DKIM keys."""
 
     def __init__(
         self,
@@ -76,14 +77,15 @@ class DesiredPart:
         host: Host,
         job: dict[str, Any],
         zones: Callable[[], list[dict[str, Any]]] = list,
+        move: desired.Move | None = None,
     ) -> None:
         self.job = {**job, "packages": desired.wanted_packages(inventory, host)}
-        self._inventory, self._host, self._zones = inventory, host, zones
+        self._inventory, self._host, self._zones, self._move = inventory, host, zones, move
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["t"] != "facts":
             return None
-        state = desired.build(self._inventory, self._host, message["facts"])
+        state = desired.build(self._inventory, self._host, message["facts"], self._move)
         return {"t": "desired", "state": state.to_wire()}
 
     def go(self) -> dict[str, Any]:
@@ -213,6 +215,7 @@ class HostSession:
 
     def _plan(self, channel: Channel, message: dict[str, Any]) -> None:
         self.outcome.changes = tuple(self._change(change) for change in message["changes"])
+        self.outcome.keys = message.get("keys")
         self._emit(Planned(self.host.name, self.outcome.changes, message["compared"]))
         waits = self._job["mode"] == "apply" and bool(self.outcome.changes)
         if not message.get("waits", waits):

@@ -29,7 +29,8 @@ modes   plan       the agent ends after `plan` and has written nothing
 agent → controller, in order (t is the message type)
     hello      {"t", "version", "python": "3.11.2", "pid", "uid", "time": unix seconds (float)}
     facts      {"t", "facts": FACTS}                 then waits for `desired`
-    plan       {"t", "changes": [CHANGE], "compared": str, "fingerprint": str}     then, in mode apply, waits for `go`
+    plan       {"t", "changes": [CHANGE], "compared": str, "fingerprint": str,     then, in mode apply, waits for `go`
+                "keys": {name: TXT}}                 DKIM: public keys, those of this apply too; "" for one to be made
                                                      (with no changes it ends at once, without waiting);
                                                      mode rollback adds "waits": whether there is a run to undo
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
@@ -52,8 +53,8 @@ controller → agent
     issue      {"t"}                                 after `ready`
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
-CHANGE  {"kind": package|user|directory|file|account|certificate|service|mailbox, "action": create|update|delete|run,
-         "name": str, "detail": str, "diff": str, "drift": bool, "edit": str}
+CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mailbox,
+         "action": create|update|delete|run, "name": str, "detail": str, "diff": str, "drift": bool, "edit": str}
                                                      as model.events.Change, no `subject`; secrets masked
          drift: it would undo what somebody did by hand since the last apply. An apply whose plan has such a change
          ends after `plan` with status failed and has changed nothing, unless the job has accept_drift.
@@ -68,7 +69,8 @@ IMAGE   {"zone": str, "sets": [{"name", "type", "before", "after"}]}, each half 
 FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": ["debian"]},
          "init": "systemd" | other,  "hostname": str,  "time": float,
          "packages": {name: {"installed": version or null, "candidate": version or null}},
-         "ipv4": [str], "ipv6": [str]   global addresses of the host's interfaces}
+         "ipv4": [str], "ipv6": [str]   global addresses of the host's interfaces,
+         "dkim": {"state": text of model.dkim.STATE_FILE or "", "public": {name: TXT}}}   keys that are there
 """
 
 from __future__ import annotations

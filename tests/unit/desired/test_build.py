@@ -74,8 +74,9 @@ def test_equal_input_gives_equal_output(packages: dict[str, str]) -> None:
 def test_all_ports_come_from_the_table(packages: dict[str, str]) -> None:
     state = built(packages)
     table = {port.number for port in (*PORTS, SIEVE_PORT)}
+    others = (8891, 10001, 10002)  # OpenDKIM's and PostSRSd's
     listening = [port for service in state.services for port in service.ports]
-    assert sorted(port for port in listening if port not in (10001, 10002)) == sorted(table)  # PostSRSd's two
+    assert sorted(port for port in listening if port not in others) == sorted(table)
     master = text(state, "/etc/postfix/master.cf")
     assert re.findall(r"^(\S+) +inet ", master, re.MULTILINE) == [
         "smtp",
@@ -230,7 +231,12 @@ def test_every_file_has_a_reader_and_says_who_wrote_it(packages: dict[str, str])
     state = built(packages)
     read = {path for service in state.services for path in (*service.files, *service.restart_on)}
     # Dovecot watches its users' files itself, and runs scripts anew each time: no reload for them.
-    at_use = {"/etc/mailname", "/etc/dovecot/mailprov-names", "/etc/dovecot/mailprov-quota-warning"}
+    at_use = {
+        "/etc/mailprov/dkim/keys",
+        "/etc/mailname",
+        "/etc/dovecot/mailprov-names",
+        "/etc/dovecot/mailprov-quota-warning",
+    }
     assert at_use <= {file.path for file in state.files}
     for file in state.files:
         assert (file.path in read) != (file.path in at_use)
@@ -245,7 +251,7 @@ def test_every_file_has_a_reader_and_says_who_wrote_it(packages: dict[str, str])
 @BOTH
 def test_what_a_reload_is_not_enough_for(packages: dict[str, str]) -> None:
     """inet_interfaces and inet_protocols are read at a start only (postconf(5)); they stand in main.cf."""
-    postfix, dovecot, _ = built(packages).services
+    _, postfix, dovecot, _ = built(packages).services
     assert (postfix.unit, dovecot.unit) == ("postfix.service", "dovecot.service")
     assert postfix.restart_on == ("/etc/postfix/main.cf",)
     assert dovecot.restart_on == ()

@@ -22,6 +22,7 @@ from mailprov.model.inventory import (
     DnsProvider,
     DnsSettings,
     Fail2ban,
+    Filter,
     KeyType,
     LocalSettings,
     Relay,
@@ -40,6 +41,7 @@ CASES: dict[str, dict[str, Any]] = {
     "local-settings": facts(BOOKWORM),
     "protected": facts(BOOKWORM),  # fail2ban, a smarthost, ufw
     "acme": facts(TRIXIE),  # keys of both kinds, dns-01, a name of its own for a domain
+    "rspamd": facts({**TRIXIE, "rspamd": "3.12.1-1"}),
 }
 ACME = Tls(
     TlsMode.ACME,
@@ -86,6 +88,8 @@ def test_golden(case: str) -> None:
         on = dataclasses.replace(on, tls=ACME)
         named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")
         meant = dataclasses.replace(inventory(named, delta(), on=on), dns=DNS)
+    elif case == "rspamd":
+        on = dataclasses.replace(on, filter=Filter.RSPAMD)
     files = rendered(desired.build(meant, on, CASES[case]))
     if os.environ.get("MAILPROV_GOLDEN") == "write":
         for name, content in files.items():

@@ -128,7 +128,7 @@ def test_export_loads_in_named_checkzone(tmp_path: Path, zone: str) -> None:
 
 def test_a_reason_with_a_newline_cannot_break_out_of_its_comment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        zonefile, "desired_records", lambda _: [Record("a.test", "TXT", "x\ny", 60, "why\nb. A 1.2.3.4")]
+        zonefile, "desired_records", lambda *_: [Record("a.test", "TXT", "x\ny", 60, "why\nb. A 1.2.3.4")]
     )
     assert zonefile.export(INVENTORY).splitlines()[-2:] == [
         "; why\\010b. A 1.2.3.4",
@@ -140,4 +140,4 @@ def test_the_provider_zonefile_plans_nothing_and_says_what_to_do() -> None:
     (plan,) = driver.plan(INVENTORY)
     assert (plan.zone, plan.changes, plan.subject) == ("", (), "dns")
     (notice,) = plan.notices
-    assert "`mailprov dns export classroom.yml` prints them for publishing by hand" in notice
+    assert "`mailprov dns export --dkim classroom.yml` prints them for publishing by hand" in notice

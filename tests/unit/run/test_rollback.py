@@ -160,7 +160,7 @@ def plans_zone(monkeypatch: Any, **more: Any) -> list[str]:
     """DNS with one plan for alpha.test; what was published is in the list."""
     published: list[str] = []
     made = ZonePlan("alpha.test", (RECORD,), **more)
-    monkeypatch.setattr(dns, "plan", lambda inventory, take_over: [made])
+    monkeypatch.setattr(dns, "plan", lambda inventory, take_over, keys: [made])
     monkeypatch.setattr(dns, "plan_undo", lambda inventory, images: [made] if list(images) else [])
     monkeypatch.setattr(dns, "image", lambda plan: IMAGE)
     monkeypatch.setattr(dns, "apply", lambda plan, emit: published.append(plan.zone))

@@ -1,0 +1,50 @@
+"""Which milter a host has, and all that belongs to it: Rspamd, or OpenDKIM where nothing is filtered.
+
+    packages(host) -> list[str]                what the facts must report on
+    milter(host, domains, keys, facts) -> Milter | None
+
+Pure. Postfix asks a milter once for each message, when it comes in by SMTP or from a program of this host. Delivery to
+Dovecot and forwards leave by other ways and are not asked about again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mailprov.desired import dkim, opendkim, rspamd
+from mailprov.desired.state import File, Service, SigningKey
+from mailprov.model.dkim import Key
+from mailprov.model.inventory import Domain, Filter, Host
+
+
+@dataclass(frozen=True)
+class Milter:
+    """`arrival`: it is asked about mail from outside, too, and not only about what is submitted."""
+
+    package: str
+    address: str  # as in Postfix's smtpd_milters
+    arrival: bool
+    keys: tuple[SigningKey, ...]
+    files: tuple[File, ...]
+    service: Service
+
+
+def packages(host: Host) -> list[str]:
+    return [rspamd.PACKAGE, rspamd.REDIS] if host.filter is Filter.RSPAMD else [opendkim.PACKAGE]
+
+
+def milter(
+    host: Host, domains: tuple[Domain, ...], keys: tuple[Key, ...], facts: dict[str, Any]
+) -> Milter | None:
+    """None where there is nothing to filter and nothing to sign."""
+    if host.filter is Filter.RSPAMD:
+        redis = bool(facts["packages"].get(rspamd.REDIS, {}).get("installed"))
+        specs = tuple(dkim.spec(key, rspamd.GROUP) for key in keys)
+        files = rspamd.files(domains, keys, redis)
+        return Milter(rspamd.PACKAGE, rspamd.MILTER, True, specs, files, rspamd.service(files, specs))
+    if not keys:
+        return None
+    specs = tuple(dkim.spec(key, opendkim.GROUP) for key in keys)
+    files = opendkim.files(domains, keys)
+    return Milter(opendkim.PACKAGE, opendkim.MILTER, False, specs, files, opendkim.service(files, specs))

@@ -1,0 +1,65 @@
+"""Rspamd: the one milter of a host with `filter: rspamd`. It checks what arrives, seals it, and signs what is sent.
+
+    files(domains, keys, redis) -> tuple[File, ...]
+    service(files, keys) -> Service
+    PACKAGE, GROUP, MILTER
+
+Pure. mailprov writes local.d, where settings of Rspamd's packages are changed; override.d wins over it and belongs to
+the administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mailprov.desired import dkim
+from mailprov.desired.state import File, Service, SigningKey
+from mailprov.desired.templates import render
+from mailprov.model.dkim import Key
+from mailprov.model.inventory import Domain
+
+PACKAGE = "rspamd"
+REDIS = "redis-server"  # used where it is installed
+GROUP = "_rspamd"
+MILTER = "inet:127.0.0.1:11332"
+FOLDER = "/etc/rspamd/local.d"
+_FILES = (
+    "actions.conf",
+    "arc.conf",
+    "classifier-bayes.conf",
+    "dkim_signing.conf",
+    "greylist.conf",
+    "milter_headers.conf",
+    "options.inc",
+    "ratelimit.conf",
+    "redis.conf",
+    "worker-controller.inc",
+    "worker-normal.inc",
+    "worker-proxy.inc",
+)
+
+
+def files(domains: Iterable[Domain], keys: tuple[Key, ...], redis: bool) -> tuple[File, ...]:
+    """`redis`: a Redis server is installed on the host."""
+    signing = [(name, list(map(_shown, found))) for name, found in dkim.signing(domains, keys)]
+    return tuple(
+        File(f"{FOLDER}/{name}", render(f"rspamd/{name}.j2", domains=signing, redis=redis)) for name in _FILES
+    )
+
+
+def _shown(key: Key) -> dict[str, Any]:
+    spec = dkim.spec(key, GROUP)
+    return {"selector": key.selector, "algorithm": key.algorithm, "path": spec.raw or spec.key}
+
+
+def service(ours: Iterable[File], keys: Iterable[SigningKey]) -> Service:
+    """The first start compiles expressions for half a minute and more before it listens (10 s on a fast machine)."""
+    return Service(
+        unit="rspamd.service",
+        files=(*(file.path for file in ours), *(path for key in keys for path in (key.raw or key.key,))),
+        restart_on=(f"{FOLDER}/worker-proxy.inc", f"{FOLDER}/worker-controller.inc"),
+        checks=(("rspamadm", "configtest"),),
+        ports=(11332,),
+        patience=180,
+    )
