@@ -14,6 +14,7 @@ import itertools
 import json
 import socket
 import ssl
+import string
 import subprocess
 import threading
 import time
@@ -73,7 +74,8 @@ def _sort(event: Event) -> str:
     """What neighbours share: kind of event and of change, or the first words of a text."""
     if event["event"] == "applied":
         return f"applied {event['change']['kind']}"
-    return f"{event['event']} {' '.join(str(event.get('text', '')).split()[:2])}"
+    words = " ".join(str(event.get("text", "")).split()[:2])
+    return f"{event['event']} {words.rstrip(string.digits)}"
 
 
 def _names(events: list[Event]) -> list[str]:
