@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from mailprov.errors import HostUnreachable
 from mailprov.model.inventory import Host, SshSettings, Tls, TlsMode
+from mailprov.transport import handshake, ssh
 from mailprov.transport.connections import Connections
 from mailprov.transport.early import Early
 
@@ -55,6 +58,31 @@ def test_what_nobody_takes_is_closed(server: socket.socket) -> None:
         peer, _ = server.accept()
     peer.settimeout(5)
     assert peer.recv(1) == b""
+
+
+def test_a_login_that_nobody_takes_is_ended(server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged_in, ended = threading.Event(), list[object]()
+    transport = object()
+
+    def log_in(*given: object) -> object:
+        logged_in.set()
+        return transport
+
+    monkeypatch.setattr(ssh, "log_in", log_in)
+    monkeypatch.setattr(handshake, "end", ended.append)
+    with Connections([host(server)]) as connections:
+        connections.begin([host(server)])
+        assert logged_in.wait(5)
+        wait_until(lambda: connections._early["mx1"]._done.is_set())
+
+    assert ended == [transport]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_what_is_dropped_before_it_is_there_is_closed_when_it_comes() -> None:
