@@ -61,7 +61,20 @@ class Probe:
 PROBES: list[Probe] = []
 
 # Families in the order in which a person would look; within a family, as they stand in their module.
-_FAMILIES = ("net", "smtp", "imap", "pop", "tls", "auth", "relay", "unknown", "spoof", "loop", "dns")
+_FAMILIES = (
+    "net",
+    "smtp",
+    "imap",
+    "pop",
+    "tls",
+    "auth",
+    "relay",
+    "smuggle",
+    "unknown",
+    "spoof",
+    "loop",
+    "dns",
+)
 
 
 def ports_where(test: Callable[[Any], bool]) -> tuple[int, ...]:

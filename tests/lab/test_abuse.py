@@ -12,7 +12,9 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes, policy
+from functools import partial
 from ipaddress import ip_network
 
 import pytest
@@ -33,7 +35,7 @@ hosts:
     address: 192.0.2.2
     fqdn: mx2.beta.test
     firewall: ufw
-    postfix: {main_cf: {mua_sender_restrictions: reject_non_fqdn_sender}}    # eva is a customer with other senders
+    postfix: {main_cf: {mua_sender_restrictions: reject_non_fqdn_sender, mua_milters: ""}}  # eva sends for others
     lab: {release: debian-13}
 domains:
   alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}
@@ -133,30 +135,66 @@ def test_mail_leaves_through_the_smarthost_after_a_login_over_tls(inventory: tup
     assert run_on(where, "mx1", "stat -c '%a %U' /etc/postfix/mailprov/relay_password").strip() == "600 root"
 
 
-@pytest.mark.parametrize(("victim", "attacker"), [("mx1", "mx2"), ("mx2", "mx1")])
-def test_who_tries_passwords_is_shut_out(inventory: tuple[lab.Lab, str], victim: str, attacker: str) -> None:
+def test_strangers_learn_nothing_and_smuggle_nothing(inventory: tuple[lab.Lab, str]) -> None:
+    """Each probe goes red where Postfix is told to allow it (both hosts have that set against their defaults)."""
+    where, path = inventory
+    wanted = ("--only", "smuggle", "--only", "smtp.vrfy", "--only", "relay", "--only", "unknown")
+    verified = run("verify", *wanted, path)
+    assert verified.code == 0, [event for event in verified.of("found") if event.get("verdict") != "pass"]
+    lax = "smtpd_forbid_bare_newline=no smtpd_forbid_unauth_pipelining=no disable_vrfy_command=no"
+    for host in ("mx1", "mx2"):
+        run_on(where, host, "cp -a /etc/postfix/main.cf /root/main.cf")
+        run_on(where, host, f"postconf -e {lax} && postfix reload")
+    try:
+        red = run("verify", *wanted, path)
+    finally:
+        for host in ("mx1", "mx2"):
+            run_on(where, host, "cp -a /root/main.cf /etc/postfix/main.cf && postfix reload")
+    assert red.code == 1
+    failed = {(each["target"]["host"], each["id"]) for each in red.of("found", verdict="fail")}
+    assert failed == {
+        (host, probe)
+        for host in ("mx1", "mx2")
+        for probe in ("smtp.vrfy", "smuggle.in", "smuggle.pipelining")
+    }
+
+
+def test_who_tries_passwords_is_shut_out(inventory: tuple[lab.Lab, str]) -> None:
+    """Both hosts at once, and both daemons of each: Dovecot's penalty makes every try slower."""
     where, _ = inventory
-    address, source = where.host(victim).address, where.host(attacker).address
-    run_on(where, attacker, f"cat > /tmp/attack.py <<'END'\n{ATTACK}\nEND")
-    for kind, jail in (("imap", "mailprov-dovecot"), ("smtp", "mailprov-postfix")):
-        run_on(where, attacker, f"timeout 100 python3 /tmp/attack.py {address} {kind}", check=False)
-        wait_until(
-            lambda jail=jail: source in run_on(where, victim, f"fail2ban-client status {jail}"),  # type: ignore[misc]
-            f"{jail} on {victim} shuts {source} out",
-        )
-    for port in (465, 993):
-        refused = run_on(
-            where, attacker, f"timeout 5 bash -c '</dev/tcp/{address}/{port}' 2>&1 || echo shut", check=False
-        )
-        assert "shut" in refused
-        socket.create_connection((address, port), timeout=10).close()
-    for jail in ("mailprov-dovecot", "mailprov-postfix"):
-        run_on(where, victim, f"fail2ban-client set {jail} unbanip {source}")
+    jails = {"imap": "mailprov-dovecot", "smtp": "mailprov-postfix"}
+    pairs = (("mx1", "mx2"), ("mx2", "mx1"))
+    for _, attacker in pairs:
+        run_on(where, attacker, f"cat > /tmp/attack.py <<'END'\n{ATTACK}\nEND")
+    with ThreadPoolExecutor(4) as pool:
+        for victim, attacker in pairs:
+            for kind in jails:
+                command = f"timeout 100 python3 /tmp/attack.py {where.host(victim).address} {kind}"
+                pool.submit(run_on, where, attacker, command, check=False)
+        for victim, attacker in pairs:
+            for jail in jails.values():
+                wait_until(
+                    partial(_shut_out, where, victim, jail, where.host(attacker).address),
+                    f"{jail} on {victim} shuts {attacker} out",
+                    100,
+                )
+    for victim, attacker in pairs:
+        address = where.host(victim).address
+        for port in (465, 993):
+            attempt = f"timeout 5 bash -c '</dev/tcp/{address}/{port}' 2>&1 || echo shut"
+            assert "shut" in run_on(where, attacker, attempt, check=False)
+            socket.create_connection((address, port), timeout=10).close()
+        for jail in jails.values():
+            run_on(where, victim, f"fail2ban-client set {jail} unbanip {where.host(attacker).address}")
+
+
+def _shut_out(where: lab.Lab, victim: str, jail: str, address: str) -> bool:
+    return address in run_on(where, victim, f"fail2ban-client status {jail}")
 
 
 def test_the_verifier_may_try_wrong_passwords(inventory: tuple[lab.Lab, str]) -> None:
     where, path = inventory
-    verified = run("verify", "--only", "auth", path)
+    verified = run("verify", "--only", "auth.bad-password", path)
     assert verified.code == 0, [event for event in verified.of("found") if event.get("verdict") != "pass"]
     own = str(ip_network(where.subnet)[1])
     for host in ("mx1", "mx2"):

@@ -41,6 +41,18 @@ class Smtp(Session):
             getattr(self, "_" + verb.lower())(rest)
         elif verb == "DATA":
             self._data()
+        elif verb in {"VRFY", "EXPN"}:
+            known = rest in PASSWORDS and "tells-users" in self.faults
+            self.send(
+                "450 4.3.0 not now"
+                if "vrfy-4xx" in self.faults
+                else f"250 2.1.5 <{rest}>"
+                if known
+                else "502 5.5.1 no"
+            )
+        elif verb == "QUIT":
+            self.send("221 2.0.0 Bye")
+            raise Gone
         elif verb == "RSET":
             self.sender, self.recipients = "", []
             self.send("250 2.0.0 Ok")
@@ -148,10 +160,14 @@ class Smtp(Session):
         if "data-refused" in self.faults:
             self.send("554 5.6.0 no such content here")
             return
+        if self.buffer and "sent-ahead" not in self.faults and "smuggles" not in self.faults:
+            self.send("554 5.5.0 Error: SMTP protocol synchronization")
+            raise Gone
         self.send("354 go on")
-        lines = []
-        while (line := self._raw_line()) != b".\r\n":
+        lines = [b"\r\n"]
+        while not self._is_end(line := self._raw_line(), lines[-1]):
             lines.append(line[1:] if line.startswith(b".") else line)
+        del lines[0]
         text = b"".join(lines)
         if "data-4xx" in self.faults:
             self.send("451 4.3.0 queue file write error")
@@ -159,6 +175,11 @@ class Smtp(Session):
         for recipient in self.recipients:
             self._deliver(recipient, text)
         self.send("250 2.0.0 Ok: queued as 4F00BA")
+
+    def _is_end(self, line: bytes, before: bytes) -> bool:
+        if "smuggles" in self.faults:
+            return line in {b".\n", b".\r\n"}
+        return line == b".\r\n" and before.endswith(b"\r\n")
 
     def _raw_line(self) -> bytes:
         while b"\n" not in self.buffer:

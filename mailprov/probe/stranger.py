@@ -1,0 +1,254 @@
+"""Probes of what a stranger gets away with on port 25: names asked for, commands sent too early, a second message
+hidden in the first (SMTP smuggling).
+
+Public: the probes `smtp.vrfy`, `smuggle.pipelining`, `smuggle.in`. Mail is sent only to an account of the inventory,
+and removed again. Troubles of `stream` pass through; the runner makes them errors.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+from mailprov.model.findings import Finding
+from mailprov.model.inventory import Account
+from mailprov.probe import message
+from mailprov.probe.case import PortCase, port_numbered
+from mailprov.probe.imap import Imap
+from mailprov.probe.login import login_as
+from mailprov.probe.pairs import NO_ACCOUNT, usable
+from mailprov.probe.relay import known_address, outside_sender
+from mailprov.probe.smtp import Reply, Smtp
+from mailprov.probe.stream import Trouble
+from mailprov.probe.table import Scope, ports_where, probe
+
+_FROM_STRANGERS = ports_where(lambda port: port.number == 25)
+# What some servers take for the end of a message. Only CR LF . CR LF is one (RFC 5321 section 4.1.1.4).
+_ENDINGS = {
+    "LF . LF": b"\n.\n",
+    "LF . CRLF": b"\n.\r\n",
+    "CRLF . LF": b"\r\n.\n",
+    "CR . CR": b"\r.\r",
+    "CR . CRLF": b"\r.\r\n",
+    "CRLF . CR": b"\r\n.\r",
+    "CRLF NUL . CRLF": b"\r\n\0.\r\n",
+}
+_NOT_TAKEN = "cannot tell, because mail for a user of this server is not taken"
+
+
+@probe(
+    "smtp.vrfy",
+    Scope.PORT,
+    "Nobody learns from the server which users there are",
+    expected="the same refusal, or the same noncommittal 252, for a user and for a made-up name",
+    steps=("VRFY a user of this server, then a made-up name in the same domain.", "EXPN the same two."),
+    verdicts={
+        "pass": "the same answer to both, and no 250",
+        "fail": "250 for the user, or answers that tell the two apart",
+        "error": "4xx, silence, or a dropped connection",
+        "skip": "no address of this server is known",
+    },
+    refs=("RFC 5321 section 7.3", "RFC 5321 section 3.5.3", "postconf(5) disable_vrfy_command"),
+    ports=_FROM_STRANGERS,
+)
+def vrfy(case: PortCase) -> Iterator[Finding]:
+    known = known_address(case)
+    if not known:
+        yield case.skip("no address of this server is known")
+        return
+    unknown = f"nobody-{case.run.nonce}@{known.rpartition('@')[2]}"
+    client = case.smtp()
+    with client.stream:
+        pairs = [[client.command(f"{verb} {name}") for name in (known, unknown)] for verb in ("VRFY", "EXPN")]
+        client.quit()
+    replies = [reply for pair in pairs for reply in pair]
+    later = [reply for reply in replies if reply.kind == 4]
+    if later:
+        yield case.error(f"refused only for now: {later[0]}")
+    elif any(reply.code == 250 for reply in replies) or any(one.code != two.code for one, two in pairs):
+        yield case.failed(
+            f"VRFY {known} gets {pairs[0][0]}, a made-up name {pairs[0][1]}; EXPN gets {pairs[1][0]} and {pairs[1][1]}",
+            "postconf -e 'disable_vrfy_command = yes'",
+        )
+    else:
+        yield case.passed(f"VRFY: {pairs[0][0]}; EXPN: {pairs[1][0]}")
+
+
+@probe(
+    "smuggle.pipelining",
+    Scope.PORT,
+    "Who sends ahead of the server's answer, as spam programs do, is refused",
+    expected="554 5.5.0 for what follows DATA before its 354",
+    steps=(
+        "MAIL FROM, and RCPT TO a user of this server: must be taken.",
+        "DATA and QUIT in one go, before the 354; close without a message.",
+    ),
+    verdicts={
+        "pass": "refused for good",
+        "fail": "354: the server takes what was sent ahead as if it had been asked for",
+        "error": "the user is refused as well, 4xx, silence, or a connection dropped without a word",
+        "skip": "no address of this server is known",
+    },
+    refs=(
+        "RFC 2920 section 3.1",
+        "postconf(5) smtpd_forbid_unauth_pipelining",
+        "postconf(5) reject_unauth_pipelining",
+    ),
+    ports=_FROM_STRANGERS,
+)
+def pipelining(case: PortCase) -> Iterator[Finding]:
+    known = known_address(case)
+    if not known:
+        yield case.skip("no address of this server is known")
+        return
+    client = case.smtp()
+    with client.stream:
+        taken = _begun(client, outside_sender(case), known)
+        if taken.kind != 2:
+            yield case.error(f"{_NOT_TAKEN}: {taken}")
+            return
+        client.stream.send(b"DATA\r\nQUIT\r\n", "DATA QUIT")
+        reply = client.reply()
+    if reply.code == 354:
+        yield case.failed(
+            f"what was sent ahead of the answer is taken: {reply}",
+            "postconf -e 'smtpd_forbid_unauth_pipelining = yes', or on a Postfix without it "
+            "'smtpd_data_restrictions = reject_unauth_pipelining'",
+        )
+    elif reply.kind == 4:
+        yield case.error(f"refused only for now: {reply}")
+    else:
+        yield case.passed(f"{reply}")
+
+
+@probe(
+    "smuggle.in",
+    Scope.PORT,
+    "A message cannot hide a second one (SMTP smuggling)",
+    expected="only CR LF . CR LF ends a message; whatever else looks like an end is refused, or stays inside",
+    steps=(
+        "From outside, a plain message to an account of this server: must be taken, and arrive.",
+        "The same seven times more, each with another false end in the middle and behind it the commands and the "
+        "text of a second message. A server that takes the false end for one obeys those commands and answers them.",
+        "See in the mailbox what arrived; remove it.",
+    ),
+    verdicts={
+        "pass": "refused, or one message for each that was taken",
+        "fail": "the second message was taken, or is in the mailbox",
+        "error": "the plain message is refused or does not arrive, 4xx, silence",
+        "skip": "no account with a known password whose mail stays on this host",
+    },
+    refs=("CVE-2023-51764", "RFC 5321 section 4.1.1.4", "postconf(5) smtpd_forbid_bare_newline"),
+    ports=_FROM_STRANGERS,
+)
+def smuggling(case: PortCase) -> Iterator[Finding]:
+    mine = [item for item in case.run.inventory.domains if item.hosts[:1] == (case.host.name,)]
+    account = next(filter(None, (usable(item, reads=True) for item in mine)), None)
+    if account is None or account.password is None:
+        yield case.skip(NO_ACCOUNT)
+        return
+    sender = outside_sender(case)
+    cover, hidden = secrets.token_hex(12), secrets.token_hex(12)
+    author = sender or f"nobody@{account.domain}"
+    plain = message.build(cover, case.run.nonce, author, account.address, eight_bit=False)
+    control = _send(case, sender, account, plain)
+    if control.code != 250:
+        yield case.error(f"{_NOT_TAKEN}: {control}")
+        return
+    taken = 1
+    obeyed: list[str] = []
+    words: list[str] = []
+    for name, ending in _ENDINGS.items():
+        replies = _smuggle(case, sender, account, cover, hidden, ending)
+        taken += replies[0].code == 250
+        words.append(f"{name}: {replies[0]}")
+        if any(reply.code == 250 for reply in replies[4:]):
+            obeyed.append(name)
+    case.deadline = case.new_deadline(case.run.timing.delivery + case.seconds)
+    covers, smuggled = _look_and_remove(case, account, cover, hidden, taken)
+    if obeyed or smuggled:
+        yield case.failed(
+            f"a second message is taken after {', '.join(obeyed) or 'a false end'}, and {smuggled} arrived",
+            "postconf -e 'smtpd_forbid_bare_newline = normalize', or update Postfix to a version that knows it",
+        )
+    elif not covers:
+        yield case.error("cannot tell, because not even the plain message arrived in time")
+    else:
+        yield case.passed(f"{taken - 1} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}")
+
+
+def _begun(client: Smtp, sender: str, recipient: str) -> Reply:
+    reply = client.mail(sender)
+    return client.rcpt(recipient) if reply.code == 250 else reply
+
+
+def _send(case: PortCase, sender: str, account: Account, text: bytes) -> Reply:
+    client = case.smtp()
+    with client.stream:
+        reply = _begun(client, sender, account.address)
+        if reply.kind == 2:
+            reply = client.data(text)
+        if reply.code == 250:
+            client.quit()
+    return reply
+
+
+def _smuggle(
+    case: PortCase, sender: str, account: Account, cover: str, hidden: str, ending: bytes
+) -> list[Reply]:
+    """All replies after the first message's text: one, or more from a server that obeys what stands in it."""
+    client = case.smtp()
+    replies: list[Reply] = []
+    with client.stream:
+        begun = _begun(client, sender, account.address)
+        if begun.kind == 2:
+            begun = client.command("DATA")
+        if begun.code != 354:
+            return [begun]
+        second = f"{message.MARK}: {hidden}\r\nSubject: mailprov probe {hidden}\r\n\r\nsmuggled\r\n"
+        commands = f"MAIL FROM:<{sender}>\r\nRCPT TO:<{account.address}>\r\nDATA\r\n{second}"
+        first = f"{message.MARK}: {cover}\r\nSubject: mailprov probe {cover}\r\n\r\nA line"
+        client.stream.send(first.encode() + ending + commands.encode() + b".\r\nQUIT\r\n", "(a false end)")
+        try:
+            while not replies or replies[-1].code != 221:
+                replies.append(client.reply())
+        except Trouble:
+            if not replies:
+                raise
+    return replies
+
+
+def _look_and_remove(
+    case: PortCase, account: Account, cover: str, hidden: str, expected: int
+) -> tuple[int, int]:
+    """How many messages of each kind came; waits until all that were taken are there. Removes them."""
+    assert account.password is not None
+    case.transcript.hide(account.password.reveal())
+    counts = {cover: 0, hidden: 0}
+    with case.run.user_slot(case.host.name, account.address):
+        client = case.open(case.host, case.address, port_numbered(993), secret=True)
+        assert isinstance(client, Imap)
+        with client.stream:
+            let_in, words = login_as(client, account.address, account.password.reveal())
+            if not let_in:
+                raise Trouble(f"the mailbox cannot be looked into: {words}")
+            waiting = case.new_deadline(case.run.timing.delivery)
+            _count_and_remove(client, "INBOX", counts)
+            while counts[cover] < expected and waiting.left() > case.run.timing.poll * 2:
+                waiting.pause(case.run.timing.poll)
+                _count_and_remove(client, "INBOX", counts)
+            for folder in client.folders():
+                _count_and_remove(client, folder, counts)  # what came late, or was put aside by a filter
+            client.quit()
+    return counts[cover], counts[hidden]
+
+
+def _count_and_remove(client: Imap, folder: str, counts: dict[str, int]) -> None:
+    client.select(folder)
+    for token in counts:
+        found = client.search(f"HEADER {message.MARK} {token}")
+        counts[token] += len(found)
+        if found:
+            uids = ",".join(map(str, found))
+            client.command(f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)")
+            client.command(f"UID EXPUNGE {uids}" if "UIDPLUS" in client.capabilities() else "EXPUNGE")
