@@ -74,8 +74,8 @@ def build(
     files = [*way_out.files, *postfix_files, *material.files]
     files += dovecot.files(host, domains, releases, material, ipv6)
     # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
-    services: list[Service] = [postfix.service(postfix_files, material), dovecot.service(material)]
-    services.append(way_out.service)
+    for_everybody = (postfix.service(postfix_files, material), dovecot.service(material))
+    services: list[Service] = [*for_everybody, way_out.service]
     if milter:
         files += [*milter.files, dkim.state_file(keys)]
         services.insert(0, milter.service)  # before Postfix, which would let mail in unasked until it answers
@@ -87,7 +87,7 @@ def build(
         files += jails
         services.append(fail2ban.service(jails))
     if host.firewall:
-        rules = firewall.files(host, services[:2])
+        rules = firewall.files(host, for_everybody)
         files += rules
         services.append(firewall.service(rules))
     return HostState(

@@ -13,12 +13,12 @@ from __future__ import annotations
 from mailprov.desired.state import File, Service
 from mailprov.desired.templates import render
 from mailprov.model.inventory import Host
-from mailprov.model.ports import PORTS, Protocol
+from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol
 
 PACKAGES = ("fail2ban", "nftables", "python3-systemd")
 _FOLDER = "/etc/fail2ban"
 _JAIL = f"{_FOLDER}/jail.d/mailprov.local"
-_SIEVE = 4190  # ManageSieve (RFC 5804)
+
 _POSTFIX = r"warning: [^\s\[\]]*\[<HOST>\]: SASL [-\w]+ authentication failed"
 # `user=<…>` comes before the address, so what somebody types as a name cannot pass for one: the last one counts.
 _DOVECOT = (
@@ -37,7 +37,7 @@ def files(host: Host) -> tuple[File, ...]:
         ignore=("127.0.0.0/8", "::1", *host.fail2ban.ignore),
         jails=(
             ("postfix", sorted(smtp), units),
-            ("dovecot", sorted({*mailbox, _SIEVE}), "_SYSTEMD_UNIT=dovecot.service"),
+            ("dovecot", sorted({*mailbox, SIEVE_PORT.number}), "_SYSTEMD_UNIT=dovecot.service"),
         ),
     )
     return (

@@ -13,7 +13,7 @@ from mailprov import desired
 from mailprov.desired.dovecot import passwd_file_key
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed
-from mailprov.model.inventory import Account, Domain, Secret
+from mailprov.model.inventory import Account, Domain, Secret, Tls, TlsMode
 from mailprov.model.ports import PORTS, SIEVE_PORT
 
 BOTH = pytest.mark.parametrize("packages", [BOOKWORM, TRIXIE], ids=["dovecot-2.3", "dovecot-2.4"])
@@ -304,3 +304,16 @@ def test_domains_of_other_hosts_stay_there() -> None:
     state = built(TRIXIE, alpha(), elsewhere)
     assert "beta.test mail" not in text(state, "/etc/postfix/mailprov/domains")
     assert "alpha.test mail" in text(state, "/etc/postfix/mailprov/domains")
+
+
+@pytest.mark.parametrize(("tls", "more"), [(Tls(), set()), (Tls(TlsMode.ACME), {80})])
+def test_the_firewall_opens_what_everybody_uses_and_nothing_else(tls: Tls, more: set[int]) -> None:
+    """Services that only the host itself speaks to (signing, sender rewriting) listen on loopback and stay closed."""
+    on = dataclasses.replace(host(tls=tls), firewall=True)
+    state = desired.build(inventory(on=on), on, facts(BOOKWORM))
+    inside = {port for service in state.services for port in service.ports}
+    public = {port.number for port in PORTS} | {SIEVE_PORT.number} | more
+    assert inside - public
+    (line,) = re.findall('^wanted="(.*)"$', text(state, "/etc/mailprov/firewall"), re.MULTILINE)
+    assert {int(port) for port in line.split()} == public
+    assert state.services[-1].unit == "mailprov-firewall.service"
