@@ -14,13 +14,14 @@ from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, S
 from mailprov.desired.templates import render
 from mailprov.desired.tls import TLS12_CIPHERS, Material
 from mailprov.desired.versions import Releases, Version
-from mailprov.model.inventory import Account, Domain, Host
+from mailprov.model.inventory import Account, Domain, Filter, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
 USERS = "/etc/dovecot/mailprov-users"
 NAMES = "/etc/dovecot/mailprov-names"
 WARNING = "/etc/dovecot/mailprov-quota-warning"
+SPAM_SCRIPT = "/etc/dovecot/mailprov-spam.sieve"
 MAIL_ROOT = "/var/vmail"
 OWNER = "vmail"
 SOCKETS = "/var/spool/postfix/private"
@@ -78,6 +79,7 @@ def files(
         logins=logins,
         username_chars=_USERNAME_CHARS,
         delimiter=host.recipient_delimiter,
+        spam_script=SPAM_SCRIPT if host.filter is Filter.RSPAMD else "",
         local=local.dovecot_conf(host.local),
         local_file=local.DOVECOT_FILE,
     )
@@ -87,7 +89,9 @@ def files(
         fqdn=host.fqdn,
         unlimited="quota_enforce=no" if new else "plugin/quota=count:user:noenforcing",
     )
+    spam = (File(SPAM_SCRIPT, render("dovecot/spam.sieve.j2")),) if host.filter is Filter.RSPAMD else ()
     return (
+        *spam,
         File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
         File(WARNING, warning, mode="0755"),
         File(NAMES, names(domains, releases.dovecot), group="dovecot", mode="0640"),

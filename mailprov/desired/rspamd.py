@@ -5,7 +5,7 @@
     PACKAGE, GROUP, MILTER
 
 Pure. mailprov writes local.d, where settings of Rspamd's packages are changed; override.d wins over it and belongs to
-the administrator.
+the administrator, but for one file: lists can only be replaced there.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ REDIS = "redis-server"  # used where it is installed
 GROUP = "_rspamd"
 MILTER = "inet:127.0.0.1:11332"
 FOLDER = "/etc/rspamd/local.d"
+OVERRIDE = "/etc/rspamd/override.d/options.inc"
 _FILES = (
     "actions.conf",
     "arc.conf",
     "classifier-bayes.conf",
     "dkim_signing.conf",
+    "dmarc.conf",
     "greylist.conf",
     "milter_headers.conf",
-    "options.inc",
     "ratelimit.conf",
     "redis.conf",
     "worker-controller.inc",
@@ -43,8 +44,11 @@ _FILES = (
 def files(domains: Iterable[Domain], keys: tuple[Key, ...], redis: bool) -> tuple[File, ...]:
     """`redis`: a Redis server is installed on the host."""
     signing = [(name, list(map(_shown, found))) for name, found in dkim.signing(domains, keys)]
-    return tuple(
-        File(f"{FOLDER}/{name}", render(f"rspamd/{name}.j2", domains=signing, redis=redis)) for name in _FILES
+    values = {"domains": signing, "redis": redis}
+    return (
+        *(File(f"{FOLDER}/{name}", render(f"rspamd/{name}.j2", **values)) for name in _FILES),
+        File(f"{FOLDER}/options.inc", render("rspamd/local-options.inc.j2")),
+        File(OVERRIDE, render("rspamd/options.inc.j2")),
     )
 
 

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import zlib
-from collections import Counter
 from pathlib import Path
 
 from mailprov import lab
@@ -122,9 +121,6 @@ def main() -> int:
     try:
         campaigns = prepared(made)
         todo = shared_out(campaigns, bool(os.environ.get("EACH")))
-        for host, some in todo.items():
-            share = Counter(phase for phase, _, _ in some)
-            print(f"{host}: {', '.join(f'{count} in {phase}' for phase, count in share.items())}", flush=True)
         threads = [
             threading.Thread(target=work, args=(campaigns[host], todo[host], results, until), daemon=True)
             for host in campaigns
