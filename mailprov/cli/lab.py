@@ -39,17 +39,26 @@ def up(
             show_default=False,
         ),
     ] = None,
+    installed: Annotated[
+        bool,
+        typer.Option(
+            "--installed", help="Hosts that have the packages already: the first apply takes seconds."
+        ),
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Boot one host per inventory host, a DNS host and a CA, and write the inventory that apply needs."""
     from mailprov import lab
+    from mailprov.desired import needed_packages
     from mailprov.inventory import SecretMode, load
 
+    read = load(inventory, SecretMode.IGNORE)
     made = lab.up(
-        load(inventory, SecretMode.IGNORE),
+        read,
         name=name or inventory.stem,
         release=release,
+        packages={host.name: needed_packages(host) for host in read.hosts} if installed else None,
         emit=_progress(quiet),
     )
     if not quiet:

@@ -4,6 +4,7 @@
     Move, Step                                     a step of a rotation of DKIM keys, for `build`
     prepare(hosts)                                 loads what build needs, while there is nothing else to do
     wanted_packages(inventory, host) -> list[str]  whose versions the facts must hold
+    needed_packages(host) -> list[str]             what of it an apply installs
 
 No side effects. The only files read are the templates and, with `tls: {mode: files}`, the certificate and its
 key.
@@ -12,11 +13,11 @@ key.
 from collections.abc import Sequence
 
 from mailprov.desired import templates, tls
-from mailprov.desired.build import build, wanted_packages
+from mailprov.desired.build import build, needed_packages, wanted_packages
 from mailprov.desired.dkim import Move, Step
 from mailprov.model.inventory import Host
 
-__all__ = ["Move", "Step", "build", "prepare", "wanted_packages"]
+__all__ = ["Move", "Step", "build", "needed_packages", "prepare", "wanted_packages"]
 
 
 def prepare(hosts: Sequence[Host]) -> None:

@@ -45,6 +45,11 @@ def wanted_packages(inventory: Inventory, host: Host) -> list[str]:
     return [*_packages(host), *filter.packages(host)]
 
 
+def needed_packages(host: Host) -> list[str]:
+    """Those of `wanted_packages` that an apply installs where they are not."""
+    return [*_packages(host), filter.package(host)]
+
+
 def _packages(host: Host) -> tuple[str, ...]:
     more = acme.packages(host) if host.tls.mode is TlsMode.ACME else ()
     if host.fail2ban is not None:

@@ -1,6 +1,7 @@
 """Which milter a host has, and all that belongs to it: Rspamd, or OpenDKIM where nothing is filtered.
 
     packages(host) -> list[str]                what the facts must report on
+    package(host) -> str                       what is installed
     milter(host, domains, keys, facts) -> Milter | None
 
 Pure. Postfix asks a milter once for each message, when it comes in by SMTP or from a program of this host. Delivery to
@@ -31,7 +32,13 @@ class Milter:
 
 
 def packages(host: Host) -> list[str]:
-    return [rspamd.PACKAGE, rspamd.REDIS] if host.filter is Filter.RSPAMD else [opendkim.PACKAGE]
+    """Also what is used where it is installed, and not installed for that."""
+    return [package(host), *([rspamd.REDIS] if host.filter is Filter.RSPAMD else [])]
+
+
+def package(host: Host) -> str:
+    """The milter's own."""
+    return rspamd.PACKAGE if host.filter is Filter.RSPAMD else opendkim.PACKAGE
 
 
 def milter(

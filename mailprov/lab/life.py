@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from ipaddress import IPv4Network, IPv6Network
@@ -47,15 +47,26 @@ FIRST_INDEX = 11
 MOST_HOSTS = 240
 
 
-def up(inventory: Inventory, *, name: str, release: str | None = None, emit: Emit) -> Lab:
+def up(
+    inventory: Inventory,
+    *,
+    name: str,
+    release: str | None = None,
+    packages: Mapping[str, Iterable[str]] | None = None,
+    emit: Emit,
+) -> Lab:
     """Boots one host per inventory host, and the DNS host; returns when all answer.
 
-    `release` is for hosts that do not say (default debian-12). What was begun is taken away again upon an
+    `release` is for hosts that do not say (default debian-12). Hosts named in `packages` have these already, as their
+    maintainers configure them. What was begun is taken away again upon an
     error or Ctrl-C. Remains of an earlier lab of this name that did not come up, or that a restart of this
     machine ended, are removed first; a lab that runs is left alone (LabError).
     """
     where = place(name)
     chosen = _releases(inventory, release)
+    chosen.update(
+        {host: releases.with_packages(chosen[host], wanted) for host, wanted in (packages or {}).items()}
+    )
     require_machine(emit)
     with lab_lock(where) as lock:
         _make_room(where, emit)
@@ -195,12 +206,12 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
         subnet="", subnet6="", nameserver_label=label, zones=zones,
         dns=_host(dns_name, DNS_INDEX, releases.DNS_ROOT.name, f"{label}.{zones[0]}"),
         hosts=tuple(
-            _host(host.name, index, chosen[host.name].name, host.fqdn)
+            _host(host.name, index, chosen[host.name].built_on or chosen[host.name].name, host.fqdn)
             for index, host in enumerate(inventory.hosts, FIRST_INDEX)
         ),
     )  # fmt: skip
     save(where, state)
-    state = _with_roots(state, {releases.DNS_ROOT, *chosen.values()}, emit)
+    state = _with_roots(state, {dns_name: releases.DNS_ROOT, **chosen}, emit)
 
     def record(subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
         nonlocal state
@@ -242,12 +253,12 @@ def _with_addresses(state: LabState, subnet: IPv4Network, subnet6: IPv6Network |
     )  # fmt: skip
 
 
-def _with_roots(state: LabState, needed: set[releases.Release], emit: Emit) -> LabState:
+def _with_roots(state: LabState, needed: dict[str, releases.Release], emit: Emit) -> LabState:
     """Builds what is missing, several at once, and notes on which root each host stands."""
-    roots = {name: str(path) for name, path in ensure_roots(needed, emit).items()}
+    roots = ensure_roots(set(needed.values()), emit)
 
     def rooted(host: LabHost) -> LabHost:
-        return dataclasses.replace(host, root=roots[host.release])
+        return dataclasses.replace(host, root=str(roots[needed[host.name].name]))
 
     return dataclasses.replace(
         state, dns=rooted(state.dns), hosts=tuple(rooted(host) for host in state.hosts)

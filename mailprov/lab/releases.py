@@ -5,6 +5,7 @@
     DNS_ROOT      the root of the lab's own DNS host
     Release       suite, packages, apt options; `stamp` changes whenever the recipe does
     release       the Release of a name; InputError names the known ones
+    with_packages a Release with more packages
 
 Package names only; mirrors are mmdebstrap's own defaults.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailprov.errors import InputError
@@ -99,6 +101,12 @@ RELEASES = {
 DNS_ROOT = Release(
     "dns", "bookworm", packages=("bind9", "bind9-utils", "nginx-light", "pebble"), built_on="debian-12"
 )
+
+
+def with_packages(base: Release, packages: Iterable[str]) -> Release:
+    """`base` with more packages, as their maintainers configure them."""
+    made = Release("", base.suite, packages=tuple(sorted(packages)), built_on=base.name)
+    return dataclasses.replace(made, name=f"{base.name}-with-{made.stamp[:6]}")
 
 
 def release(name: str) -> Release:

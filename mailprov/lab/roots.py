@@ -6,6 +6,7 @@
     CACHE/roots/debian-12/.building              a build in progress; renamed when done, so a root is whole
                                                  or not there
     CACHE/roots/debian-12.lock
+    CACHE/roots/debian-12-with-<six digits>/     the same with more packages
 
 Package lists in a root get old, so a root is renewed after a week. An old root is deleted only when no host
 stands on it. Raises LabError.
@@ -76,7 +77,7 @@ def _ensure_root(release: Release, emit: Emit, stop: threading.Event) -> Path:
             _finish(building, release)
         done = home / f"{release.stamp}-{int(time.time())}"
         building.rename(done)
-        _prune(home, keep=done)
+        _prune(keep=done)
         return done
 
 
@@ -161,7 +162,8 @@ def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threadin
     """Makes `target` from another root plus packages. Services do not start: a chroot has no init."""
     emit(
         Progress(
-            release.name, f"building the root of the lab's DNS host (once): {', '.join(release.packages)}"
+            release.built_on,
+            f"building a root with {len(release.packages)} more packages (once): {', '.join(release.packages)}",
         )
     )
     resolver = target / "etc/resolv.conf"
@@ -231,10 +233,13 @@ def _finish(root: Path, release: Release) -> None:
     os.sync()  # a root that the power cut short must not look finished
 
 
-def _prune(home: Path, keep: Path) -> None:
+def _prune(keep: Path) -> None:
+    """What `keep` replaces, and roots with packages that nobody has asked for in a week."""
     in_use = lower_directories()
-    for path in home.iterdir():
+    homes = [path for path in keep.parent.parent.iterdir() if path.is_dir()]
+    for path in (path for home in homes for path in home.iterdir()):
         # An hour's grace: another `up` may have chosen this root a moment ago and not mounted it yet.
-        old = time.time() - path.stat().st_mtime > 3600
-        if path != keep and path not in in_use and old:
+        grace = 3600 if path.parent == keep.parent else WEEK
+        old = time.time() - path.stat().st_mtime > grace
+        if path != keep and path not in in_use and old and not path.name.startswith("."):
             delete_tree(path)

@@ -1,12 +1,14 @@
 """Real hosts for tests: a test that asks for one is marked `lab`, and skipped where labs cannot be.
 
-    lab_factory(text)   a running Lab for the text of an inventory; one per text, down at the session's end
+    lab_factory(text)        a running Lab for the text of an inventory; one per text, down at the session's end
+    ready_lab_factory(text)  the same with all packages installed: for tests of what is configured, not of installing
 
 `labs` beside this file has the helpers.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from mailprov import lab
+from mailprov.desired import needed_packages
 from mailprov.inventory import SecretMode, load
 from tests.lab.labs import lab_name, silent
 
@@ -43,17 +46,24 @@ def _remove_orphans() -> None:
 
 @pytest.fixture(scope="session")
 def lab_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], lab.Lab]]:
-    made: dict[str, lab.Lab] = {}
+    made: dict[tuple[str, bool], lab.Lab] = {}
     _remove_orphans()
 
-    def make(text: str) -> lab.Lab:
-        if text not in made:
+    def make(text: str, installed: bool = False) -> lab.Lab:
+        if (text, installed) not in made:
             path = tmp_path_factory.mktemp("inventory") / "inventory.yml"
             path.write_text(text)
             name = lab_name(str(len(made) + 1))
-            made[text] = lab.up(load(path, SecretMode.IGNORE), name=name, emit=silent)
-        return made[text]
+            read = load(path, SecretMode.IGNORE)
+            packages = {host.name: needed_packages(host) for host in read.hosts} if installed else None
+            made[text, installed] = lab.up(read, name=name, packages=packages, emit=silent)
+        return made[text, installed]
 
     yield make
     for each in made.values():
         lab.down(each.name, silent)
+
+
+@pytest.fixture(scope="session")
+def ready_lab_factory(lab_factory: Callable[..., lab.Lab]) -> Callable[[str], lab.Lab]:
+    return functools.partial(lab_factory, installed=True)

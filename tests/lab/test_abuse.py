@@ -60,10 +60,10 @@ crowd = [threading.Thread(target=attempt) for _ in range(14)]
 
 @pytest.fixture(scope="module")
 def inventory(
-    lab_factory: Callable[[str], lab.Lab], tmp_path_factory: pytest.TempPathFactory
+    ready_lab_factory: Callable[[str], lab.Lab], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[lab.Lab, str]:
     """The lab's inventory, in which this machine's address in the lab is exempt from fail2ban."""
-    where = lab_factory(INVENTORY)
+    where = ready_lab_factory(INVENTORY)
     text = where.inventory_path.read_text()
     own = [str(ip_network(net)[1]) for net in (where.subnet, where.subnet6) if net]
     assert "192.0.2.77" in text

@@ -35,8 +35,8 @@ NAMES = {"mx1": ("mx1.alpha.test", "mail.alpha.test"), "mx2": ("mx2.beta.test",)
 
 
 @pytest.fixture(scope="module")
-def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    return lab_factory(INVENTORY)
+def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    return ready_lab_factory(INVENTORY)
 
 
 def served(where: lab.Lab, host: str, port: int, name: str, *, rsa: bool = False) -> x509.Certificate:

@@ -132,8 +132,8 @@ def _send(hosts: lab.Lab, host: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    made = lab_factory(INVENTORY)
+def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    made = ready_lab_factory(INVENTORY)
     result = run("apply", "--yes", "--no-verify", str(made.inventory_path))
     assert result.code == 0, result.events[-3:]
     return made

@@ -33,8 +33,8 @@ OWN = "/etc/postfix/local.cf"
 
 
 @pytest.fixture(scope="module")
-def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    made = lab_factory(INVENTORY)
+def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    made = ready_lab_factory(INVENTORY)
     lab.reset(made.name, (), silent)
     first = apply(made.inventory_path)
     assert first.code == 0, first.events[-3:]

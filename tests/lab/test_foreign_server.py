@@ -39,7 +39,8 @@ echo "ana:$ANA" | chpasswd
 echo "luis:$LUIS" | chpasswd
 postconf -e myhostname=mx1.gamma.test 'mydestination=gamma.test, localhost' 'mynetworks=127.0.0.0/8 [::1]/128' \
   smtpd_relay_restrictions=permit_mynetworks,permit_sasl_authenticated,reject_unauth_destination \
-  inet_interfaces=all home_mailbox=Maildir/ smtpd_tls_auth_only=yes \
+  inet_interfaces=all home_mailbox=Maildir/ smtpd_tls_auth_only=yes disable_vrfy_command=yes \
+  smtpd_forbid_bare_newline=normalize smtpd_forbid_unauth_pipelining=yes \
   smtpd_sasl_type=dovecot smtpd_sasl_path=private/auth \
   smtpd_tls_cert_file=/etc/ssl/certs/mail.pem smtpd_tls_key_file=/etc/ssl/private/mail.key smtpd_tls_security_level=may
 postconf -M 'submission/inet=submission inet n - y - - smtpd'
@@ -67,8 +68,8 @@ systemctl restart postfix dovecot
 
 
 @pytest.fixture(scope="module")
-def result(lab_factory: Callable[[str], lab.Lab]) -> Result:
-    made = lab_factory(INVENTORY)
+def result(ready_lab_factory: Callable[[str], lab.Lab]) -> Result:
+    made = ready_lab_factory(INVENTORY)
     secrets = made.directory / "secrets"
     # The lab gives its hosts certificates of its CA; this server has its own, as the user's inventory says.
     text = made.inventory_path.read_text()

@@ -26,8 +26,8 @@ STRANGER = "stranger@else.test"
 
 
 @pytest.fixture(scope="module")
-def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    made = lab_factory(INVENTORY)
+def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    made = ready_lab_factory(INVENTORY)
     result = run("apply", "--yes", "--no-verify", str(made.inventory_path))
     assert result.code == 0, result.events[-3:]
     return made

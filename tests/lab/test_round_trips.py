@@ -69,8 +69,8 @@ def _apply(path: Path) -> Result:
 
 
 @pytest.fixture(scope="module")
-def far(lab_factory: Callable[[str], lab.Lab], tmp_path_factory: pytest.TempPathFactory) -> Far:
-    return Far(lab_factory(INVENTORY), tmp_path_factory.mktemp("far"))
+def far(ready_lab_factory: Callable[[str], lab.Lab], tmp_path_factory: pytest.TempPathFactory) -> Far:
+    return Far(ready_lab_factory(INVENTORY), tmp_path_factory.mktemp("far"))
 
 
 @pytest.mark.parametrize("accounts", [10, 1000])

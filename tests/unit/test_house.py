@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "run": {"desired", "records", "plan", "wire", "transport", "dns", "probe"},
     "report": {"plan"},
     "lab": {"inventory"},
-    "cli": {"inventory", "plan", "records", "dns", "probe", "run", "report", "lab", "transport"},
+    "cli": {"inventory", "desired", "plan", "records", "dns", "probe", "run", "report", "lab", "transport"},
 }
 
 
