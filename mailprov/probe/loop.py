@@ -125,7 +125,12 @@ def submit(case: LoopCase) -> Iterator[Finding]:
     with client.stream:
         eight_bit = "8BITMIME" in client.extensions
         text = message.build(
-            case.token, case.run.nonce, plan.sender.address, plan.recipient.address, eight_bit=eight_bit
+            case.token,
+            case.run.nonce,
+            plan.sender.address,
+            plan.recipient.address,
+            eight_bit=eight_bit,
+            forged_by=case.recipient_host.fqdn,
         )
         reply, at = _hand_in(client, plan.sender.address, plan.recipient.address, text, eight_bit)
         if reply.code == 250:

@@ -1,6 +1,6 @@
 """Probe messages: small, marked, and full of what careless software alters.
 
-Public: build, body_of, first_difference, MARK. Pure; raises nothing.
+Public: build, body_of, first_difference, MARK, FORGED. Pure; raises nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +10,21 @@ from email.utils import format_datetime
 
 # The header that a probe message is found by: nobody can place a message with it before the run.
 MARK = "X-Mailprov-Probe"
+# In the forged Authentication-Results that a message may carry: a domain that nobody has (RFC 2606).
+FORGED = "mailprov-forged.invalid"
 
 # RFC 5321 section 4.5.3.1.6: a line may have 998 octets and its line end.
 _LONGEST = 998
 
 
-def build(token: str, run: str, sender: str, recipient: str, *, eight_bit: bool) -> bytes:
-    """A complete message with CRLF line ends. `eight_bit`: the server has offered 8BITMIME (RFC 6152)."""
+def build(
+    token: str, run: str, sender: str, recipient: str, *, eight_bit: bool, forged_by: str = ""
+) -> bytes:
+    """A complete message with CRLF line ends. `eight_bit`: the server has offered 8BITMIME (RFC 6152).
+
+    `forged_by`: the host in whose name it claims that checks were passed.
+    """
+    forged = f"Authentication-Results: {forged_by}; dkim=pass header.d={FORGED}"
     header = [
         f"Date: {format_datetime(datetime.datetime.now(datetime.timezone.utc))}",
         f"From: <{sender}>",
@@ -25,6 +33,7 @@ def build(token: str, run: str, sender: str, recipient: str, *, eight_bit: bool)
         f"Message-ID: <{token}@{sender.rpartition('@')[2]}>",
         f"{MARK}: {token}",
         f"X-Mailprov-Run: {run}",
+        *([forged] if forged_by else []),
         "Auto-Submitted: auto-generated",  # RFC 3834: nobody's vacation notice answers this
         "MIME-Version: 1.0",
         "Content-Type: text/plain; charset=utf-8",

@@ -24,7 +24,7 @@ from mailprov.model.inventory import Account, Domain, Host, Inventory
 from mailprov.model.ports import PORTS
 
 # These modules fill the table of probes.
-from mailprov.probe import certificates, greetings, login, loop, published, relay, stranger  # noqa: F401
+from mailprov.probe import certificates, greetings, login, loop, published, relay, results, stranger  # noqa: F401
 from mailprov.probe.authority import Authority
 from mailprov.probe.case import Case, DomainCase, HostCase, PortCase, Run, Timing, port_numbered
 from mailprov.probe.loop import LoopCase

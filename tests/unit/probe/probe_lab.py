@@ -15,6 +15,7 @@ from mailprov.model.inventory import (
     DnsProvider,
     DnsSettings,
     Domain,
+    Filter,
     Host,
     Inventory,
     Secret,
@@ -27,6 +28,7 @@ from mailprov.probe import Timing, verify
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_servers import World
 from tests.unit.probe.probe_session import PASSWORDS
+from tests.unit.probe.probe_signer import RECORD, SELECTOR
 
 # Faults that only a deadline ends.
 SLOW_ONLY = {"silent", "dns-silent"}
@@ -38,6 +40,8 @@ RECORDS = {
     ("beta.test", "MX"): ["10 mx2.beta.test."],
     ("alpha.test", "TXT"): ['"v=spf1 ip4:127.0.0.1 -all"', '"other=thing"'],
     ("alfa.test", "TXT"): ['"v=spf1 redirect=alpha.test"'],
+    (f"{SELECTOR}._domainkey.alpha.test", "TXT"): [RECORD],
+    (f"{SELECTOR}._domainkey.beta.test", "TXT"): [RECORD],
     ("beta.test", "TXT"): ['"v=spf1 a:mx2.beta.test ~all"'],
 }
 
@@ -59,8 +63,24 @@ class Lab:
         self.inventory = Inventory(
             "inv.yml",
             (
-                Host("mx1", "127.0.0.1", "mx1.alpha.test", SshSettings(), tls, ipv4=("127.0.0.1",)),
-                Host("mx2", "127.0.0.2", "mx2.beta.test", SshSettings(), tls, ipv4=("127.0.0.2",)),
+                Host(
+                    "mx1",
+                    "127.0.0.1",
+                    "mx1.alpha.test",
+                    SshSettings(),
+                    tls,
+                    ipv4=("127.0.0.1",),
+                    filter=Filter.RSPAMD,
+                ),
+                Host(
+                    "mx2",
+                    "127.0.0.2",
+                    "mx2.beta.test",
+                    SshSettings(),
+                    tls,
+                    ipv4=("127.0.0.2",),
+                    filter=Filter.RSPAMD,
+                ),
             ),
             (
                 Domain(

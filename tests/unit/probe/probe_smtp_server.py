@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from mailprov.model.ports import TlsStart
 from tests.unit.probe.probe_session import DOMAINS, FQDNS, PASSWORDS, Gone, Session
+from tests.unit.probe.probe_signer import SIGNED, sign
 
 
 class Smtp(Session):
@@ -176,6 +177,22 @@ class Smtp(Session):
             self._deliver(recipient, text)
         self.send("250 2.0.0 Ok: queued as 4F00BA")
 
+    def _trusted(self, there: str, text: bytes) -> bytes:
+        """Signed on the way out, checked on the way in."""
+        found = re.search(rb"^From: <[^@]+@([^>]+)>", text, re.MULTILINE)
+        domain = found[1].decode() if found else ""
+        faults = self.faults
+        if domain and "unsigned" not in faults:
+            signed = ("from", "to") if "signs-little" in faults else SIGNED
+            text = sign(text, domain, other_key="signs-with-other-key" in faults, signed=signed)
+        if "keeps-forgery" not in faults:
+            text = re.sub(rb"Authentication-Results: [^\r]*\r\n", b"", text)
+        spf = "softfail" if "spf-fails" in faults else "pass"
+        results = (
+            f"{there}; dkim=pass (a; b) header.d={domain};\r\n\tspf={spf} smtp.mailfrom={domain}; dmarc=none"
+        )
+        return text if "unchecked" in faults else f"Authentication-Results: {results}\r\n".encode() + text
+
     def _is_end(self, line: bytes, before: bytes) -> bool:
         if "smuggles" in self.faults:
             return line in {b".\n", b".\r\n"}
@@ -210,6 +227,7 @@ class Smtp(Session):
                 f"from [127.0.0.9] (unknown [127.0.0.9])\r\n\tby {self.fqdn} (Postfix) with {login} id z; "
                 "date"
             )
+        text = self._trusted(there, text)
         if "alters-body" in self.faults:
             text = text.replace(b"\r\nFrom here", b"\r\n>From here")
         whole = "".join(f"Received: {item}\r\n" for item in received).encode() + text

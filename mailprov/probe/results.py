@@ -1,0 +1,200 @@
+"""What a probe message that arrived tells of trust: who signed it, and what the recipient's host wrote of it.
+
+Public: the probes `loop.dkim`, `loop.results`, `loop.forged`. They look at the message of the LoopCase that `loop` has
+sent and fetched. NoAnswer passes through; the runner makes it an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mailprov.model.findings import Finding
+from mailprov.model.inventory import Filter
+from mailprov.probe import dkim, message
+from mailprov.probe.loop import LoopCase
+from mailprov.probe.pairs import SUBMISSION
+from mailprov.probe.table import Scope, probe
+
+_NOTHING = "nothing to look at (see loop.submit and loop.path)"
+_GOOD_BITS = 2048
+# Fields without which a signature says little of a message (RFC 6376 section 5.4.1).
+_EXPECTED = ("from", "subject", "date", "to", "message-id")
+
+
+@probe(
+    "loop.dkim",
+    Scope.LOOP,
+    "What a user sends is signed, with the key that is published",
+    expected="a DKIM signature of the sender's domain that holds, by a key of 2048 bits or Ed25519",
+    steps=(
+        "Take the message as it was fetched, byte for byte.",
+        "For each DKIM signature of the sender's domain, ask the authoritative server for its key.",
+        "Verify it: a signature that holds proves that the published key is the host's own.",
+    ),
+    verdicts={
+        "pass": "every signature of the domain holds",
+        "warn": "no signature of the domain, an RSA key of less than 2048 bits, a key that is declared a test "
+        "(t=y), or a field that should be signed and is not",
+        "fail": "no key is published, or a signature does not hold",
+        "error": "no message arrived, or no authoritative server answers",
+        "skip": "no account with a known password",
+    },
+    refs=("RFC 6376", "RFC 8301 section 3.2", "RFC 8463"),
+    ports=SUBMISSION,
+)
+def loop_dkim(case: LoopCase) -> Iterator[Finding]:
+    if (early := _early(case)) is not None:
+        yield early
+        return
+    domain, host = case.plan.sender_domain.name, case.sender_host
+    signer = "opendkim" if host.filter is Filter.NONE else "rspamd"
+    found = [one for one in dkim.signatures(case.fetched) if one.domain == domain]
+    if not found:
+        yield case.warn(
+            f"the message has no DKIM signature of {domain}",
+            f"on {host.name}: see that {signer} runs (systemctl status {signer}), else mailprov apply",
+        )
+        return
+    weak: list[str] = []
+    good: list[str] = []
+    for one in found:
+        answer = case.run.authority.ask(one.record, "TXT")
+        case.transcript.add("-", str(answer))
+        texts = [text for text in answer.values if "p=" in text]
+        if not texts:
+            yield case.failed(
+                f"signed with {one.selector}, and there is no key at {one.record}",
+                "publish the host's key: mailprov apply, or mailprov dns export --dkim and publish by hand",
+            )
+            return
+        try:
+            public = dkim.key_of(texts[0])
+            dkim.verify(case.fetched, one, public)
+        except dkim.BadSignature as reason:
+            yield case.failed(
+                f"the signature with {one.record} does not hold: {reason}",
+                "compare the record with the host's key (mailprov apply), and see what alters mail on the way",
+            )
+            return
+        weak += _weak(one, public)
+        good.append(f"{one.selector} ({f'rsa, {public.bits} bits' if public.bits else public.kind})")
+    if weak:
+        yield case.warn("; ".join(weak), "make a new key: mailprov dkim rotate")
+    else:
+        yield case.passed(f"signed by {domain} with {' and '.join(good)}")
+
+
+def _weak(one: dkim.Signature, public: dkim.PublicKey) -> list[str]:
+    found = []
+    if 0 < public.bits < _GOOD_BITS:
+        found.append(f"the key {one.record} has only {public.bits} bits")
+    if public.testing:
+        found.append(f"the key {one.record} is declared a test (t=y)")
+    if missing := [name for name in _EXPECTED if name not in one.signed]:
+        found.append(f"{one.selector} does not sign {', '.join(missing)}")
+    return found
+
+
+def _early(case: LoopCase) -> Finding | None:
+    if case.plan.skip:
+        return case.skip(case.plan.skip)
+    return None if case.fetched else case.error(_NOTHING)
+
+
+def _results(case: LoopCase) -> list[str]:
+    """Authentication-Results of the recipient's host, the topmost first, unfolded."""
+    header = case.fetched.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    fields = re.split(r"\r\n(?![ \t])", header)
+    found = [field.partition(":") for field in fields]
+    values = [
+        " ".join(value.split())
+        for name, _, value in found
+        if name.strip().lower() == "authentication-results"
+    ]
+    own = case.recipient_host.fqdn
+    return [value for value in values if re.sub(r"\([^)]*\)", "", value).split(";")[0].split()[:1] == [own]]
+
+
+@probe(
+    "loop.results",
+    Scope.LOOP,
+    "The recipient's host has checked SPF, DKIM and DMARC, and they pass",
+    expected="Authentication-Results of the recipient's host with spf=pass, dkim=pass and dmarc=pass",
+    steps=("Read the topmost Authentication-Results field that the recipient's host has written.",),
+    verdicts={
+        "pass": "all three pass; dmarc may be none where the domain has no DMARC record",
+        "warn": "the host has checked nothing: its filter does not answer",
+        "fail": "one of them does not pass",
+        "error": "no message arrived",
+        "skip": "no account with a known password, `filter: none` there, or both domains on one host",
+    },
+    refs=("RFC 8601", "RFC 7208", "RFC 9989"),
+    ports=SUBMISSION,
+)
+def loop_results(case: LoopCase) -> Iterator[Finding]:
+    if (early := _early(case)) is not None:
+        yield early
+        return
+    host = case.recipient_host
+    if host.filter is Filter.NONE:
+        yield case.skip(f"`filter: none` on {host.name}: nothing is checked there")
+        return
+    if case.plan.local:
+        yield case.skip("both domains are on one host, which does not check its own users")
+        return
+    ours = [value for value in _results(case) if message.FORGED not in value]
+    if not ours:
+        yield case.warn(
+            f"no Authentication-Results of {host.fqdn}: mail goes in there unchecked",
+            f"on {host.name}: see that rspamd runs (systemctl status rspamd)",
+        )
+        return
+    case.transcript.add("-", ours[0])
+    need: dict[str, tuple[str, ...]] = {"spf": ("pass",), "dkim": ("pass",), "dmarc": ("pass",)}
+    if case.plan.sender_domain.dmarc is None:
+        need["dmarc"] = ("pass", "none", "")
+    plain = re.sub(r"\([^)]*\)", "", ours[0])
+    seen = {name: (re.findall(rf";\s*{name}=(\w+)", plain) or [""]) for name in need}
+    wrong = [name for name, wanted in need.items() if not set(seen[name]) <= set(wanted)]
+    shown = ", ".join(
+        f"{name}={'/'.join(values) or 'not there'}" for name, values in seen.items() if values != [""]
+    )
+    if wrong:
+        yield case.failed(
+            f"{host.fqdn} says {shown or 'nothing of them'}",
+            "see dns.spf and loop.dkim for the sender's domain, and the log of the recipient's filter",
+        )
+    else:
+        yield case.passed(f"{host.fqdn} says {shown}")
+
+
+@probe(
+    "loop.forged",
+    Scope.LOOP,
+    "Nobody can write results of checks in the recipient's host's name",
+    expected="a forged Authentication-Results with that name does not arrive",
+    steps=(
+        "The probe message carries an Authentication-Results field in the name of the recipient's host.",
+        "Look whether it is still there on arrival.",
+    ),
+    verdicts={
+        "pass": "it was taken out",
+        "fail": "it arrived: mail programs and filters would believe it",
+        "error": "no message arrived",
+        "skip": "no account with a known password",
+    },
+    refs=("RFC 8601 section 5",),
+    ports=SUBMISSION,
+)
+def loop_forged(case: LoopCase) -> Iterator[Finding]:
+    if (early := _early(case)) is not None:
+        yield early
+    elif any(message.FORGED in value for value in _results(case)):
+        yield case.failed(
+            f"the forged field in the name of {case.recipient_host.fqdn} arrived",
+            "postconf -e 'header_checks = regexp:/etc/postfix/header_checks' with a line that IGNOREs it, or let "
+            "the filter remove such fields",
+        )
+    else:
+        yield case.passed("it was taken out")
