@@ -128,7 +128,9 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
             continue
         details = [] if wanted == old else ["password changed"]
         if fields != old_fields:
-            details.append(f"{in_words(old_fields) or 'no quota'} → {in_words(fields) or 'no quota'}")
+            old_words, new_words = in_words(old_fields) or "no quota", in_words(fields) or "no quota"
+            same = old_words == new_words
+            details.append(f"{new_words}, written otherwise" if same else f"{old_words} → {new_words}")
         if details:
             changes.append(("update", user, ", ".join(details)))
     changes += [("delete", user, "its mail is kept") for user in sorted(present)]

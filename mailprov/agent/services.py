@@ -129,6 +129,11 @@ def act(spec: Dict[str, Any], verb: str) -> None:
         # A unit that failed often is refused further starts until its counter is reset.
         commands.run(["systemctl", "reset-failed", "--", *_family(unit)])
     outcome = commands.run(argv, timeout=180)
+    if outcome.code != 0 and verb == "restart":
+        # After an upgrade of the system the old unit's instance still runs, and the new unit conflicts with it (Postfix
+        # from Debian 12 to 13): one transaction cannot stop the one and start the other.
+        commands.run(["systemctl", "stop", "--", *_family(unit)], timeout=180)
+        outcome = commands.run(["systemctl", "start", "--", unit], timeout=180)
     if outcome.code != 0:
         raise _failed(unit, f"{unit} did not {verb}", outcome.lines(8))
     if verb == "reload" and not wait_for_ports(unit, spec["ports"], RELOAD_DEADLINE):

@@ -55,9 +55,10 @@ def tcp(case: PortCase) -> Iterator[Finding]:
     except Refused:
         yield case.failed(
             "connection refused",
-            f"see on the host that {service} is enabled (postconf -M, doveconf protocols) and that the "
-            "firewall lets port "
-            f"{case.port.number} in",
+            f"see on the host that {_daemon(case)} runs (systemctl status {_daemon(case)}), that {service} is enabled "
+            f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets port "
+            f"{case.port.number} in; after an upgrade of the system apply writes the configuration anew for the "
+            "versions that are there now",
         )
     except NoRoute as trouble:
         hint = " and that this machine has working IPv6" if ":" in case.address else ""
@@ -65,6 +66,10 @@ def tcp(case: PortCase) -> Iterator[Finding]:
         yield case.error(str(trouble), f"see that a firewall lets port {case.port.number} through{hint}")
     else:
         yield case.passed("accepted")
+
+
+def _daemon(case: PortCase) -> str:
+    return "postfix" if case.port.number in (25, 465, 587) else "dovecot"
 
 
 @probe(

@@ -76,6 +76,8 @@ def _diff(diff: str) -> Iterator[Text]:
 def counts_line(changes: Collection[Change]) -> Text:
     total = counts(changes)
     parts = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
+    if not any(total.values()) and (effects := len(changes)):
+        parts += f"; {effects} service{'' if effects == 1 else 's'} to restart or reload"
     if drifted := sum(change.drift for change in changes):
         parts += f"; {drifted} edited by hand"
     return Text().append("Plan:", style="bold").append(f" {parts}.")
