@@ -56,8 +56,8 @@ def tcp(case: PortCase) -> Iterator[Finding]:
         yield case.failed(
             "connection refused",
             f"see on the host that {_daemon(case)} runs (systemctl status {_daemon(case)}), that {service} is enabled "
-            f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets port "
-            f"{case.port.number} in; after an upgrade of the system apply writes the configuration anew for the "
+            f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets "
+            f"port {case.port.number} in; after an upgrade of the system apply writes the configuration anew for the "
             "versions that are there now",
         )
     except NoRoute as trouble:
