@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 from mailprov import lab
 from mailprov.inventory import SecretMode, load
 from mailprov.model.events import Event
-from tests.faults.campaign import Campaign
+from tests.faults.campaign import Campaign, Sample
 from tests.faults.host import Machine
 from tests.faults.kinds import KINDS
 from tests.faults.phases import PHASES
@@ -90,13 +91,22 @@ def shared_out(campaigns: dict[str, Campaign], each: bool) -> dict[str, list[Poi
     return todo
 
 
+def tried(campaign: Campaign, point: Point) -> Sample:
+    """A sample, also when the host does not do what the campaign wants: one that is lost must not end the others."""
+    try:
+        return campaign.sample(*point)
+    except (AssertionError, OSError, LookupError, subprocess.SubprocessError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        return Sample(campaign.machine.name, *point, "", True, problems=[problem])
+
+
 def work(campaign: Campaign, todo: list[Point], results: Results, until: float) -> None:
     host = campaign.machine.name
     left = [point for point in todo if not results.has(host, *point)]
     for done, point in enumerate(left, 1):
         if time.monotonic() > until:
             return
-        sample = campaign.sample(*point)
+        sample = tried(campaign, point)
         results.add(sample)
         how = "; ".join(sample.problems) or ("recovered" if sample.hit else "nothing to hit")
         where = f"{host} {done}/{len(left)} {sample.phase:8} {sample.kind:15} {sample.point[:50]:50}"

@@ -114,7 +114,8 @@ class Machine:
         """As `systemctl reboot` does it, services ended in their order; the lab's supervisor boots it again."""
         before = self._boots()
         self.shell("systemctl reboot --no-block")
-        assert poll(lambda: self._boots() > before, 120), f"{self.name} does not reboot"
+        # systemd gives each session 90 s to end.
+        assert poll(lambda: self._boots() > before, 240), f"{self.name} does not reboot"
         self.wait()
 
     def wait(self) -> None:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
+import stat
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.faults.host import Machine, poll
 
@@ -158,10 +160,14 @@ class Stream:
         )
 
     def _queue(self) -> list[str]:
-        """Messages on the host that are in no mailbox yet."""
+        """Messages on the host that are in no mailbox yet.
+
+        Postfix makes a message's file executable when it is whole, and says 250 then; what was being written when the
+        power went is no message, and stays until Postfix tidies up.
+        """
         spool = self._machine.at("/var/spool/postfix")
         folders = ("maildrop", "incoming", "active", "deferred")
-        return [path.name for name in folders for path in (spool / name).rglob("*") if path.is_file()]
+        return [path.name for name in folders for path in (spool / name).rglob("*") if _whole(path)]
 
     def _found(self) -> Counter[tuple[int, str]]:
         """(number, account) of every message in a mailbox."""
@@ -174,6 +180,14 @@ class Stream:
                 if match:
                     found[int(match[1]), f"{user}@{domain}"] += 1
         return found
+
+
+def _whole(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:  # delivered meanwhile
+        return False
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IXUSR)
 
 
 def _brief(error: Exception) -> str:
