@@ -109,11 +109,15 @@ class Vault:
         commands = [reference for reference in references if reference.kind == "command"]
         values = {reference: value(reference) for reference in references if reference.kind != "command"}
         if commands:
-            from concurrent.futures import ThreadPoolExecutor
+            from concurrent.futures import ThreadPoolExecutor, wait
 
             with ThreadPoolExecutor(min(8, len(commands))) as pool:
                 try:
-                    values.update(zip(commands, pool.map(value, commands), strict=True))
+                    reading = {command: pool.submit(value, command) for command in commands}
+                    # In slices: the system may give Ctrl-C to another thread, and then a wait without end sleeps on.
+                    while wait(reading.values(), timeout=0.1).not_done:
+                        pass
+                    values.update((command, future.result()) for command, future in reading.items())
                 except BaseException:  # Ctrl-C: the threads end their commands, and the pool waits for that
                     self._stop.set()
                     raise
