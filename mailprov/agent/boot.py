@@ -106,7 +106,7 @@ class _Session:
         facts.refuse_unsupported(tree)
         if job["mode"] in ("plan", "apply"):
             firstboot.wait(tree, self.say, link.check)
-        applying = job["mode"] not in ("plan", "history", "mailboxes")
+        applying = job["mode"] not in ("plan", "history", "mailboxes", "keys")
         held = self._lock() if applying else None
         self._recover(applying)
         if job["mode"] in ("mailboxes", "purge"):
@@ -114,6 +114,9 @@ class _Session:
 
             self.run = mailboxes.Mailboxes(job, tree, link)
             self.run.work()
+            return
+        if job["mode"] == "keys":
+            link.say("keys", dkim=signing.facts(tree))
             return
         if job["mode"] not in ("plan", "apply"):
             from mailprov.agent import past

@@ -79,13 +79,27 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False),
     ] = None,
+    dkim: Annotated[
+        bool, typer.Option("--dkim", help="Ask the hosts for their DKIM keys, and print their records, too.")
+    ] = False,
 ) -> None:
-    """Print the records as a zone file (RFC 1035), to publish by hand. Reads no secrets and asks no server."""
+    """Print the records as a zone file (RFC 1035), to publish by hand. Asks nobody, but with --dkim the hosts."""
     from mailprov import dns
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
 
-    text = dns.export(load(inventory, SecretMode.IGNORE))
+    if dkim:
+        from mailprov.run.keys import ask
+        from mailprov.transport.connections import Connections
+
+        read = load(inventory)
+        with Connections(read.hosts) as connections:
+            told = ask(read.hosts, command="dns export", start=connections.start, report=lambda event: None)
+        if told.errors:
+            raise told.errors[0]
+        text = dns.export(read, told.public)
+    else:
+        text = dns.export(load(inventory, SecretMode.IGNORE))
     if output is None:
         typer.echo(text, nl=False)
         return

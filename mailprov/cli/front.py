@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rollback": ("rollback", "rollback", "Put hosts and zones back to the state before the last apply."),
     "history": ("history", "history", "Tell what was applied when, by whom, and how it ended."),
     "purge": ("purge", "purge", "List mailboxes whose accounts are gone, or delete one."),
+    "dkim": ("dkim", "app", "The keys that sign mail: show, rotate."),
     "dns": ("dns", "app", "The DNS records alone: plan, apply, export, check."),
     "lab": ("lab", "app", "Throw-away hosts on this machine, to rehearse an inventory."),
     "trust": ("trust", "trust", "Show the SSH host keys that a host offers, and pin one."),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Command → what --yes does without a question, what to do instead, the question.
 _WORDS = {
     "rollback": ("roll back", "use history", "Apply these changes?"),
+    "dkim rotate": ("rotate", "use dkim show", "Make new keys, and apply what else is shown?"),
     "purge": ("delete", "leave the address out", "Delete this mail for good?"),
 }
 

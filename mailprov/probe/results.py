@@ -124,7 +124,7 @@ def _results(case: LoopCase) -> list[str]:
     steps=("Read the topmost Authentication-Results field that the recipient's host has written.",),
     verdicts={
         "pass": "all three pass; dmarc may be none where the domain has no DMARC record",
-        "warn": "the host has checked nothing: its filter does not answer",
+        "warn": "the host has checked nothing: its filter does not answer; or the message was not signed",
         "fail": "one of them does not pass",
         "error": "no message arrived",
         "skip": "no account with a known password, `filter: none` there, or both domains on one host",
@@ -160,7 +160,9 @@ def loop_results(case: LoopCase) -> Iterator[Finding]:
     shown = ", ".join(
         f"{name}={'/'.join(values) or 'not there'}" for name, values in seen.items() if values != [""]
     )
-    if wrong:
+    if wrong == ["dkim"] and seen["dkim"] == ["none"]:
+        yield case.warn(f"{host.fqdn} says {shown}", "see loop.dkim: the message was not signed")
+    elif wrong:
         yield case.failed(
             f"{host.fqdn} says {shown or 'nothing of them'}",
             "see dns.spf and loop.dkim for the sender's domain, and the log of the recipient's filter",

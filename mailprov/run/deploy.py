@@ -62,17 +62,18 @@ def run_id() -> str:
 
 def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
     """Say what would change; touch nothing. 4 instead of 0 when `exit_code_for_changes` and there is something."""
-    return _toward_desired(inventory, selection, options, "plan", start, report).run()
+    return toward_desired(inventory, selection, options, "plan", start, report).run()
 
 
 def apply(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
     """Plan, ask, do it, verify."""
-    return _toward_desired(inventory, selection, options, "apply", start, report).run()
+    return toward_desired(inventory, selection, options, "apply", start, report).run()
 
 
-def _toward_desired(
+def toward_desired(
     inventory: Inventory, selection: Selection, options: Options, mode: str, start: Start, report: Emit
 ) -> Deployment:
+    """A run toward the desired state that only plans (mode plan) or applies."""
     ident = run_id()
     job = {"mode": mode, "run": ident, "lock_timeout": options.lock_timeout}
     job["accept_drift"] = options.accept_drift
@@ -122,6 +123,7 @@ class Deployment:
         self.stream = Stream(report)
         self.began = time.monotonic()
         self.gate = Gate()
+        self.declined = False  # somebody was asked and said no
         self.published = Gate()
         self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit)
         self.sessions = [
@@ -166,6 +168,11 @@ class Deployment:
             return self._finish(self._verified(self._failures(), changed=True))
         except KeyboardInterrupt:
             return self._interrupted()
+
+    @property
+    def changed(self) -> bool:
+        """Whether there was something to do."""
+        return bool(self._changes())
 
     def public_keys(self) -> dict[str, dict[str, str]]:
         """The DKIM keys of all hosts that have told theirs, once all have been asked: for planning the zones."""
@@ -216,6 +223,7 @@ class Deployment:
         elif self.options.confirm is not None:
             self.stream.wake()
             go = self.options.confirm(counts(self._changes()))
+            self.declined = not go
             if not go:
                 self.stream.emit(Notice("", "nothing was changed"))
         self.gate.decide(go)

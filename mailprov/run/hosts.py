@@ -9,6 +9,7 @@ What is common to all modes lives here; what a mode answers to the agent's quest
     run/rollback.py    which run is undone
     run/history.py     keeps the runs that the host tells
     run/purge.py       keeps the mailboxes that the host tells
+    run/keys.py        keeps the DKIM keys that the host tells
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import Any, Protocol
 
 from mailprov import desired
 from mailprov.errors import HostFailed, MailprovError, Unreachable, bug
+from mailprov.model.dkim import STATE_FILE, Key
+from mailprov.model.dkim import read as read_keys
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.gate import Gate
@@ -69,7 +72,9 @@ class Part(Protocol):
 
 class DesiredPart:
     """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
-    run whose undo this host keeps, as `dns.undo` makes them. `move`: a step of a rotation of DKIM keys."""
+    run whose undo this host keeps, as `dns.undo` makes them. `move`: a step of a rotation of DKIM keys.
+    `keys` are the host's DKIM keys once the state is made.
+    """
 
     def __init__(
         self,
@@ -80,12 +85,16 @@ class DesiredPart:
         move: desired.Move | None = None,
     ) -> None:
         self.job = {**job, "packages": desired.wanted_packages(inventory, host)}
-        self._inventory, self._host, self._zones, self._move = inventory, host, zones, move
+        self.host = host
+        self.keys: tuple[Key, ...] = ()
+        self._inventory, self._zones, self._move = inventory, zones, move
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["t"] != "facts":
             return None
-        state = desired.build(self._inventory, self._host, message["facts"], self._move)
+        state = desired.build(self._inventory, self.host, message["facts"], self._move)
+        told = [file.content for file in state.files if file.path == STATE_FILE]
+        self.keys = read_keys(told[0]) if told else ()
         return {"t": "desired", "state": state.to_wire()}
 
     def go(self) -> dict[str, Any]:
@@ -189,7 +198,7 @@ class HostSession:
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say("reading facts")
-            elif kind in ("facts", "runs", "mailboxes"):
+            elif kind in ("facts", "runs", "mailboxes", "keys"):
                 reply = self.part.answer(message)
                 if reply is not None:
                     channel.send(reply)

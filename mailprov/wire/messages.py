@@ -7,7 +7,7 @@
             banners; the controller keeps them for --verbose and for error texts.
 
 job     {"tag": str,               random per run, 16 hex digits
-         "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge",
+         "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -23,6 +23,7 @@ modes   plan       the agent ends after `plan` and has written nothing
         rollback   hello, runs (the last that changed something, or none), (target), plan, (go), applied …, end
         history    hello, runs (all), end; nothing is written, no lock is taken
         mailboxes  hello, mailboxes, end; nothing is written, no lock is taken
+        keys       hello, keys, end; nothing is written, no lock is taken
         purge      hello, plan, (go), applied, end: deletes the mailbox of job's "address"
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
@@ -35,6 +36,7 @@ agent → controller, in order (t is the message type)
                                                      mode rollback adds "waits": whether there is a run to undo
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
                                                      then waits for `target`
+    keys       {"t", "dkim": as in FACTS}
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}]}
     notice     {"t", "text": str}                    something to know: an interrupted run, a lock waited for
     progress   {"t", "text": str}                    any time

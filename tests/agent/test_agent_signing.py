@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from mailprov.desired.state import SigningKey
-from tests.agent.driver import Agent, converse, job, of_kind, state
+from tests.agent.driver import Agent, converse, job, of_kind, snapshot, state
 
 FOLDER = "/etc/mailprov/dkim"
 RSA = SigningKey(
@@ -92,3 +92,13 @@ def test_a_pair_that_was_damaged_is_made_anew_and_one_that_left_goes(root: Path)
     assert not [change for change in gone if "PRIVATE" in change["diff"]]
     left = sorted(path.name for path in (root / FOLDER.lstrip("/")).iterdir())
     assert left == ["a.test.mx1-rsa-1.key", "a.test.mx1-rsa-1.txt"]
+
+
+def test_the_keys_can_be_asked_for_and_nothing_is_written(root: Path) -> None:
+    converse(root, state(keys=(RSA,)))
+    before = snapshot(root)
+    agent = Agent(None, job(str(root), "keys"))
+    (told,) = [agent.until("keys")]
+    agent.end()
+    assert set(told["dkim"]["public"]) == {RSA.name}
+    assert snapshot(root) == before

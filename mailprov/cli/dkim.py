@@ -1,0 +1,94 @@
+"""mailprov dkim: the keys with which the hosts sign mail."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mailprov.cli.options import AcceptDrift, Inventory, Json, LockTimeout, Quiet, Verbose, Yes
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The keys that sign mail: show them, rotate them."
+)
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[DOMAIN]...", help="Only these domains (default: all).", show_default=False),
+]
+
+
+@app.command()
+def rotate(
+    inventory: Inventory,
+    domain: Names = None,
+    yes: Yes = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            help="Wait so long between publishing and signing (default: dns.ttl).",
+            show_default=False,
+        ),
+    ] = None,
+    no_wait: Annotated[
+        bool,
+        typer.Option("--no-wait", help="Publish and end (exit code 4); the same command later goes on."),
+    ] = False,
+    accept_drift: AcceptDrift = False,
+    lock_timeout: LockTimeout = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Publish a new key, wait until caches know it, sign with it. Interrupted, it goes on when run again."""
+    from mailprov.cli.session import Reports
+    from mailprov.inventory import load
+    from mailprov.run.deploy import Options
+    from mailprov.run.rotate import Waiting
+    from mailprov.run.rotate import rotate as run
+    from mailprov.run.select import select
+    from mailprov.transport.connections import Connections
+
+    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    confirm = reports.confirm(yes, "dkim rotate")
+    read = load(inventory)
+    chosen = select(read, None, domain)
+    with Connections(chosen.hosts, others=read.hosts) as connections:
+        options = Options(
+            command="dkim rotate",
+            confirm=confirm,
+            verify=False,
+            accept_drift=accept_drift,
+            lock_timeout=lock_timeout,
+            on_interrupt=connections.interrupt,
+        )
+        waiting = Waiting(wait, no_wait)
+        code = run(read, chosen, options, waiting, start=connections.start, report=reports.emit)
+    raise typer.Exit(code)
+
+
+@app.command()
+def show(inventory: Inventory, domain: Names = None) -> None:
+    """Ask the hosts for their keys: what each is used for, and the record to publish. Changes nothing."""
+    from mailprov.inventory import load
+    from mailprov.model.dkim import record_name
+    from mailprov.run.keys import ask
+    from mailprov.run.select import select
+    from mailprov.transport.connections import Connections
+
+    read = load(inventory)
+    chosen = select(read, None, domain)
+    with Connections(chosen.hosts, others=read.hosts) as connections:
+        told = ask(chosen.hosts, command="dkim show", start=connections.start, report=lambda event: None)
+    for host, keys in told.states.items():
+        for key in keys:
+            if key.domain in chosen.domains:
+                since = "" if key.since == "-" else f" since {key.since}"
+                typer.echo(f"{key.domain}: {key.selector} on {host}, {key.state.value}{since}")
+                typer.echo(f"  {record_name(key.domain, key.selector)}. TXT")
+                typer.echo(f"  {told.public[host].get(key.name, '(its public half is not there)')}")
+    for error in told.errors:
+        typer.echo(f"mailprov: {error}", err=True)
+    raise typer.Exit(3 if told.errors else 0)

@@ -1,0 +1,48 @@
+"""Whether records stand on every authoritative server of their zones, secondaries too.
+
+Public: not_yet. Raises nothing: a server that does not answer is one that does not have it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from mailprov.model.inventory import DnsProvider, DnsSettings
+from mailprov.probe.authority import Authority, NoAnswer
+
+_SECONDS = 3.0  # one question
+
+
+def not_yet(settings: DnsSettings, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Names whose TXT record is not what is wanted on some server → a sentence that says where. Asks anew each time."""
+    primary = Authority(settings, seconds=_SECONDS)
+    missing: dict[str, str] = {}
+    for name, text in wanted.items():
+        try:
+            if text not in primary.ask(name, "TXT").values:
+                missing[name] = f"{name} is not on the primary name server"
+                continue
+            for address in _others(primary, name):
+                other = dataclasses.replace(settings, provider=DnsProvider.RFC2136, server=address, port=53)
+                if text not in Authority(other, seconds=_SECONDS).ask(name, "TXT").values:
+                    missing[name] = f"{name} is not on {address}"
+        except NoAnswer as trouble:
+            missing[name] = str(trouble)
+    return missing
+
+
+def _others(primary: Authority, name: str) -> Iterable[str]:
+    """Addresses of all name servers of the zone this name is in, as far as they are known."""
+    labels = name.split(".")
+    for start in range(1, len(labels) - 1):
+        servers = primary.ask(".".join(labels[start:]), "NS").values
+        if servers:
+            found: dict[str, None] = {}
+            for server in servers:
+                try:
+                    found.update(dict.fromkeys(primary.addresses(server)))
+                except NoAnswer:
+                    continue
+            return found
+    return ()

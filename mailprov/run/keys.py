@@ -1,0 +1,68 @@
+"""Asks hosts for their DKIM keys; reads only.
+
+ask(hosts, command, start, report) -> Told     returns when all have answered or cannot
+Told.states    host → its keys, as its file of states says
+Told.public    host → name → TXT record, for dns.export and dns.plan
+Told.errors    hosts that could not be asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailprov.errors import MailprovError
+from mailprov.model.dkim import Key, read
+from mailprov.model.events import Emit
+from mailprov.model.inventory import Host
+from mailprov.run.gate import Gate
+from mailprov.run.hosts import HostSession, Start
+from mailprov.run.stream import Stream
+
+
+@dataclass
+class Told:
+    states: dict[str, tuple[Key, ...]] = field(default_factory=dict)
+    public: dict[str, dict[str, str]] = field(default_factory=dict)
+    errors: list[MailprovError] = field(default_factory=list)
+
+
+class KeysPart:
+    """Mode keys; the agent asks nothing."""
+
+    def __init__(self) -> None:
+        self.job: dict[str, Any] = {"mode": "keys"}
+        self.dkim: dict[str, Any] = {}
+
+    def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        self.dkim = message["dkim"]
+        return None
+
+    def go(self) -> dict[str, Any]:
+        return {}
+
+
+def ask(hosts: Collection[Host], *, command: str, start: Start, report: Emit) -> Told:
+    """KeyboardInterrupt goes on up."""
+    stream = Stream(report)
+    parts = {host.name: KeysPart() for host in hosts}
+    sessions = [
+        HostSession(host, parts[host.name], command=command, emit=stream.emit, gate=Gate(), start=start)
+        for host in hosts
+    ]
+    for one in sessions:
+        one.launch()
+    stream.pump(lambda: all(one.ended.is_set() for one in sessions))
+    told = Told()
+    for one in sessions:
+        name, dkim = one.host.name, parts[one.host.name].dkim
+        if one.outcome.error is not None:
+            told.errors.append(one.outcome.error)
+            continue
+        known = read(dkim.get("state", ""))
+        told.states[name] = known
+        told.public[name] = {
+            key.name: dkim["public"][key.name] for key in known if key.name in dkim["public"]
+        }
+    return told

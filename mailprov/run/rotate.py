@@ -1,0 +1,148 @@
+"""Rotation of DKIM keys: publish a new key, wait until everybody can know it, sign with it; the old one retires.
+
+    rotate(inventory, selection, options, wait, …) -> exit code
+
+Each step is an apply of its own (the hosts' journal knows it, a rollback undoes it), and where a rotation stands is
+told by the hosts: their file of states. So it may be interrupted anywhere and be taken up by the same command, on any
+machine. The last step needs nobody: an apply a week later takes the retired key and its record away (desired/dkim.py).
+
+Waiting: every authoritative server of each zone must give the new record, and after that as long as a cache may
+remember that there was none. Nobody can have asked for the new name before it was made, but a resolver that asked a
+slow secondary has its time, too.
+"""
+
+from __future__ import annotations
+
+import calendar
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from mailprov.desired import Move, Step
+from mailprov.model.dkim import Key, State, record_name
+from mailprov.model.events import Emit, Notice, Progress
+from mailprov.model.inventory import DnsProvider, Inventory
+from mailprov.probe.spread import not_yet
+from mailprov.run.deploy import Options, toward_desired
+from mailprov.run.hosts import DesiredPart, Start
+from mailprov.run.select import Selection
+
+POLL = 2.0  # seconds between looks at the name servers
+LIMIT = 900.0  # seconds until servers that still lack the record are named and the command ends
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long to wait. `seconds`: after publishing, instead of `dns.ttl`. `never`: say when to come again, and end."""
+
+    seconds: float | None = None
+    never: bool = False
+    limit: float = LIMIT
+
+
+def rotate(
+    inventory: Inventory,
+    selection: Selection,
+    options: Options,
+    waiting: Waiting,
+    *,
+    start: Start,
+    report: Emit,
+) -> int:
+    """0 when the new keys sign; 4 when they are published and wait; else as an apply."""
+    domains = frozenset(domain.name for domain in inventory.domains if domain.name in selection.domains)
+    say = _speaker(report)
+    say(
+        f"step 1 of 2: a new key for {', '.join(sorted(domains))} is made and published; the old one goes on signing"
+    )
+    first = dataclasses.replace(options, move=Move(Step.PUBLISH, domains))
+    published = toward_desired(inventory, selection, first, "apply", start, report)
+    if code := published.run():
+        return code
+    if published.declined:
+        return 0
+    texts = published.public_keys()
+    keys = {
+        host: [key for key in told if key.state is State.WAITING and key.domain in domains]
+        for host, told in _states(published.sessions).items()
+    }
+    if not any(keys.values()):
+        say("there is no key to rotate: none of these domains is signed by these hosts")
+        return 0
+    wanted = _records(inventory, keys, texts)
+    try:
+        # Made in an earlier run, a key may have been published only now.
+        since = [time.time()] if published.zones.changed else []
+        since += [_time(key.since) for told in keys.values() for key in told]
+        if code := _wait(inventory, wanted, max(since), waiting, report):
+            return code
+    except KeyboardInterrupt:
+        say("stopped; the new key stays published, and the same command goes on from here")
+        return 130
+    say("step 2 of 2: the new key signs from now on; the old one stays published for a week")
+    asked = None if published.changed else options.confirm  # one question for both steps
+    second = dataclasses.replace(options, move=Move(Step.SWITCH, domains), confirm=asked)
+    return toward_desired(inventory, selection, second, "apply", start, report).run()
+
+
+def _speaker(report: Emit) -> Callable[[str], None]:
+    return lambda text: report(Notice("", text))
+
+
+def _states(sessions: Iterable[object]) -> dict[str, tuple[Key, ...]]:
+    found = {}
+    for one in sessions:
+        part = getattr(one, "part", None)
+        if isinstance(part, DesiredPart):
+            found[part.host.name] = part.keys
+    return found
+
+
+def _records(
+    inventory: Inventory, keys: dict[str, list[Key]], texts: dict[str, dict[str, str]]
+) -> dict[str, str]:
+    """Name in DNS → what must stand there, for the domains and their aliases."""
+    names = {domain.name: (domain.name, *domain.domain_aliases) for domain in inventory.domains}
+    return {
+        record_name(name, key.selector): texts[host][key.name]
+        for host, told in keys.items()
+        for key in told
+        for name in names[key.domain]
+    }
+
+
+def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: Waiting, report: Emit) -> int:
+    """0 when it is time to switch."""
+    say = _speaker(report)
+    began = time.monotonic()
+    while missing := not_yet(inventory.dns, wanted):
+        by_hand = inventory.dns.provider is DnsProvider.ZONEFILE
+        if by_hand or waiting.never or time.monotonic() - began > waiting.limit:
+            for name in missing if by_hand else ():
+                say(f'publish: {name}. TXT "{wanted[name]}"')
+            say(
+                f"not published everywhere yet: {'; '.join(missing.values())}; then run the same command again"
+            )
+            return 4 if by_hand or waiting.never else 3
+        report(Progress("dns", f"waiting for the name servers: {next(iter(missing.values()))}"))
+        time.sleep(POLL)
+    seconds = inventory.dns.ttl if waiting.seconds is None else waiting.seconds
+    until = since + seconds
+    if waiting.never and time.time() < until:
+        say(
+            f"the new key may sign after {time.strftime('%H:%M UTC', time.gmtime(until))}; run the same command then"
+        )
+        return 4
+    if time.time() < until:
+        say(
+            f"waiting until {time.strftime('%H:%M:%S UTC', time.gmtime(until))}: until then caches may not know the key"
+        )
+    while (left := until - time.time()) > 0:
+        report(Progress("dns", f"{left:.0f} s left"))
+        time.sleep(min(left, POLL))
+    return 0
+
+
+def _time(since: str) -> float:
+    return calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ"))
