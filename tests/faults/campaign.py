@@ -12,6 +12,7 @@ from __future__ import annotations
 import imaplib
 import itertools
 import json
+import re
 import socket
 import ssl
 import string
@@ -78,12 +79,15 @@ def _sort(event: Event) -> str:
     return f"{event['event']} {words.rstrip(string.digits)}"
 
 
+_OF_THIS_LAB = re.compile(r"\d+\.\d+\.\d+\.\d+")  # the next one has other addresses
+
+
 def _names(events: list[Event]) -> list[str]:
     """Each event's label, with a number where it comes again."""
     seen: Counter[str] = Counter()
     names = []
     for event in events:
-        text = label(event)
+        text = _OF_THIS_LAB.sub("…", label(event))
         seen[text] += 1
         names.append(text if seen[text] == 1 else f"{text} #{seen[text]}")
     return names
