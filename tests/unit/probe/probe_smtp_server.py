@@ -200,7 +200,10 @@ class Smtp(Session):
 
     def _raw_line(self) -> bytes:
         while b"\n" not in self.buffer:
-            self.buffer += self.sock.recv(65536)
+            data = self.sock.recv(65536)
+            if not data:
+                raise Gone
+            self.buffer += data
         line, _, self.buffer = self.buffer.partition(b"\n")
         return line + b"\n"
 
