@@ -14,7 +14,7 @@ def main() -> int:
             "which need root on Linux: run `sudo make test`"
         )
         return 0
-    # Two labs at a time: much of a test on hosts is waiting. The campaign times its faults, and has the machine for itself.
+    # Two labs at a time: much of a test on hosts is waiting. The campaign times its faults: it has the machine alone.
     pytest = [sys.executable, "-m", "pytest", "-rs", "--durations=10"]
     codes = [
         subprocess.call([*pytest, "tests/lab", "-n", "2", "--dist", "loadfile"]),
