@@ -52,7 +52,7 @@ def _job(folder: Path, count: int, server: Sshd) -> Path:
     lines = [
         f"ssh: {{user: root, identity_file: {server.identity}, host_key: '{server.fingerprint('ed25519')}'}}"
     ]
-    lines += ["hosts:"]
+    lines += ["filter: none", "hosts:"]
     for index, name in enumerate(names):
         address = f"127.77.{index // 250}.{index % 250 + 1}"
         lines.append(f"  {name}: {{address: {address}, fqdn: {name}.{DOMAIN}, ssh: {{port: {server.port}}}}}")

@@ -178,7 +178,7 @@ class Bench:
 
         def provision(filter_: str) -> None:
             path = self.inventory(f"load-{filter_}", [place], False)
-            path.write_text(f"filter: {filter_}\n" + path.read_text())
+            path.write_text(path.read_text().replace("filter: none", f"filter: {filter_}"))
             self.mailprov(path, "Done")
 
         mail_load.measure(self.hosts, provision, 5 if self.full else 3, self.table)

@@ -11,7 +11,7 @@ Raises Stop with apt's last lines.
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 from mailprov.agent import commands, files
 from mailprov.agent.trouble import Stop
@@ -91,9 +91,13 @@ def update(options: Sequence[str]) -> commands.Outcome:
     return outcome
 
 
-def query(names: Iterable[str], lists: Lists, say: Say) -> Dict[str, Dict[str, Optional[str]]]:
-    """Installed and candidate versions: one dpkg-query, and apt only when something is not installed."""
-    wanted = sorted(set(names))
+def query(names: Sequence[str], lists: Lists, say: Say) -> Dict[str, Dict[str, Optional[str]]]:
+    """Installed and candidate versions: one dpkg-query, and apt only when something is not installed.
+
+    Of a name with "?" before it only whether it is installed is asked: a package that is used where somebody has it.
+    """
+    only_installed = {name[1:] for name in names if name.startswith("?")}
+    wanted = sorted({name.lstrip("?") for name in names})
     found: Dict[str, Dict[str, Optional[str]]] = {
         name: {"installed": None, "candidate": None} for name in wanted
     }
@@ -104,7 +108,7 @@ def query(names: Iterable[str], lists: Lists, say: Say) -> Dict[str, Dict[str, O
         name, status, version = line.split("\t")
         if status.endswith(" ok installed") and name in found:
             found[name]["installed"] = version
-    missing = [name for name in wanted if found[name]["installed"] is None]
+    missing = [name for name in wanted if found[name]["installed"] is None and name not in only_installed]
     if missing:
         candidates = _candidates(missing, lists)
         if not lists.private and len(candidates) < len(missing):

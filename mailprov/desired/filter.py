@@ -33,7 +33,7 @@ class Milter:
 
 def packages(host: Host) -> list[str]:
     """Also what is used where it is installed, and not installed for that."""
-    return [package(host), *([rspamd.REDIS] if host.filter is Filter.RSPAMD else [])]
+    return [package(host), *([f"?{rspamd.REDIS}"] if host.filter is Filter.RSPAMD else [])]
 
 
 def package(host: Host) -> str:

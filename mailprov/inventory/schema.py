@@ -55,7 +55,9 @@ class File(Entry):
     fail2ban: Fail2banEntry | None = Field(default=None, description=FAIL2BAN_TEXT)
     relayhost: RelayEntry | None = Field(default=None, description=RELAY_TEXT)
     firewall: Firewall | None = Field(default=None, description=FIREWALL_TEXT)
-    filter: Annotated[str, choice(*FILTERS)] = Field("none", description=f"{FILTER_TEXT}; none if not given")
+    filter: Annotated[str, choice(*FILTERS)] = Field(
+        "rspamd", description=f"{FILTER_TEXT}; rspamd if not given"
+    )
     postfix: PostfixEntry = Field(
         default=PostfixEntry(), description="local settings of Postfix on all hosts"
     )

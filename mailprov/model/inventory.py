@@ -150,7 +150,7 @@ class Host:
     fail2ban: Fail2ban | None = None
     relay: Relay | None = None
     firewall: bool = False  # ufw lets in what the mail service and SSH need, and nothing else
-    filter: Filter = Filter.NONE
+    filter: Filter = Filter.NONE  # what a file that says nothing gets is in inventory/schema.py
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 

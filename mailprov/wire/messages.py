@@ -9,7 +9,7 @@
 job     {"tag": str,               random per run, 16 hex digits
          "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
-         "packages": [str],        whose versions the facts must hold
+         "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
          "lock_timeout": float,    seconds to wait for another run on the host
          "accept_drift": bool,     edits made by hand do not stop the run

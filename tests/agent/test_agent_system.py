@@ -44,9 +44,10 @@ HALF = "printf 'postfix\\tinstall ok half-configured\\t3.7.11\\nbind9\\tunknown 
 def test_one_dpkg_query_and_no_apt_when_all_is_installed(tools: Tools) -> None:
     tools.add("dpkg-query", INSTALLED)
     tools.add("apt-cache", "exit 1")
-    found = packages.query(["postfix"], packages.Lists(), print)
+    found = packages.query(["postfix", "?redis-server"], packages.Lists(), print)
 
-    assert found == {"postfix": {"installed": "3.7.11-0+deb12u1", "candidate": None}}
+    none = {"installed": None, "candidate": None}
+    assert found == {"postfix": {"installed": "3.7.11-0+deb12u1", "candidate": None}, "redis-server": none}
     assert [call.split()[0] for call in tools.calls() if call[0] != " "] == ["dpkg-query"]
 
 

@@ -31,6 +31,7 @@ from tests.faults.table import Results, report, table
 STATE = Path(os.environ.get("STATE", "build/faults"))
 RESULTS = Path(__file__).with_name("RESULTS.md")
 LAB = """\
+filter: none
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx.faults.test, lab: {release: debian-12}}
   mx2: {address: 192.0.2.2, fqdn: mx.more.test, lab: {release: debian-13}}

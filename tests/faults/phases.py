@@ -23,6 +23,7 @@ MAIL_PORTS = (25, 465, 587, 110, 995, 143, 993)
 _INVENTORY = """\
 ssh: {{user: root, identity_file: {identity}, known_hosts: {known}}}
 tls: {{mode: self-signed}}
+filter: none
 hosts:
   {host}: {{address: {address}, fqdn: {fqdn}}}
 domains:

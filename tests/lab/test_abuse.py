@@ -25,6 +25,7 @@ from tests.lab.program import run
 
 INVENTORY = """\
 fail2ban: {ignore: [192.0.2.77]}
+filter: none
 hosts:
   mx1:
     address: 192.0.2.1

@@ -24,6 +24,7 @@ from tests.lab.program import run
 INVENTORY = """\
 dns: {provider: rfc2136, server: 192.0.2.9, tsig: {name: k, secret: {env: K}}}
 tls: {mode: acme, email: ana@alpha.test}
+filter: none
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}, tls: {key_type: both}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}, tls: {challenge: dns-01}}

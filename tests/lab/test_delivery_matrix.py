@@ -52,6 +52,7 @@ def _domain(domain: str) -> str:
 
 INVENTORY = f"""\
 message_size_limit: 20M
+filter: none
 hosts:
   mx1: {{address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {{release: debian-12}}}}
   mx2: {{address: 192.0.2.2, fqdn: mx2.beta.test, lab: {{release: debian-13}}}}

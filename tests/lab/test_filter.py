@@ -252,7 +252,14 @@ def test_a_rotation_goes_on_where_it_was_left_and_no_signature_is_ever_without_i
 
 def test_without_a_filter_the_same_key_signs(hosts: lab.Lab, inventory: str) -> None:
     """Debian 12 changes to `filter: none`: OpenDKIM signs, nothing is published anew, mail is not checked there."""
-    copy = edited(inventory, "unfiltered", (r"(?s)(mx1:.*?)filter: rspamd", r"\1filter: none"))
+    copy = edited(
+        inventory,
+        "unfiltered",
+        (
+            r"(?s)(mx1:.*?)filter: rspamd",
+            r"\1filter: none\n    postfix: {main_cf: {mua_recipient_rate_limit: 30}}",
+        ),
+    )
 
     result = run("apply", "--yes", "--no-verify", copy)
 
@@ -264,6 +271,14 @@ def test_without_a_filter_the_same_key_signs(hosts: lab.Lab, inventory: str) -> 
     assert seen.code == 0, [f for f in seen.of("found") if f["verdict"] not in ("pass", "skip")]
     skipped = {f["target"]["domain"] for f in seen.of("found", id="loop.results", verdict="skip")}
     assert skipped == {"beta.test->alpha.test"}
+
+
+def test_who_submits_too_much_is_told_to_wait(hosts: lab.Lab) -> None:
+    with post.inside(hosts, address(hosts, "mx1"), "ana@alpha.test") as client:
+        client.docmd("MAIL FROM:<ana@alpha.test>")
+        codes = [client.docmd(f"RCPT TO:<{number}@else.test>")[0] for number in range(31)]
+    assert codes[0] == 250
+    assert codes[-1] == 450
 
 
 def test_a_user_cannot_send_a_flood_of_gtube_either(hosts: lab.Lab) -> None:

@@ -16,6 +16,7 @@ from tests.lab.program import Result, run
 
 INVENTORY = """\
 tls: {mode: self-signed}
+filter: none
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.gamma.test, lab: {release: debian-12}}
 domains:

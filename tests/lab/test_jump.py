@@ -17,6 +17,7 @@ from tests.lab.labs import run_on, silent, wait_until
 from tests.lab.program import COMMAND, run
 
 INVENTORY = """\
+filter: none
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}

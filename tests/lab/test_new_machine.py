@@ -14,6 +14,7 @@ from tests.lab.labs import run_on, silent, wait_until
 from tests.lab.program import run
 
 INVENTORY = """\
+filter: none
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
 domains:

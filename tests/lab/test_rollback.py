@@ -21,6 +21,7 @@ from tests.lab.program import COMMAND, run
 from tests.lab.test_service import MAIL_PORTS, answers, change_zone, edited, password_lines, processes
 
 INVENTORY = """\
+filter: none
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}

@@ -20,6 +20,7 @@ LIMIT = 10
 CHANGE = 1  # the go
 
 INVENTORY = """\
+filter: none
 hosts: {mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}}
 domains: {alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}}
 """

@@ -26,6 +26,7 @@ from tests.lab.test_transport import ECHO, job, wait_for
 pytestmark = pytest.mark.lab
 
 INVENTORY = """
+filter: none
 hosts:
   old: {address: 192.0.2.1, fqdn: old.sudo.test, lab: {release: debian-12}}
   new: {address: 192.0.2.2, fqdn: new.sudo.test, lab: {release: debian-13}}

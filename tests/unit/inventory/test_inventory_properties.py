@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -32,6 +33,7 @@ from mailprov.model.inventory import (
     DnsProvider,
     DnsSettings,
     Domain,
+    Filter,
     Forward,
     Host,
     Inventory,
@@ -111,7 +113,8 @@ def meant(draw: st.DrawFn) -> tuple[Inventory, dict[str, str]]:
             )
         )
         release = draw(st.sampled_from([None, "debian-12", "ubuntu-24.04"]))
-        hosts.append(Host(name, address, f"mx{number}.hosts.test", ssh, Tls(), v4, v6, lab_release=release))
+        host = Host(name, address, f"mx{number}.hosts.test", ssh, Tls(), v4, v6, lab_release=release)
+        hosts.append(replace(host, filter=Filter.RSPAMD))  # what a file that says nothing gets
     domains = []
     for name in draw(st.lists(domain_names, min_size=1, max_size=3, unique=True)):
         own = [
