@@ -57,8 +57,9 @@ Description=ACME server of the lab
 After=named.service
 
 [Service]
-# No pauses for realism, and every challenge is really looked at.
-Environment=PEBBLE_VA_NOSLEEP=1 PEBBLE_AUTHZREUSE=0
+# No pauses for realism, and every challenge is really looked at. Of good nonces pebble would refuse one in twenty;
+# certbot tries again once only, so every tenth renewal or so would fail.
+Environment=PEBBLE_VA_NOSLEEP=1 PEBBLE_AUTHZREUSE=0 PEBBLE_WFE_NONCEREJECT=0
 ExecStart=/usr/bin/pebble -config {_FOLDER}/config.json -dnsserver 127.0.0.1:53
 Restart=on-failure
 
