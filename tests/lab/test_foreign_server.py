@@ -44,7 +44,7 @@ postconf -e myhostname=mx1.gamma.test 'mydestination=gamma.test, localhost' 'myn
   smtpd_forbid_bare_newline=normalize smtpd_forbid_unauth_pipelining=yes \
   smtpd_sasl_type=dovecot smtpd_sasl_path=private/auth \
   smtpd_tls_cert_file=/etc/ssl/certs/mail.pem smtpd_tls_key_file=/etc/ssl/private/mail.key smtpd_tls_security_level=may
-echo '/^Authentication-Results: *mx1\.gamma\.test/ IGNORE' >/etc/postfix/forged
+echo '/^Authentication-Results: *mx1[.]gamma[.]test/ IGNORE' >/etc/postfix/forged
 postconf -e header_checks=regexp:/etc/postfix/forged
 postconf -M 'submission/inet=submission inet n - y - - smtpd'
 postconf -P submission/inet/smtpd_tls_security_level=encrypt submission/inet/smtpd_sasl_auth_enable=yes \
