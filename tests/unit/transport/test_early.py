@@ -57,7 +57,8 @@ def test_what_nobody_takes_is_closed(server: socket.socket) -> None:
         connections.begin([host(server)])
         peer, _ = server.accept()
     peer.settimeout(5)
-    assert peer.recv(1) == b""
+    while peer.recv(1000):  # it may have begun to speak SSH
+        pass
 
 
 def test_a_login_that_nobody_takes_is_ended(server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
