@@ -17,18 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel's content, as pip would lay it out."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        folder,
-    ]
-    subprocess.run([*build, ROOT], check=True, capture_output=True)
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
+    subprocess.run(build, check=True, capture_output=True, cwd=ROOT)
     (wheel,) = folder.glob("mailprov-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")

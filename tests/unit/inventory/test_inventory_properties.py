@@ -44,7 +44,7 @@ from mailprov.model.inventory import (
 )
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @contextmanager
@@ -258,7 +258,7 @@ def by_hand(data: Any, indent: str = "") -> str:
 
 
 @given(meant(), st.data(), st.sampled_from([dumped, by_hand]))
-@settings(QUICK, max_examples=30)
+@settings(QUICK, max_examples=20)
 def test_a_valid_inventory_comes_back_as_it_was_meant(
     case: tuple[Inventory, dict[str, str]], data: st.DataObject, write: Any
 ) -> None:
@@ -327,7 +327,7 @@ FILES = st.fixed_dictionaries(
 
 
 @given(FILES)
-@settings(QUICK, max_examples=40)
+@settings(QUICK, max_examples=25)
 def test_any_data_with_known_keys_is_refused_in_words(data: Any) -> None:
     refused_or_read(json.dumps(data, ensure_ascii=False, indent=1))
 
@@ -399,7 +399,7 @@ PLACES = [
 
 
 @given(st.sampled_from(PLACES), AROUND, AROUND)
-@settings(QUICK, max_examples=75)
+@settings(QUICK, max_examples=40)
 def test_a_secret_written_in_the_file_is_in_no_error(place: str, before: str, after: str) -> None:
     text = (
         "hosts: {mx1: {address: 10.0.0.1, fqdn: mx1.a.test}}\n" + place.format(before + SECRET + after) + "\n"
@@ -424,7 +424,7 @@ def test_a_secret_written_in_the_file_is_in_no_error(place: str, before: str, af
     ),
     st.integers(0, 2),
 )
-@settings(QUICK, max_examples=40)
+@settings(QUICK, max_examples=25)
 def test_a_resolved_secret_is_in_no_error(reference: str, end: str, also: str, status: int) -> None:
     text = f"""\
 hosts: {{{{mx1: {{{{address: 10.0.0.1, fqdn: mx1.a.test}}}}}}}}
