@@ -85,11 +85,14 @@ class Release:
 _NO_EXPIRY = (
     'Acquire::Check-Valid-Until "false"',
 )  # a mirror of testing may lag by more than the week it is valid
+# An archive of security updates is not kept whole after a release's support: its index names files that are gone.
+# The last point release in the main archive is whole, and apt prefers what is of this codename (apt.conf(5)).
+_POINT_RELEASE = ('APT::Default-Release "bullseye"',)
 
 RELEASES = {
     release.name: release
     for release in (
-        Release("debian-11", "bullseye"),
+        Release("debian-11", "bullseye", apt_options=_POINT_RELEASE),
         Release("debian-12", "bookworm"),
         Release("debian-13", "trixie"),
         Release("debian-testing", "testing", apt_options=_NO_EXPIRY),
