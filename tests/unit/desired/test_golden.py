@@ -1,5 +1,8 @@
 """The rendered files, whole, against tests/golden/: a change shows as a diff to review.
 
+The case BASE has all its files; the others have those that differ from BASE's. As `state.json` names all files of a
+host, a file that a case has lost shows there.
+
 `MAILPROV_GOLDEN=write python -m pytest tests/unit/desired/test_golden.py` writes them anew.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +37,9 @@ from mailprov.model.inventory import (
 )
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+BASE = "dovecot-2.3"
 CASES: dict[str, dict[str, Any]] = {
-    "dovecot-2.3": facts(BOOKWORM),
+    BASE: facts(BOOKWORM),
     "dovecot-2.4": facts(TRIXIE, ("2001:db8::11",)),
     "oldest": facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"}),
     "newest": facts({"postfix": "3.11.1-1", "dovecot-core": "1:2.4.5+dfsg1-1", "postsrsd": "2.4.1-1"}),
@@ -91,13 +96,18 @@ def test_golden(case: str) -> None:
     elif case == "rspamd":
         on = dataclasses.replace(on, filter=Filter.RSPAMD)
     files = rendered(desired.build(meant, on, CASES[case]))
+    own = files
+    if case != BASE:
+        base = rendered(desired.build(inventory(), host(), CASES[BASE]))
+        own = {name: content for name, content in files.items() if content != base.get(name)}
     if os.environ.get("MAILPROV_GOLDEN") == "write":
-        for name, content in files.items():
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, content in own.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(content, encoding="utf-8")
     on_disk = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert on_disk == set(files)
-    for name, content in files.items():
+    assert on_disk == set(own), f"{case} has its own files where they differ from {BASE}'s"
+    for name, content in own.items():
         assert content == (folder / name).read_text(encoding="utf-8"), f"{case}/{name} changed"
 
 
