@@ -36,7 +36,7 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Probe all seven ports, logins, mail in both directions, relaying and DNS, as a stranger and as a user would."""
+    """Probe all ports of mail, logins, mail in both directions, relaying and DNS, as a stranger and as a user would."""
     from mailprov import probe
     from mailprov.cli.session import Reports
     from mailprov.errors import InputError

@@ -2,11 +2,13 @@
 
     stream        socket, deadline, line reader, redacted transcript
     tls           contexts, and what a certificate says
-    smtp, imap, pop3      the clients; they show bytes and judge nothing
+    smtp, imap, pop3, sieve   the clients; they show bytes and judge nothing
+    opening       a session past its greeting, by whatever protocol
     authority, spf        DNS from the authoritative server; SPF evaluation
     table, case   the table of probes; one probe on one target
-    greetings, certificates, login, relay, loop, published      the probes
+    greetings, managesieve, certificates, sni, login, relay, loop, published      the probes
     message, received     probe messages; the Received chain
+    targets       which addresses are looked at
     runner        what runs when
 
 Public: verify, catalogue, Entry, Timing. Findings are `model.findings`; an error is never a pass.

@@ -14,16 +14,15 @@ from pathlib import Path
 
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
-from mailprov.model.ports import PORTS, Port, Protocol, TlsStart
+from mailprov.model.ports import Port
 from mailprov.probe import tls
 from mailprov.probe.authority import Authority
 from mailprov.probe.imap import Imap
+from mailprov.probe.opening import Client, greet
 from mailprov.probe.pop3 import Pop3
 from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Deadline, Garbage, Stream, Transcript, Trouble
-from mailprov.probe.table import Entry
-
-Client = Smtp | Imap | Pop3
+from mailprov.probe.stream import Deadline, Stream, Transcript, Trouble
+from mailprov.probe.table import PROBED, Entry
 
 
 class Untrusted(Trouble):
@@ -62,6 +61,8 @@ class Run:
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
     # What `auth.ok` found: (address, port, account) → verdict.
     logins: dict[tuple[str, int, str], Verdict] = field(default_factory=dict)
+    # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
+    absent: dict[tuple[str, int], str] = field(default_factory=dict)
     # Self-signed certificates, as first seen: host name → DER.
     pins: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -188,7 +189,7 @@ class Case:
     ) -> Client:
         stream = self.dial(address, port, deadline)
         try:
-            return self._greet(stream, port, context, host.fqdn, secure)
+            return greet(stream, port, context, host.fqdn, secure)
         except BaseException:
             stream.close()
             raise
@@ -214,44 +215,14 @@ class Case:
             raise
         return client
 
-    @staticmethod
-    def _greet(stream: Stream, port: Port, context: ssl.SSLContext, name: str, secure: bool) -> Client:
-        if port.tls is TlsStart.IMPLICIT:
-            stream.start_tls(context, name)
-        upgrade = secure and port.tls is TlsStart.UPGRADE
-        client: Client
-        if port.protocol is Protocol.SMTP:
-            client = Smtp(stream)
-            greeting = client.reply()
-            if greeting.code != 220:
-                raise Garbage(f"the greeting is {greeting}")
-            hello = client.ehlo()
-            if hello.code != 250:
-                raise Garbage(f"EHLO was refused: {hello}")
-            if upgrade:
-                client.starttls(context, name)
-        elif port.protocol is Protocol.IMAP:
-            client = Imap(stream)
-            text = client.greeting()
-            if not text.upper().startswith("OK"):
-                raise Garbage(f"the greeting is * {text}")
-            if upgrade:
-                client.starttls(context, name)
-        else:
-            client = Pop3(stream)
-            ready = client.reply()
-            if not ready.ok:
-                raise Garbage(f"the greeting is {ready}")
-            if upgrade:
-                client.stls(context, name)
-        return client
-
-    def served(self, host: Host, address: str, port: Port, context: ssl.SSLContext) -> bytes:
-        """The leaf certificate that is served there, in DER. Raises ssl.SSLCertVerificationError as the
-        context says.
+    def served(
+        self, host: Host, address: str, port: Port, context: ssl.SSLContext, name: str | None = ""
+    ) -> bytes:
+        """The leaf certificate that is served there, in DER, to who asks for `name` (the host's own if not given;
+        None asks for none). Raises ssl.SSLCertVerificationError as the context says.
         """
         with self.dial(address, port) as stream:
-            self._greet(stream, port, context, host.fqdn, True)
+            greet(stream, port, context, host.fqdn if name == "" else name, True)
             return stream.certificate
 
 
@@ -316,5 +287,5 @@ class PortCase(Case):
 
 
 def port_numbered(number: int) -> Port:
-    """The row of the port table."""
-    return next(port for port in PORTS if port.number == number)
+    """The row of the table of ports."""
+    return next(port for port in PROBED if port.number == number)

@@ -1,6 +1,6 @@
 """Probes of TLS: the upgrade itself, and the certificate judged one property at a time.
 
-Public: the probes `tls.starttls`, `tls.implicit`, `tls.chain`, `tls.name`, `tls.expiry`.
+Public: the probes `tls.starttls`, `tls.implicit`, `tls.chain`, `tls.name`, `tls.expiry`; judge_life for others.
 Troubles of `stream` pass through; the runner makes them errors.
 """
 
@@ -10,7 +10,7 @@ import datetime
 import ssl
 from collections.abc import Iterator
 
-from mailprov.model.findings import Finding
+from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
 from mailprov.model.ports import Protocol, TlsStart
 from mailprov.probe import tls
@@ -62,6 +62,8 @@ def starttls(case: PortCase) -> Iterator[Finding]:
             elif isinstance(client, Pop3):
                 client.stls(tls.looking_context(), case.host.fqdn)
                 client.capabilities()
+            else:
+                client.starttls(tls.looking_context(), case.host.fqdn)
         except Injected as trouble:
             yield case.failed(
                 str(trouble),
@@ -204,20 +206,21 @@ def name(case: PortCase) -> Iterator[Finding]:
     ports=ALL_PORTS,
 )
 def expiry(case: PortCase) -> Iterator[Finding]:
-    leaf = _leaf(case)
+    yield case.finding(*judge_life(_leaf(case)))
+
+
+def judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:
+    """What the dates of a certificate show today: verdict, what was seen, what to do."""
     now = datetime.datetime.now(datetime.timezone.utc)
     left = tls.remaining_fraction(leaf, now)
     until = f"{leaf.not_after:%Y-%m-%d %H:%M} UTC"
+    observed = f"{left:.0%} of the lifetime is left, until {until}"
     advice = "renew the certificate and reload Postfix and Dovecot; see why the automatic renewal did not"
     if now < leaf.not_before:
-        yield case.failed(
-            f"not valid before {leaf.not_before:%Y-%m-%d %H:%M} UTC", "see the clocks of both machines"
-        )
-    elif left <= 0:
-        yield case.failed(f"expired at {until}", advice)
-    elif left < 1 / 10:
-        yield case.failed(f"{left:.0%} of the lifetime is left, until {until}", advice)
-    elif left < 1 / 3:
-        yield case.warn(f"{left:.0%} of the lifetime is left, until {until}", advice)
-    else:
-        yield case.passed(f"{left:.0%} of the lifetime is left, until {until}")
+        clocks = "see the clocks of both machines"
+        return Verdict.FAIL, f"not valid before {leaf.not_before:%Y-%m-%d %H:%M} UTC", clocks
+    if left <= 0:
+        return Verdict.FAIL, f"expired at {until}", advice
+    if left < 1 / 10:
+        return Verdict.FAIL, observed, advice
+    return (Verdict.WARN if left < 1 / 3 else Verdict.PASS), observed, advice

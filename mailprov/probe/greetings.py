@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from mailprov.model.findings import Finding
 from mailprov.model.ports import Protocol, TlsStart
 from mailprov.probe import tls
-from mailprov.probe.case import Client, PortCase
+from mailprov.probe.case import PortCase
 from mailprov.probe.imap import Imap
+from mailprov.probe.opening import Client
 from mailprov.probe.pop3 import Pop3
 from mailprov.probe.smtp import Smtp
 from mailprov.probe.stream import Garbage, NoRoute, Refused, Stream, Trouble
@@ -39,11 +40,14 @@ def secured(case: PortCase) -> Stream:
     Scope.PORT,
     "The port answers on this address",
     expected="the connection is accepted",
-    steps=("Connect to each published address, IPv4 and IPv6, on each of the seven ports.",),
+    steps=(
+        "Connect to each published address, IPv4 and IPv6, on each of the seven ports, and on 4190 (ManageSieve).",
+    ),
     verdicts={
         "pass": "accepted",
         "fail": "refused: nothing listens, or a firewall says no",
         "error": "no answer or no route: it cannot be told whether the server or the way to it is at fault",
+        "skip": "ManageSieve is not offered, or this machine has no IPv6",
     },
     refs=("RFC 8314 section 3", "RFC 5321 section 4.5.4"),
     ports=ALL_PORTS,

@@ -106,7 +106,7 @@ class Imap:
             raise Garbage(f"no answer to CAPABILITY: {response}")
         return frozenset(words)
 
-    def starttls(self, context: ssl.SSLContext, name: str) -> None:
+    def starttls(self, context: ssl.SSLContext, name: str | None) -> None:
         """STARTTLS and handshake. Raises Garbage when it is refused; see Stream.start_tls for the rest."""
         response = self.command("STARTTLS")
         if response.status != "OK":

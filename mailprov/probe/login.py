@@ -13,9 +13,11 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Account
 from mailprov.model.ports import TlsStart
 from mailprov.probe import tls
-from mailprov.probe.case import Client, PortCase
+from mailprov.probe.case import PortCase
 from mailprov.probe.imap import Imap
+from mailprov.probe.opening import Client
 from mailprov.probe.pairs import NO_ACCOUNT
+from mailprov.probe.sieve import Sieve
 from mailprov.probe.smtp import Smtp
 from mailprov.probe.stream import Trouble
 from mailprov.probe.table import Phase, Scope, ports_where, probe
@@ -40,6 +42,11 @@ def login_as(client: Client, user: str, password: str) -> tuple[bool, str]:
         if response.code in {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"}:
             raise NotNow(f"temporary refusal: {response}")
         return response.status == "OK", str(response)
+    if isinstance(client, Sieve):
+        sieve_reply = client.login(user, password)
+        if sieve_reply.code == "TRYLATER" or sieve_reply.status == "BYE":
+            raise NotNow(f"temporary refusal: {sieve_reply}")
+        return sieve_reply.ok, str(sieve_reply)
     pop_reply = client.login(user, password)
     if pop_reply.code in {"SYS/TEMP", "IN-USE", "LOGIN-DELAY"}:
         raise NotNow(f"temporary refusal: {pop_reply}")
@@ -47,7 +54,7 @@ def login_as(client: Client, user: str, password: str) -> tuple[bool, str]:
 
 
 def works(client: Client, account: str) -> tuple[bool, str]:
-    """Whether a command works that needs a login: MAIL FROM, SELECT, STAT. (worked, the server's words)"""
+    """Whether a command works that needs a login: MAIL FROM, SELECT, LISTSCRIPTS, STAT. (worked, the server's words)"""
     if isinstance(client, Smtp):
         smtp_reply = client.mail(account)
         if smtp_reply.kind == 4:
@@ -58,6 +65,9 @@ def works(client: Client, account: str) -> tuple[bool, str]:
     if isinstance(client, Imap):
         response = client.command("SELECT INBOX")
         return response.status == "OK", str(response)
+    if isinstance(client, Sieve):
+        sieve_reply = client.command("LISTSCRIPTS")
+        return sieve_reply.ok, str(sieve_reply)
     pop_reply = client.command("STAT")
     return pop_reply.ok, str(pop_reply)
 
@@ -78,7 +88,7 @@ def _try(case: PortCase, account: Account, password: str) -> tuple[bool, str]:
         "Connect with TLS and verify the certificate: no password goes to a server that cannot show who "
         "it is.",
         "Log in as one account of each domain.",
-        "Use the login: MAIL FROM, SELECT INBOX or STAT.",
+        "Use the login: MAIL FROM, SELECT INBOX, STAT or LISTSCRIPTS.",
     ),
     verdicts={
         "pass": "the command after the login works",
@@ -170,6 +180,15 @@ def _clear_attempt(client: Client, user: str, password: str) -> tuple[Verdict, s
         refused = response.code == "PRIVACYREQUIRED" or response.status == "BAD"
         refused = refused or (disabled and response.code != "AUTHENTICATIONFAILED")
         return Verdict.PASS if refused else Verdict.WARN, str(response)
+    if isinstance(client, Sieve):
+        offered = "PLAIN" in client.mechanisms
+        answer = client.login(user, password)
+        if answer.ok:
+            return Verdict.FAIL, str(answer)
+        if answer.code == "TRYLATER" or answer.status == "BYE":
+            return Verdict.ERROR, str(answer)
+        refused = not offered and "authentication failed" not in answer.text.lower()
+        return Verdict.PASS if refused or answer.code == "ENCRYPT-NEEDED" else Verdict.WARN, str(answer)
     client.stream.transcript.hide(password)
     first = client.command(f"USER {user}")
     if not first.ok:
@@ -187,7 +206,8 @@ def _clear_attempt(client: Client, user: str, password: str) -> tuple[Verdict, s
     expected="the login is refused before the password is looked at",
     steps=("Connect without TLS.", "Try to log in with a made-up name and password, never with a real one."),
     verdicts={
-        "pass": "refused for want of TLS (530, 538, LOGINDISABLED, PRIVACYREQUIRED, -ERR to USER)",
+        "pass": "refused for want of TLS (530, 538, LOGINDISABLED, PRIVACYREQUIRED, -ERR to USER, NO to a mechanism "
+        "that is not offered)",
         "warn": "refused only after the password was looked at: a client that gets its settings wrong "
         "gives it away",
         "fail": "let in, or asked to go on",

@@ -23,6 +23,7 @@ from mailprov.probe.login import login_as
 from mailprov.probe.pairs import SUBMISSION, LoopPlan
 from mailprov.probe.pop3 import NoSuchMessage, Pop3
 from mailprov.probe.published import mail_servers
+from mailprov.probe.sieve import Sieve
 from mailprov.probe.smtp import Reply, Smtp
 from mailprov.probe.stream import Garbage, Silence, Trouble
 from mailprov.probe.table import Scope, probe
@@ -80,6 +81,7 @@ class LoopCase(Case):
         except BaseException:
             client.stream.close()
             raise
+        assert not isinstance(client, Sieve)
         return client
 
     def mailbox(self) -> Imap:

@@ -68,7 +68,7 @@ class Pop3:
             found[word.upper()] = rest.strip().upper()
         return found
 
-    def stls(self, context: ssl.SSLContext, name: str) -> None:
+    def stls(self, context: ssl.SSLContext, name: str | None) -> None:
         """STLS and handshake. Raises Garbage when it is refused; see Stream.start_tls for the rest."""
         reply = self.command("STLS")
         if not reply.ok:

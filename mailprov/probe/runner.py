@@ -9,28 +9,38 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-import dns.inet
 import dns.resolver
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Account, Domain, Host, Inventory
-from mailprov.model.ports import PORTS
+from mailprov.model.inventory import Domain, Host, Inventory
+from mailprov.model.ports import PORTS, SIEVE_PORT
 
 # These modules fill the table of probes.
-from mailprov.probe import certificates, greetings, login, loop, published, relay, results, stranger  # noqa: F401
+from mailprov.probe import (  # noqa: F401
+    certificates,
+    greetings,
+    login,
+    loop,
+    managesieve,
+    published,
+    relay,
+    results,
+    sni,
+    stranger,
+)
 from mailprov.probe.authority import Authority
 from mailprov.probe.case import Case, DomainCase, HostCase, PortCase, Run, Timing, port_numbered
 from mailprov.probe.loop import LoopCase
-from mailprov.probe.pairs import LoopPlan, plan_loops, usable
+from mailprov.probe.pairs import LoopPlan, plan_loops
 from mailprov.probe.stream import Deadline, Trouble
-from mailprov.probe.table import ALL_PORTS, Phase, Probe, Scope, in_order
+from mailprov.probe.table import ALL_PORTS, PROBED, Phase, Probe, Scope, in_order
+from mailprov.probe.targets import find_addresses, has_route, subjects
 
 _THREADS = 48
 # Connections at once to one address: polite to anvil and to small machines.
@@ -61,7 +71,7 @@ class _Runner:
         self._probes = probes
         self._emit = emit
         self._only = only
-        self._ports = [port for port in PORTS if port.number in port_numbers]
+        self._ports = [port for port in PROBED if port.number in port_numbers]
         self._lock = threading.Lock()
         self._limits: dict[str, threading.Semaphore] = {}
         self._loops = threading.Semaphore(_LOOPS_AT_ONCE)
@@ -128,15 +138,20 @@ class _Runner:
     ) -> Iterator[_Job]:
         here = [domain for domain in domains if host.name in domain.hosts]
         for address in addresses:
-            if ":" in address and not _has_route(address):
-                yield from self._no_route(host, address, phase)
+            if ":" in address and not has_route(address):
+                text = f"{address} was not looked at on any port: this machine has no IPv6 route to it"
+                yield from self._passed_over(host, address, 0, phase, text)
                 continue
             for port in self._ports:
+                if seen := self._run.absent.get((address, port.number)):
+                    text = f"{port.service} is not offered here: {seen}"
+                    yield from self._passed_over(host, address, port.number, phase, text)
+                    continue
                 for scope in (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT):
                     for probe in self._selected(scope, phase):
                         if port.number not in probe.entry.ports:
                             continue
-                        for domain, account in _subjects(scope, here, phase):
+                        for domain, account in subjects(scope, here, phase):
                             case = PortCase(
                                 self._run,
                                 probe.entry,
@@ -147,7 +162,8 @@ class _Runner:
                                 domain=domain,
                                 account=account,
                             )
-                            yield self._port_job(probe, case)
+                            if probe.applies(case):
+                                yield self._port_job(probe, case)
 
     def _port_job(self, probe: Probe, case: PortCase) -> _Job:
         limits = [self._limit(case.address)]
@@ -164,20 +180,29 @@ class _Runner:
 
         return _Job(work, tuple(limits))
 
-    def _no_route(self, host: Host, address: str, phase: Phase) -> Iterator[_Job]:
-        """One skip with its reason instead of dozens of errors, when this machine has no IPv6."""
+    def _passed_over(self, host: Host, address: str, number: int, phase: Phase, text: str) -> Iterator[_Job]:
+        """One skip with its reason instead of dozens: no IPv6 here, or a port that need not be there."""
         for probe in self._selected(Scope.PORT, phase):
             if probe.entry.id == "net.tcp":
-                case = PortCase(
-                    self._run,
-                    probe.entry,
-                    1.0,
-                    host=host,
-                    address=address,
-                    port=dataclasses.replace(PORTS[0], number=0),
-                )
-                text = f"{address} was not looked at on any port: this machine has no IPv6 route to it"
+                port = dataclasses.replace(PORTS[0], number=number)
+                case = PortCase(self._run, probe.entry, 1.0, host=host, address=address, port=port)
                 yield _Job(lambda case=case, text=text: iter([case.skip(text)]))  # type: ignore[misc]
+
+    def find_absent(self, hosts: list[Host]) -> None:
+        """Whether ManageSieve is offered, at each address, if anything of it is to be looked at."""
+        probes = [probe for probe in self._probes if SIEVE_PORT.number in probe.entry.ports]
+        if SIEVE_PORT not in self._ports or not any(self.wanted(probe.entry.id) for probe in probes):
+            return
+        addresses = [each for host in hosts for each in self._run.addresses[host.name] if has_route(each)]
+
+        def look(address: str) -> str:
+            number = self._run.port_map.get((address, SIEVE_PORT.number), SIEVE_PORT.number)
+            return managesieve.unanswered(address, number, self._run.timing.connect)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for address, seen in zip(addresses, pool.map(look, addresses), strict=True):
+                if seen:
+                    self._run.absent[address, SIEVE_PORT.number] = seen
 
     def _loop_job(self, plan: LoopPlan) -> _Job:
         """All loop probes of one message in order; when any is wanted all run, as they build on each
@@ -251,48 +276,6 @@ _ADVICE = {
 }
 
 
-def _subjects(
-    scope: Scope, domains: list[Domain], phase: Phase
-) -> list[tuple[Domain | None, Account | None]]:
-    """What a probe of a port runs once for. Wrong passwords are tried for one account of the host only, as
-    all its domains ask the same password store and each try costs seconds."""
-    if scope is Scope.PORT:
-        return [(None, None)]
-    if scope is Scope.PORT_DOMAIN:
-        return [(domain, None) for domain in domains]
-    pairs: list[tuple[Domain | None, Account | None]] = [(domain, usable(domain)) for domain in domains]
-    if phase is Phase.WRONG_PASSWORDS:
-        return [pair for pair in pairs if pair[1] is not None][:1] or pairs[:1]
-    return pairs
-
-
-def _has_route(address: str) -> bool:
-    """Whether this machine would know where to send a packet; sends none."""
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            sock.connect((address, 9))
-    except OSError:
-        return False
-    return True
-
-
-def _find_addresses(run: Run, host: Host) -> tuple[str, ...]:
-    """Where a host is looked at: what DNS says of its fqdn, else the inventory's address."""
-    try:
-        found = run.authority.addresses(host.fqdn)
-    except Trouble:
-        found = ()
-    if found:
-        return found
-    if dns.inet.is_address(host.address):
-        return (host.address,)
-    try:
-        infos = socket.getaddrinfo(host.address, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return ()
-    return tuple(dict.fromkeys(str(info[4][0]) for info in infos))
-
-
 def verify(
     inventory: Inventory,
     *,
@@ -332,12 +315,13 @@ def verify(
     if hosts:
         served = [item for item in served if set(item.hosts) & set(hosts)]
     with ThreadPoolExecutor(8) as pool:
-        found = pool.map(lambda host: (host.name, _find_addresses(run, host)), inventory.hosts)
+        found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
     runner = _Runner(run, in_order(), emit, only, port_numbers)
     for host in looked_at:
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
+    runner.find_absent(looked_at)
     runner.work_off(list(runner.looks(looked_at, served, plan_loops(inventory, hosts, domains))))
     runner.work_off(list(runner.wrong_passwords(looked_at, served)))
     return sorted(runner.findings, key=_order(inventory))
@@ -355,7 +339,7 @@ def _nowhere(run: Run, host: Host) -> Finding:
 
 def _order(inventory: Inventory) -> Callable[[Finding], tuple[object, ...]]:
     hosts = {host.name: i for i, host in enumerate(inventory.hosts)}
-    ports = {port.number: i for i, port in enumerate(PORTS)}
+    ports = {port.number: i for i, port in enumerate(PROBED)}
     ids = {item.entry.id: i for i, item in enumerate(in_order())}
 
     def key(finding: Finding) -> tuple[object, ...]:

@@ -84,7 +84,7 @@ class Smtp:
                 self.extensions[keyword.upper()] = value
         return reply
 
-    def starttls(self, context: ssl.SSLContext, name: str) -> None:
+    def starttls(self, context: ssl.SSLContext, name: str | None) -> None:
         """STARTTLS, handshake, EHLO again. Raises Garbage when it is refused; see Stream.start_tls for the
         rest.
         """

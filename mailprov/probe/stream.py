@@ -282,8 +282,8 @@ class Stream:
                 self._buffer += self._sock.recv(65536)
         return bytes(self._buffer)
 
-    def start_tls(self, context: ssl.SSLContext, name: str) -> None:
-        """The TLS handshake with SNI `name`.
+    def start_tls(self, context: ssl.SSLContext, name: str | None) -> None:
+        """The TLS handshake with SNI `name`; None: without.
 
         Raises Injected when bytes in clear are waiting: they would be taken for bytes of the protected
         session (response injection, RFC 3207 section 6). Raises ssl.SSLCertVerificationError when the context
@@ -298,7 +298,7 @@ class Stream:
         wrapped = context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
         self._sock = wrapped
         self._wait(wrapped.do_handshake)
-        self.transcript.add("-", f"{self.tls_summary}, name asked for: {name}")
+        self.transcript.add("-", f"{self.tls_summary}, name asked for: {name or 'none'}")
 
 
 def _reason(error: ssl.SSLError) -> str:

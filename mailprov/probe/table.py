@@ -1,6 +1,6 @@
 """The one table of probes: what `verify` runs, what `mailprov explain ID` tells.
 
-Public: Entry, Scope, Phase, Probe, probe (the decorator that fills the table), PROBES, catalogue.
+Public: Entry, Scope, Phase, Probe, probe (the decorator that fills the table), PROBES, PROBED, catalogue.
 Every probe is one function; its texts stand above it, so that they cannot drift away from what it does.
 Raises nothing.
 """
@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from mailprov.model.findings import Finding
-from mailprov.model.ports import PORTS
+from mailprov.model.ports import PORTS, SIEVE_PORT, Port
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,11 @@ class Probe:
     scope: Scope
     phase: Phase
     run: Function
+    applies: Callable[[Any], bool]
 
+
+# The ports that are looked at. The last one is optional: where it does not answer there is nothing to look at.
+PROBED: tuple[Port, ...] = (*PORTS, SIEVE_PORT)
 
 PROBES: list[Probe] = []
 
@@ -66,6 +70,7 @@ _FAMILIES = (
     "smtp",
     "imap",
     "pop",
+    "sieve",
     "tls",
     "auth",
     "relay",
@@ -78,8 +83,8 @@ _FAMILIES = (
 
 
 def ports_where(test: Callable[[Any], bool]) -> tuple[int, ...]:
-    """Numbers of the mail ports (model.ports) that satisfy `test`."""
-    return tuple(port.number for port in PORTS if test(port))
+    """Numbers of the ports that satisfy `test`."""
+    return tuple(port.number for port in PROBED if test(port))
 
 
 ALL_PORTS = ports_where(lambda port: True)
@@ -96,12 +101,15 @@ def probe(
     refs: tuple[str, ...],
     ports: tuple[int, ...] = (),
     phase: Phase = Phase.LOOK,
+    applies: Callable[[Any], bool] = lambda case: True,
 ) -> Callable[[Function], Function]:
-    """Put the decorated function into the table under the stable id `name`."""
+    """Put the decorated function into the table under the stable id `name`. Where `applies` says no to a case there is
+    nothing to look at, and nothing is said.
+    """
     entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
 
     def enter(function: Function) -> Function:
-        PROBES.append(Probe(entry, scope, phase, function))
+        PROBES.append(Probe(entry, scope, phase, function, applies))
         return function
 
     return enter

@@ -1,4 +1,4 @@
-"""How verification looks: the seven ports of each host, the probes that belong to no port, what is wrong, counts."""
+"""How verification looks: the ports of each host, the probes that belong to no port, what is wrong, counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.ports import PORTS
+from mailprov.model.ports import PORTS, SIEVE_PORT
 
 SIGNS = {
     Verdict.PASS: ("✓", "green"),
@@ -25,10 +25,10 @@ ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.SKIP, Verdict.PASS)
 COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("connects", ("net.tcp",)),
     ("greets", ("smtp.banner", "imap.greeting", "pop.greeting")),
-    ("offers", ("smtp.ehlo", "imap.capability", "pop.capa")),
+    ("offers", ("smtp.ehlo", "imap.capability", "pop.capa", "sieve.capability")),
     ("TLS", ("tls.starttls", "tls.implicit")),
     ("trusted", ("tls.chain", "tls.expiry")),
-    ("name", ("tls.name",)),
+    ("name", ("tls.name", "tls.sni")),
     ("no login\nin clear", ("tls.enforced", "auth.not-on-25")),
     ("login", ("auth.ok",)),
     ("wrong\nrefused", ("auth.bad-password",)),
@@ -81,7 +81,7 @@ def _port_table(host: str, findings: list[Finding]) -> Table:
     table.add_column("service", vertical="bottom")
     for heading, _ in COLUMNS:
         table.add_column(heading, justify="center", vertical="bottom")
-    for port in PORTS:
+    for port in (*PORTS, SIEVE_PORT):
         here = [f for f in findings if f.target.port == port.number]
         if here:
             cells = [_cell([f for f in here if _COLUMN_OF[f.id] == heading]) for heading, _ in COLUMNS]

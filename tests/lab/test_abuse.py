@@ -137,26 +137,33 @@ def test_mail_leaves_through_the_smarthost_after_a_login_over_tls(inventory: tup
 
 
 def test_strangers_learn_nothing_and_smuggle_nothing(inventory: tuple[lab.Lab, str]) -> None:
-    """Each probe goes red where Postfix is told to allow it (both hosts have that set against their defaults)."""
+    """Each probe goes red where the daemons are told to allow it (both hosts have that set against their defaults)."""
     where, path = inventory
-    wanted = ("--only", "smuggle", "--only", "smtp.vrfy", "--only", "relay", "--only", "unknown")
+    wanted = [f"--only={probe}" for probe in ("smuggle", "smtp.vrfy", "relay", "unknown", "sieve")]
     verified = run("verify", *wanted, path)
     assert verified.code == 0, [event for event in verified.of("found") if event.get("verdict") != "pass"]
     lax = "smtpd_forbid_bare_newline=no smtpd_forbid_unauth_pipelining=no disable_vrfy_command=no"
+    in_clear = {"mx1": "disable_plaintext_auth = no", "mx2": "auth_allow_cleartext = yes"}
     for host in ("mx1", "mx2"):
         run_on(where, host, "cp -a /etc/postfix/main.cf /root/main.cf")
         run_on(where, host, f"postconf -e {lax} && postfix reload")
+        run_on(
+            where,
+            host,
+            f"printf 'ssl = yes\\n{in_clear[host]}\\n' > /etc/dovecot/local.conf && doveadm reload",
+        )
     try:
         red = run("verify", *wanted, path)
     finally:
         for host in ("mx1", "mx2"):
             run_on(where, host, "cp -a /root/main.cf /etc/postfix/main.cf && postfix reload")
+            run_on(where, host, "rm /etc/dovecot/local.conf && doveadm reload")
     assert red.code == 1
     failed = {(each["target"]["host"], each["id"]) for each in red.of("found", verdict="fail")}
     assert failed == {
         (host, probe)
         for host in ("mx1", "mx2")
-        for probe in ("smtp.vrfy", "smuggle.in", "smuggle.pipelining")
+        for probe in ("smtp.vrfy", "smuggle.in", "smuggle.pipelining", "sieve.capability")
     }
 
 

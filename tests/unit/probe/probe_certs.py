@@ -13,6 +13,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+KINDS = (
+    "wrong-name",
+    "expired",
+    "ageing",
+    "nearly-over",
+    "early",
+    "unknown-ca",
+    "self-signed",
+    "self-signed-again",
+)
 DAY = datetime.timedelta(days=1)
 
 
@@ -66,9 +76,7 @@ class Authority:
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}
 
     def context(self, fqdn: str, kind: str = "right") -> ssl.SSLContext:
-        """`kind`: right, wrong-name, expired, ageing, nearly-over, early, unknown-ca, self-signed,
-        self-signed-again.
-        """
+        """`kind`: right, or one of KINDS."""
         key = (fqdn, kind)
         with self._lock:
             if key not in self._made:

@@ -23,8 +23,8 @@ from mailprov.model.inventory import (
     Tls,
     TlsMode,
 )
-from mailprov.model.ports import PORTS
 from mailprov.probe import Timing, verify
+from mailprov.probe.table import ALL_PORTS
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_servers import World
 from tests.unit.probe.probe_session import PASSWORDS
@@ -35,6 +35,8 @@ SLOW_ONLY = {"silent", "dns-silent"}
 RECORDS = {
     ("mx1.alpha.test", "A"): ["127.0.0.1"],
     ("mx2.beta.test", "A"): ["127.0.0.2"],
+    ("mail.alpha.test", "A"): ["127.0.0.1"],
+    ("mail.beta.test", "A"): ["127.0.0.2"],
     ("alpha.test", "MX"): ["10 mx1.alpha.test."],
     ("alfa.test", "MX"): ["10 mx1.alpha.test."],
     ("beta.test", "MX"): ["10 mx2.beta.test."],
@@ -88,8 +90,9 @@ class Lab:
                     ("mx1",),
                     (account("ana@alpha.test"), account("zoe@alpha.test")),
                     domain_aliases=("alfa.test",),
+                    mail_name="mail.alpha.test",
                 ),
-                Domain("beta.test", ("mx2",), (account("eva@beta.test"),)),
+                Domain("beta.test", ("mx2",), (account("eva@beta.test"),), mail_name="mail.beta.test"),
             ),
         )
         self.started = False
@@ -146,7 +149,7 @@ class Lab:
             stop=stop,
             timing=Timing(2, wait, wait, delivery, 0.1 if SLOW_ONLY & self.world.faults else 5, 0.02, 30),
             port_map=self.world.port_map,
-            port_numbers=[port] if port else [item.number for item in PORTS],
+            port_numbers=[port] if port else ALL_PORTS,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

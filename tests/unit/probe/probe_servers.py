@@ -1,7 +1,7 @@
 """Scripted mail and name servers on loopback: real sockets, real TLS, right behaviour unless a fault is asked
 for.
 
-`World` is two hosts (127.0.0.1 and 127.0.0.2) with seven ports each and a name server. `faults` are words
+`World` is two hosts (127.0.0.1 and 127.0.0.2) with seven ports each, ManageSieve, and a name server. `faults` are words
 that the session classes look for, such as `open-relay`; a fault holds on every host and port where it makes
 sense.
 """
@@ -20,11 +20,15 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from mailprov.model.ports import PORTS, Protocol
+from mailprov.model.ports import Protocol
+from mailprov.probe.table import PROBED
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_mailbox_servers import Imap, Pop
 from tests.unit.probe.probe_session import FQDNS, PASSWORDS
+from tests.unit.probe.probe_sieve_server import Sieve
 from tests.unit.probe.probe_smtp_server import Smtp
+
+_KINDS = {Protocol.SMTP: Smtp, Protocol.IMAP: Imap, Protocol.POP3: Pop, Protocol.SIEVE: Sieve}
 
 
 @dataclass
@@ -49,10 +53,10 @@ class World:
         self._selector = selectors.DefaultSelector()
         self._open: list[socket.socket] = []
         for address in FQDNS:
-            for port in PORTS:
+            for port in PROBED:
                 sock = socket.create_server((address, 0))
                 self.port_map[address, port.number] = sock.getsockname()[1]
-                if "refused" in self.faults:
+                if "refused" in self.faults or (port.number == 4190 and "no-sieve" in self.faults):
                     sock.close()
                     continue
                 self._open.append(sock)
@@ -85,8 +89,9 @@ class World:
                 sock, _peer = key.fileobj.accept()  # type: ignore[union-attr]
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.append(sock)
-                kind = {Protocol.SMTP: Smtp, Protocol.IMAP: Imap, Protocol.POP3: Pop}[key.data[1].protocol]
-                threading.Thread(target=kind(self, sock, *key.data).run, daemon=True).start()
+                threading.Thread(
+                    target=_KINDS[key.data[1].protocol](self, sock, *key.data).run, daemon=True
+                ).start()
 
     def _answer(self) -> None:
         data, peer = self._dns.recvfrom(4096)

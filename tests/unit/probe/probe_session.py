@@ -9,11 +9,13 @@ import time
 from typing import TYPE_CHECKING
 
 from mailprov.model.ports import Port, Protocol, TlsStart
+from tests.unit.probe.probe_certs import KINDS
 
 if TYPE_CHECKING:
     from tests.unit.probe.probe_servers import World
 
 FQDNS = {"127.0.0.1": "mx1.alpha.test", "127.0.0.2": "mx2.beta.test"}
+MAIL_NAMES = {"mx1.alpha.test": "mail.alpha.test", "mx2.beta.test": "mail.beta.test"}
 DOMAINS = {"alpha.test": "127.0.0.1", "alfa.test": "127.0.0.1", "beta.test": "127.0.0.2"}
 PASSWORDS = {"ana@alpha.test": "right-ana", "zoe@alpha.test": "right-zoe", "eva@beta.test": 'ñ"right\\eva'}
 
@@ -69,8 +71,20 @@ class Session:
         if "other-certificate-on-993" in self.faults and self.port.number == 993:
             kind += "-again"
         context = self.world.authority.context(self.fqdn, kind)
+        if "sni-takes-over" in self.faults:
+            context = self.world.authority.context(MAIL_NAMES[self.fqdn], kind)
+        context.sni_callback = self._choose
         self.sock = context.wrap_socket(self.sock, server_side=True)
         self.tls, self.buffer = True, b""
+
+    def _choose(self, sock: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+        """The certificate for who asks for a domain's own name (RFC 6066 section 3)."""
+        if name != MAIL_NAMES[self.fqdn] or "no-sni" in self.faults:
+            return
+        kind = next(
+            (word[4:] for word in self.faults if word.startswith("sni-") and word[4:] in KINDS), "right"
+        )
+        sock.context = self.world.authority.context(name, kind)
 
     def send(self, *lines: str) -> None:
         self.sock.sendall("".join(line + "\r\n" for line in lines).encode())

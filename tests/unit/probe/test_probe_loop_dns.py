@@ -230,7 +230,7 @@ def test_no_authoritative_answer_is_an_error(lab: Lab, fault: str) -> None:
 def test_without_dns_the_hosts_are_looked_at_by_address(lab: Lab) -> None:
     lab.world.records.clear()
     findings = lab.verify("net", wait=10)
-    assert len(findings) == 14
+    assert len(findings) == 16  # seven ports of each host and ManageSieve
     assert {item.verdict for item in findings} == {PASS}
 
 

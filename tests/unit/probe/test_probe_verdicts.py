@@ -18,7 +18,7 @@ def test_right_servers_pass_every_probe(lab: Lab) -> None:
     findings = lab.verify(wait=10)
     assert {item.id for item in findings} == {entry.id for entry in catalogue()}
     assert [item for item in findings if item.verdict is not PASS] == []
-    # Both hosts on all seven ports, each with each probe of the port.
+    # Both hosts on all seven ports and ManageSieve, each with each probe of the port.
     for entry in catalogue():
         seen = {(item.target.host, item.target.port) for item in findings if item.id == entry.id}
         if entry.ports and not entry.id.startswith("loop."):
@@ -72,12 +72,22 @@ CASES = [
     ("pop.capa", 110, "starttls-twice", "", FAIL, "still offered"),
     ("pop.capa", 995, "no-uidl", "", WARN, "UIDL"),
     ("pop.capa", 995, "no-capa", "", ERROR, "CAPA is not known"),
+    ("sieve.capability", 4190, "clear-auth", "", FAIL, "SASL PLAIN is offered without TLS"),
+    ("sieve.capability", 4190, "no-starttls", "", FAIL, "STARTTLS is not offered"),
+    ("sieve.capability", 4190, "starttls-twice", "", FAIL, "still offered under TLS"),
+    ("sieve.capability", 4190, "no-auth", "", FAIL, "no login is offered under TLS"),
+    ("sieve.capability", 4190, "bye", "", FAIL, "turned away: BYE"),
+    ("sieve.capability", 4190, "garbage", "", FAIL, "SSH-2.0"),
+    ("sieve.capability", 4190, "clear-auth injected", "", FAIL, "then: 12 bytes in clear"),
+    ("sieve.capability", 4190, "silent", "", ERROR, "no answer within"),
     ("tls.starttls", 25, "injected", "", FAIL, "came before the handshake"),
     ("tls.starttls", 587, "starttls-refused", "", FAIL, "454 4.7.0"),
     ("tls.starttls", 25, "broken-handshake", "", FAIL, "TLS:"),
     ("tls.starttls", 143, "injected", "", FAIL, "injected"),
     ("tls.starttls", 110, "injected", "", FAIL, "injected"),
     ("tls.starttls", 110, "starttls-refused", "", FAIL, "-ERR not now"),
+    ("tls.starttls", 4190, "injected", "", FAIL, "injected"),
+    ("tls.starttls", 4190, "starttls-refused", "", FAIL, "NO not now"),
     ("tls.starttls", 143, "dropped", "", ERROR, "closed the connection"),
     ("tls.implicit", 465, "clear-first", "", FAIL, "in clear"),
     ("tls.implicit", 993, "silent", "", ERROR, "no answer within"),
@@ -88,6 +98,17 @@ CASES = [
     ("tls.name", 993, "", "wrong-name", FAIL, "elsewhere.test"),
     ("tls.name", 25, "", "wrong-name", WARN, "elsewhere.test"),
     ("tls.name", 110, "silent", "", ERROR, "no answer within"),
+    ("tls.chain", 4190, "", "unknown-ca", FAIL, "not trusted"),
+    ("tls.name", 4190, "", "wrong-name", FAIL, "elsewhere.test"),
+    ("tls.sni", 993, "no-sni", "", FAIL, "asked for mail.alpha.test: the certificate is for mx1.alpha.test"),
+    ("tls.sni", 4190, "no-sni", "", FAIL, "asked for mail.alpha.test"),
+    ("tls.sni", 25, "no-sni", "", WARN, "asked for mail.alpha.test"),
+    ("tls.sni", 587, "sni-takes-over", "", FAIL, "asked for no name: the certificate is for mail.alpha.test"),
+    ("tls.sni", 465, "sni-unknown-ca", "", FAIL, "not trusted"),
+    ("tls.sni", 995, "sni-self-signed", "", FAIL, "not trusted: self"),
+    ("tls.sni", 143, "sni-nearly-over", "", FAIL, "2% of the lifetime"),
+    ("tls.sni", 110, "sni-ageing", "", WARN, "22% of the lifetime"),
+    ("tls.sni", 993, "dropped", "", ERROR, "closed the connection"),
     ("tls.expiry", 995, "", "expired", FAIL, "expired at"),
     ("tls.expiry", 587, "", "nearly-over", FAIL, "2% of the lifetime"),
     ("tls.expiry", 143, "", "ageing", WARN, "22% of the lifetime"),
@@ -96,6 +117,9 @@ CASES = [
     ("tls.enforced", 587, "clear-auth anybody-gets-in", "", FAIL, "235"),
     ("tls.enforced", 143, "clear-auth anybody-gets-in", "", FAIL, "OK Logged in"),
     ("tls.enforced", 110, "clear-auth anybody-gets-in", "", FAIL, "+OK"),
+    ("tls.enforced", 4190, "clear-auth anybody-gets-in", "", FAIL, "OK"),
+    ("tls.enforced", 4190, "looks-in-clear", "", WARN, "Authentication failed"),
+    ("tls.enforced", 4190, "looks-in-clear auth-later", "", ERROR, "TRYLATER"),
     ("tls.enforced", 587, "asks-in-clear", "", WARN, "looked at in clear: 535"),
     ("tls.enforced", 143, "looks-in-clear", "", WARN, "AUTHENTICATIONFAILED"),
     ("tls.enforced", 110, "looks-in-clear", "", WARN, "-ERR [AUTH]"),
@@ -105,6 +129,9 @@ CASES = [
     ("auth.ok", 587, "nobody-gets-in", "", FAIL, "535"),
     ("auth.ok", 993, "nobody-gets-in", "", FAIL, "AUTHENTICATIONFAILED"),
     ("auth.ok", 110, "nobody-gets-in", "", FAIL, "-ERR"),
+    ("auth.ok", 4190, "nobody-gets-in", "", FAIL, "Authentication failed"),
+    ("auth.ok", 4190, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 4190, "auth-later", "", ERROR, "TRYLATER"),
     ("auth.ok", 465, "auth-does-nothing", "", FAIL, "logged in, but then"),
     ("auth.ok", 143, "auth-does-nothing", "", FAIL, "logged in, but then"),
     ("auth.ok", 995, "auth-does-nothing", "", FAIL, "logged in, but then"),
@@ -118,6 +145,7 @@ CASES = [
     ("auth.not-on-25", 25, "dropped", "", ERROR, "closed the connection"),
     ("auth.bad-password", 587, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
     ("auth.bad-password", 143, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
+    ("auth.bad-password", 4190, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
     ("auth.bad-password", 995, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
     ("auth.bad-password", 465, "nobody-gets-in", "", ERROR, "the right password does not work"),
     ("auth.bad-password", 993, "auth-later", "", ERROR, "UNAVAILABLE"),
@@ -182,8 +210,24 @@ def test_wrong_passwords_come_last_and_one_at_a_time(lab: Lab) -> None:
     assert set(order[first:]) == late
     assert lab.world.most_wrong == {"127.0.0.1": 1, "127.0.0.2": 1}
     wrong = [password for user, password in lab.world.attempts if PASSWORDS.get(user) != password]
-    assert len(wrong) == 2 * 6
+    assert len(wrong) == 2 * 7
     assert len(set(wrong)) == 1
+
+
+def test_a_host_without_managesieve_says_so_once(lab: Lab) -> None:
+    lab.spoil("no-sieve", "")
+    findings = lab.verify(wait=10)
+    there = [(item.id, item.verdict, item.target.host) for item in findings if item.target.port == 4190]
+    assert there == [("net.tcp", SKIP, "mx1"), ("net.tcp", SKIP, "mx2")]
+    assert {item.verdict for item in findings if item.target.port != 4190} == {PASS}
+
+
+def test_the_name_of_a_domain_that_leads_elsewhere_is_not_asked_for(lab: Lab) -> None:
+    lab.spoil("no-sni", "")
+    alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx2", "mx1"))
+    lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha,))
+    seen = {(item.target.host, item.target.domain) for item in lab.verify("tls.sni", 993, wait=10)}
+    assert seen == {("mx2", "alpha.test")}
 
 
 def test_no_more_than_four_mailbox_sessions_as_one_user(lab: Lab) -> None:

@@ -1,0 +1,107 @@
+"""A minimal ManageSieve client that keeps the bytes it gets (RFC 5804). It changes no script.
+
+Public: Sieve, SieveReply. Raises the troubles of `stream`; what is not ManageSieve is Garbage. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from dataclasses import dataclass
+
+from mailprov.probe.stream import Garbage, Stream, printable
+
+_LITERAL = re.compile(rb"\{(\d{1,6})\+?\}\r?\n$")
+_END = re.compile(r"(OK|NO|BYE)\b(?: \(([A-Z/-]+)[^)]*\))?(.*)", re.IGNORECASE | re.DOTALL)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class SieveReply:
+    status: str  # OK, NO or BYE
+    code: str  # the response code (RFC 5804 section 1.3), such as `ENCRYPT-NEEDED` or `TRYLATER`, or ''
+    text: str
+    lines: tuple[str, ...]  # what came before the last line
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "OK"
+
+    def __str__(self) -> str:
+        return printable(" ".join(filter(None, (self.status, self.code and f"({self.code})", self.text))))
+
+
+class Sieve:
+    """One ManageSieve session on a stream. `capabilities` are those that the server told last."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.capabilities: dict[str, str] = {}
+
+    @property
+    def mechanisms(self) -> frozenset[str]:
+        """The ways to log in that are offered now (RFC 5804 section 1.7, SASL)."""
+        return frozenset(self.capabilities.get("SASL", "").upper().split())
+
+    def _line(self) -> str:
+        """One line; a literal in it stands there as a quoted string would."""
+        text = b""
+        while True:
+            raw = self.stream.raw_line()
+            match = _LITERAL.search(raw)
+            if match is None:
+                text += raw
+                break
+            text += (
+                raw[: match.start()] + b'"' + self.stream.exactly(int(match[1])).replace(b'"', b"'") + b'"'
+            )
+        shown = text.rstrip(b"\r\n").decode("utf-8", "replace")
+        self.stream.transcript.add("S", shown)
+        return shown
+
+    def reply(self) -> SieveReply:
+        """Lines up to OK, NO or BYE. Raises Garbage for what no ManageSieve server says."""
+        lines: list[str] = []
+        while True:
+            line = self._line()
+            if match := _END.fullmatch(line):
+                text = match[3].strip().strip('"')
+                return SieveReply(match[1].upper(), (match[2] or "").upper(), text, tuple(lines))
+            if not line.startswith('"') and not lines:
+                raise Garbage(f"not a ManageSieve reply: {printable(repr(line))}")
+            lines.append(line)
+
+    def greeting(self) -> SieveReply:
+        """The capabilities and OK, which come unasked: after the connection, and again after STARTTLS."""
+        reply = self.reply()
+        found = [_STRING.findall(line) for line in reply.lines]
+        self.capabilities = {each[0].upper(): each[1] if len(each) > 1 else "" for each in found if each}
+        return reply
+
+    def command(self, line: str, shown: str | None = None) -> SieveReply:
+        self.stream.send(f"{line}\r\n".encode(), shown)
+        return self.reply()
+
+    def starttls(self, context: ssl.SSLContext, name: str | None) -> None:
+        """STARTTLS, handshake, and the capabilities that hold from then on (RFC 5804 section 2.2). Raises Garbage
+        when it is refused; see Stream.start_tls for the rest.
+        """
+        reply = self.command("STARTTLS")
+        if not reply.ok:
+            raise Garbage(f"STARTTLS was refused: {reply}")
+        self.stream.start_tls(context, name)
+        self.greeting()
+
+    def login(self, user: str, password: str) -> SieveReply:
+        """AUTHENTICATE PLAIN (RFC 4616) with the initial response."""
+        response = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        self.stream.transcript.hide(password, response)
+        return self.command(f'AUTHENTICATE "PLAIN" "{response}"', 'AUTHENTICATE "PLAIN" ****')
+
+    def quit(self) -> None:
+        """LOGOUT without waiting for the answer, and close."""
+        try:
+            self.stream.send(b"LOGOUT\r\n")
+        finally:
+            self.stream.close()

@@ -1,0 +1,86 @@
+"""The probe of names: who asks for a domain's own name (mail_name) gets a certificate for it, everyone else the host's.
+
+Public: the probe `tls.sni`. Troubles of `stream` pass through; the runner makes them errors.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import TlsMode
+from mailprov.probe import tls
+from mailprov.probe.case import PortCase
+from mailprov.probe.certificates import judge_life
+from mailprov.probe.table import ALL_PORTS, Scope, probe
+
+
+def _leads_here(case: PortCase) -> bool:
+    domain = case.domain
+    return domain is not None and domain.mail_name is not None and domain.hosts[:1] == (case.host.name,)
+
+
+@probe(
+    "tls.sni",
+    Scope.PORT_DOMAIN,
+    "The domain's own name (mail_name) has its certificate, and the host still has its own",
+    expected="asked for mail_name: a trusted certificate for that name; asked for no name: one for the host's fqdn",
+    steps=(
+        "Only for domains with a mail_name, on the host that it leads to.",
+        "Shake hands with mail_name as SNI, with verification of the chain; compare name and dates.",
+        "Shake hands without SNI, as old programs do, and compare with the host's fqdn.",
+    ),
+    verdicts={
+        "pass": "both are served",
+        "warn": "not served on port 25 (senders use the MX's name), or less than a third of the lifetime is left",
+        "fail": "not trusted, for another name, or nearly over, on a port for users; or the host's own is gone",
+        "error": "no certificate to judge",
+    },
+    refs=("RFC 6066 section 3", "RFC 9525 section 6", "RFC 7817 section 3"),
+    ports=ALL_PORTS,
+    applies=_leads_here,
+)
+def sni(case: PortCase) -> Iterator[Finding]:
+    assert case.domain is not None
+    assert case.domain.mail_name is not None
+    name, fqdn = case.domain.mail_name, case.host.fqdn
+    wrong = Verdict.FAIL if case.port.login else Verdict.WARN
+    # Whether a self-signed certificate may be there is tls.chain's business.
+    declared = case.host.tls.mode is TlsMode.SELF_SIGNED
+    context = (
+        tls.looking_context()
+        if declared
+        else case.run.verifying_context(case.host.tls.ca_file, check_name=False)
+    )
+    try:
+        der = case.served(case.host, case.address, case.port, context, name)
+    except ssl.SSLCertVerificationError as error:
+        yield case.finding(
+            wrong,
+            f"asked for {name}: not trusted: {tls.why_untrusted(error)}",
+            f"get a certificate for {name} from the authority that the host's own is from",
+        )
+        return
+    leaf = tls.Leaf.parse(der)
+    if not tls.name_matches(leaf.names, name):
+        yield case.finding(
+            wrong,
+            f"asked for {name}: the certificate is for {_names(leaf)}",
+            f"serve one for {name}: tls_server_sni_maps in main.cf, local_name in dovecot.conf; or apply again",
+        )
+        return
+    own = tls.Leaf.parse(case.served(case.host, case.address, case.port, tls.looking_context(), None))
+    if not tls.name_matches(own.names, fqdn):
+        yield case.finding(
+            wrong,
+            f"asked for no name: the certificate is for {_names(own)}, not for {fqdn}",
+            f"the certificate outside of tls_server_sni_maps and local_name must be the one for {fqdn}",
+        )
+        return
+    verdict, observed, advice = judge_life(leaf)
+    yield case.finding(verdict, f"{name}: {observed}; asked for no name: {_names(own)}", advice)
+
+
+def _names(leaf: tls.Leaf) -> str:
+    return ", ".join(leaf.names) or f"no DNS name (subject {leaf.subject})"

@@ -1,0 +1,62 @@
+"""What there is to look at: the addresses of hosts, the optional ports that answer, and what a probe of a port runs
+once for.
+
+    find_addresses(run, host)      where a host is looked at
+    has_route(address)             whether this machine could send there
+    subjects(scope, domains, phase)   domain and account of each turn of a probe
+
+Raises nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import dns.inet
+
+from mailprov.model.inventory import Account, Domain, Host
+from mailprov.probe.case import Run
+from mailprov.probe.pairs import usable
+from mailprov.probe.stream import Trouble
+from mailprov.probe.table import Phase, Scope
+
+
+def subjects(scope: Scope, domains: list[Domain], phase: Phase) -> list[tuple[Domain | None, Account | None]]:
+    """What a probe of a port runs once for. Wrong passwords are tried for one account of the host only, as
+    all its domains ask the same password store and each try costs seconds."""
+    if scope is Scope.PORT:
+        return [(None, None)]
+    if scope is Scope.PORT_DOMAIN:
+        return [(domain, None) for domain in domains]
+    pairs: list[tuple[Domain | None, Account | None]] = [(domain, usable(domain)) for domain in domains]
+    if phase is Phase.WRONG_PASSWORDS:
+        return [pair for pair in pairs if pair[1] is not None][:1] or pairs[:1]
+    return pairs
+
+
+def has_route(address: str) -> bool:
+    """Whether this machine would know where to send a packet; sends none."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((address, 9))
+    except OSError:
+        return False
+    return True
+
+
+def find_addresses(run: Run, host: Host) -> tuple[str, ...]:
+    """Where a host is looked at: what DNS says of its fqdn, else the inventory's address."""
+    try:
+        found = run.authority.addresses(host.fqdn)
+    except Trouble:
+        found = ()
+    if found:
+        return found
+    if dns.inet.is_address(host.address):
+        return (host.address,)
+    try:
+        infos = socket.getaddrinfo(host.address, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    return tuple(dict.fromkeys(str(info[4][0]) for info in infos))
