@@ -33,7 +33,7 @@ class Map(dict[str, Any]):
     __slots__ = ("marks", "where")
 
     def __init__(self, where: Position = (1, 1)) -> None:
-        super().__init__()
+        # Empty already: a dict is made by __new__, and there are 20,000 in an inventory of 10,000 accounts.
         self.where = where
         self.marks: dict[str, tuple[Position, Position]] = {}
 
