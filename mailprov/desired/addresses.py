@@ -15,6 +15,7 @@ an address that cannot be written there; the inventory refuses such addresses be
     logins          smtpd_sender_login_maps: sender address → logins that may use it
     redirects       accounts that only redirect: a full mailbox of theirs is no reason to refuse; with a catch-all
                     also the names that lead to several or to nobody here, which are not the catch-all's
+    sent_on         addresses whose mail goes on to other hosts, for whom this host vouches (senders.py)
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from mailprov.desired import senders
 from mailprov.errors import InputError
 from mailprov.model.inventory import Account, Domain
 
@@ -83,6 +85,13 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             dict.fromkeys(_roomless(served, set(virtual) - set(logins)), ("OK",)),
             [
                 "What is taken without asking for room: accounts that keep no copy, names that are no mailbox's."
+            ],
+        ),
+        "sent_on": texthash(
+            senders.sent_on(served, virtual),
+            [
+                "Addresses whose mail goes on to other hosts, also through lists and other names.",
+                "There a stranger cannot send as one of our own domains (own_domains_checks says why).",
             ],
         ),
     }

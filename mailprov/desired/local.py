@@ -30,6 +30,7 @@ POSTFIX_GUARDED = (
     "smtpd_relay_restrictions",
     "smtpd_sasl_auth_enable",
     "smtpd_sasl_security_options",
+    "smtpd_sender_restrictions",
     "smtpd_sender_login_maps",
     "smtpd_tls_auth_only",
     "smtpd_tls_exclude_ciphers",

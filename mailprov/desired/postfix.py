@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import addresses, dovecot, local, relay, srs
+from mailprov.desired import addresses, dovecot, local, relay, senders, srs
 from mailprov.desired.filter import Milter
 from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
@@ -66,6 +66,7 @@ def files(
         size_limit=host.message_size_limit,
         srs=way_out,
         srs_port=srs.PORT,
+        strangers=senders.CLASS,
         compatibility_level=compatibility_level(postfix),
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
@@ -99,6 +100,7 @@ def files(
         File(f"{FOLDER}/from_check.py", own_from),
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
         File(f"{MAPS}/srs_checks", srs.rewritten()),
+        File(f"{MAPS}/own_domains_checks", senders.own_domains_checks([*names, host.fqdn])),
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
         *_sni(material),

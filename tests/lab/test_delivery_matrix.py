@@ -209,6 +209,25 @@ def test_a_bounce_comes_back_to_a_rewritten_sender_and_nobody_can_make_one_up(
             assert client.docmd("RSET")[0] == 250
 
 
+def test_a_stranger_cannot_have_mail_in_our_name_sent_on(hosts: lab.Lab) -> None:
+    """It would leave as our user's: unrewritten, past SPF. What stays on the host is let in."""
+    for domain, host in DOMAINS.items():
+        with post.outside(address(hosts, host)) as client:
+            for sender in (f"eva@{domain}", f"Nobody@also.{domain}", f"root@{FQDN[host]}"):
+                for name in ("away", "both", "team", "away+shop"):
+                    assert client.docmd(f"MAIL FROM:<{sender}>")[0] == 250
+                    code, text = client.docmd(f"RCPT TO:<{name}@{domain}>")
+                    assert code == 554, (sender, name, text)
+                    assert b"5.7.1" in text
+                    assert b"log in to send it" in text
+                    assert client.docmd(f"RCPT TO:<ana@{domain}>")[0] == 250
+                    assert client.docmd(f"RCPT TO:<near@{domain}>")[0] == 250
+                    assert client.docmd("RSET")[0] == 250
+            assert client.docmd(f"MAIL FROM:<x@news.{domain}>")[0] == 250
+            assert client.docmd(f"RCPT TO:<away@{domain}>")[0] == 250
+            assert client.docmd("RSET")[0] == 250
+
+
 def test_mail_comes_in_while_postsrsd_is_down_and_forwards_wait_for_it(hosts: lab.Lab) -> None:
     for host, domain in (("mx1", "alpha.test"), ("mx2", "beta.test")):
         run_on(hosts, host, "systemctl stop postsrsd")

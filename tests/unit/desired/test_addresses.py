@@ -213,3 +213,22 @@ def test_room_is_asked_for_wherever_one_mailbox_is_behind_a_name() -> None:
     # With a catch-all the question would find its mailbox for a name that is no mailbox's.
     roomless = parsed(tables((domain, delta()), "mx1.alpha.test")["redirects"])
     assert {"profes@alpha.test", "todos@alpha.test", "marta@alpha.test", "marta@alfa.test"} == set(roomless)
+
+
+def test_what_goes_on_to_other_hosts_is_known_through_all_names() -> None:
+    rows = parsed(MAPS["sent_on"])
+    away = {"profes", "todos", "luis", "marta"}
+    expected = {f"{name}@{domain}" for name in away for domain in ("alpha.test", "alfa.test")}
+    assert set(rows) == expected
+    for name in parsed(MAPS["virtual"]):
+        if "@" in name:
+            leaves = any(not to.endswith(("@alpha.test", "@delta.test")) for to in deliver(MAPS, name))
+            assert (name in rows) is leaves, name
+
+
+def test_a_catch_all_elsewhere_stands_for_its_domain_and_who_stays_is_named() -> None:
+    ana, eva = account("ana@delta.test"), account("eva@delta.test")
+    domain = Domain("delta.test", ("mx1",), (ana, eva), catch_all="all@else.test")
+    rows = parsed(tables((domain,), "mx1.alpha.test")["sent_on"])
+    stay = ("ana", "eva", "postmaster", "abuse")
+    assert rows == {"delta.test": ["strangers_senders"], **{f"{name}@delta.test": ["DUNNO"] for name in stay}}

@@ -72,3 +72,25 @@ def test_postsrsd_is_asked_about_rewritten_senders_only() -> None:
 def test_what_is_made_for_one_version_is_not_put_beside_the_other() -> None:
     assert ("postsrsd", "1") in versions.choose(OLD, "mx1").rendered_for()
     assert ("postsrsd", "2") in versions.choose(NEW, "mx1").rendered_for()
+
+
+def test_strangers_senders_of_our_own_are_known_and_those_of_subdomains_are_not() -> None:
+    rows = [
+        (re.compile(line[1 : line.index("$/") + 1], re.IGNORECASE), line.partition("$/ ")[2])
+        for line in content(OLD, "/etc/postfix/mailprov/own_domains_checks").splitlines()
+        if line[0] == "/"
+    ]
+
+    def refused(sender: str) -> bool:
+        return any(action.startswith("REJECT 5.7.1 ") for pattern, action in rows if pattern.search(sender))
+
+    for own in ("ana@alpha.test", "Nobody@ALFA.test", "x@delta.test", "root@mx1.alpha.test"):
+        assert refused(own), own
+    for other in ("", "x@news.alpha.test", "x@alphaxtest", "x@alpha.test.else.test", "alpha.test@else.test"):
+        assert not refused(other), other
+    main = content(OLD, "/etc/postfix/main.cf")
+    assert "\nsmtpd_sender_restrictions = permit_mynetworks, check_recipient_access texthash:" in main
+    # Users who log in, and what is sent on, are not asked.
+    for port in content(OLD, "/etc/postfix/master.cf").split("\n\n"):
+        if "smtpd_sasl_auth_enable" in port:
+            assert "-o smtpd_sender_restrictions=" in port
