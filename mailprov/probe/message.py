@@ -1,6 +1,6 @@
 """Probe messages: small, marked, and full of what careless software alters.
 
-Public: build, body_of, first_difference, MARK, FORGED. Pure; raises nothing.
+Public: build, header_of, body_of, first_difference, MARK, FORGED. Pure; raises nothing.
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ def build(
         token,
     ]
     return "\r\n".join([*header, "", *body, ""]).encode("utf-8")
+
+
+def header_of(message: bytes) -> bytes:
+    """The header, with the empty line that ends it."""
+    return message.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 
 
 def body_of(message: bytes) -> bytes:
