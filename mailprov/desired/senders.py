@@ -41,7 +41,9 @@ def sent_on(domains: Iterable[Domain], virtual: Mapping[str, tuple[str, ...]]) -
         return known[address]
 
     away = {address: leaves(address) for address in virtual if "@" in address}
-    rows = {address.lstrip("@"): (CLASS,) for address, gone in away.items() if gone}
+    rows: dict[str, tuple[str, ...]] = {
+        address.lstrip("@"): (CLASS,) for address, gone in away.items() if gone
+    }
     whole = {address[1:] for address, gone in away.items() if gone and address[0] == "@"}
     stays = (address for address, gone in away.items() if not gone and address[0] != "@")
     rows.update({address: ("DUNNO",) for address in stays if address.rpartition("@")[2] in whole})
