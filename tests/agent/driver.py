@@ -21,10 +21,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mailprov.agent import boot
 from mailprov.desired.state import AccountEntry, AccountFile, Certificate, Directory, File, HostState
 from mailprov.wire import bundle
 from mailprov.wire.messages import decode_line, encode_control
+from tests.agent.small import Fork
 
 TAG = "0123456789abcdef"
 DEADLINE = 60.0
@@ -119,40 +119,8 @@ def job(root: str, mode: str = "apply", **more: Any) -> dict[str, Any]:
     }
 
 
-class Fork:
-    """The agent without the start of an interpreter, for tests of hundreds of runs. Looks like Popen."""
-
-    def __init__(self, work: dict[str, Any], before: str) -> None:
-        pipes = [os.pipe() for _ in range(3)]
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                for number, (pipe, end) in enumerate(zip(pipes, (0, 1, 1), strict=True)):
-                    os.dup2(pipe[end], number)
-                for pipe in pipes:
-                    os.closerange(min(pipe), max(pipe) + 1)
-                exec(before, {})
-                boot.run(work, os.fdopen(0, "rb"))
-            finally:
-                os._exit(70)
-        for pipe, end in zip(pipes, (0, 1, 1), strict=True):
-            os.close(pipe[end])
-        self.stdin = os.fdopen(pipes[0][1], "wb")
-        self.stdout = os.fdopen(pipes[1][0], "rb")
-        self.stderr = os.fdopen(pipes[2][0], "rb")
-
-    def wait(self, timeout: float) -> int:
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.001)
-        raise TimeoutError(f"the agent {self.pid} did not end")
-
-
 class Agent:
-    """A running agent. `command` is the interpreter; None forks this process.
+    """A running agent. `command` is the interpreter; None is a fork of a process that has one ready.
 
     `before` is a test's own code that runs in the agent's process first: a fault to inject. After a message
     of kind `deaf_after` nobody reads the agent's stdout any more: its next write is an EPIPE.
@@ -273,7 +241,7 @@ def converse(
     before: str = "",
     **more: Any,
 ) -> list[dict[str, Any]]:
-    """A whole run on a root; its messages, the last being `end`. Without `python` a fork of this process.
+    """A whole run on a root; its messages, the last being `end`. Without `python` no interpreter is started for it.
 
     `more` goes into the job, such as `accept_drift=True`.
     """
