@@ -38,23 +38,27 @@ def unified() -> bool:
 
 def members(group: str) -> set[int]:
     """Process ids in `group` (such as mailprov-lab-mpl1234567/mx1) and below it, in any hierarchy."""
-    pids: set[int] = set()
-    for hierarchy in hierarchies():
-        for directory, _, files in os.walk(hierarchy / group):
-            if "cgroup.procs" in files:
-                try:
-                    pids.update(int(line) for line in (Path(directory) / "cgroup.procs").read_text().split())
-                except OSError:  # the group went away while we looked
-                    continue
-    return pids
+    return _members(group, ())
 
 
 def payload_members(group: str) -> set[int]:
     """The processes inside the hosts; systemd-nspawn itself is in `supervisor`, a subgroup beside theirs."""
+    return _members(group, ("payload",))
+
+
+def _members(group: str, within: tuple[str, ...]) -> set[int]:
+    """Those whose group's path has the names `within`. Groups come and go while we look: os.walk does not mind."""
     pids: set[int] = set()
     for hierarchy in hierarchies():
-        for directory in (hierarchy / group).glob("**/payload"):
-            pids |= members(str(directory.relative_to(hierarchy)))
+        top = hierarchy / group
+        for directory, _, files in os.walk(top):
+            parts = Path(directory).relative_to(top).parts
+            if "cgroup.procs" not in files or not all(name in parts for name in within):
+                continue
+            try:
+                pids.update(int(line) for line in (Path(directory) / "cgroup.procs").read_text().split())
+            except OSError:
+                continue
     return pids
 
 
