@@ -2,11 +2,12 @@
 
     Passwords(tree)                       knows which hash belongs to which password, and neither of them
     compare(spec, data, passwords)        → Comparison: account changes, each line's hash where it is kept
-    render(comparison, hashes)            → the file's new content
+    render(spec, lines, passwords)        → the file's new content
     hash_passwords(list) -> list          {SHA512-CRYPT} hashes, 500 in one openssl call
 
 A fingerprint is HMAC-SHA256, under a random key that never leaves the host, over user, password and hash;
-so a hash edited by hand no longer counts as the password's. Raises Stop.
+so a hash edited by hand no longer counts as the password's. One more, over all wanted entries and the file's content,
+says that these two were compared before and nothing differed: then 10,000 accounts are one comparison. Raises Stop.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ FINGERPRINTS = files.STATE + "/passwords.json"
 _SCHEMES = ("{SHA512-CRYPT}", "{SHA256-CRYPT}", "{BLF-CRYPT}", "{CRYPT}", "{MD5-CRYPT}")
 OPENSSL_MAX = 255  # bytes; openssl passwd cuts longer ones silently
 _ODD = re.compile("[\n\r\0]")
+_WHOLE = "whole"  # among the fingerprints, by path: those of whole files. No path is written like this
 _BATCH = 500  # hashes of 106 bytes per call: what `commands.run` keeps of an output is 64 KB
 
 
@@ -55,6 +57,19 @@ class Passwords:
         """This hash was just made of this password."""
         self._fresh.setdefault(path, {})[user] = self._mark(user, password, hashed)
 
+    def settled(self, path: str, entries: List[List[str]], data: bytes) -> bool:
+        """Whether exactly these entries and this content were found to be the same before."""
+        mark = self._mark_of_all(entries, data)
+        if not mark or self._known.get(_WHOLE, {}).get(path) != mark:
+            return False
+        self._fresh[path] = dict(self._known.get(path, {}))
+        self._fresh.setdefault(_WHOLE, {})[path] = mark
+        return True
+
+    def settle(self, path: str, entries: List[List[str]], data: bytes) -> None:
+        """They are the same, each hash being one of its password."""
+        self._fresh.setdefault(_WHOLE, {})[path] = self._mark_of_all(entries, data)
+
     def save(self) -> None:
         """Write the fingerprints of this run's accounts if they differ from those on the disk."""
         if (not self._fresh and not self._saved) or (self._fresh == self._known and not self._new_pepper):
@@ -72,6 +87,14 @@ class Passwords:
         text = "\0".join((user, password, hashed)).encode("utf-8", "surrogateescape")
         return hmac.digest(self._pepper, text, "sha256").hex()
 
+    def _mark_of_all(self, entries: List[List[str]], data: bytes) -> str:
+        """Empty where a NUL within a field would let two lists of entries look alike."""
+        text = "\0".join([field for entry in entries for field in entry])
+        if text.count("\0") != 4 * len(entries) - 1:
+            return ""
+        both = text.encode("utf-8", "surrogateescape") + b"\0\0" + data
+        return hmac.digest(self._pepper, both, "sha256").hex()
+
 
 class Line(NamedTuple):
     """An account's line to be. `hash` is "" when the password must be hashed."""
@@ -83,10 +106,15 @@ class Line(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """(action, user, detail) for each account that differs, and the file's lines in order."""
+    """(action, user, detail) for each account that differs, and the file's lines in order.
+
+    `content` is what the file must hold where every hash is kept, else None; where it is what the file holds already,
+    `lines` may be empty.
+    """
 
     changes: List[Tuple[str, str, str]]
     lines: List[Line]
+    content: Optional[bytes]
 
 
 def in_words(fields: str) -> str:
@@ -105,6 +133,8 @@ def in_words(fields: str) -> str:
 def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -> Comparison:
     """What differs between the wanted entries and a file's content (None: no file)."""
     path = spec["path"]
+    if data is not None and passwords.settled(path, spec["entries"], data):
+        return Comparison([], [], data)
     present: Dict[str, Tuple[str, str]] = {}
     for text in (data or b"").decode("utf-8", "surrogateescape").split("\n"):
         user, colon, rest = text.partition(":")
@@ -113,15 +143,14 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
             present[user] = (hashed, fields[5:] if fields.startswith(":::::") else ":" + fields)
     changes: List[Tuple[str, str, str]] = []
     lines: List[Line] = []
-    for entry in sorted(spec["entries"], key=lambda one: str(one["user"])):
-        user, password, wanted, fields = entry["user"], entry["password"], entry["hash"], entry["fields"]
-        if _ODD.search(user + fields + wanted) or ":" in user + wanted:
+    for user, password, ready, fields in sorted(spec["entries"]):
+        if _ODD.search(user + fields + ready) or ":" in user + ready:
             raise Stop(
                 f"the account {user!r} cannot be a line of {path}", "take line ends and colons out of it"
             )
         old, old_fields = present.pop(user, ("", ""))
-        if not wanted and old and passwords.belongs(path, user, password, old):
-            wanted = old
+        keeps = not ready and old and passwords.belongs(path, user, password, old)
+        wanted = old if keeps else ready
         lines.append(Line(user, password, wanted, fields))
         if not old:
             changes.append(("create", user, in_words(fields)))
@@ -134,12 +163,17 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
         if details:
             changes.append(("update", user, ", ".join(details)))
     changes += [("delete", user, "its mail is kept") for user in sorted(present)]
+    content = _kept(lines)
+    if content is not None and content == data:
+        passwords.settle(path, spec["entries"], data)
     # The file's spelling of a quote is Dovecot's business; people know the account by its name.
-    return Comparison([(action, user.replace("\\'", "'"), detail) for action, user, detail in changes], lines)
+    changes = [(action, user.replace("\\'", "'"), detail) for action, user, detail in changes]
+    return Comparison(changes, lines, content)
 
 
-def render(path: str, lines: List[Line], passwords: Passwords) -> bytes:
+def render(spec: Dict[str, Any], lines: List[Line], passwords: Passwords) -> bytes:
     """The content of the file; hashes what needs it and remembers those hashes."""
+    path = spec["path"]
     fresh = iter(hash_passwords([line.password for line in lines if not line.hash]))
     text = []
     for line in lines:
@@ -147,10 +181,12 @@ def render(path: str, lines: List[Line], passwords: Passwords) -> bytes:
         if not line.hash:
             passwords.remember(path, line.user, line.password, hashed)
         text.append(f"{line.user}:{hashed}::::::{line.fields}\n")
-    return "".join(text).encode("utf-8", "surrogateescape")
+    content = "".join(text).encode("utf-8", "surrogateescape")
+    passwords.settle(path, spec["entries"], content)
+    return content
 
 
-def kept(lines: List[Line]) -> Optional[bytes]:
+def _kept(lines: List[Line]) -> Optional[bytes]:
     """The content when every hash is kept, else None."""
     if any(not line.hash for line in lines):
         return None

@@ -231,8 +231,7 @@ class _Comparison:
         seen, data, edit = self._look(path)
         notes, drift = _notes(seen, edit), edit.stops
         found = accounts.compare(spec, data, passwords)
-        content = accounts.kept(found.lines)
-        rewrite = content is None or content != data
+        rewrite = found.content is None or found.content != data
         changes = []
         if seen is None or seen.kind == "link" or _owner_mode(seen, spec):
             if seen is not None and seen.kind == "file":

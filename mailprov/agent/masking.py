@@ -40,8 +40,8 @@ def secrets_of(state: Dict[str, Any]) -> List[str]:
     """Passwords and ready hashes of all accounts, and the longer lines of secret files."""
     values: List[str] = []
     for account_file in state["account_files"]:
-        for entry in account_file["entries"]:
-            values += [entry["password"], entry["hash"]]
+        for _, password, hashed, _ in account_file["entries"]:
+            values += [password, hashed]
     for file in state["files"]:
         if file["secret"]:
             values += [line.strip() for line in file["content"].splitlines() if len(line.strip()) >= 16]

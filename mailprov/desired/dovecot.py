@@ -112,19 +112,18 @@ def names(domains: tuple[Domain, ...], dovecot: Version) -> str:
 
 def accounts(domains: tuple[Domain, ...], dovecot: Version) -> AccountFile:
     """The passwd-file, one entry for each account: only root and Dovecot's auth process can read it."""
-    entries = sorted(
-        (_entry(account, dovecot) for domain in domains for account in domain.accounts),
-        key=lambda item: item.user,
-    )
+    every = [account for domain in domains for account in domain.accounts]
+    limits = {size: quota_field(size, dovecot) for size in {each.quota for each in every} if size is not None}
+    entries = sorted(_entry(account, limits) for account in every)
     return AccountFile(USERS, tuple(entries), group="dovecot")
 
 
-def _entry(account: Account, dovecot: Version) -> AccountEntry:
+def _entry(account: Account, limits: dict[int, str]) -> AccountEntry:
     return AccountEntry(
         passwd_file_key(account.address),
-        password=account.password.reveal() if account.password else "",
-        hash=account.password_hash.reveal() if account.password_hash else "",
-        fields="" if account.quota is None else quota_field(account.quota, dovecot),
+        account.password.reveal() if account.password else "",
+        account.password_hash.reveal() if account.password_hash else "",
+        "" if account.quota is None else limits[account.quota],
     )
 
 

@@ -11,9 +11,8 @@ what an authority issues.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,21 @@ class File:
     guarded: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class AccountEntry:
+class AccountEntry(NamedTuple):
     """One line of a Dovecot passwd-file. Exactly one of `password` (clear, hashed on the host) and `hash` is
     not empty.
 
     The agent keeps the line's hash as long as the password is the same, so hashes are stable from run to run.
+    On the wire it is a list in this order: there may be 10,000 and more.
     """
 
     user: str
-    password: str = dataclasses.field(default="", repr=False)
-    hash: str = dataclasses.field(default="", repr=False)
+    password: str = ""
+    hash: str = ""
     fields: str = ""  # extra fields behind the hash, such as "userdb_quota_rule=*:storage=300K"
+
+    def __repr__(self) -> str:
+        return f"AccountEntry({self.user!r}, fields={self.fields!r})"  # never a password
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,8 @@ class HostState:
 
 def _plain(value: Any) -> Any:
     """As dataclasses.asdict, without its copies: strings and numbers are what they are."""
+    if isinstance(value, (str, int, AccountEntry)):
+        return value
     if isinstance(value, tuple):
         return tuple(map(_plain, value))
-    if isinstance(value, (str, int)):
-        return value
     return {name: _plain(inner) for name, inner in vars(value).items()}

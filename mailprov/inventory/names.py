@@ -17,6 +17,7 @@ _ATEXT = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 )  # RFC 5322 section 3.2.3
 _OWN = re.compile(r"[a-z0-9._='-]+")
+_USUAL = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*")  # none of our rules objects, but for the length
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 # Where IDNA 2003 and 2008 disagree (RFC 5894 section 7.2), two programs may mean different domains.
 _DEVIATIONS = frozenset("ßς\u200c\u200d")
@@ -160,6 +161,8 @@ def local_part(text: str) -> str:
     already separates a name from its detail (ana+shop@ reaches ana@).
     """
     name = text.lower()
+    if len(name) <= 64 and _USUAL.fullmatch(name):
+        return name
     _check_local(name)
     if "+" in name:
         raise BadName('contains "+", which separates a name from its detail: mail for ana+shop reaches ana')

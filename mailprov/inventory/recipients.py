@@ -84,7 +84,7 @@ class _Domain:
         path: KeyPath = (*self.path, "accounts", name)
         address = self._own(name, "account", path)
         for sign in delimiters:
-            if sign and address and sign in address.rpartition("@")[0]:
+            if sign and sign in name and address and sign in address.rpartition("@")[0]:
                 what = f'contains "{sign}", which separates a name from its detail (recipient_delimiter)'
                 self.reading.say(path, f'"{show(name)}" {what}; name the account without it', key=True)
         password = ready = None
@@ -120,12 +120,7 @@ class _Domain:
     def _own(self, name: str, kind: str, path: KeyPath) -> str | None:
         """The address that `name` defines; None if it cannot be one, or is defined before."""
 
-        def check(text: str) -> str:
-            local = names.local_part(text)
-            names.check_length(f"{local}@{self.name or ''}")
-            return local
-
-        local = self.reading.checked(path, name, check, key=True)
+        local = self.reading.checked(path, name, self._local_part, key=True)
         if local is None:
             return None
         if local in self.seen:
@@ -141,6 +136,11 @@ class _Domain:
             return None
         self.reading.defined[f"{local}@{self.name}"] = path
         return f"{local}@{self.name}"
+
+    def _local_part(self, text: str) -> str:
+        local = names.local_part(text)
+        names.check_length(f"{local}@{self.name or ''}")
+        return local
 
     def target(self, text: str, path: KeyPath, lead: str) -> str | None:
         return target(text, path, self.name, lead, reading=self.reading) if self.name else None

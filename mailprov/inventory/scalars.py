@@ -58,6 +58,8 @@ def text(value: Any) -> str:
     """Any single value, as it is written, on one line."""
     if not isinstance(value, str):
         raise said(f"must be text, not {kind(value)}")
+    if value and value.isascii() and value.isprintable():  # nearly all, told apart quicker than by a pattern
+        return str(value)
     if not value:
         raise said("is an empty text; write one, or leave the key out")
     if _UNUSABLE.search(value):

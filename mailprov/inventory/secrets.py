@@ -15,9 +15,9 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from mailprov.model.inventory import Secret
 
@@ -35,8 +35,7 @@ class SecretMode(Enum):
     IGNORE = "ignore"  # references are only parsed, values stay empty
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """Where a secret comes from.
 
     `text` of a command is a line for the shell, or the arguments of a program.

@@ -50,8 +50,10 @@ def desired(parts: dict[str, Any]) -> dict[str, Any]:
             value = [{**owned, **DEFAULTS[name], **item} for item in value]
         wanted[name] = value
     for account_file in wanted["account_files"]:
-        empty = {"password": "", "hash": "", "fields": ""}
-        account_file["entries"] = [{**empty, **entry} for entry in account_file["entries"]]
+        names = ("user", "password", "hash", "fields")
+        account_file["entries"] = [
+            [entry.get(name, "") for name in names] for entry in account_file["entries"]
+        ]
     return wanted
 
 

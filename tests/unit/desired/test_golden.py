@@ -74,8 +74,7 @@ def rendered(state: HostState) -> dict[str, str]:
     for file in wire["files"]:
         del file["content"]
     for accounts in wire["account_files"]:
-        for entry in accounts["entries"]:
-            entry["password"] = "…"
+        accounts["entries"] = [{**entry._asdict(), "password": "…"} for entry in accounts["entries"]]
     files = {file.path.lstrip("/"): file.content for file in state.files}
     return {**files, "state.json": json.dumps(wire, indent=1, ensure_ascii=False) + "\n"}
 
