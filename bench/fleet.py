@@ -78,9 +78,9 @@ def _controller(path: Path) -> int:
     roots = Path(job["roots"])
     whole = desired.build
 
-    def build(inventory: Any, host: Any, facts: dict[str, Any]) -> Any:
+    def build(inventory: Any, host: Any, facts: dict[str, Any], *more: Any) -> Any:
         facts["packages"] = {name: {"installed": v, "candidate": v} for name, v in _INSTALLED.items()}
-        state = whole(inventory, host, facts)
+        state = whole(inventory, host, facts, *more)
         mine = {"owner": "root", "group": "root"}
         return dataclasses.replace(
             state,

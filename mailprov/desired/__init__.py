@@ -1,7 +1,8 @@
 """What each host must be: the pure middle of the product.
 
-    build(inventory, host, facts, move) -> HostState     raises HostFailed, InputError
+    build(inventory, host, facts, move, draft) -> HostState     raises HostFailed, InputError
     Move, Step                                     a step of a rotation of DKIM keys, for `build`
+    Draft(inventory, host)                         for `build`: what can be made before the facts are known
     prepare(hosts)                                 loads what build needs, while there is nothing else to do
     wanted_packages(inventory, host) -> list[str]  whose versions the facts must hold
     needed_packages(host) -> list[str]             what of it an apply installs
@@ -15,9 +16,10 @@ from collections.abc import Sequence
 from mailprov.desired import templates, tls
 from mailprov.desired.build import build, needed_packages, wanted_packages
 from mailprov.desired.dkim import Move, Step
+from mailprov.desired.draft import Draft
 from mailprov.model.inventory import Host
 
-__all__ = ["Move", "Step", "build", "needed_packages", "prepare", "wanted_packages"]
+__all__ = ["Draft", "Move", "Step", "build", "needed_packages", "prepare", "wanted_packages"]
 
 
 def prepare(hosts: Sequence[Host]) -> None:

@@ -21,7 +21,7 @@ an address that cannot be written there; the inventory refuses such addresses be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from mailprov.desired import senders
 from mailprov.errors import InputError
@@ -43,6 +43,7 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
     """All maps of a host that serves `domains`, in the order of the inventory."""
     served = tuple(domains)
     accounts = [account for domain in served for account in domain.accounts]
+    good: set[str] = set()  # words that were looked at: most stand in more than one table
     for account in accounts:
         if not _LOGIN.fullmatch(account.address):
             raise InputError(
@@ -52,7 +53,8 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             )
     roles = _roles(served)
     virtual, origins = _virtual(served, roles)
-    logins = _logins(accounts, virtual, origins)
+    own = {account.address: (account.address,) for account in accounts}
+    logins = {**own, **{name: (to,) for name, to in _leads(own, virtual, origins).items()}}
     operator = _operator(served, roles)
     system = dict.fromkeys(_SYSTEM_NAMES, (operator,)) if operator else {}
     comments = [
@@ -69,17 +71,20 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             ["The alias domains: their addresses stand one by one in the file virtual."],
         ),
         "mailboxes": texthash(
-            {account.address: ("mailbox",) for account in accounts},
+            dict.fromkeys(own, ("mailbox",)),
             ["The accounts: who has a mailbox here. Dovecot knows where it is."],
+            good=good,
         ),
         "virtual": texthash(
             {**virtual, **system},
             ["Where mail for an address goes: virtual(5).", *comments],
             whole=[f"@{domain.name}" for domain in served if domain.catch_all],
+            good=good,
         ),
         "logins": texthash(
             logins,
             ["Who may send as whom: sender address, then the logins that may use it (SASL_README)."],
+            good=good,
         ),
         "redirects": texthash(
             dict.fromkeys(_roomless(served, set(virtual) - set(logins)), ("OK",)),
@@ -109,33 +114,36 @@ def other_names(domains: Iterable[Domain]) -> dict[str, Account]:
         if account.forward is None or account.forward.keep
     }
     virtual, origins = _virtual(served, _roles(served))
-    leads = _logins((account for domain in served for account in domain.accounts), virtual, origins)
-    found = {name: keep[to] for name, (to,) in leads.items() if to in keep and name not in keep}
+    known = {account.address for domain in served for account in domain.accounts}
+    leads = _leads(known, virtual, origins)
+    found = {name: keep[to] for name, to in leads.items() if to in keep and name not in keep}
     for domain in served:
-        if domain.catch_all in leads and (to := leads[domain.catch_all][0]) in keep:
+        if domain.catch_all and (to := leads.get(domain.catch_all, domain.catch_all)) in keep:
             found[f"@{domain.name}"] = keep[to]
     return found
 
 
 def texthash(
-    rows: Mapping[str, Iterable[str]], comments: Iterable[str] = (), whole: Iterable[str] = ()
+    rows: Mapping[str, Collection[str]],
+    comments: Iterable[str] = (),
+    whole: Iterable[str] = (),
+    good: set[str] | None = None,
 ) -> str:
     """A map's text, sorted by key: `key value, value`. InputError for a name that does not fit in.
 
-    `whole`: the keys `@domain` that are meant, since each accepts every name.
+    `whole`: the keys `@domain` that are meant, since each accepts every name. `good`: words that are known to fit in;
+    it learns those of this map.
     """
+    known = set() if good is None else good
+    words = set(rows).union(*rows.values()).difference(known, whole)
+    bad = [word for word in words if not (word.isascii() and _WORD.fullmatch(word))]
+    if bad:
+        seen = "it cannot be written in a Postfix table"
+        raise InputError(f"address {min(bad)!r}", seen, "Use another address")
+    known |= words
     lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
     lines += [f"# {comment}" for comment in comments]
-    good: set[str] = set(whole)  # most words stand there more than once
-    for key in sorted(rows):
-        values = tuple(rows[key])
-        for word in (key, *values):
-            if word not in good and not (word.isascii() and _WORD.fullmatch(word)):
-                raise InputError(
-                    f"address {word!r}", "it cannot be written in a Postfix table", "Use another address"
-                )
-            good.add(word)
-        lines.append(f"{key} {', '.join(values)}")
+    lines += [f"{key} {', '.join(rows[key])}" for key in sorted(rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -181,16 +189,10 @@ def _roomless(domains: tuple[Domain, ...], ownerless: set[str]) -> Iterator[str]
     for domain in domains:
         for account in domain.accounts:
             if account.forward and not account.forward.keep:
-                yield from _everywhere(account.address, domains)
-        if domain.catch_all:
-            yield from (name for name in ownerless if name.endswith(f"@{domain.name}") and name[0] != "@")
-
-
-def _everywhere(address: str, domains: tuple[Domain, ...]) -> list[str]:
-    """The address itself and its twins in the domain aliases."""
-    local, _, name = address.rpartition("@")
-    twins = [f"{local}@{twin}" for domain in domains if domain.name == name for twin in domain.domain_aliases]
-    return [address, *twins]
+                names = (domain.name, *domain.domain_aliases)  # the address itself, and its twins
+                yield from (f"{account.local_part}@{name}" for name in names)
+    catching = {domain.name for domain in domains if domain.catch_all}
+    yield from (name for name in ownerless if name[0] != "@" and name.rpartition("@")[2] in catching)
 
 
 def _virtual(
@@ -229,20 +231,19 @@ def _virtual(
     return rows, origins
 
 
-def _logins(
-    accounts: Iterable[Account], virtual: Mapping[str, tuple[str, ...]], origins: Mapping[str, str]
-) -> dict[str, tuple[str, ...]]:
-    """Sender → the one login: an account's own address, and each alias or twin that leads to it.
+def _leads(
+    known: Container[str], virtual: Mapping[str, tuple[str, ...]], origins: Mapping[str, str]
+) -> dict[str, str]:
+    """Each alias or twin that leads to one account → that account. `known`: the accounts.
 
     A list has several members and none of them owns it; a forward leads away from an account, not to it.
     """
-    known = {account.address for account in accounts}
-    rows: dict[str, tuple[str, ...]] = {address: (address,) for address in known}
+    found: dict[str, str] = {}
     for start in virtual:
         address, seen = start, {start}
         while address not in known and address in origins and origins[address] not in seen:
             address = origins[address]
             seen.add(address)
         if address in known:
-            rows[start] = (address,)
-    return rows
+            found[start] = address
+    return found

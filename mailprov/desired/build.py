@@ -1,6 +1,6 @@
 """Inventory and facts → the host's complete desired state.
 
-    build(inventory, host, facts, move) -> HostState
+    build(inventory, host, facts, move, draft) -> HostState
     wanted_packages(inventory, host) -> list[str]
 
 Raises HostFailed (no supported version of Postfix or Dovecot) and InputError (certificate files, addresses).
@@ -23,6 +23,7 @@ from mailprov.desired import (
     tls,
     versions,
 )
+from mailprov.desired.draft import Draft
 from mailprov.desired.state import Directory, HostState, Service
 from mailprov.model.inventory import Host, Inventory, TlsMode
 
@@ -62,12 +63,17 @@ def _packages(host: Host) -> tuple[str, ...]:
 
 
 def build(
-    inventory: Inventory, host: Host, facts: dict[str, Any], move: dkim.Move | None = None
+    inventory: Inventory,
+    host: Host,
+    facts: dict[str, Any],
+    move: dkim.Move | None = None,
+    draft: Draft | None = None,
 ) -> HostState:
     """What `host` must be. `facts` as in wire.messages; equal input gives equal output, to the byte.
 
-    `move`: a step of a rotation of DKIM keys, which nothing else asks for.
+    `move`: a step of a rotation of DKIM keys, which nothing else asks for. `draft`: made before, of this very host.
     """
+    mail = (draft or Draft(inventory, host)).mail()
     releases = versions.choose(facts, host.name)
     material = tls.material(host, inventory.mail_names(host.name))
     ipv6 = bool(facts.get("ipv6"))
@@ -75,9 +81,9 @@ def build(
     way_out = srs.make(host.fqdn, releases.postsrsd)
     keys = dkim.keys(domains, host, facts, move)
     milter = filter.milter(host, domains, keys, facts)
-    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter)
+    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter, mail.tables)
     files = [*way_out.files, *postfix_files, *material.files]
-    files += dovecot.files(host, domains, releases, material, ipv6)
+    files += dovecot.files(host, releases, material, ipv6, mail.other_names)
     # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
     for_everybody = (postfix.service(postfix_files, material), dovecot.service(material))
     services: list[Service] = [*for_everybody, way_out.service]

@@ -1,6 +1,6 @@
 """Dovecot: its whole configuration in one file, the accounts, and the service.
 
-    files(host, domains, releases, material, ipv6) -> tuple[File, ...]
+    files(host, releases, material, ipv6, others) -> tuple[File, ...]
     accounts(domains, dovecot) -> AccountFile
     service(material) -> Service
 
@@ -9,7 +9,9 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
-from mailprov.desired import addresses, local
+from operator import itemgetter
+
+from mailprov.desired import local
 from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, Service, User
 from mailprov.desired.templates import render
 from mailprov.desired.tls import TLS12_CIPHERS, Material
@@ -39,9 +41,9 @@ _USERNAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 
 def files(
-    host: Host, domains: tuple[Domain, ...], releases: Releases, material: Material, ipv6: bool
+    host: Host, releases: Releases, material: Material, ipv6: bool, others: dict[str, Account]
 ) -> tuple[File, ...]:
-    """dovecot.conf for the release line at hand, and what it names."""
+    """dovecot.conf for the release line at hand, and what it names. `others`: as addresses.other_names."""
     logins = [
         (
             name,
@@ -94,14 +96,14 @@ def files(
         *spam,
         File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
         File(WARNING, warning, mode="0755"),
-        File(NAMES, names(domains, releases.dovecot), group="dovecot", mode="0640"),
+        File(NAMES, names(others, releases.dovecot), group="dovecot", mode="0640"),
     )
 
 
-def names(domains: tuple[Domain, ...], dovecot: Version) -> str:
+def names(others: dict[str, Account], dovecot: Version) -> str:
     """A passwd-file without passwords: whose room Postfix asks for when mail is for another name of an account."""
     lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
-    for name, account in sorted(addresses.other_names(domains).items()):
+    for name, account in sorted(others.items(), key=itemgetter(0)):
         if account.quota is not None:
             home = f"{MAIL_ROOT}/{account.domain}/{account.local_part}"
             limit = quota_field(account.quota, dovecot)

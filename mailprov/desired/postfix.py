@@ -1,9 +1,9 @@
 """Postfix: every file under /etc/postfix that is ours, and the service.
 
-    files(host, domains, postfix, material, ipv6, way_out, milter) -> tuple[File, ...]
+    files(host, domains, postfix, material, ipv6, way_out, milter, tables) -> tuple[File, ...]
     service(files, material) -> Service
 
-Pure. Raises InputError for addresses that Postfix tables cannot hold, and for services that are there already.
+Pure. Raises InputError for services that are there already.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import addresses, dovecot, local, relay, senders, srs
+from mailprov.desired import dovecot, local, relay, senders, srs
 from mailprov.desired.filter import Milter
 from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
@@ -36,9 +36,10 @@ def files(
     material: Material,
     ipv6: bool,
     way_out: Srs,
-    milter: Milter | None = None,
+    milter: Milter | None,
+    tables: dict[str, str],
 ) -> tuple[File, ...]:
-    """main.cf, master.cf, the lookup tables and /etc/mailname."""
+    """main.cf, master.cf, the lookup tables (`tables`: those of addresses) and /etc/mailname."""
     names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
     smtp = [
         {
@@ -102,7 +103,7 @@ def files(
         File(f"{MAPS}/srs_checks", srs.rewritten()),
         File(f"{MAPS}/own_domains_checks", senders.own_domains_checks([*names, host.fqdn])),
         File(f"{MAPS}/lmtp_reply_checks", replies),
-        *(File(f"{MAPS}/{name}", text) for name, text in addresses.tables(domains, host.fqdn).items()),
+        *(File(f"{MAPS}/{name}", text) for name, text in tables.items()),
         *_sni(material),
         *relay.files(host),
     )

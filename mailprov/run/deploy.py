@@ -185,11 +185,12 @@ class Deployment:
         for session in self.sessions:
             session.launch()
         self.zones.launch_plan()
-        wanted = [session.host for session in self.sessions if isinstance(session.part, DesiredPart)]
+        parts = [session.part for session in self.sessions if isinstance(session.part, DesiredPart)]
         with suppress(Exception):  # what is wrong is met again, and told, where it is needed
-            desired.prepare(
-                wanted
-            )  # meanwhile: it takes some tenths of a second until a host's facts are here
+            # Meanwhile: it takes some tenths of a second until a host's facts are here.
+            desired.prepare([part.host for part in parts])
+            for part in parts:
+                part.prepare()
         self.stream.pump(
             lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions)
         )

@@ -73,7 +73,7 @@ class Part(Protocol):
 class DesiredPart:
     """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
     run whose undo this host keeps, as `dns.undo` makes them. `move`: a step of a rotation of DKIM keys.
-    `keys` are the host's DKIM keys once the state is made.
+    `keys` are the host's DKIM keys once the state is made. `prepare` makes what needs no facts, for whoever has time.
     """
 
     def __init__(
@@ -88,11 +88,17 @@ class DesiredPart:
         self.host = host
         self.keys: tuple[Key, ...] = ()
         self._inventory, self._zones, self._move = inventory, zones, move
+        self._draft: desired.Draft | None = desired.Draft(inventory, host)
+
+    def prepare(self) -> None:
+        if (draft := self._draft) is not None:
+            draft.mail()
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["t"] != "facts":
             return None
-        state = desired.build(self._inventory, self.host, message["facts"], self._move)
+        state = desired.build(self._inventory, self.host, message["facts"], self._move, self._draft)
+        self._draft = None  # needed once; there may be hundreds of hosts
         told = [file.content for file in state.files if file.path == STATE_FILE]
         self.keys = read_keys(told[0]) if told else ()
         return {"t": "desired", "state": state.to_wire()}
