@@ -5,21 +5,26 @@ The hosts are a lab's. To work on this file: MAILPROV_TEST_HOST="ADDRESS KEYFILE
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailprov import lab
 from mailprov.errors import HostFailed, HostUnreachable
-from mailprov.model.inventory import Host, Secret, SshSettings, Tls
-from mailprov.transport import hostkeys, launch, sudo
+from mailprov.lab import hosts
+from mailprov.lab.place import place as lab_place
+from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
+from mailprov.transport import hostkeys, launch, local, sudo
 from mailprov.transport.channel import Channel
 from mailprov.wire import bundle
+from tests.lab.inside import inside
 from tests.lab.starting import scan, start
 from tests.lab.test_transport import ECHO, job, wait_for
 
@@ -87,6 +92,7 @@ class Place:
     known_hosts: Path
     run: Callable[[str], str]
     has_rs: bool
+    leader: int | None  # the first process of the host, when it is a lab's
 
     def host(self, user: str, become: str | None = None, login: str | None = None) -> Host:
         settings = SshSettings(
@@ -104,7 +110,7 @@ class Place:
         return sum(f"user={user}" in line or f"[{user}]" in line for line in text.splitlines())
 
 
-def _prepare(address: str, key: Path, folder: Path, argv: list[str]) -> Place:
+def _prepare(address: str, key: Path, folder: Path, argv: list[str], leader: int | None = None) -> Place:
     def run(command: str) -> str:
         done = subprocess.run([*argv, command], capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{command[:60]}: {done.stdout[-500:]} {done.stderr[-500:]}"
@@ -116,7 +122,7 @@ def _prepare(address: str, key: Path, folder: Path, argv: list[str]) -> Place:
     if "done" not in run("cat /root/.sudo-test 2>/dev/null || true"):
         words = f"RS={'1' if has_rs else ''} PACKAGES='{'sudo-rs' if has_rs else 'fish tcsh'}'"
         run(f"PASSWORD='{quoted}' {words}\n{SETUP}\necho done >/root/.sudo-test")
-    place = Place(address, key, known, run, has_rs)
+    place = Place(address, key, known, run, has_rs, leader)
     wait_for(lambda: _answers(address), "sshd is back after its reload")
     for _, _, line in scan(place.host("root")):
         hostkeys.append(known, line)
@@ -141,8 +147,13 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             given[0], Path(given[1]), folder, ["ssh", "-i", given[1], *options, f"root@{given[0]}"]
         )
     made: lab.Lab = request.getfixturevalue("lab_factory")(INVENTORY)
+    boot = hosts.boot_of(lab_place(made.name), request.param)
     return _prepare(
-        made.host(request.param).address, made.identity_file, folder, made.ssh_argv(request.param)
+        made.host(request.param).address,
+        made.identity_file,
+        folder,
+        made.ssh_argv(request.param),
+        boot and boot.leader,
     )
 
 
@@ -290,3 +301,52 @@ def test_login_by_password(place: Place, user: str) -> None:
         "journalctl -o cat --no-pager | grep 'pam_unix(sshd:auth): authentication failure' || true"
     )
     assert sum(f"user={user}" in line for line in text.splitlines()) == 1
+
+
+class TestLocal:
+    """`transport: local`: mailprov on the mail host itself, run by somebody who is not root."""
+
+    @staticmethod
+    def talk(place: Place, user: str, password: str | None = None) -> list[dict[str, Any]]:
+        if place.leader is None:
+            pytest.skip("a host that is not the lab's cannot be entered")
+        host = place.host("somebody", password)
+        here = dataclasses.replace(
+            host, address="localhost", ssh=dataclasses.replace(host.ssh, transport=Transport.LOCAL)
+        )
+
+        # Read by now: none of mailprov's files is in there.
+        assert local.start
+        assert bundle.start_payload(job())
+
+        def work() -> list[dict[str, Any]]:
+            channel = start(here, job())
+            channel.send({"t": "go"})
+            messages = list(channel.messages())
+            channel.close()
+            return messages
+
+        messages: list[dict[str, Any]] = inside(place.leader, user, work)
+        return messages
+
+    def test_by_sudo(self, place: Place) -> None:
+        for user, password in (("c-free", None), ("c-zero", PASSWORD)):
+            before = place.failures(user)
+            messages = self.talk(place, user, password)
+            assert [message["t"] for message in messages] == ["hello", "end"]
+            assert messages[0]["uid"] == 0
+            assert place.failures(user) == before
+
+    def test_as_root_without_sudo(self, place: Place) -> None:
+        used = "journalctl -o cat --no-pager _COMM=sudo | grep -c COMMAND= || true"
+        before = place.run(used)
+        assert self.talk(place, "root")[0]["uid"] == 0
+        assert place.run(used) == before
+
+    def test_who_may_not_is_named(self, place: Place) -> None:
+        with pytest.raises(AssertionError, match=r"HostUnreachable: mx1: c-none may not use sudo"):
+            self.talk(place, "c-none", PASSWORD)
+        before = place.failures("c-zerowrong")
+        with pytest.raises(AssertionError, match=r"sudo on mx1 refused the password of c-zerowrong"):
+            self.talk(place, "c-zerowrong", "not it")
+        assert place.failures("c-zerowrong") == before + 1
