@@ -18,8 +18,9 @@ import pytest
 from mailprov import lab
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
+from tests.lab.matrix import address
 from tests.lab.program import run
-from tests.lab.test_delivery_matrix import INVENTORY, address
+from tests.lab.test_delivery_matrix import INVENTORY
 
 PLACES = (("mx1", "alpha.test"), ("mx2", "beta.test"))
 STRANGER = "stranger@else.test"
