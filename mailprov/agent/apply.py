@@ -27,6 +27,7 @@ from mailprov.agent import (
     manifest,
     packages,
     readers,
+    retiring,
     services,
     signing,
     staging,
@@ -144,8 +145,9 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
         make_user(work)
         run.applied(work.changes)
     record.remember(_paths(plan))
-    if plan.services:
-        record.note({"r": "services", "was": [_before(plan, work) for work in plan.services]})
+    if plan.services or plan.retiring:
+        was = [_before(plan, work) for work in [*plan.retiring, *plan.services]]
+        record.note({"r": "services", "was": was})
     for work in plan.directories:
         link.check()
         spec = work.spec
@@ -316,7 +318,17 @@ def _after_commit(run: Run) -> None:
         except Stop as stop:
             failures.append(stop)
             continue
-        run.manifest.services[work.spec["unit"]] = _loaded(run, work)
+        assert plan.observed is not None
+        unit = work.spec["unit"]
+        run.manifest.loaded(unit, _loaded(run, work), ran=plan.observed.units[unit].runs)
+        run.applied(work.changes)
+    for work in plan.retiring:  # last: nobody asks them any more
+        run.say(f"{'stopp' if work.data == 'stop' else work.data}ing {work.spec['unit']}")
+        try:
+            retiring.retire(work)
+        except Stop as stop:
+            failures.append(stop)
+            continue
         run.applied(work.changes)
     if failures:
         first = failures[0]
@@ -332,7 +344,7 @@ def _before(plan: Plan, work: Work) -> Dict[str, Any]:
     state, listening = plan.observed.units[work.spec["unit"]], plan.observed.ports
     return {
         "spec": work.spec,
-        "verb": work.data[1],
+        "verb": "" if isinstance(work.data, str) else work.data[1],
         "load": state.load,
         "enabled": state.starts_at_boot,
         "runs": state.runs,
@@ -351,8 +363,7 @@ def _loaded(run: Run, work: Work) -> Dict[str, str]:
 
 def _read_again(run: Run) -> None:
     """The proof: nothing is left to change."""
-    units = {spec["unit"] for spec in run.state["services"]}
-    run.manifest.services = {unit: loads for unit, loads in run.manifest.services.items() if unit in units}
+    run.manifest.keep_services({spec["unit"] for spec in run.state["services"]})
     left = run.again()
     if left.transaction:
         names = ", ".join(f"{change['kind']} {change['name']}" for change in left.transaction[:5])

@@ -233,7 +233,8 @@ def _units(plan: Plan, units: List[Dict[str, Any]], changing: Set[str]) -> None:
                 "listening": sorted(set(spec["ports"]) & ports),
             }
         )
-        if state.load == "not-found":
+        comes_back = f"/etc/systemd/system/{name}" in changing and unit["load"] != "not-found"
+        if state.load == "not-found" and not comes_back:
             continue
         differ = [path for path in (*spec["files"], *spec["restart_on"]) if path in changing]
         todo = {

@@ -27,6 +27,7 @@ from mailprov.agent import (
     lock,
     manifest,
     packages,
+    retiring,
     runs,
     services,
     signing,
@@ -134,7 +135,9 @@ class _Session:
         remembered, passwords = manifest.load(tree), accounts.Passwords(tree)
 
         def look(found: Dict[str, Any]) -> diff.Plan:
-            observed = self._observe(state, found)
+            observed = self._observe(
+                state, found, [spec["unit"] for spec in retiring.units(state, remembered)]
+            )
             return diff.compare(
                 tree,
                 state,
@@ -169,6 +172,7 @@ class _Session:
             # What was found as wanted is managed from now on; both write only when that is news.
             files.make_state(tree)
             remembered.describe(state, plan.digests, plan.known)
+            remembered.keep_services({spec["unit"] for spec in state["services"]})
             remembered.save()
             passwords.save()
             drift.keep(tree, remembered, link.mask)
@@ -205,12 +209,12 @@ class _Session:
             return {name: {"installed": None, "candidate": None} for name in names}
         return packages.query(names, self.lists, self.say)
 
-    def _observe(self, state: Dict[str, Any], found: Dict[str, Any]) -> Observed:
+    def _observe(self, state: Dict[str, Any], found: Dict[str, Any], retired: List[str]) -> Observed:
         """Packages, units and ports that this state is about; asks for packages that `found` lacks."""
         asked = [*state["packages"], *(name for name, _ in state["rendered_for"])]
         if any(name not in found for name in asked):
             found = self._packages(asked)
-        units = [spec["unit"] for spec in state["services"]]
+        units = [*(spec["unit"] for spec in state["services"]), *retired]
         return Observed(found, services.states(units), services.listening() if units else set())
 
     def _lock(self) -> int:

@@ -2,7 +2,8 @@
 
     compare(tree, state, facts, manifest, passwords, mask) -> Plan
 
-Reads only. Packages → users → directories → keys → certificates → files → accounts → files that left → services.
+Reads only. Packages → users → directories → keys → certificates → files → accounts → files that left → services → units
+that left.
 Raises Stop for what cannot be made true: no candidate for a package, another version than the state was made
 for, a directory where a file must be, a masked unit.
 """
@@ -13,7 +14,7 @@ import hashlib
 import json
 from typing import Any, Container, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, acme, certificates, files, local, signing
+from mailprov.agent import accounts, acme, certificates, files, local, retiring, signing
 from mailprov.agent.changes import Change, Observed, Work, change
 from mailprov.agent.drift import Drift, Edit
 from mailprov.agent.manifest import Manifest
@@ -37,6 +38,7 @@ class Plan:
         self.accounts: List[Work] = []  # data: (lines, content must be written)
         self.leaving: List[Work] = []
         self.services: List[Work] = []
+        self.retiring: List[Work] = []  # data: stop or reload
         self.placeholders: List[Work] = []
         self.issues: List[Work] = []  # data: issue or deploy; done last, when the records are published
         self.digests: Dict[str, str] = {}
@@ -54,7 +56,7 @@ class Plan:
     def transaction(self) -> List[Change]:
         """What is done as a whole or not at all: everything but what a certificate authority must do."""
         first = (self.packages, self.users, self.directories, self.keys, self.placeholders, self.certificates)
-        then = (self.files, self.accounts, self.leaving, self.services)
+        then = (self.files, self.accounts, self.leaving, self.services, self.retiring)
         return [change for kind in (*first, *then) for work in kind for change in work.changes]
 
     @property
@@ -98,6 +100,7 @@ def compare(
         comparison.account_file(spec, passwords)
     comparison.leaving(state)
     comparison.services(state, observed)
+    plan.retiring = retiring.compare(state, observed, manifest)
     plan.compared = _compared(state)
     return plan
 

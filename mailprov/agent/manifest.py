@@ -4,6 +4,7 @@
     Manifest.files       path → {"sha256", "owner", "group", "mode", "kind", …} as last applied; kind is file,
                          secret, accounts, certificate (with "names" and "expires") or key
     Manifest.services    unit → {path: sha256} of the files it last loaded successfully
+    Manifest.found       units among them that ran before mailprov managed them, and go on when it no longer does
     Manifest.save()      writes only when something differs
 
 It finds files that left the inventory, files edited by hand, and daemons that never loaded what is there.
@@ -13,7 +14,7 @@ Raises Stop when the file is there and cannot be understood.
 from __future__ import annotations
 
 import json
-from typing import Any, Dict
+from typing import Any, Container, Dict, List
 
 from mailprov.agent import files, signing
 from mailprov.agent.trouble import Stop
@@ -27,15 +28,28 @@ class Manifest:
         self._saved = _encode(body) if body else b""
         self.files: Dict[str, Dict[str, Any]] = dict(body.get("files", {}))
         self.services: Dict[str, Dict[str, str]] = dict(body.get("services", {}))
+        self.found: List[str] = list(body.get("found", []))
 
     def save(self) -> bool:
         """Write what changed; False when the file already says this (a no-change run writes nothing)."""
-        body = _encode({"version": 1, "files": self.files, "services": self.services})
+        found = {"found": self.found} if self.found else {}
+        body = _encode({"version": 1, "files": self.files, "services": self.services, **found})
         if body == self._saved or (not self._saved and not self.files and not self.services):
             return False
         files.write(self._tree.at(PATH), body, 0o600)
         self._saved = body
         return True
+
+    def loaded(self, unit: str, digests: Dict[str, str], *, ran: bool) -> None:
+        """The unit has read these files. `ran`: it ran before this run; that counts the first time."""
+        if ran and unit not in self.services:
+            self.found = sorted({*self.found, unit})
+        self.services[unit] = digests
+
+    def keep_services(self, units: Container[str]) -> None:
+        """Forget all others: they are no longer ours."""
+        self.services = {unit: loads for unit, loads in self.services.items() if unit in units}
+        self.found = [unit for unit in self.found if unit in units]
 
     def describe(
         self, state: Dict[str, Any], digests: Dict[str, str], certificates: Dict[str, Dict[str, Any]]

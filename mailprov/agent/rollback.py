@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, Sequence
 
-from mailprov.agent import drift, files, journal, manifest, readers, services, staging
+from mailprov.agent import drift, files, journal, manifest, readers, retiring, services, staging
 from mailprov.agent.apply import put_back
 from mailprov.agent.before import Item, Plan
 from mailprov.agent.changes import Change
@@ -143,6 +143,7 @@ def _halt(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:
         if unit["stop"] is not None:
             say(f"stopping {unit['spec']['unit']}")
             services.stop(unit["spec"]["unit"], unit["stop"])
+            retiring.undo(unit["spec"])
 
 
 def settle(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:

@@ -81,7 +81,9 @@ def build(
     way_out = srs.make(host.fqdn, releases.postsrsd)
     keys = dkim.keys(domains, host, facts, move)
     milter = filter.milter(host, domains, keys, facts)
-    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter, mail.tables)
+    postfix_files = postfix.files(
+        host, domains, releases.postfix, material, ipv6, way_out, milter, mail.tables
+    )
     files = [*way_out.files, *postfix_files, *material.files]
     files += dovecot.files(host, releases, material, ipv6, mail.other_names)
     # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
@@ -119,5 +121,12 @@ def build(
         files=tuple(sorted(files, key=lambda file: file.path)),
         account_files=(dovecot.accounts(domains, releases.dovecot),),
         services=tuple(services),
+        retired=_retired({service.unit for service in services}),
         rendered_for=releases.rendered_for(),
     )
+
+
+def _retired(wanted: set[str]) -> tuple[Service, ...]:
+    """What another inventory may have brought. certbot's timer is not among them: other certificates may need it."""
+    optional = (*filter.units(), fail2ban.unit(), firewall.unit())
+    return tuple(service for service in optional if service.unit not in wanted)

@@ -1,7 +1,7 @@
 """fail2ban: shuts out for a while who tries many wrong passwords on the ports of mail.
 
     files(host) -> tuple[File, ...]
-    service() -> Service
+    service(files), unit() -> Service
     PACKAGES
 
 Pure. The filters are our own: those of the packages do not know the words of Dovecot 2.4, and read the log of
@@ -64,3 +64,8 @@ def service(ours: tuple[File, ...]) -> Service:
         files=tuple(file.path for file in ours),
         checks=(("fail2ban-client", "--test"),),
     )
+
+
+def unit() -> Service:
+    """For a host that may have had it. It may have jails of others, such as Debian's own for SSH."""
+    return Service(unit="fail2ban.service", shared=True)

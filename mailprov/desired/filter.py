@@ -2,6 +2,7 @@
 
     packages(host) -> list[str]                what the facts must report on
     package(host) -> str                       what is installed
+    units() -> tuple[Service, ...]             those that a host may have had
     milter(host, domains, keys, facts) -> Milter | None
 
 Pure. Postfix asks a milter once for each message, when it comes in by SMTP or from a program of this host. Delivery to
@@ -39,6 +40,11 @@ def packages(host: Host) -> list[str]:
 def package(host: Host) -> str:
     """The milter's own."""
     return rspamd.PACKAGE if host.filter is Filter.RSPAMD else opendkim.PACKAGE
+
+
+def units() -> tuple[Service, ...]:
+    """A Redis server is not among them: it is used where it is, and was installed by somebody else."""
+    return rspamd.unit(), opendkim.unit()
 
 
 def milter(

@@ -1,7 +1,7 @@
 """ufw: rules for exactly the ports in use, and for SSH, so that nobody is locked out.
 
     files(host, ports) -> tuple[File, ...]     a script and the unit that runs it, now and at each boot
-    service(files) -> Service
+    service(files), unit() -> Service
     PACKAGE
 
 Pure. Which ports SSH has is found on the host at the moment of the change: by the configuration of sshd, by what
@@ -18,6 +18,7 @@ from mailprov.model.inventory import Challenge, Host, TlsMode
 
 PACKAGE = "ufw"
 _SCRIPT = "/etc/mailprov/firewall"
+_MARK = "/var/lib/mailprov/firewall-enabled"  # ufw was off before we came
 _UNIT = "mailprov-firewall.service"
 
 
@@ -26,7 +27,7 @@ def files(host: Host, services: Iterable[Service]) -> tuple[File, ...]:
     ports = {port for service in services for port in service.ports}
     if host.tls.mode is TlsMode.ACME and host.tls.acme.challenge is Challenge.HTTP:
         ports.add(80)  # where the certificate authority looks (RFC 8555 section 8.3)
-    script = render("ufw/firewall.j2", ports=sorted(ports), ssh_port=host.ssh.port or 22)
+    script = render("ufw/firewall.j2", ports=sorted(ports), ssh_port=host.ssh.port or 22, mark=_MARK)
     return (
         File(_SCRIPT, script, mode="0755"),
         File(f"/etc/systemd/system/{_UNIT}", render("ufw/unit.j2", script=_SCRIPT)),
@@ -36,4 +37,14 @@ def files(host: Host, services: Iterable[Service]) -> tuple[File, ...]:
 def service(ours: tuple[File, ...]) -> Service:
     """A oneshot unit that stays active: a restart runs the script again."""
     paths = tuple(file.path for file in ours)
-    return Service(unit=_UNIT, files=paths, restart_on=paths)
+    return Service(unit=_UNIT, files=paths, restart_on=paths, undo=_undo())
+
+
+def unit() -> Service:
+    """For a host that may have had it."""
+    return Service(unit=_UNIT, undo=_undo())
+
+
+def _undo() -> tuple[str, ...]:
+    """The script is gone by then, so this one comes with the command."""
+    return ("sh", "-c", render("ufw/undo.j2", mark=_MARK))

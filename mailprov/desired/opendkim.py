@@ -1,7 +1,7 @@
 """OpenDKIM: signs what users send on a host with `filter: none`. A tenth of Rspamd's memory, and it does nothing else.
 
     files(domains, keys) -> tuple[File, ...]
-    service(files, keys) -> Service
+    service(files, keys), unit() -> Service
     PACKAGE, GROUP, MILTER
 
 Pure.
@@ -55,3 +55,8 @@ def service(ours: Iterable[File], keys: Iterable[SigningKey]) -> Service:
         checks=(("opendkim", "-n", "-x", "/etc/opendkim.conf"),),
         ports=(8891,),
     )
+
+
+def unit() -> Service:
+    """For a host that may have had it."""
+    return Service(unit="opendkim.service", ports=(8891,))

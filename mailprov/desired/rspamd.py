@@ -1,7 +1,7 @@
 """Rspamd: the one milter of a host with `filter: rspamd`. It checks what arrives, seals it, and signs what is sent.
 
     files(domains, keys, redis) -> tuple[File, ...]
-    service(files, keys) -> Service
+    service(files, keys), unit() -> Service
     PACKAGE, GROUP, MILTER
 
 Pure. mailprov writes local.d, where settings of Rspamd's packages are changed; override.d wins over it and belongs to
@@ -67,3 +67,8 @@ def service(ours: Iterable[File], keys: Iterable[SigningKey]) -> Service:
         ports=(11332,),
         patience=180,
     )
+
+
+def unit() -> Service:
+    """For a host that may have had it."""
+    return Service(unit="rspamd.service", ports=(11332,))

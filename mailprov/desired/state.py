@@ -140,6 +140,8 @@ class Service:
     `ports` must be listening within `patience` seconds after start, reload or restart.
     `main_process` is its pid file and name: SIGHUP there makes all of it read its files anew. A daemon that answers
     for others by its tables is told in the moment they change, before the reload that proves it.
+    `undo` takes back what outlives the unit, once it is stopped for good. `shared`: others may use it, so that it goes
+    on when it is no longer wanted here and ran before mailprov came.
     `queue` holds the mail it has accepted, delivered to those whom the passwd-files `delivers_by` name.
     """
 
@@ -153,6 +155,8 @@ class Service:
     ports: tuple[int, ...] = ()
     patience: int = 30
     main_process: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()  # argument list
+    shared: bool = False
     queue: str = ""
     delivers_by: tuple[str, ...] = ()
 
@@ -173,6 +177,8 @@ class HostState:
     files: tuple[File, ...] = ()
     account_files: tuple[AccountFile, ...] = ()
     services: tuple[Service, ...] = ()
+    # Units that the host would not have with this inventory: those that the manifest knows are stopped and disabled.
+    retired: tuple[Service, ...] = ()
     # (package, version prefix) pairs the templates were chosen for: if another version got installed, the
     # agent stops before it writes a file.
     rendered_for: tuple[tuple[str, str], ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
+import re
 import smtplib
 import socket
 import ssl
@@ -93,6 +94,8 @@ def mailbox(where: lab.Lab, host: str, address: str):  # type: ignore[no-untyped
 
 def test_apply_protects_and_the_second_does_nothing(inventory: tuple[lab.Lab, str]) -> None:
     where, path = inventory
+    # As it is where mailprov installs it; on mx2 it ran before mailprov came.
+    run_on(where, "mx1", "systemctl disable -q --now fail2ban")
     first = run("apply", "--yes", "--no-verify", path)
     assert first.code == 0, (first.stderr, first.of("ended"))
     assert run("plan", "--exit-code", path).code == 0
@@ -113,26 +116,37 @@ def test_the_firewall_lets_in_mail_and_ssh_and_nothing_else(inventory: tuple[lab
         socket.create_connection((where.host("mx2").address, 8080), timeout=2)
 
 
-def test_mail_leaves_through_the_smarthost_after_a_login_over_tls(inventory: tuple[lab.Lab, str]) -> None:
-    where, _ = inventory
+def sent_by_the_smarthost(where: lab.Lab, word: str) -> list[str]:
+    """ana writes to eva through mx1; the Received lines with which it arrives."""
     context = trusting(where)
     context.check_hostname = False
     with smtplib.SMTP_SSL(where.host("mx1").address, context=context, timeout=30) as client:
         client.login("ana@alpha.test", password(where, "ana@alpha.test"))
-        client.sendmail(
-            "ana@alpha.test", ["eva@beta.test"], "From: ana@alpha.test\r\nSubject: smarthost\r\n\r\nx\r\n"
-        )
+        text = f"From: ana@alpha.test\r\nSubject: {word}\r\n\r\nx\r\n"
+        client.sendmail("ana@alpha.test", ["eva@beta.test"], text)
 
     def arrived() -> bool:
         with mailbox(where, "mx2", "eva@beta.test") as box:
-            return bool(box.search(None, "SUBJECT", "smarthost")[1][0])
+            return bool(box.search(None, "SUBJECT", word)[1][0])
 
     wait_until(arrived, "the message came by the smarthost", 60)
     with mailbox(where, "mx2", "eva@beta.test") as box:
-        number = box.search(None, "SUBJECT", "smarthost")[1][0].split()[-1]
+        number = box.search(None, "SUBJECT", word)[1][0].split()[-1]
         raw = box.fetch(number, "(BODY.PEEK[])")[1][0][1]
-    hops = message_from_bytes(raw, policy=policy.default).get_all("Received", [])
-    assert any("by mx2.beta.test" in hop and "with ESMTPSA" in hop for hop in map(str, hops)), hops
+    return [*map(str, message_from_bytes(raw, policy=policy.default).get_all("Received", []))]
+
+
+def handed_in_by_mx1(where: lab.Lab, service: str) -> int:
+    """How many messages came to this service of the smarthost with mx1's login, which nobody else sends with."""
+    line = f"postfix/{service}/smtpd.*client=.*sasl_username=eva@beta.test"
+    return int(run_on(where, "mx2", f"journalctl -q --no-pager | grep -cE '{line}'", check=False))
+
+
+def test_mail_leaves_through_the_smarthost_after_a_login_over_tls(inventory: tuple[lab.Lab, str]) -> None:
+    where, _ = inventory
+    hops = sent_by_the_smarthost(where, "smarthost")
+    assert any("by mx2.beta.test" in hop and "with ESMTPSA" in hop for hop in hops), hops
+    assert (handed_in_by_mx1(where, "submission"), handed_in_by_mx1(where, "submissions")) == (1, 0)
     assert run_on(where, "mx1", "stat -c '%a %U' /etc/postfix/mailprov/relay_password").strip() == "600 root"
 
 
@@ -216,3 +230,71 @@ def test_the_address_of_a_users_device_is_told_to_nobody(inventory: tuple[lab.La
         number = box.search(None, "SUBJECT", "smarthost")[1][0].split()[-1]
         raw = box.fetch(number, "(BODY.PEEK[HEADER])")[1][0][1]
     assert str(ip_network(where.subnet)[1]).encode() not in raw
+
+
+def _protection(where: lab.Lab) -> dict[str, list[str]]:
+    """What protects each host now: fail2ban at work and at boot, our jails, ufw and its rules (ours with a mark)."""
+    look = (
+        "systemctl is-active fail2ban; systemctl is-enabled fail2ban; ls /etc/fail2ban/jail.d | grep -c mailprov; "
+        "command -v ufw >/dev/null || exit 0; ufw status | sed -n 's/^Status: //p'; "
+        "systemctl is-active mailprov-firewall; "
+        "sed -n -e 's/^### tuple ### allow tcp \\([0-9]*\\) .*=6d61696c70726f76$/\\1*/p' "
+        "-e 's/^### tuple ### allow tcp \\([0-9]*\\) .* in$/\\1/p' /etc/ufw/user.rules | sort -n"
+    )
+    return {host: run_on(where, host, look, check=False).split() for host in ("mx1", "mx2")}
+
+
+def test_what_left_the_inventory_protects_no_more_and_a_rollback_takes_rules_back(
+    inventory: tuple[lab.Lab, str],
+) -> None:
+    """Both ways, and what is the user's own stays: a rule, one for a port of ours among them, and Debian's jail."""
+    where, path = inventory
+    ours = [f"{port}*" for port in (22, 25, 110, 143, 465, 587, 993, 995, 4190)]
+    on = {"mx1": ["active", "enabled", "1"], "mx2": ["active", "enabled", "1", "active", "active", *ours]}
+    assert _protection(where) == on
+    run_on(where, "mx2", "ufw allow 8443/tcp && ufw allow 993/tcp comment ''")
+    own = [port for port in ours if port != "993*"]
+    on["mx2"][5:] = sorted([*own, "993", "8443"], key=lambda port: int(port.strip("*")))
+    assert _protection(where) == on
+
+    text = where.inventory_path.read_text()
+    plain = where.inventory_path.with_name("plain.yml")
+    plain.write_text(
+        re.sub(r"(?m)^    fail2ban:.*\n(?:      .*\n)*", "", text).replace("firewall: ufw", "firewall: none")
+    )
+    applied = run("apply", "--yes", "--no-verify", str(plain))
+    assert applied.code == 0, applied.events[-3:]
+    gone = {("delete", "service", f"{unit}.service") for unit in ("fail2ban", "mailprov-firewall")}
+    assert gone & set(applied.changes("mx1")) == {("delete", "service", "fail2ban.service")}
+    assert ("delete", "service", "mailprov-firewall.service") in applied.changes("mx2")
+    off = {
+        "mx1": ["inactive", "disabled", "0"],
+        "mx2": ["active", "enabled", "0", "inactive", "inactive", "993", "8443"],
+    }
+    assert _protection(where) == off
+    assert "mailprov" not in run_on(where, "mx2", "fail2ban-client status")
+    assert run("plan", "--exit-code", str(plain)).code == 0
+
+    assert run("rollback", "--yes", path).code == 0
+    assert _protection(where) == on
+    assert "mailprov-dovecot" in run_on(where, "mx1", "fail2ban-client status")
+    assert run("plan", "--exit-code", path).code == 0
+
+    # Now the run that is undone is one that put the rules in.
+    assert run("rollback", "--yes", str(plain)).code == 0
+    assert _protection(where) == off
+    assert run("plan", "--exit-code", str(plain)).code == 0
+
+
+def test_the_smarthost_is_reached_with_tls_from_the_first_byte_too(inventory: tuple[lab.Lab, str]) -> None:
+    """Port 465. Its certificate is checked there as well: the lab's authority is in `ca_file` alone."""
+    where, _ = inventory
+    copy = where.inventory_path.with_name("implicit.yml")
+    text, count = re.subn("port: 587", "port: 465", where.inventory_path.with_name("plain.yml").read_text())
+    assert count == 1
+    copy.write_text(text)
+    applied = run("apply", "--yes", "--no-verify", "--host", "mx1", str(copy))
+    assert applied.code == 0, applied.events[-3:]
+    hops = sent_by_the_smarthost(where, "implicit")
+    assert any("by mx2.beta.test" in hop and "with ESMTPSA" in hop for hop in hops), hops
+    assert (handed_in_by_mx1(where, "submission"), handed_in_by_mx1(where, "submissions")) == (1, 1)

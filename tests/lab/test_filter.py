@@ -266,6 +266,12 @@ def test_without_a_filter_the_same_key_signs(hosts: lab.Lab, inventory: str) -> 
     assert result.code == 0, result.events[-3:]
     assert result.changes("zone alpha.test") == []
     assert ("create", "service", "opendkim.service") in result.changes("mx1")
+    assert ("delete", "service", "rspamd.service") in result.changes("mx1")
+    units = run_on(
+        hosts, "mx1", "systemctl is-active rspamd opendkim; systemctl is-enabled rspamd", check=False
+    )
+    assert units.split() == ["inactive", "active", "disabled"]
+    assert run("plan", "--exit-code", copy).code == 0
     assert selectors(hosts, "unfiltered-2") == {"mx1-rsa-2"}
     seen = run("verify", copy, "--only", "loop")
     assert seen.code == 0, [f for f in seen.of("found") if f["verdict"] not in ("pass", "skip")]

@@ -13,7 +13,7 @@ from mailprov import desired
 from mailprov.desired.dovecot import passwd_file_key
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed
-from mailprov.model.inventory import Account, Domain, Secret, Tls, TlsMode
+from mailprov.model.inventory import Account, Domain, Fail2ban, Filter, Secret, Tls, TlsMode
 from mailprov.model.ports import PORTS, SIEVE_PORT
 
 BOTH = pytest.mark.parametrize("packages", [BOOKWORM, TRIXIE], ids=["dovecot-2.3", "dovecot-2.4"])
@@ -317,3 +317,12 @@ def test_the_firewall_opens_what_everybody_uses_and_nothing_else(tls: Tls, more:
     (line,) = re.findall('^wanted="(.*)"$', text(state, "/etc/mailprov/firewall"), re.MULTILINE)
     assert {int(port) for port in line.split()} == public
     assert state.services[-1].unit == "mailprov-firewall.service"
+
+
+def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wants() -> None:
+    optional = {"rspamd.service", "opendkim.service", "fail2ban.service", "mailprov-firewall.service"}
+    plain = desired.build(inventory(), host(), facts(BOOKWORM))
+    everything = dataclasses.replace(host(), filter=Filter.RSPAMD, fail2ban=Fail2ban(), firewall=True)
+    full = desired.build(inventory(), everything, facts(BOOKWORM))
+    assert {each.unit for each in plain.retired} == optional - {each.unit for each in plain.services}
+    assert {each.unit for each in full.retired} == {"opendkim.service"}
