@@ -31,7 +31,8 @@ from mailprov.lab.place import place
 from mailprov.lab.state import load
 from mailprov.model.events import Event
 
-DISK = "1200m"  # room for what is installed, and small enough to be filled at once
+DISK = "1600m"  # room for what is installed, and small enough to be filled at once
+ROOM = 900 << 20  # octets of it that a life begins with
 
 
 def _silent(event: Event) -> None:
@@ -87,6 +88,8 @@ class Machine:
         self._state_now = state
         self._layers = ":".join([*self._chain(state), self._host.root])
         self._fresh("upper")
+        # What is deleted stays allocated while something of the last life is still going away.
+        assert poll(lambda: self._free() > ROOM, 120), f"{self.name}: an earlier life still holds its disk"
         self.power_on()
 
     def keep(self, state: str) -> None:
@@ -160,6 +163,10 @@ class Machine:
                         length //= 2
         finally:
             os.close(handle)
+
+    def _free(self) -> int:
+        state = os.statvfs(self._disk)
+        return state.f_bavail * state.f_bsize
 
     def free(self) -> None:
         (self._disk / "filler").unlink(missing_ok=True)
