@@ -54,7 +54,7 @@ def milter(
     if host.filter is Filter.RSPAMD:
         redis = bool(facts["packages"].get(rspamd.REDIS, {}).get("installed"))
         specs = tuple(dkim.spec(key, rspamd.GROUP) for key in keys)
-        files = rspamd.files(domains, keys, redis)
+        files = rspamd.files(domains, keys, redis, host.blocklists)
         return Milter(rspamd.PACKAGE, rspamd.MILTER, True, specs, files, rspamd.service(files, specs))
     if not keys:
         return None

@@ -1,11 +1,11 @@
 """Rspamd: the one milter of a host with `filter: rspamd`. It checks what arrives, seals it, and signs what is sent.
 
-    files(domains, keys, redis) -> tuple[File, ...]
+    files(domains, keys, redis, blocklists) -> tuple[File, ...]
     service(files, keys), unit() -> Service
     PACKAGE, GROUP, MILTER
 
 Pure. mailprov writes local.d, where settings of Rspamd's packages are changed; override.d wins over it and belongs to
-the administrator, but for one file: lists can only be replaced there.
+the administrator, but for two files: what shall be replaced, and not added to, can only be replaced there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REDIS = "redis-server"  # used where it is installed
 GROUP = "_rspamd"
 MILTER = "inet:127.0.0.1:11332"
 FOLDER = "/etc/rspamd/local.d"
-OVERRIDE = "/etc/rspamd/override.d/options.inc"
+OVERRIDE = "/etc/rspamd/override.d"
 _FILES = (
     "actions.conf",
     "arc.conf",
@@ -34,6 +34,7 @@ _FILES = (
     "greylist.conf",
     "milter_headers.conf",
     "ratelimit.conf",
+    "rbl.conf",
     "redis.conf",
     "worker-controller.inc",
     "worker-normal.inc",
@@ -41,14 +42,24 @@ _FILES = (
 )
 
 
-def files(domains: Iterable[Domain], keys: tuple[Key, ...], redis: bool) -> tuple[File, ...]:
-    """`redis`: a Redis server is installed on the host."""
+def files(
+    domains: Iterable[Domain], keys: tuple[Key, ...], redis: bool, blocklists: tuple[str, ...] | None = None
+) -> tuple[File, ...]:
+    """`redis`: a Redis server is installed on the host. `blocklists` as in the model's Host."""
     signing = [(name, list(map(_shown, found))) for name, found in dkim.signing(domains, keys)]
-    values = {"domains": signing, "redis": redis}
+    values = {"domains": signing, "redis": redis, "blocklists": blocklists}
     return (
         *(File(f"{FOLDER}/{name}", render(f"rspamd/{name}.j2", **values)) for name in _FILES),
         File(f"{FOLDER}/options.inc", render("rspamd/local-options.inc.j2")),
-        File(OVERRIDE, render("rspamd/options.inc.j2")),
+        File(f"{OVERRIDE}/options.inc", render("rspamd/options.inc.j2")),
+        *(_lists(values) if blocklists else ()),
+    )
+
+
+def _lists(values: dict[str, Any]) -> tuple[File, ...]:
+    return (
+        File(f"{OVERRIDE}/rbl.conf", render("rspamd/own-rbl.conf.j2", **values)),
+        File(f"{FOLDER}/rbl_group.conf", render("rspamd/rbl_group.conf.j2", **values)),
     )
 
 

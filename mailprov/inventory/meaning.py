@@ -100,6 +100,7 @@ def _hosts(file: File, ssh: SshSettings, certificates: Tls, reading: Reading) ->
         "", "", "", ssh, certificates, local=own, **_mail(file), **protection.resolve(file, (), reading)
     )
     hosts = [_host(name, entry, defaults, reading) for name, entry in file.hosts.items()]
+    protection.check_blocklists(file, hosts, reading)
     fqdns: dict[str, str] = {}
     places: dict[tuple[Any, ...], str] = {}
     for host in hosts:

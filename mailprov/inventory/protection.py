@@ -1,13 +1,16 @@
-"""What the file says about failed logins, a smarthost and the firewall, and what it means for a host.
+"""What the file says about failed logins, a smarthost, the firewall and blocklists, and what it means for a host.
 
-`resolve(entry, path, reading)` → the fields of a Host that `entry` says something about. What is wrong goes to
-`reading.problems`.
+    resolve(entry, path, reading)               the fields of a Host that `entry` says something about
+    check_blocklists(file, hosts, reading)      that there is somebody to ask them
+
+What is wrong goes to `reading.problems`.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from mailprov.inventory import names
@@ -16,7 +19,7 @@ from mailprov.inventory.schema import File
 from mailprov.inventory.schema_hosts import HostEntry
 from mailprov.inventory.schema_protection import RelayEntry
 from mailprov.inventory.source import KeyPath, show
-from mailprov.model.inventory import Fail2ban, Relay
+from mailprov.model.inventory import Fail2ban, Filter, Host, Relay
 
 
 def resolve(entry: File | HostEntry, path: KeyPath, reading: Reading) -> dict[str, Any]:
@@ -31,7 +34,27 @@ def resolve(entry: File | HostEntry, path: KeyPath, reading: Reading) -> dict[st
         found["relay"] = _relay(entry.relayhost, (*path, "relayhost"), reading)
     if entry.firewall is not None:
         found["firewall"] = entry.firewall == "ufw"
+    if entry.blocklists is not None:
+        found["blocklists"] = _blocklists(entry.blocklists, (*path, "blocklists"), reading)
     return found
+
+
+def _blocklists(entry: str | list[str], path: KeyPath, reading: Reading) -> tuple[str, ...] | None:
+    if isinstance(entry, str):
+        return None if entry == "default" else ()
+    zones = [reading.checked((*path, index), text, names.domain) for index, text in enumerate(entry)]
+    return tuple(dict.fromkeys(zone for zone in zones if zone))
+
+
+def check_blocklists(file: File, hosts: Iterable[Host], reading: Reading) -> None:
+    """OpenDKIM, which `filter: none` leaves, looks at nothing that arrives."""
+    without = [host.name for host in hosts if host.filter is Filter.NONE]
+    if file.blocklists is not None and len(without) == len(file.hosts):
+        reading.say(("blocklists",), "Rspamd asks them, and every host has `filter: none`", key=True)
+    for name in without:
+        if file.hosts[name].blocklists is not None:
+            what = "Rspamd asks them, and this host has `filter: none`"
+            reading.say(("hosts", name, "blocklists"), what, key=True)
 
 
 def _network(text: str) -> str:

@@ -31,9 +31,11 @@ from mailprov.inventory.schema_hosts import (
     TlsEntry,
 )
 from mailprov.inventory.schema_protection import (
+    BLOCKLISTS_TEXT,
     FAIL2BAN_TEXT,
     FIREWALL_TEXT,
     RELAY_TEXT,
+    Blocklists,
     Fail2banEntry,
     Firewall,
     RelayEntry,
@@ -57,6 +59,9 @@ class File(Entry):
     firewall: Firewall | None = Field(default=None, description=FIREWALL_TEXT)
     filter: Annotated[str, choice(*FILTERS)] = Field(
         "rspamd", description=f"{FILTER_TEXT}; rspamd if not given"
+    )
+    blocklists: Blocklists | None = Field(
+        default=None, description=f"{BLOCKLISTS_TEXT}; default if not given"
     )
     postfix: PostfixEntry = Field(
         default=PostfixEntry(), description="local settings of Postfix on all hosts"

@@ -12,7 +12,7 @@ from pydantic import Field
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
 from mailprov.inventory.scalars import Reads, Text, choice, said, size_between, whole
-from mailprov.inventory.schema_protection import Fail2banEntry, Firewall, RelayEntry
+from mailprov.inventory.schema_protection import Blocklists, Fail2banEntry, Firewall, RelayEntry
 from mailprov.inventory.schema_secrets import SecretEntry
 
 RELEASES = (
@@ -198,6 +198,9 @@ class HostEntry(Entry):
     )
     filter: Annotated[str, choice(*FILTERS)] | None = Field(
         default=None, description=f"{FILTER_TEXT}; as the top-level `filter` if not given"
+    )
+    blocklists: Blocklists | None = Field(
+        default=None, description="as the top-level `blocklists`, for this host; wins as a whole"
     )
     postfix: PostfixEntry = Field(
         default=PostfixEntry(), description="as the top-level `postfix`, for this host; wins key by key"

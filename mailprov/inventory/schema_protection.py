@@ -1,16 +1,17 @@
-"""The inventory as it is written, third part: limits on failed logins, a smarthost, the firewall.
+"""The inventory as it is written, third part: limits on failed logins, a smarthost, the firewall,
+DNS blocklists.
 
 Part of `schema`, which says what these classes are for.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from mailprov.inventory.entry import Entry
-from mailprov.inventory.scalars import Text, choice, whole
+from mailprov.inventory.scalars import Reads, Text, choice, kind, said, text, whole
 from mailprov.inventory.schema_secrets import SecretEntry
 
 
@@ -38,6 +39,35 @@ class RelayEntry(Entry):
     )
 
 
+def _blocklists(value: Any) -> str | list[str]:
+    if isinstance(value, str):
+        if value in ("default", "none"):
+            return str(value)
+        raise said(f"must be default, none, or a list of zones such as {_ZONES}")
+    if not isinstance(value, list):
+        raise said(f"must be default, none, or a list of zones such as {_ZONES}, not {kind(value)}")
+    if not value:
+        raise said("is empty; to ask no blocklist, write none")
+    return [text(each) for each in value]
+
+
+_ZONES = "[zen.spamhaus.org]"
+Blocklists = Annotated[
+    str | list[str],
+    Reads(
+        _blocklists,
+        {
+            "anyOf": [
+                {"type": "string", "enum": ["default", "none"]},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        },
+    ),
+]
+BLOCKLISTS_TEXT = (
+    "DNS blocklists that Rspamd asks about what arrives. default: those that it comes with; none: no list, and nobody "
+    "outside learns who writes to you; a list of zones: these, about the sender's address, and no others"
+)
 Firewall = Annotated[str, choice("ufw", "none")]
 FAIL2BAN_TEXT = "fail2ban for the logins of mail, by Dovecot and Postfix; none if not given"
 RELAY_TEXT = "a smarthost for all mail that leaves; mail goes to its destination directly if not given"

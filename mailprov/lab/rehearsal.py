@@ -94,6 +94,8 @@ def _protection(place: Place, asked: Host, inventory: Inventory) -> dict[str, An
             "password": _file(place, relay.user),
             "ca_file": str(place.ca),
         }
+    if asked.blocklists is not None:
+        body["blocklists"] = list(asked.blocklists) or "none"
     if asked.firewall:
         body["firewall"] = "ufw"
     return body

@@ -151,6 +151,8 @@ class Host:
     relay: Relay | None = None
     firewall: bool = False  # ufw lets in what the mail service and SSH need, and nothing else
     filter: Filter = Filter.NONE  # what a file that says nothing gets is in inventory/schema.py
+    # DNS zones that the filter asks about a sender's address, and no others; None: those that Rspamd comes with.
+    blocklists: tuple[str, ...] | None = None
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 

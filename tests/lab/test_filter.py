@@ -11,6 +11,10 @@ import smtplib
 from collections.abc import Callable
 from pathlib import Path
 
+import dns.query
+import dns.rcode
+import dns.tsig
+import dns.update
 import pytest
 
 from mailprov import lab
@@ -248,6 +252,50 @@ def test_a_rotation_goes_on_where_it_was_left_and_no_signature_is_ever_without_i
     seen = run("verify", inventory, "--only", "loop.dkim")
     assert seen.code == 0
     assert [f for f in seen.of("found") if "mx1-rsa-2" in f["observed"]]
+
+
+def test_only_the_blocklists_of_the_inventory_are_asked(hosts: lab.Lab, inventory: str) -> None:
+    """mx1 asks one, which the lab's name server has; mx2 asks none. Both asked Rspamd's own before."""
+    known = {host: run_on(hosts, host, "rspamc counters") for host in ("mx1", "mx2")}
+    assert all("RBL_SPAMHAUS_PBL" in symbols for symbols in known.values())
+    of_host = r"(?s)(%s:.*?)filter: rspamd"
+    copy = edited(
+        inventory,
+        "blocklists",
+        (of_host % "mx1", r"\1filter: rspamd\n    blocklists: [bl.alpha.test]"),
+        (of_host % "mx2", r"\1filter: rspamd\n    blocklists: none"),
+    )
+    _listing(copy, "7.100.51.198.bl", "127.0.0.2")
+    _listing(
+        copy, "8.100.51.198.bl", "127.255.255.254"
+    )  # what Spamhaus says to resolvers that it does not serve
+    applied = run("apply", "--yes", "--no-verify", copy)
+    assert applied.code == 0, applied.events[-3:]
+    message = "printf 'From: x@else.test\\nTo: ana@alpha.test\\nSubject: t\\n\\nhello\\n'"
+
+    def listed(host: str, last: int) -> bool:
+        return "BLOCKLIST_1 (4.00)" in run_on(hosts, host, f"{message} | rspamc -i 198.51.100.{last} symbols")
+
+    wait_until(lambda: listed("mx1", 7), "the blocklist is asked")
+    assert [listed(host, last) for host, last in (("mx1", 8), ("mx1", 9), ("mx2", 7))] == [False] * 3
+    for host in ("mx1", "mx2"):
+        wait_until(
+            lambda: "RBL_SPAMHAUS_PBL" not in run_on(hosts, host, "rspamc counters"),  # noqa: B023
+            "the lists that Rspamd comes with are asked no more",
+        )
+
+
+def _listing(inventory: str, name: str, value: str) -> None:
+    """A record in the zone alpha.test of the lab's name server; not mailprov's, so it stays."""
+    dns_settings = load(Path(inventory)).dns
+    assert dns_settings.tsig is not None
+    assert dns_settings.server is not None
+    tsig = dns_settings.tsig
+    key = dns.tsig.Key(tsig.name, tsig.secret.reveal(), tsig.algorithm)
+    message = dns.update.UpdateMessage("alpha.test", keyring=key)
+    message.replace(name, 60, "A", value)
+    answer = dns.query.tcp(message, dns_settings.server, timeout=10, port=dns_settings.port)
+    assert answer.rcode() == dns.rcode.NOERROR
 
 
 def test_without_a_filter_the_same_key_signs(hosts: lab.Lab, inventory: str) -> None:

@@ -326,3 +326,32 @@ def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wa
     full = desired.build(inventory(), everything, facts(BOOKWORM))
     assert {each.unit for each in plain.retired} == optional - {each.unit for each in plain.services}
     assert {each.unit for each in full.retired} == {"opendkim.service"}
+
+
+def test_blocklists_are_rspamds_own_or_those_of_the_inventory_or_none() -> None:
+    def built(blocklists: tuple[str, ...] | None) -> HostState:
+        on = dataclasses.replace(host(), filter=Filter.RSPAMD, blocklists=blocklists)
+        return desired.build(inventory(), on, facts(BOOKWORM))
+
+    replaced = "/etc/rspamd/override.d/rbl.conf"
+    rows = {zones: built(zones) for zones in (None, (), ("bl.one.test", "two.test"))}
+    settings = {
+        zones: [
+            line
+            for line in text(state, "/etc/rspamd/local.d/rbl.conf").splitlines()
+            if line and not line.startswith("#")
+        ]
+        for zones, state in rows.items()
+    }
+    assert settings == {None: [], (): ["enabled = false;"], ("bl.one.test", "two.test"): []}
+    assert [zones for zones, state in rows.items() if any(file.path == replaced for file in state.files)] == [
+        ("bl.one.test", "two.test")
+    ]
+    chosen = rows["bl.one.test", "two.test"]
+    assert re.findall('rbl = "(.*)";', text(chosen, replaced)) == ["bl.one.test", "two.test"]
+    symbols = re.findall('symbol = "(.*)";', text(chosen, replaced))
+    assert (
+        re.findall('^  "(.*)" {', text(chosen, "/etc/rspamd/local.d/rbl_group.conf"), re.MULTILINE) == symbols
+    )
+    reads = next(service for service in chosen.services if service.unit == "rspamd.service").files
+    assert {replaced, "/etc/rspamd/local.d/rbl_group.conf"} <= set(reads)
