@@ -23,7 +23,7 @@ def plan(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """What would change in the zones. Touches nothing."""
+    """What would change in the zones. Asks the hosts for their DKIM keys; touches nothing."""
     from mailprov.cli.session import Reports
     from mailprov.inventory import load
     from mailprov.run import deploy
@@ -34,7 +34,7 @@ def plan(
     read = load(inventory)
     options = deploy.Options(command="dns plan", take_over=take_over)
     chosen = select(read, None, domain, ["dns"])
-    with Connections() as connections:
+    with Connections(chosen.hosts, others=read.hosts) as connections:
         code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
     raise typer.Exit(code)
 
@@ -49,7 +49,7 @@ def apply_(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Publish the records, and read them back from the server."""
+    """Publish the records, DKIM keys among them, which the hosts are asked for; read them back from the server."""
     from mailprov.cli.session import Reports
     from mailprov.inventory import load
     from mailprov.run import deploy
@@ -60,7 +60,7 @@ def apply_(
     confirm = reports.confirm(yes)
     read = load(inventory)
     chosen = select(read, None, domain, ["dns"])
-    with Connections(others=read.hosts) as connections:
+    with Connections(chosen.hosts, others=read.hosts) as connections:
         options = deploy.Options(
             command="dns apply",
             confirm=confirm,

@@ -21,12 +21,13 @@ from dataclasses import dataclass
 
 from mailprov import __version__, desired, dns
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
-from mailprov.model.inventory import Host, Inventory
+from mailprov.model.inventory import DnsProvider, Host, Inventory
 from mailprov.plan.cautions import cautions
 from mailprov.plan.changes import counts, fingerprint
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
 from mailprov.run.keep import keep
+from mailprov.run.keys import for_zones
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
 from mailprov.run.verify import probe_into, worst
@@ -176,6 +177,11 @@ class Deployment:
 
     def public_keys(self) -> dict[str, dict[str, str]]:
         """The DKIM keys of all hosts that have told theirs, once all have been asked: for planning the zones."""
+        if not self.selection.on_hosts:
+            if self.inventory.dns.provider is DnsProvider.ZONEFILE:
+                return {}
+            hosts, command = self.selection.hosts, self.options.command
+            return for_zones(hosts, command=command, start=self.start, report=self.stream.emit)
         for session in self.sessions:
             session.planned.wait()
         told = {session.host.name: session.outcome.keys for session in self.sessions}

@@ -1,6 +1,7 @@
 """Asks hosts for their DKIM keys; reads only.
 
 ask(hosts, command, start, report) -> Told     returns when all have answered or cannot
+for_zones(hosts, command, start, report)       what a run about the zones alone needs to know: PublicKeys
 Told.states    host → its keys, as its file of states says
 Told.public    host → name → TXT record, for dns.export and dns.plan
 Told.errors    hosts that could not be asked
@@ -14,7 +15,7 @@ from typing import Any
 
 from mailprov.errors import MailprovError
 from mailprov.model.dkim import Key, read
-from mailprov.model.events import Emit
+from mailprov.model.events import Emit, Notice, Progress
 from mailprov.model.inventory import Host
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Start
@@ -66,3 +67,27 @@ def ask(hosts: Collection[Host], *, command: str, start: Start, report: Emit) ->
             key.name: dkim["public"][key.name] for key in known if key.name in dkim["public"]
         }
     return told
+
+
+def for_zones(
+    hosts: Collection[Host], *, command: str, start: Start, report: Emit
+) -> dict[str, dict[str, str]]:
+    """A host that has no key yet, or cannot be asked, is left out: its records stay as they are. Whoever publishes
+    records need not have a login on the hosts, so that is told and no more.
+    """
+    report(Progress("dns", "asking the hosts for their DKIM keys"))
+    told = ask(hosts, command=command, start=start, report=lambda event: None)
+    for error in told.errors:
+        what = (
+            f"the DKIM records of {error.where} are left as they are, as it could not be asked for its keys"
+        )
+        report(Notice("dns", f"{what}: {error.what}"))
+    found = {host: keys for host, keys in told.public.items() if keys}
+    for host in told.public.keys() - found.keys():
+        report(
+            Notice(
+                "dns",
+                f"{host} has no DKIM keys yet, so there is nothing to publish of them; an apply makes them",
+            )
+        )
+    return found

@@ -149,7 +149,9 @@ def test_another_verifier_finds_the_signatures_good(hosts: lab.Lab) -> None:
 def test_what_others_claim_to_be_our_results_is_taken_out(hosts: lab.Lab) -> None:
     for host, user, fqdn in PLACES:
         extra = f"authentication-results:\n\t{fqdn.upper()}; dkim=pass header.d=bank.test\n"
-        extra += "Authentication-Results: other.test; dkim=pass header.d=bank.test\n"
+        extra += (
+            "Authentication-Results: other.test; dkim=pass header.d=bank.test\n" * 2
+        )  # not the first alone
         with post.outside(address(hosts, host)) as client:
             post.transaction(client, "x@else.test", [user], text("x@else.test", user, "forged-1", extra))
         folder = "Junk"  # a stranger without a name in DNS
@@ -265,8 +267,8 @@ def test_only_the_blocklists_of_the_inventory_are_asked(hosts: lab.Lab, inventor
         (of_host % "mx1", r"\1filter: rspamd\n    blocklists: [bl.alpha.test]"),
         (of_host % "mx2", r"\1filter: rspamd\n    blocklists: none"),
     )
-    _listing(copy, "7.100.51.198.bl", "127.0.0.2")
-    _listing(
+    _by_hand(copy, "7.100.51.198.bl", "127.0.0.2")
+    _by_hand(
         copy, "8.100.51.198.bl", "127.255.255.254"
     )  # what Spamhaus says to resolvers that it does not serve
     applied = run("apply", "--yes", "--no-verify", copy)
@@ -285,15 +287,37 @@ def test_only_the_blocklists_of_the_inventory_are_asked(hosts: lab.Lab, inventor
         )
 
 
-def _listing(inventory: str, name: str, value: str) -> None:
-    """A record in the zone alpha.test of the lab's name server; not mailprov's, so it stays."""
+def test_dns_apply_alone_publishes_the_keys_of_the_hosts(hosts: lab.Lab, inventory: str) -> None:
+    """A record that is gone comes back; where its host cannot be asked that is said, and nothing of its is touched."""
+    runs = "ls /var/lib/mailprov/runs"
+    before = run_on(hosts, "mx2", runs)
+    name = "mx1-rsa-2._domainkey"
+    _by_hand(inventory, name, "")
+    silent = edited(inventory, "silent", (r"(?m)^(    fqdn: mx1\.alpha\.test)$", r"\1\n    ssh: {port: 1}"))
+    left = run("dns", "plan", silent)
+    assert (left.code, left.changes("zone alpha.test")) == (0, [])
+    assert [each for each in left.of("notice") if "DKIM records of mx1 are left as they are" in each["text"]]
+
+    done = run("dns", "apply", "--yes", inventory)
+    assert done.code == 0, done.events[-3:]
+    assert done.changes("zone alpha.test") == [("create", "record", f"{name}.alpha.test TXT")]
+    assert done.changes("zone beta.test") == []
+    assert run_on(hosts, "mx2", runs) == before
+    assert run("plan", "--exit-code", "--only", "dns", inventory).code == 0
+
+
+def _by_hand(inventory: str, name: str, value: str) -> None:
+    """A record in the zone alpha.test of the lab's name server, by hand; without a value its TXT record goes."""
     dns_settings = load(Path(inventory)).dns
     assert dns_settings.tsig is not None
     assert dns_settings.server is not None
     tsig = dns_settings.tsig
     key = dns.tsig.Key(tsig.name, tsig.secret.reveal(), tsig.algorithm)
     message = dns.update.UpdateMessage("alpha.test", keyring=key)
-    message.replace(name, 60, "A", value)
+    if value:
+        message.replace(name, 60, "A", value)
+    else:
+        message.delete(name, "TXT")
     answer = dns.query.tcp(message, dns_settings.server, timeout=10, port=dns_settings.port)
     assert answer.rcode() == dns.rcode.NOERROR
 
