@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from mailprov.agent import files, signing
 from mailprov.desired.state import SigningKey
 from tests.agent.driver import Agent, converse, job, of_kind, snapshot, state
 
@@ -25,6 +27,7 @@ EDWARDS = SigningKey(
     "dkim",
     raw=f"{FOLDER}/a.test.mx1-ed25519-2.raw",
 )
+PARTS = (EDWARDS.key, EDWARDS.raw, EDWARDS.public)
 
 
 def content(root: Path, path: str) -> bytes:
@@ -92,6 +95,22 @@ def test_a_pair_that_was_damaged_is_made_anew_and_one_that_left_goes(root: Path)
     assert not [change for change in gone if "PRIVATE" in change["diff"]]
     left = sorted(path.name for path in (root / FOLDER.lstrip("/")).iterdir())
     assert left == ["a.test.mx1-rsa-1.key", "a.test.mx1-rsa-1.txt"]
+
+
+def test_a_pair_of_which_a_part_is_missing_is_made_anew(root: Path) -> None:
+    converse(root, state(keys=(EDWARDS,)))
+    tree, manifest = (
+        files.Tree(str(root)),
+        {path: {"sha256": files.sha256(content(root, path))} for path in PARTS},
+    )
+    spec = dataclasses.asdict(EDWARDS)
+    assert signing.compare(tree, spec, manifest, False).action == ""
+    for path, action in zip(PARTS, ("create", "update", "update"), strict=True):
+        file = root / path.lstrip("/")
+        kept = file.read_bytes()
+        file.unlink()
+        assert signing.compare(tree, spec, manifest, False).action == action, path
+        file.write_bytes(kept)
 
 
 def test_the_keys_can_be_asked_for_and_nothing_is_written(root: Path) -> None:
