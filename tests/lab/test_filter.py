@@ -149,9 +149,8 @@ def test_another_verifier_finds_the_signatures_good(hosts: lab.Lab) -> None:
 def test_what_others_claim_to_be_our_results_is_taken_out(hosts: lab.Lab) -> None:
     for host, user, fqdn in PLACES:
         extra = f"authentication-results:\n\t{fqdn.upper()}; dkim=pass header.d=bank.test\n"
-        extra += (
-            "Authentication-Results: other.test; dkim=pass header.d=bank.test\n" * 2
-        )  # not the first alone
+        # Two of others: Rspamd can take out the first alone.
+        extra += "Authentication-Results: other.test; dkim=pass header.d=bank.test\n" * 2
         with post.outside(address(hosts, host)) as client:
             post.transaction(client, "x@else.test", [user], text("x@else.test", user, "forged-1", extra))
         folder = "Junk"  # a stranger without a name in DNS
