@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PYTHON_BIN := .venv/bin/python
 LAB := inventories/demo.yml
+# Compiled tests are kept, whatever the caller's environment wants: each test worker would compile all of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lab-up lab-down bench faults faults-short wheel clean
