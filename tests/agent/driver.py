@@ -164,10 +164,11 @@ class Agent:
                 self.noise.append(line.decode("utf-8", "replace"))
             else:
                 self.arrived.append(time.monotonic())
-                self._queue.put(message)
                 if message["t"] == self._deaf_after:
-                    self.process.stdout.close()
+                    self.process.stdout.close()  # before anybody can answer to it
+                    self._queue.put(message)
                     return
+                self._queue.put(message)
         self._queue.put(None)
 
     def send(self, t: str, **fields: Any) -> None:
