@@ -3,7 +3,7 @@
     Passwords(tree)                       knows which hash belongs to which password, and neither of them
     compare(spec, data, passwords)        → Comparison: account changes, each line's hash where it is kept
     render(spec, lines, passwords)        → the file's new content
-    hash_passwords(list) -> list          {SHA512-CRYPT} hashes, 500 in one openssl call
+    hash_passwords(list) -> list          {SHA512-CRYPT} hashes, 100 in one openssl call
 
 A fingerprint is HMAC-SHA256, under a random key that never leaves the host, over user, password and hash;
 so a hash edited by hand no longer counts as the password's. One more, over all wanted entries and the file's content,
@@ -16,9 +16,9 @@ import hmac
 import json
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from mailprov.agent import commands, files
+from mailprov.agent import commands, files, parallel
 from mailprov.agent.trouble import Stop
 
 PEPPER = files.STATE + "/pepper"
@@ -27,7 +27,9 @@ _SCHEMES = ("{SHA512-CRYPT}", "{SHA256-CRYPT}", "{BLF-CRYPT}", "{CRYPT}", "{MD5-
 OPENSSL_MAX = 255  # bytes; openssl passwd cuts longer ones silently
 _ODD = re.compile("[\n\r\0]")
 _WHOLE = "whole"  # among the fingerprints, by path: those of whole files. No path is written like this
-_BATCH = 500  # hashes of 106 bytes per call: what `commands.run` keeps of an output is 64 KB
+_BATCH = (
+    100  # a second of work for one processor; what `commands.run` keeps of an output (64 KB) has room for 600
+)
 
 
 class Passwords:
@@ -171,10 +173,12 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
     return Comparison(changes, lines, content)
 
 
-def render(spec: Dict[str, Any], lines: List[Line], passwords: Passwords) -> bytes:
-    """The content of the file; hashes what needs it and remembers those hashes."""
+def render(
+    spec: Dict[str, Any], lines: List[Line], passwords: Passwords, check: Callable[[], None] = lambda: None
+) -> bytes:
+    """The content of the file; hashes what needs it and remembers those hashes. `check` may stop it meanwhile."""
     path = spec["path"]
-    fresh = iter(hash_passwords([line.password for line in lines if not line.hash]))
+    fresh = iter(hash_passwords([line.password for line in lines if not line.hash], check))
     text = []
     for line in lines:
         hashed = line.hash or next(fresh)
@@ -194,26 +198,27 @@ def _kept(lines: List[Line]) -> Optional[bytes]:
     return text.encode("utf-8", "surrogateescape")
 
 
-def hash_passwords(values: List[str]) -> List[str]:
-    """{SHA512-CRYPT} hashes with random salts, in order."""
+def hash_passwords(values: List[str], check: Callable[[], None] = lambda: None) -> List[str]:
+    """{SHA512-CRYPT} hashes with random salts, in order, made on all processors."""
     if not values:
         return []
     if any(sign in value for value in values for sign in "\n\0"):
         raise Stop("a password has a line end or a NUL in it", "choose one without")
     if not commands.have("openssl") or any(len(value.encode("utf-8")) > OPENSSL_MAX for value in values):
         return ["{SHA512-CRYPT}" + _crypt(value, "$6$" + os.urandom(8).hex()) for value in values]
-    hashes: List[str] = []
-    for start in range(0, len(values), _BATCH):
-        part = values[start : start + _BATCH]
-        text = "\n".join(part) + "\n"
-        outcome = commands.run(["openssl", "passwd", "-6", "-stdin"], timeout=600, stdin=text.encode("utf-8"))
-        made = outcome.out.split()
-        if outcome.code != 0 or len(made) != len(part):
-            raise Stop(
-                "openssl passwd did not hash the passwords", "look at the output", outcome.err.splitlines()
-            )
-        hashes += made
-    return ["{SHA512-CRYPT}" + one for one in hashes]
+    parts = [values[start : start + _BATCH] for start in range(0, len(values), _BATCH)]
+    return ["{SHA512-CRYPT}" + one for made in parallel.each(_hash, parts, check) for one in made]
+
+
+def _hash(part: List[str]) -> List[str]:
+    text = "\n".join(part) + "\n"
+    outcome = commands.run(["openssl", "passwd", "-6", "-stdin"], timeout=600, stdin=text.encode("utf-8"))
+    made = outcome.out.split()
+    if outcome.code != 0 or len(made) != len(part):
+        raise Stop(
+            "openssl passwd did not hash the passwords", "look at the output", outcome.err.splitlines()
+        )
+    return made
 
 
 def _verify(password: str, hashed: str) -> bool:

@@ -262,7 +262,7 @@ def _file(run: Run, work: Work, stage: staging.Stage) -> None:
     owner = files.ids(spec["owner"], spec["group"])
     if isinstance(content, tuple):
         lines, rewrite = content
-        content = accounts.render(spec, lines, run.passwords) if rewrite else None
+        content = accounts.render(spec, lines, run.passwords, run.link.check) if rewrite else None
     if content is None:
         stage.own(path, mode, *owner)
         return

@@ -153,12 +153,11 @@ class _Session:
         drifted = [] if job.get("accept_drift") else plan.drifted
         waits = applying and bool(plan.changes) and not drifted
         made: Dict[str, bytes] = {}
-        for work in plan.keys if waits else ():
-            link.check()
-            if work.data is not None:
-                self.say(f"making the DKIM key {work.spec['name']}")
-                work.data.update(signing.make(work.spec))
-                made.update(work.data)
+        making = [work for work in plan.keys if waits and work.data is not None]
+        pairs = signing.make_all([work.spec for work in making], self.say, link.check)
+        for number, work in enumerate(making):
+            work.data.update(pairs[number])
+            made.update(pairs[number])
         public = signing.public_keys(tree, state, made)
         told = {"compared": plan.compared, "fingerprint": fingerprint, "waits": waits, "keys": public}
         for notice in plan.notices:
