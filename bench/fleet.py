@@ -95,7 +95,7 @@ def _controller(path: Path) -> int:
         # An inventory has each place once; here all of them are the one sshd.
         return connections.start(dataclasses.replace(host, address="127.0.0.1"), {**asked, "root": str(root)})
 
-    desired.build = build
+    desired.build = build  # type: ignore[assignment]
     inventory = load(job["inventory"])
     reports = Reports(json=False)
     options = deploy.Options(command="apply", verify=False)

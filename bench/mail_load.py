@@ -1,11 +1,12 @@
 """How much mail a provisioned host carries, beside the same host as the distribution configures it.
 
-    measure(hosts, provision, rounds, table)     adds rows `mail in, …` and `submitted and read, …`
+    measure(hosts, provision, rounds, table)     adds rows `mail in: …` and `submitted and read: …`
 
-`provision(filter)` makes mailprov provision the host FRESH. The stock host has Debian's own packages and configuration,
-with the least that local delivery by LMTP into a Maildir, submission with a login and IMAP need. Both keep mail in a
-Maildir, ask for the same password and talk to the same clients, which run on the host itself (as no network is to be
-measured): Postfix's own smtp-source into port 25, and a mix of submission on 587 and reading on 993.
+`provision(host, filter)` makes mailprov provision a host. The stock host has Debian's own packages and configuration,
+with the least that local delivery by LMTP into a Maildir, submission with a login and IMAP need. All keep mail in
+Maildirs, ask for the same passwords and talk to the same clients, which run on the host itself (as no network is to be
+measured): Postfix's own smtp-source into port 25, for ten mailboxes at once, and a mix of submission on 587 and reading
+on 993 by some of their owners. The three hosts take turns in every round, so that what else the machine does hits all.
 Raises BenchFailed when a message is missing at the end.
 """
 
@@ -15,12 +16,13 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from bench.hosts import DOMAIN, FRESH, Hosts
+from bench.hosts import DOMAIN, FRESH, NAMES, Hosts
 from bench.measure import BenchFailed, Run, Table
 
-USER, PASSWORD = "user0", "of all the accounts of the bench"
-MESSAGES, SIZE, SESSIONS = 1000, 4096, 10  # into port 25
-CLIENTS, EACH = 4, 25  # people who submit a message and fetch it, so many times
+USERS = [f"user{number}" for number in range(10)]
+PASSWORD = "of all the accounts of the bench"
+MESSAGES, SIZE = 500, 4096  # into port 25: as many sessions as users, each for one of them
+CLIENTS, EACH = 4, 10  # people who submit a message and fetch it, so many times
 
 STOCK = r"""
 set -e
@@ -28,8 +30,10 @@ export DEBIAN_FRONTEND=noninteractive
 echo 'postfix postfix/main_mailer_type select Internet Site' | debconf-set-selections
 apt-get -qq update
 apt-get -qq -y -o Dpkg::Use-Pty=0 install postfix dovecot-imapd dovecot-lmtpd ssl-cert >/dev/null
-useradd -m -s /bin/bash user0
-echo 'user0:PASSWORD' | chpasswd
+for user in USERS; do
+  useradd -m -s /bin/bash $user
+  echo "$user:PASSWORD" | chpasswd
+done
 cat >/etc/dovecot/conf.d/99-local.conf <<'END'
 mail_location = maildir:~/Maildir
 auth_username_format = %Ln
@@ -60,18 +64,21 @@ WORK = r"""
 import glob, imaplib, json, smtplib, ssl, subprocess, sys, threading, time
 
 job = json.loads(sys.argv[1])
-address = job["user"] + "@" + job["domain"]
+addresses = [user + "@" + job["domain"] for user in job["users"]]
 tls = ssl._create_unverified_context()
 
 
 def arrived():
-    return len(glob.glob(job["maildir"] + "/new/*")) + len(glob.glob(job["maildir"] + "/cur/*"))
+    return sum(len(glob.glob(job["maildirs"] + "/" + folder + "/*")) for folder in ("new", "cur"))
 
 
 def mail_in():
     before, began = arrived(), time.monotonic()
-    argv = ["smtp-source", "-s", str(job["sessions"]), "-m", str(job["messages"]), "-l", str(job["size"])]
-    subprocess.run([*argv, "-f", "bench@elsewhere.example", "-t", address, "127.0.0.1:25"], check=True)
+    argv = ["smtp-source", "-s", "1", "-m", str(job["messages"] // len(addresses)), "-l", str(job["size"])]
+    argv += ["-f", "bench@elsewhere.example"]
+    sources = [subprocess.Popen([*argv, "-t", address, "127.0.0.1:25"]) for address in addresses]
+    if any([source.wait() for source in sources]):
+        sys.exit("a message was refused")
     while arrived() < before + job["messages"]:
         if time.monotonic() > began + 300:
             sys.exit("%d of %d messages arrived" % (arrived() - before, job["messages"]))
@@ -80,15 +87,17 @@ def mail_in():
 
 
 def person(number):
+    address = addresses[number]
+    login = address if job["whole_login"] else job["users"][number]
     for count in range(job["each"]):
         subject = "bench-%s-%d-%d" % (job["round"], number, count)
         with smtplib.SMTP("127.0.0.1", 587, timeout=60) as smtp:
             smtp.starttls(context=tls)
-            smtp.login(job["login"], job["password"])
+            smtp.login(login, job["password"])
             smtp.sendmail(address, [address], "From: %s\r\nSubject: %s\r\n\r\n%s" % (address, subject, "x" * 2000))
         deadline = time.monotonic() + 60
         with imaplib.IMAP4_SSL("127.0.0.1", 993, ssl_context=tls, timeout=60) as imap:
-            imap.login(job["login"], job["password"])
+            imap.login(login, job["password"])
             found = b""
             while not found:
                 if time.monotonic() > deadline:
@@ -124,39 +133,39 @@ print(json.dumps([mail_in() if job["what"] == "in" else mix()]))
 """
 
 
-def measure(hosts: Hosts, provision: Callable[[str], None], rounds: int, table: Table) -> None:
-    """Stock, then provisioned with the filter off, then on, each on the pristine host."""
-    maildir = hosts.maildir(DOMAIN, USER)
-    for label in ("stock", "mailprov, no filter", "mailprov, rspamd"):
-        hosts.reset_fresh()
-        if label == "stock":
-            hosts.on(FRESH, STOCK.replace("DOMAIN", DOMAIN).replace("PASSWORD", PASSWORD))
-            _rounds(hosts, label, f"/home/{USER}/Maildir", USER, rounds, table)
-        else:
-            provision("none" if label.endswith("no filter") else "rspamd")
-            _rounds(hosts, label, maildir, f"{USER}@{DOMAIN}", rounds, table)
-
-
-def _rounds(hosts: Hosts, label: str, maildir: str, login: str, rounds: int, table: Table) -> None:
-    """One round that is not counted, then those that are."""
+def measure(hosts: Hosts, provision: Callable[[str, str], None], rounds: int, table: Table) -> None:
+    """Three hosts, pristine but for what earlier phases made of the last two; a first round is not counted."""
+    plain, filtered = NAMES[-2:]
+    hosts.reset_fresh()
+    stock = STOCK.replace("DOMAIN", DOMAIN).replace("PASSWORD", PASSWORD).replace("USERS", " ".join(USERS))
+    hosts.on(FRESH, stock)
+    provision(plain, "none")
+    provision(filtered, "rspamd")
+    maildirs = hosts.maildir(DOMAIN, "*")
+    places = (
+        ("stock", FRESH, "/home/*/Maildir", False),
+        ("mailprov, no filter", plain, maildirs, True),
+        ("mailprov, rspamd", filtered, maildirs, True),
+    )
     for number in range(rounds + 1):
         for what, row in (("mix", "submitted and read"), ("in", "mail in")):
-            job = {
-                "what": what, "round": number, "maildir": maildir, "user": USER, "domain": DOMAIN, "login": login,
-                "password": PASSWORD, "messages": MESSAGES, "size": SIZE, "sessions": SESSIONS,
-                "clients": CLIENTS, "each": EACH,
-            }  # fmt: skip
-            seconds = _on_host(hosts, job)
-            hosts.on(FRESH, f"find {maildir}/new {maildir}/cur -type f -delete")
-            if number:
-                table.add(f"{row}: {label}", Run(seconds, 0.0, 0.0, ""))
+            for label, host, found, whole_login in places:
+                job = {
+                    "what": what, "round": number, "maildirs": found, "users": USERS, "domain": DOMAIN,
+                    "whole_login": whole_login, "password": PASSWORD, "messages": MESSAGES, "size": SIZE,
+                    "clients": CLIENTS, "each": EACH,
+                }  # fmt: skip
+                seconds = _on_host(hosts, host, job)
+                hosts.on(host, f"find {found}/new {found}/cur -type f -delete")
+                if number:
+                    table.add(f"{row}: {label}", Run(seconds, 0.0, 0.0, ""))
 
 
-def _on_host(hosts: Hosts, job: dict[str, object]) -> float:
+def _on_host(hosts: Hosts, host: str, job: dict[str, object]) -> float:
     """The seconds that a job took on the host."""
     quoted = json.dumps(job).replace("'", "'\\''")
-    argv = hosts.ssh_argv(hosts.near(FRESH), f"python3 - '{quoted}'")
+    argv = hosts.ssh_argv(hosts.near(host), f"python3 - '{quoted}'")
     done = subprocess.run(argv, input=WORK, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode:
-        raise BenchFailed(f"bench: load, {job['what']}: {done.stderr.strip()[-2000:]}")
+        raise BenchFailed(f"bench: load, {job['what']} on {host}: {done.stderr.strip()[-2000:]}")
     return float(json.loads(done.stdout)[0])

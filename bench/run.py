@@ -173,10 +173,8 @@ class Bench:
         fleet.measure(self.folder, [1, 50, 200], 3 if self.full else 1, self.table)
 
     def load(self) -> None:
-        place = self.hosts.near(FRESH)
-
-        def provision(filter_: str) -> None:
-            path = self.inventory(f"load-{filter_}", [place], False)
+        def provision(name: str, filter_: str) -> None:
+            path = self.inventory(f"load-{filter_}", [self.hosts.near(name)], False)
             path.write_text(path.read_text().replace("filter: none", f"filter: {filter_}"))
             self.mailprov(path, "Done")
 
