@@ -53,6 +53,7 @@ postconf -M 'submissions/inet=submissions inet n - y - - smtpd'
 postconf -P submissions/inet/smtpd_tls_wrappermode=yes submissions/inet/smtpd_sasl_auth_enable=yes \
   submissions/inet/smtpd_client_restrictions=permit_sasl_authenticated,reject
 cat > /etc/dovecot/conf.d/99-by-hand.conf <<'END'
+protocols = imap pop3
 mail_location = maildir:~/Maildir
 auth_username_format = %Ln
 auth_mechanisms = plain login
@@ -102,6 +103,9 @@ def test_what_works_is_proved(result: Result) -> None:
     assert {port for probe, port in passed if probe == "net.tcp"} == {25, 465, 587, 110, 995, 143, 993}
     assert {port for probe, port in passed if probe == "auth.ok"} == {465, 587, 110, 995, 143, 993}
     assert {port for probe, port in passed if probe == "auth.bad-password"} == {465, 587, 110, 995, 143, 993}
+    # No ManageSieve here, which is no fault: said once for each address.
+    sieve = {(f["id"], f["verdict"]) for f in result.of("found") if f["target"]["port"] == 4190}
+    assert sieve == {("net.tcp", "skip")}
     assert ("unknown.user", 25) in passed
     assert ("relay.classic", 25) in passed
     assert {"dns.mx", "dns.spf", "dns.a"} <= {probe for probe, _ in passed}
