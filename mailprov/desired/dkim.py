@@ -45,11 +45,13 @@ def keys(
     """Every key the host must have, by domain in the inventory's order."""
     told = facts.get("dkim") or {}
     now = datetime.datetime.fromtimestamp(facts.get("time", 0), datetime.timezone.utc)
-    known = read(told.get("state", ""))
+    known: dict[str, list[Key]] = {}
+    for key in read(told.get("state", "")):
+        known.setdefault(key.domain, []).append(key)
     there = set(told.get("public", ()))
     found: list[Key] = []
     for domain in domains:
-        own = [key for key in known if key.domain == domain.name]
+        own = known.get(domain.name, [])
         step = move.step if move and domain.name in move.domains else None
         found += _of_domain(domain, host, own, there, now=now, step=step)
     return tuple(found)

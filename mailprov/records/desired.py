@@ -32,6 +32,7 @@ def desired_records(inventory: Inventory, keys: PublicKeys | None = None) -> lis
 def _all(inventory: Inventory, keys: PublicKeys) -> Iterator[Record]:
     ttl = inventory.dns.ttl
     mail_names = {name for domain in inventory.domains if domain.hosts for name in _names(domain)}
+    told = dkim.by_domain(keys)
     helo_names = {host.fqdn for host in inventory.hosts}
     for host in inventory.hosts:
         yield from _addresses(host.fqdn, host, ttl)
@@ -48,7 +49,7 @@ def _all(inventory: Inventory, keys: PublicKeys) -> Iterator[Record]:
             yield from _mx(name, hosts, ttl)
             yield _spf(name, hosts, name in helo_names, ttl)
             yield from _dmarc(name, domain, mail_names, ttl)
-            yield from dkim.records(name, domain, keys, ttl)
+            yield from dkim.records(name, domain, told, ttl)
 
 
 def _names(domain: Domain) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """DKIM records: the public keys of the hosts that send a domain's mail (RFC 6376 section 3.6). Pure.
 
+    by_domain(keys)                     what hosts told, as `records` takes it
     records(name, domain, keys, ttl)    for a domain, or for a domain alias of it
     kept(inventory, keys)               test of a record name: it may be of a host whose keys are not known now
 
@@ -17,13 +18,22 @@ from mailprov.model.records import Record
 _TO_BE_MADE = "(made by the apply)"
 
 
-def records(name: str, domain: Domain, keys: PublicKeys, ttl: int) -> Iterator[Record]:
+def by_domain(keys: PublicKeys) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """(host, domain) → (selector, text of the record) of each key."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for host, told in keys.items():
+        for key, text in told.items():
+            domain, _, selector = key.rpartition(".")
+            found.setdefault((host, domain), []).append((selector, text))
+    return found
+
+
+def records(
+    name: str, domain: Domain, keys: dict[tuple[str, str], list[tuple[str, str]]], ttl: int
+) -> Iterator[Record]:
     """One for each key that a host of the domain told of. What a plan shows of a key is the same before it is made."""
     for host in domain.hosts:
-        for key, text in keys.get(host, {}).items():
-            owner, _, selector = key.rpartition(".")
-            if owner != domain.name:
-                continue
+        for selector, text in keys.get((host, domain.name), ()):
             kind = "ed25519" if "-ed25519-" in selector else "rsa"
             why = f"DKIM: the key with which {host} signs mail of {name}"
             value = text or f"v=DKIM1; k={kind}; p={_TO_BE_MADE}"
