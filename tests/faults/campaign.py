@@ -27,6 +27,7 @@ from tests.faults.host import Machine, poll
 from tests.faults.kinds import KINDS, FullDisk, fits
 from tests.faults.mail import Stream
 from tests.faults.phases import (
+    ACCOUNTS,
     FQDN,
     LOGIN,
     MAIL_PORTS,
@@ -168,7 +169,7 @@ class Campaign:
             done.problems += running.complaints + kind.complaints
             done.problems += self._recover(phase, done)
             marks.append(("recover", time.monotonic()))
-            tally = stream.settle()
+            tally = stream.settle(gone=ACCOUNTS[phase.before] - ACCOUNTS[phase.after])
         done.accepted, done.unknown = tally.accepted, tally.unknown
         done.lost, done.duplicated = len(tally.lost), len(tally.duplicated)
         if tally.left:

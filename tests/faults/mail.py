@@ -16,12 +16,14 @@ import stat
 import threading
 import time
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.host import Machine, poll
 
 TIMEOUT = 6.0  # s; a network that is cut must not hold a sender for long
+_QUEUED_NUMBER = re.compile(rb"X-Number: (\d+)")  # in a file of records, not of lines
 _NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.MULTILINE)
 
 
@@ -128,25 +130,34 @@ class Stream:
         except (OSError, smtplib.SMTPException):
             pass
 
-    def settle(self, timeout: float = 60) -> Tally:
-        """Stop, flush the queue, count. Every accepted number must be in its mailbox, once."""
+    def settle(self, gone: Set[str] = frozenset(), timeout: float = 60) -> Tally:
+        """Stop, flush the queue, count. Every accepted number must be in its mailbox, once.
+
+        What was accepted for one of the accounts `gone`, which are no more, may be in the queue instead: Postfix tries
+        for some days, in case that it is a mistake, and then returns it to its sender.
+        """
         self.stop()
         flushed = 0.0
 
         def empty() -> bool:
             nonlocal flushed
-            if not self._queue():
+            if not self._queue(gone):
                 return True
             if time.monotonic() - flushed > 3:  # also messages that were put off
                 flushed = time.monotonic()
                 self._machine.shell("postqueue -f")
             return False
 
-        left = "" if poll(empty, timeout) else " ".join(self._queue())
+        left = "" if poll(empty, timeout) else " ".join(self._queue(gone))
         if left:
             left += "\n" + self._machine.shell("postqueue -p")
         found = self._found()
-        lost = [f"{n} for {account}" for n, account in self.sent.accepted.items() if not found[n, account]]
+        waiting = {self._number_of(path) for path in self._queued()}
+        lost = [
+            f"{n} for {account}"
+            for n, account in self.sent.accepted.items()
+            if not found[n, account] and not (account in gone and n in waiting)
+        ]
         every: Counter[int] = Counter()
         for (number, _), count in found.items():
             every[number] += count
@@ -159,15 +170,30 @@ class Stream:
             left,
         )
 
-    def _queue(self) -> list[str]:
-        """Messages on the host that are in no mailbox yet.
+    def _queue(self, gone: Set[str]) -> list[str]:
+        """Messages on the host that are in no mailbox yet, but for those to accounts that are `gone`."""
+        return [
+            path.name
+            for path in self._queued()
+            if self.sent.accepted.get(self._number_of(path), "") not in gone
+        ]
 
-        Postfix makes a message's file executable when it is whole, and says 250 then; what was being written when the
-        power went is no message, and stays until Postfix tidies up.
+    def _queued(self) -> list[Path]:
+        """Postfix makes a message's file executable when it is whole, and says 250 then; what was being written when
+        the power went is no message, and stays until Postfix tidies up.
         """
         spool = self._machine.at("/var/spool/postfix")
         folders = ("maildrop", "incoming", "active", "deferred")
-        return [path.name for name in folders for path in (spool / name).rglob("*") if _whole(path)]
+        return [path for name in folders for path in (spool / name).rglob("*") if _whole(path)]
+
+    @staticmethod
+    def _number_of(path: Path) -> int:
+        """The number of a queued message; -1 for one that is not ours, or that is delivered meanwhile."""
+        try:
+            match = _QUEUED_NUMBER.search(path.read_bytes())
+        except FileNotFoundError:
+            return -1
+        return int(match[1]) if match else -1
 
     def _found(self) -> Counter[tuple[int, str]]:
         """(number, account) of every message in a mailbox."""

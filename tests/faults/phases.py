@@ -41,6 +41,11 @@ ROUTES = {
     "eva@faults.test": "eva@faults.test",
     "compras@faults.test": "eva@faults.test",
 }
+ACCOUNTS: dict[str, set[str]] = {
+    "": set(),
+    "old": {"ana@faults.test"},
+    "new": {"ana@faults.test", "eva@faults.test"},
+}
 FQDN = {"old": "mx.faults.test", "new": "mail.faults.test"}
 
 

@@ -74,8 +74,9 @@ event. Each sample runs on one of the hosts.
 {table}
 *Recovered*: after the fault the host served as before or as wanted, the next apply said what it found and converged,
 and nothing was left behind. *Accepted*: answered with 250 after the final dot. *Lost*: accepted, and in no mailbox in
-the end. *Duplicated*: delivered twice, which SMTP allows when a process dies between storing a message and saying so
-(RFC 1047). *Unknown*: the answer to the final dot never came. A fault that found nothing to hit is not counted.
+the end; what waits in the queue for an account that a rollback has taken away is not lost, its sender hears of it.
+*Duplicated*: delivered twice, which SMTP allows when a process dies between storing a message and saying so (RFC 1047).
+*Unknown*: the answer to the final dot never came. A fault that found nothing to hit is not counted.
 """
 
 
