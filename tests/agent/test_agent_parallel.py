@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,7 +62,9 @@ def test_a_cancel_is_heeded_while_work_goes_on(processors: int) -> None:
     assert len(done) <= processors
 
 
-def test_an_rsa_key_is_one_process_and_an_edwards_key_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_rsa_key_is_one_process_and_its_public_half_that_of_openssl(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     calls: list[str] = []
     run = commands.run
 
@@ -72,19 +73,15 @@ def test_an_rsa_key_is_one_process_and_an_edwards_key_two(monkeypatch: pytest.Mo
         return run(argv, **more)
 
     monkeypatch.setattr(commands, "run", counted)
-    signing.make(vars(RSA))
-    assert calls == ["genpkey"]
-    signing.make(vars(EDWARDS))
+    made = signing.make(vars(RSA))
+    edwards = signing.make(vars(EDWARDS))
     assert calls == ["genpkey", "genpkey", "pkey"]
 
-
-def test_the_public_half_is_that_of_openssl_and_odd_keys_are_left_to_it(tmp_path: Path) -> None:
-    made = signing.make(vars(RSA))
     assert signing._pair(vars(RSA), made[RSA.key]) == made
     der = signing._body(made[RSA.key])
     for cut in (0, 1, 2, 30, len(der) - 1):
         assert signing._rsa_public(der[:cut]) == b""
-    assert signing._rsa_public(signing._body(signing.make(vars(EDWARDS))[EDWARDS.key])) == b""
+    assert signing._rsa_public(signing._body(edwards[EDWARDS.key])) == b""
 
 
 def test_of_many_keys_it_is_said_how_many_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
