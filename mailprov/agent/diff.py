@@ -128,7 +128,8 @@ class _Comparison:
     def signing_key(self, spec: Dict[str, Any], may_lack_openssl: bool) -> None:
         found = signing.compare(self.tree, spec, self.manifest.files, may_lack_openssl)
         self.plan.digests.update(found.digests)
-        edits = [self._edit(path) for path in signing.paths(spec)]
+        seen = {path: files.look(self.tree.at(path)) for path in found.data}
+        edits = [self.drift.of(path, seen[path], data) for path, data in found.data.items()]
         if found.action:
             detail = ", ".join(dict.fromkeys([found.detail, *(edit.note for edit in edits if edit.note)]))
             stops = any(edit.stops for edit in edits)
@@ -136,12 +137,11 @@ class _Comparison:
             self.plan.keys.append(Work(spec, made, {}))
             return
         details = []
-        for path in signing.paths(spec):
-            seen = files.look(self.tree.at(path))
+        for path, there in seen.items():
             group, mode = ("root", "0644") if path == spec["public"] else (spec["group"], "0640")
             wanted = {"owner": "root", "group": group, "mode": mode}
-            if seen is not None and not self.tree.root and _owner_mode(seen, wanted):
-                details.append(f"{path}: {_owner_mode(seen, wanted)}")
+            if there is not None and not self.tree.root and _owner_mode(there, wanted):
+                details.append(f"{path}: {_owner_mode(there, wanted)}")
         if details:
             self.plan.keys.append(Work(spec, [change("key", "update", spec["name"], ", ".join(details))]))
 

@@ -16,10 +16,11 @@ import hashlib
 import os
 import pwd
 import stat
-from typing import List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from mailprov.agent.trouble import Stop
 
+_IDS: Dict[Tuple[str, str], Tuple[int, int]] = {}  # those that are known stay as they are while an agent runs
 STATE = "/var/lib/mailprov"  # what mailprov keeps on the host; 0700 root
 
 
@@ -222,10 +223,14 @@ def ids(owner: str, group: str) -> Tuple[int, int]:
 
 def ids_or_none(owner: str, group: str) -> Optional[Tuple[int, int]]:
     """As `ids`, None when unknown: planning before the user or its package is there."""
-    try:
-        return pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
-    except KeyError:
-        return None
+    found = _IDS.get((owner, group))
+    if found is None:
+        try:
+            found = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
+        except KeyError:
+            return None
+        _IDS[owner, group] = found
+    return found
 
 
 def owner_name(uid: int, gid: int) -> str:

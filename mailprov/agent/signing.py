@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from mailprov.agent import commands, files, parallel
 from mailprov.agent.trouble import Stop
@@ -30,11 +30,12 @@ _ED25519_PUBLIC = bytes.fromhex("302a300506032b6570032100")
 
 
 class Inspection(NamedTuple):
-    """`action` is "", create or update; `digests` of the files that are there."""
+    """`action` is "", create or update; `digests` of the files that are there, `data` of all."""
 
     action: str
     detail: str
     digests: Dict[str, str]
+    data: Dict[str, Optional[bytes]]
 
 
 def paths(spec: Dict[str, Any]) -> List[str]:
@@ -67,22 +68,23 @@ def compare(
     data = {path: files.read(tree.at(path)) for path in paths(spec)}
     digests = {path: files.sha256(content) for path, content in data.items() if content is not None}
     if data[spec["key"]] is None:
-        return Inspection("create", f"DKIM, {spec['algorithm']}", digests)
+        return Inspection("create", f"DKIM, {spec['algorithm']}", digests, data)
     if len(digests) < len(data):
-        return Inspection("update", "a part of the pair is missing", digests)
+        return Inspection("update", "a part of the pair is missing", digests, data)
     if all(manifest.get(path, {}).get("sha256") == digest for path, digest in digests.items()):
-        return Inspection("", "", digests)
+        return Inspection("", "", digests, data)
     if not commands.have("openssl"):
         if may_lack_openssl:
-            return Inspection("update", "made anew: nothing on this host can read the old one yet", digests)
+            why = "made anew: nothing on this host can read the old one yet"
+            return Inspection("update", why, digests, data)
         raise Stop(f"{spec['key']} cannot be read without openssl", "install openssl on the host")
     try:
         wanted = _pair(spec, data[spec["key"]] or b"")
     except Stop:
-        return Inspection("update", "the private key cannot be read", digests)
+        return Inspection("update", "the private key cannot be read", digests, data)
     if any(wanted[path] != content for path, content in data.items()):
-        return Inspection("update", "private and public key do not belong together", digests)
-    return Inspection("", "", digests)
+        return Inspection("update", "private and public key do not belong together", digests, data)
+    return Inspection("", "", digests, data)
 
 
 def make(spec: Dict[str, Any]) -> Dict[str, bytes]:
