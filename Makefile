@@ -19,14 +19,14 @@ demo: .venv/ready ## Boot real hosts, provision them, publish DNS, prove that ma
 
 test: .venv/ready ## All tests; those on real hosts need root on Linux and are named when left out
 	@scripts/test-tools
-	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 3 --dist worksteal -rs
+	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 4 --dist worksteal -rs
 	@$(PYTHON_BIN) scripts/lab_tests.py
 
 check: .venv/ready ## Format, lint, types and the tests that need no hosts
 	@$(PYTHON_BIN) -m ruff format --check .
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m mypy
-	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 3 --dist worksteal
+	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 4 --dist worksteal
 
 bench: .venv/ready ## Measure beside Ansible, pyinfra and bare apt-get; FULL=1 for all rounds (root on Linux)
 	@$(PYTHON_BIN) bench/run.py $(if $(FULL),--full)
