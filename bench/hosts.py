@@ -23,6 +23,7 @@ from tests.lab.delayproxy import DelayProxy
 LAB = "bench"
 NAMES = tuple(f"h{number}" for number in range(1, 9))
 FRESH = "fresh"
+QUOTA = ", quota: 200M"  # of each account
 DOMAIN = "alpha.test"
 
 
@@ -142,7 +143,6 @@ def many_domains(hosts: list[str], domains: int, accounts: int) -> str:
             f"  {name}:\n    hosts: [{', '.join(hosts)}]\n    aliases: {{postmaster: user0}}\n    accounts:\n"
         )
         text += [
-            f"      user{each}: {{password: {{env: BENCH_PASSWORD}}, quota: 200M}}\n"
-            for each in range(accounts)
+            f"      user{each}: {{password: {{env: BENCH_PASSWORD}}{QUOTA}}}\n" for each in range(accounts)
         ]
     return "".join(text)

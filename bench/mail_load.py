@@ -2,11 +2,13 @@
 
     measure(hosts, provision, rounds, table)     adds rows `mail in: …` and `submitted and read: …`
 
-`provision(host, filter)` makes mailprov provision a host. The stock host has Debian's own packages and configuration,
-with the least that local delivery by LMTP into a Maildir, submission with a login and IMAP need. All keep mail in
-Maildirs, ask for the same passwords and talk to the same clients, which run on the host itself (as no network is to be
-measured): Postfix's own smtp-source into port 25, for ten mailboxes at once, and a mix of submission on 587 and reading
-on 993 by some of their owners. The three hosts take turns in every round, so that what else the machine does hits all.
+`provision(host, filter, quotas)` makes mailprov provision a host. The stock host has Debian's own packages and
+configuration, with the least that local delivery by LMTP into a Maildir, submission with a login and IMAP need. All
+keep mail in Maildirs, ask for the same passwords and talk to the same clients, which run on the host itself (as no
+network is to be measured): Postfix's own smtp-source into port 25, for ten mailboxes at once, and a mix of submission
+on 587 and reading on 993 by some of their owners. Nobody's mailbox has a limit on the stock host, so none has on the
+first provisioned one either; what limits cost, and the filter, is measured on two more. The hosts take turns in every
+round, so that what else the machine does hits all.
 Raises BenchFailed when a message is missing at the end.
 """
 
@@ -133,19 +135,21 @@ print(json.dumps([mail_in() if job["what"] == "in" else mix()]))
 """
 
 
-def measure(hosts: Hosts, provision: Callable[[str, str], None], rounds: int, table: Table) -> None:
-    """Three hosts, pristine but for what earlier phases made of the last two; a first round is not counted."""
-    plain, filtered = NAMES[-2:]
+def measure(hosts: Hosts, provision: Callable[[str, str, bool], None], rounds: int, table: Table) -> None:
+    """Four hosts, pristine but for what earlier phases made of the last three; a first round is not counted."""
+    plain, limited, filtered = NAMES[-3:]
     hosts.reset_fresh()
     stock = STOCK.replace("DOMAIN", DOMAIN).replace("PASSWORD", PASSWORD).replace("USERS", " ".join(USERS))
     hosts.on(FRESH, stock)
-    provision(plain, "none")
-    provision(filtered, "rspamd")
+    provision(plain, "none", False)
+    provision(limited, "none", True)
+    provision(filtered, "rspamd", True)
     maildirs = hosts.maildir(DOMAIN, "*")
     places = (
         ("stock", FRESH, "/home/*/Maildir", False),
         ("mailprov, no filter", plain, maildirs, True),
-        ("mailprov, rspamd", filtered, maildirs, True),
+        ("mailprov, no filter, quotas", limited, maildirs, True),
+        ("mailprov, rspamd, quotas", filtered, maildirs, True),
     )
     for number in range(rounds + 1):
         for what, row in (("mix", "submitted and read"), ("in", "mail in")):

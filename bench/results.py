@@ -56,10 +56,11 @@ _HOW = """\
   files of this machine's root, whose time is in the wall time.
 - The load average counts everything on the machine. Where others use its cores, mailprov suffers more in ratio than
   peers that mostly wait: its no-change run is three quarters CPU of the controller, pyinfra's a fifth.
-- Load: the clients run on the host itself, and all on the same cores. A stock host and two provisioned ones take turns
-  and get the same messages: 500 of 4 KiB for ten mailboxes, one session each, into port 25, and 4 people who each
+- Load: the clients run on the host itself, and all on the same cores. A stock host and three provisioned ones take
+  turns and get the same messages: 500 of 4 KiB for ten mailboxes, one session each, into port 25, and 4 people who each
   submit a message on 587 and fetch and delete it on 993, 10 times. Times end when the last message is in its Maildir.
-  The stock host asks no quota, checks no sender and signs nothing. The filter is Rspamd.
+  The stock host limits no mailbox, checks no sender and signs nothing; the one that is compared limits none either, and
+  what limits (counted at RCPT and when a message is stored) and the filter, Rspamd, cost is shown beside it.
 - CPU and peak memory are of the command's process and of the children it waited for, peak that of the largest one
   and never below the bench's own size (about 55 MiB), which the kernel counts before the command begins.
 """

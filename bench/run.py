@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench import fleet, mail_load, peers  # noqa: E402
-from bench.hosts import FRESH, NAMES, Hosts, Place, many_domains, small_domain  # noqa: E402
+from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
 from bench.results import write  # noqa: E402
 from mailprov import desired  # noqa: E402
@@ -173,9 +173,10 @@ class Bench:
         fleet.measure(self.folder, [1, 50, 200], 3 if self.full else 1, self.table)
 
     def load(self) -> None:
-        def provision(name: str, filter_: str) -> None:
-            path = self.inventory(f"load-{filter_}", [self.hosts.near(name)], False)
-            path.write_text(path.read_text().replace("filter: none", f"filter: {filter_}"))
+        def provision(name: str, filter_: str, quotas: bool) -> None:
+            path = self.inventory(f"load-{name}", [self.hosts.near(name)], False)
+            text = path.read_text().replace("filter: none", f"filter: {filter_}")
+            path.write_text(text if quotas else text.replace(QUOTA, ""))
             self.mailprov(path, "Done")
 
         mail_load.measure(self.hosts, provision, 5 if self.full else 3, self.table)

@@ -81,11 +81,9 @@ def build(
     way_out = srs.make(host.fqdn, releases.postsrsd)
     keys = dkim.keys(domains, host, facts, move)
     milter = filter.milter(host, domains, keys, facts)
-    postfix_files = postfix.files(
-        host, domains, releases.postfix, material, ipv6, way_out, milter, mail.tables
-    )
+    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter, mail)
     files = [*way_out.files, *postfix_files, *material.files]
-    files += dovecot.files(host, releases, material, ipv6, mail.other_names)
+    files += dovecot.files(host, releases, material, ipv6, mail)
     # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
     for_everybody = (postfix.service(postfix_files, material), dovecot.service(material))
     services: list[Service] = [*for_everybody, way_out.service]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from mailprov.desired import local
+from mailprov.desired.draft import Mail
 from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, Service, User
 from mailprov.desired.templates import render
 from mailprov.desired.tls import TLS12_CIPHERS, Material
@@ -40,10 +41,8 @@ _FOLDERS = (
 _USERNAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@='"
 
 
-def files(
-    host: Host, releases: Releases, material: Material, ipv6: bool, others: dict[str, Account]
-) -> tuple[File, ...]:
-    """dovecot.conf for the release line at hand, and what it names. `others`: as addresses.other_names."""
+def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: Mail) -> tuple[File, ...]:
+    """dovecot.conf for the release line at hand, and what it names."""
     logins = [
         (
             name,
@@ -81,6 +80,7 @@ def files(
         logins=logins,
         username_chars=_USERNAME_CHARS,
         delimiter=host.recipient_delimiter,
+        quotas=mail.quotas,
         spam_script=SPAM_SCRIPT if host.filter is Filter.RSPAMD else "",
         local=local.dovecot_conf(host.local),
         local_file=local.DOVECOT_FILE,
@@ -96,7 +96,7 @@ def files(
         *spam,
         File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
         File(WARNING, warning, mode="0755"),
-        File(NAMES, names(others, releases.dovecot), group="dovecot", mode="0640"),
+        File(NAMES, names(mail.other_names, releases.dovecot), group="dovecot", mode="0640"),
     )
 
 

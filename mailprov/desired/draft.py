@@ -20,6 +20,7 @@ class Mail:
 
     tables: dict[str, str]
     other_names: dict[str, Account]
+    quotas: bool  # whether any mailbox has a limit; without one nobody is asked for room
 
 
 class Draft:
@@ -35,5 +36,6 @@ class Draft:
             if self._made is None:
                 domains = self._inventory.domains_on(self._host.name)
                 tables = addresses.tables(domains, self._host.fqdn)
-                self._made = Mail(tables, addresses.other_names(domains))
+                quotas = any(account.quota is not None for domain in domains for account in domain.accounts)
+                self._made = Mail(tables, addresses.other_names(domains), quotas)
             return self._made

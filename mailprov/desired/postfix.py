@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 
 from mailprov.desired import dovecot, local, relay, senders, srs
+from mailprov.desired.draft import Mail
 from mailprov.desired.filter import Milter
 from mailprov.desired.srs import Srs
 from mailprov.desired.state import Directory, File, Service
@@ -37,9 +38,9 @@ def files(
     ipv6: bool,
     way_out: Srs,
     milter: Milter | None,
-    tables: dict[str, str],
+    mail: Mail,
 ) -> tuple[File, ...]:
-    """main.cf, master.cf, the lookup tables (`tables`: those of addresses) and /etc/mailname."""
+    """main.cf, master.cf, the lookup tables (those of `mail`) and /etc/mailname."""
     names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
     smtp = [
         {
@@ -72,6 +73,7 @@ def files(
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
         milter=milter,
+        quotas=mail.quotas,
     )
     master = render(
         "postfix/master.cf.j2",
@@ -103,7 +105,7 @@ def files(
         File(f"{MAPS}/srs_checks", srs.rewritten()),
         File(f"{MAPS}/own_domains_checks", senders.own_domains_checks([*names, host.fqdn])),
         File(f"{MAPS}/lmtp_reply_checks", replies),
-        *(File(f"{MAPS}/{name}", text) for name, text in tables.items()),
+        *(File(f"{MAPS}/{name}", text) for name, text in mail.tables.items()),
         *_sni(material),
         *relay.files(host),
     )

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from desired_cases import BOOKWORM, TRIXIE, account, alpha, facts, host, inventory
+from desired_cases import BOOKWORM, TRIXIE, account, alpha, delta, facts, host, inventory
 
 from mailprov import desired
 from mailprov.desired.dovecot import passwd_file_key
@@ -185,6 +185,21 @@ def test_the_24_file_begins_with_its_version() -> None:
 def test_aliases_and_lists_are_no_reason_to_refuse(packages: dict[str, str]) -> None:
     assert re.search(
         r"^ *quota_status_nouser = DUNNO$", text(built(packages), "/etc/dovecot/dovecot.conf"), re.M
+    )
+
+
+@BOTH
+def test_nobody_is_asked_for_room_where_no_mailbox_has_a_limit(packages: dict[str, str]) -> None:
+    """Each question costs a fifth of a delivery. IMAP goes on to tell what is used (RFC 9208)."""
+    state = built(packages, delta())
+    main, dovecot = text(state, "/etc/postfix/main.cf"), text(state, "/etc/dovecot/dovecot.conf")
+    assert setting(main, "smtpd_recipient_restrictions") == "reject_non_fqdn_recipient"
+    assert "quota-status" not in dovecot
+    outside = re.sub(r"^protocol imap \{\n(?:.*\n)*?\}\n", "", dovecot, flags=re.M)
+    assert outside != dovecot
+    assert not re.search(r"^ *(mail_plugins = .*quota|quota = yes)", outside, re.M)
+    assert re.search(
+        r"mail_plugins = \$mail_plugins quota imap_quota|quota = yes\n *imap_quota = yes", dovecot
     )
 
 

@@ -43,11 +43,11 @@ def test_two_hosts_one_domain_with_an_alias() -> None:
         ("alpha.test", "MX", "10 mx2.alpha.test"),
         ("alpha.test", "MX", "20 mx1.alpha.test"),
         ("alpha.test", "TXT", "v=spf1 mx -all"),
-        ("_dmarc.alpha.test", "TXT", "v=DMARC1; p=quarantine; rua=mailto:postmaster@alpha.test"),
+        ("_dmarc.alpha.test", "TXT", "v=DMARC1; p=quarantine; aspf=s; rua=mailto:postmaster@alpha.test"),
         ("alfa.test", "MX", "10 mx2.alpha.test"),
         ("alfa.test", "MX", "20 mx1.alpha.test"),
         ("alfa.test", "TXT", "v=spf1 mx -all"),
-        ("_dmarc.alfa.test", "TXT", "v=DMARC1; p=quarantine; rua=mailto:postmaster@alfa.test"),
+        ("_dmarc.alfa.test", "TXT", "v=DMARC1; p=quarantine; aspf=s; rua=mailto:postmaster@alfa.test"),
     ]
     assert all(record.ttl == 300 and record.why for record in records)
     assert records == desired_records(inventory)
@@ -87,10 +87,10 @@ def test_reports_to_another_domain_of_the_inventory_need_its_consent() -> None:
     texts = [(n, v) for n, t, v in brief(desired_records(inventory)) if "DMARC1" in v]
     assert texts == [
         ("beta.test._report._dmarc.alpha.test", "v=DMARC1"),
-        ("_dmarc.beta.test", "v=DMARC1; p=reject; rua=mailto:post%21master@alpha.test"),
-        ("_dmarc.sub.alpha.test", "v=DMARC1; p=none; rua=mailto:p@alpha.test"),
-        ("_dmarc.gamma.test", "v=DMARC1; p=none; rua=mailto:p@outside.example"),
-        ("_dmarc.delta.test", "v=DMARC1; p=none"),
+        ("_dmarc.beta.test", "v=DMARC1; p=reject; aspf=s; rua=mailto:post%21master@alpha.test"),
+        ("_dmarc.sub.alpha.test", "v=DMARC1; p=none; aspf=s; rua=mailto:p@alpha.test"),
+        ("_dmarc.gamma.test", "v=DMARC1; p=none; aspf=s; rua=mailto:p@outside.example"),
+        ("_dmarc.delta.test", "v=DMARC1; p=none; aspf=s"),
     ]
 
 
