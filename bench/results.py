@@ -60,7 +60,8 @@ _HOW = """\
   turns and get the same messages: 500 of 4 KiB for ten mailboxes, one session each, into port 25, and 4 people who each
   submit a message on 587 and fetch and delete it on 993, 10 times. Times end when the last message is in its Maildir.
   The stock host limits no mailbox, checks no sender and signs nothing; the one that is compared limits none either, and
-  what limits (counted at RCPT and when a message is stored) and the filter, Rspamd, cost is shown beside it.
+  what limits (counted at RCPT and when a message is stored) and the filter cost
+  (Rspamd, without the DNS blocklists, of which there are none here) is shown beside it.
 - CPU and peak memory are of the command's process and of the children it waited for, peak that of the largest one
   and never below the bench's own size (about 55 MiB), which the kernel counts before the command begins.
 """

@@ -190,7 +190,7 @@ def test_aliases_and_lists_are_no_reason_to_refuse(packages: dict[str, str]) -> 
 
 @BOTH
 def test_nobody_is_asked_for_room_where_no_mailbox_has_a_limit(packages: dict[str, str]) -> None:
-    """Each question costs a fifth of a delivery. IMAP goes on to tell what is used (RFC 9208)."""
+    """Each question costs a fifth of a delivery. IMAP goes on to answer QUOTA commands (RFC 9208)."""
     state = built(packages, delta())
     main, dovecot = text(state, "/etc/postfix/main.cf"), text(state, "/etc/dovecot/dovecot.conf")
     assert setting(main, "smtpd_recipient_restrictions") == "reject_non_fqdn_recipient"
