@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,13 @@ ROOM = 1 << 30  # octets; the tests leave some tens of MiB in three runs
 
 
 def pytest_configure() -> None:
+    _in_memory()
+    # A shell starts what it puts in the background deaf to Ctrl-C, and so would be all that the tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _in_memory() -> None:
     """Temporary directories in memory, if programs may run there: they are made and removed by thousands."""
     if "TMPDIR" in os.environ or not os.access(IN_MEMORY, os.W_OK):
         return
