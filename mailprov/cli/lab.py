@@ -136,6 +136,12 @@ def _which(inventory: Path | None, name: str | None) -> str:
     from mailprov import lab
     from mailprov.errors import InputError
 
+    if name and inventory and inventory.stem != name:
+        # A host's name in the inventory's place would have the whole lab reset instead of that host.
+        raise InputError(
+            "lab", f"--name says {name}, and `{inventory}` is read as an inventory, of lab {inventory.stem}",
+            "Give one of the two; a host is given with --host",
+        )  # fmt: skip
     if name:
         return name
     if inventory:

@@ -99,6 +99,7 @@ def test_apply_without_a_terminal_asks_for_yes(inventory: Path) -> None:
         (("verfy",), "No such command"),
         (("plan",), "Missing argument"),
         (("explain", "tls.chian"), "Did you mean tls.chain"),
+        (("lab", "reset", "--name", "x", "mx1"), "a host is given with --host"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], message: str) -> None:
