@@ -6,10 +6,10 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab-up lab-down bench faults faults-short wheel clean
+.PHONY: help demo test test-releases check lab-up lab-down bench faults faults-short wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .venv/ready: requirements.lock pyproject.toml scripts/setup
 	@scripts/setup
@@ -21,6 +21,10 @@ test: .venv/ready ## All tests; those on real hosts need root on Linux and are n
 	@scripts/test-tools
 	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 4 --dist worksteal -rs
 	@$(PYTHON_BIN) scripts/lab_tests.py
+
+test-releases: .venv/ready ## The tests on Debian 11 and testing: install, every probe, matrix, quotas (root on Linux, 4 minutes)
+	@scripts/test-tools
+	@$(PYTHON_BIN) scripts/lab_tests.py releases
 
 check: .venv/ready ## Format, lint, types and the tests that need no hosts
 	@$(PYTHON_BIN) -m ruff format --check .
