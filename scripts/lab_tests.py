@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 
-
 RELEASES = "tests/lab/test_releases.py"
 
 
