@@ -1,7 +1,7 @@
 """The tests on real hosts: all as root on Linux, else one line that says what was left out.
 
-    scripts/lab_tests.py            `make test`: on Debian 12 and 13, and the short fault campaign
-    scripts/lab_tests.py releases   `make test-releases`: on the oldest and the newest release
+scripts/lab_tests.py            `make test`: on Debian 12 and 13, and the short fault campaign
+scripts/lab_tests.py releases   `make test-releases`: on the oldest and the newest release
 """
 
 from __future__ import annotations
