@@ -27,9 +27,8 @@ _SCHEMES = ("{SHA512-CRYPT}", "{SHA256-CRYPT}", "{BLF-CRYPT}", "{CRYPT}", "{MD5-
 OPENSSL_MAX = 255  # bytes; openssl passwd cuts longer ones silently
 _ODD = re.compile("[\n\r\0]")
 _WHOLE = "whole"  # among the fingerprints, by path: those of whole files. No path is written like this
-_BATCH = (
-    100  # a second of work for one processor; what `commands.run` keeps of an output (64 KB) has room for 600
-)
+# A second of work for one processor; what `commands.run` keeps of an output (64 KB) has room for 600.
+_BATCH = 100
 
 
 class Passwords:

@@ -84,11 +84,15 @@ class Undoing:
             readers.tell(self.tree, specs)
 
     def _check(self, prefix: Sequence[str]) -> None:
+        """What is put back may be from before mailprov, or from before it had some of its tables: those go away."""
+        gone = {item.record["path"] for item in self.plan.items if item.record["was"] is None}
         for unit in self.plan.units:
             self.link.check()
-            if unit["verb"] and unit["spec"]["checks"]:
-                self.say(f"checking the configuration of {unit['spec']['unit']}")
-                services.check(unit["spec"], prefix)
+            spec = unit["spec"]
+            if unit["verb"] and spec["checks"]:
+                self.say(f"checking the configuration of {spec['unit']}")
+                tables = [table for table in spec.get("tables", ()) if table[0] not in gone]
+                services.check({**spec, "tables": tables}, prefix)
 
     def _staged(self) -> staging.Stage:
         stage = staging.Stage(self.tree)

@@ -71,8 +71,10 @@ def listening() -> Set[int]:
 
 
 def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
-    """The daemon's own checkers, on the configuration that commands behind `prefix` see. Stop with their words."""
-    for argv in spec["checks"]:
+    """The daemon's own checkers, on the configuration that commands behind `prefix` see, then those of its tables. Stop
+    with their words.
+    """
+    for argv in [*spec["checks"], *(argv for _, argv in spec.get("tables", ()))]:
         outcome = commands.run_on_terminal([*prefix, *argv], timeout=120)
         complaint = spec["quiet_checks"] and outcome.err.strip()
         if outcome.code != 0 or complaint:

@@ -109,5 +109,5 @@ def compare_service(
         changes.append(change("service", "run", unit, f"{verb} because of {why}"))
     tables = dict(spec.get("tables", ()))
     if verb == "reload" and all(path in tables for path in differ):
-        spec = {**spec, "checks": [tables[path] for path in differ]}
+        spec = {**spec, "checks": [tables[path] for path in differ], "tables": []}
     return Work(spec, changes, (enable, verb))

@@ -135,8 +135,8 @@ class Service:
     `files` are paths whose change needs `reload`; `restart_on` are those that need a restart instead.
     `checks` are argument lists that must exit 0 (and print nothing on stderr where `quiet_checks`) on the
     configuration before the daemon sees it: the daemon's own checkers.
-    `tables` are pairs of a path among `files` and the check of that file alone: where a reload is for these only, the
-    configuration around them is not checked again.
+    `tables` are pairs of a path among `files` and the check of that file alone, which comes after `checks`: where a
+    reload is for these only, the configuration around them is not checked again.
     `ports` must be listening within `patience` seconds after start, reload or restart.
     `main_process` is its pid file and name: SIGHUP there makes all of it read its files anew. A daemon that answers
     for others by its tables is told in the moment they change, before the reload that proves it.

@@ -240,6 +240,8 @@ def test_a_checker_that_complains_stops_with_its_words(tools: Tools) -> None:
     tools.add("shy", "test -t 2 && echo 'fatal: only for terminals' >&2; exit 1")
     services.check({**CHECK, "checks": [["quiet"]]})
     services.check({**CHECK, "checks": [["warns"]], "quiet_checks": False})
+    with pytest.raises(Stop, match="`fails` ended"):
+        services.check({**CHECK, "checks": [["quiet"]], "tables": [["/etc/postfix/virtual", ["fails"]]]})
     for name, what, output in (
         ("warns", "`warns` printed a warning", "postconf: warning: unused parameter: foo=bar"),
         ("fails", "`fails` ended with code 3", "bad setting"),

@@ -273,3 +273,20 @@ def test_history_tells_all_of_it(hosts: lab.Lab, inventory: Path) -> None:
 
     text = subprocess.run([*COMMAND, "history", str(inventory)], capture_output=True, text=True, check=True)
     assert "a rollback returns to the state before the apply of" in text.stdout
+
+
+def test_what_ran_before_mailprov_came_runs_again(ready_lab_factory: Callable[[str], lab.Lab]) -> None:
+    """Postfix and Dovecot as the distribution sets them up, taken over by a first apply that is then rolled back."""
+    made = ready_lab_factory(INVENTORY)
+    lab.reset(made.name, (), silent)
+    theirs = "cd /etc && find postfix dovecot -type f -print0 | sort -z | xargs -0 sha256sum"
+    before = {host: (run_on(made, host, theirs), units(made, host), ports(made, host)) for host in HOSTS}
+    assert all(25 in listening for _, _, listening in before.values())
+    assert run("apply", "--yes", "--no-verify", str(made.inventory_path)).code == 0
+    assert all(run_on(made, host, theirs) != before[host][0] for host in HOSTS)
+
+    back = run("rollback", "--yes", str(made.inventory_path))
+
+    assert back.code == 0, back.events[-4:]
+    for host in HOSTS:
+        assert (run_on(made, host, theirs), units(made, host), ports(made, host)) == before[host]
