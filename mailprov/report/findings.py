@@ -52,7 +52,19 @@ def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Renderable
             for finding in found:
                 if finding.verdict is verdict:
                     yield from _detail(finding, verbose)
+    if not verbose:
+        yield from _skipped(found)
     yield counts_line(found)
+
+
+def _skipped(findings: list[Finding]) -> Iterator[Text]:
+    """Why something was not tried, once for each reason: nobody should take it for a pass."""
+    reasons = Counter((f.id, f.observed) for f in findings if f.verdict is Verdict.SKIP)
+    sign, style = SIGNS[Verdict.SKIP]
+    for (probe, why), times in sorted(reasons.items()):
+        yield Text(f"{sign} ", style=style).append(probe, style="bold").append(f"  skipped {times}×: {why}")
+    if reasons:
+        yield Text()
 
 
 def counts_line(findings: Iterable[Finding]) -> Text:

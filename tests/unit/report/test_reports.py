@@ -127,6 +127,13 @@ def test_what_could_not_be_planned_is_said_below_the_plan() -> None:
     assert "mx2: no route." in run(*events, RunEnded(3, "4 to add"), quiet=True)
 
 
+def test_why_something_was_skipped_is_said_once_for_each_reason() -> None:
+    skipped = [Found(finding(Verdict.SKIP, port=port)) for port in (465, 587)]
+    told = run(RunStarted("verify", "m", "0", ""), *skipped, Found(finding(port=993)), RunEnded(0, ""))
+    assert told.count("tls.name  skipped 2×: seen: other.example") == 1
+    assert "skipped" not in run(RunStarted("verify", "m", "0", ""), Found(finding()), RunEnded(0, ""))
+
+
 def test_a_failed_host_shows_the_last_lines_of_the_command_even_when_quiet() -> None:
     text = run(Ended("mx1", "failed", 0, "mx1: apt-get failed.", ("E: one", "E: two")), quiet=True)
 
