@@ -6,18 +6,16 @@
                              first configuration of ours is in its place
 
 The guard forbids stop and restart as well: a daemon that runs goes on as it is until the services' turn.
-Waits for another package manager (also an apt that a killed run left behind) and names it. Raises Stop with
-apt's last lines.
+Waits for another package manager and what a killed one left running (dpkglock). Raises Stop with apt's last lines.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import time
 from typing import Sequence
 
-from mailprov.agent import commands, files, packages
+from mailprov.agent import commands, dpkglock, files, packages
 from mailprov.agent.trouble import Stop
 
 GUARD = "/usr/sbin/policy-rc.d"
@@ -28,8 +26,6 @@ _NOT_YET = b"""# mailprov has installed this service and not configured it yet: 
 [Unit]
 ConditionPathExists=!/etc
 """
-_FRONTEND_LOCK = "/var/lib/dpkg/lock-frontend"
-LOCK_TIMEOUT = 300  # seconds
 _OLD_LISTS = re.compile(r"404 +Not Found|Unable to fetch some archives|Failed to fetch|Hash Sum mismatch")
 
 
@@ -71,7 +67,7 @@ def _not_yet(unit: str) -> str:
 def release_guard(tree: files.Tree, say: packages.Say) -> None:
     """After a run that was killed: take our guard away, once no apt of that run goes on behind it."""
     if _MARK in (files.read(tree.at(GUARD)) or b"") and not tree.root:
-        os.close(_dpkg_lock(tree, say))
+        os.close(dpkglock.take(tree, say))
     _take_guard_away(tree)
 
 
@@ -81,40 +77,6 @@ def _take_guard_away(tree: files.Tree) -> None:
         files.remove(path)
     if files.look(kept) is not None and files.look(path) is None:
         os.rename(kept, path)
-
-
-def _dpkg_lock(tree: files.Tree, say: packages.Say) -> int:
-    """dpkg's frontend lock, as apt takes it; the caller closes the handle."""
-    import fcntl
-
-    handle = os.open(tree.at(_FRONTEND_LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    deadline = time.monotonic() + LOCK_TIMEOUT
-    told = ""
-    while True:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return handle
-        except OSError as error:
-            holder = _holder(os.fstat(handle).st_ino)
-            if time.monotonic() > deadline:
-                os.close(handle)
-                what = f"{holder} has kept the package system locked for {LOCK_TIMEOUT} s"
-                raise Stop(what, "wait until it has ended, or end it, then try again") from error
-        if told != holder:
-            say(f"waiting for {holder}, which has locked the package system")
-            told = holder
-        time.sleep(0.1)
-
-
-def _holder(inode: int) -> str:
-    """Who holds a lock on this file, from /proc/locks: "apt-get (pid 115)"."""
-    try:
-        with open("/proc/locks", encoding="ascii") as file:
-            pids = [line.split()[4] for line in file if f":{inode} " in line and "->" not in line]
-        with open(f"/proc/{pids[0]}/comm", encoding="utf-8") as file:
-            return f"{file.read().strip()} (pid {pids[0]})"
-    except (OSError, IndexError):
-        return "another package manager"
 
 
 def install(
@@ -128,7 +90,7 @@ def install(
 ) -> None:
     """Install these packages in one transaction; apt's whole output goes to the file `log`."""
     lists.settle()
-    lock = _dpkg_lock(tree, say)
+    lock = dpkglock.take(tree, say)
     try:
         _prepare(tree, debconf, say)
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import commands, facts, files, installation, packages, services, system
+from mailprov.agent import commands, dpkglock, facts, files, installation, packages, services, system
 from mailprov.agent.changes import Work
 from mailprov.agent.trouble import Stop
 
@@ -154,11 +154,21 @@ def test_a_unit_that_packages_bring_starts_at_no_boot_before_it_is_configured(tm
     ]
 
 
-def test_the_holder_of_the_package_lock_is_named_and_waited_for(tmp_path: Path) -> None:
-    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
-    lock = tmp_path / "var/lib/dpkg/lock-frontend"
+@pytest.mark.parametrize(
+    ("path", "lock", "does"),
+    [
+        ("var/lib/dpkg/lock-frontend", "lockf", "has locked the package system"),
+        ("var/lib/dpkg/lock", "lockf", "has locked dpkg's database"),  # its apt was killed
+        ("var/cache/debconf/config.dat", "flock", "has locked debconf's database"),  # its dpkg was killed
+    ],
+)
+def test_who_is_at_work_on_the_packages_is_named_and_waited_for(
+    tmp_path: Path, path: str, lock: str, does: str
+) -> None:
+    for folder in ("var/lib/dpkg", "var/cache/debconf"):
+        (tmp_path / folder).mkdir(parents=True)
     program = (
-        f"import fcntl,sys; f=open({str(lock)!r},'w'); fcntl.lockf(f, fcntl.LOCK_EX);"
+        f"import fcntl,sys; f=open({str(tmp_path / path)!r},'w'); fcntl.{lock}(f, fcntl.LOCK_EX);"
         "print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
@@ -173,13 +183,27 @@ def test_the_holder_of_the_package_lock_is_named_and_waited_for(tmp_path: Path) 
         said.append(text)
         holder.stdin.close()
 
-    handle = installation._dpkg_lock(files.Tree(str(tmp_path)), say)
+    handle = dpkglock.take(files.Tree(str(tmp_path)), say)
     os.close(handle)
     holder.wait(10)
     holder.stdout.close()
 
     assert len(said) == 1
-    assert f"(pid {holder.pid}), which has locked the package system" in said[0]
+    assert f"(pid {holder.pid}), which {does}" in said[0]
+
+
+def test_who_does_not_end_is_named_and_the_lock_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dpkglock, "LOCK_TIMEOUT", 0)
+    monkeypatch.setattr(dpkglock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Stop) as caught:
+        dpkglock.take(files.Tree(str(tmp_path)), print)
+
+    assert caught.value.what == "frontend (pid 7) is at work, and still after 0 s"
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(

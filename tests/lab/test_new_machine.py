@@ -100,3 +100,38 @@ def test_nothing_is_left_to_do_and_mail_arrives(host: lab.Lab) -> None:
     assert result.code == 0, result.changes("mx1")
     verified = run("verify", "--only", "loop", str(host.inventory_path))
     assert verified.code == 0, [event for event in verified.of("finding") if event["verdict"] == "fail"]
+
+
+# A package whose script takes long and asks debconf, as that of postsrsd does. Only its first run is slow; two at once
+# would be seen.
+SLOW_PACKAGE = r"""
+set -e
+mkdir -p /root/slow/DEBIAN && cd /root/slow/DEBIAN
+printf '%s\n' 'Package: slow' 'Version: 1' 'Architecture: all' 'Maintainer: lab <lab@alpha.test>' \
+    'Description: takes long' >control
+cat >postinst <<'END'
+#!/bin/sh
+. /usr/share/debconf/confmodule
+mkdir /run/slow-at-work || touch /root/twice-at-once
+[ -e /run/slow-before ] || { touch /run/slow-before; sleep 5; }
+rmdir /run/slow-at-work
+END
+chmod 755 postinst
+dpkg-deb --build /root/slow /root/slow.deb >/dev/null
+"""
+
+
+def test_what_a_killed_dpkg_left_running_is_waited_for(host: lab.Lab) -> None:
+    """An upgrade at night is killed for want of memory; the script that dpkg was running goes on without it."""
+    run_on(host, "mx1", SLOW_PACKAGE)
+    run_on(host, "mx1", "DEBIAN_FRONTEND=noninteractive apt-get -qq -y remove opendkim 2>&1")
+    run_on(host, "mx1", "setsid dpkg -i /root/slow.deb >/dev/null 2>&1 </dev/null &")
+    wait_until(lambda: run_on(host, "mx1", "ls /run/slow-before", check=False), "the script runs")
+    run_on(host, "mx1", "pkill -KILL -x dpkg")
+    result = run("apply", "--yes", "--no-verify", str(host.inventory_path))
+
+    assert result.code == 0, result.ended("mx1")
+    told = " / ".join(event["text"] for event in result.of("progress", subject="mx1"))
+    assert "waiting for frontend (pid " in told or "waiting for the installation script of slow (pid " in told
+    assert "finishing an interrupted package installation" in told
+    assert run_on(host, "mx1", "dpkg --audit; ls -d /root/twice-at-once", check=False) == ""
