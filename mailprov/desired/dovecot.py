@@ -1,7 +1,6 @@
-"""Dovecot: its whole configuration in one file, the accounts, and the service.
+"""Dovecot: its whole configuration in one file, and the service. Who has an account is in `passwd`.
 
-    files(host, releases, material, ipv6, others) -> tuple[File, ...]
-    accounts(domains, dovecot) -> AccountFile
+    files(host, releases, material, ipv6, mail) -> tuple[File, ...]
     service(material) -> Service
 
 Pure. One template for each release line, since 2.4 reads none of the settings that 2.3 needs.
@@ -9,23 +8,19 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
-from operator import itemgetter
-
 from mailprov.desired import local
 from mailprov.desired.draft import Mail
-from mailprov.desired.state import AccountEntry, AccountFile, Directory, File, Service, User
+from mailprov.desired.passwd import MAIL_ROOT, NAMES, USERS, names
+from mailprov.desired.state import Directory, File, Service, User
 from mailprov.desired.templates import render
 from mailprov.desired.tls import TLS12_CIPHERS, Material
-from mailprov.desired.versions import Releases, Version
-from mailprov.model.inventory import Account, Domain, Filter, Host
+from mailprov.desired.versions import Releases
+from mailprov.model.inventory import Filter, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
-USERS = "/etc/dovecot/mailprov-users"
-NAMES = "/etc/dovecot/mailprov-names"
 WARNING = "/etc/dovecot/mailprov-quota-warning"
 SPAM_SCRIPT = "/etc/dovecot/mailprov-spam.sieve"
-MAIL_ROOT = "/var/vmail"
 OWNER = "vmail"
 SOCKETS = "/var/spool/postfix/private"
 MAIL_USER = User(OWNER, MAIL_ROOT, comment="virtual mailboxes")
@@ -98,50 +93,6 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         File(WARNING, warning, mode="0755"),
         File(NAMES, names(mail.other_names, releases.dovecot), group="dovecot", mode="0640"),
     )
-
-
-def names(others: dict[str, Account], dovecot: Version) -> str:
-    """A passwd-file without passwords: whose room Postfix asks for when mail is for another name of an account."""
-    lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
-    for name, account in sorted(others.items(), key=itemgetter(0)):
-        if account.quota is not None:
-            home = f"{MAIL_ROOT}/{account.domain}/{account.local_part}"
-            limit = quota_field(account.quota, dovecot)
-            who = f"userdb_user={account.address} userdb_home={home}"
-            lines.append(f"{passwd_file_key(name)}:::::::{who} {limit}")
-    return "\n".join(lines) + "\n"
-
-
-def accounts(domains: tuple[Domain, ...], dovecot: Version) -> AccountFile:
-    """The passwd-file, one entry for each account: only root and Dovecot's auth process can read it."""
-    every = [account for domain in domains for account in domain.accounts]
-    limits = {size: quota_field(size, dovecot) for size in {each.quota for each in every} if size is not None}
-    entries = sorted(_entry(account, limits) for account in every)
-    return AccountFile(USERS, tuple(entries), group="dovecot")
-
-
-def _entry(account: Account, limits: dict[int, str]) -> AccountEntry:
-    return AccountEntry(
-        passwd_file_key(account.address),
-        account.password.reveal() if account.password else "",
-        account.password_hash.reveal() if account.password_hash else "",
-        "" if account.quota is None else limits[account.quota],
-    )
-
-
-def passwd_file_key(login: str) -> str:
-    """The login as it must stand in the file: Dovecot, 2.3 and 2.4, escapes quotes before it looks there."""
-    return login.replace("'", "\\'")
-
-
-def quota_field(size: int, dovecot: Version) -> str:
-    """The extra field that limits a mailbox to `size` bytes.
-
-    2.4 wants the name of the quota block in it; without that the field is ignored in silence.
-    """
-    if dovecot.at_least(2, 4):
-        return f"userdb_quota/user/storage_size={size}B"
-    return f"userdb_quota_rule=*:bytes={size}"
 
 
 def service(material: Material) -> Service:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from mailprov.desired import addresses
+from mailprov.desired import addresses, passwd
 from mailprov.model.inventory import Account, Host, Inventory
 
 
 @dataclass(frozen=True)
 class Mail:
-    """Who has mail here, as `addresses` makes it."""
+    """Who has mail here, as `addresses` and `passwd` make it."""
 
     tables: dict[str, str]
+    entries: passwd.Entries
     other_names: dict[str, Account]
     quotas: bool  # whether any mailbox has a limit; without one nobody is asked for room
 
@@ -36,6 +37,7 @@ class Draft:
             if self._made is None:
                 domains = self._inventory.domains_on(self._host.name)
                 tables = addresses.tables(domains, self._host.fqdn)
-                quotas = any(account.quota is not None for domain in domains for account in domain.accounts)
-                self._made = Mail(tables, addresses.other_names(domains), quotas)
+                entries = passwd.entries(domains)
+                quotas = any(quota is not None for _, quota in entries)
+                self._made = Mail(tables, entries, addresses.other_names(domains), quotas)
             return self._made

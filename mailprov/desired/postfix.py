@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import dovecot, local, relay, senders, srs
+from mailprov.desired import local, passwd, relay, senders, srs
 from mailprov.desired.draft import Mail
 from mailprov.desired.filter import Milter
 from mailprov.desired.srs import Srs
@@ -148,5 +148,5 @@ def service(ours: Iterable[File], material: Material) -> Service:
         ports=tuple(port.number for port in PORTS if port.protocol is Protocol.SMTP),
         main_process=(f"{SPOOL}/pid/master.pid", "master"),
         queue=SPOOL,
-        delivers_by=(dovecot.USERS,),
+        delivers_by=(passwd.USERS,),
     )

@@ -10,7 +10,7 @@ import pytest
 from desired_cases import BOOKWORM, TRIXIE, account, alpha, delta, facts, host, inventory
 
 from mailprov import desired
-from mailprov.desired.dovecot import passwd_file_key
+from mailprov.desired.passwd import passwd_file_key
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed
 from mailprov.model.inventory import Account, Domain, Fail2ban, Filter, Secret, Tls, TlsMode
