@@ -8,7 +8,7 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
-from mailprov.desired import local
+from mailprov.desired import local, sieve
 from mailprov.desired.draft import Mail
 from mailprov.desired.passwd import MAIL_ROOT, NAMES, USERS, names
 from mailprov.desired.state import Directory, File, Service, User
@@ -20,7 +20,6 @@ from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
 WARNING = "/etc/dovecot/mailprov-quota-warning"
-SPAM_SCRIPT = "/etc/dovecot/mailprov-spam.sieve"
 OWNER = "vmail"
 SOCKETS = "/var/spool/postfix/private"
 MAIL_USER = User(OWNER, MAIL_ROOT, comment="virtual mailboxes")
@@ -58,6 +57,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
             (Protocol.SIEVE, "managesieve"),
         )
     ]
+    spam = host.filter is Filter.RSPAMD
     text = render(
         f"{releases.dovecot_templates}/dovecot.conf.j2",
         fqdn=host.fqdn,
@@ -76,7 +76,8 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         username_chars=_USERNAME_CHARS,
         delimiter=host.recipient_delimiter,
         quotas=mail.quotas,
-        spam_script=SPAM_SCRIPT if host.filter is Filter.RSPAMD else "",
+        spam_script=sieve.SPAM_SCRIPT if spam else "",
+        sendmail=sieve.SENDMAIL,
         local=local.dovecot_conf(host.local),
         local_file=local.DOVECOT_FILE,
     )
@@ -86,9 +87,8 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         fqdn=host.fqdn,
         unlimited="quota_enforce=no" if new else "plugin/quota=count:user:noenforcing",
     )
-    spam = (File(SPAM_SCRIPT, render("dovecot/spam.sieve.j2")),) if host.filter is Filter.RSPAMD else ()
     return (
-        *spam,
+        *sieve.files(spam),
         File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
         File(WARNING, warning, mode="0755"),
         File(NAMES, names(mail.other_names, releases.dovecot), group="dovecot", mode="0640"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import local, passwd, relay, senders, srs
+from mailprov.desired import local, passwd, relay, senders, sieve, srs
 from mailprov.desired.draft import Mail
 from mailprov.desired.filter import Milter
 from mailprov.desired.srs import Srs
@@ -82,6 +82,9 @@ def files(
         ports=smtp,
         srs=way_out,
         srs_port=srs.PORT,
+        sieve_port=sieve.PORT,
+        sendmail=sieve.SENDMAIL,
+        strangers=senders.CLASS,
     )
     own_from = render("postfix/from_check.py.j2", maps=MAPS, delimiter=host.recipient_delimiter)
     replies = render("postfix/lmtp_reply_checks.j2")

@@ -112,6 +112,37 @@ if header "subject" "on" { redirect :copy "%s"; }
         assert "Return-Path: <SRS0=" in headers
 
 
+def test_a_redirect_in_a_users_filter_vouches_for_no_stranger(hosts: lab.Lab) -> None:
+    """A forged message that she sends on is neither signed with our key nor sent under the sender that was forged; what
+    her filter writes itself is signed.
+    """
+    script = """\
+require ["vacation", "copy"];
+if header "subject" "who?" { vacation "It is me"; stop; }
+if header "subject" "forged" { redirect "%s"; redirect "away@%s"; redirect "catcher@%s"; }
+"""
+    for (host, domain), (other, elsewhere) in zip(PLACES, PLACES[::-1], strict=True):
+        far, victim = f"far@{elsewhere}", f"catcher@{domain}"
+        session = post.Sieve(hosts, address(hosts, host), f"eva@{domain}")
+        session.activate(script % (far, domain, domain))  # `away` is forwarded there
+        session.close()
+        for sender in (victim, ""):
+            with post.outside(address(hosts, host)) as client:
+                client.ehlo_or_helo_if_needed()
+                text = f"From: <{victim}>\n" + message("forged")
+                post.transaction(client, sender, [f"eva@{domain}"], text)
+        send(hosts, other, [f"eva@{domain}"], message("who?", extra=f"To: eva@{domain}\n"), user=far)
+
+        wait_until(lambda: len(found(hosts, other, far, "Subject: forged")) == 4, "both, each in two ways")  # noqa: B023
+        for _, headers in found(hosts, other, far, "Subject: forged"):
+            assert "DKIM-Signature:" not in headers
+            assert re.match(r"Return-Path: <(SRS0=[^>]+)?>", headers), headers[:200]
+        wait_until(lambda: len(found(hosts, host, victim, "Subject: forged")) == 2, "both here, too")  # noqa: B023
+        wait_until(lambda: found(hosts, other, far, "Auto-Submitted: auto-replied"), "the vacation's answer")  # noqa: B023
+        headers = found(hosts, other, far, "Auto-Submitted: auto-replied")[-1][1]
+        assert "DKIM-Signature:" in headers
+
+
 def test_folders_have_their_uses_and_imap_its_extensions(hosts: lab.Lab) -> None:
     uses = {b"\\Sent": b"Sent", b"\\Drafts": b"Drafts", b"\\Junk": b"Junk", b"\\Trash": b"Trash"}
     for host, domain in PLACES:

@@ -83,6 +83,7 @@ def test_all_ports_come_from_the_table(packages: dict[str, str]) -> None:
         "submissions",
         "submission",
         "127.0.0.1:10027",  # for mail that goes on, desired/srs.py
+        "127.0.0.1:10028",  # for what users' filters send on, desired/sieve.py
     ]
     dovecot = text(state, "/etc/dovecot/dovecot.conf")
     assert sorted(map(int, re.findall(r"^    port = (\d+)", dovecot, re.MULTILINE))) == [
@@ -251,6 +252,7 @@ def test_every_file_has_a_reader_and_says_who_wrote_it(packages: dict[str, str])
         "/etc/mailname",
         "/etc/dovecot/mailprov-names",
         "/etc/dovecot/mailprov-quota-warning",
+        "/etc/dovecot/mailprov-sendmail",
     }
     assert at_use <= {file.path for file in state.files}
     for file in state.files:
