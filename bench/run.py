@@ -8,7 +8,7 @@
     load              mail through a provisioned host, beside the distribution's stock configuration; the filter's cost
     start             `--version` and `--help` beside an empty Python
 
-Tools take turns, so that a drift of the machine hits all of them; what is judged are ratios of medians. Each counted
+Tools take turns, so that a drift of the machine hits all of them; what is judged is the median of the rounds' ratios. Each counted
 run is checked: a no-change run must say that nothing changed, and at the end mailprov must find its
 hosts as it wants them.
 """
@@ -165,7 +165,7 @@ class Bench:
                 label.replace(" ", "-"), [place], many_domains([name], domains, accounts)
             )
             self.mailprov(paths[label], "")
-        for _ in range(9 if self.full else 5):
+        for _ in range(25 if self.full else 15):  # a second each
             for label, path in paths.items():
                 self.table.add(f"{label}, no change: mailprov", self.mailprov(path, "No changes"))
 
