@@ -48,7 +48,8 @@ _HOW = """\
   a minute sees it a little faster.
 - Every no-change run was checked to have changed nothing, every alias to have been written.
 - 100 ms: a proxy in front of the host's sshd that delays each direction by 50 ms; bandwidth is not limited.
-- Tools take turns; what counts is the median of the rounds' ratios. With a few rounds the span says how far to trust it.
+- Tools take turns; what counts is the median of the rounds' ratios. With a few rounds the span says how far to trust
+  it.
 - Many hosts share the controller's cores, so their wall time is no fleet's. The controller's CPU and memory are the
   honest figures.
 - The simulated hosts are one real sshd of this machine with the real agent in a temporary root for each host; packages,

@@ -8,8 +8,8 @@
     load              mail through a provisioned host, beside the distribution's stock configuration; the filter's cost
     start             `--version` and `--help` beside an empty Python
 
-Tools take turns, so that a drift of the machine hits all of them; what is judged is the median of the rounds' ratios. Each counted
-run is checked: a no-change run must say that nothing changed, and at the end mailprov must find its
+Tools take turns, so that a drift of the machine hits all of them; what is judged is the median of the rounds' ratios.
+Each counted run is checked: a no-change run must say that nothing changed, and at the end mailprov must find its
 hosts as it wants them.
 """
 
