@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Filter
 from mailprov.probe import dkim, message
-from mailprov.probe.loop import LoopCase
+from mailprov.probe.loop_case import LoopCase
 from mailprov.probe.pairs import SUBMISSION
 from mailprov.probe.table import Scope, probe
 

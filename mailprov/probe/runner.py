@@ -23,10 +23,12 @@ from mailprov.model.ports import PORTS, SIEVE_PORT
 
 # These modules fill the table of probes.
 from mailprov.probe import (  # noqa: F401
+    capabilities,
     certificates,
     greetings,
     login,
     loop,
+    loop_mailbox,
     managesieve,
     published,
     relay,
@@ -36,7 +38,7 @@ from mailprov.probe import (  # noqa: F401
 )
 from mailprov.probe.authority import Authority
 from mailprov.probe.case import Case, DomainCase, HostCase, PortCase, Run, Timing, port_numbered
-from mailprov.probe.loop import LoopCase
+from mailprov.probe.loop_case import LoopCase
 from mailprov.probe.pairs import LoopPlan, plan_loops
 from mailprov.probe.stream import Deadline, Trouble
 from mailprov.probe.table import ALL_PORTS, PROBED, Phase, Probe, Scope, in_order

@@ -1,0 +1,207 @@
+"""Probes of what a server offers a stranger, before TLS and under it.
+
+Public: the probes `smtp.ehlo`, `imap.capability`, `pop.capa`. Troubles of `stream` pass through; the runner makes them
+errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailprov.model.findings import Finding
+from mailprov.model.ports import TlsStart
+from mailprov.probe import tls
+from mailprov.probe.case import PortCase
+from mailprov.probe.greetings import IMAP_PORTS, POP_PORTS, SMTP_PORTS
+from mailprov.probe.opening import Client
+from mailprov.probe.pop3 import Pop3
+from mailprov.probe.stream import Trouble
+from mailprov.probe.table import Scope, probe
+
+_NO_CLEARTEXT = "set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
+
+
+def _upgrade(case: PortCase, client: Client, wrong: list[tuple[str, str]]) -> bool:
+    """STARTTLS or STLS. A trouble on the way is raised, unless something is `wrong` already: then that is the
+    verdict, and the trouble is told with it."""
+    try:
+        if isinstance(client, Pop3):
+            client.stls(tls.looking_context(), case.host.fqdn)
+        else:
+            client.starttls(tls.looking_context(), case.host.fqdn)
+    except Trouble as trouble:
+        if not wrong:
+            raise
+        wrong.append((f"then: {trouble}", "see tls.starttls"))
+        return False
+    return True
+
+
+@probe(
+    "smtp.ehlo",
+    Scope.PORT,
+    "The SMTP server offers what it should, and only that",
+    expected="STARTTLS before TLS and not after; no AUTH without TLS; AUTH with TLS on 465 and 587; no "
+    "XCLIENT",
+    steps=("EHLO.", "STARTTLS on 25 and 587.", "EHLO again."),
+    verdicts={
+        "pass": "all as expected, and SIZE, 8BITMIME, PIPELINING and ENHANCEDSTATUSCODES too",
+        "warn": "one of those four is missing",
+        "fail": "STARTTLS missing or still there under TLS, AUTH without TLS, no AUTH where users "
+        "submit, XCLIENT for strangers",
+        "error": "no EHLO to judge",
+    },
+    refs=(
+        "RFC 3207 section 4",
+        "RFC 8314 section 3.3",
+        "RFC 1870",
+        "RFC 6409 section 4.3",
+        "postconf(5) smtpd_tls_auth_only",
+    ),
+    ports=SMTP_PORTS,
+)
+def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
+    upgrade = case.port.tls is TlsStart.UPGRADE
+    wrong: list[tuple[str, str]] = []
+    before: dict[str, str] = {}
+    client = case.smtp(secure=False)
+    secure = not upgrade
+    with client.stream:
+        if upgrade:
+            before = client.extensions
+            if "AUTH" in before:
+                wrong.append(("AUTH is offered without TLS", "postconf -e 'smtpd_tls_auth_only = yes'"))
+            if "STARTTLS" in before:
+                secure = _upgrade(case, client, wrong)
+            else:
+                wrong.append(
+                    (
+                        "STARTTLS is not offered",
+                        "postconf -e 'smtpd_tls_security_level = may' and a certificate",
+                    )
+                )
+    after = client.extensions
+    if secure:
+        if "STARTTLS" in after:
+            wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
+        if case.port.login and "AUTH" not in after:
+            service = case.port.service
+            wrong.append(
+                ("AUTH is not offered under TLS", f"postconf -P '{service}/inet/smtpd_sasl_auth_enable=yes'")
+            )
+    for name in ("XCLIENT", "XFORWARD"):
+        if name in before or name in after:
+            setting = f"smtpd_authorized_{name.lower()}_hosts"
+            wrong.append(
+                (f"{name} is offered to a stranger", f"take this network out of {setting} in main.cf")
+            )
+    offered = " ".join(sorted(after))
+    if wrong:
+        yield case.failed("; ".join(what for what, _ in wrong), "; ".join(advice for _, advice in wrong))
+        return
+    missing = [
+        word for word in ("SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES") if word not in after
+    ]
+    if missing:
+        yield case.warn(f"not offered: {' '.join(missing)}", "see smtpd_discard_ehlo_keywords in main.cf")
+    else:
+        yield case.passed(f"offered: {offered}")
+
+
+@probe(
+    "imap.capability",
+    Scope.PORT,
+    "The IMAP server takes no password without TLS, and takes it with TLS",
+    expected="STARTTLS and LOGINDISABLED before TLS, neither after; no AUTH=PLAIN before TLS",
+    steps=("CAPABILITY.", "STARTTLS on 143.", "CAPABILITY again."),
+    verdicts={
+        "pass": "all as expected",
+        "fail": "something else is offered",
+        "error": "no capabilities to judge",
+    },
+    refs=("RFC 9051 section 6.2.1", "RFC 9051 section 6.2.3", "RFC 2595 section 3.2"),
+    ports=IMAP_PORTS,
+)
+def imap_capability(case: PortCase) -> Iterator[Finding]:
+    before: frozenset[str] = frozenset()
+    wrong: list[tuple[str, str]] = []
+    client = case.imap(secure=False)
+    secure = case.port.tls is TlsStart.IMPLICIT
+    with client.stream:
+        if case.port.tls is TlsStart.UPGRADE:
+            before = client.capabilities()
+            if "LOGINDISABLED" not in before:
+                wrong.append(("LOGIN is allowed without TLS (no LOGINDISABLED)", _NO_CLEARTEXT))
+            if mechanisms := before & {"AUTH=PLAIN", "AUTH=LOGIN"}:
+                wrong.append((f"{' '.join(sorted(mechanisms))} is offered without TLS", _NO_CLEARTEXT))
+            if "STARTTLS" in before:
+                secure = _upgrade(case, client, wrong)
+            else:
+                wrong.append(
+                    ("STARTTLS is not offered", "set ssl = required and a certificate in dovecot.conf")
+                )
+        after = client.capabilities() if secure else before
+    if secure:
+        if "STARTTLS" in after:
+            wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
+        if "LOGINDISABLED" in after:
+            wrong.append(("LOGIN is disabled under TLS", "see the passdb and ssl settings (doveconf -n)"))
+    if not after & {"IMAP4REV1", "IMAP4REV2"}:
+        wrong.append(("neither IMAP4rev1 nor IMAP4rev2 is offered", "see what listens there"))
+    if wrong:
+        yield case.failed(
+            "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
+        )
+    else:
+        yield case.passed(f"offered: {' '.join(sorted(after))}")
+
+
+@probe(
+    "pop.capa",
+    Scope.PORT,
+    "The POP server offers STLS, and a login only under TLS",
+    expected="STLS before TLS and not after; USER and SASL PLAIN only under TLS; UIDL and TOP",
+    steps=("CAPA.", "STLS on 110.", "CAPA again."),
+    verdicts={
+        "pass": "all as expected",
+        "warn": "UIDL or TOP is missing (clients cannot leave mail on the server)",
+        "fail": "a login is offered without TLS, none with it, STLS is missing, or still there under TLS",
+        "error": "no capabilities to judge",
+    },
+    refs=("RFC 2449 section 5", "RFC 2595 section 4"),
+    ports=POP_PORTS,
+)
+def pop_capa(case: PortCase) -> Iterator[Finding]:
+    before: dict[str, str] = {}
+    wrong: list[tuple[str, str]] = []
+    client = case.pop3(secure=False)
+    secure = case.port.tls is TlsStart.IMPLICIT
+    with client.stream:
+        if case.port.tls is TlsStart.UPGRADE:
+            before = client.capabilities() or {}
+            if "USER" in before or {"PLAIN", "LOGIN"} & set(before.get("SASL", "").split()):
+                wrong.append(("a login is offered without TLS", _NO_CLEARTEXT))
+            if "STLS" in before:
+                secure = _upgrade(case, client, wrong)
+            else:
+                wrong.append(("STLS is not offered", "set ssl = required and a certificate in dovecot.conf"))
+        after = client.capabilities() if secure else before
+    if after is None:
+        yield case.error("CAPA is not known to the server", "nothing can be said about what it offers")
+        return
+    if secure:
+        if "STLS" in after:
+            wrong.append(("STLS is still offered under TLS", "see what stands in front of the server"))
+        if "USER" not in after and not after.get("SASL"):
+            wrong.append(
+                ("no login is offered under TLS", "see auth_mechanisms and the passdb (doveconf -n)")
+            )
+    missing = [word for word in ("UIDL", "TOP") if word not in after]
+    if wrong:
+        yield case.failed(
+            "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
+        )
+    elif missing:
+        yield case.warn(f"not offered: {' '.join(missing)}", "use a server that knows them; Dovecot does")
+    else:
+        yield case.passed(f"offered: {' '.join(sorted(after))}")

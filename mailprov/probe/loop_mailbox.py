@@ -1,0 +1,157 @@
+"""The end of the mail loop: the recipient reads the message in four ways, and it is removed again.
+
+Public: the probes `loop.fetch` and `loop.cleanup`, which run on a LoopCase that `loop` has sent and found. Troubles of
+`stream` pass through; the runner makes them errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailprov.model.findings import Finding, Target, Verdict
+from mailprov.model.ports import Protocol
+from mailprov.probe import message
+from mailprov.probe.case import port_numbered
+from mailprov.probe.imap import Imap
+from mailprov.probe.loop_case import LoopCase
+from mailprov.probe.pop3 import NoSuchMessage, Pop3
+from mailprov.probe.stream import Garbage, Trouble
+from mailprov.probe.table import Scope, probe
+
+READING = (993, 143, 995, 110)
+# A POP session lists the newest messages first; a probe message is never further down than this.
+_NEWEST = 100
+
+
+def _read(case: LoopCase, number: int) -> bytes:
+    """The message as this port gives it. Raises Garbage when it is not there."""
+    assert case.plan.recipient is not None
+    refused = ""
+    client = case.session(case.recipient_host, number, case.plan.recipient)
+    with client.stream:
+        if isinstance(client, Imap):
+            found = case.search(client, case.folder)
+            if found:
+                return client.fetch(found[0])
+        elif isinstance(client, Pop3):
+            mark = f"{message.MARK}: {case.token}".encode()
+            for position, _ in reversed(client.identifiers()[-_NEWEST:]):
+                try:
+                    if mark not in client.headers(position):
+                        continue
+                except NoSuchMessage as trouble:
+                    refused = f" ({trouble})"  # removed meanwhile, by another loop or by the user: not ours
+                    continue
+                text = client.retrieve(position)
+                client.quit()
+                return text
+    raise Garbage(f"the message is not there{refused}")
+
+
+@probe(
+    "loop.fetch",
+    Scope.LOOP,
+    "The recipient reads the same bytes by IMAP and POP",
+    expected="the body as it was sent, and the same message byte for byte on 993, 143, 995 and 110",
+    steps=(
+        "Fetch the message over 993 and over 143 with STARTTLS (BODY.PEEK[], which leaves it unread).",
+        "Fetch it over 995 and over 110 with STLS (UIDL, TOP, RETR; never DELE).",
+        "Compare with each other, and the body with what was sent.",
+    ),
+    verdicts={
+        "pass": "the same bytes",
+        "fail": "other bytes, or the message is not there",
+        "error": "not submitted or not arrived, no login, silence, or a dropped connection",
+        "skip": "no account with a known password, or the folder is not INBOX (POP shows no other)",
+    },
+    refs=("RFC 9051 section 6.4.5", "RFC 1939 section 5", "RFC 5321 section 4.5.2"),
+    ports=READING,
+)
+def fetch(case: LoopCase) -> Iterator[Finding]:
+    plan = case.plan
+    for number in READING:
+        target = case.at(case.recipient_host, number, plan.recipient)
+        if plan.skip:
+            yield case.finding(Verdict.SKIP, plan.skip, target=target)
+        elif not case.fetched:
+            yield case.finding(
+                Verdict.ERROR, "nothing to fetch (see loop.submit and loop.path)", target=target
+            )
+        elif port_numbered(number).protocol is Protocol.POP3 and case.folder != "INBOX":
+            yield case.finding(
+                Verdict.SKIP, f"the message is in {case.folder}, which POP does not show", target=target
+            )
+        else:
+            yield _compare(case, number, target)
+
+
+def _compare(case: LoopCase, number: int, target: Target) -> Finding:
+    assert case.plan.recipient is not None
+    try:
+        with case.run.user_slot(case.recipient_host.name, case.plan.recipient.address):
+            case.deadline = case.new_deadline(case.seconds)
+            text = _read(case, number)
+    except Garbage as trouble:
+        return case.finding(Verdict.FAIL, str(trouble), "see the server's log", target=target)
+    except Trouble as trouble:
+        return case.finding(Verdict.ERROR, str(trouble), target=target)
+    if wrong := message.first_difference(case.fetched, text):
+        advice = "see that IMAP and POP read the same mailbox (mail_location, mail_path)"
+        return case.finding(Verdict.FAIL, f"not as over IMAP before: {wrong}", advice, target=target)
+    if wrong := message.first_difference(message.body_of(case.sent), message.body_of(text)):
+        advice = "see what on the way alters mail: a content filter, a disclaimer, or a host without 8BITMIME"
+        return case.finding(Verdict.FAIL, f"the body {wrong}", advice, target=target)
+    return case.finding(Verdict.PASS, f"{len(text)} bytes, the same", target=target)
+
+
+@probe(
+    "loop.cleanup",
+    Scope.LOOP,
+    "The probe message is removed again",
+    expected="exactly the marked message is gone",
+    steps=("Over IMAP: search for the mark, mark it as deleted, UID EXPUNGE just that.",),
+    verdicts={
+        "pass": "removed",
+        "warn": "left in the mailbox, because the server cannot remove just one message, or refuses",
+        "error": "the mailbox cannot be reached",
+        "skip": "nothing was sent",
+    },
+    refs=("RFC 4315 section 2.1",),
+    ports=(993,),
+)
+def cleanup(case: LoopCase) -> Iterator[Finding]:
+    plan = case.plan
+    target = case.at(case.recipient_host, 993, plan.recipient)
+    if not case.sent or plan.recipient is None:
+        yield case.finding(Verdict.SKIP, "nothing was sent", target=target)
+        return
+    with case.run.user_slot(case.recipient_host.name, plan.recipient.address):
+        case.deadline = case.new_deadline(case.seconds)
+        client = case.mailbox()
+        with client.stream:
+            verdict, observed = _remove(case, client)
+            client.quit()
+    advice = f"remove the messages with the header {message.MARK} by hand"
+    yield case.finding(verdict, observed, advice, target=target)
+
+
+def _remove(case: LoopCase, client: Imap) -> tuple[Verdict, str]:
+    found = case.search(client, case.folder)
+    if not found:
+        return Verdict.WARN, "the message is not there (if it arrives later, it stays)"
+    uids = ",".join(map(str, found))
+    # Without UIDPLUS only EXPUNGE is left, which would also remove what the user has marked: then ours stays.
+    if "UIDPLUS" not in client.capabilities():
+        if client.search("DELETED"):
+            return (
+                Verdict.WARN,
+                "the server has no UIDPLUS, and the user has marked messages of his own as deleted",
+            )
+        expunge = "EXPUNGE"
+    else:
+        expunge = f"UID EXPUNGE {uids}"
+    for command in (f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)", expunge):
+        response = client.command(command)
+        if response.status != "OK":
+            return Verdict.WARN, f"{command} gets {response}"
+    return Verdict.PASS, f"removed {len(found)} from {case.folder}"
