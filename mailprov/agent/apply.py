@@ -26,6 +26,7 @@ from mailprov.agent import (
     local,
     manifest,
     packages,
+    policyrc,
     readers,
     retiring,
     services,
@@ -104,7 +105,7 @@ def apply(run: Run) -> None:
 
 def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
     """The end of a run that failed or was stopped before its commit point. `run` has `tree`, `say` and `done`."""
-    installation.release_guard(run.tree, run.say)
+    policyrc.release(run.tree, run.say)
     try:
         if record.first("swap"):
             record.note({"r": "back"})

@@ -27,6 +27,7 @@ from mailprov.agent import (
     lock,
     manifest,
     packages,
+    policyrc,
     retiring,
     runs,
     services,
@@ -237,7 +238,7 @@ class _Session:
         if not ahead or left.first("begin").get("kind") != "apply":
             self._recover(True)
             return "its work was brought to its end" if ahead else "what it had written was put back"
-        installation.release_guard(self.tree, self.say)
+        policyrc.release(self.tree, self.say)
         staging.complete(self.tree, left)
         units = left.first("services").get("was", [])
         if installation.release_units(self.tree, [unit["spec"]["unit"] for unit in units]):
@@ -262,7 +263,7 @@ class _Session:
             self.excused = {record["path"] for record in left.records if record["r"] == "was"}
             self.link.say("notice", text=f"{who} {where}; the next apply {what}")
             return
-        installation.release_guard(self.tree, self.say)
+        policyrc.release(self.tree, self.say)
         staging.complete(self.tree, left)
         if left.committed:
             from mailprov.agent import past

@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import commands, dpkglock, facts, files, installation, packages, services, system
+from mailprov.agent import (
+    commands,
+    dpkglock,
+    facts,
+    files,
+    installation,
+    mending,
+    packages,
+    policyrc,
+    services,
+    system,
+)
 from mailprov.agent.changes import Work
 from mailprov.agent.trouble import Stop
 
@@ -121,19 +132,19 @@ def test_versions_match_by_whole_numbers(version: str, prefix: str, matches: boo
 @pytest.mark.parametrize("admin", ["", "#!/bin/sh\nexit 0\n"])
 def test_the_guard_comes_and_goes_and_the_administrators_own_comes_back(tmp_path: Path, admin: str) -> None:
     tree = files.Tree(str(tmp_path))
-    guard = tmp_path / "usr/sbin/policy-rc.d"
-    guard.parent.mkdir(parents=True)
+    script = tmp_path / "usr/sbin/policy-rc.d"
+    script.parent.mkdir(parents=True)
     if admin:
-        guard.write_text(admin)
-        guard.chmod(0o755)
+        script.write_text(admin)
+        script.chmod(0o755)
     for _ in range(2):  # the second time as after a crash
-        installation.hold_guard(tree)
-        assert subprocess.run([str(guard)], check=False).returncode == 101
-    installation.release_guard(tree, print)
-    installation.release_guard(tree, print)
+        policyrc.hold(tree)
+        assert subprocess.run([str(script)], check=False).returncode == 101
+    policyrc.release(tree, print)
+    policyrc.release(tree, print)
 
-    assert sorted(path.name for path in guard.parent.iterdir()) == (["policy-rc.d"] if admin else [])
-    assert not admin or (guard.read_text(), guard.stat().st_mode & 0o777) == (admin, 0o755)
+    assert sorted(path.name for path in script.parent.iterdir()) == (["policy-rc.d"] if admin else [])
+    assert not admin or (script.read_text(), script.stat().st_mode & 0o777) == (admin, 0o755)
 
 
 def test_a_unit_that_packages_bring_starts_at_no_boot_before_it_is_configured(tmp_path: Path) -> None:
@@ -372,3 +383,45 @@ def test_lines_are_followed_as_they_come(tmp_path: Path) -> None:
 
     assert (outcome.code, outcome.out, lines) == (4, "one\ntwo\nthree", ["one", "two"])
     assert (tmp_path / "log").read_text() == "one\ntwo\nthree"
+
+
+def _audit(tools: Tools, clean_after: str) -> None:
+    """dpkg whose --audit is clean once it was called with these words before."""
+    tools.add(
+        "dpkg",
+        f'case "$1" in --audit) grep -q -- "{clean_after}" {tools.folder}/before || echo broken;; esac\n'
+        f'echo "$*" >> {tools.folder}/before',
+    )
+
+
+def test_nothing_is_mended_where_nothing_is_broken(tools: Tools, tmp_path: Path) -> None:
+    tools.add("dpkg", "")
+    assert not mending.finish(files.Tree(str(tmp_path)), [], print)
+    assert tools.calls() == ["dpkg --audit"]
+
+
+def test_what_was_interrupted_is_configured(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    _audit(tools, "--configure -a")
+    tools.add("dpkg-query", "")
+    said: list[str] = []
+
+    assert not mending.finish(files.Tree(str(tmp_path)), [], said.append)
+    assert said == ["finishing an interrupted package installation (dpkg --configure -a)"]
+    assert list((tmp_path / "usr/sbin").iterdir()) == [], "no guard is left"
+
+
+def test_what_was_torn_is_fetched_and_unpacked_first(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    _audit(tools, "never")
+    tools.add("dpkg-query", "printf 'ok bash:amd64\\nreinstreq libvbr2:amd64\\nreinstreq tzdata:all\\n'")
+    tools.add("apt-get", "touch libvbr2_1_amd64.deb")
+
+    assert mending.finish(files.Tree(str(tmp_path)), ["-o", "Dir::State::lists=/x"], print), "still broken"
+    calls = tools.calls()
+    assert "apt-get -q download -o Dir::State::lists=/x libvbr2:amd64 tzdata" in calls
+    unpacked = next(call for call in calls if "--unpack" in call)
+    assert unpacked.startswith("dpkg --force-confold --unpack /")
+    assert unpacked.endswith("/libvbr2_1_amd64.deb")
+    assert not Path(unpacked.split()[-1]).exists()
+    assert calls.index(unpacked) < calls.index("dpkg --force-confold --configure -a")

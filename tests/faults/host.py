@@ -31,8 +31,7 @@ from mailprov.lab.place import place
 from mailprov.lab.state import load
 from mailprov.model.events import Event
 
-DISK = "1600m"  # room for what is installed, and small enough to be filled at once
-ROOM = 900 << 20  # octets of it that a life begins with
+DISK = "1400m"  # room for what is installed, and small enough to be filled at once
 
 
 def _silent(event: Event) -> None:
@@ -65,31 +64,40 @@ class Machine:
         self.address = self._host.address
         self._layers = self._host.root
         self._group = f"{self.place.cgroup}/{name}"
-        self._disk = self.place.directory / "disks" / name
+        self._disks = self.place.directory / "disks" / name
+        self._lives = 0
+        self._disk: Path | None = None
         self._state_now = ""
+        self._kept: dict[str, Path] = {}  # disks by the state that they hold
         self._below: dict[str, str] = {}  # each kept state stands on the one it was made from
-        self._take_over()
-
-    def _take_over(self) -> None:
         self._end()
-        self._disk.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "disk", str(self._disk)], check=True)
         for part in ("upper", "work"):
             own = self.place.host(self.name) / part
             shutil.rmtree(own)
-            own.symlink_to(self._disk / part)
+            own.symlink_to(self._disks / "now" / part)
+
+    def _new_disk(self) -> None:
+        """A file system for each life: what an earlier one holds, for as long as its processes go away, is its own."""
+        if self._disk is not None and self._disk not in self._kept.values():
+            subprocess.run(["umount", "-l", str(self._disk)], check=True)
+            self._disk.rmdir()
+        self._lives += 1
+        self._disk = self._disks / f"life-{self._lives}"
+        self._disk.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "disk", str(self._disk)], check=True)
+        now = self._disks / "now"
+        now.unlink(missing_ok=True)
+        now.symlink_to(self._disk.name)
 
     # --- power and states
 
     def start(self, state: str) -> None:
         """Boot it with a disk that is in the kept state; "" is pristine."""
         self._end()
-        self.free()
+        self._new_disk()
         self._state_now = state
         self._layers = ":".join([*self._chain(state), self._host.root])
         self._fresh("upper")
-        # What is deleted stays allocated while something of the last life is still going away.
-        assert poll(lambda: self._free() > ROOM, 120), f"{self.name}: an earlier life still holds its disk"
         self.power_on()
 
     def keep(self, state: str) -> None:
@@ -97,11 +105,12 @@ class Machine:
         self.shell("systemctl poweroff --no-block")
         assert poll(lambda: not cgroups.members(self._group), 60), f"{self.name} does not shut down"
         self._end()
-        (self._disk / "upper").rename(self._disk / f"kept-{state}")
+        assert self._disk is not None
+        self._kept[state] = self._disk
         self._below[state] = self._state_now
 
     def _chain(self, state: str) -> list[str]:
-        return [str(self._disk / f"kept-{state}"), *self._chain(self._below[state])] if state else []
+        return [str(self._kept[state] / "upper"), *self._chain(self._below[state])] if state else []
 
     def power_loss(self) -> None:
         """Every process of the host ends at once; its disk keeps what it held."""
@@ -133,7 +142,7 @@ class Machine:
         hosts.stop_hosts(self.place, [(self.name, self._host.index)])
 
     def _fresh(self, part: str) -> None:
-        path = self._disk / part
+        path = self._disks / "now" / part
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir()
 
@@ -150,6 +159,7 @@ class Machine:
 
     def fill(self) -> None:
         """Take every free byte of the host's disk; what it frees meanwhile is taken too, for a moment."""
+        assert self._disk is not None
         handle = os.open(self._disk / "filler", os.O_WRONLY | os.O_CREAT)
         try:
             for _ in range(50):
@@ -164,12 +174,8 @@ class Machine:
         finally:
             os.close(handle)
 
-    def _free(self) -> int:
-        state = os.statvfs(self._disk)
-        return state.f_bavail * state.f_bsize
-
     def free(self) -> None:
-        (self._disk / "filler").unlink(missing_ok=True)
+        (self._disks / "now" / "filler").unlink(missing_ok=True)
 
     # --- inside
 

@@ -135,3 +135,33 @@ def test_what_a_killed_dpkg_left_running_is_waited_for(host: lab.Lab) -> None:
     assert "waiting for frontend (pid " in told or "waiting for the installation script of slow (pid " in told
     assert "finishing an interrupted package installation" in told
     assert run_on(host, "mx1", "dpkg --audit; ls -d /root/twice-at-once", check=False) == ""
+
+
+# As a disk that became full in the middle of an installation leaves it: unpacked without what it needs, and torn. One
+# package is ours, the other somebody else's.
+TORN = """
+set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq -y purge opendkim libopendkim11 librbl1 libvbr2 2>&1
+cd /root && apt-get -qq download opendkim bsd-mailx libvbr2
+dpkg --unpack libvbr2_*.deb
+sed -i '/^Package: libvbr2$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status
+dpkg --unpack --force-depends opendkim_*.deb bsd-mailx_*.deb
+"""
+
+
+def test_what_a_full_disk_left_half_installed_is_mended_and_nothing_is_removed(host: lab.Lab) -> None:
+    run_on(host, "mx1", TORN)
+    left = run_on(host, "mx1", "dpkg --audit")
+    assert "must be reinstalled" in left
+    assert "bsd-mailx" in left
+    result = run("apply", "--yes", "--no-verify", str(host.inventory_path))
+
+    assert result.code == 0, result.ended("mx1")
+    told = [event["text"] for event in result.of("progress", subject="mx1")]
+    assert "mending broken packages (apt-get --fix-broken install)" in told
+    assert run_on(host, "mx1", "dpkg --audit") == ""
+    states = run_on(
+        host, "mx1", "dpkg-query -W -f '${db:Status-Status} ' opendkim bsd-mailx libvbr2 liblockfile1"
+    )
+    assert set(states.split()) == {"installed"}
