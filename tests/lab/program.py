@@ -57,6 +57,16 @@ def run(*words: str, env: dict[str, str] | None = None, timeout: float = 300) ->
 
 def interrupt_when(condition: Callable[[dict[str, Any]], bool], *words: str, timeout: float = 300) -> Result:
     """Run it, and press Ctrl-C as soon as an event meets `condition`."""
+    return act_when(condition, lambda process: process.send_signal(signal.SIGINT), *words, timeout=timeout)
+
+
+def act_when(
+    condition: Callable[[dict[str, Any]], bool],
+    action: Callable[[subprocess.Popen[str]], None],
+    *words: str,
+    timeout: float = 300,
+) -> Result:
+    """Run it, and do something once, as soon as an event meets `condition`."""
     process = subprocess.Popen(
         [*COMMAND, *words, "--json"],
         stdin=subprocess.DEVNULL,
@@ -66,15 +76,15 @@ def interrupt_when(condition: Callable[[dict[str, Any]], bool], *words: str, tim
     )
     assert process.stdout is not None
     lines: list[str] = []
-    pressed = False
+    acted = False
     for line in process.stdout:
         lines.append(line)
-        if not pressed and condition(json.loads(line)):
-            pressed = True
-            process.send_signal(signal.SIGINT)
+        if not acted and condition(json.loads(line)):
+            acted = True
+            action(process)
     code = process.wait(timeout=timeout)
     assert process.stderr is not None
-    assert pressed, "the event to interrupt at never came"
+    assert acted, f"the event that was waited for never came; the last were {lines[-3:]}"
     return _result(code, "".join(lines), process.stderr.read())
 
 
