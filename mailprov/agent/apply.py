@@ -12,13 +12,11 @@ controller does.
 
 from __future__ import annotations
 
-import time
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 from mailprov.agent import (
     accounts,
     acme,
-    certificates,
     drift,
     files,
     installation,
@@ -32,47 +30,13 @@ from mailprov.agent import (
     services,
     signing,
     staging,
+    writing,
 )
-from mailprov.agent.changes import Change, Work
-from mailprov.agent.conversation import Link
+from mailprov.agent.changes import Work
+from mailprov.agent.current import Run
 from mailprov.agent.diff import Plan
 from mailprov.agent.system import make_user
 from mailprov.agent.trouble import Cancelled, Stop
-
-
-class Run:
-    """All that one apply needs. `begin` and `zones` are for the journal; `again()` compares state and host anew."""
-
-    def __init__(
-        self,
-        *,
-        tree: files.Tree,
-        link: Link,
-        state: Dict[str, Any],
-        plan: Plan,
-        remembered: manifest.Manifest,
-        passwords: accounts.Passwords,
-        lists: packages.Lists,
-        begin: Dict[str, Any],
-        zones: List[Dict[str, Any]],
-        again: Callable[[], Plan],
-    ) -> None:
-        self.tree, self.link, self.state, self.plan = tree, link, state, plan
-        self.manifest, self.passwords, self.lists = remembered, passwords, lists
-        self.begin, self.zones, self.again = begin, zones, again
-        self.done = 0
-        self._clock = time.monotonic()
-
-    def say(self, text: str) -> None:
-        self.link.say("progress", text=text)
-
-    def applied(self, changes: List[Change]) -> None:
-        """Tell the controller; then a safe point has been reached."""
-        for change in changes:
-            now = time.monotonic()
-            self.link.say("applied", change=change, seconds=round(now - self._clock, 3))
-            self._clock = now
-            self.done += 1
 
 
 def apply(run: Run) -> None:
@@ -159,7 +123,7 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
     for work in plan.placeholders:
         acme.placeholder(tree, work.spec, record.directory)
         run.applied(work.changes)
-    stage = _staged(run, record.directory)
+    stage = writing.staged(run, record.directory)
     checked = _checked(run, stage)
     run.passwords.save()
     run.manifest.describe(run.state, plan.digests, plan.known)
@@ -172,26 +136,6 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
     if not checked:
         _check(run, ())
         readers.tell(tree, specs)
-
-
-def _staged(run: Run, private: str) -> staging.Stage:
-    """Every new file beside its place. Accounts first: no address may be accepted before its mailbox has an owner."""
-    stage = staging.Stage(run.tree)
-    works = [*run.plan.accounts, *run.plan.keys, *run.plan.certificates, *run.plan.files]
-    if works:
-        run.say(f"writing {len(works)} file{'s' if len(works) > 1 else ''}")
-    for work in works:
-        run.link.check()
-        if "certificate" in work.spec:
-            _certificate(run, work, stage, private)
-        elif "public" in work.spec:
-            _signing_key(run, work, stage)
-        else:
-            _file(run, work, stage)
-    for work in run.plan.leaving:
-        stage.drop(work.spec["path"])
-        run.plan.digests.pop(work.spec["path"], None)
-    return stage
 
 
 def _checked(run: Run, stage: staging.Stage) -> bool:
@@ -255,48 +199,6 @@ def _paths(plan: Plan) -> List[str]:
 def _parents(real: str) -> None:
     for parent in files.missing_parents(real):
         files.make_directory(parent)
-
-
-def _file(run: Run, work: Work, stage: staging.Stage) -> None:
-    spec, content = work.spec, work.data
-    path, mode = spec["path"], int(spec["mode"], 8)
-    owner = files.ids(spec["owner"], spec["group"])
-    if isinstance(content, tuple):
-        lines, rewrite = content
-        content = accounts.render(spec, lines, run.passwords, run.link.check) if rewrite else None
-    if content is None:
-        stage.own(path, mode, *owner)
-        return
-    # Postfix waits until a file is two seconds old, for fear of half-written ones; these never are.
-    stage.put(path, content, mode, *owner, mtime_ns=time.time_ns() - 3 * 10**9)
-    run.plan.digests[path] = files.sha256(content)
-
-
-def _certificate(run: Run, work: Work, stage: staging.Stage, private: str) -> None:
-    spec = work.spec
-    certificate, key = spec["certificate"], spec["key"]
-    owner = (-1, -1) if run.tree.root else (0, 0)
-    if not work.data:
-        stage.own(certificate, 0o644, *owner)
-        stage.own(key, 0o600, *owner)
-        return
-    made = certificates.make(spec, private)
-    run.plan.known[certificate] = certificates.describe(stage.put(certificate, made[0], 0o644, *owner))
-    stage.put(key, made[1], 0o600, *owner)
-    for path, data in ((certificate, made[0]), (key, made[1])):
-        run.plan.digests[path] = files.sha256(data)
-
-
-def _signing_key(run: Run, work: Work, stage: staging.Stage) -> None:
-    spec = work.spec
-    for path in signing.paths(spec):
-        group, mode = ("root", 0o644) if path == spec["public"] else (spec["group"], 0o640)
-        owner = (-1, -1) if run.tree.root else files.ids("root", group)
-        if work.data is None:
-            stage.own(path, mode, *owner)
-        else:
-            stage.put(path, work.data[path], mode, *owner)
-            run.plan.digests[path] = files.sha256(work.data[path])
 
 
 def _after_commit(run: Run) -> None:

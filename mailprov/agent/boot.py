@@ -34,9 +34,10 @@ from mailprov.agent import (
     signing,
     staging,
 )
-from mailprov.agent.apply import Run, apply
+from mailprov.agent.apply import apply
 from mailprov.agent.changes import Observed
 from mailprov.agent.conversation import Link
+from mailprov.agent.current import Run
 from mailprov.agent.masking import Mask, secrets_of
 from mailprov.agent.trouble import Cancelled, Stop
 
