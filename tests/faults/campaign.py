@@ -144,6 +144,10 @@ class Campaign:
         index = _names(self.streams[phase_name]).index(point)
         began = time.monotonic()
         machine.start(phase.before)
+        if phase.before:
+            # Booted is not serving: a Postfix that is still starting when the disk becomes full never starts.
+            ready = poll(lambda: not _answers(machine.address, {FQDN[phase.before]}), 60)
+            assert ready, f"{machine.name} does not serve as before, and nothing has struck yet"
         marks = [("start", began), ("boot", time.monotonic())]
         done = Sample(machine.name, phase.name, kind.name, point, "", False)
         with Stream(machine, ROUTES, LOGIN) as stream:
