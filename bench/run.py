@@ -176,7 +176,8 @@ class Bench:
         def provision(name: str, filter_: str, quotas: bool) -> None:
             path = self.inventory(f"load-{name}", [self.hosts.near(name)], False)
             # Nobody answers for a DNS blocklist here, and to wait for that is no work of the host's.
-            text = path.read_text().replace("filter: none", f"filter: {filter_}\nblocklists: none")
+            asked = "" if filter_ == "none" else "\nblocklists: none"
+            text = path.read_text().replace("filter: none", f"filter: {filter_}{asked}")
             path.write_text(text if quotas else text.replace(QUOTA, ""))
             self.mailprov(path, "Done")
 
