@@ -27,13 +27,8 @@ _DEBCONF = (
     "/var/cache/debconf/passwords.dat",
     "/var/cache/debconf/templates.dat",
 )
-_SCRIPTS = (
-    "preinst",
-    "postinst",
-    "prerm",
-    "postrm",
-    "config",
-)  # deb-preinst(5) and its siblings; debconf-devel(7)
+# Maintainer scripts: deb-preinst(5) and its siblings, debconf-devel(7).
+_SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 
 Say = Callable[[str], None]
 
@@ -47,11 +42,12 @@ def take(tree: files.Tree, say: Say) -> int:
     try:
         while True:
             held = held or _lock(handle)
-            holder, does = ("", "") if held else (_holder(handle), "has locked the package system")
             if held:
                 holder, does = next(_remains(tree), ("", ""))
                 if not holder:
                     return handle
+            else:
+                holder, does = _holder(handle), "has locked the package system"
             if time.monotonic() > deadline:
                 what = f"{holder} {does}, and still after {LOCK_TIMEOUT} s"
                 raise Stop(what, "wait until it has ended, or end it, then try again")
