@@ -193,6 +193,25 @@ def test_what_is_forwarded_is_sealed_and_the_next_host_says_so(hosts: lab.Lab) -
     assert len(results(arrived(hosts, "mx1", to, "sealed-1"))) == 1
 
 
+def test_what_a_users_filter_sends_on_is_not_signed_again(hosts: lab.Lab) -> None:
+    """Nor sent under the sender it came with, though that is one of ours: the author's own signature vouches for it."""
+    session = post.Sieve(hosts, address(hosts, "mx1"), "ana@alpha.test")
+    session.activate('require "copy"; if header "subject" "on-1" { redirect :copy "eva@beta.test"; }\n')
+    session.close()
+    with post.inside(hosts, address(hosts, "mx1"), "luis@alpha.test") as client:
+        to = "ana@alpha.test"
+        post.transaction(client, "luis@alpha.test", [to], text("luis@alpha.test", to, "on-1"))
+
+    head = arrived(hosts, "mx2", "eva@beta.test", "on-1")
+    assert head.startswith("Return-Path: <SRS0=")
+    assert len(re.findall("^DKIM-Signature:", head, re.MULTILINE)) == 1
+    assert {word for word in ("spf", "dkim", "dmarc") if f"{word}=pass" in results(head)[0]} == {
+        "spf",
+        "dkim",
+        "dmarc",
+    }
+
+
 def test_without_the_filter_mail_flows_and_verify_says_so(hosts: lab.Lab, inventory: str) -> None:
     run_on(hosts, "mx1", "systemctl stop rspamd")
 
