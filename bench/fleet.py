@@ -30,7 +30,9 @@ _INSTALLED = {
 
 
 def measure(folder: Path, counts: list[int], rounds: int, table: Table) -> None:
-    with Sshd(folder / "sshd", "MaxStartups 1000\nLoginGraceTime 120", kinds=("ed25519",)) as server:
+    # This machine's root has start-up files of its own (a version manager's, say), which 200 logins would wait for.
+    settings = f"MaxStartups 1000\nLoginGraceTime 120\nSetEnv HOME={folder}"
+    with Sshd(folder / "sshd", settings, kinds=("ed25519",)) as server:
         jobs = {count: _job(folder, count, server) for count in counts}
         for path in jobs.values():
             run(_argv(path), cwd=str(_ROOT))  # makes the hosts what they must be
@@ -85,6 +87,8 @@ def _controller(path: Path) -> int:
         return dataclasses.replace(
             state,
             packages=(), users=(), services=(), certificates=(), rendered_for=(),
+            keys=tuple(dataclasses.replace(each, group="root") for each in state.keys),
+            files=tuple(dataclasses.replace(each, **mine) for each in state.files),
             directories=tuple(dataclasses.replace(each, **mine) for each in state.directories),
             account_files=tuple(dataclasses.replace(each, **mine) for each in state.account_files),
         )  # fmt: skip

@@ -53,8 +53,7 @@ _HOW = """\
 - Many hosts share the controller's cores, so their wall time is no fleet's. The controller's CPU and memory are the
   honest figures.
 - The simulated hosts are one real sshd of this machine with the real agent in a temporary root for each host; packages,
-  users and services are left out there, because under a root the agent refuses them. Each login runs the start-up
-  files of this machine's root, whose time is in the wall time.
+  users and services are left out there, because under a root the agent refuses them.
 - The load average counts everything on the machine. Where others use its cores, mailprov suffers more in ratio than
   peers that mostly wait: its no-change run is three quarters CPU of the controller, pyinfra's a fifth.
 - Load: the clients run on the host itself, and all on the same cores. A stock host and three provisioned ones take
