@@ -2,6 +2,7 @@
 
     log_in(endpoint, dial, keyring, halt) -> paramiko.Transport     host key checked, logged in
     start(endpoint, job, …) -> Conversation                         (a Channel)
+    ExecPipe(transport, channel)                                    what such a Conversation goes over
 
 Raises HostUnreachable with one sentence: network, host key, login, sudo, no python3 (see the modules beside
 this one for the exact words). Once started, `Channel.messages` reports what happens to the connection.
@@ -28,6 +29,9 @@ from mailprov.transport.hostkeys import Dial, open_transport
 from mailprov.transport.keyring import Keyring
 from mailprov.transport.launch import launch
 
+# What paramiko raises on sending when the connection has broken and its reading thread has not seen that yet;
+# later it is an OSError.
+_GONE = (EOFError, paramiko.SSHException)
 _KEEPALIVE = 15  # seconds, so that NAT and firewalls between keep the connection in mind
 
 
@@ -58,7 +62,7 @@ def start(
         try:
             transport.set_keepalive(_KEEPALIVE)
             with halt.closing(endpoint.name, transport.close):
-                return _ExecPipe(transport, _execute(transport, endpoint, command))
+                return ExecPipe(transport, _execute(transport, endpoint, command))
         except BaseException:
             end(transport)
             raise
@@ -99,7 +103,7 @@ def _time_limit(transport: paramiko.Transport, seconds: float) -> Iterator[None]
         timer.join()
 
 
-class _ExecPipe:
+class ExecPipe:
     """A Pipe over one exec channel and the transport that exists for it alone."""
 
     def __init__(self, transport: paramiko.Transport, channel: paramiko.Channel) -> None:
@@ -116,8 +120,11 @@ class _ExecPipe:
         deadline = time.monotonic() + timeout
         with self._reading:
             while self._open:
-                out = self._channel.recv(1 << 20) if self._channel.recv_ready() else b""
-                err = self._channel.recv_stderr(1 << 20) if self._channel.recv_stderr_ready() else b""
+                try:
+                    out = self._channel.recv(1 << 20) if self._channel.recv_ready() else b""
+                    err = self._channel.recv_stderr(1 << 20) if self._channel.recv_stderr_ready() else b""
+                except _GONE:  # reading sends, too: that there is room for more
+                    return None
                 if out or err:
                     return out, err
                 ended = self._channel.eof_received or self._channel.closed
@@ -130,7 +137,10 @@ class _ExecPipe:
             return None
 
     def write(self, data: bytes) -> None:
-        self._channel.sendall(data)
+        try:
+            self._channel.sendall(data)
+        except _GONE as error:
+            raise ConnectionResetError from error
 
     def exit_status(self) -> int | None:
         # The status may come a moment after the end of the streams.
