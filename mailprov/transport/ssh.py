@@ -124,6 +124,7 @@ class ExecPipe:
                     out = self._channel.recv(1 << 20) if self._channel.recv_ready() else b""
                     err = self._channel.recv_stderr(1 << 20) if self._channel.recv_stderr_ready() else b""
                 except _GONE:  # reading sends, too: that there is room for more
+                    self._transport.close()  # so that nobody waits for an exit status
                     return None
                 if out or err:
                     return out, err

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,7 @@ def test_ctrl_c_is_answered_also_while_a_secret_is_fetched(tmp_path: Path) -> No
     )
     while not marker.exists():
         assert run.poll() is None
+        time.sleep(0.01)
     run.send_signal(signal.SIGINT)
     # Time for a busy machine: without an answer to Ctrl-C the run ends all the same, with another exit code.
     _, said = run.communicate(timeout=120)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import subprocess
@@ -52,6 +53,8 @@ class Listener:
                     stream.write(b"451 not now\r\n" if self._refuses == "." else b"250 good\r\n")
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
         self._socket.close()
         self._thread.join(10)
 

@@ -204,7 +204,7 @@ def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
 
 
 def test_wrong_passwords_come_last_and_one_at_a_time(lab: Lab) -> None:
-    order = [item.id for item in lab.verify(wait=10, in_order_of_arrival=True)]
+    order = [item.id for item in lab.verify("net tls auth", wait=10, in_order_of_arrival=True)]
     late = {"tls.enforced", "auth.bad-password"}
     first = min(i for i, name in enumerate(order) if name in late)
     assert set(order[first:]) == late
@@ -216,7 +216,7 @@ def test_wrong_passwords_come_last_and_one_at_a_time(lab: Lab) -> None:
 
 def test_a_host_without_managesieve_says_so_once(lab: Lab) -> None:
     lab.spoil("no-sieve", "")
-    findings = lab.verify(wait=10)
+    findings = lab.verify("net sieve tls auth", wait=10)
     there = [(item.id, item.verdict, item.target.host) for item in findings if item.target.port == 4190]
     assert there == [("net.tcp", SKIP, "mx1"), ("net.tcp", SKIP, "mx2")]
     assert {item.verdict for item in findings if item.target.port != 4190} == {PASS}
