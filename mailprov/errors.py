@@ -29,6 +29,8 @@ from dataclasses import dataclass
 
 def printable(text: str) -> str:
     """The text with everything escaped that a terminal would obey or not show: servers and files can hold anything."""
+    if text.isprintable():
+        return text  # thousands of problems of an inventory come here
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

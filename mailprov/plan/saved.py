@@ -30,6 +30,7 @@ from mailprov.plan.changes import fingerprint
 
 FORMAT = 1
 _KEY = "mailprov_plan"
+_COST = 2**14  # of scrypt: 50 ms and 16 MiB for whoever guesses passwords from a plan
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _secrets(inventory: Inventory, salt: str) -> str:
     for host in inventory.hosts:
         values += [_digest(path) for path in (host.tls.certificate, host.tls.key) if path is not None]
     body = json.dumps(values).encode("utf-8", "surrogatepass")
-    return hashlib.scrypt(body, salt=bytes.fromhex(salt), n=2**14, r=8, p=1, maxmem=2**26).hex()
+    return hashlib.scrypt(body, salt=bytes.fromhex(salt), n=_COST, r=8, p=1, maxmem=2**26).hex()
 
 
 def _digest(path: Path) -> str:

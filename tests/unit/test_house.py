@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,15 @@ def modules(room: str) -> list[Path]:
     return sorted((PACKAGE / room).rglob("*.py"))
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -70,9 +77,8 @@ def test_the_agent_needs_only_the_standard_library() -> None:
 
 def test_every_module_opens_with_its_contract() -> None:
     for path in PACKAGE.rglob("*.py"):
-        source = path.read_text()
-        if source.strip():
-            assert ast.get_docstring(ast.parse(source)), f"{path.relative_to(PACKAGE)} has no docstring"
+        if tree(path).body:
+            assert ast.get_docstring(tree(path)), f"{path.relative_to(PACKAGE)} has no docstring"
 
 
 def test_no_module_is_a_room_that_wants_a_wall() -> None:

@@ -35,6 +35,7 @@ OPTIONS = {"host": None, "domain": ["alpha.test"], "only": None, "take_over": Tr
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ANA", "hunter2 ana")
     monkeypatch.setenv("SSH", "hunter2 ssh")
+    monkeypatch.setattr(saved, "_COST", 16)  # nobody guesses the passwords of a test
     (tmp_path / "mx1.pem").write_text("certificate")
     (tmp_path / "mx1.key").write_text("hunter2 key")
     (tmp_path / "mail.yml").write_text(TEXT)
