@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import CAN, lab_factory
+from tests.lab.conftest import CAN, lab_factory, no_orphans
 
-__all__ = ["lab_factory"]
+__all__ = ["lab_factory", "no_orphans"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

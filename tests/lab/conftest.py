@@ -1,6 +1,6 @@
 """Real hosts for tests: a test that asks for one is marked `lab`, and skipped where labs cannot be.
 
-    lab_factory(text)        a running Lab for the text of an inventory; one per text, down at the session's end
+    lab_factory(text)        a running Lab for the text of an inventory; one per text, down when its module is done
     ready_lab_factory(text)  the same with all packages installed: for tests of what is configured, not of installing
 
 `labs` beside this file has the helpers.
@@ -35,8 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs root on Linux: it boots real systemd hosts"))
 
 
-def _remove_orphans() -> None:
-    """Labs of test sessions that were killed."""
+@pytest.fixture(scope="session")
+def no_orphans() -> None:
+    """Labs of test sessions that were killed go."""
     for name in lab.names():
         word, _, rest = name.partition("-")
         pid = rest.partition("-")[0]
@@ -44,10 +45,12 @@ def _remove_orphans() -> None:
             lab.down(name, silent)
 
 
-@pytest.fixture(scope="session")
-def lab_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], lab.Lab]]:
+@pytest.fixture(scope="module")
+def lab_factory(
+    no_orphans: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], lab.Lab]]:
+    """Module by module: what idle hosts take is not much, but the tests that follow have it."""
     made: dict[tuple[str, bool], lab.Lab] = {}
-    _remove_orphans()
 
     def make(text: str, installed: bool = False) -> lab.Lab:
         if (text, installed) not in made:
@@ -64,6 +67,6 @@ def lab_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
         lab.down(each.name, silent)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ready_lab_factory(lab_factory: Callable[..., lab.Lab]) -> Callable[[str], lab.Lab]:
     return functools.partial(lab_factory, installed=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import run_on, silent, wait_until
+from tests.lab.labs import run_on, wait_until
 from tests.lab.program import Result, run
 
 INVENTORY = """\
@@ -36,7 +36,6 @@ OWN = "/etc/postfix/local.cf"
 @pytest.fixture(scope="module")
 def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
     made = ready_lab_factory(INVENTORY)
-    lab.reset(made.name, (), silent)
     first = apply(made.inventory_path)
     assert first.code == 0, first.events[-3:]
     return made

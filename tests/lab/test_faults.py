@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import run_on, silent
+from tests.lab.labs import run_on
 from tests.lab.program import COMMAND, Result, interrupt_when, run
 from tests.lab.test_service import INVENTORY, edited
 
@@ -29,9 +29,7 @@ FREE_ADDRESS = 99  # no lab host has it
 
 @pytest.fixture(scope="module")
 def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    made = lab_factory(INVENTORY)
-    lab.reset(made.name, (), silent)
-    return made
+    return lab_factory(INVENTORY)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import run_on, silent, wait_until
+from tests.lab.labs import run_on, wait_until
 from tests.lab.program import COMMAND, run
 
 INVENTORY = """\
@@ -48,7 +48,6 @@ sleep 4;
 @pytest.fixture(scope="module")
 def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
     made = lab_factory(INVENTORY)
-    lab.reset(made.name, (), silent)
     # What is left is python3-minimal.
     run_on(
         made, "mx2", "apt-get -qq -y purge python3 libpython3-stdlib 'libpython3.*-stdlib' >/dev/null 2>&1"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import run_on, silent, wait_until
+from tests.lab.labs import run_on, wait_until
 from tests.lab.program import act_when, run
 
 INVENTORY = """\
@@ -58,7 +58,6 @@ USERDATAEND
 @pytest.fixture(scope="module")
 def host(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
     made = lab_factory(INVENTORY)
-    lab.reset(made.name, (), silent)
     script = PREPARE.replace("USERDATA", USER_DATA).replace("DNSSERVER", made.dns.address)
     run_on(made, "mx1", script)
     # The generators say what a boot would: that there is work for cloud-init. Then its units, as at a boot.

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import run_on, silent, wait_until
+from tests.lab.labs import run_on, wait_until
 from tests.lab.program import COMMAND, run
 from tests.lab.test_service import MAIL_PORTS, answers, change_zone, edited, password_lines, processes
 
@@ -48,9 +48,7 @@ CONFIGURATION = (
 
 @pytest.fixture(scope="module")
 def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    made = lab_factory(INVENTORY)
-    lab.reset(made.name, (), silent)
-    return made
+    return lab_factory(INVENTORY)
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +276,6 @@ def test_history_tells_all_of_it(hosts: lab.Lab, inventory: Path) -> None:
 def test_what_ran_before_mailprov_came_runs_again(ready_lab_factory: Callable[[str], lab.Lab]) -> None:
     """Postfix and Dovecot as the distribution sets them up, taken over by a first apply that is then rolled back."""
     made = ready_lab_factory(INVENTORY)
-    lab.reset(made.name, (), silent)
     theirs = "cd /etc && find postfix dovecot -type f -print0 | sort -z | xargs -0 sha256sum"
     before = {host: (run_on(made, host, theirs), units(made, host), ports(made, host)) for host in HOSTS}
     assert all(25 in listening for _, _, listening in before.values())

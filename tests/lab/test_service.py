@@ -19,7 +19,7 @@ import dns.update
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import run_on, silent
+from tests.lab.labs import run_on
 from tests.lab.program import run
 
 INVENTORY = """\
@@ -62,9 +62,7 @@ PROCESSES = (
 
 @pytest.fixture(scope="module")
 def hosts(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    made = lab_factory(INVENTORY)
-    lab.reset(made.name, (), silent)
-    return made
+    return lab_factory(INVENTORY)
 
 
 @pytest.fixture(scope="module")
