@@ -9,6 +9,7 @@
     greetings, managesieve, certificates, sni, login, relay, loop, published      the probes
     message, received     probe messages; the Received chain
     targets       which addresses are looked at
+    jobs          which probe looks at which target
     runner        what runs when
 
 Public: verify, catalogue, Entry, Timing. Findings are `model.findings`; an error is never a pass.

@@ -61,6 +61,8 @@ class Run:
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
     # What `auth.ok` found: (address, port, account) → verdict.
     logins: dict[tuple[str, int, str], Verdict] = field(default_factory=dict)
+    # Hosts that have just been brought to the desired state, by name.
+    provisioned: frozenset[str] = frozenset()
     # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
     absent: dict[tuple[str, int], str] = field(default_factory=dict)
     # Self-signed certificates, as first seen: host name → DER.

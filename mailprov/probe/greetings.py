@@ -44,6 +44,7 @@ def _secured(case: PortCase) -> Stream:
     ),
     verdicts={
         "pass": "accepted",
+        "warn": "nothing answers as ManageSieve on a host that mailprov has just set up",
         "fail": "refused: nothing listens, or a firewall says no",
         "error": "no answer or no route: it cannot be told whether the server or the way to it is at fault",
         "skip": "ManageSieve is not offered, or this machine has no IPv6",

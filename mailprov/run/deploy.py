@@ -280,7 +280,9 @@ class Deployment:
         wanted = changed if self.options.verify is None else self.options.verify
         if code or not wanted:
             return code
-        return worst(code, probe_into(self.stream, self.inventory, self.selection))
+        made = () if self.options.command == "rollback" else self.sessions
+        provisioned = [session.host.name for session in made if session.outcome.status == "ok"]
+        return worst(code, probe_into(self.stream, self.inventory, self.selection, provisioned=provisioned))
 
     def _changes(self) -> list[Change]:
         """What there is to decide on. A host that stopped at its own plan, on an edit by hand, is out of it."""

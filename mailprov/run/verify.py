@@ -73,8 +73,11 @@ def probe_into(
     only: Collection[str] = (),
     fail_on_warn: bool = False,
     findings: list[Finding] | None = None,
+    provisioned: Collection[str] = (),
 ) -> int:
-    """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up."""
+    """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up.
+    `provisioned`: see `probe.verify`.
+    """
     found: list[Finding] = [] if findings is None else findings
     stop = threading.Event()
     done = threading.Event()
@@ -95,6 +98,7 @@ def probe_into(
                 hosts=() if selection.whole else [host.name for host in selection.hosts],
                 domains=() if selection.whole else selection.domains,
                 stop=stop,
+                provisioned=provisioned,
             )
         except Exception as error:
             crash.append(str(bug("verify", error)))

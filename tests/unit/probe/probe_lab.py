@@ -130,6 +130,7 @@ class Lab:
         hosts: Sequence[str] = (),
         domains: Sequence[str] = (),
         in_order_of_arrival: bool = False,
+        provisioned: Sequence[str] = (),
     ) -> list[Finding]:
         """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
         self.start()
@@ -150,6 +151,7 @@ class Lab:
             timing=Timing(2, wait, wait, delivery, 0.1 if SLOW_ONLY & self.world.faults else 5, 0.02, 30),
             port_map=self.world.port_map,
             port_numbers=[port] if port else ALL_PORTS,
+            provisioned=provisioned,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

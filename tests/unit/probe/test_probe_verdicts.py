@@ -222,6 +222,13 @@ def test_a_host_without_managesieve_says_so_once(lab: Lab) -> None:
     assert {item.verdict for item in findings if item.target.port != 4190} == {PASS}
 
 
+def test_a_host_that_was_just_made_misses_managesieve(lab: Lab) -> None:
+    lab.spoil("no-sieve", "")
+    findings = lab.verify("net", 4190, wait=10, provisioned=["mx2"])
+    assert [(item.target.host, item.verdict) for item in findings] == [("mx1", SKIP), ("mx2", WARN)]
+    assert "local settings" in findings[1].advice
+
+
 def test_the_name_of_a_domain_that_leads_elsewhere_is_not_asked_for(lab: Lab) -> None:
     lab.spoil("no-sni", "")
     alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx2", "mx1"))

@@ -31,7 +31,7 @@ class Run:
         self.code = verb(
             read,
             select(read),
-            deploy.Options(verify=False, **options),
+            deploy.Options(**{"verify": False, **options}),
             start=self.start,
             report=self.events.append,
         )
@@ -87,6 +87,16 @@ def test_the_question_is_asked_once_with_the_counts_of_everything() -> None:
     Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, confirm=yes)
 
     assert asked == [{"create": 2, "update": 0, "delete": 0}]
+
+
+def test_verification_knows_which_hosts_were_just_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+    monkeypatch.setattr(deploy, "probe_into", lambda *_, provisioned: bool(told.append(provisioned)))
+    Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(NOTHING)}, verify=None)
+    Run({"mx1": ScriptedAgent(NOTHING)}, verify=True)
+    Run({"mx1": ScriptedAgent(GOOD)}, verify=True, command="rollback")
+
+    assert told == [["mx1", "mx2"], ["mx1"], []], "nobody knows what there was before the first apply"
 
 
 def test_an_unreachable_host_stops_no_other() -> None:
