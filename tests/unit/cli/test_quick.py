@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ COMMANDS = {"apply": apply.apply, "plan": plan.plan}
 
 def by_typer(command: str, words: list[str]) -> dict[str, Any]:
     """The parameters as the command's function would get them. Raises what click raises for wrong words."""
-    made: Any = get_command(build_app(command))
-    context = made.commands[command].make_context(command, list(words))
+    context = _program(command).commands[command].make_context(command, list(words))
     got = {name: value for name, value in context.params.items() if name in _defaults(COMMANDS[command])}
     return {
         name: Path(value) if name in ("inventory", "out", "junit") and value else value
         for name, value in got.items()
     }
+
+
+@cache
+def _program(command: str) -> Any:
+    return get_command(build_app(command))
 
 
 def _defaults(function: Any) -> dict[str, Any]:

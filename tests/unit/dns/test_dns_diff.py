@@ -246,7 +246,7 @@ RECORDS = st.one_of(
 ZONES = st.lists(RECORDS, max_size=8, unique_by=lambda r: (r.name, r.type, r.value))
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(ZONES, ZONES, ZONES, st.booleans())
 def test_foreign_values_are_never_touched(
     foreign: list[Record], first: list[Record], second: list[Record], take: bool
