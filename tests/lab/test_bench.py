@@ -1,0 +1,29 @@
+"""The bench's simulated hosts: what is seldom measured must not rot unseen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import fleet
+from bench.measure import Table
+from tests.lab.conftest import CAN
+
+pytestmark = pytest.mark.skipif(not CAN, reason="needs root on Linux: its sshd lets root in")
+
+
+def test_simulated_hosts_are_provisioned_and_then_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_PASSWORD", "one for all")
+    table = Table()
+
+    fleet.measure(tmp_path, [3], 1, table)
+
+    assert list(table.rows) == ["3 simulated hosts, no change: mailprov"]
+    made = sorted(path.parent for path in tmp_path.glob("roots-3/*/etc/postfix/main.cf"))
+    assert len(made) == 3
+    for etc in made:
+        assert "user9@" in (etc.parent / "dovecot/mailprov-users").read_text()
+    assert "3 simulated hosts" in capsys.readouterr().out
