@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench import demo
 from bench.measure import Need, Table
 from bench.peers import VERSIONS
 from mailprov import __version__
@@ -44,6 +45,7 @@ _HOW = """\
   before a reload and reads the state again after it; the peers' descriptions do not. DNS and verification are left out.
 - Best settings of the peers: Ansible with pipelining, forks, the interpreter named, no facts gathered; pyinfra with a
   cache time on apt's update.
+- The demo's steps are single commands; its first apply also publishes DNS records. Wanted times are those of the lab.
 - Every connection is cold, also Ansible's: its control sockets end with each run. Someone who runs it twice within
   a minute sees it a little faster.
 - Every no-change run was checked to have changed nothing, every alias to have been written.
@@ -82,6 +84,7 @@ def write(table: Table, path: Path, *, full: bool, minutes: float, failed: list[
             "|---|---|---|---|",
             *verdicts,
             "",
+            *demo.lines(table),
             *_fleet(table),
             table.markdown(),
             "",

@@ -1,5 +1,6 @@
 """make bench: how long mailprov takes, beside its peers and beside the bare work, in one run on one machine.
 
+    demo              what `make demo` does, step by step: lab up, first apply, no change, verify; beside bare `apt-get`
     first install     bare `apt-get install` of the same packages, mailprov (FULL: and the peers), on a pristine host
     no change         mailprov, ansible-core, pyinfra and a cold `ssh true`; near, and 100 ms away
     one alias         the same; the alias comes and goes
@@ -28,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import fleet, mail_load, peers  # noqa: E402
+from bench import demo, fleet, mail_load, peers  # noqa: E402
 from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
 from bench.results import write  # noqa: E402
@@ -38,7 +39,7 @@ from mailprov.inventory import load  # noqa: E402
 _SCRIPT = ROOT / ".venv/bin/mailprov"
 MAILPROV = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "mailprov"]
 ROUND_TRIP = 0.1
-PHASES = ("start", "install", "near", "far", "hosts", "fleet", "sizes", "load")
+PHASES = ("start", "demo", "install", "near", "far", "hosts", "fleet", "sizes", "load")
 
 
 class Bench:
@@ -84,6 +85,9 @@ class Bench:
             self.table.add("empty Python", run([sys.executable, "-c", "pass"]))
             self.table.add("mailprov --version", run([*MAILPROV, "--version"], cwd=str(ROOT)))
             self.table.add("mailprov --help", run([*MAILPROV, "--help"], cwd=str(ROOT)))
+
+    def demo(self) -> None:
+        demo.measure(self.folder, 3 if self.full else 1, self.table)
 
     def install(self) -> None:
         place = self.hosts.near(FRESH)
@@ -185,7 +189,7 @@ class Bench:
 
     def run(self, phases: list[str]) -> None:
         try:
-            if set(phases) - {"start", "fleet"}:  # these two need no real host
+            if set(phases) - {"start", "demo", "fleet"}:  # these need none of its hosts
                 self.hosts.up()
             if set(phases) & {"near", "far", "hosts"}:
                 self.prepare()

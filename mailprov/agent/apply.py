@@ -238,6 +238,7 @@ def _after_commit(run: Run) -> None:
         first.what = "; ".join(stop.what for stop in failures)
         first.output = [line for stop in failures for line in stop.output]
         raise first
+    readers.await_notice(run.tree, [work.spec["path"] for work in plan.accounts])
     _read_again(run)
 
 

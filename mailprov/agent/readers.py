@@ -3,6 +3,7 @@
     in_order(tree, moves, specs)      the moves of a burst, and where it waits
     tell(tree, specs)                 the daemon's main process: read everything anew, now
     let_pass(tree, specs)             wait for the mail that is on its way, for a moment
+    await_notice(tree, paths)         wait until Dovecot knows the passwd-files that have changed
 
 Postfix starts processes as mail comes in. Between the renames and its reload, which is seconds later where another
 daemon has its turn first, such a process knows the new tables beside others that know the old ones; mail that the
@@ -25,6 +26,7 @@ from mailprov.agent import commands, files
 
 PASS = 2.0  # seconds for mail on its way; what takes longer waits in the queue as ever
 _SESSIONS = 0.1  # seconds in which those whom the old tables have just said yes hand over their message
+_DOVECOT = {"main_process": ("/run/dovecot/master.pid", "dovecot")}
 _FEW = 200  # deferred messages that may all be tried at once
 
 Spec = Dict[str, Any]
@@ -91,6 +93,21 @@ def let_pass(tree: files.Tree, specs: Sequence[Spec]) -> None:
         while moving & _messages(queue, ("maildrop", "incoming", "active")):
             if time.monotonic() > deadline:
                 return
+            time.sleep(0.02)
+
+
+def await_notice(tree: files.Tree, paths: Sequence[str]) -> None:
+    """Dovecot (2.3 and 2.4) looks at most once in each second of the clock whether a passwd-file has changed, so the
+    old passwords may be good to the end of the second in which it was renamed.
+    """
+    if not _main_process(tree, _DOVECOT):
+        return
+    for path in paths:
+        try:
+            renamed = os.stat(tree.at(path)).st_ctime
+        except OSError:
+            continue
+        while int(time.time()) == int(renamed):
             time.sleep(0.02)
 
 

@@ -122,6 +122,10 @@ class Undoing:
         if any(item.record["path"].startswith("/etc/systemd/") for item in self.plan.items):
             services.reload_systemd()
         settle(self.plan.units, self.say)
+        changed = [
+            i.record["path"] for i in self.plan.items if any(one["kind"] == "account" for one in i.changes)
+        ]
+        readers.await_notice(self.tree, changed)
         self._applied(self.plan.unit_changes)
         left = self.again()
         if left.changes:

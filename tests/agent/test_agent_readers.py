@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from mailprov.agent import files, readers, staging
+from mailprov.desired.state import AccountEntry
+from tests.agent.driver import account_file, converse, state
+from tests.agent.test_agent_rollback import roll_back
 
 OLD, BOTH = b"# who\nana@a.test:hash\n", b"# who\nana@a.test:other\neva@a.test:hash\n"
 
@@ -109,3 +114,39 @@ def test_a_pid_file_that_is_not_true_any_more_tells_nobody(
     readers.tell(files.Tree(str(tmp_path)), [spec, {}])
 
     assert heard == []
+
+
+@pytest.fixture
+def dovecot(tmp_path: Path) -> Iterator[None]:
+    """A process of that name, and the pid file of Dovecot's main process."""
+    program = tmp_path / "dovecot"
+    program.symlink_to(shutil.which("sleep") or "/bin/sleep")
+    with subprocess.Popen([str(program), "60"]) as process:
+        (tmp_path / "run/dovecot").mkdir(parents=True)
+        (tmp_path / "run/dovecot/master.pid").write_text(f"{process.pid}\n")
+        yield
+        process.kill()
+
+
+def users(**passwords: str) -> dict[str, object]:
+    entries = [AccountEntry(f"{name}@a.test", password=password) for name, password in passwords.items()]
+    return state(account_files=(account_file("/etc/users", *entries),))
+
+
+@pytest.mark.usefixtures("dovecot")
+def test_an_apply_and_its_rollback_are_done_when_dovecot_knows_the_passwords(tmp_path: Path) -> None:
+    def second_of_change() -> int:
+        return int((tmp_path / "etc/users").stat().st_ctime)
+
+    for run, password in (("first", "one"), ("second", "two")):
+        assert converse(tmp_path, users(ana=password), run=run)[-1]["status"] == "ok"
+        assert int(time.time()) > second_of_change(), "in that second the old password may be good"
+
+    assert roll_back(tmp_path) == [("update", "account", "ana@a.test")]
+    assert int(time.time()) > second_of_change()
+
+
+def test_where_no_dovecot_runs_nobody_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "users").write_bytes(OLD)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    readers.await_notice(files.Tree(str(tmp_path)), ["/users", "/gone"])

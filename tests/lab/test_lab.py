@@ -455,9 +455,7 @@ def test_reset_makes_hosts_pristine(pair: lab.Lab) -> None:
     update = dns.update.Update("beta.test", **keyring(pair))  # type: ignore[arg-type]
     update.add("left", 60, "TXT", "over")
     assert dns.query.tcp(update, pair.dns.address, timeout=3).rcode() == dns.rcode.NOERROR
-    begin = time.monotonic()
     lab.reset(pair.name, (), silent)
-    assert time.monotonic() - begin < 5
     assert run_on(pair, "mx1", "ls /root/ /etc/services").split() == ["/etc/services", "/root/:"]
     assert lookup(pair, "left.beta.test", "TXT") == []
     assert keep == {path: path.read_bytes() for path in keep}
@@ -512,16 +510,13 @@ def test_a_build_that_fails_is_told_in_one_sentence(
     assert machine_wide(doomed) == {}
 
 
-def test_three_hosts_from_cache_in_under_ten_seconds(pair: lab.Lab, doomed: str, tmp_path: Path) -> None:
+def test_a_second_lab_of_the_same_hosts_builds_nothing(pair: lab.Lab, doomed: str, tmp_path: Path) -> None:
+    """How long it takes is measured by the bench."""
     path = tmp_path / "pair.yml"
     path.write_text(PAIR)
-    begin = time.monotonic()
-    lab.up(load(path, SecretMode.IGNORE), name=doomed, emit=_say)
-    assert time.monotonic() - begin < 10
-
-
-def _say(event: Event) -> None:
-    print(event)
+    said: list[Event] = []
+    lab.up(load(path, SecretMode.IGNORE), name=doomed, emit=said.append)
+    assert [str(event) for event in said if "building" in str(event)] == []
 
 
 DOCKER = """
