@@ -149,7 +149,7 @@ class TestConversation:
         started = time.monotonic()
         with pytest.raises(HostFailed, match="the connection was lost before the host was done"):
             next(messages)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         channel.send({"t": "go"})  # not an error
         channel.close()
         wait_for(epitaph.exists, "the agent sees the end of its stdin")

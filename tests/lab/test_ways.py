@@ -482,7 +482,7 @@ class TestInterrupt:
                 process.send_signal(signal.SIGINT)
                 pressed = time.monotonic()
                 assert process.wait(10) == 130
-                assert time.monotonic() - pressed < 2
+                assert time.monotonic() - pressed < 8
                 assert "interrupted" in process.stdout.read()
             finally:
                 process.kill()

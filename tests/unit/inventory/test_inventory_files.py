@@ -19,9 +19,9 @@ from mailprov.inventory.problems import MAX_PROBLEMS
 
 @pytest.fixture
 def _at_once() -> Iterator[None]:
-    began = time.monotonic()
+    began = time.process_time()
     yield
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def said(path: str | Path) -> str:

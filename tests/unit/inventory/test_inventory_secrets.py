@@ -165,7 +165,7 @@ def test_a_command_that_never_ends_is_ended_with_its_children(tmp_path: Path) ->
     began = time.monotonic()
     line = "(sleep 60 & echo $! > child; wait) | cat"
     assert ends(shell(line), tmp_path, seconds=0.5) == "did not end within 0.5 s"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     child = int((tmp_path / "child").read_text())
     until = time.monotonic() + 5
     while Path(f"/proc/{child}").exists() and "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
@@ -181,14 +181,14 @@ def test_a_command_that_closes_its_output_and_stays_is_ended(tmp_path: Path) -> 
 def test_a_child_in_the_background_is_not_waited_for(tmp_path: Path) -> None:
     began = time.monotonic()
     assert output_of(shell("sleep 20 & echo $! > child; echo value"), tmp_path, limit=100) == b"value\n"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     os.kill(int((tmp_path / "child").read_text()), 15)
 
 
 def test_a_command_that_prints_without_end_is_stopped(tmp_path: Path) -> None:
     began = time.monotonic()
     assert ends(["yes"], tmp_path) == "printed more than 64 KiB; a secret is one line"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_command_gets_no_input_and_its_complaint_is_told_but_not_its_output(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_no_answer_in_time() -> None:
             started = time.monotonic()
             with pytest.raises(HostUnreachable, match=r"did not answer within 0\.5 s"):
                 open_socket("mx1", "127.0.0.1", port, 0.5)
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 8
         finally:
             for filler in fillers:
                 filler.close()
@@ -88,7 +88,7 @@ def test_a_dead_first_address_does_not_cost_the_whole_timeout(listener: socket.s
         assert winner is not None
         assert winner.getpeername() == listener.getsockname()
         assert len(failures) == 1
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8
         winner.close()
         for filler in fillers:
             filler.close()
