@@ -17,7 +17,7 @@ help: ## List the targets
 demo: .venv/ready ## Boot real hosts, provision them, publish DNS, prove that mail flows (root on Linux)
 	@scripts/demo
 
-test: .venv/ready ## All tests; those on real hosts need root on Linux and are named when left out
+test: .venv/ready ## The tests; those on real hosts need root on Linux and are named when left out
 	@scripts/test-tools
 	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 4 --dist worksteal -rs
 	@$(PYTHON_BIN) scripts/lab_tests.py

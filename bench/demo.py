@@ -10,48 +10,42 @@ same cache, on pristine clones of the same two hosts, on both at once.
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 
-from bench.measure import BenchFailed, Run, Table, run
+from bench.commands import ROOT, apply, bare_install, mailprov
+from bench.measure import Run, Table, run
 from mailprov import desired, lab
 from mailprov.inventory import SecretMode, load
 
-_ROOT = Path(__file__).resolve().parent.parent
-_MAILPROV = (sys.executable, "-m", "mailprov")
 _NAME = "bench-demo"
-_APT = (
-    "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq -y --no-install-recommends "
-    "-o Dpkg::Use-Pty=0 install {} >/dev/null"
-)
 _BARE = "demo: bare apt-get, both hosts at once"
 _WANTED = {"demo: lab up, three hosts from cache": "under 10 s", "demo: lab reset, three hosts": "under 5 s"}
 
 
 def measure(folder: Path, rounds: int, table: Table) -> None:
     """Raises BenchFailed when a step does not do what it is measured at."""
-    first = _ROOT / "inventories/demo.yml"
+    first = ROOT / "inventories/demo.yml"
     up = ("lab", "up", str(first), "--name", _NAME)
     try:
-        _mailprov(*up)  # builds roots; not counted
+        mailprov(*up)  # builds roots; not counted
         for _ in range(3 * rounds):
-            table.add("demo: lab reset, three hosts", _mailprov("lab", "reset", "--name", _NAME))
-            table.add("demo: lab down", _mailprov("lab", "down", "--name", _NAME))
-            table.add("demo: lab up, three hosts from cache", _mailprov(*up))
+            table.add("demo: lab reset, three hosts", mailprov("lab", "reset", "--name", _NAME))
+            table.add("demo: lab down", mailprov("lab", "down", "--name", _NAME))
+            table.add("demo: lab up, three hosts from cache", mailprov(*up))
         here = lab.load(_NAME)
-        path = str(here.inventory_path)
-        _apply(path, "Done")  # fills the package cache; not counted
+        path = here.inventory_path
+        apply(path, "Done")  # fills the package cache; not counted
         for _ in range(rounds):
-            _mailprov("lab", "reset", "--name", _NAME)
+            mailprov("lab", "reset", "--name", _NAME)
             table.add(_BARE, _bare(here, folder))
-            _mailprov("lab", "reset", "--name", _NAME)
-            table.add("demo: first apply", _apply(path, "Done"))
+            mailprov("lab", "reset", "--name", _NAME)
+            table.add("demo: first apply", apply(path, "Done"))
             for _ in range(3):
-                table.add("demo: no change", _apply(path, "No changes"))
-            table.add("demo: verify", _mailprov("verify", path))
+                table.add("demo: no change", apply(path, "No changes"))
+            table.add("demo: verify", mailprov("verify", str(path)))
     finally:
         if _NAME in lab.names():
-            _mailprov("lab", "down", "--name", _NAME)
+            mailprov("lab", "down", "--name", _NAME)
 
 
 def lines(table: Table) -> list[str]:
@@ -71,23 +65,12 @@ def lines(table: Table) -> list[str]:
     return [*head, *rows, ""]
 
 
-def _mailprov(*words: str) -> Run:
-    return run([*_MAILPROV, *words], cwd=str(_ROOT))
-
-
-def _apply(path: str, expected: str) -> Run:
-    result = _mailprov("apply", "--yes", "--no-verify", path)
-    if expected not in result.output:
-        raise BenchFailed(f"bench: mailprov did not say “{expected}”:\n{result.output[-2000:]}")
-    return result
-
-
 def _bare(here: lab.Lab, folder: Path) -> Run:
     """One shell that has both hosts install at once and fails when one of them fails."""
     read = load(here.inventory_path, SecretMode.IGNORE)
     script = ""
     for host in read.hosts:
-        install = _APT.format(" ".join(desired.wanted_packages(read, host)))
+        install = bare_install(desired.wanted_packages(read, host))
         script += f"{shlex.join(here.ssh_argv(host.name, [install]))} & {host.name}=$!\n"
     script += "".join(f"wait ${host.name} || exit 1\n" for host in read.hosts)
     path = folder / "bare.sh"

@@ -30,14 +30,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench import demo, fleet, mail_load, peers  # noqa: E402
+from bench.commands import apply, bare_install, mailprov  # noqa: E402
 from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
 from bench.results import write  # noqa: E402
 from mailprov import desired  # noqa: E402
 from mailprov.inventory import load  # noqa: E402
 
-_SCRIPT = ROOT / ".venv/bin/mailprov"
-MAILPROV = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "mailprov"]
 ROUND_TRIP = 0.1
 PHASES = ("start", "demo", "install", "near", "far", "hosts", "fleet", "sizes", "load")
 
@@ -51,12 +50,6 @@ class Bench:
         self.failed: list[str] = []
         self.tools: dict[str, peers.Ansible | peers.Pyinfra] = {}
 
-    def mailprov(self, path: Path, expected: str) -> Run:
-        result = run([*MAILPROV, "apply", "--yes", "--no-verify", str(path)], cwd=str(ROOT))
-        if expected not in result.output:
-            raise BenchFailed(f"bench: mailprov did not say “{expected}”:\n{result.output[-2000:]}")
-        return result
-
     def inventory(self, label: str, places: list[Place], alias: bool) -> Path:
         return self.hosts.inventory(label, places, small_domain([place.name for place in places], alias))
 
@@ -65,9 +58,9 @@ class Bench:
         near = [self.hosts.near(name) for name in NAMES]
         self.table.add(
             "8 real hosts, first install: mailprov",
-            self.mailprov(self.inventory("eight", near, False), "Done"),
+            apply(self.inventory("eight", near, False), "Done"),
         )
-        self.mailprov(self.inventory("a", near[:1], False), "")
+        apply(self.inventory("a", near[:1], False), "")
         described = peers.describe(
             self.hosts, "h1",
             {"a": self.inventory("a", near[:1], False), "b": self.inventory("b", near[:1], True)},
@@ -83,8 +76,8 @@ class Bench:
     def start(self) -> None:
         for _ in range(40 if self.full else 20):
             self.table.add("empty Python", run([sys.executable, "-c", "pass"]))
-            self.table.add("mailprov --version", run([*MAILPROV, "--version"], cwd=str(ROOT)))
-            self.table.add("mailprov --help", run([*MAILPROV, "--help"], cwd=str(ROOT)))
+            self.table.add("mailprov --version", mailprov("--version"))
+            self.table.add("mailprov --help", mailprov("--help"))
 
     def demo(self) -> None:
         demo.measure(self.folder, 3 if self.full else 1, self.table)
@@ -94,16 +87,12 @@ class Bench:
         path = self.inventory("fresh", [place], False)
         described = self.folder / "described-fresh"
         self.hosts.reset_fresh()
-        self.mailprov(path, "Done")  # fills the package cache; not counted
+        apply(path, "Done")  # fills the package cache; not counted
         read = load(path)
-        packages = " ".join(desired.wanted_packages(read, read.hosts[0]))
-        apt = (
-            "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq -y --no-install-recommends "
-            f"-o Dpkg::Use-Pty=0 install {packages} >/dev/null"
-        )
+        install = bare_install(desired.wanted_packages(read, read.hosts[0]))
         works: dict[str, Callable[[], Run]] = {
-            "bare apt-get": lambda: run(self.hosts.ssh_argv(place, apt)),
-            "mailprov": lambda: self.mailprov(path, "Done"),
+            "bare apt-get": lambda: run(self.hosts.ssh_argv(place, install)),
+            "mailprov": lambda: apply(path, "Done"),
         }
         if self.full:
             peers.describe(self.hosts, FRESH, {"a": path}, described)
@@ -120,7 +109,7 @@ class Bench:
         states = {label: self.inventory(f"{label}-{where}", [place], label == "b") for label in ("a", "b")}
         for _ in range(rounds):
             self.table.add(f"no change, {where}: ssh true", run(self.hosts.ssh_argv(place, "true")))
-            self.table.add(f"no change, {where}: mailprov", self.mailprov(states["a"], "No changes"))
+            self.table.add(f"no change, {where}: mailprov", apply(states["a"], "No changes"))
             for name, tool in self.tools.items():
                 result = tool.run([place], "a")
                 if tool.changed(result):
@@ -136,8 +125,8 @@ class Bench:
                         raise BenchFailed(f"bench: {name} did not write the alias:\n{result.output}")
                     self.table.add(f"one alias, {where}: {name}", result)
             for wanted in ("b", "a"):
-                self.table.add(f"one alias, {where}: mailprov", self.mailprov(states[wanted], "Done"))
-            self.mailprov(states["a"], "No changes")
+                self.table.add(f"one alias, {where}: mailprov", apply(states[wanted], "Done"))
+            apply(states["a"], "No changes")
 
     def near(self) -> None:
         self.compare("near", self.hosts.near("h1"), 7 if self.full else 4)
@@ -150,10 +139,10 @@ class Bench:
         near = [self.hosts.near(name) for name in NAMES]
         path = self.inventory("eight", near, False)
         for _ in range(5 if self.full else 3):
-            self.table.add("8 real hosts, no change: mailprov", self.mailprov(path, "No changes"))
+            self.table.add("8 real hosts, no change: mailprov", apply(path, "No changes"))
             one = self.inventory("one", near[1:2], False)
-            self.table.add("1 real host, no change: mailprov", self.mailprov(one, ""))
-            self.mailprov(path, "")
+            self.table.add("1 real host, no change: mailprov", apply(one, ""))
+            apply(path, "")
 
     def sizes(self) -> None:
         sizes = {
@@ -168,10 +157,10 @@ class Bench:
             paths[label] = self.hosts.inventory(
                 label.replace(" ", "-"), [place], many_domains([name], domains, accounts)
             )
-            self.mailprov(paths[label], "")
+            apply(paths[label], "")
         for _ in range(25 if self.full else 15):  # a second each
             for label, path in paths.items():
-                self.table.add(f"{label}, no change: mailprov", self.mailprov(path, "No changes"))
+                self.table.add(f"{label}, no change: mailprov", apply(path, "No changes"))
 
     def fleet(self) -> None:
         fleet.measure(self.folder, [1, 50, 200], 3 if self.full else 1, self.table)
@@ -183,7 +172,7 @@ class Bench:
             asked = "" if filter_ == "none" else "\nblocklists: none"
             text = path.read_text().replace("filter: none", f"filter: {filter_}{asked}")
             path.write_text(text if quotas else text.replace(QUOTA, ""))
-            self.mailprov(path, "Done")
+            apply(path, "Done")
 
         mail_load.measure(self.hosts, provision, 5 if self.full else 3, self.table)
 

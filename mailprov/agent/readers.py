@@ -26,6 +26,7 @@ from mailprov.agent import commands, files
 
 PASS = 2.0  # seconds for mail on its way; what takes longer waits in the queue as ever
 _SESSIONS = 0.1  # seconds in which those whom the old tables have just said yes hand over their message
+# Whose passwd-files the accounts' files are (accounts.py). Who moves its base_dir is not waited for.
 _DOVECOT = {"main_process": ("/run/dovecot/master.pid", "dovecot")}
 _FEW = 200  # deferred messages that may all be tried at once
 

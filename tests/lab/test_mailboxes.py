@@ -11,7 +11,10 @@ import hashlib
 import os
 import poplib
 import re
+import subprocess
+import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -252,3 +255,54 @@ def test_a_receipt_comes_for_who_asks_and_only_then(hosts: lab.Lab) -> None:
         for there, box in ((host, to[0]), (PLACES[1][0] if host == "mx1" else "mx1", to[1])):
             wait_until(lambda: found(hosts, there, box, "Subject: no receipt"), "the other message")  # noqa: B023
         assert len(found(hosts, host, user, report)) == 2
+
+
+# Asks Dovecot without a pause about a user, until a time; each answer behind the time of its question.
+WATCHER = """
+import subprocess, sys, time
+while time.time() < float(sys.argv[2]):
+    began = time.time()
+    said = subprocess.run(["doveadm", "user", sys.argv[1]], capture_output=True, text=True).stdout
+    print(began, *said.split(), flush=True)
+    time.sleep(0.02)
+"""
+
+
+def test_dovecot_knows_what_was_applied_when_the_apply_is_done(hosts: lab.Lab) -> None:
+    """It looks once in a second of the clock whether the accounts' file has changed. Four times, for the second may
+    just be over by itself; the hosts have the clock of this machine.
+    """
+    inventory = Path(hosts.inventory_path)
+    copy = inventory.with_name("quotas.yml")
+    watchers = {}
+    for host, domain in PLACES:
+        run_on(hosts, host, f"cat >/root/watch.py <<'END'\n{WATCHER}END")
+        watch = f"python3 /root/watch.py small@{domain} {time.time() + 40:.0f}"
+        watchers[host] = subprocess.Popen(
+            hosts.ssh_argv(host, [watch]), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    done = []
+    try:
+        for octets in (71_001, 71_002, 71_003, 71_004):
+            copy.write_text(inventory.read_text().replace(f"quota: {60 << 10}", f"quota: {octets}"))
+            applied = run("apply", "--yes", "--no-verify", "--only", "hosts", str(copy))
+            done.append((time.time(), octets))
+            assert [applied.ended(host)["changed"] > 0 for host, _ in PLACES] == [True, True], (
+                applied.code,
+                applied.stderr,
+                applied.events[-4:],
+            )
+            time.sleep(0.3)  # for some more answers before the next one
+        said = {}
+        for host, watcher in watchers.items():
+            watcher.terminate()
+            said[host] = watcher.communicate()[0].splitlines()
+    finally:
+        for watcher in watchers.values():
+            watcher.kill()
+        assert run("apply", "--yes", "--no-verify", "--only", "hosts", str(inventory)).code == 0
+    for host, answers in said.items():
+        times = [float(line.split()[0]) for line in answers]
+        for when, octets in done:
+            (first, *_) = (line for line, asked in zip(answers, times, strict=True) if asked > when)
+            assert str(octets) in first, (host, octets, first)
