@@ -173,6 +173,9 @@ class Campaign:
             done.problems += running.complaints + kind.complaints
             done.problems += self._recover(phase, done)
             marks.append(("recover", time.monotonic()))
+            before = len(stream.sent.accepted)
+            if not poll(lambda: len(stream.sent.accepted) > before, 30):
+                done.problems.append(f"no message is accepted in the end: {dict(stream.sent.why)}")
             tally = stream.settle(gone=ACCOUNTS[phase.before] - ACCOUNTS[phase.after])
         done.accepted, done.unknown = tally.accepted, tally.unknown
         done.lost, done.duplicated = len(tally.lost), len(tally.duplicated)
@@ -180,8 +183,6 @@ class Campaign:
             done.problems.append(f"the queue did not become empty: {tally.left[-600:]}")
         if tally.lost:
             done.problems.append(f"lost: {tally.lost}")
-        if not tally.accepted:
-            done.problems.append(f"no message was accepted: {dict(stream.sent.why)}")
         marks.append(("count", time.monotonic()))
         done.seconds = marks[-1][1] - began
         done.parts = ", ".join(
