@@ -1,9 +1,13 @@
-"""mailprov trust: show the keys a host offers, and pin the one that the user has checked."""
+"""mailprov trust: show the keys a host offers, and pin those that the user has checked.
+
+What contradicts a key that is known or pinned, or is revoked, is refused, also with --yes (exit code 1): see
+`hostkeys.trustworthy`.
+"""
 
 from __future__ import annotations
 
-import base64
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +16,7 @@ from mailprov.cli.options import Inventory, Yes
 
 if TYPE_CHECKING:
     from mailprov.transport.endpoint import Endpoint
+    from mailprov.transport.hostkeys import Offered
 
 
 def trust(
@@ -21,7 +26,10 @@ def trust(
     ],
     yes: Yes = False,
 ) -> None:
-    """Show the SSH host keys of HOST and of unknown jump hosts before it; add them to known_hosts when you say yes."""
+    """Show the SSH host keys of HOST and of unknown jump hosts before it; add them to known_hosts when you say yes.
+
+    A key that has changed, is revoked or is not the pinned one is refused in any case.
+    """
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
     from mailprov.run.select import select
@@ -39,20 +47,17 @@ def trust(
         _trust(last, connections.scan(last), yes)
 
 
-def _trust(
-    endpoint: Endpoint, offered: list[tuple[str, str, str]], yes: bool, known_is_enough: bool = False
-) -> None:
+def _trust(endpoint: Endpoint, offered: Sequence[Offered], yes: bool, known_is_enough: bool = False) -> None:
     from mailprov.errors import InputError
     from mailprov.transport import hostkeys
 
-    if known_is_enough and any(
-        hostkeys.is_known(endpoint, base64.b64decode(line.split()[2])) for _, _, line in offered
-    ):
+    offered = hostkeys.trustworthy(endpoint, offered)
+    if known_is_enough and any(hostkeys.is_known(endpoint, key.blob) for key in offered):
         return
     path = hostkeys.known_hosts_path(endpoint)
     typer.echo(f"{endpoint.name} ({endpoint.at}) offers:")
-    for kind, fingerprint, _ in offered:
-        typer.echo(f"  {kind:<22} {fingerprint}")
+    for key in offered:
+        typer.echo(f"  {key.type:<22} {key.fingerprint}")
     typer.echo("Compare with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
     if not yes:
         if not sys.stdin.isatty():
@@ -62,7 +67,7 @@ def _trust(
         if not typer.confirm(f"Add them to {path}?"):
             raise typer.Exit(1)
     try:
-        added = [hostkeys.append(path, line) for _, _, line in offered]
+        added = [hostkeys.append(path, key.line) for key in offered]
     except OSError as error:
         raise InputError(
             str(path), f"cannot be written: {error.strerror}", "Give ssh.known_hosts a path you may write"

@@ -35,7 +35,7 @@ from mailprov.transport.resolve import Resolver
 if TYPE_CHECKING:
     import paramiko
 
-    from mailprov.transport.hostkeys import Dial
+    from mailprov.transport.hostkeys import Dial, Offered
     from mailprov.transport.jumps import Jumps
 
 # Of more hosts than this, some would have to wait for their turn (see run/hosts.py), and their servers for a login.
@@ -168,7 +168,7 @@ class Connections:
         ]
         return (*hops, endpoint)
 
-    def scan(self, endpoint: Endpoint) -> list[tuple[str, str, str]]:
+    def scan(self, endpoint: Endpoint) -> list[Offered]:
         """See `hostkeys.scan`; through the jump hosts in front of it."""
         from mailprov.transport import hostkeys
 

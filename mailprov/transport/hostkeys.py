@@ -3,14 +3,15 @@
     Dial                                       opens the way to an endpoint: TCP, or a channel of a jump host
     open_transport(endpoint, dial, halt)       a paramiko.Transport: connected, and the host key proven right
     is_known(endpoint, blob)                   would this key be accepted?
-    scan(endpoint, dial)                       [(type, fingerprint, known_hosts line)]
+    scan(endpoint, dial) -> [Offered]          the keys of a host: type, fingerprint, line for known_hosts
+    trustworthy(endpoint, offered)             those of them that nothing known speaks against
     known_hosts_path(endpoint)                 where `trust` writes
     append(path, line)                         one line at the end, all else stays
 
 A pinned `host_key` decides alone (but for @revoked); otherwise the inventory's known_hosts, or the files of ssh_config.
 Where an @cert-authority line is about the host, it is asked for a certificate. Nothing is ever trusted on first use.
 Raises HostUnreachable: unknown, changed or revoked key, a certificate that proves nothing, and all that `connect` and
-`handshake` raise.
+`handshake` raise. `trustworthy` raises HostFailed: there the host was reached, and asking again would not help.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import paramiko
 
-from mailprov.errors import HostUnreachable
+from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.transport import certificates, known_hosts
 from mailprov.transport.certificates import CERTIFICATE
 from mailprov.transport.endpoint import Endpoint
@@ -36,6 +38,19 @@ Dial = Callable[[Endpoint], Socket]
 
 class _WrongKey(HostUnreachable):
     """The key is not the expected one; with a pin, the host may still have the right one of another type."""
+
+
+class Offered(NamedTuple):
+    """A host key that a server has shown and proven to hold."""
+
+    type: str
+    fingerprint: str
+    line: str  # for known_hosts
+
+    @property
+    def blob(self) -> bytes:
+        """The key in SSH wire format."""
+        return base64.b64decode(self.line.split()[2])
 
 
 def known_hosts_path(endpoint: Endpoint) -> Path:
@@ -83,11 +98,63 @@ def is_known(endpoint: Endpoint, blob: bytes) -> bool:
     return any(not line.authority for line in lines)
 
 
-def scan(endpoint: Endpoint, dial: Dial) -> list[tuple[str, str, str]]:
-    """All host keys the server has, one connection per type, without logging in.
+def trustworthy(endpoint: Endpoint, offered: Sequence[Offered]) -> list[Offered]:
+    """Those of a host's keys that may be shown to a user as new: with a pin, only the pinned one.
 
-    Each is (type, SHA256 fingerprint, line for known_hosts). Raises HostUnreachable when there is none.
+    Raises HostFailed when one is revoked, none is the pinned one, or known_hosts has another key for this place. Each
+    key came by a connection of its own, so one that is right says nothing about the others; and a line that stays
+    would go on refusing the host, or (had the new key been added beside it) hide that there ever was another.
     """
+    known = _read(endpoint)
+    covering = _covering(endpoint, known)
+    for key in offered:
+        for line in (*covering, *_without_port(endpoint, known, key.blob)):
+            if line.revoked and line.blob == key.blob:
+                raise HostFailed(
+                    endpoint.name,
+                    f"{endpoint.at} shows a host key that is REVOKED in {line.place} ({key.type} {key.fingerprint})",
+                    "Nothing was added. The key may be in foreign hands: give the host new keys; only if it was "
+                    f"revoked by mistake, remove {line.place}",
+                )
+    if endpoint.host_key is not None:
+        pinned = [key for key in offered if _same_fingerprint(endpoint.host_key, key.blob)]
+        if not pinned:
+            raise HostFailed(
+                endpoint.name,
+                f"THE HOST KEY OF {endpoint.at} HAS CHANGED: it shows {_shown(offered)}, but the inventory's host_key "
+                f"says {endpoint.host_key}",
+                "Nothing was added. Somebody may be listening in between, or the host was installed anew; only if you "
+                f"know why it changed, correct `host_key` of {endpoint.host} in the inventory",
+            )
+        return pinned
+    lines = [line for line in covering if not line.revoked and not line.authority]
+    right = {line.blob for line in lines} & {key.blob for key in offered}
+    new_types = {key.type for key in offered} - {line.type for line in lines if line.blob in right}
+    wrong = [line for line in lines if line.type in new_types] if right else lines
+    if wrong:
+        raise HostFailed(
+            endpoint.name,
+            f"THE HOST KEY OF {endpoint.at} HAS CHANGED: it shows {_shown(offered)}, but {_told(wrong)}",
+            "Nothing was added. Somebody may be listening in between, or the host was installed anew; only if you know "
+            f"why it changed, remove {_places(wrong)}, and run this again",
+        )
+    return list(offered)
+
+
+def _shown(offered: Sequence[Offered]) -> str:
+    return ", ".join(f"{key.type} {key.fingerprint}" for key in offered)
+
+
+def _places(lines: Sequence[KnownKey]) -> str:
+    return " and ".join(line.place for line in lines)
+
+
+def _told(lines: Sequence[KnownKey]) -> str:
+    return ", ".join(f"{line.place} says {line.type} {fingerprint(line.blob)}" for line in lines)
+
+
+def scan(endpoint: Endpoint, dial: Dial) -> list[Offered]:
+    """All host keys the server has, one connection per type, without logging in. Raises HostUnreachable: none."""
     found = []
     failure: NoCommonAlgorithm | None = None
     for types in (KEY_TYPES[:1], KEY_TYPES[1:2], KEY_TYPES[2:3], KEY_TYPES[3:4], KEY_TYPES[4:]):
@@ -99,7 +166,7 @@ def scan(endpoint: Endpoint, dial: Dial) -> list[tuple[str, str, str]]:
         key = transport.get_remote_server_key()
         end(transport)
         line = f"{endpoint.lookup_name} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}"
-        found.append((key.get_name(), fingerprint(key.asbytes()), line))
+        found.append(Offered(key.get_name(), fingerprint(key.asbytes()), line))
     if not found and failure is not None:
         raise failure
     return found
@@ -136,6 +203,13 @@ def _covering(endpoint: Endpoint, known: Sequence[KnownKey]) -> list[KnownKey]:
     return [key for key in known if key.covers(endpoint.lookup_name)]
 
 
+def _without_port(endpoint: Endpoint, known: Sequence[KnownKey], blob: bytes) -> list[KnownKey]:
+    """As ssh does: a line without a port vouches for the same key on another port; it contradicts nothing."""
+    if endpoint.port == 22 or endpoint.host_key_alias:
+        return []
+    return [line for line in known if line.covers(endpoint.address.lower()) and line.blob == blob]
+
+
 def _preferred(endpoint: Endpoint, known: Sequence[KnownKey]) -> tuple[str, ...]:
     """All algorithms, those of known keys first: a right key of another type must not look wrong."""
     if endpoint.host_key is not None:
@@ -153,15 +227,13 @@ def _plain_type(key: paramiko.PKey) -> str:
 
 def _check(endpoint: Endpoint, known: Sequence[KnownKey], key: paramiko.PKey) -> None:
     blob, shown = key.asbytes(), f"{_plain_type(key)} {fingerprint(key.asbytes())}"
-    lines = _covering(endpoint, known)
-    if endpoint.port != 22 and not endpoint.host_key_alias:
-        # As ssh does: a line without a port vouches for the same key on another port; it contradicts nothing.
-        lines += [line for line in known if line.covers(endpoint.address.lower()) and line.blob == blob]
+    lines = [*_covering(endpoint, known), *_without_port(endpoint, known, blob)]
     _refuse_revoked(endpoint, lines, blob, shown)
     if endpoint.host_key is not None:
         if _same_fingerprint(endpoint.host_key, blob):
             return
-        raise _changed(endpoint, shown, endpoint.host_key, "the inventory's host_key")
+        advice = "correct `host_key` in the inventory"
+        raise _changed(endpoint, shown, endpoint.host_key, "the inventory's host_key", advice)
     if key.public_blob is not None and _certified(endpoint, lines, key.public_blob.key_blob):
         return
     lines = [line for line in lines if not line.revoked and not line.authority]
@@ -170,7 +242,8 @@ def _check(endpoint: Endpoint, known: Sequence[KnownKey], key: paramiko.PKey) ->
     if lines:
         same = [line for line in lines if line.type == _plain_type(key)] or lines
         expected = f"{same[0].type} {fingerprint(same[0].blob)}"
-        raise _changed(endpoint, shown, expected, same[0].place)
+        advice = f"remove {_places(lines)}, and trust the new key"
+        raise _changed(endpoint, shown, expected, same[0].place, advice)
     # A jump host has no pin of its own in the inventory.
     pin = f' or set `host_key: "{fingerprint(blob)}"` in the inventory' * (endpoint.name == endpoint.host)
     raise HostUnreachable(
@@ -219,10 +292,10 @@ def _same_fingerprint(pinned: str, blob: bytes) -> bool:
     return pinned.strip().rstrip("=").removeprefix("SHA256:") == fingerprint(blob).removeprefix("SHA256:")
 
 
-def _changed(endpoint: Endpoint, shown: str, expected: str, source: str) -> _WrongKey:
+def _changed(endpoint: Endpoint, shown: str, expected: str, source: str, advice: str) -> _WrongKey:
     return _WrongKey(
         endpoint.name,
         f"THE HOST KEY OF {endpoint.at} HAS CHANGED: it shows {shown}, but {source} says {expected}",
         "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
-        "Only if you know why it changed, remove the old key and trust the new one",
+        f"Only if you know why it changed, {advice}",
     )

@@ -66,10 +66,13 @@ def _changed(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, 
     shown, line = _FINGERPRINT.search(text), _OFFENDING.search(text)
     shows = f": it shows {shown[1]}" if shown else ""
     expected = f", but {line[2]} says another" if line else ""
+    advice = (
+        f"remove {line[2]}, and trust the new key" if line else "remove the old key, and trust the new one"
+    )
     return (
         f"THE HOST KEY OF {_at(endpoint, text, found)} HAS CHANGED{shows}{expected}",
         "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
-        "Only if you know why it changed, remove the old key and trust the new one",
+        f"Only if you know why it changed, {advice}",
     )
 
 
@@ -79,7 +82,7 @@ def _unknown(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, 
             f"THE HOST KEY OF {endpoint.at} HAS CHANGED: the inventory's host_key says {endpoint.host_key}, and no "
             "key that it shows is that one",
             "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
-            "Only if you know why it changed, remove the old key and trust the new one",
+            "Only if you know why it changed, correct `host_key` in the inventory",
         )
     return (
         f"the host key of {_at(endpoint, text, found)} is not known",

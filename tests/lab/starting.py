@@ -12,6 +12,7 @@ from mailprov.model.inventory import Host
 from mailprov.transport.channel import Channel
 from mailprov.transport.connections import Connections
 from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.hostkeys import Offered
 
 
 def start(
@@ -38,6 +39,6 @@ def endpoint(host: Host) -> Endpoint:
     return Connections().endpoint(host)
 
 
-def scan(host: Host) -> list[tuple[str, str, str]]:
+def scan(host: Host) -> list[Offered]:
     connections = Connections()
     return connections.scan(connections.endpoint(host))
