@@ -31,7 +31,7 @@ import dns.update
 from mailprov.dns import memory, undo, zones
 from mailprov.dns.diff import Edit, ZoneDiff, plan_zone, wanted_keys
 from mailprov.dns.rdata import absolute, from_rdata, to_rdata
-from mailprov.dns.session import Session, rcode_name
+from mailprov.dns.session import NO_UPDATES, Session, rcode_name
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.model.dkim import PublicKeys
@@ -293,7 +293,11 @@ def _update(session: Session, zone: str, snapshot: zones.Snapshot, edits: Sequen
 
 
 def build_update(zone: str, snapshot: zones.Snapshot, edits: Iterable[Edit]) -> dns.update.UpdateMessage:
-    """The UPDATE for these edits on a zone that was read as `snapshot`."""
+    """The UPDATE for these edits on a zone that was read as `snapshot`.
+
+    A value that stands and is to have another TTL is deleted before it is added: RFC 2136 section 3.4.2.2 has the TTL
+    of an addition replace the old one, Knot passes over the addition of a value that it has.
+    """
     message = dns.update.UpdateMessage(absolute(zone))
     for edit in edits:
         name = absolute(edit.name)
@@ -307,7 +311,8 @@ def build_update(zone: str, snapshot: zones.Snapshot, edits: Iterable[Edit]) -> 
             for rdata in rrset.rdatas:
                 message.present(name, rdata)
             for rdata in rrset.rdatas:
-                if from_rdata(rdata) in edit.remove:
+                value = from_rdata(rdata)
+                if value in edit.remove or (value in edit.add and rrset.ttl != edit.ttl):
                     message.delete(name, rdata)
         for value in edit.add:
             message.add(name, edit.ttl, *_spelled(rrset, edit.type, value))
@@ -324,15 +329,17 @@ def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
     texts = {
         "REFUSED": (
             "it refused the update",
-            "Allow updates of this zone with this TSIG key (BIND: update-policy or allow-update), on the "
-            "zone's primary; BIND also refuses an MX whose host has no address in the zone (see its log)",
+            "Allow updates of this zone with this TSIG key, on the zone's primary (BIND: update-policy or "
+            "allow-update; PowerDNS: dnsupdate=yes, and ALLOW-DNSUPDATE-FROM and TSIG-ALLOW-DNSUPDATE of the zone); "
+            "BIND also refuses an MX whose host has no address in the zone (see its log)",
         ),
         "NOTAUTH": ("it is not the primary of the zone", "Name the primary server in dns.server"),
         "NOTZONE": ("it says a name is outside the zone", "Check how the zone is delegated on that server"),
-        "NOTIMP": ("it does not support updates", "Name a primary that does, or use the provider zonefile"),
+        "NOTIMP": ("it takes no updates", NO_UPDATES),
         "SERVFAIL": (
             "it failed to do the update",
-            "Look at the server's log; often it cannot write the zone's journal",
+            "Look at the server's log; often it cannot write the zone's journal, or it is not the zone's primary and "
+            "cannot reach that",
         ),
         "FORMERR": ("it did not understand the update", "Look at the server's log"),
     }
@@ -348,6 +355,8 @@ def _read_back(session: Session, zone: str, edits: Sequence[Edit]) -> None:
         stands = {from_rdata(rdata) for rdata in rrset.rdatas} if rrset else set()
         if not set(edit.add) <= stands or set(edit.remove) & stands:
             wrong.append(f"{edit.name} {edit.type}")
+        elif rrset and edit.add and rrset.ttl != edit.ttl:
+            wrong.append(f"the TTL of {edit.name} {edit.type} ({rrset.ttl}, wanted {edit.ttl})")
     if wrong:
         raise DnsFailed(
             f"zone {zone}",

@@ -3,12 +3,17 @@
     Session(settings)             a context manager; connects at the first use
       .ask(messages) -> answers   many at once in one round trip (RFC 7766 section 6.2.1.1), in their order
       .where                      "DNS server 10.0.0.2", as errors begin
+      .signs                      whether questions are signed
     tsig_key(settings)            the key; InputError for an unusable secret or algorithm
     rcode_name(answer)            REFUSED, NXRRSET, …
 
 Raises DnsUnreachable (does not resolve, refused, no answer, not DNS), DnsFailed (TSIG: BADKEY, BADSIG,
-BADTIME, or an answer that is not signed). Response codes are the caller's to judge. TCP only: answers are
-never cut, and an UPDATE may be large.
+BADTIME, or an answer that is not signed), each naming what was asked. Response codes are the caller's to judge.
+TCP only: answers are never cut, and an UPDATE may be large.
+
+One answer without a signature is handed on all the same, without anything that it says beside: REFUSED to a question.
+Knot has keys zone by zone, so about a name outside its zones it can sign nothing. The caller must not take it for more
+than "not here", and not believe it where a signed answer says otherwise.
 """
 
 from __future__ import annotations
@@ -19,13 +24,14 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dns.rcode
 import dns.rdatatype
 import dns.tsig
@@ -39,6 +45,9 @@ ANSWER_SECONDS = 10.0
 # Questions under way at once: enough to hide a long round trip, few enough that both sides' buffers hold
 # them.
 WINDOW = 50
+NO_UPDATES = (
+    "Let it take updates (PowerDNS: dnsupdate=yes), name a primary that does, or use the provider zonefile"
+)
 
 
 def rcode_name(answer: dns.message.Message) -> str:
@@ -81,6 +90,7 @@ class Session:
         self.server, self.port = settings.server, settings.port
         self.where = f"DNS server {self.server}" + (f" port {self.port}" if self.port != 53 else "")
         self._key = tsig_key(settings)
+        self.signs = self._key is not None
         self._socket: socket.socket | None = None
         self._pace = WINDOW
 
@@ -114,7 +124,7 @@ class Session:
                 self._exchange(waiting, answers)
             except TimeoutError:
                 self._close()
-                raise self._unreachable(f"no answer within {ANSWER_SECONDS:g} s") from None
+                raise self._unreachable(f"no answer within {ANSWER_SECONDS:g} s", waiting) from None
             except OSError:
                 pass
             if not waiting:
@@ -124,7 +134,7 @@ class Session:
             # alone: should the first one have been done, the second fails on its prerequisites.
             self._close()
             if fresh and len(answers) == before and self._pace == 1:
-                raise self._unreachable("the connection was closed before any answer came")
+                raise self._unreachable("the connection was closed before any answer came", waiting)
             self._pace = 1
         return [answers[message.id] for message in messages]
 
@@ -132,7 +142,7 @@ class Session:
         self, waiting: dict[int, dns.message.Message], answers: dict[int, dns.message.Message]
     ) -> None:
         """Move from `waiting` to `answers` what one connection gives; returns early when it is closed."""
-        connection = self._connected()
+        connection = self._connected(waiting)
         while waiting:
             batch = list(waiting.values())[: self._pace]
             connection.sendall(b"".join(map(self._wire, batch)))
@@ -150,16 +160,15 @@ class Session:
         wire = message.to_wire()
         return struct.pack("!H", len(wire)) + wire
 
-    def _connected(self) -> socket.socket:
+    def _connected(self, waiting: dict[int, dns.message.Message]) -> socket.socket:
         if self._socket is not None:
             return self._socket
         try:
             places = socket.getaddrinfo(self.server, self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "not a host name"
-            raise DnsUnreachable(
-                self.where, f"the name does not resolve ({reason})", "Correct dns.server"
-            ) from None
+            what = f"the name does not resolve ({reason}), {_asked(waiting.values())}"
+            raise DnsUnreachable(self.where, what, "Correct dns.server") from None
         problem: OSError | None = None
         for family, kind, protocol, _, address in places:
             connection = socket.socket(family, kind, protocol)
@@ -175,15 +184,15 @@ class Session:
                 self._socket = connection
                 return connection
         if isinstance(problem, TimeoutError):
-            raise self._unreachable(f"no connection within {CONNECT_SECONDS:g} s")
+            raise self._unreachable(f"no connection within {CONNECT_SECONDS:g} s", waiting)
         raise self._unreachable(
-            f"no connection ({problem.strerror or problem})" if problem else "it has no address"
+            f"no connection ({problem.strerror or problem})" if problem else "it has no address", waiting
         )
 
-    def _unreachable(self, what: str) -> DnsUnreachable:
+    def _unreachable(self, what: str, waiting: dict[int, dns.message.Message]) -> DnsUnreachable:
         return DnsUnreachable(
             self.where,
-            f"{what} on TCP port {self.port}",
+            f"{what} on TCP port {self.port}, {_asked(waiting.values())}",
             "Start the name server, open the port, or correct dns.server",
         )
 
@@ -224,18 +233,21 @@ class Session:
             # unchecked.
             bare = self._unchecked(wire)
             if bare is None or question is None or not question.is_response(bare):
-                raise self._no_dns() from None
-            self._check_tsig(bare)
-            raise self._no_dns() from None
+                raise self._no_dns(waiting) from None
+            if self._not_here(bare):
+                return _only_refused(question)
+            self._check_tsig(bare, question)
+            raise self._no_dns(waiting) from None
         except dns.tsig.BadTime:
-            raise self._clock(None) from None
+            raise self._clock(None, waiting.values()) from None
         except (dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm, dns.message.UnknownTSIGKey):
-            what = f"an answer came whose signature with TSIG key {self._key_name} is wrong"
+            asked = _asked(waiting.values())
+            what = f"an answer came whose signature with TSIG key {self._key_name} is wrong, {asked}"
             raise DnsFailed(
                 self.where, what, "Something between here and the server changes answers"
             ) from None
         except (dns.exception.DNSException, ValueError, KeyError, struct.error, IndexError):
-            raise self._no_dns() from None
+            raise self._no_dns(waiting) from None
 
     def _unchecked(self, wire: bytes) -> dns.message.Message | None:
         try:
@@ -243,11 +255,11 @@ class Session:
         except (dns.exception.DNSException, ValueError, struct.error, IndexError):
             return None
 
-    def _no_dns(self) -> DnsUnreachable:
+    def _no_dns(self, waiting: dict[int, dns.message.Message]) -> DnsUnreachable:
         self._close()
         return DnsUnreachable(
             self.where,
-            f"what answers on TCP port {self.port} does not speak DNS",
+            f"what answers on TCP port {self.port} does not speak DNS, {_asked(waiting.values())}",
             "Correct dns.server or dns.port",
         )
 
@@ -255,44 +267,59 @@ class Session:
     def _key_name(self) -> str:
         return self._key.name.to_text(omit_final_dot=True) if self._key else ""
 
-    def _check_tsig(self, answer: dns.message.Message) -> None:
-        """RFC 8945 section 5.2: what a server says about our signature."""
+    def _not_here(self, answer: dns.message.Message) -> bool:
+        return (
+            answer.opcode() == dns.opcode.QUERY
+            and answer.rcode() == dns.rcode.REFUSED
+            and not answer.had_tsig
+        )
+
+    def _check_tsig(self, answer: dns.message.Message, question: dns.message.Message) -> None:
+        """RFC 8945 section 5.2: what a server says about our signature, or that it says nothing."""
         if self._key is None:
             return
+        asked = _asked([question])
         if not answer.had_tsig:
             code = rcode_name(answer)
-            what = f"it answered {code} without a signature to a question signed with {self._key_name}"
-            raise DnsFailed(self.where, what, "Use a name server that supports TSIG (RFC 8945)")
+            what = f"it answered {code} without a signature, {asked} with TSIG key {self._key_name}"
+            raise DnsFailed(self.where, what, _unsigned_advice(answer))
         error = answer.tsig_error or 0
+        if error == dns.rcode.BADKEY and question.opcode() == dns.opcode.UPDATE:
+            # It has answered questions signed with this key, or we would not be here: Knot means the key's rights.
+            what = f"it does not let TSIG key {self._key_name} do that (BADKEY), {asked}"
+            raise DnsFailed(
+                self.where, what, "Allow updates of this zone with this key (Knot: action update in an acl)"
+            )
         if error == dns.rcode.BADKEY:
             algorithm = self._key.algorithm.to_text(omit_final_dot=True)
             raise DnsFailed(
                 self.where,
-                f"it knows no TSIG key {self._key_name} with {algorithm} (BADKEY)",
-                "Correct dns.tsig.name and dns.tsig.algorithm, or add the key there",
+                f"it knows no TSIG key {self._key_name} with {algorithm} (BADKEY), {asked}",
+                "Correct dns.tsig.name and dns.tsig.algorithm, or add the key there (Knot: also to an acl of the zone)",
             )
         if error == dns.rcode.BADSIG:
             raise DnsFailed(
                 self.where,
-                f"the secret of TSIG key {self._key_name} is not the one it has (BADSIG)",
+                f"the secret of TSIG key {self._key_name} is not the one it has (BADSIG), {asked}",
                 "Correct dns.tsig.secret",
             )
         if error == dns.rcode.BADTIME:
             assert answer.tsig is not None
             other = answer.tsig[0].other  # RFC 8945 section 5.2.3: the server's clock, 48 bits
-            raise self._clock(int.from_bytes(other, "big") if len(other) == 6 else None)
+            raise self._clock(int.from_bytes(other, "big") if len(other) == 6 else None, [question])
         if error:
             name = dns.rcode.to_text(dns.rcode.Rcode.make(error))
-            raise DnsFailed(self.where, f"it refused the TSIG signature ({name})", "Look at the server's log")
+            what = f"it refused the TSIG signature ({name}), {asked}"
+            raise DnsFailed(self.where, what, "Look at the server's log")
 
-    def _clock(self, theirs: int | None) -> DnsFailed:
+    def _clock(self, theirs: int | None, questions: Iterable[dns.message.Message]) -> DnsFailed:
         by = ""
         if theirs is not None:
             ahead = round(theirs - time.time())
             by = f": its clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
         return DnsFailed(
             self.where,
-            f"the clocks differ too much for TSIG (BADTIME){by}",
+            f"the clocks differ too much for TSIG (BADTIME){by}, {_asked(questions)}",
             "Set both clocks, for example by NTP",
         )
 
@@ -300,3 +327,36 @@ class Session:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _asked(questions: Iterable[dns.message.Message]) -> str:
+    """What a failure is about: `asked for alpha.test SOA and 3 more`, `told to update zone alpha.test`."""
+    first, *more = questions
+    (about,) = first.question
+    name = about.name.to_text(omit_final_dot=True)
+    if first.opcode() == dns.opcode.UPDATE:
+        return f"told to update zone {name}"
+    others = f" and {len(more)} more" if more else ""
+    return f"asked for {name} {dns.rdatatype.to_text(about.rdtype)}{others}"
+
+
+def _only_refused(question: dns.message.Message) -> dns.message.Message:
+    """REFUSED and nothing beside it: what an answer without a signature holds is not read."""
+    answer = dns.message.make_response(question)
+    answer.tsig = None
+    answer.set_rcode(dns.rcode.REFUSED)
+    return answer
+
+
+def _unsigned_advice(answer: dns.message.Message) -> str:
+    code = answer.rcode()
+    if code == dns.rcode.NOTIMP and answer.opcode() == dns.opcode.UPDATE:
+        return NO_UPDATES
+    if code == dns.rcode.SERVFAIL:
+        return "Look at the server's log; a secondary that cannot reach its primary answers so to an update"
+    if code in (dns.rcode.NOTAUTH, dns.rcode.REFUSED):
+        return (
+            "Correct dns.tsig.name, dns.tsig.algorithm and dns.tsig.secret, and set both clocks: PowerDNS answers so "
+            "when any of them is wrong, and its log says which"
+        )
+    return "Use a name server that supports TSIG (RFC 8945)"

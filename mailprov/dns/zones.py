@@ -59,6 +59,7 @@ class _Look:
     zone: str | None = None
     delegated: str | None = None
     rcode: str = ""
+    unsigned: bool = False  # REFUSED by nobody we can know: true of a name outside all zones, and of no other
 
 
 def find_zones(session: Session, names: Iterable[str]) -> Zones:
@@ -73,6 +74,13 @@ def find_zones(session: Session, names: Iterable[str]) -> Zones:
     for name, walk in walks.items():
         asked = [step for step in walk if step in looks]
         zone = next((looks[step].zone for step in asked if looks[step].zone), None)
+        unsigned = next((step for step in asked if looks[step].unsigned), None)
+        if zone and unsigned:
+            raise DnsFailed(
+                session.where,
+                f"it answered REFUSED without a signature when asked for {unsigned} SOA, though it has zone {zone}",
+                "Add the TSIG key to each zone there; if it is, something between here and the server changes answers",
+            )
         # The parent zone does not hold what it has delegated away: records put there would never be seen.
         cuts = [cut for step in asked if (cut := looks[step].delegated) and zone and cut.endswith(f".{zone}")]
         result.zone_of[name] = None if cuts else zone
@@ -116,7 +124,9 @@ def _look(session: Session, name: str, answer: dns.message.Message) -> _Look:
     if not authoritative:
         cut = next((plain(r.name) for r in answer.authority if r.rdtype == dns.rdatatype.NS), None)
         inside = cut if cut and cut != "." and (name == cut or name.endswith(f".{cut}")) else None
-        return _Look(delegated=inside, rcode="only a referral" if cut else rcode_name(answer))
+        unsigned = session.signs and not answer.had_tsig
+        said = rcode_name(answer) + (" without a signature" if unsigned else "")
+        return _Look(None, inside, "only a referral" if cut else said, unsigned)
     # Behind a CNAME or DNAME the SOA in the answer is the target's, not this name's: the parent must be
     # asked.
     redirected = any(r.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for r in answer.answer)

@@ -1,39 +1,24 @@
-"""A real BIND on a loopback port, with one zone per test, and TCP servers that misbehave."""
+"""Real name servers on loopback ports, with one zone per test, and TCP servers that misbehave."""
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.unit.dns.named_server import Named, configuration, free_port, serves, stop
+from tests.unit.dns.servers import KINDS, Named, start, stop
 
 
-@pytest.fixture(scope="session")
-def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Named]:
-    program = shutil.which("named") or shutil.which("/usr/sbin/named")
-    if not program:
-        pytest.skip(
-            "BIND's named is not installed (Debian package bind9): DNS updates are not tried on a real server"
-        )
-    folder = tmp_path_factory.mktemp("named")
-    for _ in range(3):  # another process may take the port before named does
-        port = free_port()
-        (folder / "named.conf").write_text(configuration(folder, port))
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen(
-                [program, "-g", "-n", "1", "-c", str(folder / "named.conf")], stdout=log, stderr=log
-            )
-        if serves(port, process):
-            break
-        stop(process)
-    else:
-        pytest.fail("named does not start: " + (folder / "log").read_text()[-2000:])
-    yield Named(port)
+@pytest.fixture(scope="session", params=KINDS)
+def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Named]:
+    """Each of the three name servers in turn, with all zones."""
+    kind: str = request.param
+    if missing := KINDS[kind].missing():
+        pytest.skip(f"{missing}: DNS updates are not tried on a real server of this kind")
+    server, process = start(kind, tmp_path_factory.mktemp(kind))
+    yield server
     stop(process)
 
 

@@ -12,13 +12,14 @@ from collections.abc import Callable
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rrset
 import pytest
 
 from mailprov import dns as driver
 from mailprov.dns import session
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory, Secret, Tsig
-from tests.unit.dns.named_server import SECRET, STRANGER, Named, free_port, inventory
+from tests.unit.dns.servers import SECRET, STRANGER, Named, free_port, inventory
 
 Server = Callable[[Callable[[socket.socket], None]], int]
 
@@ -42,24 +43,37 @@ def told(kind: type[MailprovError], settings: DnsSettings, zone: str = "create.t
     return text.replace(f" port {settings.port}", "")
 
 
+# PowerDNS does not tell what is wrong with a signature.
+UNSIGNED = (
+    "DNS server 127.0.0.1: it answered NOTAUTH without a signature, asked for _dmarc.create.test SOA with TSIG key {}. "
+    "Correct dns.tsig.name, dns.tsig.algorithm and dns.tsig.secret, and set both clocks: PowerDNS answers so when any "
+    "of them is wrong, and its log says which."
+)
+
+
 def test_wrong_key_name(named: Named) -> None:
-    assert told(DnsFailed, named.settings(tsig=tsig("nobody"))) == (
-        "DNS server 127.0.0.1: it knows no TSIG key nobody with hmac-sha256 (BADKEY). "
-        "Correct dns.tsig.name and dns.tsig.algorithm, or add the key there."
+    known = (
+        "DNS server 127.0.0.1: it knows no TSIG key nobody with hmac-sha256 (BADKEY), asked for _dmarc.create.test SOA"
+        ". Correct dns.tsig.name and dns.tsig.algorithm, or add the key there (Knot: also to an acl of the zone)."
     )
+    text = told(DnsFailed, named.settings(tsig=tsig("nobody")))
+    assert text == {"powerdns": UNSIGNED.format("nobody")}.get(named.kind, known)
 
 
 def test_wrong_algorithm(named: Named) -> None:
+    known = "it knows no TSIG key mailprov with hmac-sha512 (BADKEY)"
     text = told(DnsFailed, named.settings(tsig=tsig(algorithm="hmac-sha512")))
-    assert "it knows no TSIG key mailprov with hmac-sha512 (BADKEY)" in text
+    assert {"powerdns": UNSIGNED.format("mailprov")}.get(named.kind, known) in text
 
 
 def test_wrong_secret(named: Named) -> None:
     wrong = base64.b64encode(b"not the secret").decode()
-    assert told(DnsFailed, named.settings(tsig=tsig(secret=wrong))) == (
-        "DNS server 127.0.0.1: the secret of TSIG key mailprov is not the one it has (BADSIG). "
-        "Correct dns.tsig.secret."
+    known = (
+        "DNS server 127.0.0.1: the secret of TSIG key mailprov is not the one it has (BADSIG), "
+        "asked for _dmarc.create.test SOA. Correct dns.tsig.secret."
     )
+    text = told(DnsFailed, named.settings(tsig=tsig(secret=wrong)))
+    assert text == {"powerdns": UNSIGNED.format("mailprov")}.get(named.kind, known)
 
 
 @pytest.mark.parametrize(
@@ -69,29 +83,45 @@ def test_clock(named: Named, monkeypatch: pytest.MonkeyPatch, ahead: int, says: 
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + ahead)
     text = told(DnsFailed, named.settings())
+    if named.kind == "powerdns":
+        assert text == UNSIGNED.format("mailprov")
+        return
     assert text.startswith(
         "DNS server 127.0.0.1: the clocks differ too much for TSIG (BADTIME): its clock is "
     )
-    assert re.search(f"{says} this machine's", text)
+    assert re.search(f"{says} this machine's, asked for _dmarc.create.test SOA", text)
 
 
 def test_update_refused(named: Named) -> None:
-    text = told(DnsFailed, named.settings(), "locked.test")
-    assert text.startswith(
-        "zone locked.test: DNS server 127.0.0.1: it refused the update (REFUSED). Allow updates"
+    refused = "zone {}: DNS server 127.0.0.1: it refused the update (REFUSED). Allow updates"
+    by_key = (
+        "DNS server 127.0.0.1: it does not let TSIG key {} do that (BADKEY), told to update zone {}. "
+        "Allow updates of this zone with this key (Knot: action update in an acl)."
     )
-    text = told(DnsFailed, named.settings(tsig=tsig("stranger", STRANGER)), "stranger.test")
-    assert "it refused the update (REFUSED)" in text
+    for zone, key, secret in (("locked.test", "mailprov", SECRET), ("stranger.test", "stranger", STRANGER)):
+        text = told(DnsFailed, named.settings(tsig=tsig(key, secret)), zone)
+        assert text.startswith(by_key.format(key, zone) if named.kind == "knot" else refused.format(zone))
     assert named.values("stranger.test", "MX") == set()
 
 
 def test_a_secondary_takes_no_update(named: Named) -> None:
-    assert "on the zone's primary" in told(DnsFailed, named.settings(), "copy.test")
+    """BIND refuses; the others pass the update on to the primary, which does not answer here."""
+    says = {
+        "bind": "it refused the update (REFUSED). Allow updates of this zone with this TSIG key, on the zone's primary",
+        "knot": "SERVFAIL without a signature, told to update zone copy.test with TSIG key mailprov. Look at the "
+        "server's log; a secondary that cannot reach its primary answers so",
+        "powerdns": "it failed to do the update (SERVFAIL). Look at the server's log; often it cannot write the zone's "
+        "journal, or it is not the zone's primary and cannot reach that",
+    }
+    assert says[named.kind] in told(DnsFailed, named.settings(), "copy.test")
 
 
 def test_a_zone_that_could_not_be_loaded(named: Named) -> None:
     text = told(DnsFailed, named.settings(), "broken.test")
-    assert "it answered SERVFAIL when asked for the SOA of" in text
+    if named.kind == "powerdns":  # a zone without SOA is none to it
+        assert "the zone of broken.test is not there" in text
+    else:
+        assert "it answered SERVFAIL when asked for the SOA of _dmarc.broken.test" in text
 
 
 def test_server_down() -> None:
@@ -99,7 +129,8 @@ def test_server_down() -> None:
         DnsUnreachable, DnsSettings(server="127.0.0.1", port=free_port(), provider=DnsProvider.RFC2136)
     )
     assert text.startswith(
-        "DNS server 127.0.0.1: no connection (Connection refused) on TCP. Start the name server"
+        "DNS server 127.0.0.1: no connection (Connection refused) on TCP, asked for _dmarc.create.test SOA and 2 more. "
+        "Start the name server"
     )
 
 
@@ -135,7 +166,9 @@ def test_silence(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
     port = tcp_server(lambda connection: drain(connection))
     text = told(DnsUnreachable, DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136))
-    assert text.startswith("DNS server 127.0.0.1: no answer within 0.2 s on TCP")
+    assert text.startswith(
+        "DNS server 127.0.0.1: no answer within 0.2 s on TCP, asked for _dmarc.create.test SOA and 2 more. "
+    )
 
 
 def test_an_answer_that_trickles_is_no_answer(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,27 +205,62 @@ def test_garbage(tcp_server: Server, monkeypatch: pytest.MonkeyPatch, answer: by
         server="127.0.0.1", port=port, provider=DnsProvider.RFC2136, tsig=tsig() if signed else None
     )
     text = told(DnsUnreachable, settings)
-    assert "does not speak DNS. Correct dns.server or dns.port." in text or "no answer within 0.2 s" in text
+    assert (
+        "does not speak DNS, asked for _dmarc.create.test SOA and 2 more. Correct" in text
+        or "no answer within 0.2 s" in text
+    )
 
 
-@pytest.mark.parametrize("code", [dns.rcode.NOERROR, dns.rcode.REFUSED])
-def test_answers_without_a_signature_are_not_believed(tcp_server: Server, code: dns.rcode.Rcode) -> None:
-    def unsigned(connection: socket.socket) -> None:
-        while head := connection.recv(2, socket.MSG_WAITALL):
-            wire = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
-            answer = dns.message.make_response(dns.message.from_wire(wire, keyring=False))
+def unsigned(connection: socket.socket, code: dns.rcode.Rcode, upstream: int = 0, only: str = "") -> None:
+    """Answer with this code, a SOA and no signature; with `upstream` pass on what is not about the name `only`."""
+    while head := connection.recv(2, socket.MSG_WAITALL):
+        wire = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+        question = dns.message.from_wire(wire, keyring=False)
+        name = question.question[0].name
+        if upstream and name.to_text(omit_final_dot=True) != only:
+            with socket.create_connection(("127.0.0.1", upstream)) as server:
+                server.sendall(head + wire)
+                head = server.recv(2, socket.MSG_WAITALL)
+                body = server.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+        else:
+            answer = dns.message.make_response(question)
             answer.flags |= dns.flags.AA
             answer.set_rcode(code)
             answer.tsig = None
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "SOA", "a. b. 1 2 3 4 5"))
             body = answer.to_wire()
-            connection.sendall(len(body).to_bytes(2, "big") + body)
+        connection.sendall(len(body).to_bytes(2, "big") + body)
 
-    settings = DnsSettings(
-        server="127.0.0.1", port=tcp_server(unsigned), provider=DnsProvider.RFC2136, tsig=tsig()
-    )
+
+@pytest.mark.parametrize("code", [dns.rcode.NOERROR, dns.rcode.SERVFAIL])
+def test_answers_without_a_signature_are_not_believed(tcp_server: Server, code: dns.rcode.Rcode) -> None:
+    port = tcp_server(lambda connection: unsigned(connection, code))
+    settings = DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136, tsig=tsig())
     name = dns.rcode.to_text(code)
-    assert f"it answered {name} without a signature to a question signed with mailprov" in told(
-        DnsFailed, settings
+    assert (
+        f"it answered {name} without a signature, asked for _dmarc.create.test SOA with TSIG key mailprov. "
+    ) in told(DnsFailed, settings)
+
+
+def test_of_a_refusal_without_a_signature_nothing_more_is_believed(tcp_server: Server) -> None:
+    """Knot has keys zone by zone, so it signs nothing about a name outside its zones."""
+    port = tcp_server(lambda connection: unsigned(connection, dns.rcode.REFUSED))
+    settings = DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136, tsig=tsig())
+    assert told(DnsFailed, settings).startswith(
+        "DNS server 127.0.0.1: the zone of create.test is not there (looked for create.test, test; it answered REFUSED "
+        "without a signature). Create the zone on that server"
+    )
+
+
+def test_a_refusal_without_a_signature_below_a_zone_moves_nothing_up(
+    named: Named, tcp_server: Server
+) -> None:
+    """Forged for the zone's own name, it would have the records written into the zone above."""
+    only = "sub.split.test"
+    port = tcp_server(lambda connection: unsigned(connection, dns.rcode.REFUSED, named.port, only))
+    assert told(DnsFailed, named.settings(port=port), only).startswith(
+        "DNS server 127.0.0.1: it answered REFUSED without a signature when asked for sub.split.test SOA, though it "
+        "has zone sub.split.test. "
     )
 
 

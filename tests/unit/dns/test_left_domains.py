@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailprov import dns as driver
 from mailprov.dns.memory import left_behind
 from mailprov.model.inventory import Inventory
-from tests.unit.dns.named_server import Named, inventory
+from tests.unit.dns.servers import Named, inventory
 from tests.unit.dns.test_rfc2136 import publish
 
 

@@ -1,4 +1,4 @@
-"""Publishing on a real BIND: what is created, what stays, what is refused, and who wins a race."""
+"""Publishing on real BIND, Knot and PowerDNS: what is created, what stays, what is refused, and who wins a race."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mailprov.dns.zones import RRset, as_records, find_zones
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action, Applied, Event
 from mailprov.model.inventory import DnsSettings, Domain, Host, Inventory, SshSettings, Tls
-from tests.unit.dns.named_server import Named, free_port, inventory
+from tests.unit.dns.servers import Named, free_port, inventory
 
 
 def publish(wanted: Inventory, take_over: bool = False) -> list[Applied]:
@@ -244,8 +244,8 @@ def test_a_host_elsewhere_is_a_notice_and_a_domain_elsewhere_an_error(named: Nam
         driver.plan(inventory("nowhere.example", named.settings()))
     assert str(caught.value) == (
         f"DNS server 127.0.0.1 port {named.port}: the zone of nowhere.example is not there (looked for "
-        "nowhere.example, example; it answered REFUSED). Create the zone on that server, or name the server "
-        "that has it in dns.server."
+        f"nowhere.example, example; it answered REFUSED{' without a signature' * (named.kind == 'knot')}). Create the "
+        "zone on that server, or name the server that has it in dns.server."
     )
 
 
@@ -315,3 +315,25 @@ def test_an_accepted_update_that_had_no_effect_is_a_failure(
     with pytest.raises(DnsFailed, match=r"when read back readback\.sub\.split\.test MX is not as wanted"):
         driver.apply(only(inventory("readback.sub.split.test", named.settings())), events.append)
     assert not [event for event in events if isinstance(event, Applied)]
+
+
+def test_a_ttl_that_a_server_did_not_change_is_a_failure(
+    named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(inventory("ttl.test", named.settings()))
+    build = rfc2136.build_update
+
+    def without_addresses(*args: object) -> dns.update.UpdateMessage:
+        message = build(*args)  # type: ignore[arg-type]
+        message.update = [rrset for rrset in message.update if rrset.rdtype != dns.rdatatype.A]
+        return message
+
+    monkeypatch.setattr(rfc2136, "build_update", without_addresses)
+    with pytest.raises(
+        DnsFailed, match=r"when read back the TTL of mx1\.ttl\.test A \(300, wanted 60\) is not as"
+    ):
+        publish(inventory("ttl.test", named.settings(ttl=60)))
+    monkeypatch.undo()
+    publish(inventory("ttl.test", named.settings(ttl=60)))
+    ttls = {named.ask(name, kind).answer[0].ttl for name, kind in (("ttl.test", "MX"), ("mx1.ttl.test", "A"))}
+    assert ttls == {60}

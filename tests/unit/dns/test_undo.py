@@ -1,4 +1,4 @@
-"""Taking back what was published, on a real BIND: as before, and nothing that others did since is lost."""
+"""Taking back what was published, on real name servers: as before, and nothing that others did since is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailprov.dns.zoneplan import ZonePlan
 from mailprov.model.events import Action, Applied, Event
 from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory
 from mailprov.model.records import Record
-from tests.unit.dns.named_server import Named, inventory
+from tests.unit.dns.servers import Named, inventory
 
 
 def publish(wanted: Inventory) -> list[dict[str, Any]]:

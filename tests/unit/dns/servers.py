@@ -1,0 +1,355 @@
+"""Real name servers for the tests of this folder: BIND, Knot and PowerDNS, each with the same zones and keys.
+
+    KINDS                         what there is, and for each the program, its Debian packages and how it is started
+    start(kind, folder) -> …      a server on a free loopback port
+    Named                         questions to it, and what somebody else does to its zones
+    inventory(zone, …)            hosts and a mail domain in a zone
+
+Zones: those of ZONES take updates with the key `mailprov`; `locked.test` takes none; `copy.test` is a secondary;
+`broken.test` could not be loaded. The key `stranger` is known to each server and may do nothing.
+PowerDNS has its zones in a database (SQLite), with the caches of its defaults; Knot and BIND read them from files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.tsig
+import dns.update
+import dns.zone
+
+from mailprov.model.inventory import (
+    Dmarc,
+    DnsProvider,
+    DnsSettings,
+    Domain,
+    Host,
+    Inventory,
+    Secret,
+    SshSettings,
+    Tls,
+    Tsig,
+)
+
+SECRET = "c2VjcmV0IG9mIHRoZSBrZXkgbWFpbHByb3YgaW4gdGVzdHM="
+STRANGER = "YSBrZXkgdGhhdCBpcyBrbm93biBhbmQgbWF5IG5vdCB1cGRhdGU="
+HEAD = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
+# One zone per test, so that tests do not see each other's records. Text behind HEAD.
+ZONES = {
+    "create.test": "",
+    "create2.test": "",
+    "same.test": "",
+    "change.test": "",
+    "foreign.test": (
+        '@ TXT "google-site-verification=abc; x"\n'
+        '@ TXT "part one " "and \\"two\\" \\200\\; end"\n'
+        "@ MX 5 old.foreign.test.\n"
+    ),
+    "race.test": '@ TXT "before"\n',
+    "race2.test": "",
+    "race3.test": "",
+    "stranger.test": "",
+    "wild.test": '* TXT "v=spf1 -all"\n* A 192.0.2.1\n* MX 5 elsewhere.test.\nreal A 192.0.2.1\n',
+    "cname.test": "mx1 CNAME target\ntarget A 192.0.2.9\n",
+    "split.test": "deleg NS ns.elsewhere.test.\n",
+    "sub.split.test": "www CNAME gone.split.test.\n",
+    "closing.test": "",
+    "many.test": "",
+    "chunks.test": '@ TXT "v=spf1 " "mx -all"\n',
+    "large.test": "",
+    "ttl.test": "",
+    **{f"undo{number}.test": "" for number in range(1, 6)},
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    port: int
+    kind: str = "bind"  # a key of KINDS
+    folder: Path = field(default=Path(), repr=False)
+
+    def settings(self, **changes: object) -> DnsSettings:
+        values: dict[str, object] = {
+            "provider": DnsProvider.RFC2136,
+            "server": "127.0.0.1",
+            "port": self.port,
+            "tsig": Tsig("mailprov", "hmac-sha256", Secret("env:MAILPROV_TSIG", SECRET)),
+            "ttl": 300,
+        }
+        return DnsSettings(**{**values, **changes})  # type: ignore[arg-type]
+
+    def ask(self, name: str, kind: str) -> dns.message.Message:
+        return dns.query.tcp(dns.message.make_query(name, kind), "127.0.0.1", port=self.port, timeout=5)
+
+    def values(self, name: str, kind: str) -> set[str]:
+        return {rdata.to_text() for rrset in self.ask(name, kind).answer for rdata in rrset}
+
+    def serial(self, zone: str) -> int:
+        return int(self.ask(zone, "SOA").answer[0][0].serial)
+
+    def change(self, zone: str, edit: Callable[[dns.update.UpdateMessage], None]) -> None:
+        """What somebody else does to the zone."""
+        key = dns.tsig.Key("mailprov", SECRET, "hmac-sha256")
+        message = dns.update.UpdateMessage(zone, keyring=key)
+        edit(message)
+        answer = dns.query.tcp(message, "127.0.0.1", port=self.port, timeout=5)
+        assert answer.rcode() == dns.rcode.NOERROR
+
+
+def inventory(zone: str, dns_settings: DnsSettings, *, hosts: int = 1, start: int = 1) -> Inventory:
+    """`hosts` hosts mx1, mx2, … in `zone`, which is also the mail domain."""
+    numbers = range(start, start + hosts)
+    return Inventory(
+        "inv.yml",
+        tuple(
+            Host(
+                f"mx{n}",
+                f"10.0.{n >> 8}.{n & 255}",
+                f"mx{n}.{zone}",
+                SshSettings(),
+                Tls(),
+                (f"10.0.{n >> 8}.{n & 255}",),
+            )
+            for n in numbers
+        ),
+        (Domain(zone, tuple(f"mx{n}" for n in numbers), dmarc=Dmarc("none", f"postmaster@{zone}")),),
+        dns_settings,
+    )
+
+
+def free_port() -> int:
+    """A port that was free for TCP and UDP a moment ago."""
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", tcp.getsockname()[1]))
+        return int(tcp.getsockname()[1])
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def serves(port: int, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            question = dns.message.make_query("create.test", "SOA")
+            if dns.query.tcp(question, "127.0.0.1", port=port, timeout=2).answer:
+                return True
+        except (OSError, EOFError):
+            pass
+        time.sleep(0.02)
+    return False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A name server's program, where it comes from, and how it is told what to serve.
+
+    `configure(folder, port)` writes its files and gives its arguments.
+    """
+
+    program: str
+    packages: str
+    configure: Callable[[Path, int], list[str]]
+    needs: tuple[str, ...] = ()  # files beside the program
+
+    def missing(self) -> str:
+        """Why it cannot be started here; empty when it can."""
+        there = self.path() and all(Path(path).exists() for path in self.needs)
+        return "" if there else f"{self.program} is not installed (Debian: {self.packages})"
+
+    def path(self) -> str | None:
+        return shutil.which(self.program) or shutil.which(f"/usr/sbin/{self.program}")
+
+
+def start(kind: str, folder: Path) -> tuple[Named, subprocess.Popen[bytes]]:
+    """A server of this kind that answers. Its log is `folder`/log."""
+    program = KINDS[kind].path()
+    assert program
+    for _ in range(3):  # another process may take the port before the server does
+        port = free_port()
+        arguments = KINDS[kind].configure(folder, port)
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
+        if serves(port, process):
+            return Named(port, kind, folder), process
+        stop(process)
+    raise RuntimeError(f"{kind} does not start: {(folder / 'log').read_text()[-2000:]}")
+
+
+def _write_zones(folder: Path) -> None:
+    for zone, text in {**ZONES, "locked.test": ""}.items():
+        (folder / zone).write_text(HEAD + text)
+    (folder / "copy.test").write_text("$ORIGIN copy.test.\n" + HEAD)
+    (folder / "broken.test").write_text("this is no zone file\n")
+
+
+def _bind(folder: Path, port: int) -> list[str]:
+    _write_zones(folder)
+    texts = [
+        f"""options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+        recursion no; dnssec-validation no; notify no; empty-zones-enable no; pid-file none;
+        managed-keys-directory "{folder}"; session-keyfile none; lock-file none; }};
+        controls {{ }};
+        key mailprov {{ algorithm hmac-sha256; secret "{SECRET}"; }};
+        key stranger {{ algorithm hmac-sha256; secret "{STRANGER}"; }};
+        zone "locked.test" {{ type primary; file "locked.test"; }};
+        zone "broken.test" {{ type primary; file "broken.test"; }};
+        zone "copy.test" {{ type secondary; file "copy.test"; masterfile-format text;
+            primaries port {port} {{ 127.0.0.2; }}; }};"""
+    ]
+    for zone in ZONES:
+        texts.append(f'zone "{zone}" {{ type primary; file "{zone}"; allow-update {{ key mailprov; }}; }};')
+    (folder / "named.conf").write_text("\n".join(texts))
+    return ["-g", "-n", "1", "-c", str(folder / "named.conf")]
+
+
+def _knot(folder: Path, port: int) -> list[str]:
+    _write_zones(folder)
+    zones = "".join(f"  - domain: {zone}\n    acl: [ours, reads]\n" for zone in ZONES)
+    (folder / "knot.conf").write_text(f"""
+server:
+    rundir: {folder}
+    listen: 127.0.0.1@{port}
+    udp-workers: 1
+    tcp-workers: 2
+    background-workers: 1
+control:
+    listen: {folder}/knot.sock
+database:
+    storage: {folder}
+    journal-db-max-size: 50M
+log:
+  - target: stderr
+    any: info
+key:
+  - id: mailprov
+    algorithm: hmac-sha256
+    secret: {SECRET}
+  - id: stranger
+    algorithm: hmac-sha256
+    secret: {STRANGER}
+remote:
+  - id: primary
+    address: 127.0.0.2@{port}
+acl:
+  - id: ours
+    key: mailprov
+    action: [update, transfer]
+  - id: reads
+    key: [mailprov, stranger]
+    action: transfer
+template:
+  - id: default
+    storage: {folder}
+    file: "%s"
+    zonefile-sync: -1
+zone:
+  - domain: locked.test
+    acl: reads
+  - domain: broken.test
+    acl: reads
+  - domain: copy.test
+    master: primary
+    acl: [ours, reads]
+{zones}""")
+    return ["-c", str(folder / "knot.conf")]
+
+
+POWERDNS_SCHEMA = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
+
+
+def _powerdns(folder: Path, port: int, settings: str = "dnsupdate=yes") -> list[str]:
+    (folder / "pdns.conf").write_text(f"""
+launch=gsqlite3
+gsqlite3-database={folder}/zones.sqlite3
+gsqlite3-pragma-synchronous=0
+local-address=127.0.0.1
+local-port={port}
+socket-dir={folder}
+allow-dnsupdate-from=
+receiver-threads=1
+distributor-threads=1
+secondary=yes
+expand-alias=no
+{settings}
+""")
+    (folder / "zones.sqlite3").unlink(missing_ok=True)
+    database = sqlite3.connect(folder / "zones.sqlite3")
+    database.executescript(Path(POWERDNS_SCHEMA).read_text())
+    for name, secret in (("mailprov", SECRET), ("stranger", STRANGER)):
+        database.execute(
+            "INSERT INTO tsigkeys (name, algorithm, secret) VALUES (?, 'hmac-sha256', ?)", (name, secret)
+        )
+    for number, (zone, text) in enumerate({**ZONES, "locked.test": "", "copy.test": ""}.items(), 1):
+        kind, primary = ("SLAVE", "127.0.0.2") if zone == "copy.test" else ("NATIVE", None)
+        database.execute(
+            "INSERT INTO domains VALUES (?, ?, ?, 0, ?, 0, '', '', '')", (number, zone, primary, kind)
+        )
+        if zone != "locked.test":
+            database.executemany(
+                "INSERT INTO domainmetadata (domain_id, kind, content) VALUES (?, ?, ?)",
+                [
+                    (number, "ALLOW-DNSUPDATE-FROM", "127.0.0.0/8"),
+                    (number, "TSIG-ALLOW-DNSUPDATE", "mailprov"),
+                ],
+            )
+        parsed = dns.zone.from_text(HEAD + text, zone, relativize=False, check_origin=False)
+        for name, ttl, rdata in parsed.iterate_rdatas():
+            stored(
+                database,
+                zone,
+                name.to_text(omit_final_dot=True),
+                dns.rdatatype.to_text(rdata.rdtype),
+                rdata.to_text(),
+                ttl,
+            )
+    # No SOA: the nearest that PowerDNS has to a zone that does not load.
+    database.execute("INSERT INTO domains VALUES (9999, 'broken.test', NULL, 0, 'NATIVE', 0, '', '', '')")
+    database.commit()
+    database.close()
+    done = subprocess.run(
+        ["pdnsutil", f"--config-dir={folder}", "rectify-all-zones", "quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [f"--config-dir={folder}", "--daemon=no", "--guardian=no", "--disable-syslog", "--write-pid=no"]
+
+
+def stored(
+    database: sqlite3.Connection, zone: str, name: str, kind: str, content: str, ttl: int = 300
+) -> None:
+    """One record as PowerDNS keeps it: the preference of an MX in a column of its own, names without final dot."""
+    priority = None
+    if kind == "MX":
+        priority, _, content = content.partition(" ")
+    if kind in ("MX", "NS", "CNAME", "DNAME", "SOA"):
+        content = " ".join(word.removesuffix(".") or "." for word in content.split(" "))
+    database.execute(
+        "INSERT INTO records (domain_id, name, type, content, ttl, prio, disabled, auth) "
+        "VALUES ((SELECT id FROM domains WHERE name = ?), ?, ?, ?, ?, ?, 0, 1)",
+        (zone, name, kind, content, ttl, priority),
+    )
+
+
+KINDS: Mapping[str, Kind] = {
+    "bind": Kind("named", "bind9", _bind),
+    "knot": Kind("knotd", "knot", _knot),
+    "powerdns": Kind("pdns_server", "pdns-server, pdns-backend-sqlite3", _powerdns, (POWERDNS_SCHEMA,)),
+}
