@@ -3,9 +3,11 @@
     Session(settings)             a context manager; connects at the first use
       .ask(messages) -> answers   many at once in one round trip (RFC 7766 section 6.2.1.1), in their order
       .where                      "DNS server 10.0.0.2", as errors begin
+      .traffic                    what it has asked so far: Traffic(rounds, questions)
       .signs                      whether questions are signed
     tsig_key(settings)            the key; InputError for an unusable secret or algorithm
     rcode_name(answer)            REFUSED, NXRRSET, …
+    TRAFFIC                       what all sessions of this process have asked; for tests and measurements
 
 Raises DnsUnreachable (does not resolve, refused, no answer, not DNS), DnsFailed (TSIG: BADKEY, BADSIG,
 BADTIME, or an answer that is not signed), each naming what was asked. Response codes are the caller's to judge.
@@ -23,8 +25,10 @@ import binascii
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 import dns.exception
@@ -42,12 +46,26 @@ from mailprov.model.inventory import DnsSettings
 CONNECT_SECONDS = 5.0
 # Silence for so long is "no answer". A server may need a moment to write its journal.
 ANSWER_SECONDS = 10.0
-# Questions under way at once: enough to hide a long round trip, few enough that both sides' buffers hold
-# them.
+# Questions under way at once; with each answer the next one goes. Enough to hide a long round trip, few enough that
+# both sides' buffers hold them.
 WINDOW = 50
+# Messages that can be told apart by their ids (16 bits) with room to spare.
+MOST_AT_ONCE = 10_000
 NO_UPDATES = (
     "Let it take updates (PowerDNS: dnsupdate=yes), name a primary that does, or use the provider zonefile"
 )
+
+
+@dataclass
+class Traffic:
+    """A round is what travels at once: no question of it waits for the answer to another. An UPDATE is a round, too."""
+
+    rounds: int = 0
+    questions: int = 0
+
+
+TRAFFIC = Traffic()
+_COUNTING = threading.Lock()
 
 
 def rcode_name(answer: dns.message.Message) -> str:
@@ -93,6 +111,7 @@ class Session:
         self.signs = self._key is not None
         self._socket: socket.socket | None = None
         self._pace = WINDOW
+        self.traffic = Traffic()
 
     def __enter__(self) -> Session:
         return self
@@ -106,15 +125,22 @@ class Session:
         """Send all, return the answers in the same order; each is signed, checked, and belongs to its
         question.
         """
+        if not messages:
+            return []
+        with _COUNTING:
+            for traffic in (self.traffic, TRAFFIC):
+                traffic.rounds += 1
+                traffic.questions += len(messages)
         answers: list[dns.message.Message] = []
-        for start in range(0, len(messages), WINDOW):
-            answers += self._window(messages[start : start + WINDOW])
+        for start in range(0, len(messages), MOST_AT_ONCE):
+            answers += self._all(messages[start : start + MOST_AT_ONCE])
         return answers
 
-    def _window(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
+    def _all(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
         waiting: dict[int, dns.message.Message] = {}
+        first = int.from_bytes(os.urandom(2), "big")
         for number, message in enumerate(messages):
-            message.id = (int.from_bytes(os.urandom(2), "big") & 0xFF00) | number
+            message.id = (first + number) & 0xFFFF
             waiting[message.id] = message
         answers: dict[int, dns.message.Message] = {}
         while waiting:
@@ -143,16 +169,17 @@ class Session:
     ) -> None:
         """Move from `waiting` to `answers` what one connection gives; returns early when it is closed."""
         connection = self._connected(waiting)
-        while waiting:
-            batch = list(waiting.values())[: self._pace]
-            connection.sendall(b"".join(map(self._wire, batch)))
-            for _ in batch:
-                wire = self._receive(connection)
-                if wire is None:
-                    return
-                answer = self._checked(wire, waiting)
-                answers[answer.id] = answer
-                del waiting[answer.id]
+        todo = list(waiting.values())
+        connection.sendall(b"".join(map(self._wire, todo[: self._pace])))
+        for following in [*todo[self._pace :], *[None] * min(self._pace, len(todo))]:
+            wire = self._receive(connection)
+            if wire is None:
+                return
+            answer = self._checked(wire, waiting)
+            answers[answer.id] = answer
+            del waiting[answer.id]
+            if following is not None:
+                connection.sendall(self._wire(following))
 
     def _wire(self, message: dns.message.Message) -> bytes:
         if self._key is not None:
