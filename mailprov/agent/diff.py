@@ -14,7 +14,7 @@ import hashlib
 import json
 from typing import Any, Container, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, acme, certificates, files, local, retiring, signing
+from mailprov.agent import accounts, acme, certificates, files, filters, local, retiring, signing
 from mailprov.agent.changes import Change, Observed, Work, change
 from mailprov.agent.drift import Drift, Edit
 from mailprov.agent.manifest import Manifest
@@ -98,6 +98,8 @@ def compare(
         comparison.file(spec)
     for spec in state["account_files"]:
         comparison.account_file(spec, passwords)
+    for spec in state.get("filters", ()):
+        comparison.filters(spec, state)
     comparison.leaving(state)
     comparison.services(state, observed)
     plan.retiring = retiring.compare(state, observed, manifest)
@@ -249,6 +251,16 @@ class _Comparison:
         changes += [change("account", action, user, detail) for action, user, detail in found.changes]
         if changes:
             self.plan.accounts.append(Work(spec, changes, (found.lines, rewrite)))
+
+    def filters(self, spec: Dict[str, Any], state: Dict[str, Any]) -> None:
+        """Looks at users' scripts only where what they may do is about to change."""
+        if any(work.spec["path"] == spec["configuration"] and _content(work) for work in self.plan.files):
+            # The file's spelling of a quote is Dovecot's business.
+            users = {
+                entry[0].replace("\\'", "'") for file in state["account_files"] for entry in file["entries"]
+            }
+            said = filters.notice(spec, filters.requiring(self.tree, spec, users))
+            self.plan.notices += [said] if said else []
 
     def leaving(self, state: Dict[str, Any]) -> None:
         wanted = {spec["path"] for spec in [*state["files"], *state["account_files"]]}

@@ -120,6 +120,7 @@ def build(
         files=tuple(sorted(files, key=lambda file: file.path)),
         account_files=(passwd.accounts(mail.entries, releases.dovecot),),
         services=tuple(services),
+        filters=(dovecot.FILTERS,),
         retired=_retired({service.unit for service in services}),
         rendered_for=releases.rendered_for(),
     )

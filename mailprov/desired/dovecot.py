@@ -8,10 +8,10 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
-from mailprov.desired import local, sieve
+from mailprov.desired import local, postfix, sieve
 from mailprov.desired.draft import Mail
 from mailprov.desired.passwd import MAIL_ROOT, NAMES, USERS, names
-from mailprov.desired.state import Directory, File, Service, User
+from mailprov.desired.state import Directory, File, Filters, Service, User
 from mailprov.desired.templates import render
 from mailprov.desired.tls import TLS12_CIPHERS, Material
 from mailprov.desired.versions import Releases
@@ -24,6 +24,7 @@ OWNER = "vmail"
 SOCKETS = "/var/spool/postfix/private"
 MAIL_USER = User(OWNER, MAIL_ROOT, comment="virtual mailboxes")
 DIRECTORIES = (Directory(MAIL_ROOT, OWNER, OWNER, "0750"),)
+FILTERS = Filters(CONFIGURATION, MAIL_ROOT, "sieve", ".dovecot.sieve", ("enotify",))
 _FOLDERS = (
     ("Archive", "Archive"),
     ("Drafts", "Drafts"),
@@ -88,7 +89,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         unlimited="quota_enforce=no" if new else "plugin/quota=count:user:noenforcing",
     )
     return (
-        *sieve.files(spam),
+        *sieve.files(spam, postfix.MAPS, host.recipient_delimiter),
         File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
         File(WARNING, warning, mode="0755"),
         File(NAMES, names(mail.other_names, releases.dovecot), group="dovecot", mode="0640"),

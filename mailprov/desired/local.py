@@ -40,7 +40,13 @@ POSTFIX_GUARDED = (
     "smtpd_tls_protocols",
     "smtpd_tls_security_level",
 )
-DOVECOT_GUARDED = ("auth_allow_cleartext", "disable_plaintext_auth", "ssl", "ssl_min_protocol")
+DOVECOT_GUARDED = (
+    "auth_allow_cleartext",
+    "disable_plaintext_auth",
+    "sendmail_path",
+    "ssl",
+    "ssl_min_protocol",
+)
 _INVENTORY = "Local settings, from the inventory"
 
 

@@ -1,7 +1,7 @@
 """Users' filters (Sieve, RFC 5228): the filter of the host that runs before theirs, and how what they send is sent.
 
-    files(spam) -> tuple[File, ...]      programs and scripts that Dovecot runs
-    PORT                                 Postfix's own listener, on the loopback address, for what filters send on
+    files(spam, maps, delimiter) -> tuple[File, ...]    programs and scripts that Dovecot runs
+    PORT    Postfix's own listener, on the loopback address, for what filters send on
 
 Pure.
 """
@@ -16,7 +16,8 @@ SPAM_SCRIPT = "/etc/dovecot/mailprov-spam.sieve"
 PORT = 10028
 
 
-def files(spam: bool) -> tuple[File, ...]:
-    """`spam`: whether something marks spam, which then goes to the folder Junk."""
-    sendmail = File(SENDMAIL, render("dovecot/sendmail.j2", port=PORT), mode="0755")
+def files(spam: bool, maps: str, delimiter: str) -> tuple[File, ...]:
+    """`spam`: whether something marks spam, which then goes to the folder Junk. `maps`: where Postfix's tables are."""
+    program = render("dovecot/sendmail.j2", port=PORT, maps=maps, delimiter=delimiter)
+    sendmail = File(SENDMAIL, program, mode="0755")
     return (sendmail, File(SPAM_SCRIPT, render("dovecot/spam.sieve.j2"))) if spam else (sendmail,)

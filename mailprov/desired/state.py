@@ -162,6 +162,19 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Filters:
+    """Where users' filters (Sieve scripts) are, and which extensions of theirs `configuration` refuses: where that file
+    changes, a notice names the accounts whose filters will not run any more.
+    """
+
+    configuration: str  # path
+    root: str  # DOMAIN/NAME below it is an account's folder
+    scripts: str  # below that folder
+    active: str
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class HostState:
     host: str  # inventory name
     hostname: str  # fully qualified, for the packages' own set-up (debconf: postfix/mailname)
@@ -177,6 +190,7 @@ class HostState:
     files: tuple[File, ...] = ()
     account_files: tuple[AccountFile, ...] = ()
     services: tuple[Service, ...] = ()
+    filters: tuple[Filters, ...] = ()
     # Units that the host would not have with this inventory: those that the manifest knows are stopped and disabled.
     retired: tuple[Service, ...] = ()
     # (package, version prefix) pairs the templates were chosen for: if another version got installed, the

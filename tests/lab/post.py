@@ -110,8 +110,12 @@ class Sieve:
         self._socket.close()
 
     def command(self, line: str) -> str:
+        """The last line of the answer: OK, NO or BYE."""
+        return self.answer(line).splitlines()[-1]
+
+    def answer(self, line: str) -> str:
         self._socket.sendall(line.encode() + b"\r\n")
-        return self._answer().splitlines()[-1]
+        return self._answer()
 
     def _open(self, connection: socket.socket) -> None:
         self._socket, self._lines = connection, connection.makefile("rb")

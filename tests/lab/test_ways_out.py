@@ -1,0 +1,260 @@
+"""Every way out of a mailbox, and in whose name it speaks: users' filters, forwards, the names that lead off a host.
+
+Debian 12 and 13, so both lines of Dovecot; every test looks at both. The mail is looked at where it arrives: who is
+named in its header, from whom the envelope is, and whether it is signed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from email import message_from_string
+from email.message import Message
+
+import pytest
+
+from mailprov import lab
+from tests.lab import post
+from tests.lab.labs import run_on, wait_until
+from tests.lab.matrix import address
+from tests.lab.program import run
+
+PLACES = (("mx1", "alpha.test"), ("mx2", "beta.test"))
+PAIRS = tuple(zip(PLACES, PLACES[::-1], strict=True))
+
+
+def _domain(host: str, domain: str, elsewhere: str) -> str:
+    """`postmaster` leads to another host, and with it root and the other names of the system; `abuse` stays."""
+    accounts = "".join(f"\n      {name}: {{password: {{env: P}}}}" for name in ("luis", "ana", "eva", "far"))
+    return f"""\
+  {domain}:
+    hosts: [{host}]
+    accounts:{accounts}
+      away: {{password: {{env: P}}, forward: {{to: [far@{elsewhere}], keep: false}}}}
+    aliases: {{sales: luis, postmaster: away, abuse: ana}}
+    lists: {{team: [ana, luis]}}
+    domain_aliases: [also.{domain}]
+"""
+
+
+INVENTORY = f"""\
+filter: none
+hosts:
+  mx1: {{address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {{release: debian-12}}}}
+  mx2: {{address: 192.0.2.2, fqdn: mx2.beta.test, lab: {{release: debian-13}}}}
+domains:
+{"".join(_domain(host, domain, elsewhere) for (host, domain), (_, elsewhere) in PAIRS)}"""
+
+
+@pytest.fixture(scope="module")
+def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    made = ready_lab_factory(INVENTORY)
+    result = run("apply", "--yes", "--no-verify", str(made.inventory_path))
+    assert result.code == 0, result.events[-3:]
+    return made
+
+
+def arrived(hosts: lab.Lab, host: str, box: str, word: str) -> list[Message]:
+    """The headers of the messages in this mailbox whose headers have the word."""
+    stored = post.stored(hosts, host)
+    return [message_from_string(head) for name, _, head in stored if name == box and word in head]
+
+
+def deliver(hosts: lab.Lab, host: str, sender: str, to: list[str], text: str) -> None:
+    """From outside, without a login."""
+    with post.outside(address(hosts, host)) as client:
+        post.transaction(client, sender, to, text)
+
+
+def filtered(hosts: lab.Lab, host: str, user: str, script: str) -> None:
+    session = post.Sieve(hosts, address(hosts, host), user)
+    session.activate(script)
+    session.close()
+
+
+# What may be had with `require`, and was looked at: a new release that offers more must be looked at first.
+EXTENSIONS = {
+    "body",
+    "comparator-i;ascii-numeric",
+    "copy",
+    "date",
+    "duplicate",
+    "encoded-character",
+    "envelope",
+    "environment",
+    "extracttext",
+    "fileinto",
+    "foreverypart",
+    "ihave",
+    "imap4flags",
+    "include",
+    "index",
+    "mailbox",
+    "mime",
+    "regex",
+    "reject",
+    "relational",
+    "subaddress",
+    "vacation",
+    "variables",
+}
+# They send, run programs, or write headers.
+NOT_OFFERED = (
+    "enotify",
+    "notify",
+    "ereject",
+    "editheader",
+    "vacation-seconds",
+    "vnd.dovecot.report",
+    "vnd.dovecot.pipe",
+    "vnd.dovecot.filter",
+    "vnd.dovecot.execute",
+)
+
+
+def test_filters_have_the_extensions_that_were_looked_at_and_no_others(hosts: lab.Lab) -> None:
+    for host, domain in PLACES:
+        session = post.Sieve(hosts, address(hosts, host), f"luis@{domain}")
+        offered = re.search(r'(?m)^"SIEVE" "(.*)"', session.answer("CAPABILITY"))
+        assert offered
+        taken = {
+            name
+            for name in NOT_OFFERED
+            if session.command(f'PUTSCRIPT "try" {{{len(name) + 11}+}}\r\nrequire "{name}";').startswith("OK")
+        }
+        session.close()
+        assert (set(offered[1].split()), taken) == (EXTENSIONS, set()), host
+
+
+# Subject of the message that starts it → what luis's filter does then. %(own)s is his domain.
+WAYS = {
+    "from": 'vacation :days 1 :handle "1" :from "The Boss <ana@%(own)s>" "pay";',
+    "elsewhere": 'vacation :days 1 :handle "2" :from "boss@bank.test" "pay";',
+    "list": 'vacation :days 1 :handle "3" :from "team@%(own)s" "pay";',
+    "postmaster": 'vacation :days 1 :handle "4" :from "Postmaster <postmaster@%(own)s>" "pay";',
+    "addressed": 'vacation :days 1 :handle "5" :addresses ["ana@%(own)s"] "pay";',
+    "mime": """vacation :days 1 :handle "6" :mime text:
+From: The Boss
+ <ana@%(own)s>
+Sender: ana@%(own)s
+Resent-From: ana@%(own)s
+Resent-Sender : ana@%(own)s
+Content-Type: text/plain
+
+pay
+.
+;""",
+    # As if it were a message that is sent on, which nobody answers for.
+    "marked": """vacation :days 1 :handle "7" :from "ana@%(own)s" :mime text:
+X-Sieve-Redirected-From: luis@%(own)s
+Content-Type: text/plain
+
+pay
+.
+;""",
+    "reject": 'reject "pay";',
+    "variable": 'vacation :days 1 :handle "9" :subject "x" :from "${name}@%(own)s" "pay";',
+    "sales": 'vacation :days 1 :handle "10" :from "Sales <sales@%(own)s>" "ours";',
+    "detail": 'vacation :days 1 :handle "11" :from "luis+x@also.%(own)s" "ours";',
+}
+OWN = {"sales": "Sales <sales@%(own)s>", "detail": "luis+x@also.%(own)s"}
+
+
+def _script(domain: str, elsewhere: str) -> str:
+    branches = [
+        f'if header :is "subject" "{subject}" {{ {action % {"own": domain}} stop; }}'
+        for subject, action in WAYS.items()
+    ]
+    redirect = f'if header :is "subject" "redirect" {{ redirect "far@{elsewhere}"; stop; }}'
+    required = 'require ["vacation", "reject", "variables", "copy"];\nset "name" "ana";'
+    return "\n".join([required, *branches, redirect])
+
+
+def test_a_users_filter_speaks_as_nobody_but_the_user(hosts: lab.Lab) -> None:
+    """All that a filter writes itself; what it sends on is somebody else's: not signed, and with a rewritten sender."""
+    for (host, domain), (other, elsewhere) in PAIRS:
+        far, luis, ana = f"far@{elsewhere}", f"luis@{domain}", f"ana@{domain}"
+        filtered(hosts, host, luis, _script(domain, elsewhere))
+        subjects = list(WAYS)
+        for subject in subjects:
+            to = ana if subject == "addressed" else f"luis+z@{domain}"
+            deliver(hosts, host, far, [f"luis+z@{domain}"], f"From: {far}\nTo: {to}\nSubject: {subject}\n\n")
+        text = f"From: {ana}\nTo: {luis}\nSubject: redirect\n\n"
+        deliver(hosts, host, "stranger@else.test", [luis], text)
+
+        written = "Auto-Submitted: auto-replied"
+        wait_until(lambda: len(arrived(hosts, other, far, written)) >= len(subjects), "all answers", 60)  # noqa: B023
+        for head in arrived(hosts, other, far, written):
+            subject = re.sub(r"^(Auto|Rejected): ", "", str(head["Subject"]))
+            wanted = OWN.get(subject, f"<{luis}>") % {"own": domain}
+            assert head.get_all("From") == [wanted], (host, subject)
+            assert head["Return-Path"] == "<>", (host, subject)
+            for name in ("Sender", "Resent-From", "Resent-Sender", "Resent-Sender "):
+                assert name not in head, (host, subject, name)
+            (signature,) = head.get_all("DKIM-Signature", [""])
+            assert f" d={wanted.rpartition('@')[2].strip('>')};" in signature, (host, subject)
+        assert len(arrived(hosts, other, far, written)) == len(subjects)
+        wait_until(lambda: arrived(hosts, other, far, "Subject: redirect"), "what was sent on")  # noqa: B023
+        (head,) = arrived(hosts, other, far, "Subject: redirect")
+        assert (head["From"], head["DKIM-Signature"]) == (ana, None)
+        assert str(head["Return-Path"]).startswith("<SRS0=")
+        assert str(head["Return-Path"]).endswith(f"=else.test=stranger@{host}.{domain}>")
+
+
+def placed(hosts: lab.Lab, host: str, user: str, script: str) -> None:
+    """An active script that ManageSieve would not take any more, as one of old times."""
+    name, _, domain = user.partition("@")
+    home = f"/var/vmail/{domain}/{name}"
+    write = f"install -d -o vmail -g vmail {home} {home}/sieve && cat > {home}/sieve/old.sieve <<'END'\n{script}\nEND\n"
+    own = f"ln -sf sieve/old.sieve {home}/.dovecot.sieve && chown -h vmail:vmail {home}/sieve/* {home}/.dovecot.sieve"
+    run_on(hosts, host, write + own)
+
+
+def test_filters_that_need_what_is_refused_are_named_and_lose_no_mail(hosts: lab.Lab) -> None:
+    """As on a host whose configuration does not refuse it yet."""
+    conf = "/etc/dovecot/dovecot.conf"
+    for host, domain in PLACES:
+        notify = f'notify :message "x" :from "ana@{domain}" "mailto:far@{domain}";'
+        script = f'require ["enotify", "fileinto"];\n{notify}\nfileinto "Elsewhere";'
+        placed(hosts, host, f"eva@{domain}", script)
+        deliver(hosts, host, "stranger@else.test", [f"eva@{domain}"], "Subject: noted\n\n")
+        run_on(hosts, host, f"cp -a {conf} /root/ && sed -i '/enotify/d' {conf}")
+    planned = run("plan", str(hosts.inventory_path))
+    for host, domain in PLACES:
+        run_on(hosts, host, f"cp -a /root/dovecot.conf {conf}")
+        said = [one["text"] for one in planned.of("notice", subject=host) if "(Sieve)" in one["text"]]
+        assert [text.rpartition(" Of ")[2] for text in said] == [f"eva@{domain}"], planned.of("notice")
+        assert "refuses enotify" in said[0]
+        wait_until(lambda: arrived(hosts, host, f"eva@{domain}", "Subject: noted"), "the message, kept")  # noqa: B023
+        folders = {
+            box for name, box, head in post.stored(hosts, host) if name == f"eva@{domain}" and "noted" in head
+        }
+        assert folders == {"INBOX"}
+        assert not arrived(hosts, host, f"far@{domain}", "Auto-Submitted: auto-notified")
+    assert run("plan", "--exit-code", str(hosts.inventory_path)).code == 0
+
+
+def test_what_filters_take_is_limited_and_what_is_there_already_goes_on(hosts: lab.Lab) -> None:
+    for host, domain in PLACES:
+        user = f"eva@{domain}"
+        placed(hosts, host, user, 'require "fileinto";\nfileinto "Sorted";')
+        place = f"/var/vmail/{domain}/eva/sieve"
+        large = f"yes '# nothing' | head -n 40000 >> {place}/old.sieve"
+        many = f"{large}; for n in 1 2 3; do install -o vmail -g vmail {place}/old.sieve {place}/old$n.sieve; done"
+        run_on(hosts, host, many)  # 1.6 MB
+        session = post.Sieve(hosts, address(hosts, host), user)
+        assert session.command('PUTSCRIPT "more" {5+}\r\nkeep;').startswith("NO (QUOTA/MAXSTORAGE)"), host
+        assert session.command('HAVESPACE "more" 100').startswith("NO (QUOTA/MAXSTORAGE)"), host
+        for number in ("1", "2", "3"):
+            assert session.command(f'DELETESCRIPT "old{number}"').startswith("OK")
+        taken = 0
+        while session.command(f'PUTSCRIPT "small{taken}" {{5+}}\r\nkeep;').startswith("OK"):
+            taken += 1
+            assert taken < 50, host
+        assert session.command('PUTSCRIPT "last" {5+}\r\nkeep;').startswith("NO (QUOTA/MAXSCRIPTS)"), host
+        assert taken == 31, host  # and the active one
+        session.close()
+        deliver(hosts, host, "stranger@else.test", [user], "Subject: sorted\n\n")
+        wait_until(lambda: arrived(hosts, host, user, "Subject: sorted"), "the message")  # noqa: B023
+        folders = {box for name, box, head in post.stored(hosts, host) if name == user and "sorted" in head}
+        assert folders == {"Sorted"}, host
