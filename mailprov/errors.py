@@ -7,6 +7,7 @@
     ├── Unreachable           3   we could not get in, so we cannot tell
     │   ├── HostUnreachable   3   TCP, host key, authentication, sudo, no python3
     │   └── DnsUnreachable    3   no answer from the name server
+    │       └── DnsUnsure     3   none to an update either: whether it was done is not known
     ├── HostFailed            1   the host was reached and the work on it failed or was refused
     ├── DnsFailed             1   the name server answered, and refused
     ├── ReportFailed          1   the work was done, its report could not be written
@@ -100,6 +101,10 @@ class HostUnreachable(Unreachable):
 
 class DnsUnreachable(Unreachable):
     """The name server did not answer."""
+
+
+class DnsUnsure(DnsUnreachable):
+    """An update was sent, no answer came, and the zone could not be read after it: it may have been done."""
 
 
 class HostFailed(MailprovError):

@@ -6,7 +6,8 @@
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
     export(inventory, keys) -> str                        zone file text for publishing by hand
 
-`diff`, `memory` and `undo` are the pure part; `rfc2136`, `zones` and `session` the edge; `zonefile` the export.
+`diff`, `memory` and `undo` are the pure part; `rfc2136`, `update`, `zones` and `session` the edge; `zonefile` the
+export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """

@@ -21,27 +21,17 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import dns.exception
-import dns.message
-import dns.rcode
-import dns.rdata
-import dns.rdatatype
-import dns.update
-
-from mailprov.dns import memory, undo, zones
-from mailprov.dns.diff import Edit, ZoneDiff, plan_zone, wanted_keys
-from mailprov.dns.rdata import absolute, from_rdata, to_rdata
-from mailprov.dns.session import NO_UPDATES, Session, rcode_name
+from mailprov.dns import memory, undo, update, zones
+from mailprov.dns.diff import ZoneDiff, plan_zone, wanted_keys
+from mailprov.dns.rdata import from_rdata
+from mailprov.dns.session import Session
 from mailprov.dns.zoneplan import ZonePlan
-from mailprov.errors import DnsFailed
+from mailprov.errors import DnsFailed, DnsUnreachable
 from mailprov.model.dkim import PublicKeys
-from mailprov.model.events import Applied, Change, Emit, Progress
+from mailprov.model.events import Applied, Change, Emit, Notice, Progress
 from mailprov.model.inventory import DnsSettings, Inventory
 from mailprov.model.records import Record
 from mailprov.records import desired_records, kept
-
-# Codes by which a server says that a prerequisite did not hold (RFC 2136 section 3.2.5).
-CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN}
 
 
 @dataclass(frozen=True)
@@ -240,14 +230,44 @@ def apply(zone_plan: ZonePlan, emit: Emit) -> None:
     began = time.monotonic()
     emit(Progress(zone_plan.subject, f"updating {len(zone_plan.changes)} record sets"))
     with Session(work.settings) as session:
-        snapshot, diff = work.snapshot, work.diff
-        if not _update(session, zone_plan.zone, snapshot, diff.edits):
+        diff = work.diff
+        try:
+            done = update.send(session, zone_plan.zone, work.snapshot, diff.edits)
+        except (DnsUnreachable, DnsFailed) as lost:
+            update.after_silence(session, zone_plan.zone, diff.edits, lost)
+            emit(
+                Notice(
+                    zone_plan.subject,
+                    "no usable answer came to the update; read back from the server, all of it stands",
+                )
+            )
+            done = True
+        if not done:
             snapshot, diff = _again(session, zone_plan, work)
-            if diff.edits and not _update(session, zone_plan.zone, snapshot, diff.edits):
+            if diff.edits and not update.send(session, zone_plan.zone, snapshot, diff.edits):
                 raise _moved(zone_plan, "its records were changed by somebody else twice in a row")
-        _read_back(session, zone_plan.zone, diff.edits)
-    for change in diff.changes:
+        missing = update.not_as_wanted(session, zone_plan.zone, diff.edits)
+        if missing:
+            raise update.no_effect(session, zone_plan.zone, missing)
+        changes = [*_done_already(session, zone_plan.zone, work.diff, diff), *diff.changes]
+    for change in changes:
         emit(Applied(change, time.monotonic() - began))
+
+
+def _done_already(session: Session, zone: str, planned: ZoneDiff, left: ZoneDiff) -> list[Change]:
+    """What was planned, was not left to do when the zone was read once more, and stands.
+
+    The server may have done the update and the answer may have been lost: the connection was closed, session.py sent it
+    again, and it met its own work.
+    """
+    names = {change.name for change in left.changes}
+    gone = [
+        (edit, change)
+        for edit, change in zip(planned.edits, planned.changes, strict=True)
+        if change.name not in names
+    ]
+    missing = update.not_as_wanted(session, zone, [edit for edit, _ in gone])
+    return [change for edit, change in gone if f"{edit.name} {edit.type}" not in missing]
 
 
 def _again(session: Session, zone_plan: ZonePlan, work: Work) -> tuple[zones.Snapshot, ZoneDiff]:
@@ -272,94 +292,3 @@ def _brief(changes: Iterable[Change]) -> str:
 
 def _moved(zone_plan: ZonePlan, what: str) -> DnsFailed:
     return DnsFailed(zone_plan.subject, f"{what}; nothing was written", "Run the command again")
-
-
-def _update(session: Session, zone: str, snapshot: zones.Snapshot, edits: Sequence[Edit]) -> bool:
-    """Send one UPDATE; False when a prerequisite did not hold."""
-    message = build_update(zone, snapshot, edits)
-    try:
-        (answer,) = session.ask([message])
-    except dns.exception.TooBig:
-        raise DnsFailed(
-            f"zone {zone}",
-            f"{len(edits)} changed record sets do not fit in one DNS message of 64 KiB",
-            "Split the zone, or apply in several steps with fewer domains each",
-        ) from None
-    if answer.rcode() == dns.rcode.NOERROR:
-        return True
-    if answer.rcode() in CHANGED_MEANWHILE:
-        return False
-    raise _rejected(session, zone, rcode_name(answer))
-
-
-def build_update(zone: str, snapshot: zones.Snapshot, edits: Iterable[Edit]) -> dns.update.UpdateMessage:
-    """The UPDATE for these edits on a zone that was read as `snapshot`.
-
-    A value that stands and is to have another TTL is deleted before it is added: RFC 2136 section 3.4.2.2 has the TTL
-    of an addition replace the old one, Knot passes over the addition of a value that it has.
-    """
-    message = dns.update.UpdateMessage(absolute(zone))
-    for edit in edits:
-        name = absolute(edit.name)
-        rrset = snapshot.get((edit.name, edit.type))
-        if rrset is None:
-            message.absent(name, edit.type)
-            message.absent(name, "CNAME")
-        else:
-            # Single rdatas, not the set as read: those get TTL 0, and servers answer FORMERR to any other
-            # (RFC 2136 section 3.2.4). All of them together mean: the set is exactly this.
-            for rdata in rrset.rdatas:
-                message.present(name, rdata)
-            for rdata in rrset.rdatas:
-                value = from_rdata(rdata)
-                if value in edit.remove or (value in edit.add and rrset.ttl != edit.ttl):
-                    message.delete(name, rdata)
-        for value in edit.add:
-            message.add(name, edit.ttl, *_spelled(rrset, edit.type, value))
-    return message
-
-
-def _spelled(rrset: zones.RRset | None, kind: str, value: str) -> list[dns.rdata.Rdata]:
-    """The data for a value: as it stands already (a TXT may be cut otherwise than we do), else ours."""
-    same = [rdata for rdata in (rrset.rdatas if rrset else ()) if from_rdata(rdata) == value]
-    return same or [to_rdata(kind, value)]
-
-
-def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
-    texts = {
-        "REFUSED": (
-            "it refused the update",
-            "Allow updates of this zone with this TSIG key, on the zone's primary (BIND: update-policy or "
-            "allow-update; PowerDNS: dnsupdate=yes, and ALLOW-DNSUPDATE-FROM and TSIG-ALLOW-DNSUPDATE of the zone); "
-            "BIND also refuses an MX whose host has no address in the zone (see its log)",
-        ),
-        "NOTAUTH": ("it is not the primary of the zone", "Name the primary server in dns.server"),
-        "NOTZONE": ("it says a name is outside the zone", "Check how the zone is delegated on that server"),
-        "NOTIMP": ("it takes no updates", NO_UPDATES),
-        "SERVFAIL": (
-            "it failed to do the update",
-            "Look at the server's log; often it cannot write the zone's journal, or it is not the zone's primary and "
-            "cannot reach that",
-        ),
-        "FORMERR": ("it did not understand the update", "Look at the server's log"),
-    }
-    what, advice = texts.get(code, ("it did not do the update", "Look at the server's log"))
-    return DnsFailed(f"zone {zone}", f"{session.where}: {what} ({code})", advice)
-
-
-def _read_back(session: Session, zone: str, edits: Sequence[Edit]) -> None:
-    snapshot = zones.read(session, zone, {(edit.name, edit.type) for edit in edits})
-    wrong: list[str] = []
-    for edit in edits:
-        rrset = snapshot.get((edit.name, edit.type))
-        stands = {from_rdata(rdata) for rdata in rrset.rdatas} if rrset else set()
-        if not set(edit.add) <= stands or set(edit.remove) & stands:
-            wrong.append(f"{edit.name} {edit.type}")
-        elif rrset and edit.add and rrset.ttl != edit.ttl:
-            wrong.append(f"the TTL of {edit.name} {edit.type} ({rrset.ttl}, wanted {edit.ttl})")
-    if wrong:
-        raise DnsFailed(
-            f"zone {zone}",
-            f"{session.where} accepted the update, but when read back {', '.join(wrong)} is not as wanted",
-            "Look at the server's log; then run the command again",
-        )

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mailprov import __version__, desired, dns
+from mailprov.errors import DnsUnsure
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import DnsProvider, Host, Inventory
 from mailprov.plan.cautions import cautions
@@ -321,7 +322,11 @@ class Deployment:
             if self.options.together and changed:
                 # Of all hosts this run is the last now, and another rollback would undo it.
                 summary += f" (to try again there: {' '.join('--host ' + name for name in bad)})"
-        if self.zones.error is not None:
+        if self.zones.failed:
+            summary += f"; not done: {', '.join(f'zone {zone}' for zone in self.zones.failed)}"
+            if isinstance(self.zones.error, DnsUnsure):
+                summary += " (or done, and nobody could tell)"
+        elif self.zones.error is not None:
             summary += "; the zones not done"
         if self.zones.skipped:
             summary += f"; zones not published: {', '.join(self.zones.skipped)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from mailprov import dns
 from mailprov.errors import MailprovError, Unreachable, bug
-from mailprov.model.events import Change, Emit, Ended, Notice, Planned, Progress
+from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.run.select import Selection
 
@@ -24,6 +24,7 @@ class ZoneWork:
         self.done = threading.Event()
         self.error: MailprovError | None = None
         self.changed = 0
+        self.failed: list[str] = []  # zones in which not all was done
         self.skipped: list[str] = []
         self.left: list[str] = []  # record sets that a rollback does not put back
         self._plans: list[Any] = []
@@ -98,16 +99,26 @@ class ZoneWork:
 
     def _publish_one(self, plan: Any) -> None:
         began = time.monotonic()
+        done: list[Applied] = []
+
+        def emit(event: Event) -> None:
+            if isinstance(event, Applied):
+                done.append(event)
+            self._emit(event)
+
+        status, error = "ok", ""
         try:
-            dns.apply(plan, self._emit)
-            self.changed += len(plan.changes)
-            self._emit(Ended(_subject(plan), "ok", len(plan.changes), seconds=time.monotonic() - began))
-        except MailprovError as error:
-            self.error = self.error or error
-            self._emit(Ended(_subject(plan), _status(error), 0, str(error), seconds=time.monotonic() - began))
-        except Exception as error:
-            self.error = bug("dns", error)
-            self._emit(Ended(_subject(plan), "failed", 0, str(self.error)))
+            dns.apply(plan, emit)
+        except MailprovError as known:
+            self.error = self.error or known
+            status, error = _status(known), str(known)
+        except Exception as unknown:
+            self.error = bug("dns", unknown)
+            status, error = "failed", str(self.error)
+        if error:
+            self.failed.append(plan.zone)
+        self.changed += len(done)
+        self._emit(Ended(_subject(plan), status, len(done), error, seconds=time.monotonic() - began))
 
     def _fail(self, error: MailprovError) -> None:
         self.error = error

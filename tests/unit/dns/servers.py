@@ -70,6 +70,7 @@ ZONES = {
     "chunks.test": '@ TXT "v=spf1 " "mx -all"\n',
     "large.test": "",
     "ttl.test": "",
+    "lost.test": "",
     **{f"undo{number}.test": "" for number in range(1, 6)},
 }
 

@@ -12,7 +12,7 @@ import dns.update
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import rfc2136
+from mailprov.dns import rfc2136, update
 from mailprov.dns.diff import Edit
 from mailprov.dns.rdata import to_rdata
 from mailprov.dns.session import Session
@@ -303,14 +303,14 @@ def test_an_accepted_update_that_had_no_effect_is_a_failure(
     named: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server may say NOERROR and drop an addition: seen by reading back."""
-    build = rfc2136.build_update
+    build = update.build_update
 
     def without_mx(*args: object) -> dns.update.UpdateMessage:
         message = build(*args)  # type: ignore[arg-type]
         message.update = [rrset for rrset in message.update if rrset.rdtype != dns.rdatatype.MX]
         return message
 
-    monkeypatch.setattr(rfc2136, "build_update", without_mx)
+    monkeypatch.setattr(update, "build_update", without_mx)
     events: list[Event] = []
     with pytest.raises(DnsFailed, match=r"when read back readback\.sub\.split\.test MX is not as wanted"):
         driver.apply(only(inventory("readback.sub.split.test", named.settings())), events.append)
@@ -321,14 +321,14 @@ def test_a_ttl_that_a_server_did_not_change_is_a_failure(
     named: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(inventory("ttl.test", named.settings()))
-    build = rfc2136.build_update
+    build = update.build_update
 
     def without_addresses(*args: object) -> dns.update.UpdateMessage:
         message = build(*args)  # type: ignore[arg-type]
         message.update = [rrset for rrset in message.update if rrset.rdtype != dns.rdatatype.A]
         return message
 
-    monkeypatch.setattr(rfc2136, "build_update", without_addresses)
+    monkeypatch.setattr(update, "build_update", without_addresses)
     with pytest.raises(
         DnsFailed, match=r"when read back the TTL of mx1\.ttl\.test A \(300, wanted 60\) is not as"
     ):
