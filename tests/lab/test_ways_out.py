@@ -258,3 +258,32 @@ def test_what_filters_take_is_limited_and_what_is_there_already_goes_on(hosts: l
         wait_until(lambda: arrived(hosts, host, user, "Subject: sorted"), "the message")  # noqa: B023
         folders = {box for name, box, head in post.stored(hosts, host) if name == user and "sorted" in head}
         assert folders == {"Sorted"}, host
+
+
+def test_a_filter_that_brings_dovecot_down_costs_nobody_else_a_copy(hosts: lab.Lab) -> None:
+    """Dovecot 2.3.19 and 2.4.1 panic on this pattern where the variable is shorter. What is for luis waits in the queue
+    and comes once when his filter is another.
+    """
+    script = 'require "variables";\nset :length "d" "four";\nif string :matches "${d}" "????*" { keep; }'
+    others = ("ana", "eva", "far")
+    for host, domain in PLACES:
+        luis = f"luis@{domain}"
+        run_on(hosts, host, f"rm -f /var/vmail/{domain}/eva/.dovecot.sieve")
+        filtered(hosts, host, luis, script)
+        text = "Subject: once\n\n"
+        deliver(hosts, host, "stranger@else.test", [luis, *(f"{name}@{domain}" for name in others)], text)
+        for name in others:
+            wait_until(lambda: arrived(hosts, host, f"{name}@{domain}", "Subject: once"), f"{name}'s copy")  # noqa: B023
+        for _ in range(2):
+            run_on(hosts, host, "postqueue -f")
+            wait_until(lambda: "*" not in run_on(hosts, host, "postqueue -p"), "the end of a try")  # noqa: B023
+        waiting = run_on(hosts, host, "postqueue -j").count(f'"{luis}"')
+        assert (waiting, len(arrived(hosts, host, luis, "Subject: once"))) == (1, 0), host
+        filtered(hosts, host, luis, "keep;")
+        run_on(hosts, host, "postqueue -f")
+        wait_until(lambda: arrived(hosts, host, luis, "Subject: once"), "luis's copy")  # noqa: B023
+        wait_until(lambda: "is empty" in run_on(hosts, host, "postqueue -p"), "an empty queue")  # noqa: B023
+        copies = {
+            name: len(arrived(hosts, host, f"{name}@{domain}", "Subject: once")) for name in ("luis", *others)
+        }
+        assert copies == dict.fromkeys(copies, 1), (host, copies)
