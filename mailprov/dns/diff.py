@@ -6,10 +6,10 @@ Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
   so nothing later can lose them.
 - Some things can stand only once: the MX set of a domain, its SPF text (RFC 7208 section 3.2: two are an
-  error), its DMARC text (RFC 9989). A foreign value of these is a conflict, shown with what to do;
-  `take_over` replaces it. One that is equal to what we want is adopted. Addresses are not adopted: the
-  machine may have them for other services too, so an A record that stood before mailprov outlives the
-  host's entry in the inventory.
+  error), its DMARC text (RFC 9989), the DKIM key at a selector (RFC 6376 section 3.6.2.2). A foreign value
+  of these is a conflict, shown with what to do; `take_over` replaces it. One that is equal to what we want
+  is adopted. Addresses are not adopted: the machine may have them for other services too, so an A record
+  that stood before mailprov outlives the host's entry in the inventory.
 - A value we wrote (memory.py) that is no longer wanted is removed. Only such values are, and not those at names that
   are `kept`: what belongs there is not known in this run.
 - A CNAME tolerates no data beside it (RFC 1034 section 3.6.2) and servers drop such an addition silently
@@ -34,6 +34,9 @@ from mailprov.model.records import Record
 Key = tuple[str, str]  # (absolute name, type)
 
 _PUBLIC_KEY = re.compile(r"\bp=[^;]+")
+# What every 2048-bit RSA key begins with (RFC 5280 section 4.1: the algorithm, and how long the modulus is).
+_RSA_HEAD = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
+DKIM = "DKIM key"
 TAKE_OVER = "Delete what is not wanted, or run again with --take-over to replace it"
 
 
@@ -128,7 +131,10 @@ def shown(value: str) -> str:
     Of a public key only that it is one: nobody compares its 392 characters by eye, and a plan that is made before the
     key is made says the same.
     """
-    value = _PUBLIC_KEY.sub("p=…", value) if value.startswith("v=DKIM1") else value
+    return _clean(_PUBLIC_KEY.sub("p=…", value) if value.startswith("v=DKIM1") else value)
+
+
+def _clean(value: str) -> str:
     return "".join(
         c if c.isprintable() else "".join(f"\\{b:03d}" for b in c.encode("utf-8", "surrogateescape"))
         for c in value
@@ -217,21 +223,24 @@ class _Set:
     def _refuse(self, before: dict[str, int], rivals: list[str], wanted: dict[str, int]) -> None:
         kind = _once(self.name, self.type, rivals[0])
         same = [v for v in before if _once(self.name, self.type, v) == kind]
-        goal = _list(v for v in wanted if _once(self.name, self.type, v) == kind)
+        goal = _told(v for v in wanted if _once(self.name, self.type, v) == kind)
         if kind != "MX" and len(same) > 1:
-            what = f"{self.name} has {len(same)} {kind} records where there may be only one: {_list(same)}"
+            what = f"{self.name} has {len(same)} {kind} records where there may be only one: {_told(same)}"
         else:
-            what = f"{self.name} has {kind} that mailprov did not write: {_list(rivals)}"
-        self.conflicts.append(Conflict(f"{what} (wanted: {goal})", TAKE_OVER))
+            what = f"{self.name} has {kind} that mailprov did not write: {_told(rivals)}"
+        advice = f"{TAKE_OVER}, or give the domain another dkim.selector" if kind == DKIM else TAKE_OVER
+        self.conflicts.append(Conflict(f"{what} (wanted: {goal})", advice))
 
 
 def _once(name: str, kind: str, value: str) -> str | None:
-    """What this value is one of, if of that there can be only one set at a name: MX, SPF, DMARC; else
+    """What this value is one of, if of that there can be only one set at a name: MX, SPF, DMARC, DKIM key; else
     None.
     """
     if kind == "MX":
         return "MX"
     if kind == "TXT":
+        if name.partition(".")[2].startswith("_domainkey."):
+            return DKIM  # whatever it says: a verifier may take any of the texts there for the key
         start = value.lower()
         # RFC 7208 section 4.5: the version ends at a space or at the end of the text.
         if start == "v=spf1" or start.startswith("v=spf1 "):
@@ -263,6 +272,8 @@ def change_of(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: s
     else:
         action = Action.UPDATE
         detail = f"{_list(old)} → {_list(new)}" if set(old) != set(new) else _list(new)
+        if set(old) != set(new) and _list(old) == _list(new):
+            detail += " (another key)"
     return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail + ttl_note)
 
 
@@ -280,3 +291,16 @@ def _marker_change(zone: str, owned: memory.Memory, entries: frozenset[memory.En
 
 def _list(values: Iterable[str]) -> str:
     return ", ".join(shown(value) for value in values)
+
+
+def _told(values: Iterable[str]) -> str:
+    """Values that are refused: of a public key enough to know it again."""
+    return ", ".join(_with_key(value) if value.startswith("v=DKIM1") else shown(value) for value in values)
+
+
+def _with_key(value: str) -> str:
+    def excerpt(found: re.Match[str]) -> str:
+        key = found[0][2:].strip().removeprefix(_RSA_HEAD)
+        return f"p=…{key[:16]}…" if len(key) > 50 else f"p={key}"
+
+    return _clean(_PUBLIC_KEY.sub(excerpt, value))

@@ -71,6 +71,7 @@ ZONES = {
     "large.test": "",
     "ttl.test": "",
     "lost.test": "",
+    "dkim.test": 'mx1-rsa-1._domainkey TXT "v=DKIM1; k=rsa; p=dGhlaXJz"\n',
     **{f"undo{number}.test": "" for number in range(1, 6)},
 }
 

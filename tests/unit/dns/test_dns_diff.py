@@ -270,3 +270,39 @@ def test_foreign_values_are_never_touched(
     if not take:
         adopted = {(r.name, r.type, r.value) for r in [*first, *second]}
         assert once - adopted <= {(r.name, r.type, r.value) for r in zone}
+
+
+KEY = "mx1-rsa-1._domainkey.alpha.test"
+HEAD = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
+OURS = Record(KEY, "TXT", f"v=DKIM1; k=rsa; p={HEAD}ourmodulus{'x' * 300}IDAQAB")
+THEIRS = Record(KEY, "TXT", f"v=DKIM1; k=rsa; p={HEAD}theirmodulus{'x' * 300}IDAQAB")
+
+
+def test_a_selector_with_another_key_is_refused_and_taken_over_on_request() -> None:
+    """RFC 6376 section 3.6.2.2: what a verifier makes of two keys at one name is undefined."""
+    (conflict,) = plan_zone(ZONE, [THEIRS], [OURS], DOMAINS).conflicts
+    assert conflict.what == (
+        "mx1-rsa-1._domainkey.alpha.test has DKIM key that mailprov did not write: "
+        "v=DKIM1; k=rsa; p=…theirmodulusxxxx… (wanted: v=DKIM1; k=rsa; p=…ourmodulusxxxxxx…)"
+    )
+    assert conflict.advice.endswith("or give the domain another dkim.selector")
+    taken = plan_zone(ZONE, [THEIRS], [OURS], DOMAINS, take_over=True)
+    assert lines(taken)[0] == (
+        "update mx1-rsa-1._domainkey.alpha.test TXT: v=DKIM1; k=rsa; p=… → v=DKIM1; k=rsa; p=… (another key)"
+    )
+    assert values(after([THEIRS], taken), KEY, "TXT") == {OURS.value}
+
+
+def test_a_second_value_beside_our_key_is_refused_too() -> None:
+    """As 0.1.0 left it where a key stood before."""
+    zone = [*written(OURS), Record(KEY, "TXT", "some note")]
+    (conflict,) = plan_zone(ZONE, zone, [OURS], DOMAINS).conflicts
+    assert "has 2 DKIM key records where there may be only one: " in conflict.what
+    assert not plan_zone(ZONE, written(OURS), [OURS], DOMAINS).conflicts
+    assert not plan_zone(ZONE, written(THEIRS), [OURS], DOMAINS).conflicts  # a key of ours, renewed
+
+
+def test_a_key_that_is_still_to_be_made_meets_another_one() -> None:
+    to_be_made = Record(KEY, "TXT", "v=DKIM1; k=rsa; p=(made by the apply)")
+    (conflict,) = plan_zone(ZONE, [THEIRS], [to_be_made], DOMAINS).conflicts
+    assert conflict.what.endswith("(wanted: v=DKIM1; k=rsa; p=(made by the apply))")

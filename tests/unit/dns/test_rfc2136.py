@@ -178,6 +178,19 @@ def test_an_answer_made_by_a_wildcard_is_nobodys_record(named: Named) -> None:
     assert not any(plan.changes for plan in driver.plan(wanted))
 
 
+def test_a_selector_with_another_key_is_nobodys_to_write(named: Named) -> None:
+    wanted = inventory("dkim.test", named.settings())
+    keys = {"mx1": {"dkim.test.mx1-rsa-1": "v=DKIM1; k=rsa; p=b3Vycw=="}}
+    with pytest.raises(
+        DnsFailed, match=r"^zone dkim\.test: mx1-rsa-1\._domainkey\.dkim\.test has DKIM key that mailprov"
+    ):
+        driver.plan(wanted, keys=keys)
+    for plan in driver.plan(wanted, take_over=True, keys=keys):
+        driver.apply(plan, lambda event: None)
+    assert named.values("mx1-rsa-1._domainkey.dkim.test", "TXT") == {'"v=DKIM1; k=rsa; p=b3Vycw=="'}
+    assert not any(plan.changes for plan in driver.plan(wanted, keys=keys))
+
+
 def test_a_cname_in_the_way(named: Named) -> None:
     with pytest.raises(DnsFailed, match=r"mx1\.cname\.test is a CNAME of target\.cname\.test"):
         driver.plan(inventory("cname.test", named.settings()))
