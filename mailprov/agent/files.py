@@ -163,11 +163,12 @@ def set_owner_mode(real: str, mode: int, uid: int, gid: int, directory: bool = F
 
 
 def make_state(tree: "Tree") -> None:
-    """mailprov's own directory on the host, for root alone."""
+    """mailprov's own directory on the host, for root alone, also where somebody has opened it."""
     real = tree.at(STATE)
     for parent in missing_parents(real):
         make_directory(parent)
-    if look(real) is None:
+    seen = look(real)
+    if seen is None or (seen.kind == "directory" and seen.mode != 0o700):
         make_directory(real, 0o700)
 
 

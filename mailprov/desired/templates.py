@@ -73,7 +73,7 @@ def _kept(options: dict[str, Any], folder: Path = Path(__file__).parent) -> Any:
             path, made = self._path(bucket), bucket.bytecode_to_string()
             temporary = path.with_name(f"{path.name}.{os.getpid()}")
             try:
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(mode=0o755, exist_ok=True)  # code: nobody else may write there
                 temporary.write_bytes(hashlib.sha256(made).digest() + made)
                 temporary.replace(path)
             except OSError:

@@ -30,6 +30,7 @@ from mailprov.lab.machine import environment, run_tool
 from mailprov.lab.mounts import delete_tree, unmount_below
 from mailprov.lab.network import links
 from mailprov.lab.place import Place, cache_root
+from mailprov.lab.private import make_private, own
 from mailprov.lab.state import LabHost, LabState
 from mailprov.model.events import Emit, Progress
 
@@ -46,15 +47,18 @@ class Boot:
 
 def start_host(place: Place, state: LabState, host: LabHost) -> None:
     """Starts the host on its overlay, which is new unless the host has run before."""
-    directory = place.host(host.name)
+    make_private(place.host(host.name).parent)
+    directory = make_private(place.host(host.name))
     for name in ("upper", "work", "root"):
-        (directory / name).mkdir(parents=True, exist_ok=True)
+        if not (directory / name).is_dir():
+            (directory / name).mkdir()
+            (directory / name).chmod(0o755)  # upper's mode is that of "/" inside, whatever our umask
     root = directory / "root"
     _mount(directory, host)
     _write_host(root, place, state, host)
     if host == state.dns:
         _write_dns_host(root, place, state)
-    place.run.mkdir(parents=True, exist_ok=True)
+    make_private(place.run)
     spec = directory / "spec.json"
     spec.write_text(json.dumps(_spec(place, state, host, root)))
     (directory / "booted").unlink(missing_ok=True)
@@ -95,7 +99,7 @@ def _mount(directory: Path, host: LabHost) -> None:
 
 
 def _spec(place: Place, state: LabState, host: LabHost, root: Path) -> dict[str, object]:
-    binds = [f"--bind={cache_root() / 'packages'}:{nameserver.CACHE_DIRECTORY}"] if host == state.dns else []
+    binds = [f"--bind={packages()}:{nameserver.CACHE_DIRECTORY}"] if host == state.dns else []
     subnet = IPv4Network(state.subnet)
     lines = [
         "link set lo up",
@@ -175,7 +179,16 @@ def _write_dns_host(root: Path, place: Place, state: LabState) -> None:
     wanted.parent.mkdir(exist_ok=True)
     wanted.unlink(missing_ok=True)
     wanted.symlink_to(f"/etc/systemd/system/{authority.UNIT}")
-    (cache_root() / "packages").mkdir(parents=True, exist_ok=True)
+
+
+def packages() -> Path:
+    """The cache of packages, which the DNS host's nginx owns (and whoever is root there): below a directory of ours."""
+    place = make_private(own(cache_root()) / "proxy") / "packages"
+    earlier = cache_root() / "packages"  # where it was open to all users of this machine
+    if earlier.is_dir() and not place.exists():
+        earlier.rename(place)
+    place.mkdir(exist_ok=True)
+    return place
 
 
 def _put(root: Path, name: str, content: str, mode: int = 0o644) -> Path:

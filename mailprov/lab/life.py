@@ -12,6 +12,7 @@ taking away what was begun).
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import threading
 import time
@@ -27,7 +28,7 @@ import dns.query
 import dns.rdatatype
 
 from mailprov.errors import InputError, Interrupted, LabError
-from mailprov.lab import authority, network, releases
+from mailprov.lab import authority, network, private, releases
 from mailprov.lab.facts import Lab, LabStatus, lab_of, status_of
 from mailprov.lab.hosts import drop_aside, set_aside, start_host, stop_hosts, wait_for
 from mailprov.lab.keys import give, make_keys
@@ -68,6 +69,7 @@ def up(
         {host: releases.with_packages(chosen[host], wanted) for host, wanted in (packages or {}).items()}
     )
     require_machine(emit)
+    private.close_off()
     with lab_lock(where) as lock:
         _make_room(where, emit)
         try:
@@ -89,6 +91,7 @@ def down(name: str, emit: Emit) -> bool:
     """Takes the lab away, also one that is damaged or half made. False, and fine, when there was none."""
     where = place(name)
     require_machine(emit, install=False)
+    private.close_off()
     with _undisturbed(), lab_lock(where) as lock:
         found = bool(traces(where))
         if found:
@@ -102,6 +105,7 @@ def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
     """Makes the named hosts pristine, or all hosts and the DNS zones. Keys, addresses and passwords stay."""
     where = place(name)
     require_machine(emit, install=False)
+    private.close_off()
     with lab_lock(where):
         state = _known(where)
         unknown = sorted(set(hosts) - {host.name for host in state.all_hosts})
@@ -129,20 +133,29 @@ def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
 
 def status(name: str) -> LabStatus:
     """What runs, where, since when."""
+    private.close_off()
     where = place(name)
-    return status_of(where, _known(where))
+    state = _known(where)
+    if not os.access(where.directory / "hosts", os.X_OK):
+        raise private.refusal()
+    return status_of(where, state)
 
 
 def load(name: str) -> Lab:
     """The running lab `name`."""
+    private.close_off()
     where = place(name)
     return lab_of(where, _known(where))
 
 
 def names() -> list[str]:
     """Labs on this machine, also those that are half up or damaged."""
+    private.close_off()
     root = state_root()
-    return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    try:
+        return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    except PermissionError:
+        raise private.refusal() from None
 
 
 def ssh_argv(name: str, host: str, command: Sequence[str] = ()) -> list[str]:
@@ -181,7 +194,13 @@ def _known(where: Place) -> LabState:
     state = load_state(where)
     if state is not None:
         return state
-    if where.directory.exists():
+    try:
+        there = where.directory.exists()
+        if there:
+            os.listdir(where.directory)
+    except PermissionError:
+        raise private.refusal() from None
+    if there:
         raise LabError(
             f"lab {where.name}",
             "its state cannot be read",
@@ -199,7 +218,8 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
     while dns_name in chosen:
         dns_name = f"lab-{dns_name}"
     label = nameserver_label(inventory, zones)
-    where.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    private.own(state_root())
+    private.make_private(where.directory)
     state = LabState(
         name=where.name, phase="starting",
         since=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
@@ -227,6 +247,7 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
     )
     where.inventory.write_text(rehearse(inventory, where, state))
     give(where.inventory)
+    private.admit(where)
     emit(Progress(f"lab {where.name}", f"booting {len(state.all_hosts)} hosts in {state.subnet}"))
     for host in state.all_hosts:
         start_host(where, state, host)

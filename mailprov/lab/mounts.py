@@ -90,7 +90,7 @@ class Lock:
     def take(self) -> Lock:
         """Takes the lock; a `with` block around the result gives it back."""
         while True:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             except FileNotFoundError:  # the last lab went down between the two lines

@@ -3,7 +3,7 @@
     Place       the paths and names of one lab; all derive from its name and the state directory, so that
                 what a lab left behind is found even when its state file is gone
     place       the Place of a lab name
-    state_root, cache_root, RUN_ROOT
+    state_root, cache_root, RUN_ROOT    STATE and CACHE: where those are when nobody says
     TAG_PREFIX  begins the name of each bridge, machine and cgroup of any lab
 
 Raises InputError for a name that cannot be one.
@@ -20,18 +20,19 @@ from pathlib import Path
 from mailprov.errors import InputError
 
 RUN_ROOT = Path("/run/mailprov-lab")
+STATE, CACHE = Path("/var/lib/mailprov-lab"), Path("/var/cache/mailprov-lab")
 TAG_PREFIX = "mpl"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def state_root() -> Path:
     """The directory with one directory per lab (MAILPROV_LAB_STATE, default /var/lib/mailprov-lab)."""
-    return Path(os.environ.get("MAILPROV_LAB_STATE") or "/var/lib/mailprov-lab").resolve()
+    return Path(os.environ.get("MAILPROV_LAB_STATE") or STATE).resolve()
 
 
 def cache_root() -> Path:
     """Roots and packages, shared by all labs (MAILPROV_LAB_CACHE, default /var/cache/mailprov-lab)."""
-    return Path(os.environ.get("MAILPROV_LAB_CACHE") or "/var/cache/mailprov-lab").resolve()
+    return Path(os.environ.get("MAILPROV_LAB_CACHE") or CACHE).resolve()
 
 
 @dataclass(frozen=True)

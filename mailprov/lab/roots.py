@@ -28,6 +28,7 @@ from mailprov.errors import LabError
 from mailprov.lab.machine import environment, run_tool, telling_line
 from mailprov.lab.mounts import Lock, delete_tree, lower_directories
 from mailprov.lab.place import cache_root
+from mailprov.lab.private import make_private, own
 from mailprov.lab.releases import RELEASES, Release
 from mailprov.model.events import Emit, Progress
 
@@ -61,7 +62,7 @@ def ensure_roots(needed: Iterable[Release], emit: Emit) -> dict[str, Path]:
 
 
 def _ensure_root(release: Release, emit: Emit, stop: threading.Event) -> Path:
-    home = cache_root() / "roots" / release.name
+    home = make_private(own(cache_root()) / "roots") / release.name
     home.mkdir(parents=True, exist_ok=True)
     if (ready := _current(home, release)) is not None:
         return ready

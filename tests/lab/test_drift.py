@@ -256,3 +256,33 @@ def test_mail_of_an_account_that_is_gone_stays_until_it_is_purged(hosts: lab.Lab
     assert run_on(hosts, "mx1", "ls -A /var/vmail/alpha.test").split() == ["ana"]
     assert run_on(hosts, "mx1", "ls /var/vmail/alpha.test/ana/Maildir/new").strip()
     assert run("purge", str(inventory)).of("kept_mailbox") == []
+
+
+def test_what_mailprov_keeps_on_a_host_is_for_root_alone(hosts: lab.Lab) -> None:
+    """Every directory that is ours, and its mode; also when somebody has opened the one above them all."""
+    ours = "find /var/lib/mailprov /run/mailprov /etc/mailprov /etc/postfix/mailprov -type d -printf '%m %u:%g %p\\n'"
+    for host in ("mx1", "mx2"):
+        run_on(hosts, host, "chmod 755 /var/lib/mailprov")
+        assert apply(new_alias(hosts, "opened"), hosts=host).code == 0
+        found = dict(reversed(line.rsplit(" ", 1)) for line in run_on(hosts, host, ours).splitlines())
+        assert {"/var/lib/mailprov", "/var/lib/mailprov/runs", "/var/lib/mailprov/applied/etc"} <= set(found)
+        shared = {path for path in found if path.startswith("/etc/")}
+        assert {found[path] for path in found if path not in shared} == {"700 root:root"}, found
+        assert {found[path] for path in shared} == {"755 root:root"}, found
+        assert run_on(hosts, host, "stat -c '%a %U:%G' /var/vmail").strip() == "750 vmail:vmail"
+        readable = run_on(
+            hosts,
+            host,
+            "setpriv --reuid=nobody --regid=nogroup --clear-groups -- sh -c "
+            "'find /var/lib/mailprov /etc/mailprov /etc/dovecot/mailprov* /run/mailprov -type f -readable 2>/dev/null'",
+            check=False,  # find ends with 1: it may not look everywhere
+        )
+        assert {path.rsplit("/", 1)[1].rsplit(".", 1)[-1] for path in readable.split()} <= {
+            "crt",
+            "txt",
+            "keys",
+            "domains",
+            "senders",
+            "mailprov-sendmail",
+            "mailprov-quota-warning",
+        }, readable
