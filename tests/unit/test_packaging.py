@@ -1,8 +1,14 @@
-"""The built wheel works alone: templates and example inventories are in it, and found without the checkout."""
+"""The built wheel works alone: templates and example inventories are in it, and found without the checkout.
+
+And what `make` installs is exactly what requirements.lock has been made from: each file by its hash.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,12 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's content, as pip would lay it out."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
     subprocess.run(build, check=True, capture_output=True, cwd=ROOT)
-    (wheel,) = folder.glob("mailprov-*.whl")
+    (built,) = folder.glob("mailprov-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path) -> Path:
+    """The wheel's content, as pip would lay it out."""
+    folder = wheel.parent
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
     return folder / "site"
@@ -55,3 +67,61 @@ def test_the_wheel_renders_and_reads_without_the_checkout(unpacked: Path, tmp_pa
     )
 
     assert done.stdout == "good\n", done.stderr
+
+
+def locked() -> dict[str, str]:
+    """Each requirement of requirements.lock by its name: its line, continued lines joined."""
+    text = (ROOT / "requirements.lock").read_text().replace("\\\n", " ")
+    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
+    return {re.split(r"[=<>;\[ ]", line)[0]: line for line in lines if line and not line.startswith("#")}
+
+
+def test_every_requirement_is_one_version_with_hashes() -> None:
+    found = locked()
+    assert {"paramiko", "cryptography", "dnspython", "pytest", "hatchling", "editables", "tomli"} <= set(
+        found
+    )
+    for name, line in found.items():
+        assert re.match(rf"{re.escape(name)}==[\w.]+( ;|  )", line), line
+        hashes = line.split("--hash=")[1:]
+        assert hashes, name
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", each) for each in hashes), name
+    # On every platform and Python: wheels of all of them, and the source.
+    assert len(found["cryptography"].split("--hash=")) > 20
+    assert "://" not in (ROOT / "requirements.lock").read_text()
+
+
+@pytest.mark.parametrize("kind", ["right", "wrong", "none"])
+def test_setup_installs_no_file_with_another_hash(wheel: Path, tmp_path: Path, kind: str) -> None:
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    other = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+    option = {"right": f" --hash=sha256:{digest}", "wrong": f" --hash=sha256:{other}", "none": ""}[kind]
+    version = wheel.name.split("-")[1]
+    (tmp_path / "requirements.lock").write_text(f"mailprov=={version}{option}\n")
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/setup", tmp_path / "scripts/setup")
+    python = tmp_path / ".venv/bin/python"  # pip installs into a folder instead
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        [tmp_path / "scripts/setup"],
+        env={
+            **os.environ,
+            "PYTHON": sys.executable,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(wheel.parent),
+            "PIP_TARGET": str(tmp_path / "target"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tmp_path / "target/mailprov").is_dir() == (kind == "right"), done.stderr
+    why = {
+        "right": "",
+        "wrong": "DO NOT MATCH THE HASHES",
+        "none": "Hashes are required in --require-hashes mode",
+    }
+    assert why[kind] in done.stderr
+    assert not (tmp_path / ".venv/ready").exists()
