@@ -89,6 +89,25 @@ class Authority:
         except NoAnswer:
             return self._resolve(name, "A") + self._resolve(name, "AAAA")
 
+    def zone_of(self, name: str) -> str:
+        """The zone that holds a name: the nearest one at or above it that has a SOA. Raises NoAnswer."""
+        labels = name.split(".")
+        for start in range(len(labels)):
+            parent = ".".join(labels[start:])
+            if self.ask(parent, "SOA").values:
+                return parent
+        raise NoAnswer(f"{name} is in no zone")
+
+    def ask_at(self, server: str, address: str, name: str, kind: str) -> Answer | None:
+        """What one name server says now; None when it does not hold the zone. Raises NoAnswer when it is silent or
+        broken.
+        """
+        settings = self._settings
+        primary = settings.provider is DnsProvider.RFC2136 and address in self._server_addresses(
+            settings.server or ""
+        )
+        return self._query(address, settings.port if primary else self.name_server_port, name, kind, server)
+
     def _ask(self, name: str, kind: str) -> Answer:
         settings = self._settings
         if settings.provider is DnsProvider.RFC2136 and settings.server:

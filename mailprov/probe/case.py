@@ -15,6 +15,7 @@ from pathlib import Path
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
+from mailprov.model.records import Record
 from mailprov.probe import tls
 from mailprov.probe.authority import Authority
 from mailprov.probe.imap import Imap
@@ -41,6 +42,7 @@ class Timing:
     wrong_password: float = 150.0
     delivery: float = 90.0  # from the acceptance of a message to its arrival
     dns: float = 5.0  # one question
+    transfer: float = 20.0  # from a change of a zone until its secondaries have it
     poll: float = 0.3
     overall: float = 900.0  # the whole run; 10 s more for each host
 
@@ -65,6 +67,8 @@ class Run:
     provisioned: frozenset[str] = frozenset()
     # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
     absent: dict[tuple[str, int], str] = field(default_factory=dict)
+    # Records that the inventory wants, by the mail domain they belong to. Filled by the first probe that asks.
+    wanted: dict[str, list[Record]] = field(default_factory=dict)
     # Self-signed certificates, as first seen: host name → DER.
     pins: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -89,7 +89,8 @@ class Jobs:
                     domain_case = DomainCase(
                         self._run, probe.entry, self._seconds(probe), domain=domain, name=name
                     )
-                    yield Job(lambda probe=probe, case=domain_case: self._guarded(probe, case))  # type: ignore[misc]
+                    if probe.applies(domain_case):
+                        yield Job(lambda probe=probe, case=domain_case: self._guarded(probe, case))  # type: ignore[misc]
 
     def wrong_passwords(self, hosts: list[Host], domains: list[Domain]) -> Iterator[Job]:
         """Phase 2: one job for each host and address family, so that its probes run one after the other. The two

@@ -1,20 +1,24 @@
 """Probes of DNS records as the authoritative server gives them.
 
-Public: the probes `dns.a`, `dns.mx`, `dns.spf`; mail_servers. NoAnswer passes through; the runner makes it an
-error.
+Public: the probes `dns.a`, `dns.mx`, `dns.spf`, `dns.dmarc`, `dns.published`; mail_servers. NoAnswer passes through;
+the runner makes it an error.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import dns.inet
 
 from mailprov.model.findings import Finding
+from mailprov.model.inventory import DnsProvider
+from mailprov.model.records import Record
 from mailprov.probe import spf
 from mailprov.probe.authority import Authority
 from mailprov.probe.case import DomainCase, HostCase
 from mailprov.probe.table import Scope, probe
+from mailprov.records import desired_records
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there, so no SPF record may let them
 # pass.
@@ -180,3 +184,114 @@ def dns_spf(case: DomainCase) -> Iterator[Finding]:
 def _sending_addresses(case: DomainCase, name: str) -> tuple[str, ...]:
     host = case.run.inventory.host(name)
     return (*host.ipv4, *host.ipv6) or case.run.addresses.get(name, ())
+
+
+@probe(
+    "dns.dmarc",
+    Scope.DOMAIN,
+    "Receivers are told what to do with forged mail of the domain",
+    expected="one DMARC record, with the policy that the inventory declares",
+    steps=(
+        "Ask the authoritative server for the TXT records of _dmarc at the domain.",
+        "Compare policy and address for reports with the inventory's.",
+    ),
+    verdicts={
+        "pass": "one record, with the declared policy; any valid one where the inventory declares none",
+        "warn": "reports do not go where the inventory says",
+        "fail": "no DMARC record or several, no valid policy, or another one than the inventory's",
+        "error": "no authoritative server answers",
+        "skip": "the inventory declares no DMARC record, and there is none",
+    },
+    refs=("RFC 9989 section 4",),
+)
+def dns_dmarc(case: DomainCase) -> Iterator[Finding]:
+    name = f"_dmarc.{case.name}"
+    answer = case.run.authority.ask(name, "TXT")
+    case.transcript.add("-", str(answer))
+    wanted = next((record.value for record in _wanted(case) if record.name == name), "")
+    advice = f'publish {name}. TXT "{wanted or "v=DMARC1; p=none"}"'
+    found = [text for text in answer.values if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]
+    if not found and not wanted:
+        yield case.skip("the inventory declares no DMARC record, and there is none")
+        return
+    if len(found) != 1:
+        many = f"{len(found)} DMARC records: {' | '.join(found)}" if found else "no DMARC record"
+        yield case.failed(many, f"{advice}{', and nothing else that starts with v=DMARC1' if found else ''}")
+        return
+    said, declared = _tags(found[0]), _tags(wanted)
+    policy = said.get("p", "").lower()
+    if policy not in ("none", "quarantine", "reject"):
+        yield case.failed(f"{found[0]} has no valid policy (p=)", advice)
+    elif wanted and policy != declared["p"]:
+        yield case.failed(f"{found[0]}, but the inventory says p={declared['p']}", advice)
+    elif (rua := declared.get("rua")) and rua not in re.split(r"\s*,\s*", said.get("rua", "")):
+        yield case.warn(f"{found[0]} sends no reports to {rua.removeprefix('mailto:')}", advice)
+    else:
+        yield case.passed(found[0])
+
+
+def _tags(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+@probe(
+    "dns.published",
+    Scope.DOMAIN,
+    "What else the inventory wants in the domain's DNS is there",
+    expected="SPF of the hosts' EHLO names, the addresses of mail_name, consent to DMARC reports about other domains",
+    steps=(
+        "Ask the authoritative server for each record that `mailprov dns export` prints for names below the domain, "
+        "and that no other dns probe looks at; not for DKIM keys, which loop.dkim looks at.",
+    ),
+    verdicts={
+        "pass": "all of them are there",
+        "warn": "one is missing, and mailprov does not publish for this inventory",
+        "fail": "one is missing, though mailprov publishes for this inventory",
+        "error": "no authoritative server answers",
+    },
+    refs=("RFC 7208 section 2.3", "RFC 9990 section 4"),
+    applies=lambda case: bool(_beside(case)),
+)
+def dns_published(case: DomainCase) -> Iterator[Finding]:
+    wanted = _beside(case)
+    missing = []
+    for record in wanted:
+        answer = case.run.authority.ask(record.name, record.type)
+        case.transcript.add("-", str(answer))
+        if record.value not in answer.values:
+            missing.append(f'{record.name}. {record.type} "{record.value}"')
+    if not missing:
+        yield case.passed(f"{len(wanted)} record{'' if len(wanted) == 1 else 's'}")
+        return
+    publishes = case.run.inventory.dns.provider is DnsProvider.RFC2136
+    verdict = case.failed if publishes else case.warn
+    advice = "run mailprov dns apply" if publishes else "publish them, or run mailprov dns export and compare"
+    yield verdict(f"not there: {', '.join(missing)}", advice)
+
+
+def _beside(case: DomainCase) -> list[Record]:
+    """What is wanted for this domain and looked at by no other probe."""
+    hosts = {case.run.inventory.host(name).fqdn for name in case.domain.hosts}
+    looked_at = {case.name, f"_dmarc.{case.name}"}
+    return [
+        record
+        for record in _wanted(case)
+        if record.name not in looked_at and not (record.name in hosts and record.type in ("A", "AAAA"))
+    ]
+
+
+def _wanted(case: DomainCase) -> list[Record]:
+    """The inventory's records at this domain's name and below it, as far as no other mail domain is nearer."""
+    run = case.run
+    with run.lock:
+        if not run.wanted:
+            names = {
+                name for domain in run.inventory.domains for name in (domain.name, *domain.domain_aliases)
+            }
+            for record in desired_records(run.inventory):
+                labels = record.name.split(".")
+                parents = (".".join(labels[start:]) for start in range(len(labels)))
+                owner = next((name for name in parents if name in names), "")
+                run.wanted.setdefault(owner, []).append(record)
+    return run.wanted.get(case.name, [])

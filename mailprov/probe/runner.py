@@ -31,6 +31,7 @@ from mailprov.probe import (  # noqa: F401
     results,
     sni,
     stranger,
+    zone_servers,
 )
 from mailprov.probe.authority import Authority
 from mailprov.probe.case import PortCase, Run, Timing, port_numbered

@@ -71,6 +71,8 @@ ZONES = {
     "large.test": "",
     "ttl.test": "",
     "lost.test": "",
+    "check.test": "@ NS ns2\nns2 A 127.0.0.2\n",
+    "check2.test": "",
     "dkim.test": 'mx1-rsa-1._domainkey TXT "v=DKIM1; k=rsa; p=dGhlaXJz"\n',
     **{f"undo{number}.test": "" for number in range(1, 6)},
 }

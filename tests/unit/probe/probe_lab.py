@@ -12,6 +12,7 @@ import dns.resolver
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import (
     Account,
+    Dmarc,
     DnsProvider,
     DnsSettings,
     Domain,
@@ -45,7 +46,14 @@ RECORDS = {
     (f"{SELECTOR}._domainkey.alpha.test", "TXT"): [RECORD],
     (f"{SELECTOR}._domainkey.beta.test", "TXT"): [RECORD],
     ("beta.test", "TXT"): ['"v=spf1 a:mx2.beta.test ~all"'],
+    ("mx1.alpha.test", "TXT"): ['"v=spf1 a -all"'],
+    ("mx2.beta.test", "TXT"): ['"v=spf1 a -all"'],
 }
+for _zone in ("alpha.test", "alfa.test", "beta.test"):
+    RECORDS[_zone, "SOA"] = [f"ns.{_zone}. h.{_zone}. 1 1 1 1 1"]
+    RECORDS[_zone, "NS"] = [f"ns.{_zone}."]
+    RECORDS[f"ns.{_zone}", "A"] = ["127.0.0.1"]
+    RECORDS[f"_dmarc.{_zone}", "TXT"] = ['"v=DMARC1; p=reject; aspf=s"']
 
 
 def account(address: str, *, known: bool = True) -> Account:
@@ -91,8 +99,15 @@ class Lab:
                     (account("ana@alpha.test"), account("zoe@alpha.test")),
                     domain_aliases=("alfa.test",),
                     mail_name="mail.alpha.test",
+                    dmarc=Dmarc("reject"),
                 ),
-                Domain("beta.test", ("mx2",), (account("eva@beta.test"),), mail_name="mail.beta.test"),
+                Domain(
+                    "beta.test",
+                    ("mx2",),
+                    (account("eva@beta.test"),),
+                    mail_name="mail.beta.test",
+                    dmarc=Dmarc("reject"),
+                ),
             ),
         )
         self.started = False
@@ -148,7 +163,9 @@ class Lab:
             domains=domains,
             resolver=resolver,
             stop=stop,
-            timing=Timing(2, wait, wait, delivery, 0.1 if SLOW_ONLY & self.world.faults else 5, 0.02, 30),
+            timing=Timing(
+                2, wait, wait, delivery, 0.1 if SLOW_ONLY & self.world.faults else 5, 0.2, 0.02, 30
+            ),
             port_map=self.world.port_map,
             port_numbers=[port] if port else ALL_PORTS,
             provisioned=provisioned,

@@ -189,7 +189,7 @@ class Smtp(Session):
             text = re.sub(rb"Authentication-Results: [^\r]*\r\n", b"", text)
         spf = "softfail" if "spf-fails" in faults else "pass"
         results = (
-            f"{there}; dkim=pass (a; b) header.d={domain};\r\n\tspf={spf} smtp.mailfrom={domain}; dmarc=none"
+            f"{there}; dkim=pass (a; b) header.d={domain};\r\n\tspf={spf} smtp.mailfrom={domain}; dmarc=pass"
         )
         return text if "unchecked" in faults else f"Authentication-Results: {results}\r\n".encode() + text
 

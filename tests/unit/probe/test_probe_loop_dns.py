@@ -11,9 +11,10 @@ import time
 import pytest
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import DnsProvider, DnsSettings, Domain, Forward
+from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward
 from mailprov.probe.authority import Authority
 from mailprov.probe.pairs import plan_loops
+from mailprov.probe.table import catalogue
 from tests.unit.probe.probe_lab import Lab, account
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
@@ -206,6 +207,51 @@ RECORDS = [
         ERROR,
         "not evaluated",
     ),
+    ("dns.dmarc", "alpha.test", {("_dmarc.alpha.test", "TXT"): []}, FAIL, "no DMARC record"),
+    (
+        "dns.dmarc",
+        "alfa.test",
+        {("_dmarc.alfa.test", "TXT"): ['"v=DMARC10; p=none"']},
+        FAIL,
+        "no DMARC record",
+    ),
+    (
+        "dns.dmarc",
+        "alpha.test",
+        {("_dmarc.alpha.test", "TXT"): ['"v=DMARC1; p=none"']},
+        FAIL,
+        "v=DMARC1; p=none, but the inventory says p=reject",
+    ),
+    (
+        "dns.dmarc",
+        "alpha.test",
+        {("_dmarc.alpha.test", "TXT"): ['"v=DMARC1; p=reject"', '"v=DMARC1; p=none"']},
+        FAIL,
+        "2 DMARC records",
+    ),
+    ("dns.dmarc", "alpha.test", {("_dmarc.alpha.test", "TXT"): ['"v=DMARC1"']}, FAIL, "no valid policy"),
+    (
+        "dns.published",
+        "alpha.test",
+        {("mx1.alpha.test", "TXT"): []},
+        FAIL,
+        'not there: mx1.alpha.test. TXT "v=spf1 a -all"',
+    ),
+    (
+        "dns.published",
+        "beta.test",
+        {("mail.beta.test", "A"): []},
+        FAIL,
+        'not there: mail.beta.test. A "127.0.0.2"',
+    ),
+    (
+        "dns.servers",
+        "alpha.test",
+        {("ns.alpha.test", "A"): []},
+        FAIL,
+        "ns.alpha.test of alpha.test has no address",
+    ),
+    ("dns.servers", "alpha.test", {("alpha.test", "NS"): []}, FAIL, "has no NS records"),
 ]
 
 
@@ -219,11 +265,32 @@ def test_wrong_records(
     assert mine[0].advice or verdict is ERROR
 
 
+def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: Lab) -> None:
+    domains = tuple(
+        dataclasses.replace(item, dmarc=Dmarc("reject", "dmarc@alpha.test")) for item in lab.inventory.domains
+    )
+    lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
+    warned = [item for item in lab.verify("dns.dmarc", wait=10) if item.verdict is WARN]
+    assert {item.target.domain for item in warned} == {"alpha.test", "alfa.test", "beta.test"}
+    assert {item.observed.rpartition(" ")[2] for item in warned} == {"dmarc@alpha.test", "dmarc@alfa.test"}
+
+
+def test_a_domain_without_dmarc_in_inventory_and_dns_is_skipped(lab: Lab) -> None:
+    domains = tuple(dataclasses.replace(item, dmarc=None) for item in lab.inventory.domains)
+    lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
+    assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {PASS}
+    for zone in ("alpha.test", "alfa.test", "beta.test"):
+        lab.world.records[f"_dmarc.{zone}", "TXT"] = []
+    assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {SKIP}
+
+
 @pytest.mark.parametrize("fault", ["dns-silent", "dns-servfail", "dns-refused", "dns-hearsay"])
 def test_no_authoritative_answer_is_an_error(lab: Lab, fault: str) -> None:
     lab.spoil(fault, "")
     findings = lab.verify("dns", wait=10)
-    assert {item.id for item in findings} == {"dns.a", "dns.mx", "dns.spf"}
+    assert {item.id for item in findings} == {
+        entry.id for entry in catalogue() if entry.id.startswith("dns.")
+    }
     assert {item.verdict for item in findings} == {ERROR}
 
 
@@ -250,7 +317,9 @@ def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: py
     lab.start()
     monkeypatch.setattr(Authority, "name_server_port", lab.world.dns_port)
     findings = [item for item in lab.verify("dns", wait=10) if item.target.domain != "alfa.test"]
-    assert {(item.verdict, item.observed) for item in findings if item.verdict is not PASS} == set()
+    assert {(item.verdict, item.observed) for item in findings if item.verdict is not PASS} == {
+        (FAIL, "the name server silent.beta.test of beta.test has no address")
+    }
     assert any("ns.beta.test: beta.test MX" in line for item in findings for line in item.evidence)
 
 

@@ -1,0 +1,141 @@
+"""What `mailprov dns check` says of zones on real primaries, when records or one of the zone's servers are wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import threading
+from collections.abc import Iterator
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rrset
+import pytest
+
+from mailprov import dns as driver
+from mailprov import probe
+from mailprov.model.findings import Finding, Verdict
+from mailprov.probe import Timing
+from mailprov.probe.authority import Authority
+from tests.unit.dns.servers import Named, inventory
+
+PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
+
+
+class Second:
+    """The zone's second name server, on 127.0.0.2 at the same port, wrong in the way that `does` says.
+
+    same: as the primary. empty: none of our records. lame: REFUSED. hearsay: not authoritative. silent. behind: none of
+    our records, and an old serial, until it is asked for that the second time.
+    """
+
+    def __init__(self, primary: int) -> None:
+        self.primary, self.does, self.asked = primary, "same", 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.2", primary))
+        self.socket.settimeout(0.05)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.ended.set()
+        self.thread.join()
+        self.socket.close()
+
+    def serve(self) -> None:
+        while not self.ended.is_set():
+            try:
+                wire, peer = self.socket.recvfrom(4096)
+            except TimeoutError:
+                continue
+            if (answer := self.answer(dns.message.from_wire(wire))) is not None:
+                self.socket.sendto(answer.to_wire(), peer)
+
+    def answer(self, question: dns.message.Message) -> dns.message.Message | None:
+        if self.does == "silent":
+            return None
+        answer = dns.message.make_response(question)
+        about = question.question[0]
+        if self.does == "lame":
+            answer.set_rcode(dns.rcode.REFUSED)
+            return answer
+        if self.does == "same" or (self.does == "behind" and self.asked > 1):
+            answer = dns.query.udp(question, "127.0.0.1", port=self.primary, timeout=5)
+        elif about.rdtype == dns.rdatatype.SOA:
+            self.asked += 1
+            answer.answer.append(dns.rrset.from_text(about.name, 60, "IN", "SOA", "a. b. 0 1 1 1 1"))
+        if self.does != "hearsay":
+            answer.flags |= dns.flags.AA
+        return answer
+
+
+@pytest.fixture
+def second(named: Named, monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
+    monkeypatch.setattr(Authority, "name_server_port", named.port)
+    other = Second(named.port)
+    yield other
+    other.close()
+
+
+def check(named: Named, zone: str, transfer: float = 0.5) -> dict[str, Finding]:
+    wanted = inventory(zone, named.settings())
+    findings = probe.verify(
+        wanted,
+        emit=lambda finding: None,
+        only=["dns."],
+        timing=dataclasses.replace(Timing(), dns=0.5, transfer=transfer, poll=0.05),
+    )
+    return {finding.id: finding for finding in findings}
+
+
+def publish(named: Named, zone: str) -> None:
+    for plan in driver.plan(inventory(zone, named.settings())):
+        driver.apply(plan, lambda event: None)
+
+
+def test_what_is_published_passes(named: Named, second: Second) -> None:
+    publish(named, "check.test")
+    found = check(named, "check.test")
+    assert {item.verdict for item in found.values()} == {PASS}, found
+    assert found["dns.servers"].observed == "ns.check.test (127.0.0.1), ns2.check.test (127.0.0.2)"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "probes"),
+    [
+        ("_dmarc.check2.test", "TXT", {"dns.dmarc"}),
+        ("mx1.check2.test", "TXT", {"dns.published"}),
+        ("check2.test", "MX", {"dns.mx", "dns.spf"}),
+        ("check2.test", "TXT", {"dns.spf"}),
+        ("mx1.check2.test", "A", {"dns.a", "dns.mx", "dns.spf"}),
+    ],
+)
+def test_a_record_that_is_gone_fails(named: Named, name: str, kind: str, probes: set[str]) -> None:
+    publish(named, "check2.test")
+    named.change("check2.test", lambda message: message.delete(f"{name}.", kind))
+    found = check(named, "check2.test")
+    assert {item.id for item in found.values() if item.verdict is FAIL} == probes, found
+    publish(named, "check2.test")
+
+
+@pytest.mark.parametrize(
+    ("does", "verdict", "says"),
+    [
+        ("empty", FAIL, "ns2.check.test (127.0.0.2) gives nothing for check.test MX, not 10 mx1.check.test (it has "),
+        ("lame", FAIL, "ns2.check.test (127.0.0.2) does not hold check.test"),
+        ("hearsay", FAIL, "ns2.check.test (127.0.0.2) does not hold check.test"),
+        ("silent", ERROR, "not known of ns2.check.test (127.0.0.2): no answer from name server ns2.check.test port "),
+        ("behind", PASS, "ns.check.test (127.0.0.1), ns2.check.test (127.0.0.2)"),
+    ],
+)
+def test_a_second_server_that_is_wrong(
+    named: Named, second: Second, does: str, verdict: Verdict, says: str
+) -> None:
+    publish(named, "check.test")
+    second.does = does
+    found = check(named, "check.test", 10 if does == "behind" else 0.2)["dns.servers"]
+    assert (found.verdict, found.observed[: len(says)]) == (verdict, says)
+    assert bool(found.advice) is (verdict is not PASS)
