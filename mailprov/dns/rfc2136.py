@@ -231,20 +231,19 @@ def apply(zone_plan: ZonePlan, emit: Emit) -> None:
     emit(Progress(zone_plan.subject, f"updating {len(zone_plan.changes)} record sets"))
     with Session(work.settings) as session:
         diff = work.diff
+
+        def say(text: str) -> None:
+            emit(Notice(zone_plan.subject, text))
+
         try:
-            done = update.send(session, zone_plan.zone, work.snapshot, diff.edits)
+            done = update.send(session, zone_plan.zone, work.snapshot, diff.edits, say)
         except (DnsUnreachable, DnsFailed) as lost:
             update.after_silence(session, zone_plan.zone, diff.edits, lost)
-            emit(
-                Notice(
-                    zone_plan.subject,
-                    "no usable answer came to the update; read back from the server, all of it stands",
-                )
-            )
+            say("no usable answer came to the update; read back from the server, all of it stands")
             done = True
         if not done:
             snapshot, diff = _again(session, zone_plan, work)
-            if diff.edits and not update.send(session, zone_plan.zone, snapshot, diff.edits):
+            if diff.edits and not update.send(session, zone_plan.zone, snapshot, diff.edits, say):
                 raise _moved(zone_plan, "its records were changed by somebody else twice in a row")
         missing = update.not_as_wanted(session, zone_plan.zone, diff.edits)
         if missing:

@@ -1,18 +1,23 @@
 """One UPDATE message (RFC 2136) for a zone: made, sent, and read back.
 
-    send(session, zone, snapshot, edits) -> bool        False: a prerequisite did not hold, nothing was done
-    build_update(zone, snapshot, edits) -> message
+    send(session, zone, snapshot, edits, say) -> bool   False: a prerequisite did not hold, nothing was done
+    build_update(zone, snapshot, edits, …) -> message
     not_as_wanted(session, zone, edits) -> {set: words} read back; empty when all of it stands
     no_effect(session, zone, missing) -> DnsFailed      it was accepted, and is not there
     after_silence(session, zone, edits, lost)           no answer came: returns when all of it stands, else raises
 
 The prerequisites hold every touched RRset as it was read, so a change by somebody else in between is never overwritten.
+PowerDNS compares them with what its database has, letter for letter: `\\;` for `;` in a TXT, as zone files of BIND and
+octoDNS have it, is another text to it, and of two texts that differ in case only it finds one. So when a prerequisite
+fails though the set reads as before, the set is only held to exist, and the zone's serial is held instead: that too
+changes with every update, and with what PowerDNS's own tools write unless they are told otherwise. What is answered and
+not stored at all (a LUA record) cannot be written, and is an error.
 Raises DnsFailed, DnsUnreachable, and from after_silence DnsUnsure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import dns.exception
 import dns.rcode
@@ -20,7 +25,7 @@ import dns.rdata
 import dns.update
 
 from mailprov.dns import zones
-from mailprov.dns.diff import Edit
+from mailprov.dns.diff import Edit, Key, shown
 from mailprov.dns.rdata import absolute, from_rdata, to_rdata
 from mailprov.dns.session import NO_UPDATES, Session, rcode_name
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
@@ -29,15 +34,34 @@ from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN}
 
 
-def send(session: Session, zone: str, snapshot: zones.Snapshot, edits: Sequence[Edit]) -> bool:
-    """Send one UPDATE; False when a prerequisite did not hold."""
-    message = build_update(zone, snapshot, edits)
+def send(
+    session: Session,
+    zone: str,
+    snapshot: zones.Snapshot,
+    edits: Sequence[Edit],
+    say: Callable[[str], None] = lambda text: None,
+) -> bool:
+    """Send one UPDATE; False when a prerequisite did not hold. `say` gets what a person should know of it."""
+    if _send(session, zone, build_update(zone, snapshot, edits), len(edits)):
+        return True
+    serial, odd = _spelled_otherwise(session, zone, snapshot, edits)
+    if not odd:
+        return False
+    names = ", ".join(f"{name} {kind}" for name, kind in sorted(odd))
+    say(
+        f"{session.where} compares {names} in another spelling than it answers (PowerDNS: \\; in a text, or texts that "
+        "differ in case only); the zone's serial was held in place of the values"
+    )
+    return _send(session, zone, build_update(zone, snapshot, edits, odd, serial), len(edits))
+
+
+def _send(session: Session, zone: str, message: dns.update.UpdateMessage, count: int) -> bool:
     try:
         (answer,) = session.ask([message])
     except dns.exception.TooBig:
         raise DnsFailed(
             f"zone {zone}",
-            f"{len(edits)} changed record sets do not fit in one DNS message of 64 KiB",
+            f"{count} changed record sets do not fit in one DNS message of 64 KiB",
             "Split the zone, or apply in several steps with fewer domains each",
         ) from None
     if answer.rcode() == dns.rcode.NOERROR:
@@ -47,13 +71,56 @@ def send(session: Session, zone: str, snapshot: zones.Snapshot, edits: Sequence[
     raise _rejected(session, zone, rcode_name(answer))
 
 
-def build_update(zone: str, snapshot: zones.Snapshot, edits: Iterable[Edit]) -> dns.update.UpdateMessage:
-    """The UPDATE for these edits on a zone that was read as `snapshot`.
+def _spelled_otherwise(
+    session: Session, zone: str, snapshot: zones.Snapshot, edits: Sequence[Edit]
+) -> tuple[dns.rdata.Rdata | None, set[Key]]:
+    """The sets that read as before and whose prerequisites do not hold, and the SOA that was there before they were
+    read.
+    """
+    keys = [(edit.name, edit.type) for edit in edits if (edit.name, edit.type) in snapshot]
+    soa = zones.read_soa(session, zone)
+    exact = [dns.update.UpdateMessage(absolute(zone)) for _ in keys]
+    for message, key in zip(exact, keys, strict=True):
+        for rdata in snapshot[key].rdatas:
+            message.present(absolute(key[0]), rdata)
+    answers = session.ask(exact)
+    failed = {key for key, answer in zip(keys, answers, strict=True) if answer.rcode() == dns.rcode.NXRRSET}
+    now = zones.read(session, zone, failed)
+    if not failed or any(
+        key not in now or set(now[key].rdatas) != set(snapshot[key].rdatas) for key in failed
+    ):
+        return None, set()
+    for key in sorted(failed):
+        message = dns.update.UpdateMessage(absolute(zone))
+        message.present(absolute(key[0]), key[1])
+        if session.ask([message])[0].rcode() == dns.rcode.NXRRSET:
+            said = ", ".join(shown(from_rdata(rdata)) for rdata in snapshot[key].rdatas)
+            raise DnsFailed(
+                f"zone {zone}",
+                f"{session.where} answers {said} for {key[0]} {key[1]}, and has no such record: it makes the answer up "
+                "(PowerDNS: a LUA record), so nothing can be written there",
+                "Remove that on the name server, or choose another name",
+            )
+    return soa, failed
+
+
+def build_update(
+    zone: str,
+    snapshot: zones.Snapshot,
+    edits: Iterable[Edit],
+    odd: Collection[Key] = (),
+    soa: dns.rdata.Rdata | None = None,
+) -> dns.update.UpdateMessage:
+    """The UPDATE for these edits on a zone that was read as `snapshot`. Of the sets `odd` the values are not held, but
+    `soa` is.
 
     A value that stands and is to have another TTL is deleted before it is added: RFC 2136 section 3.4.2.2 has the TTL
-    of an addition replace the old one, Knot passes over the addition of a value that it has.
+    of an addition replace the old one, Knot passes over the addition of a value that it has. An MX set from which
+    values go is deleted whole, and what stays is added: PowerDNS does not find a value that it keeps in mixed case.
     """
     message = dns.update.UpdateMessage(absolute(zone))
+    if soa is not None:
+        message.present(absolute(zone), soa)
     for edit in edits:
         name = absolute(edit.name)
         rrset = snapshot.get((edit.name, edit.type))
@@ -63,12 +130,22 @@ def build_update(zone: str, snapshot: zones.Snapshot, edits: Iterable[Edit]) -> 
         else:
             # Single rdatas, not the set as read: those get TTL 0, and servers answer FORMERR to any other
             # (RFC 2136 section 3.2.4). All of them together mean: the set is exactly this.
-            for rdata in rrset.rdatas:
-                message.present(name, rdata)
-            for rdata in rrset.rdatas:
-                value = from_rdata(rdata)
-                if value in edit.remove or (value in edit.add and rrset.ttl != edit.ttl):
-                    message.delete(name, rdata)
+            if (edit.name, edit.type) in odd:
+                message.present(name, edit.type)
+            else:
+                for rdata in rrset.rdatas:
+                    message.present(name, rdata)
+            going = {v for v in edit.remove if v not in edit.add}
+            if edit.type == "MX" and going:
+                message.delete(name, edit.type)
+                staying = [rdata for rdata in rrset.rdatas if from_rdata(rdata) not in {*going, *edit.add}]
+                for rdata in staying:
+                    message.add(name, edit.ttl, rdata)
+            else:
+                for rdata in rrset.rdatas:
+                    value = from_rdata(rdata)
+                    if value in edit.remove or (value in edit.add and rrset.ttl != edit.ttl):
+                        message.delete(name, rdata)
         for value in edit.add:
             message.add(name, edit.ttl, *_spelled(rrset, edit.type, value))
     return message

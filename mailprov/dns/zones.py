@@ -188,6 +188,14 @@ def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
     return snapshot
 
 
+def read_soa(session: Session, zone: str) -> dns.rdata.Rdata | None:
+    """The zone's SOA, with its serial; None when the server gives none."""
+    (answer,) = session.ask([_question(zone, "SOA")])
+    found = (r for r in answer.answer if r.rdtype == dns.rdatatype.SOA and plain(r.name) == zone)
+    rrset = next(found, None)
+    return next(iter(rrset)) if rrset else None
+
+
 def as_records(snapshot: Snapshot) -> list[Record]:
     """The snapshot as the pure code wants it; TXT that differ only in how they are cut have the same value.
 

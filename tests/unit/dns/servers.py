@@ -74,7 +74,27 @@ ZONES = {
     "check.test": "@ NS ns2\nns2 A 127.0.0.2\n",
     "check2.test": "",
     "dkim.test": 'mx1-rsa-1._domainkey TXT "v=DKIM1; k=rsa; p=dGhlaXJz"\n',
+    "semi.test": "",
+    "case.test": "",
+    "lua.test": "",
     **{f"undo{number}.test": "" for number in range(1, 6)},
+}
+
+
+# What only PowerDNS can have: (name, type, content as it stands in its database).
+STORED = {
+    "semi.test": (
+        ("semi.test", "TXT", r'"v=spf1 mx -all"'),
+        ("semi.test", "TXT", r'"site=a\; b"'),
+        ("_dmarc.semi.test", "TXT", r'"v=DMARC1\; p=reject"'),
+    ),
+    "case.test": (
+        ("case.test", "TXT", '"Site=a"'),
+        ("case.test", "TXT", '"site=A"'),
+        ("case.test", "MX", "10 Old.Elsewhere.TEST."),
+        ("case.test", "MX", "20 MX.Case.TEST."),
+    ),
+    "lua.test": (("mx1.lua.test", "LUA", """A "'192.0.2.77'\""""),),
 }
 
 
@@ -289,7 +309,7 @@ allow-dnsupdate-from=
 receiver-threads=1
 distributor-threads=1
 secondary=yes
-expand-alias=no
+enable-lua-records=yes
 {settings}
 """)
     (folder / "zones.sqlite3").unlink(missing_ok=True)
@@ -322,6 +342,9 @@ expand-alias=no
                 rdata.to_text(),
                 ttl,
             )
+    for zone, rows in STORED.items():
+        for row in rows:
+            stored(database, zone, *row)
     # No SOA: the nearest that PowerDNS has to a zone that does not load.
     database.execute("INSERT INTO domains VALUES (9999, 'broken.test', NULL, 0, 'NATIVE', 0, '', '', '')")
     database.commit()

@@ -124,10 +124,18 @@ def test_a_record_that_is_gone_fails(named: Named, name: str, kind: str, probes:
 @pytest.mark.parametrize(
     ("does", "verdict", "says"),
     [
-        ("empty", FAIL, "ns2.check.test (127.0.0.2) gives nothing for check.test MX, not 10 mx1.check.test (it has "),
+        (
+            "empty",
+            FAIL,
+            "ns2.check.test (127.0.0.2) gives nothing for check.test MX, not 10 mx1.check.test (it has ",
+        ),
         ("lame", FAIL, "ns2.check.test (127.0.0.2) does not hold check.test"),
         ("hearsay", FAIL, "ns2.check.test (127.0.0.2) does not hold check.test"),
-        ("silent", ERROR, "not known of ns2.check.test (127.0.0.2): no answer from name server ns2.check.test port "),
+        (
+            "silent",
+            ERROR,
+            "not known of ns2.check.test (127.0.0.2): no answer from name server ns2.check.test port ",
+        ),
         ("behind", PASS, "ns.check.test (127.0.0.1), ns2.check.test (127.0.0.2)"),
     ],
 )
