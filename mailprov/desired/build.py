@@ -21,6 +21,7 @@ from mailprov.desired import (
     postfix,
     relay,
     srs,
+    submission,
     tls,
     versions,
 )
@@ -83,7 +84,8 @@ def build(
     keys = dkim.keys(domains, host, facts, move)
     milter = filter.milter(host, domains, keys, facts)
     postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter, mail)
-    files = [*way_out.files, *postfix_files, *material.files]
+    submitted = submission.files(postfix.MAPS, host.recipient_delimiter)
+    files = [*way_out.files, *submitted, *postfix_files, *material.files]
     files += dovecot.files(host, releases, material, ipv6, mail)
     # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
     for_everybody = (postfix.service(postfix_files, material), dovecot.service(material))
@@ -91,6 +93,9 @@ def build(
     if milter:
         files += [*milter.files, dkim.state_file(keys)]
         services.insert(0, milter.service)  # before Postfix, which would let mail in unasked until it answers
+    services.insert(
+        0, submission.service(submitted)
+    )  # before Postfix, which would refuse submitted mail until then
     if material.issued:
         files += acme.files(host, inventory.dns, material.issued)
         services.append(acme.service())

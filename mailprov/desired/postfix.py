@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import local, passwd, relay, senders, sieve, srs
+from mailprov.desired import local, passwd, relay, senders, sieve, srs, submission
 from mailprov.desired.draft import Mail
 from mailprov.desired.filter import Milter
 from mailprov.desired.srs import Srs
@@ -73,11 +73,12 @@ def files(
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
         milter=milter,
+        submission_unit=submission.UNIT,
+        submission_milter=submission.MILTER,
         quotas=mail.quotas,
     )
     master = render(
         "postfix/master.cf.j2",
-        folder=FOLDER,
         maps=MAPS,
         ports=smtp,
         srs=way_out,
@@ -86,7 +87,6 @@ def files(
         sendmail=sieve.SENDMAIL,
         strangers=senders.CLASS,
     )
-    own_from = render("postfix/from_check.py.j2", maps=MAPS, delimiter=host.recipient_delimiter)
     replies = render("postfix/lmtp_reply_checks.j2")
     named = {"fqdn": host.fqdn, "fqdn_regexp": re.escape(host.fqdn).replace("\\-", "-")}
     checks = {
@@ -103,7 +103,6 @@ def files(
         ),
         File(f"{FOLDER}/master.cf", local.master_cf(master, host.local, host.name)),
         *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
-        File(f"{FOLDER}/from_check.py", own_from),
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
         File(f"{MAPS}/srs_checks", srs.rewritten()),
         File(f"{MAPS}/own_domains_checks", senders.own_domains_checks([*names, host.fqdn])),

@@ -11,6 +11,7 @@ import hashlib
 import os
 import poplib
 import re
+import smtplib
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -207,6 +208,17 @@ def test_an_attachment_is_the_same_in_every_copy_and_bcc_is_seen_by_nobody(hosts
             assert got["Disposition-Notification-To"] == f"<{to}>"
 
 
+def offered(client: smtplib.SMTP, user: str, header: str) -> tuple[int, str]:
+    """What a message with these lines as its header is answered at its end: code and enhanced code."""
+    for command in (f"MAIL FROM:<{user}>", f"RCPT TO:<{user}>"):
+        code, reply = client.docmd(command)
+        if code != 250:
+            return code, reply.split()[0].decode()
+    code, reply = client.data(f"{header}Subject: names\n\n".replace("\n", "\r\n").encode())
+    client.rset()
+    return code, reply.split()[0].decode()
+
+
 def test_users_write_under_their_own_names_only(hosts: lab.Lab) -> None:
     for host, domain in PLACES:
         user = f"ana@{domain}"
@@ -218,20 +230,108 @@ def test_users_write_under_their_own_names_only(hosts: lab.Lab) -> None:
             f"{user}, eva@{domain}",
             f"team@{domain}",
         ]
+        fields = ("Sender", "Resent-From", "Resent-Sender", "sender ")
         with post.inside(hosts, address(hosts, host), user) as client:
             for name in own:
-                post.transaction(client, user, [user], f"From: {name}\nSubject: as oneself\n\n")
-            for name in others:
-                assert client.docmd(f"MAIL FROM:<{user}>")[0] == 250
-                assert client.docmd(f"RCPT TO:<{user}>")[0] == 250
-                code, reply = client.data(f"From: {name}\r\nSubject: as another\r\n\r\n".encode())
-                assert (code, reply.split()[0]) == (550, b"5.7.1"), (name, reply)
-                client.rset()
-            assert client.docmd(f"MAIL FROM:<{user}>")[0] == 250
-            assert client.docmd(f"RCPT TO:<{user}>")[0] == 250
-            client.rset()
+                assert offered(client, user, f"From: {name}\n") == (250, "2.0.0"), name
+                for field in fields:
+                    assert offered(client, user, f"From: {user}\n{field}: {name}\n") == (250, "2.0.0")
+        for name in others:  # Postfix ends a session after twenty errors
+            with post.inside(hosts, address(hosts, host), user) as client:
+                assert offered(client, user, f"From: {name}\n") == (550, "5.7.1"), name
+                for field in fields:
+                    assert offered(client, user, f"From: {user}\n{field}: {name}\n") == (550, "5.7.1"), field
+        with post.inside(hosts, address(hosts, host), user) as client:
+            for header in (
+                "",
+                f"From: {user}\nfrom: {user}\n",
+                f"From: {user}\nSender: {user}\nSender: {user}\n",
+            ):
+                assert offered(client, user, header) == (550, "5.6.0"), header
+            for sign in "\0\r":  # readers may show what is behind them, or take a CR for the end of the line
+                for rest in (f", eva@{domain}", f"From: eva@{domain}"):
+                    assert offered(client, user, f"From: {user}{sign}{rest}\n") == (550, "5.7.1"), (
+                        sign,
+                        rest,
+                    )
             assert client.docmd(f"MAIL FROM:<eva@{domain}>")[0] == 250
             assert client.docmd(f"RCPT TO:<{user}>")[0] == 553
+
+
+def checker(hosts: lab.Lab, host: str) -> int:
+    """The number of the process that looks at submitted mail."""
+    return int(run_on(hosts, host, "systemctl show -p MainPID --value mailprov-submission.service"))
+
+
+def test_who_connects_and_says_nothing_takes_no_memory_of_the_check(hosts: lab.Lab) -> None:
+    """It was a Python for each of them, 11 MB each, before any login."""
+    for host, _ in PLACES:
+        waiting = []
+        try:
+            for _ in range(40):
+                client = smtplib.SMTP(address(hosts, host), 587, timeout=post.TIMEOUT)
+                waiting.append(client)
+                client.ehlo()
+            pythons = run_on(hosts, host, "ps -eo rss=,args= | grep 'python3 -I[S]'").splitlines()
+        finally:
+            for client in waiting:
+                client.close()
+        assert sum(int(line.split()[0]) for line in pythons) < 40_000, pythons  # KiB; it is 13,000
+
+
+def test_no_submitted_mail_goes_on_unlooked_at(hosts: lab.Lab) -> None:
+    """Killed, it is there again by itself; stopped, users are told to try again, and mail from elsewhere comes in."""
+    for host, domain in PLACES:
+        user, header = f"ana@{domain}", f"From: <ana@{domain}>\n"
+        where = address(hosts, host)
+        with post.inside(hosts, where, user) as client:
+            assert offered(client, user, header)[0] == 250
+            before = checker(hosts, host)
+            run_on(hosts, host, f"kill -9 {before}")
+            assert offered(client, user, header)[0] // 100 == 4
+        wait_until(lambda: checker(hosts, host) not in (0, before), "it is started again")  # noqa: B023
+        with post.inside(hosts, where, user) as client:
+            assert offered(client, user, header)[0] == 250
+            assert offered(client, user, f"From: <eva@{domain}>\n")[0] == 550
+        run_on(hosts, host, "systemctl stop mailprov-submission.service")
+        try:
+            with pytest.raises(smtplib.SMTPAuthenticationError) as refused, post.inside(hosts, where, user):
+                pass  # Postfix does not wait for the message to say so
+            assert refused.value.smtp_code // 100 == 4
+            send(hosts, host, [user], message("from elsewhere"))
+            planned = run("plan", "--exit-code", "--host", host, str(hosts.inventory_path))
+            assert planned.changes(host) == [("update", "service", "mailprov-submission.service")]
+        finally:
+            run_on(hosts, host, "systemctl start mailprov-submission.service")
+        with post.inside(hosts, where, user) as client:
+            assert offered(client, user, header)[0] == 250
+
+
+def test_the_check_of_submitted_mail_is_shut_in(hosts: lab.Lab) -> None:
+    """A user of its own who may write nothing, no network, no privileges; and nobody but Postfix reaches its socket."""
+    properties = "NoNewPrivileges PrivateNetwork ProtectSystem DynamicUser Restart"
+    for host, _ in PLACES:
+        shown = run_on(
+            hosts, host, f"systemctl show -p {' -p '.join(properties.split())} mailprov-submission.service"
+        )
+        assert set(shown.split()) == {
+            "NoNewPrivileges=yes",
+            "PrivateNetwork=yes",
+            "ProtectSystem=strict",
+            "DynamicUser=yes",
+            "Restart=always",
+        }
+        process = f"/proc/{checker(hosts, host)}"
+        status = dict(
+            line.split(":\t", 1) for line in run_on(hosts, host, f"cat {process}/status").splitlines()
+        )
+        assert int(status["Uid"].split()[0]) >= 61184  # systemd's own numbers, nobody's account
+        assert (status["NoNewPrivs"], int(status["CapEff"], 16), status["Seccomp"]) == ("1", 0, "2")
+        inside = f"readlink {process}/ns/net /proc/1/ns/net"
+        first, second = run_on(hosts, host, inside).split()
+        assert first != second
+        socket_file = "/var/spool/postfix/private/mailprov-submission"
+        assert run_on(hosts, host, f"stat -c '%a %U' {socket_file}").split() == ["600", "postfix"]
 
 
 def test_the_size_limit_is_announced_and_kept(hosts: lab.Lab) -> None:

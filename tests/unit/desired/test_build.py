@@ -239,7 +239,7 @@ def test_a_host_without_domains_is_still_whole() -> None:
     where = host("mx9", "mx9.alpha.test")
     state = desired.build(inventory(on=where), where, facts(TRIXIE))
     assert state.account_files[0].entries == ()
-    assert len(state.services) == 3
+    assert len(state.services) == 4
 
 
 @BOTH
@@ -268,8 +268,8 @@ def test_every_file_has_a_reader_and_says_who_wrote_it(packages: dict[str, str])
 @BOTH
 def test_what_a_reload_is_not_enough_for(packages: dict[str, str]) -> None:
     """inet_interfaces and inet_protocols are read at a start only (postconf(5)); they stand in main.cf."""
-    _, postfix, dovecot, _ = built(packages).services
-    assert (postfix.unit, dovecot.unit) == ("postfix.service", "dovecot.service")
+    units = {service.unit: service for service in built(packages).services}
+    postfix, dovecot = units["postfix.service"], units["dovecot.service"]
     assert postfix.restart_on == ("/etc/postfix/main.cf",)
     assert dovecot.restart_on == ()
 

@@ -1,0 +1,45 @@
+"""The check of what users submit: a milter of our own, in front of the filter, on ports 465 and 587 alone.
+
+    files(maps, delimiter) -> tuple[File, ...]     the program, its unit and its socket's
+    service(files) -> Service
+    MILTER                                         as in Postfix's smtpd_milters, from inside its chroot
+
+Postfix compares the login with the sender of the envelope; what readers see is the header, which only a milter can look
+at. It is one program for all sessions, so that who connects and waits takes no memory to speak of. It needs nothing but
+Python, which a host has anyway: Debian's python3-milter would be one more package on each host, and libmilter behind it
+takes a thread for each connection, and as much memory as a client's header has.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from mailprov.desired.state import File, Service
+from mailprov.desired.templates import render
+
+UNIT = "mailprov-submission"
+MILTER = f"unix:private/{UNIT}"
+_SOCKET = f"/var/spool/postfix/private/{UNIT}"
+_SCRIPT = "/etc/mailprov/submission_check.py"
+_UNITS = "/etc/systemd/system"
+
+
+def files(maps: str, delimiter: str) -> tuple[File, ...]:
+    """`maps`: the directory of Postfix's tables; `delimiter` as in Postfix's recipient_delimiter."""
+    names = {"unit": UNIT, "script": _SCRIPT, "socket": _SOCKET}
+    return (
+        File(_SCRIPT, render("submission/check.py.j2", maps=maps, delimiter=delimiter)),
+        File(f"{_UNITS}/{UNIT}.service", render("submission/check.service.j2", **names)),
+        File(f"{_UNITS}/{UNIT}.socket", render("submission/check.socket.j2", **names)),
+    )
+
+
+def service(ours: tuple[File, ...]) -> Service:
+    """The socket comes and goes with the unit. The map of logins is read for each message: no reload is needed."""
+    paths = tuple(file.path for file in ours)
+    return Service(
+        unit=f"{UNIT}.service",
+        files=paths,
+        restart_on=paths,
+        checks=(("/usr/bin/python3", "-IS", _SCRIPT, "--check"),),
+    )
