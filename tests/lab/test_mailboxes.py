@@ -58,6 +58,26 @@ def send(
         post.transaction(client, sender, to, f"From: <{sender}>\n{text}", parameters)
 
 
+def test_a_burst_for_one_mailbox_is_stored_at_once(hosts: lab.Lab) -> None:
+    """Dovecot 2.4 takes ten messages at a time for one user, and Postfix puts off for minutes what is over that."""
+    count = 250
+    for host, domain in PLACES:
+        box = f"eva@{domain}"
+        source = f"smtp-source -s 50 -m {count} -l 500 -f burst@else.test -t {box} 127.0.0.1:25"
+        run_on(hosts, host, f"pkill -STOP qmgr && {source}; pkill -CONT qmgr")  # all of it at once
+    for host, domain in PLACES:
+        box = f"eva@{domain}"
+        log = f"journalctl --no-pager -o cat SYSLOG_IDENTIFIER=postfix/lmtp | grep 'to=<{box}>' | grep -c '{{}}'; true"
+        put_off = log.format("status=deferred")
+        stored = log.format("status=sent")
+        wait_until(
+            lambda: int(run_on(hosts, host, put_off)) + int(run_on(hosts, host, stored)) >= count,  # noqa: B023
+            f"the burst for {box}",
+            120,
+        )
+        assert int(run_on(hosts, host, put_off)) == 0, f"{host}: put off, to be tried again minutes later"
+
+
 def test_a_mailbox_warns_and_then_refuses_by_all_its_names(hosts: lab.Lab) -> None:
     for host, domain in PLACES:
         box = f"small@{domain}"
