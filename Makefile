@@ -6,7 +6,7 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases check lab-up lab-down bench faults faults-short wheel clean
+.PHONY: help demo test test-releases test-attacks check lab-up lab-down bench faults faults-short wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,10 @@ test: .venv/ready ## The tests; those on real hosts need root on Linux and are n
 test-releases: .venv/ready ## Debian 11 and testing: install, every probe, matrix, quotas; the upgrade in place (root on Linux, 5 minutes)
 	@scripts/test-tools
 	@$(PYTHON_BIN) scripts/lab_tests.py releases
+
+test-attacks: .venv/ready ## Attacks on real hosts, and three name servers at length; SHORT=1 for some of each (root on Linux)
+	@scripts/test-tools
+	@$(PYTHON_BIN) scripts/lab_tests.py attacks $(if $(SHORT),short)
 
 check: .venv/ready ## Format, lint, types and the tests that need no hosts
 	@$(PYTHON_BIN) -m ruff format --check .

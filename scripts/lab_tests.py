@@ -1,7 +1,9 @@
 """The tests on real hosts: all as root on Linux, else one line that says what was left out.
 
-scripts/lab_tests.py            `make test`: on Debian 12 and 13, and the short fault campaign
-scripts/lab_tests.py releases   `make test-releases`: on the oldest and the newest release, and the upgrade in place
+scripts/lab_tests.py               `make test`: on Debian 12 and 13, and the short fault campaign
+scripts/lab_tests.py releases      `make test-releases`: on the oldest and the newest release, and the upgrade in place
+scripts/lab_tests.py attacks       `make test-attacks`: every try of every area, and the name servers' tests at length
+scripts/lab_tests.py attacks short `make test-attacks SHORT=1`: some tries of each area
 """
 
 from __future__ import annotations
@@ -9,29 +11,46 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 RELEASES = ["tests/lab/test_releases.py", "tests/lab/test_upgrade.py"]
+ATTACKS = Path("tests/attacks")
+PYTEST = [sys.executable, "-m", "pytest", "-rs", "--durations=10"]
+# More labs at a time than cores: much of a test on hosts is waiting.
+SIDE_BY_SIDE = ["--dist", "loadfile", "-n"]
 
 
 def main() -> int:
     if sys.platform != "linux" or os.geteuid() != 0:
         print(
-            "left out: tests/lab and tests/faults (real hosts in systemd-nspawn), "
+            "left out: tests/lab, tests/faults and tests/attacks (real hosts in systemd-nspawn), "
             "which need root on Linux: run `sudo make test`"
         )
         return 0
-    pytest = [sys.executable, "-m", "pytest", "-rs", "--durations=10"]
-    # More labs at a time than cores: much of a test on hosts is waiting.
-    side_by_side = ["--dist", "loadfile", "-n"]
+    if sys.argv[1:2] == ["attacks"]:
+        return attacks(long=sys.argv[2:] != ["short"])
     if sys.argv[1:] == ["releases"]:
-        return subprocess.call([*pytest, *RELEASES, *side_by_side, str(len(RELEASES))])
+        return subprocess.call([*PYTEST, *RELEASES, *SIDE_BY_SIDE, str(len(RELEASES))])
     here = ["tests/lab", *(f"--ignore={path}" for path in RELEASES)]
     codes = [
-        subprocess.call([*pytest, *here, *side_by_side, "3"]),
+        subprocess.call([*PYTEST, *here, *SIDE_BY_SIDE, "3"]),
         # The campaign times its faults: it has the machine alone.
-        subprocess.call([*pytest, "tests/faults"]),
+        subprocess.call([*PYTEST, "tests/faults"]),
     ]
     return max(codes)
+
+
+def attacks(*, long: bool) -> int:
+    """At the end the areas, each with its number of tries and of those that got somewhere (as docs/security.md has)."""
+    with tempfile.NamedTemporaryFile("r", prefix="mailprov-attacks-") as counts:
+        told = {"MAILPROV_ATTACKS": "long" if long else "", "MAILPROV_ATTACKS_COUNTS": counts.name}
+        what = [str(ATTACKS), *(["tests/unit/dns"] if long else [])]
+        code = subprocess.call([*PYTEST, *what, *SIDE_BY_SIDE, "3"], env={**os.environ, **told})
+        for line in sorted(counts.read().splitlines()):
+            area, tries, succeeded = line.split("\t")
+            print(f"{area}: {tries} tries, {succeeded} of them succeeded")
+    return code
 
 
 if __name__ == "__main__":
