@@ -6,8 +6,8 @@
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
     export(inventory, keys) -> str                        zone file text for publishing by hand
 
-`diff`, `memory` and `undo` are the pure part; `rfc2136`, `update`, `zones` and `session` the edge; `zonefile` the
-export.
+`diff`, `memory`, `undo`, `seal` and `unsealed` are the pure part; `rfc2136`, `update`, `taking_back`, `zones` and
+`session` the edge; `zonefile` the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
@@ -60,7 +60,10 @@ def image(zone_plan: ZonePlan) -> dict[str, Any] | None:
 
 
 def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[ZonePlan]:
-    """Plans that take back the changes of these images, the oldest first; reads only."""
+    """Plans that take back the changes of these images, the oldest first; reads only.
+
+    "told" in an image names the hosts that tell it; what is believed of them: see `seal` and `unsealed`.
+    """
     told = list(images)
     if not told:
         return []
@@ -68,9 +71,9 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
         zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
         text = f"the records of {zones} are not put back: this inventory names no DNS server"
         return [ZonePlan("", (), (text,))]
-    from mailprov.dns import rfc2136
+    from mailprov.dns import taking_back
 
-    return rfc2136.plan_undo(inventory.dns, told)
+    return taking_back.plan_undo(inventory, told)
 
 
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:

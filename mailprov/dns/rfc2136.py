@@ -2,7 +2,6 @@
 back.
 
     plan(inventory, take_over, keys) -> list[ZonePlan]
-    plan_undo(settings, images) -> list[ZonePlan]
     image(zone_plan) -> Image | None
     apply(zone_plan, emit)
 
@@ -178,31 +177,6 @@ def image(zone_plan: ZonePlan) -> undo.Image | None:
         return None
     assert isinstance(zone_plan.work, Work)
     return undo.image(zone_plan.zone, zone_plan.work.diff.edits, zones.as_records(zone_plan.work.snapshot))
-
-
-def plan_undo(settings: DnsSettings, images: Iterable[undo.Image]) -> list[ZonePlan]:
-    """How to take these changes (the oldest first) back; reads only."""
-    plans = []
-    with Session(settings) as session:
-        for zone, one in undo.merged(images).items():
-            snapshot, found = _look_back(session, one)
-            look = partial(_only_diff, one=one)
-            work = Work(settings, snapshot, found.diff, look)
-            diff = found.diff
-            plans.append(
-                ZonePlan(zone, diff.changes, diff.notices, 0, _compared(diff), left=found.left, work=work)
-            )
-    return plans
-
-
-def _look_back(session: Session, one: undo.Image) -> tuple[zones.Snapshot, undo.Undo]:
-    snapshot = zones.read(session, one["zone"], [(each["name"], each["type"]) for each in one["sets"]])
-    return snapshot, undo.undo_zone(one, zones.as_records(snapshot))
-
-
-def _only_diff(session: Session, one: undo.Image) -> tuple[zones.Snapshot, ZoneDiff]:
-    snapshot, found = _look_back(session, one)
-    return snapshot, found.diff
 
 
 def _compared(diff: ZoneDiff) -> str:
