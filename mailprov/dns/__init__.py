@@ -1,20 +1,20 @@
 """Drivers that read and write zones.
 
-    plan(inventory, take_over, keys) -> list[ZonePlan]    reads the zones
+    plan(inventory, take_over, keys, served) -> list[ZonePlan]    reads the zones
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
     image(zone_plan) -> Image | None                      what it changes, JSON-ready, for taking it back later
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
     export(inventory, keys) -> str                        zone file text for publishing by hand
 
-`diff`, `memory`, `undo`, `seal` and `unsealed` are the pure part; `rfc2136`, `update`, `taking_back`, `zones` and
-`session` the edge; `zonefile` the export.
+`ownership`, `diff`, `batches` and `undo` are the pure part; `survey` and `planner` read and plan; `rfc2136`, `guard`
+and `update` write; `zones` and `session` are the edge; `zonefile` is the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from mailprov.dns.zoneplan import ZonePlan
@@ -25,22 +25,29 @@ from mailprov.model.inventory import DnsProvider, Inventory
 __all__ = ["ZonePlan", "apply", "export", "image", "plan", "plan_undo"]
 
 
-def plan(inventory: Inventory, take_over: bool = False, keys: PublicKeys | None = None) -> list[ZonePlan]:
+def plan(
+    inventory: Inventory,
+    take_over: bool = False,
+    keys: PublicKeys | None = None,
+    served: Mapping[str, Collection[str]] | None = None,
+) -> list[ZonePlan]:
     """What would change in each zone; reads only.
 
     Give the whole inventory, never one narrowed to some hosts or domains: what is not in it counts as gone,
     and records written for it would be planned for deletion. To narrow, choose among the plans returned.
     A plan with an empty `zone` carries only notices.
     `keys`: the DKIM keys of hosts; what stands for other hosts is left as it is.
+    `served`: domains that hosts have served until this run, each with the names of these hosts in DNS. What of them is
+    not in the inventory leaves the zones as well.
     `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing.
     """
     if inventory.dns.provider is DnsProvider.ZONEFILE:
         command = f"`mailprov dns export --dkim {inventory.source}`"
         text = f"mailprov publishes no DNS records here; {command} prints them for publishing by hand"
         return [ZonePlan("", (), (text,))]
-    from mailprov.dns import rfc2136
+    from mailprov.dns import planner
 
-    return rfc2136.plan(inventory, take_over, keys or {})
+    return planner.plan(inventory, take_over, keys or {}, served)
 
 
 def apply(zone_plan: ZonePlan, emit: Emit) -> None:
@@ -60,10 +67,7 @@ def image(zone_plan: ZonePlan) -> dict[str, Any] | None:
 
 
 def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[ZonePlan]:
-    """Plans that take back the changes of these images, the oldest first; reads only.
-
-    "told" in an image names the hosts that tell it; what is believed of them: see `seal` and `unsealed`.
-    """
+    """Plans that take back the changes of these images, the oldest first; reads only."""
     told = list(images)
     if not told:
         return []
@@ -71,9 +75,9 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
         zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
         text = f"the records of {zones} are not put back: this inventory names no DNS server"
         return [ZonePlan("", (), (text,))]
-    from mailprov.dns import taking_back
+    from mailprov.dns import planner
 
-    return taking_back.plan_undo(inventory, told)
+    return planner.plan_undo(inventory.dns, told)
 
 
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:

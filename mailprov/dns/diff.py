@@ -1,20 +1,21 @@
 """What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
 
-    plan_zone(zone, existing, desired, domains, take_over, kept) -> ZoneDiff
+    plan_zone(zone, existing, desired, identity, take_over, kept) -> ZoneDiff
 
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
   so nothing later can lose them.
 - Some things can stand only once: the MX set of a domain, its SPF text (RFC 7208 section 3.2: two are an
   error), its DMARC text (RFC 9989), the DKIM key at a selector (RFC 6376 section 3.6.2.2). A foreign value
-  of these is a conflict, shown with what to do; `take_over` replaces it. One that is equal to what we want
-  is adopted. Addresses are not adopted: the machine may have them for other services too, so an A record
-  that stood before mailprov outlives the host's entry in the inventory.
-- A value we wrote (memory.py) that is no longer wanted is removed. Only such values are, and not those at names that
+  of these is a conflict, shown with what to do; `take_over` replaces it.
+- A foreign value that is equal to a wanted one stays foreign: somebody put it there before mailprov came, so it is
+  never removed and never gets another TTL. That is told; `take_over` makes it ours where it can stand only once.
+- A value that another inventory wrote too belongs to both: the last one that no longer wants it removes it.
+- A value we wrote (ownership.py) that is no longer wanted is removed. Only such values are, and not those at names that
   are `kept`: what belongs there is not known in this run.
 - A CNAME tolerates no data beside it (RFC 1034 section 3.6.2) and servers drop such an addition silently
   (RFC 2136 section 3.4.2.2), so it is a conflict, never a silent no-op.
-- All records of a set share one TTL (RFC 2181 section 5.2). Where foreign values are in the set, theirs
+- All records of a set share one TTL (RFC 2181 section 5.2). Where values of others are in the set, theirs
   stays.
 
 Raises nothing: conflicts are values, so that those of all zones can be shown at once.
@@ -24,10 +25,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mailprov.dns import memory
+from mailprov.dns import ownership
 from mailprov.model.events import Action, Change
 from mailprov.model.records import Record
 
@@ -69,33 +70,24 @@ class ZoneDiff:
     compared: int = 0  # desired values
 
 
-def wanted_keys(zone: str, desired: Iterable[Record], owned: memory.Memory) -> set[Key]:
-    """The sets that must be read before plan_zone can judge: all desired, and all we own values in."""
-    keys = {(record.name, record.type) for record in desired} | {
-        (name, kind) for name, kind, _ in owned.entries
-    }
-    return keys | {(memory.marker_name(zone), "TXT")}
-
-
 def plan_zone(
     zone: str,
     existing: Iterable[Record],
     desired: Iterable[Record],
-    domains: Sequence[str],
+    identity: ownership.Identity,
     take_over: bool = False,
     kept: Callable[[str], bool] = lambda name: False,
 ) -> ZoneDiff:
-    """Compare. `existing` holds the whole RRsets of `wanted_keys`, and CNAMEs met there; all names are in
-    `zone`.
+    """Compare. `existing` holds whole RRsets: all that are desired, those in which we own values, the markers there may
+    be of them, and CNAMEs met there; all names are in `zone`.
 
-    `domains` are the mail domains of the whole inventory: memory.py tells by them whose memory is ours.
+    `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours.
     """
     stand = _grouped(existing)
     want = _grouped(desired)
-    marker = (memory.marker_name(zone), "TXT")
-    owned = memory.recall(zone, (record.value for record in stand.get(marker, ())), domains)
+    owned = ownership.gather(texts_in(stand), identity)
     if owned.newer:
-        what = f"{marker[0]} was written by a later mailprov ({shown(owned.newer[:40])}…)"
+        what = f"a marker in {zone} was written by a later mailprov ({shown(owned.newer[:40])}…)"
         return ZoneDiff(conflicts=(Conflict(what, "Use that version of mailprov for this zone"),))
 
     sets = [
@@ -107,22 +99,67 @@ def plan_zone(
     changes = [one.change for one in sets if one.edit]
     untouched = {entry for entry in owned.entries if entry[:2] not in want and kept(entry[0])}
     entries = frozenset(entry for one in sets for entry in one.entries) | untouched
-    if entries != owned.entries or not owned.current:
-        ttl = next(
-            (r.ttl for r in stand.get(marker, ())),
-            next((r.ttl for records in want.values() for r in records), 3600),
+    ttl = next((r.ttl for records in want.values() for r in records), 3600)
+    for edit, change in _markers(zone, stand, owned, entries, identity, ttl):
+        edits.append(edit)
+        changes.append(change)
+    notices = [text for one in sets for text in one.notices]
+    if same := [text for one in sets for text in one.not_ours]:
+        notices.append(
+            f"stood in {zone} before mailprov and is as wanted, so mailprov never changes or removes it: "
+            + "; ".join(same)
         )
-        add = (memory.compose(zone, entries, domains),) if entries else ()
-        edits.append(Edit(*marker, ttl, tuple(t for t in owned.texts if t not in add), add))
-        changes.append(_marker_change(zone, owned, entries))
     return ZoneDiff(
         tuple(changes),
         tuple(edits),
-        tuple(text for one in sets for text in one.notices),
+        tuple(notices),
         tuple(conflict for one in sets for conflict in one.conflicts),
         sum(one.unchanged for one in sets),
         sum(len(records) for records in want.values()),
     )
+
+
+def texts_in(stand: dict[Key, list[Record]]) -> dict[str, list[str]]:
+    """The texts at markers' names, by name."""
+    return {
+        name: [record.value for record in records]
+        for (name, kind), records in stand.items()
+        if kind == "TXT" and ownership.is_marker(name)
+    }
+
+
+def _markers(
+    zone: str,
+    stand: dict[Key, list[Record]],
+    owned: ownership.Ownership,
+    entries: Iterable[ownership.Entry],
+    identity: ownership.Identity,
+    ttl: int,
+) -> Iterable[tuple[Edit, Change]]:
+    """What makes the markers say that we own exactly these entries."""
+    units: dict[str, set[ownership.Entry]] = defaultdict(set)
+    for entry in entries:
+        units[ownership.unit_of(entry[0], zone, identity.names)].add(entry)
+    signs = [marker for marker in owned.theirs if marker.unit == zone and not marker.former]
+    if units and not signs:
+        units[zone]  # without entries if need be: there 0.1.0 looks, and stops
+    for unit in dict.fromkeys([*units, *(marker.unit for marker in owned.ours)]):
+        ours = [marker for marker in owned.ours if marker.unit == unit]
+        told = units.get(unit)
+        if told is None and unit == zone and units and any(not marker.former for marker in ours):
+            told = set()  # it is a sign for 0.1.0 as well as that of the others
+        if told is not None and len(ours) == 1:
+            (marker,) = ours
+            if marker.entries == told and identity.up_to_date(marker, zone):
+                continue
+        text = None
+        if told is not None:
+            text = ownership.render(unit, zone, ownership.named_at(unit, identity), told)
+        remove = tuple(marker.text for marker in ours if marker.text != text)
+        add = () if text is None or text in (marker.text for marker in ours) else (text,)
+        key = (ownership.marker_name(unit), "TXT")
+        edit = Edit(*key, next((r.ttl for r in stand.get(key, ())), ttl), remove, add)
+        yield edit, _marker_change(zone, edit, ours, told)
 
 
 def shown(value: str) -> str:
@@ -151,13 +188,14 @@ class _Set:
         *,
         want: list[Record],
         stand: dict[Key, list[Record]],
-        owned: memory.Memory,
+        owned: ownership.Ownership,
         take_over: bool,
     ) -> None:
         self.name, self.type = key
         self.notices: list[str] = []
+        self.not_ours: list[str] = []  # values as wanted that nobody's marker knows
         self.conflicts: list[Conflict] = []
-        self.entries: set[memory.Entry] = set()
+        self.entries: set[ownership.Entry] = set()
         self.edit: Edit | None = None
         self.unchanged = 0
         self._zone = zone
@@ -176,7 +214,8 @@ class _Set:
         wanted = {record.value: record.ttl for record in want}
         only = {_once(self.name, self.type, value) for value in wanted} - {None}
         ours = {value for value in before if owned.owns(self.name, self.type, value)}
-        ours |= {value for value in before if value in wanted and _once(self.name, self.type, value)}
+        if take_over:
+            ours |= {value for value in before if value in wanted and _once(self.name, self.type, value)}
         rivals = [
             v for v in before if v not in ours and v not in wanted and _once(self.name, self.type, v) in only
         ]
@@ -185,38 +224,43 @@ class _Set:
         elif rivals:
             self._refuse(before, rivals, wanted)
             return
-        foreign = [value for value in before if value not in ours]
-        self._settle(before, wanted, ours, foreign)
+        shared = {value for value in before if owned.shared(self.name, self.type, value)}
+        self._settle(before, wanted, ours, shared)
 
     def _settle(
-        self, before: dict[str, int], wanted: dict[str, int], ours: set[str], foreign: list[str]
+        self, before: dict[str, int], wanted: dict[str, int], ours: set[str], shared: set[str]
     ) -> None:
-        remove = tuple(value for value in before if value in ours and value not in wanted)
+        """`ours`: values that stand and that we own, or take over. `shared`: those that other inventories own."""
+        foreign = [value for value in before if value not in ours and value not in shared]
+        others = [value for value in before if value not in ours or value in shared]
+        remove = tuple(value for value in before if value not in others and value not in wanted)
         add = tuple(value for value in wanted if value not in before)
         self.unchanged = len(wanted) - len(add)
         self.entries = {
-            (self.name, self.type, memory.digest(self.type, value))
+            (self.name, self.type, ownership.digest(self.type, value))
             for value in wanted
             if value not in foreign
         }
+        if same := [value for value in foreign if value in wanted]:
+            self.not_ours.append(f"{self.name} {self.type} {_list(same)}")
         ttl_now = next(iter(before.values()), None)
         ttl = next(iter(wanted.values()), ttl_now or 0)
         ttl_note = ""
-        if foreign and ttl_now is not None:
+        if others and ttl_now is not None:
             ttl = ttl_now
         elif wanted and before and ttl_now != ttl:
             add, ttl_note = tuple(wanted), f" (ttl {ttl_now} → {ttl})"
         if remove or add:
             self.edit = Edit(self.name, self.type, ttl, remove, add)
-            old = [value for value in before if value in ours]
+            old = [value for value in before if value not in others]
             self.change = change_of(
-                self._zone, self.edit, old, [v for v in wanted if v not in foreign], ttl_note
+                self._zone, self.edit, old, [v for v in wanted if v not in others], ttl_note
             )
         if self.type in ("A", "AAAA") and wanted:
-            others = [value for value in foreign if value not in wanted]
-            if others:
+            besides = [value for value in foreign if value not in wanted]
+            if besides:
                 self.notices.append(
-                    f"{self.name} {self.type} also has {', '.join(others)}, which mailprov did not write; it "
+                    f"{self.name} {self.type} also has {', '.join(besides)}, which mailprov did not write; it "
                     "stays, and some mail will go there: delete it by hand if it is not that host's"
                 )
 
@@ -258,7 +302,7 @@ def _grouped(records: Iterable[Record]) -> dict[Key, list[Record]]:
     return dict(result)
 
 
-def _order(want: dict[Key, list[Record]], owned: memory.Memory) -> list[Key]:
+def _order(want: dict[Key, list[Record]], owned: ownership.Ownership) -> list[Key]:
     """Desired sets in their order, then sets in which only leftovers of ours can be."""
     return list(dict.fromkeys([*want, *sorted((name, kind) for name, kind, _ in owned.entries)]))
 
@@ -277,16 +321,18 @@ def change_of(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: s
     return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail + ttl_note)
 
 
-def _marker_change(zone: str, owned: memory.Memory, entries: frozenset[memory.Entry]) -> Change:
-    action = Action.UPDATE if owned.texts and entries else Action.CREATE if entries else Action.DELETE
-    count = f"{len(entries)} value{'' if len(entries) == 1 else 's'}"
-    return Change(
-        f"zone {zone}",
-        "record",
-        action,
-        f"{memory.marker_name(zone)} TXT",
-        f"mailprov's memory of what it wrote: {count}",
-    )
+def _marker_change(
+    zone: str, edit: Edit, ours: list[ownership.Marker], entries: set[ownership.Entry] | None
+) -> Change:
+    """What a person sees of a marker's edit."""
+    action = Action.UPDATE if ours and entries is not None else Action.DELETE if ours else Action.CREATE
+    count = len(entries or ()) or sum(len(marker.entries) for marker in ours)
+    detail = f"ownership marker: {count} value{'' if count == 1 else 's'}"
+    if not count:
+        detail = "ownership marker: says that the domains' own markers stand below"
+    if any(marker.former for marker in ours):
+        detail += ", and replaces the one that mailprov 0.1.0 wrote for the whole zone"
+    return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail)
 
 
 def _list(values: Iterable[str]) -> str:

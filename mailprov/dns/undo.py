@@ -2,6 +2,7 @@
 
     image(zone, edits, existing) -> Image       JSON-ready: {"zone", "sets": [{"name", "type", "before", "after"}]}
     merged(images) -> {zone: Image}             several runs, the oldest first, as one
+    reads(image) -> keys                        the sets that undo_zone must know
     undo_zone(image, existing) -> Undo          what to edit now, and what somebody else has changed since
 
 `before` and `after` are {"ttl", "values"}, or null where there is no such set.
@@ -9,12 +10,16 @@
 The controller keeps no state, by design: any machine with the inventory can go on where another stopped. So a run
 gives the images of a zone to the zone's own hosts, with the go and thus before anything is published (an image of what
 never got published does no harm: the zone is then found as before). A directory on the controller would be gone in a
-pipeline, where every job is a fresh container, and wrong where two people share an inventory; the memory in the zone
+pipeline, where every job is a fresh container, and wrong where two people share an inventory; the marker in the zone
 itself is public, and has no room for old values.
 
 Only values that the run added or removed are touched, and only while what it added still stands: that is the
 compare-and-swap against the after-image. What others added beside it stays; a set in which they changed ours is left
-alone and told. Raises nothing.
+alone and told. So is a value that another inventory owns by now.
+
+Where the ownership markers stand as the run left them, they are put back as they were. Otherwise a later run has
+written them, of this version after one of 0.1.0, or for another domain of the zone: then a set is put back if they say
+of it what the run said, and what they say of the others stays. Raises nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +28,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailprov.dns import memory
-from mailprov.dns.diff import Edit, ZoneDiff, change_of, shown
+from mailprov.dns import ownership
+from mailprov.dns.diff import Edit, Key, ZoneDiff, change_of, shown
+from mailprov.dns.ownership import Entry, Marker
 from mailprov.model.events import Change
 from mailprov.model.records import Record
 
@@ -70,32 +76,141 @@ def merged(images: Iterable[Image]) -> dict[str, Image]:
     return {zone: {"zone": zone, "sets": list(sets.values())} for zone, sets in zones.items()}
 
 
+def reads(one: Image) -> set[Key]:
+    """All sets of the image, and the markers that may know of them."""
+    keys = {(each["name"], each["type"]) for each in one["sets"]}
+    for name, _ in list(keys):
+        labels = name.split(".")
+        parents = [".".join(labels[start:]) for start in range(len(labels))]
+        keys |= {
+            (ownership.marker_name(parent), "TXT")
+            for parent in parents
+            if ownership.inside(parent, one["zone"]) and not parent.startswith("_") and "._" not in parent
+        }
+    return keys
+
+
 def undo_zone(one: Image, existing: Iterable[Record]) -> Undo:
     """The way back from what stands now."""
-    zone = one["zone"]
-    stand: dict[tuple[str, str], list[Record]] = {}
+    stand: dict[Key, list[Record]] = {}
     for record in existing:
         stand.setdefault((record.name, record.type), []).append(record)
-    edits: list[Edit] = []
-    changes: list[Change] = []
-    notices: list[str] = []
-    left: list[str] = []
+    back = _Back(one, stand)
     for each in one["sets"]:
-        now = stand.get((each["name"], each["type"]), [])
-        edit = _edit(each, now)
+        if not ownership.is_marker(each["name"]):
+            back.put_back(each)
+    back.put_back_markers()
+    diff = ZoneDiff(tuple(back.changes), tuple(back.edits), tuple(back.notices), compared=len(one["sets"]))
+    return Undo(diff, tuple(back.left))
+
+
+class _Back:
+    """The way back of one zone. `literal`: the markers stand as the run left them."""
+
+    def __init__(self, one: Image, stand: dict[Key, list[Record]]) -> None:
+        self.zone, self.stand = one["zone"], stand
+        self.edits: list[Edit] = []
+        self.changes: list[Change] = []
+        self.notices: list[str] = []
+        self.left: list[str] = []
+        self._markers = [each for each in one["sets"] if ownership.is_marker(each["name"])]
+        self.literal = all(isinstance(_edit(each, self._at(each)), Edit | None) for each in self._markers)
+        before = _parsed(
+            (each["name"], _values(each["before"]) - _values(each["after"])) for each in self._markers
+        )
+        after = _parsed(
+            (each["name"], _values(each["after"]) - _values(each["before"])) for each in self._markers
+        )
+        self._before, self._after = _entries(before), _entries(after)
+        whose = {name for marker in [*before, *after] for name in marker.named}
+        now = _parsed(
+            (name, {record.value for record in records})
+            for (name, kind), records in stand.items()
+            if kind == "TXT" and ownership.is_marker(name)
+        )
+        self._ours = [marker for marker in now if whose & set(marker.named)]
+        self._others = _entries(marker for marker in now if not whose & set(marker.named))
+        self._entries = _entries(self._ours)
+
+    def _at(self, each: dict[str, Any]) -> list[Record]:
+        return self.stand.get((each["name"], each["type"]), [])
+
+    def put_back(self, each: dict[str, Any]) -> None:
+        """One record set."""
+        now = self._at(each)
         name = f"{each['name']} {each['type']}"
-        marker = each["name"] == memory.marker_name(zone)
+        edit = _edit(each, now)
+        key = (each["name"], each["type"])
         if isinstance(edit, str):
-            if marker:
-                notices = [f"a later run of mailprov changed {zone}; its records are left alone"]
-                return Undo(ZoneDiff(notices=tuple(notices)), (name,))
-            left.append(name)
-            notices.append(f"{name} is not what mailprov wrote, so it is left alone; there is now: {edit}")
-        elif edit is not None:
-            edits.append(edit)
-            changes.append(_change(zone, edit, now, marker))
-    diff = ZoneDiff(tuple(changes), tuple(edits), tuple(notices), compared=len(one["sets"]))
-    return Undo(diff, tuple(left))
+            self.left.append(name)
+            self.notices.append(
+                f"{name} is not what mailprov wrote, so it is left alone; there is now: {edit}"
+            )
+            return
+        if not self.literal:
+            said, says = _of(self._after, key), _of(self._entries, key)
+            if edit is not None and says != said:
+                self.left.append(name)
+                self.notices.append(f"a later run of mailprov changed {name}; it is left alone")
+                return
+            self._entries = (self._entries - says) | _of(self._before, key) if says == said else self._entries
+        if edit is not None:
+            edit = self._without_others(edit)
+        if edit is not None:
+            self.edits.append(edit)
+            self.changes.append(_change(self.zone, edit, now, ""))
+
+    def _without_others(self, edit: Edit) -> Edit | None:
+        """What another inventory owns as well stays."""
+        mine = tuple(
+            value
+            for value in edit.remove
+            if (edit.name, edit.type, ownership.digest(edit.type, value)) not in self._others
+        )
+        return Edit(edit.name, edit.type, edit.ttl, mine, edit.add) if mine or edit.add else None
+
+    def put_back_markers(self) -> None:
+        if self.literal:
+            for each in self._markers:
+                edit = _edit(each, self._at(each))
+                if isinstance(edit, Edit):
+                    self._mark(edit)
+            return
+        units: dict[str, set[Entry]] = {marker.unit: set() for marker in self._ours}
+        for entry in self._entries:
+            units.setdefault(ownership.unit_of(entry[0], self.zone, units), set()).add(entry)
+        for marker in self._ours:
+            wanted = units.pop(marker.unit, set())
+            if wanted != marker.entries:
+                sign = marker.unit == self.zone and not marker.former and len(self._ours) > 1
+                text = ownership.with_entries(marker, wanted) if wanted or sign else ""
+                place = ownership.marker_name(marker.unit)
+                ttl = next(record.ttl for record in self.stand[place, "TXT"])
+                self._mark(Edit(place, "TXT", ttl, (marker.text,), (text,) if text else ()))
+
+    def _mark(self, edit: Edit) -> None:
+        self.edits.append(edit)
+        count = sum(len(marker.entries) for marker in _parsed([(edit.name, set(edit.add))]))
+        detail = f"ownership marker: as before, {count} value{'' if count == 1 else 's'}"
+        now = self.stand.get((edit.name, edit.type), [])
+        self.changes.append(_change(self.zone, edit, now, detail))
+
+
+def _values(half: dict[str, Any] | None) -> set[str]:
+    return set(half["values"]) if half else set()
+
+
+def _parsed(texts: Iterable[tuple[str, set[str]]]) -> list[Marker]:
+    found = [ownership.parse(name, text) for name, several in texts for text in sorted(several)]
+    return [marker for marker in found if marker is not None and not marker.newer]
+
+
+def _entries(markers: Iterable[Marker]) -> set[Entry]:
+    return {entry for marker in markers for entry in marker.entries}
+
+
+def _of(entries: set[Entry], key: Key) -> set[Entry]:
+    return {entry for entry in entries if entry[:2] == key}
 
 
 def _edit(each: dict[str, Any], now: Sequence[Record]) -> Edit | str | None:
@@ -121,7 +236,7 @@ def _edit(each: dict[str, Any], now: Sequence[Record]) -> Edit | str | None:
     return Edit(each["name"], each["type"], ttl, tuple(added), tuple(back))
 
 
-def _change(zone: str, edit: Edit, now: Sequence[Record], marker: bool) -> Change:
+def _change(zone: str, edit: Edit, now: Sequence[Record], marker: str) -> Change:
     old = [record.value for record in now]
     new = [value for value in old if value not in edit.remove]
     new += [value for value in edit.add if value not in new]
@@ -129,5 +244,4 @@ def _change(zone: str, edit: Edit, now: Sequence[Record], marker: bool) -> Chang
     change = change_of(zone, edit, old, new, f" (ttl {ttl} → {edit.ttl})" if ttl is not None else "")
     if not marker:
         return change
-    detail = "mailprov's memory of what it wrote: as before"
-    return Change(change.subject, change.kind, change.action, change.name, detail)
+    return Change(change.subject, change.kind, change.action, change.name, marker)

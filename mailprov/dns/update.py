@@ -1,6 +1,6 @@
 """One UPDATE message (RFC 2136) for a zone: made, sent, and read back.
 
-    send(session, zone, snapshot, edits, say) -> bool   False: a prerequisite did not hold, nothing was done
+    send(session, zone, snapshot, edits, say, soa)      False: a prerequisite did not hold, nothing was done
     build_update(zone, snapshot, edits, …) -> message
     not_as_wanted(session, zone, edits) -> {set: words} read back; empty when all of it stands
     no_effect(session, zone, missing) -> DnsFailed      it was accepted, and is not there
@@ -40,9 +40,12 @@ def send(
     snapshot: zones.Snapshot,
     edits: Sequence[Edit],
     say: Callable[[str], None] = lambda text: None,
+    soa: dns.rdata.Rdata | None = None,
 ) -> bool:
-    """Send one UPDATE; False when a prerequisite did not hold. `say` gets what a person should know of it."""
-    if _send(session, zone, build_update(zone, snapshot, edits), len(edits)):
+    """Send one UPDATE; False when a prerequisite did not hold. `say` gets what a person should know of it. `soa` is
+    held, too (guard.py says what for).
+    """
+    if _send(session, zone, build_update(zone, snapshot, edits, soa=soa), len(edits)):
         return True
     serial, odd = _spelled_otherwise(session, zone, snapshot, edits)
     if not odd:

@@ -2,6 +2,8 @@
 
     find_zones(session, names) -> {name: zone or None}, and what was seen where there is none
     read(session, zone, keys)  -> Snapshot {(name, type): RRset}
+    finding(names)             the questions of find_zones, and what judges the answers to them
+    data_of, soa_of            what one answer tells, for whoever asks by himself (survey.py)
     as_records(snapshot)       -> [Record], canonical values
 
 Zones are found by asking for the SOA and walking up, never by counting labels; only authoritative answers
@@ -14,8 +16,9 @@ Raises DnsFailed when the server answers with an error, and what session.py rais
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import dns.flags
 import dns.message
@@ -29,6 +32,10 @@ from mailprov.dns.rdata import absolute, from_rdata, plain
 from mailprov.dns.session import Session, rcode_name
 from mailprov.errors import DnsFailed
 from mailprov.model.records import Record
+
+_ADD_THE_KEY = (
+    "Add the TSIG key to each zone there; if it is, something between here and the server changes answers"
+)
 
 
 @dataclass(frozen=True)
@@ -63,23 +70,43 @@ class _Look:
 
 
 def find_zones(session: Session, names: Iterable[str]) -> Zones:
-    """The zone of each name on this server."""
+    """The zone of each name on this server, in one round."""
+    questions, judge = finding(names)
+    return judge(session, session.ask(questions))
+
+
+Judge = Callable[[Session, Sequence[dns.message.Message]], Zones]
+
+
+def finding(names: Iterable[str]) -> tuple[list[dns.message.QueryMessage], Judge]:
+    """All names above each are asked for at once."""
+    walks = {name: ancestors(name) for name in sorted(names)}
+    ordered = sorted({step for walk in walks.values() for step in walk})
+    return [question(name, "SOA") for name in ordered], partial(_judge, walks, ordered)
+
+
+def _judge(
+    walks: dict[str, list[str]],
+    ordered: list[str],
+    session: Session,
+    told: Sequence[dns.message.Message],
+) -> Zones:
+    answers = dict(zip(ordered, told, strict=True))
     looks: dict[str, _Look] = {}
-    walks = {name: _ancestors(name) for name in names}
-    while ask := {step for walk in walks.values() if (step := _next_step(walk, looks))}:
-        ordered = sorted(ask)
-        for name, answer in zip(ordered, session.ask([_question(n, "SOA") for n in ordered]), strict=True):
-            looks[name] = _look(session, name, answer)
+    for walk in walks.values():
+        # Only as far as a zone: what a server says about names above its zones is of no concern.
+        while (step := _next_step(walk, looks)) is not None:
+            looks[step] = _look(session, step, answers[step])
     result = Zones()
     for name, walk in walks.items():
-        asked = [step for step in walk if step in looks]
+        asked = _as_far_as_a_zone(walk, looks)
         zone = next((looks[step].zone for step in asked if looks[step].zone), None)
         unsigned = next((step for step in asked if looks[step].unsigned), None)
         if zone and unsigned:
             raise DnsFailed(
                 session.where,
                 f"it answered REFUSED without a signature when asked for {unsigned} SOA, though it has zone {zone}",
-                "Add the TSIG key to each zone there; if it is, something between here and the server changes answers",
+                _ADD_THE_KEY,
             )
         # The parent zone does not hold what it has delegated away: records put there would never be seen.
         cuts = [cut for step in asked if (cut := looks[step].delegated) and zone and cut.endswith(f".{zone}")]
@@ -91,7 +118,7 @@ def find_zones(session: Session, names: Iterable[str]) -> Zones:
     return result
 
 
-def _ancestors(name: str) -> list[str]:
+def ancestors(name: str) -> list[str]:
     labels = name.split(".")
     return [".".join(labels[start:]) for start in range(len(labels))]
 
@@ -105,7 +132,12 @@ def _next_step(walk: list[str], looks: dict[str, _Look]) -> str | None:
     return None
 
 
-def _question(name: str, kind: str) -> dns.message.QueryMessage:
+def _as_far_as_a_zone(walk: list[str], looks: dict[str, _Look]) -> list[str]:
+    zone = next((number for number, step in enumerate(walk) if looks[step].zone), len(walk) - 1)
+    return walk[: zone + 1]
+
+
+def question(name: str, kind: str) -> dns.message.QueryMessage:
     query = dns.message.make_query(absolute(name), kind)
     # The server's own data is wanted, not what it can find out elsewhere.
     query.flags &= ~dns.flags.RD
@@ -138,6 +170,14 @@ def _look(session: Session, name: str, answer: dns.message.Message) -> _Look:
     return _Look(rcode=rcode_name(answer))
 
 
+def soa_of(name: str, answer: dns.message.Message) -> str | None:
+    """The zone of a name, when an answer that there is no such record tells it (RFC 2308 section 3)."""
+    if not answer.flags & dns.flags.AA or answer.answer:
+        return None
+    owners = [plain(rrset.name) for rrset in answer.authority if rrset.rdtype == dns.rdatatype.SOA]
+    return next((owner for owner in owners if name == owner or name.endswith(f".{owner}")), None)
+
+
 def read(session: Session, zone: str, keys: Collection[Key]) -> Snapshot:
     """The RRsets at these names and types as the primary has them, and CNAMEs met there. Missing ones are
     left out.
@@ -145,6 +185,10 @@ def read(session: Session, zone: str, keys: Collection[Key]) -> Snapshot:
     What a wildcard made up is left out too: it is not there to be kept, changed or named in a prerequisite.
     """
     snapshot = _read_plain(session, keys)
+    return _without_made_up(session, zone, snapshot)
+
+
+def _without_made_up(session: Session, zone: str, snapshot: Snapshot) -> Snapshot:
     suspects: dict[Key, list[Key]] = {}
     for name, kind in snapshot:
         if name != zone:
@@ -172,15 +216,24 @@ def read(session: Session, zone: str, keys: Collection[Key]) -> Snapshot:
 def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
     ordered = sorted(set(keys))
     snapshot: Snapshot = {}
-    for (name, kind), answer in zip(ordered, session.ask([_question(*key) for key in ordered]), strict=True):
-        if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            raise DnsFailed(
-                session.where,
-                f"it answered {rcode_name(answer)} when asked for {name} {kind}",
-                "Allow queries with this TSIG key, or look at the server's log",
-            )
-        if not answer.flags & dns.flags.AA:
-            continue  # below a delegation: not this zone's data
+    for key, answer in zip(ordered, session.ask([question(*key) for key in ordered]), strict=True):
+        snapshot.update(data_of(session, key, answer))
+    return snapshot
+
+
+def data_of(session: Session, key: Key, answer: dns.message.Message) -> Snapshot:
+    """What an answer to this question says of it: the set, a CNAME, or nothing."""
+    name, kind = key
+    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        unsigned = session.signs and not answer.had_tsig
+        said = rcode_name(answer) + (" without a signature" if unsigned else "")
+        raise DnsFailed(
+            session.where,
+            f"it answered {said} when asked for {name} {kind}, though it has the zone",
+            _ADD_THE_KEY if unsigned else "Allow queries with this TSIG key, or look at the server's log",
+        )
+    snapshot: Snapshot = {}
+    if answer.flags & dns.flags.AA:  # else it is below a delegation: not this zone's data
         for rrset in answer.answer:
             found = dns.rdatatype.to_text(rrset.rdtype)
             if plain(rrset.name) == name and found in (kind, "CNAME"):
@@ -190,7 +243,7 @@ def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
 
 def read_soa(session: Session, zone: str) -> dns.rdata.Rdata | None:
     """The zone's SOA, with its serial; None when the server gives none."""
-    (answer,) = session.ask([_question(zone, "SOA")])
+    (answer,) = session.ask([question(zone, "SOA")])
     found = (r for r in answer.answer if r.rdtype == dns.rdatatype.SOA and plain(r.name) == zone)
     rrset = next(found, None)
     return next(iter(rrset)) if rrset else None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
+from mailprov.errors import printable
 from mailprov.model.events import PastRun
 
 
@@ -28,10 +29,10 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
             run.subject,
             run.began,
             what,
-            run.owner,
+            printable(run.owner),
             str(run.changed),
-            ", ".join(run.zones),
-            Text(run.status, style="green" if good else "yellow"),
+            printable(", ".join(run.zones)),
+            Text(printable(run.status), style="green" if good else "yellow"),
         )
     yield table
     for run in told:

@@ -20,8 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mailprov import __version__, desired, dns
-from mailprov.errors import DnsUnsure, MailprovError, NotBelieved
-from mailprov.model import cleaning
+from mailprov.errors import DnsUnsure
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import DnsProvider, Host, Inventory
 from mailprov.plan.cautions import cautions
@@ -85,7 +84,8 @@ def toward_desired(
         return DesiredPart(inventory, host, job, lambda: zones.images(host.name), options.move)
 
     def zones() -> list[dns.ZonePlan]:
-        return dns.plan(inventory, take_over=options.take_over, keys=deployment.public_keys())
+        keys = deployment.public_keys()
+        return dns.plan(inventory, take_over=options.take_over, keys=keys, served=deployment.served())
 
     deployment = Deployment(
         inventory,
@@ -128,8 +128,7 @@ class Deployment:
         self.gate = Gate()
         self.declined = False  # somebody was asked and said no
         self.published = Gate()
-        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit, ident=ident)
-        self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
+        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit)
         self.sessions = [
             HostSession(
                 host,
@@ -184,15 +183,22 @@ class Deployment:
             if self.inventory.dns.provider is DnsProvider.ZONEFILE:
                 return {}
             hosts, command = self.selection.hosts, self.options.command
-            told = for_zones(
-                self.inventory, hosts, command=command, start=self.start, report=self.stream.emit
-            )
-            self.lies = told.errors
-            return told.public
+            return for_zones(hosts, command=command, start=self.start, report=self.stream.emit)
         for session in self.sessions:
             session.planned.wait()
-        keys = {session.host.name: session.outcome.keys for session in self.sessions}
-        return {host: known for host, known in keys.items() if known is not None}
+        told = {session.host.name: session.outcome.keys for session in self.sessions}
+        return {host: keys for host, keys in told.items() if keys is not None}
+
+    def served(self) -> dict[str, set[str]]:
+        """Domains that hosts of this run have served until now, each with the names in DNS of these hosts. To be called
+        after `public_keys`. Hosts that this run does not change say nothing here: they go on with what they serve.
+        """
+        found: dict[str, set[str]] = {}
+        for session in self.sessions:
+            part = session.part
+            for domain in part.served if isinstance(part, DesiredPart) else ():
+                found.setdefault(domain, set()).add(session.host.fqdn)
+        return found
 
     def _plan(self) -> None:
         for session in self.sessions:
@@ -216,9 +222,7 @@ class Deployment:
             s.host.name: s.outcome.changes for s in self.sessions if s.outcome.status in ("ok", "interrupted")
         }
         prints = {
-            # As the reports have them, and so the saved plan.
-            subject: fingerprint(map(cleaning.event, changes))
-            for subject, changes in {**now, **self.zones.by_subject}.items()
+            subject: fingerprint(changes) for subject, changes in {**now, **self.zones.by_subject}.items()
         }
         names = dict.fromkeys([*self.options.saved, *prints])
         return [name for name in names if prints.get(name) != self.options.saved.get(name)]
@@ -251,12 +255,7 @@ class Deployment:
         """Why nothing may be done at all, in spite of a plan; empty when there is no such reason."""
         if self.options.together:
             unplanned = [
-                s.host.name
-                for s in self.sessions
-                # Who is not believed is left out, as if there were no such host (see rollback.py).
-                if s.ended.is_set()
-                and s.outcome.error is not None
-                and not isinstance(s.outcome.error, NotBelieved)
+                s.host.name for s in self.sessions if s.ended.is_set() and s.outcome.error is not None
             ]
             if unplanned:
                 return f"it is all or nothing, and {', '.join(unplanned)} cannot take part (--host leaves it out)"
@@ -286,7 +285,6 @@ class Deployment:
             stream=self.stream,
         )
         not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok" and not s.ready.is_set()}
-        not_ready |= {error.where for error in self.lies}
         self.zones.launch_publish(not_ready)
         self.stream.pump(self.zones.done.is_set)
 
@@ -310,7 +308,6 @@ class Deployment:
             for s in self.sessions
             if s.outcome.status != "ok"
         ]
-        codes += [error.exit_code for error in self.lies]
         if self.zones.error is not None:
             codes.append(self.zones.error.exit_code)
         if self.zones.skipped or self.zones.left:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from mailprov import dns
-from mailprov.dns import seal
 from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
@@ -20,9 +19,7 @@ Planner = Callable[[], list[Any]]  # dns.ZonePlan, which is not imported here: h
 class ZoneWork:
     """Plans in a thread of its own, publishes after the hosts. `planned` is set when that is over."""
 
-    def __init__(
-        self, inventory: Inventory, selection: Selection, *, plan: Planner, emit: Emit, ident: str = ""
-    ) -> None:
+    def __init__(self, inventory: Inventory, selection: Selection, *, plan: Planner, emit: Emit) -> None:
         self.planned = threading.Event()
         self.done = threading.Event()
         self.error: MailprovError | None = None
@@ -35,7 +32,6 @@ class ZoneWork:
         self._selection = selection
         self._planner = plan
         self._emit = emit
-        self._ident = ident  # the run's
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -48,20 +44,15 @@ class ZoneWork:
 
     def images(self, host: str) -> list[dict[str, Any]]:
         """What this run changes in the zones of a host, for taking it back."""
-        found = (self._image(plan) for plan in self._plans if host in self._hosts_of(plan.zone))
+        found = (dns.image(plan) for plan in self._plans if host in self._keepers(plan.zone))
         return [image for image in found if image is not None]
-
-    def _image(self, plan: Any) -> dict[str, Any] | None:
-        """With the controller's seal: a host only keeps it."""
-        image = dns.image(plan)
-        return None if image is None else seal.sealed(image, self._ident, self._inventory.dns)
 
     def unkept(self, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """What none of these hosts keeps, by the hosts that are to keep it."""
         todo: dict[str, list[dict[str, Any]]] = {}
         for plan in self._plans:
-            owners = self._hosts_of(plan.zone)
-            image = None if owners & set(hosts) else self._image(plan)
+            owners = self._keepers(plan.zone)
+            image = None if owners & set(hosts) else dns.image(plan)
             for host in owners if image is not None else ():
                 todo.setdefault(host, []).append(image or {})
         return todo
@@ -133,6 +124,10 @@ class ZoneWork:
         self.error = error
         self._plans = []
         self._emit(Ended("dns", _status(error), 0, str(error)))
+
+    def _keepers(self, zone: str) -> set[str]:
+        """Who keeps what a zone was: its hosts; all, where none is left as everything of it has left the inventory."""
+        return self._hosts_of(zone) or {host.name for host in self._selection.hosts}
 
     def _hosts_of(self, zone: str) -> set[str]:
         """Hosts that must serve before anything in this zone points at them."""

@@ -78,7 +78,8 @@ ZONES = {
     "case.test": "",
     "lua.test": "",
     **{f"undo{number}.test": "" for number in range(1, 6)},
-    **{f"told{number}.test": "www A 192.0.2.80\n" for number in range(1, 9)},
+    **{f"left{number}.test": "" for number in range(1, 19)},
+    **{f"earlier{number}.test": "" for number in range(1, 5)},
 }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailprov.dns import memory
+from mailprov.dns import ownership
 from mailprov.dns.diff import ZoneDiff, plan_zone, shown
+from mailprov.dns.ownership import Identity, digest
 from mailprov.model.events import Action
 from mailprov.model.records import Record
 
 ZONE = "alpha.test"
-DOMAINS = ("alpha.test",)
+DOMAINS = Identity(("alpha.test",))
 MX1 = Record(ZONE, "MX", "10 mx1.alpha.test")
 MX2 = Record(ZONE, "MX", "20 mx2.alpha.test")
 SPF = Record(ZONE, "TXT", "v=spf1 mx -all")
@@ -44,13 +45,13 @@ def values(records: list[Record], name: str, kind: str) -> set[str]:
     return {r.value for r in records if (r.name, r.type) == (name, kind)}
 
 
-def test_an_empty_zone_gets_everything_and_a_memory() -> None:
+def test_an_empty_zone_gets_everything_and_a_marker() -> None:
     diff = plan_zone(ZONE, [], [A1, MX1, MX2, SPF], DOMAINS)
     assert lines(diff) == [
         "create mx1.alpha.test A: 10.0.0.1",
         "create alpha.test MX: 10 mx1.alpha.test, 20 mx2.alpha.test",
         "create alpha.test TXT: v=spf1 mx -all",
-        "create _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 4 values",
+        "create _mailprov.alpha.test TXT: ownership marker: 4 values",
     ]
     assert {c.subject for c in diff.changes} == {"zone alpha.test"}
     assert {c.kind for c in diff.changes} == {"record"}
@@ -69,7 +70,7 @@ def test_a_value_that_left_the_inventory_goes_and_only_that_one() -> None:
     assert lines(diff) == [
         "update alpha.test MX: 10 mx1.alpha.test, 20 mx2.alpha.test → 10 mx1.alpha.test",
         "delete mx2.alpha.test A: 10.0.0.2",
-        "update _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 3 values",
+        "update _mailprov.alpha.test TXT: ownership marker: 3 values",
     ]
     left = after(zone, diff)
     assert values(left, ZONE, "MX") == {"10 mx1.alpha.test"}
@@ -77,7 +78,7 @@ def test_a_value_that_left_the_inventory_goes_and_only_that_one() -> None:
     assert values(left, ZONE, "TXT") == {SPF.value, GOOGLE.value}
 
 
-def test_all_gone_takes_the_memory_too() -> None:
+def test_all_gone_takes_the_marker_too() -> None:
     zone = [*written(A1, SPF), GOOGLE]
     diff = plan_zone(ZONE, zone, [], DOMAINS)
     assert [c.action for c in diff.changes] == [Action.DELETE] * 3
@@ -151,13 +152,29 @@ def test_a_foreign_dmarc_is_refused_but_a_second_report_consent_is_not() -> None
     ).conflicts
 
 
-def test_equal_mail_records_are_adopted_and_equal_addresses_are_not() -> None:
-    zone = [MX1, SPF, A1]
-    diff = plan_zone(ZONE, zone, [MX1, SPF, A1], DOMAINS)
-    assert lines(diff) == ["create _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 2 values"]
+def test_an_equal_value_of_others_stays_theirs_and_is_told() -> None:
+    zone = [Record(ZONE, "MX", MX1.value, 60), SPF, A1]
+    diff = plan_zone(ZONE, zone, [MX1, SPF, A1, A2], DOMAINS)
+    assert lines(diff) == [
+        "create mx2.alpha.test A: 10.0.0.2",
+        "create _mailprov.alpha.test TXT: ownership marker: 1 value",
+    ]
+    assert diff.notices == (
+        "stood in alpha.test before mailprov and is as wanted, so mailprov never changes or removes it: "
+        "alpha.test MX 10 mx1.alpha.test; alpha.test TXT v=spf1 mx -all; mx1.alpha.test A 10.0.0.1",
+    )
     left = after(zone, diff)
-    gone = after(left, plan_zone(ZONE, left, [], DOMAINS))
-    assert gone == [A1]
+    assert after(left, plan_zone(ZONE, left, [], DOMAINS)) == zone
+    new = [Record(ZONE, "MX", MX1.value, 300), Record(ZONE, "TXT", SPF.value, 300)]
+    assert not plan_zone(ZONE, left, [*new, A1, A2], DOMAINS).changes, "their TTL is theirs"
+
+
+def test_an_equal_value_of_others_is_taken_over_on_request() -> None:
+    zone = [MX1, SPF, A1]
+    diff = plan_zone(ZONE, zone, [MX1, SPF, A1], DOMAINS, take_over=True)
+    assert lines(diff) == ["create _mailprov.alpha.test TXT: ownership marker: 2 values"]
+    left = after(zone, diff)
+    assert after(left, plan_zone(ZONE, left, [], DOMAINS)) == [A1], "an address may serve others, too"
 
 
 def test_another_address_stays_and_is_told() -> None:
@@ -191,40 +208,133 @@ def test_a_new_ttl_is_set_on_sets_that_are_all_ours() -> None:
 def test_two_inventories_in_one_zone_leave_each_other_alone() -> None:
     ana = [Record("ana.alpha.test", "MX", "10 mx1.alpha.test")]
     luis = [Record("luis.alpha.test", "MX", "10 mx2.alpha.test")]
+    whose = {"ana": Identity(("ana.alpha.test",)), "luis": Identity(("luis.alpha.test",))}
     zone: list[Record] = []
-    for desired, domains in ((ana, ("ana.alpha.test",)), (luis, ("luis.alpha.test",))) * 2:
-        diff = plan_zone(ZONE, zone, desired, domains)
+    for desired, identity in ((ana, whose["ana"]), (luis, whose["luis"])) * 2:
+        diff = plan_zone(ZONE, zone, desired, identity)
         assert all(c.action is Action.CREATE for c in diff.changes)
         zone = after(zone, diff)
     assert not diff.changes
-    assert len(values(zone, "_mailprov.alpha.test", "TXT")) == 2
-    zone = after(zone, plan_zone(ZONE, zone, [], ("ana.alpha.test",)))
+    assert len(values(zone, "_mailprov.ana.alpha.test", "TXT")) == 1
+    assert len(values(zone, "_mailprov.alpha.test", "TXT")) == 1, "one sign for 0.1.0 is enough"
+    zone = after(zone, plan_zone(ZONE, zone, [], whose["ana"]))
     assert values(zone, "luis.alpha.test", "MX") == {"10 mx2.alpha.test"}
     assert not values(zone, "ana.alpha.test", "MX")
+    (change,) = plan_zone(ZONE, zone, luis, whose["luis"]).changes
+    assert (change.action, change.name) == (Action.CREATE, "_mailprov.alpha.test TXT"), (
+        "now it is the other's"
+    )
 
 
-def test_the_memory_is_known_again_when_domains_come_and_go() -> None:
-    zone = after([], plan_zone(ZONE, [], [MX1], ("a.test", "b.test")))
-    assert not plan_zone(ZONE, zone, [MX1], ("a.test", "b.test", "c.test")).changes  # growth rewrites nothing
-    diff = plan_zone(ZONE, zone, [MX1], ("b.test", "c.test"))
-    assert lines(diff) == ["update _mailprov.alpha.test TXT: mailprov's memory of what it wrote: 1 value"]
+def test_what_two_inventories_want_is_removed_by_the_last() -> None:
+    """Both have the host mx1; each its own domain."""
+    ana, luis = Identity(("ana.test",)), Identity(("luis.test",))
+    zone = after([], plan_zone(ZONE, [], [A1], ana))
+    diff = plan_zone(ZONE, zone, [Record(A1.name, "A", A1.value, 60)], luis)
+    assert lines(diff) == ["create _mailprov.alpha.test TXT: ownership marker: 1 value"], "no TTL of its own"
+    zone = after(zone, diff)
+    assert not plan_zone(ZONE, zone, [A1], ana).changes
+    zone = after(zone, plan_zone(ZONE, zone, [], ana))
+    assert values(zone, A1.name, "A") == {A1.value}
+    assert not plan_zone(ZONE, zone, [A1], luis).notices
+    assert after(zone, plan_zone(ZONE, zone, [], luis)) == []
+
+
+def test_what_an_inventory_of_0_1_0_owns_is_not_removed_either() -> None:
+    text = f"v=mailprov1 for=ana.test mx1/A={digest('A', A1.value)}"
+    theirs = Record("_mailprov.alpha.test", "TXT", text)
+    luis = Identity(("luis.test",))
+    zone = after([A1, theirs], plan_zone(ZONE, [A1, theirs], [A1], luis))
+    assert set(after(zone, plan_zone(ZONE, zone, [], luis))) == {A1, theirs}
+
+
+def test_each_mail_domain_has_its_own_marker() -> None:
+    identity = Identity(("alpha.test", "sub.alpha.test"))
+    sub = [
+        Record("sub.alpha.test", "MX", MX1.value),
+        Record("_dmarc.sub.alpha.test", "TXT", "v=DMARC1; p=none"),
+    ]
+    zone = after([], plan_zone(ZONE, [], [A1, MX1, *sub], identity))
+    assert values(zone, "_mailprov.alpha.test", "TXT") == {
+        "v=mailprov2 zone=alpha.test for=alpha.test,sub.alpha.test "
+        f"@/MX={digest('MX', MX1.value)} mx1/A={digest('A', A1.value)}"
+    }
+    assert values(zone, "_mailprov.sub.alpha.test", "TXT") == {
+        "v=mailprov2 zone=alpha.test for=sub.alpha.test,alpha.test "
+        f"_dmarc/TXT={digest('TXT', 'v=DMARC1; p=none')} @/MX={digest('MX', MX1.value)}"
+    }
+    diff = plan_zone(ZONE, zone, [A1, MX1, *sub[:1]], identity)
+    assert [change.name for change in diff.changes] == [
+        "_dmarc.sub.alpha.test TXT",
+        "_mailprov.sub.alpha.test TXT",
+    ]
+
+
+def test_a_marker_is_known_again_when_domains_come_and_go() -> None:
+    zone = after([], plan_zone(ZONE, [], [MX1], Identity(("a.test", "b.test"))))
+    assert not plan_zone(ZONE, zone, [MX1], Identity(("a.test", "b.test", "c.test"))).changes, (
+        "not of a domain"
+    )
+    diff = plan_zone(ZONE, zone, [MX1], Identity(("b.test", "c.test")))
+    assert lines(diff) == ["update _mailprov.alpha.test TXT: ownership marker: 1 value"]
     zone = after(zone, diff)
     assert values(zone, "_mailprov.alpha.test", "TXT") == {
-        f"v=mailprov1 for=b.test,c.test @/MX={memory.digest('MX', MX1.value)}"
+        f"v=mailprov2 zone=alpha.test for=b.test,c.test @/MX={digest('MX', MX1.value)}"
     }
 
 
-def test_the_memory_of_a_later_version_stops_us() -> None:
-    zone = [Record("_mailprov.alpha.test", "TXT", "v=mailprov2 something else")]
+def test_the_domain_that_could_not_be_cleaned_stays_named() -> None:
+    zone = after([], plan_zone(ZONE, [], [MX1], Identity(("alpha.test", "beta.test"))))
+    still = Identity(("alpha.test",), pending=frozenset({"beta.test"}))
+    assert not plan_zone(ZONE, zone, [MX1], still).changes
+    assert lines(plan_zone(ZONE, zone, [MX1], DOMAINS)) == [
+        "update _mailprov.alpha.test TXT: ownership marker: 1 value"
+    ]
+
+
+def test_a_new_domain_is_named_by_the_one_before_it() -> None:
+    zone = after([], plan_zone(ZONE, [], [MX1], Identity(("alpha.test", "d.test"))))
+    assert not plan_zone(ZONE, zone, [MX1], Identity(("alpha.test", "d.test", "e.test"))).changes
+    (change,) = plan_zone(ZONE, zone, [MX1], Identity(("alpha.test", "c.test", "d.test"))).changes
+    assert change.name == "_mailprov.alpha.test TXT"
+
+
+def test_every_domain_is_named_by_another_ones_marker() -> None:
+    names = tuple(f"d{number}.test" for number in range(40))
+    identity = Identity(names)
+    named = {name: set(ownership.named_at(name, identity)) - {name} for name in names}
+    assert set().union(*named.values()) == set(names)
+    assert all(len(several) < ownership.NAMED for several in named.values())
+
+
+def test_the_marker_of_0_1_0_is_replaced() -> None:
+    words = f"for=alpha.test,x.test @/MX={digest('MX', MX1.value)} mx2/A={digest('A', A2.value)}"
+    zone = [MX1, A2, GOOGLE, Record("_mailprov.alpha.test", "TXT", f"v=mailprov1 {words}")]
+    diff = plan_zone(ZONE, zone, [MX1], DOMAINS)
+    assert lines(diff) == [
+        "delete mx2.alpha.test A: 10.0.0.2",
+        "update _mailprov.alpha.test TXT: ownership marker: 1 value, and replaces the one that mailprov 0.1.0 wrote "
+        "for the whole zone",
+    ]
+    zone = after(zone, diff)
+    assert values(zone, "_mailprov.alpha.test", "TXT") == {
+        f"v=mailprov2 zone=alpha.test for=alpha.test @/MX={digest('MX', MX1.value)}"
+    }
+    assert not plan_zone(ZONE, zone, [MX1], DOMAINS).changes
+
+
+def test_the_marker_of_a_later_version_stops_us() -> None:
+    zone = [Record("_mailprov.alpha.test", "TXT", "v=mailprov3 something else")]
     (conflict,) = plan_zone(ZONE, zone, [MX1], DOMAINS).conflicts
     assert "written by a later mailprov" in conflict.what
 
 
-def test_a_broken_memory_is_no_licence_to_delete() -> None:
-    text = "v=mailprov1 for=alpha.test @/MX= nonsense =x /=y @/TXT=zzz"
-    zone = [Record("_mailprov.alpha.test", "TXT", text), GOOGLE, SPF]
-    left = after(zone, plan_zone(ZONE, zone, [], DOMAINS))
-    assert left == [GOOGLE, SPF]
+def test_a_broken_marker_is_no_licence_to_delete() -> None:
+    for version in ("v=mailprov1", "v=mailprov2 zone=alpha.test", "v=mailprov2"):
+        text = f"{version} for=alpha.test @/MX= nonsense =x /=y @/TXT=zzz"
+        zone = [Record("_mailprov.alpha.test", "TXT", text), GOOGLE, SPF]
+        left = after(zone, plan_zone(ZONE, zone, [], DOMAINS))
+        assert left == [GOOGLE, SPF]
 
 
 def test_control_characters_of_others_never_reach_the_terminal() -> None:
@@ -268,8 +378,7 @@ def test_foreign_values_are_never_touched(
     kept = {(r.name, r.type, r.value) for r in foreign} - once
     assert kept <= {(r.name, r.type, r.value) for r in zone}
     if not take:
-        adopted = {(r.name, r.type, r.value) for r in [*first, *second]}
-        assert once - adopted <= {(r.name, r.type, r.value) for r in zone}
+        assert once <= {(r.name, r.type, r.value) for r in zone}
 
 
 KEY = "mx1-rsa-1._domainkey.alpha.test"

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailprov import dns as driver
 from mailprov.dns.diff import Edit
+from mailprov.dns.ownership import digest
 from mailprov.dns.undo import image, merged, undo_zone
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.model.events import Action, Applied, Event
@@ -132,18 +133,41 @@ def test_several_runs_are_taken_back_as_one() -> None:
     assert undo.diff.edits == (Edit("a.test", "MX", 60, ("20 b.test",), ()),)
 
 
-def test_after_a_later_run_of_mailprov_the_zone_is_left_whole() -> None:
-    marker = [Edit("_mailprov.a.test", "TXT", 60, (), ("v=mailprov1 one",))]
-    one = image("a.test", [Edit("a.test", "MX", 60, (), ("10 a.test",)), *marker], [])
-    later = [
-        Record("a.test", "MX", "10 a.test", 60),
-        Record("_mailprov.a.test", "TXT", "v=mailprov1 two", 60),
-    ]
-    undo = undo_zone(one, later)
+def test_what_a_later_run_of_mailprov_changed_is_left_alone() -> None:
+    """A run wrote two values; a later one made another of the first, and wrote a third."""
 
-    assert undo.diff.edits == ()
-    assert undo.left == ("_mailprov.a.test TXT",)
-    assert undo.diff.notices == ("a later run of mailprov changed a.test; its records are left alone",)
+    def marker(*values: str) -> str:
+        words = " ".join(f"{value[:1]}/A={digest('A', value[1:])}" for value in values)
+        return f"v=mailprov1 for=a.test {words}"
+
+    edits = [Edit(f"{name}.a.test", "A", 60, (), ("192.0.2.1",)) for name in "xy"]
+    edits.append(Edit("_mailprov.a.test", "TXT", 60, (), (marker("x192.0.2.1", "y192.0.2.1"),)))
+    one = image("a.test", edits, [])
+    now = {"x": ("192.0.2.1", "192.0.2.9"), "y": ("192.0.2.1",), "z": ("192.0.2.1",)}
+    later = [Record(f"{name}.a.test", "A", value, 60) for name, values in now.items() for value in values]
+    text = marker("x192.0.2.1", "x192.0.2.9", "y192.0.2.1", "z192.0.2.1")
+    undo = undo_zone(one, [*later, Record("_mailprov.a.test", "TXT", text, 60)])
+
+    assert undo.left == ("x.a.test A",)
+    assert undo.diff.notices == ("a later run of mailprov changed x.a.test A; it is left alone",)
+    kept = f"x/A={digest('A', '192.0.2.9')},{digest('A', '192.0.2.1')} z/A={digest('A', '192.0.2.1')}"
+    assert undo.diff.edits == (
+        Edit("y.a.test", "A", 60, ("192.0.2.1",), ()),
+        Edit("_mailprov.a.test", "TXT", 60, (text,), (f"v=mailprov1 for=a.test {kept}",)),
+    )
+
+
+def test_what_another_inventory_owns_by_now_is_not_taken_back() -> None:
+    mine, theirs = (f"v=mailprov2 zone=a.test for={name} x/A={digest('A', '192.0.2.1')}" for name in "bc")
+    edits = [
+        Edit("x.a.test", "A", 60, (), ("192.0.2.1",)),
+        Edit("_mailprov.a.test", "TXT", 60, (), (mine,)),
+    ]
+    now = [Record("x.a.test", "A", "192.0.2.1", 60)]
+    now += [Record("_mailprov.a.test", "TXT", text, 60) for text in (mine, theirs)]
+    undo = undo_zone(image("a.test", edits, []), now)
+
+    assert undo.diff.edits == (Edit("_mailprov.a.test", "TXT", 60, (mine,), ()),)
 
 
 def test_a_set_of_which_only_the_ttl_was_changed_is_compared_by_its_values() -> None:

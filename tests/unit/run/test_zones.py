@@ -9,7 +9,7 @@ import pytest
 from mailprov import dns
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, RunEnded
-from tests.unit.run.scripted import ScriptedAgent
+from tests.unit.run.scripted import FACTS, ScriptedAgent, end, hello, plan
 from tests.unit.run.test_deploy import NOTHING, Run
 
 CHANGES = tuple(
@@ -47,3 +47,21 @@ def test_what_was_done_before_a_failure_counts(
     assert (ended.changed, ended.error) == (1, str(error))
     assert run.code == code
     assert [event.summary for event in run.events if isinstance(event, RunEnded)] == [summary]
+
+
+def test_domains_that_a_host_has_served_until_now_are_told_to_the_zones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The zone of a domain that has left is in nothing else that the inventory knows."""
+    told: list[Any] = []
+
+    def plans(*_: Any, served: Any, **__: Any) -> list[dns.ZonePlan]:
+        told.append({domain: set(hosts) for domain, hosts in served.items()})
+        return []
+
+    monkeypatch.setattr(dns, "plan", plans)
+    keys = "alpha.test mx1-rsa-1 signing -\nleft.test mx1-rsa-1 signing -\n"
+    facts = {**FACTS, "dkim": {"state": keys, "public": {}}}
+    Run({"mx1": ScriptedAgent([hello(), {"t": "facts", "facts": facts}, plan(), end()])})
+
+    assert told == [{"alpha.test": {"mx1.alpha.test"}, "left.test": {"mx1.alpha.test"}}]

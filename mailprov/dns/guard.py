@@ -1,0 +1,90 @@
+"""What the prerequisites of an UPDATE cannot hold: TTLs, and where a zone ends.
+
+    Guard(session, zone).before(snapshot, edits) -> whether all is as in the snapshot; else look again
+    Guard.soa                                         what the UPDATE is to require beside the sets, if anything
+    Guard.no_effect(missing) -> DnsFailed or None     why what was accepted is not there: a new delegation or DNAME
+
+Prerequisites compare values, not TTLs (RFC 2136 section 2.4.2), and records added to a set give all of it their TTL. So
+where a set stands whose TTL an edit sets, the zone's serial is read first, then the TTLs once more, and the UPDATE
+requires that serial: whatever anybody changes in between changes it, and the server refuses. A server whose SOA cannot
+be required (PowerDNS may keep another than it tells) is met by the TTLs read just before.
+
+A server also takes records below a delegation or a DNAME, and then nobody sees them. So the zone of each name is asked
+for before; what comes in between is seen when reading back, and named.
+
+Raises DnsFailed, DnsUnreachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import dns.rdata
+
+from mailprov.dns import ownership, zones
+from mailprov.dns.diff import Edit
+from mailprov.dns.session import Session
+from mailprov.errors import DnsFailed
+
+
+class Guard:
+    """One for an apply: it remembers the serial of the last try."""
+
+    def __init__(self, session: Session, zone: str) -> None:
+        self._session, self._zone = session, zone
+        self._last: dns.rdata.Rdata | None = None
+        self._unhelpful = False  # requiring the serial was refused, though it is the same
+        self.soa: dns.rdata.Rdata | None = None
+
+    def before(self, snapshot: zones.Snapshot, edits: Sequence[Edit]) -> bool:
+        """Sets `soa`. DnsFailed where a name does not belong to this zone any more."""
+        names = dict.fromkeys(edit.name for edit in edits)
+        questions, judge = zones.finding(names)
+        apex = zones.question(self._zone, "SOA")
+        answer, *answers = self._session.ask([apex, *questions])
+        self._refuse(judge(self._session, answers), names)
+        timed = {(edit.name, edit.type) for edit in edits if _sets_ttl(snapshot, edit)}
+        self.soa = None
+        if not timed:
+            return True
+        found = zones.data_of(self._session, (self._zone, "SOA"), answer).get((self._zone, "SOA"))
+        soa = found.rdatas[0] if found else None
+        self._unhelpful = self._unhelpful or (soa is not None and soa == self._last)
+        self._last = soa
+        self.soa = None if self._unhelpful else soa
+        now = zones.read(self._session, self._zone, timed)
+        return all(key in now and now[key].ttl == snapshot[key].ttl for key in timed)
+
+    def _refuse(self, found: zones.Zones, names: Iterable[str]) -> None:
+        for name in names:
+            if found.zone_of[name] != self._zone:
+                raise DnsFailed(
+                    f"zone {self._zone}",
+                    f"{self._why(found, name)}, so a record there would not be seen; nothing was written",
+                    "Look at a new plan",
+                )
+
+    def _why(self, found: zones.Zones, name: str) -> str:
+        zone = found.zone_of[name]
+        if zone:
+            return f"{name} is now in zone {zone}"
+        return f"{name} is no longer in this zone ({found.seen.get(name, 'no answer')})"
+
+    def no_effect(self, missing: Mapping[str, str]) -> DnsFailed | None:
+        """When names that were written are not in the zone any more."""
+        names = dict.fromkeys(key.split(" ")[0] for key in missing)
+        found = zones.find_zones(self._session, names)
+        away = [name for name in names if found.zone_of[name] != self._zone]
+        if not away:
+            return None
+        where = "; ".join(self._why(found, name) for name in away)
+        return DnsFailed(
+            f"zone {self._zone}",
+            f"{self._session.where} accepted the update, but nobody sees what it wrote: {where}",
+            "Somebody delegated that away in the same moment: remove the delegation, or plan anew",
+        )
+
+
+def _sets_ttl(snapshot: zones.Snapshot, edit: Edit) -> bool:
+    """Whether others' wish about a TTL could be lost. A marker's TTL is nobody's wish."""
+    return bool(edit.add) and (edit.name, edit.type) in snapshot and not ownership.is_marker(edit.name)

@@ -1,0 +1,204 @@
+"""The ownership marker: which values of a zone mailprov wrote itself, kept in the zone. Pure.
+
+    marker_name(unit)                   the name of a unit's marker, a TXT record
+    unit_of(name, zone, names)          the unit that a record belongs to
+    digest(type, value)                 the short stand-in for a value
+    parse(place, text) -> Marker        None for a text of others; Marker.newer for one of a later mailprov
+    gather(texts, identity)             -> Ownership: what is ours in a zone, and what other inventories own there
+    named_at(unit, identity)            the names that a marker tells beside its entries
+    render(unit, zone, named, entries)  -> the text to write there
+    with_entries(marker, entries)       -> the text of a marker that is otherwise as it was
+
+A unit is a mail domain or domain alias with all names below it in its zone, or, for names below none of them (hosts in
+a zone of their own), the zone. Its marker stands at `_mailprov.UNIT`, in the zone of the records themselves, because
+only there one UPDATE changes both or neither. One marker for a whole zone limits how many domains an UPDATE can hold;
+the name can be asked for before the zone is known, which saves a round of questions.
+
+    v=mailprov2 zone=alpha.test for=alpha.test,beta.test @/MX=<digest>,<digest> mx1/A=<digest> _dmarc/TXT=<digest>
+
+- Value by value, so that a value that left the inventory is removed and nothing beside it is.
+- Names stand in clear (relative to the unit), because records are read by name: no zone transfer is needed.
+- `for` says whose it is: the unit, then the next mail domains of the inventory in alphabetical order, the first behind
+  the last. So every domain is named by another one's marker, and one that leaves the inventory is found, also the
+  ninth. One that could not be cleaned stays named until it is gone. Without mail domains, the hosts are named.
+- Several inventories may share a zone and a host; each has a marker of its own, beside each other where the unit is the
+  same, and each owns an equal value. It is deleted by the last one.
+
+0.1.0 wrote one marker for a zone at `_mailprov.ZONE` (`v=mailprov1`, names relative to the zone). It is read, and
+replaced when the zone is written. 0.1.0 looks at that name alone, and stops when a later version's marker is there: so
+one stands there in every zone, without entries where no record needs it, unless one of another inventory does.
+
+Raises nothing: words that make no sense are passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+import bisect
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+VERSION = "v=mailprov2"
+FORMER = "v=mailprov1"
+# Names in one marker: enough to be recognised again when some of them have left at once.
+NAMED = 8
+_LABEL = "_mailprov."
+
+Entry = tuple[str, str, str]  # (absolute name, type, digest)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """One text. `zone`: where it says that it is. `newer`: written by a later mailprov, and not understood."""
+
+    unit: str
+    text: str
+    zone: str = ""
+    named: tuple[str, ...] = ()
+    entries: frozenset[Entry] = frozenset()
+    former: bool = False
+    newer: bool = False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an inventory is known by: its mail domains and their aliases, its hosts' names.
+
+    `departed`: names that have left it and whose markers are still its own. `pending`: those among them, and others,
+    that must stay named, because they could not be cleaned.
+    """
+
+    names: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    departed: frozenset[str] = frozenset()
+    pending: frozenset[str] = frozenset()
+
+    def has(self, marker: Marker) -> bool:
+        """Whether this inventory wrote it, or has a domain of it now."""
+        own = {*self.names, *self.departed, *self._tokens()}
+        if marker.former and not self.names:
+            own.update(self.hosts)
+        return not marker.newer and bool(own & set(marker.named))
+
+    def _tokens(self) -> list[str]:
+        return [f"host/{host}" for host in self.hosts]
+
+    def ring(self, unit: str) -> tuple[str, ...]:
+        """All names in the order in which the marker of a unit tells them."""
+        names = sorted(self.names or self._tokens())
+        start = bisect.bisect_left(names, unit)
+        return (*names[start:], *names[:start])
+
+    def up_to_date(self, marker: Marker, zone: str) -> bool:
+        """Whether it may stay as it is, apart from its entries: it names nobody who is gone, and that of a domain names
+        the next one.
+        """
+        known = {*self.names, *self._tokens(), *self.pending}
+        needed = {*self.pending, *(self.ring(marker.unit)[:2] if marker.unit in self.names else ())}
+        return not marker.former and marker.zone == zone and needed <= set(marker.named) <= known
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """`entries`: what we own in a zone. `ours`: the markers that say so. `others`: what other inventories own there.
+
+    `newer`: the text of a later mailprov, which this one must not touch.
+    """
+
+    entries: frozenset[Entry] = frozenset()
+    ours: tuple[Marker, ...] = ()
+    theirs: tuple[Marker, ...] = ()
+    others: frozenset[Entry] = frozenset()
+    newer: str = ""
+
+    def owns(self, name: str, kind: str, value: str) -> bool:
+        return (name, kind, digest(kind, value)) in self.entries
+
+    def shared(self, name: str, kind: str, value: str) -> bool:
+        """Whether another inventory owns it."""
+        return (name, kind, digest(kind, value)) in self.others
+
+
+def marker_name(unit: str) -> str:
+    return f"{_LABEL}{unit}"
+
+
+def is_marker(name: str) -> bool:
+    return name.startswith(_LABEL)
+
+
+def unit_of(name: str, zone: str, names: Iterable[str]) -> str:
+    """The longest of the mail domains `names` in this zone that `name` is in; else the zone."""
+    units = [one for one in names if inside(name, one) and inside(one, zone)]
+    return max(units, key=len, default=zone)
+
+
+def inside(name: str, parent: str) -> bool:
+    return name == parent or name.endswith(f".{parent}")
+
+
+def digest(kind: str, value: str) -> str:
+    """72 bits of SHA-256 in 12 characters that need no escaping anywhere."""
+    body = f"{kind} {value}".encode("utf-8", "surrogateescape")
+    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()[:9]).decode("ascii")
+
+
+def parse(place: str, text: str) -> Marker | None:
+    """A text that was read at the name `place`."""
+    unit = place.removeprefix(_LABEL)
+    version, *words = text.split(" ")
+    if version not in (VERSION, FORMER):
+        return Marker(unit, text, newer=True) if version.startswith("v=mailprov") else None
+    told = {key: value for key, equals, value in (word.partition("=") for word in words) if equals}
+    entries = frozenset(entry for word in words for entry in _entries(unit, word))
+    named = tuple(told.get("for", "").split(",")) if told.get("for") else ()
+    return Marker(unit, text, told.get("zone", unit), named, entries, version == FORMER)
+
+
+def _entries(unit: str, word: str) -> Iterable[Entry]:
+    place, equals, digests = word.partition("=")
+    label, slash, kind = place.rpartition("/")
+    if not (equals and slash):
+        return
+    name = unit if label == "@" else f"{label}.{unit}"
+    for one in digests.split(","):
+        yield name, kind, one
+
+
+def gather(texts: Mapping[str, Iterable[str]], identity: Identity) -> Ownership:
+    """Out of all texts found at markers' names: {name: texts}."""
+    markers = [m for place, several in texts.items() for text in several if (m := parse(place, text))]
+    ours = tuple(marker for marker in markers if identity.has(marker))
+    theirs = tuple(marker for marker in markers if not identity.has(marker) and not marker.newer)
+    return Ownership(
+        frozenset(entry for marker in ours for entry in marker.entries),
+        ours,
+        theirs,
+        frozenset(entry for marker in theirs for entry in marker.entries),
+        next((marker.text for marker in markers if marker.newer), ""),
+    )
+
+
+def named_at(unit: str, identity: Identity) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*identity.ring(unit)[:NAMED], *sorted(identity.pending)]))
+
+
+def render(unit: str, zone: str, named: Sequence[str], entries: Collection[Entry]) -> str:
+    """The marker's text; the same entries give the same text."""
+    return " ".join([VERSION, f"zone={zone}", f"for={','.join(named)}", *_words(unit, entries)])
+
+
+def with_entries(marker: Marker, entries: Collection[Entry]) -> str:
+    """The same marker, of whatever version it is, with other entries."""
+    head = [word for word in marker.text.split(" ") if not any(_entries(marker.unit, word))]
+    return " ".join([*head, *_words(marker.unit, entries)])
+
+
+def _words(unit: str, entries: Iterable[Entry]) -> list[str]:
+    grouped: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, kind, one in sorted(entries):
+        label = "@" if name == unit else name.removesuffix(f".{unit}")
+        grouped[label, kind].append(one)
+    return [f"{label}/{kind}={','.join(digests)}" for (label, kind), digests in grouped.items()]

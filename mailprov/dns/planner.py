@@ -1,0 +1,243 @@
+"""Plans zones that are written by DNS UPDATE: what stands is read (survey.py), compared (diff.py), and kept for apply.
+
+    plan(inventory, take_over, keys, served) -> list[ZonePlan]
+    plan_undo(settings, images) -> list[ZonePlan]
+    Work                           what rfc2136.apply needs of a plan
+    Departures                     domains that have left, over all zones of a run
+    refusal(conflicts) -> DnsFailed
+
+Raises DnsFailed, DnsUnreachable, InputError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from mailprov.dns import ownership, undo, zones
+from mailprov.dns.diff import ZoneDiff, plan_zone
+from mailprov.dns.ownership import Identity, marker_name
+from mailprov.dns.session import Session
+from mailprov.dns.survey import Survey, Told, survey
+from mailprov.dns.zoneplan import ZonePlan
+from mailprov.dns.zones import Snapshot
+from mailprov.errors import DnsFailed
+from mailprov.model.dkim import PublicKeys
+from mailprov.model.inventory import DnsSettings, Inventory
+from mailprov.model.records import Record
+from mailprov.records import desired_records, kept
+
+Look = Callable[[Session, frozenset[str]], tuple[Snapshot, ZoneDiff]]
+
+
+@dataclass
+class Departures:
+    """`zone_of`: names that have left the inventory, and where what stands of them is removed. `cleaned`: zones in
+    which that is done. Until then markers in other zones go on naming them, or nobody would know of them any more.
+    """
+
+    zone_of: dict[str, str] = field(default_factory=dict)
+    cleaned: set[str] = field(default_factory=set)
+
+    def waiting(self, zone: str) -> frozenset[str]:
+        """Names that the markers in this zone must go on naming."""
+        return frozenset(
+            name for name, own in self.zone_of.items() if own != zone and own not in self.cleaned
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What apply needs of a plan, and nobody else looks at. `look` reads and compares once more; it is told which
+    departed names are still to be named. `units`: mail domains, for cutting a large update.
+    """
+
+    settings: DnsSettings
+    snapshot: Snapshot
+    diff: ZoneDiff
+    look: Look
+    units: tuple[str, ...] = ()
+    departures: Departures = field(default_factory=Departures)
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What is wanted of all zones."""
+
+    desired: tuple[Record, ...]
+    identity: Identity
+    told: Told
+    take_over: bool
+    kept: Callable[[str], bool]
+
+    def within(self, names: Collection[str]) -> _Wishes:
+        return replace(self, desired=tuple(record for record in self.desired if record.name in names))
+
+
+def plan(
+    inventory: Inventory,
+    take_over: bool = False,
+    keys: PublicKeys | None = None,
+    served: Told | None = None,
+) -> list[ZonePlan]:
+    """Read every zone the inventory needs and compare. One plan per zone, also where nothing changes.
+
+    DnsFailed when a domain's zone is not on the server, or when records stand in the way (all of them in
+    one message).
+    """
+    names = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
+    wishes = _Wishes(
+        tuple(desired_records(inventory, keys)),
+        Identity(names, tuple(host.fqdn for host in inventory.hosts)),
+        served or {},
+        take_over,
+        kept(inventory, keys or {}),
+    )
+    with Session(inventory.dns) as session:
+        seen = survey(session, wishes.desired, wishes.identity, wishes.told)
+        where = session.where
+    by_zone, notices = _sort(where, wishes.desired, seen.zones, names)
+    lost = [name for name, zone in seen.gone.items() if zone is None]
+    notices += tuple(_unreachable(where, seen, name) for name in lost)
+    departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
+    plans: list[ZonePlan] = []
+    conflicts: list[tuple[str, ZoneDiff]] = []
+    # First those of which everything leaves: once that is done, the others need not name it any more.
+    for zone in dict.fromkeys([*(zone for zone in seen.ours if zone not in by_zone), *by_zone]):
+        diff = _compare(zone, seen, by_zone.get(zone, []), wishes, frozenset(lost))
+        if zone not in by_zone and (diff.conflicts or not diff.edits):
+            notices += tuple(f"{one.what}. {one.advice}" for one in diff.conflicts)
+            departures.zone_of = {name: own for name, own in departures.zone_of.items() if own != zone}
+            continue
+        if diff.conflicts:
+            conflicts.append((zone, diff))
+        names_here = {record.name for record in by_zone.get(zone, [])}
+        look = partial(
+            _look,
+            zone=zone,
+            wishes=wishes.within(names_here),
+            also=[marker.unit for marker in seen.ours.get(zone, ())],
+            lost=frozenset(lost),
+        )
+        work = Work(inventory.dns, seen.snapshots.get(zone, {}), diff, look, names, departures)
+        plans.append(ZonePlan(zone, diff.changes, diff.notices, diff.unchanged, compared(diff), work=work))
+    if conflicts:
+        raise refusal(conflicts)
+    return [*plans, ZonePlan("", (), notices)] if notices else plans
+
+
+def _sort(
+    where: str, desired: Iterable[Record], found: zones.Zones, mail_names: Sequence[str]
+) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
+    """Records by zone. A mail domain without a zone is an error; a host's name elsewhere is only worth a
+    notice.
+    """
+    by_zone: dict[str, list[Record]] = {}
+    missing: dict[str, None] = {}
+    elsewhere: dict[str, list[str]] = {}
+    for record in desired:
+        zone = found.zone_of[record.name]
+        if zone:
+            by_zone.setdefault(zone, []).append(record)
+        elif owner := next((m for m in mail_names if record.name in (m, f"_dmarc.{m}")), None):
+            missing[owner] = None
+        else:
+            elsewhere.setdefault(record.name, []).append(f"{record.type} {record.value}")
+    if missing:
+        seen = "; ".join(found.seen.get(name) or found.seen[f"_dmarc.{name}"] for name in missing)
+        raise DnsFailed(
+            where,
+            f"the zone of {', '.join(missing)} is not there ({seen})",
+            "Create the zone on that server, or name the server that has it in dns.server",
+        )
+    notices = tuple(
+        f"{name} is in no zone of {where} ({found.seen[name]}); "
+        f"publish by hand where it belongs: {', '.join(values)}"
+        for name, values in elsewhere.items()
+    )
+    return by_zone, notices
+
+
+def _unreachable(where: str, seen: Survey, name: str) -> str:
+    why = seen.zones.seen.get(name, "no answer")
+    return (
+        f"{name} has left the inventory, and what mailprov published for it cannot be removed, because its zone is not "
+        f"on {where} ({why}); remove it by hand where the zone is: all that {marker_name(name)} TXT lists, and that"
+    )
+
+
+def _compare(
+    zone: str, seen: Survey, desired: Sequence[Record], wishes: _Wishes, pending: frozenset[str]
+) -> ZoneDiff:
+    identity = replace(seen.identity, pending=pending)
+    records = zones.as_records(seen.snapshots.get(zone, {}))
+    return plan_zone(zone, records, desired, identity, wishes.take_over, wishes.kept)
+
+
+def _look(
+    session: Session,
+    waiting: frozenset[str],
+    *,
+    zone: str,
+    wishes: _Wishes,
+    also: Iterable[str],
+    lost: frozenset[str],
+) -> tuple[Snapshot, ZoneDiff]:
+    """Read and compare this zone once more. `also`: where our markers stood before."""
+    desired = wishes.desired
+    seen = survey(session, desired, wishes.identity, wishes.told, also)
+    moved = [record.name for record in desired if seen.zones.zone_of[record.name] != zone]
+    if moved:
+        now = seen.zones.zone_of[moved[0]]
+        why = (
+            f"is now in zone {now}"
+            if now
+            else f"is in no zone any more ({seen.zones.seen.get(moved[0], '')})"
+        )
+        raise DnsFailed(
+            f"zone {zone}", f"{moved[0]} {why}; nothing was written", "Look at a new plan, then try again"
+        )
+    diff = _compare(zone, seen, desired, wishes, lost | waiting)
+    return seen.snapshots.get(zone, {}), diff
+
+
+def plan_undo(settings: DnsSettings, images: Iterable[undo.Image]) -> list[ZonePlan]:
+    """How to take these changes (the oldest first) back; reads only."""
+    plans = []
+    with Session(settings) as session:
+        for zone, one in undo.merged(images).items():
+            snapshot, found = _look_back(session, one)
+            look = partial(_only_diff, one=one)
+            diff = found.diff
+            units = tuple(
+                each["name"].removeprefix(marker_name(""))
+                for each in one["sets"]
+                if ownership.is_marker(each["name"])
+            )
+            work = Work(settings, snapshot, diff, look, units)
+            plans.append(
+                ZonePlan(zone, diff.changes, diff.notices, 0, compared(diff), left=found.left, work=work)
+            )
+    return plans
+
+
+def _look_back(session: Session, one: undo.Image) -> tuple[Snapshot, undo.Undo]:
+    snapshot = zones.read(session, one["zone"], undo.reads(one))
+    return snapshot, undo.undo_zone(one, zones.as_records(snapshot))
+
+
+def _only_diff(session: Session, waiting: frozenset[str], *, one: undo.Image) -> tuple[Snapshot, ZoneDiff]:
+    snapshot, found = _look_back(session, one)
+    return snapshot, found.diff
+
+
+def compared(diff: ZoneDiff) -> str:
+    return f"{diff.compared} record{'' if diff.compared == 1 else 's'}"
+
+
+def refusal(conflicts: list[tuple[str, ZoneDiff]]) -> DnsFailed:
+    where = "zone " + ", ".join(zone for zone, _ in conflicts)
+    every = [conflict for _, diff in conflicts for conflict in diff.conflicts]
+    advice = ". ".join(dict.fromkeys(conflict.advice for conflict in every))
+    return DnsFailed(where, "; ".join(conflict.what for conflict in every), advice)
