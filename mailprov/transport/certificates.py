@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import paramiko
 from paramiko.message import Message
@@ -63,6 +62,11 @@ def parse(blob: bytes) -> Certificate:
         authority = reader.string()
         signed = blob[: reader.position]
         signature = reader.string()
+        parts = _Reader(signature)
+        parts.string()
+        parts.string()
+        if reader.left or parts.left:  # nobody has signed what comes after
+            raise ValueError("there is more behind its end")
     except (IndexError, UnicodeDecodeError) as error:
         raise ValueError("it is cut off or damaged") from error
     key = b"".join(len(each).to_bytes(4, "big") + each for each in (plain.encode(), *fields))
@@ -102,10 +106,8 @@ def refusal(certificate: Certificate, name: str, now: float | None = None) -> st
         return f"it has expired on {_date(certificate.not_after)}"
     if certificate.critical:
         return "it holds critical options, which no host certificate should"
-    # A certificate without names would stand for every host: OpenSSH refuses it, too.
-    if not any(
-        fnmatchcase(name.lower(), each.lower().replace("[", "[[]")) for each in certificate.principals
-    ):
+    # Letter by letter, as ssh does: `*.example.org` is no pattern. One without names would be for every host.
+    if name.lower() not in [each.lower() for each in certificate.principals]:
         return f"it is for {', '.join(certificate.principals[:5]) or 'no name'}, not for {name}"
     return ""
 

@@ -21,6 +21,9 @@ from mailprov.wire.bundle import start_payload
 
 Run = Callable[[str], Pipe]
 Explain = Callable[[Endpoint, int | None, tuple[str, ...]], HostUnreachable | None]
+# Octets. PAM takes answers shorter than 512 (PAM_MAX_RESP_SIZE). Of a line longer than 1023 sudo would take the rest
+# for the next attempt, and for the one after that: three wrong passwords, which may lock the account.
+LONGEST = 511
 INSTALLING = 900.0  # seconds for apt-get on a slow host, the wait for its lock included
 
 
@@ -71,6 +74,12 @@ class _Attempt:
         if "\n" in self.secret or "\r" in self.secret:
             raise HostUnreachable(
                 endpoint.name, "`ssh.become_password` holds a line break", "Give it without one"
+            )
+        if len(self.secret.encode()) > LONGEST:
+            raise HostUnreachable(
+                endpoint.name,
+                f"`ssh.become_password` is longer than {LONGEST} octets, and no sudo takes such a password",
+                "Look at what it refers to",
             )
 
     def start(self, command: str, patience: float) -> tuple[Conversation, str]:

@@ -117,7 +117,7 @@ def _prepare(address: str, key: Path, folder: Path, argv: list[str], leader: int
         return done.stdout
 
     known = folder / "known_hosts"
-    has_rs = run("grep ^VERSION_ID /etc/os-release").strip() != 'VERSION_ID="12"'
+    has_rs = run("grep ^VERSION_ID /etc/os-release || true").strip() != 'VERSION_ID="12"'
     quoted = PASSWORD.replace("'", "'\\''")
     if "done" not in run("cat /root/.sudo-test 2>/dev/null || true"):
         words = f"RS={'1' if has_rs else ''} PACKAGES='{'sudo-rs' if has_rs else 'fish tcsh'}'"

@@ -43,12 +43,13 @@ def sign(
 @pytest.mark.parametrize("key", ["ed25519", "ecdsa", "rsa"])
 @pytest.mark.parametrize("authority", ["ca-ed25519", "ca-ecdsa", "ca-rsa"])
 def test_a_good_one_of_every_kind(folder: Path, key: str, authority: str) -> None:
-    made = sign(folder, "-h", "-n", "mx1,*.alpha.test", key=key, authority=authority)
+    made = sign(folder, "-h", "-n", "mx1,mx1.alpha.test,*.beta.test", key=key, authority=authority)
     assert made.key == blob(folder / f"{key}.pub")
     assert made.authority == blob(folder / f"{authority}.pub")
     assert certificates.refusal(made, "mx1") == ""
     assert certificates.refusal(made, "Mx1.Alpha.test") == ""
-    assert certificates.refusal(made, "mx2") == "it is for mx1, *.alpha.test, not for mx2"
+    assert certificates.refusal(made, "mx2") == "it is for mx1, mx1.alpha.test, *.beta.test, not for mx2"
+    assert certificates.refusal(made, "mx2.beta.test") != "", "no pattern, as for ssh"
     assert certificates.fits(blob(folder / f"{key}-cert.pub"), blob(folder / f"{key}.pub"))
     assert not certificates.fits(blob(folder / f"{key}-cert.pub"), blob(folder / "ca-rsa.pub"))
 
