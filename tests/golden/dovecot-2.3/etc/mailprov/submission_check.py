@@ -34,12 +34,14 @@ ALIVE = 15  # seconds between two signs of life to systemd (WatchdogSec)
 # What Postfix need not send: CONNECT, HELO, RCPT, BODY, UNKNOWN, DATA (SMFIP_NO…).
 UNSENT = 0x1 | 0x2 | 0x8 | 0x10 | 0x100 | 0x200
 SILENT = 0x80  # header fields get no answer (SMFIP_NR_HDR)
-QUOTED = re.compile(r'"(?:[^"\\]|\\[\s\S])*("|\\?\Z)')  # to its end, in any case: the time is linear
 CONTINUE, TRY_AGAIN = b"c", b"t"
 
 
 class Unclear(Exception):
     """Not this protocol: the connection ends, and Postfix tells the user to try again."""
+
+
+QUOTED = re.compile(r'"(?:[^"\\]|\\[\s\S])*("|\\?\Z)')  # to its end, in any case: the time is linear
 
 
 def owners(addresses):
