@@ -1,4 +1,4 @@
-"""The bench's simulated hosts: what is seldom measured must not rot unseen."""
+"""The bench's simulated hosts, and its zones: what is seldom measured must not rot unseen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import fleet
+from bench import fleet, zones
 from bench.measure import Table
 from tests.lab.conftest import CAN
 
@@ -27,3 +27,16 @@ def test_simulated_hosts_are_provisioned_and_then_measured(
     for etc in made:
         assert "user9@" in (etc.parent / "dovecot/mailprov-users").read_text()
     assert "3 simulated hosts" in capsys.readouterr().out
+
+
+def test_rounds_and_questions_of_zones_are_counted(tmp_path: Path) -> None:
+    rows = [
+        line.split(" | ") for line in zones.measure(tmp_path) if line.startswith("| 100") or "| ten" in line
+    ]
+
+    assert len(rows) == len(zones.BEFORE)
+    for label, what, *numbers in rows:
+        old_rounds, rounds, old_questions, questions = (int(number.strip(" |")) for number in numbers)
+        assert (old_rounds, old_questions) == zones.BEFORE[label.strip("| "), what]
+        assert 0 < rounds <= old_rounds
+        assert rounds <= questions <= old_questions
