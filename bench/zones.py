@@ -4,8 +4,8 @@
 
 BIND on a loopback port; an inventory with 100 domains in one zone, and one with ten zones, each first published and
 then planned again without changes. A round is what travels at once (dns/session.py); with a server far away, rounds are
-what one waits for. 0.1.0's figures were measured once, by this module on its code: such numbers do not depend on the
-machine. Each domain has MX, SPF, DMARC and one DKIM key.
+what one waits for. Writing tells the rounds of the zone with most of them. 0.1.0's figures were measured once, by this
+module on its code: such numbers do not depend on the machine. Each domain has MX, SPF, DMARC and one DKIM key.
 Raises BenchFailed.
 """
 
@@ -47,7 +47,7 @@ BEFORE = {
     ("100 domains in one zone", "its records are written"): (3, 607),
     ("100 domains in one zone", "plan without changes"): (5, 908),
     ("ten zones", "plan of a first apply"): (21, 83),
-    ("ten zones", "its records are written"): (30, 83),
+    ("ten zones", "its records are written"): (3, 83),
     ("ten zones", "plan without changes"): (41, 114),
 }
 
@@ -83,8 +83,8 @@ def _counts(port: int) -> dict[tuple[str, str], tuple[int, int]]:
         plan = partial(dns.plan, inventory, False, {"mx1": {f"{name}.mx1-ed25519-1": _KEY for name in names}})
         plans, *first = _counted(plan)
         seen[label, "plan of a first apply"] = (first[0], first[1])
-        _, *wrote = _counted(partial(_apply, plans))
-        seen[label, "its records are written"] = (wrote[0], wrote[1])
+        wrote = [_counted(partial(_apply, plan)) for plan in plans if plan.zone]
+        seen[label, "its records are written"] = (max(w[1] for w in wrote), sum(w[2] for w in wrote))
         plans, *again = _counted(plan)
         if any(plan.changes for plan in plans):
             raise BenchFailed(f"bench: {label}: the second plan has changes")
@@ -92,11 +92,9 @@ def _counts(port: int) -> dict[tuple[str, str], tuple[int, int]]:
     return seen
 
 
-def _apply(plans: list[dns.ZonePlan]) -> list[dns.ZonePlan]:
-    for plan in plans:
-        if plan.zone:
-            dns.apply(plan, lambda event: None)
-    return plans
+def _apply(plan: dns.ZonePlan) -> list[dns.ZonePlan]:
+    dns.apply(plan, lambda event: None)
+    return [plan]
 
 
 def _counted(work: Callable[[], list[dns.ZonePlan]]) -> tuple[list[dns.ZonePlan], int, int]:
