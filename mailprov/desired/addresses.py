@@ -93,11 +93,12 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             ],
         ),
         "sent_on": texthash(
-            senders.sent_on(served, virtual),
+            senders.sent_on(served, {**virtual, **system}),
             [
                 "Addresses whose mail goes on to other hosts, also through lists and other names.",
                 "There a stranger cannot send as one of our own domains (own_domains_checks says why).",
             ],
+            whole=[f"{name}@" for name in system],
         ),
     }
 
@@ -131,8 +132,8 @@ def texthash(
 ) -> str:
     """A map's text, sorted by key: `key value, value`. InputError for a name that does not fit in.
 
-    `whole`: the keys `@domain` that are meant, since each accepts every name. `good`: words that are known to fit in;
-    it learns those of this map.
+    `whole`: the keys `@domain` and `name@` that are meant: each stands for many. `good`: words that are known to fit
+    in; it learns those of this map.
     """
     known = set() if good is None else good
     words = set(rows).union(*rows.values()).difference(known, whole)

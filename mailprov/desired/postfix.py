@@ -90,7 +90,8 @@ def files(
     replies = render("postfix/lmtp_reply_checks.j2")
     named = {"fqdn": host.fqdn, "fqdn_regexp": re.escape(host.fqdn).replace("\\-", "-")}
     checks = {
-        name: render(f"postfix/{name}.j2", **named) for name in ("header_checks", "submission_header_checks")
+        name: render(f"postfix/{name}.j2", **named)
+        for name in ("command_checks", "header_checks", "submission_header_checks")
     }
     return (
         File("/etc/mailname", host.fqdn + "\n"),

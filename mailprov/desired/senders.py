@@ -26,8 +26,10 @@ _WORDS = "this mail would go on to another host in our name, so log in to send i
 
 
 def sent_on(domains: Iterable[Domain], virtual: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """`virtual` is where mail for each address goes (addresses.py). A catch-all that leads away stands for every name
-    of its domain; then the names that stay here are named, too, as access(5) takes the first that it finds.
+    """`virtual` is where mail for each address goes (addresses.py), and for each name of the operating system. That has
+    no domain: it is written to at this host's name, at localhost, and at each of its addresses, so such a name is a row
+    for every domain (`root@`), and no form of it is forgotten. A catch-all that leads away stands for every name of its
+    domain. What stays here is then named, too: access(5) looks for the whole address first, and for `root@` last.
     """
     names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
     known: dict[str, bool] = {}
@@ -44,6 +46,11 @@ def sent_on(domains: Iterable[Domain], virtual: Mapping[str, tuple[str, ...]]) -
     rows: dict[str, tuple[str, ...]] = {
         address.lstrip("@"): (CLASS,) for address, gone in away.items() if gone
     }
+    for system in (name for name in virtual if "@" not in name and any(map(leaves, virtual[name]))):
+        rows[f"{system}@"] = (CLASS,)
+        for address in (f"{system}@{name}" for name in names):
+            found = address if address in virtual else f"@{address.rpartition('@')[2]}"
+            rows.setdefault(address, (CLASS if leaves(found) else "DUNNO",))
     whole = {address[1:] for address, gone in away.items() if gone and address[0] == "@"}
     stays = (address for address, gone in away.items() if not gone and address[0] != "@")
     rows.update({address: ("DUNNO",) for address in stays if address.rpartition("@")[2] in whole})

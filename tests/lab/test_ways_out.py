@@ -7,6 +7,7 @@ named in its header, from whom the envelope is, and whether it is signed.
 from __future__ import annotations
 
 import re
+import smtplib
 from collections.abc import Callable
 from email import message_from_string
 from email.message import Message
@@ -287,3 +288,125 @@ def test_a_filter_that_brings_dovecot_down_costs_nobody_else_a_copy(hosts: lab.L
             name: len(arrived(hosts, host, f"{name}@{domain}", "Subject: once")) for name in ("luis", *others)
         }
         assert copies == dict.fromkeys(copies, 1), (host, copies)
+
+
+class Stranger:
+    """Asks without a login what would be taken; a session ends before Postfix slows down who makes mistakes."""
+
+    def __init__(self, place: str) -> None:
+        self._place, self._client, self._refused = place, smtplib.SMTP(), 9
+
+    def reply(self, sender: str, recipient: str) -> tuple[int, str]:
+        if self._refused > 8:
+            self.close()
+            self._client = smtplib.SMTP(
+                self._place, 25, local_hostname="stranger.else.test", timeout=post.TIMEOUT
+            )
+            self._client.ehlo()
+            self._refused = 0
+        code, text = self._client.docmd(f"MAIL FROM:<{sender}>")
+        if code == 250:
+            code, text = self._client.docmd(f"RCPT TO:<{recipient}>")
+        self._client.docmd("RSET")
+        self._refused += code != 250
+        return code, text.decode()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def leading_off(fqdn: str, domain: str, literals: list[str]) -> list[str]:
+    """Every form of an address that leads to another host: by an account, an alias, and the names of the system."""
+    names = [f"{name}@{fqdn}" for name in ("abuse", "mailer-daemon", "postmaster", "root", "www-data")]
+    return [
+        *(f"{name}@{where}" for name in ("away", "postmaster") for where in (domain, f"also.{domain}")),
+        *names,
+        *(f"{name}@{literal}" for name in ("root", "abuse", "postmaster", "root+x") for literal in literals),
+        *(name.upper() for name in (f"away@{domain}", *names)),
+        *(name.replace("@", "+x@") for name in (f"away@{domain}", *names)),
+        *(f"@{fqdn}:{name}" for name in (f"away@{domain}", f"root@{fqdn}")),
+        f"@a.test,@{fqdn}:root@{fqdn}",
+        *(f'"{name}"@{where}' for name, where in (("away", domain), ("root", fqdn), ("root+x", fqdn))),
+        *("postmaster", "PostMaster"),
+        *(f"away@{domain}.", f"root@{fqdn}."),
+    ]
+
+
+def own_senders(fqdn: str, domain: str) -> list[str]:
+    return [
+        *(
+            f"ana@{domain}",
+            f"ANA@{domain.upper()}",
+            f'"ana"@{domain}',
+            f"@x.test:ana@{domain}",
+            f"ana@{domain}.",
+        ),
+        *(
+            f"ana+x@{domain}",
+            f"ana@also.{domain}",
+            f"nobody@{domain}",
+            f"root@{fqdn}",
+            "root",
+            f'"ana@{domain}"',
+        ),
+        *(f"ana%{domain}", f"{domain}!ana", f"ana@{domain}@"),
+    ]
+
+
+def test_no_name_that_leads_off_a_host_takes_a_strangers_mail_in_our_name(hosts: lab.Lab) -> None:
+    for host, domain in PLACES:
+        member, fqdn = hosts.host(host), f"{host}.{domain}"
+        literals = [f"[{member.address}]", "[127.0.0.1]"]
+        literals += (
+            [f"[IPv6:{member.address6}]", f"[ipv6:{member.address6.upper()}]", "[IPv6:::1]"]
+            if member.address6
+            else []
+        )
+        stranger = Stranger(member.address)
+        names = leading_off(fqdn, domain, literals)
+        taken = [name for name in names if stranger.reply("stranger@else.test", name)[0] == 250]
+        assert taken == names, host
+        # Spellings of it that Postfix would take unasked, and that nobody uses.
+        odd = [
+            '"postmaster"',
+            '"post\\master"',
+            "(x@y.z)postmaster",
+            "postmaster (x)",
+            f"@{fqdn}:postmaster",
+            " postmaster",
+        ]
+        odd += [
+            f"@a.test,@{literals[0]}:postmaster",
+            'post"master"',
+            "postmaster@",
+            "postmaster@.",
+            '"postmaster"@',
+        ]
+        assert {stranger.reply("stranger@else.test", name)[0] for name in odd} == {501}, host
+        let_in = [
+            (sender, name)
+            for sender in own_senders(fqdn, domain)
+            for name in names
+            if "5.7.1" not in stranger.reply(sender, name)[1]
+        ]
+        assert let_in == [], (host, len(let_in), let_in[:20])
+        # What stays here is the filter's to judge; also a name of the system that a domain has as its own.
+        for name in (f"luis@{domain}", f"abuse@{domain}", f"abuse+x@also.{domain}", f"sales@also.{domain}"):
+            assert stranger.reply(f"ana@{domain}", name)[0] == 250, (host, name)
+        stranger.close()
+
+
+def test_senders_that_are_ours_in_no_record_are_rewritten(hosts: lab.Lab) -> None:
+    """Names of this machine that mean nothing elsewhere: mail goes on under a rewritten sender, so SPF passes for the
+    host and for no domain.
+    """
+    for (host, domain), (other, elsewhere) in PAIRS:
+        for number, where in enumerate((f"[{address(hosts, host)}]", "localhost")):
+            deliver(hosts, host, f"ana@{where}", [f"away@{domain}"], f"Subject: literal {host}{number}\n\n")
+        for number in range(2):
+            mark = f"Subject: literal {host}{number}"
+            wait_until(lambda: arrived(hosts, other, f"far@{elsewhere}", mark), mark)  # noqa: B023
+            (head,) = arrived(hosts, other, f"far@{elsewhere}", mark)
+            assert re.fullmatch(rf"<SRS0=.*@{host}\.{re.escape(domain)}>", str(head["Return-Path"])), head[
+                "Return-Path"
+            ]

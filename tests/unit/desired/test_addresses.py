@@ -226,6 +226,25 @@ def test_what_goes_on_to_other_hosts_is_known_through_all_names() -> None:
             assert (name in rows) is leaves, name
 
 
+def test_names_of_the_system_that_lead_elsewhere_do_so_at_every_name_of_the_host() -> None:
+    root, ana = account("root@delta.test"), account("ana@delta.test")
+    to = Forward(("far@else.test",), keep=True)
+    postmaster = dataclasses.replace(account("postmaster@delta.test"), forward=to)
+    domain = Domain("delta.test", ("mx1",), (root, ana, postmaster), domain_aliases=("also.test",))
+    rows = parsed(tables((domain,), "mx1.delta.test")["sent_on"])
+    away = ["strangers_senders"]
+    assert {
+        name: rows.pop(f"{name}@") for name in ("abuse", "mailer-daemon", "postmaster", "root", "www-data")
+    } == (dict.fromkeys(("abuse", "mailer-daemon", "postmaster", "root", "www-data"), away))
+    for name in ("delta.test", "also.test"):
+        assert (rows.pop(f"postmaster@{name}"), rows.pop(f"abuse@{name}")) == (away, away)
+        assert rows.pop(f"root@{name}") == ["DUNNO"]  # its own mailbox, or nobody's
+        assert (rows.pop(f"www-data@{name}"), rows.pop(f"mailer-daemon@{name}")) == (["DUNNO"], ["DUNNO"])
+    assert rows == {}
+    stays = dataclasses.replace(domain, accounts=(root, ana))
+    assert parsed(tables((stays,), "mx1.delta.test")["sent_on"]) == {}
+
+
 def test_a_catch_all_elsewhere_stands_for_its_domain_and_who_stays_is_named() -> None:
     ana, eva = account("ana@delta.test"), account("eva@delta.test")
     domain = Domain("delta.test", ("mx1",), (ana, eva), catch_all="all@else.test")

@@ -108,7 +108,10 @@ def test_submission_needs_tls_login_and_the_own_name(packages: dict[str, str]) -
         assert ("smtpd_tls_wrappermode=yes" in options[1]) is (name == "submissions")
     plain = re.search(r"^smtp .* smtpd\n((?:  -o .*\n)*)", master, re.MULTILINE)
     assert plain
-    assert plain[1] == "  -o virtual_alias_maps=$local_recipient_maps\n"
+    assert plain[1] == (
+        "  -o virtual_alias_maps=$local_recipient_maps\n"
+        "  -o smtpd_command_filter=regexp:/etc/postfix/mailprov/command_checks\n"
+    )
 
 
 @BOTH
