@@ -71,6 +71,7 @@ ZONES = {
     "large.test": "",
     "ttl.test": "",
     "lost.test": "",
+    "random.test": "",
     "check.test": "@ NS ns2\nns2 A 127.0.0.2\n",
     "check2.test": "",
     "dkim.test": 'mx1-rsa-1._domainkey TXT "v=DKIM1; k=rsa; p=dGhlaXJz"\n',
@@ -131,7 +132,11 @@ class Named:
         message = dns.update.UpdateMessage(zone, keyring=key)
         edit(message)
         answer = dns.query.tcp(message, "127.0.0.1", port=self.port, timeout=5)
-        assert answer.rcode() == dns.rcode.NOERROR
+        assert answer.rcode() == dns.rcode.NOERROR, f"{dns.rcode.to_text(answer.rcode())}: {self.log()}"
+
+    def log(self) -> str:
+        """What the server said last."""
+        return (self.folder / "log").read_text()[-600:]
 
 
 def inventory(zone: str, dns_settings: DnsSettings, *, hosts: int = 1, start: int = 1) -> Inventory:
@@ -332,6 +337,7 @@ enable-lua-records=yes
                 [
                     (number, "ALLOW-DNSUPDATE-FROM", "127.0.0.0/8"),
                     (number, "TSIG-ALLOW-DNSUPDATE", "mailprov"),
+                    (number, "TSIG-ALLOW-AXFR", "mailprov"),
                 ],
             )
         parsed = dns.zone.from_text(HEAD + text, zone, relativize=False, check_origin=False)
