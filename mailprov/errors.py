@@ -9,6 +9,7 @@
     │   └── DnsUnreachable    3   no answer from the name server
     │       └── DnsUnsure     3   none to an update either: whether it was done is not known
     ├── HostFailed            1   the host was reached and the work on it failed or was refused
+    │   └── NotBelieved       1   the host tells what cannot be, or what is not its own to tell; nothing of it is used
     ├── DnsFailed             1   the name server answered, and refused
     ├── ReportFailed          1   the work was done, its report could not be written
     ├── LabError              1   the lab on this machine could not be made or unmade
@@ -27,12 +28,7 @@ import os
 import traceback
 from dataclasses import dataclass
 
-
-def printable(text: str) -> str:
-    """The text with everything escaped that a terminal would obey or not show: servers and files can hold anything."""
-    if text.isprintable():
-        return text  # thousands of problems of an inventory come here
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+from mailprov.model.cleaning import line as printable
 
 
 class MailprovError(Exception):
@@ -109,6 +105,18 @@ class DnsUnsure(DnsUnreachable):
 
 class HostFailed(MailprovError):
     """The host was reached, and the work there failed or was refused (system, apt, a daemon's own check)."""
+
+
+class NotBelieved(HostFailed):
+    """What the host tells makes no sense, or is about others: nothing of it is used, and other hosts go on without."""
+
+    def __init__(self, host: str, what: str) -> None:
+        super().__init__(
+            host,
+            f"{what}; so nothing that it tells is believed, and nothing is written because of it",
+            "Look at that host: a bad disk or somebody else may have changed what mailprov keeps there "
+            "(/var/lib/mailprov, /etc/mailprov), or the agent while it runs",
+        )
 
 
 class DnsFailed(MailprovError):

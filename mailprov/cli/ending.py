@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from mailprov.errors import InventoryError, MailprovError
+from mailprov.model import cleaning
 
 _OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 BUG = 3  # we cannot tell what would have happened; never 1, which means "tested, and failed"
@@ -59,7 +60,7 @@ def _told(error: BaseException) -> int:
     if os.environ.get("MAILPROV_DEBUG"):
         traceback.print_exception(error)
     _say(
-        f"this is a bug in mailprov, not your mistake: {type(error).__name__}: {error}. "
+        f"this is a bug in mailprov, not your mistake: {type(error).__name__}: {cleaning.line(str(error))}. "
         "Run it again with MAILPROV_DEBUG=1 and report what it prints."
     )
     return BUG

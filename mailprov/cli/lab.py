@@ -156,9 +156,10 @@ def _which(inventory: Path | None, name: str | None) -> str:
 
 def _progress(quiet: bool):  # type: ignore[no-untyped-def]
     from mailprov.model.events import Event, Notice, Progress
+    from mailprov.report.fanout import fan_out
 
     def emit(event: Event) -> None:
         if isinstance(event, (Progress, Notice)) and not quiet:
             typer.echo(f"  {event.subject}: {event.text}" if event.subject else f"  {event.text}")
 
-    return emit
+    return fan_out([emit])

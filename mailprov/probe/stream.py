@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import re
 import select
 import socket
 import ssl
@@ -29,6 +28,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from mailprov.model import cleaning
+
 T = TypeVar("T")
 
 # How long one wait lasts before the stop flag is looked at again, in seconds.
@@ -36,7 +37,6 @@ _SLICE = 0.25
 _LINE_LIMIT = 64 * 1024
 _SHOWN_LIMIT = 300
 _LINES_LIMIT = 200
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa1-\uffff]")
 
 
 class Trouble(Exception):
@@ -112,7 +112,7 @@ class Deadline:
 
 def printable(text: str) -> str:
     """Server text made safe for a terminal and a report: control characters escaped, length bounded."""
-    text = _UNPRINTABLE.sub(lambda m: f"\\x{ord(m[0]):02x}", text)
+    text = cleaning.line(text[: _SHOWN_LIMIT + 1])
     return text if len(text) <= _SHOWN_LIMIT else text[:_SHOWN_LIMIT] + "…"
 
 

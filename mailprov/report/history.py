@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
-from mailprov.errors import printable
 from mailprov.model.events import PastRun
 
 
@@ -29,10 +28,10 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
             run.subject,
             run.began,
             what,
-            printable(run.owner),
+            run.owner,
             str(run.changed),
-            printable(", ".join(run.zones)),
-            Text(printable(run.status), style="green" if good else "yellow"),
+            ", ".join(run.zones),
+            Text(run.status, style="green" if good else "yellow"),
         )
     yield table
     for run in told:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from rich.filesize import decimal
 from rich.table import Table
 
-from mailprov.errors import printable
 from mailprov.model.events import KeptMailbox
 
 
@@ -21,7 +20,7 @@ def render(boxes: Iterable[KeptMailbox]) -> Table:
         last = datetime.datetime.fromtimestamp(box.changed, datetime.timezone.utc)
         table.add_row(
             box.subject,
-            printable(box.address),
+            box.address,
             str(box.messages),
             decimal(box.bytes),
             f"{last:%Y-%m-%d %H:%M} UTC" if box.changed else "none",

@@ -29,7 +29,14 @@ class _Console(Console):
 
 def rich_console(stream: TextIO) -> Console:
     """Outside a terminal there is no width to wrap at."""
-    return _Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+    return _Console(
+        file=stream,
+        highlight=False,
+        markup=False,  # a host may say [link=…], and means nothing that rich should obey
+        emoji=False,
+        soft_wrap=True,
+        width=None if stream.isatty() else 160,
+    )
 
 
 class Live:
