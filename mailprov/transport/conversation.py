@@ -6,7 +6,12 @@
 Streams are pulled by whoever iterates `messages`: no thread of its own, so none is left behind. stdout and
 stderr are always drained together, so a talkative stderr cannot block the agent.
 
-Raises HostFailed, from `messages` only.
+A host may be broken or hostile, so what it may send has limits: a line (LINE), all together (TOTAL), the parts of one
+message (PARTS), and the time in which it says nothing but that it lives (IDLE) or talks at all (WHOLE). They are far
+above what honest work needs, and waiting for a decision here is not counted: 10,000 accounts make a plan of 3 MB; the
+longest step of an agent without a word is apt-get on a slow host, which itself gives up after an hour.
+
+Raises HostFailed: from `messages`, and from `await_ready` and `drain` only for too much.
 """
 
 from __future__ import annotations
@@ -23,7 +28,17 @@ from mailprov.wire.bundle import READY
 from mailprov.wire.messages import MAGIC, decode_line, encode_control
 
 SILENCE = 60.0  # seconds without a byte after which the host is lost; the agent's beat comes every 5 s
+IDLE = (
+    2 * 3600.0
+)  # seconds with nothing but beats and noise; waiting for a lock that is asked for comes on top
+WHOLE = 24 * 3600.0  # seconds of listening in one conversation
 
+LINE = 32 * 2**20  # octets
+TOTAL = 128 * 2**20  # octets of both streams in one conversation, noise included
+# Commas, colons and brackets of one message. An empty list takes two octets on the wire and 64 here.
+PARTS = 2_000_000
+
+_SHORT_LINE = 65_536  # octets kept of a line on stderr, which is noise
 _NOISE_LINES = 50
 _NOISE_WIDTH = 400
 
@@ -50,18 +65,24 @@ class Pipe(Protocol):
 
 
 class Conversation:
-    """A running agent. `hidden` are secrets that must not show up in noise, whatever echoes them."""
+    """A running agent. `hidden` are secrets that must not show up in noise, whatever echoes them. `patience`: seconds
+    that the agent was told to wait for others, beyond its own work.
+    """
 
-    def __init__(self, where: str, pipe: Pipe, tag: str, hidden: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, where: str, pipe: Pipe, tag: str, hidden: tuple[str, ...] = (), patience: float = 0.0
+    ) -> None:
         self._where = where
         self._pipe = pipe
         self._tag = tag
         self._hidden = tuple(secret for secret in hidden if secret)
         self._out = bytearray()
         self._err = bytearray()
-        self._noise: deque[str] = deque(maxlen=_NOISE_LINES)
+        self._noise: deque[bytes] = deque(maxlen=_NOISE_LINES)
         self._arrived: deque[dict[str, Any]] = deque()
         self._mark = ""
+        self._idle = IDLE + patience
+        self._heard = 0  # octets
         self._over = False  # the stream has come to its end
         self._closed = False
         self._sending = threading.Lock()
@@ -89,10 +110,15 @@ class Conversation:
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """See Channel. A message may be `beat`; after `end` the iteration ends."""
+        idle = listened = 0.0
         while True:
-            deadline = time.monotonic() + SILENCE
+            began = time.monotonic()
+            deadline = began + SILENCE
             while not self._arrived:
-                left = deadline - time.monotonic()
+                now = time.monotonic()
+                left = deadline - now
+                if idle + now - began > self._idle or listened + now - began > WHOLE:
+                    break
                 if self._over or self._closed:
                     raise self._lost()
                 if left <= 0:
@@ -103,10 +129,23 @@ class Conversation:
                     )
                 if self._pull(left):
                     deadline = time.monotonic() + SILENCE
+            waited = time.monotonic() - began
+            idle, listened = idle + waited, listened + waited
+            self._check_time(idle, listened)
             message = self._arrived.popleft()
+            if message["t"] != "beat":
+                idle = 0.0
             yield message
             if message["t"] == "end":
                 return
+
+    def _check_time(self, idle: float, listened: float) -> None:
+        advice = "Look at what runs on the host; the same command again first finds out how far it got"
+        if idle > self._idle:
+            what = f"the agent lives, and has said nothing else for {self._idle / 3600:.1f} hours"
+            raise HostFailed(self._where, what, advice)
+        if listened > WHOLE:
+            raise HostFailed(self._where, f"the agent came to no end within {WHOLE / 3600:.0f} hours", advice)
 
     def send(self, message: dict[str, Any]) -> None:
         """See Channel."""
@@ -122,7 +161,7 @@ class Conversation:
 
     def noise(self) -> tuple[str, ...]:
         """See Channel."""
-        return tuple(self._noise)
+        return tuple(map(self._shown, self._noise))
 
     def exit_status(self) -> int | None:
         """The remote command's exit status once the stream is over; None when the connection was lost."""
@@ -145,31 +184,56 @@ class Conversation:
                 self._line(bytes(stream), stream is self._out)
                 stream.clear()
             return False
+        self._heard += len(data[0]) + len(data[1])
+        if self._heard > TOTAL:
+            raise self._too_much(f"more than {TOTAL >> 20} MiB")
         for stream, more in ((self._out, data[0]), (self._err, data[1])):
-            stream.extend(more)
             # A line may be megabytes long and come in pieces: look for its end only in the new piece.
-            if b"\n" in more:
-                *lines, rest = bytes(stream).split(b"\n")
-                stream[:] = rest
-                for line in lines:
-                    self._line(line, stream is self._out)
+            start = 0
+            while (end := more.find(b"\n", start)) >= 0:
+                stream.extend(more[start:end])
+                self._line(bytes(stream), stream is self._out)
+                stream.clear()
+                start = end + 1
+            stream.extend(more[start:])
+            if len(stream) > LINE:
+                raise self._too_much(f"a line of more than {LINE >> 20} MiB")
+            if stream is self._err:
+                del stream[_SHORT_LINE:]
         return bool(data[0] or data[1])
+
+    def _too_much(self, what: str) -> HostFailed:
+        for stream in (self._out, self._err):
+            stream.clear()
+        self._arrived.clear()
+        return HostFailed(
+            self._where,
+            f"it sent {what}, which no run of mailprov does, and was not listened to any longer",
+            "Look at that host: something on it prints without end, or somebody else answers for it",
+        )
 
     def _line(self, line: bytes, from_stdout: bool) -> None:
         if from_stdout:
+            if len(line) > PARTS and sum(map(line.count, (b",", b":", b"[", b"{"))) > PARTS:
+                raise self._too_much(f"a message of more than {PARTS} parts")
             message = decode_line(line, self._tag)
             if message is not None:
                 self._arrived.append(message)
                 return
-            mark = _MARK.search(line)
+            mark = _MARK.search(line) if MAGIC in line else None
             if mark is not None:
                 self._heed(mark.group(1).decode())
                 line = line[: mark.start()]
+        # There may be millions of such lines, of which a few are ever shown.
+        if line and not line.isspace():
+            self._noise.append(line[:_SHORT_LINE])
+
+    def _shown(self, line: bytes) -> str:
+        """A line of noise as it may be shown, without secrets and not too long."""
         text = line.decode("utf-8", "replace").strip()
         for secret in self._hidden:
             text = text.replace(secret, "***")
-        if text:
-            self._noise.append(text[:_NOISE_WIDTH])
+        return text[:_NOISE_WIDTH]
 
     def _heed(self, word: str) -> None:
         if word.startswith("ended"):
@@ -183,7 +247,7 @@ class Conversation:
         if self._closed:
             return HostFailed(self._where, "the connection was closed before the host was done", again)
         status = self.exit_status()
-        last = f" ({self._noise[-1]})" if self._noise else ""
+        last = f" ({self._shown(self._noise[-1])})" if self._noise else ""
         if status is None:
             return HostFailed(self._where, f"the connection was lost before the host was done{last}", again)
         return HostFailed(

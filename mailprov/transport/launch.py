@@ -85,7 +85,9 @@ class _Attempt:
     def start(self, command: str, patience: float) -> tuple[Conversation, str]:
         endpoint, secret = self.endpoint, self.secret
         hidden = (secret, endpoint.password.reveal() if endpoint.password else "")
-        conversation = Conversation(endpoint.name, self.run(command), self.job["tag"], hidden)
+        conversation = Conversation(
+            endpoint.name, self.run(command), self.job["tag"], hidden, self.job.get("lock_timeout", 0.0)
+        )
         try:
             with self.halt.closing(endpoint.name, conversation.close):
                 if secret:

@@ -106,11 +106,11 @@ def decode_line(line: bytes, tag: str) -> dict[str, Any] | None:
 
     A line may have noise in front of the tag (a shell that prints without a newline), so the tag is searched for.
     """
-    start = line.find(tag.encode("ascii") + b" {")
+    start = line.find(b"%s {" % tag.encode("ascii"))
     if start < 0:
         return None
     try:
         message = json.loads(line[start + len(tag) + 1 :])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) and "t" in message else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,3 +135,150 @@ def test_send_is_whole_from_many_threads_and_silent_when_lost() -> None:
     channel.close()
     assert pipe.closed == 1
     channel.send({"t": "cancel"})
+
+
+class Flood:
+    """A Pipe that gives the same piece for ever; `clock` goes on by `seconds` with each."""
+
+    def __init__(
+        self, piece: bytes, *, first: bytes = b"", on_stderr: bool = False, seconds: float = 0.0
+    ) -> None:
+        self.piece, self.first, self.on_stderr, self.seconds = piece, first, on_stderr, seconds
+        self.now, self.given = 1000.0, 0
+
+    def read(self, timeout: float) -> tuple[bytes, bytes] | None:
+        data, self.first = self.first or self.piece, b""
+        self.now += self.seconds
+        self.given += len(data)
+        assert self.given < 2**30, "nobody stops it"
+        return (b"", data) if self.on_stderr else (data, b"")
+
+    def write(self, data: bytes) -> None: ...
+
+    def exit_status(self) -> int | None:
+        return None
+
+    def close(self) -> None: ...
+
+
+PARTS = b'{"t": "notice", "text": [' + b"[]," * 60_000 + b"[]]}"
+
+
+@pytest.mark.parametrize(
+    ("pipe", "words"),
+    [
+        (lambda: Flood(b"x" * 2**20), "a line of more than 2 MiB"),
+        (
+            lambda: Flood(b"x" * 2**20, first=TAG.encode() + b' {"t": "plan", "x": "'),
+            "a line of more than 2 MiB",
+        ),
+        (lambda: Flood(b"y" * 2**20, on_stderr=True), "more than 5 MiB"),
+        (lambda: Flood((b"noise " * 20 + b"\n") * 2**13), "more than 5 MiB"),
+        (lambda: Flood(said('{"t": "beat", "x": "%s"}' % ("x" * 200)) * 2**12), "more than 5 MiB"),
+        (lambda: Flood(PARTS + b"\n", first=TAG.encode() + b" "), "more than 100000 parts"),
+    ],
+    ids=["line", "message", "stderr", "noise", "beats", "parts"],
+)
+def test_a_host_that_sends_without_end_is_stopped_and_takes_no_memory(
+    pipe: Callable[[], Flood], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 MB without a newline once took 1.2 GB here: now no more than a few lines of the allowed length."""
+    for name, limit in (("LINE", 2 * 2**20), ("TOTAL", 5 * 2**20), ("PARTS", 100_000)):
+        assert getattr(conversation, name) > limit
+        monkeypatch.setattr(conversation, name, limit)
+    source = pipe()
+    channel = talk(source)  # type: ignore[arg-type]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        with pytest.raises(HostFailed, match=words):
+            for _ in channel.messages():
+                pass
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4 * conversation.LINE, f"{most >> 20} MiB for {source.given >> 20} MiB that came"
+    assert not channel._out
+    assert not channel._err
+
+
+def test_with_the_limits_as_they_are_an_endless_line_takes_no_more_than_a_tenth_of_what_came() -> None:
+    source = Flood(b"x" * 2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(HostFailed, match="a line of more than 32 MiB"):
+            list(talk(source).messages())  # type: ignore[arg-type]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 80 * 2**20, f"{most >> 20} MiB"
+
+
+def test_too_much_before_the_agent_runs_is_told_as_well() -> None:
+    with pytest.raises(HostFailed, match="a line of more than 32 MiB"):
+        talk(Flood(b"x" * 2**20)).await_ready(60)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("piece", "patience", "words", "hours"),
+    [
+        (said('{"t": "beat"}'), 0.0, "has said nothing else for 2.0 hours", 2),
+        (b"noise\n", 0.0, "has said nothing else for 2.0 hours", 2),
+        (said('{"t": "beat"}'), 3600.0, "has said nothing else for 3.0 hours", 3),
+        (said('{"t": "progress", "text": "soon"}'), 0.0, "came to no end within 24 hours", 24),
+    ],
+    ids=["beats", "noise", "waiting for a lock", "progress"],
+)
+def test_a_host_that_only_lives_is_not_listened_to_for_ever(
+    piece: bytes, patience: float, words: str, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Flood(piece, seconds=5.0)
+    monkeypatch.setattr(conversation.time, "monotonic", lambda: source.now)
+    channel = Conversation("mx1", source, TAG, (), patience)  # type: ignore[arg-type]
+    began = source.now
+    with pytest.raises(HostFailed, match=words):
+        for _ in channel.messages():
+            pass
+    assert abs(source.now - began - hours * 3600) < 60
+
+
+def test_honest_long_work_is_heard_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """apt-get for an hour without a word but beats, 5,000 accounts, and somebody who decides the next morning."""
+    beat = said('{"t": "beat"}')
+    hour = beat * 720
+    pieces = [hour, said('{"t": "progress", "text": "unpacking"}'), hour, said('{"t": "plan"}'), hour * 12]
+    pieces += [said('{"t": "applied", "text": "' + "x" * 400 + '"}') * 5000, hour, END]
+    source = Script(*((line + b"\n", b"") for piece in pieces for line in piece.splitlines()))
+    now = [0.0]
+    read = source.read
+
+    def slow(timeout: float) -> tuple[bytes, bytes] | None:
+        piece = read(timeout)
+        now[0] += 5.0 if piece and b"beat" in piece[0] and not away else 0.0
+        return piece
+
+    away = False
+    monkeypatch.setattr(source, "read", slow)
+    monkeypatch.setattr(conversation.time, "monotonic", lambda: now[0])
+    count = 0
+    for message in talk(source).messages():
+        count += message["t"] == "applied"
+        if message["t"] == "plan":
+            now[0] += 12 * 3600.0  # the beats of that time lie in the pipe, and are read at once
+            away = True
+        elif message["t"] == "applied":
+            away = False
+    assert count == 5000
+
+
+def test_a_message_as_long_as_honest_ones_get_is_taken() -> None:
+    body = b'{"t": "plan", "changes": "' + b"x" * (30 * 2**20) + b'"}'
+    whole = TAG.encode() + b" " + body + b"\n" + END
+    pieces = ((whole[at : at + 2**20], b"") for at in range(0, len(whole), 2**20))
+    assert [message["t"] for message in talk(Script(*pieces)).messages()] == ["plan", "end"]
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"t":' * 50_000, "9" * 100_000, '{"t": "end"', "NaN"])
+def test_what_is_no_message_is_noise(body: str) -> None:
+    channel = talk(Script((said(body) + END, b"")))
+    assert [message["t"] for message in channel.messages()] == ["end"]
