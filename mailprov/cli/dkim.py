@@ -76,12 +76,15 @@ def show(inventory: Inventory, domain: Names = None) -> None:
     from mailprov.model.dkim import record_name
     from mailprov.run.keys import ask
     from mailprov.run.select import select
+    from mailprov.run.verify import worst
     from mailprov.transport.connections import Connections
 
     read = load(inventory)
     chosen = select(read, None, domain)
     with Connections(chosen.hosts, others=read.hosts) as connections:
-        told = ask(chosen.hosts, command="dkim show", start=connections.start, report=lambda event: None)
+        told = ask(
+            read, chosen.hosts, command="dkim show", start=connections.start, report=lambda event: None
+        )
     for host, keys in told.states.items():
         for key in keys:
             if key.domain in chosen.domains:
@@ -91,4 +94,4 @@ def show(inventory: Inventory, domain: Names = None) -> None:
                 typer.echo(f"  {told.public[host].get(key.name, '(its public half is not there)')}")
     for error in told.errors:
         typer.echo(f"mailprov: {error}", err=True)
-    raise typer.Exit(3 if told.errors else 0)
+    raise typer.Exit(worst(*(error.exit_code for error in told.errors)))

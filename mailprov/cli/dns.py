@@ -94,7 +94,9 @@ def export(
 
         read = load(inventory)
         with Connections(read.hosts) as connections:
-            told = ask(read.hosts, command="dns export", start=connections.start, report=lambda event: None)
+            told = ask(
+                read, read.hosts, command="dns export", start=connections.start, report=lambda event: None
+            )
         if told.errors:
             raise told.errors[0]
         text = dns.export(read, told.public)

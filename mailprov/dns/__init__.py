@@ -6,8 +6,9 @@
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
     export(inventory, keys) -> str                        zone file text for publishing by hand
 
-`ownership`, `diff`, `batches` and `undo` are the pure part; `survey` and `planner` read and plan; `rfc2136`, `guard`
-and `update` write; `zones` and `session` are the edge; `zonefile` is the export.
+`ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey` and `planner` read and plan,
+`taking_back` plans the way back; `rfc2136`, `guard` and `update` write; `zones` and `session` are the edge; `zonefile`
+is the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
@@ -67,7 +68,10 @@ def image(zone_plan: ZonePlan) -> dict[str, Any] | None:
 
 
 def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[ZonePlan]:
-    """Plans that take back the changes of these images, the oldest first; reads only."""
+    """Plans that take back the changes of these images, the oldest first; reads only.
+
+    "told" in an image names the hosts that tell it; what is believed of them: see `seal` and `unsealed`.
+    """
     told = list(images)
     if not told:
         return []
@@ -75,9 +79,9 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
         zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
         text = f"the records of {zones} are not put back: this inventory names no DNS server"
         return [ZonePlan("", (), (text,))]
-    from mailprov.dns import planner
+    from mailprov.dns import taking_back
 
-    return planner.plan_undo(inventory.dns, told)
+    return taking_back.plan_undo(inventory, told)
 
 
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:

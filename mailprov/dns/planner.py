@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from mailprov.dns import ownership, undo, zones
+from mailprov.dns import zones
 from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.ownership import Identity, marker_name
 from mailprov.dns.session import Session
@@ -200,36 +200,6 @@ def _look(
         )
     diff = _compare(zone, seen, desired, wishes, lost | waiting)
     return seen.snapshots.get(zone, {}), diff
-
-
-def plan_undo(settings: DnsSettings, images: Iterable[undo.Image]) -> list[ZonePlan]:
-    """How to take these changes (the oldest first) back; reads only."""
-    plans = []
-    with Session(settings) as session:
-        for zone, one in undo.merged(images).items():
-            snapshot, found = _look_back(session, one)
-            look = partial(_only_diff, one=one)
-            diff = found.diff
-            units = tuple(
-                each["name"].removeprefix(marker_name(""))
-                for each in one["sets"]
-                if ownership.is_marker(each["name"])
-            )
-            work = Work(settings, snapshot, diff, look, units)
-            plans.append(
-                ZonePlan(zone, diff.changes, diff.notices, 0, compared(diff), left=found.left, work=work)
-            )
-    return plans
-
-
-def _look_back(session: Session, one: undo.Image) -> tuple[Snapshot, undo.Undo]:
-    snapshot = zones.read(session, one["zone"], undo.reads(one))
-    return snapshot, undo.undo_zone(one, zones.as_records(snapshot))
-
-
-def _only_diff(session: Session, waiting: frozenset[str], *, one: undo.Image) -> tuple[Snapshot, ZoneDiff]:
-    snapshot, found = _look_back(session, one)
-    return snapshot, found.diff
 
 
 def compared(diff: ZoneDiff) -> str:

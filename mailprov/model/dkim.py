@@ -13,8 +13,11 @@ domain names of one owner (a domain and its domain aliases) share a key. Raises 
 
 from __future__ import annotations
 
+import base64
+import calendar
 import hashlib
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -30,7 +33,16 @@ _HEAD = (
     "# signing: signs now. waiting: published, signs when every cache can know it. retired: mail under way may still\n"
     "# carry its signature; record and key go a week after that. `mailprov dkim rotate` moves keys on.\n"
 )
-_SELECTOR = re.compile(r"(?:(?P<lead>[a-z0-9-]+)-)?(?P<algorithm>rsa|ed25519)-(?P<number>[0-9]+)")
+# At most a DNS label together (RFC 1035 section 2.3.4).
+_SELECTOR = re.compile(
+    r"(?=.{1,63}\Z)(?:(?P<lead>[a-z0-9-]+)-)?(?P<algorithm>rsa|ed25519)-(?P<number>[0-9]{1,9})"
+)
+# RFC 8017 appendix A.1 and RFC 5280 section 4.1: the algorithm of an RSA key in SubjectPublicKeyInfo.
+_RSA = bytes.fromhex("300d06092a864886f70d0101010500")
+_RSA_BITS = (1024, 4096)  # RFC 8301 section 3.2: what every verifier takes, and what fits into a record
+_TEXT = re.compile(r"v=DKIM1; k=(rsa|ed25519); p=([A-Za-z0-9+/]+={0,2})")
+_SINCE = {"signing": re.compile("-"), "waiting": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")}
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class State(str, Enum):
@@ -87,6 +99,58 @@ def of_host(name: str, host: str) -> bool:
         return False
     lead = found["lead"] or ""
     return lead == _label(host) or lead.endswith(f"-{_label(host)}")
+
+
+def owner(selector: str, hosts: Iterable[str]) -> str:
+    """Whose selector this is out of these hosts, empty when it is nobody's. With hosts `mx1` and `a-mx1`, whose
+    selectors both end in `mx1-rsa-1`, the longer name has it.
+    """
+    found = _SELECTOR.fullmatch(selector)
+    lead = (found["lead"] or "") if found else ""
+    able = [host for host in hosts if lead == _label(host) or lead.endswith(f"-{_label(host)}")]
+    return max(able, key=lambda host: len(_label(host)), default="")
+
+
+def flaw(selector: str, text: str) -> str:
+    """What is wrong with the text of a record as a host makes it for this selector: a clause, empty when it is good.
+
+    `v=DKIM1; k=…; p=…` (RFC 6376 section 3.6.1), the key in base64: SubjectPublicKeyInfo of RSA with 1024 to 4096 bits,
+    or the 32 octets of Ed25519 (RFC 8463 section 4). mailprov never publishes an empty `p=`: a record goes when its key
+    is retired long enough.
+    """
+    found = _TEXT.fullmatch(text)
+    if not found:
+        return "is not of the form v=DKIM1; k=…; p=…"
+    named = _SELECTOR.fullmatch(selector)
+    if not named or named["algorithm"] != found[1]:
+        return f"is a key of another kind ({found[1]}) than its selector says"
+    try:
+        data = base64.b64decode(found[2], validate=True)
+    except ValueError:
+        return "has no base64 in p="
+    if found[1] == "ed25519":
+        return "" if len(data) == 32 else f"has {len(data)} octets for an Ed25519 key, which has 32"
+    low, high = (bits // 8 for bits in _RSA_BITS)
+    # A SEQUENCE as long as it says: 0x82 and two octets of length, below 1024 bits and a little 0x81 and one (X.690).
+    size = 4 + int.from_bytes(data[2:4], "big") if data[1:2] == b"\x82" else 3 + (data[2] if data[2:] else 0)
+    if _RSA not in data[:20] or data[:1] != b"0" or size != len(data):
+        return "holds no RSA key"
+    # Around the modulus there are less than 50 octets.
+    return "" if low < len(data) < high + 50 else f"holds {len(data)} octets, no RSA key of a usual size"
+
+
+def read_since(key: Key) -> float | None:
+    """When that was, unix seconds; 0 for a signing key; None where it is no time."""
+    form = _SINCE.get(key.state.value, _DAY)
+    if not form.fullmatch(key.since):
+        return None
+    if key.state is State.SIGNING:
+        return 0.0
+    pattern = "%Y-%m-%dT%H:%M:%SZ" if key.state is State.WAITING else "%Y-%m-%d"
+    try:
+        return float(calendar.timegm(time.strptime(key.since, pattern)))
+    except ValueError:
+        return None
 
 
 def write(keys: Iterable[Key]) -> str:

@@ -20,7 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mailprov import __version__, desired, dns
-from mailprov.errors import DnsUnsure
+from mailprov.errors import DnsUnsure, MailprovError, NotBelieved
+from mailprov.model import cleaning
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import DnsProvider, Host, Inventory
 from mailprov.plan.cautions import cautions
@@ -128,7 +129,8 @@ class Deployment:
         self.gate = Gate()
         self.declined = False  # somebody was asked and said no
         self.published = Gate()
-        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit)
+        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit, ident=ident)
+        self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
         self.sessions = [
             HostSession(
                 host,
@@ -183,11 +185,15 @@ class Deployment:
             if self.inventory.dns.provider is DnsProvider.ZONEFILE:
                 return {}
             hosts, command = self.selection.hosts, self.options.command
-            return for_zones(hosts, command=command, start=self.start, report=self.stream.emit)
+            told = for_zones(
+                self.inventory, hosts, command=command, start=self.start, report=self.stream.emit
+            )
+            self.lies = told.errors
+            return told.public
         for session in self.sessions:
             session.planned.wait()
-        told = {session.host.name: session.outcome.keys for session in self.sessions}
-        return {host: keys for host, keys in told.items() if keys is not None}
+        keys = {session.host.name: session.outcome.keys for session in self.sessions}
+        return {host: known for host, known in keys.items() if known is not None}
 
     def served(self) -> dict[str, set[str]]:
         """Domains that hosts of this run have served until now, each with the names in DNS of these hosts. To be called
@@ -222,7 +228,9 @@ class Deployment:
             s.host.name: s.outcome.changes for s in self.sessions if s.outcome.status in ("ok", "interrupted")
         }
         prints = {
-            subject: fingerprint(changes) for subject, changes in {**now, **self.zones.by_subject}.items()
+            # As the reports have them, and so the saved plan.
+            subject: fingerprint(map(cleaning.event, changes))
+            for subject, changes in {**now, **self.zones.by_subject}.items()
         }
         names = dict.fromkeys([*self.options.saved, *prints])
         return [name for name in names if prints.get(name) != self.options.saved.get(name)]
@@ -255,7 +263,12 @@ class Deployment:
         """Why nothing may be done at all, in spite of a plan; empty when there is no such reason."""
         if self.options.together:
             unplanned = [
-                s.host.name for s in self.sessions if s.ended.is_set() and s.outcome.error is not None
+                s.host.name
+                for s in self.sessions
+                # Who is not believed is left out, as if there were no such host (see rollback.py).
+                if s.ended.is_set()
+                and s.outcome.error is not None
+                and not isinstance(s.outcome.error, NotBelieved)
             ]
             if unplanned:
                 return f"it is all or nothing, and {', '.join(unplanned)} cannot take part (--host leaves it out)"
@@ -285,6 +298,7 @@ class Deployment:
             stream=self.stream,
         )
         not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok" and not s.ready.is_set()}
+        not_ready |= {error.where for error in self.lies}
         self.zones.launch_publish(not_ready)
         self.stream.pump(self.zones.done.is_set)
 
@@ -308,6 +322,7 @@ class Deployment:
             for s in self.sessions
             if s.outcome.status != "ok"
         ]
+        codes += [error.exit_code for error in self.lies]
         if self.zones.error is not None:
             codes.append(self.zones.error.exit_code)
         if self.zones.skipped or self.zones.left:

@@ -20,20 +20,26 @@ import secrets
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailprov import desired
-from mailprov.errors import HostFailed, MailprovError, Unreachable, bug
+from mailprov.errors import HostFailed, MailprovError, NotBelieved, Unreachable, bug
 from mailprov.model.dkim import STATE_FILE, Key
 from mailprov.model.dkim import read as read_keys
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Host, Inventory
+from mailprov.run import believed
+from mailprov.run.believed import CLOCK_LIMIT
 from mailprov.run.gate import Gate
 from mailprov.transport.channel import Channel
+from mailprov.wire import shapes
 
-CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
+# A host says no more than this in one run, beats not counted: 100,000 accounts take that many.
+MOST_MESSAGES = 250_000
+MOST_NOTICES = 1_000
 
 # Starts in progress. Hosts may share a machine or a jump host: of 200 logins at once on one machine (bench/fleet.py), a
 # third had no agent after a minute; fifty at a time, all had. Connected hosts are not limited: all wait for the go.
@@ -99,13 +105,21 @@ class DesiredPart:
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["t"] != "facts":
             return None
-        before = message["facts"].get("dkim") or {}
-        self.served = frozenset(key.domain for key in read_keys(before.get("state", "")))
+        before = message["facts"].get("dkim") or {"state": "", "public": {}}
+        believed.keys(self._inventory, self.host, before, time.time())
+        self.served = frozenset(key.domain for key in read_keys(before["state"]))
         state = desired.build(self._inventory, self.host, message["facts"], self._move, self._draft)
         self._draft = None  # needed once; there may be hundreds of hosts
         told = [file.content for file in state.files if file.path == STATE_FILE]
         self.keys = read_keys(told[0]) if told else ()
         return {"t": "desired", "state": state.to_wire()}
+
+    def public(self, plan: dict[str, Any], *, made: bool) -> dict[str, str] | None:
+        """The DKIM keys in a plan. `made`: none of them is still to be made."""
+        told: dict[str, str] | None = plan.get("keys")
+        if told is not None:
+            believed.public(self.host, self.keys, told, made=made)
+        return told
 
     def go(self) -> dict[str, Any]:
         zones = self._zones()
@@ -203,8 +217,9 @@ class HostSession:
             self._channel.close()
 
     def _converse(self, channel: Channel) -> tuple[str, ...]:
+        seen: Counter[str] = Counter()
         for message in channel.messages():
-            kind = message["t"]
+            kind = self._fence(message, seen)
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say("reading facts")
@@ -232,12 +247,34 @@ class HostSession:
             "Run the same command again: the agent undoes or finishes what it had begun, and the next run says so",
         )
 
+    def _fence(self, message: dict[str, Any], seen: Counter[str]) -> str:
+        """The type of a message that may come now. Raises NotBelieved."""
+        try:
+            kind = shapes.check(message)
+        except shapes.Nonsense as error:
+            raise NotBelieved(self.host.name, f"it tells what makes no sense ({error})") from None
+        seen[kind] += kind != "beat"
+        if (
+            kind not in shapes.ORDER[self._job["mode"]]
+            or (kind in shapes.ONCE and seen[kind] > 1)
+            or (kind not in ("hello", "end") and not seen["hello"] and kind not in shapes.ANYTIME)
+            or (kind in ("applied", "ready") and not seen["plan"])
+        ):
+            raise NotBelieved(
+                self.host.name, f"it sends {kind!r} where that has no place (mode {self._job['mode']})"
+            )
+        if seen.total() > MOST_MESSAGES or seen["notice"] > MOST_NOTICES:
+            raise NotBelieved(self.host.name, f"it sends messages without end ({seen.total()} until now)")
+        return kind
+
     def _plan(self, channel: Channel, message: dict[str, Any]) -> None:
+        applies = self._job["mode"] != "plan"
         self.outcome.changes = tuple(self._change(change) for change in message["changes"])
-        self.outcome.keys = message.get("keys")
+        waits = applies and bool(message.get("waits", self.outcome.changes))
+        if isinstance(self.part, DesiredPart):
+            self.outcome.keys = self.part.public(message, made=waits)
         self._emit(Planned(self.host.name, self.outcome.changes, message["compared"]))
-        waits = self._job["mode"] == "apply" and bool(self.outcome.changes)
-        if not message.get("waits", waits):
+        if not waits:
             return
         self.planned.set()
         if self._gate.wait():

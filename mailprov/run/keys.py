@@ -1,7 +1,7 @@
 """Asks hosts for their DKIM keys; reads only.
 
-ask(hosts, command, start, report) -> Told     returns when all have answered or cannot
-for_zones(hosts, command, start, report)       what a run about the zones alone needs to know: PublicKeys
+ask(inventory, hosts, …) -> Told               returns when all have answered or cannot
+for_zones(inventory, hosts, …) -> Told         what a run about the zones alone needs to know
 Told.states    host → its keys, as its file of states says
 Told.public    host → name → TXT record, for dns.export and dns.plan
 Told.errors    hosts that could not be asked
@@ -9,14 +9,16 @@ Told.errors    hosts that could not be asked
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailprov.errors import MailprovError
+from mailprov.errors import MailprovError, NotBelieved
 from mailprov.model.dkim import Key, read
-from mailprov.model.events import Emit, Notice, Progress
-from mailprov.model.inventory import Host
+from mailprov.model.events import Emit, Ended, Notice, Progress
+from mailprov.model.inventory import Host, Inventory
+from mailprov.run import believed
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Start
 from mailprov.run.stream import Stream
@@ -30,13 +32,15 @@ class Told:
 
 
 class KeysPart:
-    """Mode keys; the agent asks nothing."""
+    """Mode keys; the agent asks nothing. Raises NotBelieved for what is not this host's to tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, inventory: Inventory, host: Host) -> None:
         self.job: dict[str, Any] = {"mode": "keys"}
-        self.dkim: dict[str, Any] = {}
+        self.dkim: dict[str, Any] = {"state": "", "public": {}}
+        self._inventory, self._host = inventory, host
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        believed.keys(self._inventory, self._host, message["dkim"], time.time())
         self.dkim = message["dkim"]
         return None
 
@@ -44,10 +48,10 @@ class KeysPart:
         return {}
 
 
-def ask(hosts: Collection[Host], *, command: str, start: Start, report: Emit) -> Told:
-    """KeyboardInterrupt goes on up."""
+def ask(inventory: Inventory, hosts: Collection[Host], *, command: str, start: Start, report: Emit) -> Told:
+    """Of the domains that each host serves. KeyboardInterrupt goes on up."""
     stream = Stream(report)
-    parts = {host.name: KeysPart() for host in hosts}
+    parts = {host.name: KeysPart(inventory, host) for host in hosts}
     sessions = [
         HostSession(host, parts[host.name], command=command, emit=stream.emit, gate=Gate(), start=start)
         for host in hosts
@@ -61,7 +65,8 @@ def ask(hosts: Collection[Host], *, command: str, start: Start, report: Emit) ->
         if one.outcome.error is not None:
             told.errors.append(one.outcome.error)
             continue
-        known = read(dkim.get("state", ""))
+        served = {domain.name for domain in inventory.domains_on(name)}
+        known = tuple(key for key in read(dkim["state"]) if key.domain in served)
         told.states[name] = known
         told.public[name] = {
             key.name: dkim["public"][key.name] for key in known if key.name in dkim["public"]
@@ -70,14 +75,20 @@ def ask(hosts: Collection[Host], *, command: str, start: Start, report: Emit) ->
 
 
 def for_zones(
-    hosts: Collection[Host], *, command: str, start: Start, report: Emit
-) -> dict[str, dict[str, str]]:
+    inventory: Inventory, hosts: Collection[Host], *, command: str, start: Start, report: Emit
+) -> Told:
     """A host that has no key yet, or cannot be asked, is left out: its records stay as they are. Whoever publishes
-    records need not have a login on the hosts, so that is told and no more.
+    records need not have a login on the hosts, so that is told and no more. One that is not believed has failed; those
+    alone remain in `errors`.
     """
     report(Progress("dns", "asking the hosts for their DKIM keys"))
-    told = ask(hosts, command=command, start=start, report=lambda event: None)
+    told = ask(inventory, hosts, command=command, start=start, report=lambda event: None)
+    lies = [error for error in told.errors if isinstance(error, NotBelieved)]
+    for lie in lies:
+        report(Ended(lie.where, "failed", 0, str(lie)))
     for error in told.errors:
+        if error in lies:
+            continue
         what = (
             f"the DKIM records of {error.where} are left as they are, as it could not be asked for its keys"
         )
@@ -90,4 +101,4 @@ def for_zones(
                 f"{host} has no DKIM keys yet, so there is nothing to publish of them; an apply makes them",
             )
         )
-    return found
+    return Told(told.states, found, list(lies))

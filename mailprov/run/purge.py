@@ -74,7 +74,9 @@ def kept(inventory: Inventory, selection: Selection, *, start: Start, report: Em
     for one in sessions:
         for box in parts[one.host.name].mailboxes:
             count += 1
-            stream.emit(KeptMailbox(one.host.name, **box))
+            stream.emit(
+                KeptMailbox(one.host.name, box["address"], box["messages"], box["bytes"], box["changed"])
+            )
     code = worst(*(one.outcome.error.exit_code for one in sessions if one.outcome.error is not None))
     summary = f"{count or 'no'} mailbox{'' if count == 1 else 'es'} without an account"
     stream.wake(RunEnded(code, summary, time.monotonic() - began))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from mailprov import dns
+from mailprov.dns import seal
 from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
@@ -19,7 +20,9 @@ Planner = Callable[[], list[Any]]  # dns.ZonePlan, which is not imported here: h
 class ZoneWork:
     """Plans in a thread of its own, publishes after the hosts. `planned` is set when that is over."""
 
-    def __init__(self, inventory: Inventory, selection: Selection, *, plan: Planner, emit: Emit) -> None:
+    def __init__(
+        self, inventory: Inventory, selection: Selection, *, plan: Planner, emit: Emit, ident: str = ""
+    ) -> None:
         self.planned = threading.Event()
         self.done = threading.Event()
         self.error: MailprovError | None = None
@@ -32,6 +35,7 @@ class ZoneWork:
         self._selection = selection
         self._planner = plan
         self._emit = emit
+        self._ident = ident  # the run's
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -44,15 +48,20 @@ class ZoneWork:
 
     def images(self, host: str) -> list[dict[str, Any]]:
         """What this run changes in the zones of a host, for taking it back."""
-        found = (dns.image(plan) for plan in self._plans if host in self._keepers(plan.zone))
+        found = (self._image(plan) for plan in self._plans if host in self._keepers(plan.zone))
         return [image for image in found if image is not None]
+
+    def _image(self, plan: Any) -> dict[str, Any] | None:
+        """With the controller's seal: a host only keeps it."""
+        image = dns.image(plan)
+        return None if image is None else seal.sealed(image, self._ident, self._inventory.dns)
 
     def unkept(self, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """What none of these hosts keeps, by the hosts that are to keep it."""
         todo: dict[str, list[dict[str, Any]]] = {}
         for plan in self._plans:
             owners = self._keepers(plan.zone)
-            image = None if owners & set(hosts) else dns.image(plan)
+            image = None if owners & set(hosts) else self._image(plan)
             for host in owners if image is not None else ():
                 todo.setdefault(host, []).append(image or {})
         return todo

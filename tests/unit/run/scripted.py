@@ -82,6 +82,43 @@ class ScriptedAgent:
         self.closed = True
 
 
+def past(run: str, *images: dict[str, Any], **more: Any) -> dict[str, Any]:
+    told = {
+        "run": run, "kind": "apply", "owner": "ana", "began": "t", "ended": "t", "status": "ok",
+        "committed": True, "changed": 1, "undoes": "", "zones": [], "next": True, "images": list(images),
+    }  # fmt: skip
+    return {**told, **more}
+
+
+class Remembering:
+    """An agent in mode rollback whose last run is `run`."""
+
+    def __init__(self, run: dict[str, Any] | None, *changes: dict[str, Any]) -> None:
+        self.run, self.changes = run, changes
+        self.sent: list[dict[str, Any]] = []
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        yield hello()
+        yield {"t": "runs", "runs": [self.run] if self.run else []}
+        hit = self.run is not None and self.sent[-1]["run"] == self.run["run"]
+        yield {**plan(*(self.changes if hit else ())), "waits": hit}
+        if not hit:
+            yield end()
+        elif self.sent[-1]["t"] == "go":
+            yield end(changed=len(self.changes))
+        else:
+            yield end("cancelled", "cancelled")
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    def noise(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
 def inventory(*hosts: str) -> Inventory:
     return Inventory(
         "mail.yml",

@@ -140,7 +140,9 @@ def test_a_connection_lost_after_the_go_is_a_failure_that_says_what_comes_next()
 
 
 def test_a_bug_on_one_host_is_named_and_stops_no_other() -> None:
-    run = Run({"mx1": ScriptedAgent([{"t": "hello"}]), "mx2": ScriptedAgent(GOOD)})
+    broken = ScriptedAgent(GOOD)
+    broken.messages = lambda: (1 / part for part in [0])  # type: ignore[method-assign,assignment,return-value]
+    run = Run({"mx1": broken, "mx2": ScriptedAgent(GOOD)})
 
     assert run.code == 1
     assert "internal error" in run.ended("mx1").error

@@ -22,7 +22,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The hosts that were asked: mx1 has a key, mx2 has none yet, mx3 does not answer."""
     names: list[str] = []
 
-    def ask(hosts: Any, **_: Any) -> keys.Told:
+    def ask(inventory: Any, hosts: Any, **_: Any) -> keys.Told:
         names.extend(host.name for host in hosts)
         refused = HostUnreachable("mx3", "192.0.2.3 port 22 refused the connection", "See whether SSH runs")
         return keys.Told(public={"mx1": KEY, "mx2": {}}, errors=[refused])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from mailprov import dns
@@ -15,47 +14,11 @@ from mailprov.run.history import history
 from mailprov.run.rollback import rollback
 from mailprov.run.select import select
 from mailprov.transport.channel import Channel
-from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, inventory, plan
+from tests.unit.run.scripted import FACTS, FILE, Remembering, ScriptedAgent, end, hello, inventory, past, plan
 
+R1, R2 = "20240101T200000Z-0a1b2c", "20240101T210000Z-0a1b2c"
 IMAGE = {"zone": "alpha.test", "sets": []}
 RECORD = Change("zone alpha.test", "record", Action.CREATE, "alpha.test MX")
-
-
-def past(run: str, *images: dict[str, Any], **more: Any) -> dict[str, Any]:
-    told = {
-        "run": run, "kind": "apply", "owner": "ana", "began": "t", "ended": "t", "status": "ok",
-        "committed": True, "changed": 1, "undoes": "", "zones": [], "next": True, "images": list(images),
-    }  # fmt: skip
-    return {**told, **more}
-
-
-class Remembering:
-    """An agent in mode rollback whose last run is `run`."""
-
-    def __init__(self, run: dict[str, Any] | None, *changes: dict[str, Any]) -> None:
-        self.run, self.changes = run, changes
-        self.sent: list[dict[str, Any]] = []
-
-    def messages(self) -> Iterator[dict[str, Any]]:
-        yield hello()
-        yield {"t": "runs", "runs": [self.run] if self.run else []}
-        hit = self.run is not None and self.sent[-1]["run"] == self.run["run"]
-        yield {**plan(*(self.changes if hit else ())), "waits": hit}
-        if not hit:
-            yield end()
-        elif self.sent[-1]["t"] == "go":
-            yield end(changed=len(self.changes))
-        else:
-            yield end("cancelled", "cancelled")
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.sent.append(message)
-
-    def noise(self) -> tuple[str, ...]:
-        return ()
-
-    def close(self) -> None:
-        pass
 
 
 class Run:
@@ -90,22 +53,22 @@ class Run:
 
 
 def test_only_the_last_run_is_undone_and_only_where_it_was() -> None:
-    run = Run({"mx1": Remembering(past("r2"), FILE), "mx2": Remembering(past("r1"), FILE)})
+    run = Run({"mx1": Remembering(past(R2), FILE), "mx2": Remembering(past(R1), FILE)})
 
     assert run.code == 0
     assert run.kinds("mx1") == ["target", "go"]
     assert run.kinds("mx2") == ["target"]
-    assert run.agents["mx2"].sent[0]["run"] == "r2"
+    assert run.agents["mx2"].sent[0]["run"] == R2
     assert run.summary == "1 change put back"
 
 
 def test_the_secrets_of_the_inventory_are_masked_on_the_host() -> None:
-    run = Run({"mx1": Remembering(past("r1"), FILE)})
+    run = Run({"mx1": Remembering(past(R1), FILE)})
     assert run.agents["mx1"].sent[0]["mask"] == ["s3cret-word"]
 
 
 def test_when_a_host_cannot_be_asked_nothing_is_rolled_back() -> None:
-    run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": Remembering(past("r1"), FILE)})
+    run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": Remembering(past(R1), FILE)})
 
     assert run.code == 3
     assert run.agents["mx2"].sent[0] == {"t": "target", "run": "", "mask": ["s3cret-word"]}
@@ -115,11 +78,11 @@ def test_when_a_host_cannot_be_asked_nothing_is_rolled_back() -> None:
 
 def test_when_one_host_cannot_take_part_nothing_is_rolled_back() -> None:
     """A file was edited there by hand; half a rollback would be what the next one undoes."""
-    edited = Remembering(past("r1"))
+    edited = Remembering(past(R1))
     edited.messages = lambda: iter(  # type: ignore[method-assign]
         [hello(), {"t": "runs", "runs": [edited.run]}, end("failed", "edited by hand since that run: /etc/a")]
     )
-    run = Run({"mx1": edited, "mx2": Remembering(past("r1"), FILE)})
+    run = Run({"mx1": edited, "mx2": Remembering(past(R1), FILE)})
 
     assert run.code == 1
     assert run.kinds("mx2") == ["target", "cancel"]
@@ -131,7 +94,7 @@ def test_when_one_host_cannot_take_part_nothing_is_rolled_back() -> None:
 
 def test_where_a_rollback_fails_half_way_it_says_how_to_try_again() -> None:
     """Without --host the next rollback would undo this one on the other hosts."""
-    failing = Remembering(past("r1"), FILE)
+    failing = Remembering(past(R1), FILE)
     failing.messages = lambda: iter(  # type: ignore[method-assign]
         [
             hello(),
@@ -140,7 +103,7 @@ def test_where_a_rollback_fails_half_way_it_says_how_to_try_again() -> None:
             end("failed", "disk full"),
         ]
     )
-    run = Run({"mx1": failing, "mx2": Remembering(past("r1"), FILE)})
+    run = Run({"mx1": failing, "mx2": Remembering(past(R1), FILE)})
 
     assert run.code == 1
     assert run.summary == "1 change put back; not done on mx1 (to try again there: --host mx1)"
@@ -152,7 +115,7 @@ def test_without_a_run_nothing_happens() -> None:
 
 
 def test_a_no_leaves_everything() -> None:
-    run = Run({"mx1": Remembering(past("r1"), FILE)}, confirm=lambda counts: False)
+    run = Run({"mx1": Remembering(past(R1), FILE)}, confirm=lambda counts: False)
     assert (run.code, run.kinds("mx1")) == (0, ["target", "cancel"])
 
 
@@ -170,7 +133,7 @@ def plans_zone(monkeypatch: Any, zone: str = "alpha.test", **more: Any) -> list[
 def test_zones_are_undone_from_what_a_host_kept_and_the_host_keeps_how_to_redo_it(monkeypatch: Any) -> None:
     """The run changed nothing but records: the host takes part all the same."""
     published = plans_zone(monkeypatch, left=("alpha.test TXT",))
-    run = Run({"mx1": Remembering(past("r1", IMAGE)), "mx2": Remembering(past("r1", IMAGE))})
+    run = Run({"mx1": Remembering(past(R1, IMAGE)), "mx2": Remembering(past(R1, IMAGE))})
 
     assert published == ["alpha.test"]
     assert run.agents["mx1"].sent[-1]["zones"] == [IMAGE]
@@ -230,15 +193,15 @@ def test_what_cannot_be_kept_is_told_and_published_all_the_same(monkeypatch: Any
 
 
 def test_history_is_told_in_order_and_one_silent_host_is_named() -> None:
-    told = [past("r1", zones=["alpha.test"]), past("r2", kind="rollback", undoes="r1")]
+    told = [past(R1, zones=["alpha.test"]), past(R2, kind="rollback", undoes=R1)]
     agent = ScriptedAgent([hello(), {"t": "runs", "runs": told}, end()])
     run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": agent}, "history")
 
     assert run.code == 3
     runs = [event for event in run.events if isinstance(event, PastRun)]
     assert [(one.subject, one.run, one.kind, one.undoes) for one in runs] == [
-        ("mx2", "r1", "apply", ""),
-        ("mx2", "r2", "rollback", "r1"),
+        ("mx2", R1, "apply", ""),
+        ("mx2", R2, "rollback", R1),
     ]
     assert runs[0].zones == ("alpha.test",)
     assert agent.sent == []

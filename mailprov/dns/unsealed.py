@@ -1,0 +1,109 @@
+"""What is believed of a before-image without the controller's seal (seal.py): as far as the zone bears it out. Pure.
+
+    doubts(edits, existing, …) -> [name and type of sets]     empty: all of it is believed
+
+Images of 0.1.0 have no seal, and where the server trusts addresses there is no key to seal with. Going back takes
+values away and brings others back, and the two are not the same:
+
+- Taken away (or given another TTL) is only what mailprov's markers in this zone know as its own. Nobody else's values
+  can be lost, whatever a host says.
+- Brought back is only what mailprov itself might write: what the inventory wants now; addresses of the host that tells;
+  and for a domain of that host an MX that leads to hosts of the inventory, the texts of SPF and DMARC as records/policy
+  makes them, a DKIM key under a selector that is no other host's. What --take-over replaced is not of these.
+- A marker goes back only to what it still says or what is brought back with it: else the next apply would
+  take somebody's records for its own.
+
+An honest image may fail this (a --take-over, an MX to a host that has left). Then the zone is left as it is, and told.
+Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from mailprov.dns import ownership
+from mailprov.dns.diff import Edit
+from mailprov.dns.ownership import Identity, is_marker
+from mailprov.model import dkim
+from mailprov.model.inventory import Inventory
+from mailprov.model.records import Record
+from mailprov.records import desired_records
+
+# As records/policy.py writes them.
+_SPF = re.compile(r"v=spf1( (a|mx|a:[a-z0-9.-]+|ip4:[0-9.]+|ip6:[0-9a-f:]+))* -all")
+_DMARC = re.compile(r"v=DMARC1; p=(none|quarantine|reject)(; aspf=s)?(; rua=mailto:[^\s;,!]+)?")
+
+
+def doubts(
+    edits: Iterable[Edit], existing: Iterable[Record], *, hosts: Collection[str], inventory: Inventory
+) -> list[str]:
+    """`edits` would undo what `hosts` told, in a zone that stands as `existing`, with the markers that know of it."""
+    stand: dict[tuple[str, str], set[str]] = {}
+    for record in existing:
+        stand.setdefault((record.name, record.type), set()).add(record.value)
+    names = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
+    identity = Identity(names, tuple(host.fqdn for host in inventory.hosts))
+    texts = {name: values for (name, kind), values in stand.items() if kind == "TXT" and is_marker(name)}
+    owned = ownership.gather(texts, identity)
+    ours = {(ownership.marker_name(marker.unit), marker.text) for marker in owned.ours}
+    wanted = {(record.name, record.type, record.value) for record in desired_records(inventory)}
+    own = _Own(inventory, hosts)
+    found: list[str] = []
+    brought: set[ownership.Entry] = set()
+    for edit in sorted(
+        edits, key=lambda one: is_marker(one.name)
+    ):  # markers last: they may say what comes back
+        now = stand.get((edit.name, edit.type), set())
+        back = [value for value in edit.add if value not in now]
+        # What stands and is added again gets another TTL.
+        touched = [*edit.remove, *(value for value in edit.add if value in now)]
+        if is_marker(edit.name):
+            strange = [value for value in touched if (edit.name, value) not in ours]
+            for marker in (ownership.parse(edit.name, value) for value in back):
+                good = marker is not None and identity.has(marker)
+                if marker is None or not good or not marker.entries <= owned.entries | brought:
+                    strange.append(edit.name)
+        else:
+            strange = [value for value in touched if not owned.owns(edit.name, edit.type, value)]
+            strange += [
+                value
+                for value in back
+                if (edit.name, edit.type, value) not in wanted
+                and not own.might_have(edit.name, edit.type, value)
+            ]
+            brought |= {(edit.name, edit.type, ownership.digest(edit.type, value)) for value in back}
+        if strange:
+            found.append(f"{edit.name} {edit.type}")
+    return found
+
+
+class _Own:
+    """What is these hosts' own to bring back."""
+
+    def __init__(self, inventory: Inventory, hosts: Collection[str]) -> None:
+        self._hosts = hosts
+        self._everybody = [host.name for host in inventory.hosts]
+        self._targets = {host.fqdn for host in inventory.hosts}
+        self._addresses = {host.fqdn for host in inventory.hosts if host.name in hosts}
+        self._addresses |= {name for host in hosts for name in inventory.mail_names(host)}
+        self._domains = {
+            name
+            for domain in inventory.domains
+            if set(domain.hosts) & set(hosts)
+            for name in (domain.name, *domain.domain_aliases)
+        }
+
+    def might_have(self, name: str, kind: str, value: str) -> bool:
+        if kind in ("A", "AAAA"):
+            return name in self._addresses
+        if kind == "MX":
+            return name in self._domains and value.rpartition(" ")[2] in self._targets
+        first, _, rest = name.partition(".")
+        if first == "_dmarc":
+            return rest in self._domains and _DMARC.fullmatch(value) is not None
+        if rest.startswith("_domainkey."):
+            whose = dkim.owner(first, self._everybody)
+            mine = not whose or whose in self._hosts
+            return mine and rest.partition(".")[2] in self._domains and not dkim.flaw(first, value)
+        return name in self._domains | self._addresses and _SPF.fullmatch(value) is not None

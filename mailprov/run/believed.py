@@ -1,0 +1,175 @@
+"""What is believed of what a host tells: only what is about that host itself. Pure, but for the clock.
+
+Everything arrives through wire/shapes.py, so it has the form it should have. What each message is then good for:
+
+    hello       its clock, for this host's own failure; version, pid and uid are not used
+    facts       versions and addresses decide what is rendered for this host alone. `dkim`: see `keys`
+    plan        shown, and confirmed by the fingerprint that the host gave it; done on this host alone
+      .keys     published: so only the names that the controller itself has just asked for, see `public`
+    runs        history: shown. rollback: the id decides which run is undone on all hosts, so see `run`
+      .images   written into zones: so only with the controller's seal, or as far as the zone itself bears it out:
+                see dns/seal.py, `run` here, and dns/unsealed.py for what needs the zone
+    keys        as `dkim` in facts: `keys`
+    mailboxes   shown; nothing is deleted by it: a purge names the address, and the host looks for itself
+    notice, progress, applied, end     shown; they count for this host alone
+    beat, ready                        that it lives, and that its service runs: its own zones wait for that
+
+A lie raises NotBelieved: that host's failure, exit code 1. Nothing is written because of it, and other hosts go on as
+if it had not been asked. Where nothing is a lie but nothing proves it either (an image without a seal), the zone is
+left as it is, and told.
+"""
+
+from __future__ import annotations
+
+import calendar
+import ipaddress
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from mailprov.dns import seal
+from mailprov.errors import NotBelieved
+from mailprov.model import dkim
+from mailprov.model.inventory import Host, Inventory
+
+CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
+# Whoever made a run, and we now: each within CLOCK_LIMIT of the host's clock.
+AHEAD = 2 * CLOCK_LIMIT
+
+MOST_KEYS = 50_000  # each domain that has left is looked for in DNS
+# As run.deploy.run_id makes them; where a run had none, the agent tells the name of its directory (agent/runs.py).
+_RUN = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6,12}")
+_PLAIN = r"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
+_DOMAIN = re.compile(rf"(?=.*\.){_PLAIN}")
+# The names at which records/desired.py and dns/ownership.py write; the first label of a name is never a wildcard.
+_AT = {
+    "A": re.compile(_PLAIN),
+    "AAAA": re.compile(_PLAIN),
+    "MX": re.compile(_PLAIN),
+    "TXT": re.compile(
+        rf"(?:_mailprov\.|_dmarc\.|[a-z0-9-]{{1,63}}\._domainkey\.|{_PLAIN}\._report\._dmarc\.)?{_PLAIN}"
+    ),
+}
+_MX = re.compile(r"\d{1,5} \S{0,255}")  # what stood before may be anybody's
+
+
+def run(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) -> None:
+    """A run that a rollback may choose, for all hosts: its id is not of the future, its images may be this host's.
+
+    `now`: unix seconds. That a host says "I was part of a run a minute ago" cannot be disproved: runs of one host alone
+    are usual. Then the plan says that only this host goes back, and --host chooses others.
+    """
+    found = _RUN.fullmatch(told["run"])
+    try:
+        when = calendar.timegm(time.strptime(found[1], "%Y%m%dT%H%M%SZ")) if found else None
+    except ValueError:
+        when = None
+    if when is None:
+        raise NotBelieved(host.name, f"it tells of a run {told['run'][:60]!r}, which is no id of a run")
+    if when > now + AHEAD:
+        raise NotBelieved(host.name, f"it tells of a run {told['run']}, which is later than now")
+    _images(inventory, host, told.get("images", ()))
+
+
+def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]]) -> None:
+    """Before-images that cannot be this host's: of zones where it serves nothing, at names where mailprov does not
+    write. One with the controller's seal is what the controller gave to it, also for a domain that has left since.
+    """
+    for image in told:
+        if seal.genuine(dict(image), inventory.dns):
+            continue
+        zone = image["zone"]
+        # Without a key there are no seals, and a domain may have left; then the zone's markers are the only witness.
+        if inventory.dns.tsig is not None and not any(inside(name, zone) for name in names(inventory, host)):
+            raise NotBelieved(
+                host.name, f"it tells what zone {zone} was before, in which it serves no domain"
+            )
+        for each in image["sets"]:
+            form = _AT.get(each["type"])
+            if form is None or not form.fullmatch(each["name"]) or not inside(each["name"], zone):
+                raise NotBelieved(
+                    host.name,
+                    f"it tells what {each['name']} {each['type']} was before, where mailprov never writes",
+                )
+            values = [
+                value for half in ("before", "after") for value in (each[half] or {"values": ()})["values"]
+            ]
+            if wrong := next((value for value in values if not _is_value(each["type"], value)), None):
+                raise NotBelieved(
+                    host.name,
+                    f"it tells of {wrong[:60]!r} at {each['name']} {each['type']}, which is no such record",
+                )
+
+
+def names(inventory: Inventory, host: Host) -> tuple[str, ...]:
+    """Every name that leads to this host or is served by it."""
+    served = [
+        name for domain in inventory.domains_on(host.name) for name in (domain.name, *domain.domain_aliases)
+    ]
+    return (host.fqdn, *inventory.mail_names(host.name), *served)
+
+
+def inside(name: str, zone: str) -> bool:
+    return name == zone or name.endswith(f".{zone}")
+
+
+def _is_value(kind: str, value: str) -> bool:
+    if kind == "TXT":
+        return True
+    if kind == "MX":
+        return _MX.fullmatch(value) is not None
+    try:
+        return ipaddress.ip_address(value).version == (4 if kind == "A" else 6)
+    except ValueError:
+        return False
+
+
+def keys(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) -> None:
+    """The DKIM keys in facts, or of mode keys, as far as they are about domains of this host; others are passed over.
+
+    Selectors of another host of the inventory are refused: their records are that one's. Those of nobody are not: the
+    host may have had another name in the inventory when it made the key, and it signs for these domains anyway.
+    """
+    served = {domain.name for domain in inventory.domains_on(host.name)}
+    everybody = [each.name for each in inventory.hosts]
+    known = dkim.read(told["state"])
+    if len(known) > MOST_KEYS:
+        raise NotBelieved(host.name, f"it tells of {len(known)} DKIM keys")
+    for key in known:
+        if not _DOMAIN.fullmatch(key.domain) or len(key.domain) > 253:
+            raise NotBelieved(host.name, f"it tells of a DKIM key of {key.domain[:80]!r}, which is no domain")
+        if key.domain not in served:
+            continue  # it has left, see dns/survey.py: only where a marker knows that its mail came here
+        whose = dkim.owner(key.selector, everybody)
+        if whose not in ("", host.name):
+            raise NotBelieved(
+                host.name,
+                f"it tells of a DKIM key {key.selector} of {key.domain}, which is {whose}'s to tell",
+            )
+        since = dkim.read_since(key)
+        if since is None or since > now + AHEAD:
+            raise NotBelieved(
+                host.name,
+                f"it tells of a DKIM key {key.selector} of {key.domain} since {key.since[:40]!r}, no time before now",
+            )
+        text = told["public"].get(key.name)
+        if text is not None:
+            _record(host, key.name, key.selector, text)
+
+
+def public(host: Host, asked: Collection[dkim.Key], told: Mapping[str, str], *, made: bool) -> None:
+    """The keys in a plan: of those that the host was asked to have, and no others. `made`: none is still to be made."""
+    wanted = {key.name: key for key in asked}
+    for name, text in told.items():
+        if name not in wanted:
+            raise NotBelieved(
+                host.name, f"it tells of a DKIM key {name[:80]!r}, which it was not asked to have"
+            )
+        if text or made:
+            _record(host, name, wanted[name].selector, text)
+
+
+def _record(host: Host, name: str, selector: str, text: str) -> None:
+    if wrong := dkim.flaw(selector, text):
+        raise NotBelieved(host.name, f"the record that it tells for its DKIM key {name} {wrong}")

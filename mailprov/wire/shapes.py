@@ -1,0 +1,240 @@
+"""What a message of the agent may look like, field by field: the fence between a host and the program. Pure.
+
+    MESSAGES                type → fields, as the table in wire/messages.py tells them
+    ORDER, ANYTIME, ONCE    mode → the messages that it has; those that may come at any time; those that come once
+    check(message)          Nonsense, with the path of the field, unless it is one of them
+
+A host may be broken or in foreign hands. Behind this fence every field is there, of its type, finite and of a sane
+size; so nothing that a host says ends anything but its own conversation. What it says is then believed about itself
+alone: that is run/believed.py's. It is still text of a stranger: model/cleaning.py makes it fit to be shown.
+
+A field more than these is passed over, so that nothing breaks where one is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Shape = Callable[[Any, str], None]
+
+_NAME = 4_096  # characters of what has a name: a path, an address, a version
+_TEXT = 65_536  # of a sentence, of one line of output, of a record
+_LONG = 16 * 2**20  # of a diff, or of the file that tells of all DKIM keys
+_COUNT = 2**53
+_LAST_SECOND = 253_402_300_799  # of the year 9999: no later time can be shown
+
+
+class Nonsense(ValueError):
+    """The text is a clause: "plan: changes[3].action is 'explode'"."""
+
+
+def text(limit: int = _TEXT) -> Shape:
+    def look(value: Any, path: str) -> None:
+        if not isinstance(value, str):
+            raise Nonsense(f"{path} is no text")
+        if len(value) > limit:
+            raise Nonsense(f"{path} is {len(value)} characters long")
+
+    return look
+
+
+def whole(low: int = 0, high: int = _COUNT) -> Shape:
+    def look(value: Any, path: str) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise Nonsense(f"{path} is no number from {low} to {high}")
+
+    return look
+
+
+def number(high: float = _LAST_SECOND) -> Shape:
+    def look(value: Any, path: str) -> None:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not good or not 0 <= value <= high:
+            raise Nonsense(f"{path} is no number from 0 to {high}")
+
+    return look
+
+
+def flag(value: Any, path: str) -> None:
+    if not isinstance(value, bool):
+        raise Nonsense(f"{path} is neither true nor false")
+
+
+def one_of(*words: str) -> Shape:
+    def look(value: Any, path: str) -> None:
+        if not isinstance(value, str) or value not in words:
+            shown = repr(value)[:60] if isinstance(value, str) else "no text"
+            raise Nonsense(f"{path} is {shown}, and may be {', '.join(words)}")
+
+    return look
+
+
+def nothing(value: Any, path: str) -> None:
+    if value is not None:
+        raise Nonsense(f"{path} is not null")
+
+
+@dataclass(frozen=True)
+class either:
+    """The first of these that it is; an error is the last one's."""
+
+    shapes: tuple[Shape, ...]
+
+    def __call__(self, value: Any, path: str) -> None:
+        for shape in self.shapes[:-1]:
+            try:
+                return shape(value, path)
+            except Nonsense:
+                pass
+        return self.shapes[-1](value, path)
+
+
+@dataclass(frozen=True)
+class many:
+    """A list of these, at most `limit`. Classes, here and below, so that a test can walk through all fields."""
+
+    of: Shape
+    limit: int = 1_000_000
+
+    def __call__(self, value: Any, path: str) -> None:
+        if not isinstance(value, list):
+            raise Nonsense(f"{path} is no list")
+        if len(value) > self.limit:
+            raise Nonsense(f"{path} has {len(value)} parts")
+        for place, part in enumerate(value):
+            self.of(part, f"{path}[{place}]")
+
+
+@dataclass(frozen=True)
+class by_name:
+    """An object whose keys are names, all values of one shape."""
+
+    of: Shape
+
+    def __call__(self, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            raise Nonsense(f"{path} is no object")
+        for name, part in value.items():
+            if len(name) > _NAME:
+                raise Nonsense(f"{path} has a name of {len(name)} characters")
+            self.of(part, f"{path}[{name[:60]!r}]")
+
+
+@dataclass(frozen=True)
+class fields:
+    """An object. `optional` ones may be missing."""
+
+    needed: Mapping[str, Shape]
+    optional: Mapping[str, Shape]
+
+    def __call__(self, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            raise Nonsense(f"{path} is no object")
+        for name, shape in self.needed.items():
+            if name not in value:
+                raise Nonsense(f"{path + '.' if path else ''}{name} is missing")
+            shape(value[name], f"{path}.{name}" if path else name)
+        for name, shape in self.optional.items():
+            if name in value:
+                shape(value[name], f"{path}.{name}" if path else name)
+
+
+def _object(optional: Mapping[str, Shape] | None = None, /, **needed: Shape) -> fields:
+    return fields(needed, optional or {})
+
+
+KINDS = ("package", "user", "directory", "key", "file", "account", "certificate", "service", "mailbox")
+_name, _text, _long = text(_NAME), text(_TEXT), text(_LONG)
+_version = either((nothing, _name))
+
+CHANGE = _object(
+    {"detail": _text, "diff": _long, "drift": flag, "edit": _long},
+    kind=one_of(*KINDS),
+    action=one_of("create", "update", "delete", "run"),
+    name=_name,
+)
+# RFC 2181 section 8: a TTL has 31 bits.
+_HALF = either((nothing, _object(ttl=whole(0, 2**31 - 1), values=many(_text, 10_000))))
+IMAGE = _object(
+    {"run": _name, "seal": _name},
+    zone=_name,
+    sets=many(_object(name=_name, type=_name, before=_HALF, after=_HALF)),
+)
+RUN = _object(
+    {"images": many(IMAGE, 100_000)},
+    run=_name,
+    kind=one_of("apply", "rollback", "zones"),
+    owner=_text,
+    began=_name,
+    ended=_name,
+    status=_text,
+    committed=flag,
+    changed=whole(),
+    undoes=_name,
+    zones=many(_name, 100_000),
+    next=flag,
+)
+DKIM = _object(state=_long, public=by_name(_text))
+FACTS = _object(
+    {"dkim": DKIM},
+    system=_object(id=_name, version=_name, name=_name, like=many(_name, 100)),
+    init=_name,
+    hostname=_name,
+    time=number(),
+    packages=by_name(_object(installed=_version, candidate=_version)),
+    ipv4=many(_name, 10_000),
+    ipv6=many(_name, 10_000),
+)
+MAILBOX = _object(address=_name, messages=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND))
+
+MESSAGES: Mapping[str, fields] = {
+    "hello": _object(version=either((whole(), _name)), python=_name, pid=whole(), uid=whole(), time=number()),
+    "facts": _object(facts=FACTS),
+    "plan": _object(
+        {"keys": by_name(_text), "waits": flag}, changes=many(CHANGE), compared=_text, fingerprint=_name
+    ),
+    "runs": _object(runs=many(RUN, 10_000)),
+    "keys": _object(dkim=DKIM),
+    "mailboxes": _object(mailboxes=many(MAILBOX)),
+    "notice": _object(text=_text),
+    "progress": _object(text=_text),
+    "beat": _object(),
+    "applied": _object(change=CHANGE, seconds=number()),
+    "ready": _object(),
+    "end": _object(
+        status=one_of("ok", "failed", "cancelled"),
+        changed=whole(),
+        seconds=number(),
+        what=_text,
+        advice=_text,
+        output=many(_text, 10_000),
+    ),
+}
+
+ANYTIME = frozenset({"hello", "notice", "progress", "beat", "end"})
+ORDER: Mapping[str, frozenset[str]] = {
+    "plan": ANYTIME | {"facts", "plan"},
+    "apply": ANYTIME | {"facts", "plan", "applied", "ready"},
+    "rollback": ANYTIME | {"runs", "plan", "applied"},
+    "purge": ANYTIME | {"plan", "applied"},
+    "history": ANYTIME | {"runs"},
+    "mailboxes": ANYTIME | {"mailboxes"},
+    "keys": ANYTIME | {"keys"},
+    "zones": ANYTIME,
+}
+ONCE = frozenset({"hello", "facts", "plan", "runs", "keys", "mailboxes", "ready", "end"})
+
+
+def check(message: Mapping[str, Any]) -> str:
+    """The type of a message that is well-formed. Raises Nonsense."""
+    kind = message.get("t")
+    if not isinstance(kind, str) or kind not in MESSAGES:
+        raise Nonsense(f"a message of the type {str(kind)[:60]!r}, which there is not")
+    try:
+        MESSAGES[kind](message, "")
+    except Nonsense as error:
+        raise Nonsense(f"{kind}: {error}") from None
+    return kind

@@ -1,0 +1,180 @@
+"""One good message of each type, and every field of them: walked through wire/shapes.py, so that a new one is met.
+
+GOOD                            type → a message with all its fields, the optional ones, too
+leaves(type) -> [path]          of what is no object and no list: ("changes", 0, "name")
+texts(type) -> [path]           of those that may hold any text
+changed(message, path, value)   a copy with another value there; DROP takes the field away
+play(type, message) -> Played   a run of two hosts: mx1 sends it where it belongs, mx2 behaves
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from mailprov.model.events import Event
+from mailprov.model.inventory import Host
+from mailprov.run import deploy, keys, purge
+from mailprov.run.history import history
+from mailprov.run.select import select
+from mailprov.transport.channel import Channel
+from mailprov.wire import shapes
+from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, inventory, past, plan
+
+DROP = object()
+Path = tuple[str | int, ...]
+RUN = "20240101T200000Z-0a1b2c"
+KEY = "alpha.test.mx1-rsa-1"
+
+
+@functools.cache
+def record() -> str:
+    """The text of a good DKIM record."""
+    import base64
+
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
+
+
+CHANGE = {**FILE, "detail": "mode 0644", "drift": False, "edit": "-a\n+b"}
+HALF = {"ttl": 300, "values": ["10 mx1.alpha.test"]}
+IMAGE = {
+    "zone": "alpha.test", "run": RUN, "seal": "00",
+    "sets": [{"name": "alpha.test", "type": "MX", "before": HALF, "after": HALF}],
+}  # fmt: skip
+DKIM = {"state": "alpha.test mx1-rsa-1 signing -\n", "public": {KEY: ""}}
+
+
+def good() -> dict[str, dict[str, Any]]:
+    dkim = {**DKIM, "public": {KEY: record()}}
+    return {
+        "hello": hello(),
+        "facts": {"t": "facts", "facts": {**FACTS, "dkim": dkim, "ipv6": ["2001:db8::1"]}},
+        "plan": {**plan(CHANGE), "keys": {KEY: record()}, "waits": True},
+        "runs": {"t": "runs", "runs": [past(RUN, IMAGE, zones=["alpha.test"])]},
+        "keys": {"t": "keys", "dkim": dkim},
+        "mailboxes": {
+            "t": "mailboxes",
+            "mailboxes": [{"address": "luis@alpha.test", "messages": 2, "bytes": 10, "changed": 5}],
+        },
+        "notice": {"t": "notice", "text": "an interrupted run"},
+        "progress": {"t": "progress", "text": "installing"},
+        "beat": {"t": "beat"},
+        "applied": {"t": "applied", "change": CHANGE, "seconds": 0.1},
+        "ready": {"t": "ready"},
+        "end": {**end("failed", "disk full", 1), "advice": "make room", "output": ["No space left"]},
+    }
+
+
+GOOD = good()
+
+
+def leaves(kind: str) -> list[Path]:
+    return list(_walk(shapes.MESSAGES[kind], GOOD[kind], ()))
+
+
+def texts(kind: str) -> list[Path]:
+    """A field that only takes some words is none: there, other text is an error."""
+    return [path for path in leaves(kind) if isinstance(at(GOOD[kind], path), str)]
+
+
+def _walk(shape: Any, value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(shape, shapes.either):
+        shape = shape.shapes[-1]
+    if isinstance(shape, shapes.fields):
+        for name, inner in {**shape.needed, **shape.optional}.items():
+            assert name in value, f"{path} {name}: a new field, to be put into GOOD"
+            yield from _walk(inner, value[name], (*path, name))
+    elif isinstance(shape, shapes.many):
+        assert value, path
+        yield from _walk(shape.of, value[0], (*path, 0))
+    elif isinstance(shape, shapes.by_name):
+        name = next(iter(value))
+        yield from _walk(shape.of, value[name], (*path, name))
+    else:
+        yield path
+
+
+def at(message: Any, path: Path) -> Any:
+    for step in path:
+        message = message[step]
+    return message
+
+
+def changed(message: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    made = copy.deepcopy(message)
+    place = at(made, path[:-1])
+    if value is DROP:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return made
+
+
+class Played:
+    """`events` of a run, and its exit code."""
+
+    def __init__(self, kind: str, message: dict[str, Any], emit: Callable[[Event], None]) -> None:
+        self.events: list[Event] = []
+        self.read = inventory("mx1", "mx2")
+        mode, agent = _scripts(kind)
+        self._agents = {"mx1": agent(message, "mx1"), "mx2": agent(_at_mx2(GOOD[kind]), "mx2")}
+
+        def report(event: Event) -> None:
+            self.events.append(event)
+            emit(event)
+
+        more: Any = {"start": self._start, "report": report}
+        chosen = select(self.read)
+        options = deploy.Options(command=mode, verify=False)
+        if mode == "keys":
+            told = keys.ask(self.read, chosen.hosts, command="dkim show", **more)
+            self.code = max((error.exit_code for error in told.errors), default=0)
+            self.errors = [str(error) for error in told.errors]
+        elif mode == "mailboxes":
+            self.code = purge.kept(self.read, chosen, **more)
+        elif mode == "history":
+            self.code = history(self.read, chosen, **more)
+        else:
+            self.code = deploy.apply(self.read, chosen, options, **more)
+
+    def _start(self, host: Host, job: dict[str, Any]) -> Channel:
+        return self._agents[host.name]
+
+
+def _at_mx2(message: dict[str, Any]) -> dict[str, Any]:
+    text = repr(message).replace("mx1-rsa", "mx2-rsa")
+    return eval(text, {})  # type: ignore[no-any-return]
+
+
+def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAgent]]:
+    """The mode in which a message belongs, and the agent of a host that sends it there."""
+    facts = {"t": "facts", "facts": FACTS}
+
+    def agent(one: dict[str, Any], host: str) -> ScriptedAgent:
+        keys = GOOD["facts"] if host == "mx1" else _at_mx2(GOOD["facts"])
+        if kind in ("keys", "mailboxes", "runs"):
+            return ScriptedAgent([hello(), one, end()])
+        if kind == "hello":
+            return ScriptedAgent([one, facts, plan(CHANGE)])
+        if kind == "facts":
+            return ScriptedAgent([hello(), one, plan(CHANGE)])
+        if kind == "plan":
+            return ScriptedAgent([hello(), keys, one])
+        if kind in ("notice", "progress", "beat"):
+            return ScriptedAgent([hello(), one, facts, one, plan(CHANGE)], [one, end()])
+        if kind == "end":
+            return ScriptedAgent([hello(), facts, plan(CHANGE)], [one])
+        return ScriptedAgent([hello(), facts, plan(CHANGE)], [one, end(changed=1)])
+
+    return {"keys": "keys", "mailboxes": "mailboxes", "runs": "history"}.get(kind, "apply"), agent
+
+
+def play(kind: str, message: dict[str, Any], emit: Callable[[Event], None] = lambda event: None) -> Played:
+    return Played(kind, message, emit)
