@@ -12,10 +12,11 @@ Raises Stop or Cancelled.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from mailprov.agent import commands, files
 from mailprov.agent.changes import change
@@ -114,6 +115,7 @@ class Mailboxes:
                 if not self.tree.root and commands.have("doveadm"):
                     # A session that was open when the login went would write on into what is being deleted.
                     commands.run(["doveadm", "kick", address], timeout=30)
+                _remove(place, going)
                 for left in os.listdir(place):
                     if left.startswith(_GOING):
                         _remove(place, left)
@@ -163,57 +165,123 @@ def _enter(parent: int, name: str) -> int:
 
 
 def _try(parent: int, name: str) -> Optional[int]:
-    """The directory of this name, opened; None for a file, a link, or what has just gone."""
+    """The directory of this name, opened; None for a file, a link, or what has just gone. Another error is one."""
     try:
         return _enter(parent, name)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
 
 
 def _is_directory(parent: int, name: str) -> bool:
     try:
         return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-    except OSError:
+    except FileNotFoundError:
         return False
+
+
+class _Moved(OSError):
+    """Somebody moves directories about while they are walked through."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EAGAIN, "its folders are being moved while they are read")
+
+
+def _walk(
+    place: int,
+    look: Callable[[int, str], List[str]],
+    leave: Callable[[int, str], None] = lambda up, name: None,
+) -> None:
+    """Through all directories below an open one, however many and however deep they are.
+
+    `look(directory, its name)` gives the names of those inside to go into; `leave(parent, name)` comes after all of
+    them. One directory is open at a time: the way back is "..", and only if that is the very directory from which it
+    came. Paths have a longest length and processes a number of open files; users can make more of both by IMAP.
+    """
+    here = os.dup(place)
+    above: List[Tuple[Tuple[int, int], List[str], str]] = []
+    name = ""
+    try:
+        todo = look(here, name)
+        while True:
+            if todo:
+                inner = _try(here, todo[-1])
+                if inner is None:
+                    todo.pop()
+                    continue
+                above.append((_identity(here), todo, name))
+                name = todo.pop()
+                os.close(here)
+                here = inner
+                todo = look(here, name)
+            elif above:
+                parent, todo, upper = above.pop()
+                up = _enter(here, "..")
+                os.close(here)
+                here = up
+                if _identity(here) != parent:
+                    raise _Moved
+                leave(here, name)
+                name = upper
+            else:
+                return
+    finally:
+        os.close(here)
+
+
+def _identity(handle: int) -> Tuple[int, int]:
+    seen = os.fstat(handle)
+    return seen.st_dev, seen.st_ino
 
 
 def _measure(address: str, place: int) -> Box:
     """Messages are the files in cur and new of each folder (maildir(5)); bytes are those of all files."""
-    messages = size = changed = 0
-    waiting = [(os.dup(place), False)]
-    while waiting:
-        here, counts = waiting.pop()
-        try:
-            for name in os.listdir(here):
-                try:
-                    seen = os.stat(name, dir_fd=here, follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                if stat.S_ISDIR(seen.st_mode):
-                    inner = _try(here, name)
-                    if inner is not None:
-                        waiting.append((inner, name in ("cur", "new")))
-                    continue
-                size += seen.st_size
-                if counts:
-                    messages += 1
-                    changed = max(changed, int(seen.st_ctime))
-        finally:
-            os.close(here)
-    return Box(address, messages, size, changed)
+    total = {"messages": 0, "bytes": 0, "changed": 0}
+
+    def look(here: int, folder: str) -> List[str]:
+        inside = []
+        for name in os.listdir(here):
+            try:
+                seen = os.stat(name, dir_fd=here, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(seen.st_mode):
+                inside.append(name)
+                continue
+            total["bytes"] += seen.st_size
+            if folder in ("cur", "new"):
+                total["messages"] += 1
+                total["changed"] = max(total["changed"], int(seen.st_ctime))
+        return inside
+
+    try:
+        _walk(place, look)
+    except OSError as error:
+        raise Stop(
+            f"the mailbox of {address} cannot be read: {error.strerror}",
+            "mend that on the host, then try again",
+        ) from error
+    return Box(address, total["messages"], total["bytes"], total["changed"])
 
 
 def _remove(parent: int, name: str) -> None:
     """A directory with all that is in it. Works on open directories: a link put in the way leads nowhere."""
-    here = _enter(parent, name)
-    try:
+
+    def look(here: int, folder: str) -> List[str]:
+        inside = []
         for inner in os.listdir(here):
             if _is_directory(here, inner):
-                _remove(here, inner)
+                inside.append(inner)
             else:
                 os.unlink(inner, dir_fd=here)
+        return inside
+
+    place = _enter(parent, name)
+    try:
+        _walk(place, look, lambda up, inner: os.rmdir(inner, dir_fd=up))
     finally:
-        os.close(here)
+        os.close(place)
     os.rmdir(name, dir_fd=parent)
 
 

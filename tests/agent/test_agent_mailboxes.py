@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +187,97 @@ def test_what_a_killed_purge_left_goes_with_the_next_one_and_is_no_mailbox(host:
     assert [one["address"] for one in listed(host, "eva@a.test")] == ["next@a.test"]
     assert purge(host, "next@a.test")[-1]["status"] == "ok"
     assert os.listdir(host / "var/vmail/a.test") == ["eva"]
+
+
+FEW_FILES = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+
+
+def many_folders(home: Path, count: int) -> None:
+    """As IMAP makes them (Maildir++): one message in each."""
+    for number in range(count):
+        for part in ("cur", "new", "tmp"):
+            (home / f"Maildir/.F{number}" / part).mkdir(parents=True)
+        (home / f"Maildir/.F{number}/new/1.host").write_text("12345")
+
+
+@pytest.fixture
+def deep(host: Path) -> Iterator[Path]:
+    """ana has a message below 3,000 directories, each in the other: longer than any path may be."""
+    here = os.open(host / "var/vmail/a.test/ana/Maildir", os.O_RDONLY)
+    for name in ["d" * 20] * 3000 + ["cur"]:
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(os.open("1.host", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
+    yield host
+    subprocess.run(["rm", "-rf", host / "var/vmail"], check=True)
+
+
+def test_many_folders_are_counted_right_and_go_with_few_open_files(host: Path) -> None:
+    """Two thousand folders, each with a message; the limit of open files was swallowed, and half of them with it."""
+    many_folders(host / "var/vmail/a.test/ana", 2000)
+    work = job(str(host), "mailboxes", mail_root=ROOT, accounts=["eva@a.test"])
+    agent = Agent(None, work, FEW_FILES)
+    assert agent.end()["status"] == "ok"
+    (told,) = of_kind(agent.messages, "mailboxes")[0]["mailboxes"]
+    assert (told["messages"], told["bytes"]) == (2003, 1511 + 2000 * 5)
+
+    messages = purge(host, GONE, before=FEW_FILES)
+    assert of_kind(messages, "plan")[0]["changes"][0]["detail"].startswith("2003 messages, 11.5 KB")
+    assert messages[-1]["status"] == "ok"
+    assert os.listdir(host / "var/vmail/a.test") == ["eva"]
+
+
+def test_a_deep_tree_is_counted_and_goes_and_breaks_no_later_purge(deep: Path) -> None:
+    box(deep, "next@a.test", "n")
+    (ana, _) = listed(deep, "eva@a.test")
+    assert (ana["address"], ana["messages"]) == (GONE, 4)
+    messages = purge(deep, GONE, before=FEW_FILES)
+
+    assert (messages[-1]["status"], messages[-1]["what"]) == ("ok", "")
+    assert purge(deep, "next@a.test")[-1]["status"] == "ok"
+    assert os.listdir(deep / "var/vmail/a.test") == ["eva"]
+
+
+def test_what_cannot_be_read_is_told_and_not_counted_as_nothing(host: Path) -> None:
+    failing = """
+import errno, os
+from mailprov.agent import mailboxes
+entered = mailboxes._enter
+def enter(parent, name):
+    if name == "new":
+        raise OSError(errno.EIO, "Input/output error")
+    return entered(parent, name)
+mailboxes._enter = enter
+"""
+    messages = purge(host, GONE, before=failing)
+    assert messages[-1]["status"] == "failed"
+    assert "Input/output error" in messages[-1]["what"]
+    assert (host / "var/vmail/a.test/ana/Maildir/cur/0.host").exists()
+
+
+def test_a_directory_that_is_moved_while_it_is_walked_leads_nowhere_else(host: Path, tmp_path: Path) -> None:
+    """On the way back ".." is another one: what lies there stays."""
+    precious = box(tmp_path / "outside", "x@y.test", "precious")
+    moving = f"""
+import os
+from mailprov.agent import mailboxes
+removed = mailboxes._remove
+def remove(parent, name):
+    unlink, moved = os.unlink, []
+    def unlinks(path, dir_fd=None):
+        unlink(path, dir_fd=dir_fd)
+        if not moved:
+            moved.append(1)
+            here = os.readlink(f"/proc/self/fd/{{dir_fd}}")
+            os.rename(here, {str(precious / "Maildir" / "moved")!r})
+    os.unlink = unlinks
+    removed(parent, name)
+mailboxes._remove = remove
+"""
+    messages = purge(host, GONE, before=moving)
+    assert messages[-1]["status"] == "failed"
+    assert "its folders are being moved" in messages[-1]["what"]
+    assert (precious / "Maildir/cur/0.host").read_text() == "precious"
