@@ -95,19 +95,28 @@ def _remains(tree: files.Tree) -> Iterator[Tuple[str, str]]:
 
 
 def _scripts() -> Iterator[Tuple[str, str]]:
-    """Maintainer scripts that run on this host; those of containers on it are none of ours."""
+    """Maintainer scripts that run on this host; those of containers on it are none of ours.
+
+    dpkg runs them as root. Anybody can name a process of his own so, and would hold up every apply by it.
+    """
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 words = file.read(4096).decode("utf-8", "replace").split("\0")
             package = next(filter(None, map(_package, words[:4])), "")
-            if package and os.path.samestat(os.stat(f"/proc/{pid}/root"), os.stat("/")):
+            if package and _of_root(pid) and os.path.samestat(os.stat(f"/proc/{pid}/root"), os.stat("/")):
                 yield (
                     f"the installation script of {package} (pid {pid})",
                     "an interrupted package manager left running",
                 )
         except OSError:
             continue  # it has ended
+
+
+def _of_root(pid: str) -> bool:
+    """By all four user ids, proc_pid_status(5): whoever starts a set-user-ID program gives it its name, too."""
+    with open(f"/proc/{pid}/status", "rb") as file:
+        return b"\nUid:\t0\t0\t0\t0\n" in file.read()
 
 
 def _package(word: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -412,17 +413,95 @@ def test_what_was_interrupted_is_configured(tools: Tools, tmp_path: Path) -> Non
     assert list((tmp_path / "usr/sbin").iterdir()) == [], "no guard is left"
 
 
+DEB = b"the package that the lists name"
+URI = f"'http://deb.test/libvbr2_1_amd64.deb' libvbr2_1_amd64.deb {len(DEB)} SHA256:{hashlib.sha256(DEB).hexdigest()}"
+
+
+def _download(tools: Tools, script: str, listed: str = URI) -> None:
+    """apt-get that knows a file by its lists, and then fetches something."""
+    tools.add(
+        "apt-get",
+        f'case "$*" in *--print-uris*) echo "Reading package lists..."; echo "{listed}"; exit;; esac\n{script}',
+    )
+    copy = f'case "$*" in *--unpack*) for last; do :; done; cat "$last" > {tools.folder}/unpacked;'
+    stat = f'stat -c "%u %a" "$(dirname "$last")" > {tools.folder}/folder;; esac'
+    tools.add("dpkg", f'{copy} {stat}\n[ "$1" = --audit ] && echo broken')
+    tools.add("dpkg-query", "printf 'ok bash:amd64\\nreinstreq libvbr2:amd64\\nreinstreq tzdata:all\\n'")
+
+
 def test_what_was_torn_is_fetched_and_unpacked_first(tools: Tools, tmp_path: Path) -> None:
     (tmp_path / "usr/sbin").mkdir(parents=True)
-    _audit(tools, "never")
-    tools.add("dpkg-query", "printf 'ok bash:amd64\\nreinstreq libvbr2:amd64\\nreinstreq tzdata:all\\n'")
-    tools.add("apt-get", "touch libvbr2_1_amd64.deb")
+    _download(tools, f"printf %s '{DEB.decode()}' > libvbr2_1_amd64.deb")
 
     assert mending.finish(files.Tree(str(tmp_path)), ["-o", "Dir::State::lists=/x"], print), "still broken"
     calls = tools.calls()
-    assert "apt-get -q download -o Dir::State::lists=/x libvbr2:amd64 tzdata" in calls
+    assert "apt-get -q -o Dir::State::lists=/x download libvbr2:amd64 tzdata" in calls
     unpacked = next(call for call in calls if "--unpack" in call)
     assert unpacked.startswith("dpkg --force-confold --unpack /")
     assert unpacked.endswith("/libvbr2_1_amd64.deb")
-    assert not Path(unpacked.split()[-1]).exists()
+    assert not Path(unpacked.split()[-1]).parent.exists()
     assert calls.index(unpacked) < calls.index("dpkg --force-confold --configure -a")
+    assert (tools.folder / "unpacked").read_bytes() == DEB
+    assert (tools.folder / "folder").read_text() == f"{os.geteuid()} 700\n", (
+        "nobody else can put a file there"
+    )
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "printf %s 'a package of somebody else!!!!!' > libvbr2_1_amd64.deb",
+        "printf %s 'shorter' > libvbr2_1_amd64.deb",
+        f"printf %s '{DEB.decode()}' > other.deb; ln -s other.deb libvbr2_1_amd64.deb",
+        "mkfifo libvbr2_1_amd64.deb",
+        "mkdir libvbr2_1_amd64.deb",
+        f"printf %s '{DEB.decode()}' > evil.deb",
+        "true",
+    ],
+    ids=["swapped", "cut", "link", "fifo", "directory", "not asked for", "nothing"],
+)
+def test_only_what_the_package_lists_name_is_unpacked(tools: Tools, tmp_path: Path, script: str) -> None:
+    """apt's user owns the folder of the download, and could put anything there for root to unpack."""
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    _download(tools, script)
+
+    assert mending.finish(files.Tree(str(tmp_path)), [], print)
+    assert not [call for call in tools.calls() if "--unpack" in call]
+
+
+@pytest.mark.parametrize(
+    "listed", ["", "no uri at all", URI.replace("libvbr2_1", "../../x"), URI.replace("SHA256", "MD5Sum")]
+)
+def test_without_a_word_of_the_lists_nothing_is_unpacked(tools: Tools, tmp_path: Path, listed: str) -> None:
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    _download(tools, f"printf %s '{DEB.decode()}' > libvbr2_1_amd64.deb", listed)
+
+    assert mending.finish(files.Tree(str(tmp_path)), [], print)
+    assert not [call for call in tools.calls() if "--unpack" in call]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes processes of two users")
+def test_only_processes_of_root_are_installation_scripts() -> None:
+    """By their names, anybody's are: nobody could hold every apply up for five minutes, and say it in ESC."""
+    name = "/var/lib/dpkg/info/\x1b[2Jevil-{}.postinst"
+    started = [
+        subprocess.Popen(
+            [name.format(user), "-c", "echo up; sleep 60; :"],
+            executable="/bin/sh",
+            user=user,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+        )
+        for user in ("nobody", "root")
+    ]
+    try:
+        for one in started:
+            assert one.stdout
+            one.stdout.readline()
+        told = [holder for holder, _ in dpkglock._scripts() if "evil" in holder]
+    finally:
+        for one in started:
+            os.killpg(one.pid, signal.SIGKILL)
+            one.communicate()
+    assert len(told) == 1, told
+    assert f"(pid {started[1].pid})" in told[0]
