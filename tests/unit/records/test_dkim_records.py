@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from mailprov.dns.diff import plan_zone, shown
+from mailprov.dns.ownership import Identity
 from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
 from mailprov.model.records import Record
 from mailprov.records import desired_records, kept
 
+IDENTITY = Identity(("alpha.test",))
 PUBLIC = "v=DKIM1; k=rsa; p=" + "A" * 392
 DOMAIN = Domain("alpha.test", ("mx1", "mx2"), domain_aliases=("alfa.test",))
 
@@ -37,28 +39,28 @@ def test_each_name_gets_the_keys_of_all_its_hosts_and_no_other_domains() -> None
 
 
 def test_a_plan_says_the_same_before_a_key_is_made_and_after() -> None:
-    before = plan_zone("alpha.test", [], dkim(KEYS)[:2], ("alpha.test",))
+    before = plan_zone("alpha.test", [], dkim(KEYS)[:2], IDENTITY)
     made = {**KEYS, "mx2": {"alpha.test.mx2-rsa-1": PUBLIC}}
-    after = plan_zone("alpha.test", [], dkim(made)[:2], ("alpha.test",))
+    after = plan_zone("alpha.test", [], dkim(made)[:2], IDENTITY)
     assert before.changes == after.changes
     assert shown(PUBLIC) == "v=DKIM1; k=rsa; p=…"
 
 
 def test_records_of_a_host_that_told_nothing_stay_and_those_of_one_that_did_follow_it() -> None:
     both = dkim({**KEYS, "mx2": {"alpha.test.mx2-rsa-1": PUBLIC}})[:2]
-    first = plan_zone("alpha.test", [], both, ("alpha.test",))
+    first = plan_zone("alpha.test", [], both, IDENTITY)
     zone = [Record(edit.name, edit.type, value, 3600) for edit in first.edits for value in edit.add]
 
     silent = {"mx1": KEYS["mx1"]}
-    diff = plan_zone("alpha.test", zone, dkim(silent)[:1], ("alpha.test",), kept=kept(INVENTORY, silent))
+    diff = plan_zone("alpha.test", zone, dkim(silent)[:1], IDENTITY, kept=kept(INVENTORY, silent))
     assert diff.edits == ()
 
     rotated = {"mx1": {"alpha.test.mx1-rsa-2": PUBLIC}}
-    diff = plan_zone("alpha.test", zone, dkim(rotated)[:1], ("alpha.test",), kept=kept(INVENTORY, rotated))
+    diff = plan_zone("alpha.test", zone, dkim(rotated)[:1], IDENTITY, kept=kept(INVENTORY, rotated))
     names = {(edit.name.partition(".")[0], bool(edit.add), bool(edit.remove)) for edit in diff.edits}
     assert names == {("mx1-rsa-2", True, False), ("mx1-rsa-1", False, True), ("_mailprov", True, True)}
 
     later = [record for record in zone if record.name != "mx1-rsa-1._domainkey.alpha.test"]
     gone = Inventory("inv.yml", (host("mx1"),), (Domain("alpha.test", ("mx1",)),))
-    diff = plan_zone("alpha.test", later, dkim(rotated)[:1], ("alpha.test",), kept=kept(gone, rotated))
+    diff = plan_zone("alpha.test", later, dkim(rotated)[:1], IDENTITY, kept=kept(gone, rotated))
     assert "mx2-rsa-1._domainkey.alpha.test" in {edit.name for edit in diff.edits if edit.remove}
