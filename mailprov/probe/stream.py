@@ -36,6 +36,7 @@ T = TypeVar("T")
 _SLICE = 0.25
 _LINE_LIMIT = 64 * 1024
 _SHOWN_LIMIT = 300
+_TOTAL_LIMIT = 64 * 2**20  # octets in one connection: a reply of many lines, or a literal, has an end
 _LINES_LIMIT = 200
 
 
@@ -153,6 +154,7 @@ class Stream:
         self._sock = sock
         self._deadline = deadline
         self._buffer = bytearray()
+        self._heard = 0
 
     @classmethod
     def connect(
@@ -231,6 +233,9 @@ class Stream:
         chunk = self._wait(lambda: self._sock.recv(65536))
         if not chunk:
             raise Dropped("the server closed the connection")
+        self._heard += len(chunk)
+        if self._heard > _TOTAL_LIMIT:
+            raise Garbage(f"more than {_TOTAL_LIMIT >> 20} MiB without an end")
         self._buffer += chunk
 
     def raw_line(self) -> bytes:
@@ -259,7 +264,9 @@ class Stream:
         return text
 
     def exactly(self, count: int) -> bytes:
-        """The next `count` bytes."""
+        """The next `count` bytes. Raises Garbage for more than a connection may have."""
+        if count > _TOTAL_LIMIT:
+            raise Garbage(f"a literal of {count} bytes is announced")
         while len(self._buffer) < count:
             self._fill()
         data = bytes(self._buffer[:count])

@@ -273,6 +273,46 @@ def test_history_tells_all_of_it(hosts: lab.Lab, inventory: Path) -> None:
     assert "a rollback returns to the state before the apply of" in text.stdout
 
 
+# What somebody with root on a host can do to what mailprov keeps there: the last run's log gets another line.
+REWRITE = """python3 - <<'END'
+import json, os
+runs = "/var/lib/mailprov/runs"
+log = os.path.join(runs, max(os.listdir(runs), key=lambda name: int(name.rpartition("-")[2])), "log")
+if not os.path.exists("/root/log"):
+    os.rename(log, "/root/log")
+lines = [json.loads(line) for line in open("/root/log")]
+for line in lines:
+    if line["r"] == "begin":
+        line.update(BEGIN)
+    if line["r"] == "zones":
+        line["zones"] += IMAGES
+open(log, "w").writelines(json.dumps(line) + "\\n" for line in lines)
+END"""
+
+
+def test_a_host_whose_journal_was_rewritten_harms_no_other(hosts: lab.Lab, inventory: Path) -> None:
+    """It tells what another host's zone was before, or of a run that is yet to come; the others go back without it."""
+    evil = {"ttl": 60, "values": ["5 evil.example"]}
+    lie = {"zone": "beta.test", "sets": [{"name": "beta.test", "type": "MX", "before": evil, "after": None}]}
+    good = answers(hosts, "beta.test", "MX")
+    copy = edited(inventory, "lied", (r"ttl: 3600", "ttl: 1200"))
+    assert run("apply", "--yes", "--no-verify", copy).code == 0
+    for begin, images, words in (
+        ({"run": "99991231T235959Z-ffffff"}, [], "which is later than now"),
+        ({}, [lie], "it tells what zone beta.test was before, in which it serves no domain"),
+    ):
+        text = REWRITE.replace("BEGIN", repr(begin)).replace("IMAGES", repr(images))
+        run_on(hosts, "mx1", text)
+        back = run("rollback", "--yes", str(inventory))
+
+        assert back.code == 1
+        assert words in back.ended("mx1")["error"]
+        assert back.ended("mx2")["status"] == "ok"
+        assert back.of("planned", subject="zone beta.test"), "it goes back, without mx1"
+        assert answers(hosts, "beta.test", "MX") == good
+    assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
+
+
 def test_what_ran_before_mailprov_came_runs_again(ready_lab_factory: Callable[[str], lab.Lab]) -> None:
     """Postfix and Dovecot as the distribution sets them up, taken over by a first apply that is then rolled back."""
     made = ready_lab_factory(INVENTORY)

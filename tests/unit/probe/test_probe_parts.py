@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailprov.model.findings import Verdict
-from mailprov.probe import catalogue, message, received, spf
+from mailprov.probe import catalogue, message, received, spf, stream
 from mailprov.probe.authority import Answer
 from mailprov.probe.imap import Imap
 from mailprov.probe.pop3 import Pop3
@@ -248,6 +250,37 @@ def test_a_server_that_dribbles_does_not_outlive_the_deadline() -> None:
     stop.set()
     thread.join()
     assert "xxx" in wire.transcript.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (b"250-and so on\r\n", lambda stream: Smtp(stream).reply()),
+        (b"* OK still here\r\n", lambda stream: Imap(stream).command("NOOP")),
+        (b"+OK and so on\r\n", lambda stream: Pop3(stream).retrieve(1)),
+        (b"* OK {999999999}\r\n", lambda stream: Imap(stream).command("NOOP")),
+    ],
+    ids=["smtp", "imap", "pop", "literal"],
+)
+def test_a_server_that_talks_without_end_is_stopped(
+    said: bytes, read: Callable[[Stream], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_TOTAL_LIMIT", 2**20)
+    wire = Wire(seconds=60)
+    given = [0]
+
+    def flood() -> None:
+        with contextlib.suppress(OSError):
+            while given[0] < 2**26:
+                given[0] += wire.peer.send(said * 1000)
+
+    thread = threading.Thread(target=flood, daemon=True)
+    thread.start()
+    with pytest.raises(Garbage, match=r"without an end|is announced"):
+        read(wire.stream)
+    wire.stream.close()
+    thread.join(30)
+    assert given[0] < 2**23, "it was not listened to"
 
 
 def test_half_a_line_and_then_nothing_is_dropped() -> None:
