@@ -259,8 +259,7 @@ class _Comparison:
             users = {
                 entry[0].replace("\\'", "'") for file in state["account_files"] for entry in file["entries"]
             }
-            said = filters.notice(spec, filters.requiring(self.tree, spec, users))
-            self.plan.notices += [said] if said else []
+            self.plan.notices += filters.notices(spec, filters.requiring(self.tree, spec, users))
 
     def leaving(self, state: Dict[str, Any]) -> None:
         wanted = {spec["path"] for spec in [*state["files"], *state["account_files"]]}

@@ -15,7 +15,7 @@ import struct
 import time
 from typing import Any, Dict, List
 
-from mailprov.agent import commands, files, signing
+from mailprov.agent import commands, files, rewriting, signing
 from mailprov.agent.trouble import Stop
 
 # Bridges of container and virtual-machine managers: their addresses are nobody's way to this host.
@@ -83,6 +83,7 @@ def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
         "ipv4": _ipv4(),
         "ipv6": _ipv6(),
         "dkim": signing.facts(tree),
+        "srs": rewriting.facts(tree),
     }
 
 

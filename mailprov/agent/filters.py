@@ -1,7 +1,7 @@
 """Whose filters (Sieve scripts) need an extension that the wanted configuration refuses.
 
     requiring(tree, spec, accounts) -> [account]     those whose active script, or one that it includes, requires it
-    notice(spec, accounts) -> str                    the sentence for them; "" for nobody
+    notices(spec, accounts) -> [str]                 a sentence for them; several for very many
 
 Such a script does not run any more: Pigeonhole then stores the mail in the INBOX, which loses nothing and surprises its
 owner. Reads only, and little: one file for each account that has a filter. Users write these files, so no link is
@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 
 from mailprov.agent import files
 
+_NAMED = 100  # accounts in one sentence
 _LARGEST = 1 << 20  # octets of a script (sieve_max_script_size)
 # RFC 5228 sections 2.3 and 3.2: comments, and `require` with one string or a list, before everything else. Written so
 # that there is one way to match a text: users write it.
@@ -45,16 +46,16 @@ def requiring(tree: files.Tree, spec: Dict[str, Any], accounts: Iterable[str]) -
     return sorted(found)
 
 
-def notice(spec: Dict[str, Any], accounts: List[str]) -> str:
+def notices(spec: Dict[str, Any], accounts: List[str]) -> List[str]:
     """What will be, and for whom; the host is named with every notice."""
-    if not accounts:
-        return ""
     what = " and ".join(spec["refused"])
-    return (
-        f"{len(accounts)} active filter{'s' * (len(accounts) > 1)} (Sieve) cannot run with this configuration, which "
-        f"refuses {what}, since it sends in anybody's name: until {what} is taken out of the filter, all mail for its "
-        f"account is stored in INBOX. Of {', '.join(accounts)}"
-    )
+    parts = [accounts[start : start + _NAMED] for start in range(0, len(accounts), _NAMED)]
+    return [
+        f"{len(part)} active filter{'s' * (len(part) > 1)} (Sieve) cannot run with this configuration, which refuses "
+        f"{what}, since it sends in anybody's name: until {what} is taken out of the filter, all mail for its account "
+        f"is stored in INBOX. Of {', '.join(part)}"
+        for part in parts
+    ]
 
 
 def required(text: str) -> Set[str]:

@@ -80,7 +80,7 @@ def build(
     material = tls.material(host, inventory.mail_names(host.name))
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
-    way_out = srs.make(host.fqdn, releases.postsrsd)
+    way_out = srs.make(host.fqdn, releases.postsrsd, srs.short_until(facts))
     keys = dkim.keys(domains, host, facts, move)
     milter = filter.milter(host, domains, keys, facts)
     postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter, mail)

@@ -105,7 +105,7 @@ def files(
         File(f"{FOLDER}/master.cf", local.master_cf(master, host.local, host.name)),
         *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
-        File(f"{MAPS}/srs_checks", srs.rewritten()),
+        File(f"{MAPS}/srs_checks", srs.rewritten(way_out.short_until)),
         File(f"{MAPS}/own_domains_checks", senders.own_domains_checks([*names, host.fqdn])),
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in mail.tables.items()),

@@ -72,7 +72,8 @@ FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 1
          "init": "systemd" | other,  "hostname": str,  "time": float,
          "packages": {name: {"installed": version or null, "candidate": version or null}},
          "ipv4": [str], "ipv6": [str]   global addresses of the host's interfaces,
-         "dkim": {"state": text of model.dkim.STATE_FILE or "", "public": {name: TXT}}}   keys that are there
+         "dkim": {"state": text of model.dkim.STATE_FILE or "", "public": {name: TXT}},   keys that are there
+         "srs": {"length": int, "short_until": "YYYY-MM-DD" or ""}}   of hashes; 0 where mailprov has not set it up
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ RUN = _object(
 )
 DKIM = _object(state=_long, public=by_name(_text))
 FACTS = _object(
-    {"dkim": DKIM},
+    {"dkim": DKIM, "srs": _object(length=whole(0, 99), short_until=_name)},
     system=_object(id=_name, version=_name, name=_name, like=many(_name, 100)),
     init=_name,
     hostname=_name,

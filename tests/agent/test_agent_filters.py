@@ -65,8 +65,12 @@ def test_active_scripts_and_what_they_include_are_looked_at_and_nothing_else(tmp
     everybody = [f"{name}@a.test" for name in ("ana", "bob", "cyd", "dan", "eva", "fay", "gus", "nobody")]
     found = filters.requiring(files.Tree(str(tmp_path)), SPEC, reversed(everybody))
     assert found == ["ana@a.test", "cyd@a.test"]
-    assert filters.notice(SPEC, []) == ""
-    assert "2 active filters (Sieve) cannot run" in filters.notice(SPEC, found)
+    assert filters.notices(SPEC, []) == []
+    (said,) = filters.notices(SPEC, found)
+    assert said.startswith("2 active filters (Sieve) cannot run")
+    many = filters.notices(SPEC, [f"user{number}@a.test" for number in range(10_000)])
+    assert len(many) == 100
+    assert max(map(len, many)) < 8192
 
 
 def wanted(text: str) -> dict[str, Any]:

@@ -7,8 +7,10 @@ named in its header, from whom the envelope is, and whether it is signed.
 from __future__ import annotations
 
 import re
+import shlex
 import smtplib
 from collections.abc import Callable
+from datetime import date, timedelta
 from email import message_from_string
 from email.message import Message
 
@@ -410,3 +412,69 @@ def test_senders_that_are_ours_in_no_record_are_rewritten(hosts: lab.Lab) -> Non
             assert re.fullmatch(rf"<SRS0=.*@{host}\.{re.escape(domain)}>", str(head["Return-Path"])), head[
                 "Return-Path"
             ]
+
+
+def test_hashes_of_rewritten_senders_become_longer_and_no_bounce_is_lost(hosts: lab.Lab) -> None:
+    """From a host with short ones, as 0.1.0 left it, to the day when nobody can have a short one any more."""
+    path, checks = "/etc/default/postsrsd", "/etc/postfix/mailprov/srs_checks"
+    apply = ("apply", "--yes", "--no-verify", "--accept-drift", "--only", "hosts", str(hosts.inventory_path))
+    today = {host: date.fromisoformat(run_on(hosts, host, "date -u +%F").strip()) for host, _ in PLACES}
+
+    def changed(host: str, how: str) -> None:
+        run_on(hosts, host, f"sed -i {shlex.quote(how)} {path} && systemctl restart postsrsd")
+
+    def way_back(host: str, domain: str, mark: str) -> str:
+        """The sender under which a message goes on now."""
+        elsewhere = dict(PLACES)["mx2" if host == "mx1" else "mx1"]
+        other = "mx2" if host == "mx1" else "mx1"
+        deliver(hosts, host, "stranger@else.test", [f"away@{domain}"], f"Subject: {mark} {host}\n\n")
+        wait_until(lambda: arrived(hosts, other, f"far@{elsewhere}", f"Subject: {mark} {host}"), mark)
+        return str(arrived(hosts, other, f"far@{elsewhere}", f"Subject: {mark} {host}")[-1]["Return-Path"])[
+            1:-1
+        ]
+
+    def codes(host: str, *addresses: str) -> list[int]:
+        """Of bounces."""
+        client = Stranger(address(hosts, host))
+        found = [client.reply("", name)[0] for name in addresses]
+        client.close()
+        return found
+
+    for host, _ in PLACES:
+        settings = run_on(hosts, host, f"grep HASH {path}").split()
+        assert settings == ["SRS_HASHLENGTH=8", "SRS_HASHMIN=8"], host
+        changed(host, "s/=8$/=4/")
+    short = {host: way_back(host, domain, "short") for host, domain in PLACES}
+    assert [len(name.split("=")[1]) for name in short.values()] == [4, 4]
+
+    result = run(*apply)
+    assert result.code == 0, result.events[-3:]
+    long = {host: way_back(host, domain, "long") for host, domain in PLACES}
+    for host, _ in PLACES:
+        assert len(long[host].split("=")[1]) == 8
+        day = today[host] + timedelta(days=21)
+        assert f"shorter hashes until {day}" in run_on(hosts, host, f"cat {path}")
+        wrong = re.sub("=.{4}", "=AAAA", short[host], count=1)
+        assert codes(host, short[host], long[host], wrong) == [250, 250, 550], host
+    assert run("plan", "--exit-code", str(hosts.inventory_path)).code == 0
+
+    # As if the change had been yesterday: what is made today is long, so a short one of today is somebody's guess.
+    for host, _ in PLACES:
+        changed(host, f"s/until .*, of/until {today[host] + timedelta(days=20)}, of/")
+    assert run(*apply).code == 0
+    for host, _ in PLACES:
+        assert codes(host, short[host], long[host]) == [550, 250], host
+
+    for host, _ in PLACES:
+        changed(host, f"s/until .*, of/until {today[host] - timedelta(days=1)}, of/")
+    planned = run("plan", str(hosts.inventory_path))
+    for host, _ in PLACES:
+        assert {("update", "file", path), ("update", "file", checks)} <= set(planned.changes(host))
+    assert run(*apply).code == 0
+    for host, _ in PLACES:
+        assert codes(host, short[host], long[host]) == [550, 250], host
+        assert run_on(hosts, host, f"grep -e HASH -e hashes {path}").split() == [
+            "SRS_HASHLENGTH=8",
+            "SRS_HASHMIN=8",
+        ]
+    assert run("plan", "--exit-code", str(hosts.inventory_path)).code == 0

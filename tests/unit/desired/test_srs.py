@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 
 import pytest
@@ -67,6 +68,70 @@ def test_postsrsd_is_asked_about_rewritten_senders_only() -> None:
     assert re.match(pattern, "SRS1=3hFq=a.test==3hFq=JN=else.test=out@mx1.alpha.test", re.IGNORECASE)
     for address in ("ana@alpha.test", "srs0@alpha.test", "ana+srs0=a@alpha.test"):
         assert not re.match(pattern, address, re.IGNORECASE)
+
+
+DAY = 86400.0
+CHANGE = datetime.date(2026, 11, 29)
+NOON = 20786 * DAY + DAY / 2  # of that day, which PostSRSd calls JS
+
+
+@pytest.mark.parametrize("seen", [OLD, NEW])
+def test_hashes_become_longer_and_short_ones_end_after_the_days_that_an_address_is_good(
+    seen: dict[str, object],
+) -> None:
+    path = next(
+        file.path for file in desired.build(inventory(), host(), seen).files if "postsrsd" in file.path
+    )
+    fresh = content(seen, path)
+    minimum = "SRS_HASHMIN=" if seen is OLD else "hash-minimum = "
+    assert (minimum + "8\n" in fresh, "short" in fresh) == (True, False)
+
+    before = {**seen, "time": NOON, "srs": {"length": 4, "short_until": ""}}
+    first = content(before, path)
+    assert (minimum + "4\n" in first, "shorter hashes until 2026-12-20," in first) == (True, True)
+    checks = content(before, "/etc/postfix/mailprov/srs_checks")
+    for days in (0, 1, 20, 21):  # the text stays what it is, so no plan has anything to change
+        later = {**seen, "time": NOON + days * DAY, "srs": {"length": 8, "short_until": "2026-12-20"}}
+        assert (content(later, path), content(later, "/etc/postfix/mailprov/srs_checks")) == (first, checks)
+    over = {**later, "time": NOON + 22 * DAY}
+    assert content(over, path) == fresh
+    assert content(over, "/etc/postfix/mailprov/srs_checks") == srs.rewritten()
+
+
+@pytest.mark.parametrize(
+    ("told", "until"),
+    [
+        ({}, None),
+        ({"length": 0, "short_until": ""}, None),
+        ({"length": 8, "short_until": ""}, None),
+        ({"length": 4, "short_until": ""}, "2026-12-20"),
+        ({"length": 8, "short_until": "2027-11-29"}, "2026-12-20"),
+        ({"length": 8, "short_until": "2026-02-31"}, "2026-12-20"),
+        ({"length": 8, "short_until": "2026-11-28"}, None),
+        ({"length": 8, "short_until": "2026-11-29"}, "2026-11-29"),
+    ],
+)
+def test_until_when_short_hashes_are_taken(told: dict[str, object], until: str | None) -> None:
+    found = srs.short_until({"time": NOON, "srs": told})
+    assert (str(found) if found else None) == until
+    srs.short_until({"time": 253_402_300_799.0, "srs": told})  # the last second that a host may have
+
+
+def test_short_hashes_are_those_of_days_before_the_change() -> None:
+    lines = srs.rewritten(CHANGE + datetime.timedelta(days=21)).splitlines()[2:]
+    patterns = [re.compile(line.split("/")[1], re.IGNORECASE) for line in lines]
+
+    def asked(address: str) -> bool:
+        return any(pattern.search(address) for pattern in patterns)
+
+    assert asked("SRS0=X3do=JS=else.test=far@mx1.alpha.test")
+    assert asked("srs0=x3do=i5=else.test=far@mx1.alpha.test")  # 21 days before
+    assert not asked("SRS0=X3do=I4=else.test=far@mx1.alpha.test")
+    assert not asked("SRS0=X3do=JT=else.test=far@mx1.alpha.test")  # the day after
+    assert not asked("SRS0=X3d=JS=else.test=far@mx1.alpha.test")
+    assert asked("SRS0=X3doBKyG=JT=else.test=far@mx1.alpha.test")
+    assert asked("SRS1=X3do=a.test==3hFq=JN=else.test=out@mx1.alpha.test")
+    assert not asked("ana@alpha.test")
 
 
 def test_what_is_made_for_one_version_is_not_put_beside_the_other() -> None:

@@ -52,10 +52,11 @@ DKIM = {"state": "alpha.test mx1-rsa-1 signing -\n", "public": {KEY: ""}}
 
 
 def good() -> dict[str, dict[str, Any]]:
+    srs = {"length": 8, "short_until": "2026-12-20"}
     dkim = {**DKIM, "public": {KEY: record()}}
     return {
         "hello": hello(),
-        "facts": {"t": "facts", "facts": {**FACTS, "dkim": dkim, "ipv6": ["2001:db8::1"]}},
+        "facts": {"t": "facts", "facts": {**FACTS, "dkim": dkim, "srs": srs, "ipv6": ["2001:db8::1"]}},
         "plan": {**plan(CHANGE), "keys": {KEY: record()}, "waits": True},
         "runs": {"t": "runs", "runs": [past(RUN, IMAGE, zones=["alpha.test"])]},
         "keys": {"t": "keys", "dkim": dkim},
