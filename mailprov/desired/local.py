@@ -17,6 +17,8 @@ POSTFIX_FILE = "/etc/postfix/local.cf"
 DOVECOT_FILE = "/etc/dovecot/local.conf"
 POSTFIX_GUARDED = (
     "disable_vrfy_command",
+    "header_checks",
+    "message_strip_characters",
     "mua_client_restrictions",
     "mua_milters",
     "mua_relay_restrictions",
@@ -39,6 +41,7 @@ POSTFIX_GUARDED = (
     "smtpd_tls_mandatory_protocols",
     "smtpd_tls_protocols",
     "smtpd_tls_security_level",
+    "submission_milter",
 )
 DOVECOT_GUARDED = (
     "auth_allow_cleartext",

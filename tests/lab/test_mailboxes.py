@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import email
+import email.header
 import hashlib
 import os
 import poplib
@@ -22,7 +23,7 @@ import pytest
 from mailprov import lab
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
-from tests.lab.matrix import address
+from tests.lab.matrix import FQDN, address
 from tests.lab.program import run
 from tests.lab.test_delivery_matrix import INVENTORY
 
@@ -276,6 +277,112 @@ def test_users_write_under_their_own_names_only(hosts: lab.Lab) -> None:
                     )
             assert client.docmd(f"MAIL FROM:<eva@{domain}>")[0] == 250
             assert client.docmd(f"RCPT TO:<{user}>")[0] == 553
+
+
+# What some mail program could read as results of this host: whoever writes it, and however.
+FORGED = (
+    "Authentication-Results: {fqdn}; dkim=pass",
+    "authentication-results:\n\t{FQDN} 1 ; dkim=pass",
+    "Authentication-Results : {fqdn}; dkim=pass",
+    "Authentication-Results\t: {fqdn}; dkim=pass",
+    "Authentication-Results\0: {fqdn}; dkim=pass",
+    "Authentication-Results: \0{fqdn}; dkim=pass",
+    "Authentication-Results: (;) {fqdn}; dkim=pass",
+    "Authentication-Results:\n (a (nested; \\) one)\n\t;) ()\n {fqdn}\n (x) 1 (y) ; dkim=pass",
+    "Authentication-Results: {fqdn}(;); dkim=pass",
+    'Authentication-Results: "{fqdn}"; dkim=pass',
+    'Authentication-Results: "{escaped}"; dkim=pass',
+    "Authentication-Results: {escaped}; dkim=pass",
+    "Authentication-Results: {fqdn}.; dkim=pass",
+    "Authentication-Results: {fqdn}/1; dkim=pass",
+    "Authentication-Results: {fqdn}\t1; dkim=pass",
+    "Authentication-Results: {fqdn}",
+    "Authentication-Results: ;{fqdn}; dkim=pass",
+    "Authentication-Results: \x1c{fqdn}; dkim=pass",
+    "Authentication-Results: \xa0{fqdn}; dkim=pass",
+    "Authentication-Results: =?utf-8?q?{fqdn}?=; dkim=pass",
+    "Authentication-Results: m=?utf-8?q?{rest}?=; dkim=pass",
+    "X-Other: x\rAuthentication-Results: {fqdn}; dkim=pass",
+)
+HONEST = (
+    "Authentication-Results: other.test; dkim=pass",
+    "Authentication-Results: other.test (it; is) 1; spf=pass smtp.mailfrom=a@{fqdn}",
+    "Authentication-Results: x{fqdn}; dkim=pass",
+    "Authentication-Results: spf=pass (sender IP is 192.0.2.1) smtp.helo={fqdn}; dkim=none",  # as Microsoft writes
+    "X-Other: Authentication-Results: {fqdn}; dkim=pass",
+)
+
+
+def test_nobody_forges_results_of_our_own_checks(hosts: lab.Lab) -> None:
+    """`filter: none`: no milter looks at what comes in. Each form alone, or the first could hide the others."""
+    for host, domain in PLACES:
+        fqdn, box = FQDN[host], f"catcher@{domain}"
+        words = {
+            "fqdn": fqdn,
+            "FQDN": fqdn.upper(),
+            "rest": fqdn[1:],
+            "escaped": "".join(f"\\{sign}" for sign in fqdn),
+        }
+        attached = "Authentication-Results: {fqdn}; in=attachment"
+        with post.outside(address(hosts, host)) as client:
+            for number, form in enumerate((*FORGED, *HONEST)):
+                text = f"{form}\nFrom: <x@else.test>\nSubject: results {number}.\nMIME-Version: 1.0\n"
+                text += f"Content-Type: message/rfc822\n\n{attached}\nSubject: inside\n\nx\n"
+                for command in (f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{box}>"):
+                    assert client.docmd(command)[0] == 250
+                sent = text.format(**words).replace("\n", "\r\n").encode()
+                assert client.data(sent)[0] == 250, form
+        with post.inside(hosts, address(hosts, host), f"ana@{domain}") as client:
+            for number, form in enumerate(FORGED, 100):
+                header = f"{form}\nFrom: <ana@{domain}>\nSubject: results {number}.\n\n"
+                for command in (f"MAIL FROM:<ana@{domain}>", f"RCPT TO:<{box}>"):
+                    assert client.docmd(command)[0] == 250
+                sent = header.format(**words).replace("\n", "\r\n").encode()
+                assert client.data(sent)[0] == 250, form
+        every = 2 * len(FORGED) + len(HONEST)
+        seen: dict[int, str] = {}
+
+        def all_there(
+            host: str = host, box: str = box, seen: dict[int, str] = seen, every: int = every
+        ) -> bool:
+            heads = (head.replace("\r\n", "\n") for _, head in found(hosts, host, box, "Subject: results "))
+            seen.update(
+                (int(head.partition("Subject: results ")[2].partition(".")[0]), head) for head in heads
+            )
+            return len(seen) == every
+
+        wait_until(all_there, "all of them arrived", 60)
+        left = [
+            form
+            for number, form in enumerate(FORGED)
+            for at in (number, number + 100)
+            if claims(seen[at], fqdn)
+        ]
+        assert left == [], host
+        for number, form in enumerate(HONEST, len(FORGED)):
+            assert form.format(**words) in seen[number], form
+        kept = run_on(
+            hosts,
+            host,
+            f"grep -rlF 'Authentication-Results: {fqdn}; in=attachment' /var/vmail/{domain} | wc -l",
+        )
+        assert int(kept) == len(FORGED) + len(HONEST), "attachments stay as they are"
+
+
+def claims(head: str, fqdn: str) -> bool:
+    """Whether a program that is lenient about all of it finds results of ours in this header."""
+    head = re.sub("\r(?!\n)", "\n", head.replace("\0", ""))
+    for name, _, value in (line.partition(":") for line in re.sub(r"\n[ \t]+", " ", head).split("\n")):
+        if name.strip(" \t\0").lower() == "authentication-results":
+            value = str(email.header.make_header(email.header.decode_header(value)))
+            while "(" in value:
+                value, before = re.sub(r"\((?:[^()\\]|\\.)*\)", " ", value), value
+                if value == before:
+                    return True
+            first = value.replace("\\", "").strip(' ;"\xa0\x1c\t').lower()
+            if re.match(re.escape(fqdn) + "(?![a-z0-9-])", first):
+                return True
+    return False
 
 
 def checker(hosts: lab.Lab, host: str) -> int:
