@@ -41,10 +41,13 @@ POSTFIX_GUARDED = (
     "smtpd_tls_mandatory_protocols",
     "smtpd_tls_protocols",
     "smtpd_tls_security_level",
-    "submission_milter",
 )
 DOVECOT_GUARDED = (
     "auth_allow_cleartext",
+    "auth_failure_delay",
+    "auth_username_chars",
+    "auth_verbose",
+    "auth_verbose_passwords",
     "disable_plaintext_auth",
     "sendmail_path",
     "ssl",

@@ -8,7 +8,7 @@ in Resent-Sender: is the user's own: whose an address is stands in the map that 
 One process and one thread for all sessions. A client that connects and does nothing costs a small object here, and
 nothing that a client sends makes it keep more than KEPT bytes of a packet and of a message. systemd holds the socket
 (mailprov-submission.socket): while this program is started again, Postfix waits; where nothing answers, Postfix says
-4xx to the user (submission_milter in main.cf). Trouble in here is 4xx, too. No message goes on unlooked at.
+4xx to the user (mua_milters in main.cf). Trouble in here is 4xx, too. No message goes on unlooked at.
 
 The words of the protocol are those of Sendmail's include/libmilter/mfdef.h: packets of a length (four bytes), a
 command and data.
