@@ -2,7 +2,7 @@
 
     files(domains, keys, redis, blocklists) -> tuple[File, ...]
     service(files, keys), unit() -> Service
-    PACKAGE, GROUP, MILTER
+    PACKAGE, GROUP, MILTER, CONTROLLER
 
 Pure. mailprov writes local.d, where settings of Rspamd's packages are changed; override.d wins over it and belongs to
 the administrator, but for two files: what shall be replaced, and not added to, can only be replaced there.
@@ -23,6 +23,7 @@ PACKAGE = "rspamd"
 REDIS = "redis-server"  # used where it is installed
 GROUP = "_rspamd"
 MILTER = "inet:127.0.0.1:11332"
+CONTROLLER = "/run/rspamd/controller.sock"  # for root and Rspamd
 FOLDER = "/etc/rspamd/local.d"
 OVERRIDE = "/etc/rspamd/override.d"
 _FILES = (
@@ -47,7 +48,7 @@ def files(
 ) -> tuple[File, ...]:
     """`redis`: a Redis server is installed on the host. `blocklists` as in the model's Host."""
     signing = [(name, list(map(_shown, found))) for name, found in dkim.signing(domains, keys)]
-    values = {"domains": signing, "redis": redis, "blocklists": blocklists}
+    values = {"domains": signing, "redis": redis, "blocklists": blocklists, "controller": CONTROLLER}
     return (
         *(File(f"{FOLDER}/{name}", render(f"rspamd/{name}.j2", **values)) for name in _FILES),
         File(f"{FOLDER}/options.inc", render("rspamd/local-options.inc.j2")),

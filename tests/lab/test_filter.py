@@ -45,6 +45,7 @@ domains:
     dmarc: {policy: reject}
 """
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+RSPAMC = "rspamc -h /run/rspamd/controller.sock"
 PLACES = (("mx1", "ana@alpha.test", "mx1.alpha.test"), ("mx2", "eva@beta.test", "mx2.beta.test"))
 # Debian's own verifier, which knows nothing of mailprov or of the signer: each signature of each message.
 VERIFY = (
@@ -177,6 +178,15 @@ def test_spam_is_refused_while_the_sender_listens_and_what_dmarc_refuses_goes_to
         assert "dmarc=fail" in results(head)[0]
 
 
+def test_the_filters_controller_is_for_root_alone(hosts: lab.Lab) -> None:
+    """Who writes to whom, the scores, and what is learned: it was open to every user of the host."""
+    for host, _, _ in PLACES:
+        for place in ("127.0.0.1:11334", "localhost:11334", "/run/rspamd/controller.sock"):
+            said = run_on(hosts, host, f"runuser -u nobody -- rspamc -h {place} stat 2>&1", check=False)
+            assert "Messages scanned" not in said, (host, place)
+        assert "Messages scanned" in run_on(hosts, host, f"{RSPAMC} stat")
+
+
 def test_what_is_forwarded_is_sealed_and_the_next_host_says_so(hosts: lab.Lab) -> None:
     with post.inside(hosts, address(hosts, "mx2"), "eva@beta.test") as client:
         to = "luis@alpha.test"
@@ -276,7 +286,7 @@ def test_a_rotation_goes_on_where_it_was_left_and_no_signature_is_ever_without_i
 
 def test_only_the_blocklists_of_the_inventory_are_asked(hosts: lab.Lab, inventory: str) -> None:
     """mx1 asks one, which the lab's name server has; mx2 asks none. Both asked Rspamd's own before."""
-    known = {host: run_on(hosts, host, "rspamc counters") for host in ("mx1", "mx2")}
+    known = {host: run_on(hosts, host, f"{RSPAMC} counters") for host in ("mx1", "mx2")}
     assert all("RBL_SPAMHAUS_PBL" in symbols for symbols in known.values())
     of_host = r"(?s)(%s:.*?)filter: rspamd"
     copy = edited(
@@ -294,13 +304,15 @@ def test_only_the_blocklists_of_the_inventory_are_asked(hosts: lab.Lab, inventor
     message = "printf 'From: x@else.test\\nTo: ana@alpha.test\\nSubject: t\\n\\nhello\\n'"
 
     def listed(host: str, last: int) -> bool:
-        return "BLOCKLIST_1 (4.00)" in run_on(hosts, host, f"{message} | rspamc -i 198.51.100.{last} symbols")
+        return "BLOCKLIST_1 (4.00)" in run_on(
+            hosts, host, f"{message} | {RSPAMC} -i 198.51.100.{last} symbols"
+        )
 
     wait_until(lambda: listed("mx1", 7), "the blocklist is asked")
     assert [listed(host, last) for host, last in (("mx1", 8), ("mx1", 9), ("mx2", 7))] == [False] * 3
     for host in ("mx1", "mx2"):
         wait_until(
-            lambda: "RBL_SPAMHAUS_PBL" not in run_on(hosts, host, "rspamc counters"),  # noqa: B023
+            lambda: "RBL_SPAMHAUS_PBL" not in run_on(hosts, host, f"{RSPAMC} counters"),  # noqa: B023
             "the lists that Rspamd comes with are asked no more",
         )
 
