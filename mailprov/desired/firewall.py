@@ -4,8 +4,8 @@
     service(files), unit() -> Service
     PACKAGE
 
-Pure. Which ports SSH has is found on the host at the moment of the change: by the configuration of sshd, by what
-listens, and by systemd's socket; the port in the inventory is let in besides.
+Pure. Which ports SSH has is found on the host at the moment of the change and at each boot: by the configuration of
+sshd, by systemd's sockets, and by the SSH servers that root runs; the port in the inventory is let in besides.
 """
 
 from __future__ import annotations
