@@ -19,10 +19,20 @@ PACKAGES = ("fail2ban", "nftables", "python3-systemd")
 _FOLDER = "/etc/fail2ban"
 _JAIL = f"{_FOLDER}/jail.d/mailprov.local"
 
-_POSTFIX = r"warning: [^\s\[\]]*\[<HOST>\]: SASL [-\w]+ authentication failed"
-# `user=<…>` comes before the address, so what somebody types as a name cannot pass for one: the last one counts.
+# No answer of Dovecot in time (454) says nothing about the password. A name that somebody typed comes behind this.
+_POSTFIX = r"warning: [^\s\[\]]*\[<HOST>\]: SASL [-\w]+ authentication failed: (?!Connection lost)"
+# One line for each wrong password and each unknown name (auth_verbose). Dovecot 2.3, then 2.4:
+#   auth: passwd-file(ana@alpha.test,192.0.2.1,<session>): Password mismatch
+#   auth(ana@alpha.test,192.0.2.1,sasl:plain)<session>: passwd-file: Password mismatch
+# The name is what was typed, without any of the signs in `[^…]`: one with a sign that no account has is shown as `?`
+# (auth_username_chars), and what was typed stands at the very end, where nothing is looked for.
+_WHO = r"\([^\s(),<>]+,<HOST>"
+_WORDS = (
+    r"(?:(?:Password mismatch|unknown user)(?:$| \()|Username character disallowed by auth_username_chars: )"
+)
 _DOVECOT = (
-    r"(?:imap|pop3|managesieve)-login: .*\(auth failed, \d+ attempts?(?: in \d+ secs)?\).*, rip=<HOST>(?:,|$)"
+    rf"auth: [-\w]+{_WHO}(?:,<[^<>]*>)?\): {_WORDS}",
+    rf"auth{_WHO}(?:,sasl:[-\w]+)?\)(?:<[^<>]*>)?: [-\w]+: {_WORDS}",
 )
 
 
@@ -45,15 +55,15 @@ def files(host: Host) -> tuple[File, ...]:
         _filter("postfix", "Wrong passwords on 465 and 587.", r"postfix/(?:\w+/)?smtpd", _POSTFIX),
         _filter(
             "dovecot",
-            "Wrong passwords of IMAP, POP and ManageSieve, Dovecot 2.3 and 2.4.",
+            "Wrong passwords, whichever port they came to: Dovecot 2.3 and 2.4.",
             "dovecot",
-            _DOVECOT,
+            *_DOVECOT,
         ),
     )
 
 
-def _filter(name: str, comment: str, daemon: str, regexp: str) -> File:
-    text = render("fail2ban/filter.j2", comment=comment, daemon=daemon, regexp=regexp)
+def _filter(name: str, comment: str, daemon: str, *regexps: str) -> File:
+    text = render("fail2ban/filter.j2", comment=comment, daemon=daemon, regexps=regexps)
     return File(f"{_FOLDER}/filter.d/mailprov-{name}.conf", text)
 
 

@@ -43,6 +43,7 @@ domains:
   alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}
   beta.test: {hosts: [mx2], accounts: {eva: {password: {env: EVA}}}}
 """
+OPEN = {22, 25, 110, 143, 465, 587, 993, 995, 4190}
 ATTACK = """
 import imaplib, smtplib, ssl, sys, threading
 host, kind, context = sys.argv[1], sys.argv[2], ssl.create_default_context()
@@ -58,6 +59,78 @@ def attempt():
 crowd = [threading.Thread(target=attempt) for _ in range(14)]
 [one.start() for one in crowd], [one.join() for one in crowd]
 """
+
+# Lines as the journals of both Dovecot lines and both Postfixes gave them, with the address that must be counted; and
+# what somebody who chooses the names could make of them.
+RECORDED = {
+    "mailprov-dovecot": [
+        (
+            "dovecot[1654]: auth: passwd-file(luis@alpha.test,192.0.2.1,<3GYBy2BhEtIKTgIM>): Password mismatch",
+            "192.0.2.1",
+        ),
+        ("dovecot[1654]: auth: passwd-file(luis@alpha.test,192.0.2.2): Password mismatch", "192.0.2.2"),
+        (
+            "dovecot[1654]: auth: passwd-file(no@alpha.test,2001:db8::3,<3GYBy2BhEtIKTgIM>): unknown user",
+            "2001:db8::3",
+        ),
+        (
+            "dovecot[1654]: auth: plain(?,192.0.2.4,<3GYBy2BhEtIKTgIM>): Username character disallowed by "
+            "auth_username_chars: 0x2c (username: a,198.51.100.1,<x>): Password mismatch)",
+            "192.0.2.4",
+        ),
+        (
+            "dovecot[1654]: auth: passwd-file(eva@alpha.test,192.0.2.5): Password mismatch (SHA1 of given password: 5)",
+            "192.0.2.5",
+        ),
+        (
+            "dovecot[1559]: auth(eva@beta.test,192.0.2.6,sasl:plain)<eLyuymBhUMEKTg>: passwd-file: Password mismatch",
+            "192.0.2.6",
+        ),
+        (
+            "dovecot[1559]: auth(luis@beta.test,192.0.2.7,sasl:login): passwd-file: Password mismatch",
+            "192.0.2.7",
+        ),
+        (
+            "dovecot[1559]: auth(no@beta.test,192.0.2.8,sasl:plain)<eLyuymBhUMEKTgIL>: passwd-file: unknown user",
+            "192.0.2.8",
+        ),
+        (
+            "dovecot[1559]: auth(?,192.0.2.9,sasl:plain)<eLyuymBhUMEKTgIL>: plain: Username character disallowed by "
+            "auth_username_chars: 0x2c (username: b,198.51.100.1,sasl:plain): passwd-file: Password mismatch)",
+            "192.0.2.9",
+        ),
+        (
+            "dovecot[1654]: imap-login: Login: user=<auth(a,198.51.100.1): x: Password mismatch>, rip=192.0.2.10",
+            "",
+        ),
+        (
+            "dovecot[1654]: auth: passwd-file(a,198.51.100.1): Password mismatch,192.0.2.11): Password mismatch",
+            "",
+        ),
+        (
+            "dovecot[1559]: auth(a,198.51.100.1): x: unknown user,192.0.2.12,sasl:plain)<x>: passwd-file: unknown user",
+            "",
+        ),
+        ("dovecot[1654]: imap(ana@alpha.test)<1675><x>: auth: x(a,198.51.100.1): Password mismatch", ""),
+    ],
+    "mailprov-postfix": [
+        (
+            "postfix/submissions/smtpd[1593]: warning: unknown[192.0.2.1]: SASL PLAIN authentication failed: "
+            "(reason unavailable), sasl_username=luis@alpha.test",
+            "192.0.2.1",
+        ),
+        (
+            "postfix/submission/smtpd[1483]: warning: host.test[2001:db8::2]: SASL LOGIN authentication failed: "
+            "UGFzc3dvcmQ6, sasl_username=x[198.51.100.1]: SASL PLAIN authentication failed: Connection lost",
+            "2001:db8::2",
+        ),
+        (
+            "postfix/submissions/smtpd[1603]: warning: unknown[198.51.100.1]: SASL PLAIN authentication failed: "
+            "Connection lost to authentication server",
+            "",
+        ),
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +180,49 @@ def test_the_firewall_lets_in_mail_and_ssh_and_nothing_else(inventory: tuple[lab
     rules = run_on(
         where, "mx2", "sed -n 's/^### tuple ### allow tcp \\([0-9]*\\).*/\\1/p' /etc/ufw/user.rules"
     )
-    assert {int(port) for port in rules.split()} == {22, 25, 110, 143, 465, 587, 993, 995, 4190}
+    assert {int(port) for port in rules.split()} == OPEN
     run_on(where, "mx2", "systemd-run -q --unit=other python3 -m http.server 8080")
     wait_until(lambda: ":8080" in run_on(where, "mx2", "ss -Hltn"), "another server listens")
     for port in (22, 25, 993):
         socket.create_connection((where.host("mx2").address, port), timeout=10).close()
     with pytest.raises(OSError, match="timed out"):
         socket.create_connection((where.host("mx2").address, 8080), timeout=2)
+
+
+# Somebody without rights names a process sshd, and another one so that it looks like the process of sshd in a listing;
+# and runs the true program as oneself. A second SSH server of root's is one indeed.
+PRETENDERS = """
+import ctypes, os, socket, sys
+port, name = int(sys.argv[1]), sys.argv[2]
+server = socket.create_server(("", port))
+ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
+server.accept()
+"""
+
+
+def test_the_firewall_knows_an_ssh_server_by_more_than_its_name(inventory: tuple[lab.Lab, str]) -> None:
+    where, _ = inventory
+    true = run_on(where, "mx2", "systemctl show -p MainPID --value ssh.service").strip()
+    run_on(where, "mx2", f"cat >/tmp/pretend.py <<'END'\n{PRETENDERS}END")
+    run_on(where, "mx2", "ssh-keygen -q -t ed25519 -N '' -f /tmp/own.key && chown nobody /tmp/own.key")
+    nobody, key = "systemd-run -q --uid=nobody --unit", "/etc/ssh/ssh_host_ed25519_key"
+    commands = {
+        31337: f"{nobody} pretend-1 python3 /tmp/pretend.py 31337 sshd",
+        31338: f"{nobody} pretend-2 python3 /tmp/pretend.py 31338 'd\",pid={true},fd=3'",
+        31339: f"{nobody} pretend-3 /usr/sbin/sshd -D -f /dev/null -h /tmp/own.key -p 31339",
+        2222: f"systemd-run -q --unit second-ssh /usr/sbin/sshd -D -f /dev/null -h {key} -p 2222",
+    }
+    for command in commands.values():
+        run_on(where, "mx2", command)
+    ports = "ss -Hltn | sed 's/ users.*//'"
+    wait_until(lambda: all(f":{port} " in run_on(where, "mx2", ports) for port in commands), "all listen")
+    show = "sed -n 's/^### tuple ### allow tcp \\([0-9]*\\).*/\\1/p' /etc/ufw/user.rules"
+    rules = f"systemctl restart mailprov-firewall && {show}"
+    try:
+        assert {int(port) for port in run_on(where, "mx2", rules).split()} == {*OPEN, 2222}
+    finally:
+        run_on(where, "mx2", "systemctl stop 'pretend-*' second-ssh")
+    assert {int(port) for port in run_on(where, "mx2", rules).split()} == OPEN
 
 
 def sent_by_the_smarthost(where: lab.Lab, word: str) -> list[str]:
@@ -181,8 +290,97 @@ def test_strangers_learn_nothing_and_smuggle_nothing(inventory: tuple[lab.Lab, s
     }
 
 
+def test_fail2ban_counts_what_the_daemons_log_and_nothing_that_somebody_makes_up(
+    inventory: tuple[lab.Lab, str],
+) -> None:
+    where, _ = inventory
+    for host in ("mx1", "mx2"):
+        for name, lines in RECORDED.items():
+            text = "\n".join(f"Nov 29 02:10:{number:02} mx1 {line}" for number, (line, _) in enumerate(lines))
+            look = f"fail2ban-regex -o ip /root/lines /etc/fail2ban/filter.d/{name}.conf"
+            run_on(where, host, f"cat >/root/lines <<'END'\n{text}\nEND")
+            assert run_on(where, host, look).split() == [address for _, address in lines if address], name
+
+
+GUESSES = """
+import imaplib, smtplib, ssl, sys
+host, user, own, word = sys.argv[1:]
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+imap = imaplib.IMAP4_SSL(host, ssl_context=context, timeout=60)
+smtp = smtplib.SMTP_SSL(host, context=context, timeout=60)
+for number in range(3):
+    for login in (imap.login, smtp.login):
+        try:
+            login(user, "guess-%d" % number)
+        except (imaplib.IMAP4.error, smtplib.SMTPAuthenticationError):
+            continue
+        sys.exit("let in")
+print(imap.login(own, word)[0], smtp.login(own, word)[0])
+"""
+
+
+def failures(where: lab.Lab, host: str, jail: str) -> int:
+    shown = run_on(where, host, f"fail2ban-client status {jail}")
+    return int(shown.partition("Total failed:")[2].split()[0])
+
+
+def test_wrong_passwords_before_a_right_one_are_counted(inventory: tuple[lab.Lab, str]) -> None:
+    """Somebody with an account here guesses a colleague's password, and logs in before the connection ends: Dovecot's
+    login processes say nothing of that. And what was typed is in no log.
+    """
+    where, _ = inventory
+    tries = (("mx1", "mx2", "ana@alpha.test"), ("mx2", "mx1", "eva@beta.test"))
+    before = {host: failures(where, host, "mailprov-dovecot") for host, _, _ in tries}
+
+    def guess(victim: str, attacker: str, own: str) -> str:
+        words = (
+            f"{where.host(victim).address} postmaster@{own.partition('@')[2]} {own} '{password(where, own)}'"
+        )
+        return run_on(where, attacker, f"python3 - {words} <<'END'\n{GUESSES}END")
+
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(lambda each: guess(*each), tries)) == ["OK 235\n"] * 2
+    for host, attacker, _ in tries:
+        # Python tries each word in two ways over SMTP.
+        wait_until(
+            lambda: failures(where, host, "mailprov-dovecot") >= before[host] + 3 + 6,  # noqa: B023
+            f"{host}: nine wrong passwords are counted",
+        )
+        assert "guess-" not in run_on(where, host, "journalctl -q --no-pager")
+        for jail in ("mailprov-dovecot", "mailprov-postfix"):
+            run_on(
+                where, host, f"fail2ban-client set {jail} unbanip {where.host(attacker).address}", check=False
+            )
+
+
+def test_the_right_password_is_good_at_once_whoever_guessed_from_that_address(
+    inventory: tuple[lab.Lab, str],
+) -> None:
+    """Dovecot's penalty made it wait longer than Postfix waits: 454, again and again, and fail2ban counted it."""
+    where, _ = inventory
+    users = {"mx1": "ana@alpha.test", "mx2": "eva@beta.test"}
+
+    def wrong(host: str, number: int) -> None:
+        context = trusting(where)
+        context.check_hostname = False
+        with smtplib.SMTP_SSL(where.host(host).address, context=context, timeout=60) as client:
+            client.ehlo()
+            client.user, client.password = users[host], f"wrong {number}"
+            assert client.auth("PLAIN", client.auth_plain)[0] == 235
+
+    for host, user in users.items():
+        with ThreadPoolExecutor(8) as pool:
+            refused = [pool.submit(wrong, host, number).exception() for number in range(8)]
+        assert all(isinstance(each, smtplib.SMTPAuthenticationError) for each in refused), refused
+        context = trusting(where)
+        context.check_hostname = False
+        with smtplib.SMTP_SSL(where.host(host).address, context=context, timeout=60) as client:
+            assert client.login(user, password(where, user))[0] == 235
+
+
 def test_who_tries_passwords_is_shut_out(inventory: tuple[lab.Lab, str]) -> None:
-    """Both hosts at once, and both daemons of each: Dovecot's penalty makes every try slower."""
+    """Both hosts at once, and both daemons of each."""
     where, _ = inventory
     jails = {"imap": "mailprov-dovecot", "smtp": "mailprov-postfix"}
     pairs = (("mx1", "mx2"), ("mx2", "mx1"))
