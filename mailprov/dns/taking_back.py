@@ -7,8 +7,9 @@ What of an image is believed: seal.py and unsealed.py. What is to be edited: und
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from mailprov.dns import ownership, seal, undo, unsealed, zones
 from mailprov.dns.diff import ZoneDiff
@@ -20,7 +21,7 @@ from mailprov.model.inventory import Inventory
 
 
 def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePlan]:
-    """How to take these changes (the oldest first) back; reads only. Where they are not believed, a zone is left alone.
+    """How to take these changes (the oldest first) back; reads only. What is not believed of them is left alone.
 
     In `images` "told" names the hosts that tell an image. Where a zone has images with the controller's seal, others
     of this zone are passed over.
@@ -33,50 +34,71 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
         for zone, each in told.items():
             sealed = [image for image in each if seal.genuine(image, settings)]
             one = undo.merged(sealed or each)[zone]
-            snapshot, found = _look_back(session, one)
+            look = partial(_look_back, one=one, literal=True)
+            snapshot, found = look(session)
+            doubts = [] if sealed else _doubts(inventory, snapshot, found.diff, each)
+            if doubts:
+                # What the zone bears out goes back all the same, if there is any.
+                rest = {**one, "sets": [s for s in one["sets"] if _place(s) not in doubts]}
+                look = partial(_look_back, one=rest, literal=False)
+                snapshot, found = look(session)
+                if set(map(_place, one["sets"])) <= set(doubts) or _doubts(
+                    inventory, snapshot, found.diff, each
+                ):
+                    found = undo.Undo(ZoneDiff())
             diff = found.diff
-            if not sealed and (doubtful := _doubtful(inventory, snapshot, diff, each)):
-                plans.append(doubtful)
-                continue
-            look = partial(_only_diff, one=one)
+            notices, left = diff.notices, found.left
+            if doubts:
+                whole = not diff.edits
+                notices = (*notices, _why(zone, doubts, each, whole=whole))
+                left = (*left, *((f"zone {zone}",) if whole else doubts))
             units = tuple(
                 each["name"].removeprefix(ownership.marker_name(""))
                 for each in one["sets"]
                 if ownership.is_marker(each["name"])
             )
-            work = Work(settings, snapshot, diff, look, units)
-            plans.append(
-                ZonePlan(zone, diff.changes, diff.notices, 0, compared(diff), left=found.left, work=work)
-            )
+            work = Work(settings, snapshot, diff, partial(_only_diff, look=look), units)
+            plans.append(ZonePlan(zone, diff.changes, notices, 0, compared(diff), left=left, work=work))
     return plans
 
 
-def _doubtful(
+def _place(each: dict[str, Any]) -> str:
+    return f"{each['name']} {each['type']}"
+
+
+def _tellers(images: Sequence[undo.Image]) -> set[tuple[str, ...]]:
+    return {tuple(image.get("told", ())) for image in images}
+
+
+def _doubts(
     inventory: Inventory, snapshot: Snapshot, diff: ZoneDiff, images: Sequence[undo.Image]
-) -> ZonePlan | None:
-    """The plan that leaves a zone as it is, where its images have no seal and the zone does not bear them out."""
+) -> list[str]:
+    """Sets of which the images have no seal, and the zone does not bear them out; all, where hosts differ."""
     if not diff.edits:
-        return None
-    zone = images[0]["zone"]
-    tellers = {tuple(image.get("told", ())) for image in images}
-    hosts = sorted({host for names in tellers for host in names})
-    found = unsealed.doubts(diff.edits, zones.as_records(snapshot), hosts=hosts, inventory=inventory)
-    if len(tellers) > 1:
-        found = [f"{zone} (each another thing)"]
-    if not found:
-        return None
-    text = (
-        f"left as it is: what {', '.join(hosts) or 'a host'} tells of {', '.join(found)} before that run is borne out "
+        return []
+    if len(tellers := _tellers(images)) > 1:
+        return [_place(each) for image in images for each in image["sets"]]
+    hosts = {host for names in tellers for host in names}
+    return unsealed.doubts(diff.edits, zones.as_records(snapshot), hosts=hosts, inventory=inventory)
+
+
+def _why(zone: str, doubts: Sequence[str], images: Sequence[undo.Image], *, whole: bool) -> str:
+    tellers = _tellers(images)
+    hosts = ", ".join(sorted({host for names in tellers for host in names})) or "a host"
+    what = f"{zone} (each another thing)" if len(tellers) > 1 else ", ".join(doubts)
+    return (
+        f"left as {'it is' if whole else 'they are'}: what {hosts} tells of {what} before that run is borne out "
         "neither by a seal of mailprov nor by its markers in the zone; put back by hand what is to be put back"
     )
-    return ZonePlan(zone, (), (text,), left=(f"zone {zone}",))
 
 
-def _look_back(session: Session, one: undo.Image) -> tuple[Snapshot, undo.Undo]:
+def _look_back(session: Session, *, one: undo.Image, literal: bool) -> tuple[Snapshot, undo.Undo]:
     snapshot = zones.read(session, one["zone"], undo.reads(one))
-    return snapshot, undo.undo_zone(one, zones.as_records(snapshot))
+    return snapshot, undo.undo_zone(one, zones.as_records(snapshot), literal=literal)
 
 
-def _only_diff(session: Session, waiting: frozenset[str], *, one: undo.Image) -> tuple[Snapshot, ZoneDiff]:
-    snapshot, found = _look_back(session, one)
+def _only_diff(
+    session: Session, waiting: frozenset[str], *, look: Callable[[Session], tuple[Snapshot, undo.Undo]]
+) -> tuple[Snapshot, ZoneDiff]:
+    snapshot, found = look(session)
     return snapshot, found.diff

@@ -90,12 +90,12 @@ def reads(one: Image) -> set[Key]:
     return keys
 
 
-def undo_zone(one: Image, existing: Iterable[Record]) -> Undo:
-    """The way back from what stands now."""
+def undo_zone(one: Image, existing: Iterable[Record], *, literal: bool = True) -> Undo:
+    """The way back from what stands now. Not `literal`: a part of an image, so markers do not go back as they were."""
     stand: dict[Key, list[Record]] = {}
     for record in existing:
         stand.setdefault((record.name, record.type), []).append(record)
-    back = _Back(one, stand)
+    back = _Back(one, stand, literal)
     for each in one["sets"]:
         if not ownership.is_marker(each["name"]):
             back.put_back(each)
@@ -105,16 +105,18 @@ def undo_zone(one: Image, existing: Iterable[Record]) -> Undo:
 
 
 class _Back:
-    """The way back of one zone. `literal`: the markers stand as the run left them."""
+    """The way back of one zone. `literal`: the markers stand as the run left them, and go back as they were."""
 
-    def __init__(self, one: Image, stand: dict[Key, list[Record]]) -> None:
+    def __init__(self, one: Image, stand: dict[Key, list[Record]], literal: bool) -> None:
         self.zone, self.stand = one["zone"], stand
         self.edits: list[Edit] = []
         self.changes: list[Change] = []
         self.notices: list[str] = []
         self.left: list[str] = []
         self._markers = [each for each in one["sets"] if ownership.is_marker(each["name"])]
-        self.literal = all(isinstance(_edit(each, self._at(each)), Edit | None) for each in self._markers)
+        self.literal = literal and all(
+            isinstance(_edit(each, self._at(each)), Edit | None) for each in self._markers
+        )
         before = _parsed(
             (each["name"], _values(each["before"]) - _values(each["after"])) for each in self._markers
         )

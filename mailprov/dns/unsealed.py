@@ -13,7 +13,8 @@ values away and brings others back, and the two are not the same:
 - A marker goes back only to what it still says or what is brought back with it: else the next apply would
   take somebody's records for its own.
 
-An honest image may fail this (a --take-over, an MX to a host that has left). Then the zone is left as it is, and told.
+An honest image may fail this (a --take-over, an MX to a host that has left). Then that record set is left as it
+is, and told; the rest of the zone goes back.
 Raises nothing.
 """
 

@@ -15,8 +15,8 @@ Everything arrives through wire/shapes.py, so it has the form it should have. Wh
     beat, ready                        that it lives, and that its service runs: its own zones wait for that
 
 A lie raises NotBelieved: that host's failure, exit code 1. Nothing is written because of it, and other hosts go on as
-if it had not been asked. Where nothing is a lie but nothing proves it either (an image without a seal), the zone is
-left as it is, and told.
+if it had not been asked. Where nothing is a lie but nothing proves it either (an image without a seal), that record set
+is left as it is, and told.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ ZONES = {
     **{f"undo{number}.test": "" for number in range(1, 6)},
     **{f"left{number}.test": "" for number in range(1, 19)},
     **{f"earlier{number}.test": "" for number in range(1, 5)},
-    **{f"told{number}.test": "www A 192.0.2.80\n" for number in range(1, 9)},
+    **{f"told{number}.test": "www A 192.0.2.80\n" for number in range(1, 10)},
 }
 
 

@@ -168,19 +168,19 @@ def test_with_the_seal_what_was_taken_over_comes_back_and_forged_it_does_not(nam
     named.change("told7.test", lambda m: m.add("told7.test.", 300, "MX", "5 www.told7.test."))
     before = everything(named, "told7.test")
     images = publish(wanted, take_over=True)
-    after = everything(named, "told7.test")
     kept = [json.loads(json.dumps(seal.sealed(one, RUN, wanted.dns))) for one in images]
+    assert not seal.genuine(kept[0], dataclasses.replace(wanted.dns, tsig=None)), "nothing to check with"
+    run = Run(wanted, mx1=past(RUN, *kept))
+    assert (run.code, everything(named, "told7.test")) == (0, before)
 
+    publish(wanted, take_over=True)
     forged = json.loads(json.dumps(kept).replace("5 www.told7.test", "5 evil.example"))
     assert forged != kept
     run = Run(wanted, mx1=past(RUN, *forged))
-    assert (run.code, everything(named, "told7.test")) == (1, after)
-
-    other = dataclasses.replace(wanted.dns, tsig=None)
-    assert not seal.genuine(kept[0], other), "without a key nothing can be checked"
-
-    run = Run(wanted, mx1=past(RUN, *kept))
-    assert (run.code, everything(named, "told7.test")) == (0, before)
+    assert run.code == 1
+    assert "what mx1 tells of told7.test MX" in run.notices
+    assert named.values("told7.test", "MX") == {"10 mx1.told7.test."}, "as it was: the rest went back"
+    assert named.values("mx1.told7.test", "A") == set()
 
 
 def test_an_image_of_the_first_release_is_taken_back(named: Named) -> None:
@@ -196,6 +196,22 @@ def test_an_image_of_the_first_release_is_taken_back(named: Named) -> None:
     assert (run.code, everything(named, "told8.test")) == (0, published)
     run = Run(wanted, mx1=past(RUN, *first))
     assert (run.code, everything(named, "told8.test")) == (0, pristine)
+
+
+def test_what_the_zone_bears_out_goes_back_beside_what_is_left(named: Named) -> None:
+    """Of an image without a seal: a lie, or what --take-over replaced, keeps nothing else of the zone from it."""
+    wanted = inventory("told9.test", named.settings())
+    publish(wanted)
+    published = everything(named, "told9.test")
+    (image,) = publish(inventory("told9.test", named.settings(), hosts=2))
+    assert everything(named, "told9.test") != published
+    lie = made_up("told9.test", "www.told9.test", "AAAA", "2001:db8::66")["sets"]
+    run = Run(wanted, mx1=past(RUN, {**image, "sets": image["sets"] + lie}))
+
+    assert (run.code, everything(named, "told9.test")) == (1, published)
+    assert "left as they are: what mx1 tells of www.told9.test AAAA" in run.notices
+    assert named.values("www.told9.test", "AAAA") == set()
+    assert driver.plan(wanted)[0].changes == (), "and the markers know it"
 
 
 def test_hosts_that_tell_different_things_of_a_zone_are_not_believed(named: Named) -> None:
