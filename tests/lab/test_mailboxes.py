@@ -506,7 +506,7 @@ def test_dovecot_knows_what_was_applied_when_the_apply_is_done(hosts: lab.Lab) -
     watchers = {}
     for host, domain in PLACES:
         run_on(hosts, host, f"cat >/root/watch.py <<'END'\n{WATCHER}END")
-        watch = f"python3 /root/watch.py small@{domain} {time.time() + 40:.0f}"
+        watch = f"python3 /root/watch.py small@{domain} {time.time() + 300:.0f}"
         watchers[host] = subprocess.Popen(
             hosts.ssh_argv(host, [watch]), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

@@ -456,7 +456,6 @@ def test_hashes_of_rewritten_senders_become_longer_and_no_bounce_is_lost(hosts: 
         assert f"shorter hashes until {day}" in run_on(hosts, host, f"cat {path}")
         wrong = re.sub("=.{4}", "=AAAA", short[host], count=1)
         assert codes(host, short[host], long[host], wrong) == [250, 250, 550], host
-    assert run("plan", "--exit-code", str(hosts.inventory_path)).code == 0
 
     # As if the change had been yesterday: what is made today is long, so a short one of today is somebody's guess.
     for host, _ in PLACES:
