@@ -20,6 +20,7 @@ from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.ownership import Identity, marker_name
 from mailprov.dns.session import Session
 from mailprov.dns.survey import Survey, Told, survey
+from mailprov.dns.wildcards import shadowed
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.dns.zones import Snapshot
 from mailprov.errors import DnsFailed
@@ -124,7 +125,20 @@ def plan(
         plans.append(ZonePlan(zone, diff.changes, diff.notices, diff.unchanged, compared(diff), work=work))
     if conflicts:
         raise refusal(conflicts)
+    if seen.wild:
+        plans = _with_shadows(inventory.dns, plans, seen)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
+
+
+def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:
+    """The plans that also tell what wildcards lose by them."""
+    told = []
+    with Session(settings) as session:
+        for plan in plans:
+            assert isinstance(plan.work, Work)
+            lost = shadowed(session, plan.zone, seen.wild, plan.work.snapshot, plan.work.diff.edits)
+            told.append(replace(plan, notices=(*plan.notices, *lost)))
+    return told
 
 
 def _sort(

@@ -24,6 +24,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import dns.flags
 import dns.message
 import dns.rcode
 
@@ -42,7 +43,8 @@ Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts tha
 class Survey:
     """`identity`: with the names that have departed. `snapshots` and `ours` (markers): by zone.
 
-    `gone`: departed names of which something of ours may stand, and their zone; None where that is not known.
+    `gone`: departed names of which something of ours may stand, and their zone; None where that is not known. `wild`:
+    wildcards met.
     """
 
     zones: Zones
@@ -50,6 +52,7 @@ class Survey:
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     ours: dict[str, list[Marker]] = field(default_factory=dict)
     gone: dict[str, str | None] = field(default_factory=dict)
+    wild: set[str] = field(default_factory=set)
 
 
 def survey(
@@ -79,7 +82,10 @@ class _Reader:
         self._told = {name: hosts for name, hosts in told.items() if name not in identity.names}
         self._also = dict.fromkeys(also)
         self._desired = dict.fromkeys((record.name, record.type) for record in desired)
-        self._names = dict.fromkeys(name for name, _ in self._desired)
+        self._kinds: dict[str, list[str]] = {}
+        for name, kind in self._desired:
+            self._kinds.setdefault(name, []).append(kind)
+        self._names = dict.fromkeys(self._kinds)
         self._nobody = f"mailprov-{os.urandom(8).hex()}"
         self._data: dict[Key, dns.message.Message] = {}
         self._sets: Snapshot = {}
@@ -92,11 +98,15 @@ class _Reader:
     def read(self) -> Survey:
         ask = {*self._desired, *((marker_name(name), "TXT") for name in self._names if _may_be_unit(name))}
         ask |= {(marker_name(name), "TXT") for name in self._also}
+        # A wildcard beside a host: it may say what stood at the host's name, and must not be taken for that.
+        ask |= {
+            (f"*.{name.partition('.')[2]}", "TXT") for name, kind in self._desired if kind in ("A", "AAAA")
+        }
         for name in self._told:
             ask |= {(marker_name(name), "TXT"), (name, "MX")}
         names: list[str] = []
         while ask or names:
-            self._ask(sorted(ask), names)
+            self._ask(sorted(ask, key=lambda key: (key[0].startswith("*."), key)), names)
             self._take_stock()
             names = [
                 n
@@ -200,47 +210,60 @@ class _Reader:
                 if inside(parent, zone or "") and _may_be_unit(parent):
                     ask.add((marker_name(parent), "TXT"))
                     self._parent.setdefault(marker_name(parent), zone or "")
-        # RFC 4592: a wildcard also answers for a name nobody has, and for one below a name that is made up itself,
-        # but not for one below a name that exists. Not asked about what we wrote: should a wildcard with the same
-        # value have replaced it, an UPDATE fails on its prerequisites.
-        for name, kind in self._suspects():
-            beside = self._beside(name, kind)
-            ask.add(beside)
-            if beside in self._sets:
-                ask.add(self._below(name, kind))
+        # RFC 4592: what a wildcard says of a name it says of a name beside it that nobody has.
+        ask |= {self._beside(name, kind) for name, kind in self._suspects()}
+        return ask | self._wildcards()
+
+    def _wildcards(self) -> set[Key]:
+        """Above names that may be new and are not unknown to the server: by NXDOMAIN it says that no wildcard answers
+        for them (RFC 4592 section 2.2.1). Of those found wildcards.py tells what they lose.
+        """
+        ask: set[Key] = set()
+        for name in self._names:
+            zone = self._zone[name]
+            answers = [self._data[name, kind] for kind in self._kinds[name]]
+            new = not all(map(self._is_ours, self._at.get(name, ()))) or name not in self._at
+            if zone and new and any(answer.rcode() == dns.rcode.NOERROR for answer in answers):
+                ask |= {(f"*.{above}", "TXT") for above in zones.ancestors(name)[1:] if inside(above, zone)}
         return ask
+
+    def _wild(self) -> set[str]:
+        return {
+            name
+            for (name, _), answer in self._data.items()
+            if name.startswith("*.") and answer.rcode() == dns.rcode.NOERROR and answer.flags & dns.flags.AA
+        }
 
     def _beside(self, name: str, kind: str) -> Key:
         return f"{self._nobody}.{name.partition('.')[2]}", kind
 
-    def _below(self, name: str, kind: str) -> Key:
-        return f"{self._nobody}.{name}", kind
-
     def _suspects(self) -> list[Key]:
-        """Sets that a wildcard may have made up."""
+        """Sets that a wildcard may have made up; what we wrote only beside a wildcard that is known."""
+        wild = self._wild()
         return [
             key
             for key in self._sets
-            if not key[0].startswith(self._nobody)
+            if not key[0].startswith((self._nobody, "*."))
             and self._zone.get(key[0]) != key[0]
-            and not self._is_ours(key)
+            and (f"*.{key[0].partition('.')[2]}" in wild or not self._is_ours(key))
             and not (is_marker(key[0]) and self._by_unit.get(key[0].removeprefix(marker_name(""))))
         ]
 
     def _made_up(self) -> set[Key]:
-        found = set()
-        for key in self._suspects():
-            echo = self._sets.get(self._below(*key))
-            if self._beside(*key) in self._sets and echo and set(echo.rdatas) == set(self._sets[key].rdatas):
-                found.add(key)
-        return found
+        doubtful = {
+            key: zone
+            for key in self._suspects()
+            if (zone := self._zone_of_key(key))
+            and zones.same(self._sets.get(self._beside(*key)), self._sets[key])
+        }
+        return zones.not_stored(self._session, doubtful) if doubtful else set()
 
     def _result(self) -> Survey:
-        result = Survey(Zones(dict(self._zone), self._found.seen), self._identity)
+        result = Survey(Zones(dict(self._zone), self._found.seen), self._identity, wild=self._wild())
         made_up = self._made_up()
         for key, answer in self._data.items():
             zone = self._zone_of_key(key)
-            if zone is None or key[0].startswith(self._nobody):
+            if zone is None or key[0].startswith((self._nobody, "*.")):
                 continue
             zones.data_of(self._session, key, answer)  # raises where the server would not tell
             into = result.snapshots.setdefault(zone, {})

@@ -16,7 +16,7 @@ Raises DnsFailed when the server answers with an error, and what session.py rais
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -26,6 +26,7 @@ import dns.rcode
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+import dns.update
 
 from mailprov.dns.diff import Key
 from mailprov.dns.rdata import absolute, from_rdata, plain
@@ -195,22 +196,40 @@ def _without_made_up(session: Session, zone: str, snapshot: Snapshot) -> Snapsho
             suspects.setdefault((name.partition(".")[2], kind), []).append((name, kind))
     if not suspects:
         return snapshot
-    # RFC 4592: a wildcard also answers for a name nobody has, and for one below a name that is made up
-    # itself, but not for one below a name that exists.
+    # RFC 4592: what a wildcard says of this name it says of a name beside it that nobody has.
     nobody = f"mailprov-{os.urandom(8).hex()}"
     made_up = _read_plain(session, [(f"{nobody}.{parent}", kind) for parent, kind in suspects])
-    doubtful = [
-        key
+    doubtful = {
+        key: zone
         for (parent, kind), group in suspects.items()
-        if (f"{nobody}.{parent}", kind) in made_up
         for key in group
-    ]
-    below = _read_plain(session, [(f"{nobody}.{name}", kind) for name, kind in doubtful])
-    for name, kind in doubtful:
-        echo = below.get((f"{nobody}.{name}", kind))
-        if echo and set(echo.rdatas) == set(snapshot[name, kind].rdatas):
-            del snapshot[name, kind]
+        if same(made_up.get((f"{nobody}.{parent}", kind)), snapshot[key])
+    }
+    for key in not_stored(session, doubtful):
+        del snapshot[key]
     return snapshot
+
+
+def same(one: RRset | None, other: RRset | None) -> bool:
+    """Whether both have the same data."""
+    return one is not None and other is not None and set(one.rdatas) == set(other.rdatas)
+
+
+def not_stored(session: Session, doubtful: Mapping[Key, str]) -> set[Key]:
+    """Which of these sets, each of a zone, the server answers for and does not have: a wildcard made them up.
+
+    Told apart by UPDATEs that have a prerequisite and change nothing. From who may not update the server keeps that to
+    itself: then all of them count as made up, which costs a failed update at worst.
+    """
+    ordered = sorted(doubtful)
+    messages = [dns.update.UpdateMessage(absolute(doubtful[key])) for key in ordered]
+    for message, (name, kind) in zip(messages, ordered, strict=True):
+        message.present(absolute(name), kind)
+    try:
+        answers = session.ask(messages)
+    except DnsFailed:
+        return set(doubtful)
+    return {key for key, answer in zip(ordered, answers, strict=True) if answer.rcode() != dns.rcode.NOERROR}
 
 
 def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:

@@ -71,6 +71,12 @@ ZONES = {
     "large.test": "",
     "ttl.test": "",
     "lost.test": "",
+    # Three: mx1 shows the host's own address through the wildcard, has it itself, has it and a wildcard below it.
+    "star1.test": "* A 10.0.0.1\n",
+    "star2.test": "* A 10.0.0.1\nmx1 A 10.0.0.1\n",
+    "star3.test": "* A 10.0.0.1\nmx1 A 10.0.0.1\n*.mx1 A 10.0.0.1\n",
+    "star4.test": '* A 192.0.2.9\n* MX 5 mail.example.\n* TXT "hello"\nused.sub TXT "x"\nhas SRV 0 0 1 ns\n',
+    "star5.test": "* CNAME web.example.\n",
     "random.test": "",
     "check.test": "@ NS ns2\nns2 A 127.0.0.2\n",
     "check2.test": "",

@@ -129,7 +129,7 @@ def test_server_down() -> None:
         DnsUnreachable, DnsSettings(server="127.0.0.1", port=free_port(), provider=DnsProvider.RFC2136)
     )
     assert text.startswith(
-        "DNS server 127.0.0.1: no connection (Connection refused) on TCP, asked for _dmarc.create.test TXT and 6 more. "
+        "DNS server 127.0.0.1: no connection (Connection refused) on TCP, asked for _dmarc.create.test TXT and 7 more. "
         "Start the name server"
     )
 
@@ -167,7 +167,7 @@ def test_silence(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     port = tcp_server(lambda connection: drain(connection))
     text = told(DnsUnreachable, DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136))
     assert text.startswith(
-        "DNS server 127.0.0.1: no answer within 0.2 s on TCP, asked for _dmarc.create.test TXT and 6 more. "
+        "DNS server 127.0.0.1: no answer within 0.2 s on TCP, asked for _dmarc.create.test TXT and 7 more. "
     )
 
 
@@ -206,7 +206,7 @@ def test_garbage(tcp_server: Server, monkeypatch: pytest.MonkeyPatch, answer: by
     )
     text = told(DnsUnreachable, settings)
     assert (
-        "does not speak DNS, asked for _dmarc.create.test TXT and 6 more. Correct" in text
+        "does not speak DNS, asked for _dmarc.create.test TXT and 7 more. Correct" in text
         or "no answer within 0.2 s" in text
     )
 
