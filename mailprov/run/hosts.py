@@ -258,7 +258,9 @@ class HostSession:
             kind not in shapes.ORDER[self._job["mode"]]
             or (kind in shapes.ONCE and seen[kind] > 1)
             or (kind not in ("hello", "end") and not seen["hello"] and kind not in shapes.ANYTIME)
-            or (kind in ("applied", "ready") and not seen["plan"])
+            or (kind == "applied" and not seen["plan"])
+            # It waits at the gate for the zones, and they for every plan: before its own plan is confirmed, for ever.
+            or (kind == "ready" and not self.outcome.confirmed)
         ):
             raise NotBelieved(
                 self.host.name, f"it sends {kind!r} where that has no place (mode {self._job['mode']})"

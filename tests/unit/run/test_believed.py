@@ -88,6 +88,12 @@ def test_messages_that_have_no_place_fail_their_host() -> None:
         [hello(), GOOD["keys"]],
         [hello(), GOOD["applied"]],
         [hello(), {"t": "ready"}],
+        [
+            hello(),
+            facts,
+            plan(),
+            {"t": "ready"},
+        ],  # the gate that it would wait at opens when every host has planned
         [hello(), facts, plan(FILE), plan(FILE)],
         [hello(), {"t": "explode"}],
         [hello(), {"t": ["hello"]}],
