@@ -62,7 +62,11 @@ def test_active_scripts_and_what_they_include_are_looked_at_and_nothing_else(tmp
     for name, target in (("eva", "../ana/sieve/mine.sieve"), ("fay", "/dev/zero"), ("gus", ".")):
         (tmp_path / "var/vmail/a.test" / name).mkdir()
         (tmp_path / "var/vmail/a.test" / name / ".dovecot.sieve").symlink_to(target)
-    everybody = [f"{name}@a.test" for name in ("ana", "bob", "cyd", "dan", "eva", "fay", "gus", "nobody")]
+    script(tmp_path, "hal@a.test", "mine.sieve", 'require "enotify";', active=False)
+    (tmp_path / "var/vmail/a.test/hal/.dovecot.sieve").symlink_to("sieve")  # a directory
+    everybody = [
+        f"{name}@a.test" for name in ("ana", "bob", "cyd", "dan", "eva", "fay", "gus", "hal", "nobody")
+    ]
     found = filters.requiring(files.Tree(str(tmp_path)), SPEC, reversed(everybody))
     assert found == ["ana@a.test", "cyd@a.test"]
     assert filters.notices(SPEC, []) == []
