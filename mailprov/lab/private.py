@@ -71,11 +71,10 @@ def close_off() -> None:
 
 
 def _is_lab(path: Path) -> bool:
-    return (
-        path.is_dir()
-        and not path.is_symlink()
-        and ((path / "hosts").is_dir() or (path / "state.json").exists())
-    )
+    """A lab of root's. In a directory that others may write to, theirs could lead our chmod anywhere."""
+    status = path.lstat()
+    known = stat.S_ISDIR(status.st_mode) and status.st_uid == 0
+    return known and ((path / "hosts").is_dir() or (path / "state.json").exists())
 
 
 def _group(lab: Path) -> int:

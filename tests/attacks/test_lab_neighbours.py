@@ -232,6 +232,33 @@ def test_the_user_who_called_sudo_reads_his_lab_and_reaches_no_host(where: lab.L
             path.chmod(stat.S_IMODE(was.st_mode))
 
 
+def test_a_lab_that_a_user_has_made_leads_us_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: Tries
+) -> None:
+    """MAILPROV_LAB_STATE may be a directory in which users write; root's chmod follows nothing of theirs."""
+    state, victim = tmp_path / "state", tmp_path / "victim"
+    for directory in (state, victim, state / "mine", state / "mine/hosts"):
+        directory.mkdir()
+        directory.chmod(0o755)
+    state.chmod(0o1777)
+    (state / "link").symlink_to(victim)
+    (state / "mine/hosts/mx1").symlink_to(victim)
+    (state / "mine/inventory.yml").touch()
+    for path in (state / "mine", state / "mine/hosts", state / "mine/inventory.yml"):
+        os.chown(path, 65534, 65534)
+    (victim / "state.json").touch()
+    monkeypatch.setenv("MAILPROV_LAB_STATE", str(state))
+    close_off()
+    for path, mode in (
+        (state, 0o1777),
+        (victim, 0o755),
+        (state / "mine", 0o755),
+        (state / "mine/hosts", 0o755),
+    ):
+        tries.held(path, stat.S_IMODE(path.stat().st_mode) == mode, oct(path.stat().st_mode))
+    tries.held("the group", victim.stat().st_gid == 0, victim.stat().st_gid)
+
+
 def test_a_umask_opens_and_closes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: Tries
 ) -> None:

@@ -130,7 +130,9 @@ def test_other_users_look_on(place: Place, tries: Tries) -> None:
         "| tr '\\0' '\\n' | grep -cF -f /tmp/wanted >/tmp/spied"
     )
     spy = "setsid setpriv --reuid=nobody --regid=nogroup --clear-groups --"
-    place.run("printf 'pwn3d\\np%%s \"$x\\n' >/tmp/wanted; chmod 644 /tmp/wanted")  # not in the spy's own words
+    place.run(
+        "printf 'pwn3d\\np%%s \"$x\\n' >/tmp/wanted; chmod 644 /tmp/wanted"
+    )  # not in the spy's own words
     place.run(f'rm -f /tmp/enough; {spy} sh -c "{watch}" </dev/null >/dev/null 2>&1 &')
     for kind in kinds(place):
         for name, password in (("zero", PASSWORD), ("zerowrong", "wr0ng-pwn3d"), ("pw", "wr0ng-pwn3d"), ("none", "wr0ng-pwn3d"),
