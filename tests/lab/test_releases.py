@@ -64,7 +64,12 @@ def hosts(pristine: lab.Lab, second: Result) -> lab.Lab:
 
 
 def test_a_pristine_host_is_installed_and_every_probe_passes(pristine: lab.Lab, first: Result) -> None:
-    bad = [(f["id"], f["target"], f["observed"]) for f in first.of("found") if f["verdict"] != "pass"]
+    undeclared = ("dns.dmarc", "skip")  # the inventory asks for no such record
+    bad = [
+        (f["id"], f["target"], f["observed"])
+        for f in first.of("found")
+        if f["verdict"] != "pass" and (f["id"], f["verdict"]) != undeclared
+    ]
     assert (first.code, bad) == (0, []), first.events[-3:]
     both = {"alpha.test->beta.test", "beta.test->alpha.test"}
     for probe in ("loop.path", "loop.dkim", "loop.results", "loop.forged"):
