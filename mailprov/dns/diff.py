@@ -200,6 +200,13 @@ class _Set:
         self.unchanged = 0
         self._zone = zone
 
+        if want and (dname := stand.get((self.name, "DNAME"))):
+            target = shown(dname[0].value)
+            what = f"{self.name} is below a DNAME to {target}, so it cannot have a {self.type} record"
+            self.conflicts.append(
+                Conflict(what, f"Remove the DNAME above {self.name}, or choose another name")
+            )
+            return
         cname = stand.get((self.name, "CNAME"))
         if cname:
             if want:

@@ -144,8 +144,8 @@ def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) ->
 def _sort(
     where: str, desired: Iterable[Record], found: zones.Zones, mail_names: Sequence[str]
 ) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
-    """Records by zone. A mail domain without a zone is an error; a host's name elsewhere is only worth a
-    notice.
+    """Records by zone. A mail domain without a zone is an error; a host's name elsewhere, or a _dmarc that was
+    delegated to somebody, is only worth a notice.
     """
     by_zone: dict[str, list[Record]] = {}
     missing: dict[str, None] = {}
@@ -154,12 +154,12 @@ def _sort(
         zone = found.zone_of[record.name]
         if zone:
             by_zone.setdefault(zone, []).append(record)
-        elif owner := next((m for m in mail_names if record.name in (m, f"_dmarc.{m}")), None):
-            missing[owner] = None
+        elif record.name in mail_names:
+            missing[record.name] = None
         else:
             elsewhere.setdefault(record.name, []).append(f"{record.type} {record.value}")
     if missing:
-        seen = "; ".join(found.seen.get(name) or found.seen[f"_dmarc.{name}"] for name in missing)
+        seen = "; ".join(found.seen[name] for name in missing)
         raise DnsFailed(
             where,
             f"the zone of {', '.join(missing)} is not there ({seen})",

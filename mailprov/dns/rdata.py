@@ -17,6 +17,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 from dns.rdtypes.ANY.CNAME import CNAME
+from dns.rdtypes.ANY.DNAME import DNAME
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
@@ -58,7 +59,7 @@ def from_rdata(rdata: dns.rdata.Rdata) -> str:
         return f"{rdata.preference} {plain(rdata.exchange)}"
     if isinstance(rdata, TXT):
         return b"".join(rdata.strings).decode("utf-8", "surrogateescape")
-    if isinstance(rdata, CNAME):
+    if isinstance(rdata, CNAME | DNAME):
         return plain(rdata.target)
     return str(rdata.to_text())
 

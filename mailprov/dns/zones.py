@@ -211,8 +211,10 @@ def _without_made_up(session: Session, zone: str, snapshot: Snapshot) -> Snapsho
 
 
 def same(one: RRset | None, other: RRset | None) -> bool:
-    """Whether both have the same data."""
-    return one is not None and other is not None and set(one.rdatas) == set(other.rdatas)
+    """Whether both have the same data of their own; what is below a DNAME has none."""
+    if one is None or other is None or any(rdata.rdtype == dns.rdatatype.DNAME for rdata in one.rdatas):
+        return False
+    return set(one.rdatas) == set(other.rdatas)
 
 
 def not_stored(session: Session, doubtful: Mapping[Key, str]) -> set[Key]:
@@ -241,7 +243,7 @@ def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
 
 
 def data_of(session: Session, key: Key, answer: dns.message.Message) -> Snapshot:
-    """What an answer to this question says of it: the set, a CNAME, or nothing."""
+    """What an answer to this question says of it: the set, a CNAME, the DNAME above it (as CNAME), or nothing."""
     name, kind = key
     if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         unsigned = session.signs and not answer.had_tsig
@@ -257,6 +259,11 @@ def data_of(session: Session, key: Key, answer: dns.message.Message) -> Snapshot
             found = dns.rdatatype.to_text(rrset.rdtype)
             if plain(rrset.name) == name and found in (kind, "CNAME"):
                 snapshot[name, found] = RRset(rrset.ttl, tuple(rrset))
+        above = [
+            r for r in answer.answer if r.rdtype == dns.rdatatype.DNAME and name.endswith(f".{plain(r.name)}")
+        ]
+        if above:  # RFC 6672 section 3.1: the CNAME is made up from it
+            snapshot[name, "CNAME"] = RRset(above[0].ttl, tuple(above[0]))
     return snapshot
 
 
@@ -273,8 +280,9 @@ def as_records(snapshot: Snapshot) -> list[Record]:
 
     Sorted, because servers give the records of a set in another order each time: MX by preference.
     """
+    dname = dns.rdatatype.DNAME
     records = [
-        Record(name, kind, from_rdata(rdata), rrset.ttl)
+        Record(name, "DNAME" if rdata.rdtype == dname else kind, from_rdata(rdata), rrset.ttl)
         for (name, kind), rrset in snapshot.items()
         for rdata in rrset.rdatas
     ]

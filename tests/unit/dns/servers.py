@@ -71,6 +71,8 @@ ZONES = {
     "large.test": "",
     "ttl.test": "",
     "lost.test": "",
+    "dname.test": "sub DNAME other.example.\n",
+    "dmarc.test": "_dmarc NS ns.vendor.example.\n",
     # Three: mx1 shows the host's own address through the wildcard, has it itself, has it and a wildcard below it.
     "star1.test": "* A 10.0.0.1\n",
     "star2.test": "* A 10.0.0.1\nmx1 A 10.0.0.1\n",
@@ -324,6 +326,7 @@ receiver-threads=1
 distributor-threads=1
 secondary=yes
 enable-lua-records=yes
+dname-processing=yes
 {settings}
 """)
     (folder / "zones.sqlite3").unlink(missing_ok=True)

@@ -198,6 +198,29 @@ def test_a_cname_in_the_way(named: Named) -> None:
         driver.plan(inventory("cname.test", named.settings()))
 
 
+def test_a_dname_above_is_told_as_one(named: Named) -> None:
+    wanted = inventory("dname.test", named.settings())
+    host = dataclasses.replace(wanted.hosts[0], fqdn="mx1.sub.dname.test")
+    with pytest.raises(DnsFailed) as caught:
+        driver.plan(dataclasses.replace(wanted, hosts=(host,)))
+    assert str(caught.value) == (
+        "zone dname.test: mx1.sub.dname.test is below a DNAME to other.example, so it cannot have a A record; "
+        "mx1.sub.dname.test is below a DNAME to other.example, so it cannot have a TXT record. "
+        "Remove the DNAME above mx1.sub.dname.test, or choose another name."
+    )
+
+
+def test_a_dmarc_that_was_delegated_is_told_and_the_rest_is_published(named: Named) -> None:
+    plan, rest = driver.plan(inventory("dmarc.test", named.settings()))
+    assert rest.notices == (
+        f"_dmarc.dmarc.test is in no zone of DNS server 127.0.0.1 port {named.port} (_dmarc.dmarc.test is delegated "
+        "from dmarc.test to other servers); publish by hand where it belongs: TXT v=DMARC1; p=none; aspf=s; "
+        "rua=mailto:postmaster@dmarc.test",
+    )
+    driver.apply(plan, lambda event: None)
+    assert named.values("dmarc.test", "MX") == {"10 mx1.dmarc.test."}
+
+
 def test_the_zone_of_a_cname_is_not_that_of_its_target(named: Named) -> None:
     wanted = inventory("split.test", named.settings())
     host = dataclasses.replace(wanted.hosts[0], fqdn="www.sub.split.test")
