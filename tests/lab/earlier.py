@@ -50,7 +50,7 @@ for unit in opendkim rspamd postsrsd dovecot postfix fail2ban mailprov-firewall;
 done
 # Rspamd is ready long after it is started.
 systemctl -q is-active rspamd || exit 0
-for try in $(seq 600); do ! ss -Hltn sport = :11332 | grep -q . || exit 0; sleep 0.1; done
+for try in $(seq 3000); do ! ss -Hltn sport = :11332 | grep -q . || exit 0; sleep 0.1; done
 echo 'Rspamd does not listen' >&2; exit 1
 """
 
@@ -86,7 +86,7 @@ def _lay_host(where: lab.Lab, host: str) -> None:
     run_on(where, host, f"{_USER}; rm -rf /var/lib/mailprov")
     _send(where, host, "tar -C / -xp", _archive(where, host))
     if run_on(where, host, _CONFIGURED) != before:
-        run_on(where, host, _START)
+        _send(where, host, _START, b"")
 
 
 def _lay_zones(where: lab.Lab) -> None:
@@ -112,7 +112,8 @@ def _zone(where: lab.Lab, state: LabState, zone: str, records: str) -> str:
 
 
 def _send(where: lab.Lab, host: str, command: str, data: bytes) -> None:
-    done = subprocess.run(where.ssh_argv(host, [command]), input=data, capture_output=True, check=False)
+    argv = where.ssh_argv(host, [command])
+    done = subprocess.run(argv, input=data, capture_output=True, check=False, timeout=600)
     assert done.returncode == 0, f"{host}: {command}: {done.stderr.decode()}"
 
 
