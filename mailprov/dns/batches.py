@@ -33,7 +33,7 @@ def batches(zone: str, snapshot: Snapshot, edits: Sequence[Edit], names: Iterabl
     if not whole or _size(zone, snapshot, whole) <= LIMIT:
         return [whole] if whole else []
     units: dict[str, list[Edit]] = {zone: []}
-    known = tuple(names)
+    known = frozenset(names)
     last: list[Edit] = []
     for edit in edits:
         unit = ownership.unit_of(edit.name, zone, known)

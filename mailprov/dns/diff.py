@@ -139,12 +139,15 @@ def _markers(
     """What makes the markers say that we own exactly these entries."""
     units: dict[str, set[ownership.Entry]] = defaultdict(set)
     for entry in entries:
-        units[ownership.unit_of(entry[0], zone, identity.names)].add(entry)
+        units[ownership.unit_of(entry[0], zone, identity.units)].add(entry)
     signs = [marker for marker in owned.theirs if marker.unit == zone and not marker.former]
     if units and not signs:
         units[zone]  # without entries if need be: there 0.1.0 looks, and stops
-    for unit in dict.fromkeys([*units, *(marker.unit for marker in owned.ours)]):
-        ours = [marker for marker in owned.ours if marker.unit == unit]
+    by_unit: dict[str, list[ownership.Marker]] = defaultdict(list)
+    for marker in owned.ours:
+        by_unit[marker.unit].append(marker)
+    for unit in dict.fromkeys([*units, *by_unit]):
+        ours = by_unit[unit]
         told = units.get(unit)
         if told is None and unit == zone and units and any(not marker.former for marker in ours):
             told = set()  # it is a sign for 0.1.0 as well as that of the others

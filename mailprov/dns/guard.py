@@ -2,7 +2,7 @@
 
     Guard(session, zone).before(snapshot, edits) -> whether all is as in the snapshot; else look again
     Guard.soa                                         what the UPDATE is to require beside the sets, if anything
-    Guard.no_effect(missing) -> DnsFailed or None     why what was accepted is not there: a new delegation or DNAME
+    Guard.away(names), Guard.no_effect(missing)       why what was sent is not there: a new delegation or DNAME
 
 Prerequisites compare values, not TTLs (RFC 2136 section 2.4.2), and records added to a set give all of it their TTL. So
 where a set stands whose TTL an edit sets, the zone's serial is read first, then the TTLs once more, and the UPDATE
@@ -57,31 +57,39 @@ class Guard:
 
     def _refuse(self, found: zones.Zones, names: Iterable[str]) -> None:
         for name in names:
-            if found.zone_of[name] != self._zone:
+            if self._away(found, name):
                 raise DnsFailed(
                     f"zone {self._zone}",
                     f"{self._why(found, name)}, so a record there would not be seen; nothing was written",
                     "Look at a new plan",
                 )
 
+    def _away(self, found: zones.Zones, name: str) -> bool:
+        return found.zone_of[name] != self._zone or name in found.dname
+
     def _why(self, found: zones.Zones, name: str) -> str:
         zone = found.zone_of[name]
+        if name in found.dname:
+            return f"{name} is below a DNAME of {found.dname[name]} now"
         if zone:
             return f"{name} is now in zone {zone}"
         return f"{name} is no longer in this zone ({found.seen.get(name, 'no answer')})"
 
+    def away(self, names: Iterable[str]) -> str:
+        """After an UPDATE: which of these names are not in the zone any more, and why; empty when all are."""
+        asked = dict.fromkeys(names)
+        found = zones.find_zones(self._session, asked)
+        return "; ".join(self._why(found, name) for name in asked if self._away(found, name))
+
     def no_effect(self, missing: Mapping[str, str]) -> DnsFailed | None:
-        """When names that were written are not in the zone any more."""
-        names = dict.fromkeys(key.split(" ")[0] for key in missing)
-        found = zones.find_zones(self._session, names)
-        away = [name for name in names if found.zone_of[name] != self._zone]
-        if not away:
+        """What was accepted and is not there, when its names are not in the zone any more."""
+        why = self.away(key.split(" ")[0] for key in missing)
+        if not why:
             return None
-        where = "; ".join(self._why(found, name) for name in away)
         return DnsFailed(
             f"zone {self._zone}",
-            f"{self._session.where} accepted the update, but nobody sees what it wrote: {where}",
-            "Somebody delegated that away in the same moment: remove the delegation, or plan anew",
+            f"{self._session.where} accepted the update, but nobody sees what it wrote: {why}",
+            "Somebody wrote that in the same moment: remove it, or plan anew",
         )
 
 

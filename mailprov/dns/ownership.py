@@ -37,8 +37,9 @@ import base64
 import bisect
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 VERSION = "v=mailprov2"
 FORMER = "v=mailprov1"
@@ -77,27 +78,40 @@ class Identity:
 
     def has(self, marker: Marker) -> bool:
         """Whether this inventory wrote it, or has a domain of it now."""
-        own = {*self.names, *self.departed, *self._tokens()}
-        if marker.former and not self.names:
-            own.update(self.hosts)
-        return not marker.newer and bool(own & set(marker.named))
+        hosts = self.hosts if marker.former and not self.names else ()
+        return not marker.newer and any(name in self._own or name in hosts for name in marker.named)
 
-    def _tokens(self) -> list[str]:
-        return [f"host/{host}" for host in self.hosts]
+    @cached_property
+    def _tokens(self) -> tuple[str, ...]:
+        return tuple(f"host/{host}" for host in self.hosts)
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        return frozenset((*self.names, *self.departed, *self._tokens))
+
+    @cached_property
+    def units(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset((*self.names, *self._tokens, *self.pending))
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self.names or self._tokens)
 
     def ring(self, unit: str) -> tuple[str, ...]:
-        """All names in the order in which the marker of a unit tells them."""
-        names = sorted(self.names or self._tokens())
-        start = bisect.bisect_left(names, unit)
-        return (*names[start:], *names[:start])
+        """The first names in the order in which the marker of a unit tells them."""
+        start = bisect.bisect_left(self._sorted, unit)
+        return tuple([*self._sorted[start : start + NAMED], *self._sorted[: min(start, NAMED)]][:NAMED])
 
     def up_to_date(self, marker: Marker, zone: str) -> bool:
         """Whether it may stay as it is, apart from its entries: it names nobody who is gone, and that of a domain names
         the next one.
         """
-        known = {*self.names, *self._tokens(), *self.pending}
-        needed = {*self.pending, *(self.ring(marker.unit)[:2] if marker.unit in self.names else ())}
-        return not marker.former and marker.zone == zone and needed <= set(marker.named) <= known
+        needed = {*self.pending, *(self.ring(marker.unit)[:2] if marker.unit in self.units else ())}
+        return not marker.former and marker.zone == zone and needed <= set(marker.named) <= self._known
 
 
 @dataclass(frozen=True)
@@ -129,10 +143,13 @@ def is_marker(name: str) -> bool:
     return name.startswith(_LABEL)
 
 
-def unit_of(name: str, zone: str, names: Iterable[str]) -> str:
-    """The longest of the mail domains `names` in this zone that `name` is in; else the zone."""
-    units = [one for one in names if inside(name, one) and inside(one, zone)]
-    return max(units, key=len, default=zone)
+def unit_of(name: str, zone: str, names: Container[str]) -> str:
+    """The longest of the mail domains `names` in this zone that `name` is in; else the zone. `names`: best a set."""
+    while name != zone and inside(name, zone):
+        if name in names:
+            return name
+        name = name.partition(".")[2]
+    return zone
 
 
 def inside(name: str, parent: str) -> bool:
@@ -182,7 +199,7 @@ def gather(texts: Mapping[str, Iterable[str]], identity: Identity) -> Ownership:
 
 
 def named_at(unit: str, identity: Identity) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*identity.ring(unit)[:NAMED], *sorted(identity.pending)]))
+    return tuple(dict.fromkeys([*identity.ring(unit), *sorted(identity.pending)]))
 
 
 def render(unit: str, zone: str, named: Sequence[str], entries: Collection[Entry]) -> str:

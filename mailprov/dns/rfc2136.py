@@ -28,11 +28,10 @@ from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.model.events import Applied, Change, Emit, Notice, Progress
 
-# Thirty inventories at once on one zone: each try of one of them makes all others read again. The pauses grow, so that
-# there are fewer of them in the time that one needs.
+# Several inventories at once on the same records: what one of them writes makes all others read again. The pauses grow,
+# so that fewer of them fall into the time that one needs to read and write.
 TRIES = 10
-PAUSE = 0.05  # seconds; doubled with each try, and a random part of it is waited
-LONGEST_PAUSE = 3.0
+LONGEST_PAUSE = 10.0  # seconds
 
 
 def image(zone_plan: ZonePlan) -> undo.Image | None:
@@ -84,12 +83,16 @@ class _Publishing:
         if self._work.departures.waiting(self._zone):
             # A zone that should be clean by now is not: markers here go on naming what is left there.
             snapshot, diff = self._again()
+        pace = 0.0
         for number in range(TRIES):
+            began = time.monotonic()
             if not diff.edits or self._write(snapshot, diff):
                 break
             if number:  # the first time, most likely nobody else is at work any more
-                time.sleep(random.uniform(0, min(PAUSE * 2**number, LONGEST_PAUSE)))
+                time.sleep(random.uniform(0, min(pace * 2**number, LONGEST_PAUSE)))
+                began = time.monotonic()
             snapshot, diff = self._again()
+            pace = max(pace, time.monotonic() - began)
         else:
             raise self._moved(f"its records were changed by somebody else {TRIES} times in a row")
         last = {(edit.name, edit.type): edit for edit in self._written}
@@ -118,6 +121,8 @@ class _Publishing:
             try:
                 done = update.send(self._session, self._zone, snapshot, edits, self._say, self._guard.soa)
             except (DnsUnreachable, DnsFailed) as lost:
+                if isinstance(lost, DnsFailed) and (why := self._guard.away(edit.name for edit in edits)):
+                    raise DnsFailed(lost.where, f"{lost.what}: {why}", "Look at a new plan") from None
                 update.after_silence(self._session, self._zone, edits, lost)
                 self._say("no usable answer came to the update; read back from the server, all of it stands")
                 done = True

@@ -7,6 +7,8 @@
     after_silence(session, zone, edits, lost)           no answer came: returns when all of it stands, else raises
 
 The prerequisites hold every touched RRset as it was read, so a change by somebody else in between is never overwritten.
+All but one: at the zone's own marker each inventory has a text of its own, adds and removes that alone, and would
+otherwise be in the way of all the others at each try.
 PowerDNS compares them with what its database has, letter for letter: `\\;` for `;` in a TXT, as zone files of BIND and
 octoDNS have it, is another text to it, and of two texts that differ in case only it finds one. So when a prerequisite
 fails though the set reads as before, the set is only held to exist, and the zone's serial is held instead: that too
@@ -24,7 +26,7 @@ import dns.rcode
 import dns.rdata
 import dns.update
 
-from mailprov.dns import zones
+from mailprov.dns import ownership, zones
 from mailprov.dns.diff import Edit, Key, shown
 from mailprov.dns.rdata import absolute, from_rdata, to_rdata
 from mailprov.dns.session import NO_UPDATES, Session, rcode_name
@@ -127,15 +129,16 @@ def build_update(
     for edit in edits:
         name = absolute(edit.name)
         rrset = snapshot.get((edit.name, edit.type))
-        if rrset is None:
+        shared = edit.name == ownership.marker_name(zone)
+        if rrset is None and not shared:
             message.absent(name, edit.type)
             message.absent(name, "CNAME")
-        else:
+        elif rrset is not None:
             # Single rdatas, not the set as read: those get TTL 0, and servers answer FORMERR to any other
             # (RFC 2136 section 3.2.4). All of them together mean: the set is exactly this.
             if (edit.name, edit.type) in odd:
                 message.present(name, edit.type)
-            else:
+            elif not shared:
                 for rdata in rrset.rdatas:
                     message.present(name, rdata)
             going = {v for v in edit.remove if v not in edit.add}
@@ -194,7 +197,7 @@ def not_as_wanted(session: Session, zone: str, edits: Sequence[Edit]) -> dict[st
         stands = {from_rdata(rdata) for rdata in rrset.rdatas} if rrset else set()
         if not set(edit.add) <= stands or set(edit.remove) & stands:
             wrong[name] = name
-        elif rrset and edit.add and rrset.ttl != edit.ttl:
+        elif rrset and edit.add and rrset.ttl != edit.ttl and not ownership.is_marker(edit.name):
             wrong[name] = f"the TTL of {name} ({rrset.ttl}, wanted {edit.ttl})"
     return wrong
 

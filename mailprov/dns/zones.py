@@ -51,11 +51,13 @@ Snapshot = dict[Key, RRset]
 @dataclass
 class Zones:
     """`zone_of`: for every name asked its zone, or None. `seen`: why not, for messages (`alpha.test, test:
-    REFUSED`).
+    REFUSED`). `dname`: of names below a DNAME its owner; no record that is put there is ever seen (RFC 6672 section
+    2.4).
     """
 
     zone_of: dict[str, str | None] = field(default_factory=dict)
     seen: dict[str, str] = field(default_factory=dict)
+    dname: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ def _judge(
                 f"it answered REFUSED without a signature when asked for {unsigned} SOA, though it has zone {zone}",
                 _ADD_THE_KEY,
             )
+        owners = [plain(r.name) for r in answers[name].answer if r.rdtype == dns.rdatatype.DNAME]
+        if above := next((owner for owner in owners if name.endswith(f".{owner}")), None):
+            result.dname[name] = above
         # The parent zone does not hold what it has delegated away: records put there would never be seen.
         cuts = [cut for step in asked if (cut := looks[step].delegated) and zone and cut.endswith(f".{zone}")]
         result.zone_of[name] = None if cuts else zone

@@ -147,7 +147,7 @@ def test_changes_in_between_without_end_end_in_a_clear_error(
     plan = only(inventory("race3.test", named.settings()))
     named.change("race3.test", lambda m: m.add("race3.test.", 300, "TXT", "one"))
     again = rfc2136._Publishing._again
-    monkeypatch.setattr(rfc2136, "PAUSE", 0)
+    monkeypatch.setattr(rfc2136, "LONGEST_PAUSE", 0)
 
     def and_changed(*args: object) -> object:
         result = again(*args)  # type: ignore[arg-type]
