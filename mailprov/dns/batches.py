@@ -2,6 +2,7 @@
 
     batches(zone, snapshot, edits, names) -> [edits of one message]     one, if all of it fits
     after(snapshot, edits) -> Snapshot                                  what stands when they are done
+    size(snapshot, edit) -> int                                         how many records a set will have
 
 A domain's records and its marker are always in one message, so that each message by itself leaves the zone as a run
 would that is about some of the domains. First comes what belongs to the zone itself, with the sign at which 0.1.0
@@ -30,10 +31,13 @@ MOST_RECORDS = 100  # in one set, BIND's max-records-per-type
 def batches(zone: str, snapshot: Snapshot, edits: Sequence[Edit], names: Iterable[str]) -> list[list[Edit]]:
     """`names`: the mail domains of the inventory."""
     whole = list(edits)
-    if not whole or _size(zone, snapshot, whole) <= LIMIT:
+    if not whole or _octets(zone, snapshot, whole) <= LIMIT:
         return [whole] if whole else []
     units: dict[str, list[Edit]] = {zone: []}
-    known = frozenset(names)
+    marked = (
+        edit.name.removeprefix(ownership.marker_name("")) for edit in edits if ownership.is_marker(edit.name)
+    )
+    known = {*names, *marked}  # also domains that have left
     last: list[Edit] = []
     for edit in edits:
         unit = ownership.unit_of(edit.name, zone, known)
@@ -46,29 +50,32 @@ def batches(zone: str, snapshot: Snapshot, edits: Sequence[Edit], names: Iterabl
                 now = replace(edit, remove=tuple(text for text in edit.remove if text not in former))
         if now.remove or now.add:
             units.setdefault(unit, []).append(now)
-    groups = [(unit, group, _size(zone, snapshot, group)) for unit, group in units.items() if group]
-    if too_large := [unit for unit, _, size in groups if size > LIMIT]:
+    groups = [(unit, group, _octets(zone, snapshot, group)) for unit, group in units.items() if group]
+    if too_large := [unit for unit, _, octets in groups if octets > LIMIT]:
         raise DnsFailed(
             f"zone {zone}",
             f"the changed records of {', '.join(too_large)} do not fit in one DNS message of 64 KiB, so nothing was "
             "written",
             "Apply in several steps with fewer hosts each",
         )
-    groups.sort(key=lambda one: (one[0] != zone, not any(large(snapshot, edit) for edit in one[1])))
+
+    def first(group: tuple[str, list[Edit], int]) -> tuple[bool, bool]:
+        return group[0] != zone, not any(size(snapshot, edit) > MOST_RECORDS for edit in group[1])
+
+    groups.sort(key=first)
     found: list[list[Edit]] = []
     room = 0
-    for _, group, size in groups:
-        if size > room:
+    for _, group, octets in groups:
+        if octets > room:
             found.append([])
             room = LIMIT
         found[-1] += group
-        room -= size
+        room -= octets
     return [*found, last] if last else found
 
 
-def large(snapshot: Snapshot, edit: Edit) -> bool:
-    """Whether the set would have more records than BIND takes by default."""
-    return len(_values(snapshot, edit)) > MOST_RECORDS
+def size(snapshot: Snapshot, edit: Edit) -> int:
+    return len(_values(snapshot, edit))
 
 
 def after(snapshot: Snapshot, edits: Iterable[Edit]) -> Snapshot:
@@ -91,7 +98,7 @@ def _values(snapshot: Snapshot, edit: Edit) -> list[str]:
     return list(dict.fromkeys([*(v for v in values if v not in edit.remove), *edit.add]))
 
 
-def _size(zone: str, snapshot: Snapshot, edits: Iterable[Edit]) -> int:
+def _octets(zone: str, snapshot: Snapshot, edits: Iterable[Edit]) -> int:
     """Octets of the message, without compression, which only makes it smaller."""
     total = 0
     for section in build_update(zone, snapshot, edits).sections:

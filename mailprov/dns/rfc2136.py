@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mailprov.dns import guard, ownership, undo, update, zones
-from mailprov.dns.batches import after, batches
+from mailprov.dns.batches import MOST_RECORDS, after, batches, size
 from mailprov.dns.diff import Edit, ZoneDiff
 from mailprov.dns.planner import Work, refusal
 from mailprov.dns.session import Session
@@ -121,8 +121,8 @@ class _Publishing:
             try:
                 done = update.send(self._session, self._zone, snapshot, edits, self._say, self._guard.soa)
             except (DnsUnreachable, DnsFailed) as lost:
-                if isinstance(lost, DnsFailed) and (why := self._guard.away(edit.name for edit in edits)):
-                    raise DnsFailed(lost.where, f"{lost.what}: {why}", "Look at a new plan") from None
+                if isinstance(lost, DnsFailed):
+                    self._explain(lost, snapshot, edits)
                 update.after_silence(self._session, self._zone, edits, lost)
                 self._say("no usable answer came to the update; read back from the server, all of it stands")
                 done = True
@@ -131,6 +131,19 @@ class _Publishing:
             self._written += edits
             snapshot = after(snapshot, edits)
         return True
+
+    def _explain(self, lost: DnsFailed, snapshot: zones.Snapshot, edits: Sequence[Edit]) -> None:
+        """Raises what says more than the server did, if it can be told why it refused."""
+        if why := self._guard.away(edit.name for edit in edits):
+            raise DnsFailed(lost.where, f"{lost.what}: {why}", "Look at a new plan") from None
+        sizes = {f"{edit.name} {edit.type}": size(snapshot, edit) for edit in edits}
+        if large := [f"{name} {count}" for name, count in sizes.items() if count > MOST_RECORDS]:
+            raise DnsFailed(
+                lost.where,
+                f"{lost.what}; of records in one set, BIND takes {MOST_RECORDS} unless it is told otherwise, and there "
+                f"would be: {', '.join(large)}",
+                "Set max-records-per-type in the zone's or the server's options (BIND), or have fewer hosts for that",
+            ) from None
 
     def _say(self, text: str) -> None:
         self._emit(Notice(self._plan.subject, text))

@@ -94,6 +94,7 @@ ZONES = {
     **{f"rounds{number}.test": "" for number in range(1, 14)},
     **{f"crowd{number}.test": "" for number in range(1, 4)},
     **{f"guard{number}.test": "" for number in range(1, 8)},
+    **{f"batches{number}.test": "" for number in range(1, 3)},
 }
 
 
