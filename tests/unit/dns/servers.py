@@ -90,7 +90,6 @@ ZONES = {
     **{f"left{number}.test": "" for number in range(1, 19)},
     **{f"earlier{number}.test": "" for number in range(1, 5)},
     **{f"told{number}.test": "www A 192.0.2.80\n" for number in range(1, 10)},
-    **{f"told{number}.test": "www A 192.0.2.80\n" for number in range(1, 9)},
     **{f"rounds{number}.test": "" for number in range(1, 14)},
     **{f"crowd{number}.test": "" for number in range(1, 4)},
     **{f"guard{number}.test": "" for number in range(1, 8)},
