@@ -28,6 +28,9 @@ the name can be asked for before the zone is known, which saves a round of quest
 replaced when the zone is written. 0.1.0 looks at that name alone, and stops when a later version's marker is there: so
 one stands there in every zone, without entries where no record needs it, unless one of another inventory does.
 
+A neighbour who may write texts in the zone may forge a marker, and has what it lists removed. So a marker can speak
+only of what mailprov writes: addresses, MX and texts, at plain names below its own.
+
 Raises nothing: words that make no sense are passed over.
 """
 
@@ -36,6 +39,7 @@ from __future__ import annotations
 import base64
 import bisect
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +50,9 @@ FORMER = "v=mailprov1"
 # Names in one marker: enough to be recognised again when some of them have left at once.
 NAMED = 8
 _LABEL = "_mailprov."
+_KINDS = frozenset({"A", "AAAA", "MX", "TXT"})
+# As records/desired.py makes them; all of them can be asked for (RFC 1035 section 3.1: at most 63 octets, and 253).
+_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
 Entry = tuple[str, str, str]  # (absolute name, type, digest)
 
@@ -170,16 +177,18 @@ def parse(place: str, text: str) -> Marker | None:
         return Marker(unit, text, newer=True) if version.startswith("v=mailprov") else None
     told = {key: value for key, equals, value in (word.partition("=") for word in words) if equals}
     entries = frozenset(entry for word in words for entry in _entries(unit, word))
-    named = tuple(told.get("for", "").split(",")) if told.get("for") else ()
+    named = tuple(
+        name for name in told.get("for", "").split(",") if _NAME.fullmatch(name.removeprefix("host/"))
+    )
     return Marker(unit, text, told.get("zone", unit), named, entries, version == FORMER)
 
 
 def _entries(unit: str, word: str) -> Iterable[Entry]:
     place, equals, digests = word.partition("=")
     label, slash, kind = place.rpartition("/")
-    if not (equals and slash):
-        return
     name = unit if label == "@" else f"{label}.{unit}"
+    if not (equals and slash and kind in _KINDS and _NAME.fullmatch(name)):
+        return
     for one in digests.split(","):
         yield name, kind, one
 

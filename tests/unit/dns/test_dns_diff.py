@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -415,3 +416,28 @@ def test_a_key_that_is_still_to_be_made_meets_another_one() -> None:
     to_be_made = Record(KEY, "TXT", "v=DKIM1; k=rsa; p=(made by the apply)")
     (conflict,) = plan_zone(ZONE, [THEIRS], [to_be_made], DOMAINS).conflicts
     assert conflict.what.endswith("(wanted: v=DKIM1; k=rsa; p=(made by the apply))")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "@/NS=x",
+        "www/CNAME=x",
+        "@/*=x",
+        "@/TYPE99999=x",
+        "@/a=x",
+        "a..b/A=x",
+        "www./A=x",
+        f"{'a' * 64}/A=x",
+        "*/A=x",
+        "\\300/A=x",
+    ],
+)
+def test_a_marker_can_speak_only_of_what_mailprov_writes(word: str) -> None:
+    """Anybody who may write texts may have written it; and whatever it names is asked for."""
+    marker = ownership.parse(
+        "_mailprov.a.test", f"v=mailprov2 zone=a.test for=a..b,a.test,host/mx1,é @/MX=x {word}"
+    )
+    assert marker
+    assert marker.entries == {("a.test", "MX", "x")}
+    assert marker.named == ("a.test", "host/mx1")
