@@ -51,7 +51,9 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
             if doubts:
                 whole = not diff.edits
                 notices = (*notices, _why(zone, doubts, each, whole=whole))
-                left = (*left, *((f"zone {zone}",) if whole else doubts))
+                # In a zone that several share, what is other hosts' to tell is theirs to put back: no failure here.
+                mine = [place for place in doubts if not _of_others(inventory, place, each)]
+                left = (*left, *((f"zone {zone}",) if whole and mine else mine))
             units = tuple(
                 each["name"].removeprefix(ownership.marker_name(""))
                 for each in one["sets"]
@@ -64,6 +66,18 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
 
 def _place(each: dict[str, Any]) -> str:
     return f"{each['name']} {each['type']}"
+
+
+def _of_others(inventory: Inventory, place: str, images: Sequence[undo.Image]) -> bool:
+    """Whether a set is of a domain, or of a host's name, that none of those serves who tell these images."""
+    tellers = {host for names in _tellers(images) for host in names}
+    serving: dict[str, set[str]] = {host.fqdn: {host.name} for host in inventory.hosts}
+    for domain in inventory.domains:
+        for name in (domain.name, *domain.domain_aliases):
+            serving[name] = {*domain.hosts, *serving.get(name, ())}
+    name = place.partition(" ")[0]
+    units = [unit for unit in serving if ownership.inside(name, unit)]
+    return bool(units) and not serving[max(units, key=len)] & tellers
 
 
 def _tellers(images: Sequence[undo.Image]) -> set[tuple[str, ...]]:

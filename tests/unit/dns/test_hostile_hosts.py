@@ -214,6 +214,21 @@ def test_what_the_zone_bears_out_goes_back_beside_what_is_left(named: Named) -> 
     assert driver.plan(wanted)[0].changes == (), "and the markers know it"
 
 
+def test_of_a_shared_zone_a_host_puts_back_its_own_part(named: Named) -> None:
+    """Its image of 0.1.0 tells of the other's domain, too: that is the other's to tell, and no failure."""
+    wanted = inventory("told9.test", named.settings(), hosts=2)
+    wanted = dataclasses.replace(
+        wanted, domains=(Domain("told9.test", ("mx1",)), Domain("sub.told9.test", ("mx2",)))
+    )
+    publish(wanted)
+    policy = {"ttl": 300, "values": ["v=DMARC1; p=none; aspf=s"]}
+    lie = {"name": "_dmarc.told9.test", "type": "TXT", "before": policy, "after": None}
+    run = Run(wanted, mx1=None, mx2=past(RUN, {"zone": "told9.test", "sets": [lie]}))
+
+    assert (run.code, named.values("_dmarc.told9.test", "TXT")) == (0, set())
+    assert "what mx2 tells of _dmarc.told9.test TXT" in run.notices
+
+
 def test_hosts_that_tell_different_things_of_a_zone_are_not_believed(named: Named) -> None:
     wanted = inventory("told6.test", named.settings(), hosts=2)
     images = publish(wanted)
