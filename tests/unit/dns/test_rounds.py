@@ -106,4 +106,4 @@ def test_with_all_that_may_be_met(named: Named) -> None:
     wanted = dataclasses.replace(first, hosts=(*first.hosts, away, new))
     plans, rounds, _ = cost(wanted)
     assert {"rounds12.test", "rounds13.test", ""} == {plan.zone for plan in plans}
-    assert rounds <= 4
+    assert rounds <= 6, "three more for what a wildcard makes up, however many zones"
