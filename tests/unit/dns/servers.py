@@ -330,7 +330,6 @@ receiver-threads=1
 distributor-threads=1
 secondary=yes
 enable-lua-records=yes
-dname-processing=yes
 {settings}
 """)
     (folder / "zones.sqlite3").unlink(missing_ok=True)

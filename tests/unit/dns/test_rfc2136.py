@@ -201,6 +201,11 @@ def test_a_cname_in_the_way(named: Named) -> None:
 def test_a_dname_above_is_told_as_one(named: Named) -> None:
     wanted = inventory("dname.test", named.settings())
     host = dataclasses.replace(wanted.hosts[0], fqdn="mx1.sub.dname.test")
+    if (
+        named.kind == "powerdns"
+    ):  # by default it does nothing with a DNAME (dname-processing), so none is in the way
+        assert driver.plan(dataclasses.replace(wanted, hosts=(host,)))
+        return
     with pytest.raises(DnsFailed) as caught:
         driver.plan(dataclasses.replace(wanted, hosts=(host,)))
     assert str(caught.value) == (
