@@ -19,6 +19,7 @@ from mailprov.model.inventory import Filter, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
+PENALTY = "/etc/dovecot/mailprov-penalty.conf"
 WARNING = "/etc/dovecot/mailprov-quota-warning"
 OWNER = "vmail"
 SOCKETS = "/var/spool/postfix/private"
@@ -66,6 +67,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         pairs=material.pairs,
         served_names=material.names,
         ciphers=TLS12_CIPHERS,
+        penalty=PENALTY,
         users=USERS,
         names=NAMES,
         warning_script=WARNING,
@@ -91,6 +93,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
     return (
         *sieve.files(spam, postfix.MAPS, host.recipient_delimiter),
         File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
+        File(PENALTY, render("dovecot/penalty.conf.j2")),
         File(WARNING, warning, mode="0755"),
         File(NAMES, names(mail.other_names, releases.dovecot), group="dovecot", mode="0640"),
     )
@@ -101,6 +104,7 @@ def service(material: Material) -> Service:
     return Service(
         unit="dovecot.service",
         files=(CONFIGURATION, local.DOVECOT_FILE, *material.watched),
+        restart_on=(PENALTY,),
         checks=(("doveconf", "-n", "-c", CONFIGURATION),),
         ports=tuple(port.number for port in (*PORTS, SIEVE_PORT) if port.protocol is not Protocol.SMTP),
     )

@@ -274,7 +274,7 @@ def test_what_a_reload_is_not_enough_for(packages: dict[str, str]) -> None:
     units = {service.unit: service for service in built(packages).services}
     postfix, dovecot = units["postfix.service"], units["dovecot.service"]
     assert postfix.restart_on == ("/etc/postfix/main.cf",)
-    assert dovecot.restart_on == ()
+    assert dovecot.restart_on == ("/etc/dovecot/mailprov-penalty.conf",)
 
 
 @BOTH
