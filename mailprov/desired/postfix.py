@@ -88,10 +88,18 @@ def files(
         strangers=senders.CLASS,
     )
     replies = render("postfix/lmtp_reply_checks.j2")
-    named = {"fqdn": host.fqdn, "fqdn_regexp": re.escape(host.fqdn).replace("\\-", "-")}
+    labels = [re.escape(label).replace("\\-", "-") for label in host.fqdn.split(".")]
+    between = r"([[:space:]]|\(([^()]|\([^()]*\))*\))*"  # CFWS of RFC 5322 section 3.2.2, two comments deep
+    named = {
+        "fqdn": host.fqdn,
+        "fqdn_regexp": "\\.".join(labels),
+        "fqdn_labels": labels,
+        "fqdn_spaced": between + f"{between}\\.{between}".join(labels) + rf"{between}\.?{between}",
+        "fqdn_is_mail_domain": host.fqdn in names,
+    }
     checks = {
         name: render(f"postfix/{name}.j2", **named)
-        for name in ("command_checks", "header_checks", "submission_header_checks")
+        for name in ("command_checks", "header_checks", "incoming_header_checks", "submission_header_checks")
     }
     return (
         File("/etc/mailname", host.fqdn + "\n"),

@@ -414,6 +414,36 @@ def test_senders_that_are_ours_in_no_record_are_rewritten(hosts: lab.Lab) -> Non
             ]
 
 
+def test_nobody_writes_in_the_name_of_the_host_itself(hosts: lab.Lab) -> None:
+    """Mail that goes on passes SPF, and so DMARC, for the host's name: From: must not have it (README, Addresses)."""
+    for host, domain in PLACES:
+        one, two = host, domain.removesuffix(".test")
+        forged = [
+            f"x@{one}.{two}.test",
+            f"Boss <X@{one.upper()}.{two}.TEST>",
+            f"<x@{one} .{two}. test >",
+            f"x@(a){one}(b@c).(d(e)){two}.test(f)",
+            f"x@{one}(((deep))).{two}.test",
+            f"a@else.test, x@{one}.{two}.test.",
+            f"group: x@{one}.{two}.test;",
+            f"Boss\n <x@{one}.{two}.test>",
+        ]
+        honest = [
+            f"x@not{one}.{two}.test",
+            f"x@{one}.{two}.test.else.test",
+            f'"x@{one}.{two}.test by list" <list@else.test>',
+            f"x@{one}.else.test (of {two}.test)",
+        ]
+        with post.outside(address(hosts, host)) as client:
+            for value in [*forged, *honest]:
+                client.mail("x@else.test")
+                client.rcpt(f"away@{domain}")
+                code, text = client.data(f"From: {value}\nSubject: host itself\n\n")
+                assert (code, b"host itself" in text) == ((550, True) if value in forged else (250, False)), (
+                    value
+                )
+
+
 def test_hashes_of_rewritten_senders_become_longer_and_no_bounce_is_lost(hosts: lab.Lab) -> None:
     """From a host with short ones, as 0.1.0 left it, to the day when nobody can have a short one any more."""
     path, checks = "/etc/default/postsrsd", "/etc/postfix/mailprov/srs_checks"

@@ -111,6 +111,7 @@ def test_submission_needs_tls_login_and_the_own_name(packages: dict[str, str]) -
     assert plain[1] == (
         "  -o virtual_alias_maps=$local_recipient_maps\n"
         "  -o smtpd_command_filter=regexp:/etc/postfix/mailprov/command_checks\n"
+        "  -o cleanup_service_name=incoming-cleanup\n"
     )
 
 
