@@ -1,5 +1,5 @@
 """A host in foreign hands wants its words on the terminal of whoever runs mailprov, or in a file that it writes: by `plan`,
-saved plans, `history`, `dkim show`, `dns export`, `dns plan` and `purge`, run as commands; only the SSH connection is a stub.
+saved plans, `history`, `dkim show`, `dns export` and `purge`, run as commands; only the SSH connection is a stub.
 """
 
 from __future__ import annotations
