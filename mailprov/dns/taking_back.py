@@ -7,12 +7,12 @@ What of an image is believed: seal.py and unsealed.py. What is to be edited: und
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from mailprov.dns import ownership, seal, undo, unsealed, zones
-from mailprov.dns.diff import ZoneDiff
+from mailprov.dns.diff import Key, ZoneDiff
 from mailprov.dns.planner import Work, compared
 from mailprov.dns.session import Session
 from mailprov.dns.zoneplan import ZonePlan
@@ -39,8 +39,10 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
             doubts = [] if sealed else _doubts(inventory, snapshot, found.diff, each)
             if doubts:
                 # What the zone bears out goes back all the same, if there is any.
+                doubts += _led_to(doubts, snapshot, one)
                 rest = {**one, "sets": [s for s in one["sets"] if _place(s) not in doubts]}
-                look = partial(_look_back, one=rest, literal=False)
+                apart = [(s["name"], s["type"]) for s in one["sets"] if _place(s) in doubts]
+                look = partial(_look_back, one=rest, literal=False, apart=apart)
                 snapshot, found = look(session)
                 if set(map(_place, one["sets"])) <= set(doubts) or _doubts(
                     inventory, snapshot, found.diff, each
@@ -66,6 +68,17 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
 
 def _place(each: dict[str, Any]) -> str:
     return f"{each['name']} {each['type']}"
+
+
+def _led_to(doubts: Collection[str], snapshot: Snapshot, one: undo.Image) -> list[str]:
+    """The addresses to which an MX leads that is left: they stay with it, or mail for the domain is lost."""
+    targets = {
+        record.value.partition(" ")[2]
+        for record in zones.as_records(snapshot)
+        if record.type == "MX" and f"{record.name} MX" in doubts
+    }
+    sets = [s for s in one["sets"] if s["type"] in ("A", "AAAA") and s["name"] in targets]
+    return [_place(s) for s in sets if _place(s) not in doubts]
 
 
 def _of_others(inventory: Inventory, place: str, images: Sequence[undo.Image]) -> bool:
@@ -106,9 +119,11 @@ def _why(zone: str, doubts: Sequence[str], images: Sequence[undo.Image], *, whol
     )
 
 
-def _look_back(session: Session, *, one: undo.Image, literal: bool) -> tuple[Snapshot, undo.Undo]:
+def _look_back(
+    session: Session, *, one: undo.Image, literal: bool, apart: Collection[Key] = ()
+) -> tuple[Snapshot, undo.Undo]:
     snapshot = zones.read(session, one["zone"], undo.reads(one))
-    return snapshot, undo.undo_zone(one, zones.as_records(snapshot), literal=literal)
+    return snapshot, undo.undo_zone(one, zones.as_records(snapshot), literal=literal, apart=apart)
 
 
 def _only_diff(

@@ -24,7 +24,7 @@ of it what the run said, and what they say of the others stays. Raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,13 @@ def reads(one: Image) -> set[Key]:
     return keys
 
 
-def undo_zone(one: Image, existing: Iterable[Record], *, literal: bool = True) -> Undo:
-    """The way back from what stands now. Not `literal`: a part of an image, so markers do not go back as they were."""
+def undo_zone(
+    one: Image, existing: Iterable[Record], *, literal: bool = True, apart: Collection[Key] = ()
+) -> Undo:
+    """The way back from what stands now. Not `literal`: a part of an image, so markers do not go back as they were.
+
+    `apart`: sets that were in the image, and that stay as they are.
+    """
     stand: dict[Key, list[Record]] = {}
     for record in existing:
         stand.setdefault((record.name, record.type), []).append(record)
@@ -99,6 +104,8 @@ def undo_zone(one: Image, existing: Iterable[Record], *, literal: bool = True) -
     for each in one["sets"]:
         if not ownership.is_marker(each["name"]):
             back.put_back(each)
+    if not back.literal:
+        back.disown({(each["name"], each["type"]) for each in one["sets"]} | set(apart))
     back.put_back_markers()
     diff = ZoneDiff(tuple(back.changes), tuple(back.edits), tuple(back.notices), compared=len(one["sets"]))
     return Undo(diff, tuple(back.left))
@@ -170,6 +177,14 @@ class _Back:
             if (edit.name, edit.type, ownership.digest(edit.type, value)) not in self._others
         )
         return Edit(edit.name, edit.type, edit.ttl, mine, edit.add) if mine or edit.add else None
+
+    def disown(self, sets: Collection[Key]) -> None:
+        """What a take-over only made ours, because it was as wanted already, is in the markers alone, and in none of
+        these `sets` of values: it is its owner's again. Nothing is made ours in this way.
+        """
+        for key in {entry[:2] for entry in self._after - self._before} - set(sets):
+            if _of(self._entries, key) == _of(self._after, key):
+                self._entries -= _of(self._after - self._before, key)
 
     def put_back_markers(self) -> None:
         if self.literal:

@@ -111,6 +111,19 @@ def test_what_was_never_published_needs_no_taking_back(named: Named) -> None:
     assert (plan.changes, plan.notices, plan.left) == ((), (), ())
 
 
+def test_an_address_stays_with_the_mx_that_is_left(named: Named) -> None:
+    """Without a seal, an MX to a host that has left does not come back; so ours stays, and what it leads to."""
+    publish(inventory("undo6.test", named.settings(), start=2))
+    wanted = inventory("undo6.test", named.settings())
+    images = [{**one, "told": ["mx1"]} for one in publish(wanted)]
+    (plan,) = driver.plan_undo(wanted, images)
+    driver.apply(plan, lambda event: None)
+
+    assert {"undo6.test MX", "mx1.undo6.test A"} <= set(plan.left)
+    assert named.values("undo6.test", "MX") == {"10 mx1.undo6.test."}
+    assert named.values("mx1.undo6.test", "A") == {"10.0.0.1"}
+
+
 def test_without_a_server_the_zones_are_named() -> None:
     settings = DnsSettings(provider=DnsProvider.ZONEFILE)
     wanted = dataclasses.replace(inventory("a.test", settings), dns=settings)
@@ -168,6 +181,29 @@ def test_what_another_inventory_owns_by_now_is_not_taken_back() -> None:
     undo = undo_zone(image("a.test", edits, []), now)
 
     assert undo.diff.edits == (Edit("_mailprov.a.test", "TXT", 60, (mine,), ()),)
+
+
+def test_what_a_take_over_only_made_ours_is_its_owners_again() -> None:
+    """A value that was as wanted already: the run wrote it into the marker alone, and another set stays as it is."""
+    digests = {name: digest("A", "192.0.2.1") for name in "xyz"}
+
+    def marker(names: str) -> str:
+        return " ".join(
+            ["v=mailprov2 zone=a.test for=a.test", *(f"{name}/A={digests[name]}" for name in names)]
+        )
+
+    edits = [Edit(f"{name}.a.test", "A", 60, (), ("192.0.2.1",)) for name in "yz"]
+    edits.append(Edit("_mailprov.a.test", "TXT", 60, (), (marker("xyz"),)))
+    one = image("a.test", edits, [Record("x.a.test", "A", "192.0.2.1", 60)])
+    rest = {**one, "sets": [each for each in one["sets"] if each["name"] != "z.a.test"]}
+    now = [Record(f"{name}.a.test", "A", "192.0.2.1", 60) for name in "xyz"]
+    now.append(Record("_mailprov.a.test", "TXT", marker("xyz"), 60))
+    undo = undo_zone(rest, now, literal=False, apart=[("z.a.test", "A")])
+
+    assert undo.diff.edits == (
+        Edit("y.a.test", "A", 60, ("192.0.2.1",), ()),
+        Edit("_mailprov.a.test", "TXT", 60, (marker("xyz"),), (marker("z"),)),
+    )
 
 
 def test_a_set_of_which_only_the_ttl_was_changed_is_compared_by_its_values() -> None:
