@@ -16,6 +16,10 @@ app = typer.Typer(
     help="Throw-away hosts on this machine (root on Linux): real systemd hosts, DNS and CA, to rehearse an inventory.",
 )
 
+OnlyHosts = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="HOST", help="Only this host (may be given again).", show_default=False),
+]
 LabOf = Annotated[
     Path | None,
     typer.Argument(
@@ -45,6 +49,15 @@ def up(
             "--installed", help="Hosts that have the packages already: the first apply takes seconds."
         ),
     ] = False,
+    passwords: Annotated[
+        Path | None,
+        typer.Option(
+            "--passwords",
+            metavar="FILE",
+            help="Passwords of your choice: a line `ADDRESS PASSWORD` each, * for all others; - reads them from stdin.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -59,6 +72,7 @@ def up(
         name=name or inventory.stem,
         release=release,
         packages={host.name: needed_packages(host) for host in read.hosts} if installed else None,
+        passwords=lab.passwords.read(passwords) if passwords else lab.passwords.MADE_UP,
         emit=_progress(quiet),
     )
     if not quiet:
@@ -76,16 +90,44 @@ def down(inventory: LabOf = None, name: LabName = None, quiet: Quiet = False) ->
     if not quiet:
         others = ", ".join(lab.names())
         none = f"There is no lab {which}." + (f" There is {others}." if others else "")
-        typer.echo(f"Lab {which} is gone." if found else none)
+        kept = " What the next one needs stays: mailprov lab cache"
+        typer.echo(f"Lab {which} is gone.{kept}" if found else none)
+
+
+@app.command()
+def stop(inventory: LabOf = None, host: OnlyHosts = None, name: LabName = None, quiet: Quiet = False) -> None:
+    """Shut the hosts down; their disks, addresses and keys stay, for `lab start`."""
+    from mailprov import lab
+
+    which = _which(inventory, name)
+    were_up = lab.stop(which, host or (), _progress(quiet))
+    if not quiet:
+        subject = f"Lab {which}" if not host else ", ".join(host)
+        typer.echo(
+            f"{subject}: stopped. Boot again: mailprov lab start --name {which}"
+            if were_up
+            else f"{subject}: off already."
+        )
+
+
+@app.command()
+def start(
+    inventory: LabOf = None, host: OnlyHosts = None, name: LabName = None, quiet: Quiet = False
+) -> None:
+    """Boot hosts that are off, each with what was on its disk: stopped, powered off, or ended with this machine."""
+    from mailprov import lab
+
+    which = _which(inventory, name)
+    were_off = lab.start(which, host or (), _progress(quiet))
+    if not quiet:
+        subject = f"Lab {which}" if not host else ", ".join(host)
+        typer.echo(f"{subject}: up." if were_off else f"{subject}: up already.")
 
 
 @app.command()
 def reset(
     inventory: LabOf = None,
-    host: Annotated[
-        list[str] | None,
-        typer.Option("--host", metavar="HOST", help="Only this host.", show_default=False),
-    ] = None,
+    host: OnlyHosts = None,
     name: LabName = None,
     quiet: Quiet = False,
 ) -> None:
@@ -108,6 +150,29 @@ def status(inventory: LabOf = None, name: LabName = None) -> None:
         typer.echo("No lab is up. Start one: mailprov lab up INVENTORY")
     for each in which:
         typer.echo(lab.status(each))
+
+
+@app.command()
+def cache(
+    clean: Annotated[bool, typer.Option("--clean", help="Delete what no lab needs.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """What labs leave on this machine for the next one, and its size; `lab down` leaves it alone."""
+    from mailprov import lab
+    from mailprov.lab.place import cache_root
+
+    if clean:
+        freed = lab.cache.clean(_progress(quiet))
+        if not quiet:
+            typer.echo(f"{lab.cache.size(freed)} of {cache_root()} are free again.")
+        return
+    kept = lab.cache.contents()
+    for each in kept:
+        typer.echo(f"  {each}")
+    total = lab.cache.size(sum(each.bytes for each in kept))
+    unused = lab.cache.size(sum(each.bytes for each in kept if not each.labs))
+    typer.echo(f"{cache_root()}: {total}, {unused} that no lab needs now")
+    typer.echo("Delete that: mailprov lab cache --clean. The next lab makes anew what it needs")
 
 
 @app.command("inventory")
@@ -151,7 +216,11 @@ def _which(inventory: Path | None, name: str | None) -> str:
         return names[0]
     if not names:
         raise InputError("lab", "no lab is up", "Start one: mailprov lab up INVENTORY")
-    raise InputError("lab", f"there are {len(names)} labs ({', '.join(names)})", "Say which with --name")
+    raise InputError(
+        "lab",
+        f"there are {len(names)} labs ({', '.join(names)})",
+        "Say which: the inventory it was made from, or --name NAME",
+    )
 
 
 def _progress(quiet: bool):  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 Lab, LabMember          a lab that is up
 LabStatus, HostStatus   how it is doing now; str() is for people
 lab_of, status_of       made from the state
+disk_usage, size        bytes on the disk of a tree, and in words
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class HostStatus:
 class LabStatus:
     name: str
     since: str
-    phase: str  # up, starting
+    phase: str  # up, starting, stopped
     subnet: str
     inventory_path: Path
     hosts: tuple[HostStatus, ...]
@@ -112,14 +113,17 @@ class LabStatus:
             "  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        off = sum(host.state == "down" for host in (*self.hosts, self.dns))
+        start = [f"  {off} off; boot as left: mailprov lab start --name {self.name}"] if off else []
         return "\n".join(
             [
                 f"Lab {self.name}: {self.phase} since {self.since}, subnet {self.subnet}",
                 *table,
+                *start,
                 f"  inventory  {self.inventory_path}",
                 f"  CA         {self.ca_file}",
                 f"  passwords  {self.inventory_path.parent / 'secrets'}",
-                f"  cache      {self.cache}, {self.cache_bytes / 2**20:.0f} MiB",
+                f"  cache      {self.cache}, {size(self.cache_bytes)} (mailprov lab cache)",
                 "  Settings for a mail client on this machine (let it trust the CA above):",
                 *(f"    {line}" for line in self.client),
             ]
@@ -150,12 +154,12 @@ def status_of(place: Place, state: LabState) -> LabStatus:
         name=state.name, since=state.since, phase=state.phase, subnet=state.subnet,
         inventory_path=place.inventory, hosts=tuple(hosts[1:]), dns=hosts[0],
         zones=state.zones, ca_file=place.ca,
-        cache=cache_root(), cache_bytes=_size(cache_root()),
+        cache=cache_root(), cache_bytes=disk_usage(cache_root()),
         client=tuple(client.settings(place.inventory)) if place.inventory.is_file() else (),
     )  # fmt: skip
 
 
-def _size(directory: Path) -> int:
+def disk_usage(directory: Path) -> int:
     """Bytes on disk of a tree; what cannot be read counts nothing."""
     total = 0
     for parent, _, files in os.walk(directory, onerror=lambda error: None):
@@ -165,6 +169,11 @@ def _size(directory: Path) -> int:
             except OSError:
                 continue
     return total
+
+
+def size(count: int) -> str:
+    """5.4 GiB, 310 MiB, 0 MiB."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def _span(seconds: float | None) -> str:

@@ -2,6 +2,7 @@
 
     start_host    mounts, writes, starts the supervisor; returns at once
     wait_for      until hosts are booted and their SSH answers
+    power_off     asks hosts to shut down in order; what they have written is on the disk then
     stop_hosts    ends hosts; their overlays are unmounted
     set_aside, drop_aside   a host's changes, out of the way at once and deleted later
     Boot, boot_of           whether a host is up, and since when
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -46,18 +48,27 @@ class Boot:
 
 
 def start_host(place: Place, state: LabState, host: LabHost) -> None:
-    """Starts the host on its overlay, which is new unless the host has run before."""
+    """Starts the host on its overlay. A new one becomes this host first; one that has run before is as it was left.
+
+    The host must be down and its overlay not mounted (see `stop_hosts`).
+    """
     make_private(place.host(host.name).parent)
     directory = make_private(place.host(host.name))
+    # The kernel refuses a work directory that an earlier mount with `volatile` has marked; between two mounts it holds
+    # nothing else (https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount").
+    delete_tree(directory / "work")
     for name in ("upper", "work", "root"):
         if not (directory / name).is_dir():
             (directory / name).mkdir()
             (directory / name).chmod(0o755)  # upper's mode is that of "/" inside, whatever our umask
     root = directory / "root"
     _mount(directory, host)
-    _write_host(root, place, state, host)
-    if host == state.dns:
-        _write_dns_host(root, place, state)
+    made = directory / "made"
+    if not made.exists():
+        _write_host(root, place, state, host)
+        if host == state.dns:
+            _write_dns_host(root, place, state)
+        made.touch()
     make_private(place.run)
     spec = directory / "spec.json"
     spec.write_text(json.dumps(_spec(place, state, host, root)))
@@ -266,6 +277,27 @@ def _console(place: Place, host: LabHost) -> str:
     return " / ".join(telling[-2:]) or "nothing"
 
 
+def power_off(place: Place, hosts: Sequence[LabHost], emit: Emit, *, timeout: float = 60) -> None:
+    """Shuts the hosts down as a power button does, and waits; one that does not end in time loses its power.
+
+    Afterwards no process of theirs is left, their overlays are unmounted, and what they wrote is on the disk.
+    """
+    for host in hosts:
+        if (boot := boot_of(place, host.name)) is not None:
+            os.kill(boot.leader, signal.SIGRTMIN + 4)  # systemd(1): starts poweroff.target
+    deadline = time.monotonic() + timeout
+    waiting = list(hosts)
+    while waiting:
+        for host in list(waiting):
+            late = time.monotonic() > deadline
+            if late or boot_of(place, host.name) is None:
+                stop_hosts(place, [(host.name, host.index)])
+                emit(Progress(host.name, "its power was cut" if late else "off"))
+                waiting.remove(host)
+        time.sleep(0.03)
+    run_tool(["sync", "--file-system", str(place.directory)], timeout=600)
+
+
 def stop_hosts(place: Place, hosts: Sequence[tuple[str, int]]) -> None:
     """Ends the hosts given as (name, index) pairs, whatever state they are in, and unmounts their overlays.
 
@@ -306,6 +338,7 @@ def remove_traces(machine: str) -> None:
 def set_aside(place: Place, name: str) -> None:
     """Puts the host's changes out of the way. The host has to be down."""
     directory = place.host(name)
+    (directory / "made").unlink(missing_ok=True)
     for part in ("upper", "work"):
         aside = directory / f"old-{part}"
         delete_tree(aside)

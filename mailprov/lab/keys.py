@@ -31,9 +31,12 @@ _PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 def make_keys(
-    place: Place, hosts: Iterable[LabHost], accounts: Iterable[str], names: Mapping[str, Sequence[str]]
+    place: Place,
+    hosts: Iterable[LabHost],
+    passwords: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
 ) -> None:
-    """SSH keys and known_hosts, CA and a certificate per host, TSIG secret, a password per account.
+    """SSH keys and known_hosts, CA and a certificate per host, TSIG secret, the passwords of the accounts by address.
 
     `names` are those that a host has besides its fqdn, by host name.
     """
@@ -60,8 +63,8 @@ def make_keys(
         _write(place.certificate(host.name), leaf.public_bytes(serialization.Encoding.PEM))
     _write(place.known_hosts, b"".join(known))
     _write(place.secret("tsig"), base64.b64encode(secrets.token_bytes(32)) + b"\n", 0o600)
-    for account in accounts:
-        _write(place.secret(account), secrets.token_urlsafe(12).encode() + b"\n", 0o600)
+    for account, password in passwords.items():
+        _write(place.secret(account), password.encode() + b"\n", 0o600)
     for directory in ("secrets", "tls"):
         give(place.directory / directory)
 

@@ -1,6 +1,7 @@
-"""A lab's life: up, reset, down, and what is to be known in between.
+"""A lab's life: up, stop, start, reset, down, and what is to be known in between.
 
-    up(inventory, name=, release=, emit=) -> Lab
+    up(inventory, name=, release=, packages=, passwords=, emit=) -> Lab
+    stop(name, hosts, emit), start(name, hosts, emit) -> whether there was something to do
     reset(name, hosts, emit), down(name, emit)
     status(name) -> LabStatus, load(name) -> Lab, names() -> list[str]
     ssh_argv(name, host, command) -> list[str]
@@ -30,17 +31,18 @@ import dns.rdatatype
 from mailprov.errors import InputError, Interrupted, LabError
 from mailprov.lab import authority, network, private, releases
 from mailprov.lab.facts import Lab, LabStatus, lab_of, status_of
-from mailprov.lab.hosts import drop_aside, set_aside, start_host, stop_hosts, wait_for
+from mailprov.lab.hosts import boot_of, drop_aside, power_off, set_aside, start_host, stop_hosts, wait_for
 from mailprov.lab.keys import give, make_keys
 from mailprov.lab.machine import require_machine
 from mailprov.lab.nameserver import nameserver_label, zones_of
+from mailprov.lab.passwords import MADE_UP, Passwords
 from mailprov.lab.place import Place, place, state_root
 from mailprov.lab.rehearsal import rehearse
 from mailprov.lab.roots import ensure_roots
-from mailprov.lab.state import LabHost, LabState, lab_lock, save
+from mailprov.lab.state import LabHost, LabState, every, lab_lock, save
 from mailprov.lab.state import load as load_state
 from mailprov.lab.sweep import sweep, traces
-from mailprov.model.events import Emit, Progress
+from mailprov.model.events import Emit, Event, Notice, Progress
 from mailprov.model.inventory import Inventory
 
 DNS_INDEX = 2
@@ -54,26 +56,28 @@ def up(
     name: str,
     release: str | None = None,
     packages: Mapping[str, Iterable[str]] | None = None,
+    passwords: Passwords = MADE_UP,
     emit: Emit,
 ) -> Lab:
     """Boots one host per inventory host, and the DNS host; returns when all answer.
 
     `release` is for hosts that do not say (default debian-12). Hosts named in `packages` have these already, as their
     maintainers configure them. What was begun is taken away again upon an
-    error or Ctrl-C. Remains of an earlier lab of this name that did not come up, or that a restart of this
-    machine ended, are removed first; a lab that runs is left alone (LabError).
+    error or Ctrl-C. Remains of an earlier lab of this name that did not come up are removed first; a lab that did, also
+    one that is stopped or that a restart of this machine ended, is left alone (LabError).
     """
     where = place(name)
     chosen = _releases(inventory, release)
     chosen.update(
         {host: releases.with_packages(chosen[host], wanted) for host, wanted in (packages or {}).items()}
     )
+    passwords.check(account.address for domain in inventory.domains for account in domain.accounts)
     require_machine(emit)
     private.close_off()
     with lab_lock(where) as lock:
         _make_room(where, emit)
         try:
-            return _bring_up(where, inventory, chosen, emit)
+            return _bring_up(where, inventory, chosen, passwords, emit)
         except KeyboardInterrupt:
             with _undisturbed():
                 emit(Progress(f"lab {name}", "interrupted; taking away what was begun"))
@@ -108,27 +112,88 @@ def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
     private.close_off()
     with lab_lock(where):
         state = _known(where)
-        unknown = sorted(set(hosts) - {host.name for host in state.all_hosts})
-        if unknown:
-            has = ", ".join(host.name for host in state.all_hosts)
-            raise InputError(f"lab {name}", f"it has no host {', '.join(unknown)}", f"Its hosts are {has}")
-        if where.bridge not in network.links():
-            raise LabError(
-                f"lab {name}",
-                "its network is gone, as after a restart of this machine",
-                f"Bring it up anew: mailprov lab down --name {name}, then up",
-            )
-        chosen = [host for host in state.all_hosts if not hosts or host.name in hosts]
+        chosen = _chosen(state, hosts)
         stop_hosts(where, [(host.name, host.index) for host in chosen])
         for host in chosen:
             set_aside(where, host.name)
-            start_host(where, state, host)
+        _boot(where, state, chosen, emit)
         for host in chosen:
             drop_aside(where, host.name)
-        wait_for(where, chosen, emit)
-        if state.dns in chosen:
-            _wait_for_dns(state)
-            authority.trust(where, state)
+
+
+def stop(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None) -> bool:
+    """Shuts down the named hosts, or all with the DNS host. Their disks stay; `start` boots them again.
+
+    False when they were off already.
+    """
+    where = place(name)
+    require_machine(emit, install=False)
+    private.close_off()
+    with lab_lock(where):
+        state = _known(where)
+        running = [host for host in _chosen(state, hosts) if boot_of(where, host.name) is not None]
+        power_off(where, _chosen(state, hosts), lambda event: emit(event) if _of(event, running) else None)
+        if not any(boot_of(where, host.name) for host in state.all_hosts):
+            save(where, dataclasses.replace(state, phase="stopped", since=_now()))
+    return bool(running)
+
+
+def start(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None) -> bool:
+    """Boots the named hosts, or all, that are off: stopped, powered off by themselves, or ended with this machine.
+
+    Each goes on with what was on its disk. False when all of them were up.
+    """
+    where = place(name)
+    require_machine(emit, install=False)
+    private.close_off()
+    with lab_lock(where):
+        state = _known(where)
+        if state.phase == "starting":
+            raise LabError(f"lab {name}", "it never came up whole", "Bring it up anew with `mailprov lab up`")
+        off = [host for host in _chosen(state, hosts) if boot_of(where, host.name) is None]
+        if where.bridge not in network.links() and state.phase == "up":
+            emit(
+                Notice(
+                    f"lab {name}",
+                    "this machine was restarted while it ran: what its hosts wrote last may be lost",
+                )
+            )
+        stop_hosts(where, [(host.name, host.index) for host in off])
+        _boot(where, state, off, emit)
+    return bool(off)
+
+
+def _boot(where: Place, state: LabState, hosts: Sequence[LabHost], emit: Emit) -> None:
+    """Boots hosts that are down, on the lab's network, and notes that the lab runs."""
+    if not hosts:
+        return
+    second = IPv6Network(state.subnet6) if state.subnet6 else None
+    network.restore(where, IPv4Network(state.subnet), second)
+    for host in hosts:
+        start_host(where, state, host)
+    wait_for(where, hosts, emit)
+    if state.dns in hosts:
+        _wait_for_dns(state)
+        authority.trust(where, state)
+    if state.phase != "up":
+        save(where, dataclasses.replace(state, phase="up", since=_now()))
+
+
+def _chosen(state: LabState, names: Sequence[str]) -> list[LabHost]:
+    """The hosts of these names, or all. Raises InputError that names those there are."""
+    unknown = sorted(set(names) - {host.name for host in state.all_hosts})
+    if unknown:
+        has = ", ".join(host.name for host in state.all_hosts)
+        raise InputError(f"lab {state.name}", f"it has no host {', '.join(unknown)}", f"Its hosts are {has}")
+    return [host for host in state.all_hosts if not names or host.name in names]
+
+
+def _of(event: Event, hosts: Sequence[LabHost]) -> bool:
+    return isinstance(event, Progress) and event.subject in {host.name for host in hosts}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
 
 
 def status(name: str) -> LabStatus:
@@ -160,7 +225,10 @@ def names() -> list[str]:
 
 def ssh_argv(name: str, host: str, command: Sequence[str] = ()) -> list[str]:
     """The argument list of the ssh client that logs in on the host as root (or runs `command` there)."""
-    return load(name).ssh_argv(host, command)
+    argv = load(name).ssh_argv(host, command)
+    if os.geteuid() == 0 and boot_of(place(name), host) is None:
+        raise LabError(host, "it is off", f"Boot it: mailprov lab start --name {name}")
+    return argv
 
 
 def _releases(inventory: Inventory, default: str | None) -> dict[str, releases.Release]:
@@ -180,11 +248,24 @@ def _make_room(where: Place, emit: Emit) -> None:
     if not remains:
         return
     state = load_state(where)
-    if state is not None and state.phase == "up" and any(trace.startswith("process") for trace in remains):
+    if state is not None and state.phase != "starting":
+        off = [host.name for host in state.all_hosts if boot_of(where, host.name) is None]
+        if not off:
+            raise LabError(
+                f"lab {where.name}",
+                f"it is up already, since {state.since}",
+                f"Look with `mailprov lab status --name {where.name}`, or choose another name with --name",
+            )
+        which = (
+            "its hosts are"
+            if len(off) == len(state.all_hosts)
+            else f"{', '.join(off)} " + ("is" if len(off) == 1 else "are")
+        )
         raise LabError(
             f"lab {where.name}",
-            f"it is up already, since {state.since}",
-            f"Look with `mailprov lab status --name {where.name}`, or choose another name with --name",
+            f"it is there already, but {which} off",
+            f"Boot as it was left: mailprov lab start --name {where.name}. "
+            f"Begin anew: mailprov lab down --name {where.name}, then up",
         )
     emit(Progress(f"lab {where.name}", "removing the remains of an earlier lab of this name"))
     sweep(where)
@@ -212,7 +293,13 @@ def _known(where: Place) -> LabState:
     )
 
 
-def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Release], emit: Emit) -> Lab:
+def _bring_up(
+    where: Place,
+    inventory: Inventory,
+    chosen: dict[str, releases.Release],
+    passwords: Passwords,
+    emit: Emit,
+) -> Lab:
     zones = zones_of(inventory)
     dns_name = "ns1"
     while dns_name in chosen:
@@ -222,7 +309,7 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
     private.make_private(where.directory)
     state = LabState(
         name=where.name, phase="starting",
-        since=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
+        since=_now(),
         subnet="", subnet6="", nameserver_label=label, zones=zones,
         dns=_host(dns_name, DNS_INDEX, releases.DNS_ROOT.name, f"{label}.{zones[0]}"),
         hosts=tuple(
@@ -238,11 +325,11 @@ def _bring_up(where: Place, inventory: Inventory, chosen: dict[str, releases.Rel
         state = _with_addresses(state, subnet, subnet6)
         save(where, state)
 
-    network.claim(where, record)
+    network.claim(where, record, [IPv4Network(other.subnet) for other in every() if other.subnet])
     make_keys(
         where,
         state.all_hosts,
-        (account.address for domain in inventory.domains for account in domain.accounts),
+        {a.address: passwords.of(a.address) for domain in inventory.domains for a in domain.accounts},
         {host.name: inventory.mail_names(host.name) for host in inventory.hosts},
     )
     where.inventory.write_text(rehearse(inventory, where, state))

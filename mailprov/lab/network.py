@@ -1,6 +1,7 @@
 """The lab's own network on this machine: bridge, subnet, address translation, and a fence around it.
 
     claim     chooses a free subnet, makes bridge and nftables table, sets the kernel to forward
+    restore   makes them again for a subnet that was chosen before, where a restart of this machine took them
     release   removes them; the last lab that goes puts the kernel's settings back as they were
     links     names of the network links of this machine
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
@@ -33,25 +34,50 @@ _KERNEL = {
 }
 
 
-def claim(place: Place, record: Callable[[IPv4Network, IPv6Network | None], None]) -> None:
-    """Makes the network. `record` is called with the chosen subnets before the first thing is made."""
+def claim(
+    place: Place,
+    record: Callable[[IPv4Network, IPv6Network | None], None],
+    reserved: Iterable[IPv4Network] = (),
+) -> None:
+    """Makes the network. `record` is called with the chosen subnets before the first thing is made.
+
+    `reserved` are subnets of labs that are stopped: nothing on this machine shows them, perhaps.
+    """
     with Lock(RUN_ROOT / "lock"):
-        subnet = choose_subnet(_networks_in_use())
+        subnet = choose_subnet([*_networks_in_use(), *reserved])
         subnet6 = ula(place.tag) if _has_ipv6() else None
         record(subnet, subnet6)
-        commands = [
-            f"link add {place.bridge} type bridge forward_delay 0",
-            f"addr add {subnet[1]}/{subnet.prefixlen} dev {place.bridge}",
-            *([f"addr add {subnet6[1]}/{subnet6.prefixlen} dev {place.bridge} nodad"] if subnet6 else []),
-            f"link set {place.bridge} up",
-        ]
-        run_tool(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n", where=f"lab {place.name}")
-        run_tool(["nft", "-f", "-"], stdin=ruleset(place, subnet), where=f"lab {place.name}")
-        _pass_docker(place, "-I")
-        for path, least in _KERNEL.items():
-            if int(was := path.read_text()) < least:
-                (RUN_ROOT / path.name).write_text(was)
-                path.write_text(str(least))
+        _make(place, subnet, subnet6)
+
+
+def restore(place: Place, subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
+    """Makes the network again where it is gone, with the addresses that the lab's keys and inventory know."""
+    with Lock(RUN_ROOT / "lock"):
+        if place.bridge in links():
+            return
+        if any(network.overlaps(subnet) for network in _networks_in_use() if network.prefixlen >= 12):
+            raise LabError(
+                f"lab {place.name}",
+                f"something else on this machine uses its subnet {subnet} by now",
+                "Take that away, or the lab (mailprov lab down), whose hosts cannot have other addresses",
+            )
+        _make(place, subnet, subnet6)
+
+
+def _make(place: Place, subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
+    commands = [
+        f"link add {place.bridge} type bridge forward_delay 0",
+        f"addr add {subnet[1]}/{subnet.prefixlen} dev {place.bridge}",
+        *([f"addr add {subnet6[1]}/{subnet6.prefixlen} dev {place.bridge} nodad"] if subnet6 else []),
+        f"link set {place.bridge} up",
+    ]
+    run_tool(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n", where=f"lab {place.name}")
+    run_tool(["nft", "-f", "-"], stdin=ruleset(place, subnet), where=f"lab {place.name}")
+    _pass_docker(place, "-I")
+    for path, least in _KERNEL.items():
+        if int(was := path.read_text()) < least:
+            (RUN_ROOT / path.name).write_text(was)
+            path.write_text(str(least))
 
 
 def release(place: Place) -> None:

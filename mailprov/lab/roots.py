@@ -1,6 +1,7 @@
 """Cached roots: one minimal system per release, built once and shared read-only by all hosts of all labs.
 
     ensure_roots   the directories of several releases' roots, built or renewed when needed, side by side
+    in_use         the roots that hosts stand on, also those of labs that are stopped
 
     CACHE/roots/debian-12/<stamp>-<unix time>/   a finished root; the newest with the recipe's stamp counts
     CACHE/roots/debian-12/.building              a build in progress; renamed when done, so a root is whole
@@ -30,6 +31,7 @@ from mailprov.lab.mounts import Lock, delete_tree, lower_directories
 from mailprov.lab.place import cache_root
 from mailprov.lab.private import make_private, own
 from mailprov.lab.releases import RELEASES, Release
+from mailprov.lab.state import every
 from mailprov.model.events import Emit, Progress
 
 WEEK = 7 * 86400
@@ -234,13 +236,17 @@ def _finish(root: Path, release: Release) -> None:
     os.sync()  # a root that the power cut short must not look finished
 
 
+def in_use() -> set[Path]:
+    return lower_directories() | {Path(host.root) for state in every() for host in state.all_hosts}
+
+
 def _prune(keep: Path) -> None:
     """What `keep` replaces, and roots with packages that nobody has asked for in a week."""
-    in_use = lower_directories()
+    needed = in_use()
     homes = [path for path in keep.parent.parent.iterdir() if path.is_dir()]
     for path in (path for home in homes for path in home.iterdir()):
         # An hour's grace: another `up` may have chosen this root a moment ago and not mounted it yet.
         grace = 3600 if path.parent == keep.parent else WEEK
         old = time.time() - path.stat().st_mtime > grace
-        if path != keep and path not in in_use and old and not path.name.startswith("."):
+        if path != keep and path not in needed and old and not path.name.startswith("."):
             delete_tree(path)

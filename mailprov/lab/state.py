@@ -2,6 +2,7 @@
 
     LabHost, LabState   the record (state.json in the lab's directory)
     save, load          atomically written; load gives None when it is missing or damaged
+    every               the states of all labs that can be read, also of those that are stopped
     lab_lock            one mailprov at a time works on a lab (taken; for a `with` block)
 
 Raises LabError. Processes are not written down: they are known by their control group, which cannot lie.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from mailprov.errors import LabError
 from mailprov.lab.mounts import Lock
-from mailprov.lab.place import RUN_ROOT, Place
+from mailprov.lab.place import RUN_ROOT, Place, state_root
 
 _VERSION = 1
 
@@ -38,7 +39,7 @@ class LabHost:
 @dataclass(frozen=True)
 class LabState:
     name: str
-    phase: str  # starting, up
+    phase: str  # starting, up, stopped
     since: str  # ISO 8601 with zone
     subnet: str  # 10.78.0.0/24; "" until one is chosen
     subnet6: str  # fd…::/64 or ""
@@ -73,6 +74,13 @@ def load(place: Place) -> LabState | None:
         return LabState(**body)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def every() -> list[LabState]:
+    """What all labs of this machine say of themselves."""
+    root = state_root()
+    homes = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    return [state for home in homes if (state := load(Place(home.name, home))) is not None]
 
 
 def lab_lock(place: Place) -> Lock:

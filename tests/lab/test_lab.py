@@ -26,7 +26,9 @@ import pytest
 from mailprov import lab
 from mailprov.errors import InputError, LabError
 from mailprov.inventory import SecretMode, load
+from mailprov.lab.hosts import stop_hosts
 from mailprov.lab.mounts import delete_tree
+from mailprov.lab.network import links, release
 from mailprov.lab.place import place
 from mailprov.lab.releases import RELEASES
 from mailprov.lab.sweep import traces
@@ -462,6 +464,124 @@ def test_reset_makes_hosts_pristine(pair: lab.Lab) -> None:
     assert [host.boots for host in lab.status(pair.name).hosts] == [1, 1]
     with pytest.raises(InputError, match="it has no host mx7"):
         lab.reset(pair.name, ["mx7"], silent)
+
+
+def states(name: str) -> list[str]:
+    now = lab.status(name)
+    return [host.state for host in (now.dns, *now.hosts)]
+
+
+def leave_marks(where: lab.Lab) -> None:
+    """On each disk what only a host that goes on has, also where a new host would be written anew."""
+    for host in ("mx1", "mx2"):
+        run_on(where, host, "echo here >/root/kept; echo 192.0.2.7 seven.test >>/etc/hosts; dpkg -P less")
+    update = dns.update.Update("beta.test", **keyring(where))  # type: ignore[arg-type]
+    update.replace("kept", 60, "TXT", "here")
+    assert dns.query.tcp(update, where.dns.address, timeout=3).rcode() == dns.rcode.NOERROR
+
+
+def marks(where: lab.Lab) -> list[str]:
+    found = [
+        run_on(where, host, "cat /root/kept; getent hosts seven.test; ls /usr/bin/less 2>&1", check=False)
+        for host in ("mx1", "mx2")
+    ]
+    return [*found, *lookup(where, "kept.beta.test", "TXT")]
+
+
+KEPT = [
+    *["here\n192.0.2.7       seven.test\nls: cannot access '/usr/bin/less': No such file or directory\n"] * 2,
+    '"here"',
+]
+
+
+def test_a_lab_that_is_stopped_goes_on_where_it_was(pair: lab.Lab, inventory: Path, tmp_path: Path) -> None:
+    leave_marks(pair)
+    assert lab.stop(pair.name, (), silent)
+    assert states(pair.name) == ["down", "down", "down"]
+    assert lab.status(pair.name).phase == "stopped"
+    left = machine_wide(pair.name)
+    assert (left.get("processes"), left.get("mounts")) == (None, None)
+    assert not lab.stop(pair.name, (), silent), "it is off already"
+    with pytest.raises(LabError, match=rf"mx1: it is off. Boot it: mailprov lab start --name {pair.name}"):
+        lab.ssh_argv(pair.name, "mx1")
+    text = tmp_path / "pair.yml"
+    text.write_text(PAIR)
+    with pytest.raises(LabError, match=r"its hosts are off. Boot as it was left: mailprov lab start"):
+        lab.up(load(text, SecretMode.IGNORE), name=pair.name, emit=silent)
+
+    assert lab.start(pair.name, (), silent)
+    assert (states(pair.name), marks(pair)) == (["up", "up", "up"], KEPT)
+    assert not lab.start(pair.name, (), silent), "it is up already"
+    lab.reset(pair.name, (), silent)
+
+
+def test_a_host_that_was_powered_off_is_said_to_be_off_and_boots_as_it_was(
+    pair: lab.Lab, tmp_path: Path
+) -> None:
+    leave_marks(pair)
+    for host in ("mx1", "mx2"):
+        run_on(pair, host, "systemctl poweroff", check=False)
+    wait_until(lambda: states(pair.name) == ["up", "down", "down"], "both are off")
+    text = tmp_path / "pair.yml"
+    text.write_text(PAIR)
+    with pytest.raises(LabError, match=r"mx1, mx2 are off. Boot as it was left: mailprov lab start"):
+        lab.up(load(text, SecretMode.IGNORE), name=pair.name, emit=silent)
+    assert f"2 off; boot as left: mailprov lab start --name {pair.name}" in str(lab.status(pair.name))
+
+    said: list[Event] = []
+    assert lab.start(pair.name, ["mx2"], said.append)
+    assert states(pair.name) == ["up", "down", "up"]
+    assert lab.start(pair.name, (), said.append)
+    assert (states(pair.name), marks(pair)) == (["up", "up", "up"], KEPT)
+    lab.reset(pair.name, (), silent)
+
+
+def test_a_lab_goes_on_after_a_restart_of_this_machine(inventory: Path, doomed: str) -> None:
+    """As far as a restart can be played: every process, mount and link of the lab ends at once."""
+    made = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+    run_on(made, "only", "echo here >/root/kept; sync")
+    where = place(doomed)
+    stop_hosts(where, [(host.name, 0) for host in (*made.hosts, made.dns)])
+    release(where)
+    delete_tree(where.run)
+    assert where.bridge not in links()
+    with pytest.raises(LabError, match=r"its hosts are off. Boot as it was left"):
+        lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+
+    said: list[Event] = []
+    assert lab.start(doomed, (), said.append)
+    assert "this machine was restarted while it ran" in str(said[0])
+    assert run_on(made, "only", "cat /root/kept; hostname -I").split()[:2] == [
+        "here",
+        made.host("only").address,
+    ]
+
+
+def test_the_subnet_of_a_stopped_lab_stays_its_own(inventory: Path, doomed: str) -> None:
+    made = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
+    lab.stop(doomed, (), silent)
+    release(place(doomed))  # as a restart of this machine would
+    second = lab_name("second")
+    try:
+        other = lab.up(load(inventory, SecretMode.IGNORE), name=second, emit=silent)
+        assert other.subnet != made.subnet
+    finally:
+        lab.down(second, silent)
+
+
+def test_passwords_of_ones_own_choice(inventory: Path, doomed: str, tmp_path: Path) -> None:
+    chosen = tmp_path / "passwords"
+    chosen.write_text("# the class of 2026\nana@gamma.test\tplum cake 7\n*  course2026\n")
+    asked = inventory.read_text().replace("accounts: {", "accounts: {eva: {password: {env: EVA}}, ")
+    inventory.write_text(asked)
+    made = lab.up(
+        load(inventory, SecretMode.IGNORE), name=doomed, passwords=lab.passwords.read(chosen), emit=silent
+    )
+    accounts = load(made.inventory_path).domains[0].accounts
+    assert {a.local_part: a.password.reveal() for a in accounts if a.password} == {
+        "ana": "plum cake 7",
+        "eva": "course2026",
+    }
 
 
 def stand_in(directory: Path, script: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 
 from mailprov.inventory import SecretMode, load
 from mailprov.lab.keys import make_keys, ssh_host_key
+from mailprov.lab.passwords import MADE_UP
 from mailprov.lab.place import Place, place
 from mailprov.lab.rehearsal import rehearse
 from mailprov.lab.state import LabHost, LabState
@@ -75,7 +76,7 @@ def made(tmp_path: Path, asked: Inventory, monkeypatch: pytest.MonkeyPatch) -> t
     make_keys(
         where,
         state.all_hosts,
-        (account.address for domain in asked.domains for account in domain.accounts),
+        {account.address: MADE_UP.of(account.address) for d in asked.domains for account in d.accounts},
         {host.name: asked.mail_names(host.name) for host in asked.hosts},
     )
     where.inventory.write_text(rehearse(asked, where, state))
