@@ -37,7 +37,7 @@ def trust(
 
     read = load(inventory, SecretMode.IGNORE)
     try:
-        target = select(read, [host]).hosts[0]
+        target = select(read, [host], verifies=True).looked_at[0]
     except InputError as error:
         raise InputError("trust", error.what, error.advice) from None
     with Connections([target], others=read.hosts) as connections:

@@ -57,7 +57,7 @@ def verify(
     raise typer.Exit(
         run_verify(
             read,
-            select(read, host, domain),
+            select(read, host, domain, verifies=True),
             only=only or (),
             fail_on_warn=fail_on is FailOn.warn,
             report=reports.emit,

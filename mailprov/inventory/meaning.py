@@ -96,9 +96,8 @@ def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) ->
 
 def _hosts(file: File, ssh: SshSettings, certificates: Tls, reading: Reading) -> tuple[Host, ...]:
     own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), reading)
-    defaults = Host(
-        "", "", "", ssh, certificates, local=own, **_mail(file), **protection.resolve(file, (), reading)
-    )
+    shared = {**_mail(file), **protection.resolve(file, (), reading)}
+    defaults = Host("", "", "", ssh, certificates, local=own, managed=file.managed, **shared)
     hosts = [_host(name, entry, defaults, reading) for name, entry in file.hosts.items()]
     protection.check_blocklists(file, hosts, reading)
     fqdns: dict[str, str] = {}
@@ -128,8 +127,16 @@ def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host
     path: KeyPath = ("hosts", name)
     reading.checked(path, name, names.host_name, key=True)
     address = reading.checked((*path, "address"), entry.address, names.host_address) or ""
+    managed = defaults.managed if entry.managed is None else entry.managed
+    if not managed:
+        _check_unmanaged(path, reading)
+        if "filter" not in reading.marks(
+            ()
+        ):  # what mailprov would set up says nothing about a server of others
+            defaults = dataclasses.replace(defaults, filter=Filter.NONE)
     return dataclasses.replace(
         defaults,
+        managed=managed,
         name=name,
         address=address,
         fqdn=reading.checked((*path, "fqdn"), entry.fqdn, names.fqdn) or "",
@@ -144,6 +151,14 @@ def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host
         **_mail(entry),
         **protection.resolve(entry, path, reading),
     )
+
+
+def _check_unmanaged(path: KeyPath, reading: Reading) -> None:
+    """Keys of a host that only say what mailprov should do there."""
+    for key in ("postfix", "dovecot", "relayhost", "firewall", "blocklists"):
+        if key in reading.marks(path):
+            what = f"`{key}` says what mailprov sets up, and this host has `managed: false`; leave one of them out"
+            reading.say((*path, key), what, key=True)
 
 
 def _published(
@@ -226,8 +241,8 @@ def _domains(
             continue
         path: KeyPath = ("domains", key)
         _check_hosts(entry, path, reading)
-        delimiters = {host.recipient_delimiter for host in hosts if host.name in entry.hosts}
-        found = recipients.of_domain(entry, path, name, delimiters, reading)
+        serving = [host for host in hosts if host.name in entry.hosts]
+        found = recipients.of_domain(entry, path, name, serving, reading)
         domains.append(
             Domain(
                 name=name or "",

@@ -16,7 +16,7 @@ from mailprov.inventory.reading import Reading
 from mailprov.inventory.scalars import NO_QUOTA
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
 from mailprov.inventory.source import KeyPath, show
-from mailprov.model.inventory import Account, Domain, Forward, Secret
+from mailprov.model.inventory import Account, Domain, Forward, Host, Secret
 
 # Dovecot's schemes that are safe to keep at rest ("Password Schemes", manual). Others are plain text, or
 # fast to search; 2.4 refuses weak ones by default.
@@ -45,16 +45,14 @@ class Recipients:
 
 
 def of_domain(
-    entry: DomainEntry, path: KeyPath, domain: str | None, delimiters: Collection[str], reading: Reading
+    entry: DomainEntry, path: KeyPath, domain: str | None, hosts: Collection[Host], reading: Reading
 ) -> Recipients:
     """`domain` is None where its own name is wrong; then names are checked and references are not.
 
-    `delimiters`: what separates a detail from a name on the domain's hosts.
+    `hosts`: those that serve the domain.
     """
     here = _Domain(path, domain, reading, {})
-    accounts = [
-        here.account(name, account, entry.quota, delimiters) for name, account in entry.accounts.items()
-    ]
+    accounts = [here.account(name, account, entry.quota, hosts) for name, account in entry.accounts.items()]
     aliases = [here.alias(name, text) for name, text in entry.aliases.items()]
     lists = [here.mailing_list(name, members) for name, members in entry.lists.items()]
     catch_all = entry.catch_all and here.target(
@@ -77,13 +75,11 @@ class _Domain:
     reading: Reading
     seen: dict[str, tuple[str, KeyPath]]
 
-    def account(
-        self, name: str, entry: AccountEntry, quota: int | None, delimiters: Collection[str]
-    ) -> Account:
+    def account(self, name: str, entry: AccountEntry, quota: int | None, hosts: Collection[Host]) -> Account:
         """`quota` is the domain's."""
         path: KeyPath = (*self.path, "accounts", name)
         address = self._own(name, "account", path)
-        for sign in delimiters:
+        for sign in {host.recipient_delimiter for host in hosts}:
             if sign and sign in name and address and sign in address.rpartition("@")[0]:
                 what = f'contains "{sign}", which separates a name from its detail (recipient_delimiter)'
                 self.reading.say(path, f'"{show(name)}" {what}; name the account without it', key=True)
@@ -100,7 +96,22 @@ class _Domain:
                 self._without(address, to, (*path, "forward", "to"), itself), entry.forward.keep
             )
         limit = quota if entry.quota is None else entry.quota
-        return Account(address or "", password, ready, None if limit == NO_QUOTA else limit, forward)
+        limit = None if limit == NO_QUOTA else limit
+        return Account(
+            address or "", password, ready, limit, forward, self._login(entry.login, (*path, "login"), hosts)
+        )
+
+    def _login(self, name: str | None, path: KeyPath, hosts: Collection[Host]) -> str | None:
+        """Where mailprov makes the accounts, they log in with their addresses and nothing else."""
+        if name is None:
+            return None
+        if managed := [host.name for host in hosts if host.managed]:
+            what = f"`login` is for servers of others; mailprov manages {managed[0]}, where the login is the address"
+            self.reading.say(path, f"{what}; leave it out, or give that host `managed: false`")
+        elif not name.isprintable() or name != name.strip():
+            what = "is not a valid login name; it begins or ends with a blank or contains a control character"
+            self.reading.say(path, f'"{show(name)}" {what}')
+        return name
 
     def alias(self, name: str, text: str) -> tuple[str, str] | None:
         path: KeyPath = (*self.path, "aliases", name)

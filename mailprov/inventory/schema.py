@@ -15,12 +15,13 @@ from pydantic_core import core_schema
 
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
-from mailprov.inventory.scalars import choice
+from mailprov.inventory.scalars import Boolean, choice
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosts import (
     DELIMITER_TEXT,
     FILTER_TEXT,
     FILTERS,
+    MANAGED_TEXT,
     NOT_YET,
     SIZE_TEXT,
     Delimiter,
@@ -52,6 +53,7 @@ class File(Entry):
         default=None, description="how records are published; only printed if not given"
     )
     tls: TlsEntry = Field(default=TlsEntry(), description="certificates, unless a host says otherwise")
+    managed: Boolean = Field(default=True, description=f"{MANAGED_TEXT}; true if not given")
     recipient_delimiter: Delimiter = Field("+", description=f"{DELIMITER_TEXT}; + if not given")
     message_size_limit: MessageSize = Field(50 * 2**20, description=f"{SIZE_TEXT}; 50M if not given")
     fail2ban: Fail2banEntry | None = Field(default=None, description=FAIL2BAN_TEXT)

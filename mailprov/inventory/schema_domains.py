@@ -28,7 +28,7 @@ class ForwardEntry(Entry):
 
 
 class AccountEntry(Entry):
-    """A mailbox with a login, which is the full address."""
+    """A mailbox with a login, which is the full address if `login` is not given."""
 
     password: PasswordEntry = Field(description="the account's password", examples=[{"env": "ANA_PASSWORD"}])
     quota: Quota | None = Field(
@@ -38,6 +38,12 @@ class AccountEntry(Entry):
     )
     forward: ForwardEntry | None = Field(
         default=None, description="sends mail for the account on to other addresses"
+    )
+    login: Text | None = Field(
+        default=None,
+        description="what the account logs in as on hosts with `managed: false`, such as the name of a system user; "
+        "the full address if not given",
+        examples=["ana"],
     )
 
 

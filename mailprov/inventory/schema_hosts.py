@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
-from mailprov.inventory.scalars import Reads, Text, choice, said, size_between, whole
+from mailprov.inventory.scalars import Boolean, Reads, Text, choice, said, size_between, whole
 from mailprov.inventory.schema_protection import Blocklists, Fail2banEntry, Firewall, RelayEntry
 from mailprov.inventory.schema_secrets import SecretEntry
 
@@ -160,6 +160,10 @@ DELIMITER_TEXT = 'what separates a detail from a name: with "+", ana+shop@ reach
 SIZE_TEXT = "the largest message that is taken, as it is on the wire (half as much again as its attachments)"
 
 
+MANAGED_TEXT = (
+    "false: others built the server; `verify` looks at it, and no command changes anything there. Its `filter` is then "
+    "none unless given"
+)
 FILTERS = ("rspamd", "none")
 FILTER_TEXT = "rspamd: checks what arrives, spam to Junk; none: only signs (small labs)"
 
@@ -196,6 +200,7 @@ class HostEntry(Entry):
         description="IPv6 addresses to publish; `address` if not given",
         examples=[["2001:db8::11"]],
     )
+    managed: Boolean | None = Field(default=None, description="as the top-level `managed`, for this host")
     filter: Annotated[str, choice(*FILTERS)] | None = Field(
         default=None, description=f"{FILTER_TEXT}; as the top-level `filter` if not given"
     )

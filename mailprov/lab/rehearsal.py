@@ -69,12 +69,13 @@ def _host(place: Place, state: LabState, host: LabHost, inventory: Inventory) ->
         "fqdn": host.fqdn,
         "ipv4": [host.address],
         **({"ipv6": [host.address6]} if host.address6 else {}),
+        **({} if asked.managed else {"managed": False}),
         "tls": _tls(place, state, host, asked),
         "recipient_delimiter": asked.recipient_delimiter or "none",
         "message_size_limit": asked.message_size_limit,
         **_protection(place, asked, inventory),
         "filter": asked.filter.value,
-        **_settings(asked.local),
+        **(_settings(asked.local) if asked.managed else {}),
         "lab": {"release": host.release},
     }
 
@@ -84,6 +85,8 @@ def _protection(place: Place, asked: Host, inventory: Inventory) -> dict[str, An
     body: dict[str, Any] = {}
     if asked.fail2ban is not None:
         body["fail2ban"] = {"ignore": list(asked.fail2ban.ignore)}
+    if not asked.managed:
+        return body
     relay = asked.relay
     users = {account.address for domain in inventory.domains for account in domain.accounts}
     if relay and relay.user in users and relay.host in {host.fqdn for host in inventory.hosts}:
@@ -102,7 +105,11 @@ def _protection(place: Place, asked: Host, inventory: Inventory) -> dict[str, An
 
 
 def _tls(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:
-    """An authority's certificates come from the lab's own ACME server; all others are the lab's CA's."""
+    """An authority's certificates come from the lab's own ACME server; all others are the lab's CA's, but for those
+    that somebody makes by hand.
+    """
+    if not asked.managed and asked.tls.mode is TlsMode.SELF_SIGNED:
+        return {"mode": "self-signed"}
     if asked.tls.mode is not TlsMode.ACME:
         return {
             "mode": "files",
@@ -159,6 +166,8 @@ def _domain(place: Place, domain: Domain) -> dict[str, Any]:
 
 def _account(place: Place, account: Account) -> dict[str, Any]:
     body: dict[str, Any] = {"password": _file(place, account.address)}
+    if account.login is not None:
+        body["login"] = account.login
     if account.quota is not None:
         body["quota"] = account.quota
     if account.forward is not None:

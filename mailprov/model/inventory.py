@@ -153,6 +153,9 @@ class Host:
     filter: Filter = Filter.NONE  # what a file that says nothing gets is in inventory/schema.py
     # DNS zones that the filter asks about a sender's address, and no others; None: those that Rspamd comes with.
     blocklists: tuple[str, ...] | None = None
+    # False: others built the server. plan, apply and the like leave it alone, no advice names them, and verify takes
+    # what a package, mbox or PAM does by default for what it is (a warning where it could be better).
+    managed: bool = True
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
 
 
@@ -171,6 +174,11 @@ class Account:
     password_hash: Secret | None = None  # "{SHA512-CRYPT}$6$…" or another scheme Dovecot knows
     quota: int | None = None  # bytes; None: unlimited
     forward: Forward | None = None
+    login: str | None = None  # what it logs in as, where that is not its address: on servers of others alone
+
+    @property
+    def login_name(self) -> str:
+        return self.login or self.address
 
     @property
     def local_part(self) -> str:

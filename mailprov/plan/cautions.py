@@ -20,12 +20,17 @@ def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> li
         for domain in wanted
         if domain.accounts and len(domain.hosts) > 1
     ]
+    found += [
+        f"{host.name}: others built it (`managed: false`), so nothing is changed or asked there"
+        for host in inventory.hosts
+        if not host.managed and (domains is None or any(host.name in domain.hosts for domain in wanted))
+    ]
     if domains is None:
         found += [
             f"{host.name}: no domain names this host, so it gets a mail service without mailboxes; put it into the "
             "hosts of a domain, or take it out"
             for host in inventory.hosts
-            if not inventory.domains_on(host.name)
+            if host.managed and not inventory.domains_on(host.name)
         ]
     return found
 

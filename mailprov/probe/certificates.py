@@ -146,7 +146,9 @@ def chain(case: PortCase) -> Iterator[Finding]:
             yield case.warn(
                 "self-signed, as declared: clients will warn, and nobody can tell this server from an "
                 "impostor",
-                f"set hosts.{case.host.name}.tls to certificate files from a certificate authority",
+                f"set hosts.{case.host.name}.tls to certificate files from a certificate authority"
+                if case.host.managed
+                else f"get a certificate for {case.host.fqdn} from an authority (certbot), and give it to both daemons",
             )
         else:
             yield case.failed(

@@ -61,8 +61,7 @@ def tcp(case: PortCase) -> Iterator[Finding]:
             "connection refused",
             f"see on the host that {_daemon(case)} runs (systemctl status {_daemon(case)}), that {service} is enabled "
             f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets "
-            f"port {case.port.number} in; after an upgrade of the system apply writes the configuration anew for the "
-            "versions that are there now",
+            f"port {case.port.number} in{_ANEW if case.host.managed else ''}",
         )
     except NoRoute as trouble:
         hint = " and that this machine has working IPv6" if ":" in case.address else ""
@@ -70,6 +69,11 @@ def tcp(case: PortCase) -> Iterator[Finding]:
         yield case.error(str(trouble), f"see that a firewall lets port {case.port.number} through{hint}")
     else:
         yield case.passed("accepted")
+
+
+_ANEW = (
+    "; after an upgrade of the system apply writes the configuration anew for the versions that are there now"
+)
 
 
 def _daemon(case: PortCase) -> str:

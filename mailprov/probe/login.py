@@ -76,7 +76,15 @@ def _try(case: PortCase, account: Account, password: str) -> tuple[bool, str]:
     """One login on a connection of its own, over trusted TLS."""
     client = case.open(case.host, case.address, case.port, secret=True)
     with client.stream:
-        return login_as(client, account.address, password)
+        return login_as(client, account.login_name, password)
+
+
+def _other_login(case: PortCase) -> str:
+    """What else the inventory may have to say of an account on a server that others built."""
+    if case.account is None or case.host.managed or case.account.login is not None:
+        return ""
+    local = case.account.local_part
+    return f"; if the login is not the address, as of a system user, give the account `login: {local}`"
 
 
 @probe(
@@ -108,11 +116,11 @@ def auth_ok(case: PortCase) -> Iterator[Finding]:
     case.transcript.hide(password)
     client = case.open(case.host, case.address, case.port, secret=True)
     with client.stream:
-        let_in, words = login_as(client, account.address, password)
+        let_in, words = login_as(client, account.login_name, password)
         if not let_in:
             yield case.failed(
                 f"refused: {words}",
-                f"see the server's log, and on the host: doveadm auth test {account.address}",
+                f"see the server's log, and on the host: doveadm auth test {account.login_name}{_other_login(case)}",
             )
             return
         worked, after = works(client, account.address)

@@ -62,9 +62,11 @@ class LoopCase(Case):
         self.transcript.hide(account.password.reveal())
         client = self.open(host, self.address(host), port_numbered(number), secret=True)
         try:
-            let_in, words = login_as(client, account.address, account.password.reveal())
+            let_in, words = login_as(client, account.login_name, account.password.reveal())
             if not let_in:
-                raise Trouble(f"login as {account.address} on {host.fqdn} port {number} is refused: {words}")
+                raise Trouble(
+                    f"login as {account.login_name} on {host.fqdn} port {number} is refused: {words}"
+                )
         except BaseException:
             client.stream.close()
             raise

@@ -60,6 +60,8 @@ def _read(case: LoopCase, number: int) -> bytes:
     ),
     verdicts={
         "pass": "the same bytes",
+        "warn": "the same but for a > before lines that begin with `From `, on a server with `managed: false`: so do "
+        "mailboxes of the format mbox",
         "fail": "other bytes, or the message is not there",
         "error": "not submitted or not arrived, no login, silence, or a dropped connection",
         "skip": "no account with a known password, or the folder is not INBOX (POP shows no other)",
@@ -98,6 +100,12 @@ def _compare(case: LoopCase, number: int, target: Target) -> Finding:
     if wrong := message.first_difference(case.fetched, text):
         advice = "see that IMAP and POP read the same mailbox (mail_location, mail_path)"
         return case.finding(Verdict.FAIL, f"not as over IMAP before: {wrong}", advice, target=target)
+    whole = message.without_mbox_quotes(text, case.sent)
+    if whole != text and not case.recipient_host.managed:
+        what = "lines that begin with `From ` got a > before them, and signatures of such mail hold no more"
+        advice = "mailboxes of the format mbox do that; Maildir does not (Postfix: home_mailbox = Maildir/; Dovecot: "
+        advice += "mail_location or mail_driver and mail_path)"
+        return case.finding(Verdict.WARN, what, advice, target=target)
     if wrong := message.first_difference(message.body_of(case.sent), message.body_of(text)):
         advice = "see what on the way alters mail: a content filter, a disclaimer, or a host without 8BITMIME"
         return case.finding(Verdict.FAIL, f"the body {wrong}", advice, target=target)

@@ -1,11 +1,12 @@
 """Probe messages: small, marked, and full of what careless software alters.
 
-Public: build, header_of, body_of, first_difference, MARK, FORGED. Pure; raises nothing.
+Public: build, header_of, body_of, without_mbox_quotes, first_difference, MARK, FORGED. Pure; raises nothing.
 """
 
 from __future__ import annotations
 
 import datetime
+import re
 from email.utils import format_datetime
 
 # The header that a probe message is found by: nobody can place a message with it before the run.
@@ -67,6 +68,15 @@ def header_of(message: bytes) -> bytes:
 def body_of(message: bytes) -> bytes:
     """What follows the header."""
     return message.partition(b"\r\n\r\n")[2]
+
+
+def without_mbox_quotes(message: bytes, sent: bytes) -> bytes:
+    """The message as it was before a mailbox of the format mbox put a > before lines that begin with "From " (RFC 4155,
+    appendix A), as can be seen by what was sent; else as it is.
+    """
+    header, empty, body = message.partition(b"\r\n\r\n")
+    plain = re.sub(rb"(?m)^>(>*From )", rb"\1", body)
+    return header + empty + plain if plain == body_of(sent) else message
 
 
 def first_difference(left: bytes, right: bytes) -> str:

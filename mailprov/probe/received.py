@@ -1,6 +1,6 @@
 """The Received chain of a message: who took it from whom, and how (RFC 5321 section 4.4, RFC 3848).
 
-Public: Hop, hops, Route, judge. Pure; raises nothing.
+Public: Hop, hops, Route, judge, judge_local. Pure; raises nothing.
 """
 
 from __future__ import annotations
@@ -94,20 +94,9 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
     """(verdict, observed, advice): whether the chain proves submission → MX → the other host, over TLS all
     the way.
     """
-    at = [i for i, hop in enumerate(chain) if hop.by == route.submission and hop.protocol in _SUBMITTED]
+    at = _submissions(chain, route.submission)
     if not at:
-        clear = [hop for hop in chain if hop.by == route.submission and hop.protocol in _SUBMITTED_IN_CLEAR]
-        if clear:
-            return (
-                Verdict.FAIL,
-                f"submitted without TLS: {clear[0]}",
-                "postconf -e 'smtpd_tls_auth_only = yes'",
-            )
-        return (
-            Verdict.FAIL,
-            f"no hop shows a submission with login over TLS (ESMTPSA) by {route.submission}: {_shown(chain)}",
-            f"postconf -e 'myhostname = {route.submission}', and see that nothing removes Received fields",
-        )
+        return _not_submitted(chain, route.submission)
     addresses = {_canonical(address) for address in route.addresses}
     # The MX's own hand-over to its mailbox store (LMTP, or a filter on the same host) is no transfer.
     transfers = [
@@ -149,6 +138,38 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
             "publish that address too, or bind Postfix to the published one (smtp_bind_address)",
         )
     return Verdict.PASS, f"{chain[at[-1]]}, then {hop}", ""
+
+
+def judge_local(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
+    """As `judge`, of a message between users of one host: only its submission can be proved, which is not the claim.
+
+    No warning: with one host there is nothing that anybody could change about it. What a message from outside needs
+    there is proved by others: dns.mx, the probes of port 25, and smuggle.in, which sends one.
+    """
+    at = _submissions(chain, host)
+    if not at:
+        return _not_submitted(chain, host)
+    what = "local only: both domains are on one host, so neither MX nor port 25 was used"
+    return Verdict.SKIP, f"{what}; submitted with login over TLS, and arrived", ""
+
+
+def _submissions(chain: list[Hop], host: str) -> list[int]:
+    return [i for i, hop in enumerate(chain) if hop.by == host and hop.protocol in _SUBMITTED]
+
+
+def _not_submitted(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
+    clear = [hop for hop in chain if hop.by == host and hop.protocol in _SUBMITTED_IN_CLEAR]
+    if clear:
+        return (
+            Verdict.FAIL,
+            f"submitted without TLS: {clear[0]}",
+            "postconf -e 'smtpd_tls_auth_only = yes'",
+        )
+    return (
+        Verdict.FAIL,
+        f"no hop shows a submission with login over TLS (ESMTPSA) by {host}: {_shown(chain)}",
+        f"postconf -e 'myhostname = {host}', and see that nothing removes Received fields",
+    )
 
 
 def _shown(chain: list[Hop]) -> str:

@@ -103,11 +103,18 @@ def _attempt(client: Smtp, attempt: Attempt) -> Outcome:
     return Outcome(attempt, reply, at)
 
 
+def _not_relayed(outcome: Outcome) -> bool:
+    """Debian's default, defer_unauth_destination, has a code that nothing else of Postfix has: the mail is not taken
+    and never will be, but its sender tries again for days. Greylisting and failures are 450 and 451.
+    """
+    return (outcome.reply.code, outcome.reply.enhanced, outcome.at) == (454, "4.7.1", "RCPT")
+
+
 @probe(
     "relay.classic",
     Scope.PORT,
     "Strangers cannot send mail through this server (no open relay)",
-    expected="every foreign recipient is refused for good (5xx), while an own one is taken on port 25",
+    expected="every foreign recipient is refused (5xx, or 454 4.7.1), while an own one is taken on port 25",
     steps=(
         "Without a login, from a sender whose domain resolves: RCPT TO a user of this server must be "
         "taken (25 only).",
@@ -115,7 +122,7 @@ def _attempt(client: Smtp, attempt: Attempt) -> Outcome:
         "RSET, never DATA.",
     ),
     verdicts={
-        "pass": "every one refused with 5xx",
+        "pass": "every one refused with 5xx, or with 454 4.7.1, by which Postfix defers what it does not relay",
         "warn": "an odd spelling in an own domain is taken, but so is any user there (a catch-all)",
         "fail": "one is taken",
         "error": "4xx, silence, a dropped connection; or on 25 the own user is refused as well, so the "
@@ -154,14 +161,15 @@ def relay(case: PortCase) -> Iterator[Finding]:
         yield case.error(f"cannot tell, because a user of this server is refused as well: {control}")
         return
     taken = [item for item in outcomes if item.reply.kind == 2]
-    undecided = [item for item in outcomes if item.reply.kind == 4]
+    deferred = [item for item in outcomes if _not_relayed(item)]
+    undecided = [item for item in outcomes if item.reply.kind == 4 and not _not_relayed(item)]
     if any(item.attempt.plain for item in taken) or (taken and not catch_all):
         yield case.failed(f"{len(taken)} of {len(outcomes)} are taken: {taken[0]}", advice)
     elif undecided:
         yield case.error(
             f"{len(undecided)} of {len(outcomes)} are refused only for now: {undecided[0]}",
-            "postconf -e 'relay_domains_reject_code = 554' and use reject_unauth_destination, not "
-            "defer_unauth_destination",
+            "see the server's log for what it waits for (greylisting, a name server, a policy service), then run it "
+            "again",
         )
     elif taken:
         yield case.warn(
@@ -169,7 +177,8 @@ def relay(case: PortCase) -> Iterator[Finding]:
             "refuse unknown users, then it can be told whether the odd spelling relays",
         )
     else:
-        yield case.passed(f"{len(outcomes)} of {len(outcomes)} refused: {outcomes[0].reply}")
+        shown = f"; {len(deferred)} of them with {deferred[0].reply}" if deferred else ""
+        yield case.passed(f"{len(outcomes)} of {len(outcomes)} refused: {outcomes[0].reply}{shown}")
 
 
 @probe(
@@ -183,7 +192,7 @@ def relay(case: PortCase) -> Iterator[Finding]:
         "RSET, never DATA.",
     ),
     verdicts={
-        "pass": "taken; refused with 550 5.1.1",
+        "pass": "taken; refused with 550 5.1.1, or 550 alone by a server without enhanced codes",
         "warn": "refused for good, with another code",
         "fail": "the made-up user is taken: a catch-all nobody asked for, or bounces to forged senders later",
         "error": "the known user is refused too, 4xx, silence, or a dropped connection",
@@ -230,9 +239,8 @@ def unknown_user(case: PortCase) -> Iterator[Finding]:
         if reply.kind != 5:
             yield case.error(f"{address} is refused only for now: {reply}", advice)
             return
-    odd = {
-        address: reply for address, reply in replies.items() if (reply.code, reply.enhanced) != (550, "5.1.1")
-    }
+    usual = {(550, "5.1.1")} if "ENHANCEDSTATUSCODES" in client.extensions else {(550, "5.1.1"), (550, "")}
+    odd = {address: reply for address, reply in replies.items() if (reply.code, reply.enhanced) not in usual}
     if odd:
         address, reply = next(iter(odd.items()))
         yield case.warn(f"{address} is refused with {reply}", advice)
@@ -279,7 +287,7 @@ def spoof_envelope(case: PortCase) -> Iterator[Finding]:
     other = _other_address(case, account)
     client = case.smtp(secret=True)
     with client.stream:
-        let_in, words = login_as(client, account.address, account.password.reveal())
+        let_in, words = login_as(client, account.login_name, account.password.reveal())
         if not let_in:
             yield case.error(f"cannot tell, because the login is refused: {words}")
             return

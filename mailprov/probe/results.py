@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mailprov.model.findings import Finding
-from mailprov.model.inventory import Filter
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Filter, Host
 from mailprov.probe import dkim, message
 from mailprov.probe.loop_case import LoopCase
 from mailprov.probe.pairs import SUBMISSION
@@ -48,13 +48,9 @@ def loop_dkim(case: LoopCase) -> Iterator[Finding]:
         yield early
         return
     domain, host = case.plan.sender_domain.name, case.sender_host
-    signer = "opendkim" if host.filter is Filter.NONE else "rspamd"
     found = [one for one in dkim.signatures(case.fetched) if one.domain == domain]
     if not found:
-        yield case.warn(
-            f"the message has no DKIM signature of {domain}",
-            f"on {host.name}: see that {signer} runs (systemctl status {signer}), else mailprov apply",
-        )
+        yield case.warn(f"the message has no DKIM signature of {domain}", _to_sign(host, domain))
         return
     weak: list[str] = []
     good: list[str] = []
@@ -65,24 +61,40 @@ def loop_dkim(case: LoopCase) -> Iterator[Finding]:
         if not texts:
             yield case.failed(
                 f"signed with {one.selector}, and there is no key at {one.record}",
-                "publish the host's key: mailprov apply, or mailprov dns export --dkim and publish by hand",
+                "publish the host's key: mailprov apply, or mailprov dns export --dkim and publish by hand"
+                if host.managed
+                else f"publish the key that {host.name} signs with as TXT at {one.record}",
             )
             return
         try:
             public = dkim.key_of(texts[0])
-            dkim.verify(case.fetched, one, public)
+            dkim.verify(message.without_mbox_quotes(case.fetched, case.sent), one, public)
         except dkim.BadSignature as reason:
             yield case.failed(
                 f"the signature with {one.record} does not hold: {reason}",
-                "compare the record with the host's key (mailprov apply), and see what alters mail on the way",
+                f"compare the record with the host's key{' (mailprov apply)' if host.managed else ''}, and see what "
+                "alters mail on the way",
             )
             return
         weak += _weak(one, public)
         good.append(f"{one.selector} ({f'rsa, {public.bits} bits' if public.bits else public.kind})")
     if weak:
-        yield case.warn("; ".join(weak), "make a new key: mailprov dkim rotate")
+        new = "make a new key: mailprov dkim rotate"
+        yield case.warn(
+            "; ".join(weak), new if host.managed else "make a new key, and sign and publish with that"
+        )
     else:
         yield case.passed(f"signed by {domain} with {' and '.join(good)}")
+
+
+def _to_sign(host: Host, domain: str) -> str:
+    if not host.managed:
+        return (
+            f"on {host.name}: let a milter (OpenDKIM, Rspamd) sign what users send, and publish its key as TXT at "
+            f"SELECTOR._domainkey.{domain}; if it should sign already, see its log"
+        )
+    signer = "opendkim" if host.filter is Filter.NONE else "rspamd"
+    return f"on {host.name}: see that {signer} runs (systemctl status {signer}), else mailprov apply"
 
 
 def _weak(one: dkim.Signature, public: dkim.PublicKey) -> list[str]:
@@ -182,6 +194,8 @@ def loop_results(case: LoopCase) -> Iterator[Finding]:
     ),
     verdicts={
         "pass": "it was taken out",
+        "warn": "it arrived on a server with `managed: false` and no filter: nothing there writes such results, so "
+        "nobody should believe any",
         "fail": "it arrived: mail programs and filters would believe it",
         "error": "no message arrived",
         "skip": "no account with a known password",
@@ -193,8 +207,11 @@ def loop_forged(case: LoopCase) -> Iterator[Finding]:
     if (early := _early(case)) is not None:
         yield early
     elif any(message.FORGED in value for value in _results(case)):
-        yield case.failed(
-            f"the forged field in the name of {case.recipient_host.fqdn} arrived",
+        host = case.recipient_host
+        unread = not host.managed and host.filter is Filter.NONE
+        yield case.finding(
+            Verdict.WARN if unread else Verdict.FAIL,
+            f"the forged field in the name of {host.fqdn} arrived",
             "postconf -e 'header_checks = regexp:/etc/postfix/header_checks' with a line that IGNOREs it, or let "
             "the filter remove such fields",
         )

@@ -288,6 +288,9 @@ class Deployment:
         )
 
     def _publish(self) -> None:
+        for zone in self.zones.kept_by_nobody if self.options.command != "rollback" else ():
+            what = "no host of this run is mailprov's, and those keep what records were before"
+            self.stream.emit(Notice(f"zone {zone}", f"a rollback will not know these records: {what}"))
         keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
         keep(
             self.zones.unkept(keeping),

@@ -17,15 +17,18 @@ PARTS = ("hosts", "dns")
 
 @dataclass(frozen=True)
 class Selection:
+    """`hosts` are those that a command may change or ask; `looked_at` has those of others (`managed: false`), too."""
+
     hosts: tuple[Host, ...]
     domains: tuple[str, ...]
     on_hosts: bool = True
     in_dns: bool = True
     whole: bool = True  # nothing was narrowed
+    looked_at: tuple[Host, ...] = ()
 
     def covers_zone(self, zone: str) -> bool:
         """Is this zone about a selected domain or the name of a selected host?"""
-        names = [*self.domains, *(host.fqdn for host in self.hosts)]
+        names = [*self.domains, *(host.fqdn for host in self.looked_at)]
         return self.whole or any(name == zone or name.endswith("." + zone) for name in names)
 
 
@@ -34,8 +37,13 @@ def select(
     hosts: list[str] | None = None,
     domains: list[str] | None = None,
     only: list[str] | None = None,
+    *,
+    verifies: bool = False,
 ) -> Selection:
-    """Raises InputError for a name that is not in the inventory, with the nearest one that is."""
+    """Raises InputError for a name that is not in the inventory, with the nearest one that is.
+
+    `verifies`: the command only looks, so that it may be about servers of others alone.
+    """
     known = {host.name: host for host in inventory.hosts}
     for name in hosts or []:
         _known("--host", name, list(known))
@@ -50,12 +58,18 @@ def select(
     if hosts:
         chosen_domains = [d for d in chosen_domains if set(d.hosts) & set(hosts)]
     serving = {name for domain in chosen_domains for name in domain.hosts}
+    looked_at = tuple(
+        h for h in inventory.hosts if (not hosts or h.name in hosts) and (not domains or h.name in serving)
+    )
+    if hosts and looked_at and not verifies and not any(h.managed for h in looked_at):
+        raise InputError(
+            "--host",
+            f"{looked_at[0].name} has `managed: false` in the inventory: others built it",
+            "Only `mailprov verify` looks at such a host",
+        )
     return Selection(
-        hosts=tuple(
-            h
-            for h in inventory.hosts
-            if (not hosts or h.name in hosts) and (not domains or h.name in serving)
-        ),
+        hosts=tuple(h for h in looked_at if h.managed),
+        looked_at=looked_at,
         domains=tuple(name for d in chosen_domains for name in (d.name, *d.domain_aliases)),
         on_hosts=not only or "hosts" in only,
         in_dns=not only or "dns" in only,

@@ -95,7 +95,7 @@ def probe_into(
                 inventory,
                 emit=take,
                 only=only,
-                hosts=() if selection.whole else [host.name for host in selection.hosts],
+                hosts=() if selection.whole else [host.name for host in selection.looked_at],
                 domains=() if selection.whole else selection.domains,
                 stop=stop,
                 provisioned=provisioned,

@@ -66,6 +66,11 @@ class ZoneWork:
                 todo.setdefault(host, []).append(image or {})
         return todo
 
+    @property
+    def kept_by_nobody(self) -> list[str]:
+        """Zones of this run that no rollback will know."""
+        return [plan.zone for plan in self._plans if plan.changes and not self._keepers(plan.zone)]
+
     def launch_plan(self) -> None:
         threading.Thread(target=self._plan, name="zones", daemon=True).start()
 
@@ -135,8 +140,11 @@ class ZoneWork:
         self._emit(Ended("dns", _status(error), 0, str(error)))
 
     def _keepers(self, zone: str) -> set[str]:
-        """Who keeps what a zone was: its hosts; all, where none is left as everything of it has left the inventory."""
-        return self._hosts_of(zone) or {host.name for host in self._selection.hosts}
+        """Who keeps what a zone was: its hosts; all, where none is left as everything of it has left the inventory, or
+        as others built them.
+        """
+        managed = {host.name for host in self._inventory.hosts if host.managed}
+        return (self._hosts_of(zone) & managed) or {host.name for host in self._selection.hosts}
 
     def _hosts_of(self, zone: str) -> set[str]:
         """Hosts that must serve before anything in this zone points at them."""

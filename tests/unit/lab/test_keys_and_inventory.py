@@ -34,7 +34,9 @@ hosts:
     address: 192.0.2.3
     fqdn: mx3.beta.test
     tls: {mode: acme, email: ana@alpha.test, key_type: both, challenge: http-01, ca_file: /nowhere}
+  s1: {address: 192.0.2.4, fqdn: s1.gamma.test, managed: false, fail2ban: {ignore: [192.0.2.9]}}
 domains:
+  gamma.test: {hosts: [s1], accounts: {zoe: {password: {env: NOT_SET_ANYWHERE}, login: zoe}}}
   alpha.test:
     hosts: [mx1, mx2]
     quota: 1G
@@ -102,7 +104,7 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
 
     assert without_passwords(got) == without_passwords(asked)
     passwords = [a.password.reveal() for d in got.domains for a in d.accounts if a.password]
-    assert len(set(passwords)) == 6
+    assert len(set(passwords)) == 7
     assert min(map(len, passwords)) >= 16
     assert [(h.name, h.fqdn) for h in got.hosts] == [(h.name, h.fqdn) for h in asked.hosts]
     for host, lab_host in zip(got.hosts, state.hosts, strict=True):
@@ -123,6 +125,11 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
             assert (host.tls.mode, host.tls.key_type) == (TlsMode.ACME, KeyType.BOTH)
             assert host.tls.acme == Acme("ana@alpha.test", "https://ns1.alpha.test:14000/dir")
             assert host.tls.ca_file == where.acme_ca
+            continue
+        assert (host.managed, host.filter) == (meant.managed, meant.filter)
+        if not host.managed:  # hands give it a certificate; the lab's lies there for nobody
+            assert host.tls.mode is TlsMode.SELF_SIGNED
+            assert host.fail2ban == meant.fail2ban
             continue
         assert host.tls.mode is TlsMode.FILES
         assert host.tls.ca_file == where.ca
@@ -178,5 +185,5 @@ def test_only_the_owner_reads_secrets(made: tuple[Place, LabState]) -> None:
         where.directory / "ca.key",
         *(where.directory / "secrets").iterdir(),
     ]
-    assert len(private) == 10
+    assert len(private) == 11
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}

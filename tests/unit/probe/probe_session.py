@@ -115,6 +115,8 @@ class Session:
             return "later"
         if "nobody-gets-in" in self.faults:
             return "no"
+        if "system-users" in self.faults:  # who logs in by the name alone
+            user = next((known for known in PASSWORDS if known.partition("@")[0] == user), "")
         if "anybody-gets-in" in self.faults or PASSWORDS.get(user) == password:
             self.user = user
             if self.port.protocol is not Protocol.SMTP:

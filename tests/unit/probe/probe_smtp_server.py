@@ -43,14 +43,7 @@ class Smtp(Session):
         elif verb == "DATA":
             self._data()
         elif verb in {"VRFY", "EXPN"}:
-            known = rest in PASSWORDS and "tells-users" in self.faults
-            self.send(
-                "450 4.3.0 not now"
-                if "vrfy-4xx" in self.faults
-                else f"250 2.1.5 <{rest}>"
-                if known
-                else "502 5.5.1 no"
-            )
+            self.send(self._vrfy(verb, rest))
         elif verb == "QUIT":
             self.send("221 2.0.0 Bye")
             raise Gone
@@ -59,6 +52,18 @@ class Smtp(Session):
             self.send("250 2.0.0 Ok")
         else:
             self.send("502 5.5.2 no")
+
+    def _vrfy(self, verb: str, name: str) -> str:
+        known = name in PASSWORDS
+        if "vrfy-4xx" in self.faults:
+            return "450 4.3.0 not now"
+        if known and "tells-users" in self.faults:
+            return f"250 2.1.5 <{name}>"
+        if verb == "VRFY" and "vrfy-as-packaged" in self.faults:  # Postfix without disable_vrfy_command
+            return (
+                f"252 2.0.0 {name}" if known else f"550 5.1.1 <{name}>: User unknown in local recipient table"
+            )
+        return "502 5.5.1 no"
 
     def _hello(self) -> list[str]:
         words = [self.fqdn, "PIPELINING", "SIZE 10240000", "ENHANCEDSTATUSCODES"]
@@ -150,6 +155,8 @@ class Smtp(Session):
             or ("percent-hack" in self.faults and "%" in address)
         ):
             self._take(address)
+        elif "defers-relay" in self.faults:
+            self.send("454 4.7.1 Relay access denied")
         else:
             self.send("554 5.7.1 Relay access denied")
 
@@ -233,6 +240,8 @@ class Smtp(Session):
         text = self._trusted(there, text)
         if "alters-body" in self.faults:
             text = text.replace(b"\r\nFrom here", b"\r\n>From here")
+        if "adds-disclaimer" in self.faults:
+            text += b"This message is confidential.\r\n"
         whole = "".join(f"Received: {item}\r\n" for item in received).encode() + text
         copies = 0 if "loses-mail" in self.faults else 2 if "doubles-mail" in self.faults else 1
         with self.world.lock:

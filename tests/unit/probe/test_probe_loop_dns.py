@@ -76,6 +76,10 @@ LOOPS = {
     "other-bytes-pop": [("loop.fetch", 995, FAIL, "differs at byte"), ("loop.fetch", 993, PASS, "the same")],
     "pop-unstuffed": [("loop.fetch", 110, FAIL, "differs at byte")],
     "alters-body": [
+        ("loop.dkim", 587, PASS, "signed by alpha.test"),
+        ("loop.fetch", 993, FAIL, "the body differs at byte"),
+    ],
+    "adds-disclaimer": [
         ("loop.dkim", 587, FAIL, "the body is not as it was signed"),
         ("loop.fetch", 993, FAIL, "the body differs at byte"),
     ],
@@ -106,8 +110,9 @@ def test_one_host_alone_is_local_only(lab: Lab) -> None:
     )
     findings = lab.verify("loop", wait=10)
     paths = only(findings, "loop.path")
-    assert {item.verdict for item in paths} == {WARN}
-    assert all("local only" in item.observed for item in paths)
+    # No warning: nobody with one host could change anything about it.
+    assert {item.verdict for item in paths} == {SKIP}
+    assert all("local only" in item.observed and "login over TLS" in item.observed for item in paths)
     assert {item.verdict for item in only(findings, "loop.fetch")} == {PASS}
 
 

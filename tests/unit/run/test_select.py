@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from mailprov.errors import InputError
@@ -70,3 +72,22 @@ def test_a_name_that_is_not_there(arguments: dict[str, list[str]], message: str)
         select(INVENTORY, **arguments)
 
     assert str(caught.value) == message
+
+
+def test_a_host_that_others_built_is_looked_at_and_nothing_else() -> None:
+    theirs = dataclasses.replace(INVENTORY.hosts[0], managed=False)
+    inventory = dataclasses.replace(INVENTORY, hosts=(theirs, *INVENTORY.hosts[1:]))
+
+    chosen = select(inventory)
+    assert [h.name for h in chosen.hosts] == ["mx2", "mx3"]
+    assert [h.name for h in chosen.looked_at] == ["mx1", "mx2", "mx3"]
+
+    # Its records are the inventory's all the same.
+    mixed = select(inventory, hosts=["mx1", "mx2"])
+    assert [h.name for h in mixed.hosts] == ["mx2"]
+    assert mixed.covers_zone("alpha.test")
+
+    with pytest.raises(InputError) as caught:
+        select(inventory, hosts=["mx1"])
+    assert "mx1 has `managed: false`" in str(caught.value)
+    assert [h.name for h in select(inventory, hosts=["mx1"], verifies=True).looked_at] == ["mx1"]

@@ -1,0 +1,124 @@
+"""Servers that mailprov did not build (`managed: false`): what a package, mbox or PAM does by default is taken for what
+it is, and no advice names `mailprov apply` there. On managed hosts the same is as wrong as ever.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Filter
+from tests.unit.probe.probe_lab import Lab
+
+PASS, WARN, FAIL, ERROR = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR
+
+
+def of_others(lab: Lab, *, login: bool = False) -> None:
+    """As of a file with `managed: false`, whose filter is none; with `login`, accounts are system users."""
+    hosts = tuple(
+        dataclasses.replace(host, managed=False, filter=Filter.NONE) for host in lab.inventory.hosts
+    )
+    domains = tuple(
+        dataclasses.replace(
+            domain,
+            accounts=tuple(
+                dataclasses.replace(each, login=each.local_part if login else None)
+                for each in domain.accounts
+            ),
+        )
+        for domain in lab.inventory.domains
+    )
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts, domains=domains)
+
+
+def test_system_users_log_in_by_their_own_names(lab: Lab) -> None:
+    of_others(lab, login=True)
+    lab.spoil("system-users", "")
+
+    findings = lab.verify("auth spoof loop smuggle", wait=10)
+
+    assert [item for item in findings if item.verdict in (FAIL, ERROR)] == []
+    logins = {item.target.port for item in findings if item.id == "auth.ok" and item.verdict is PASS}
+    assert logins == {465, 587, 110, 995, 143, 993, 4190}
+    names = {user for user, _ in lab.world.attempts if not user.startswith("nobody-")}
+    assert names == {"ana", "eva"}
+
+
+def test_without_login_the_advice_names_the_key(lab: Lab) -> None:
+    of_others(lab)
+    lab.spoil("system-users", "")
+
+    refused = lab.verify("auth.ok", 993, wait=10, hosts=["mx1"])
+
+    assert [item.verdict for item in refused] == [FAIL]
+    assert "`login: ana`" in refused[0].advice
+
+
+# (fault, probe, port, verdict on a server of others, verdict on a managed host)
+DEFAULTS = [
+    ("vrfy-as-packaged", "smtp.vrfy", 25, WARN, FAIL),
+    ("vrfy-as-packaged catch-all", "smtp.vrfy", 25, FAIL, FAIL),
+    ("tells-users", "smtp.vrfy", 25, FAIL, FAIL),
+    ("sent-ahead", "smuggle.pipelining", 25, WARN, FAIL),
+    ("defers-relay", "relay.classic", 25, PASS, PASS),
+    ("alters-body", "loop.fetch", 993, WARN, FAIL),
+    ("alters-body", "loop.fetch", 110, WARN, FAIL),
+    ("keeps-forgery", "loop.forged", 587, WARN, FAIL),
+]
+
+
+@pytest.mark.parametrize(("faults", "probe", "port", "theirs", "ours"), DEFAULTS)
+@pytest.mark.parametrize("managed", [False, True])
+def test_what_a_package_does_by_default(
+    lab: Lab, faults: str, probe: str, port: int, theirs: Verdict, ours: Verdict, managed: bool
+) -> None:
+    if not managed:
+        of_others(lab)
+    lab.spoil(faults, "")
+
+    found = [item for item in lab.verify(probe, wait=10) if item.target.port == port]
+
+    assert {item.verdict for item in found} == {ours if managed else theirs}
+    assert all(item.advice or item.verdict is PASS for item in found)
+
+
+def test_a_filter_that_is_declared_must_take_forged_results_out(lab: Lab) -> None:
+    of_others(lab)
+    hosts = tuple(dataclasses.replace(host, filter=Filter.RSPAMD) for host in lab.inventory.hosts)
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
+    lab.spoil("keeps-forgery", "")
+
+    assert {item.verdict for item in lab.verify("loop.forged", wait=10)} == {FAIL}
+
+
+def test_a_signature_is_judged_as_it_was_before_mbox_changed_the_body(lab: Lab) -> None:
+    lab.spoil("alters-body", "")
+
+    found = lab.verify("loop.dkim", wait=10)
+
+    assert {item.verdict for item in found} == {PASS}, [item.observed for item in found]
+
+
+@pytest.mark.parametrize(
+    "faults", ["unsigned", "signs-with-other-key", "signs-little", "refused", "nobody-gets-in"]
+)
+def test_no_advice_tells_to_apply(lab: Lab, faults: str) -> None:
+    of_others(lab)
+    lab.spoil(faults, "")
+
+    findings = lab.verify("net auth loop", wait=10)
+
+    assert [item.advice for item in findings if "apply" in item.advice or "rotate" in item.advice] == []
+
+
+def test_another_4xx_than_the_one_for_relaying_shows_nothing(lab: Lab) -> None:
+    of_others(lab)
+    lab.spoil("rcpt-4xx", "")
+
+    assert _verdicts(lab.verify("relay.classic", 25, wait=10)) == {ERROR}
+
+
+def _verdicts(findings: list[Finding]) -> set[Verdict]:
+    return {item.verdict for item in findings}
