@@ -10,6 +10,8 @@ act(spec, verb) does start, reload (by the unit's own command where it has one) 
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from typing import Any, Dict, List, NamedTuple, Sequence, Set
 
@@ -130,6 +132,8 @@ def act(spec: Dict[str, Any], verb: str) -> None:
     if verb != "reload":
         # A unit that failed often is refused further starts until its counter is reset.
         commands.run(["systemctl", "reset-failed", "--", *_family(unit)])
+        for path in spec.get("stale_sockets", ()):
+            _remove_socket(path)
     outcome = commands.run(argv, timeout=180)
     if outcome.code != 0 and verb == "restart":
         # After an upgrade of the system the old unit's instance still runs, and the new unit conflicts with it (Postfix
@@ -145,6 +149,15 @@ def act(spec: Dict[str, Any], verb: str) -> None:
         missing = ", ".join(str(port) for port in sorted(set(spec["ports"]) - listening())) or "none"
         what = f"{unit} has not come up after its {verb}; ports not listening: {missing}"
         raise _failed(unit, what, [])
+
+
+def _remove_socket(path: str) -> None:
+    """Nothing but a socket is removed; a unit that still needs this one makes it anew when it starts."""
+    try:
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def wait_for_ports(unit: str, ports: Sequence[int], seconds: float) -> bool:

@@ -142,6 +142,8 @@ class Service:
     for others by its tables is told in the moment they change, before the reload that proves it.
     `undo` takes back what outlives the unit, once it is stopped for good. `shared`: others may use it, so that it goes
     on when it is no longer wanted here and ran before mailprov came.
+    `stale_sockets` are those that an earlier configuration may have left and this one does not have: they are removed
+    before a start or restart, since whoever connects to a dead socket tries for seconds.
     `queue` holds the mail it has accepted, delivered to those whom the passwd-files `delivers_by` name.
     """
 
@@ -157,6 +159,7 @@ class Service:
     main_process: tuple[str, ...] = ()
     undo: tuple[str, ...] = ()  # argument list
     shared: bool = False
+    stale_sockets: tuple[str, ...] = ()
     queue: str = ""
     delivers_by: tuple[str, ...] = ()
 

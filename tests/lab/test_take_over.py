@@ -244,6 +244,19 @@ def test_an_apply_does_what_the_plan_said_and_nothing_else(
     assert foreign(published) == foreign(zones)
 
 
+def test_logins_do_not_wait_for_a_socket_of_the_earlier_configuration(
+    hosts: lab.Lab, applied: Result
+) -> None:
+    """Dovecot's penalty is off and its socket would lie there, dead: each start of `auth` tried it for five seconds."""
+    for host in HOSTS:
+        run_on(hosts, host, f"doveadm user {USERS[host][0]}")  # starts `auth`, if nobody has
+        looked_for = run_on(
+            hosts, host, "journalctl --unit=dovecot --boot --output=cat | grep auth-penalty || true"
+        )
+        assert looked_for == "", host
+        assert run_on(hosts, host, "ls /run/dovecot | grep auth-penalty || true") == "", host
+
+
 def test_a_second_apply_changes_nothing(hosts: lab.Lab, inventory: str, applied: Result) -> None:
     again = run("apply", "--yes", "--no-verify", inventory)
 
