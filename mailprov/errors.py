@@ -25,10 +25,14 @@ Every message is one sentence of three parts: where it happened, what was seen, 
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from dataclasses import dataclass
 
 from mailprov.model.cleaning import line as printable
+
+SAME_KIND = 20  # problems of one kind that an inventory's error shows
+_NAMED = re.compile(r'"[^"]*"|`[^`]*`|[0-9]+')
 
 
 class MailprovError(Exception):
@@ -78,7 +82,22 @@ class InventoryError(InputError):
         super().__init__(self.problems[0].file, f"{len(self.problems)} problems")
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        """One line each; of one kind at most SAME_KIND, and then how many more and where: nobody reads 40,000."""
+        kinds: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            kinds.setdefault(_kind(problem.what), []).append(problem)
+        shown = {problem for kind in kinds.values() for problem in kind[:SAME_KIND]}
+        lines = [str(problem) for problem in self.problems if problem in shown]
+        for kind in kinds.values():
+            if rest := kind[SAME_KIND:]:
+                more = f"and {len(rest):,} more such problems, up to line {rest[-1].line}: {rest[-1].what}"
+                lines.append(printable(f"{rest[0].file}: {more}"))
+        return "\n".join(lines)
+
+
+def _kind(what: str) -> str:
+    """The sentence without what it names."""
+    return _NAMED.sub("…", what)
 
 
 class SecretError(InputError):

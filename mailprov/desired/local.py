@@ -1,16 +1,15 @@
 """Local settings at the end of the daemons' files, and the settings that are not to be replaced unnoticed.
 
-    main_cf(text, local), master_cf(text, local, host), dovecot_conf(text, local) -> str
+    main_cf(text, local), master_cf(text, local), dovecot_conf(text, local) -> str
     POSTFIX_FILE, DOVECOT_FILE      what somebody may write on the host itself; mailprov never does
     POSTFIX_GUARDED, DOVECOT_GUARDED    what security depends on: the agent gives a notice when these are replaced
 
 Of two settings of one name Dovecot takes the later one; in main.cf the agent makes a comment of the earlier one, since
-it also merges the host's own file. Pure. Raises InputError for a service that mailprov has already.
+it also merges the host's own file. Pure.
 """
 
 from __future__ import annotations
 
-from mailprov.errors import InputError
 from mailprov.model.inventory import LocalSettings
 
 POSTFIX_FILE = "/etc/postfix/local.cf"
@@ -62,17 +61,10 @@ def main_cf(text: str, local: LocalSettings) -> str:
     return _with(text, f"{_INVENTORY} (postfix.main_cf).", lines)
 
 
-def master_cf(text: str, local: LocalSettings, host: str) -> str:
+def master_cf(text: str, local: LocalSettings) -> str:
     """Further services behind mailprov's own."""
-    ours = {"/".join(line.split()[:2]) for line in text.splitlines() if line[:1].isalpha()}
     lines = []
     for name, rest in local.master_cf:
-        if name in ours:
-            raise InputError(
-                f"postfix.master_cf for host {host}",
-                f"the service {name} is one of mailprov's own",
-                "Give yours another name, or change what it does with postfix.main_cf",
-            )
         service, _, kind = name.rpartition("/")
         lines.append(f"{service.ljust(10)} {kind.ljust(4)} {rest}")
     return _with(text, f"{_INVENTORY} (postfix.master_cf).", lines)

@@ -110,7 +110,7 @@ def files(
             merges=True,
             guarded=local.POSTFIX_GUARDED,
         ),
-        File(f"{FOLDER}/master.cf", local.master_cf(master, host.local, host.name)),
+        File(f"{FOLDER}/master.cf", local.master_cf(master, host.local)),
         *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
         File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
         File(f"{MAPS}/srs_checks", srs.rewritten(way_out.short_until)),

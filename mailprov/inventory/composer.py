@@ -27,7 +27,7 @@ from mailprov.inventory.source import (
     holds_bare_secret,
     show_path,
 )
-from mailprov.inventory.yaml_words import plain_words
+from mailprov.inventory.yaml_words import Lines, plain_words
 
 MAX_DEPTH = 32
 MAX_EVENTS = 2_000_000  # keys, values, beginnings and ends; 100,000 accounts have 1,100,000
@@ -88,6 +88,7 @@ class _Reader:
     def __init__(self, text: str, file: str) -> None:
         self.text = text
         self.file = file
+        self.lines = Lines(text)
         self.problems: list[Problem] = []
         self.empty: list[tuple[KeyPath, Position]] = []
         self.stack: list[_Frame] = []
@@ -111,11 +112,11 @@ class _Reader:
         try:
             for number, event in enumerate(events(self.text)):
                 if number > MAX_EVENTS:
-                    raise self._stop(_at(event), "this is more than an inventory holds; split it")
+                    raise self._stop(self._at(event), "this is more than an inventory holds; split it")
                 if (with_it := take.get(type(event))) is not None:
                     with_it(event)
         except MarkedYAMLError as error:
-            line, column, what = plain_words(error, self.text)
+            line, column, what = plain_words(error, self.lines)
             raise self._stop((line, column), what) from None
         except (YAMLError, ValueError, RecursionError, AttributeError):
             # The parser in Python meets some broken input with these instead of an error with a position.
@@ -124,6 +125,9 @@ class _Reader:
             seen = "the file is empty; it needs at least `hosts:` and `domains:` (`mailprov init` writes a first one)"
             raise self._stop((1, 1), seen)
         return Source(self.file, self.top, self.problems, self.empty)
+
+    def _at(self, event: Any) -> Position:
+        return self.lines.position(event.start_mark)
 
     def _stop(self, at: Position, what: str) -> InventoryError:
         return InventoryError([*self.problems, Problem(self.file, at[0], at[1], self._shown_path(), what)])
@@ -147,12 +151,11 @@ class _Reader:
     def _document(self, event: Any) -> None:
         if self.top is not None:
             seen = "a second document begins here (`---`); an inventory is one document"
-            raise self._stop(_at(event), seen)
+            raise self._stop(self._at(event), seen)
 
     def _scalar(self, event: Any) -> None:
         """Most of a large inventory: 60,000 of the 100,000 events of 10,000 accounts."""
-        mark = event.start_mark
-        at = (mark.line + 1, mark.column + 1)
+        at = self._at(event)
         if not self.stack:
             if not event.value and not event.style:
                 return  # an empty document; what comes of it is said at the end
@@ -183,7 +186,7 @@ class _Reader:
             frame.skip = True
 
     def _begin(self, event: Any, into: type[Map] | type[Seq]) -> None:
-        at = _at(event)
+        at = self._at(event)
         if not self.stack and into is Seq:
             raise self._stop(at, "the top level must be a mapping (`hosts:`, `domains:`, …), not a list")
         if event.ctag is not None:
@@ -214,7 +217,7 @@ class _Reader:
             self.top = frame.into
 
     def _alias(self, event: Any) -> None:
-        at = _at(event)
+        at = self._at(event)
         if not self.stack:
             raise self._stop(at, "the top level must be a mapping, not an alias")
         if any(frame.anchor == event.anchor for frame in self.stack):

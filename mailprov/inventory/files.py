@@ -1,7 +1,8 @@
 """The inventory's file → its text.
 
 `read(path)` gives the text, or says why the file cannot be an inventory before anything tries to parse it:
-so 10 MB of garbage, a directory or a FIFO end at once. Raises InputError.
+so 10 MB of garbage, a directory or a FIFO end at once. Raises InputError, and InventoryError with line and column for
+what is not text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from mailprov.errors import InputError
+from mailprov.errors import InputError, InventoryError, Problem
 from mailprov.inventory.source import show
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -43,15 +44,20 @@ def read(path: str | os.PathLike[str]) -> str:
     if len(raw) > MAX_BYTES:
         raise _too_big(name, len(raw))
     if (at := raw.find(b"\0")) >= 0:
-        raise InputError(name, f"is not text (NUL byte at offset {at})", "An inventory is YAML in UTF-8")
+        raise _not_text(name, raw, at, "this is a NUL byte, not text; an inventory is YAML in UTF-8")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        advice = "Save the file as UTF-8"
-        raise InputError(
-            name, f"is not UTF-8 (byte 0x{raw[error.start]:02x} in line {line})", advice
-        ) from None
+        what = f"the byte 0x{raw[error.start]:02x} is not UTF-8 here; save the file as UTF-8"
+        raise _not_text(name, raw, error.start, what) from None
+
+
+def _not_text(name: str, raw: bytes, at: int, what: str) -> InventoryError:
+    """With line and column as editors show them: characters, where what stands before can be read as such."""
+    before = raw[:at]
+    line_begins = before.rfind(b"\n") + 1
+    column = len(before[line_begins:].decode("utf-8-sig", errors="replace")) + 1
+    return InventoryError([Problem(name, before.count(b"\n") + 1, column, "", what)])
 
 
 def _too_big(name: str, size: int) -> InputError:

@@ -20,6 +20,7 @@ from mailprov.inventory.entry import Entry
 from mailprov.inventory.scalars import Reads, kind, said
 from mailprov.inventory.source import KeyPath, Map, show
 from mailprov.model.inventory import LocalSettings
+from mailprov.model.master_cf import OWN_SERVICES
 
 if TYPE_CHECKING:
     from mailprov.inventory.reading import Reading
@@ -99,6 +100,12 @@ def resolve(
         here: KeyPath = (*path, "postfix", "master_cf", name)
         if not _POSTFIX_SERVICE.fullmatch(name):
             what = f'"{show(name)}" is no service; write name/type, such as policy/unix'
+            reading.say(here, what, key=True)
+        elif name in OWN_SERVICES:
+            what = (
+                f"{name} is a service that mailprov writes itself; give yours another name, "
+                "or change what it does with postfix.main_cf"
+            )
             reading.say(here, what, key=True)
         elif len(line.split()) < 6:
             what = f"has {len(line.split())} of the six fields: private unpriv chroot wakeup maxproc command"

@@ -112,7 +112,39 @@ def _hosts(file: File, ssh: SshSettings, certificates: Tls, reading: Reading) ->
         if host.address and (other := places.setdefault(place, host.name)) != host.name:
             seen = f"host {other} is already at {host.address}, SSH port {port}; a host is written once"
             reading.say((*path, "address"), seen)
+    _check_jumps(hosts, reading)
     return tuple(hosts)
+
+
+def _check_jumps(hosts: list[Host], reading: Reading) -> None:
+    """That the way to each host has an end. ssh_config may still lead in a circle; that is found on connecting."""
+    # Only the first jump host of a way is reached by a way of its own.
+    first = {
+        host.name: host.ssh.proxy_jump[0].address
+        for host in hosts
+        if host.ssh.proxy_jump and host.ssh.transport is not Transport.LOCAL
+    }
+    told: set[str] = set()
+    for name in first:
+        way = [name]
+        while (following := first.get(way[-1])) is not None and following not in way:
+            way.append(following)
+        if following is None or told.intersection(way):
+            continue  # it ends; or it leads into a circle that was told
+        circle = way[way.index(following) :]
+        told.update(circle)
+        for member in circle:
+            written: KeyPath = ("hosts", member, "ssh", "proxy_jump")
+            if reading.source.node(written) is not None:
+                break
+        else:
+            member, written = circle[0], ("ssh", "proxy_jump")
+        route = " → ".join(
+            show(each) for each in (*circle[circle.index(member) :], *circle[: circle.index(member)], member)
+        )
+        advice = "write `proxy_jump: none` at the host that is reached first"
+        what = f"the jump hosts go round in a circle ({route}); {advice}"
+        reading.say(written, what)
 
 
 def _mail(entry: File | HostEntry) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _ATEXT = re.compile(
 _OWN = re.compile(r"[a-z0-9._='-]+")
 _USUAL = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*")  # none of our rules objects, but for the length
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_MEANT_AS_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){2,}")
 # Where IDNA 2003 and 2008 disagree (RFC 5894 section 7.2), two programs may mean different domains.
 _DEVIATIONS = frozenset("ßς\u200c\u200d")
 _DOTS = "\u3002\uff0e\uff61"  # full stops that people type with East Asian keyboards (RFC 3490 section 3.1)
@@ -66,6 +67,8 @@ def dns_name(text: str) -> str:
         _check_label(label)
     if len(name) > 253:  # 255 octets on the wire (RFC 1035 section 2.3.4)
         raise BadName(f"is {len(name)} characters long; the limit is 253")
+    if _MEANT_AS_IPV4.fullmatch(name):
+        raise BadName("is not a valid IPv4 address: it is four numbers from 0 to 255, without leading zeros")
     if labels[-1].isdigit():
         # RFC 3696 section 2: the last label is never all digits, or it could be taken for an IPv4 address.
         raise BadName("ends in a number, as only IP addresses do")
@@ -123,7 +126,12 @@ def ip(text: str, version: int) -> str:
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
-        raise BadName(f"is not an IPv{version} address") from None
+        why = (
+            ": it is four numbers from 0 to 255, without leading zeros"
+            if version == 4 and _MEANT_AS_IPV4.fullmatch(text)
+            else ""
+        )
+        raise BadName(f"is not a valid IPv{version} address{why}") from None
     if found.version != version:
         raise BadName(f"is an IPv{found.version} address; here stand IPv{version} addresses")
     if "%" in text:

@@ -15,11 +15,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mailprov.errors import Problem
-from mailprov.inventory.scalars import kind
+from mailprov.inventory.scalars import kind, nearest
 from mailprov.inventory.schema import LATER, File
 from mailprov.inventory.source import (
     KeyPath,
     Map,
+    Plain,
     Position,
     Source,
     holds_bare_secret,
@@ -27,6 +28,7 @@ from mailprov.inventory.source import (
     show,
     show_path,
 )
+from mailprov.inventory.yaml_words import ITEM_WITHOUT_BLANK
 
 MAX_PROBLEMS = 10_000  # all are told at once, up to here
 _OUT = "out"
@@ -51,11 +53,10 @@ class Hints:
             return ""
         self._left -= 1
         candidates = [name for name in known if abs(len(name) - len(word)) <= 4]
-        found = difflib.get_close_matches(word[:80], candidates, 1, 0.6)
-        if not found:
-            by_case = {name.lower(): name for name in candidates}
-            found = [by_case[near] for near in difflib.get_close_matches(word[:80].lower(), by_case, 1, 0.6)]
-        return found[0] if found else ""
+        if found := nearest(word, candidates):
+            return found
+        by_case = {name.lower(): name for name in candidates}
+        return by_case.get(nearest(word.lower(), by_case), "")
 
 
 def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
@@ -96,7 +97,9 @@ def _problem(source: Source, error: dict[str, Any], hints: Hints) -> Problem | N
     elif code == "too_short":
         what = "the forward goes to nobody; name at least one address, or leave `forward` out"
     elif code in ("dict_type", "model_type", "model_attributes_type"):
-        what = f"must be a mapping (`key: value`), not {kind(value)}"
+        what = f"must be a mapping (`key: value`), not {kind(value)}{_if_switched(path, value)}"
+    elif code == "list_type" and isinstance(value, Plain) and value.startswith("-"):
+        what = ITEM_WITHOUT_BLANK
     elif code == "list_type":
         what = f"must be a list{_example(path)}, not {kind(value)}"
     else:
@@ -164,6 +167,22 @@ def _nothing_in(source: Source) -> list[tuple[KeyPath, str]]:
                     (("domains", name, "hosts"), "the domain has no hosts; name at least one, such as [mx1]")
                 )
     return found
+
+
+def _if_switched(path: KeyPath, value: Any) -> str:
+    """`fail2ban: true`: what switches on, or off, a mapping whose keys may all be left out."""
+    entry = _entry(path)
+    if (
+        not isinstance(value, Plain)
+        or entry is None
+        or any(f.is_required() for f in entry.model_fields.values())
+    ):
+        return ""
+    if value.lower() in ("true", "on", "yes"):
+        return f"; write `{show(str(path[-1]))}: {{}}`, which is enough"
+    if value.lower() in ("false", "off", "no"):
+        return f"; leave `{show(str(path[-1]))}` out"
+    return ""
 
 
 def _example(path: KeyPath) -> str:

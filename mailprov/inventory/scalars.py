@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,6 +22,8 @@ _SIZE = re.compile(r"([0-9]{1,18})([KMGT]?)")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _MAX_SIZE = 2**63 - 1  # what Dovecot and the shell count with
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_TYPOGRAPHIC = "“”„‟‘’‚‛«»‹›"  # quotes for reading, which word processors and chat programs put in
+_YES, _NO = frozenset({"on", "yes", "true"}), frozenset({"off", "no", "false"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,18 @@ def kind(value: Any) -> str:
     return "a list" if isinstance(value, Seq) else "text"
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that `word` was meant to be, or an empty string.
+
+    Other digits, but for their order, are no slip: who writes ubuntu-20.04 or mx3 means another release or host than
+    those known.
+    """
+    digits = sorted(filter(str.isdigit, word))
+    alike = [each for each in known if sorted(filter(str.isdigit, each)) == digits]
+    found = difflib.get_close_matches(word[:80], alike, 1, 0.6)
+    return found[0] if found else ""
+
+
 def text(value: Any) -> str:
     """Any single value, as it is written, on one line."""
     if not isinstance(value, str):
@@ -64,6 +78,11 @@ def text(value: Any) -> str:
         raise said("is an empty text; write one, or leave the key out")
     if _UNUSABLE.search(value):
         raise said("contains a control character or a line break; write it on one line")
+    if value[0] in _TYPOGRAPHIC or value[-1] in _TYPOGRAPHIC:
+        raise said(
+            f"has typographic quotes ({value[0] if value[0] in _TYPOGRAPHIC else value[-1]}), which YAML "
+            'takes for a part of the text; write it without quotes, or in straight ones (")'
+        )
     return str(value)
 
 
@@ -184,8 +203,8 @@ def choice(*allowed: str, later: dict[str, str] | None = None) -> Reads:
             return str(value)
         if later and value in later:
             raise said(later[value])
-        near = difflib.get_close_matches(value.lower()[:80], allowed, 1, 0.6)
-        hint = f'; did you mean "{near[0]}"?' if near else f"; write {listed}"
+        near = "" if value.lower() in _YES | _NO else nearest(value.lower(), allowed)
+        hint = f'; did you mean "{near}"?' if near else f"; write {listed}"
         raise said(f'"{show(value)}" is not known here{hint}')
 
     return Reads(read, {"type": "string", "enum": list(allowed)})

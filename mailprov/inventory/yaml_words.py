@@ -1,12 +1,14 @@
-"""A YAML parser's complaint in plain words.
+"""A YAML parser's complaint in plain words, and its marks as lines and columns that an editor shows.
 
-`plain_words(error, text)` → (line, column, sentence). The parsers of ruamel.yaml (libyaml, and the one in
-Python) word the same mistakes slightly differently; both are known here. The text around the mistake is
-never repeated, because a password may stand in it.
+`plain_words(error, lines)` → (line, column, sentence); `Lines(text).position(mark)` → (line, column). The parsers of
+ruamel.yaml (libyaml, and the one in Python) word the same mistakes slightly differently; both are known here. The text
+around the mistake is never repeated, because a password may stand in it.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from typing import Any
 
 # (what the parser's problem or context contains, what we say). `{opened}` becomes where the construct began.
@@ -34,27 +36,56 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("directive", "a line that begins with `%` needs quotes"),
     ("YAML document", "the `%YAML` line names another version of YAML; remove the line"),
 )
+# YAML 1.1 ends a line at these, too; no editor's line numbers do.
+_UNSEEN_BREAKS = re.compile("[\x85\u2028\u2029]")
+_BREAK = re.compile("\r\n|\n|\r")
+_LIST_ITEM_WITHOUT_BLANK = re.compile(r"\s*-[^\s-]")
+ITEM_WITHOUT_BLANK = "a list item needs a space after the `-`"
 _OTHERWISE = "this is not YAML; check indentation, quotes and brackets"
 
 
-def plain_words(error: Any, text: str) -> tuple[int, int, str]:
+class Lines:
+    """Where the lines of a text begin, for an editor."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        # Nearly always the parser counts as editors do, and then its numbers are taken.
+        self._starts: list[int] | None = None
+        if _UNSEEN_BREAKS.search(text):
+            self._starts = [0, *(found.end() for found in _BREAK.finditer(text))]
+
+    def position(self, mark: Any) -> tuple[int, int]:
+        """Line and column, from 1, of a parser's mark."""
+        if self._starts is None:
+            return mark.line + 1, mark.column + 1
+        line = bisect_right(self._starts, mark.index)
+        return line, mark.index - self._starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line, from 1; empty where there is none."""
+        found = _BREAK.split(self._text)
+        return found[number - 1] if 1 <= number <= len(found) else ""
+
+
+def plain_words(error: Any, lines: Lines) -> tuple[int, int, str]:
     """`error` is a MarkedYAMLError: it has context and problem, each with a mark that may be missing."""
     mark = error.problem_mark or error.context_mark
-    line, column = (mark.line, mark.column) if mark else (0, 0)
+    line, column = lines.position(mark) if mark else (1, 1)
     context, problem = str(error.context or ""), str(error.problem or "")
     opened = "here"
     if (began := error.context_mark) is not None:
-        opened = f"in line {began.line + 1}, column {began.column + 1}"
+        opened = "in line {}, column {}".format(*lines.position(began))
         if "quoted scalar" in context and "end of stream" in problem:
-            line, column = began.line, began.column  # where it opened says more than the end of the file
-    return line + 1, column + 1, _sentence(context, problem, _line(text, line), column, opened)
-
-
-def _line(text: str, number: int) -> str:
-    for index, line in enumerate(text.splitlines()):
-        if index == number:
-            return line
-    return ""
+            line, column = lines.position(began)  # where it opened says more than the end of the file
+    if unseen := _UNSEEN_BREAKS.search(lines.line(line)):
+        what = f"U+{ord(unseen[0]):04X}, which no editor shows, ends a line for YAML; remove it"
+        return line, unseen.start() + 1, what
+    if "mapping values" in problem or "simple key" in problem + context:
+        # `- mx1` without its blank is a text that goes on in the next line, where the parser stumbles.
+        for above in range(line - 1, max(0, line - 4), -1):
+            if _LIST_ITEM_WITHOUT_BLANK.match(lines.line(above)):
+                return above, lines.line(above).index("-") + 1, ITEM_WITHOUT_BLANK
+    return line, column, _sentence(context, problem, lines.line(line), column - 1, opened)
 
 
 def _sentence(context: str, problem: str, line: str, column: int, opened: str) -> str:

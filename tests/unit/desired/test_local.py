@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
-import pytest
 from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
 
 from mailprov import desired
 from mailprov.desired import local
-from mailprov.errors import InputError
-from mailprov.model.inventory import LocalSettings
+from mailprov.model.master_cf import OWN_SERVICES
 
 
-@pytest.mark.parametrize("name", ["smtp/inet", "submission-cleanup/unix", "postlog/unix-dgram"])
-def test_a_service_of_ours_cannot_be_added_again(name: str) -> None:
-    own = LocalSettings(master_cf=((name, "- n n - 0 discard"),))
-    with pytest.raises(InputError, match=f"the service {name} is one of mailprov's own"):
-        desired.build(inventory(), dataclasses.replace(host(), local=own), facts(BOOKWORM))
+def test_the_services_that_no_inventory_may_add_are_those_of_every_hosts_master_cf() -> None:
+    oldest = facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"})
+    for each in (oldest, facts(BOOKWORM), facts(TRIXIE)):
+        files = {file.path: file.content for file in desired.build(inventory(), host(), each).files}
+        lines = [line for line in files["/etc/postfix/master.cf"].splitlines() if line[:1].isalnum()]
+        assert {"/".join(line.split()[:2]) for line in lines} == OWN_SERVICES
 
 
 def test_every_guarded_setting_is_one_that_some_release_gets_from_us() -> None:

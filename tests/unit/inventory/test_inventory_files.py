@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.errors import InputError, InventoryError
+from mailprov.errors import SAME_KIND, InputError, InventoryError
 from mailprov.inventory import SecretMode, composer, load
 from mailprov.inventory.files import MAX_BYTES
 from mailprov.inventory.problems import MAX_PROBLEMS
@@ -81,7 +81,10 @@ def test_eight_megabytes_of_garbage_end_in_time(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match="nested more than"):
         load(path)
     path.write_bytes(b"\0" * MAX_BYTES)
-    assert said(path) == f"{path}: is not text (NUL byte at offset 0). An inventory is YAML in UTF-8."
+    with pytest.raises(
+        InventoryError, match="big:1:1: this is a NUL byte, not text; an inventory is YAML in UTF-8"
+    ):
+        load(path)
 
 
 @pytest.mark.usefixtures("_at_once")
@@ -187,3 +190,29 @@ def test_more_values_than_an_inventory_holds_are_not_read(
     path.write_text("hosts: [" + "a," * 200 + "]\n")
     with pytest.raises(InventoryError, match="more than an inventory holds"):
         load(path)
+
+
+def test_thousands_of_equal_mistakes_are_told_in_a_screen(tmp_path: Path) -> None:
+    path = tmp_path / "mail.yml"
+    lines = [
+        "hosts:",
+        "  mx1: {address: 192.0.2.1, fqdn: mx1.a.test}",
+        "domains:",
+        "  a.test:",
+        "    hosts: [mx1]",
+    ]
+    lines += [
+        "    lists:",
+        *(f"      list{number}: [nobody{number}]" for number in range(4000)),
+        "    quta: 1G",
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    shown = str(caught.value).splitlines()
+    assert len(caught.value.problems) == 4001, "reports get all of them"
+    assert len(shown) == SAME_KIND + 2
+    assert shown[-2].startswith(
+        f'{path}:4007:5: domains.a.test.quta: unknown key "quta"; did you mean "quota"?'
+    )
+    assert shown[-1].startswith(f"{path}: and 3,980 more such problems, up to line 4006: ")
