@@ -1,6 +1,6 @@
 """Drivers that read and write zones.
 
-    plan(inventory, take_over, keys, served) -> list[ZonePlan]    reads the zones
+    plan(inventory, take_over, keys, served, covers) -> list[ZonePlan]    reads the zones
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
     image(zone_plan) -> Image | None                      what it changes, JSON-ready, for taking it back later
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
@@ -15,7 +15,7 @@ InputError (settings). dnspython is loaded only when one of these is called.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mailprov.dns.zoneplan import ZonePlan
@@ -31,11 +31,13 @@ def plan(
     take_over: bool = False,
     keys: PublicKeys | None = None,
     served: Mapping[str, Collection[str]] | None = None,
+    covers: Callable[[str], bool] = lambda zone: True,
 ) -> list[ZonePlan]:
     """What would change in each zone; reads only.
 
     Give the whole inventory, never one narrowed to some hosts or domains: what is not in it counts as gone,
-    and records written for it would be planned for deletion. To narrow, choose among the plans returned.
+    and records written for it would be planned for deletion. To narrow, say with `covers` which zones and names are
+    looked at: the others are in no plan, and whatever is wrong with them stops nothing.
     A plan with an empty `zone` carries only notices.
     `keys`: the DKIM keys of hosts; what stands for other hosts is left as it is.
     `served`: domains that hosts have served until this run, each with the names of these hosts in DNS. What of them is
@@ -48,7 +50,7 @@ def plan(
         return [ZonePlan("", (), (text,))]
     from mailprov.dns import planner
 
-    return planner.plan(inventory, take_over, keys or {}, served)
+    return planner.plan(inventory, take_over, keys or {}, served, covers)
 
 
 def apply(zone_plan: ZonePlan, emit: Emit) -> None:

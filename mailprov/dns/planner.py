@@ -1,6 +1,6 @@
 """Plans zones that are written by DNS UPDATE: what stands is read (survey.py), compared (diff.py), and kept for apply.
 
-    plan(inventory, take_over, keys, served) -> list[ZonePlan]
+    plan(inventory, take_over, keys, served, covers) -> list[ZonePlan]
     plan_undo(settings, images) -> list[ZonePlan]
     Work                           what rfc2136.apply needs of a plan
     Departures                     domains that have left, over all zones of a run
@@ -81,11 +81,12 @@ def plan(
     take_over: bool = False,
     keys: PublicKeys | None = None,
     served: Told | None = None,
+    covers: Callable[[str], bool] = lambda zone: True,
 ) -> list[ZonePlan]:
     """Read every zone the inventory needs and compare. One plan per zone, also where nothing changes.
 
     DnsFailed when a domain's zone is not on the server, or when records stand in the way (all of them in
-    one message).
+    one message). `covers`: zones and names that it does not hold for are in no plan and stop nothing.
     """
     names = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
     wishes = _Wishes(
@@ -96,9 +97,9 @@ def plan(
         kept(inventory, keys or {}),
     )
     with Session(inventory.dns) as session:
-        seen = survey(session, wishes.desired, wishes.identity, wishes.told)
+        seen = survey(session, wishes.desired, wishes.identity, wishes.told, covers=covers)
         where = session.where
-    by_zone, notices = _sort(where, wishes.desired, seen.zones, names)
+    by_zone, notices = _sort(where, wishes.desired, seen.zones, names, covers)
     lost = [name for name, zone in seen.gone.items() if zone is None]
     notices += tuple(_unreachable(where, seen, name) for name in lost)
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
@@ -106,6 +107,8 @@ def plan(
     conflicts: list[tuple[str, ZoneDiff]] = []
     # First those of which everything leaves: once that is done, the others need not name it any more.
     for zone in dict.fromkeys([*(zone for zone in seen.ours if zone not in by_zone), *by_zone]):
+        if not covers(zone):
+            continue
         diff = _compare(zone, seen, by_zone.get(zone, []), wishes, frozenset(lost))
         if zone not in by_zone and (diff.conflicts or not diff.edits):
             notices += tuple(f"{one.what}. {one.advice}" for one in diff.conflicts)
@@ -142,7 +145,11 @@ def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) ->
 
 
 def _sort(
-    where: str, desired: Iterable[Record], found: zones.Zones, mail_names: Sequence[str]
+    where: str,
+    desired: Iterable[Record],
+    found: zones.Zones,
+    mail_names: Sequence[str],
+    covers: Callable[[str], bool],
 ) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
     """Records by zone. A mail domain without a zone is an error; a host's name elsewhere, or a _dmarc that was
     delegated to somebody, is only worth a notice.
@@ -154,6 +161,8 @@ def _sort(
         zone = found.zone_of[record.name]
         if zone:
             by_zone.setdefault(zone, []).append(record)
+        elif not covers(record.name):
+            continue
         elif record.name in mail_names:
             missing[record.name] = None
         else:

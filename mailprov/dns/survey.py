@@ -1,6 +1,6 @@
 """Reads what planning needs of all zones at once: where the wanted records belong, what stands there, what is ours.
 
-    survey(session, desired, identity, told, also) -> Survey
+    survey(session, desired, identity, told, also, covers) -> Survey
 
 Everything that can be asked is asked at once, and what the answers lead to in the next round: first all wanted sets and
 the markers of their names (ownership.py: a marker's name needs no zone); then markers of the zones, sets in which only
@@ -21,7 +21,7 @@ Raises what zones.py and session.py raise.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import dns.flags
@@ -61,9 +61,12 @@ def survey(
     identity: Identity,
     told: Told | None = None,
     also: Iterable[str] = (),
+    covers: Callable[[str], bool] = lambda name: True,
 ) -> Survey:
-    """Read what planning these records needs. `also`: further names at which markers of ours may stand."""
-    return _Reader(session, desired, identity, told or {}, also).read()
+    """Read what planning these records needs. `also`: further names at which markers of ours may stand. Where `covers`
+    does not hold for a name or a zone, an answer that is an error raises nothing: it is only not known what is there.
+    """
+    return _Reader(session, desired, identity, told or {}, also, covers).read()
 
 
 class _Reader:
@@ -76,8 +79,10 @@ class _Reader:
         identity: Identity,
         told: Told,
         also: Iterable[str],
+        covers: Callable[[str], bool],
     ) -> None:
         self._session = session
+        self._covers = covers
         self._inventory = identity
         self._told = {name: hosts for name, hosts in told.items() if name not in identity.names}
         self._also = dict.fromkeys(also)
@@ -118,7 +123,7 @@ class _Reader:
 
     def _ask(self, keys: Sequence[Key], names: Collection[str]) -> None:
         """One round."""
-        look_up, judge = zones.finding(names)
+        look_up, judge = zones.finding(names, self._covers)
         answers = self._session.ask([*(zones.question(*key) for key in keys), *look_up])
         for key, answer in zip(keys, answers[: len(keys)], strict=True):
             self._data[key] = answer
@@ -263,7 +268,7 @@ class _Reader:
         made_up = self._made_up()
         for key, answer in self._data.items():
             zone = self._zone_of_key(key)
-            if zone is None or key[0].startswith((self._nobody, "*.")):
+            if zone is None or not self._covers(zone) or key[0].startswith((self._nobody, "*.")):
                 continue
             zones.data_of(self._session, key, answer)  # raises where the server would not tell
             into = result.snapshots.setdefault(zone, {})

@@ -2,7 +2,7 @@
 
     find_zones(session, names) -> {name: zone or None}, and what was seen where there is none
     read(session, zone, keys)  -> Snapshot {(name, type): RRset}
-    finding(names)             the questions of find_zones, and what judges the answers to them
+    finding(names, covers)     the questions of find_zones, and what judges the answers to them
     data_of, soa_of            what one answer tells, for whoever asks by himself (survey.py)
     as_records(snapshot)       -> [Record], canonical values
 
@@ -81,31 +81,43 @@ def find_zones(session: Session, names: Iterable[str]) -> Zones:
 Judge = Callable[[Session, Sequence[dns.message.Message]], Zones]
 
 
-def finding(names: Iterable[str]) -> tuple[list[dns.message.QueryMessage], Judge]:
-    """All names above each are asked for at once."""
+def finding(
+    names: Iterable[str], covers: Callable[[str], bool] = lambda name: True
+) -> tuple[list[dns.message.QueryMessage], Judge]:
+    """All names above each are asked for at once. A name that `covers` does not hold for has no zone where the answers
+    to it are errors; of others they are raised.
+    """
     walks = {name: ancestors(name) for name in sorted(names)}
     ordered = sorted({step for walk in walks.values() for step in walk})
-    return [question(name, "SOA") for name in ordered], partial(_judge, walks, ordered)
+    return [question(name, "SOA") for name in ordered], partial(_judge, walks, ordered, covers)
 
 
 def _judge(
     walks: dict[str, list[str]],
     ordered: list[str],
+    covers: Callable[[str], bool],
     session: Session,
     told: Sequence[dns.message.Message],
 ) -> Zones:
     answers = dict(zip(ordered, told, strict=True))
     looks: dict[str, _Look] = {}
-    for walk in walks.values():
-        # Only as far as a zone: what a server says about names above its zones is of no concern.
-        while (step := _next_step(walk, looks)) is not None:
-            looks[step] = _look(session, step, answers[step])
     result = Zones()
     for name, walk in walks.items():
+        try:
+            # Only as far as a zone: what a server says about names above its zones is of no concern.
+            while (step := _next_step(walk, looks)) is not None:
+                looks[step] = _look(session, step, answers[step])
+        except DnsFailed as error:
+            if covers(name):
+                raise
+            result.zone_of[name], result.seen[name] = None, error.what
+    for name, walk in walks.items():
+        if name in result.zone_of:
+            continue
         asked = _as_far_as_a_zone(walk, looks)
         zone = next((looks[step].zone for step in asked if looks[step].zone), None)
         unsigned = next((step for step in asked if looks[step].unsigned), None)
-        if zone and unsigned:
+        if zone and unsigned and covers(name):
             raise DnsFailed(
                 session.where,
                 f"it answered REFUSED without a signature when asked for {unsigned} SOA, though it has zone {zone}",

@@ -86,7 +86,13 @@ def toward_desired(
 
     def zones() -> list[dns.ZonePlan]:
         keys = deployment.public_keys()
-        return dns.plan(inventory, take_over=options.take_over, keys=keys, served=deployment.served())
+        return dns.plan(
+            inventory,
+            take_over=options.take_over,
+            keys=keys,
+            served=deployment.served(),
+            covers=selection.covers_zone,
+        )
 
     deployment = Deployment(
         inventory,

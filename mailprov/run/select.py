@@ -25,11 +25,15 @@ class Selection:
     in_dns: bool = True
     whole: bool = True  # nothing was narrowed
     looked_at: tuple[Host, ...] = ()
+    others: tuple[str, ...] = ()  # domains and names of hosts in the inventory that were not selected
 
     def covers_zone(self, zone: str) -> bool:
-        """Is this zone about a selected domain or the name of a selected host?"""
+        """Is this zone, or name in DNS, about a selected domain or the name of a selected host?"""
         names = [*self.domains, *(host.fqdn for host in self.looked_at)]
-        return self.whole or any(name == zone or name.endswith("." + zone) for name in names)
+        if self.whole or any(name == zone or name.endswith("." + zone) for name in names):
+            return True
+        above = [name for name in (*names, *self.others) if zone.endswith("." + name) or zone == name]
+        return max(above, key=len, default="") in names
 
 
 def select(
@@ -67,14 +71,26 @@ def select(
             f"{looked_at[0].name} has `managed: false` in the inventory: others built it",
             "Only `mailprov verify` looks at such a host",
         )
+    chosen_names = tuple(name for d in chosen_domains for name in (d.name, *d.domain_aliases))
+    every = [*(domain.name for domain in inventory.domains), *aliases, *(h.fqdn for h in inventory.hosts)]
     return Selection(
         hosts=tuple(h for h in looked_at if h.managed),
         looked_at=looked_at,
-        domains=tuple(name for d in chosen_domains for name in (d.name, *d.domain_aliases)),
+        domains=chosen_names,
         on_hosts=not only or "hosts" in only,
         in_dns=not only or "dns" in only,
         whole=not hosts and not domains,
+        others=tuple(set(every).difference(chosen_names, (h.fqdn for h in looked_at))),
     )
+
+
+def domain_named(inventory: Inventory, option: str, name: str) -> str:
+    """The domain of this name, or that has this name as an alias. Raises InputError as `select` does."""
+    names = {
+        alias: domain.name for domain in inventory.domains for alias in (*domain.domain_aliases, domain.name)
+    }
+    _known(option, name, list(names))
+    return names[name]
 
 
 def _known(option: str, name: str, known: list[str]) -> None:

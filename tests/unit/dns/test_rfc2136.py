@@ -20,6 +20,7 @@ from mailprov.dns.zones import RRset, as_records, find_zones
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action, Applied, Event
 from mailprov.model.inventory import DnsSettings, Domain, Host, Inventory, SshSettings, Tls
+from mailprov.run.select import select
 from tests.unit.dns.servers import Named, free_port, inventory
 
 
@@ -59,6 +60,22 @@ def test_create_in_two_zones(named: Named) -> None:
         '"v=DMARC1; p=none; aspf=s; rua=mailto:postmaster@create.test"'
     }
     assert not any(plan.changes for plan in driver.plan(both))
+
+
+@pytest.mark.parametrize("other", ["theirs.test", "broken.test", "nowhere.test"])
+def test_a_zone_that_was_not_chosen_stops_nothing(named: Named, other: str) -> None:
+    """Values of others in it, a zone that could not be loaded, one that is on another server."""
+    mine = inventory("chosen.test", named.settings())
+    theirs = inventory(other, named.settings(), start=2)
+    both = Inventory("inv.yml", mine.hosts + theirs.hosts, mine.domains + theirs.domains, named.settings())
+    chosen = select(both, domains=["chosen.test"])
+
+    plans = driver.plan(both, covers=chosen.covers_zone)
+
+    assert [(plan.zone, len(plan.changes) > 0) for plan in plans] == [("chosen.test", True)]
+    for names in (["chosen.test", other], None):
+        with pytest.raises(DnsFailed):
+            driver.plan(both, covers=select(both, domains=names).covers_zone)
 
 
 def test_no_change_sends_no_update(named: Named) -> None:

@@ -26,11 +26,12 @@ class Run:
         self.agents = agents
         self.events: list[Event] = []
         read = inventory(*agents)
+        hosts = options.pop("hosts", None)
         mode = options.pop("mode", "apply")
         verb = deploy.apply if mode == "apply" else deploy.plan
         self.code = verb(
             read,
-            select(read),
+            select(read, hosts),
             deploy.Options(**{"verify": False, **options}),
             start=self.start,
             report=self.events.append,
@@ -91,7 +92,7 @@ def test_the_question_is_asked_once_with_the_counts_of_everything() -> None:
 
 def test_verification_knows_which_hosts_were_just_made(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
-    monkeypatch.setattr(deploy, "probe_into", lambda *_, provisioned: bool(told.append(provisioned)))
+    monkeypatch.setattr(deploy, "probe_into", lambda *_, provisioned, **__: bool(told.append(provisioned)))
     Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(NOTHING)}, verify=None)
     Run({"mx1": ScriptedAgent(NOTHING)}, verify=True)
     Run({"mx1": ScriptedAgent(GOOD)}, verify=True, command="rollback")

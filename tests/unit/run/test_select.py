@@ -49,6 +49,16 @@ def test_a_domain_brings_all_its_hosts_and_may_be_named_by_its_alias() -> None:
     assert [h.name for h in select(INVENTORY, domains=["alfa.test"]).hosts] == ["mx1"]
 
 
+def test_the_nearest_name_says_whom_a_name_in_dns_belongs_to() -> None:
+    inner = Inventory("mail.yml", INVENTORY.hosts, (*INVENTORY.domains, domain("lists.alpha.test", ["mx2"])))
+    chosen = select(inner, hosts=["mx1"])
+
+    for name in ("alpha.test", "test", "mx1.alpha.test", "_dmarc.alpha.test", "_dmarc.alfa.test"):
+        assert chosen.covers_zone(name), name
+    for name in ("lists.alpha.test", "_dmarc.lists.alpha.test", "mx2.beta.test", "gamma.test"):
+        assert not chosen.covers_zone(name), name
+
+
 def test_only_hosts_leaves_dns_alone() -> None:
     chosen = select(INVENTORY, only=["hosts"])
 

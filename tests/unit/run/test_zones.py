@@ -49,6 +49,20 @@ def test_what_was_done_before_a_failure_counts(
     assert [event.summary for event in run.events if isinstance(event, RunEnded)] == [summary]
 
 
+def test_only_what_was_chosen_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in the way in the zone of a host that was left out must not stop the others."""
+    asked: list[Any] = []
+
+    def plans(*_: Any, covers: Any, **__: Any) -> list[dns.ZonePlan]:
+        asked.append({name: covers(name) for name in ("mx1.alpha.test", "mx2.alpha.test")})
+        return []
+
+    monkeypatch.setattr(dns, "plan", plans)
+    Run({"mx1": ScriptedAgent(NOTHING), "mx2": ScriptedAgent(NOTHING)}, hosts=["mx2"])
+
+    assert asked == [{"mx1.alpha.test": False, "mx2.alpha.test": True}]
+
+
 def test_domains_that_a_host_has_served_until_now_are_told_to_the_zones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
