@@ -31,6 +31,23 @@ def verify(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="warn: exit with 4 when there are warnings only.")
     ] = FailOn.fail,
+    accounts: Annotated[
+        str,
+        typer.Option(
+            "--accounts",
+            metavar="N",
+            help="How many accounts of each domain log in, chosen anew by each run; all: every one.",
+        ),
+    ] = "3",
+    partner: Annotated[
+        str,
+        typer.Option(
+            "--partner",
+            metavar="DOMAIN",
+            help="The domain that the others exchange mail with (default: for each the next one that works).",
+            show_default=False,
+        ),
+    ] = "",
     json: Json = False,
     junit: JUnitFile = None,
     quiet: Quiet = False,
@@ -41,7 +58,7 @@ def verify(
     from mailprov.cli.session import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
-    from mailprov.run.select import select
+    from mailprov.run.select import domain_named, select
     from mailprov.run.verify import verify as run_verify
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
@@ -53,6 +70,8 @@ def verify(
                 f'no probe has an id that starts with "{prefix}"',
                 "See mailprov explain for all of them",
             )
+    if accounts != "all" and (not accounts.isdecimal() or int(accounts) < 1):
+        raise InputError("--accounts", f'"{accounts}" is not a number from 1 on', "Or say all")
     read = load(inventory)
     raise typer.Exit(
         run_verify(
@@ -60,6 +79,8 @@ def verify(
             select(read, host, domain, verifies=True),
             only=only or (),
             fail_on_warn=fail_on is FailOn.warn,
+            accounts=None if accounts == "all" else int(accounts),
+            partner=domain_named(read, "--partner", partner) if partner else "",
             report=reports.emit,
         )
     )

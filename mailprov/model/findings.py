@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# How many accounts of each domain log in when a verification proves logins, unless somebody says otherwise.
+USUAL_ACCOUNTS = 3
+
 
 class Verdict(str, Enum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
@@ -39,6 +42,7 @@ class Finding:
     `id` is stable (such as `tls.chain`; `mailprov explain ID` tells more); `title` says in a line what a pass proves;
     `expected`/`observed` are one line each; `evidence` is a redacted transcript, one line per item;
     `advice` is the exact change that mends it (empty on a pass); `refs` are RFC sections or manual pages.
+    `timed_out`: the probe waited for something until a deadline ended the wait. No probe of a sound host does.
     """
 
     id: str
@@ -51,3 +55,4 @@ class Finding:
     evidence: tuple[str, ...] = ()
     refs: tuple[str, ...] = ()
     seconds: float = 0.0
+    timed_out: bool = False

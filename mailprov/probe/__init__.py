@@ -6,7 +6,8 @@
     opening       a session past its greeting, by whatever protocol
     authority, spf        DNS from the authoritative server; SPF evaluation
     table, case   the table of probes; one probe on one target
-    greetings, managesieve, certificates, sni, login, relay, loop, published      the probes
+    greetings, managesieve, certificates, sni, login, wrong_passwords, relay, partners, loop, published    the probes
+    accounts, pairs, arrival    who logs in, who sends to whom, where a message may have arrived
     message, received     probe messages; the Received chain
     targets       which addresses are looked at
     jobs          which probe looks at which target

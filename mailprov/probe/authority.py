@@ -1,7 +1,7 @@
 """DNS as the authoritative server gives it, not as a cache remembers it.
 
-Public: Authority, Answer, NoAnswer. Raises NoAnswer (a Trouble) when no authoritative server answers; a name
-or type that is not there is an Answer without values.
+Public: Authority, Answer, NoAnswer, Late. Raises NoAnswer (a Trouble) when no authoritative server answers, Late when
+it was waited for in vain; a name or type that is not there is an Answer without values.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ from mailprov.probe.stream import Trouble, printable
 
 class NoAnswer(Trouble):
     """No authoritative server could be asked, or it gave no usable answer."""
+
+
+class Late(NoAnswer):
+    """No answer within the time for one question."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Authority:
         self._given = resolver
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], Answer | str] = {}
+        self._known: dict[tuple[str, str], Answer | NoAnswer] = {}
 
     def ask(self, name: str, kind: str) -> Answer:
         """The records of one name and type. Raises NoAnswer."""
@@ -73,11 +77,11 @@ class Authority:
             try:
                 known = self._ask(name, kind)
             except NoAnswer as trouble:
-                known = str(trouble)
+                known = trouble
             with self._lock:
                 self._known[key] = known
-        if isinstance(known, str):
-            raise NoAnswer(known)
+        if isinstance(known, NoAnswer):
+            raise type(known)(str(known))  # a new one: several threads may ask
         return known
 
     def addresses(self, name: str) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ class Authority:
                 if answer is not None:
                     return answer
         servers = self._zone_servers(name)
-        troubles = []
+        troubles: list[NoAnswer] = []
         for server in servers:
             try:
                 for address in self._resolve(server, "A") + self._resolve(server, "AAAA"):
@@ -124,9 +128,10 @@ class Authority:
                     if answer is not None:
                         return answer
             except NoAnswer as trouble:
-                troubles.append(str(trouble))
-        said = "; ".join(troubles) or "none of them holds it"
-        raise NoAnswer(f"no authoritative answer for {name} {kind} from {', '.join(servers)}: {said}")
+                troubles.append(trouble)
+        said = "; ".join(map(str, troubles)) or "none of them holds it"
+        kind_of = Late if any(isinstance(trouble, Late) for trouble in troubles) else NoAnswer
+        raise kind_of(f"no authoritative answer for {name} {kind} from {', '.join(servers)}: {said}")
 
     def _server_addresses(self, server: str) -> tuple[str, ...]:
         return (
@@ -144,10 +149,10 @@ class Authority:
         try:
             reply, _ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
         except (dns.exception.DNSException, OSError, EOFError) as error:
-            reason = (
-                f"within {self._seconds:g} s" if isinstance(error, dns.exception.Timeout) else f"({error})"
-            )
-            raise NoAnswer(f"no answer from name server {server} port {port} {reason}") from None
+            where = f"no answer from name server {server} port {port}"
+            if isinstance(error, dns.exception.Timeout):
+                raise Late(f"{where} within {self._seconds:g} s") from None
+            raise NoAnswer(f"{where} ({error})") from None
         code = reply.rcode()
         if code == dns.rcode.REFUSED or (code == dns.rcode.NOERROR and not reply.flags & dns.flags.AA):
             return None
@@ -178,7 +183,7 @@ class Authority:
             zone = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=2 * self._seconds)
             return tuple(sorted(_text(rdata) for rdata in resolver.resolve(zone, "NS")))
         except dns.exception.DNSException as error:
-            raise NoAnswer(f"the name servers of {name} cannot be found: {_first_line(error)}") from None
+            raise _kind(error)(f"the name servers of {name} cannot be found: {_first_line(error)}") from None
 
     def _resolve(self, name: str, kind: str) -> tuple[str, ...]:
         try:
@@ -188,7 +193,11 @@ class Authority:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return ()
         except dns.exception.DNSException as error:
-            raise NoAnswer(f"the resolver gives no answer for {name}: {_first_line(error)}") from None
+            raise _kind(error)(f"the resolver gives no answer for {name}: {_first_line(error)}") from None
+
+
+def _kind(error: Exception) -> type[NoAnswer]:
+    return Late if isinstance(error, dns.exception.Timeout) else NoAnswer
 
 
 def _first_line(error: Exception) -> str:

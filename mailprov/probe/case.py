@@ -12,12 +12,12 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailprov.model.findings import Finding, Target, Verdict
+from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
 from mailprov.model.records import Record
 from mailprov.probe import tls
-from mailprov.probe.authority import Authority
+from mailprov.probe.authority import Authority, Late
 from mailprov.probe.imap import Imap
 from mailprov.probe.opening import Client, greet
 from mailprov.probe.pop3 import Pop3
@@ -63,6 +63,9 @@ class Run:
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
     # What `auth.ok` found: (address, port, account) → verdict.
     logins: dict[tuple[str, int, str], Verdict] = field(default_factory=dict)
+    # The run's name, which chooses the accounts that log in, and how many of each domain; None: all.
+    ident: str = ""
+    accounts: int | None = USUAL_ACCOUNTS
     # Hosts that have just been brought to the desired state, by name.
     provisioned: frozenset[str] = frozenset()
     # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
@@ -91,6 +94,16 @@ class Run:
             return self.users.setdefault((host, account), threading.Semaphore(4))
 
 
+_ADVICE = {
+    "Refused": "see net.tcp for this port",
+    "NoRoute": "see net.tcp for this port",
+    "Silence": "see whether the server is up and not overloaded, then run it again",
+    "Dropped": "see the server's log for the reason, then run it again",
+    "Untrusted": "see tls.chain and tls.name",
+    "NoAnswer": "see that the name server is up and reachable from here on port 53, UDP and TCP",
+}
+
+
 @dataclass
 class Case:
     """A probe at work. Findings carry what was said on the wire since the finding before."""
@@ -101,10 +114,25 @@ class Case:
 
     def __post_init__(self) -> None:
         self.transcript = Transcript()
+        self.deadlines: list[Deadline] = []
+        self.late = False  # a name server kept it waiting until the end
         self.deadline = self.new_deadline(self.seconds)
 
     def new_deadline(self, seconds: float) -> Deadline:
-        return Deadline(seconds, self.run.stop, self.run.overall)
+        deadline = Deadline(seconds, self.run.stop, self.run.overall)
+        self.deadlines.append(deadline)
+        return deadline
+
+    def begin(self) -> None:
+        """The clock starts now."""
+        self.deadlines.clear()
+        self.late = False
+        self.deadline = self.new_deadline(self.seconds)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it has waited until a deadline since it began."""
+        return self.late or any(deadline.reached for deadline in self.deadlines)
 
     @property
     def target(self) -> Target:
@@ -148,6 +176,12 @@ class Case:
 
     def skip(self, observed: str) -> Finding:
         return self.finding(Verdict.SKIP, observed)
+
+    def trouble(self, trouble: Trouble) -> Finding:
+        """An error, for what the probe could not find out."""
+        self.late = self.late or isinstance(trouble, Late)
+        kinds = (kind.__name__ for kind in type(trouble).__mro__)
+        return self.error(str(trouble), next((_ADVICE[kind] for kind in kinds if kind in _ADVICE), ""))
 
     # Connections. A probe holds at most one at a time, so the limit per server cannot lock itself up.
 

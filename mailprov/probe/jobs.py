@@ -1,8 +1,10 @@
 """What is to be probed: each probe of the table at each target of the inventory, as jobs for threads.
 
     Job      a piece of work and the limits that are held while it runs
-    Jobs     .looks(…), .wrong_passwords(…)    the two phases, wrong passwords last
-             .find_absent(…)                   what a server need not offer, looked for before
+    Jobs     .looks(…)                                   everything without wrong passwords, but for the mail loop
+             .in_clear(…), .wrong_passwords(…)           wrong passwords, in this order and last
+             .partner(…), .loop(…)                       the mail loop, and before it whether a domain can take part
+             .find_absent(…)                             what a server need not offer, looked for before
 
 Raises nothing but bugs outside of probes: whatever happens inside a probe becomes a finding with the verdict error.
 """
@@ -15,13 +17,15 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from mailprov.model.findings import Finding
+from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
-from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.model.ports import PORTS, SIEVE_PORT, Port
 from mailprov.probe import managesieve
+from mailprov.probe.accounts import chosen, known, names
 from mailprov.probe.case import Case, DomainCase, HostCase, PortCase, Run
 from mailprov.probe.loop_case import LoopCase
-from mailprov.probe.pairs import LoopPlan
+from mailprov.probe.pairs import LoopPlan, Partner
+from mailprov.probe.partners import PartnerCase
 from mailprov.probe.stream import Trouble
 from mailprov.probe.table import PROBED, Phase, Probe, Scope
 from mailprov.probe.targets import has_route, subjects
@@ -69,16 +73,16 @@ class Jobs:
             return timing.delivery + timing.probe
         return timing.wrong_password if probe.phase is Phase.WRONG_PASSWORDS else timing.probe
 
-    def looks(self, hosts: list[Host], domains: list[Domain], plans: list[LoopPlan]) -> Iterator[Job]:
-        """Phase 1: everything without wrong passwords. Hosts take turns, so that none of them fills all the
-        threads.
-        """
-        yield from (self._loop_job(plan) for plan in plans)
+    def looks(self, hosts: list[Host], domains: list[Domain]) -> Iterator[Job]:
+        """Hosts take turns, so that none of them fills all the threads."""
         jobs = [
             list(self._port_jobs(host, domains, Phase.LOOK, self._run.addresses[host.name])) for host in hosts
         ]
         for turn in range(max(map(len, jobs), default=0)):
             yield from (queue[turn] for queue in jobs if turn < len(queue))
+        for probe in self._selected(Scope.PORT_ACCOUNTS, Phase.LOOK):
+            if not {port.number for port in self._ports}.isdisjoint(probe.entry.ports):
+                yield from (self._left_out(probe, domain) for domain in domains)
         for probe in self._selected(Scope.HOST, Phase.LOOK):
             for host in hosts:
                 case = HostCase(self._run, probe.entry, self._seconds(probe), host=host)
@@ -92,16 +96,50 @@ class Jobs:
                     if probe.applies(domain_case):
                         yield Job(lambda probe=probe, case=domain_case: self._guarded(probe, case))  # type: ignore[misc]
 
+    def _left_out(self, probe: Probe, domain: Domain) -> Job:
+        """Which accounts of a domain do not log in, and why; nothing where all do, or where each port tells it."""
+
+        def work() -> Iterator[Finding]:
+            case = DomainCase(self._run, probe.entry, 1.0, domain=domain, name=domain.name)
+            able = known(domain)
+            trying = chosen(domain, self._run.ident, self._run.accounts)
+            hashed = [account for account in domain.accounts if account not in able]
+            if len(trying) < len(able):
+                yield case.skip(
+                    f"{len(trying)} of {len(able)} accounts log in, run {self._run.ident} chose {names(trying)}; "
+                    "--accounts all tries all"
+                )
+            if able and hashed:
+                yield case.skip(f"not tried, as only a hash of the password is known: {names(hashed)}")
+
+        return Job(work)
+
+    def in_clear(self, hosts: list[Host], domains: list[Domain]) -> Iterator[Job]:
+        """Passwords of nobody, without TLS: a right server does not look at them."""
+        for host in hosts:
+            yield from self._port_jobs(host, domains, Phase.WRONG_PASSWORDS, self._run.addresses[host.name])
+
     def wrong_passwords(self, hosts: list[Host], domains: list[Domain]) -> Iterator[Job]:
-        """Phase 2: one job for each host and address family, so that its probes run one after the other. The two
-        families come from two addresses of ours, and Dovecot counts what each of them does wrong by itself.
+        """One job for each host and address family. The two families come from two addresses of ours, and Dovecot
+        counts what each of them does wrong by itself.
         """
         for host in hosts:
-            addresses = self._run.addresses[host.name]
+            here = [domain for domain in domains if host.name in domain.hosts]
+            addresses = [
+                each for each in self._run.addresses[host.name] if ":" not in each or has_route(each)
+            ]
             for family in ([a for a in addresses if ":" not in a], [a for a in addresses if ":" in a]):
-                jobs = list(self._port_jobs(host, domains, Phase.WRONG_PASSWORDS, family))
-                if jobs:
-                    yield Job(lambda jobs=jobs: (finding for job in jobs for finding in job.run()))  # type: ignore[misc]
+                for probe in self._selected(Scope.PORTS, Phase.WRONG_PASSWORDS):
+                    cases = [
+                        case
+                        for address in family
+                        for port in self._ports
+                        if port.number in probe.entry.ports
+                        and not self._run.absent.get((address, port.number))
+                        for case in self._port_cases(probe, host, address, port, here)
+                    ]
+                    if cases:
+                        yield Job(lambda probe=probe, cases=cases: self._guarded_together(probe, cases))  # type: ignore[misc]
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
@@ -123,23 +161,29 @@ class Jobs:
                     advice = _MISSED if host.name in self._run.provisioned else ""
                     yield from self._passed_over(host, address, port.number, phase, text, advice)
                     continue
-                for scope in (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT):
+                for scope in (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT, Scope.PORT_ACCOUNTS):
                     for probe in self._selected(scope, phase):
                         if port.number not in probe.entry.ports:
                             continue
-                        for domain, account in subjects(scope, here, phase):
-                            case = PortCase(
-                                self._run,
-                                probe.entry,
-                                self._seconds(probe),
-                                host=host,
-                                address=address,
-                                port=port,
-                                domain=domain,
-                                account=account,
-                            )
-                            if probe.applies(case):
-                                yield self._port_job(probe, case)
+                        for case in self._port_cases(probe, host, address, port, here):
+                            yield self._port_job(probe, case)
+
+    def _port_cases(
+        self, probe: Probe, host: Host, address: str, port: Port, here: list[Domain]
+    ) -> Iterator[PortCase]:
+        for domain, account in subjects(self._run, probe.scope, here):
+            case = PortCase(
+                self._run,
+                probe.entry,
+                self._seconds(probe),
+                host=host,
+                address=address,
+                port=port,
+                domain=domain,
+                account=account,
+            )
+            if probe.applies(case):
+                yield case
 
     def _port_job(self, probe: Probe, case: PortCase) -> Job:
         limits = [self._limit(case.address)]
@@ -188,7 +232,28 @@ class Jobs:
                 if seen:
                     self._run.absent[address, SIEVE_PORT.number] = seen
 
-    def _loop_job(self, plan: LoopPlan) -> Job:
+    @property
+    def loops(self) -> bool:
+        """Whether anything of the mail loop is wanted."""
+        scopes = (Scope.PARTNER, Scope.LOOP)
+        return any(probe.scope in scopes and self.wanted(probe.entry.id) for probe in self._probes)
+
+    def partner(self, partner: Partner, *, told: bool) -> Job:
+        """Whether this domain can take part; what keeps it from it is told also where only other probes of the loop are
+        wanted. Where not `told` nothing is: it was not selected.
+        """
+
+        def work() -> Iterator[Finding]:
+            for probe in self._probes:
+                if probe.scope is Scope.PARTNER:
+                    case = PartnerCase(self._run, probe.entry, self._seconds(probe), partner=partner)
+                    for finding in self._guarded(probe, case):
+                        if told and (self.wanted(probe.entry.id) or finding.verdict is not Verdict.PASS):
+                            yield finding
+
+        return Job(work, (self._loops,))
+
+    def loop(self, plan: LoopPlan) -> Job:
         """All loop probes of one message in order; when any is wanted all run, as they build on each
         other.
         """
@@ -208,10 +273,25 @@ class Jobs:
 
         return Job(work, (self._loops,))
 
+    def _guarded_together(self, probe: Probe, cases: list[PortCase]) -> Iterator[Finding]:
+        """As `_guarded`, for a probe that looks at several ports at once."""
+        started = time.monotonic()
+        for case in cases:
+            case.begin()
+        missing = {case.target: case for case in cases}
+        try:
+            for finding in probe.run(cases):
+                case = missing.pop(finding.target)
+                seconds = round(time.monotonic() - started, 3)
+                yield dataclasses.replace(finding, seconds=seconds, timed_out=case.timed_out)
+        except Exception as error:
+            for case in missing.values():
+                yield case.error(f"the probe broke off: {type(error).__name__}: {error}")
+
     def _guarded(self, probe: Probe, case: Case) -> Iterator[Finding]:
         """The probe's findings; what it could not find out, for whatever reason, is an error."""
         started = time.monotonic()
-        case.deadline = case.new_deadline(case.seconds)
+        case.begin()
         found: list[Finding] = []
         try:
             case.deadline.left()
@@ -220,23 +300,15 @@ class Jobs:
             if not found:
                 found.append(case.error("the probe said nothing (a bug in mailprov)"))
         except Trouble as trouble:
-            found.append(case.error(str(trouble), _ADVICE.get(type(trouble).__name__, "")))
+            found.append(case.trouble(trouble))
         except Exception as error:
             found.append(case.error(f"the probe broke off: {type(error).__name__}: {error}"))
         seconds = round(time.monotonic() - started, 3)
         for finding in found:
-            yield dataclasses.replace(finding, seconds=seconds)
+            yield dataclasses.replace(finding, seconds=seconds, timed_out=case.timed_out)
 
 
 _MISSED = (
     "see the status and the log of dovecot on the host, where mailprov sets ManageSieve up; if local settings turn "
     "it off, all is well"
 )
-_ADVICE = {
-    "Refused": "see net.tcp for this port",
-    "NoRoute": "see net.tcp for this port",
-    "Silence": "see whether the server is up and not overloaded, then run it again",
-    "Dropped": "see the server's log for the reason, then run it again",
-    "Untrusted": "see tls.chain and tls.name",
-    "NoAnswer": "see that the name server is up and reachable from here on port 53, UDP and TCP",
-}

@@ -1,8 +1,7 @@
-"""Probes of logins: the right password in, the wrong one out, none in clear, no login where there should be
-none.
+"""Probes of logins: the right password in, none in clear, no login where there should be none.
 
-Public: the probes `auth.ok`, `auth.not-on-25`, `tls.enforced`, `auth.bad-password`; login_as and works for
-others. Troubles of `stream` pass through; the runner makes them errors.
+Public: the probes `auth.ok`, `auth.not-on-25`, `tls.enforced`; login_as and works for others. Troubles of `stream` pass
+through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Account
 from mailprov.model.ports import TlsStart
 from mailprov.probe import tls
+from mailprov.probe.accounts import lacking
 from mailprov.probe.case import PortCase
 from mailprov.probe.imap import Imap
 from mailprov.probe.opening import Client
-from mailprov.probe.pairs import NO_ACCOUNT
 from mailprov.probe.sieve import Sieve
 from mailprov.probe.smtp import Smtp
 from mailprov.probe.stream import Trouble
@@ -72,13 +70,6 @@ def works(client: Client, account: str) -> tuple[bool, str]:
     return pop_reply.ok, str(pop_reply)
 
 
-def _try(case: PortCase, account: Account, password: str) -> tuple[bool, str]:
-    """One login on a connection of its own, over trusted TLS."""
-    client = case.open(case.host, case.address, case.port, secret=True)
-    with client.stream:
-        return login_as(client, account.login_name, password)
-
-
 def _other_login(case: PortCase) -> str:
     """What else the inventory may have to say of an account on a server that others built."""
     if case.account is None or case.host.managed or case.account.login is not None:
@@ -89,20 +80,21 @@ def _other_login(case: PortCase) -> str:
 
 @probe(
     "auth.ok",
-    Scope.PORT_ACCOUNT,
+    Scope.PORT_ACCOUNTS,
     "The right password opens the door",
     expected="logged in, and a command that needs a login works",
     steps=(
         "Connect with TLS and verify the certificate: no password goes to a server that cannot show who "
         "it is.",
-        "Log in as one account of each domain.",
+        "Log in as three accounts of each domain, which the run chooses (--accounts N or all: as others).",
         "Use the login: MAIL FROM, SELECT INBOX, STAT or LISTSCRIPTS.",
     ),
     verdicts={
         "pass": "the command after the login works",
         "fail": "the password is refused, or the command after it",
         "error": "certificate not trusted, temporary refusal, silence, or a dropped connection",
-        "skip": "no account with a known password",
+        "skip": "no account with a known password; accounts that were not chosen, or of which the inventory has only a "
+        "hash, are told once for each domain",
     },
     refs=("RFC 4954 section 4", "RFC 9051 section 6.2.3", "RFC 1939 section 7"),
     ports=LOGIN_PORTS,
@@ -110,7 +102,7 @@ def _other_login(case: PortCase) -> str:
 def auth_ok(case: PortCase) -> Iterator[Finding]:
     account = case.account
     if account is None or account.password is None:
-        yield case.skip(NO_ACCOUNT)
+        yield case.skip(lacking(case.domain))
         return
     password = account.password.reveal()
     case.transcript.hide(password)
@@ -249,59 +241,3 @@ def enforced(case: PortCase) -> Iterator[Finding]:
         yield case.warn(f"the password was looked at in clear: {words}", advice)
     else:
         yield case.failed(f"a made-up login in clear gets: {words}", advice)
-
-
-@probe(
-    "auth.bad-password",
-    Scope.PORT_ACCOUNT,
-    "A wrong password stays out",
-    expected="right password in, wrong password out, right password in",
-    steps=(
-        "Only where auth.ok passed; after everything else; one account on each host, one try at a time.",
-        "Log in with the right password, then with a wrong one, then with the right one again.",
-    ),
-    verdicts={
-        "pass": "in, out (535, NO, -ERR), in",
-        "fail": "the wrong password is let in",
-        "error": "the right password does not work, so a refusal of the wrong one shows nothing; or 4xx, "
-        "silence",
-        "skip": "no account with a known password; or fail2ban would shut us out, as fail2ban.ignore names nobody",
-    },
-    refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
-    ports=LOGIN_PORTS,
-    phase=Phase.WRONG_PASSWORDS,
-)
-def bad_password(case: PortCase) -> Iterator[Finding]:
-    account = case.account
-    if account is None or account.password is None:
-        yield case.skip(NO_ACCOUNT)
-        return
-    if case.host.fail2ban is not None and not case.host.fail2ban.ignore:
-        yield case.skip(
-            "wrong passwords would get this machine shut out by fail2ban: name its address in fail2ban.ignore"
-        )
-        return
-    before = case.run.logins.get((case.address, case.port.number, account.address))
-    if before not in {None, Verdict.PASS}:
-        yield case.error("not tried: the right password does not work here (see auth.ok)")
-        return
-    right = account.password.reveal()
-    # The same wrong password on every port: Dovecot's penalty grows with each *new* wrong password.
-    wrong = f"wrong-{case.run.nonce}"
-    case.transcript.hide(right, wrong)
-    let_in, words = _try(case, account, right)
-    if not let_in:
-        yield case.error(f"the right password does not work: {words}")
-        return
-    bad_in, bad_words = _try(case, account, wrong)
-    if bad_in:
-        yield case.failed(
-            f"a wrong password is let in: {bad_words}",
-            "see the passdb (doveconf -n passdb): static, nopassword or an empty password must not be there",
-        )
-        return
-    let_in, words = _try(case, account, right)
-    if let_in:
-        yield case.passed(bad_words)
-    else:
-        yield case.error(f"the wrong password is refused, but then the right one too: {words}")

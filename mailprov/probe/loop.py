@@ -11,15 +11,13 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.probe import message, received
-from mailprov.probe.imap import Imap
+from mailprov.probe.arrival import folders_at
 from mailprov.probe.loop_case import LoopCase
 from mailprov.probe.pairs import SUBMISSION
 from mailprov.probe.published import mail_servers
 from mailprov.probe.smtp import Reply, Smtp
 from mailprov.probe.stream import Silence
 from mailprov.probe.table import Scope, probe
-
-_POLLS_PER_LOOK_AROUND = 10
 
 
 @probe(
@@ -36,16 +34,12 @@ _POLLS_PER_LOOK_AROUND = 10
         "pass": "accepted and queued",
         "fail": "refused for good",
         "error": "no login, temporary refusal, silence, or a dropped connection",
-        "skip": "no account with a known password",
     },
     refs=("RFC 6409", "RFC 5321 section 3.3"),
     ports=SUBMISSION,
 )
 def submit(case: LoopCase) -> Iterator[Finding]:
     plan = case.plan
-    if plan.sender is None or plan.recipient is None:
-        yield case.skip(plan.skip)
-        return
     client = case.session(case.sender_host, plan.port.number, plan.sender)
     assert isinstance(client, Smtp)
     with client.stream:
@@ -81,19 +75,8 @@ def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: 
     return client.data(text), "the message"
 
 
-def _look_around(case: LoopCase, client: Imap) -> str:
-    """Search the other folders (a filter may have moved it). '' when it is in none of them."""
-    for folder in client.folders():
-        if folder.upper() != "INBOX" and (found := case.search(client, folder)):
-            case.folder = folder
-            case.fetched = client.fetch(found[0])
-            return f"arrived in {folder}, not in INBOX"
-    return ""
-
-
 def _wait(case: LoopCase) -> str:
     """Fetch the message when it arrives. '' when it is there, else what was seen; Stopped passes through."""
-    assert case.plan.recipient is not None
     with case.run.user_slot(case.recipient_host.name, case.plan.recipient.address):
         # The clocks start when it is our turn.
         arrival = case.new_deadline(case.run.timing.delivery)
@@ -102,19 +85,18 @@ def _wait(case: LoopCase) -> str:
         with client.stream:
             for turn in itertools.count(1):
                 mark = len(case.transcript.lines)
-                found = case.search(client, "INBOX")
-                if found:
-                    case.fetched = client.fetch(found[0])
-                    return "" if len(found) == 1 else f"arrived {len(found)} times"
-                if turn % _POLLS_PER_LOOK_AROUND == 0 and (where := _look_around(case, client)):
-                    return where
+                for folder in folders_at(client, turn):
+                    if found := case.search(client, folder):
+                        case.folder = folder
+                        case.fetched = client.fetch(found[0])
+                        if len(found) > 1:
+                            return f"arrived {len(found)} times"
+                        return "" if folder == "INBOX" else f"arrived in {folder}, not in INBOX"
                 try:
                     arrival.pause(case.run.timing.poll)
                 except Silence:
                     break
                 del case.transcript.lines[mark:]  # only the last of many polls is worth reading
-            if where := _look_around(case, client):
-                return where
     return f"accepted, but not in the mailbox within {case.run.timing.delivery:g} s"
 
 
@@ -125,25 +107,22 @@ def _wait(case: LoopCase) -> str:
     expected="Received: by A with ESMTPSA, then from A by an MX of B with ESMTPS",
     steps=(
         "Look up the recipient domain's MX ourselves.",
-        "Poll the recipient's INBOX over IMAP for the mark, until a deadline.",
+        "Poll the recipient's INBOX and Junk over IMAP for the mark, and now and then all folders, until a deadline.",
         "Read the Received fields of what arrived.",
     ),
     verdicts={
         "pass": "the chain proves submission with login over TLS, and the transfer to an MX over TLS",
-        "warn": "arrived, but in another folder, or the sender's host showed another name or address",
+        "warn": "arrived, but in another folder, or the sender's host showed another name or address, or on one host "
+        "only, as no domain on another host can take part",
         "fail": "not arrived, more than once, a hop is missing, or a hop was in clear",
         "error": "not submitted, or the mailbox cannot be read",
-        "skip": "no account with a known password; or arrived, but both domains are on one host, so there was no way "
-        "between hosts to prove",
+        "skip": "arrived, but both domains are on one host, so there was no way between hosts to prove",
     },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),
     ports=SUBMISSION,
 )
 def path(case: LoopCase) -> Iterator[Finding]:
     plan = case.plan
-    if plan.skip:
-        yield case.skip(plan.skip)
-        return
     if not case.sent:
         yield case.error(case.not_sent)
         return
@@ -166,6 +145,9 @@ def path(case: LoopCase) -> Iterator[Finding]:
         return
     if route is None:
         verdict, observed, advice = received.judge_local(chain, case.sender_host.fqdn)
+        if plan.alone and verdict is Verdict.SKIP:
+            verdict, advice = Verdict.WARN, "mend that domain, or name one that works: --partner"
+            observed = f"local only: {plan.alone}, so neither MX nor port 25 was used"
     else:
         verdict, observed, advice = received.judge(chain, route)
     if wrong and verdict in (Verdict.PASS, Verdict.SKIP):

@@ -75,7 +75,6 @@ class LoopCase(Case):
 
     def mailbox(self) -> Imap:
         """The recipient's mail over IMAP on 993."""
-        assert self.plan.recipient is not None
         client = self.session(self.recipient_host, 993, self.plan.recipient)
         assert isinstance(client, Imap)
         return client

@@ -1,31 +1,57 @@
 """Which domains send to which in the mail loop, and as whom.
 
-Public: SUBMISSION, NO_ACCOUNT, LoopPlan, usable, plan_loops. Pure; raises nothing.
+    SUBMISSION                      ports that users hand mail in on
+    Partner                         a domain, and what of the loop it can take part in (`partners` finds that out)
+    LoopPlan                        one message to send
+    candidates(inventory, domain)   domains on other hosts
+    plan_loops(selected, others, named) -> [LoopPlan]
+
+Pure; raises nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mailprov.model.inventory import Account, Domain, Inventory
 from mailprov.model.ports import PORTS, Port
 
-# Ports that users hand mail in on.
 SUBMISSION = (587, 465)
-NO_ACCOUNT = "no account with a known password (only hashes, or none)"
+
+
+@dataclass
+class Partner:
+    """`sender` hands mail in, `recipient` reads it; None where there is no such account. `ports`: where handing in
+    works. `reads`: the mailbox can be read. `takes`: mail from other hosts finds its way there. `wrong`: what does not
+    work. `unknown`: what could not be found out.
+    """
+
+    domain: Domain
+    sender: Account | None = None
+    recipient: Account | None = None
+    ports: list[int] = field(default_factory=list)
+    reads: bool = False
+    takes: bool = False
+    wrong: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def works(self) -> bool:
+        """Whether another domain can send to it, get mail from it, and learn something by it."""
+        return bool(self.ports) and self.reads and self.takes
 
 
 @dataclass(frozen=True)
 class LoopPlan:
-    """One message to send. `skip` says why it cannot be sent; then the accounts may be missing."""
+    """One message to send. `alone`: why it stays on one host, where that is not because of the inventory."""
 
     sender_domain: Domain
     recipient_domain: Domain
-    sender: Account | None
-    recipient: Account | None
+    sender: Account
+    recipient: Account
     port: Port
-    skip: str = ""
+    alone: str = ""
 
     @property
     def local(self) -> bool:
@@ -35,37 +61,50 @@ class LoopPlan:
         return bool(set(self.sender_domain.hosts) & set(self.recipient_domain.hosts))
 
 
-def usable(domain: Domain, *, reads: bool = False) -> Account | None:
-    """An account with a known password; with `reads`, one whose mail also stays in its mailbox."""
-    for account in domain.accounts:
-        if account.password is not None and not (reads and account.forward and not account.forward.keep):
-            return account
-    return None
+def candidates(inventory: Inventory, domain: Domain) -> list[Domain]:
+    """Domains on other hosts, first those that stand behind it in the inventory: the work is spread."""
+    mail = [item for item in inventory.domains if item.hosts]
+    at = mail.index(domain)
+    return [other for other in (*mail[at + 1 :], *mail[:at]) if not set(other.hosts) & set(domain.hosts)]
 
 
-def plan_loops(inventory: Inventory, hosts: Collection[str], domains: Collection[str]) -> list[LoopPlan]:
-    """Each domain with a partner on another host, in both directions; on one host alone, a local loop for
-    each domain.
+def plan_loops(
+    inventory: Inventory, selected: Sequence[Domain], known: Mapping[str, Partner], named: str = ""
+) -> list[LoopPlan]:
+    """Each selected domain with a partner on another host that works, in both directions; on one host alone, or where
+    no partner works, a loop with itself. `known`: what is known of domains, by name; of others nothing is expected.
+    `named`: the one partner for all that are not on its hosts.
+
+    What cannot work is in no plan: why not is told once, where the domain was looked at.
     """
-    mail = [domain for domain in inventory.domains if domain.hosts]
     plans: dict[tuple[str, str, int], LoopPlan] = {}
-    for i, domain in enumerate(mail):
-        others = [*mail[i + 1 :], *mail[:i]]
-        apart = [other for other in others if not set(other.hosts) & set(domain.hosts)]
-        partners = [other for other in apart if usable(other, reads=True)] or apart[:1] or [domain]
-        partner = partners[i % len(partners)]  # in turn, so that no single mailbox gets all the messages
-        for one, other in ((domain, partner), (partner, domain)):
-            if hosts and not {one.hosts[0], other.hosts[0]} & set(hosts):
-                continue
-            if domains and not {one.name, other.name} & set(domains):
-                continue
-            sender, recipient = usable(one), usable(other, reads=True)
-            lacking = [item.name for item, account in ((one, sender), (other, recipient)) if account is None]
-            skip = f"{NO_ACCOUNT} in {' and '.join(dict.fromkeys(lacking))}" if lacking else ""
-            for number in SUBMISSION:
-                plan = LoopPlan(one, other, sender, recipient, _port(number), skip)
-                plans.setdefault((one.name, other.name, number), plan)
+    mail = [item.name for item in inventory.domains if item.hosts]
+    for domain in selected:
+        mine = known.get(domain.name)
+        if mine is None:
+            continue
+        apart = candidates(inventory, domain)
+        if any(other.name == named for other in apart):
+            apart = [other for other in apart if other.name == named]
+        able = [known[other.name] for other in apart if other.name in known and known[other.name].works]
+        # In turn, so that no single mailbox gets all the messages.
+        partner = able[mail.index(domain.name) % len(able)] if able else mine
+        alone = ""
+        if apart and not able:
+            alone = f"no domain on another host can take part: {_some(apart)} (see loop.ready)"
+        for one, other in ((mine, partner), (partner, mine)):
+            for number in one.ports:
+                here = set(one.domain.hosts) & set(other.domain.hosts)
+                if one.sender and other.recipient and other.reads and (here or other.takes):
+                    plan = LoopPlan(
+                        one.domain, other.domain, one.sender, other.recipient, _port(number), alone
+                    )
+                    plans.setdefault((one.domain.name, other.domain.name, number), plan)
     return list(plans.values())
+
+
+def _some(domains: Sequence[Domain]) -> str:
+    return ", ".join(domain.name for domain in domains[:3]) + (", …" if len(domains) > 3 else "")
 
 
 def _port(number: int) -> Port:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Account
+from mailprov.probe.accounts import lacking
 from mailprov.probe.case import PortCase
 from mailprov.probe.greetings import SMTP_PORTS
 from mailprov.probe.login import login_as
-from mailprov.probe.pairs import NO_ACCOUNT
 from mailprov.probe.smtp import Reply, Smtp
 from mailprov.probe.table import Scope, ports_where, probe
 
@@ -281,7 +281,7 @@ def _other_address(case: PortCase, account: Account) -> str:
 def spoof_envelope(case: PortCase) -> Iterator[Finding]:
     account = case.account
     if account is None or account.password is None:
-        yield case.skip(NO_ACCOUNT)
+        yield case.skip(lacking(case.domain))
         return
     case.transcript.hide(account.password.reveal())
     other = _other_address(case, account)

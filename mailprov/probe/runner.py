@@ -1,4 +1,4 @@
-"""A run of the probes: independent ones at once in threads, wrong passwords last.
+"""A run of the probes: independent ones at once in threads, the mail loop beside them, wrong passwords last.
 
 Public: verify. Raises nothing but bugs outside of probes: whatever happens inside a probe becomes a finding
 with the verdict error.
@@ -14,8 +14,8 @@ from contextlib import ExitStack
 
 import dns.resolver
 
-from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Host, Inventory
+from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
+from mailprov.model.inventory import Domain, Host, Inventory
 
 # These modules fill the table of probes.
 from mailprov.probe import (  # noqa: F401
@@ -26,17 +26,19 @@ from mailprov.probe import (  # noqa: F401
     loop,
     loop_mailbox,
     managesieve,
+    partners,
     published,
     relay,
     results,
     sni,
     stranger,
+    wrong_passwords,
     zone_servers,
 )
 from mailprov.probe.authority import Authority
 from mailprov.probe.case import PortCase, Run, Timing, port_numbered
 from mailprov.probe.jobs import Job, Jobs
-from mailprov.probe.pairs import plan_loops
+from mailprov.probe.pairs import Partner, candidates, plan_loops
 from mailprov.probe.stream import Deadline
 from mailprov.probe.table import ALL_PORTS, PROBED, in_order
 from mailprov.probe.targets import find_addresses
@@ -95,6 +97,9 @@ def verify(
     port_map: dict[tuple[str, int], int] | None = None,
     port_numbers: Collection[int] = ALL_PORTS,
     provisioned: Collection[str] = (),
+    ident: str = "",
+    accounts: int | None = USUAL_ACCOUNTS,
+    partner: str = "",
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -103,7 +108,8 @@ def verify(
     the system's. Setting `stop` ends the run soon: what was not tested by then becomes an error. `timing`
     holds the limits in seconds; `port_map` leads to other ports than the standard ones, as (address, port) →
     port; `port_numbers` are the ports to look at. `provisioned` are hosts that have just been brought to the desired
-    state: what other servers may leave out is missed there.
+    state: what other servers may leave out is missed there. `accounts` of each domain log in (None: all), chosen by
+    `ident`, the name of the run. `partner` is the domain that all others exchange mail with.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Sends mail only to
     declared accounts.
@@ -111,9 +117,11 @@ def verify(
     timing = timing or Timing()
     stop = stop or threading.Event()
     authority = Authority(inventory.dns, resolver, timing.dns)
-    overall = Deadline(timing.overall + 10 * len(inventory.hosts), stop)
+    logins = sum(len(domain.accounts[:accounts]) for domain in inventory.domains)
+    overall = Deadline(timing.overall + 10 * len(inventory.hosts) + logins, stop)
     run = Run(inventory, authority, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
     run.provisioned = frozenset(provisioned)
+    run.ident, run.accounts = ident or run.nonce, accounts
     served = [item for item in inventory.domains if not domains or item.name in domains]
     looked_at = [
         host
@@ -132,9 +140,40 @@ def verify(
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
     jobs.find_absent(looked_at)
-    runner.work_off(list(jobs.looks(looked_at, served, plan_loops(inventory, hosts, domains))))
+    with ThreadPoolExecutor(1, thread_name_prefix="loops") as beside:
+        loops = beside.submit(
+            _loops, runner, jobs, inventory, [item for item in served if item.hosts], partner
+        )
+        runner.work_off(list(jobs.looks(looked_at, served)))
+        loops.result()
+    runner.work_off(list(jobs.in_clear(looked_at, served)))
     runner.work_off(list(jobs.wrong_passwords(looked_at, served)))
     return sorted(runner.findings, key=_order(inventory))
+
+
+def _loops(runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Domain], named: str) -> None:
+    """Mail from and to each selected domain. What is wrong with a domain that was not selected is not told: it is only
+    no partner, and those are looked for one by one, where no selected one is left.
+    """
+    if not jobs.loops:
+        return
+    known: dict[str, Partner] = {}
+
+    def look(domains: list[Domain]) -> None:
+        new = [domain for domain in domains if domain.name not in known]
+        known.update({domain.name: Partner(domain) for domain in new})
+        runner.work_off([jobs.partner(known[one.name], told=one in selected) for one in new])
+
+    look([*selected, *(domain for domain in inventory.domains if domain.name == named and domain.hosts)])
+    for domain in selected:
+        others = candidates(inventory, domain)
+        if any(other.name == named for other in others):
+            continue
+        for other in others:
+            if any(known[each.name].works for each in others if each.name in known):
+                break
+            look([other])
+    runner.work_off([jobs.loop(plan) for plan in plan_loops(inventory, selected, known, named)])
 
 
 def _nowhere(run: Run, host: Host) -> Finding:

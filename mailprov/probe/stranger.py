@@ -7,19 +7,21 @@ and removed again. Troubles of `stream` pass through; the runner makes them erro
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Account
 from mailprov.probe import message
+from mailprov.probe.accounts import lacking, usable
+from mailprov.probe.arrival import folders_at
 from mailprov.probe.case import PortCase, port_numbered
 from mailprov.probe.imap import Imap
 from mailprov.probe.login import login_as
-from mailprov.probe.pairs import NO_ACCOUNT, usable
 from mailprov.probe.relay import known_address, outside_sender
 from mailprov.probe.smtp import Reply, Smtp
-from mailprov.probe.stream import Trouble
+from mailprov.probe.stream import Silence, Trouble
 from mailprov.probe.table import Scope, ports_where, probe
 
 _FROM_STRANGERS = ports_where(lambda port: port.number == 25)
@@ -149,12 +151,14 @@ def pipelining(case: PortCase) -> Iterator[Finding]:
         "From outside, with the null sender, a plain message to an account of this server: must be taken, and arrive.",
         "The same seven times more, each with another false end in the middle and behind it the commands and the "
         "text of a second message. A server that takes the false end for one obeys those commands and answers them.",
-        "See in the mailbox what arrived; remove it.",
+        "When all that were taken are in the mailbox (INBOX, Junk, or another folder), send another plain one and wait "
+        "for it: what was hidden has then had its time to arrive, too.",
+        "See what arrived; remove it.",
     ),
     verdicts={
         "pass": "refused, or one message for each that was taken",
         "fail": "the second message was taken, or is in the mailbox",
-        "error": "the plain message is refused or does not arrive, 4xx, silence",
+        "error": "the plain message is refused, or not all that were taken arrive, 4xx, silence",
         "skip": "no account with a known password whose mail stays on this host",
     },
     refs=("CVE-2023-51764", "RFC 5321 section 4.1.1.4", "postconf(5) smtpd_forbid_bare_newline"),
@@ -164,7 +168,8 @@ def smuggling(case: PortCase) -> Iterator[Finding]:
     mine = [item for item in case.run.inventory.domains if item.hosts[:1] == (case.host.name,)]
     account = next(filter(None, (usable(item, reads=True) for item in mine)), None)
     if account is None or account.password is None:
-        yield case.skip(NO_ACCOUNT)
+        reasons = [lacking(item, reads=True) for item in mine]
+        yield case.skip("; ".join(reasons) or f"no domain has {case.host.name} as its first host")
         return
     cover, hidden = secrets.token_hex(12), secrets.token_hex(12)
     control = _send(case, account, _message(case, account, cover))
@@ -182,15 +187,25 @@ def smuggling(case: PortCase) -> Iterator[Finding]:
             obeyed.append(name)
     case.deadline = case.new_deadline(case.run.timing.delivery + case.seconds)
     covers, smuggled = _look_and_remove(case, account, cover, hidden, taken)
+    if covers == taken and not (obeyed or smuggled):
+        again = _send(case, account, _message(case, account, cover))
+        if again.code != 250:
+            yield case.error(f"{_NOT_TAKEN} any more: {again}")
+            return
+        more, smuggled = _look_and_remove(case, account, cover, hidden, 1)
+        covers, taken = covers + more, taken + 1
     if obeyed or smuggled:
         yield case.failed(
             f"a second message is taken after {', '.join(obeyed) or 'a false end'}, and {smuggled} arrived",
             "postconf -e 'smtpd_forbid_bare_newline = normalize', or update Postfix to a version that knows it",
         )
-    elif not covers:
-        yield case.error("cannot tell, because not even the plain message arrived in time")
+    elif covers < taken:
+        yield case.error(
+            f"cannot tell, because of {taken} messages that were taken {covers} arrived in time",
+            f"see the mail log of {case.host.name}",
+        )
     else:
-        yield case.passed(f"{taken - 1} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}")
+        yield case.passed(f"{taken - 2} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}")
 
 
 def _begun(client: Smtp, sender: str, recipient: str) -> Reply:
@@ -251,12 +266,17 @@ def _look_and_remove(
             if not let_in:
                 raise Trouble(f"the mailbox cannot be looked into: {words}")
             waiting = case.new_deadline(case.run.timing.delivery)
-            _count_and_remove(client, "INBOX", counts)
-            while counts[cover] < expected and waiting.left() > case.run.timing.poll * 2:
-                waiting.pause(case.run.timing.poll)
-                _count_and_remove(client, "INBOX", counts)
+            for turn in itertools.count(1):
+                for folder in folders_at(client, turn):
+                    _count_and_remove(client, folder, counts)
+                if counts[cover] >= expected:
+                    break
+                try:
+                    waiting.pause(case.run.timing.poll)
+                except Silence:
+                    break
             for folder in client.folders():
-                _count_and_remove(client, folder, counts)  # what came late, or was put aside by a filter
+                _count_and_remove(client, folder, counts)  # a hidden one may be elsewhere
             client.quit()
     return counts[cover], counts[hidden]
 

@@ -78,13 +78,14 @@ class Stopped(Trouble):
 
 class Deadline:
     """A moment after which waiting is over. `stop` ends every wait at once; `outer` is a deadline that also
-    holds.
+    holds. `reached`: somebody waited until then.
     """
 
     def __init__(
         self, seconds: float, stop: threading.Event | None = None, outer: Deadline | None = None
     ) -> None:
         self.seconds = seconds
+        self.reached = False
         self._end = time.monotonic() + seconds
         self._stop = stop
         self._outer = outer
@@ -97,9 +98,11 @@ class Deadline:
         if self._outer is not None:
             outer = self._outer._end - time.monotonic()
             if outer <= 0:
+                self.reached = True
                 raise Stopped(f"not tested: the {self._outer.seconds:g} s for the whole run were used up")
             left = min(left, outer)
         if left <= 0:
+            self.reached = True
             raise Silence(f"no answer within {self.seconds:g} s")
         return left
 
@@ -173,6 +176,7 @@ class Stream:
         except TimeoutError:
             sock.close()
             deadline.left()
+            deadline.reached = True
             raise NoRoute(f"no answer to the connection attempt within {seconds:g} s") from None
         except OSError as error:
             sock.close()

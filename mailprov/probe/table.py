@@ -37,6 +37,9 @@ class Scope(Enum):
     PORT = "port of an address"
     PORT_DOMAIN = "port of an address, and domain on it"
     PORT_ACCOUNT = "port of an address, and one account of each domain on it"
+    PORT_ACCOUNTS = "port of an address, and the chosen accounts of each domain on it"
+    PORTS = "all its ports of an address at once, and one account"
+    PARTNER = "domain that is to send and get mail"
     LOOP = "pair of domains"
 
 

@@ -3,7 +3,7 @@ once for.
 
     find_addresses(run, host)      where a host is looked at
     has_route(address)             whether this machine could send there
-    subjects(scope, domains, phase)   domain and account of each turn of a probe
+    subjects(run, scope, domains)     domain and account of each turn of a probe
 
 Raises nothing.
 """
@@ -15,21 +15,25 @@ import socket
 import dns.inet
 
 from mailprov.model.inventory import Account, Domain, Host
+from mailprov.probe.accounts import chosen
 from mailprov.probe.case import Run
-from mailprov.probe.pairs import usable
 from mailprov.probe.stream import Trouble
-from mailprov.probe.table import Phase, Scope
+from mailprov.probe.table import Scope
 
 
-def subjects(scope: Scope, domains: list[Domain], phase: Phase) -> list[tuple[Domain | None, Account | None]]:
-    """What a probe of a port runs once for. Wrong passwords are tried for one account of the host only, as
-    all its domains ask the same password store and each try costs seconds."""
+def subjects(run: Run, scope: Scope, domains: list[Domain]) -> list[tuple[Domain | None, Account | None]]:
+    """What a probe of a port runs once for. Wrong passwords (Scope.PORTS) are tried for one account of the host only,
+    as all its domains ask the same password store and each try costs seconds."""
     if scope is Scope.PORT:
         return [(None, None)]
     if scope is Scope.PORT_DOMAIN:
         return [(domain, None) for domain in domains]
-    pairs: list[tuple[Domain | None, Account | None]] = [(domain, usable(domain)) for domain in domains]
-    if phase is Phase.WRONG_PASSWORDS:
+    pairs: list[tuple[Domain | None, Account | None]] = []
+    for domain in domains:
+        accounts: list[Account | None] = [*chosen(domain, run.ident, run.accounts)]
+        pairs += [(domain, account) for account in accounts[: None if scope is Scope.PORT_ACCOUNTS else 1]]
+        pairs += [] if accounts else [(domain, None)]
+    if scope is Scope.PORTS:
         return [pair for pair in pairs if pair[1] is not None][:1] or pairs[:1]
     return pairs
 

@@ -6,12 +6,12 @@ error.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding
-from mailprov.probe.authority import Answer, NoAnswer
+from mailprov.probe.authority import Answer, Late, NoAnswer
 from mailprov.probe.case import DomainCase
+from mailprov.probe.stream import Silence
 from mailprov.probe.table import Scope, probe
 from mailprov.probe.targets import has_route
 
@@ -64,6 +64,7 @@ def dns_servers(case: DomainCase) -> Iterator[Finding]:
             try:
                 wrong = _compared(case, zone, name, address, questions)
             except NoAnswer as trouble:
+                case.late = case.late or isinstance(trouble, Late)
                 silent.append(f"{name} ({address}): {trouble}")
                 continue
             if wrong:
@@ -83,12 +84,15 @@ def _compared(
     case: DomainCase, zone: str, server: str, address: str, questions: list[tuple[str, str]]
 ) -> str:
     """What is wrong at one address; empty when all is as the authoritative server says."""
-    end = time.monotonic() + case.run.timing.transfer
+    waiting = case.new_deadline(case.run.timing.transfer)
     while True:
         wrong, behind = _differs(case, zone, server, address, questions)
-        if not wrong or not behind or time.monotonic() >= end:
+        if not wrong or not behind:
             return wrong + behind
-        case.deadline.pause(case.run.timing.poll)
+        try:
+            waiting.pause(case.run.timing.poll)
+        except Silence:
+            return wrong + behind
 
 
 def _differs(

@@ -112,7 +112,9 @@ def _cell(findings: list[Finding]) -> Text:
 
 
 def _other_table(findings: list[Finding]) -> Table:
-    """One row a probe: worst verdict, how often it ran, what a pass proves, and where."""
+    """One row a probe: worst verdict, how often it ran (of how many, where some were skipped), what a pass proves, and
+    where.
+    """
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(width=1)
     table.add_column(no_wrap=True)
@@ -124,7 +126,9 @@ def _other_table(findings: list[Finding]) -> Table:
         worst = _worst(ran) or Verdict.SKIP
         where = dict.fromkeys(finding.target.domain or finding.target.host for finding in ran)
         shown = [*where][:4] + (["…"] if len(where) > 4 else [])
-        table.add_row(Text(*SIGNS[worst]), probe, f"{len(ran)}×", ran[0].title, ", ".join(shown))
+        tried = sum(finding.verdict is not Verdict.SKIP for finding in ran)
+        count = f"{len(ran)}×" if tried == len(ran) else f"{tried} of {len(ran)}×"
+        table.add_row(Text(*SIGNS[worst]), probe, count, ran[0].title, ", ".join(shown))
     return table
 
 

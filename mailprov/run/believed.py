@@ -38,7 +38,7 @@ CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about wha
 AHEAD = 2 * CLOCK_LIMIT
 
 MOST_KEYS = 50_000  # each domain that has left is looked for in DNS
-# As run.deploy.run_id makes them; where a run had none, the agent tells the name of its directory (agent/runs.py).
+# As run.ident.run_id makes them; where a run had none, the agent tells the name of its directory (agent/runs.py).
 _RUN = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6,12}")
 _PLAIN = r"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
 _DOMAIN = re.compile(rf"(?=.*\.){_PLAIN}")

@@ -13,7 +13,6 @@ A Deployment also carries a rollback: only what is planned, on hosts and in zone
 from __future__ import annotations
 
 import datetime
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,6 +27,7 @@ from mailprov.plan.cautions import cautions
 from mailprov.plan.changes import counts, fingerprint
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
+from mailprov.run.ident import run_id
 from mailprov.run.keep import keep
 from mailprov.run.keys import for_zones
 from mailprov.run.select import Selection
@@ -56,11 +56,6 @@ class Options:
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     move: desired.Move | None = None  # a step of a rotation of DKIM keys
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
-
-
-def run_id() -> str:
-    """What the runs on all hosts of one apply have in common; later ones sort behind earlier ones."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
@@ -318,7 +313,10 @@ class Deployment:
             return code
         made = () if self.options.command == "rollback" else self.sessions
         provisioned = [session.host.name for session in made if session.outcome.status == "ok"]
-        return worst(code, probe_into(self.stream, self.inventory, self.selection, provisioned=provisioned))
+        probed = probe_into(
+            self.stream, self.inventory, self.selection, ident=self.ident, provisioned=provisioned
+        )
+        return worst(code, probed)
 
     def _changes(self) -> list[Change]:
         """What there is to decide on. A host that stopped at its own plan, on an edit by hand, is out of it."""

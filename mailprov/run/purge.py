@@ -19,9 +19,10 @@ from mailprov.desired.passwd import MAIL_ROOT, USERS, passwd_file_key
 from mailprov.errors import InputError
 from mailprov.model.events import Emit, KeptMailbox, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
-from mailprov.run.deploy import Deployment, Options, run_id
+from mailprov.run.deploy import Deployment, Options
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Part, Start
+from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
 from mailprov.run.verify import worst

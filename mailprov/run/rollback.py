@@ -24,8 +24,9 @@ from mailprov.errors import HostUnreachable, NotBelieved
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory, Secret
 from mailprov.run import believed
-from mailprov.run.deploy import Deployment, Options, run_id
+from mailprov.run.deploy import Deployment, Options
 from mailprov.run.hosts import HostSession, Part, Start
+from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.zones import ZoneWork
 

@@ -11,8 +11,9 @@ from collections.abc import Collection
 from mailprov import __version__
 from mailprov.errors import bug
 from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
-from mailprov.model.findings import Finding, Verdict
+from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Inventory
+from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
 
@@ -46,9 +47,13 @@ def verify(
     *,
     only: Collection[str] = (),
     fail_on_warn: bool = False,
+    accounts: int | None = USUAL_ACCOUNTS,
+    partner: str = "",
     report: Emit,
 ) -> int:
-    """Probe what is selected; `only` holds prefixes of probe ids."""
+    """Probe what is selected; `only` holds prefixes of probe ids. `accounts` of each domain log in, None: all.
+    `partner` is the domain that all others exchange mail with, if not each the next one that works.
+    """
     stream = Stream(report)
     began = time.monotonic()
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
@@ -56,7 +61,15 @@ def verify(
     findings: list[Finding] = []
     try:
         code = probe_into(
-            stream, inventory, selection, only=only, fail_on_warn=fail_on_warn, findings=findings
+            stream,
+            inventory,
+            selection,
+            only=only,
+            fail_on_warn=fail_on_warn,
+            accounts=accounts,
+            partner=partner,
+            ident=run_id(),
+            findings=findings,
         )
     except KeyboardInterrupt:
         stream.wake(RunEnded(130, "interrupted", time.monotonic() - began))
@@ -72,11 +85,14 @@ def probe_into(
     *,
     only: Collection[str] = (),
     fail_on_warn: bool = False,
+    accounts: int | None = USUAL_ACCOUNTS,
+    partner: str = "",
+    ident: str,
     findings: list[Finding] | None = None,
     provisioned: Collection[str] = (),
 ) -> int:
     """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up.
-    `provisioned`: see `probe.verify`.
+    `provisioned` and `ident`, the run's name: see `probe.verify`.
     """
     found: list[Finding] = [] if findings is None else findings
     stop = threading.Event()
@@ -99,6 +115,9 @@ def probe_into(
                 domains=() if selection.whole else selection.domains,
                 stop=stop,
                 provisioned=provisioned,
+                accounts=accounts,
+                partner=partner,
+                ident=ident,
             )
         except Exception as error:
             crash.append(str(bug("verify", error)))

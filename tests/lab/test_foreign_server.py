@@ -164,6 +164,7 @@ def test_the_one_mistake_is_named_and_nothing_else_fails(result: Result) -> None
     bad = {f["id"] for f in result.of("found") if f["verdict"] in ("fail", "error")}
 
     assert bad == {"spoof.envelope"}
+    assert [f for f in result.of("found") if f["timed_out"]] == []
     assert result.code == 1
     advice = result.of("found", id="spoof.envelope", verdict="fail")[0]["advice"]
     assert "smtpd_sender_login_maps" in advice

@@ -162,6 +162,7 @@ def test_first_apply_makes_a_service_that_is_proved(hosts: lab.Lab, inventory: P
 
     bad = [f for f in result.of("found") if f["verdict"] not in ("pass", "skip")]
     assert (result.code, bad) == (0, []), result.events[-1]
+    assert [f for f in result.of("found") if f["timed_out"]] == []
     for host in HOSTS:
         assert result.ended(host)["status"] == "ok"
         ports = {f["target"]["port"] for f in result.of("found", id="net.tcp") if f["target"]["host"] == host}

@@ -146,6 +146,9 @@ class Lab:
         domains: Sequence[str] = (),
         in_order_of_arrival: bool = False,
         provisioned: Sequence[str] = (),
+        ident: str = "run",
+        accounts: int | None = 3,
+        partner: str = "",
     ) -> list[Finding]:
         """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
         self.start()
@@ -169,6 +172,9 @@ class Lab:
             port_map=self.world.port_map,
             port_numbers=[port] if port else ALL_PORTS,
             provisioned=provisioned,
+            ident=ident,
+            accounts=accounts,
+            partner=partner,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

@@ -3,7 +3,7 @@ for.
 
 `World` is two hosts (127.0.0.1 and 127.0.0.2) with seven ports each, ManageSieve, and a name server. `faults` are words
 that the session classes look for, such as `open-relay`; a fault holds on every host and port where it makes
-sense.
+sense, `127.0.0.2/open-relay` on that host alone.
 """
 
 from __future__ import annotations
@@ -44,11 +44,18 @@ class World:
     commands: list[str] = field(default_factory=list)
     most_wrong: dict[str, int] = field(default_factory=dict)  # address → wrong passwords looked at at once
     most_sessions: dict[str, int] = field(default_factory=dict)  # user → IMAP and POP sessions at once
+    penalties: list[str] = field(default_factory=list)  # logins that had to wait, by address
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def faults_of(self, address: str) -> frozenset[str]:
+        words = (word.rpartition("/") for word in self.faults)
+        return frozenset(word for where, _, word in words if where in {"", address})
 
     def __enter__(self) -> World:
         self.lock = threading.Lock()
         self.now_wrong: dict[str, int] = {}
+        self.guessed: dict[str, int] = {}
+        self.known_wrong: set[tuple[str, str, str]] = set()
         self.now_sessions: dict[str, int] = {}
         self._selector = selectors.DefaultSelector()
         self._open: list[socket.socket] = []
@@ -56,7 +63,9 @@ class World:
             for port in PROBED:
                 sock = socket.create_server((address, 0))
                 self.port_map[address, port.number] = sock.getsockname()[1]
-                if "refused" in self.faults or (port.number == 4190 and "no-sieve" in self.faults):
+                if "refused" in self.faults_of(address) or (
+                    port.number == 4190 and "no-sieve" in self.faults
+                ):
                     sock.close()
                     continue
                 self._open.append(sock)

@@ -18,6 +18,7 @@ FQDNS = {"127.0.0.1": "mx1.alpha.test", "127.0.0.2": "mx2.beta.test"}
 MAIL_NAMES = {"mx1.alpha.test": "mail.alpha.test", "mx2.beta.test": "mail.beta.test"}
 DOMAINS = {"alpha.test": "127.0.0.1", "alfa.test": "127.0.0.1", "beta.test": "127.0.0.2"}
 PASSWORDS = {"ana@alpha.test": "right-ana", "zoe@alpha.test": "right-zoe", "eva@beta.test": 'ñ"right\\eva'}
+PASSWORDS |= {f"user{number}@alpha.test": f"right-{number}" for number in range(1, 31)}
 
 
 class Gone(Exception):
@@ -29,7 +30,7 @@ class Session:
 
     def __init__(self, world: World, sock: socket.socket, address: str, port: Port) -> None:
         self.world, self.sock, self.address, self.port = world, sock, address, port
-        self.faults = world.faults
+        self.faults = world.faults_of(address)
         self.fqdn = FQDNS[address]
         self.tls = False
         self.user = ""
@@ -111,6 +112,8 @@ class Session:
         """`yes`, `no` or `later`."""
         with self.world.lock:
             self.world.attempts.append((user, password))
+        if "penalty" in self.faults:
+            self._penalty(user, password)
         if "auth-later" in self.faults:
             return "later"
         if "nobody-gets-in" in self.faults:
@@ -128,6 +131,21 @@ class Session:
         time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen
         self._count(self.world.now_wrong, {}, self.address, -1)
         return "no"
+
+    def _penalty(self, user: str, password: str) -> None:
+        """Dovecot's: who has guessed waits before the next try is looked at; a right password forgives, and what was
+        wrong before counts no second time."""
+        right, pair = PASSWORDS.get(user) == password, (self.address, user, password)
+        with self.world.lock:
+            waits = self.world.guessed.get(self.address, 0) and pair not in self.world.known_wrong
+            if waits:
+                self.world.penalties.append(self.address)
+            if right:
+                self.world.guessed[self.address] = 0
+            elif pair not in self.world.known_wrong:
+                self.world.guessed[self.address] = self.world.guessed.get(self.address, 0) + 1
+                self.world.known_wrong.add(pair)
+        time.sleep(0.1 if waits else 0)
 
     def greet(self) -> None:
         raise NotImplementedError

@@ -195,9 +195,8 @@ class Smtp(Session):
         if "keeps-forgery" not in faults:
             text = re.sub(rb"Authentication-Results: [^\r]*\r\n", b"", text)
         spf = "softfail" if "spf-fails" in faults else "pass"
-        results = (
-            f"{there}; dkim=pass (a; b) header.d={domain};\r\n\tspf={spf} smtp.mailfrom={domain}; dmarc=pass"
-        )
+        dmarc = "none" if "no-dmarc" in faults else "pass"
+        results = f"{there}; dkim=pass (a; b) header.d={domain};\r\n\tspf={spf} smtp.mailfrom={domain}; dmarc={dmarc}"
         return text if "unchecked" in faults else f"Authentication-Results: {results}\r\n".encode() + text
 
     def _is_end(self, line: bytes, before: bytes) -> bool:
@@ -243,6 +242,8 @@ class Smtp(Session):
         if "adds-disclaimer" in self.faults:
             text += b"This message is confidential.\r\n"
         whole = "".join(f"Received: {item}\r\n" for item in received).encode() + text
+        if "loses-repeats" in self.faults:
+            self.world.faults |= {"loses-mail"}
         copies = 0 if "loses-mail" in self.faults else 2 if "doubles-mail" in self.faults else 1
         with self.world.lock:
             self.world.boxes[recipient] += [whole] * copies

@@ -7,13 +7,15 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward
+from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward, Inventory
+from mailprov.probe.accounts import usable
 from mailprov.probe.authority import Authority
-from mailprov.probe.pairs import plan_loops
+from mailprov.probe.pairs import Partner, plan_loops
 from mailprov.probe.table import catalogue
 from tests.unit.probe.probe_lab import Lab, account
 
@@ -44,7 +46,6 @@ LOOPS = {
     "unchecked": [("loop.results", 587, WARN, "no Authentication-Results of mx2.beta.test")],
     "spf-fails": [("loop.results", 465, FAIL, "spf=softfail"), ("loop.dkim", 465, PASS, "ed25519")],
     "data-4xx": [("loop.submit", 465, ERROR, "451 4.3.0")],
-    "nobody-gets-in": [("loop.submit", 587, ERROR, "is refused: 535")],
     "sender-4xx": [("loop.submit", 465, ERROR, "450 4.1.8")],
     "missing-hop": [("loop.path", 587, FAIL, "no hop by an MX of the recipient")],
     "no-submission-hop": [("loop.path", 465, FAIL, "no hop shows a submission")],
@@ -100,6 +101,80 @@ def test_wrong_loop(lab: Lab, faults: str) -> None:
     assert lab.world.boxes["ana@alpha.test"][0].startswith(b"old mail")
 
 
+# What keeps beta.test from taking part → (verdict, words); None: it takes part.
+BROKEN = {
+    "nobody-gets-in": (FAIL, "587: login as eva@beta.test: 535"),
+    "refused": (ERROR, "587: connection refused"),
+    "dropped": (ERROR, "993: the server closed the connection"),
+    "auth-later": (ERROR, "465: temporary refusal: 454"),
+    "banner-554": (ERROR, "25: the greeting is 554"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_partner_is_one_finding_there(lab: Lab, fault: str) -> None:
+    lab.spoil(f"127.0.0.2/{fault}", "")
+    findings = lab.verify("loop", wait=10)
+    wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
+    verdict, words = BROKEN[fault]
+    assert [(item.id, item.target.domain, item.verdict) for item in wrong] == [
+        ("loop.ready", "beta.test", verdict)
+    ]
+    assert words in wrong[0].observed
+    assert wrong[0].advice
+    # What can be proved of the other without a partner is proved.
+    assert {item.target.domain for item in findings if item.target.port} == {"alpha.test->alpha.test"}
+    assert {item.verdict for item in only(findings, "loop.fetch")} == {PASS}
+    (path, *_) = only(findings, "loop.path")
+    assert path.verdict is WARN
+    assert "no domain on another host can take part: beta.test (see loop.ready)" in path.observed
+
+
+def test_a_broken_partner_that_was_not_selected_is_not_told(lab: Lab) -> None:
+    lab.spoil("127.0.0.2/nobody-gets-in", "")
+    assert not [item for item in lab.verify("loop", wait=10, hosts=["mx1"]) if item.verdict in {FAIL, ERROR}]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({("beta.test", "MX"): []}, "the MX of beta.test is not there"),
+        ({("beta.test", "MX"): ["10 mx1.alpha.test."]}, "the MX of beta.test is mx1.alpha.test"),
+    ],
+)
+def test_a_domain_that_mail_does_not_find_is_no_partner(
+    lab: Lab, changed: dict[tuple[str, str], list[str]], words: str
+) -> None:
+    lab.world.records.update(changed)
+    findings = lab.verify("loop", wait=10)
+    wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
+    assert [(item.id, item.target.domain, words in item.observed) for item in wrong] == [
+        ("loop.ready", "beta.test", True)
+    ]
+
+
+def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: Lab) -> None:
+    stranger = dataclasses.replace(account("eva@beta.test"), address="elsa@beta.test")
+    beta = dataclasses.replace(lab.inventory.domains[1], accounts=(stranger,))
+    lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
+    lab.spoil("127.0.0.2/anybody-gets-in", "")
+    findings = lab.verify("loop", wait=10)
+    wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
+    assert [item.id for item in wrong] == ["loop.ready"]
+    assert "25: RCPT TO:<elsa@beta.test> gets 550 5.1.1" in wrong[0].observed
+
+
+def test_results_without_a_dmarc_policy_do_not_pass(lab: Lab) -> None:
+    """Where the inventory has none it is a warning, where it has one a failure: nothing there is as expected."""
+    lab.spoil("no-dmarc", "")
+    assert {item.verdict for item in lab.verify("loop.results", wait=10)} == {FAIL}
+    domains = tuple(dataclasses.replace(item, dmarc=None) for item in lab.inventory.domains)
+    lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
+    findings = lab.verify("loop.results", wait=10)
+    assert {item.verdict for item in findings} == {WARN}
+    assert all("dmarc=none" in item.observed and "dmarc:" in item.advice for item in findings)
+
+
 def test_one_host_alone_is_local_only(lab: Lab) -> None:
     moved = Domain("beta.test", ("mx1",), (account("zoe@alpha.test"),))
     alone = dataclasses.replace(lab.inventory.domains[0], accounts=(account("ana@alpha.test"),))
@@ -130,26 +205,47 @@ def test_hashes_only_are_skipped_with_a_reason(lab: Lab) -> None:
     assert {item.verdict for item in lab.verify("unknown", wait=10)} == {PASS}
 
 
-def test_loops_pair_every_domain_with_another_host(lab: Lab) -> None:
+def loops(
+    inventory: Inventory, selected: Sequence[str], broken: Sequence[str] = (), named: str = ""
+) -> set[tuple[str, str]]:
+    """Who sends to whom, where all but the broken ones can take part."""
+    known = {}
+    for domain in inventory.domains:
+        sender, recipient = usable(domain), usable(domain, reads=True)
+        able = domain.name not in broken and recipient is not None
+        known[domain.name] = Partner(domain, sender, recipient, [587, 465] if able else [], able, able)
+    chosen = [domain for domain in inventory.domains if domain.name in selected]
+    plans = plan_loops(inventory, chosen, known, named)
+    assert {plan.port.number for plan in plans} <= {587, 465}
+    return {(plan.sender_domain.name, plan.recipient_domain.name) for plan in plans}
+
+
+def test_loops_pair_every_domain_with_another_host_that_works(lab: Lab) -> None:
     eva = dataclasses.replace(account("eva@beta.test"), forward=Forward(("x@y.test",), keep=False))
+    zoe = account("zoe@alpha.test")
     domains = (
         *lab.inventory.domains,
         Domain("gamma.test", ("mx2",), (eva,)),
         Domain("delta.test", ("mx1",), ()),
+        Domain("eps.test", ("mx2",), (zoe,)),
     )
     inventory = dataclasses.replace(lab.inventory, domains=domains)
-    plans = plan_loops(inventory, (), ())
-    pairs = {(plan.sender_domain.name, plan.recipient_domain.name) for plan in plans}
-    assert {("alpha.test", "beta.test"), ("beta.test", "alpha.test")} <= pairs
-    assert ("gamma.test", "alpha.test") in pairs
-    # Who forwards without a copy has nothing to fetch, so nobody sends there.
-    assert all(plan.skip for plan in plans if plan.recipient_domain.name == "gamma.test")
-    assert all(
-        plan.skip for plan in plans if "delta.test" in {plan.sender_domain.name, plan.recipient_domain.name}
-    )
-    assert not any(plan.local for plan in plans)
-    assert plan_loops(inventory, ("mx1",), ("alpha.test",))
-    assert plan_loops(inventory, ("nowhere",), ()) == []
+    names = [domain.name for domain in domains]
+    both = {("alpha.test", "beta.test"), ("beta.test", "alpha.test")}
+    with_eps = {("alpha.test", "eps.test"), ("eps.test", "alpha.test")}
+    # Nobody to log in as, or nobody who keeps mail: no message from or to there.
+    assert loops(inventory, names) == both | with_eps
+    assert loops(inventory, ["alpha.test"], broken=["beta.test"]) == with_eps
+    assert loops(inventory, ["beta.test"]) == both
+    assert loops(inventory, ["alpha.test", "beta.test"], named="eps.test") == both | with_eps
+    assert loops(inventory, ["alpha.test"], broken=["beta.test", "eps.test"]) == {
+        ("alpha.test", "alpha.test")
+    }
+    assert loops(inventory, ["alpha.test"], broken=["eps.test"], named="eps.test") == {
+        ("alpha.test", "alpha.test")
+    }
+    assert loops(inventory, ["beta.test"], broken=["beta.test"]) == set()
+    assert loops(inventory, []) == set()
 
 
 # (probe, target, changed records, verdict, words)

@@ -7,8 +7,10 @@ import dataclasses
 import pytest
 
 from mailprov.model.findings import Verdict
+from mailprov.model.inventory import Domain, Forward
 from mailprov.probe import catalogue
-from tests.unit.probe.probe_lab import SLOW_ONLY, Lab
+from mailprov.probe.accounts import chosen
+from tests.unit.probe.probe_lab import SLOW_ONLY, Lab, account
 from tests.unit.probe.probe_session import PASSWORDS
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
@@ -203,15 +205,92 @@ def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
     assert could_not_tell >= red - {"net.tcp"}
 
 
-def test_wrong_passwords_come_last_and_one_at_a_time(lab: Lab) -> None:
+@pytest.mark.parametrize("faults", ["", "into-junk", "penalty"])
+def test_no_probe_of_a_sound_host_waits_until_its_deadline(lab: Lab, faults: str) -> None:
+    """What a filter takes for spam is looked for where it puts it, and refused logins wait for nothing."""
+    lab.spoil(faults, "")
+    findings = lab.verify("", wait=10)
+    assert not [item for item in findings if item.verdict in {FAIL, ERROR}]
+    assert not [item for item in findings if item.timed_out]
+
+
+@pytest.mark.parametrize(
+    ("faults", "probe", "port"),
+    [("silent", "smtp.banner", 25), ("dns-silent", "dns.mx", 0), ("loses-mail", "loop.path", 0)],
+)
+def test_a_probe_tells_that_its_deadline_ended_it(lab: Lab, faults: str, probe: str, port: int) -> None:
+    lab.spoil(faults, "")
+    wait = 0.3 if SLOW_ONLY & set(faults.split()) else 10
+    findings = [item for item in lab.verify(probe, port, wait=wait, delivery=0.3) if item.id == probe]
+    assert findings
+    assert all(item.timed_out for item in findings)
+
+
+def test_smuggling_is_not_judged_when_messages_are_missing(lab: Lab) -> None:
+    lab.spoil("loses-repeats", "")
+    (finding, *_) = lab.verify("smuggle.in", wait=10, delivery=0.3)
+    assert (finding.verdict, finding.timed_out) == (ERROR, True)
+    assert "arrived in time" in finding.observed
+
+
+def test_wrong_passwords_come_last_and_all_at_once(lab: Lab) -> None:
     order = [item.id for item in lab.verify("net tls auth", wait=10, in_order_of_arrival=True)]
     late = {"tls.enforced", "auth.bad-password"}
     first = min(i for i, name in enumerate(order) if name in late)
     assert set(order[first:]) == late
-    assert lab.world.most_wrong == {"127.0.0.1": 1, "127.0.0.2": 1}
+    assert min(lab.world.most_wrong.values()) > 1
     wrong = [password for user, password in lab.world.attempts if PASSWORDS.get(user) != password]
     assert len(wrong) == 2 * 7
     assert len(set(wrong)) == 1
+
+
+def test_only_one_login_of_each_host_sits_out_a_penalty(lab: Lab) -> None:
+    lab.spoil("penalty", "")
+    findings = lab.verify("auth", wait=10)
+    assert {item.verdict for item in findings} == {PASS}
+    assert sorted(lab.world.penalties) == ["127.0.0.1", "127.0.0.2"]
+
+
+def test_three_accounts_of_a_domain_log_in_and_are_named(lab: Lab) -> None:
+    crowd = tuple(account(f"user{number}@alpha.test") for number in range(1, 6))
+    hashed = account("hash@alpha.test", known=False)
+    alpha = dataclasses.replace(lab.inventory.domains[0], accounts=(*crowd, hashed))
+    lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
+
+    def tried(ident: str, accounts: int | None = 3) -> tuple[set[str], list[str]]:
+        findings = lab.verify("auth.ok", 993, wait=10, hosts=["mx1"], ident=ident, accounts=accounts)
+        assert {item.verdict for item in findings if item.target.port} == {PASS}
+        skipped = [item.observed for item in findings if item.verdict is SKIP]
+        return {item.target.account for item in findings if item.target.account}, skipped
+
+    first, skipped = tried("run-1")
+    assert len(first) == 3
+    assert "3 of 5 accounts log in, run run-1 chose" in skipped[0]
+    assert all(address in skipped[0] for address in first)
+    assert skipped[1:] == ["not tried, as only a hash of the password is known: hash@alpha.test"]
+    assert tried("run-1")[0] == first
+    assert tried("run-2", 1)[0] < {each.address for each in crowd}
+    assert tried("run-1", None) == ({each.address for each in crowd}, skipped[1:])
+
+
+def test_every_account_has_its_turn_over_some_runs() -> None:
+    crowd = tuple(account(f"user{number}@alpha.test") for number in range(1, 31))
+    domain = Domain("alpha.test", ("mx1",), crowd)
+    drawn = [each.address for run in range(100) for each in chosen(domain, f"run-{run}", 3)]
+    assert len(drawn) == 300
+    assert set(drawn) == {each.address for each in crowd}
+
+
+def test_who_forwards_everything_is_not_told_to_have_no_password(lab: Lab) -> None:
+    gone = dataclasses.replace(account("ana@alpha.test"), forward=Forward(("eva@beta.test",), keep=False))
+    alpha = dataclasses.replace(lab.inventory.domains[0], accounts=(gone,))
+    lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
+    for probe in ("smuggle.in", "loop"):
+        skipped = [item.observed for item in lab.verify(probe, wait=10) if item.verdict is SKIP]
+        assert (
+            "no account of alpha.test keeps mail: ana@alpha.test forwards all of it (keep: false)" in skipped
+        )
+        assert not [words for words in skipped if "password" in words]
 
 
 def test_a_host_without_managesieve_says_so_once(lab: Lab) -> None:

@@ -134,6 +134,16 @@ def test_why_something_was_skipped_is_said_once_for_each_reason() -> None:
     assert "skipped" not in run(RunStarted("verify", "m", "0", ""), Found(finding()), RunEnded(0, ""))
 
 
+def test_a_row_counts_what_was_tried() -> None:
+    found = [
+        dataclasses.replace(finding(verdict, port=0), id="loop.dkim")
+        for verdict in (Verdict.PASS, Verdict.PASS, Verdict.SKIP, Verdict.SKIP)
+    ]
+    told = run(RunStarted("verify", "m", "0", ""), *map(Found, found), RunEnded(0, ""))
+    (row,) = [line for line in told.splitlines() if line.startswith("✓") and "loop.dkim" in line]
+    assert "2 of 4×" in row
+
+
 def test_a_failed_host_shows_the_last_lines_of_the_command_even_when_quiet() -> None:
     text = run(Ended("mx1", "failed", 0, "mx1: apt-get failed.", ("E: one", "E: two")), quiet=True)
 

@@ -1,0 +1,63 @@
+"""Which accounts of a domain a run uses, and why it does not use others.
+
+    usable(domain)                   the first account with a known password; with reads=True whose mail stays there
+    chosen(domain, run, count)       the accounts that log in: `count` of them, or all where it is None
+    lacking(domain)                  why there is none that could, as a clause
+
+Pure; raises nothing. A password is known when the inventory names it in clear or a reference to it, not a hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from mailprov.model.inventory import Account, Domain
+
+_NAMED = 5  # names in one sentence
+
+
+def usable(domain: Domain, *, reads: bool = False) -> Account | None:
+    """An account with a known password; with `reads`, one whose mail also stays in its mailbox."""
+    for account in known(domain):
+        if not reads or keeps(account):
+            return account
+    return None
+
+
+def known(domain: Domain) -> list[Account]:
+    return [account for account in domain.accounts if account.password is not None]
+
+
+def keeps(account: Account) -> bool:
+    return account.forward is None or account.forward.keep
+
+
+def chosen(domain: Domain, run: str, count: int | None) -> list[Account]:
+    """The same for the same run, others in the next one, so that in time every account has its turn. In the order of
+    the inventory.
+    """
+    able = known(domain)
+    if count is None or len(able) <= count:
+        return able
+    drawn = sorted(able, key=lambda account: hashlib.sha256(f"{run} {account.address}".encode()).digest())
+    return [account for account in able if account in drawn[:count]]
+
+
+def lacking(domain: Domain | None, *, reads: bool = False) -> str:
+    """Why `usable` found none, of a domain or of none at all."""
+    if domain is None or not domain.accounts:
+        return "no account" if domain is None else f"{domain.name} has no account"
+    able = known(domain)
+    if reads and able:
+        return f"no account of {domain.name} keeps mail: {names(able)} forwards all of it (keep: false)"
+    return (
+        f"no account with a known password in {domain.name}: only a hash is known of {names(domain.accounts)}"
+    )
+
+
+def names(accounts: Iterable[Account]) -> str:
+    """Some of their addresses, and how many more there are."""
+    addresses = [account.address for account in accounts]
+    more = len(addresses) - _NAMED
+    return ", ".join(addresses[:_NAMED]) + (f" and {more} more" if more > 0 else "")

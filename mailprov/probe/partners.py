@@ -1,0 +1,151 @@
+"""Whether a domain can take part in the mail loop: looked at before a message is sent to or from it, so that a broken
+server is told once, there, and not in every row of who would have been its partner.
+
+Public: the probe `loop.ready`, PartnerCase. Troubles of `stream` are a part of what it tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mailprov.model.findings import Finding, Target
+from mailprov.model.inventory import Account, Host
+from mailprov.probe.accounts import lacking, usable
+from mailprov.probe.case import Case, port_numbered
+from mailprov.probe.login import login_as
+from mailprov.probe.pairs import SUBMISSION, Partner
+from mailprov.probe.published import mail_servers
+from mailprov.probe.smtp import Smtp
+from mailprov.probe.stream import NoRoute, Silence, Trouble
+from mailprov.probe.table import Scope, probe
+
+_READS = 993
+
+
+@dataclass
+class PartnerCase(Case):
+    """`partner` is filled with what is found."""
+
+    partner: Partner = field(kw_only=True)
+
+    @property
+    def host(self) -> Host:
+        return self.run.inventory.host(self.partner.domain.hosts[0])
+
+    @property
+    def address(self) -> str:
+        addresses = self.run.addresses.get(self.host.name)
+        if not addresses:
+            raise Trouble(f"no address of {self.host.fqdn} is known")
+        return addresses[0]
+
+    @property
+    def target(self) -> Target:
+        addresses = self.run.addresses.get(self.host.name, ())
+        return Target(self.host.name, addresses[0] if addresses else "", 0, self.partner.domain.name)
+
+
+@probe(
+    "loop.ready",
+    Scope.PARTNER,
+    "The domain can take part in the mail loop",
+    expected="a user can log in to hand in mail and to read it, and mail from others finds its way there",
+    steps=(
+        "Log in on 587 and 465 as who is to send, and on 993 as who is to read.",
+        "Look up the MX, which must lead to the domain's hosts; on port 25, RCPT TO who is to read; RSET, never DATA.",
+        "What does not work is left out of the loop; other domains take a partner that works (--partner names one).",
+    ),
+    verdicts={
+        "pass": "all of that works",
+        "fail": "some of it does not: messages that need it are not sent",
+        "error": "some of it cannot be found out: silence, a dropped connection, an untrusted certificate",
+        "skip": "no account with a known password, or none that keeps mail",
+    },
+    refs=("RFC 6409", "RFC 5321 section 5.1"),
+    ports=(*SUBMISSION, _READS, 25),
+)
+def ready(case: PartnerCase) -> Iterator[Finding]:
+    partner, domain = case.partner, case.partner.domain
+    partner.sender, partner.recipient = usable(domain), usable(domain, reads=True)
+    if partner.sender is None or partner.recipient is None:
+        yield case.skip(lacking(domain, reads=True))
+        return
+    try:
+        for number in SUBMISSION:
+            if _works(case, number, partner.sender):
+                partner.ports.append(number)
+        partner.reads = _works(case, _READS, partner.recipient)
+        partner.takes = _led_here(case) and _taken(case, partner.recipient)
+    except (NoRoute, Silence) as trouble:  # the rest would most likely only take as long again
+        partner.unknown.append(f"{trouble}; the rest was not tried")
+    if partner.wrong or partner.unknown:
+        advice = f"see net, auth.ok, unknown.user and dns.mx of {case.host.name} and {domain.name}"
+        say = case.failed if partner.wrong else case.error
+        yield say("; ".join((*partner.wrong, *partner.unknown)), advice)
+    else:
+        yield case.passed(f"{partner.sender.address} hands in, {partner.recipient.address} reads")
+
+
+def _works(case: PartnerCase, number: int, account: Account) -> bool:
+    """Whether this account can log in there."""
+    assert account.password is not None
+    case.transcript.hide(account.password.reveal())
+    try:
+        client = case.open(
+            case.host,
+            case.address,
+            port_numbered(number),
+            secret=True,
+            deadline=case.new_deadline(case.seconds),
+        )
+        with client.stream:
+            let_in, words = login_as(client, account.login_name, account.password.reveal())
+    except (NoRoute, Silence) as trouble:
+        raise type(trouble)(f"{number}: {trouble}") from None
+    except Trouble as trouble:
+        case.partner.unknown.append(f"{number}: {trouble}")
+        return False
+    if not let_in:
+        case.partner.wrong.append(f"{number}: login as {account.login_name}: {words}")
+    return let_in
+
+
+def _led_here(case: PartnerCase) -> bool:
+    """Whether the MX leads to a host of the domain."""
+    domain = case.partner.domain
+    own = {case.run.inventory.host(name).fqdn for name in domain.hosts}
+    try:
+        targets = mail_servers(case.run.authority, domain.name)
+    except Trouble as trouble:
+        case.partner.unknown.append(f"MX: {trouble}")
+        return False
+    case.transcript.add("-", f"MX of {domain.name}: {', '.join(targets) or 'none'}")
+    if own.intersection(targets):
+        return True
+    case.partner.wrong.append(f"the MX of {domain.name} is {', '.join(targets) or 'not there'}")
+    return False
+
+
+def _taken(case: PartnerCase, account: Account) -> bool:
+    """Whether port 25 takes mail for this account. A refusal for now, or for the sake of who we are, does not tell."""
+    try:
+        client = case.open(
+            case.host, case.address, port_numbered(25), deadline=case.new_deadline(case.seconds)
+        )
+        assert isinstance(client, Smtp)
+        with client.stream:
+            reply = client.mail("")
+            if reply.code == 250:
+                reply = client.rcpt(account.address)
+            client.command("RSET")
+            client.quit()
+    except (NoRoute, Silence) as trouble:
+        raise type(trouble)(f"25: {trouble}") from None
+    except Trouble as trouble:
+        case.partner.unknown.append(f"25: {trouble}")
+        return False
+    if reply.kind == 5 and not reply.enhanced.startswith("5.7."):
+        case.partner.wrong.append(f"25: RCPT TO:<{account.address}> gets {reply}")
+        return False
+    return True

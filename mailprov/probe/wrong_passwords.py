@@ -1,0 +1,144 @@
+"""The probe of wrong passwords: `auth.bad-password`, on all ports of a host at once.
+
+A refusal takes seconds (mailprov's Dovecot: five, Debian's: two), so that all ports together take as long as one. Where
+Dovecot's penalty is on, as on servers that others built, each *new* wrong password of an address makes the next login
+from there wait 4, 8, 15, 15 s, a right one of anybody ends that, and a user and password that were refused before add
+nothing. So one port goes first with the wrong password, a right login follows at once and sits out the one penalty
+there is, and then all others try the same user and the same wrong password at the same time. Without a penalty the
+right login is let in at once and nothing waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.ports import Protocol
+from mailprov.probe.accounts import lacking
+from mailprov.probe.case import PortCase
+from mailprov.probe.login import LOGIN_PORTS, login_as
+from mailprov.probe.stream import Trouble
+from mailprov.probe.table import Phase, Scope, probe
+
+# Until the server has counted the first wrong password; the answer to it comes much later.
+_HEAD_START = 0.15
+
+Answer = tuple[bool, str] | Trouble  # let in or not, and the server's words; or why nothing was decided
+
+
+@probe(
+    "auth.bad-password",
+    Scope.PORTS,
+    "A wrong password stays out",
+    expected="right password in, wrong password out, right password in",
+    steps=(
+        "Only where auth.ok passed; after everything else; as one account on each host.",
+        "Log in with the right password on every port.",
+        "Log in with a wrong one, the same everywhere: on one port first, with a right login behind it, which sits out "
+        "what a server makes an address wait that guesses; then on all others at the same time.",
+        "Log in with the right password again.",
+    ),
+    verdicts={
+        "pass": "in, out (535, NO, -ERR), in",
+        "fail": "the wrong password is let in",
+        "error": "the right password does not work, so a refusal of the wrong one shows nothing; or 4xx, "
+        "silence",
+        "skip": "no account with a known password; or fail2ban would shut us out, as fail2ban.ignore names nobody",
+    },
+    refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
+    ports=LOGIN_PORTS,
+    phase=Phase.WRONG_PASSWORDS,
+)
+def bad_passwords(cases: Sequence[PortCase]) -> Iterator[Finding]:
+    """`cases`: ports of one host, all with the same account."""
+    able = []
+    for case in sorted(cases, key=lambda case: case.port.protocol is not Protocol.IMAP):
+        if (early := _early(case)) is None:
+            able.append(case)
+        else:
+            yield early
+    if not able:
+        return
+    with ThreadPoolExecutor(len(able), thread_name_prefix="passwords") as pool:
+        good = []
+        for case, answer in zip(able, pool.map(_right, able), strict=True):
+            if isinstance(answer, Trouble):
+                yield case.trouble(answer)
+            elif not answer[0]:
+                yield case.error(f"the right password does not work: {answer[1]}")
+            else:
+                good.append(case)
+        answers = _wrong_everywhere(pool, good)
+        again = pool.map(_right, good)
+        for case, bad, answer in zip(good, answers, again, strict=True):
+            yield _judged(case, bad, answer)
+
+
+def _early(case: PortCase) -> Finding | None:
+    account = case.account
+    if account is None or account.password is None:
+        return case.skip(lacking(case.domain))
+    if case.host.fail2ban is not None and not case.host.fail2ban.ignore:
+        return case.skip(
+            "wrong passwords would get this machine shut out by fail2ban: name its address in fail2ban.ignore"
+        )
+    before = case.run.logins.get((case.address, case.port.number, account.address))
+    if before not in {None, Verdict.PASS}:
+        return case.error("not tried: the right password does not work here (see auth.ok)")
+    case.transcript.hide(account.password.reveal(), _made_up(case))
+    return None
+
+
+def _made_up(case: PortCase) -> str:
+    """The same wrong password on every port: a server's penalty grows with each *new* one."""
+    return f"wrong-{case.run.nonce}"
+
+
+def _wrong_everywhere(pool: ThreadPoolExecutor, cases: Sequence[PortCase]) -> list[Answer]:
+    futures: list[Future[Answer]] = []
+    for number, case in enumerate(cases):
+        futures.append(pool.submit(_wrong, case))
+        if number == 0 and len(cases) > 1:
+            time.sleep(_HEAD_START)
+            _right(cases[1])
+    return [future.result() for future in futures]
+
+
+def _right(case: PortCase) -> Answer:
+    assert case.account is not None
+    assert case.account.password is not None
+    password = case.account.password.reveal()
+    with case.run.user_slot(case.host.name, case.account.address):
+        return _answer(case, password)
+
+
+def _wrong(case: PortCase) -> Answer:
+    return _answer(case, _made_up(case))
+
+
+def _answer(case: PortCase, password: str) -> Answer:
+    """One login on a connection of its own, over trusted TLS."""
+    assert case.account is not None
+    try:
+        client = case.open(case.host, case.address, case.port, secret=True)
+        with client.stream:
+            return login_as(client, case.account.login_name, password)
+    except Trouble as trouble:
+        return trouble
+
+
+def _judged(case: PortCase, bad: Answer, again: Answer) -> Finding:
+    if isinstance(bad, Trouble):
+        return case.trouble(bad)
+    if bad[0]:
+        return case.failed(
+            f"a wrong password is let in: {bad[1]}",
+            "see the passdb (doveconf -n passdb): static, nopassword or an empty password must not be there",
+        )
+    if isinstance(again, Trouble):
+        return case.trouble(again)
+    if again[0]:
+        return case.passed(bad[1])
+    return case.error(f"the wrong password is refused, but then the right one too: {again[1]}")
