@@ -44,6 +44,7 @@ class Job:
 
     run: Callable[[], Iterator[Finding]]
     limits: tuple[threading.Semaphore, ...] = ()
+    long: bool = False
 
 
 class Jobs:
@@ -78,6 +79,8 @@ class Jobs:
         jobs = [
             list(self._port_jobs(host, domains, Phase.LOOK, self._run.addresses[host.name])) for host in hosts
         ]
+        for queue in jobs:
+            queue.sort(key=lambda job: not job.long)
         for turn in range(max(map(len, jobs), default=0)):
             yield from (queue[turn] for queue in jobs if turn < len(queue))
         for probe in self._selected(Scope.PORT_ACCOUNTS, Phase.LOOK):
@@ -198,7 +201,7 @@ class Jobs:
                         self._run.logins[key] = finding.verdict
                 yield finding
 
-        return Job(work, tuple(limits))
+        return Job(work, tuple(limits), probe.long)
 
     def _passed_over(
         self, host: Host, address: str, number: int, phase: Phase, text: str, advice: str = ""

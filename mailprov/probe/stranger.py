@@ -163,6 +163,7 @@ def pipelining(case: PortCase) -> Iterator[Finding]:
     },
     refs=("CVE-2023-51764", "RFC 5321 section 4.1.1.4", "postconf(5) smtpd_forbid_bare_newline"),
     ports=_FROM_STRANGERS,
+    long=True,
 )
 def smuggling(case: PortCase) -> Iterator[Finding]:
     mine = [item for item in case.run.inventory.domains if item.hosts[:1] == (case.host.name,)]

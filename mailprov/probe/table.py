@@ -60,6 +60,7 @@ class Probe:
     phase: Phase
     run: Function
     applies: Callable[[Any], bool]
+    long: bool = False  # it takes longer than the others, so it begins before them
 
 
 # The ports that are looked at. The last one is optional: where it does not answer there is nothing to look at.
@@ -105,6 +106,7 @@ def probe(
     ports: tuple[int, ...] = (),
     phase: Phase = Phase.LOOK,
     applies: Callable[[Any], bool] = lambda case: True,
+    long: bool = False,
 ) -> Callable[[Function], Function]:
     """Put the decorated function into the table under the stable id `name`. Where `applies` says no to a case there is
     nothing to look at, and nothing is said.
@@ -112,7 +114,7 @@ def probe(
     entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
 
     def enter(function: Function) -> Function:
-        PROBES.append(Probe(entry, scope, phase, function, applies))
+        PROBES.append(Probe(entry, scope, phase, function, applies, long))
         return function
 
     return enter
