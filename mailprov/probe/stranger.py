@@ -7,9 +7,11 @@ and removed again. Troubles of `stream` pass through; the runner makes them erro
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Account
@@ -38,6 +40,7 @@ _ENDINGS = {
 # With the null sender and a name that nobody has (RFC 2606), neither SPF nor DMARC of a domain that is served here
 # speaks against the messages: a filter that took them for forgeries would refuse them before their ends are tried.
 _SENDER, _AUTHOR = "", "nobody@mailprov-stranger.invalid"
+_AT_ONCE = 4
 _NOT_TAKEN = "cannot tell, because mail for a user of this server is not taken"
 
 
@@ -180,8 +183,7 @@ def smuggling(case: PortCase) -> Iterator[Finding]:
     taken = 1
     obeyed: list[str] = []
     words: list[str] = []
-    for name, ending in _ENDINGS.items():
-        replies = _smuggle(case, account, cover, hidden, ending)
+    for name, replies in _smuggle_all(case, account, cover, hidden):
         taken += replies[0].code == 250
         words.append(f"{name}: {replies[0]}")
         if any(reply.code == 250 for reply in replies[4:]):
@@ -227,6 +229,20 @@ def _send(case: PortCase, account: Account, text: bytes) -> Reply:
         if reply.code == 250:
             client.quit()
     return reply
+
+
+def _smuggle_all(case: PortCase, account: Account, cover: str, hidden: str) -> list[tuple[str, list[Reply]]]:
+    """For each false end what `_smuggle` gives, some at once: a filter that asks DNS takes a second a message."""
+    tries = [dataclasses.replace(case) for _ in _ENDINGS]  # each with a transcript of its own
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="smuggle") as pool:
+        futures = [
+            pool.submit(_smuggle, each, account, cover, hidden, ending)
+            for each, ending in zip(tries, _ENDINGS.values(), strict=True)
+        ]
+    for each in tries:
+        case.transcript.lines += each.transcript.lines
+        case.late = case.late or each.timed_out
+    return [(name, future.result()) for name, future in zip(_ENDINGS, futures, strict=True)]
 
 
 def _smuggle(case: PortCase, account: Account, cover: str, hidden: str, ending: bytes) -> list[Reply]:
