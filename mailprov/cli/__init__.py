@@ -34,7 +34,7 @@ def run() -> None:
 
     make_fit()
     try:
-        with ended_well():
+        with ended_well(words):
             from mailprov.cli.quick import parsed
 
             if (command := parsed(words)) is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mailprov.cli.commands import Commands
 from mailprov.cli.ending import PastTyper
 from mailprov.cli.front import COMMANDS, page
 
@@ -28,7 +29,7 @@ class _Root(TyperGroup):
 
 def build_app(wanted: str = "") -> typer.Typer:
     """With `wanted` the name of a command: that one alone. Else, as for errors and for completion: all."""
-    app = typer.Typer(
+    app = Commands(
         cls=_Root,
         no_args_is_help=True,
         pretty_exceptions_enable=False,

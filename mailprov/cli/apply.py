@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import (
     AcceptDrift,
     Domains,
@@ -23,7 +24,7 @@ from mailprov.cli.options import (
 
 
 def apply(
-    inventory: InventoryOrPlan,
+    inventory: InventoryOrPlan = USUAL,
     host: Hosts = None,
     domain: Domains = None,
     only: Only = None,

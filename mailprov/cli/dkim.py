@@ -6,20 +6,28 @@ from typing import Annotated
 
 import typer
 
-from mailprov.cli.options import AcceptDrift, Inventory, Json, LockTimeout, Quiet, Verbose, Yes
+from mailprov.cli import complete
+from mailprov.cli.commands import Commands
+from mailprov.cli.inventory_argument import USUAL
+from mailprov.cli.options import AcceptDrift, InventoryOrDomain, Json, LockTimeout, Quiet, Verbose, Yes
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True, rich_markup_mode=None, help="The keys that sign mail: show them, rotate them."
 )
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[DOMAIN]...", help="Only these domains (default: all).", show_default=False),
+    typer.Argument(
+        metavar="DOMAIN",
+        help="Only these domains (default: all).",
+        show_default=False,
+        autocompletion=complete.domains,
+    ),
 ]
 
 
 @app.command()
 def rotate(
-    inventory: Inventory,
+    inventory: InventoryOrDomain = USUAL,
     domain: Names = None,
     yes: Yes = False,
     wait: Annotated[
@@ -70,28 +78,37 @@ def rotate(
 
 
 @app.command()
-def show(inventory: Inventory, domain: Names = None) -> None:
+def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json = False) -> None:
     """Ask the hosts for their keys: what each is used for, and the record to publish. Changes nothing."""
+    from mailprov.cli.session import Reports
     from mailprov.inventory import load
     from mailprov.model.dkim import record_name
+    from mailprov.model.events import DkimKey
     from mailprov.run.keys import ask
     from mailprov.run.select import select
     from mailprov.run.verify import worst
     from mailprov.transport.connections import Connections
 
+    reports = Reports(json=json, text=False)
+    reports.begin("dkim show", inventory)
     read = load(inventory)
     chosen = select(read, None, domain)
     with Connections(chosen.hosts, others=read.hosts) as connections:
-        told = ask(
-            read, chosen.hosts, command="dkim show", start=connections.start, report=lambda event: None
-        )
+        told = ask(read, chosen.hosts, command="dkim show", start=connections.start, report=reports.emit)
+    count = 0
     for host, keys in told.states.items():
         for key in keys:
-            if key.domain in chosen.domains:
+            if key.domain not in chosen.domains:
+                continue
+            count += 1
+            name, record = record_name(key.domain, key.selector), told.public[host].get(key.name, "")
+            reports.emit(DkimKey(host, key.domain, key.selector, key.state.value, key.since, name, record))
+            if not json:
                 since = "" if key.since == "-" else f" since {key.since}"
                 typer.echo(f"{key.domain}: {key.selector} on {host}, {key.state.value}{since}")
-                typer.echo(f"  {record_name(key.domain, key.selector)}. TXT")
-                typer.echo(f"  {told.public[host].get(key.name, '(its public half is not there)')}")
+                typer.echo(f"  {name}. TXT")
+                typer.echo(f"  {record or '(its public half is not there)'}")
     for error in told.errors:
         typer.echo(f"mailprov: {error}", err=True)
-    raise typer.Exit(worst(*(error.exit_code for error in told.errors)))
+    code = worst(*(error.exit_code for error in told.errors))
+    raise typer.Exit(reports.end(code, f"{count} key{'' if count == 1 else 's'}"))

@@ -7,19 +7,23 @@ from typing import Annotated
 
 import typer
 
-from mailprov.cli.options import Domains, Inventory, Json, Quiet, TakeOver, Verbose, Yes
+from mailprov.cli.commands import Commands
+from mailprov.cli.inventory_argument import USUAL
+from mailprov.cli.options import Domains, ExitCode, Inventory, Json, JUnitFile, Quiet, TakeOver, Verbose, Yes
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True, rich_markup_mode=None, help="The DNS records alone: plan, apply, export, check."
 )
 
 
 @app.command()
 def plan(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     domain: Domains = None,
+    exit_code: ExitCode = False,
     take_over: TakeOver = False,
     json: Json = False,
+    junit: JUnitFile = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -30,9 +34,9 @@ def plan(
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     read = load(inventory)
-    options = deploy.Options(command="dns plan", take_over=take_over)
+    options = deploy.Options(command="dns plan", take_over=take_over, exit_code_for_changes=exit_code)
     chosen = select(read, None, domain, ["dns"])
     with Connections(chosen.hosts, others=read.hosts) as connections:
         code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
@@ -41,11 +45,12 @@ def plan(
 
 @app.command("apply")
 def apply_(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     domain: Domains = None,
     yes: Yes = False,
     take_over: TakeOver = False,
     json: Json = False,
+    junit: JUnitFile = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -56,7 +61,7 @@ def apply_(
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     confirm = reports.confirm(yes)
     read = load(inventory)
     chosen = select(read, None, domain, ["dns"])
@@ -74,7 +79,7 @@ def apply_(
 
 @app.command()
 def export(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False),
@@ -82,41 +87,53 @@ def export(
     dkim: Annotated[
         bool, typer.Option("--dkim", help="Ask the hosts for their DKIM keys, and print their records, too.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Print the records as a zone file (RFC 1035), to publish by hand. Asks nobody, but with --dkim the hosts."""
     from mailprov import dns
+    from mailprov.cli.session import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
+    from mailprov.model.events import Written
+    from mailprov.records import desired_records
 
+    reports = Reports(json=json, text=False)
+    reports.begin("dns export", inventory)
+    keys: dict[str, dict[str, str]] = {}
     if dkim:
         from mailprov.run.keys import ask
         from mailprov.transport.connections import Connections
 
         read = load(inventory)
         with Connections(read.hosts) as connections:
-            told = ask(
-                read, read.hosts, command="dns export", start=connections.start, report=lambda event: None
-            )
+            told = ask(read, read.hosts, command="dns export", start=connections.start, report=reports.emit)
         if told.errors:
             raise told.errors[0]
-        text = dns.export(read, told.public)
+        keys = told.public
     else:
-        text = dns.export(load(inventory, SecretMode.IGNORE))
-    if output is None:
+        read = load(inventory, SecretMode.IGNORE)
+    text = dns.export(read, keys)
+    if output is not None:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            raise InputError(f"--output {output}", what, "Give a path you may write") from error
+        reports.emit(Written(str(output)))
+    elif not json:
         typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        what = f"cannot be written: {error.strerror}"
-        raise InputError(f"--output {output}", what, "Give a path you may write") from error
+    records = desired_records(read, keys)
+    for record in records:
+        reports.emit(record)
+    raise typer.Exit(reports.end(0, f"{len(records)} records"))
 
 
 @app.command()
 def check(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     domain: Domains = None,
     json: Json = False,
+    junit: JUnitFile = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -126,6 +143,6 @@ def check(
     from mailprov.run.select import select
     from mailprov.run.verify import verify as run_verify
 
-    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     read = load(inventory)
     raise typer.Exit(run_verify(read, select(read, None, domain), only=("dns.",), report=reports.emit))

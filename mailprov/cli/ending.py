@@ -1,4 +1,9 @@
-"""How the process ends: every error becomes one sentence on stderr and the right exit code."""
+"""How the process ends: every error becomes one sentence on stderr and the right exit code.
+
+ended_well(words)       a context: what is raised in it becomes SystemExit
+at_end(tell)            `tell(error, code)` is called before that: what programs read (--json, --junit) has an end, too.
+                        `error` is None for one that typer has told already, and when the command ended by itself
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,13 +23,24 @@ _OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 BUG = 3  # we cannot tell what would have happened; never 1, which means "tested, and failed"
 
 
+Tell = Callable[[BaseException | None, int], None]
+_tell: list[Tell] = []
+
+
 class PastTyper(BaseException):
     """Carries, as its cause, an exception past typer, which would end the process in its own way."""
 
 
+def at_end(tell: Tell) -> None:
+    _tell.append(tell)
+
+
 @contextmanager
-def ended_well() -> Iterator[None]:
-    """Everything raised inside becomes SystemExit; a broken pipe (`| head`) is not an error."""
+def ended_well(words: Sequence[str] = ()) -> Iterator[None]:
+    """Everything raised inside becomes SystemExit; a broken pipe (`| head`) is not an error.
+
+    `words`: the command line.
+    """
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         try:
@@ -32,9 +48,31 @@ def ended_well() -> Iterator[None]:
         finally:
             sys.stdout.flush()  # what cannot be written is told here, not by the interpreter at its end
     except PastTyper as carrier:
-        raise SystemExit(_told(carrier.__cause__ or carrier)) from None
+        raise SystemExit(_ended(carrier.__cause__ or carrier, words)) from None
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code:
+            _tell_programs(None, end.code, words)
+        raise
     except (Exception, KeyboardInterrupt) as error:
-        raise SystemExit(_told(error)) from None
+        raise SystemExit(_ended(error, words)) from None
+
+
+def _ended(error: BaseException, words: Sequence[str]) -> int:
+    code = _told(error)
+    _tell_programs(error, code, words)
+    return code
+
+
+def _tell_programs(error: BaseException | None, code: int, words: Sequence[str]) -> None:
+    if not _tell and "--json" in words:  # the command did not come as far as its reports
+        from mailprov.cli.session import Reports
+
+        Reports(json=True, text=False)
+    for tell in _tell:
+        try:
+            tell(error, code)
+        except MailprovError as failed:
+            _say(str(failed))
 
 
 def _told(error: BaseException) -> int:

@@ -7,18 +7,37 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli import complete
+from mailprov.cli.options import Json
+
 
 def explain(
     probe_id: Annotated[
         str | None,
-        typer.Argument(metavar="ID", help="A probe's id, such as tls.chain.", show_default=False),
+        typer.Argument(
+            metavar="ID",
+            help="A probe's id, such as tls.chain.",
+            show_default=False,
+            autocompletion=complete.probes,
+        ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Explain a probe: what it proves, its steps, its verdicts, its sources. Without ID: list all probes."""
     from mailprov import probe
+    from mailprov.cli.session import Reports
     from mailprov.errors import InputError
+    from mailprov.model.events import Explained
 
+    reports = Reports(json=json, text=False)
     entries = {entry.id: entry for entry in probe.catalogue()}
+    if json and (probe_id is None or probe_id in entries):
+        shown = list(entries.values()) if probe_id is None else [entries[probe_id]]
+        for one in shown:
+            reports.emit(
+                Explained(one.id, one.title, one.expected, one.ports, one.steps, one.verdicts, one.refs)
+            )
+        raise typer.Exit(reports.end(0, f"{len(shown)} probe{'' if len(shown) == 1 else 's'}"))
     if probe_id is None:
         width = max(len(name) for name in entries)
         for name, entry in entries.items():

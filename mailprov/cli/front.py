@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dkim": ("dkim", "app", "The keys that sign mail: show, rotate."),
     "dns": ("dns", "app", "The DNS records alone: plan, apply, export, check."),
     "lab": ("lab", "app", "Throw-away hosts on this machine, to rehearse an inventory."),
-    "trust": ("trust", "trust", "Show the SSH host keys that a host offers, and pin one."),
+    "trust": ("trust", "trust", "Show the SSH host keys of hosts, and add them to known_hosts."),
     "schema": ("schema", "schema", "Print the JSON Schema of the inventory, for an editor."),
     "explain": ("explain", "explain", "Explain a probe: what it proves and what its verdicts mean."),
 }
@@ -30,9 +30,10 @@ Usage: mailprov [OPTIONS] COMMAND [ARGS]...
 
   One inventory file in; working and proven mail service out.
 
-  inventory -> plan -> apply -> verify -> report. Exit codes: 0 done or all
-  proved, 1 something failed, 2 wrong usage or inventory, 3 could not tell, 4
-  changes pending or warnings only, 130 interrupted.
+  inventory -> plan -> apply -> verify -> report. INVENTORY is ./mail.yml if
+  left out. Exit codes: 0 done or all proved, 1 something failed or was
+  declined, 2 wrong usage or inventory, 3 could not tell, 4 changes pending or
+  warnings only, 130 interrupted.
 
 Options:
   --version             Show the version.

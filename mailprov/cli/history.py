@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import typer
 
+from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Hosts, Inventory, Json, Quiet, Verbose
 
 
 def history(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     host: Hosts = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Tell what was applied when, by whom, and how it ended, as each host remembers it."""
+    from mailprov.cli.seen_runs import Remember
     from mailprov.cli.session import Reports
     from mailprov.inventory import load
     from mailprov.run.history import history as run_history
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, quiet=quiet, verbose=verbose, also=Remember(inventory))
     read = load(inventory)
     chosen = select(read, host)
     with Connections(chosen.hosts, others=read.hosts) as connections:

@@ -32,7 +32,7 @@ domains:
 
 
 def init(
-    output: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("mail.yml"),
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("mail.yml"),
     domain: Annotated[
         str | None, typer.Option("--domain", help="The mail domain: example.org", show_default=False)
     ] = None,

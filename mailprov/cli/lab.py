@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli.commands import Command
+from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Inventory, LabName, Quiet, Verbose
 
 app = typer.Typer(
@@ -23,16 +25,16 @@ OnlyHosts = Annotated[
 LabOf = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[INVENTORY]",
+        metavar="INVENTORY",
         help="The inventory the lab was made from (default: the only lab).",
         show_default=False,
     ),
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def up(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     name: LabName = None,
     release: Annotated[
         str | None,
@@ -186,7 +188,7 @@ def inventory_(inventory: LabOf = None, name: LabName = None) -> None:
 @app.command(context_settings={"ignore_unknown_options": True})
 def ssh(
     host: Annotated[str, typer.Argument(metavar="HOST", show_default=False)],
-    command: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...", show_default=False)] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", show_default=False)] = None,
     name: LabName = None,
 ) -> None:
     """A root shell on a lab host, or one command there."""

@@ -7,20 +7,50 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli import complete
+
 Inventory = Annotated[
-    Path, typer.Argument(metavar="INVENTORY", help="The inventory file (YAML).", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="INVENTORY", help="The inventory file (YAML); ./mail.yml if left out.", show_default=False
+    ),
 ]
 InventoryOrPlan = Annotated[
     Path,
     typer.Argument(
         metavar="INVENTORY",
-        help="The inventory file (YAML), or a plan saved with `plan --out`.",
+        help="The inventory file (YAML), or a plan saved with `plan --out`; ./mail.yml if left out.",
         show_default=False,
+    ),
+]
+# Of commands with an argument behind it, which stands first where the inventory is left out.
+InventoryOrHost = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INVENTORY",
+        help="The inventory file (YAML); ./mail.yml if left out.",
+        show_default=False,
+        autocompletion=complete.inventory_or(complete.hosts),
+    ),
+]
+InventoryOrDomain = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INVENTORY",
+        help="The inventory file (YAML); ./mail.yml if left out.",
+        show_default=False,
+        autocompletion=complete.inventory_or(complete.domains),
     ),
 ]
 Hosts = Annotated[
     list[str] | None,
-    typer.Option("--host", metavar="HOST", help="Only this host (may be given again).", show_default=False),
+    typer.Option(
+        "--host",
+        metavar="HOST",
+        help="Only this host (may be given again).",
+        show_default=False,
+        autocompletion=complete.hosts,
+    ),
 ]
 Domains = Annotated[
     list[str] | None,
@@ -29,6 +59,7 @@ Domains = Annotated[
         metavar="DOMAIN",
         help="Only this domain and its hosts (may be given again).",
         show_default=False,
+        autocompletion=complete.domains,
     ),
 ]
 Only = Annotated[
@@ -44,6 +75,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and the 
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Whole diffs, every step, every finding with its evidence.")
 ]
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 4 when changes are pending.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 LockTimeout = Annotated[
     float,
@@ -68,6 +100,10 @@ TakeOver = Annotated[
 LabName = Annotated[
     str | None,
     typer.Option(
-        "--name", metavar="NAME", help="The lab's name (default: the inventory's).", show_default=False
+        "--name",
+        metavar="NAME",
+        help="The lab's name (default: the inventory's).",
+        show_default=False,
+        autocompletion=complete.labs,
     ),
 ]

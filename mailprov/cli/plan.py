@@ -7,17 +7,27 @@ from typing import Annotated
 
 import typer
 
-from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Only, Quiet, TakeOver, Verbose
+from mailprov.cli.inventory_argument import USUAL
+from mailprov.cli.options import (
+    Domains,
+    ExitCode,
+    Hosts,
+    Inventory,
+    Json,
+    JUnitFile,
+    Only,
+    Quiet,
+    TakeOver,
+    Verbose,
+)
 
 
 def plan(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     host: Hosts = None,
     domain: Domains = None,
     only: Only = None,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 4 when changes are pending.")
-    ] = False,
+    exit_code: ExitCode = False,
     out: Annotated[
         Path | None,
         typer.Option(

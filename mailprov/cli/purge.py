@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Hosts, Inventory, Json, LockTimeout, Quiet, Verbose, Yes
 
 
 def purge(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     address: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ADDRESS]",
+            metavar="ADDRESS",
             help="Whose mailbox is deleted; without it they are listed.",
             show_default=False,
         ),

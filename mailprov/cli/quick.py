@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mailprov.cli.inventory_argument import USUAL
+
 _COMMON: dict[str, tuple[str, Any]] = {
     "--take-over": ("take_over", True),
     "--json": ("json", True),
@@ -80,4 +82,8 @@ def arguments(command: str, words: list[str]) -> dict[str, Any] | None:
                 given[paths[option]] = Path(value)
         else:
             return None
-    return given if "inventory" in given else None
+    if "inventory" not in given:
+        if not USUAL.is_file():
+            return None
+        given["inventory"] = USUAL
+    return given

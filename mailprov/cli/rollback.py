@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Hosts, Inventory, Json, JUnitFile, LockTimeout, Quiet, Verbose, Yes
 
 
 def rollback(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     host: Hosts = None,
     yes: Yes = False,
     accept_drift: Annotated[

@@ -11,9 +11,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mailprov.cli.inventory_argument import USUAL
+
 
 def plan(
-    inventory: Path,
+    inventory: Path = USUAL,
     host: list[str] | None = None,
     domain: list[str] | None = None,
     only: list[str] | None = None,
@@ -55,7 +57,7 @@ def plan(
 
 
 def apply(
-    inventory: Path,
+    inventory: Path = USUAL,
     host: list[str] | None = None,
     domain: list[str] | None = None,
     only: list[str] | None = None,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import typer
 
 
-def schema() -> None:
+def schema(
+    one_line: Annotated[
+        bool, typer.Option("--json", help="On one line. It is no event: nothing but the schema is printed.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of the inventory (for an editor's completion)."""
     from mailprov.inventory import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    typer.echo(json.dumps(json_schema(), indent=None if one_line else 2))

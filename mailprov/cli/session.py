@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import select
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailprov.errors import InputError
-from mailprov.model.events import Emit, Event
+from mailprov.cli.ending import at_end
+from mailprov.errors import InputError, InventoryError, MailprovError
+from mailprov.model.events import Emit, Error, Event, InventoryProblem, RunEnded, RunStarted
 
 if TYPE_CHECKING:
     from mailprov.report.text import TextReport
@@ -24,7 +27,11 @@ _WORDS = {
 
 
 class Reports:
-    """The consumers of one run: text or JSON on stdout, and a JUnit file or another one if asked for."""
+    """The consumers of one run: text or JSON on stdout, and a JUnit file or another one if asked for.
+
+    `text`: without --json the events are shown to people; else the command prints by itself. What programs read ends
+    with a RunEnded in any case, also where the command is cut short (an inventory that is wrong, wrong usage, Ctrl-C).
+    """
 
     def __init__(
         self,
@@ -34,26 +41,72 @@ class Reports:
         quiet: bool = False,
         verbose: bool = False,
         also: Emit | None = None,
+        text: bool = True,
     ) -> None:
         from mailprov.report.fanout import fan_out
 
         self._text: TextReport | None = None
         self._quiet, self._verbose = quiet, verbose
-        reports: list[Emit] = []
+        self._json = json
+        self._over = False
+        self._began = time.monotonic()
+        self._programs: list[Emit] = []
+        at_end(self._cut_short)
         if json:
             from mailprov.report.jsonlines import JsonLines
 
-            reports.append(JsonLines(sys.stdout))
-        else:
-            reports.append(self._show)
+            self._programs.append(JsonLines(sys.stdout))
         if junit is not None:
             from mailprov.report.junit import JUnit
 
-            reports.append(JUnit(junit))
-        if also is not None:
-            reports.append(also)
-        self.emit = fan_out(reports)
-        self._json = json
+            self._programs.append(JUnit(junit))
+        shown = [self._show] if text and not json else []
+        self.emit = fan_out([self._watch, *shown, *self._programs, *([also] if also is not None else [])])
+
+    def begin(self, command: str, inventory: object) -> None:
+        """For a command that emits its events by itself."""
+        import datetime
+
+        from mailprov import __version__
+
+        started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        self.emit(RunStarted(command, str(inventory), __version__, started))
+
+    def end(self, code: int, summary: str) -> int:
+        """The same; gives `code`."""
+        self.emit(RunEnded(code, summary, time.monotonic() - self._began))
+        return code
+
+    def _watch(self, event: Event) -> None:
+        self._over = self._over or isinstance(event, RunEnded)
+
+    def _cut_short(self, error: BaseException | None, code: int) -> None:
+        if self._over:
+            return
+        self._over = True
+        events: list[Event] = []
+        summary = "ended before its work was done"
+        if isinstance(error, InventoryError):
+            events += [InventoryProblem(p.file, p.line, p.column, p.path, p.what) for p in error.problems]
+            count = len(events)
+            summary = f"{count} problem{'' if count == 1 else 's'} in the inventory; nothing was done"
+        elif isinstance(error, MailprovError):
+            events.append(Error(error.where, error.what, error.advice))
+        elif isinstance(error, KeyboardInterrupt):
+            summary = "interrupted"
+        elif error is not None:
+            events.append(Error("", f"this is a bug in mailprov: {type(error).__name__}: {error}"))
+        elif code == 2:
+            events.append(Error("", "the command line is wrong", "stderr says where"))
+        events.append(RunEnded(code, summary, time.monotonic() - self._began))
+        from mailprov.report.fanout import fan_out
+
+        for program in self._programs:
+            with suppress(
+                OSError
+            ):  # a reader that has gone, a full disk: told already where it was met first
+                for event in events:
+                    fan_out([program])(event)
 
     def _terminal(self) -> TextReport:
         """Made when it is needed: while the hosts are being connected there is time to load rich."""
@@ -81,12 +134,12 @@ class Reports:
         def ask(counts: dict[str, int]) -> bool:
             self._terminal().show_plan()
             self._terminal().pause()
-            return _answer(f"{question} [y/N] ") in ("y", "yes")
+            return answer(f"{question} [y/N] ") in ("y", "yes")
 
         return ask
 
 
-def _answer(question: str) -> str:
+def answer(question: str) -> str:
     """One line from the terminal, in lower case; empty at end of file.
 
     The terminal is watched and only read when there is something: a Ctrl-C that comes just before a blocking read

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli import complete
+from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Quiet, Verbose
 
 
@@ -16,7 +18,7 @@ class FailOn(str, Enum):
 
 
 def verify(
-    inventory: Inventory,
+    inventory: Inventory = USUAL,
     host: Hosts = None,
     domain: Domains = None,
     only: Annotated[
@@ -26,6 +28,7 @@ def verify(
             metavar="ID",
             help="Only probes whose id starts so: tls, auth, loop, dns.mx.",
             show_default=False,
+            autocompletion=complete.probe_families,
         ),
     ] = None,
     fail_on: Annotated[

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from mailprov.model.findings import Finding
+from mailprov.model.records import Record
 
 
 class Action(str, Enum):
@@ -123,9 +124,100 @@ class Found:
 
 @dataclass(frozen=True)
 class RunEnded:
+    """The last event of every command, however it ends. `declined`: somebody was asked and answered no."""
+
     exit_code: int
     summary: str  # one line: "2 hosts, 1 zone: 31 changes applied"
     seconds: float = 0.0
+    declined: bool = False
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What `subject` is doing, in one short line, and for how long."""
+
+    subject: str
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StillWorking:
+    """A sign of life while nothing comes to its end: what each host or zone is doing, the longest first."""
+
+    doing: tuple[Doing, ...]
+
+
+@dataclass(frozen=True)
+class DkimKey:
+    """A key with which host `subject` signs mail of `domain`. `state` is signing, waiting or retired, `since` a date or
+    time in UTC, or "-"; `record` is the text of the TXT record at `name`, or empty where the host does not tell it.
+    """
+
+    subject: str
+    domain: str
+    selector: str
+    state: str
+    since: str
+    name: str
+    record: str
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """An SSH host key that host `subject`, or a jump host before it, shows at `at`.
+
+    `status` is known (it is in `file`), new, or added (to `file`, by this command).
+    """
+
+    subject: str
+    at: str
+    type: str
+    fingerprint: str
+    status: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a probe does. `verdicts` are pairs: a verdict, and when it is given."""
+
+    id: str
+    title: str
+    expected: str
+    ports: tuple[int, ...]
+    steps: tuple[str, ...]
+    verdicts: tuple[tuple[str, str], ...]
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that the command has made."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class InventoryProblem:
+    """One mistake in the inventory; the command ends with 2. `line` and `column` count from 1; `path` is the key path:
+    `hosts.mx1.tls.mode`.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Error:
+    """Why the command ended before its work was done: where it happened, what was seen, what to do."""
+
+    where: str
+    what: str
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +231,26 @@ class KeptMailbox:
     changed: int = 0
 
 
-Event = RunStarted | Progress | Notice | Planned | Applied | Ended | PastRun | KeptMailbox | Found | RunEnded
+Event = (
+    RunStarted
+    | Progress
+    | StillWorking
+    | Notice
+    | Planned
+    | Applied
+    | Ended
+    | PastRun
+    | KeptMailbox
+    | Found
+    | Record
+    | DkimKey
+    | HostKey
+    | Explained
+    | Written
+    | InventoryProblem
+    | Error
+    | RunEnded
+)
 Emit = Callable[[Event], None]
 
 

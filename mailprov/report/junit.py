@@ -2,7 +2,10 @@
 
 One suite per host (or zone, or domain), one case per finding, named by the probe's stable id. fail → failure,
 error → error, skip → skipped. JUnit has no word for a warning: it is a pass with its text in system-out.
-A run without one case gets a failing case, so that an empty run is never green.
+How a host or zone ended is a case named by the command: `plan mx1`. Each mistake in the inventory is a failure, in a
+suite of the file's name; another error that ends the command is a case as well.
+A run without one case gets a failing case, so that an empty run is never green; and from its beginning the file holds
+the report of a run that came to no end, which is what is left of one that is killed.
 No two cases of a suite have one name, because readers such as GitLab keep only one of them.
 """
 
@@ -13,7 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from mailprov.errors import InputError, ReportFailed
-from mailprov.model.events import Ended, Event, Found, RunEnded
+from mailprov.model.events import Ended, Error, Event, Found, InventoryProblem, RunEnded, RunStarted
 from mailprov.model.findings import Finding, Verdict
 
 _ELEMENT = {Verdict.FAIL: "failure", Verdict.ERROR: "error", Verdict.SKIP: "skipped"}
@@ -29,10 +32,13 @@ class JUnit:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._suites: dict[str, list[ET.Element]] = {}
+        self._command = "run"
         if not path.resolve().parent.is_dir():
             raise InputError(f"--junit {path}", "its folder does not exist", "Make the folder first")
         try:
-            path.write_text("")  # also so that a run that is killed leaves no report of an earlier one
+            _tree({"mailprov": [_error_case("run", "error", "the run came to no end")]}, 0).write(
+                path, encoding="utf-8", xml_declaration=True
+            )
         except OSError as error:
             raise InputError(
                 f"--junit {path}", f"cannot be written: {error.strerror}", "Give a path you may write"
@@ -43,8 +49,17 @@ class JUnit:
             self._add(
                 event.finding.target.host or event.finding.target.domain or "verify", _case(event.finding)
             )
+        elif isinstance(event, RunStarted):
+            self._command = event.command
         elif isinstance(event, Ended):
-            self._add(event.subject, _ended(event))
+            self._add(event.subject, _ended(event, self._command))
+        elif isinstance(event, InventoryProblem):
+            name = f"{event.line}:{event.column} {event.path}".strip()
+            message = f"{event.file}:{event.line}:{event.column}: {event.text}"
+            self._add(event.file, _error_case(name, "failure", message, "inventory"))
+        elif isinstance(event, Error):
+            message = ". ".join(part for part in (event.what, event.advice) if part)
+            self._add("mailprov", _error_case(event.where or self._command, "error", message))
         elif isinstance(event, RunEnded):
             self._write(event)
 
@@ -53,35 +68,42 @@ class JUnit:
 
     def _write(self, end: RunEnded) -> None:
         if not self._suites:
-            case = ET.Element("testcase", name="run", classname="mailprov")
-            ET.SubElement(case, "error", message="nothing ran")
-            self._add("mailprov", case)
-        root = ET.Element("testsuites", name="mailprov", time=f"{end.seconds:.3f}")
-        for name, cases in self._suites.items():
-            _make_names_differ(cases)
-            count = {
-                tag: sum(case.find(tag) is not None for case in cases)
-                for tag in ("failure", "error", "skipped")
-            }
-            suite = ET.SubElement(
-                root,
-                "testsuite",
-                name=name,
-                tests=str(len(cases)),
-                failures=str(count["failure"]),
-                errors=str(count["error"]),
-                skipped=str(count["skipped"]),
-            )
-            suite.extend(cases)
-        ET.indent(root)
+            self._add("mailprov", _error_case("run", "error", "nothing ran"))
         try:
-            ET.ElementTree(root).write(self._path, encoding="utf-8", xml_declaration=True)
+            _tree(self._suites, end.seconds).write(self._path, encoding="utf-8", xml_declaration=True)
         except OSError as error:
             raise ReportFailed(
                 f"--junit {self._path}",
                 f"cannot be written: {error.strerror}",
                 "The run itself is over; make room, and run verify for a new report",
             ) from error
+
+
+def _tree(suites: dict[str, list[ET.Element]], seconds: float) -> ET.ElementTree[ET.Element]:
+    root = ET.Element("testsuites", name="mailprov", time=f"{seconds:.3f}")
+    for name, cases in suites.items():
+        _make_names_differ(cases)
+        count = {
+            tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")
+        }
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=name,
+            tests=str(len(cases)),
+            failures=str(count["failure"]),
+            errors=str(count["error"]),
+            skipped=str(count["skipped"]),
+        )
+        suite.extend(cases)
+    ET.indent(root)
+    return ET.ElementTree(root)
+
+
+def _error_case(name: str, tag: str, message: str, classname: str = "mailprov") -> ET.Element:
+    case = ET.Element("testcase", name=_xml_safe(name), classname=classname)
+    ET.SubElement(case, tag, message=_xml_safe(message))
+    return case
 
 
 def _make_names_differ(cases: list[ET.Element]) -> None:
@@ -120,9 +142,9 @@ def _case(finding: Finding) -> ET.Element:
     return case
 
 
-def _ended(event: Ended) -> ET.Element:
+def _ended(event: Ended, command: str) -> ET.Element:
     case = ET.Element(
-        "testcase", name=f"apply {event.subject}", classname="apply", time=f"{event.seconds:.3f}"
+        "testcase", name=f"{command} {event.subject}", classname=command, time=f"{event.seconds:.3f}"
     )
     tag = {"ok": "", "failed": "failure", "skipped": "skipped"}.get(event.status, "error")
     if tag:

@@ -1,7 +1,8 @@
 """The terminal: a consumer of the event stream that prints for people.
 
 On a terminal a few live lines show what each host is doing; elsewhere (a pipe, a CI log) every step is a plain line
-without colours or cursor tricks. NO_COLOR is respected (rich does). Results go to stdout, nothing to stderr but errors.
+without colours or cursor tricks. NO_COLOR is respected (rich does). Results go to stdout; to stderr go errors, and
+signs of life where there is no terminal.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mailprov.model.events import (
     Progress,
     RunEnded,
     RunStarted,
+    StillWorking,
 )
 from mailprov.report import plans
 from mailprov.report.lines import Out, Plain, Text
@@ -40,6 +42,7 @@ _STATUS = {
 }
 
 _FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")  # by these rich sees a terminal in a pipe
+_FEW = 4  # hosts and zones in one line
 _PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply")
 
 
@@ -79,6 +82,8 @@ class TextReport:
             self._command = event.command
         elif isinstance(event, Progress):
             self._progress(event)
+        elif isinstance(event, StillWorking):
+            self._still_working(event)
         elif isinstance(event, Planned):
             self._plans.append(event)
             self._forget(event.subject, "")
@@ -199,6 +204,8 @@ class TextReport:
             word = {0: "Done", 1: "Failed", 3: "Could not tell", 4: "Done", 130: "Stopped"}.get(
                 event.exit_code, "Failed"
             )
+            if event.declined:
+                word = "Declined"
             last = Text().append(f"{word}:", style=style).append(f" {event.summary} ")
             self._out.print(last.append(f"({event.seconds:.1f} s)", style="dim"))
 
@@ -222,6 +229,15 @@ class TextReport:
             self._forget(event.subject, event.text)
         elif self._verbose:
             self._print(Text(f"{event.subject}: {event.text}"))
+
+    def _still_working(self, event: StillWorking) -> None:
+        """On a terminal the live lines show it. Elsewhere a line on stderr, as it is no result."""
+        if self._out.is_terminal or self._quiet:
+            return
+        told = [f"{one.subject}: {one.text} ({one.seconds:.0f} s)" for one in event.doing[:_FEW]]
+        if more := len(event.doing) - _FEW:
+            told += [f"and {more} more"] if more > 0 else []
+        print(f"still working: {'; '.join(told)}", file=sys.stderr, flush=True)
 
     def _forget(self, subject: str, doing: str) -> None:
         if doing:

@@ -166,7 +166,9 @@ class Deployment:
                     worst(self.options.idle_code, self._verified(self._failures(), changed=False))
                 )
             if not self._decide():
-                return self._finish(self._failures())
+                # As terraform and apt end where somebody says no: what was asked for is not done, and a script that
+                # goes on with the next step must not take it for done.
+                return self._finish(worst(1, self._failures()))
             self._wait_for_hosts()
             self._publish()
             self.published.decide(True)
@@ -253,8 +255,6 @@ class Deployment:
             self.stream.wake()
             go = self.options.confirm(counts(self._changes()))
             self.declined = not go
-            if not go:
-                self.stream.emit(Notice("", "nothing was changed"))
         self.gate.decide(go)
         if not go:
             self._wait_for_hosts()
@@ -350,6 +350,8 @@ class Deployment:
         else:
             word = "put back" if self.options.command == "rollback" else "applied"
             summary = f"{changed} change{'' if changed == 1 else 's'} {word}"
+        if self.declined:
+            summary = "nothing was changed"
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         if bad:
             summary += f"; not done on {', '.join(bad)}"
@@ -366,7 +368,7 @@ class Deployment:
             summary += f"; zones not published: {', '.join(self.zones.skipped)}"
         if self.zones.left:
             summary += f"; left as they are: {', '.join(self.zones.left)}"
-        self.stream.wake(RunEnded(code, summary, time.monotonic() - self.began))
+        self.stream.wake(RunEnded(code, summary, time.monotonic() - self.began, self.declined))
         return code
 
     def _interrupted(self) -> int:

@@ -27,6 +27,7 @@ from mailprov.probe.spread import not_yet
 from mailprov.run.deploy import Options, toward_desired
 from mailprov.run.hosts import DesiredPart, Start
 from mailprov.run.select import Selection
+from mailprov.run.stream import Stream
 
 POLL = 2.0  # seconds between looks at the name servers
 LIMIT = 900.0  # seconds until servers that still lack the record are named and the command ends
@@ -50,7 +51,7 @@ def rotate(
     start: Start,
     report: Emit,
 ) -> int:
-    """0 when the new keys sign; 4 when they are published and wait; else as an apply."""
+    """0 when the new keys sign; 4 when they are published and wait; else as an apply (1 when somebody said no)."""
     domains = frozenset(domain.name for domain in inventory.domains if domain.name in selection.domains)
     say = _speaker(report)
     say(
@@ -60,8 +61,6 @@ def rotate(
     published = toward_desired(inventory, selection, first, "apply", start, report)
     if code := published.run():
         return code
-    if published.declined:
-        return 0
     texts = published.public_keys()
     keys = {
         host: [key for key in told if key.state is State.WAITING and key.domain in domains]
@@ -115,7 +114,13 @@ def _records(
 def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: Waiting, report: Emit) -> int:
     """0 when it is time to switch."""
     say = _speaker(report)
+    stream = Stream(report)  # it gives signs of life: the waiting may take an hour
     began = time.monotonic()
+
+    def pause(doing: str, seconds: float) -> None:
+        stream.wake(Progress("dns", doing))
+        time.sleep(seconds)
+
     while missing := not_yet(inventory.dns, wanted):
         by_hand = inventory.dns.provider is DnsProvider.ZONEFILE
         if by_hand or waiting.never or time.monotonic() - began > waiting.limit:
@@ -125,8 +130,7 @@ def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: W
                 f"not published everywhere yet: {'; '.join(missing.values())}; then run the same command again"
             )
             return 4 if by_hand or waiting.never else 3
-        report(Progress("dns", f"waiting for the name servers: {next(iter(missing.values()))}"))
-        time.sleep(POLL)
+        pause(f"waiting for the name servers: {next(iter(missing.values()))}", POLL)
     seconds = inventory.dns.ttl if waiting.seconds is None else waiting.seconds
     until = since + seconds
     if waiting.never and time.time() < until:
@@ -139,8 +143,7 @@ def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: W
             f"waiting until {time.strftime('%H:%M:%S UTC', time.gmtime(until))}: until then caches may not know the key"
         )
     while (left := until - time.time()) > 0:
-        report(Progress("dns", f"{left:.0f} s left"))
-        time.sleep(min(left, POLL))
+        pause(f"the new key may sign in {left:.0f} s", min(left, POLL))
     return 0
 
 

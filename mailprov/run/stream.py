@@ -1,24 +1,42 @@
-"""Events from many threads to one consumer.
+"""Events from many threads to one consumer, and a sign of life while none comes.
 
 Workers call `emit`; the main thread calls `pump`, which hands each event to the report. So a report needs no locks,
 and Ctrl-C (which Python delivers to the main thread only) is noticed within a fifth of a second.
+
+Where for HEARTBEAT seconds nothing came to its end (no change was applied, no host or zone ended, nothing was noted),
+and something is being done (Progress tells what), a StillWorking says what. CI systems take long silence for a hang.
+Other intervals: the environment variable MAILPROV_HEARTBEAT, in seconds; 0 for none.
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from collections.abc import Callable
 
-from mailprov.model.events import Emit, Event
+from mailprov.model.events import (
+    Applied,
+    Doing,
+    Emit,
+    Ended,
+    Event,
+    Notice,
+    Planned,
+    Progress,
+    RunEnded,
+    StillWorking,
+)
 
+HEARTBEAT = 15.0  # seconds
 _TICK = 0.2  # seconds between looks at `done` when nothing happens
 
 
 class Stream:
-    def __init__(self, report: Emit) -> None:
+    def __init__(self, report: Emit, heartbeat: float | None = None) -> None:
         self._report = report
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._pulse = _Pulse(_interval() if heartbeat is None else heartbeat)
 
     def emit(self, event: Event) -> None:
         """From any thread."""
@@ -33,10 +51,14 @@ class Stream:
             wait = 0.0 if finished else _TICK
             try:
                 while True:
-                    self._report(self._queue.get(timeout=wait) if wait else self._queue.get_nowait())
+                    event = self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
+                    self._pulse.see(event)
+                    self._report(event)
                     wait = 0.0
             except queue.Empty:
                 pass
+            if (beat := self._pulse.beat()) is not None:
+                self._report(beat)
             if finished:
                 return True
             if deadline is not None and time.monotonic() > deadline:
@@ -47,3 +69,45 @@ class Stream:
         if event is not None:
             self._queue.put(event)
         self.pump(lambda: True)
+
+
+class _Pulse:
+    """Knows what is being done, and since when."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._doing: dict[str, tuple[str, float]] = {}
+        self._last = time.monotonic()
+
+    def see(self, event: Event) -> None:
+        now = time.monotonic()
+        if isinstance(event, Progress):
+            if self._doing.get(event.subject, ("", 0.0))[0] != event.text:
+                self._doing[event.subject] = (event.text, now)
+        elif isinstance(event, Applied):
+            self._doing[event.change.subject] = (f"{event.change.kind} {event.change.name}", now)
+        elif isinstance(event, (Planned, Ended)):  # planned: it waits for the others, or for an answer
+            self._doing.pop(event.subject, None)
+        if isinstance(event, (Planned, Notice)) and event.subject.startswith(("zone ", "dns")):
+            self._doing.pop("dns", None)  # where nobody can say yet which zones there are
+        elif isinstance(event, RunEnded):
+            self._doing.clear()
+        if isinstance(event, (Applied, Ended, Notice)):
+            self._last = now
+
+    def beat(self) -> StillWorking | None:
+        now = time.monotonic()
+        if not self._interval or not self._doing or now - self._last < self._interval:
+            return None
+        self._last = now
+        longest = sorted(self._doing.items(), key=lambda item: item[1][1])
+        return StillWorking(
+            tuple(Doing(subject, text, round(now - since, 1)) for subject, (text, since) in longest)
+        )
+
+
+def _interval() -> float:
+    try:
+        return max(0.0, float(os.environ.get("MAILPROV_HEARTBEAT", "")))
+    except ValueError:
+        return HEARTBEAT

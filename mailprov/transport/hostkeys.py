@@ -3,6 +3,7 @@
     Dial                                       opens the way to an endpoint: TCP, or a channel of a jump host
     open_transport(endpoint, dial, halt)       a paramiko.Transport: connected, and the host key proven right
     is_known(endpoint, blob)                   would this key be accepted?
+    is_listed(endpoint, blob)                  is it in known_hosts?
     scan(endpoint, dial) -> [Offered]          the keys of a host: type, fingerprint, line for known_hosts
     trustworthy(endpoint, offered)             those of them that nothing known speaks against
     known_hosts_path(endpoint)                 where `trust` writes
@@ -96,6 +97,12 @@ def is_known(endpoint: Endpoint, blob: bytes) -> bool:
     if endpoint.host_key is not None:
         return _same_fingerprint(endpoint.host_key, blob)
     return any(not line.authority for line in lines)
+
+
+def is_listed(endpoint: Endpoint, blob: bytes) -> bool:
+    """Is this key (wire format) in the files, as a host's own key?"""
+    lines = _covering(endpoint, _read(endpoint))
+    return any(line.blob == blob and not line.revoked and not line.authority for line in lines)
 
 
 def trustworthy(endpoint: Endpoint, offered: Sequence[Offered]) -> list[Offered]:

@@ -97,7 +97,7 @@ def test_apply_without_a_terminal_asks_for_yes(inventory: Path) -> None:
     ("words", "message"),
     [
         (("verfy",), "No such command"),
-        (("plan",), "Missing argument"),
+        (("plan",), "plan: no inventory was given, and there is no mail.yml in this folder"),
         (("explain", "tls.chian"), "Did you mean tls.chain"),
         (("lab", "reset", "--name", "x", "mx1"), "a host is given with --host"),
     ],
@@ -168,7 +168,9 @@ def test_trust_names_the_host_that_is_not_there(inventory: Path) -> None:
     done = mailprov("trust", str(inventory), "mx2")
 
     assert done.returncode == 2
-    assert done.stderr == 'mailprov: trust: "mx2" is not in the inventory. Did you mean "mx1"?\n'
+    assert done.stderr == (
+        f'inventory: {inventory}\nmailprov: trust: "mx2" is not in the inventory. Did you mean "mx1"?\n'
+    )
 
 
 def test_an_unreachable_host_is_exit_code_3(tmp_path: Path) -> None:

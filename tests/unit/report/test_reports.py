@@ -253,19 +253,24 @@ def test_junit_into_a_place_one_may_not_write_is_said_before_the_run(tmp_path: P
         JUnit(tmp_path)
 
 
-def test_junit_leaves_no_report_of_an_earlier_run(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_leaves_a_junit_file_that_says_so(tmp_path: Path) -> None:
+    """And no report of an earlier run; a file of 0 bytes is no XML, which stops what reads it."""
     path = tmp_path / "out.xml"
     path.write_text("<testsuites/>")
     JUnit(path)
 
-    assert path.read_text() == ""
+    (error,) = ET.parse(path).iter("error")
+    assert error.get("message") == "the run came to no end"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_junit_file_that_does_not_fit_is_not_called_wrong_usage() -> None:
+def test_a_junit_file_that_does_not_fit_is_not_called_wrong_usage(tmp_path: Path) -> None:
     """The hosts were changed by then: exit code 2 would say that nothing was done."""
-    report = JUnit(Path("/dev/full"))
+    path = tmp_path / "out.xml"
+    report = JUnit(path)
     report(Found(finding()))
+    path.unlink()
+    path.symlink_to("/dev/full")
 
     with pytest.raises(ReportFailed, match="No space left") as caught:
         report(RunEnded(0, ""))

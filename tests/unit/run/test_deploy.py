@@ -70,10 +70,12 @@ def test_without_changes_nothing_is_asked_and_nothing_sent() -> None:
     assert run.sent("mx1") == ["desired"]
 
 
-def test_a_no_sends_every_host_home_and_is_no_failure() -> None:
+def test_a_no_sends_every_host_home_and_is_not_taken_for_done() -> None:
     run = Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, confirm=lambda counts: False)
 
-    assert run.code == 0
+    assert run.code == 1
+    assert run.events[-1].declined
+    assert run.events[-1].summary == "nothing was changed"
     assert run.sent("mx1") == run.sent("mx2") == ["desired", "cancel"]
     assert not [e for e in run.events if isinstance(e, Applied)]
 

@@ -1,0 +1,49 @@
+"""Which inventory a command is about: the one rule for all commands, those to come included. Needs no library.
+
+    USUAL                                           ./mail.yml: what is meant where no inventory is given
+    is_inventory(word, others) -> bool              whether the first argument is the inventory
+    is_left_out(command, word, others, spare)       the same for a whole command line; says what is wrong with it
+
+INVENTORY comes first and may be left out. In a command that takes other arguments as well (`others`; such as
+`purge [INVENTORY] [ADDRESS]`) a first word is the inventory if it is an existing file whose name has no `@`; else it is
+the next argument, and ./mail.yml is meant. Only the last part of a path counts for the `@`: so
+/home/ana@example.org/mail.yml is an inventory, and a file called ana@example.org beside it does not hide the address.
+A word that can be nothing but a path, and one too many, are told as the missing file that they are.
+
+Raises InputError: no such file, and no ./mail.yml either.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mailprov.errors import InputError
+
+USUAL = Path("mail.yml")
+
+
+def is_inventory(word: str, others: bool) -> bool:
+    return not others or ("@" not in os.path.basename(word) and os.path.isfile(word))
+
+
+def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bool:
+    """`word` is the first argument, None if there is none; `spare`: there are more than the command takes."""
+    if word is not None:
+        if is_inventory(word, others):
+            return False
+        a_path = "/" in word or word.endswith((".yml", ".yaml"))  # no address, host, domain or id looks so
+        if a_path or spare:
+            from mailprov.inventory.files import read
+
+            read(word)  # says what is wrong with it
+        if a_path:
+            return False
+    if not USUAL.is_file():
+        seen = f" ({word} is no file)" if word is not None else ""
+        raise InputError(
+            command,
+            f"no inventory was given{seen}, and there is no {USUAL} in this folder",
+            "Give its path as the first argument, or write one with `mailprov init`",
+        )
+    return True

@@ -1,0 +1,56 @@
+"""docs/events.md names every event with every field, and none that there is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from pathlib import Path
+
+from mailprov.model import events
+from mailprov.model.events import to_json
+from mailprov.model.findings import Finding
+from tests.unit.report.test_hostile_text import EVENTS, filled
+
+TEXT = (Path(__file__).resolve().parents[3] / "docs/events.md").read_text()
+FIELD = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
+
+
+def documented() -> dict[str, list[str]]:
+    """Event → fields, in the order of the document."""
+    found = {}
+    for section in re.split(r"^### ", TEXT, flags=re.MULTILINE)[1:]:
+        name, _, body = section.partition("\n")
+        body = re.split(r"^(?:## |A change has)", body, flags=re.MULTILINE)[0]
+        found[name] = re.findall(r"`(\w+)`", " ".join(FIELD.findall(body)))
+    return found
+
+
+def test_every_event_is_documented_with_every_field() -> None:
+    real = {}
+    for kind in EVENTS:
+        printed = to_json(filled(kind, "text"))
+        name = printed.pop("event")
+        real[name] = list(printed)
+    told = documented()
+
+    assert told.keys() == real.keys()
+    for name, fields in real.items():
+        assert sorted(told[name]) == sorted(fields), name
+
+
+def test_a_change_and_its_words_are_documented() -> None:
+    change = TEXT.partition("A change has")[2].partition("\n## ")[0].partition("\n### ")[0]
+    fields = re.findall(r"`(\w+)`", " ".join(FIELD.findall(change)))
+
+    assert fields == [field.name for field in dataclasses.fields(events.Change)]
+    for action in events.Action:
+        assert f"`{action.value}`" in change
+
+
+def test_the_parts_of_a_finding_are_documented() -> None:
+    hints = typing.get_type_hints(Finding)
+    for field in dataclasses.fields(hints["target"]):
+        assert f"`{field.name}`" in TEXT
+    for verdict in hints["verdict"]:
+        assert f"`{verdict.value}`" in TEXT

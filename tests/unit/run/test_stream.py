@@ -1,0 +1,114 @@
+"""Signs of life: what is being done is told while nothing comes to its end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mailprov.model.events import (
+    Action,
+    Applied,
+    Change,
+    Ended,
+    Event,
+    Notice,
+    Planned,
+    Progress,
+    RunEnded,
+    StillWorking,
+)
+from mailprov.run import stream as module
+from mailprov.run.stream import Stream
+
+LOCKED = "waiting for apt-get (pid 115), which has locked the package system"
+
+
+class Watched:
+    def __init__(self, heartbeat: float = 0.01) -> None:
+        self.events: list[Event] = []
+        self.stream = Stream(self.events.append, heartbeat)
+
+    def beats(self) -> list[StillWorking]:
+        """Those that come until two have come, or none for a while."""
+        self.events.clear()
+        deadline = time.monotonic() + 0.5
+        self.stream.pump(
+            lambda: (
+                sum(isinstance(event, StillWorking) for event in self.events) > 1
+                or time.monotonic() > deadline
+            )
+        )
+        return [event for event in self.events if isinstance(event, StillWorking)]
+
+
+def test_while_hosts_are_at_work_it_says_what_they_do() -> None:
+    watched = Watched()
+    watched.stream.emit(Progress("mx1", LOCKED))
+    watched.stream.emit(Progress("mx2", "apt: Unpacking postfix"))
+    watched.stream.emit(Progress("mx2", "apt: Setting up postfix"))
+
+    beat = watched.beats()[-1]
+    assert [(one.subject, one.text) for one in beat.doing] == [
+        ("mx1", LOCKED),
+        ("mx2", "apt: Setting up postfix"),
+    ]
+    assert beat.doing[0].seconds >= beat.doing[1].seconds
+
+
+@pytest.mark.parametrize(
+    "end", [Planned("mx1", ()), Ended("mx1", "ok"), RunEnded(0, "done")], ids=lambda e: type(e).__name__
+)
+def test_who_has_nothing_to_do_is_not_told(end: Event) -> None:
+    watched = Watched()
+    watched.stream.emit(Progress("mx1", LOCKED))
+    watched.stream.emit(end)
+
+    assert watched.beats() == []
+
+
+def test_zones_that_are_planned_are_no_longer_compared() -> None:
+    for end in (Planned("zone alpha.test", ()), Notice("dns", "no records are published here")):
+        watched = Watched()
+        watched.stream.emit(Progress("dns", "comparing the zones"))
+        watched.stream.emit(end)
+
+        assert watched.beats() == []
+
+
+def test_what_was_applied_last_is_what_a_host_is_at() -> None:
+    watched = Watched()
+    watched.stream.emit(Progress("mx1", "apt: Setting up postfix"))
+    watched.stream.emit(Applied(Change("mx1", "file", Action.CREATE, "/etc/postfix/main.cf")))
+
+    assert [one.text for one in watched.beats()[-1].doing] == ["file /etc/postfix/main.cf"]
+
+
+def test_lines_that_come_anyway_are_signs_of_life() -> None:
+    watched = Watched(heartbeat=60)
+    watched.stream.emit(Progress("mx1", LOCKED))
+    watched.stream._pulse._last -= 59  # nearly time
+    watched.stream.emit(Notice("mx1", "something to know"))
+    watched.stream.wake()
+    watched.stream._pulse._last -= 2
+    watched.stream.wake()
+
+    assert not [event for event in watched.events if isinstance(event, StillWorking)]
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(None, 15.0), ("0", 0.0), ("60", 60.0), ("soon", 15.0)])
+def test_the_interval_comes_from_the_environment(
+    given: str | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAILPROV_HEARTBEAT", raising=False)
+    if given is not None:
+        monkeypatch.setenv("MAILPROV_HEARTBEAT", given)
+
+    assert module._interval() == seconds
+
+
+def test_an_interval_of_0_means_none() -> None:
+    watched = Watched(heartbeat=0)
+    watched.stream.emit(Progress("mx1", LOCKED))
+
+    assert watched.beats() == []
