@@ -18,6 +18,7 @@ from mailprov.model.inventory import Account, Domain, Inventory
 from mailprov.model.ports import PORTS, Port
 
 SUBMISSION = (587, 465)
+_NAMED = 3  # domains in one sentence
 
 
 @dataclass
@@ -91,7 +92,7 @@ def plan_loops(
         partner = able[mail.index(domain.name) % len(able)] if able else mine
         alone = ""
         if apart and not able:
-            alone = f"no domain on another host can take part: {_some(apart)} (see loop.ready)"
+            alone = f"no domain on another host can take part ({_why(apart, known)})"
         for one, other in ((mine, partner), (partner, mine)):
             for number in one.ports:
                 here = set(one.domain.hosts) & set(other.domain.hosts)
@@ -103,8 +104,14 @@ def plan_loops(
     return list(plans.values())
 
 
-def _some(domains: Sequence[Domain]) -> str:
-    return ", ".join(domain.name for domain in domains[:3]) + (", …" if len(domains) > 3 else "")
+def _why(domains: Sequence[Domain], known: Mapping[str, Partner]) -> str:
+    """The first thing that is wrong with the first few of them."""
+    said = []
+    for domain in domains[:_NAMED]:
+        partner = known.get(domain.name)
+        wrong = [*partner.wrong, *partner.unknown] if partner else []
+        said.append(f"{domain.name}: {wrong[0]}" if wrong else domain.name)
+    return "; ".join(said) + ("; …" if len(domains) > _NAMED else "")
 
 
 def _port(number: int) -> Port:

@@ -69,7 +69,8 @@ def ready(case: PartnerCase) -> Iterator[Finding]:
     partner, domain = case.partner, case.partner.domain
     partner.sender, partner.recipient = usable(domain), usable(domain, reads=True)
     if partner.sender is None or partner.recipient is None:
-        yield case.skip(lacking(domain, reads=True))
+        partner.unknown.append(lacking(domain, reads=True))
+        yield case.skip(partner.unknown[0])
         return
     try:
         for number in SUBMISSION:

@@ -36,8 +36,8 @@ Answer = tuple[bool, str] | Trouble  # let in or not, and the server's words; or
     steps=(
         "Only where auth.ok passed; after everything else; as one account on each host.",
         "Log in with the right password on every port.",
-        "Log in with a wrong one, the same everywhere: on one port first, with a right login behind it, which sits out "
-        "what a server makes an address wait that guesses; then on all others at the same time.",
+        "Log in with a wrong one, the same everywhere: on one port first, then the right one on another, which waits "
+        "as long as the server makes guessers wait; then the wrong one on all others at the same time.",
         "Log in with the right password again.",
     ),
     verdicts={

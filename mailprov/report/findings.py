@@ -127,7 +127,7 @@ def _other_table(findings: list[Finding]) -> Table:
         where = dict.fromkeys(finding.target.domain or finding.target.host for finding in ran)
         shown = [*where][:4] + (["…"] if len(where) > 4 else [])
         tried = sum(finding.verdict is not Verdict.SKIP for finding in ran)
-        count = f"{len(ran)}×" if tried == len(ran) else f"{tried} of {len(ran)}×"
+        count = f"{len(ran)}×" if tried in (0, len(ran)) else f"{tried} of {len(ran)}×"
         table.add_row(Text(*SIGNS[worst]), probe, count, ran[0].title, ", ".join(shown))
     return table
 
