@@ -17,7 +17,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from mailprov.agent import files, journal, manifest, services
-from mailprov.agent.changes import Change, change
+from mailprov.agent.changes import Change, change, reread
 from mailprov.agent.drift import BY_HAND
 from mailprov.agent.journal import Journal
 from mailprov.agent.masking import Mask, unified
@@ -266,6 +266,5 @@ def _unit_changes(unit: Dict[str, Any], todo: Dict[str, Any], differ: List[str])
         action = "delete" if unit["load"] == "not-found" else "update"
         made.append(change("service", action, name, " and ".join(words)))
     if todo["verb"] in ("reload", "restart"):
-        reasons = differ[:4] + ([f"{len(differ) - 4} more"] if len(differ) > 4 else [])
-        made.append(change("service", "run", name, f"{todo['verb']} because of {', '.join(reasons)}"))
+        made.append(reread(name, todo["verb"], differ))
     return made

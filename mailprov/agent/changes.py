@@ -1,13 +1,14 @@
 """The words of a plan.
 
 change(kind, action, name, detail, diff) -> Change    CHANGE of wire.messages
+reread(unit, verb, files, others) -> Change           one of a service that reads its files again
 Work       a part of the state that is not true yet, the changes it shows, what making it true needs
 Observed   what the tools of the host said: packages, units, ports
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
 
 from mailprov.agent.services import State
 
@@ -43,3 +44,15 @@ def change(
     """One line of the plan: CHANGE of wire.messages."""
     made: Change = {"kind": kind, "action": action, "name": name, "detail": detail, "diff": diff}
     return {**made, "drift": drift, "edit": edit}
+
+
+def reread(unit: str, verb: str, differ: Sequence[str], others: Sequence[str] = ()) -> Change:
+    """A unit is told to read its files again. `differ` are the files, `others` what else it is done for. Up to two are
+    named in the line; of more it says how many they are, and `because` has all.
+    """
+    reasons = [*differ, *others]
+    if len(reasons) <= 2:
+        return change("service", "run", unit, f"{verb} because of {', '.join(reasons)}")
+    counted = [f"{len(differ)} file{'' if len(differ) == 1 else 's'} changed"] if differ else []
+    made = change("service", "run", unit, f"{verb}: {', '.join([*counted, *others])}")
+    return {**made, "because": list(differ)} if differ else made

@@ -2,7 +2,7 @@
 
 Mask(values)              mask(text) -> text with each secret value, password hash and private key hidden
 secrets_of(state)         the values to hide
-unified(path, old, new, mask) -> str     a unified diff of at most 200 lines
+unified(path, old, new, mask) -> str     a unified diff of at most MAX_LINES lines
 hide_keys(text)          text without the private keys in it
 """
 
@@ -12,7 +12,7 @@ import re
 from typing import Any, Dict, Iterable, List, Optional
 
 HIDDEN = "********"
-MAX_LINES = 200
+MAX_LINES = 1000  # more than a file of ours and one of Debian's together
 
 _HASH = re.compile(r"(\{[A-Z0-9.-]+\})?\$(?:1|2[abxy]|5|6|7|y|gy|argon2[a-z]*|scrypt)\$[^\s:'\"]+")
 _KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
@@ -49,7 +49,7 @@ def secrets_of(state: Dict[str, Any]) -> List[str]:
 
 
 def unified(path: str, old: Optional[bytes], new: Optional[bytes], mask: Mask) -> str:
-    """The difference of two contents (None: no such file), masked, cut after 200 lines."""
+    """The difference of two contents (None: no such file), masked, cut after MAX_LINES."""
     import difflib
 
     texts = [mask(hide_keys((data or b"").decode("utf-8", "backslashreplace"))) for data in (old, new)]

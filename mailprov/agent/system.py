@@ -14,7 +14,7 @@ import pwd
 from typing import Any, Dict, Iterable, List, Optional
 
 from mailprov.agent import commands, files, packages
-from mailprov.agent.changes import Observed, Work, change
+from mailprov.agent.changes import Observed, Work, change, reread
 from mailprov.agent.trouble import Stop
 
 
@@ -99,15 +99,20 @@ def compare_service(
     stem = unit.partition(".")[0]
     # A new package of the same family, such as dovecot-pop3d, is a module the running daemon lacks.
     added = [name for name in installing if name.startswith(stem)]
-    silent = [f"port {port} is not listening" for port in sorted(set(spec["ports"]) - observed.ports)]
+    silent = _silent(sorted(set(spec["ports"]) - observed.ports))
     verb = "reload" if differ else ""
     if set(differ) & set(spec["restart_on"]) or added or (silent and not differ):
         verb = "restart"
     if verb:
-        reasons = differ[:4] + ([f"{len(differ) - 4} more"] if len(differ) > 4 else [])
-        why = ", ".join([*reasons, *added, *silent])
-        changes.append(change("service", "run", unit, f"{verb} because of {why}"))
+        changes.append(reread(unit, verb, differ, [*added, *silent]))
     tables = dict(spec.get("tables", ()))
     if verb == "reload" and all(path in tables for path in differ):
         spec = {**spec, "checks": [tables[path] for path in differ], "tables": []}
     return Work(spec, changes, (enable, verb))
+
+
+def _silent(ports: List[int]) -> List[str]:
+    """One clause, or none."""
+    if len(ports) < 2:
+        return [f"port {port} is not listening" for port in ports]
+    return [f"ports {', '.join(map(str, ports[:-1]))} and {ports[-1]} are not listening"]

@@ -10,6 +10,9 @@ unless MAILPROV_DEBUG is given.
 from __future__ import annotations
 
 import sys
+import time
+
+STARTED = time.monotonic()  # of the command: what is told at its end is how long its user has waited
 
 
 def run() -> None:

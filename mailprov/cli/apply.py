@@ -9,6 +9,7 @@ import typer
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import (
     AcceptDrift,
+    Diff,
     Domains,
     Hosts,
     InventoryOrPlan,
@@ -47,6 +48,7 @@ def apply(
     json: Json = False,
     junit: JUnitFile = None,
     quiet: Quiet = False,
+    diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
     """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
@@ -66,6 +68,7 @@ def apply(
         json=json,
         junit=junit,
         quiet=quiet,
+        diff=diff,
         verbose=verbose,
     )
     raise typer.Exit(code)

@@ -9,7 +9,7 @@ import typer
 from mailprov.cli import complete
 from mailprov.cli.commands import Commands
 from mailprov.cli.inventory_argument import USUAL
-from mailprov.cli.options import AcceptDrift, InventoryOrDomain, Json, LockTimeout, Quiet, Verbose, Yes
+from mailprov.cli.options import AcceptDrift, Diff, InventoryOrDomain, Json, LockTimeout, Quiet, Verbose, Yes
 
 app = Commands(
     no_args_is_help=True, rich_markup_mode=None, help="The keys that sign mail: show them, rotate them."
@@ -48,6 +48,7 @@ def rotate(
     lock_timeout: LockTimeout = 0,
     json: Json = False,
     quiet: Quiet = False,
+    diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
     """Publish a new key, wait until caches know it, sign with it. Interrupted, it goes on when run again."""
@@ -59,7 +60,7 @@ def rotate(
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, quiet=quiet, verbose=verbose, diff=diff)
     confirm = reports.confirm(yes, "dkim rotate")
     read = load(inventory)
     chosen = select(read, None, domain)

@@ -76,6 +76,10 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Whole diffs, every step, every finding with its evidence.")
 ]
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 4 when changes are pending.")]
+Diff = Annotated[
+    bool,
+    typer.Option("--diff", help="Whole diffs, also of new files (without it: only short ones, of changes)."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 LockTimeout = Annotated[
     float,

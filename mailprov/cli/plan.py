@@ -9,6 +9,7 @@ import typer
 
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import (
+    Diff,
     Domains,
     ExitCode,
     Hosts,
@@ -41,6 +42,7 @@ def plan(
     json: Json = False,
     junit: JUnitFile = None,
     quiet: Quiet = False,
+    diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
     """Show every change on every host and in every zone. Touches nothing."""
@@ -57,6 +59,7 @@ def plan(
         json=json,
         junit=junit,
         quiet=quiet,
+        diff=diff,
         verbose=verbose,
     )
     raise typer.Exit(code)

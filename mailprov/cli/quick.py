@@ -22,6 +22,7 @@ _COMMON: dict[str, tuple[str, Any]] = {
     "--json": ("json", True),
     "--quiet": ("quiet", True),
     "-q": ("quiet", True),
+    "--diff": ("diff", True),
     "--verbose": ("verbose", True),
     "-v": ("verbose", True),
 }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mailprov.cli.inventory_argument import USUAL
-from mailprov.cli.options import Hosts, Inventory, Json, JUnitFile, LockTimeout, Quiet, Verbose, Yes
+from mailprov.cli.options import Diff, Hosts, Inventory, Json, JUnitFile, LockTimeout, Quiet, Verbose, Yes
 
 
 def rollback(
@@ -22,6 +22,7 @@ def rollback(
     json: Json = False,
     junit: JUnitFile = None,
     quiet: Quiet = False,
+    diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
     """Put hosts and zones back to the state before the last apply. Shows the plan and asks first."""
@@ -32,7 +33,7 @@ def rollback(
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff)
     confirm = reports.confirm(yes, "rollback")
     read = load(inventory)
     chosen = select(read, host)

@@ -25,6 +25,7 @@ def plan(
     json: bool = False,
     junit: Path | None = None,
     quiet: bool = False,
+    diff: bool = False,
     verbose: bool = False,
 ) -> int:
     """Show every change on every host and in every zone. Touches nothing."""
@@ -35,7 +36,7 @@ def plan(
     from mailprov.transport.connections import Connections
 
     saving = Saving(out, inventory) if out is not None else None
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, also=saving)
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff, also=saving)
     read = load(inventory)
     chosen = select(read, host, domain, only)
     on_hosts = chosen.hosts if chosen.on_hosts else ()
@@ -70,6 +71,7 @@ def apply(
     json: bool = False,
     junit: Path | None = None,
     quiet: bool = False,
+    diff: bool = False,
     verbose: bool = False,
 ) -> int:
     """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
@@ -80,7 +82,7 @@ def apply(
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff)
     saved = load_saved(inventory)
     if saved is None:
         confirm = reports.confirm(yes)
@@ -88,7 +90,7 @@ def apply(
     else:
         # Not asked again: saving the plan and giving it to apply is the answer, and what has moved since is refused.
         # The step that applies is often one of a pipeline, where there is nobody to ask.
-        confirm, read = None, saved[1]
+        confirm, read = reports.confirm(True), saved[1]
         if host or domain or only or take_over:
             raise InputError(
                 str(inventory),

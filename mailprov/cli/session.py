@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import select
 import sys
 import time
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailprov import cli
 from mailprov.cli.ending import at_end
 from mailprov.errors import InputError, InventoryError, MailprovError
 from mailprov.model.events import Emit, Error, Event, InventoryProblem, RunEnded, RunStarted
@@ -40,16 +42,16 @@ class Reports:
         junit: Path | None = None,
         quiet: bool = False,
         verbose: bool = False,
+        diff: bool = False,
         also: Emit | None = None,
         text: bool = True,
     ) -> None:
         from mailprov.report.fanout import fan_out
 
         self._text: TextReport | None = None
-        self._quiet, self._verbose = quiet, verbose
+        self._quiet, self._verbose, self._diff = quiet, verbose, diff
         self._json = json
         self._over = False
-        self._began = time.monotonic()
         self._programs: list[Emit] = []
         at_end(self._cut_short)
         if json:
@@ -61,7 +63,7 @@ class Reports:
 
             self._programs.append(JUnit(junit))
         shown = [self._show] if text and not json else []
-        self.emit = fan_out([self._watch, *shown, *self._programs, *([also] if also is not None else [])])
+        self._fan_out = fan_out([self._watch, *shown, *self._programs, *([also] if also is not None else [])])
 
     def begin(self, command: str, inventory: object) -> None:
         """For a command that emits its events by itself."""
@@ -74,7 +76,7 @@ class Reports:
 
     def end(self, code: int, summary: str) -> int:
         """The same; gives `code`."""
-        self.emit(RunEnded(code, summary, time.monotonic() - self._began))
+        self.emit(RunEnded(code, summary, time.monotonic() - cli.STARTED))
         return code
 
     def _watch(self, event: Event) -> None:
@@ -98,7 +100,7 @@ class Reports:
             events.append(Error("", f"this is a bug in mailprov: {type(error).__name__}: {error}"))
         elif code == 2:
             events.append(Error("", "the command line is wrong", "stderr says where"))
-        events.append(RunEnded(code, summary, time.monotonic() - self._began))
+        events.append(RunEnded(code, summary, time.monotonic() - cli.STARTED))
         from mailprov.report.fanout import fan_out
 
         for program in self._programs:
@@ -108,21 +110,31 @@ class Reports:
                 for event in events:
                     fan_out([program])(event)
 
+    def emit(self, event: Event) -> None:
+        """What people wait for is the whole command, so that is the time at its end: with the start of Python, reading
+        the inventory and its secrets, and the question.
+        """
+        if isinstance(event, RunEnded):
+            event = dataclasses.replace(event, seconds=time.monotonic() - cli.STARTED)
+        self._fan_out(event)
+
     def _terminal(self) -> TextReport:
         """Made when it is needed: while the hosts are being connected there is time to load rich."""
         if self._text is None:
             from mailprov.report.text import TextReport, console
 
-            self._text = TextReport(console(), quiet=self._quiet, verbose=self._verbose)
+            self._text = TextReport(console(), quiet=self._quiet, verbose=self._verbose, diff=self._diff)
         return self._text
 
     def _show(self, event: Event) -> None:
         self._terminal()(event)
 
     def confirm(self, yes: bool, command: str = "apply") -> Callable[[dict[str, int]], bool] | None:
-        """The question of apply and rollback, or None with --yes. Raises InputError without a terminal to ask on."""
+        """The question of apply and rollback; with --yes the plan is shown and nobody asked. Raises InputError without
+        a terminal to ask on.
+        """
         if yes:
-            return None
+            return self._show_and_go
         verb, look, question = _WORDS.get(command, ("apply", "use plan", "Apply these changes?"))
         if self._json or not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise InputError(
@@ -137,6 +149,11 @@ class Reports:
             return answer(f"{question} [y/N] ") in ("y", "yes")
 
         return ask
+
+    def _show_and_go(self, counts: dict[str, int]) -> bool:
+        if not self._json:
+            self._terminal().show_plan()
+        return True
 
 
 def answer(question: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mailprov.errors import InputError, InventoryError, Problem
 from mailprov.inventory.source import show
+from mailprov.model.inventory import SAVED_PLAN
 
 MAX_BYTES = 8 * 1024 * 1024
 
@@ -46,10 +47,13 @@ def read(path: str | os.PathLike[str]) -> str:
     if (at := raw.find(b"\0")) >= 0:
         raise _not_text(name, raw, at, "this is a NUL byte, not text; an inventory is YAML in UTF-8")
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         what = f"the byte 0x{raw[error.start]:02x} is not UTF-8 here; save the file as UTF-8"
         raise _not_text(name, raw, error.start, what) from None
+    if text.startswith("{") and f'"{SAVED_PLAN}"' in text[:200]:
+        raise InputError(name, "is a saved plan, not an inventory", f"Use `mailprov apply {name}`")
+    return text
 
 
 def _not_text(name: str, raw: bytes, at: int, what: str) -> InventoryError:

@@ -32,6 +32,7 @@ class Change:
     would call it (a path, a unit, an address); `detail` is one line; `diff` is a unified diff with secrets masked, or
     empty.
 
+    `because`: all files that a service is reloaded or restarted for, where `detail` only says how many they are.
     `drift`: it would undo what somebody did by hand since the last apply. `edit` is then the diff of that, from what
     was applied to what is there now, where it can be shown.
     """
@@ -44,6 +45,7 @@ class Change:
     diff: str = ""
     drift: bool = False
     edit: str = ""
+    because: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Finding:
     `expected`/`observed` are one line each; `evidence` is a redacted transcript, one line per item;
     `advice` is the exact change that mends it (empty on a pass); `refs` are RFC sections or manual pages.
     `timed_out`: the probe waited for something until a deadline ended the wait. No probe of a sound host does.
+    `waits_for`, of an error: the finding without which this could not be tested, as `net.tcp mx1:993`.
     """
 
     id: str
@@ -56,3 +57,4 @@ class Finding:
     refs: tuple[str, ...] = ()
     seconds: float = 0.0
     timed_out: bool = False
+    waits_for: str = ""

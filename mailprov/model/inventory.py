@@ -13,6 +13,9 @@ from pathlib import Path
 
 from mailprov.model.jumps import Jump
 
+# The first key of a plan saved by plan/saved.py: JSON, and so YAML, but no inventory.
+SAVED_PLAN = "mailprov_plan"
+
 
 @dataclass(frozen=True)
 class Secret:

@@ -4,10 +4,13 @@
     read(text) -> SavedPlan | None          None: this is no saved plan; InputError: it is one that cannot be used
     inventory_moved(saved, inventory) -> str    what is another thing in the inventory now, empty when nothing is
 
-The file holds the changes for people and one fingerprint for each host and zone. Of the inventory it holds a digest of
-what it means, without how to get in (ssh, the DNS key): comments and a new SSH key do not make another plan. Of secrets
-it holds one slow, salted digest of all of them together, so that the file gives nobody a password to guess at; it is
-there because a plan looks the same whatever the new password is.
+The file holds the changes for people and one fingerprint for each host and zone, which is of exactly these changes: a
+file that was edited is refused, so what a reviewer has read is what is done. (Who makes the fingerprints and digests
+anew as well has named other changes than hosts and zones tell at the apply, and is refused then.)
+
+Of the inventory it holds a digest of what it means, without how to get in (ssh, the DNS key): comments and a new SSH
+key do not make another plan. Of secrets it holds one slow, salted digest of all of them together, so that the file
+gives nobody a password to guess at; it is there because a plan looks the same whatever the new password is.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.errors import InputError
-from mailprov.model.events import Planned
-from mailprov.model.inventory import DnsSettings, Inventory, Secret, SshSettings
+from mailprov.model.events import Action, Change, Planned
+from mailprov.model.inventory import SAVED_PLAN, DnsSettings, Inventory, Secret, SshSettings
 from mailprov.plan.changes import fingerprint
 
-FORMAT = 1
-_KEY = "mailprov_plan"
+FORMAT = 2  # since 2 the text is bound to the fingerprints
+_KEY = SAVED_PLAN
 _COST = 2**14  # of scrypt: 50 ms and 16 MiB for whoever guesses passwords from a plan
 
 
@@ -65,6 +68,14 @@ def text(
     """The file for these plans, in their order."""
     plans = tuple(plans)
     salt = os.urandom(16).hex()
+    subjects = {
+        plan.subject: {
+            "fingerprint": fingerprint(plan.changes),
+            "compared": plan.compared,
+            "changes": [dataclasses.asdict(change) for change in plan.changes],
+        }
+        for plan in plans
+    }
     body = {
         _KEY: FORMAT,
         "version": version,
@@ -75,15 +86,9 @@ def text(
         "salt": salt,
         "secrets": _secrets(inventory, salt),
         "options": dict(options),
-        "subjects": {
-            plan.subject: {
-                "fingerprint": fingerprint(plan.changes),
-                "compared": plan.compared,
-                "changes": [dataclasses.asdict(change) for change in plan.changes],
-            }
-            for plan in plans
-        },
+        "subjects": subjects,
     }
+    body["text"] = _digest_of(body)
     return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -102,9 +107,35 @@ def read(content: str, name: str) -> SavedPlan | None:
     try:
         names = [field.name for field in dataclasses.fields(SavedPlan) if field.name != "subjects"]
         subjects = {subject: str(plan["fingerprint"]) for subject, plan in body["subjects"].items()}
-        return SavedPlan(**{one: body[one] for one in names}, subjects=subjects)
-    except (KeyError, TypeError, AttributeError):
+        edited = body["text"] != _digest_of(body) or any(
+            fingerprint(map(_change, plan["changes"])) != plan["fingerprint"] or _misplaced(subject, plan)
+            for subject, plan in body["subjects"].items()
+        )
+        found = SavedPlan(**{one: body[one] for one in names}, subjects=subjects)
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise InputError(name, "is a saved plan with parts missing", "Save it anew (plan --out)") from None
+    if edited:
+        raise InputError(
+            name,
+            "was edited since it was saved, so what stands in it is not what was planned",
+            "Nothing was done; save the plan anew (plan --out)",
+        )
+    return found
+
+
+def _digest_of(body: Mapping[str, Any]) -> str:
+    """Of all that stands in the file, but for the digest itself."""
+    text = json.dumps({key: value for key, value in body.items() if key != "text"}, sort_keys=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _misplaced(subject: str, plan: Mapping[str, Any]) -> bool:
+    return any(change["subject"] != subject for change in plan["changes"])
+
+
+def _change(body: dict[str, Any]) -> Change:
+    """As it was when its plan was saved. KeyError, TypeError or ValueError where it is no change."""
+    return Change(**{**body, "action": Action(body["action"]), "because": tuple(body["because"])})
 
 
 def inventory_moved(saved: SavedPlan, inventory: Inventory) -> str:

@@ -22,7 +22,7 @@ from mailprov.probe.imap import Imap
 from mailprov.probe.opening import Client, greet
 from mailprov.probe.pop3 import Pop3
 from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Deadline, Stream, Transcript, Trouble
+from mailprov.probe.stream import Deadline, NoRoute, Refused, Stream, Transcript, Trouble
 from mailprov.probe.table import PROBED, Entry
 
 
@@ -116,6 +116,7 @@ class Case:
         self.transcript = Transcript()
         self.deadlines: list[Deadline] = []
         self.late = False  # a name server kept it waiting until the end
+        self.waits_for = ""  # the finding that tells why no connection came about
         self.deadline = self.new_deadline(self.seconds)
 
     def new_deadline(self, seconds: float) -> Deadline:
@@ -189,7 +190,12 @@ class Case:
         """A bare connection."""
         number = self.run.port_map.get((address, port.number), port.number)
         deadline = deadline or self.deadline
-        return Stream.connect(address, number, deadline, self.transcript, self.run.timing.connect)
+        try:
+            return Stream.connect(address, number, deadline, self.transcript, self.run.timing.connect)
+        except (Refused, NoRoute):
+            host = next((name for name, known in self.run.addresses.items() if address in known), address)
+            self.waits_for = f"net.tcp {host}:{port.number}"
+            raise
 
     def open(
         self,

@@ -53,15 +53,15 @@ def _secured(case: PortCase) -> Stream:
     ports=ALL_PORTS,
 )
 def tcp(case: PortCase) -> Iterator[Finding]:
-    service = case.port.service
     try:
         case.connect().close()
     except Refused:
         yield case.failed(
             "connection refused",
-            f"see on the host that {_daemon(case)} runs (systemctl status {_daemon(case)}), that {service} is enabled "
-            f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets "
-            f"port {case.port.number} in{_ANEW if case.host.managed else ''}",
+            # The same for all ports of a daemon: a host where nothing runs is told once.
+            f"see on the host that {_daemon(case)} runs (systemctl status {_daemon(case)}), that it offers the port "
+            f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets it "
+            f"in{_ANEW if case.host.managed else ''}",
         )
     except NoRoute as trouble:
         hint = " and that this machine has working IPv6" if ":" in case.address else ""

@@ -271,6 +271,9 @@ class Jobs:
                 case.seconds = self._seconds(probe)
                 case.transcript.lines.clear()
                 for finding in self._guarded(probe, case):
+                    wrong = finding.verdict in (Verdict.FAIL, Verdict.ERROR)
+                    if wrong and not (case.fetched or case.waits_for):
+                        case.waits_for = f"{finding.id} {finding.target}"  # what follows needs the message
                     if self.wanted(probe.entry.id):
                         yield finding
 
@@ -286,7 +289,7 @@ class Jobs:
             for finding in probe.run(cases):
                 case = missing.pop(finding.target)
                 seconds = round(time.monotonic() - started, 3)
-                yield dataclasses.replace(finding, seconds=seconds, timed_out=case.timed_out)
+                yield _completed(finding, case, seconds)
         except Exception as error:
             for case in missing.values():
                 yield case.error(f"the probe broke off: {type(error).__name__}: {error}")
@@ -308,7 +311,13 @@ class Jobs:
             found.append(case.error(f"the probe broke off: {type(error).__name__}: {error}"))
         seconds = round(time.monotonic() - started, 3)
         for finding in found:
-            yield dataclasses.replace(finding, seconds=seconds, timed_out=case.timed_out)
+            yield _completed(finding, case, seconds)
+
+
+def _completed(finding: Finding, case: Case, seconds: float) -> Finding:
+    """With what the probe need not think of."""
+    waits = case.waits_for if finding.verdict is Verdict.ERROR and finding.id != "net.tcp" else ""
+    return dataclasses.replace(finding, seconds=seconds, timed_out=case.timed_out, waits_for=waits)
 
 
 _MISSED = (

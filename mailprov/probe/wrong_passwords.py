@@ -86,6 +86,7 @@ def _early(case: PortCase) -> Finding | None:
         )
     before = case.run.logins.get((case.address, case.port.number, account.address))
     if before not in {None, Verdict.PASS}:
+        case.waits_for = f"auth.ok {case.target}"
         return case.error("not tried: the right password does not work here (see auth.ok)")
     case.transcript.hide(account.password.reveal(), _made_up(case))
     return None

@@ -1,9 +1,18 @@
-"""How verification looks: the ports of each host, the probes that belong to no port, what is wrong, counts."""
+"""How verification looks: the ports of each host, the probes that belong to no port, what is wrong, and a legend.
+
+    render(findings, verbose)       tables first, then what needs a person, worst first; equal things once
+    heads(findings)                 of what is wrong the first lines alone, for --quiet
+    counts_line(findings)           "Probes: 120 pass, 2 fail."
+
+Findings are brought together twice. What could not be tested only because a port does not answer (`waits_for`) is
+counted at that port and told no more: a host where nothing runs is one cause, not a hundred errors. What else is equal
+but for its place (probe, verdict, texts) is told once, with all places. `verbose` tells each finding by itself.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -11,6 +20,7 @@ from rich.text import Text
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.report.plans import places
 
 SIGNS = {
     Verdict.PASS: ("✓", "green"),
@@ -20,6 +30,20 @@ SIGNS = {
     Verdict.SKIP: ("-", "dim"),
 }
 ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.SKIP, Verdict.PASS)
+_WRONG = ORDER[:3]
+_WORDS = {
+    Verdict.PASS: "proved",
+    Verdict.WARN: "works, but see below",
+    Verdict.FAIL: "wrong",
+    Verdict.ERROR: "could not be tested",
+    Verdict.SKIP: "left out",
+}
+_COUNTED = {
+    Verdict.WARN: ("warning", "warnings"),
+    Verdict.FAIL: ("failed", "failed"),
+    Verdict.ERROR: ("not tested", "not tested"),
+    Verdict.SKIP: ("skipped", "skipped"),
+}
 
 # Column heading → ids of the probes it stands for.
 COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -34,35 +58,114 @@ COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("wrong\nrefused", ("auth.bad-password",)),
 )
 _COLUMN_OF = {probe: heading for heading, probes in COLUMNS for probe in probes}
+_PORTS = (*PORTS, SIEVE_PORT)
+_RANK = {port.number: rank for rank, port in enumerate(_PORTS)}
+_PLACES = 6  # of one finding; of more the number is told
+_TEXTS = 4  # that differ from place to place; of more the number is told
+_CONNECTS = "net.tcp"
 
 
 def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[RenderableType]:
-    """Tables first, then what needs a person, then one line of counts."""
-    found = sorted(findings, key=lambda f: (f.target.host, f.target.domain))  # probes end in any order
-    for host in dict.fromkeys(f.target.host for f in found if _in_table(f)):
-        yield _port_table(host, [f for f in found if f.target.host == host and _in_table(f)])
+    found = _in_order(findings)
+    behind = {} if verbose else _behind(found)
+    dots = False
+    for table, dotted in _port_tables([finding for finding in found if _in_table(finding)]):
+        yield table
         yield Text()
-    others = [f for f in found if not _in_table(f)]
+        dots = dots or dotted
+    rest = [finding for finding in found if id(finding) not in behind]
+    told = {finding.id for finding in rest if finding.verdict is not Verdict.SKIP}  # skips: see below
+    others = [finding for finding in found if not _in_table(finding) and finding.id in told]
     if others:
         yield _other_table(others)
         yield Text()
-    shown = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN) if not verbose else ORDER
-    for verdict in ORDER:
-        if verdict in shown:
+    if found:
+        yield _legend(found, dots)
+        yield Text()
+    if verbose:
+        for verdict in ORDER:
             for finding in found:
                 if finding.verdict is verdict:
-                    yield from _detail(finding, verbose)
-    if not verbose:
-        yield from _skipped(found)
-    yield counts_line(found)
+                    yield from _detail([finding], {}, verbose=True)
+        return
+    for verdict in _WRONG:
+        for cause in _causes(rest, verdict):
+            yield from _cause(cause, behind)
+        for group in _groups(rest, verdict):
+            yield from _detail(group, behind)
+    yield from _skipped(found)
+
+
+def heads(findings: Iterable[Finding]) -> Iterator[Text]:
+    found = _in_order(findings)
+    behind = _behind(found)
+    rest = [finding for finding in found if id(finding) not in behind]
+    for verdict in (Verdict.FAIL, Verdict.ERROR):
+        for cause in _causes(rest, verdict):
+            yield _cause_head(cause, behind)
+        for group in _groups(rest, verdict):
+            yield _head(group, behind).append(f": {group[0].observed}")
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """By host and domain, ports as in the table of ports: probes end in any order."""
+    return sorted(
+        findings,
+        key=lambda f: (
+            f.target.host,
+            f.target.domain,
+            f.id,
+            _RANK.get(f.target.port, -1),
+            f.target.address,
+            f.target.account,
+        ),
+    )
+
+
+_Behind = dict[int, Finding]  # id() of a finding → the one that it waits for in the end
+
+
+def _behind(found: Sequence[Finding]) -> _Behind:
+    """Errors that another finding of this run explains, with that one: `waits_for`, followed to its end."""
+    told = {
+        f"{finding.id} {finding.target}": finding
+        for finding in found
+        if finding.verdict in (Verdict.FAIL, Verdict.ERROR)
+    }
+    behind: _Behind = {}
+    for finding in found:
+        seen, cause = {id(finding)}, finding
+        while cause.verdict is Verdict.ERROR and (next_ := told.get(cause.waits_for)) is not None:
+            if id(next_) in seen:
+                break
+            seen.add(id(next_))
+            cause = next_
+        if cause is not finding:
+            behind[id(finding)] = cause
+    return behind
+
+
+def _waiting(group: Iterable[Finding], behind: _Behind) -> str:
+    """ "; 103 probes wait for that", or nothing."""
+    names = {f"{finding.id} {finding.target}" for finding in group}
+    count = sum(f"{cause.id} {cause.target}" in names for cause in behind.values())
+    return f"; {count} probe{' waits' if count == 1 else 's wait'} for that" if count else ""
 
 
 def _skipped(findings: list[Finding]) -> Iterator[Text]:
     """Why something was not tried, once for each reason: nobody should take it for a pass."""
-    reasons = Counter((f.id, f.observed) for f in findings if f.verdict is Verdict.SKIP)
+    reasons: dict[str, Counter[str]] = {}
+    for finding in findings:
+        if finding.verdict is Verdict.SKIP:
+            reasons.setdefault(finding.observed, Counter())[finding.id] += 1
     sign, style = SIGNS[Verdict.SKIP]
-    for (probe, why), times in sorted(reasons.items()):
-        yield Text(f"{sign} ", style=style).append(probe, style="bold").append(f"  skipped {times}×: {why}")
+    for why, times in reasons.items():
+        names = places(sorted(times))
+        yield (
+            Text(f"{sign} ", style=style)
+            .append(names, style="bold")
+            .append(f"  skipped {times.total()}×: {why}")
+        )
     if reasons:
         yield Text()
 
@@ -79,35 +182,59 @@ def counts_line(findings: Iterable[Finding]) -> Text:
     return text.append(".")
 
 
+def _legend(findings: Iterable[Finding], dots: bool) -> Text:
+    """The signs that occur."""
+    used = {finding.verdict for finding in findings}
+    text = Text()
+    for verdict in (Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP):
+        if verdict in used:
+            sign, style = SIGNS[verdict]
+            text.append("   " if text.plain else "").append(sign, style=style).append(f" {_WORDS[verdict]}")
+    if dots:
+        text.append("   · not looked at here", style="dim")
+    return text
+
+
 def _in_table(finding: Finding) -> bool:
     return bool(finding.target.host and finding.target.port and finding.id in _COLUMN_OF)
 
 
-def _port_table(host: str, findings: list[Finding]) -> Table:
-    """One row a port; each cell is the worst verdict over the host's addresses (the details below name the address)."""
-    addresses = ", ".join(dict.fromkeys(f.target.address for f in findings))
-    title = Text(host, style="bold").append(f"  {addresses}", style="not bold dim")
-    # One blank between columns: the table is 79 wide, and fits a terminal of 80.
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("port", justify="right", vertical="bottom")
-    table.add_column("service", vertical="bottom")
-    for heading, _ in COLUMNS:
-        table.add_column(heading, justify="center", vertical="bottom")
-    for port in (*PORTS, SIEVE_PORT):
-        here = [f for f in findings if f.target.port == port.number]
-        if here:
-            cells = [_cell([f for f in here if _COLUMN_OF[f.id] == heading]) for heading, _ in COLUMNS]
-            table.add_row(str(port.number), port.service, *cells)
-    return table
+_Row = tuple[int, str, tuple[Verdict | None, ...]]  # port, service, cells
+
+
+def _port_tables(findings: Sequence[Finding]) -> Iterator[tuple[Table, bool]]:
+    """One table for each host; hosts of which it would be the same share one. And whether a cell of it is empty."""
+    equal: dict[tuple[_Row, ...], list[str]] = {}
+    for host in dict.fromkeys(finding.target.host for finding in findings):
+        rows: list[_Row] = []
+        for port in _PORTS:
+            here = [f for f in findings if f.target.host == host and f.target.port == port.number]
+            if here:
+                cells = tuple(
+                    _worst(f for f in here if _COLUMN_OF[f.id] == heading) for heading, _ in COLUMNS
+                )
+                rows.append((port.number, port.service, cells))
+        equal.setdefault(tuple(rows), []).append(host)
+    for same, hosts in equal.items():
+        addresses = dict.fromkeys(f.target.address for f in findings if f.target.host in hosts)
+        title = Text(places(hosts), style="bold").append(f"  {places([*addresses])}", style="not bold dim")
+        # One blank between columns: the table is 79 wide, and fits a terminal of 80.
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("port", justify="right", vertical="bottom")
+        table.add_column("service", vertical="bottom")
+        for heading, _ in COLUMNS:
+            table.add_column(heading, justify="center", vertical="bottom")
+        for number, service, cells in same:
+            table.add_row(str(number), service, *map(_sign, cells))
+        yield table, any(cell is None for _, _, cells in same for cell in cells)
 
 
 def _worst(findings: Iterable[Finding]) -> Verdict | None:
     verdicts = {finding.verdict for finding in findings}
-    return next((v for v in (*ORDER[:3], Verdict.PASS, Verdict.SKIP) if v in verdicts), None)
+    return next((v for v in (*_WRONG, Verdict.PASS, Verdict.SKIP) if v in verdicts), None)
 
 
-def _cell(findings: list[Finding]) -> Text:
-    verdict = _worst(findings)
+def _sign(verdict: Verdict | None) -> Text:
     return Text(*SIGNS[verdict]) if verdict else Text("·", style="dim")
 
 
@@ -118,32 +245,133 @@ def _other_table(findings: list[Finding]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(width=1)
     table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column(overflow="fold", style="dim")
     table.add_column(overflow="fold")
     table.add_column(style="dim", overflow="fold")
     for probe in sorted({finding.id for finding in findings}):
         ran = [finding for finding in findings if finding.id == probe]
         worst = _worst(ran) or Verdict.SKIP
-        where = dict.fromkeys(finding.target.domain or finding.target.host for finding in ran)
-        shown = [*where][:4] + (["…"] if len(where) > 4 else [])
-        tried = sum(finding.verdict is not Verdict.SKIP for finding in ran)
-        count = f"{len(ran)}×" if tried in (0, len(ran)) else f"{tried} of {len(ran)}×"
-        table.add_row(Text(*SIGNS[worst]), probe, count, ran[0].title, ", ".join(shown))
+        where = [*dict.fromkeys(finding.target.domain or finding.target.host for finding in ran)]
+        table.add_row(Text(*SIGNS[worst]), probe, _tally(ran), ran[0].title, places(where, most=2))
     return table
 
 
-def _detail(finding: Finding, verbose: bool) -> Iterator[Text]:
-    sign, style = SIGNS[finding.verdict]
-    yield (
-        Text(f"{sign} ", style=style)
-        .append(f"{finding.id}  {finding.target}", style="bold")
-        .append(f" ({finding.target.address})" if finding.target.address else "", style="dim")
-        .append(f"  {finding.title}")
+def _tally(findings: Sequence[Finding]) -> str:
+    """ "4×" where all passed, else "2 of 4, 2 skipped"."""
+    count = Counter(finding.verdict for finding in findings)
+    passed = count.pop(Verdict.PASS, 0)
+    if not count:
+        return f"{passed}×"
+    others = [f"{count[v]} {_COUNTED[v][count[v] > 1]}" for v in ORDER if count[v]]
+    if not passed and len(others) == 1:
+        return others[0]
+    return ", ".join([f"{passed} of {len(findings)}", *others])
+
+
+def _causes(findings: Iterable[Finding], verdict: Verdict) -> list[list[Finding]]:
+    """Ports that do not answer: for each set of ports, of all hosts that have the same."""
+    by_host: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.id == _CONNECTS and finding.verdict is verdict and finding.target.port:
+            by_host.setdefault((finding.target.host, finding.observed), []).append(finding)
+    equal: dict[tuple[object, ...], list[Finding]] = {}
+    for (_, observed), some in by_host.items():
+        key = (observed, *sorted({finding.target.port for finding in some}))
+        equal.setdefault(key, []).extend(some)
+    return list(equal.values())
+
+
+def _cause(findings: list[Finding], behind: _Behind) -> Iterator[Text]:
+    yield _cause_head(findings, behind)
+    yield from _rows([("observed", findings[0].observed)])
+    yield from _rows(_labelled("to do", [*dict.fromkeys(f.advice for f in findings)]))
+    yield Text()
+
+
+def _cause_head(findings: list[Finding], behind: _Behind) -> Text:
+    """ "s2: nothing listens on 7 ports (25, 465, …); 103 probes wait for that"."""
+    sign, style = SIGNS[findings[0].verdict]
+    hosts = [*dict.fromkeys(finding.target.host for finding in findings)]
+    numbers = sorted({finding.target.port for finding in findings}, key=lambda port: _RANK.get(port, -1))
+    what = "nothing listens on" if findings[0].observed == "connection refused" else "no connection to"
+    ports = (
+        f"{len(numbers)} ports ({', '.join(map(str, numbers))})" if len(numbers) > 1 else f"port {numbers[0]}"
     )
-    rows = [("expected", finding.expected), ("observed", finding.observed), ("to do", finding.advice)]
+    text = Text(f"{sign} ", style=style).append(f"{_CONNECTS}  {places(hosts)}: {what} {ports}", style="bold")
+    return text.append(_addresses(findings), style="dim").append(_waiting(findings, behind))
+
+
+def _groups(findings: Iterable[Finding], verdict: Verdict) -> list[list[Finding]]:
+    """Findings of one probe, wherever they are. Those of `_causes` are not among them."""
+    equal: dict[tuple[str, str], list[Finding]] = {}
+    for f in findings:
+        if f.verdict is verdict and not (f.id == _CONNECTS and f.target.port and verdict in _WRONG[:2]):
+            equal.setdefault((f.id, f.expected), []).append(f)
+    return sorted(equal.values(), key=lambda group: group[0].id)
+
+
+def _head(group: Sequence[Finding], behind: _Behind) -> Text:
+    sign, style = SIGNS[group[0].verdict]
+    text = Text(f"{sign} ", style=style).append(f"{group[0].id}  {_where(group)}", style="bold")
+    text.append(_addresses(group), style="dim").append(_waiting(group, behind))
+    return text.append(f"  {len(group)}×", style="dim") if len(group) > 1 else text
+
+
+def _addresses(group: Iterable[Finding]) -> str:
+    """Of one host; of several they would say nothing that their names do not."""
+    hosts = {finding.target.host for finding in group}
+    addresses = [*dict.fromkeys(finding.target.address for finding in group if finding.target.address)]
+    return f" ({places(addresses)})" if addresses and len(hosts) == 1 else ""
+
+
+def _where(group: Iterable[Finding]) -> str:
+    """ "mx1:465, 587; mx2:993 ana@alpha.test"."""
+    ports: dict[tuple[str, str], list[int]] = {}
+    for finding in group:
+        target = finding.target
+        ports.setdefault((target.host or target.domain, target.account), []).append(target.port)
+    shown = []
+    for (place, account), numbers in ports.items():
+        listed = ", ".join(map(str, sorted({n for n in numbers if n}, key=lambda n: _RANK.get(n, -1))))
+        shown.append(f"{place}:{listed} {account}".strip() if listed else f"{place} {account}".strip())
+    if len(shown) == 1:
+        return shown[0]
+    more = [f"and {len(shown) - _PLACES} more"] if len(shown) > _PLACES else []
+    between = "; " if any(":" in place for place in shown) else ", "
+    return between.join([*shown[:_PLACES], *more])
+
+
+def _detail(group: Sequence[Finding], behind: _Behind, verbose: bool = False) -> Iterator[Text]:
+    first = group[0]
+    yield _head(group, behind).append(f"  {first.title}")
+    rows = [("expected", first.expected)]
+    rows += _labelled("observed", _told([(finding.observed, finding) for finding in group]))
+    rows += _labelled("to do", _told([(finding.advice, finding) for finding in group]))
     if verbose:
-        rows += [("see", ", ".join(finding.refs)), *(("", line) for line in finding.evidence)]
+        rows += [("see", ", ".join(first.refs)), *(("", line) for line in first.evidence)]
+    yield from _rows(rows)
+    yield Text()
+
+
+def _told(texts: Iterable[tuple[str, Finding]]) -> list[str]:
+    """Each text once; where they differ, with the places before it."""
+    equal: dict[str, list[Finding]] = {}
+    for text, finding in texts:
+        if text:
+            equal.setdefault(text, []).append(finding)
+    if len(equal) == 1:
+        return [*equal]
+    lines = [f"{_where(some)}: {text}" for text, some in equal.items()]
+    if len(lines) > _TEXTS + 1:
+        lines[_TEXTS:] = [f"and {len(lines) - _TEXTS} more (all with -v)"]
+    return lines
+
+
+def _labelled(label: str, lines: Iterable[str]) -> list[tuple[str, str]]:
+    return [("" if number else label, line) for number, line in enumerate(lines)]
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[Text]:
     for label, value in rows:
         if value:
             yield Text(f"    {label:<9} ", style="dim").append(value, style="")
-    yield Text()

@@ -1,11 +1,31 @@
-"""How a plan looks: a legend of the signs in use, aligned changes, diffs of what changes, counts last."""
+"""How a plan looks: how much changes where, then what, equal changes once with their places, and no long diffs.
+
+    summary(plans, missing)      a line for each host and zone: how many to add, change, remove
+    details(plans, full)         the changes, under the places that they are for
+    hint(plans, full)            how to see the diffs that were left out; None when none was
+    counts_line(changes)         "Plan: 3 to add, 1 to change, 0 to remove."
+    no_changes(plans, …)         the plain sentence, and what was compared
+    change_line(change)          one change as one line
+    places(names)                "mx1, mx2 and mx3"; of many the first ones and how many more
+
+`missing` are the hosts of which nothing is known: name → why, as "could not be asked".
+
+A diff of up to SMALL lines is shown where its change is named: one or two edited places with the three lines around
+each that a unified diff has. A longer one is mostly a whole file of somebody else's, such as the comments of Debian's
+master.cf; there the number of lines is told, and `--diff` shows all. Diffs of new files say nothing about what was
+there before: `--diff` only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import dataclasses
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mailprov.model.events import Action, Change, Planned
-from mailprov.plan.changes import counts
+from mailprov.plan.changes import counted, counts, services
 from mailprov.report.lines import Text
 
 SIGNS = {
@@ -14,8 +34,13 @@ SIGNS = {
     Action.DELETE: ("-", "red", "remove"),
     Action.RUN: (">", "cyan", "reload or restart"),
 }
+SMALL = 18  # lines of a diff: two changed places
+_COUNTED = re.compile(r"(files? changed)")
 _DRIFT = ("!", "bold magenta", "edited by hand since the last apply, which stops an apply")
 _DIFF_STYLE = {"+": "green", "-": "red", "@": "cyan"}
+_NAMED = 4  # places that are named in one line; of more the number is told
+_NAMES = 61  # columns for the names of files that are told together
+_ROWS = 12  # of the summary; more are brought together where their numbers are equal
 
 
 def legend(changes: Collection[Change]) -> Text:
@@ -30,6 +55,47 @@ def legend(changes: Collection[Change]) -> Text:
     return text
 
 
+def places(names: Sequence[str], most: int = _NAMED) -> str:
+    if len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def summary(plans: Sequence[Planned], missing: Mapping[str, str]) -> Iterator[Text]:
+    """Hosts first, then zones, as `plans` has them; then who could not be asked."""
+    rows = [(planned.subject, _row(planned.changes)) for planned in plans]
+    if len(rows) > _ROWS:
+        equal: dict[tuple[int, ...], list[str]] = {}
+        for subject, row in rows:
+            equal.setdefault(row, []).append(subject)
+        rows = [(places(subjects), row) for row, subjects in equal.items()]
+    names = [*(name for name, _ in rows), *missing]
+    width = max(map(len, names), default=0)
+    heads = ("add", "change", "remove")
+    drift = any(row[3] for _, row in rows)
+    yield Text("  " + " " * width + "".join(f"  {head:>6}" for head in heads), style="dim")
+    for name, (*numbers, drifted, effects) in rows:
+        line = Text(f"  {name.ljust(width)}", style="")
+        if not any(numbers) and not effects:
+            yield line.append("  no changes", style="dim")
+            continue
+        for number, action in zip(numbers, (Action.CREATE, Action.UPDATE, Action.DELETE), strict=True):
+            line.append(f"  {number:>6}", style=SIGNS[action][1] if number else "dim")
+        if not any(numbers):
+            line.append(f"   {services(effects)}")
+        if drift and drifted:
+            line.append(f"   {_DRIFT[0]} {drifted} edited by hand", style=_DRIFT[1])
+        yield line
+    for name, why in missing.items():
+        yield Text(f"  {name.ljust(width)}").append(f"  {why}", style="bold magenta")
+
+
+def _row(changes: Collection[Change]) -> tuple[int, ...]:
+    total = counts(changes)
+    effects = sum(change.action is Action.RUN for change in changes)
+    return (*total.values(), sum(change.drift for change in changes), effects)
+
+
 def change_line(change: Change, name_width: int = 0) -> Text:
     sign, style, _ = SIGNS[change.action]
     text = Text().append(f"{_DRIFT[0]} " if change.drift else "  ", style=_DRIFT[1])
@@ -40,21 +106,153 @@ def change_line(change: Change, name_width: int = 0) -> Text:
     return text
 
 
-def subject_block(planned: Planned, *, full: bool) -> Iterator[Text]:
-    """The changes of one host or zone. Diffs of new files are long and say little: only with `full` (--verbose)."""
-    yield Text(planned.subject, style="bold")
-    width = min(max((len(change.name) for change in planned.changes), default=0), 48)
-    for change in planned.changes:
-        yield change_line(change, width)
-        if change.edit:
-            yield Text("      the edit:", style=_DRIFT[1])
-            yield from _diff(change.edit)
-        if _undoes(change.diff, change.edit) and not full:
-            yield Text("      --accept-drift would undo it", style="dim")
-        elif change.diff and (full or change.action is not Action.CREATE):
+def details(plans: Sequence[Planned], *, full: bool, listed: bool = False) -> Iterator[Text]:
+    """Each change once, in the order of the plans, under the places that it is for. `listed`: also what a service is
+    reloaded for.
+    """
+    for subjects, changes in _together(plans, full=full, listed=listed):
+        title = subjects[0] if len(subjects) == 1 else places(subjects, most=6)
+        yield Text()
+        text = Text(title, style="bold")
+        if len(subjects) > 1:
+            same = "both" if len(subjects) == 2 else f"all {len(subjects)}"
+            text.append(f"  the same on {same}", style="not bold dim")
+        yield text
+        folded = [[change] for change in changes] if listed else _folded(changes)
+        width = min(max((len(some[0].name) for some in folded if len(some) == 1), default=0), 48)
+        for some in folded:
+            if len(some) > 1:
+                yield from _files_line(some)
+                continue
+            change = some[0]
+            yield change_line(change, width)
+            for reason in change.because:
+                yield Text(f"        {reason}", style="dim")
             if change.edit:
-                yield Text("      --accept-drift would do:", style="dim")
-            yield from _diff(change.diff)
+                yield Text("      the edit:", style=_DRIFT[1])
+                yield from _diff(change.edit)
+            if _undoes(change.diff, change.edit) and not full:
+                yield Text("      --accept-drift would undo it", style="dim")
+            elif change.diff:
+                if change.edit:
+                    yield Text("      --accept-drift would do:", style="dim")
+                yield from _diff(change.diff)
+
+
+def _folded(changes: Sequence[Change]) -> list[list[Change]]:
+    """New files of one folder, of which there is nothing to say but their names, are told in one line."""
+    found: list[list[Change]] = []
+    for change in changes:
+        last = found[-1] if found else []
+        if (
+            _is_plain_file(change)
+            and last
+            and _is_plain_file(last[0])
+            and _folder(last[0]) == _folder(change)
+        ):
+            last.append(change)
+        else:
+            found.append([change])
+    return found
+
+
+def _is_plain_file(change: Change) -> bool:
+    plain = not (change.detail or change.diff or change.edit or change.drift or change.because)
+    return change.kind == "file" and change.action is Action.CREATE and plain
+
+
+def _folder(change: Change) -> str:
+    return change.name.rpartition("/")[0]
+
+
+def _files_line(changes: Sequence[Change]) -> Iterator[Text]:
+    """Three and more lines for the names of one folder, which fit a terminal of 80."""
+    sign, style, _ = SIGNS[Action.CREATE]
+    names = ", ".join(change.name.rpartition("/")[2] for change in changes)
+    first, *rest = textwrap.wrap(names, _NAMES, break_long_words=False, break_on_hyphens=False)
+    text = (
+        Text("  ").append(sign, style=f"bold {style}").append(f" {f'{len(changes)} files':<11} ", style="dim")
+    )
+    yield text.append(f"{_folder(changes[0])}/")
+    for line in (first, *rest):
+        yield Text(f"                  {line}")
+
+
+def _together(
+    plans: Sequence[Planned], *, full: bool, listed: bool
+) -> list[tuple[tuple[str, ...], list[Change]]]:
+    """Changes that look the same, with the subjects that they are for: first those of most, hosts before zones."""
+    subjects: dict[tuple[Change, int], list[str]] = {}
+    for planned in plans:
+        seen: Counter[Change] = Counter()
+        for change in planned.changes:
+            shown = _shown(change, full=full, listed=listed)
+            seen[shown] += 1
+            subjects.setdefault((shown, seen[shown]), []).append(planned.subject)
+    blocks: dict[tuple[str, ...], list[Change]] = {}
+    for (change, _), names in subjects.items():
+        blocks.setdefault(tuple(names), []).append(change)
+    order = {planned.subject: number for number, planned in enumerate(plans)}
+    return sorted(
+        blocks.items(),
+        key=lambda one: (one[0][0].startswith("zone "), -len(one[0]), [order[name] for name in one[0]]),
+    )
+
+
+def _shown(change: Change, *, full: bool, listed: bool) -> Change:
+    """The change as it is shown, without the place: what is too long has become a few words."""
+    words = [change.detail] if change.detail else []
+    if change.because and not listed:
+        words[-1:] = [_COUNTED.sub(r"\1 (list with -v)", change.detail, count=1)]
+    diff, edit = change.diff, change.edit
+    if not full:
+        if _undoes(diff, edit) and not _is_small(edit):
+            words.append(f"the edit: {_size(edit)}")
+            diff = edit = ""
+        if edit and not _is_small(edit):
+            words.append(f"the edit: {_size(edit)}")
+            edit = ""
+        if change.action is Action.CREATE:
+            diff = ""
+        elif diff and not _is_small(diff) and not _undoes(diff, edit):
+            words.append(_size(diff))
+            diff = ""
+    return dataclasses.replace(
+        change,
+        subject="",
+        detail=", ".join(words),
+        diff=diff,
+        edit=edit,
+        because=change.because if listed else (),
+    )
+
+
+def hint(plans: Iterable[Planned], *, full: bool) -> Text | None:
+    if full:
+        return None
+    left_out = sum(
+        not _is_small(change.edit) or (change.action is not Action.CREATE and not _is_small(change.diff))
+        for planned in plans
+        for change in planned.changes
+    )
+    if not left_out:
+        return None
+    return Text("  --diff shows the lines of all files, also of long changes and new files", style="dim")
+
+
+def _is_small(diff: str) -> bool:
+    return sum(not line.startswith(("--- ", "+++ ")) for line in diff.splitlines()) <= SMALL
+
+
+def _size(diff: str) -> str:
+    """ "43 lines added, 612 removed"; the agent cuts a diff and says how much more there is of it."""
+    added, removed = len(_lines(diff, "+")), len(_lines(diff, "-"))
+    parts = [f"{number} {word}" for number, word in ((added, "added"), (removed, "removed")) if number]
+    cut = [line for line in diff.splitlines() if line.startswith("… ")]
+    more = f" and {cut[0].removeprefix('… ')}" if cut else ""
+    first, *rest = parts or ["0 changed"]
+    number, word = first.split(" ")
+    return ", ".join([f"{number} line{'' if number == '1' else 's'} {word}", *rest]) + more
 
 
 def _undoes(diff: str, edit: str) -> bool:
@@ -74,22 +272,56 @@ def _diff(diff: str) -> Iterator[Text]:
 
 
 def counts_line(changes: Collection[Change]) -> Text:
-    total = counts(changes)
-    parts = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
-    if not any(total.values()) and (effects := len(changes)):
-        parts += f"; {effects} service{'' if effects == 1 else 's'} to restart or reload"
-    if drifted := sum(change.drift for change in changes):
-        parts += f"; {drifted} edited by hand"
-    return Text().append("Plan:", style="bold").append(f" {parts}.")
+    return Text().append("Plan:", style="bold").append(f" {counted(changes)}.")
 
 
-def no_changes(plans: Iterable[Planned], command: str = "") -> Iterator[Text]:
-    """The plain sentence, and what was compared, so that "no changes" can be believed."""
+def no_changes(
+    plans: Sequence[Planned], command: str = "", missing: Mapping[str, str] | None = None
+) -> Iterator[Text]:
+    """The plain sentence, and what was compared, so that "no changes" can be believed. Where a host is missing, nothing
+    is said of what was not looked at.
+    """
+    missing = missing or {}
     if command in ("rollback", "purge"):
         verb = "roll back" if command == "rollback" else "purge"
-        yield Text().append(f"Nothing to {verb}.", style="bold green").append(" Compared:")
+        text = Text().append(f"Nothing to {verb}.", style="bold green").append(" Compared:")
+        if missing:
+            text = Text().append(f"Nothing was {_DONE[command]}:", style="bold magenta")
+            text.append(f" {_of_missing(missing)}.")
+    elif missing:
+        text = Text().append("No changes", style="bold green")
+        text.append(f" on {_named(plans)}; ").append(_of_missing(missing), style="bold magenta")
+        text.append(". Compared:")
     else:
         text = Text().append("No changes.", style="bold green")
-        yield text.append(" Everything is as the inventory says. Compared:")
+        text.append(" Everything is as the inventory says. Compared:")
+    yield text
+    if command == "rollback" and missing:
+        return
+    equal: dict[str, list[str]] = {}
     for planned in plans:
-        yield Text(f"  {planned.subject}: {planned.compared}")
+        equal.setdefault(planned.compared, []).append(planned.subject)
+    for compared, subjects in equal.items():
+        yield Text(f"  {places(subjects)}: {compared}")
+
+
+_DONE = {"rollback": "rolled back", "purge": "purged"}
+
+
+def _named(plans: Sequence[Planned]) -> str:
+    """ "mx1, mx3 and 3 zones"."""
+    hosts = [planned.subject for planned in plans if not planned.subject.startswith("zone ")]
+    zones = [planned.subject for planned in plans if planned.subject.startswith("zone ")]
+    if len(zones) > 1:
+        zones = [f"{len(zones)} zones"]
+    return places(
+        [*hosts[:_NAMED], *([f"{len(hosts) - _NAMED} more"] if len(hosts) > _NAMED else []), *zones], 9
+    )
+
+
+def _of_missing(missing: Mapping[str, str]) -> str:
+    """ "mx2 and mx3 could not be asked; mx4 was not compared"."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in missing.items():
+        by_reason.setdefault(why, []).append(name)
+    return "; ".join(f"{places(names)} {why}" for why, names in by_reason.items())

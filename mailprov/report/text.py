@@ -1,8 +1,9 @@
 """The terminal: a consumer of the event stream that prints for people.
 
-On a terminal a few live lines show what each host is doing; elsewhere (a pipe, a CI log) every step is a plain line
-without colours or cursor tricks. NO_COLOR is respected (rich does). Results go to stdout; to stderr go errors, and
-signs of life where there is no terminal.
+On a terminal a few live lines show what each host is doing; elsewhere (a pipe, a CI log) there are plain lines without
+colours or cursor tricks. What was shown in a plan is not told again change by change while it is done (`verbose` does).
+NO_COLOR is respected (rich does). Results go to stdout; to stderr go errors, and signs of life where there is no
+terminal.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ _STATUS = {
 _FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")  # by these rich sees a terminal in a pipe
 _FEW = 4  # hosts and zones in one line
 _PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply")
+_LOOKING = ("plan", "dns plan")  # what they end with is a plan, and nothing was done
+_MISSING = {"unreachable": "could not be asked", "interrupted": "was interrupted"}
 
 
 def console() -> Out:
@@ -61,12 +64,16 @@ def console() -> Out:
 
 
 class TextReport:
-    """Call it with each event. `pause` takes the live lines away (before a question is asked)."""
+    """Call it with each event. `pause` takes the live lines away (before a question is asked).
 
-    def __init__(self, out: Out, *, quiet: bool = False, verbose: bool = False) -> None:
+    `quiet`: errors and the last line; `diff`: whole diffs; `verbose`: these, each step, and each finding by itself.
+    """
+
+    def __init__(self, out: Out, *, quiet: bool = False, verbose: bool = False, diff: bool = False) -> None:
         self._out = out
         self._quiet = quiet
         self._verbose = verbose
+        self._diff = diff or verbose
         self._live: Live | None = None
         self._doing: dict[str, tuple[str, float]] = {}
         self._plans: list[Planned] = []
@@ -79,7 +86,7 @@ class TextReport:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
-            self._command = event.command
+            self._begin(event)
         elif isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, StillWorking):
@@ -102,6 +109,12 @@ class TextReport:
         elif isinstance(event, RunEnded):
             self._run_ended(event)
 
+    def _begin(self, event: RunStarted) -> None:
+        """Also the second step of a rotation of keys: it has a plan of its own."""
+        self._command = event.command
+        self._plans.clear()
+        self._plan_shown = False
+
     def pause(self) -> None:
         if self._live is not None:
             self._live.stop()
@@ -115,24 +128,41 @@ class TextReport:
         self.pause()
         # Hosts first, then zones, each by name: the plans came in as they were ready.
         self._plans.sort(key=lambda planned: (planned.subject.startswith("zone "), planned.subject))
-        changed = [planned for planned in self._plans if planned.changes]
-        everything: list[Change] = [change for planned in changed for change in planned.changes]
         if not self._quiet:
-            self._print_plan(changed, everything)
+            self._print_plan()
         self._print_early()
 
-    def _print_plan(self, changed: list[Planned], everything: list[Change]) -> None:
-        if everything:
-            self._out.print(plans.legend(everything))
-            for planned in changed:
-                self._out.print()
-                for line in plans.subject_block(planned, full=self._verbose):
-                    self._out.print(line)
-            self._out.print()
+    def _print_plan(self) -> None:
+        everything: list[Change] = [change for planned in self._plans for change in planned.changes]
+        if not everything:
+            if self._plans:
+                for text in plans.no_changes(self._plans, self._command, self._missing()):
+                    self._out.print(text)
+            return
+        for text in plans.summary(self._plans, self._missing()):
+            self._out.print(text)
+        self._out.print()
+        self._out.print(plans.legend(everything))
+        for text in plans.details(self._plans, full=self._diff, listed=self._verbose):
+            self._out.print(text)
+        self._out.print()
+        if (hint := plans.hint(self._plans, full=self._diff)) is not None:
+            self._out.print(hint)
+        if self._command not in _LOOKING:  # there it is the last line
             self._out.print(plans.counts_line(everything))
-        elif self._plans:
-            for text in plans.no_changes(self._plans, self._command):
-                self._out.print(text)
+
+    def _missing(self) -> dict[str, str]:
+        """Hosts, and the zones, of which nothing is known until now: name → why."""
+        known = {planned.subject for planned in self._plans}
+        found = {
+            event.subject: _MISSING.get(event.status, "could not be compared")
+            for event in self._early
+            if isinstance(event, Ended) and event.error and event.subject not in known
+        }
+        zones = found.pop("dns", "")
+        if zones and not (found and self._command == "rollback"):  # there they only wait for the hosts
+            found["the zones"] = zones
+        return found
 
     def _print_early(self) -> None:
         for event in self._early:
@@ -144,7 +174,7 @@ class TextReport:
 
     def _applied(self, event: Applied) -> None:
         self.show_plan()
-        if self._verbose or not self._out.is_terminal:
+        if self._verbose:
             self._print(Text(f"{event.change.subject}:").append_text(plans.change_line(event.change)))
         self._forget(event.change.subject, f"{event.change.kind} {event.change.name}")
 
@@ -199,26 +229,29 @@ class TextReport:
                 self._out.print(line)
         if self._found:
             self._print_findings()
-        if not self._quiet or event.exit_code:
-            style = {0: "bold green", 4: "bold yellow"}.get(event.exit_code, "bold red")
-            word = {0: "Done", 1: "Failed", 3: "Could not tell", 4: "Done", 130: "Stopped"}.get(
-                event.exit_code, "Failed"
-            )
-            if event.declined:
-                word = "Declined"
-            last = Text().append(f"{word}:", style=style).append(f" {event.summary} ")
-            self._out.print(last.append(f"({event.seconds:.1f} s)", style="dim"))
+        style = {0: "bold green", 4: "bold yellow"}.get(event.exit_code, "bold red")
+        good = "Plan" if self._command in _LOOKING else "Done"
+        word = {0: good, 1: "Failed", 3: "Could not tell", 4: good, 130: "Stopped"}.get(
+            event.exit_code, "Failed"
+        )
+        if event.declined:
+            word = "Declined"
+        last = Text().append(f"{word}:", style=style).append(f" {event.summary} ")
+        self._out.print(last.append(f"({event.seconds:.1f} s)", style="dim"))
 
     def _print_findings(self) -> None:
         from mailprov.report import findings
 
         found = [each.finding for each in self._found]
         if self._quiet:
+            for line in findings.heads(found):
+                self._out.print(line)
+        else:
+            self._out.print()
+            for part in findings.render(found, verbose=self._verbose):
+                self._out.print(part)
+        if self._command != "verify":  # there the last line says the same
             self._out.print(findings.counts_line(found))
-            return
-        self._out.print()
-        for part in findings.render(found, verbose=self._verbose):
-            self._out.print(part)
 
     def _print(self, text: Text, *, always: bool = False) -> None:
         if always or not self._quiet:

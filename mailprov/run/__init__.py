@@ -4,6 +4,7 @@
     gate.py     the one decision of a run: go on, or not
     hosts.py    one host's conversation, from connect to end
     zones.py    planning and publishing the DNS zones
+    as_saved.py whether hosts and zones are as when their plan was saved
     deploy.py   plan and apply: hosts, then zones, then verification
     verify.py   verification alone
     select.py   --host, --domain and --only

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 
 from mailprov import __version__, desired, dns
 from mailprov.errors import DnsUnsure, MailprovError, NotBelieved
-from mailprov.model import cleaning
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import DnsProvider, Host, Inventory
 from mailprov.plan.cautions import cautions
-from mailprov.plan.changes import counts, fingerprint
+from mailprov.plan.changes import counted, counts
+from mailprov.run import as_saved
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
 from mailprov.run.ident import run_id
@@ -40,7 +40,7 @@ SAFE_END = 120.0  # seconds the agents get to come to a safe end after Ctrl-C
 
 @dataclass(frozen=True)
 class Options:
-    """`confirm` is asked once, with the counts, when there is something to do; None means yes (--yes)."""
+    """`confirm` is asked once, with the counts, when there is something to do; None means yes."""
 
     command: str = "apply"
     confirm: Callable[[dict[str, int]], bool] | None = None
@@ -129,6 +129,7 @@ class Deployment:
         self.began = time.monotonic()
         self.gate = Gate()
         self.declined = False  # somebody was asked and said no
+        self.in_force = False  # a saved plan, all of which is done already
         self.published = Gate()
         self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit, ident=ident)
         self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
@@ -157,7 +158,10 @@ class Deployment:
             self._plan()
             if not self.applies:
                 return self._finish(self._planned_code())
-            if moved := self._moved():
+            saved = self.options.saved
+            moved = as_saved.moved(saved, self._now()) if saved is not None else []
+            self.in_force = bool(moved) and as_saved.in_force(saved or {}, self._now())
+            if moved and not self.in_force:
                 return self._refuse(moved)
             if not self._changes():
                 self.gate.decide(False)
@@ -223,20 +227,10 @@ class Deployment:
             lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions)
         )
 
-    def _moved(self) -> list[str]:
-        """Hosts and zones of a saved plan that are not as they were, or could not be asked."""
-        if self.options.saved is None:
-            return []
-        now = {
-            s.host.name: s.outcome.changes for s in self.sessions if s.outcome.status in ("ok", "interrupted")
-        }
-        prints = {
-            # As the reports have them, and so the saved plan.
-            subject: fingerprint(map(cleaning.event, changes))
-            for subject, changes in {**now, **self.zones.by_subject}.items()
-        }
-        names = dict.fromkeys([*self.options.saved, *prints])
-        return [name for name in names if prints.get(name) != self.options.saved.get(name)]
+    def _now(self) -> dict[str, tuple[Change, ...]]:
+        """The changes of those hosts and zones that could be asked."""
+        asked = (one for one in self.sessions if one.outcome.status in ("ok", "interrupted"))
+        return {**{one.host.name: one.outcome.changes for one in asked}, **self.zones.by_subject}
 
     def _refuse(self, moved: list[str]) -> int:
         self.gate.decide(False)
@@ -344,9 +338,10 @@ class Deployment:
 
     def _finish(self, code: int) -> int:
         changed = sum(s.outcome.changed for s in self.sessions) + self.zones.changed
-        total = counts(self._changes())
         if not self.applies:
-            summary = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
+            summary = counted(self._changes())
+        elif self.in_force:
+            summary = "this plan is already in force, so nothing was changed"
         else:
             word = "put back" if self.options.command == "rollback" else "applied"
             summary = f"{changed} change{'' if changed == 1 else 's'} {word}"
@@ -354,7 +349,7 @@ class Deployment:
             summary = "nothing was changed"
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         if bad:
-            summary += f"; not done on {', '.join(bad)}"
+            summary += f"; not {'done on' if self.applies else 'planned:'} {', '.join(bad)}"
             if self.options.together and changed:
                 # Of all hosts this run is the last now, and another rollback would undo it.
                 summary += f" (to try again there: {' '.join('--host ' + name for name in bad)})"
@@ -363,7 +358,7 @@ class Deployment:
             if isinstance(self.zones.error, DnsUnsure):
                 summary += " (or done, and nobody could tell)"
         elif self.zones.error is not None:
-            summary += "; the zones not done"
+            summary += f"; the zones not {'done' if self.applies else 'planned'}"
         if self.zones.skipped:
             summary += f"; zones not published: {', '.join(self.zones.skipped)}"
         if self.zones.left:

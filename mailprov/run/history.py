@@ -10,7 +10,7 @@ from mailprov import __version__
 from mailprov.model.events import Emit, PastRun, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import HostSession, Start
+from mailprov.run.hosts import HostSession, Start, asked_alone
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
 from mailprov.run.verify import worst
@@ -58,8 +58,9 @@ def history(inventory: Inventory, selection: Selection, *, start: Start, report:
             count += 1
             stream.emit(_event(one.host.name, run))
     code = worst(*(one.outcome.error.exit_code for one in sessions if one.outcome.error is not None))
-    hosts = f"{len(sessions)} host{'' if len(sessions) == 1 else 's'}"
-    summary = f"{hosts}, {count} run{'' if count == 1 else 's'}"
+    summary = f"{count} run{'' if count == 1 else 's'}{asked_alone(sessions)}"
+    if all(one.outcome.error is None for one in sessions):
+        summary = f"{len(sessions)} host{'' if len(sessions) == 1 else 's'}, {summary}"
     stream.wake(RunEnded(code, summary, time.monotonic() - began))
     return code
 

@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,7 @@ from mailprov.wire import shapes
 # A host says no more than this in one run, beats not counted: 100,000 accounts take that many.
 MOST_MESSAGES = 250_000
 MOST_NOTICES = 1_000
+_STAY = {"package": "packages", "user": "users"}  # an undone run leaves them (agent/apply.py)
 
 # Starts in progress. Hosts may share a machine or a jump host: of 200 logins at once on one machine (bench/fleet.py), a
 # third had no agent after a minute; fifty at a time, all had. Connected hosts are not limited: all wait for the go.
@@ -74,6 +75,8 @@ class Part(Protocol):
 
     def go(self) -> dict[str, Any]:
         """What travels with the go besides the fingerprint; called when it is go."""
+
+    # Also, where the controller knows better than the host: compared: str, what is told in place of the host's words.
 
 
 class DesiredPart:
@@ -156,6 +159,7 @@ class HostSession:
         self._start = start
         self._channel: Channel | None = None
         self._cancelled = False
+        self._brought: set[str] = set()  # what stays on the host when the rest of this run is undone
         self._declined = False  # the plan was not confirmed; that is an end, not a failure
         self._began = time.monotonic()
         self._job = {
@@ -238,7 +242,10 @@ class HostSession:
             elif kind == "notice":
                 self._emit(Notice(self.host.name, message["text"]))
             elif kind == "applied":
-                self._emit(Applied(self._change(message["change"]), message["seconds"]))
+                change = self._change(message["change"])
+                if change.kind in _STAY and change.action is Action.CREATE:
+                    self._brought.add(_STAY[change.kind])
+                self._emit(Applied(change, message["seconds"]))
             elif kind == "end":
                 return self._end(message)
         raise HostFailed(
@@ -275,7 +282,8 @@ class HostSession:
         waits = applies and bool(message.get("waits", self.outcome.changes))
         if isinstance(self.part, DesiredPart):
             self.outcome.keys = self.part.public(message, made=waits)
-        self._emit(Planned(self.host.name, self.outcome.changes, message["compared"]))
+        compared = getattr(self.part, "compared", "") or message["compared"]
+        self._emit(Planned(self.host.name, self.outcome.changes, compared))
         if not waits:
             return
         self.planned.set()
@@ -293,7 +301,9 @@ class HostSession:
             return ()
         self.outcome.changed = message["changed"]
         self.outcome.status = {"ok": "ok", "cancelled": "interrupted"}.get(status, "failed")
-        if message["what"]:
+        if status == "cancelled":
+            self.outcome.error = HostFailed(self.host.name, self._stopped(message["what"]))
+        elif message["what"]:
             advice = message["advice"]  # a clause, as the agent writes it; here it follows a full stop
             error = HostFailed(self.host.name, message["what"], advice[:1].upper() + advice[1:])
             if status == "ok":
@@ -301,6 +311,16 @@ class HostSession:
             else:
                 self.outcome.error = error
         return tuple(message["output"])
+
+    def _stopped(self, what: str) -> str:
+        """Why the agent stopped, and whether anything is another thing on the host now."""
+        why = what.replace("cancelled", "interrupted", 1) or "interrupted"
+        if self.outcome.changed:
+            done = self.outcome.changed
+            return f"{why}; {done} change{' is' if done == 1 else 's are'} done, and a rollback undoes that"
+        if self._brought:
+            return f"{why}; {' and '.join(sorted(self._brought))} that this run had brought stay"
+        return why if ";" in why else f"{why}; nothing was changed"
 
     def _check_clock(self, theirs: float) -> None:
         offset = theirs - time.time()
@@ -322,7 +342,19 @@ class HostSession:
             raw.get("diff", ""),
             raw.get("drift", False),
             raw.get("edit", ""),
+            tuple(raw.get("because", ())),
         )
 
     def _say(self, text: str) -> None:
         self._emit(Progress(self.host.name, text))
+
+
+def asked_alone(sessions: Collection[HostSession]) -> str:
+    """Of whom alone something is known, to go behind what is known; empty where that is all: " on mx1; mx2 could not be
+    asked".
+    """
+    silent = [one.host.name for one in sessions if one.outcome.error is not None]
+    if not silent:
+        return ""
+    told = [one.host.name for one in sessions if one.outcome.error is None]
+    return f"{' on ' if told else ''}{', '.join(told)}; {', '.join(silent)} could not be asked"

@@ -21,7 +21,7 @@ from mailprov.model.events import Emit, KeptMailbox, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.deploy import Deployment, Options
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import HostSession, Part, Start
+from mailprov.run.hosts import HostSession, Part, Start, asked_alone
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
@@ -79,7 +79,7 @@ def kept(inventory: Inventory, selection: Selection, *, start: Start, report: Em
                 KeptMailbox(one.host.name, box["address"], box["messages"], box["bytes"], box["changed"])
             )
     code = worst(*(one.outcome.error.exit_code for one in sessions if one.outcome.error is not None))
-    summary = f"{count or 'no'} mailbox{'' if count == 1 else 'es'} without an account"
+    summary = f"{count or 'no'} mailbox{'' if count == 1 else 'es'} without an account{asked_alone(sessions)}"
     stream.wake(RunEnded(code, summary, time.monotonic() - began))
     return code
 

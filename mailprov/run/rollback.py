@@ -86,6 +86,7 @@ class RollbackPart:
         believe: Callable[[dict[str, Any]], None],
     ) -> None:
         self.job = job
+        self.compared = ""
         self._choose, self._zones, self._mask, self._believe = choose, zones, mask, believe
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
@@ -94,7 +95,11 @@ class RollbackPart:
         told = message["runs"][0] if message["runs"] else None
         if told is not None:
             self._believe(told)  # before it has a say in what is undone anywhere
-        return {"t": "target", "run": self._choose(told), "mask": self._mask}
+        run = self._choose(told)
+        if not run and told is not None:
+            # Else the host would say that there is nothing to undo, as it is asked about no run.
+            self.compared = "could go back, but not while another host cannot be asked"
+        return {"t": "target", "run": run, "mask": self._mask}
 
     def go(self) -> dict[str, Any]:
         zones = self._zones()

@@ -7,10 +7,11 @@ the host); a selection only says which hosts and zones are looked at in this run
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailprov.errors import InputError
-from mailprov.model.inventory import Host, Inventory
+from mailprov.model.inventory import Domain, Host, Inventory
 
 PARTS = ("hosts", "dns")
 
@@ -44,7 +45,8 @@ def select(
     *,
     verifies: bool = False,
 ) -> Selection:
-    """Raises InputError for a name that is not in the inventory, with the nearest one that is.
+    """Raises InputError for a name that is not in the inventory, with the nearest one that is, and where hosts and
+    domains exclude each other: a run about nothing would look like one that found all well.
 
     `verifies`: the command only looks, so that it may be about servers of others alone.
     """
@@ -60,6 +62,8 @@ def select(
         d for d in inventory.domains if not domains or d.name in {aliases.get(n, n) for n in domains}
     ]
     if hosts:
+        if domains:
+            _meet(chosen_domains, hosts)
         chosen_domains = [d for d in chosen_domains if set(d.hosts) & set(hosts)]
     serving = {name for domain in chosen_domains for name in domain.hosts}
     looked_at = tuple(
@@ -91,6 +95,27 @@ def domain_named(inventory: Inventory, option: str, name: str) -> str:
     }
     _known(option, name, list(names))
     return names[name]
+
+
+def _meet(domains: Collection[Domain], hosts: Collection[str]) -> None:
+    """Each domain that was named is on a host that was named, and each of these hosts has one of these domains."""
+    for domain in domains:
+        if not set(domain.hosts) & set(hosts):
+            where = f"it is on {', '.join(domain.hosts)}" if domain.hosts else "it is on no host"
+            raise InputError(
+                f"--domain {domain.name}",
+                f"together with --host {', '.join(hosts)} this selects nothing, because {where}",
+                "Leave one of the two out",
+            )
+    served = {name for domain in domains for name in domain.hosts}
+    for host in hosts:
+        if host not in served:
+            names = ", ".join(domain.name for domain in domains)
+            raise InputError(
+                f"--host {host}",
+                f"together with --domain {names} this selects nothing, because no such domain is on {host}",
+                "Leave one of the two out",
+            )
 
 
 def _known(option: str, name: str, known: list[str]) -> None:

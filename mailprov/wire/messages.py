@@ -56,8 +56,8 @@ controller → agent
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
 CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mailbox,
-         "action": create|update|delete|run, "name": str, "detail": str, "diff": str, "drift": bool, "edit": str}
-                                                     as model.events.Change, no `subject`; secrets masked
+         "action": create|update|delete|run, "name": str, "detail": str, "diff": str, "drift": bool, "edit": str,
+         "because": [str]}                           as model.events.Change, no `subject`; secrets masked
          drift: it would undo what somebody did by hand since the last apply. An apply whose plan has such a change
          ends after `plan` with status failed and has changed nothing, unless the job has accept_drift.
 

@@ -151,7 +151,7 @@ _name, _text, _long = text(_NAME), text(_TEXT), text(_LONG)
 _version = either((nothing, _name))
 
 CHANGE = _object(
-    {"detail": _text, "diff": _long, "drift": flag, "edit": _long},
+    {"detail": _text, "diff": _long, "drift": flag, "edit": _long, "because": many(_name, 10_000)},
     kind=one_of(*KINDS),
     action=one_of("create", "update", "delete", "run"),
     name=_name,

@@ -113,7 +113,7 @@ def test_another_password_certificate_or_key_is_noticed(
 
 
 def test_every_field_of_a_change_is_in_its_fingerprint() -> None:
-    other: dict[str, Any] = {"action": Action.DELETE, "drift": True}
+    other: dict[str, Any] = {"action": Action.DELETE, "drift": True, "because": ("/etc/a",)}
     (change,) = CHANGES
     for field in dataclasses.fields(change):
         moved = dataclasses.replace(change, **{field.name: other.get(field.name, "other")})
@@ -150,3 +150,41 @@ def test_an_inventory_that_is_elsewhere_now_is_found_by_its_name(
     monkeypatch.chdir(folder)
 
     assert found.path.read_text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("subjects", "mx1", "changes", 0, "name"), "/etc/passwd"),
+        (("subjects", "mx1", "changes", 0, "diff"), "-x\n+z"),
+        (("subjects", "mx1", "changes", 0, "subject"), "mx2"),
+        (("subjects", "mx1", "changes", 0, "action"), "delete"),
+        (("subjects", "mx1", "compared"), "9 files"),
+        (("subjects", "mx1", "fingerprint"), "0" * 16),
+        (("options", "take_over"), False),
+    ],
+)
+def test_a_file_that_was_edited_is_refused(folder: Path, path: tuple[Any, ...], value: Any) -> None:
+    """A reviewer has read what stands there. It was taken, because the true changes were looked for by fingerprint."""
+    body = json.loads(text(folder))
+    place = body
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(InputError, match="was edited since it was saved") as caught:
+        saved.read(json.dumps(body), "plan.json")
+    assert caught.value.exit_code == 2
+
+    body["text"] = saved._digest_of(body)
+    if path[0] == "subjects" and path[-1] != "compared":
+        with pytest.raises(InputError, match="was edited since it was saved"):
+            saved.read(json.dumps(body), "plan.json")
+
+
+def test_an_inventory_is_asked_for_where_a_saved_plan_is_given(folder: Path) -> None:
+    """It was 15 times: unknown key "mailprov_plan"."""
+    path = folder / "p2.plan"
+    path.write_text(text(folder))
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}: is a saved plan, not an inventory. Use `mailprov apply {path}`."

@@ -47,11 +47,10 @@ CHANGES = (
 )
 
 
-def run(*events: Event, verbose: bool = False, quiet: bool = False) -> str:
+def run(*events: Event, verbose: bool = False, quiet: bool = False, diff: bool = False) -> str:
     out = io.StringIO()
-    report = TextReport(
-        Console(file=out, width=160, highlight=False, soft_wrap=True), verbose=verbose, quiet=quiet
-    )
+    console = Console(file=out, width=160, highlight=False, soft_wrap=True)
+    report = TextReport(console, verbose=verbose, quiet=quiet, diff=diff)
     for event in events:
         report(event)
     return out.getvalue()
@@ -68,15 +67,17 @@ def test_a_plan_shows_signs_diffs_and_counts() -> None:
     text = run(
         RunStarted("plan", "mail.yml", "0.1.0", "now"),
         Planned("mx1", CHANGES, "4 packages"),
-        RunEnded(0, "2 to add, 1 to change, 0 to remove"),
+        RunEnded(0, "2 to add, 1 to change, 0 to remove", 1.5),
     )
 
+    assert "  mx1       2       1       0\n" in text
     assert "+ create   ~ change   > reload or restart" in text
     assert "- remove" not in text, "a sign that is not used is not explained"
     assert "+ package     postfix" in text
     assert "+new [not markup]" in text
     assert "whole file" not in text, "the diff of a new file is for --verbose"
-    assert "Plan: 2 to add, 1 to change, 0 to remove." in text
+    assert text.endswith("Plan: 2 to add, 1 to change, 0 to remove (1.5 s)\n"), "a plan is not done"
+    assert "Done" not in text
 
 
 def test_verbose_shows_new_files_whole() -> None:
@@ -118,7 +119,14 @@ def test_what_could_not_be_planned_is_said_below_the_plan() -> None:
     )
     text = run(*events, RunEnded(3, "4 to add"))
     places = [
-        text.index(each) for each in ("Plan: ", "note: two mailboxes", "mx2: no route.", "Could not tell:")
+        text.index(each)
+        for each in (
+            "  mx2  could not be asked",
+            "+ package",
+            "note: two mailboxes",
+            "mx2: no route.",
+            "Could not tell:",
+        )
     ]
     assert places == sorted(places)
     assert text.count("mx2: no route.") == 1
@@ -132,16 +140,6 @@ def test_why_something_was_skipped_is_said_once_for_each_reason() -> None:
     told = run(RunStarted("verify", "m", "0", ""), *skipped, Found(finding(port=993)), RunEnded(0, ""))
     assert told.count("tls.name  skipped 2×: seen: other.example") == 1
     assert "skipped" not in run(RunStarted("verify", "m", "0", ""), Found(finding()), RunEnded(0, ""))
-
-
-def test_a_row_counts_what_was_tried() -> None:
-    found = [
-        dataclasses.replace(finding(verdict, port=0), id="loop.dkim")
-        for verdict in (Verdict.PASS, Verdict.PASS, Verdict.SKIP, Verdict.SKIP)
-    ]
-    told = run(RunStarted("verify", "m", "0", ""), *map(Found, found), RunEnded(0, ""))
-    (row,) = [line for line in told.splitlines() if line.startswith("✓") and "loop.dkim" in line]
-    assert "2 of 4×" in row
 
 
 def test_a_failed_host_shows_the_last_lines_of_the_command_even_when_quiet() -> None:
@@ -160,7 +158,7 @@ def test_verification_names_what_is_wrong_and_what_to_do() -> None:
 
     assert "✗ tls.name  mx1:465" in text
     assert "to do     give tls.certificate for mx1.alpha.test" in text
-    assert "Probes: 1 pass, 1 fail." in text
+    assert text.endswith("Failed: 1 pass, 1 fail (0.0 s)\n")
     assert "S: 220 hello" not in text, "evidence is for --verbose"
 
 
@@ -181,7 +179,7 @@ def test_an_edit_by_hand_has_a_sign_a_legend_a_count_and_its_own_diff() -> None:
         assert "\n! ~ file        /etc/a" in text
         assert "\n  + package " in text
         assert "the edit:\n        @@ -1 +1,2 @@\n         one\n        +by hand" in text
-        assert "1 to add, 1 to change, 0 to remove; 1 edited by hand." in text
+        assert "  mx1       1       1       0   ! 1 edited by hand" in text
     assert "--accept-drift would undo it" in plans[0]
     assert "-by hand" not in plans[0], "the edit backwards says nothing new"
     assert "--accept-drift would do:\n        @@ -1,2 +1,2 @@" in plans[1]
@@ -318,3 +316,176 @@ def test_the_table_of_ports_is_whole_on_a_terminal_of_80_columns() -> None:
         "port", "service", "connects", "greets", "offers", "TLS", "trusted", "name", "in", "clear", "login", "refused",
     ]  # fmt: skip
     assert len(row) < 80
+
+
+ZONES = tuple(Planned(f"zone {name}.test", (), "6 records") for name in ("alfa", "beta", "gama"))
+
+
+def test_no_changes_is_said_of_those_alone_that_were_asked() -> None:
+    """It was "No changes. Everything is as the inventory says." with an unreachable host beside it."""
+    text = run(
+        RunStarted("apply", "mail.yml", "0", ""),
+        Planned("mx1", (), "4 packages"),
+        *ZONES,
+        Ended("mx2", "unreachable", 0, "mx2: connection refused."),
+        Ended("mx3", "failed", 0, "mx3: the lock is held by ana."),
+        RunEnded(3, "0 changes applied; not done on mx2, mx3"),
+    )
+
+    assert (
+        "No changes on mx1 and 3 zones; mx2 could not be asked; mx3 could not be compared. Compared:\n"
+        in text
+    )
+    assert "Everything is as" not in text
+    assert "  zone alfa.test, zone beta.test and zone gama.test: 6 records\n" in text
+
+
+def test_changes_are_counted_beside_who_could_not_be_asked() -> None:
+    text = run(
+        RunStarted("plan", "mail.yml", "0", ""),
+        Planned("mx1", CHANGES),
+        Ended("mx2", "unreachable", 0, "mx2: connection refused."),
+        Ended("dns", "unreachable", 0, "zone alpha.test: no answer."),
+        RunEnded(3, ""),
+    )
+
+    assert "  mx1             2       1       0\n  mx2        could not be asked\n" in text
+    assert "  the zones  could not be asked\n" in text
+
+
+def test_equal_changes_are_told_once_with_their_places() -> None:
+    text = run(
+        RunStarted("plan", "mail.yml", "0", ""),
+        Planned("mx2", (CHANGES[0], dataclasses.replace(CHANGES[2], subject="mx2"))),
+        Planned("mx1", (CHANGES[0], CHANGES[1])),
+        RunEnded(0, "1"),
+    )
+
+    assert text.count("postfix  3.7.11") == 1
+    assert "mx1 and mx2  the same on both\n  + package     postfix  3.7.11-0+deb12u1\n\nmx1\n" in text
+
+
+def test_a_long_diff_is_a_number_and_whole_with_diff() -> None:
+    long = "--- a\n+++ b\n@@ -1,30 +1 @@\n" + "-# Debian says\n" * 30 + "+ours\n"
+    events = (
+        RunStarted("plan", "m", "0", ""),
+        Planned("mx1", (Change("mx1", "file", Action.UPDATE, "/etc/postfix/master.cf", "", long),)),
+        RunEnded(0, ""),
+    )
+    text = run(*events)
+    assert "~ file        /etc/postfix/master.cf  1 line added, 30 removed\n" in text
+    assert "Debian says" not in text
+    assert "--diff shows" in text
+    whole = run(*events, diff=True)
+    assert whole.count("-# Debian says") == 30
+    assert "--diff shows" not in whole
+
+
+def test_new_files_of_a_folder_are_told_together() -> None:
+    made = tuple(Change("mx1", "file", Action.CREATE, f"/etc/mailprov/{name}") for name in ("a", "b", "c"))
+    events = (RunStarted("plan", "m", "0", ""), Planned("mx1", made), RunEnded(0, ""))
+
+    assert "  + 3 files     /etc/mailprov/\n                  a, b, c\n" in run(*events)
+    assert "+ file        /etc/mailprov/b\n" in run(*events, verbose=True)
+
+
+def test_why_a_service_is_reloaded_is_listed_with_v() -> None:
+    """It was a list of six lines at 80 columns."""
+    paths = tuple(f"/etc/postfix/mailprov/{number}" for number in range(18))
+    reload = Change(
+        "mx1", "service", Action.RUN, "postfix.service", "reload: 18 files changed", because=paths
+    )
+    events = (RunStarted("plan", "m", "0", ""), Planned("mx1", (reload,)), RunEnded(0, ""))
+
+    assert "postfix.service  reload: 18 files changed (list with -v)\n" in run(*events)
+    assert "/etc/postfix/mailprov/17" not in run(*events)
+    assert "        /etc/postfix/mailprov/17\n" in run(*events, verbose=True)
+
+
+def test_what_stood_in_the_plan_is_not_told_again_while_it_is_done() -> None:
+    events = (
+        RunStarted("apply", "m", "0", ""), Planned("mx1", CHANGES), *(Applied(change) for change in CHANGES),
+        Ended("mx1", "ok", 3, "", seconds=1.0), RunEnded(0, "3 changes applied"),
+    )  # fmt: skip
+    assert run(*events).count("dovecot.conf") == 1
+    assert run(*events, verbose=True).count("dovecot.conf") > 1
+
+
+def test_quiet_prints_errors_and_the_last_line() -> None:
+    """The last line was missing where all went well."""
+    good = run(
+        RunStarted("apply", "m", "0", ""),
+        Planned("mx1", CHANGES),
+        RunEnded(0, "3 changes applied"),
+        quiet=True,
+    )
+    assert good == "Done: 3 changes applied (0.0 s)\n"
+
+    events = [Found(finding(Verdict.FAIL, port=port)) for port in (465, 25)] + [Found(finding(port=993))]
+    bad = run(RunStarted("verify", "m", "0", ""), *events, RunEnded(1, "1 pass, 2 fail"), quiet=True)
+    assert (
+        bad
+        == "✗ tls.name  mx1:25, 465 (192.0.2.1)  2×: seen: other.example\nFailed: 1 pass, 2 fail (0.0 s)\n"
+    )
+
+
+def test_a_host_where_nothing_runs_is_one_cause() -> None:
+    """837 lines for a host: each probe of each port said that its connection was refused."""
+    found = [
+        dataclasses.replace(
+            finding(Verdict.FAIL, "net.tcp", port), observed="connection refused", advice="start it"
+        )
+        for port in (993, 25, 465)
+    ]
+    found += [
+        dataclasses.replace(finding(Verdict.ERROR, probe, port), waits_for=f"net.tcp mx1:{port}")
+        for port in (25, 465)
+        for probe in ("smtp.banner", "smtp.ehlo")
+    ]
+    # What waits for something that waits is behind the same cause.
+    login = dataclasses.replace(finding(Verdict.ERROR, "auth.ok", 465), waits_for="net.tcp mx1:465")
+    wrong = dataclasses.replace(finding(Verdict.ERROR, "auth.bad-password", 465), waits_for="auth.ok mx1:465")
+    text = run(
+        RunStarted("verify", "m", "0", ""),
+        *(Found(each) for each in [wrong, *found, login]),
+        RunEnded(1, "x"),
+    )
+
+    assert (
+        "✗ net.tcp  mx1: nothing listens on 3 ports (25, 465, 993) (192.0.2.1); 6 probes wait for that\n"
+        in text
+    )
+    assert text.count("start it") == 1
+    assert text.count("smtp.banner") == 0
+    assert "✗ wrong   ? could not be tested" in text
+    assert "auth.ok  mx1:465" in run(*(Found(each) for each in [wrong, login]), RunEnded(3, "x")), (
+        "nothing tells why"
+    )
+
+
+def test_equal_findings_are_told_once_worst_first_with_ports_in_order() -> None:
+    warned = [Found(finding(Verdict.WARN, "smtp.ehlo", port)) for port in (587, 25)]
+    failed = [
+        Found(dataclasses.replace(finding(Verdict.FAIL, "tls.name", 110), advice=word)) for word in ("a", "b")
+    ]
+    text = run(RunStarted("verify", "m", "0", ""), *warned, *failed, RunEnded(1, "x"))
+
+    assert text.index("✗ tls.name  mx1:110 (192.0.2.1)  2×") < text.index(
+        "! smtp.ehlo  mx1:25, 587 (192.0.2.1)  2×"
+    )
+    assert "    to do     mx1:110: a\n              mx1:110: b\n" in text
+
+
+def test_the_numbers_of_a_row_are_true() -> None:
+    """`✓ loop.dkim 4×` stood there, although two of the four were skipped."""
+    verdicts = (Verdict.PASS, Verdict.SKIP, Verdict.PASS, Verdict.SKIP)
+    found = [Found(dataclasses.replace(finding(one, "loop.dkim", 0))) for one in verdicts]
+    text = run(RunStarted("verify", "m", "0", ""), *found, RunEnded(0, "x"))
+    assert "✓  loop.dkim  2 of 4, 2 skipped  " in text
+
+
+def test_hosts_with_the_same_table_share_it() -> None:
+    found = [Found(finding()), Found(dataclasses.replace(finding(), target=Target("mx2", "192.0.2.2", 465)))]
+    text = run(RunStarted("verify", "m", "0", ""), *found, RunEnded(0, "x"))
+    assert "mx1 and mx2  192.0.2.1 and 192.0.2.2\n" in text
+    assert text.count("submissions") == 1

@@ -42,7 +42,7 @@ def record() -> str:
     return f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
 
 
-CHANGE = {**FILE, "detail": "mode 0644", "drift": False, "edit": "-a\n+b"}
+CHANGE = {**FILE, "detail": "mode 0644", "drift": False, "edit": "-a\n+b", "because": ["/etc/a"]}
 HALF = {"ttl": 300, "values": ["10 mx1.alpha.test"]}
 IMAGE = {
     "zone": "alpha.test", "run": RUN, "seal": "00",

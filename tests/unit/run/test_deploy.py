@@ -216,3 +216,31 @@ def test_a_refusing_authority_fails_the_host_and_nobody_else() -> None:
     assert run.code == 1
     assert "issued no certificate" in run.ended("mx1").error
     assert run.ended("mx2").status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ([], "mx1: interrupted; nothing was changed."),
+        ([{"t": "applied", "change": {**FILE, "kind": "package", "name": "postfix"}, "seconds": 1.0}],
+         "mx1: interrupted; packages that this run had brought stay."),
+    ],
+)  # fmt: skip
+def test_a_run_that_was_stopped_says_whether_anything_is_changed(
+    before: list[dict[str, Any]], told: str
+) -> None:
+    """It was "cancelled." and left that open."""
+    agent = ScriptedAgent(GOOD, [*before, end("cancelled", "cancelled")])
+    assert Run({"mx1": agent}).ended("mx1").error == told
+
+
+def test_what_was_put_back_is_said_as_the_host_says_it() -> None:
+    agent = ScriptedAgent(GOOD, [end("cancelled", "cancelled; what had been written was put back")])
+    assert Run({"mx1": agent}).ended("mx1").error == "mx1: interrupted; what had been written was put back."
+
+
+def test_a_plan_that_lacks_a_host_says_so() -> None:
+    gone = HostUnreachable("mx2", "connection refused")
+    run = Run({"mx1": ScriptedAgent(NOTHING), "mx2": gone}, mode="plan")
+    assert isinstance(run.events[-1], RunEnded)
+    assert run.events[-1].summary == "0 to add, 0 to change, 0 to remove; not planned: mx2"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
+
+from rich.console import Console
 
 from mailprov import dns
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import HostUnreachable
 from mailprov.model.events import Action, Change, Ended, Event, Notice, PastRun, Planned, RunEnded
 from mailprov.model.inventory import Host
+from mailprov.report.text import TextReport
 from mailprov.run import deploy
 from mailprov.run.history import history
 from mailprov.run.rollback import rollback
@@ -74,6 +78,14 @@ def test_when_a_host_cannot_be_asked_nothing_is_rolled_back() -> None:
     assert run.agents["mx2"].sent[0] == {"t": "target", "run": "", "mask": ["s3cret-word"]}
     errors = [event.error for event in run.events if isinstance(event, Ended)]
     assert any("mx1: could not be asked" in error and "--host" in error for error in errors), errors
+    (planned,) = (event for event in run.events if isinstance(event, Planned))
+    assert planned.compared == "could go back, but not while another host cannot be asked"
+    out = io.StringIO()
+    report = TextReport(Console(file=out, width=160, soft_wrap=True))
+    for event in run.events:
+        report(event)
+    assert "Nothing was rolled back: mx1 could not be asked." in out.getvalue()
+    assert "othing to undo" not in out.getvalue()
 
 
 def test_when_one_host_cannot_take_part_nothing_is_rolled_back() -> None:

@@ -68,8 +68,19 @@ def test_a_saved_plan_is_refused_everywhere_when_one_host_has_moved() -> None:
     assert isinstance(run.events[-1], RunEnded)
 
 
-def test_a_saved_plan_is_refused_when_somebody_has_done_it_already() -> None:
+def test_a_saved_plan_that_is_done_already_is_in_force() -> None:
     run = Run({"mx1": ScriptedAgent(NOTHING)}, saved=prints("mx1"))
+
+    assert run.code == 0
+    assert isinstance(run.events[-1], RunEnded)
+    assert run.events[-1].summary == "this plan is already in force, so nothing was changed"
+    assert "saved" not in said(run)
+
+
+def test_a_saved_plan_that_is_done_on_one_host_only_is_refused() -> None:
+    run = Run(
+        {"mx1": ScriptedAgent(NOTHING), "mx2": ScriptedAgent(GOOD)}, saved={**prints("mx1"), **prints("mx2")}
+    )
 
     assert run.code == 1
     assert "not as when the plan was saved: mx1;" in said(run)

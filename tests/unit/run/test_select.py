@@ -101,3 +101,27 @@ def test_a_host_that_others_built_is_looked_at_and_nothing_else() -> None:
         select(inventory, hosts=["mx1"])
     assert "mx1 has `managed: false`" in str(caught.value)
     assert [h.name for h in select(inventory, hosts=["mx1"], verifies=True).looked_at] == ["mx1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [
+        (
+            {"hosts": ["mx1"], "domains": ["beta.test"]},
+            "--domain beta.test: together with --host mx1 this selects nothing, because it is on mx2, mx3. Leave "
+            "one of the two out.",
+        ),
+        (
+            {"hosts": ["mx1", "mx2"], "domains": ["beta.test"]},
+            "--host mx1: together with --domain beta.test this selects nothing, because no such domain is on mx1. "
+            "Leave one of the two out.",
+        ),
+    ],
+)
+def test_a_host_and_a_domain_that_exclude_each_other_are_an_error(
+    names: dict[str, list[str]], error: str
+) -> None:
+    """A plan said `Done: 0 to add`, and verify probed everything."""
+    with pytest.raises(InputError) as caught:
+        select(INVENTORY, **names)
+    assert (str(caught.value), caught.value.exit_code) == (error, 2)
