@@ -136,6 +136,15 @@ def test_a_broken_partner_that_was_not_selected_is_not_told(lab: Lab) -> None:
     assert not [item for item in lab.verify("loop", wait=10, hosts=["mx1"]) if item.verdict in {FAIL, ERROR}]
 
 
+def test_a_broken_first_host_that_was_not_selected_is_not_told(lab: Lab) -> None:
+    lab.spoil("127.0.0.1/nobody-gets-in", "")
+    alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx1", "mx2"))
+    lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
+    findings = lab.verify("loop", wait=10, hosts=["mx2"])
+    assert not [item for item in findings if item.verdict in {FAIL, ERROR}]
+    assert {item.target.domain for item in findings if item.target.port} == {"beta.test->beta.test"}
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
