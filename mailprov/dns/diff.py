@@ -326,7 +326,13 @@ def change_of(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: s
     else:
         action = Action.UPDATE
         detail = f"{_list(old)} → {_list(new)}" if set(old) != set(new) else _list(new)
-        if set(old) != set(new) and _list(old) == _list(new):
+        if (
+            len(old) == len(new) == 1
+            and old != new
+            and all(value.startswith("v=DKIM1") for value in old + new)
+        ):
+            detail = f"new key ({_ends(old[0])} → {_ends(new[0])})"
+        elif set(old) != set(new) and _list(old) == _list(new):
             detail += " (another key)"
     return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail + ttl_note)
 
@@ -352,6 +358,17 @@ def _list(values: Iterable[str]) -> str:
 def _told(values: Iterable[str]) -> str:
     """Values that are refused: of a public key enough to know it again."""
     return ", ".join(_with_key(value) if value.startswith("v=DKIM1") else shown(value) for value in values)
+
+
+def _ends(value: str) -> str:
+    """Enough of a key to know it again beside another one: they begin alike, and those of RSA end alike, too (in the
+    exponent, IDAQAB), so the last twelve characters. A key that is still to be made says that.
+    """
+    found = re.search(r"\bp=\s*(\([^)]*\)|[^;]*)", value)
+    key = _clean(found[1].strip()) if found else ""
+    if key.startswith("("):
+        return key.strip("()")
+    return f"p={key[:4]}…{key[-12:]}" if len(key) > 20 else f"p={key}"
 
 
 def _with_key(value: str) -> str:

@@ -119,7 +119,9 @@ def details(plans: Sequence[Planned], *, full: bool, listed: bool = False) -> It
             text.append(f"  the same on {same}", style="not bold dim")
         yield text
         folded = [[change] for change in changes] if listed else _folded(changes)
-        width = min(max((len(some[0].name) for some in folded if len(some) == 1), default=0), 48)
+        told = [some[0] for some in folded if len(some) == 1 and some[0].detail]
+        most = 48 if subjects[0].startswith("zone ") else 32  # so that most lines fit a terminal of 80
+        width = min(max((len(change.name) for change in told), default=0), most)
         for some in folded:
             if len(some) > 1:
                 yield from _files_line(some)
@@ -203,7 +205,7 @@ def _shown(change: Change, *, full: bool, listed: bool) -> Change:
     """The change as it is shown, without the place: what is too long has become a few words."""
     words = [change.detail] if change.detail else []
     if change.because and not listed:
-        words[-1:] = [_COUNTED.sub(r"\1 (list with -v)", change.detail, count=1)]
+        words[-1:] = [_COUNTED.sub(r"\1 (-v lists them)", change.detail, count=1)]
     diff, edit = change.diff, change.edit
     if not full:
         if _undoes(diff, edit) and not _is_small(edit):
@@ -245,14 +247,12 @@ def _is_small(diff: str) -> bool:
 
 
 def _size(diff: str) -> str:
-    """ "43 lines added, 612 removed"; the agent cuts a diff and says how much more there is of it."""
+    """ "+43 -612 lines"; the agent cuts a diff and says how much more there is of it."""
     added, removed = len(_lines(diff, "+")), len(_lines(diff, "-"))
-    parts = [f"{number} {word}" for number, word in ((added, "added"), (removed, "removed")) if number]
+    parts = [f"{sign}{number}" for sign, number in (("+", added), ("-", removed)) if number]
     cut = [line for line in diff.splitlines() if line.startswith("… ")]
     more = f" and {cut[0].removeprefix('… ')}" if cut else ""
-    first, *rest = parts or ["0 changed"]
-    number, word = first.split(" ")
-    return ", ".join([f"{number} line{'' if number == '1' else 's'} {word}", *rest]) + more
+    return f"{' '.join(parts)} line{'' if parts in (['+1'], ['-1']) else 's'}{more}"
 
 
 def _undoes(diff: str, edit: str) -> bool:

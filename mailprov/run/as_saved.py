@@ -8,21 +8,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import re
+from collections.abc import Collection, Mapping, Sequence
 
 from mailprov.model import cleaning
-from mailprov.model.events import Change
+from mailprov.model.events import Action, Change
 from mailprov.plan.changes import fingerprint
 
 Saved = Mapping[str, str]
 Now = Mapping[str, Sequence[Change]]
+_NEW_KEY = re.compile(r"^(new key \(p=\S* → )p=[^ )]*\)")  # as dns/diff.py says it
 
 
 def moved(saved: Saved, now: Now) -> list[str]:
+    made = {
+        change.name.rpartition(".")[2]
+        for changes in now.values()
+        for change in changes
+        if change.kind == "key" and change.action is not Action.RUN
+    }
+    return [
+        name
+        for name in dict.fromkeys([*saved, *now])
+        if name not in now or saved.get(name) not in _prints(now[name], made)
+    ]
+
+
+def _prints(changes: Sequence[Change], made: Collection[str]) -> set[str]:
+    """As it is now, and as it was said before the DKIM keys with these selectors were made: a plan makes none."""
     # Cleaned as the reports have the changes, and so the saved plan.
-    prints = {subject: fingerprint(map(cleaning.event, changes)) for subject, changes in now.items()}
-    names = dict.fromkeys([*saved, *prints])
-    return [name for name in names if prints.get(name) != saved.get(name)]
+    clean = [cleaning.event(change) for change in changes]
+    before = [
+        dataclasses.replace(change, detail=_NEW_KEY.sub(r"\1made by the apply)", change.detail))
+        if change.kind == "record" and change.name.partition(".")[0] in made
+        else change
+        for change in clean
+    ]
+    return {fingerprint(clean), fingerprint(before)}
 
 
 def in_force(saved: Saved, now: Now) -> bool:

@@ -384,8 +384,8 @@ def test_foreign_values_are_never_touched(
 
 KEY = "mx1-rsa-1._domainkey.alpha.test"
 HEAD = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
-OURS = Record(KEY, "TXT", f"v=DKIM1; k=rsa; p={HEAD}ourmodulus{'x' * 300}IDAQAB")
-THEIRS = Record(KEY, "TXT", f"v=DKIM1; k=rsa; p={HEAD}theirmodulus{'x' * 300}IDAQAB")
+OURS = Record(KEY, "TXT", f"v=DKIM1; k=rsa; p={HEAD}ourmodulus{'x' * 300}OursIDAQAB")
+THEIRS = Record(KEY, "TXT", f"v=DKIM1; k=rsa; p={HEAD}theirmodulus{'x' * 300}ThrsIDAQAB")
 
 
 def test_a_selector_with_another_key_is_refused_and_taken_over_on_request() -> None:
@@ -398,7 +398,7 @@ def test_a_selector_with_another_key_is_refused_and_taken_over_on_request() -> N
     assert conflict.advice.endswith("or give the domain another dkim.selector")
     taken = plan_zone(ZONE, [THEIRS], [OURS], DOMAINS, take_over=True)
     assert lines(taken)[0] == (
-        "update mx1-rsa-1._domainkey.alpha.test TXT: v=DKIM1; k=rsa; p=… → v=DKIM1; k=rsa; p=… (another key)"
+        "update mx1-rsa-1._domainkey.alpha.test TXT: new key (p=MIIB…xxThrsIDAQAB → p=MIIB…xxOursIDAQAB)"
     )
     assert values(after([THEIRS], taken), KEY, "TXT") == {OURS.value}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailprov.errors import HostUnreachable
 from mailprov.model.events import Action, Change, Notice, Planned, RunEnded
 from mailprov.plan.changes import fingerprint
+from mailprov.run import as_saved
 from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, plan
 from tests.unit.run.test_deploy import GOOD, NOTHING, Run
 
@@ -105,3 +106,24 @@ def test_a_saved_plan_is_not_applied_in_parts_when_a_host_cannot_be_reached() ->
     assert run.code == 1
     assert run.sent("mx2") == ["desired", "cancel"]
     assert "saved: mx1;" in said(run)
+
+
+OLD, NEW = "p=MIIB…aaaaaaIDAQAB", "p=MIIB…bbbbbbIDAQAB"
+ANEW = Change("mx1", "key", Action.CREATE, "alpha.test.mx1-rsa-1", "DKIM, rsa")
+
+
+def record(new: str) -> Change:
+    name = "mx1-rsa-1._domainkey.alpha.test TXT"
+    return Change("zone alpha.test", "record", Action.UPDATE, name, f"new key ({OLD} → {new})")
+
+
+def test_a_key_that_the_apply_makes_is_as_the_plan_said() -> None:
+    """`plan` makes no key, so it cannot say which it will be."""
+    zone = "zone alpha.test"
+    saved = {"mx1": fingerprint([ANEW]), zone: fingerprint([record("made by the apply")])}
+    assert as_saved.moved(saved, {"mx1": [ANEW], zone: [record(NEW)]}) == []
+
+    # Where the host has made none now, another key than the plan's is another plan.
+    other = {"mx1": fingerprint(()), zone: fingerprint([record(OLD)])}
+    assert as_saved.moved(other, {"mx1": [], zone: [record(NEW)]}) == [zone]
+    assert as_saved.moved(saved, {"mx1": [ANEW]}) == [zone]
