@@ -39,6 +39,11 @@ _PUBLIC_KEY = re.compile(r"\bp=[^;]+")
 _RSA_HEAD = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
 DKIM = "DKIM key"
 TAKE_OVER = "Delete what is not wanted, or run again with --take-over to replace it"
+_OTHER_WAYS = {
+    DKIM: ", or give the domain another dkim.selector",
+    "SPF": "; name others who send its mail under the domain's `spf: {include: […]}` first",
+    "MX": "; name others who take its mail under the domain's `mx` first",
+}
 
 
 @dataclass(frozen=True)
@@ -282,7 +287,7 @@ class _Set:
             what = f"{self.name} has {len(same)} {kind} records where there may be only one: {_told(same)}"
         else:
             what = f"{self.name} has {kind} that mailprov did not write: {_told(rivals)}"
-        advice = f"{TAKE_OVER}, or give the domain another dkim.selector" if kind == DKIM else TAKE_OVER
+        advice = TAKE_OVER + _OTHER_WAYS.get(kind or "", "")
         self.conflicts.append(Conflict(f"{what} (wanted: {goal})", advice))
 
 

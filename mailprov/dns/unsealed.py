@@ -32,6 +32,7 @@ from mailprov.model.records import Record
 from mailprov.records import desired_records
 
 # As records/policy.py writes them.
+# As 0.1.0 wrote it: it knew no `include:`, and a host must not bring one in. Later images are sealed.
 _SPF = re.compile(r"v=spf1( (a|mx|a:[a-z0-9.-]+|ip4:[0-9.]+|ip6:[0-9a-f:]+))* -all")
 _DMARC = re.compile(r"v=DMARC1; p=(none|quarantine|reject)(; aspf=s)?(; rua=mailto:[^\s;,!]+)?")
 

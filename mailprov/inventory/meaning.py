@@ -2,7 +2,7 @@
 checked.
 
 `build(file, reading)` → Inventory. What is wrong goes to `reading.problems`; the result is good only if
-there are none. Accounts, aliases and lists are in `recipients`.
+there are none. Domains are in `domains`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,14 @@ import dataclasses
 import re
 from typing import Any
 
-from mailprov.inventory import local, names, protection, recipients, tls
+from mailprov.inventory import domains, local, names, protection, tls
 from mailprov.inventory.reading import Reading
 from mailprov.inventory.schema import File
-from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
 from mailprov.inventory.schema_hosts import DnsEntry, HostEntry, SshEntry
 from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import (
-    Dkim,
-    Dmarc,
     DnsProvider,
     DnsSettings,
-    Domain,
     Filter,
     Host,
     Inventory,
@@ -37,7 +33,6 @@ from mailprov.model.inventory import (
 from mailprov.model.jumps import parse_jumps
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
-_SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 _KEY_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
@@ -51,7 +46,7 @@ def build(file: File, reading: Reading) -> Inventory:
     return Inventory(
         source=reading.source.file,
         hosts=hosts,
-        domains=_domains(file.domains, hosts, reading),
+        domains=domains.resolve(file.domains, hosts, reading),
         dns=dns,
     )
 
@@ -254,117 +249,3 @@ def _not_base64(value: str) -> str:
     except (binascii.Error, ValueError):
         return "gives a text that is not base64, as a TSIG key is; copy it from the server's configuration"
     return ""
-
-
-def _domains(
-    entries: dict[str, DomainEntry], hosts: tuple[Host, ...], reading: Reading
-) -> tuple[Domain, ...]:
-    written = [
-        (name, entry, reading.checked(("domains", name), name, names.domain, key=True))
-        for name, entry in entries.items()
-    ]
-    domains: list[Domain] = []
-    first: dict[str, str] = {}
-    aliases: dict[str, str] = {}
-    mail_names: dict[str, tuple[str, str]] = {host.fqdn: (host.name, f"host {host.name}") for host in hosts}
-    for key, entry, name in written:
-        if name and (other := first.setdefault(name, key)) != key:
-            reading.say(("domains", key), f'is the same domain as "{show(other)}"; write it once', key=True)
-            continue
-        path: KeyPath = ("domains", key)
-        _check_hosts(entry, path, reading)
-        serving = [host for host in hosts if host.name in entry.hosts]
-        found = recipients.of_domain(entry, path, name, serving, reading)
-        domains.append(
-            Domain(
-                name=name or "",
-                hosts=tuple(entry.hosts),
-                accounts=found.accounts,
-                aliases=found.aliases,
-                lists=found.lists,
-                catch_all=found.catch_all,
-                domain_aliases=_domain_aliases(entry, path, name, aliases, reading),
-                mail_name=_mail_name(entry, path, mail_names, reading),
-                dkim=_dkim(entry, hosts, path, reading),
-                dmarc=_dmarc(entry.dmarc, path, name, reading) if entry.dmarc else None,
-            )
-        )
-    recipients.check_loops(domains, reading)
-    return tuple(domains)
-
-
-def _mail_name(
-    entry: DomainEntry, path: KeyPath, seen: dict[str, tuple[str, str]], reading: Reading
-) -> str | None:
-    """`seen`: name → where it leads, and whose it is. Domains on one host may share a name."""
-    if entry.mail_name is None or not entry.hosts:
-        return None
-    here: KeyPath = (*path, "mail_name")
-    name = reading.checked(here, entry.mail_name, names.fqdn)
-    if name is None:
-        return None
-    target, owner = seen.setdefault(name, (entry.hosts[0], f"domain {show(str(path[-1]))}"))
-    if target != entry.hosts[0]:
-        first = show(entry.hosts[0])
-        reading.say(here, f'"{name}" leads to {target} already (it is the name of {owner}), not to {first}')
-    return name
-
-
-def _check_hosts(entry: DomainEntry, path: KeyPath, reading: Reading) -> None:
-    known = reading.names.hosts
-    for index, name in enumerate(entry.hosts):
-        if name in entry.hosts[:index]:
-            reading.say((*path, "hosts", index), f'host "{show(name)}" is in this list twice; keep one')
-        elif reading.names.hosts_known and name not in known:
-            listed = f"; the hosts are {', '.join(show(each) for each in known[:10])}" if known else ""
-            hint = reading.did_you_mean(name, known, listed)
-            reading.say((*path, "hosts", index), f'host "{show(name)}" is not defined under `hosts`{hint}')
-
-
-def _domain_aliases(
-    entry: DomainEntry, path: KeyPath, domain: str | None, seen: dict[str, str], reading: Reading
-) -> tuple[str, ...]:
-    found: list[str] = []
-    for index, text in enumerate(entry.domain_aliases):
-        here: KeyPath = (*path, "domain_aliases", index)
-        name = reading.checked(here, text, names.domain)
-        if name is None:
-            continue
-        if name == domain:
-            reading.say(here, f'"{name}" is this domain itself; leave it out')
-        elif name in reading.names.locals:
-            reading.say(
-                here, f'"{name}" is a domain of its own in this file; it cannot be a domain alias, too'
-            )
-        elif name in seen:
-            reading.say(here, f'"{name}" is already a domain alias of {seen[name]}; keep one')
-        else:
-            seen[name] = domain or str(path[-1])
-            found.append(name)
-    return tuple(found)
-
-
-def _dkim(domain: DomainEntry, hosts: tuple[Host, ...], path: KeyPath, reading: Reading) -> Dkim:
-    entry, here = domain.dkim, (*path, "dkim")
-    unable = [host.name for host in hosts if host.name in domain.hosts and host.filter is Filter.NONE]
-    if "ed25519" in entry.algorithms and unable:
-        what = f"ed25519 needs `filter: rspamd`, and {unable[0]} has `filter: none`, where OpenDKIM signs with rsa only"
-        reading.say((*here, "algorithms", entry.algorithms.index("ed25519")), what)
-    for index, name in enumerate(entry.algorithms):
-        if name in entry.algorithms[:index]:
-            reading.say((*here, "algorithms", index), f"{name} is in this list twice; keep one")
-    if not entry.algorithms:
-        reading.say((*here, "algorithms"), "is an empty list; write rsa, or leave `algorithms` out")
-    prefix = entry.selector or ""
-    if prefix and not _SELECTOR.fullmatch(prefix):
-        what = "no beginning of a selector; use up to 20 of a-z, 0-9 and -, such as corp"
-        reading.say((*here, "selector"), f'"{show(prefix)}" is {what}')
-    return Dkim(tuple(entry.algorithms), prefix)
-
-
-def _dmarc(entry: DmarcEntry, path: KeyPath, domain: str | None, reading: Reading) -> Dmarc:
-    rua = None
-    if entry.rua is not None and domain:
-        lead = "the DMARC reports would go to nobody"
-        rua = recipients.target(entry.rua, (*path, "dmarc", "rua"), domain, lead, reading=reading)
-    return Dmarc(entry.policy, rua)

@@ -48,6 +48,21 @@ def _qualified(text: str, like: str) -> str:
     return name
 
 
+_SPF_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))+")
+
+
+def spf_domain(text: str) -> str:
+    """The domain of an SPF `include`: labels may begin with an underscore (`_spf.example.net`)."""
+    name = text.lower().removesuffix(".")
+    if "_" not in name:
+        return domain(text)
+    if name.startswith("include:"):
+        raise BadName("is a term of SPF; write the domain alone")
+    if not _SPF_DOMAIN.fullmatch(name):
+        raise BadName("is not a domain name")
+    return name
+
+
 def dns_name(text: str) -> str:
     """One label or more by the rules for hosts: letters, digits, hyphens (RFC 1123 section 2.1), 63 and 253
     octets.

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from mailprov.inventory.entry import Entry
-from mailprov.inventory.scalars import Boolean, Quota, Reads, Size, Text, choice, said, text
+from mailprov.inventory.scalars import Boolean, Quota, Reads, Size, Text, choice, said, text, whole
 from mailprov.inventory.schema_secrets import PasswordEntry
 from mailprov.inventory.source import Seq
 from mailprov.model.dkim import ALGORITHMS
@@ -55,6 +56,48 @@ class DmarcEntry(Entry):
     )
     rua: Text | None = Field(
         default=None, description="who gets the reports: a name in this domain, or an address"
+    )
+
+
+class SpfEntry(Entry):
+    """Who may send mail of this domain beside its hosts (RFC 7208)."""
+
+    include: list[Text] = Field(
+        default=[],
+        description="domains whose SPF records say who else may send, as a newsletter service or a hosted mail "
+        "service names them",
+        examples=[["_spf.example.net"]],
+    )
+    all: Annotated[str, choice("fail", "soft")] = Field(
+        "fail", description="what mail from elsewhere is: fail (-all) or soft (~all); fail if not given"
+    )
+
+
+def _preference(value: Any) -> int | None:
+    if value == "none":
+        return None
+    try:
+        return _NUMBER.function(value)  # type: ignore[no-any-return]
+    except PydanticCustomError:
+        raise said("must be a whole number from 0 to 65535, without quotes, or none") from None
+
+
+_NUMBER = whole(0, 65535)
+Preference = Annotated[
+    int | None,
+    Reads(_preference, {"anyOf": [_NUMBER.schema, {"type": "string", "enum": ["none"]}]}),
+]
+
+
+class MxEntry(Entry):
+    """One MX of the domain: another preference for a host of it, or a host of somebody else."""
+
+    host: Text = Field(
+        description="a host of this domain, by its name in this file, or the full name of somebody else's",
+        examples=["mx.example.net"],
+    )
+    preference: Preference = Field(
+        description="the lowest is tried first; none: a host of this domain that is no MX", examples=[30]
     )
 
 
@@ -118,6 +161,13 @@ class DomainEntry(Entry):
         description="a name of its own for its users' programs, which leads to the first of `hosts`: "
         "published, and with a certificate that is served to who asks for it",
         examples=["mail.example.org"],
+    )
+    mx: list[MxEntry] = Field(
+        default=[],
+        description="further MX hosts, those of others too, and other preferences than 10, 20, … for `hosts`",
+    )
+    spf: SpfEntry = Field(
+        default=SpfEntry(all="fail"), description="who may send mail of the domain beside its hosts"
     )
     dkim: DkimEntry = Field(default=DkimEntry(), description="how mail of the domain is signed")
     dmarc: DmarcEntry | None = Field(default=None, description="the domain's DMARC record; none if not given")

@@ -153,6 +153,14 @@ def _domain(place: Place, domain: Domain) -> dict[str, Any]:
         body["domain_aliases"] = list(domain.domain_aliases)
     if domain.mail_name is not None:
         body["mail_name"] = domain.mail_name
+    # Hosts and senders of others are not in a lab: mail would wait for them, and SPF could not be evaluated.
+    if own := [each for each in domain.mx if each.ours]:
+        body["mx"] = [
+            {"host": each.host, "preference": "none" if each.preference is None else each.preference}
+            for each in own
+        ]
+    if domain.spf.soft:
+        body["spf"] = {"all": "soft"}
     if domain.dkim != Dkim():
         selector = {"selector": domain.dkim.selector} if domain.dkim.selector else {}
         body["dkim"] = {"algorithms": list(domain.dkim.algorithms), **selector}

@@ -205,9 +205,28 @@ class Dkim:
 
 
 @dataclass(frozen=True)
+class Spf:
+    """Who may send mail of the domain beside its own hosts (RFC 7208)."""
+
+    include: tuple[str, ...] = ()  # domains whose senders may, too
+    soft: bool = False  # others' mail is suspicious (~all), not refused (-all)
+
+
+@dataclass(frozen=True)
+class Mx:
+    """What the inventory says of one MX (RFC 5321 section 5.1)."""
+
+    host: str  # a host of the domain, by its name in the inventory; else the full name of somebody else's
+    preference: int | None  # None: that host of the domain is published as no MX
+    ours: bool
+
+
+@dataclass(frozen=True)
 class Domain:
     name: str
-    hosts: tuple[str, ...]  # host names (keys), in order of MX preference
+    hosts: tuple[
+        str, ...
+    ]  # host names (keys), in order of MX preference: 10, 20, … where `mx` says nothing of them
     accounts: tuple[Account, ...] = ()
     aliases: tuple[
         tuple[str, str], ...
@@ -218,6 +237,18 @@ class Domain:
     dkim: Dkim = Dkim()
     catch_all: str | None = None  # who gets mail for names that do not exist; None: it is refused
     mail_name: str | None = None  # what its users' programs connect to, besides the first host's own name
+    spf: Spf = Spf()
+    mx: tuple[Mx, ...] = ()
+
+    @property
+    def exchangers(self) -> tuple[Mx, ...]:
+        """Every MX that is published, the lowest preference first."""
+        told = {each.host: each for each in self.mx if each.ours}
+        own = [told.get(name, Mx(name, number * 10, True)) for number, name in enumerate(self.hosts, 1)]
+        published = [
+            each for each in (*own, *(m for m in self.mx if not m.ours)) if each.preference is not None
+        ]
+        return tuple(sorted(published, key=lambda each: each.preference or 0))
 
 
 @dataclass(frozen=True)

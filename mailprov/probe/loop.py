@@ -116,7 +116,8 @@ def _wait(case: LoopCase) -> str:
         "only, as no domain on another host can take part",
         "fail": "not arrived, more than once, a hop is missing, or a hop was in clear",
         "error": "not submitted, or the mailbox cannot be read",
-        "skip": "arrived, but both domains are on one host, so there was no way between hosts to prove",
+        "skip": "arrived, but both domains are on one host, so there was no way between hosts to prove, or the first "
+        "MX is somebody else's",
     },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),
     ports=SUBMISSION,
@@ -141,6 +142,12 @@ def path(case: LoopCase) -> Iterator[Finding]:
         yield case.failed(
             wrong,
             f"on {case.sender_host.name}: postqueue -p; on {case.recipient_host.name}: see the mail log",
+        )
+        return
+    foreign = [each.host for each in plan.recipient_domain.exchangers[:1] if not each.ours]
+    if foreign and route is not None:
+        yield case.skip(
+            f"arrived; the way led over {foreign[0]}, which is not of this inventory: not proved further"
         )
         return
     if route is None:

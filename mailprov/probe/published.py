@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import dns.inet
 
 from mailprov.model.findings import Finding
-from mailprov.model.inventory import DnsProvider
+from mailprov.model.inventory import DnsProvider, Spf
 from mailprov.model.records import Record
 from mailprov.probe import spf
 from mailprov.probe.authority import Authority
@@ -81,13 +81,13 @@ def _canonical(address: str) -> str:
     "dns.mx",
     Scope.DOMAIN,
     "Mail for the domain is sent to the right hosts",
-    expected="one MX for each of the domain's hosts, in that order, each with an address",
+    expected="the MX of the inventory (the domain's hosts, and its `mx`), in that order, each with an address",
     steps=(
         "Ask the authoritative server for the MX records of the domain, and of each domain alias.",
-        "Compare the targets with the hosts' fqdns; look up the addresses of each.",
+        "Compare the targets with the fqdns of its hosts and of its `mx`; look up the addresses of each.",
     ),
     verdicts={
-        "pass": "the targets are the domain's hosts and have addresses",
+        "pass": "the targets are those of the inventory and have addresses",
         "warn": "the right targets in another order",
         "fail": "no MX, another target, a CNAME or an address as target, or a target without an address",
         "error": "no authoritative server answers",
@@ -96,8 +96,9 @@ def _canonical(address: str) -> str:
 )
 def dns_mx(case: DomainCase) -> Iterator[Finding]:
     authority = case.run.authority
-    wanted = [case.run.inventory.host(name).fqdn for name in case.domain.hosts]
-    records = ", ".join(f"{case.name}. MX {10 * (i + 1)} {name}." for i, name in enumerate(wanted))
+    published = [record.value for record in _wanted(case) if record.name == case.name and record.type == "MX"]
+    wanted = [name for _, name in sorted((int(p), name) for p, name in map(str.split, published))]
+    records = ", ".join(f"{case.name}. MX {value}." for value in published)
     answer = authority.ask(case.name, "MX")
     case.transcript.add("-", str(answer))
     targets = mail_servers(authority, case.name)
@@ -123,7 +124,7 @@ def dns_mx(case: DomainCase) -> Iterator[Finding]:
             yield case.failed(f"the target {target} has no address", f"publish A or AAAA for {target}.")
             return
     if sorted(targets) != sorted(wanted):
-        yield case.failed(f"{observed}, but the domain's hosts are {', '.join(wanted)}", f"publish {records}")
+        yield case.failed(f"{observed}, but the inventory wants {', '.join(wanted)}", f"publish {records}")
     elif targets != wanted:
         yield case.warn(f"{observed}: the order is not {', '.join(wanted)}", f"publish {records}")
     else:
@@ -153,6 +154,11 @@ def dns_spf(case: DomainCase) -> Iterator[Finding]:
     own = [item for name in case.domain.hosts for item in _sending_addresses(case, name)]
     terms = " ".join(f"{'ip6' if ':' in item else 'ip4'}:{item}" for item in own)
     advice = f'publish {case.name}. TXT "v=spf1 {terms} -all"'
+    if case.domain.spf != Spf():
+        wanted = [
+            record.value for record in _wanted(case) if record.name == case.name and record.type == "TXT"
+        ]
+        advice = f'publish {case.name}. TXT "{wanted[0]}"'
     answer = authority.ask(case.name, "TXT")
     case.transcript.add("-", str(answer))
     found = spf.records(answer)

@@ -46,8 +46,8 @@ def _all(inventory: Inventory, keys: PublicKeys) -> Iterator[Record]:
         if domain.mail_name:
             yield from _addresses(domain.mail_name, hosts[0], ttl)
         for name in _names(domain):
-            yield from _mx(name, hosts, ttl)
-            yield _spf(name, hosts, name in helo_names, ttl)
+            yield from _mx(name, domain, inventory, ttl)
+            yield _spf(name, domain, hosts, name in helo_names, ttl)
             yield from _dmarc(name, domain, mail_names, ttl)
             yield from dkim.records(name, domain, told, ttl)
 
@@ -63,17 +63,21 @@ def _addresses(name: str, host: Host, ttl: int) -> Iterator[Record]:
             yield Record(name, kind, str(ipaddress.ip_address(address)), ttl, f"address of {host.name}")
 
 
-def _mx(name: str, hosts: list[Host], ttl: int) -> Iterator[Record]:
+def _mx(name: str, domain: Domain, inventory: Inventory, ttl: int) -> Iterator[Record]:
     # RFC 5321 section 5.1: the lowest preference is tried first; steps of ten leave room for others.
-    for number, host in enumerate(hosts, 1):
-        yield Record(name, "MX", f"{number * 10} {host.fqdn}", ttl, f"mail for {name} goes to {host.name}")
+    for each in domain.exchangers:
+        target = inventory.host(each.host).fqdn if each.ours else each.host
+        why = f"mail for {name} goes to {each.host}{'' if each.ours else ', which is not of this inventory'}"
+        yield Record(name, "MX", f"{each.preference} {target}", ttl, why)
 
 
-def _spf(name: str, hosts: list[Host], is_host: bool, ttl: int) -> Record:
-    sent_by = ", ".join(host.name for host in hosts)
-    return Record(
-        name, "TXT", policy.domain_spf(hosts, is_host), ttl, f"SPF: mail of {name} is sent by {sent_by}"
+def _spf(name: str, domain: Domain, hosts: list[Host], is_host: bool, ttl: int) -> Record:
+    sent_by = ", ".join(
+        [*(host.name for host in hosts), *(f"whom {one} names" for one in domain.spf.include)]
     )
+    are_mx = {each.host for each in domain.exchangers} == set(domain.hosts)
+    text = policy.domain_spf(hosts, is_host, are_mx=are_mx, others=domain.spf)
+    return Record(name, "TXT", text, ttl, f"SPF: mail of {name} is sent by {sent_by}")
 
 
 def _dmarc(name: str, domain: Domain, mail_names: set[str], ttl: int) -> Iterator[Record]:

@@ -1,6 +1,6 @@
 """The texts of the policy records: SPF (RFC 7208) and DMARC (RFC 9989). Pure.
 
-    domain_spf(hosts, also_a)   for the name behind the @
+    domain_spf(hosts, …)        for the name behind the @
     helo_spf()                  for the name a host says in EHLO
     dmarc(policy, rua)          for _dmarc.<domain>
 
@@ -12,8 +12,11 @@ SPF say the same thing. The price is one of the ten lookups RFC 7208 section 4.6
 else of ours uses. The same section makes `mx` a permanent error for more than ten MX hosts; such a domain
 gets its addresses listed.
 
-`-all`: mailprov knows every sender of the domain, because it makes them; mail from elsewhere is not the
-domain's.
+Where an MX is somebody else's (a filter in front, a backup), or a host of the domain is none, `mx` would say another
+thing, and each host is named: `a:mx1.example.org`.
+
+`-all`: mailprov knows every sender of the domain, because it makes them or the inventory names them (`spf:
+{include: …}`); mail from elsewhere is not the domain's. `spf: {all: soft}` says `~all` instead.
 """
 
 from __future__ import annotations
@@ -21,26 +24,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from mailprov.model.inventory import Host
+from mailprov.model.inventory import Host, Spf
 
 # RFC 7208 section 4.6.4: more than ten names behind one "mx" mechanism are a permerror.
 MX_NAMES_LIMIT = 10
+_NOBODY_ELSE = Spf()
 
 
-def domain_spf(hosts: Sequence[Host], also_a: bool = False) -> str:
-    """The SPF text of a domain that sends through `hosts`.
+def domain_spf(
+    hosts: Sequence[Host], also_a: bool = False, *, are_mx: bool = True, others: Spf = _NOBODY_ELSE
+) -> str:
+    """The SPF text of a domain that sends through `hosts`, and whomever `others` names.
 
-    `also_a`: the domain's own name is a host's EHLO name too; there can be only one SPF record at a name,
-    so it must cover both identities.
+    `are_mx`: they are the domain's MX hosts, all of them and nobody else. `also_a`: the domain's own name is a host's
+    EHLO name too; there can be only one SPF record at a name, so it must cover both identities.
     """
-    if len(hosts) <= MX_NAMES_LIMIT:
+    if not are_mx and len(hosts) <= MX_NAMES_LIMIT:
+        terms = [f"a:{host.fqdn}" for host in hosts]
+    elif are_mx and len(hosts) <= MX_NAMES_LIMIT:
         terms = ["mx"]
     else:
         terms = []
         for host in hosts:
             known = [f"ip4:{address}" for address in host.ipv4] + [f"ip6:{address}" for address in host.ipv6]
             terms += known or [f"a:{host.fqdn}"]
-    return " ".join(["v=spf1", *(["a"] if also_a else []), *terms, "-all"])
+    terms += [f"include:{domain}" for domain in others.include]
+    return " ".join(["v=spf1", *(["a"] if also_a else []), *terms, "~all" if others.soft else "-all"])
 
 
 def helo_spf() -> str:

@@ -283,7 +283,7 @@ RECORDS = [
     ),
     ("dns.mx", "alpha.test", {("alpha.test", "MX"): []}, FAIL, "no MX record"),
     ("dns.mx", "alfa.test", {("alfa.test", "MX"): []}, FAIL, "no MX record"),
-    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 mx2.beta.test."]}, FAIL, "the domain's hosts are"),
+    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 mx2.beta.test."]}, FAIL, "the inventory wants"),
     ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 gone.alpha.test."]}, FAIL, "has no address"),
     ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 192.0.2.7."]}, FAIL, "is an address"),
     ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["0 ."]}, FAIL, "a null MX"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailprov.model.inventory import Dmarc, DnsSettings, Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.inventory import Dmarc, DnsSettings, Domain, Host, Inventory, Mx, Spf, SshSettings, Tls
 from mailprov.model.records import Record
 from mailprov.records import desired_records
 
@@ -106,3 +106,36 @@ def test_a_name_of_its_own_leads_to_the_first_host() -> None:
         each for each in brief(desired_records(Inventory("inv.yml", hosts, (domain,)))) if "mail." in each[0]
     ]
     assert named == [("mail.alpha.test", "A", "10.0.0.2"), ("mail.alpha.test", "AAAA", "2001:db8::2")]
+
+
+def test_other_senders_are_named_and_the_rest_may_be_suspicious_only() -> None:
+    spf = Spf(("_spf.example.net", "mail.example.org"), soft=True)
+    inventory = Inventory(
+        "i", (host("mx1"),), (Domain("alpha.test", ("mx1",), domain_aliases=("alfa.test",), spf=spf),)
+    )
+    texts = [
+        value
+        for name, kind, value in brief(desired_records(inventory))
+        if kind == "TXT" and "mx1" not in name
+    ]
+    assert texts == ["v=spf1 mx include:_spf.example.net include:mail.example.org ~all"] * 2
+
+
+def test_an_mx_of_somebody_else_is_published_and_may_not_send() -> None:
+    mx = (Mx("backup.example.net", 50, False), Mx("mx2", 5, True))
+    inventory = Inventory("i", (host("mx1"), host("mx2")), (Domain("alpha.test", ("mx1", "mx2"), mx=mx),))
+    assert [record for record in brief(desired_records(inventory)) if record[0] == "alpha.test"] == [
+        ("alpha.test", "MX", "5 mx2.alpha.test"),
+        ("alpha.test", "MX", "10 mx1.alpha.test"),
+        ("alpha.test", "MX", "50 backup.example.net"),
+        ("alpha.test", "TXT", "v=spf1 a:mx1.alpha.test a:mx2.alpha.test -all"),
+    ]
+
+
+def test_a_host_behind_somebody_elses_filter_is_no_mx_and_still_sends() -> None:
+    mx = (Mx("mx1", None, True), Mx("filter.example.net", 10, False))
+    inventory = Inventory("i", (host("mx1"),), (Domain("alpha.test", ("mx1",), mx=mx),))
+    assert [record for record in brief(desired_records(inventory)) if record[0] == "alpha.test"] == [
+        ("alpha.test", "MX", "10 filter.example.net"),
+        ("alpha.test", "TXT", "v=spf1 a:mx1.alpha.test -all"),
+    ]
