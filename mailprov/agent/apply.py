@@ -4,6 +4,7 @@
                                 checks; all files to their places; commit point; services, ports, reading the
                                 state again, manifest
     put_back(run, record, error)    what happens before the commit point when that fails
+    why(error), ended(run)          the words of the history for a run that was undone, and for one that was done
 
 Before the commit point every Stop, Cancelled or other exception puts back all files, directories and modes,
 and goes on to the caller; installed packages and made users stay. After it the agent finishes whatever the
@@ -12,11 +13,14 @@ controller does.
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any, Dict, List, Sequence
 
 from mailprov.agent import (
     accounts,
     acme,
+    conversation,
     drift,
     files,
     installation,
@@ -60,11 +64,28 @@ def apply(run: Run) -> None:
         run.manifest.save()
         record.close("failed after the commit point", run.done)
         raise
-    record.close("ok", run.done)
+    record.close(ended(run), run.done)
     for change in run.plan.drifted:
         copy = record.copy_of(change["name"])
         if copy:
             run.link.say("notice", text=f"{change['name']} as it was edited by hand is kept in {copy}")
+
+
+def ended(run: Any) -> str:
+    """How the history tells a run that came to its end."""
+    return "ok" if not run.link.lost else journal.ALONE
+
+
+def why(error: BaseException) -> str:
+    """In a few words, for the history."""
+    if isinstance(error, Cancelled):
+        words = {"cancelled": "interrupted by the user", conversation.LOST: journal.NO_CONTROLLER}
+        return words.get(str(error), str(error))
+    said = error.what if isinstance(error, Stop) else error.strerror if isinstance(error, OSError) else ""
+    if not said:
+        return f"an error in mailprov ({type(error).__name__})"
+    full = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+    return "disk full" if any(one in said for one in full) else said[:200]
 
 
 def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
@@ -79,7 +100,7 @@ def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
         raise Stop(
             f"{error}; and putting back failed: {problem.strerror}", "the next apply tries again"
         ) from error
-    record.close("undone: " + type(error).__name__)
+    record.close("undone: " + run.link.mask(why(error)))
     run.done = 0
     if isinstance(error, Stop) and record.first("was"):
         how = "everything was put back" if count else "the configuration was left as it was"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any, BinaryIO, Dict, List, Set, Tuple
+from typing import Any, BinaryIO, Dict, List, Optional, Set, Tuple
 
 from mailprov.agent import (
     accounts,
@@ -33,6 +33,7 @@ from mailprov.agent import (
     services,
     signing,
     staging,
+    takeover,
 )
 from mailprov.agent.apply import apply
 from mailprov.agent.changes import Observed
@@ -92,6 +93,9 @@ class _Session:
         self.run: Any = None  # a Run, a past.Past, or a mailboxes.Mailboxes
         # Paths of an interrupted run, which a plan leaves as they are.
         self.excused: Set[str] = set()
+        self._left: Any = (
+            None  # journal of a run that was killed before its commit point, which a plan does not undo
+        )
         self.continues = ""  # the run that was killed after its commit point, which this one finishes
 
     @property
@@ -152,8 +156,10 @@ class _Session:
 
         plan = look(found)
         fingerprint = plan.fingerprint
+        losses = takeover.losses(tree, plan, state, self._before) if self._first() else []
         drifted = [] if job.get("accept_drift") else plan.drifted
-        waits = applying and bool(plan.changes) and not drifted
+        asks = bool(losses) and not job.get("take_over_host")
+        waits = applying and bool(plan.changes) and not drifted and not asks
         made: Dict[str, bytes] = {}
         making = [work for work in plan.keys if waits and work.data is not None]
         pairs = signing.make_all([work.spec for work in making], self.say, link.check)
@@ -164,11 +170,15 @@ class _Session:
         told = {"compared": plan.compared, "fingerprint": fingerprint, "waits": waits, "keys": public}
         for notice in plan.notices:
             link.say("notice", text=notice)
+        if losses:
+            told["takes_over"] = [link.mask(one) for one in losses]
         link.say("plan", changes=plan.changes, **told)
         if not applying:
             return
+        if asks:
+            raise takeover.stop(losses)
         if drifted:
-            raise drift.stop(drifted, runs.DIRECTORY + "/")
+            raise drift.stop(drifted, runs.DIRECTORY + "/", plan.mends)
         if not plan.changes:
             # What was found as wanted is managed from now on; both write only when that is news.
             files.make_state(tree)
@@ -205,6 +215,24 @@ class _Session:
         if held is not None:
             os.close(held)
 
+    def _first(self) -> bool:
+        """Whether mailprov has never come to the end of an apply here. A killed one that only a plan looks at does not
+        count."""
+        if files.look(self.tree.at(manifest.PATH)) is None:
+            return True
+        left = self._left
+        return left is not None and any(
+            one["r"] == "was" and one["path"] == manifest.PATH and one["was"] is None for one in left.records
+        )
+
+    def _before(self, path: str) -> Optional[bytes]:
+        """What a file of the host held before a killed run came to it."""
+        for record in self._left.records if self._left is not None else ():
+            if record["r"] == "was" and record["path"] == path:
+                was = record["was"]
+                return self._left.content(was) if was is not None and was["kind"] == "file" else None
+        return files.read(self.tree.at(path), follow=True)
+
     def _packages(self, names: List[str]) -> Dict[str, Any]:
         if self.tree.root:
             return {name: {"installed": None, "candidate": None} for name in names}
@@ -227,7 +255,36 @@ class _Session:
                 self.link.say("notice", text=f"waiting for the lock, which is held by {holder}")
             self.link.check()
 
-        return lock.take(self.tree, self.job["owner"], self.job.get("lock_timeout", 0), wait)
+        held = lock.take(self.tree, self.job["owner"], self.job.get("lock_timeout", 0), wait)
+        self.link.on_lost = lambda: lock.orphaned(self.tree)
+        if self.link.lost:  # meanwhile
+            lock.orphaned(self.tree)
+        return held
+
+    def _tell_of_others(self, applying: bool) -> None:
+        """Another run at work now, and the last one if its controller was killed: nobody else tells how that ended.
+
+        An apply tells the latter once, as far as this host's memory reaches; a plan writes nothing, and tells it again.
+        """
+        if not applying and lock.holder(self.tree):
+            self.link.say("notice", text=f"at work on this host now: {lock.holder(self.tree)}")
+            return
+        last = journal.last(self.tree)
+        status = last.first("end").get("status", "") if last is not None else ""
+        if last is None or not status.endswith((journal.NO_CONTROLLER, journal.ALONE)):
+            return
+        told, name = self.tree.at(lock.TOLD), os.path.basename(last.directory).encode("ascii")
+        if files.read(told) == name:
+            return
+        how = (
+            "it was finished all the same" if status == journal.ALONE else "what it had written was put back"
+        )
+        self.link.say(
+            "notice",
+            text=f"the last run on this host, of {last.owner} at {last.since}, lost its controller; {how}",
+        )
+        if applying:
+            files.write(told, name, 0o600, sync=False)
 
     def rescue(self) -> str:
         """After a kill. Behind the commit point the daemons get the files that they must read together."""
@@ -254,7 +311,16 @@ class _Session:
     def _recover(self, applying: bool) -> None:
         """Bring what a killed run left to a safe state; when nothing may be written only say so."""
         left = journal.unfinished(self.tree)
+        if self.job["mode"] in ("plan", "apply", "rollback"):
+            self._tell_of_others(applying)
         if left is None or (not applying and lock.holder(self.tree)):
+            return
+        if left.first("begin").get("kind") == "purge":
+            if applying:
+                left.close("interrupted")
+            what = f"a purge of {left.first('begin').get('address', '')} by {left.owner} at {left.since}"
+            rest = "what is left of that mailbox goes with the next purge in its domain"
+            self.link.say("notice", text=f"{what} was interrupted; {rest}")
             return
         who = f"an earlier run of {left.owner} at {left.since} was interrupted"
         begun = left.committed or staging.begun(left)
@@ -262,6 +328,7 @@ class _Session:
         if not applying:
             what = "finishes it" if begun else "puts back what it had written"
             self.excused = {record["path"] for record in left.records if record["r"] == "was"}
+            self._left = None if begun else left
             self.link.say("notice", text=f"{who} {where}; the next apply {what}")
             return
         policyrc.release(self.tree, self.say)

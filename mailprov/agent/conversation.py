@@ -5,6 +5,7 @@
     link.wait(kind)        the next control message of this kind
     link.check()           raises Cancelled when cancel, end of input or a signal has come
 
+`link.lost` and `link.on_lost()` tell that the controller is gone, from the reading thread, at once.
 After `link.log_to(path)` a lost controller's messages go to that file instead.
 """
 
@@ -16,11 +17,12 @@ import queue
 import signal
 import threading
 import time
-from typing import Any, BinaryIO, Dict, Optional
+from typing import Any, BinaryIO, Callable, Dict, Optional
 
 from mailprov.agent.masking import Mask
 from mailprov.agent.trouble import Cancelled
 
+LOST = "the controller's connection ended"
 BEAT = 5.0  # seconds of silence before a beat; the controller takes 60 s of silence for a lost host
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -32,6 +34,8 @@ class Link:
         self._out: Optional[int] = os.dup(1)  # not inherited by children
         os.dup2(2, 1)
         self._log: Optional[int] = None
+        self.lost = False  # nobody is at the other end any more
+        self.on_lost: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._last = time.monotonic()
         # SimpleQueue.put may be called from a signal handler, queue.Queue.put may not.
@@ -87,7 +91,7 @@ class Link:
     def _note(self, message: Dict[str, Any]) -> None:
         why = {
             "cancel": "cancelled",
-            "eof": "the controller's connection ended",
+            "eof": LOST,
             "signal": "stopped by a signal",
         }
         if message["t"] in why:
@@ -108,6 +112,8 @@ class Link:
                     self._inbox.put(message)
         except (OSError, ValueError):
             pass
+        self.lost = True
+        self.on_lost()
         self._inbox.put({"t": "eof"})
 
     def _beat(self) -> None:

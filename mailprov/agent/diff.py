@@ -45,6 +45,9 @@ class Plan:
         self.known: Dict[str, Dict[str, Any]] = {}  # certificate path → names and expiry
         self.locals: Dict[str, str] = {}  # the host's own local settings → digest, or "absent"
         self.notices: List[str] = []
+        self.mends: List[
+            str
+        ] = []  # commands that give back what was changed by hand, where these are owners and modes
         self.compared = ""
         self.observed: Optional[Observed] = None  # how units and ports were when this was planned
 
@@ -104,6 +107,7 @@ def compare(
     comparison.services(state, observed)
     plan.retiring = retiring.compare(state, observed, manifest)
     plan.compared = _compared(state)
+    plan.mends = comparison.drift.mends
     return plan
 
 

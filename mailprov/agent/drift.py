@@ -13,7 +13,8 @@ left behind, is recognized by the manifest's digest and not used; that is why no
 from __future__ import annotations
 
 import os
-from typing import Any, Container, Dict, List, NamedTuple, Optional
+import shlex
+from typing import Any, Container, Dict, List, NamedTuple, Optional, Sequence
 
 from mailprov.agent import files
 from mailprov.agent.manifest import Manifest
@@ -21,6 +22,7 @@ from mailprov.agent.masking import Mask, hide_keys, unified
 from mailprov.agent.trouble import Stop
 
 BY_HAND = "edited by hand since the last apply"
+_OWNED = "owner or mode changed by hand since the last apply"
 _REMOVED = "removed by hand since the last apply"
 APPLIED = files.STATE + "/applied"
 
@@ -28,6 +30,7 @@ APPLIED = files.STATE + "/applied"
 class Edit(NamedTuple):
     """`note` says what happened, empty when nothing did; `diff`: from what was applied to what is there, masked.
 
+    `mend`: the commands that give a changed owner or mode back, where nothing else was changed.
     `content` tells whether there is anything else than a changed owner or mode. `stops`: to overwrite it would lose
     something; a file that was removed (as with its package) is put back, for there is nothing to lose.
     """
@@ -35,6 +38,7 @@ class Edit(NamedTuple):
     note: str = ""
     diff: str = ""
     content: bool = False
+    mend: str = ""
 
     @property
     def stops(self) -> bool:
@@ -48,9 +52,20 @@ class Drift:
         self, tree: files.Tree, manifest: Manifest, mask: Mask, excused: Container[str] = ()
     ) -> None:
         self._tree, self._manifest, self._mask, self._excused = tree, manifest, mask, excused
+        self._found: Dict[str, Edit] = {}
+
+    @property
+    def mends(self) -> List[str]:
+        """What gives back all that was looked at, where only owners and modes differ; else nothing."""
+        stopping = [edit for edit in self._found.values() if edit.stops]
+        return [] if any(edit.content for edit in stopping) else [edit.mend for edit in stopping]
 
     def of(self, path: str, seen: Optional[files.Seen], data: Optional[bytes]) -> Edit:
         """The edit of a managed file; none for a file that mailprov has never applied."""
+        self._found[path] = edit = self._of(path, seen, data)
+        return edit
+
+    def _of(self, path: str, seen: Optional[files.Seen], data: Optional[bytes]) -> Edit:
         entry = self._manifest.files.get(path)
         if entry is None or path in self._excused:
             return Edit()
@@ -61,7 +76,7 @@ class Drift:
         if data is not None and files.sha256(data) != entry["sha256"]:
             return Edit(BY_HAND, self._diff(path, entry, data), True)
         if seen.kind == "file" and _owned_otherwise(seen, entry):
-            return Edit("owner or mode changed by hand since the last apply")
+            return Edit(_OWNED, mend=_mend(path, seen, entry))
         return Edit()
 
     def _diff(self, path: str, entry: Dict[str, Any], now: bytes) -> str:
@@ -78,10 +93,27 @@ def _owned_otherwise(seen: files.Seen, entry: Dict[str, Any]) -> bool:
     return seen.mode != int(entry["mode"], 8) or (seen.uid, seen.gid) != ids
 
 
-def stop(changes: List[Dict[str, Any]], place: str) -> Stop:
-    """`place` is where on the host the backup of an apply would be."""
+def _mend(path: str, seen: files.Seen, entry: Dict[str, Any]) -> str:
+    """As for a shell on the host."""
+    quoted = shlex.quote(path)
+    commands = []
+    if (seen.uid, seen.gid) != files.ids_or_none(entry["owner"], entry["group"]):
+        commands.append(f"chown {entry['owner']}:{entry['group']} {quoted}")
+    if seen.mode != int(entry["mode"], 8):
+        commands.append(f"chmod {entry['mode']} {quoted}")
+    return "; ".join(commands)
+
+
+def stop(changes: List[Dict[str, Any]], place: str, mends: Sequence[str] = ()) -> Stop:
+    """`place` is where on the host the backup of an apply would be; `mends` where only owners and modes differ."""
     names = list(dict.fromkeys(change["name"] for change in changes if change["drift"]))
     was = "was" if len(names) == 1 else "were"
+    if mends:
+        return Stop(
+            f"owner or mode of {', '.join(names)} {was} changed by hand since the last apply, so nothing was changed "
+            "on this host",
+            f"give them back there ({'; '.join(mends)}), or give --accept-drift, which does that",
+        )
     return Stop(
         f"{', '.join(names)} {was} changed by hand since the last apply, so nothing was changed on this host",
         "take the edit into the inventory's local settings (postfix.main_cf, dovecot.settings), or give "

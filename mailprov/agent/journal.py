@@ -6,6 +6,7 @@ are kept). `log` has one JSON object a line; `b0`, `b1` … are copies of files.
     begin(tree, owner, …) -> Journal    a new one
     unfinished(tree) -> Journal | None  one that a killed run left behind
     finished(tree) -> [Journal]         those in runs/, the oldest first
+    last(tree) -> Journal | None        the newest of these
     Journal.remember(paths)             before anything at these paths changes
     Journal.note(record)                what else happens: packages, users, services, zones
     Journal.commit()                    from here on the new state counts
@@ -15,9 +16,9 @@ are kept). `log` has one JSON object a line; `b0`, `b1` … are copies of files.
     Journal.close(status, changed)
 
 The log's records, by their "r":
-    begin     owner, time, run (the controller's id of the whole run, the same on all its hosts), kind (apply, rollback
-              or zones), undoes (the run that a rollback undoes), continues (a run that was killed after its commit
-              point, which this one finishes)
+    begin     owner, time, run (the controller's id of the whole run, the same on all its hosts), kind (apply, rollback,
+              zones or purge), address (whose mailbox a purge deletes), undoes (the run that a rollback undoes),
+              continues (a run that was killed after its commit point, which this one finishes)
     was       path (without the root), was: null or kind, mode, uid, gid, mtime, target or copy
     packages, users    names: what was installed and made; a rollback leaves both
     services  was: [{"spec", "verb", "enabled", "runs", "listening"}], the units before the run
@@ -37,6 +38,10 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from mailprov.agent import files, runs
 from mailprov.agent.trouble import Stop
+
+# Words of `status`, of runs whose controller was killed or cut off.
+NO_CONTROLLER = "its controller was gone"
+ALONE = "ok, without its controller"
 
 
 class Journal:
@@ -232,6 +237,12 @@ def begin(tree: files.Tree, owner: str, **more: Any) -> Journal:
 def finished(tree: files.Tree) -> List[Journal]:
     """The runs that have ended, the oldest first."""
     return [_load(tree, f"{runs.DIRECTORY}/{name}") for name in runs.names(tree)]
+
+
+def last(tree: files.Tree) -> Optional[Journal]:
+    """The run that ended last."""
+    names = runs.names(tree)
+    return _load(tree, f"{runs.DIRECTORY}/{names[-1]}") if names else None
 
 
 def unfinished(tree: files.Tree) -> Optional[Journal]:

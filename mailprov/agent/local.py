@@ -2,6 +2,7 @@
 
     merged(content, own, path) -> str              Postfix: the lines of the host's own file behind main.cf
     overridden(text, names) -> [(name, value, value)]   settings that are given twice, and differently
+    settings(text) -> [(name, value)]              all that a text sets, in its order
     read(tree, path) -> bytes | None               such a file; Stop when others than root could write it
 
 Postfix warns of a name that stands in main.cf twice, and then takes the later one. So what is overridden becomes a
@@ -72,6 +73,11 @@ def overridden(text: str, names: Sequence[str]) -> List[Tuple[str, str, str]]:
             first.setdefault(name, value)
             last[name] = value
     return [(name, first[name], last[name]) for name in first if first[name] != last[name]]
+
+
+def settings(text: str) -> List[Tuple[str, str]]:
+    """Name and value of each setting; one that is given twice comes twice."""
+    return [(name, value) for name, value, _ in _logical(text) if name]
 
 
 def _logical(text: str) -> List[Logical]:

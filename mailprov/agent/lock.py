@@ -3,6 +3,7 @@
 It lives in /run, which is memory: an apply that has nothing to do, or is not confirmed, writes nothing to a disk.
 
     take(tree, owner, seconds, wait) -> handle    hold it as long as the lock is needed; it dies with the process
+    orphaned(tree)                                says in it that the controller of this run is gone
     holder(tree) -> str                           "OWNER since TIME" while somebody holds the lock, else ""
 
 Raises Stop "locked by OWNER since TIME" when another run holds it and goes on holding it for so many seconds.
@@ -20,6 +21,7 @@ from mailprov.agent import files
 from mailprov.agent.trouble import Stop
 
 _DIRECTORY = "/run/mailprov"
+TOLD = _DIRECTORY + "/told"  # of which run an apply has told already that it lost its controller
 _NAME = "lock"
 _LOOK = 0.1  # seconds between looks while waiting
 
@@ -61,6 +63,22 @@ def take(tree: files.Tree, owner: str, seconds: float, wait: Callable[[str], Non
     return handle
 
 
+def orphaned(tree: files.Tree) -> None:
+    """For whoever finds the host locked and sees no mailprov running anywhere. Only where this process holds it."""
+    try:
+        handle = os.open(tree.at(f"{_DIRECTORY}/{_NAME}"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        holder = json.loads(os.pread(handle, 4096, 0))
+        if holder["pid"] == os.getpid():
+            os.pwrite(handle, json.dumps({**holder, "orphaned": True}).encode("ascii"), 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    finally:
+        os.close(handle)
+
+
 def holder(tree: files.Tree) -> str:
     """Who is at work on this host now. Only looks: trying the lock would make a run that begins now fail."""
     path = tree.at(f"{_DIRECTORY}/{_NAME}")
@@ -84,6 +102,7 @@ def _locked(handle: int) -> bool:
 def _holder(text: bytes) -> str:
     try:
         holder = json.loads(text)
-        return f"{holder['owner']} since {holder['since']}"
+        alone = "; its controller is gone, and the agent on the host brings it to a safe end"
+        return f"{holder['owner']} since {holder['since']}" + (alone if holder.get("orphaned") else "")
     except (ValueError, KeyError, TypeError):
         return "another run that has just begun"

@@ -18,7 +18,7 @@ import stat
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from mailprov.agent import commands, files
+from mailprov.agent import commands, files, journal
 from mailprov.agent.changes import change
 from mailprov.agent.conversation import Link
 from mailprov.agent.trouble import Stop
@@ -70,7 +70,15 @@ class Mailboxes:
             raise Stop(
                 f"the mailbox of {address} has changed since it was shown", "look at it again, then try again"
             )
-        self._delete(address)
+        # In the history, and behind no commit point: there is nothing that a rollback could bring back.
+        kind = {"kind": "purge", "address": address}
+        record = journal.begin(self.tree, self.job["owner"], run=self.job.get("run", ""), **kind)
+        try:
+            self._delete(address)
+        except Stop as stop:
+            record.close(f"failed: {stop.what}")
+            raise
+        record.close("ok", 1)
         self.done = 1
         self.link.say("applied", change=made, seconds=round(time.monotonic() - began, 3))
 

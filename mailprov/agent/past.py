@@ -90,6 +90,7 @@ def describe(record: Journal) -> Dict[str, Any]:
         "undoes": begin.get("undoes", ""),
         "zones": [zone["zone"] for zone in record.first("zones").get("zones", [])],
         "next": False,
+        "address": begin.get("address", ""),
     }
 
 
@@ -104,9 +105,10 @@ def _history(tree: files.Tree) -> List[Dict[str, Any]]:
     if left is not None:
         under_way = {**describe(left), "status": "under way"}
         if not lock.holder(tree):
-            under_way["status"] = "interrupted; the next apply " + (
-                "finishes it" if left.committed else "puts back what it had written"
-            )
+            finishes = "finishes it" if left.committed else "puts back what it had written"
+            under_way["status"] = f"interrupted; the next apply {finishes}"
+            if under_way["kind"] == "purge":
+                under_way["status"] = "interrupted; the next purge in this domain deletes the rest"
         told.append(under_way)
     return told
 

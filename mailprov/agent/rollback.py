@@ -18,7 +18,7 @@ import time
 from typing import Any, Callable, Dict, List, Sequence
 
 from mailprov.agent import drift, files, journal, manifest, readers, retiring, services, staging
-from mailprov.agent.apply import put_back
+from mailprov.agent.apply import ended, put_back
 from mailprov.agent.before import Item, Plan
 from mailprov.agent.changes import Change
 from mailprov.agent.conversation import Link
@@ -58,7 +58,7 @@ class Undoing:
         except Stop:
             record.close("failed after the commit point", self.done)
             raise
-        record.close("ok", self.done)
+        record.close(ended(self), self.done)
 
     def _before_commit(self, record: Journal) -> None:
         plan = self.plan

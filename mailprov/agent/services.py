@@ -11,6 +11,7 @@ act(spec, verb) does start, reload (by the unit's own command where it has one) 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from typing import Any, Dict, List, NamedTuple, Sequence, Set
@@ -19,6 +20,12 @@ from mailprov.agent import commands
 from mailprov.agent.trouble import Stop
 
 PORT_DEADLINE = 30.0  # seconds after a stop; after a start, unless the spec has its own `patience`
+# What the two daemons say of a name that they do not know, and where such a name comes from.
+_UNKNOWN = (
+    (re.compile(r"master\.cf: unused parameter: ([^=\s]+)"), "Postfix", "postfix.master_cf"),
+    (re.compile(r"unused parameter: ([^=\s]+)"), "Postfix", "postfix.main_cf"),
+    (re.compile(r"Unknown setting: (\S+)"), "Dovecot", "dovecot.settings"),
+)
 RELOAD_DEADLINE = 10.0  # seconds after which a reload that opened no port becomes a restart
 
 
@@ -80,12 +87,30 @@ def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
         outcome = commands.run_on_terminal([*prefix, *argv], timeout=120)
         complaint = spec["quiet_checks"] and outcome.err.strip()
         if outcome.code != 0 or complaint:
-            how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
-            raise Stop(
-                f"`{' '.join(argv)}` {how}: the new configuration of {spec['unit']} is not accepted",
-                "mend what the output names",
+            raise _refused(spec["unit"], argv, outcome)
+
+
+def _refused(unit: str, argv: Sequence[str], outcome: commands.Outcome) -> Stop:
+    what = f"the new configuration of {unit} is not accepted"
+    text = outcome.out + outcome.err
+    for pattern, daemon, key in _UNKNOWN:
+        names = list(dict.fromkeys(pattern.findall(text)))
+        if names:
+            listed = ", ".join(f"`{name}`" for name in names)
+            return Stop(
+                f"{daemon} does not know {listed} ({key}): {what}",
+                "correct the name there, or in the host's own file of local settings",
                 outcome.lines(),
             )
+    how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
+    return Stop(f"`{_command(argv)}` {how}: {what}", "mend what the output names", outcome.lines())
+
+
+def _command(argv: Sequence[str]) -> str:
+    """As an administrator would type it, without the shell around it."""
+    if list(argv[:2]) == ["sh", "-c"]:
+        return re.split(r" (?:\d?>|&&)", argv[2])[0]
+    return " ".join(argv)
 
 
 def enable(unit: str) -> None:

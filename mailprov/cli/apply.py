@@ -19,6 +19,7 @@ from mailprov.cli.options import (
     Only,
     Quiet,
     TakeOver,
+    TakeOverHost,
     Verbose,
     Yes,
 )
@@ -40,6 +41,7 @@ def apply(
     ] = None,
     take_over: TakeOver = False,
     accept_drift: AcceptDrift = False,
+    take_over_host: TakeOverHost = False,
     bootstrap_python: Annotated[
         bool,
         typer.Option("--bootstrap-python", help="Install python3 by apt-get on hosts that have none."),
@@ -63,6 +65,7 @@ def apply(
         verify=verify,
         take_over=take_over,
         accept_drift=accept_drift,
+        take_over_host=take_over_host,
         bootstrap_python=bootstrap_python,
         lock_timeout=lock_timeout,
         json=json,

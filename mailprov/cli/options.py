@@ -101,6 +101,13 @@ AcceptDrift = Annotated[
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Replace MX and SPF records that mailprov did not write.")
 ]
+TakeOverHost = Annotated[
+    bool,
+    typer.Option(
+        "--take-over-host",
+        help="Also where a first apply hides mail or replaces settings that a host has of its own (see the plan).",
+    ),
+]
 LabName = Annotated[
     str | None,
     typer.Option(

@@ -36,6 +36,7 @@ FLAGS: dict[str, dict[str, tuple[str, Any]]] = {
         "--verify": ("verify", True),
         "--no-verify": ("verify", False),
         "--accept-drift": ("accept_drift", True),
+        "--take-over-host": ("take_over_host", True),
         "--bootstrap-python": ("bootstrap_python", True),
     },
 }

@@ -66,6 +66,7 @@ def apply(
     verify: bool | None = None,
     take_over: bool = False,
     accept_drift: bool = False,
+    take_over_host: bool = False,
     bootstrap_python: bool = False,
     lock_timeout: float = 0,
     json: bool = False,
@@ -114,6 +115,7 @@ def apply(
             verify=verify,
             lock_timeout=lock_timeout,
             accept_drift=accept_drift,
+            take_over_host=take_over_host,
             on_interrupt=connections.interrupt,
         )
         return deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)

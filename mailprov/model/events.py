@@ -74,11 +74,16 @@ class Notice:
 
 @dataclass(frozen=True)
 class Planned:
-    """What would change on one subject (complete; may be empty)."""
+    """What would change on one subject (complete; may be empty).
+
+    `takes_over`: what of a host's own mail and settings a first apply hides or replaces, a sentence each; it is not
+    done without --take-over-host.
+    """
 
     subject: str
     changes: tuple[Change, ...]
     compared: str = ""  # what was looked at: "5 packages, 14 files, 2 services, 3 accounts"
+    takes_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,10 @@ class Ended:
 
 @dataclass(frozen=True)
 class PastRun:
-    """One run that host `subject` remembers. `kind` is apply, rollback or zones; `status` says how it ended.
+    """One run that host `subject` remembers. `kind` is apply, rollback, zones or purge; `status` says how it ended.
 
     `run` is the same on all hosts of one run; `undoes` the run that a rollback undid; `next`: a rollback would undo it.
+    `address`: whose mailbox a purge deleted.
     """
 
     subject: str
@@ -117,6 +123,7 @@ class PastRun:
     zones: tuple[str, ...] = ()
     undoes: str = ""
     next: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ def text(
         plan.subject: {
             "fingerprint": fingerprint(plan.changes),
             "compared": plan.compared,
+            "takes_over": list(plan.takes_over),
             "changes": [dataclasses.asdict(change) for change in plan.changes],
         }
         for plan in plans

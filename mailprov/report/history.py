@@ -23,6 +23,8 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
             if run.undoes
             else _WORDS.get(run.kind, run.kind)
         )
+        if run.address:
+            what = f"purge of {run.address}"
         good = run.status.startswith("ok")
         table.add_row(
             run.subject,

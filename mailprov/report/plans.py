@@ -1,6 +1,7 @@
 """How a plan looks: how much changes where, then what, equal changes once with their places, and no long diffs.
 
     summary(plans, missing)      a line for each host and zone: how many to add, change, remove
+    taken_over(plans)            what hosts have of their own, which a first apply hides or replaces
     details(plans, full)         the changes, under the places that they are for
     hint(plans, full)            how to see the diffs that were left out; None when none was
     counts_line(changes)         "Plan: 3 to add, 1 to change, 0 to remove."
@@ -88,6 +89,22 @@ def summary(plans: Sequence[Planned], missing: Mapping[str, str]) -> Iterator[Te
         yield line
     for name, why in missing.items():
         yield Text(f"  {name.ljust(width)}").append(f"  {why}", style="bold magenta")
+
+
+def taken_over(plans: Sequence[Planned]) -> Iterator[Text]:
+    """Each sentence once, under the hosts that it is true of."""
+    hosts: dict[tuple[str, ...], list[str]] = {}
+    for planned in plans:
+        if planned.takes_over:
+            hosts.setdefault(planned.takes_over, []).append(planned.subject)
+    for sentences, names in hosts.items():
+        has = "has" if len(names) == 1 else "have"
+        yield Text()
+        text = Text(places(names, most=6), style="bold")
+        yield text.append(f" {has} mail or settings of {'its' if has == 'has' else 'their'} own:")
+        for sentence in sentences:
+            yield Text("  ! ", style=_DRIFT[1]).append(sentence)
+        yield Text("  Apply does this with --take-over-host only; else it stops there.", style="dim")
 
 
 def _row(changes: Collection[Change]) -> tuple[int, ...]:

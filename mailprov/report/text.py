@@ -141,6 +141,8 @@ class TextReport:
             return
         for text in plans.summary(self._plans, self._missing()):
             self._out.print(text)
+        for text in plans.taken_over(self._plans):
+            self._out.print(text)
         self._out.print()
         self._out.print(plans.legend(everything))
         for text in plans.details(self._plans, full=self._diff, listed=self._verbose):

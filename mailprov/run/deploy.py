@@ -52,6 +52,7 @@ class Options:
     accept_drift: bool = (
         False  # overwrite what was edited by hand since the last apply; the host keeps a copy
     )
+    take_over_host: bool = False  # a first apply hides or replaces what a host has of its own
     idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     move: desired.Move | None = None  # a step of a rotation of DKIM keys
@@ -75,6 +76,7 @@ def toward_desired(
     ident = run_id()
     job = {"mode": mode, "run": ident, "lock_timeout": options.lock_timeout}
     job["accept_drift"] = options.accept_drift
+    job["take_over_host"] = options.take_over_host
 
     def part(host: Host, zones: ZoneWork) -> Part:
         return DesiredPart(inventory, host, job, lambda: zones.images(host.name), options.move)
@@ -228,8 +230,12 @@ class Deployment:
         )
 
     def _now(self) -> dict[str, tuple[Change, ...]]:
-        """The changes of those hosts and zones that could be asked."""
-        asked = (one for one in self.sessions if one.outcome.status in ("ok", "interrupted"))
+        """The changes of those hosts and zones that could be asked. A host that stops at its own plan (an edit by hand,
+        mail of its own) is one of them: it has not moved since a plan was saved, and the others go on.
+        """
+        asked = (
+            one for one in self.sessions if one.outcome.status in ("ok", "interrupted") or one.outcome.planned
+        )
         return {**{one.host.name: one.outcome.changes for one in asked}, **self.zones.by_subject}
 
     def _refuse(self, moved: list[str]) -> int:

@@ -78,4 +78,5 @@ def _event(host: str, run: dict[str, Any]) -> PastRun:
         tuple(run["zones"]),
         run["undoes"],
         run["next"],
+        run.get("address", ""),
     )

@@ -60,6 +60,7 @@ class Outcome:
     status: str = "interrupted"
     changes: tuple[Change, ...] = ()
     changed: int = 0
+    planned: bool = False  # it has told what it would change
     confirmed: bool = False  # it was told to go on
     keys: dict[str, str] | None = None  # its DKIM keys, public halves; None until it has told them
     error: MailprovError | None = None
@@ -282,8 +283,10 @@ class HostSession:
         waits = applies and bool(message.get("waits", self.outcome.changes))
         if isinstance(self.part, DesiredPart):
             self.outcome.keys = self.part.public(message, made=waits)
+        self.outcome.planned = True
         compared = getattr(self.part, "compared", "") or message["compared"]
-        self._emit(Planned(self.host.name, self.outcome.changes, compared))
+        losses = tuple(message.get("takes_over", ()))
+        self._emit(Planned(self.host.name, self.outcome.changes, compared, losses))
         if not waits:
             return
         self.planned.set()

@@ -102,10 +102,13 @@ def purge(
                 "Purge is for what accounts have left behind: take it out of the inventory and apply that first",
             )
 
+    ident = run_id()
+
     def part(host: Host, zones: ZoneWork) -> Part:
         return MailboxPart(
             {
                 "mode": "purge",
+                "run": ident,
                 "mail_root": MAIL_ROOT,
                 "users": USERS,
                 "login": passwd_file_key(address),
@@ -120,7 +123,7 @@ def purge(
         selection,
         dataclasses.replace(options, idle_code=1),
         applies=True,
-        ident=run_id(),
+        ident=ident,
         part=part,
         zones=list,
         start=start,

@@ -13,6 +13,7 @@ job     {"tag": str,               random per run, 16 hex digits
          "run": str,               one id for all hosts of a run; later runs have later ids
          "lock_timeout": float,    seconds to wait for another run on the host
          "accept_drift": bool,     edits made by hand do not stop the run
+         "take_over_host": bool,   nor does it stop a first apply that the host has mail or settings of its own
          "zones": [IMAGE],         mode zones: what is to be kept
          "mail_root": str, "accounts": [address]      mailboxes, purge: where they are, and whose are in use
          "address": str, "users": str, "login": str   purge: whose goes; the passwd-file; the address as it is there
@@ -31,9 +32,12 @@ agent → controller, in order (t is the message type)
     hello      {"t", "version", "python": "3.11.2", "pid", "uid", "time": unix seconds (float)}
     facts      {"t", "facts": FACTS}                 then waits for `desired`
     plan       {"t", "changes": [CHANGE], "compared": str, "fingerprint": str,     then, in mode apply, waits for `go`
-                "keys": {name: TXT}}                 DKIM: public keys, those of this apply too; "" for one to be made
+                "keys": {name: TXT},                 DKIM: public keys, those of this apply too; "" for one to be made
                                                      (with no changes it ends at once, without waiting);
                                                      mode rollback adds "waits": whether there is a run to undo
+                "takes_over": [str]}                 before a first apply: what of the host's own mail and settings it
+                                                     hides or replaces, a sentence each. An apply ends there with status
+                                                     failed and has changed nothing, unless the job has take_over_host.
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
                                                      then waits for `target`
     keys       {"t", "dkim": as in FACTS}
@@ -61,9 +65,10 @@ CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mai
          drift: it would undo what somebody did by hand since the last apply. An apply whose plan has such a change
          ends after `plan` with status failed and has changed nothing, unless the job has accept_drift.
 
-RUN     {"run": str, "kind": "apply"|"rollback"|"zones", "owner": str, "began": str, "ended": str, "status": str,
+RUN     {"run": str, "kind": "apply"|"rollback"|"zones"|"purge", "owner": str, "began": str, "ended": str,
+         "status": str,
          "committed": bool, "changed": int, "undoes": run id or "", "zones": [name],
-         "next": whether a rollback would undo it}
+         "next": whether a rollback would undo it, "address": str, of a purge}
 
 IMAGE   {"zone": str, "sets": [{"name", "type", "before", "after"}]}, each half null or {"ttl", "values": [str]}: made
         and read by dns.undo; the agent only keeps it

@@ -164,9 +164,9 @@ IMAGE = _object(
     sets=many(_object(name=_name, type=_name, before=_HALF, after=_HALF)),
 )
 RUN = _object(
-    {"images": many(IMAGE, 100_000)},
+    {"images": many(IMAGE, 100_000), "address": _name},
     run=_name,
-    kind=one_of("apply", "rollback", "zones"),
+    kind=one_of("apply", "rollback", "zones", "purge"),
     owner=_text,
     began=_name,
     ended=_name,
@@ -194,7 +194,10 @@ MESSAGES: Mapping[str, fields] = {
     "hello": _object(version=either((whole(), _name)), python=_name, pid=whole(), uid=whole(), time=number()),
     "facts": _object(facts=FACTS),
     "plan": _object(
-        {"keys": by_name(_text), "waits": flag}, changes=many(CHANGE), compared=_text, fingerprint=_name
+        {"keys": by_name(_text), "waits": flag, "takes_over": many(_text, 10_000)},
+        changes=many(CHANGE),
+        compared=_text,
+        fingerprint=_name,
     ),
     "runs": _object(runs=many(RUN, 10_000)),
     "keys": _object(dkim=DKIM),

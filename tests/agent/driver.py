@@ -115,6 +115,7 @@ def job(root: str, mode: str = "apply", **more: Any) -> dict[str, Any]:
         "owner": "ana@laptop mailprov apply",
         "packages": [],
         "root": root,
+        "take_over_host": True,
         **more,
     }
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.agent.driver import Agent, job, of_kind, snapshot
+from tests.agent.driver import Agent, converse, file, job, of_kind, snapshot, state
+from tests.agent.test_agent_rollback import history, roll_back
 
 ROOT = "/var/vmail"
 USERS = "/etc/dovecot/users"
@@ -99,6 +100,38 @@ def test_a_mailbox_is_shown_then_deleted_and_the_others_stay(host: Path) -> None
     assert (messages[-1]["status"], messages[-1]["changed"]) == ("ok", 1)
     assert sorted(os.listdir(host / "var/vmail/a.test")) == ["anabel", "eva"]
     assert [one["address"] for one in listed(host, "eva@a.test")] == ["anabel@a.test", "ana@b.test"]
+
+
+def test_the_history_tells_a_purge_and_a_rollback_passes_it_over(host: Path) -> None:
+    """What was deleted does not come back: the run before it is the one that is undone."""
+    assert converse(host, state(files=(file("/etc/a", "1\n"),)), run="r1")[-1]["status"] == "ok"
+    purge(host, GONE)
+    told = [
+        (one["kind"], one["address"], one["status"], one["changed"], one["next"]) for one in history(host)
+    ]
+
+    assert told == [("apply", "", "ok", 1, True), ("purge", GONE, "ok", 1, False)]
+    assert history(host)[-1]["owner"] == "ana@laptop mailprov apply"
+    roll_back(host)
+    assert not (host / "etc/a").exists()
+
+
+def test_a_purge_that_was_killed_is_told_as_what_it_is(host: Path) -> None:
+    """Nothing of it can be put back, and the word "apply" does not occur."""
+    die = "import os\nfrom mailprov.agent import mailboxes\nmailboxes._remove = lambda *_: os.kill(os.getpid(), 9)\n"
+    more = {"mail_root": ROOT, "accounts": [], "users": USERS, "login": GONE, "address": GONE}
+    agent = Agent(None, job(str(host), "purge", **more), die)
+    agent.send("go", fingerprint=agent.until("plan")["fingerprint"])
+    agent.died()
+
+    assert history(host)[-1]["status"] == "interrupted; the next purge in this domain deletes the rest"
+    for mode in ("plan", "apply"):
+        (notice,) = of_kind(converse(host, state(files=(file("/etc/a", "1\n"),)), mode=mode), "notice")
+        assert notice["text"].startswith(f"a purge of {GONE} by ana@laptop mailprov apply at 20")
+        assert notice["text"].endswith(
+            "was interrupted; what is left of that mailbox goes with the next purge in its domain"
+        )
+    assert [one["status"] for one in history(host)] == ["interrupted", "ok"]
 
 
 def test_nothing_is_deleted_without_the_go(host: Path) -> None:

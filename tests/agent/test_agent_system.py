@@ -280,7 +280,11 @@ def test_a_checker_that_complains_stops_with_its_words(tools: Tools) -> None:
     with pytest.raises(Stop, match="`fails` ended"):
         services.check({**CHECK, "checks": [["quiet"]], "tables": [["/etc/postfix/virtual", ["fails"]]]})
     for name, what, output in (
-        ("warns", "`warns` printed a warning", "postconf: warning: unused parameter: foo=bar"),
+        (
+            "warns",
+            "Postfix does not know `foo` (postfix.main_cf)",
+            "postconf: warning: unused parameter: foo=bar",
+        ),
         ("fails", "`fails` ended with code 3", "bad setting"),
         ("shy", "`shy` ended with code 1", "fatal: only for terminals"),
     ):

@@ -57,8 +57,16 @@ def good() -> dict[str, dict[str, Any]]:
     return {
         "hello": hello(),
         "facts": {"t": "facts", "facts": {**FACTS, "dkim": dkim, "srs": srs, "ipv6": ["2001:db8::1"]}},
-        "plan": {**plan(CHANGE), "keys": {KEY: record()}, "waits": True},
-        "runs": {"t": "runs", "runs": [past(RUN, IMAGE, zones=["alpha.test"])]},
+        "plan": {
+            **plan(CHANGE),
+            "keys": {KEY: record()},
+            "waits": True,
+            "takes_over": ["1 message of ana in /var/mail/ana"],
+        },
+        "runs": {
+            "t": "runs",
+            "runs": [{**past(RUN, IMAGE, zones=["alpha.test"]), "address": "ana@alpha.test"}],
+        },
         "keys": {"t": "keys", "dkim": dkim},
         "mailboxes": {
             "t": "mailboxes",
