@@ -1,4 +1,9 @@
-"""mailprov init: a first inventory, from questions or from flags."""
+"""mailprov init: a first inventory, from questions or from flags.
+
+On a terminal it asks for what the flags do not say, one thing at a time, each explained in a line and checked at once:
+a wrong answer is asked again. What cannot be reached now (an address, a login) is told and may be kept, for a host may
+still be on its way. Without a terminal, and with --yes, it takes its defaults, and contacts nobody.
+"""
 
 from __future__ import annotations
 
@@ -8,83 +13,96 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli.inventory_argument import USUAL
+from mailprov.cli.options import Json, Yes
 from mailprov.errors import InputError
-
-_TEMPLATE = """\
-# Written by mailprov init. Every key is explained in the annotated example: mailprov init --example
-ssh:
-  user: {user}
-
-hosts:
-  {host}:
-    address: {address}
-    fqdn: {fqdn}
-
-tls: {{mode: self-signed}}
-
-domains:
-  {domain}:
-    hosts: [{host}]
-    accounts:
-      {account}: {{password: {{env: {secret}}}}}   # export {secret}=... before apply and verify
-    aliases: {{postmaster: {account}, abuse: {account}}}
-"""
 
 
 def init(
-    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("mail.yml"),
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = USUAL,
     domain: Annotated[
         str | None, typer.Option("--domain", help="The mail domain: example.org", show_default=False)
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option("--address", help="What SSH connects to.", show_default=False)
     ] = None,
     fqdn: Annotated[
         str | None,
         typer.Option("--fqdn", help="The host's full name (default: mx1.DOMAIN).", show_default=False),
     ] = None,
-    user: Annotated[str, typer.Option("--user", help="The SSH user.")] = "root",
-    account: Annotated[str, typer.Option("--account", help="The first mailbox.")] = "postmaster",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="What SSH connects to: an address or a name.", show_default=False),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="The SSH user (default: root).", show_default=False)
+    ] = None,
+    certificates: Annotated[
+        str | None,
+        typer.Option(
+            "--certificates", help="self-signed (default) or acme (Let's Encrypt).", show_default=False
+        ),
+    ] = None,
+    email: Annotated[
+        str | None,
+        typer.Option(
+            "--email", help="acme: whom the authority may write to (default: postmaster@DOMAIN).",
+            show_default=False,
+        ),
+    ] = None,
+    mail_filter: Annotated[
+        str | None, typer.Option("--filter", help="rspamd (default) or none.", show_default=False)
+    ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account",
+            help="A mailbox; may be given again (default: postmaster). The first gets postmaster's mail.",
+            show_default=False,
+        ),
+    ] = None,
+    passwords: Annotated[
+        str | None,
+        typer.Option(
+            "--passwords",
+            help="Where they come from: file (default; made up, in secrets/) or env (variables you set).",
+            show_default=False,
+        ),
+    ] = None,
     example: Annotated[
         bool, typer.Option("--example", help="Print the annotated example and write nothing.")
     ] = False,
-) -> None:
+    yes: Yes = False,
+    json: Json = False,
+) -> None:  # fmt: skip
     """Write a first inventory. Asks for what the flags do not say; never overwrites a file."""
+    from mailprov.cli.session import Reports
+
     if example:
         from mailprov.inventory import example_text
 
         typer.echo(example_text(), nl=False)
         return
+    from mailprov.cli import first_inventory, interview
+    from mailprov.model.events import Written
+
+    reports = Reports(json=json, text=False)
+    reports.begin("init", output)
     if output.exists():
         raise InputError(str(output), "it exists already", "Give another file name; nothing was overwritten")
-    domain = domain or _ask("Mail domain (example.org)", "--domain")
-    address = address or _ask("Address of the host for SSH", "--address")
-    fqdn = fqdn or f"mx1.{domain}"
-    host = fqdn.partition(".")[0]
-    secret = "".join(c if c.isalnum() else "_" for c in account.upper()) + "_PASSWORD"
-    account_alias = account if account != "postmaster" else "postmaster"
-    text = _TEMPLATE.format(
-        user=user, host=host, address=address, fqdn=fqdn, domain=domain, account=account_alias, secret=secret
-    )
-    if account == "postmaster":
-        text = text.replace("{postmaster: postmaster, abuse: postmaster}", "{abuse: postmaster}")
-    try:
-        output.write_text(text)
-    except OSError as error:
-        raise InputError(
-            str(output), f"cannot be written: {error.strerror}", "Give a path you may write"
-        ) from error
-    from mailprov.inventory import SecretMode, load
-
-    try:
-        load(output, SecretMode.IGNORE)  # what we wrote must be good: the answers may not be
-    except InputError:
-        output.unlink()
-        raise
-    typer.echo(f"Wrote {output}. Next: export {secret}=..., then mailprov plan {output}")
-
-
-def _ask(question: str, flag: str) -> str:
-    if not sys.stdin.isatty():
-        raise InputError("init", f"{flag} is missing and there is no terminal to ask on", f"Give {flag}")
-    return str(typer.prompt(question))
+    given = {
+        "domain": domain,
+        "fqdn": fqdn,
+        "address": address,
+        "user": user,
+        "certificates": certificates,
+        "email": email,
+        "filter": mail_filter,
+        "accounts": ",".join(account) if account else None,
+        "passwords": passwords,
+    }
+    ask = sys.stdin.isatty() and sys.stdout.isatty() and not yes and not json
+    answers = interview.answers(given, ask=ask)
+    written = first_inventory.write(output, answers)
+    for path in written:
+        reports.emit(Written(str(path)))
+    if not json:
+        typer.echo(first_inventory.next_step(output, answers, written))
+    raise typer.Exit(reports.end(0, f"wrote {', '.join(map(str, written))}"))

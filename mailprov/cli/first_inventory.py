@@ -1,0 +1,157 @@
+"""The file that `mailprov init` writes, and the passwords beside it.
+
+    Answers                             what was asked, checked
+    text(answers) -> str                the inventory
+    write(path, answers) -> [Path]      all files that were made; nothing stays where one cannot be
+    next_step(…) -> str                 what to do then
+
+Made-up passwords go to secrets/NAME beside the inventory, for their owner alone, in a folder that git ignores. A file
+that is there already is taken as it is. Raises InputError.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailprov.cli.inventory_argument import USUAL
+from mailprov.errors import InputError
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Answers:
+    domain: str
+    fqdn: str
+    address: str
+    user: str = "root"
+    certificates: str = "self-signed"  # or acme
+    email: str = ""  # for acme
+    filter: str = "rspamd"  # or none
+    accounts: tuple[str, ...] = ("postmaster",)
+    passwords: str = "file"  # or env
+    known: bool = True  # the host's SSH key is, as far as init has looked
+
+    @property
+    def host(self) -> str:
+        return self.fqdn.partition(".")[0]
+
+
+def text(answers: Answers) -> str:
+    first = answers.accounts[0]
+    aliases = [f"{name}: {_word(first)}" for name in ("postmaster", "abuse") if name not in answers.accounts]
+    tls = (
+        f"{{mode: acme, email: {_word(answers.email)}}}"
+        if answers.certificates == "acme"
+        else "{mode: self-signed}"
+    )
+    return "\n".join(
+        [
+            "# Written by mailprov init. Every key is explained in the annotated example: mailprov init --example",
+            "ssh:",
+            f"  user: {_word(answers.user)}",
+            "",
+            "# Where your DNS server takes updates (RFC 2136), mailprov publishes the records itself. Else publish",
+            "# what `mailprov dns export` prints.",
+            "# dns:",
+            "#   provider: rfc2136",
+            "#   server: 192.0.2.53",
+            "#   tsig: {name: mailprov, algorithm: hmac-sha256, secret: {env: MAILPROV_TSIG}}",
+            "",
+            "hosts:",
+            f"  {_word(answers.host)}:",
+            f"    address: {_word(answers.address)}",
+            f"    fqdn: {_word(answers.fqdn)}",
+            "",
+            f"tls: {tls}",
+            f"filter: {answers.filter}",
+            "",
+            "domains:",
+            f"  {_word(answers.domain)}:",
+            f"    hosts: [{_word(answers.host)}]",
+            "    accounts:",
+            *(f"      {_word(name)}: {{password: {_password(answers, name)}}}" for name in answers.accounts),
+            *([f"    aliases: {{{', '.join(aliases)}}}"] if aliases else []),
+            "    # What others do with mail that only claims to come from here: none (deliver it), later quarantine or",
+            "    # reject, when all that sends for the domain passes.",
+            "    dmarc: {policy: none}",
+            "",
+        ]
+    )  # fmt: skip
+
+
+def write(path: Path, answers: Answers) -> list[Path]:
+    made: list[Path] = []
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            made.append(path)
+            file.write(text(answers))
+        if answers.passwords == "file":
+            made += _secrets(path.parent / "secrets", answers.accounts)
+        from mailprov.inventory import SecretMode, load
+
+        # What we wrote must be good. Variables for passwords may still have to be set.
+        load(path, SecretMode.CHECK if answers.passwords == "file" else SecretMode.IGNORE)
+    except BaseException as error:
+        for one in made:
+            one.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(
+                str(error.filename or path),
+                f"cannot be written: {error.strerror}",
+                "Give a path you may write",
+            ) from error
+        raise
+    return made
+
+
+def next_step(path: Path, answers: Answers, written: list[Path]) -> str:
+    lines = [f"Wrote {', '.join(map(str, written))}."]
+    if answers.passwords == "env":
+        lines.append(
+            f"Set the passwords: {' '.join(f'export {_variable(name)}=…' for name in answers.accounts)}"
+        )
+    file = "" if path == USUAL else f" {path}"
+    command = f"mailprov plan{file}"
+    if not answers.known:
+        command = f"mailprov trust{file}, then {command}"
+    lines.append(f"Next: {command}")
+    return "\n".join(lines)
+
+
+def _secrets(folder: Path, accounts: tuple[str, ...]) -> list[Path]:
+    made = []
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    for name in accounts:
+        path = folder / name
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        made.append(path)
+        with open(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(15) + "\n")
+    return made
+
+
+def _password(answers: Answers, name: str) -> str:
+    if answers.passwords == "env":
+        return f"{{env: {_variable(name)}}}"
+    return f"{{file: {_word(f'secrets/{name}')}}}"
+
+
+def _variable(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name.upper()) + "_PASSWORD"
+
+
+def _word(value: str) -> str:
+    """As YAML has it, in quotes where it could be taken for something else."""
+    parts = value.split("/")
+    return value if all(map(_PLAIN.fullmatch, parts)) else json.dumps(value, ensure_ascii=False)

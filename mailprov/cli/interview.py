@@ -1,0 +1,267 @@
+"""The questions of `mailprov init`, one at a time, each explained in a line and checked at once.
+
+    answers(given, ask) -> Answers
+
+`given` holds what flags said (None: nothing); that is not asked again. With `ask` a wrong answer is told and asked
+again, and the host is tried: its name, its host key, a login. Without, defaults are taken and nobody is contacted.
+Raises InputError for a wrong flag, KeyboardInterrupt for Ctrl-C and the end of the input.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import typer
+
+from mailprov.cli.first_inventory import Answers, text
+from mailprov.errors import InputError, MailprovError
+from mailprov.inventory import names
+from mailprov.inventory.names import BadName
+
+Check = Callable[[str], str]
+
+
+def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
+    one = _Asking(given) if ask else _Taking(given)
+    one.begin()
+    domain = one.value("domain", "Mail domain", _domain, "What stands behind the @ of your addresses.")
+    fqdn = one.value(
+        "fqdn",
+        "Host's full name",
+        _fqdn,
+        "The mail host's name for others: in HELO, in its certificate, and as the MX of the domain.",
+        f"mx1.{domain}",
+    )
+    address, user, known = one.login(domain, fqdn)
+    certificates = one.value(
+        "certificates",
+        "Certificates (self-signed, acme)",
+        _one_of("self-signed", "acme"),
+        "acme: from Let's Encrypt, which must reach port 80 of the host by its name. self-signed: programs warn.",
+        "acme" if ask and _public(domain, address) else "self-signed",
+    )
+    email = ""
+    if certificates == "acme":
+        email = one.value(
+            "email",
+            "Mail address for Let's Encrypt",
+            names.address,
+            "Where the authority writes to when something is wrong with a certificate.",
+            f"postmaster@{domain}",
+        )
+    chosen = one.value(
+        "filter",
+        "Filter (rspamd, none)",
+        _one_of("rspamd", "none"),
+        "rspamd: checks what arrives, spam goes to Junk; takes about 250 MB of memory. none: everything arrives.",
+        "rspamd",
+    )
+    accounts = one.value(
+        "accounts",
+        "Mailboxes, with commas between",
+        _accounts,
+        "The names before the @. The first one also gets the mail for postmaster and abuse.",
+        "postmaster",
+    )
+    passwords = one.value(
+        "passwords",
+        "Passwords (file, env)",
+        _one_of("file", "env"),
+        "file: made up now, in secrets/ beside the inventory, for you alone. env: from variables that you set.",
+        "file",
+    )
+    return Answers(
+        domain,
+        fqdn,
+        address,
+        user,
+        certificates,
+        email,
+        chosen,
+        tuple(accounts.split(",")),
+        passwords,
+        known,
+    )
+
+
+class _Taking:
+    """Flags and defaults."""
+
+    def __init__(self, given: Mapping[str, str | None]) -> None:
+        self.given = given
+
+    def begin(self) -> None:
+        missing = [f"--{name}" for name in ("domain", "address") if self.given[name] is None]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            raise InputError(
+                "init",
+                f"{' and '.join(missing)} {verb} missing and there is no terminal to ask on",
+                f"Give {' and '.join(missing)}",
+            )
+
+    def value(self, name: str, question: str, check: Check, why: str, default: str = "") -> str:
+        given = self.given[name]
+        return _flag(name, default if given is None else given, check)
+
+    def login(self, domain: str, fqdn: str) -> tuple[str, str, bool]:
+        user = self.given["user"] or "root"
+        return (
+            _flag("address", self.given["address"] or "", names.host_address),
+            _flag("user", user, _user),
+            False,
+        )
+
+
+class _Asking(_Taking):
+    def begin(self) -> None:
+        typer.echo(
+            "One question at a time. Enter takes what is in brackets; Ctrl-C ends it, and no file is written."
+        )
+
+    def value(self, name: str, question: str, check: Check, why: str, default: str = "") -> str:
+        given = self.given[name]
+        if given is not None:
+            return _flag(name, given, check)
+        typer.echo("\n" + textwrap.fill(why, min(100, shutil.get_terminal_size().columns)))
+        while True:
+            answer = _read(question, default)
+            try:
+                return check(answer)
+            except BadName as error:
+                typer.echo(f'  "{answer}" {error}.')
+
+    def login(self, domain: str, fqdn: str) -> tuple[str, str, bool]:
+        """Until a login works, or the user keeps what does not work yet."""
+        while True:
+            address = self.value(
+                "address",
+                "Address for SSH",
+                names.host_address,
+                "What mailprov connects to over SSH: an IP address or a name. ~/.ssh/config counts.",
+                fqdn,
+            )
+            user = self.value(
+                "user",
+                "SSH user",
+                _user,
+                "Who logs in there, with a key: root, or a user who may use sudo.",
+                "root",
+            )
+            error, known = _tried(Answers(domain, fqdn, address, user))
+            if not error:
+                return address, user, known
+            typer.echo(f"  {error}")
+            # Flags stay as they are: there is nothing to ask again.
+            if (self.given["address"] and self.given["user"]) or _yes("Keep it all the same, and go on?"):
+                return address, user, known
+
+
+def _tried(wanted: Answers) -> tuple[str, bool]:
+    """What stands in the way of a login, or nothing; and whether the host's key is known."""
+    from mailprov.cli.session import Reports
+    from mailprov.cli.trust import Trusting
+    from mailprov.inventory import SecretMode, load
+    from mailprov.model.events import Ended, Event
+    from mailprov.run.history import history
+    from mailprov.run.select import select
+    from mailprov.transport.connections import Connections
+
+    with tempfile.TemporaryDirectory(prefix="mailprov-init-") as folder:
+        path = Path(folder) / "mail.yml"
+        path.write_text(text(wanted), encoding="utf-8")
+        try:
+            read = load(path, SecretMode.IGNORE)
+        except MailprovError as error:
+            return str(error).replace(f"{path}:", ""), True
+    ended: list[Ended] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Ended):
+            ended.append(event)
+
+    typer.echo(f"  Trying to log in as {wanted.user} at {wanted.address} …")
+    with Connections(read.hosts, others=read.hosts) as connections:
+        trusting = Trusting(connections, Reports(json=False, text=False), yes=False, json=False)
+        trusting.trust(read.hosts)
+        if trusting.errors:
+            return str(trusting.errors[0]), False
+        if trusting.declined:
+            return "Its key was not added to known_hosts, so nobody can log in yet.", False
+        # It reads what the host remembers of earlier runs and writes nothing: SSH, sudo and Python are proved by it.
+        history(read, select(read), start=connections.start, report=note)
+    error_text = ended[-1].error if ended else "it did not answer"
+    if not error_text:
+        typer.echo("  The login works, and so does Python there.")
+    return error_text, True
+
+
+def _read(question: str, default: str) -> str:
+    try:
+        return str(typer.prompt(question, default=default or None)).strip()
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+
+
+def _yes(question: str) -> bool:
+    try:
+        return bool(typer.confirm(f"  {question}"))
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+
+
+def _flag(name: str, value: str, check: Check) -> str:
+    try:
+        return check(value)
+    except BadName as error:
+        flag = {"accounts": "account"}.get(name, name)
+        raise InputError(f"--{flag}", f'"{value}" {error}', "Nothing was written") from None
+
+
+def _domain(value: str) -> str:
+    names.domain(value)
+    return value.lower().rstrip(".")
+
+
+def _fqdn(value: str) -> str:
+    names.host_name(names.fqdn(value).partition(".")[0])
+    return value.lower().rstrip(".")
+
+
+def _user(value: str) -> str:
+    if not value or value.startswith("-") or any(c.isspace() or c in ":@/" for c in value):
+        raise BadName("is no name of a user")
+    return value
+
+
+def _accounts(value: str) -> str:
+    found = [names.local_part(each.strip()) for each in value.split(",") if each.strip()]
+    if not found:
+        raise BadName("has no name in it")
+    if len(set(found)) < len(found):
+        raise BadName("has a name twice")
+    return ",".join(found)
+
+
+def _one_of(*words: str) -> Check:
+    def check(value: str) -> str:
+        if value.lower() not in words:
+            raise BadName(f"is not one of {', '.join(words)}")
+        return value.lower()
+
+    return check
+
+
+def _public(domain: str, address: str) -> bool:
+    """Whether an authority can reach it, as far as names and addresses tell (RFC 6761, RFC 1918)."""
+    if domain.rpartition(".")[2] in ("test", "example", "invalid", "localhost", "local", "internal"):
+        return False
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError:
+        return True

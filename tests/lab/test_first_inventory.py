@@ -1,0 +1,95 @@
+"""`mailprov init` on a terminal tries the login on a real host: its key is shown, added, and believed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailprov import lab
+from mailprov.inventory import load
+from tests.unit.cli.terminal import Terminal
+
+TEXT = """\
+hosts: {mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test}}
+domains: {alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}}
+"""
+
+
+@pytest.fixture
+def host(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
+    return lab_factory(TEXT)
+
+
+@pytest.fixture
+def env(host: lab.Lab, tmp_path: Path) -> dict[str, str]:
+    """A user whose ssh_config knows the host as `goal`."""
+    config = tmp_path / "home/.ssh/config"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        f"Host goal\n HostName {host.host('mx1').address}\n IdentityFile {host.identity_file}\n"
+    )
+    return {"HOME": str(tmp_path / "home"), "SSH_AUTH_SOCK": ""}
+
+
+def fingerprints(host: lab.Lab) -> list[str]:
+    """Of mx1, as the lab pinned them."""
+    found = subprocess.run(
+        ["ssh-keygen", "-l", "-F", host.host("mx1").address, "-f", str(host.known_hosts)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [word for word in found.stdout.split() if word.startswith("SHA256:")]
+
+
+def asked(terminal: Terminal) -> None:
+    terminal.answer("Mail domain", "alpha.test")
+    terminal.answer("Host's full name", "")
+    terminal.answer("Address for SSH", "goal")
+
+
+def finish(terminal: Terminal) -> None:
+    for question in ("Certificates", "Filter", "Mailboxes", "Passwords"):
+        terminal.answer(f"{question} (" if question != "Mailboxes" else "Mailboxes, ", "")
+    assert terminal.end() == 0, terminal.shown
+
+
+def test_the_login_is_tried_once_the_key_is_trusted(
+    host: lab.Lab, env: dict[str, str], tmp_path: Path
+) -> None:
+    with Terminal("init", "a.yml", cwd=tmp_path, env=env) as terminal:
+        asked(terminal)
+        terminal.answer("SSH user", "")
+        terminal.answer("Add them to", "y")
+        terminal.wait_for("The login works, and so does Python there.")
+        finish(terminal)
+        assert "Next: mailprov plan a.yml" in terminal.shown
+    assert fingerprints(host)
+    for fingerprint in fingerprints(host):
+        assert fingerprint in terminal.shown
+    assert load(tmp_path / "a.yml").hosts[0].address == "goal"
+    # Now the key is known: it is not asked for again, and a user that is refused can be given anew.
+    with Terminal("init", "b.yml", cwd=tmp_path, env=env) as terminal:
+        asked(terminal)
+        terminal.answer("SSH user", "nobody-here")
+        terminal.wait_for("nobody-here")
+        terminal.answer("Keep it all the same", "n")
+        terminal.answer("Address for SSH", "goal")
+        terminal.answer("SSH user", "root")
+        terminal.wait_for("The login works")
+        finish(terminal)
+    assert "Add them" not in terminal.shown
+
+
+def test_a_key_that_is_not_trusted_ends_nothing(env: dict[str, str], tmp_path: Path) -> None:
+    with Terminal("init", "a.yml", cwd=tmp_path, env=env) as terminal:
+        asked(terminal)
+        terminal.answer("SSH user", "")
+        terminal.answer("Add them to", "n")
+        terminal.wait_for("Its key was not added to known_hosts")
+        terminal.answer("Keep it all the same", "y")
+        finish(terminal)
+        assert "Next: mailprov trust a.yml, then mailprov plan a.yml" in terminal.shown

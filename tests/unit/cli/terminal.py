@@ -1,0 +1,66 @@
+"""mailprov on a terminal of its own, for tests of what it asks.
+
+with Terminal("init", cwd=folder) as terminal:
+    terminal.answer("Mail domain", "example.org")     waits for the question, then types
+    terminal.press("\\x03")                           a key: Ctrl-C
+    terminal.end() -> exit code                       terminal.shown has all that was printed
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import sys
+import time
+from pathlib import Path
+
+PATIENCE = 60.0  # seconds; a busy machine takes its time
+
+
+class Terminal:
+    def __init__(self, *words: str, cwd: Path, env: dict[str, str] | None = None, rows: int = 60) -> None:
+        self.shown = ""
+        self._read = 0  # what was looked at already
+        self._pid, self._handle = pty.fork()
+        if not self._pid:
+            os.chdir(cwd)
+            environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100", "LINES": str(rows), **(env or {})}
+            os.execve(sys.executable, [sys.executable, "-m", "mailprov", *words], environment)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.shown[self._read :]:
+            assert time.monotonic() < deadline, f"{text!r} never came: {self.shown[self._read :]}"
+            assert self._more(), f"it ended before {text!r}: {self.shown[self._read :]}"
+        self._read = self.shown.index(text, self._read) + len(text)
+
+    def answer(self, question: str, reply: str) -> None:
+        self.wait_for(question)
+        self.press(f"{reply}\n")
+
+    def press(self, keys: str) -> None:
+        os.write(self._handle, keys.encode())
+
+    def end(self) -> int:
+        deadline = time.monotonic() + PATIENCE
+        while self._more():
+            assert time.monotonic() < deadline, self.shown
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+    def _more(self) -> bool:
+        """Reads what there is; False when the program has closed its terminal."""
+        if not select.select([self._handle], [], [], 0.2)[0]:
+            return True
+        try:
+            data = os.read(self._handle, 65536)
+        except OSError:  # EIO: nobody has the other end any more
+            return False
+        self.shown += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        return bool(data)

@@ -1,0 +1,164 @@
+"""`mailprov init`: flags and questions, each answer checked at once; what it ends with validates."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from mailprov.inventory import SecretMode, load
+from tests.unit.cli.program import mailprov
+from tests.unit.cli.terminal import Terminal
+
+FLAGS = ("--domain", "example.org", "--address", "192.0.2.7")
+
+
+def test_flags_alone_give_an_inventory_that_validates_with_its_secrets(tmp_path: Path) -> None:
+    done = mailprov("init", *FLAGS, "--account", "ana", "--account", "no", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        done.stdout == "Wrote mail.yml, secrets/ana, secrets/no.\nNext: mailprov trust, then mailprov plan\n"
+    )
+    assert mailprov("validate", cwd=tmp_path).stdout.startswith(
+        "mail.yml: good. 1 host, 1 domain, 2 accounts."
+    )
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "secrets/ana").stat().st_mode) == 0o600
+    assert (tmp_path / "secrets/.gitignore").read_text() == "*\n", "passwords belong into no repository"
+    read = load(tmp_path / "mail.yml")
+    (ana, no) = read.domains[0].accounts
+    assert ana.password
+    assert no.password
+    assert len(ana.password.reveal()) == 20
+    assert ana.password.reveal() != no.password.reveal()
+    assert ana.password.reveal() not in done.stdout
+
+
+def test_the_records_have_dmarc_as_the_readme_says(tmp_path: Path) -> None:
+    mailprov("init", *FLAGS, cwd=tmp_path)
+
+    assert (
+        '_dmarc.example.org. 3600 IN TXT "v=DMARC1; p=none' in mailprov("dns", "export", cwd=tmp_path).stdout
+    )
+
+
+def test_every_choice_has_a_flag(tmp_path: Path) -> None:
+    done = mailprov(
+        "init", "big.yml", *FLAGS, "--fqdn", "mail.example.net", "--user", "ops", "--certificates", "acme",
+        "--email", "admin@example.net", "--filter", "none", "--account", "ana", "--passwords", "env",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    read = load(tmp_path / "big.yml", SecretMode.IGNORE)
+
+    (host,) = read.hosts
+    assert (host.name, host.fqdn, host.ssh.user) == ("mail", "mail.example.net", "ops")
+    assert (host.tls.mode.value, host.tls.acme.email) == ("acme", "admin@example.net")
+    assert host.filter.value == "none"
+    assert done.stdout.splitlines() == [
+        "Wrote big.yml.",
+        "Set the passwords: export ANA_PASSWORD=…",
+        "Next: mailprov trust big.yml, then mailprov plan big.yml",
+    ]
+    assert not (tmp_path / "secrets").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "why"),
+    [
+        ("--domain", "localhost", "only one label"),
+        ("--domain", "a b.org", "contains a space"),
+        ("--fqdn", "mx1", "only one label"),
+        ("--address", "192.0.2.7:22", "contains a port"),
+        ("--user", "ops:secret", "is no name of a user"),
+        ("--certificates", "letsencrypt", "is not one of self-signed, acme"),
+        ("--email", "admin", "has no @"),
+        ("--filter", "spamassassin", "is not one of rspamd, none"),
+        ("--account", "ana@example.org", "contains @"),
+        ("--passwords", "hunter2", "is not one of file, env"),
+    ],
+)
+def test_a_wrong_flag_is_told_and_nothing_is_written(flag: str, value: str, why: str, tmp_path: Path) -> None:
+    more = ("--certificates", "acme") if flag == "--email" else ()
+    done = mailprov("init", *FLAGS, *more, flag, value, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"mailprov: {flag}: ")
+    assert why in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_without_a_terminal_is_named_at_once(tmp_path: Path) -> None:
+    done = mailprov("init", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "--domain and --address are missing and there is no terminal to ask on" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["fe80::1%eth0", "2001:db8::7", "mx1.example.org", "10"])
+@pytest.mark.parametrize("domain", ["señal.test", "no.test", "123.test"])
+def test_words_that_yaml_could_take_for_something_else(domain: str, address: str, tmp_path: Path) -> None:
+    done = mailprov("init", "--domain", domain, "--address", address, "--account", "1e3", cwd=tmp_path)
+    if address == "10":
+        assert done.returncode == 2
+        return
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "mail.yml").hosts[0].address == address
+
+
+def test_passwords_that_are_there_already_stay(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/postmaster").write_text("mine-since-years")
+    done = mailprov("init", *FLAGS, "--json", cwd=tmp_path)
+
+    assert (tmp_path / "secrets/postmaster").read_text() == "mine-since-years"
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["run_started", "written", "run_ended"]
+
+
+def test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept(tmp_path: Path) -> None:
+    with Terminal("init", cwd=tmp_path) as terminal:
+        terminal.answer("Mail domain", "not a domain")
+        terminal.wait_for('"not a domain" contains a space.')
+        terminal.answer("Mail domain", "alpha.test")
+        terminal.answer("Host's full name [mx1.alpha.test]", "")
+        terminal.answer("Address for SSH", "127.0.0.1:22")
+        terminal.wait_for("contains a port")
+        terminal.answer("Address for SSH", "no-such-host.invalid")
+        terminal.answer("SSH user [root]", "")
+        terminal.wait_for("does not resolve")
+        terminal.answer("Keep it all the same", "n")
+        terminal.answer("Address for SSH", "no-such-host.invalid")
+        terminal.answer("SSH user", "ops")
+        terminal.answer("Keep it all the same", "y")
+        terminal.answer("Certificates (self-signed, acme) [self-signed]", "selfsigned")
+        terminal.wait_for("is not one of self-signed, acme")
+        terminal.answer("Certificates", "acme")
+        terminal.answer("Mail address for Let's Encrypt [postmaster@alpha.test]", "")
+        terminal.answer("Filter (rspamd, none) [rspamd]", "none")
+        terminal.answer("Mailboxes, with commas between [postmaster]", "ana, luis")
+        terminal.answer("Passwords (file, env) [file]", "")
+        assert terminal.end() == 0
+        assert "Next: mailprov trust, then mailprov plan" in terminal.shown
+    read = load(tmp_path / "mail.yml")
+
+    assert (read.hosts[0].address, read.hosts[0].ssh.user) == ("no-such-host.invalid", "ops")
+    assert [account.address for account in read.domains[0].accounts] == ["ana@alpha.test", "luis@alpha.test"]
+
+
+def test_flags_are_not_asked_again(tmp_path: Path) -> None:
+    with Terminal("init", *FLAGS, "--yes", cwd=tmp_path) as terminal:
+        assert terminal.end() == 0
+        assert terminal.shown.startswith("Wrote mail.yml")
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Terminal("init", cwd=tmp_path) as terminal:
+        terminal.answer("Mail domain", "alpha.test")
+        terminal.wait_for("Host's full name")
+        terminal.press("\x03")
+        assert terminal.end() == 130
+    assert list(tmp_path.iterdir()) == []
