@@ -7,8 +7,8 @@
     export(inventory, keys) -> str                        zone file text for publishing by hand
 
 `ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey` and `planner` read and plan,
-`taking_back` plans the way back; `rfc2136`, `guard` and `update` write; `zones` and `session` are the edge; `zonefile`
-is the export.
+`taking_back` plans the way back; `rfc2136`, `guard` and `update` write; `zones`, `session` and `tsig` are the edge;
+`zonefile` is the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """

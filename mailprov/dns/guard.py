@@ -5,9 +5,12 @@
     Guard.away(names), Guard.no_effect(missing)       why what was sent is not there: a new delegation or DNAME
 
 Prerequisites compare values, not TTLs (RFC 2136 section 2.4.2), and records added to a set give all of it their TTL. So
-where a set stands whose TTL an edit sets, the zone's serial is read first, then the TTLs once more, and the UPDATE
-requires that serial: whatever anybody changes in between changes it, and the server refuses. A server whose SOA cannot
-be required (PowerDNS may keep another than it tells) is met by the TTLs read just before.
+where a set stands whose TTL an edit sets, the TTLs are read once more, and the UPDATE requires the zone's serial as it
+was before that: whatever anybody changes in between changes it, and the server refuses. A server may answer questions
+that travel at once in any order, so the serial that comes with the TTLs counts only where it is the one that the plan
+saw: then nothing was changed from the plan until it was read. Else the TTLs are read again, which costs a round that
+nothing can save: the serial must be known to be older than they are. A server whose SOA cannot be required (PowerDNS
+may keep another than it tells) is met by the TTLs read just before.
 
 A server also takes records below a delegation or a DNAME, and then nobody sees them. So the zone of each name is asked
 for before; what comes in between is seen when reading back, and named.
@@ -41,19 +44,25 @@ class Guard:
         names = dict.fromkeys(edit.name for edit in edits)
         questions, judge = zones.finding(names)
         apex = zones.question(self._zone, "SOA")
-        answer, *answers = self._session.ask([apex, *questions])
-        self._refuse(judge(self._session, answers), names)
-        timed = {(edit.name, edit.type) for edit in edits if _sets_ttl(snapshot, edit)}
+        timed = sorted({(edit.name, edit.type) for edit in edits if _sets_ttl(snapshot, edit)})
+        ttls = [zones.question(*key) for key in timed]
+        answer, *answers = self._session.ask([apex, *ttls, *questions])
+        self._refuse(judge(self._session, answers[len(ttls) :]), names)
         self.soa = None
         if not timed:
             return True
-        found = zones.data_of(self._session, (self._zone, "SOA"), answer).get((self._zone, "SOA"))
-        soa = found.rdatas[0] if found else None
+        apex_soa = (self._zone, "SOA")
+        soa = _soa(zones.data_of(self._session, apex_soa, answer).get(apex_soa))
         self._unhelpful = self._unhelpful or (soa is not None and soa == self._last)
-        self._last = soa
         self.soa = None if self._unhelpful else soa
-        now = zones.read(self._session, self._zone, timed)
-        return all(key in now and now[key].ttl == snapshot[key].ttl for key in timed)
+        now: zones.Snapshot = {}
+        for key, told in zip(timed, answers, strict=False):
+            now.update(zones.data_of(self._session, key, told))
+        if self.soa is not None and self.soa != _soa(snapshot.get(apex_soa)):
+            now = zones.read_plain(self._session, timed)
+        same = all(key in now and now[key].ttl == snapshot[key].ttl for key in timed)
+        self._last = soa if same else None
+        return same
 
     def _refuse(self, found: zones.Zones, names: Iterable[str]) -> None:
         for name in names:
@@ -91,6 +100,10 @@ class Guard:
             f"{self._session.where} accepted the update, but nobody sees what it wrote: {why}",
             "Somebody wrote that in the same moment: remove it, or plan anew",
         )
+
+
+def _soa(rrset: zones.RRset | None) -> dns.rdata.Rdata | None:
+    return rrset.rdatas[0] if rrset else None
 
 
 def _sets_ttl(snapshot: zones.Snapshot, edit: Edit) -> bool:

@@ -51,7 +51,7 @@ class Departures:
 @dataclass(frozen=True)
 class Work:
     """What apply needs of a plan, and nobody else looks at. `look` reads and compares once more; it is told which
-    departed names are still to be named. `units`: mail domains, for cutting a large update.
+    departed names are still to be named. `units`: mail domains, for cutting a large update. `wild`: wildcards met.
     """
 
     settings: DnsSettings
@@ -60,6 +60,7 @@ class Work:
     look: Look
     units: tuple[str, ...] = ()
     departures: Departures = field(default_factory=Departures)
+    wild: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,17 @@ def plan(
             lost=frozenset(lost),
         )
         work = Work(inventory.dns, seen.snapshots.get(zone, {}), diff, look, names, departures)
-        plans.append(ZonePlan(zone, diff.changes, diff.notices, diff.unchanged, compared(diff), work=work))
+        plans.append(
+            ZonePlan(
+                zone,
+                diff.changes,
+                diff.notices,
+                diff.unchanged,
+                compared(diff),
+                first=zone in departures.zone_of.values(),
+                work=work,
+            )
+        )
     if conflicts:
         raise refusal(conflicts)
     if seen.wild:
@@ -139,8 +150,9 @@ def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) ->
     with Session(settings) as session:
         for plan in plans:
             assert isinstance(plan.work, Work)
-            lost = shadowed(session, plan.zone, seen.wild, plan.work.snapshot, plan.work.diff.edits)
-            told.append(replace(plan, notices=(*plan.notices, *lost)))
+            work = replace(plan.work, wild=frozenset(seen.wild))
+            lost = shadowed(session, plan.zone, seen.wild, work.snapshot, work.diff.edits, seen.answers)
+            told.append(replace(plan, notices=(*plan.notices, *lost), work=work))
     return told
 
 

@@ -8,6 +8,9 @@ several, each with whole domains and their markers (batches.py). The prerequisit
 read, so a change by somebody else in between is never overwritten: then the zone is read and planned once more, and
 done only if that asks for nothing that was not shown. What prerequisites know nothing of, TTLs and delegations, is for
 guard.py.
+That makes three rounds: what the guard asks, the UPDATE, reading back. None of them can travel with the one before it,
+whose answer it waits for. Two more for each further message; one for a TTL in a zone that was changed since the plan
+(guard.py says why), or where a wildcard that was not met before says the same.
 NOERROR is no proof (RFC 2136 section 3.4.2.2 lets a server drop additions silently): what counts is what is read back.
 
 Raises DnsFailed, DnsUnreachable, InputError.
@@ -96,7 +99,7 @@ class _Publishing:
         else:
             raise self._moved(f"its records were changed by somebody else {TRIES} times in a row")
         last = {(edit.name, edit.type): edit for edit in self._written}
-        if missing := update.not_as_wanted(self._session, self._zone, list(last.values())):
+        if missing := update.not_as_wanted(self._session, self._zone, list(last.values()), self._work.wild):
             raise self._guard.no_effect(missing) or update.no_effect(self._session, self._zone, missing)
         return [*self._done_already(self._work.diff, diff), *diff.changes]
 

@@ -1,11 +1,10 @@
 """One TCP connection to a name server: TSIG-signed questions and answers, and what can go wrong with them.
 
     Session(settings)             a context manager; connects at the first use
-      .ask(messages) -> answers   many at once in one round trip (RFC 7766 section 6.2.1.1), in their order
+      .ask(messages, proofs)      many at once in one round trip (RFC 7766 section 6.2.1.1) -> answers, in their order
       .where                      "DNS server 10.0.0.2", as errors begin
       .traffic                    what it has asked so far: Traffic(rounds, questions)
       .signs                      whether questions are signed
-    tsig_key(settings)            the key; InputError for an unusable secret or algorithm
     rcode_name(answer)            REFUSED, NXRRSET, …
     TRAFFIC                       what all sessions of this process have asked; for tests and measurements
 
@@ -20,14 +19,12 @@ than "not here", and not believe it where a signed answer says otherwise.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -40,6 +37,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.tsig
 
+from mailprov.dns.tsig import tsig_key
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.model.inventory import DnsSettings
 
@@ -72,33 +70,6 @@ def rcode_name(answer: dns.message.Message) -> str:
     return dns.rcode.to_text(answer.rcode())
 
 
-def tsig_key(settings: DnsSettings) -> dns.tsig.Key | None:
-    """The key to sign with, or None where the inventory has none (a server that trusts our address)."""
-    if settings.tsig is None:
-        return None
-    tsig = settings.tsig
-    try:
-        secret = base64.b64decode("".join(tsig.secret.reveal().split()), validate=True)
-    except (binascii.Error, ValueError):
-        secret = b""
-    if not secret:
-        raise InputError(
-            "dns.tsig.secret",
-            f"the value from {tsig.secret.origin} is not base64",
-            "Give the secret exactly as `tsig-keygen` or the name server's key file shows it",
-        )
-    algorithms = {name.to_text(omit_final_dot=True).lower(): name for name in dns.tsig.mac_sizes}
-    wanted = tsig.algorithm.lower().rstrip(".")
-    if wanted not in algorithms or algorithms[wanted] == dns.tsig.GSS_TSIG:
-        known = ", ".join(sorted(name for name in algorithms if name.startswith("hmac-sha")))
-        raise InputError("dns.tsig.algorithm", f"{tsig.algorithm} is not known", f"Use one of {known}")
-    try:
-        name = dns.name.from_text(tsig.name)
-    except dns.exception.DNSException:
-        raise InputError("dns.tsig.name", f"{tsig.name!r} is not a DNS name", "Use the key's name") from None
-    return dns.tsig.Key(name, secret, algorithms[wanted])
-
-
 class Session:
     """Not for several threads at once: each opens its own."""
 
@@ -111,6 +82,7 @@ class Session:
         self.signs = self._key is not None
         self._socket: socket.socket | None = None
         self._pace = WINDOW
+        self._proofs: set[int] = set()  # ids of questions that we may be forbidden to ask
         self.traffic = Traffic()
 
     def __enter__(self) -> Session:
@@ -121,10 +93,14 @@ class Session:
     ) -> None:
         self._close()
 
-    def ask(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
-        """Send all, return the answers in the same order; each is signed, checked, and belongs to its
-        question.
+    def ask(
+        self, messages: Sequence[dns.message.Message], proofs: Sequence[dns.message.Message] = ()
+    ) -> list[dns.message.Message]:
+        """Send all, return the answers in the same order, those to `proofs` last; each is signed, checked, and belongs
+        to its question. The answer to a proof is REFUSED where this key may not ask for it, however the server says so.
         """
+        known = {id(message) for message in proofs}
+        messages = [*messages, *proofs]
         if not messages:
             return []
         with _COUNTING:
@@ -133,15 +109,18 @@ class Session:
                 traffic.questions += len(messages)
         answers: list[dns.message.Message] = []
         for start in range(0, len(messages), MOST_AT_ONCE):
-            answers += self._all(messages[start : start + MOST_AT_ONCE])
+            answers += self._all(messages[start : start + MOST_AT_ONCE], known)
         return answers
 
-    def _all(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
+    def _all(
+        self, messages: Sequence[dns.message.Message], proofs: Container[int]
+    ) -> list[dns.message.Message]:
         waiting: dict[int, dns.message.Message] = {}
         first = int.from_bytes(os.urandom(2), "big")
         for number, message in enumerate(messages):
             message.id = (first + number) & 0xFFFF
             waiting[message.id] = message
+        self._proofs = {message.id for message in messages if id(message) in proofs}
         answers: dict[int, dns.message.Message] = {}
         while waiting:
             before = len(answers)
@@ -175,7 +154,13 @@ class Session:
             wire = self._receive(connection)
             if wire is None:
                 return
-            answer = self._checked(wire, waiting)
+            try:
+                answer = self._checked(wire, waiting)
+            except DnsFailed:
+                ident = int.from_bytes(wire[:2], "big")
+                if ident not in self._proofs:
+                    raise
+                answer = _only_refused(waiting[ident])
             answers[answer.id] = answer
             del waiting[answer.id]
             if following is not None:

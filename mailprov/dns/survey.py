@@ -3,9 +3,11 @@
     survey(session, desired, identity, told, also, covers) -> Survey
 
 Everything that can be asked is asked at once, and what the answers lead to in the next round: first all wanted sets and
-the markers of their names (ownership.py: a marker's name needs no zone); then markers of the zones, sets in which only
-we have values, proofs against wildcards, domains that have left. So three rounds do for any number of zones, and one
-more for each further step of a chain of departed domains, or where a wildcard is met.
+the markers of their names and of those above (ownership.py: a marker's name needs no zone); then sets in which only we
+have values, zones that were not told, wildcards, domains that have left; then proofs against wildcards, and what these
+lose. What a round might lead to is asked together with it, where it is little. So three rounds do for any number of
+zones. Only a chain of departed domains takes one more for each further step: each is named by the marker of the one
+before, and by nothing else.
 
 The zone of a name is told by any answer that something is not there (its SOA, RFC 2308 section 3), or by our own marker
 where all that stands at the name is what we wrote; only what is left is asked for its SOA.
@@ -28,15 +30,16 @@ import dns.flags
 import dns.message
 import dns.rcode
 
-from mailprov.dns import ownership, zones
+from mailprov.dns import ownership, wildcards, zones
 from mailprov.dns.diff import Key
 from mailprov.dns.ownership import Entry, Identity, Marker, inside, is_marker, marker_name
 from mailprov.dns.rdata import from_rdata
 from mailprov.dns.session import Session
-from mailprov.dns.zones import Snapshot, Zones
+from mailprov.dns.zones import RRset, Snapshot, Zones
 from mailprov.model.records import Record
 
 Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts that served it until now
+_Proof = tuple[str, Key]  # whether a set stands in a zone
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Survey:
     """`identity`: with the names that have departed. `snapshots` and `ours` (markers): by zone.
 
     `gone`: departed names of which something of ours may stand, and their zone; None where that is not known. `wild`:
-    wildcards met.
+    wildcards met. `answers`: all of them, for what is to be known besides.
     """
 
     zones: Zones
@@ -53,6 +56,7 @@ class Survey:
     ours: dict[str, list[Marker]] = field(default_factory=dict)
     gone: dict[str, str | None] = field(default_factory=dict)
     wild: set[str] = field(default_factory=set)
+    answers: Mapping[Key, dns.message.Message] = field(default_factory=dict, repr=False)
 
 
 def survey(
@@ -70,7 +74,11 @@ def survey(
 
 
 class _Reader:
-    """`data` and `sets`: what was answered so far; the rest is what follows from it, made anew after each round."""
+    """`data` and `sets`: what was answered so far; the rest is what follows from it, made anew after each round.
+
+    `ahead`: answers to what only might be needed. They say nothing until it is: what follows is the same as if they had
+    not been asked for, but for the rounds.
+    """
 
     def __init__(
         self,
@@ -93,6 +101,11 @@ class _Reader:
         self._names = dict.fromkeys(self._kinds)
         self._nobody = f"mailprov-{os.urandom(8).hex()}"
         self._data: dict[Key, dns.message.Message] = {}
+        self._ahead: dict[Key, dns.message.Message] = {}
+        self._apex: dict[str, RRset] = {}  # their SOA, with the serial
+        self._soas: dict[str, dns.message.Message] = {}  # answers to questions for the SOA at a name
+        self._stands: dict[tuple[str, Key], bool] = {}  # by zone and set: what proofs told
+        self._rounds = 0
         self._sets: Snapshot = {}
         self._at: dict[str, list[Key]] = {}  # what stands at a name
         self._soa: dict[str, str] = {}  # zones that answers told
@@ -109,24 +122,85 @@ class _Reader:
         }
         for name in self._told:
             ask |= {(marker_name(name), "TXT"), (name, "MX")}
-        names: list[str] = []
-        while ask or names:
-            self._ask(sorted(ask, key=lambda key: (key[0].startswith("*."), key)), names)
+        self._fetch(ask)
+        self._note(ask)
+        while True:
             self._take_stock()
-            names = [
-                n
-                for n in self._all
-                if n in self._heard and self._zone[n] is None and n not in self._found.zone_of
-            ]
+            lost = [n for n in self._all if n in self._heard and self._zone[n] is None]
+            names = [name for name in lost if name not in self._found.zone_of]
             ask = self._next() - self._data.keys()
+            if not ask and not names and not self._doubtful():
+                break
+            self._fetch(ask, zones.steps(names), self._doubtful())
+            self._note(ask)
+            if names:
+                found = zones.judged(self._session, names, self._soas, self._covers)
+                self._found.zone_of.update(found.zone_of)
+                self._found.seen.update(found.seen)
+        self._fetch(self._wishes())
         return self._result()
 
-    def _ask(self, keys: Sequence[Key], names: Collection[str]) -> None:
-        """One round."""
-        look_up, judge = zones.finding(names, self._covers)
-        answers = self._session.ask([*(zones.question(*key) for key in keys), *look_up])
-        for key, answer in zip(keys, answers[: len(keys)], strict=True):
-            self._data[key] = answer
+    def _fetch(
+        self, keys: Collection[Key], steps: Collection[str] = (), proofs: Collection[_Proof] = ()
+    ) -> None:
+        """One round, if anything of it is not known yet, together with what it may lead to."""
+        known = self._data.keys() | self._ahead.keys()
+        fresh = set(keys) - known
+        walk = set(steps) - self._soas.keys()
+        doubts = set(proofs)
+        if not (fresh or walk or doubts):
+            return
+        guesses = self._guesses()
+        if self._rounds:
+            # Of a name that only a marker tells: mostly its own marker tells the zone, but not always.
+            walk |= {*zones.steps(n for n in self._explored if self._zone[n] is None)} - self._soas.keys()
+        if self._rounds > 1:
+            # What is read for the first time in the third round is proved in it.
+            unsure = {key for key in self._suspects() if self._beside(*key) not in self._data}
+            unsure |= {key for key in fresh if key in self._owned}
+            doubts |= {(zone, key) for key in unsure if (zone := self._zone_of_key(key))}
+            guesses |= {self._beside(*key) for key in unsure} | self._wishes()
+        self._rounds += 1
+        ordered = sorted(fresh, key=_rank) + sorted(guesses - known - fresh, key=_rank)
+        about, told = sorted(walk), sorted(doubts - self._stands.keys())
+        questions = [zones.question(*key) for key in ordered] + [
+            zones.question(name, "SOA") for name in about
+        ]
+        answers = self._session.ask(questions, [zones.proof(*one) for one in told])
+        self._ahead.update(zip(ordered, answers, strict=False))
+        self._soas.update(zip(about, answers[len(ordered) :], strict=False))
+        self._stands.update(zip(told, map(zones.stands, answers[len(questions) :]), strict=True))
+
+    def _guesses(self) -> set[Key]:
+        """What may be asked for in the round after the one that comes."""
+        if not self._rounds:
+            # A name of one label is hardly a zone of anybody who reads this.
+            above = {key for name in (*self._names, *self._told, *self._also) for key in _markers_above(name)}
+            return {key for key in above if "." in key[0].removeprefix(marker_name(""))}
+        found = {key for name in self._explored for key in _markers_above(name)}
+        for name in self._names:
+            if self._zone[name] is None and self._may_be_new(name):
+                found |= {(f"*.{above}", "TXT") for above in zones.ancestors(name)[1:]}
+        return found
+
+    def _wishes(self) -> set[Key]:
+        """What wildcards.py wants to know of names that may come to be below the wildcards that were met."""
+        wild = self._wild()
+        found: set[Key] = set()
+        for name in self._names if wild else ():
+            zone = self._zone[name]
+            if zone and all(map(self._may_be_made_up, self._at.get(name, ()))):
+                found |= wildcards.wishes(name, wild, zone)
+        return found
+
+    def _may_be_made_up(self, key: Key) -> bool:
+        beside = self._beside(*key)
+        return beside not in self._data or self._reads_made_up(key)
+
+    def _note(self, keys: Collection[Key]) -> None:
+        """Takes what was answered to these for known."""
+        for key in sorted(keys, key=_rank):
+            answer = self._data[key] = self._ahead.pop(key)
             if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):  # else see _result
                 for found, rrset in zones.data_of(self._session, key, answer).items():
                     self._sets[found] = rrset
@@ -136,9 +210,7 @@ class _Reader:
                 name = key[0].removeprefix(marker_name(""))
                 if zone != key[0] or name == key[0]:
                     self._soa.setdefault(name, zone)
-        found_now = judge(self._session, answers[len(keys) :])
-        self._found.zone_of.update(found_now.zone_of)
-        self._found.seen.update(found_now.seen)
+                self._apex.setdefault(zone, zones.apex_of(zone, answer))
 
     def _take_stock(self) -> None:
         markers = [
@@ -226,11 +298,14 @@ class _Reader:
         ask: set[Key] = set()
         for name in self._names:
             zone = self._zone[name]
-            answers = [self._data[name, kind] for kind in self._kinds[name]]
-            new = not all(map(self._is_ours, self._at.get(name, ()))) or name not in self._at
-            if zone and new and any(answer.rcode() == dns.rcode.NOERROR for answer in answers):
+            if zone and self._may_be_new(name):
                 ask |= {(f"*.{above}", "TXT") for above in zones.ancestors(name)[1:] if inside(above, zone)}
         return ask
+
+    def _may_be_new(self, name: str) -> bool:
+        answers = [self._data[name, kind] for kind in self._kinds[name]]
+        new = not all(map(self._is_ours, self._at.get(name, ()))) or name not in self._at
+        return new and any(answer.rcode() == dns.rcode.NOERROR for answer in answers)
 
     def _wild(self) -> set[str]:
         return {
@@ -254,17 +329,28 @@ class _Reader:
             and not (is_marker(key[0]) and self._by_unit.get(key[0].removeprefix(marker_name(""))))
         ]
 
+    def _doubtful(self) -> set[_Proof]:
+        """Sets that read like what a wildcard makes up, and are not proved yet."""
+        found = {(self._zone_of_key(key) or "", key) for key in self._suspects() if self._reads_made_up(key)}
+        return {one for one in found if one[0] and one not in self._stands}
+
+    def _reads_made_up(self, key: Key) -> bool:
+        return zones.same(self._sets.get(self._beside(*key)), self._sets[key])
+
     def _made_up(self) -> set[Key]:
-        doubtful = {
-            key: zone
+        return {
+            key
             for key in self._suspects()
-            if (zone := self._zone_of_key(key))
-            and zones.same(self._sets.get(self._beside(*key)), self._sets[key])
+            if (zone := self._zone_of_key(key)) and self._reads_made_up(key) and not self._stands[zone, key]
         }
-        return zones.not_stored(self._session, doubtful) if doubtful else set()
 
     def _result(self) -> Survey:
-        result = Survey(Zones(dict(self._zone), self._found.seen), self._identity, wild=self._wild())
+        result = Survey(
+            Zones(dict(self._zone), self._found.seen),
+            self._identity,
+            wild=self._wild(),
+            answers={**self._ahead, **self._data},
+        )
         made_up = self._made_up()
         for key, answer in self._data.items():
             zone = self._zone_of_key(key)
@@ -275,6 +361,9 @@ class _Reader:
             for found in ((key[0], key[1]), (key[0], "CNAME")):
                 if found in self._sets and found not in made_up:
                     into[found] = self._sets[found]
+        for zone, snapshot in result.snapshots.items():
+            if zone in self._apex:
+                snapshot[zone, "SOA"] = self._apex[zone]  # for guard.py
         for marker in self._ours:
             result.ours.setdefault(marker.zone, []).append(marker)
         for name in self._candidates:
@@ -287,6 +376,14 @@ class _Reader:
     def _zone_of_key(self, key: Key) -> str | None:
         name = key[0].removeprefix(marker_name(""))
         return self._zone.get(name) or self._parent.get(key[0]) or self._owned.get(key)
+
+
+def _markers_above(name: str) -> set[Key]:
+    return {(marker_name(parent), "TXT") for parent in zones.ancestors(name)[1:] if _may_be_unit(parent)}
+
+
+def _rank(key: Key) -> tuple[bool, Key]:
+    return key[0].startswith("*."), key
 
 
 def _may_be_unit(name: str) -> bool:

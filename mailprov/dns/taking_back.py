@@ -2,7 +2,8 @@
 
     plan_undo(inventory, images) -> list[ZonePlan]     for rfc2136.apply
 
-What of an image is believed: seal.py and unsealed.py. What is to be edited: undo.py. Raises as rfc2136.
+All zones are read at once: one round, and one more where something reads like what a wildcard makes up. What of an
+image is believed: seal.py and unsealed.py. What is to be edited: undo.py. Raises as rfc2136.
 """
 
 from __future__ import annotations
@@ -26,44 +27,59 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
     In `images` "told" names the hosts that tell an image. Where a zone has images with the controller's seal, others
     of this zone are passed over.
     """
-    settings, plans = inventory.dns, []
     told: dict[str, list[undo.Image]] = {}
     for image in images:
         told.setdefault(image["zone"], []).append(image)
-    with Session(settings) as session:
-        for zone, each in told.items():
-            sealed = [image for image in each if seal.genuine(image, settings)]
-            one = undo.merged(sealed or each)[zone]
-            look = partial(_look_back, one=one, literal=True)
-            snapshot, found = look(session)
-            doubts = [] if sealed else _doubts(inventory, snapshot, found.diff, each)
-            if doubts:
-                # What the zone bears out goes back all the same, if there is any.
-                doubts += _led_to(doubts, snapshot, one)
-                rest = {**one, "sets": [s for s in one["sets"] if _place(s) not in doubts]}
-                apart = [(s["name"], s["type"]) for s in one["sets"] if _place(s) in doubts]
-                look = partial(_look_back, one=rest, literal=False, apart=apart)
-                snapshot, found = look(session)
-                if set(map(_place, one["sets"])) <= set(doubts) or _doubts(
-                    inventory, snapshot, found.diff, each
-                ):
-                    found = undo.Undo(ZoneDiff())
-            diff = found.diff
-            notices, left = diff.notices, found.left
-            if doubts:
-                whole = not diff.edits
-                notices = (*notices, _why(zone, doubts, each, whole=whole))
-                # In a zone that several share, what is other hosts' to tell is theirs to put back: no failure here.
-                mine = [place for place in doubts if not _of_others(inventory, place, each)]
-                left = (*left, *((f"zone {zone}",) if whole and mine else mine))
-            units = tuple(
-                each["name"].removeprefix(ownership.marker_name(""))
-                for each in one["sets"]
-                if ownership.is_marker(each["name"])
-            )
-            work = Work(settings, snapshot, diff, partial(_only_diff, look=look), units)
-            plans.append(ZonePlan(zone, diff.changes, notices, 0, compared(diff), left=left, work=work))
-    return plans
+    sealed = {
+        zone: [image for image in each if seal.genuine(image, inventory.dns)] for zone, each in told.items()
+    }
+    whole = {zone: undo.merged(sealed[zone] or each)[zone] for zone, each in told.items()}
+    with Session(inventory.dns) as session:
+        snapshots, wild = zones.read_zones(session, {zone: _reads(one) for zone, one in whole.items()})
+    return [
+        _plan(inventory, one, snapshots[zone], told[zone], wild, sealed=bool(sealed[zone]))
+        for zone, one in whole.items()
+    ]
+
+
+def _plan(
+    inventory: Inventory,
+    one: undo.Image,
+    snapshot: Snapshot,
+    images: Sequence[undo.Image],
+    wild: frozenset[str],
+    *,
+    sealed: bool,
+) -> ZonePlan:
+    """Of one zone, which stands as in `snapshot`. `one`: all its `images`, merged. `wild`: wildcards met."""
+    zone = one["zone"]
+    back = partial(_back, one=one, literal=True)
+    found = back(snapshot)
+    doubts = [] if sealed else _doubts(inventory, snapshot, found.diff, images)
+    if doubts:
+        # What the zone bears out goes back all the same, if there is any.
+        doubts += _led_to(doubts, snapshot, one)
+        rest = {**one, "sets": [s for s in one["sets"] if _place(s) not in doubts]}
+        apart = [(s["name"], s["type"]) for s in one["sets"] if _place(s) in doubts]
+        back = partial(_back, one=rest, literal=False, apart=apart)
+        found = back(snapshot)
+        if set(map(_place, one["sets"])) <= set(doubts) or _doubts(inventory, snapshot, found.diff, images):
+            found = undo.Undo(ZoneDiff())
+    diff = found.diff
+    notices, left = diff.notices, found.left
+    if doubts:
+        nothing = not diff.edits
+        notices = (*notices, _why(zone, doubts, images, whole=nothing))
+        # In a zone that several share, what is other hosts' to tell is theirs to put back: no failure here.
+        mine = [place for place in doubts if not _of_others(inventory, place, images)]
+        left = (*left, *((f"zone {zone}",) if nothing and mine else mine))
+    units = tuple(
+        each["name"].removeprefix(ownership.marker_name(""))
+        for each in one["sets"]
+        if ownership.is_marker(each["name"])
+    )
+    work = Work(inventory.dns, snapshot, diff, partial(_look, one=one, back=back), units, wild=wild)
+    return ZonePlan(zone, diff.changes, notices, 0, compared(diff), left=left, work=work)
 
 
 def _place(each: dict[str, Any]) -> str:
@@ -119,15 +135,22 @@ def _why(zone: str, doubts: Sequence[str], images: Sequence[undo.Image], *, whol
     )
 
 
-def _look_back(
-    session: Session, *, one: undo.Image, literal: bool, apart: Collection[Key] = ()
-) -> tuple[Snapshot, undo.Undo]:
-    snapshot = zones.read(session, one["zone"], undo.reads(one))
-    return snapshot, undo.undo_zone(one, zones.as_records(snapshot), literal=literal, apart=apart)
+def _reads(one: undo.Image) -> set[Key]:
+    """With the zone's SOA: guard.py compares it with what it reads later."""
+    return {*undo.reads(one), (one["zone"], "SOA")}
 
 
-def _only_diff(
-    session: Session, waiting: frozenset[str], *, look: Callable[[Session], tuple[Snapshot, undo.Undo]]
+def _back(snapshot: Snapshot, *, one: undo.Image, literal: bool, apart: Collection[Key] = ()) -> undo.Undo:
+    return undo.undo_zone(one, zones.as_records(snapshot), literal=literal, apart=apart)
+
+
+def _look(
+    session: Session,
+    waiting: frozenset[str],
+    *,
+    one: undo.Image,
+    back: Callable[[Snapshot], undo.Undo],
 ) -> tuple[Snapshot, ZoneDiff]:
-    snapshot, found = look(session)
-    return snapshot, found.diff
+    """Read once more."""
+    snapshot = zones.read(session, one["zone"], _reads(one))
+    return snapshot, back(snapshot).diff

@@ -2,7 +2,7 @@
 
     send(session, zone, snapshot, edits, say, soa)      False: a prerequisite did not hold, nothing was done
     build_update(zone, snapshot, edits, …) -> message
-    not_as_wanted(session, zone, edits) -> {set: words} read back; empty when all of it stands
+    not_as_wanted(session, zone, edits, wild) -> {set: words}     read back; empty when all of it stands
     no_effect(session, zone, missing) -> DnsFailed      it was accepted, and is not there
     after_silence(session, zone, edits, lost)           no answer came: returns when all of it stands, else raises
 
@@ -95,10 +95,10 @@ def _spelled_otherwise(
         key not in now or set(now[key].rdatas) != set(snapshot[key].rdatas) for key in failed
     ):
         return None, set()
-    for key in sorted(failed):
-        message = dns.update.UpdateMessage(absolute(zone))
-        message.present(absolute(key[0]), key[1])
-        if session.ask([message])[0].rcode() == dns.rcode.NXRRSET:
+    for key, answer in zip(
+        sorted(failed), session.ask([zones.proof(zone, key) for key in sorted(failed)]), strict=True
+    ):
+        if answer.rcode() == dns.rcode.NXRRSET:
             said = ", ".join(shown(from_rdata(rdata)) for rdata in snapshot[key].rdatas)
             raise DnsFailed(
                 f"zone {zone}",
@@ -185,11 +185,15 @@ def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
     return DnsFailed(f"zone {zone}", f"{session.where}: {what} ({code})", advice)
 
 
-def not_as_wanted(session: Session, zone: str, edits: Sequence[Edit]) -> dict[str, str]:
-    """Read back: which of these record sets are not as the edits make them, and how to call that."""
+def not_as_wanted(
+    session: Session, zone: str, edits: Sequence[Edit], wild: Collection[str] = ()
+) -> dict[str, str]:
+    """Read back: which of these record sets are not as the edits make them, and how to call that. `wild`: wildcards
+    that are known, which saves a round where they may say the same.
+    """
     if not edits:
         return {}
-    snapshot = zones.read(session, zone, {(edit.name, edit.type) for edit in edits})
+    snapshot = zones.read(session, zone, {(edit.name, edit.type) for edit in edits}, wild)
     wrong: dict[str, str] = {}
     for edit in edits:
         name = f"{edit.name} {edit.type}"

@@ -1,17 +1,21 @@
 """What a wildcard stops answering for, once names under it have records of their own.
 
-    shadowed(session, zone, wild, snapshot, edits) -> [sentence]
+    shadowed(session, zone, wild, snapshot, edits, known) -> [sentence]
+    wishes(name, wild, zone)       the questions that it takes for a name, if it is new
 
 RFC 4592: a wildcard answers for a name that does not exist, for all types. With a record of its own the name exists,
 and with it every name between it and the wildcard's parent; the wildcard is silent for all of these, for every type,
 and below them. That may be mail or a web site of somebody's, so a plan tells it before it happens.
 
-Asks nothing where there is no wildcard. Raises what zones.py and session.py raise.
+survey.py asks for all that together with its own last questions; what it did not foresee is asked here. Nothing where
+there is no wildcard. Raises what zones.py and session.py raise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import dns.message
 
 from mailprov.dns import ownership, zones
 from mailprov.dns.diff import Edit, Key, shown
@@ -23,28 +27,40 @@ from mailprov.dns.zones import RRset, Snapshot
 TYPES = ("A", "AAAA", "CAA", "CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT", "URI")
 
 
+Known = Mapping[Key, dns.message.Message]
+
+
+def wishes(name: str, wild: Collection[str], zone: str) -> set[Key]:
+    owners = _above(name, wild, zone)
+    return {(one, kind) for owner in owners for one in (owner, _top(name, owner)) for kind in TYPES}
+
+
 def shadowed(
-    session: Session, zone: str, wild: Collection[str], snapshot: Snapshot, edits: Sequence[Edit]
+    session: Session,
+    zone: str,
+    wild: Collection[str],
+    snapshot: Snapshot,
+    edits: Sequence[Edit],
+    known: Known,
 ) -> list[str]:
-    """`wild`: wildcards that answer when they are asked for by name, also of other zones."""
+    """`wild`: wildcards that answer when they are asked for by name, also of other zones. `known`: answers so far."""
     there = {name for name, _ in snapshot}
     new: dict[str, set[str]] = {}
     for edit in edits:
         if edit.add and edit.name not in there and not ownership.is_marker(edit.name):
             new.setdefault(edit.name, set()).add(edit.type)
     above = {name: _above(name, wild, zone) for name in new}
-    sets = _sets(session, sorted({owner for owners in above.values() for owner in owners}))
+    sets = _sets(session, sorted({owner for owners in above.values() for owner in owners}), known)
     over = {name: owner for name, owners in above.items() if (owner := _nearest(owners, sets))}
-    probes = [(name, kind) for name, owner in over.items() for kind in sets[owner]]
-    answers = dict(zip(probes, _ask(session, probes), strict=True))
+    tops = {name: _top(name, owner) for name, owner in over.items()}
+    probes = sorted({(tops[name], kind) for name, owner in over.items() for kind in sets[owner]})
+    answers = dict(zip(probes, _ask(session, probes, known), strict=True))
     dark: dict[str, dict[str, set[str]]] = {}
     for name, owner in over.items():
-        # A name that exists, or is below one that does, is not answered for by this wildcard as it is.
-        if not all(zones.same(answers[name, kind], rrset) for kind, rrset in sets[owner].items()):
+        top = tops[name]
+        # Where that name exists the wildcard does not answer for it as it is, nor for what is below it.
+        if not all(zones.same(answers[top, kind], rrset) for kind, rrset in sets[owner].items()):
             continue
-        # The highest name that comes to be: below the wildcard's parent there is none yet.
-        parent = owner.removeprefix("*.")
-        top = f"{name.removesuffix(f'.{parent}').rpartition('.')[2]}.{parent}"
         lost = set(sets[owner]) - (new[name] if top == name else set())
         dark.setdefault(owner, {}).setdefault(top, set(lost)).update(lost)
     return [_sentence(owner, sets[owner], names) for owner, names in sorted(dark.items())]
@@ -54,6 +70,12 @@ def _above(name: str, wild: Collection[str], zone: str) -> list[str]:
     """The wildcards above a name, the nearest first."""
     every = (f"*.{parent}" for parent in zones.ancestors(name)[1:] if ownership.inside(parent, zone))
     return [owner for owner in every if owner in wild and owner != name]
+
+
+def _top(name: str, owner: str) -> str:
+    """The highest name that comes to be: below the wildcard's parent."""
+    parent = owner.removeprefix("*.")
+    return f"{name.removesuffix(f'.{parent}').rpartition('.')[2]}.{parent}"
 
 
 def _nearest(owners: Sequence[str], sets: Mapping[str, Mapping[str, RRset]]) -> str:
@@ -68,18 +90,19 @@ def _alike(one: Mapping[str, RRset], other: Mapping[str, RRset]) -> bool:
     return one.keys() == other.keys() and all(zones.same(one[kind], other[kind]) for kind in one)
 
 
-def _sets(session: Session, owners: Sequence[str]) -> dict[str, dict[str, RRset]]:
+def _sets(session: Session, owners: Sequence[str], known: Known) -> dict[str, dict[str, RRset]]:
     keys = [(owner, kind) for owner in owners for kind in TYPES]
     found: dict[str, dict[str, RRset]] = {owner: {} for owner in owners}
-    for (owner, kind), rrset in zip(keys, _ask(session, keys), strict=True):
+    for (owner, kind), rrset in zip(keys, _ask(session, keys, known), strict=True):
         if rrset is not None:
             found[owner][kind] = rrset
     return found
 
 
-def _ask(session: Session, keys: Sequence[Key]) -> list[RRset | None]:
-    answers = session.ask([zones.question(*key) for key in keys])
-    return [zones.data_of(session, key, answer).get(key) for key, answer in zip(keys, answers, strict=True)]
+def _ask(session: Session, keys: Sequence[Key], known: Known) -> list[RRset | None]:
+    fresh = [key for key in keys if key not in known]
+    answers = {**known, **dict(zip(fresh, session.ask([zones.question(*key) for key in fresh]), strict=True))}
+    return [zones.data_of(session, key, answers[key]).get(key) for key in keys]
 
 
 def _sentence(owner: str, sets: dict[str, RRset], names: dict[str, set[str]]) -> str:

@@ -14,6 +14,8 @@ class ZonePlan:
     `zone` is empty in a plan that only carries notices about records that belong to no zone we can write.
 
     `left` names record sets that a rollback does not put back, because somebody changed them since.
+    `first`: domains leave it, and the markers of other zones may stop naming them when that is done. So such zones are
+    written before all others, in their order; the others wait for nobody.
     `unchanged` counts wanted records that stand already; `compared` is for events.Planned ("12 records").
     `work` is the driver's own and holds no secret that repr would show.
     """
@@ -24,6 +26,7 @@ class ZonePlan:
     unchanged: int = 0
     compared: str = ""
     left: tuple[str, ...] = ()
+    first: bool = False
     work: object = field(default=None, repr=False, compare=False)
 
     @property

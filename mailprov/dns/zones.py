@@ -1,8 +1,9 @@
 """Reading zones from their primary: which zone a name is in, and what stands there.
 
     find_zones(session, names) -> {name: zone or None}, and what was seen where there is none
-    read(session, zone, keys)  -> Snapshot {(name, type): RRset}
-    finding(names, covers)     the questions of find_zones, and what judges the answers to them
+    read(session, zone, keys)  -> Snapshot {(name, type): RRset}; read_zones: of several zones at once
+    proof(zone, key), stands   whether a set is really there, or a wildcard made it up
+    finding(names)             the questions of find_zones, and what judges the answers to them; steps, judged: each
     data_of, soa_of            what one answer tells, for whoever asks by himself (survey.py)
     as_records(snapshot)       -> [Record], canonical values
 
@@ -18,13 +19,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdata
-import dns.rdataclass
 import dns.rdatatype
 import dns.update
 
@@ -72,7 +71,7 @@ class _Look:
     unsigned: bool = False  # REFUSED by nobody we can know: true of a name outside all zones, and of no other
 
 
-def find_zones(session: Session, names: Iterable[str]) -> Zones:
+def find_zones(session: Session, names: Collection[str]) -> Zones:
     """The zone of each name on this server, in one round."""
     questions, judge = finding(names)
     return judge(session, session.ask(questions))
@@ -81,25 +80,31 @@ def find_zones(session: Session, names: Iterable[str]) -> Zones:
 Judge = Callable[[Session, Sequence[dns.message.Message]], Zones]
 
 
-def finding(
-    names: Iterable[str], covers: Callable[[str], bool] = lambda name: True
-) -> tuple[list[dns.message.QueryMessage], Judge]:
-    """All names above each are asked for at once. A name that `covers` does not hold for has no zone where the answers
-    to it are errors; of others they are raised.
+def finding(names: Collection[str]) -> tuple[list[dns.message.QueryMessage], Judge]:
+    """All names above each are asked for at once."""
+    ordered = steps(names)
+
+    def judge(session: Session, told: Sequence[dns.message.Message]) -> Zones:
+        return judged(session, names, dict(zip(ordered, told, strict=True)))
+
+    return [question(name, "SOA") for name in ordered], judge
+
+
+def steps(names: Iterable[str]) -> list[str]:
+    """The names at which the SOA is asked for."""
+    return sorted({step for name in names for step in ancestors(name)})
+
+
+def judged(
+    session: Session,
+    names: Iterable[str],
+    answers: Mapping[str, dns.message.Message],
+    covers: Callable[[str], bool] = lambda name: True,
+) -> Zones:
+    """`answers`: to the question for the SOA at each of `steps`. A name that `covers` does not hold for has no zone
+    where the answers to it are errors; of others they are raised.
     """
     walks = {name: ancestors(name) for name in sorted(names)}
-    ordered = sorted({step for walk in walks.values() for step in walk})
-    return [question(name, "SOA") for name in ordered], partial(_judge, walks, ordered, covers)
-
-
-def _judge(
-    walks: dict[str, list[str]],
-    ordered: list[str],
-    covers: Callable[[str], bool],
-    session: Session,
-    told: Sequence[dns.message.Message],
-) -> Zones:
-    answers = dict(zip(ordered, told, strict=True))
     looks: dict[str, _Look] = {}
     result = Zones()
     for name, walk in walks.items():
@@ -196,35 +201,56 @@ def soa_of(name: str, answer: dns.message.Message) -> str | None:
     return next((owner for owner in owners if name == owner or name.endswith(f".{owner}")), None)
 
 
-def read(session: Session, zone: str, keys: Collection[Key]) -> Snapshot:
+def apex_of(zone: str, answer: dns.message.Message) -> RRset:
+    """The SOA by which an answer tells its zone; `soa_of` has said that it is there."""
+    found = next(r for r in answer.authority if r.rdtype == dns.rdatatype.SOA and plain(r.name) == zone)
+    return RRset(found.ttl, tuple(found))
+
+
+def read(session: Session, zone: str, keys: Collection[Key], wild: Collection[str] = ()) -> Snapshot:
     """The RRsets at these names and types as the primary has them, and CNAMEs met there. Missing ones are
     left out.
 
-    What a wildcard made up is left out too: it is not there to be kept, changed or named in a prerequisite.
+    What a wildcard made up is left out too: it is not there to be kept, changed or named in a prerequisite. One round,
+    and one more where something reads like what a wildcard makes up; not below the wildcards `wild`, which are known.
     """
-    snapshot = _read_plain(session, keys)
-    return _without_made_up(session, zone, snapshot)
+    snapshots, _ = read_zones(session, {zone: keys}, wild)
+    return snapshots[zone]
 
 
-def _without_made_up(session: Session, zone: str, snapshot: Snapshot) -> Snapshot:
-    suspects: dict[Key, list[Key]] = {}
-    for name, kind in snapshot:
-        if name != zone:
-            suspects.setdefault((name.partition(".")[2], kind), []).append((name, kind))
-    if not suspects:
-        return snapshot
+def read_zones(
+    session: Session, keys: Mapping[str, Collection[Key]], wild: Collection[str] = ()
+) -> tuple[dict[str, Snapshot], frozenset[str]]:
+    """As `read`, for several zones at once: {zone: keys}. And the wildcards that were met."""
+    asked = {key for several in keys.values() for key in several}
+    # Of two zones the nearer one has the name.
+    zone_of = {key[0]: zone for zone in sorted(keys, key=len) for key in keys[zone]}
     # RFC 4592: what a wildcard says of this name it says of a name beside it that nobody has.
     nobody = f"mailprov-{os.urandom(8).hex()}"
-    made_up = _read_plain(session, [(f"{nobody}.{parent}", kind) for parent, kind in suspects])
-    doubtful = {
-        key: zone
-        for (parent, kind), group in suspects.items()
-        for key in group
-        if same(made_up.get((f"{nobody}.{parent}", kind)), snapshot[key])
+
+    def beside(key: Key) -> Key:
+        return f"{nobody}.{key[0].partition('.')[2]}", key[1]
+
+    below = [key for key in sorted(asked) if any(f"*.{above}" in wild for above in ancestors(key[0])[1:])]
+    ordered = sorted(asked | {beside(key) for key in asked if key[0] != zone_of[key[0]]})
+    answers = session.ask([question(*key) for key in ordered], [proof(zone_of[key[0]], key) for key in below])
+    found: Snapshot = {}
+    for key, answer in zip(ordered, answers[: len(ordered)], strict=True):
+        found.update(data_of(session, key, answer))
+    proven = {key: stands(answer) for key, answer in zip(below, answers[len(ordered) :], strict=True)}
+    doubtful = {key for key in found if key[0] in zone_of and same(found.get(beside(key)), found[key])}
+    made_up = {key for key in doubtful if not proven.get(key, True)}
+    made_up |= not_stored(session, {key: zone_of[key[0]] for key in doubtful - proven.keys()})
+    snapshots = {
+        zone: {
+            key: found[key]
+            for key in dict.fromkeys(one for key in several for one in (key, (key[0], "CNAME")))
+            if key in found and key not in made_up
+        }
+        for zone, several in keys.items()
     }
-    for key in not_stored(session, doubtful):
-        del snapshot[key]
-    return snapshot
+    met = {name.partition(".")[2] for name, _ in found if name.startswith(nobody)}
+    return snapshots, frozenset(f"*.{parent}" for parent in met)
 
 
 def same(one: RRset | None, other: RRset | None) -> bool:
@@ -235,23 +261,30 @@ def same(one: RRset | None, other: RRset | None) -> bool:
 
 
 def not_stored(session: Session, doubtful: Mapping[Key, str]) -> set[Key]:
-    """Which of these sets, each of a zone, the server answers for and does not have: a wildcard made them up.
-
-    Told apart by UPDATEs that have a prerequisite and change nothing. From who may not update the server keeps that to
-    itself: then all of them count as made up, which costs a failed update at worst.
-    """
+    """Which of these sets, each of a zone, the server answers for and does not have: a wildcard made them up."""
     ordered = sorted(doubtful)
-    messages = [dns.update.UpdateMessage(absolute(doubtful[key])) for key in ordered]
-    for message, (name, kind) in zip(messages, ordered, strict=True):
-        message.present(absolute(name), kind)
-    try:
-        answers = session.ask(messages)
-    except DnsFailed:
-        return set(doubtful)
-    return {key for key, answer in zip(ordered, answers, strict=True) if answer.rcode() != dns.rcode.NOERROR}
+    answers = session.ask([], [proof(doubtful[key], key) for key in ordered])
+    return {key for key, answer in zip(ordered, answers, strict=True) if not stands(answer)}
 
 
-def _read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
+def proof(zone: str, key: Key) -> dns.update.UpdateMessage:
+    """An UPDATE that has a prerequisite and changes nothing: it tells what stands from what a wildcard makes up.
+
+    From who may not update the server keeps that to itself: then all counts as made up, which costs a failed update at
+    worst.
+    """
+    message = dns.update.UpdateMessage(absolute(zone))
+    message.present(absolute(key[0]), key[1])
+    return message
+
+
+def stands(answer: dns.message.Message) -> bool:
+    """What the answer to a proof says."""
+    return answer.rcode() == dns.rcode.NOERROR
+
+
+def read_plain(session: Session, keys: Collection[Key]) -> Snapshot:
+    """What is answered, also by wildcards."""
     ordered = sorted(set(keys))
     snapshot: Snapshot = {}
     for key, answer in zip(ordered, session.ask([question(*key) for key in ordered]), strict=True):

@@ -1,10 +1,17 @@
-"""Planning and publishing the DNS zones of a run, beside the hosts and never in their way."""
+"""Planning and publishing the DNS zones of a run, beside the hosts and never in their way.
+
+Zones are written side by side, each on a connection of its own, so that they take together as many rounds as one, and
+none waits for another's failure. But for those that domains leave: they come first, one after another, since the
+markers of all others name these domains until that is done (dns/planner.py, Departures).
+"""
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from mailprov import dns
@@ -13,6 +20,10 @@ from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.run.select import Selection
+
+# Zones under way at once. A name server takes only so many connections, and not only ours: PowerDNS 20, unless it is
+# told otherwise (max-tcp-connections).
+TOGETHER = 8
 
 Planner = Callable[[], list[Any]]  # dns.ZonePlan, which is not imported here: hosts alone need no DNS library
 
@@ -27,6 +38,7 @@ class ZoneWork:
         self.done = threading.Event()
         self.error: MailprovError | None = None
         self.changed = 0
+        self._counting = threading.Lock()
         self.failed: list[str] = []  # zones in which not all was done
         self.skipped: list[str] = []
         self.left: list[str] = []  # record sets that a rollback does not put back
@@ -100,6 +112,7 @@ class ZoneWork:
 
     def _publish(self, hosts_not_ready: set[str]) -> None:
         try:
+            todo: list[Any] = []
             for plan in self._plans:
                 waiting = self._hosts_of(plan.zone) & hosts_not_ready
                 if plan.changes and waiting:
@@ -107,11 +120,41 @@ class ZoneWork:
                     why = f"{_subject(plan)}: not published: {', '.join(sorted(waiting))} is not ready to take mail"
                     self._emit(Ended(_subject(plan), "skipped", 0, why))
                 elif plan.changes:
-                    self._publish_one(plan)
+                    todo.append(plan)
+            first = [plan for plan in todo if plan.first]
+            rest = [plan for plan in todo if not plan.first]
+            errors = {plan.zone: self._publish_one(plan) for plan in first}
+            errors.update(self._side_by_side(rest))
+            # In the order of the plan, whichever ended first.
+            self.failed = [plan.zone for plan in todo if errors[plan.zone]]
+            self.error = self.error or next((errors[zone] for zone in self.failed), None)
         finally:
             self.done.set()
 
-    def _publish_one(self, plan: Any) -> None:
+    def _side_by_side(self, plans: Collection[Any]) -> dict[str, MailprovError | None]:
+        todo: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for plan in plans:
+            todo.put(plan)
+        errors: dict[str, MailprovError | None] = {}
+
+        def work() -> None:
+            with suppress(queue.Empty):
+                while True:
+                    plan = todo.get_nowait()
+                    errors[plan.zone] = self._publish_one(plan)
+
+        # No pool: the end of the program would wait for its threads, and whoever presses Ctrl-C does not want that.
+        workers = [
+            threading.Thread(target=work, name="zones", daemon=True) for _ in range(min(len(plans), TOGETHER))
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return errors
+
+    def _publish_one(self, plan: Any) -> MailprovError | None:
+        """Why not all of it was done, if so."""
         began = time.monotonic()
         done: list[Applied] = []
 
@@ -120,19 +163,19 @@ class ZoneWork:
                 done.append(event)
             self._emit(event)
 
-        status, error = "ok", ""
+        error: MailprovError | None = None
         try:
             dns.apply(plan, emit)
         except MailprovError as known:
-            self.error = self.error or known
-            status, error = _status(known), str(known)
+            error = known
         except Exception as unknown:
-            self.error = bug("dns", unknown)
-            status, error = "failed", str(self.error)
-        if error:
-            self.failed.append(plan.zone)
-        self.changed += len(done)
-        self._emit(Ended(_subject(plan), status, len(done), error, seconds=time.monotonic() - began))
+            error = bug("dns", unknown)
+        with self._counting:
+            self.changed += len(done)
+        status = _status(error) if error else "ok"
+        text = str(error) if error else ""
+        self._emit(Ended(_subject(plan), status, len(done), text, seconds=time.monotonic() - began))
+        return error
 
     def _fail(self, error: MailprovError) -> None:
         self.error = error

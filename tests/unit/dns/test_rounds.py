@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import dns.message
+import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import session
+from mailprov.dns import session, survey
 from mailprov.dns.session import Session
 from mailprov.model.inventory import Dmarc, Inventory
 from tests.unit.dns.servers import Named, inventory
@@ -106,4 +107,96 @@ def test_with_all_that_may_be_met(named: Named) -> None:
     wanted = dataclasses.replace(first, hosts=(*first.hosts, away, new))
     plans, rounds, _ = cost(wanted)
     assert {"rounds12.test", "rounds13.test", ""} == {plan.zone for plan in plans}
-    assert rounds <= 6, "three more for what a wildcard makes up, however many zones"
+    assert rounds <= 3
+    (left,) = [plan for plan in plans if plan.first]
+    assert left.zone == "rounds13.test", "the markers of the others name it until it is clean"
+
+
+def with_wildcards(named: Named, *, ttl: int = 300, hosts: int = 1) -> Inventory:
+    """Eight zones with a wildcard each that answers for the host's address as it is to be; a host in each."""
+    several = [inventory(f"stars{n}.test", named.settings(), hosts=hosts) for n in range(1, 9)]
+    return Inventory(
+        "inv.yml",
+        tuple(
+            dataclasses.replace(host, name=f"{host.name}-{number}")
+            for number, one in enumerate(several)
+            for host in one.hosts
+        ),
+        tuple(
+            dataclasses.replace(domain, hosts=tuple(f"{name}-{number}" for name in domain.hosts))
+            for number, one in enumerate(several)
+            for domain in one.domains
+        ),
+        named.settings(ttl=ttl),
+    )
+
+
+def written(plans: list[driver.ZonePlan]) -> dict[str, int]:
+    """Write each zone; the rounds that it took."""
+    rounds = {}
+    for plan in plans:
+        before = session.TRAFFIC.rounds
+        driver.apply(plan, lambda event: None)
+        rounds[plan.zone] = session.TRAFFIC.rounds - before
+    return rounds
+
+
+def test_wildcards_in_many_zones(named: Named) -> None:
+    """What they make up, and what they lose: planned in three rounds, and written in three."""
+    wanted = with_wildcards(named)
+    plans, rounds, _ = cost(wanted)
+    assert (len(plans), rounds) == (8, 3)
+    for number, plan in enumerate(plans, 1):
+        assert f"mx1.stars{number}.test A" in {change.name for change in plan.changes}, (
+            "the wildcard's, not ours"
+        )
+        (lost,) = [notice for notice in plan.notices if "RFC 4592" in notice]
+        assert f"mx1.stars{number}.test (MX)" in lost
+    assert set(written(plans).values()) == {3}
+    plans, rounds, _ = cost(wanted)
+    assert not any(plan.changes for plan in plans)
+    assert rounds <= 3
+
+    # A second host; and another TTL, which the guard holds by the serial that the plan saw.
+    plans, rounds, _ = cost(with_wildcards(named, ttl=600, hosts=2))
+    assert rounds == 3
+    assert set(written(plans).values()) == {3}
+    images = [image for plan in plans if (image := driver.image(plan))]
+    before = session.TRAFFIC.rounds
+    back = driver.plan_undo(wanted, [{**image, "told": ["mx1-0"]} for image in images])
+    assert session.TRAFFIC.rounds - before <= 2
+    assert len([plan for plan in back if plan.changes]) == 8
+    assert set(written(back).values()) == {3}
+    assert not any(plan.changes for plan in driver.plan(wanted, keys=keys(wanted)))
+
+
+def test_a_zone_that_was_changed_since_the_plan_takes_one_more(named: Named) -> None:
+    """The serial is another one than the plan saw: the TTLs are read once more after it."""
+    base = inventory("rounds11.test", named.settings())
+    apply(driver.plan(base))
+    (plan,) = driver.plan(inventory("rounds11.test", named.settings(ttl=900)))
+    named.change("rounds11.test", lambda m: m.add("others.rounds11.test.", 60, "TXT", "x"))
+    assert written([plan]) == {"rounds11.test": 4}
+
+
+def test_what_is_asked_ahead_changes_nothing_but_the_rounds(
+    named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = with_wildcards(named, hosts=2)
+    gone = dataclasses.replace(wanted, domains=wanted.domains[2:], hosts=wanted.hosts[4:])
+    apply(driver.plan(wanted, keys=keys(wanted)))
+    for one in (gone, with_wildcards(named, ttl=77, hosts=3)):
+        ahead, rounds, _ = cost(one)
+        with monkeypatch.context() as patched:
+            patched.setattr(survey._Reader, "_guesses", lambda self: set())
+            patched.setattr(survey._Reader, "_wishes", lambda self: set())
+            plain, more, _ = cost(one)
+        assert rounds <= 3 <= more
+        assert plain == ahead
+        assert any(plan.changes for plan in ahead)
+    apply(
+        driver.plan(
+            Inventory("inv.yml", (), (), named.settings()),
+            served={d.name: [f"mx1.{d.name}", f"mx2.{d.name}"] for d in wanted.domains},
+        )
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mailprov import dns
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, RunEnded
+from mailprov.run.zones import TOGETHER
 from tests.unit.run.scripted import FACTS, ScriptedAgent, end, hello, plan
 from tests.unit.run.test_deploy import NOTHING, Run
 
@@ -61,6 +63,78 @@ def test_only_what_was_chosen_is_planned(monkeypatch: pytest.MonkeyPatch) -> Non
     Run({"mx1": ScriptedAgent(NOTHING), "mx2": ScriptedAgent(NOTHING)}, hosts=["mx2"])
 
     assert asked == [{"mx1.alpha.test": False, "mx2.alpha.test": True}]
+
+
+def of(zone: str, **more: Any) -> dns.ZonePlan:
+    return dns.ZonePlan(
+        zone, (Change(f"zone {zone}", "record", Action.CREATE, f"{zone} MX", "10 mx"),), **more
+    )
+
+
+def written(monkeypatch: pytest.MonkeyPatch, plans: list[dns.ZonePlan], apply: Any) -> Any:
+    monkeypatch.setattr(dns, "plan", lambda *_, **__: plans)
+    monkeypatch.setattr(dns, "image", lambda plan: None)
+    monkeypatch.setattr(dns, "apply", apply)
+    return Run({"mx1": ScriptedAgent(NOTHING)}, command="dns apply")
+
+
+def test_zones_are_written_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits until all are under way: one after another they would never end."""
+    together = threading.Barrier(TOGETHER)
+
+    def apply(plan: dns.ZonePlan, emit: Emit) -> None:
+        together.wait(timeout=60)
+        emit(Applied(plan.changes[0]))
+
+    plans = [of(f"zone{number}.test") for number in range(TOGETHER)]
+    run = written(monkeypatch, plans, apply)
+
+    assert run.code == 0
+    assert [event.summary for event in run.events if isinstance(event, RunEnded)] == [
+        f"{TOGETHER} changes applied"
+    ]
+    assert {run.ended(plan.subject).status for plan in plans} == {"ok"}
+
+
+def test_zones_that_domains_leave_come_first_and_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The markers of all others name what leaves until it is gone."""
+    told: list[str] = []
+
+    def apply(plan: dns.ZonePlan, emit: Emit) -> None:
+        told.append(f"{plan.zone} begins")
+        emit(Applied(plan.changes[0]))
+        told.append(f"{plan.zone} ends")
+
+    first = [of("b.test", first=True), of("d.test", first=True)]
+    run = written(monkeypatch, [of("a.test"), first[0], of("c.test"), first[1]], apply)
+
+    assert run.code == 0
+    assert told[:4] == ["b.test begins", "b.test ends", "d.test begins", "d.test ends"]
+    assert len(told) == 8
+
+
+def test_a_zone_that_fails_keeps_no_other_from_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told is in the order of the plan, whichever failed first; a bug of ours is told as one."""
+    failed = threading.Event()
+
+    def apply(plan: dns.ZonePlan, emit: Emit) -> None:
+        if plan.zone == "a.test":
+            assert failed.wait(timeout=60)
+            raise DnsUnreachable("zone a.test", "no answer")
+        if plan.zone == "c.test":
+            failed.set()
+            raise ValueError("of ours")
+        emit(Applied(plan.changes[0]))
+
+    plans = [of(f"{name}.test") for name in "abcd"]
+    run = written(monkeypatch, plans, apply)
+
+    assert run.code == 3
+    (ended,) = [event for event in run.events if isinstance(event, RunEnded)]
+    assert ended.summary == "2 changes applied; not done: zone a.test, zone c.test"
+    assert run.ended("zone a.test").error.startswith("zone a.test: no answer")
+    assert "internal error in mailprov: ValueError" in run.ended("zone c.test").error
+    assert [run.ended(f"zone {name}.test").status for name in "abcd"] == ["unreachable", "ok", "failed", "ok"]
 
 
 def test_domains_that_a_host_has_served_until_now_are_told_to_the_zones(
