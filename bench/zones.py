@@ -2,7 +2,7 @@
 
     measure(folder) -> lines     of Markdown
 
-BIND on a loopback port; an inventory with 100 domains in one zone, with ten zones, and with ten that have a wildcard
+BIND on a loopback port; an inventory with 100 domains in one zone, with ten zones, and with ten that have a wildcard.
 Each is published and then planned again without changes. A round is what travels at once (dns/session.py);
 with a server far away, rounds are what one waits for. Zones are written side by side (run/zones.py), so writing tells
 the rounds of the zone with most of them. 0.1.0's figures were measured once, on its code: such numbers do not depend on

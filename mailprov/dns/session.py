@@ -44,6 +44,10 @@ from mailprov.model.inventory import DnsSettings
 CONNECT_SECONDS = 5.0
 # Silence for so long is "no answer". A server may need a moment to write its journal.
 ANSWER_SECONDS = 10.0
+# What travels at once has so long, and so much more for each question. No honest server needs it; one that gives each
+# answer at the last moment would keep a run for hours.
+ROUND_SECONDS = 60.0
+QUESTION_SECONDS = 0.2
 # Questions under way at once; with each answer the next one goes. Enough to hide a long round trip, few enough that
 # both sides' buffers hold them.
 WINDOW = 50
@@ -82,6 +86,7 @@ class Session:
         self.signs = self._key is not None
         self._socket: socket.socket | None = None
         self._pace = WINDOW
+        self._deadline = 0.0  # of what travels now
         self._proofs: set[int] = set()  # ids of questions that we may be forbidden to ask
         self.traffic = Traffic()
 
@@ -122,6 +127,8 @@ class Session:
             waiting[message.id] = message
         self._proofs = {message.id for message in messages if id(message) in proofs}
         answers: dict[int, dns.message.Message] = {}
+        seconds = ROUND_SECONDS + QUESTION_SECONDS * len(messages)
+        self._deadline = time.monotonic() + seconds
         while waiting:
             before = len(answers)
             fresh = self._socket is None
@@ -129,7 +136,10 @@ class Session:
                 self._exchange(waiting, answers)
             except TimeoutError:
                 self._close()
-                raise self._unreachable(f"no answer within {ANSWER_SECONDS:g} s", waiting) from None
+                what = f"no answer within {ANSWER_SECONDS:g} s"
+                if time.monotonic() >= self._deadline:
+                    what = f"{len(answers)} of {len(messages)} answers within {seconds:g} s"
+                raise self._unreachable(what, waiting) from None
             except OSError:
                 pass
             if not waiting:
@@ -210,7 +220,7 @@ class Session:
 
     def _receive(self, connection: socket.socket) -> bytes | None:
         """One message, or None at the end of the stream. ANSWER_SECONDS is for the whole message."""
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = min(time.monotonic() + ANSWER_SECONDS, self._deadline)
         head = self._exactly(connection, 2, deadline)
         if head is None:
             return None
@@ -239,6 +249,10 @@ class Session:
                 raise ValueError("not an answer to the question")
             if self._key and not answer.had_tsig:  # newer dnspython has said so already, older does not
                 raise dns.tsig.PeerError
+            if answer.flags & dns.flags.TC:
+                # On TCP there is no reason for it; what is left of a set would be taken for all of it.
+                asked = _asked([question])
+                raise DnsFailed(self.where, f"it cut its answer short, {asked}", "Look at the server's log")
             return answer
         except (dns.tsig.PeerError, dns.exception.FormError):
             # dnspython's exceptions carry neither the server's clock nor the response code: read it again,

@@ -17,7 +17,7 @@ of the inventory, or one that has departed likewise (who took it over has put ot
 that it served it until now (`told`) and its MX, which a marker knows, leads to that host: DNS alone cannot tell that
 from another inventory's domain on the same host. Only what a marker says is ours is ever removed of it.
 
-Raises what zones.py and session.py raise.
+Raises what zones.py and session.py raise, and DnsFailed where markers lead on without end.
 """
 
 from __future__ import annotations
@@ -36,9 +36,12 @@ from mailprov.dns.ownership import Entry, Identity, Marker, inside, is_marker, m
 from mailprov.dns.rdata import from_rdata
 from mailprov.dns.session import Session
 from mailprov.dns.zones import RRset, Snapshot, Zones
+from mailprov.errors import DnsFailed
 from mailprov.model.records import Record
 
 Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts that served it until now
+# A longer chain of departed domains was not written by mailprov, but by somebody who wants us to go on for ever.
+MOST_ROUNDS = 100
 _Proof = tuple[str, Key]  # whether a set stands in a zone
 
 
@@ -126,11 +129,18 @@ class _Reader:
         self._note(ask)
         while True:
             self._take_stock()
-            lost = [n for n in self._all if n in self._heard and self._zone[n] is None]
-            names = [name for name in lost if name not in self._found.zone_of]
+            heard = [name for name in self._all if name in self._heard and name not in self._found.zone_of]
+            names = [name for name in heard if self._zone[name] is None]
             ask = self._next() - self._data.keys()
             if not ask and not names and not self._doubtful():
                 break
+            if self._rounds >= MOST_ROUNDS:
+                name = next(reversed(self._explored), "")
+                raise DnsFailed(
+                    self._session.where,
+                    f"ownership markers lead on from domain to domain without end, at last to {name}",
+                    "Look at who may write texts in these zones",
+                )
             self._fetch(ask, zones.steps(names), self._doubtful())
             self._note(ask)
             if names:
@@ -163,9 +173,7 @@ class _Reader:
         self._rounds += 1
         ordered = sorted(fresh, key=_rank) + sorted(guesses - known - fresh, key=_rank)
         about, told = sorted(walk), sorted(doubts - self._stands.keys())
-        questions = [zones.question(*key) for key in ordered] + [
-            zones.question(name, "SOA") for name in about
-        ]
+        questions = [zones.question(*key) for key in (*ordered, *((name, "SOA") for name in about))]
         answers = self._session.ask(questions, [zones.proof(*one) for one in told])
         self._ahead.update(zip(ordered, answers, strict=False))
         self._soas.update(zip(about, answers[len(ordered) :], strict=False))
@@ -295,12 +303,13 @@ class _Reader:
         """Above names that may be new and are not unknown to the server: by NXDOMAIN it says that no wildcard answers
         for them (RFC 4592 section 2.2.1). Of those found wildcards.py tells what they lose.
         """
-        ask: set[Key] = set()
-        for name in self._names:
-            zone = self._zone[name]
-            if zone and self._may_be_new(name):
-                ask |= {(f"*.{above}", "TXT") for above in zones.ancestors(name)[1:] if inside(above, zone)}
-        return ask
+        new = {name: zone for name in self._names if (zone := self._zone[name]) and self._may_be_new(name)}
+        return {
+            (f"*.{above}", "TXT")
+            for name, zone in new.items()
+            for above in zones.ancestors(name)[1:]
+            if inside(above, zone)
+        }
 
     def _may_be_new(self, name: str) -> bool:
         answers = [self._data[name, kind] for kind in self._kinds[name]]
@@ -331,18 +340,15 @@ class _Reader:
 
     def _doubtful(self) -> set[_Proof]:
         """Sets that read like what a wildcard makes up, and are not proved yet."""
-        found = {(self._zone_of_key(key) or "", key) for key in self._suspects() if self._reads_made_up(key)}
-        return {one for one in found if one[0] and one not in self._stands}
+        doubts = [key for key in self._suspects() if self._reads_made_up(key)]
+        return {(zone, key) for key in doubts if (zone := self._zone_of_key(key))} - self._stands.keys()
 
     def _reads_made_up(self, key: Key) -> bool:
         return zones.same(self._sets.get(self._beside(*key)), self._sets[key])
 
     def _made_up(self) -> set[Key]:
-        return {
-            key
-            for key in self._suspects()
-            if (zone := self._zone_of_key(key)) and self._reads_made_up(key) and not self._stands[zone, key]
-        }
+        doubts = [key for key in self._suspects() if self._reads_made_up(key)]
+        return {key for key in doubts if (zone := self._zone_of_key(key)) and not self._stands[zone, key]}
 
     def _result(self) -> Survey:
         result = Survey(

@@ -101,6 +101,7 @@ ZONES = {
     **{f"crowd{number}.test": "" for number in range(1, 4)},
     **{f"guard{number}.test": "" for number in range(1, 8)},
     **{f"batches{number}.test": "" for number in range(1, 3)},
+    "liar.test": "",
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import dns.rrset
 import pytest
 
@@ -183,6 +184,42 @@ def test_an_answer_that_trickles_is_no_answer(tcp_server: Server, monkeypatch: p
     port = tcp_server(trickle)
     assert "no answer within" in told(
         DnsUnreachable, DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136)
+    )
+
+
+def test_answers_that_come_at_the_last_moment_are_too_late_together(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is in time."""
+    monkeypatch.setattr(session, "ROUND_SECONDS", 0.5)
+    monkeypatch.setattr(session, "QUESTION_SECONDS", 0.0)
+
+    def slowly(connection: socket.socket) -> None:
+        while head := connection.recv(2, socket.MSG_WAITALL):
+            wire = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+            time.sleep(0.2)
+            body = dns.message.make_response(dns.message.from_wire(wire)).to_wire()
+            connection.sendall(len(body).to_bytes(2, "big") + body)
+
+    settings = DnsSettings(server="127.0.0.1", port=tcp_server(slowly), provider=DnsProvider.RFC2136)
+    assert re.search(r"[0-3] of 8 answers within 0.5 s on TCP, asked for ", told(DnsUnreachable, settings))
+
+
+def test_an_answer_that_is_cut_short_is_not_taken_for_whole(tcp_server: Server) -> None:
+    def short(connection: socket.socket) -> None:
+        while head := connection.recv(2, socket.MSG_WAITALL):
+            question = dns.message.from_wire(connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+            answer = dns.message.make_response(question)
+            answer.flags |= dns.flags.AA
+            answer.authority.append(dns.rrset.from_text("create.test.", 60, "IN", "SOA", "a. b. 1 2 3 4 5"))
+            if question.question[0].rdtype == dns.rdatatype.MX:
+                answer.flags |= dns.flags.TC
+            body = answer.to_wire()
+            connection.sendall(len(body).to_bytes(2, "big") + body)
+
+    settings = DnsSettings(server="127.0.0.1", port=tcp_server(short), provider=DnsProvider.RFC2136)
+    assert told(DnsFailed, settings).startswith(
+        "DNS server 127.0.0.1: it cut its answer short, asked for create.test MX. "
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import dns.message
+import dns.update
 import pytest
 
 from mailprov import dns as driver
 from mailprov.dns import session, survey
 from mailprov.dns.session import Session
+from mailprov.errors import DnsFailed
 from mailprov.model.inventory import Dmarc, Inventory
 from tests.unit.dns.servers import Named, inventory
 
@@ -177,6 +179,27 @@ def test_a_zone_that_was_changed_since_the_plan_takes_one_more(named: Named) -> 
     (plan,) = driver.plan(inventory("rounds11.test", named.settings(ttl=900)))
     named.change("rounds11.test", lambda m: m.add("others.rounds11.test.", 60, "TXT", "x"))
     assert written([plan]) == {"rounds11.test": 4}
+
+
+def test_markers_that_lead_on_without_end(named: Named, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write texts may forge a chain of them; each one costs a round."""
+    zone = "rounds10.test"
+
+    def forge(message: dns.update.UpdateMessage) -> None:
+        for n in range(12):
+            name = f"d{n}.{zone}" if n else zone
+            text = f"v=mailprov2 zone={zone} for={name},d{n + 1}.{zone}"
+            message.add(f"_mailprov.{name}.", 60, "TXT", f'"{text}"')
+
+    named.change(zone, forge)
+    plans, rounds, _ = cost(inventory(zone, named.settings()))
+    assert plans
+    assert rounds > 10
+    monkeypatch.setattr(survey, "MOST_ROUNDS", 6)
+    with pytest.raises(
+        DnsFailed, match=r"markers lead on from domain to domain without end, at last to d6\.rounds10"
+    ):
+        driver.plan(inventory(zone, named.settings()))
 
 
 def test_what_is_asked_ahead_changes_nothing_but_the_rounds(
