@@ -10,6 +10,7 @@ right login is let in at once and nothing waits.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +23,7 @@ from mailprov.probe.login import LOGIN_PORTS, login_as
 from mailprov.probe.stream import Trouble
 from mailprov.probe.table import Phase, Scope, probe
 
-# Until the server has counted the first wrong password; the answer to it comes much later.
+# From sending the first wrong password until the server has counted it; the answer to it comes much later.
 _HEAD_START = 0.15
 
 Answer = tuple[bool, str] | Trouble  # let in or not, and the server's words; or why nothing was decided
@@ -100,8 +101,10 @@ def _made_up(case: PortCase) -> str:
 def _wrong_everywhere(pool: ThreadPoolExecutor, cases: Sequence[PortCase]) -> list[Answer]:
     futures: list[Future[Answer]] = []
     for number, case in enumerate(cases):
-        futures.append(pool.submit(_wrong, case))
+        begun = threading.Event()
+        futures.append(pool.submit(_wrong, case, begun))
         if number == 0 and len(cases) > 1:
+            begun.wait()
             time.sleep(_HEAD_START)
             _right(cases[1])
     return [future.result() for future in futures]
@@ -110,21 +113,23 @@ def _wrong_everywhere(pool: ThreadPoolExecutor, cases: Sequence[PortCase]) -> li
 def _right(case: PortCase) -> Answer:
     assert case.account is not None
     assert case.account.password is not None
-    password = case.account.password.reveal()
-    with case.run.user_slot(case.host.name, case.account.address):
-        return _answer(case, password)
+    return _answer(case, case.account.password.reveal(), threading.Event())
 
 
-def _wrong(case: PortCase) -> Answer:
-    return _answer(case, _made_up(case))
+def _wrong(case: PortCase, begun: threading.Event) -> Answer:
+    try:
+        return _answer(case, _made_up(case), begun)
+    finally:
+        begun.set()
 
 
-def _answer(case: PortCase, password: str) -> Answer:
-    """One login on a connection of its own, over trusted TLS."""
+def _answer(case: PortCase, password: str, begun: threading.Event) -> Answer:
+    """One login on a connection of its own, over trusted TLS. `begun`: the password is sent now."""
     assert case.account is not None
     try:
         client = case.open(case.host, case.address, case.port, secret=True)
         with client.stream:
+            begun.set()
             return login_as(client, case.account.login_name, password)
     except Trouble as trouble:
         return trouble
