@@ -1,7 +1,7 @@
 """The tests on real hosts: all as root on Linux, else one line that says what was left out.
 
 scripts/lab_tests.py               `make test`: on Debian 12 and 13, and the short fault campaign
-scripts/lab_tests.py releases      `make test-releases`: on the oldest and the newest release, and the upgrade in place
+scripts/lab_tests.py releases      `make test-releases`: the oldest release, the newest, Ubuntu's habits, the upgrade
 scripts/lab_tests.py attacks       `make test-attacks`: every try of every area, and the name servers' tests at length
 scripts/lab_tests.py attacks short `make test-attacks SHORT=1`: some tries of each area
 """

@@ -10,7 +10,7 @@ the next argument, and ./mail.yml is meant. Only the last part of a path counts 
 /home/ana@example.org/mail.yml is an inventory, and a file called ana@example.org beside it does not hide the address.
 A word that can be nothing but a path, and one too many, are told as the missing file that they are.
 
-Raises InputError: no such file, and no ./mail.yml either.
+Raises InputError: no such file, and no ./mail.yml either; an empty word.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ def is_inventory(word: str, others: bool) -> bool:
 
 def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bool:
     """`word` is the first argument, None if there is none; `spare`: there are more than the command takes."""
+    if word == "":
+        # Never ./mail.yml: `apply "$(mailprov lab inventory)"` with two labs is not meant for the real hosts.
+        raise InputError(
+            command,
+            "an argument is empty, as where a command in $(…) failed",
+            "See what that command said, or write the inventory's path",
+        )
     if word is not None:
         if is_inventory(word, others):
             return False

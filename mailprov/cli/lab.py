@@ -32,7 +32,7 @@ LabOf = Annotated[
 ]
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, short_help="Boot the hosts of an inventory, with DNS and a CA.")
 def up(
     inventory: Inventory = USUAL,
     name: LabName = None,
@@ -82,7 +82,7 @@ def up(
         typer.echo(f"Next: mailprov apply {made.inventory_path}")
 
 
-@app.command()
+@app.command(short_help="Take the lab away; a cache for the next one stays.")
 def down(inventory: LabOf = None, name: LabName = None, quiet: Quiet = False) -> None:
     """Take the lab down: no process, mount, bridge, rule or route stays."""
     from mailprov import lab
@@ -96,7 +96,7 @@ def down(inventory: LabOf = None, name: LabName = None, quiet: Quiet = False) ->
         typer.echo(f"Lab {which} is gone.{kept}" if found else none)
 
 
-@app.command()
+@app.command(short_help="Shut hosts down; their disks stay.")
 def stop(inventory: LabOf = None, host: OnlyHosts = None, name: LabName = None, quiet: Quiet = False) -> None:
     """Shut the hosts down; their disks, addresses and keys stay, for `lab start`."""
     from mailprov import lab
@@ -112,7 +112,7 @@ def stop(inventory: LabOf = None, host: OnlyHosts = None, name: LabName = None, 
         )
 
 
-@app.command()
+@app.command(short_help="Boot hosts that are off, as they were left.")
 def start(
     inventory: LabOf = None, host: OnlyHosts = None, name: LabName = None, quiet: Quiet = False
 ) -> None:
@@ -126,7 +126,7 @@ def start(
         typer.echo(f"{subject}: up." if were_off else f"{subject}: up already.")
 
 
-@app.command()
+@app.command(short_help="Make hosts pristine; addresses and keys stay.")
 def reset(
     inventory: LabOf = None,
     host: OnlyHosts = None,
@@ -154,7 +154,7 @@ def status(inventory: LabOf = None, name: LabName = None) -> None:
         typer.echo(lab.status(each))
 
 
-@app.command()
+@app.command(short_help="What is kept for the next lab; --clean deletes it.")
 def cache(
     clean: Annotated[bool, typer.Option("--clean", help="Delete what no lab needs.")] = False,
     quiet: Quiet = False,
@@ -177,7 +177,7 @@ def cache(
     typer.echo("Delete that: mailprov lab cache --clean. The next lab makes anew what it needs")
 
 
-@app.command("inventory")
+@app.command("inventory", short_help="Print the path of the inventory for apply and verify.")
 def inventory_(inventory: LabOf = None, name: LabName = None) -> None:
     """Print the path of the lab's own inventory, the one for plan, apply and verify."""
     from mailprov import lab

@@ -20,6 +20,7 @@ RELEASES = (
     "debian-12",
     "debian-13",
     "debian-testing",
+    "ubuntu-like",
     "ubuntu-22.04",
     "ubuntu-24.04",
     "ubuntu-26.04",

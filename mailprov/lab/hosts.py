@@ -26,7 +26,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab import authority, cgroups, nameserver, supervise
+from mailprov.lab import authority, cgroups, nameserver, releases, supervise, ubuntu
 from mailprov.lab.keys import ssh_host_key
 from mailprov.lab.machine import environment, run_tool
 from mailprov.lab.mounts import delete_tree, unmount_below
@@ -151,7 +151,10 @@ def _write_host(root: Path, place: Place, state: LabState, host: LabHost) -> Non
         "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
         + "".join(f"{a} {names}\n" for a in own),
     )
-    _put(root, "etc/resolv.conf", f"search {nameserver.HOSTS_ZONE}\nnameserver {state.dns.address}\n")
+    if releases.comes_early(host.release):
+        _write_seed(root, place, state, host)
+    else:
+        _put(root, "etc/resolv.conf", f"search {nameserver.HOSTS_ZONE}\nnameserver {state.dns.address}\n")
     _put(root, "etc/machine-id", f"{host.machine_id}\n", 0o444)
     _put(root, "etc/apt/apt.conf.d/90mailprov-lab", nameserver.apt_conf(state))
     key = ssh_host_key(place, host)
@@ -159,6 +162,31 @@ def _write_host(root: Path, place: Place, state: LabState, host: LabHost) -> Non
     _put(root, "etc/ssh/ssh_host_ed25519_key.pub", key.with_suffix(".pub").read_text())
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
     _put(root, "root/.ssh/authorized_keys", place.identity.with_suffix(".pub").read_text(), 0o600)
+
+
+def _write_seed(root: Path, place: Place, state: LabState, host: LabHost) -> None:
+    subnet, key = IPv4Network(state.subnet), ssh_host_key(place, host)
+    short = host.fqdn.partition(".")[0]
+    seed = ubuntu.files(
+        name=short,
+        fqdn=host.fqdn,
+        instance=host.machine_id,
+        addresses=[
+            f"{host.address}/{subnet.prefixlen}",
+            *([f"{host.address6}/64"] if host.address6 else []),
+        ],
+        gateway=str(subnet[1]),
+        resolver=state.dns.address,
+        search=nameserver.HOSTS_ZONE,
+        authorized=place.identity.with_suffix(".pub").read_text().strip(),
+        host_key=key.read_text(),
+        host_key_public=key.with_suffix(".pub").read_text().strip(),
+    )
+    for name, (content, mode) in seed.items():
+        _put(root, name, content, mode)
+    resolver = root / "etc/resolv.conf"
+    resolver.unlink(missing_ok=True)
+    resolver.symlink_to("../run/systemd/resolve/stub-resolv.conf")
 
 
 def _write_dns_host(root: Path, place: Place, state: LabState) -> None:
@@ -237,8 +265,10 @@ def wait_for(place: Place, hosts: Iterable[LabHost], emit: Emit, *, timeout: flo
     while waiting:
         for host in list(waiting):
             boot = boot_of(place, host.name)
-            if boot is not None and boot.ready and _greets(host.address):
-                emit(Progress(host.name, f"up at {host.address}, booted in {boot.uptime:.1f} s"))
+            early = releases.comes_early(host.release)
+            if boot is not None and (boot.ready or early) and _greets(host.address):
+                still = " and still setting itself up" if not boot.ready else ""
+                emit(Progress(host.name, f"up at {host.address}, booted in {boot.uptime:.1f} s{still}"))
                 waiting.remove(host)
             elif time.monotonic() - begin > timeout:
                 raise LabError(

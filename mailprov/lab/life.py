@@ -3,7 +3,7 @@
     up(inventory, name=, release=, packages=, passwords=, emit=) -> Lab
     stop(name, hosts, emit), start(name, hosts, emit) -> whether there was something to do
     reset(name, hosts, emit), down(name, emit)
-    status(name) -> LabStatus, load(name) -> Lab, names() -> list[str]
+    status(name) -> LabStatus, load(name) -> Lab
     ssh_argv(name, host, command) -> list[str]
 
 Raises LabError (the machine or the lab), InputError (a name that is not one), Interrupted (Ctrl-C, after
@@ -16,20 +16,14 @@ import dataclasses
 import os
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from ipaddress import IPv4Network, IPv6Network
 
-import dns.exception
-import dns.message
-import dns.query
-import dns.rdatatype
-
-from mailprov.errors import InputError, Interrupted, LabError
+from mailprov.errors import Interrupted, LabError
 from mailprov.lab import authority, network, private, releases
+from mailprov.lab.booting import boot, hosts_of, known, now, wait_for_dns
 from mailprov.lab.facts import Lab, LabStatus, lab_of, status_of
 from mailprov.lab.hosts import boot_of, drop_aside, power_off, set_aside, start_host, stop_hosts, wait_for
 from mailprov.lab.keys import give, make_keys
@@ -68,6 +62,7 @@ def up(
     """
     where = place(name)
     chosen = _releases(inventory, release)
+    named = {host: each.name for host, each in chosen.items()}
     chosen.update(
         {host: releases.with_packages(chosen[host], wanted) for host, wanted in (packages or {}).items()}
     )
@@ -77,7 +72,7 @@ def up(
     with lab_lock(where) as lock:
         _make_room(where, emit)
         try:
-            return _bring_up(where, inventory, chosen, passwords, emit)
+            return _bring_up(where, inventory, chosen, named, passwords, emit)
         except KeyboardInterrupt:
             with _undisturbed():
                 emit(Progress(f"lab {name}", "interrupted; taking away what was begun"))
@@ -111,12 +106,12 @@ def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
     require_machine(emit, install=False)
     private.close_off()
     with lab_lock(where):
-        state = _known(where)
-        chosen = _chosen(state, hosts)
+        state = known(where)
+        chosen = hosts_of(state, hosts)
         stop_hosts(where, [(host.name, host.index) for host in chosen])
         for host in chosen:
             set_aside(where, host.name)
-        _boot(where, state, chosen, emit)
+        boot(where, state, chosen, emit)
         for host in chosen:
             drop_aside(where, host.name)
 
@@ -130,11 +125,11 @@ def stop(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None) 
     require_machine(emit, install=False)
     private.close_off()
     with lab_lock(where):
-        state = _known(where)
-        running = [host for host in _chosen(state, hosts) if boot_of(where, host.name) is not None]
-        power_off(where, _chosen(state, hosts), lambda event: emit(event) if _of(event, running) else None)
+        state = known(where)
+        running = [host for host in hosts_of(state, hosts) if boot_of(where, host.name) is not None]
+        power_off(where, hosts_of(state, hosts), lambda event: emit(event) if _of(event, running) else None)
         if not any(boot_of(where, host.name) for host in state.all_hosts):
-            save(where, dataclasses.replace(state, phase="stopped", since=_now()))
+            save(where, dataclasses.replace(state, phase="stopped", since=now()))
     return bool(running)
 
 
@@ -147,10 +142,10 @@ def start(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
     require_machine(emit, install=False)
     private.close_off()
     with lab_lock(where):
-        state = _known(where)
+        state = known(where)
         if state.phase == "starting":
             raise LabError(f"lab {name}", "it never came up whole", "Bring it up anew with `mailprov lab up`")
-        off = [host for host in _chosen(state, hosts) if boot_of(where, host.name) is None]
+        off = [host for host in hosts_of(state, hosts) if boot_of(where, host.name) is None]
         if where.bridge not in network.links() and state.phase == "up":
             emit(
                 Notice(
@@ -159,48 +154,19 @@ def start(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
                 )
             )
         stop_hosts(where, [(host.name, host.index) for host in off])
-        _boot(where, state, off, emit)
+        boot(where, state, off, emit)
     return bool(off)
-
-
-def _boot(where: Place, state: LabState, hosts: Sequence[LabHost], emit: Emit) -> None:
-    """Boots hosts that are down, on the lab's network, and notes that the lab runs."""
-    if not hosts:
-        return
-    second = IPv6Network(state.subnet6) if state.subnet6 else None
-    network.restore(where, IPv4Network(state.subnet), second)
-    for host in hosts:
-        start_host(where, state, host)
-    wait_for(where, hosts, emit)
-    if state.dns in hosts:
-        _wait_for_dns(state)
-        authority.trust(where, state)
-    if state.phase != "up":
-        save(where, dataclasses.replace(state, phase="up", since=_now()))
-
-
-def _chosen(state: LabState, names: Sequence[str]) -> list[LabHost]:
-    """The hosts of these names, or all. Raises InputError that names those there are."""
-    unknown = sorted(set(names) - {host.name for host in state.all_hosts})
-    if unknown:
-        has = ", ".join(host.name for host in state.all_hosts)
-        raise InputError(f"lab {state.name}", f"it has no host {', '.join(unknown)}", f"Its hosts are {has}")
-    return [host for host in state.all_hosts if not names or host.name in names]
 
 
 def _of(event: Event, hosts: Sequence[LabHost]) -> bool:
     return isinstance(event, Progress) and event.subject in {host.name for host in hosts}
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
-
-
 def status(name: str) -> LabStatus:
     """What runs, where, since when."""
     private.close_off()
     where = place(name)
-    state = _known(where)
+    state = known(where)
     if not os.access(where.directory / "hosts", os.X_OK):
         raise private.refusal()
     return status_of(where, state)
@@ -210,17 +176,7 @@ def load(name: str) -> Lab:
     """The running lab `name`."""
     private.close_off()
     where = place(name)
-    return lab_of(where, _known(where))
-
-
-def names() -> list[str]:
-    """Labs on this machine, also those that are half up or damaged."""
-    private.close_off()
-    root = state_root()
-    try:
-        return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    except PermissionError:
-        raise private.refusal() from None
+    return lab_of(where, known(where))
 
 
 def ssh_argv(name: str, host: str, command: Sequence[str] = ()) -> list[str]:
@@ -271,32 +227,11 @@ def _make_room(where: Place, emit: Emit) -> None:
     sweep(where)
 
 
-def _known(where: Place) -> LabState:
-    state = load_state(where)
-    if state is not None:
-        return state
-    try:
-        there = where.directory.exists()
-        if there:
-            os.listdir(where.directory)
-    except PermissionError:
-        raise private.refusal() from None
-    if there:
-        raise LabError(
-            f"lab {where.name}",
-            "its state cannot be read",
-            f"Remove it: mailprov lab down --name {where.name}",
-        )
-    have = names()
-    raise LabError(
-        f"lab {where.name}", "there is no such lab", f"There is {', '.join(have)}" if have else "No lab is up"
-    )
-
-
 def _bring_up(
     where: Place,
     inventory: Inventory,
     chosen: dict[str, releases.Release],
+    named: dict[str, str],
     passwords: Passwords,
     emit: Emit,
 ) -> Lab:
@@ -309,11 +244,11 @@ def _bring_up(
     private.make_private(where.directory)
     state = LabState(
         name=where.name, phase="starting",
-        since=_now(),
+        since=now(),
         subnet="", subnet6="", nameserver_label=label, zones=zones,
         dns=_host(dns_name, DNS_INDEX, releases.DNS_ROOT.name, f"{label}.{zones[0]}"),
         hosts=tuple(
-            _host(host.name, index, chosen[host.name].built_on or chosen[host.name].name, host.fqdn)
+            _host(host.name, index, named[host.name], host.fqdn)
             for index, host in enumerate(inventory.hosts, FIRST_INDEX)
         ),
     )  # fmt: skip
@@ -339,7 +274,7 @@ def _bring_up(
     for host in state.all_hosts:
         start_host(where, state, host)
     wait_for(where, state.all_hosts, emit)
-    _wait_for_dns(state)
+    wait_for_dns(state)
     authority.trust(where, state)
     state = dataclasses.replace(state, phase="up")
     save(where, state)
@@ -371,20 +306,6 @@ def _with_roots(state: LabState, needed: dict[str, releases.Release], emit: Emit
     return dataclasses.replace(
         state, dns=rooted(state.dns), hosts=tuple(rooted(host) for host in state.hosts)
     )
-
-
-def _wait_for_dns(state: LabState, timeout: float = 15) -> None:
-    deadline = time.monotonic() + timeout
-    query = dns.message.make_query(state.zones[0], dns.rdatatype.SOA)
-    while True:
-        try:
-            if dns.query.udp(query, state.dns.address, timeout=0.5).answer:
-                return
-        except (dns.exception.DNSException, OSError):
-            pass
-        if time.monotonic() > deadline:
-            raise LabError(state.dns.name, f"its DNS server does not answer for {state.zones[0]}")
-        time.sleep(0.03)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
+from mailprov.lab import releases
 from mailprov.lab.authority import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.place import Place
@@ -67,6 +68,7 @@ def _host(place: Place, state: LabState, host: LabHost, inventory: Inventory) ->
     return {
         "address": host.address,
         "fqdn": host.fqdn,
+        **({"ssh": {"user": user}} if (user := releases.login(host.release)) != "root" else {}),
         "ipv4": [host.address],
         **({"ipv6": [host.address6]} if host.address6 else {}),
         **({} if asked.managed else {"managed": False}),

@@ -6,6 +6,8 @@
     Release       suite, packages, apt options; `stamp` changes whenever the recipe does
     release       the Release of a name; InputError names the known ones
     with_packages a Release with more packages
+    login         the user whom hosts of a release let in
+    comes_early   whether hosts of a release count as up while their first boot goes on, as those of a cloud do
 
 Package names only; mirrors are mmdebstrap's own defaults.
 """
@@ -19,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailprov.errors import InputError
+from mailprov.lab import ubuntu
 
 DEFAULT = "debian-12"
 
@@ -72,13 +75,26 @@ class Release:
     apt_options: tuple[str, ...] = ()
     masked: tuple[str, ...] = MASKED
     built_on: str = ""  # the name of the release whose root is copied first
+    setup: str = ""  # a Python program that runs in the root when its packages are there
+    login: str = "root"
+    cloud: bool = False  # hosts set themselves up with cloud-init
+    components: tuple[str, ...] = ()  # of the archive; mmdebstrap's own default is main alone
     bracket: str = (
         ""  # the Debian releases whose Postfix and Dovecot come closest, where this one cannot be had
     )
 
     @property
     def stamp(self) -> str:
-        recipe = json.dumps([dataclasses.asdict(self), _REVISION], sort_keys=True)
+        fields = dataclasses.asdict(self)
+        for name in (
+            "setup",
+            "login",
+            "cloud",
+            "components",
+        ):  # came later: what says nothing makes no other root
+            if fields[name] == getattr(Release, name):
+                del fields[name]
+        recipe = json.dumps([fields, _REVISION], sort_keys=True)
         return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
@@ -89,6 +105,9 @@ _NO_EXPIRY = (
 # The last point release in the main archive is whole, and apt prefers what is of this codename (apt.conf(5)).
 _POINT_RELEASE = ('APT::Default-Release "bullseye"',)
 
+# Rspamd, OpenDKIM, certbot and fail2ban are in universe, which a server image of Ubuntu has.
+_UBUNTU = ("main", "universe")
+
 RELEASES = {
     release.name: release
     for release in (
@@ -96,14 +115,31 @@ RELEASES = {
         Release("debian-12", "bookworm"),
         Release("debian-13", "trixie"),
         Release("debian-testing", "testing", apt_options=_NO_EXPIRY),
-        Release("ubuntu-22.04", "jammy", bracket="debian-11 or debian-12"),
-        Release("ubuntu-24.04", "noble", bracket="debian-12 or debian-13"),
-        Release("ubuntu-26.04", "resolute", bracket="debian-13 or debian-testing"),
+        Release(
+            "ubuntu-like",
+            "testing",
+            packages=ubuntu.PACKAGES,
+            built_on="debian-testing",
+            setup=ubuntu.SETUP,
+            login=ubuntu.USER,
+            cloud=True,
+        ),
+        Release("ubuntu-22.04", "jammy", components=_UBUNTU, bracket="debian-11 or debian-12"),
+        Release("ubuntu-24.04", "noble", components=_UBUNTU, bracket="debian-12 or debian-13"),
+        Release("ubuntu-26.04", "resolute", components=_UBUNTU, bracket="debian-13 or debian-testing"),
     )
 }
 DNS_ROOT = Release(
     "dns", "bookworm", packages=("bind9", "bind9-utils", "nginx-light", "pebble"), built_on="debian-12"
 )
+
+
+def login(name: str) -> str:
+    return RELEASES[name].login if name in RELEASES else "root"
+
+
+def comes_early(name: str) -> bool:
+    return name in RELEASES and RELEASES[name].cloud
 
 
 def with_packages(base: Release, packages: Iterable[str]) -> Release:

@@ -36,6 +36,8 @@ from mailprov.model.events import Emit, Progress
 
 WEEK = 7 * 86400
 UBUNTU_KEY = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
+# Of the environment: a mirror of Ubuntu's archive (http://mirror.example.net/ubuntu), and whose signature it has.
+UBUNTU_MIRROR, UBUNTU_KEYRING = "MAILPROV_LAB_UBUNTU_MIRROR", "MAILPROV_LAB_UBUNTU_KEYRING"
 # Whatever a build starts dies with us, even by SIGKILL: setpriv passes our death on to unshare, and the
 # kernel ends the process namespace below it. The mounts of a build live in a namespace of their own and
 # vanish with it.
@@ -119,15 +121,18 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
     if release.bracket and not _ubuntu_key(emit):
         raise _no_ubuntu(release, "no package here has its key")
     options = [part for option in release.apt_options for part in ("--aptopt", option)]
+    if release.components:
+        options.append(f"--components={','.join(release.components)}")
     status, output = _run_build(
         [
             *_CAGE, "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
             "--skip=cleanup/apt/lists", *options, f"--include={','.join(release.packages)}",
-            release.suite, str(target),
+            release.suite, str(target), *_mirror(release),
         ],
         stop,
     )  # fmt: skip
     if status == 0:
+        _keep_key(target, release)
         return
     delete_tree(target)
     if stop.is_set():
@@ -141,8 +146,46 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
     )
 
 
+def _mirror(release: Release) -> list[str]:
+    """The sources of a mirror of Ubuntu's archive that the user has; mmdebstrap knows the public ones itself.
+
+    Mirrors carry the security updates, too; of Ubuntu's own servers these are on another one.
+    """
+    mirror = os.environ.get(UBUNTU_MIRROR, "")
+    if not release.bracket or not mirror:
+        return []
+    return [
+        f'deb [signed-by="{_ubuntu_keyring()}"] {mirror} {release.suite}{pocket} {" ".join(release.components)}'
+        for pocket in ("", "-updates", "-security")
+    ]
+
+
+def _ubuntu_keyring() -> Path:
+    return Path(os.environ.get(UBUNTU_KEYRING) or UBUNTU_KEY).resolve()
+
+
+def _keep_key(root: Path, release: Release) -> None:
+    """A keyring of one's own goes into the root, where apt on the hosts needs it."""
+    keyring = _ubuntu_keyring()
+    if not _mirror(release) or keyring == UBUNTU_KEY:
+        return
+    kept = root / "etc/apt/keyrings/mirror.gpg"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(keyring.read_bytes())
+    kept.chmod(0o644)
+    for sources in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").glob("*.list")):
+        if sources.exists():
+            sources.write_text(sources.read_text().replace(str(keyring), "/etc/apt/keyrings/mirror.gpg"))
+
+
 def _ubuntu_key(emit: Emit) -> bool:
     """Whether Ubuntu's archive key is here; its package, under either name, is installed if there is one."""
+    if os.environ.get(UBUNTU_KEYRING):
+        if not _ubuntu_keyring().is_file():
+            raise LabError(
+                "lab", f"there is no keyring {_ubuntu_keyring()}", f"Set {UBUNTU_KEYRING} to the mirror's"
+            )
+        return True
     for package in ("ubuntu-keyring", "ubuntu-archive-keyring"):
         if not UBUNTU_KEY.exists() and shutil.which("apt-get", path=environment()["PATH"]):
             emit(Progress("lab", f"installing {package} on this machine"))
@@ -156,7 +199,7 @@ def _ubuntu_key(emit: Emit) -> bool:
 def _no_ubuntu(release: Release, why: str) -> LabError:
     return LabError(
         release.name,
-        f"Ubuntu's archive cannot be reached or trusted from here ({why.rstrip('.')})",
+        f"Ubuntu's archive cannot be reached or trusted from here ({why.removeprefix('E: ').rstrip('.')})",
         f"Use {release.bracket}, whose Postfix and Dovecot bracket it",
     )
 
@@ -172,17 +215,17 @@ def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threadin
     resolver = target / "etc/resolv.conf"
     policy = target / "usr/sbin/policy-rc.d"
     status, output = _run_build([*_CAGE, "cp", "-a", "--", str(base), str(target)], stop)
+    inside = [*_CAGE[:-1], f"--root={target}", "--mount-proc=/proc"]
     if status == 0:
+        resolver.unlink(missing_ok=True)
         resolver.write_text(Path("/etc/resolv.conf").read_text())
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
         status, output = _run_build(
-            [
-                *_CAGE[:-1], f"--root={target}", "--mount-proc=/proc",
-                "apt-get", "install", "-qy", "--no-install-recommends", *release.packages,
-            ],
-            stop,
-        )  # fmt: skip
+            [*inside, "apt-get", "install", "-qy", "--no-install-recommends", *release.packages], stop
+        )
+    if status == 0 and release.setup:
+        status, output = _run_build([*inside, "python3", "-c", release.setup], stop)
     if status != 0:
         delete_tree(target)
         raise LabError(
@@ -191,7 +234,7 @@ def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threadin
             "Check the network and try again",
         )
     policy.unlink()
-    resolver.unlink()
+    resolver.unlink(missing_ok=True)
     for package in (target / "var/cache/apt/archives").glob("*.deb"):
         package.unlink()
 
