@@ -239,20 +239,16 @@ def _sign(verdict: Verdict | None) -> Text:
 
 
 def _other_table(findings: list[Finding]) -> Table:
-    """One row a probe: worst verdict, how often it ran (of how many, where some were skipped), what a pass proves, and
-    where.
-    """
+    """One row a probe: worst verdict, how often it ran, what a pass proves. Where, is told of what is wrong, below."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(width=1)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", style="dim")
     table.add_column(overflow="fold")
-    table.add_column(style="dim", overflow="fold")
     for probe in sorted({finding.id for finding in findings}):
         ran = [finding for finding in findings if finding.id == probe]
         worst = _worst(ran) or Verdict.SKIP
-        where = [*dict.fromkeys(finding.target.domain or finding.target.host for finding in ran)]
-        table.add_row(Text(*SIGNS[worst]), probe, _tally(ran), ran[0].title, places(where, most=2))
+        table.add_row(Text(*SIGNS[worst]), probe, _tally(ran), ran[0].title)
     return table
 
 

@@ -1,9 +1,10 @@
 """The text of ssh_config files, with what their Include lines bring (ssh_config(5)).
 
     user_file(), SYSTEM                     the usual files
+    home_differs() -> bool                  whether the ssh program would look for the user's file elsewhere
     says_anything(user, system) -> bool     whether any line in them is about what we ask
     joined(user, system, name) -> str       one text without Include, for a reader that does not know the word
-    absolute(system) -> str                 the system's file, its Include lines with whole paths
+    absolute(path) -> str                   a file's text, its Include lines with whole paths
 
 Where nothing is said, which is the case on most machines that run pipelines, no ssh program has to be asked.
 Raises nothing: a file that cannot be read says nothing here; the ssh program says what it thinks of it.
@@ -12,6 +13,8 @@ Raises nothing: a file that cannot be read says nothing here; the ssh program sa
 from __future__ import annotations
 
 import glob
+import os
+import pwd
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -47,6 +50,16 @@ def user_file() -> Path:
     return Path.home() / ".ssh" / "config"
 
 
+def home_differs() -> bool:
+    """Whether HOME is another folder than the home in the password database. `~` is HOME for everybody, for us as well;
+    the ssh program alone looks into the database (containers of CI services: HOME=/github/home for root).
+    """
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir) != Path.home()
+    except KeyError:  # such a user ssh refuses to run for
+        return False
+
+
 def says_anything(user: Path | None, system: Path | None) -> bool:
     """Whether any line of the files, and of those they include, is about something we ask."""
     return any(keyword in _ASKED for path in (user, system) if path for keyword, _, _ in _lines(path))
@@ -62,12 +75,12 @@ def joined(user: Path | None, system: Path | None, name: str) -> str:
     return "\n".join(out) + "\n"
 
 
-def absolute(system: Path) -> str:
+def absolute(path: Path) -> str:
     """The file's text with whole paths after Include, so that it means the same wherever it stands."""
     out = []
-    for keyword, value, line in _lines(system, follow=False):
+    for keyword, value, line in _lines(path, follow=False):
         if keyword == "include":
-            out.append("Include " + " ".join(f'"{each}"' for each in _patterns(value, system)))
+            out.append("Include " + " ".join(f'"{each}"' for each in _patterns(value, path)))
         else:
             out.append(line)
     return "\n".join(out) + "\n"

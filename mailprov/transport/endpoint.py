@@ -40,6 +40,9 @@ class Endpoint:
     jumps_said_here: bool = field(default=False, compare=False)  # by the inventory, not by ssh_config
     config: Path | None = field(default=None, compare=False)  # as the inventory gives it
     ignore_config: bool = field(default=False, compare=False)
+    program_config: Path | None = field(
+        default=None, compare=False
+    )  # for the ssh program: see SshConfig.for_program
 
     @property
     def at(self) -> str:

@@ -21,6 +21,7 @@ from mailprov.transport.conversation import Conversation, Pipe
 from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.halt import Halt
 from mailprov.transport.handshake import KEY_TYPES
+from mailprov.transport.keyring import default_keys
 from mailprov.transport.launch import launch
 from mailprov.transport.openssh_words import explain, is_other_key, no_common_type
 from mailprov.transport.process import spawn
@@ -101,8 +102,8 @@ def _run(endpoint: Endpoint, line: str, folder: Path, timeout: float, types: tup
 def command(endpoint: Endpoint, timeout: float, extra: Sequence[str] = ()) -> list[str]:
     """`extra` are more options for -o."""
     words = ["ssh", "-T", "-F", "none"] if endpoint.ignore_config else ["ssh", "-T"]
-    if endpoint.config is not None:
-        words += ["-F", str(endpoint.config)]
+    if config := endpoint.config or endpoint.program_config:
+        words += ["-F", str(config)]
     options = [*extra, *_OPTIONS, f"ConnectTimeout={max(1, round(timeout))}"]
     if endpoint.host_key is None:
         options.append(f"UserKnownHostsFile={_paths(endpoint.user_known_hosts)}")
@@ -110,6 +111,10 @@ def command(endpoint: Endpoint, timeout: float, extra: Sequence[str] = ()) -> li
         options.append(f"GlobalKnownHostsFile={_paths(endpoint.global_known_hosts).replace('%%', '%')}")
     if endpoint.only_key is not None:
         options += [f"IdentityFile={_quoted(endpoint.only_key)}", "IdentitiesOnly=yes"]
+    elif endpoint.program_config is not None:
+        # In the file that it reads, `~` is the home of the password database for ssh, and its own keys are there.
+        options += [f"IdentityFile={_quoted(path)}" for path in endpoint.keys or default_keys()]
+        options += [f"CertificateFile={_quoted(path)}" for path in endpoint.certificates]
     if endpoint.jumps_said_here and endpoint.jumps:
         options.append(f"ProxyCommand={_through(endpoint.jumps, timeout)}")
     elif endpoint.jumps_said_here:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from mailprov.errors import HostUnreachable
+from mailprov.transport import config_files
 from mailprov.transport.endpoint import Endpoint
 
 _OWN_FAILURE = 255
@@ -104,6 +105,17 @@ def _refused(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, 
     )
 
 
+def _unknown_name(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
+    """An alias that stands in another file than those which are read, most often."""
+    reads = f"{endpoint.config or config_files.user_file()}" + (
+        "" if endpoint.config else f" and {config_files.SYSTEM}"
+    )
+    return (
+        f"ssh does not know `{found['place']}`; it reads {'no ssh_config' if endpoint.ignore_config else reads}",
+        "Check `address`, HostName in such a file, or the name service of this machine",
+    )
+
+
 def _is(what: str, advice: str) -> _Sentence:
     return lambda endpoint, text, found: (
         what.format(at=_at(endpoint, text, found), said=found[0].strip()),
@@ -123,7 +135,7 @@ _SENTENCES: tuple[tuple[str, _Sentence], ...] = (
     (r"(?P<who>\S+@(?P<place>\S+)): Permission denied \((?P<kinds>[^)]*)\)", _refused),
     (
         r"Could not resolve hostname (?P<place>[^:\s]+)",
-        _is("the name in {at} does not resolve", "Check `address`, or the name service of this machine"),
+        _unknown_name,
     ),
     (
         r"open failed: administratively prohibited.*",

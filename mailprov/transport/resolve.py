@@ -65,6 +65,8 @@ class Resolver:
         made = _merge(host, name, answers)
         if made.transport is Transport.LOCAL:
             return made
+        if made.transport is Transport.OPENSSH:
+            made = dataclasses.replace(made, program_config=self._config(ssh).for_program())
         said_here = ssh.proxy_jump is not None
         try:
             jumps = (

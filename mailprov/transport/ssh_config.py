@@ -3,6 +3,7 @@
     Answers                         what is said; None and () where nothing is
     SshConfig(config, ignore)       the usual files, one file in their place, or none
       .ask(where, address, user, port) -> Answers
+      .for_program() -> Path | None         a file for the ssh program, where it would read others
       .close()
 
 `ssh -G` follows Include, Match (exec, too), CanonicalizeHostname and patterns, and takes 5 ms. It is not run when no
@@ -77,6 +78,17 @@ class SshConfig:
         said = self._run(where, address, user, port)
         return _answers(said, address, user, port)
 
+    def for_program(self) -> Path | None:
+        """What the ssh program is to read, to go by the same files as we do; None where it does that anyway."""
+        if self.config is not None or self._user is None or not config_files.home_differs():
+            return None
+        with self._lock:
+            path = self._made() / "program"
+            text = config_files.absolute(self._user) + "Host *\n"
+            text += config_files.absolute(self._system) if self._system else ""
+            path.write_text(text)
+            return path
+
     def close(self) -> None:
         """Remove what was written for the ssh program."""
         with self._lock:
@@ -115,12 +127,17 @@ class SshConfig:
     def _file(self) -> str:
         """A configuration that reads as the files do, and ends with a mark for "no user said"."""
         with self._lock:
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="mailprov-ssh-")
+            path = self._made() / "config"
+            if not path.exists():
                 text = f'Include "{self._user}"\n' if self._user and self._user.exists() else ""
                 text += config_files.absolute(self._system) if self._system else ""
-                (Path(self._folder.name) / "config").write_text(text + f"Host *\nUser {_NOBODY}\n")
-            return str(Path(self._folder.name) / "config")
+                path.write_text(text + f"Host *\nUser {_NOBODY}\n")
+            return str(path)
+
+    def _made(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="mailprov-ssh-")
+        return Path(self._folder.name)
 
 
 def _answers(said: dict[str, list[str]], address: str, user: str | None, port: int | None) -> Answers:

@@ -21,7 +21,7 @@ BEHIND = Endpoint("mx1", "mx1", "10.0.0.11", 2222, "root", jumps=(HOP,), jumps_s
         (
             DIRECT,
             "ssh: Could not resolve hostname mx1.alpha.test: Name or service not known",
-            "the name in 10.0.0.11 port 2222 does not resolve",
+            f"ssh does not know `mx1.alpha.test`; it reads {Path.home()}/.ssh/config and /etc/ssh/ssh_config",
         ),
         (
             DIRECT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
 from mailprov.model.jumps import Jump, parse_jumps
 from mailprov.transport import config_files, ssh_config
 from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.openssh import command
 from mailprov.transport.resolve import Resolver
 from mailprov.transport.ssh_config import Answers, SshConfig
 
@@ -54,6 +56,26 @@ def write(home: Path, text: str, name: str = "config") -> Path:
     path = home / ".ssh" / name
     path.write_text(text)
     return path
+
+
+@pytest.mark.skipif(SSH is None, reason="there is no ssh program on this machine")
+def test_the_ssh_program_goes_by_the_same_files(home: Path) -> None:
+    """ssh looks into the password database for ~, not into HOME: it read /root/.ssh/config and knew no alias."""
+    write(
+        home,
+        "Include more\nHost studi3\n  ProxyCommand nc %h %p\n  IdentityFile ~/.ssh/id_studi\nHost other\n  User no\n",
+    )
+    write(home, "Host studi3\n  HostName 192.0.2.3\n", "more")
+    with closing(Resolver()) as resolver:
+        made = resolver.endpoint(host("studi3"))
+        words = [command(made, 10.0)[0], "-G", *command(made, 10.0)[1:]]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert {"hostname 192.0.2.3", "proxycommand nc %h %p", "user root"} <= set(said)
+    files = [line.partition(" ")[2] for line in said if line.startswith("identityfile ")]
+    assert files[0] == str(home / ".ssh" / "id_studi"), (
+        "what the file names ~ is HOME for us, so it is for ssh"
+    )
 
 
 @pytest.mark.usefixtures("reader")
