@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -96,15 +97,15 @@ def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Renderable
     yield from _skipped(found)
 
 
-def heads(findings: Iterable[Finding]) -> Iterator[Text]:
+def heads(findings: Iterable[Finding]) -> Iterator[RenderableType]:
     found = _in_order(findings)
     behind = _behind(found)
     rest = [finding for finding in found if id(finding) not in behind]
     for verdict in (Verdict.FAIL, Verdict.ERROR):
         for cause in _causes(rest, verdict):
-            yield _cause_head(cause, behind)
+            yield _first_line(verdict, _cause_head(cause, behind))
         for group in _groups(rest, verdict):
-            yield _head(group, behind).append(f": {group[0].observed}")
+            yield _first_line(verdict, _head(group, behind).append(f": {group[0].observed}"))
 
 
 def _in_order(findings: Iterable[Finding]) -> list[Finding]:
@@ -152,20 +153,15 @@ def _waiting(group: Iterable[Finding], behind: _Behind) -> str:
     return f"; {count} probe{' waits' if count == 1 else 's wait'} for that" if count else ""
 
 
-def _skipped(findings: list[Finding]) -> Iterator[Text]:
+def _skipped(findings: list[Finding]) -> Iterator[RenderableType]:
     """Why something was not tried, once for each reason: nobody should take it for a pass."""
     reasons: dict[str, Counter[str]] = {}
     for finding in findings:
         if finding.verdict is Verdict.SKIP:
             reasons.setdefault(finding.observed, Counter())[finding.id] += 1
-    sign, style = SIGNS[Verdict.SKIP]
     for why, times in reasons.items():
-        names = places(sorted(times))
-        yield (
-            Text(f"{sign} ", style=style)
-            .append(names, style="bold")
-            .append(f"  skipped {times.total()}×: {why}")
-        )
+        text = Text().append(places(sorted(times)), style="bold")
+        yield _first_line(Verdict.SKIP, text.append(f"  skipped {times.total()}×: {why}"))
     if reasons:
         yield Text()
 
@@ -277,8 +273,8 @@ def _causes(findings: Iterable[Finding], verdict: Verdict) -> list[list[Finding]
     return list(equal.values())
 
 
-def _cause(findings: list[Finding], behind: _Behind) -> Iterator[Text]:
-    yield _cause_head(findings, behind)
+def _cause(findings: list[Finding], behind: _Behind) -> Iterator[RenderableType]:
+    yield _first_line(findings[0].verdict, _cause_head(findings, behind))
     yield from _rows([("observed", findings[0].observed)])
     yield from _rows(_labelled("to do", [*dict.fromkeys(f.advice for f in findings)]))
     yield Text()
@@ -286,14 +282,13 @@ def _cause(findings: list[Finding], behind: _Behind) -> Iterator[Text]:
 
 def _cause_head(findings: list[Finding], behind: _Behind) -> Text:
     """ "s2: nothing listens on 7 ports (25, 465, …); 103 probes wait for that"."""
-    sign, style = SIGNS[findings[0].verdict]
     hosts = [*dict.fromkeys(finding.target.host for finding in findings)]
     numbers = sorted({finding.target.port for finding in findings}, key=lambda port: _RANK.get(port, -1))
     what = "nothing listens on" if findings[0].observed == "connection refused" else "no connection to"
     ports = (
         f"{len(numbers)} ports ({', '.join(map(str, numbers))})" if len(numbers) > 1 else f"port {numbers[0]}"
     )
-    text = Text(f"{sign} ", style=style).append(f"{_CONNECTS}  {places(hosts)}: {what} {ports}", style="bold")
+    text = Text().append(f"{_CONNECTS}  {places(hosts)}: {what} {ports}", style="bold")
     return text.append(_addresses(findings), style="dim").append(_waiting(findings, behind))
 
 
@@ -307,8 +302,7 @@ def _groups(findings: Iterable[Finding], verdict: Verdict) -> list[list[Finding]
 
 
 def _head(group: Sequence[Finding], behind: _Behind) -> Text:
-    sign, style = SIGNS[group[0].verdict]
-    text = Text(f"{sign} ", style=style).append(f"{group[0].id}  {_where(group)}", style="bold")
+    text = Text().append(f"{group[0].id}  {_where(group)}", style="bold")
     text.append(_addresses(group), style="dim").append(_waiting(group, behind))
     return text.append(f"  {len(group)}×", style="dim") if len(group) > 1 else text
 
@@ -337,9 +331,9 @@ def _where(group: Iterable[Finding]) -> str:
     return between.join([*shown[:_PLACES], *more])
 
 
-def _detail(group: Sequence[Finding], behind: _Behind, verbose: bool = False) -> Iterator[Text]:
+def _detail(group: Sequence[Finding], behind: _Behind, verbose: bool = False) -> Iterator[RenderableType]:
     first = group[0]
-    yield _head(group, behind).append(f"  {first.title}")
+    yield _first_line(first.verdict, _head(group, behind).append(f"  {first.title}"))
     rows = [("expected", first.expected)]
     rows += _labelled("observed", _told([(finding.observed, finding) for finding in group]))
     rows += _labelled("to do", _told([(finding.advice, finding) for finding in group]))
@@ -367,7 +361,29 @@ def _labelled(label: str, lines: Iterable[str]) -> list[tuple[str, str]]:
     return [("" if number else label, line) for number, line in enumerate(lines)]
 
 
-def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[Text]:
+def _first_line(verdict: Verdict, text: Text) -> _Hanging:
+    return _Hanging(_sign(verdict).append(" "), text)
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[_Hanging]:
     for label, value in rows:
         if value:
-            yield Text(f"    {label:<9} ", style="dim").append(value, style="")
+            yield _Hanging(Text(f"    {label:<9} ", style="dim"), Text(value))
+
+
+@dataclass(frozen=True)
+class _Hanging:
+    """A line that a terminal breaks at words, below where its text began. Elsewhere it is one line, for grep."""
+
+    before: Text
+    text: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not console.is_terminal:
+            yield Text().append_text(self.before).append_text(self.text)
+            return
+        grid = Table.grid()
+        grid.add_column(width=self.before.cell_len)
+        grid.add_column(overflow="fold")
+        grid.add_row(self.before, self.text)
+        yield grid
