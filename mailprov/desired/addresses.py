@@ -57,6 +57,11 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
     logins = {**own, **{name: (to,) for name, to in _leads(own, virtual, origins).items()}}
     operator = _operator(served, roles)
     system = dict.fromkeys(_SYSTEM_NAMES, (operator,)) if operator else {}
+    mail_names = {name for domain in served for name in (domain.name, *domain.domain_aliases)}
+    if fqdn in mail_names:
+        # Such a host's own mail has another domain (postfix.py). These names go on at this one, where nobody has them.
+        known = {**virtual, **own}
+        virtual |= {name: to for each, to in system.items() if (name := f"{each}@{fqdn}") not in known}
     comments = [
         f"{address} is not in the inventory; it goes to {target}." for address, target in roles.items()
     ]

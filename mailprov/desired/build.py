@@ -80,10 +80,13 @@ def build(
     material = tls.material(host, inventory.mail_names(host.name))
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
-    way_out = srs.make(host.fqdn, releases.postsrsd, srs.short_until(facts))
+    sender_domain = inventory.sender_domain(host)
+    way_out = srs.make(sender_domain, releases.postsrsd, srs.short_until(facts))
     keys = dkim.keys(domains, host, facts, move)
     milter = filter.milter(host, domains, keys, facts)
-    postfix_files = postfix.files(host, domains, releases.postfix, material, ipv6, way_out, milter, mail)
+    postfix_files = postfix.files(
+        host, domains, releases.postfix, material, ipv6, way_out, milter, mail, sender_domain
+    )
     submitted = submission.files(postfix.MAPS, host.recipient_delimiter)
     files = [*way_out.files, *submitted, *postfix_files, *material.files]
     files += dovecot.files(host, releases, material, ipv6, mail)

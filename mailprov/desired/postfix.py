@@ -1,6 +1,6 @@
 """Postfix: every file under /etc/postfix that is ours, and the service.
 
-    files(host, domains, postfix, material, ipv6, way_out, milter, tables) -> tuple[File, ...]
+    files(host, domains, postfix, material, ipv6, way_out, milter, mail, sender_domain) -> tuple[File, ...]
     service(files, material) -> Service
 
 Pure. Raises InputError for services that are there already.
@@ -26,6 +26,7 @@ FOLDER = "/etc/postfix"
 MAPS = f"{FOLDER}/mailprov"
 SPOOL = "/var/spool/postfix"
 DIRECTORIES = (Directory(MAPS),)
+_BOUNCES = "bounces"  # the transport of mail without a sender, where the host sends such mail under a name of its own
 # Debian's own set-up writes a main.cf for a host that it guesses; this answer makes it write none.
 DEBCONF = (("postfix", "postfix/main_mailer_type", "select", "No configuration"),)
 
@@ -39,9 +40,15 @@ def files(
     way_out: Srs,
     milter: Milter | None,
     mail: Mail,
+    sender_domain: str,
 ) -> tuple[File, ...]:
-    """main.cf, master.cf, the lookup tables (those of `mail`) and /etc/mailname."""
+    """main.cf, master.cf, the lookup tables (those of `mail`) and /etc/mailname.
+
+    `sender_domain`: as Inventory.sender_domain gives it; another name than the host's where that is a mail domain.
+    """
     names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
+    own = [*names, sender_domain]
+    apart = sender_domain if sender_domain != host.fqdn else ""
     smtp = [
         {
             "number": port.number,
@@ -56,7 +63,7 @@ def files(
     main = render(
         "postfix/main.cf.j2",
         fqdn=host.fqdn,
-        fqdn_is_mail_domain=host.fqdn in names,
+        sender_domain=apart,
         ipv6=ipv6,
         maps=MAPS,
         chain_files=", ".join(pair.chain_files for pair in material.pairs),
@@ -86,16 +93,20 @@ def files(
         sieve_port=sieve.PORT,
         sendmail=sieve.SENDMAIL,
         strangers=senders.CLASS,
+        bounces=_BOUNCES,
+        sender_domain=apart,
     )
     replies = render("postfix/lmtp_reply_checks.j2")
-    labels = [re.escape(label).replace("\\-", "-") for label in host.fqdn.split(".")]
+    labels, sender_labels = (
+        [re.escape(label).replace("\\-", "-") for label in name.split(".")]
+        for name in (host.fqdn, sender_domain)
+    )
     between = r"([[:space:]]|\(([^()]|\([^()]*\))*\))*"  # CFWS of RFC 5322 section 3.2.2, two comments deep
     named = {
         "fqdn": host.fqdn,
         "fqdn_regexp": "\\.".join(labels),
-        "fqdn_labels": labels,
-        "fqdn_spaced": between + f"{between}\\.{between}".join(labels) + rf"{between}\.?{between}",
-        "fqdn_is_mail_domain": host.fqdn in names,
+        "sender_labels": sender_labels,
+        "sender_spaced": between + f"{between}\\.{between}".join(sender_labels) + rf"{between}\.?{between}",
     }
     checks = {
         name: render(f"postfix/{name}.j2", **named)
@@ -112,9 +123,9 @@ def files(
         ),
         File(f"{FOLDER}/master.cf", local.master_cf(master, host.local)),
         *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
-        File(f"{MAPS}/own_senders", srs.own_senders([*names, host.fqdn])),
+        File(f"{MAPS}/own_senders", srs.own_senders(own, _BOUNCES if apart else "smtp")),
         File(f"{MAPS}/srs_checks", srs.rewritten(way_out.short_until)),
-        File(f"{MAPS}/own_domains_checks", senders.own_domains_checks([*names, host.fqdn])),
+        File(f"{MAPS}/own_domains_checks", senders.own_domains_checks(own)),
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in mail.tables.items()),
         *_sni(material),

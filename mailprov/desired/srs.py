@@ -1,14 +1,23 @@
 """Sender rewriting (SRS) for mail that is sent on to other hosts, by PostSRSd 1 or 2.
 
-    make(fqdn, postsrsd, until) -> Srs       files, service, and the lookup tables that Postfix asks
-    own_senders(names), rewritten(until)     two maps of Postfix: who needs no rewriting, and what may be a way back
+    make(domain, postsrsd, until) -> Srs     files, service, and the lookup tables that Postfix asks
+    own_senders(names, bounces)              a map of Postfix: who needs no rewriting
+    rewritten(until)                         and another: what may be a way back
     short_until(facts) -> date | None        until when shorter hashes than ours are taken
 
 A forward keeps its sender, whose SPF record (RFC 7208) knows nothing of this host: the next host would refuse it. So
 Postfix hands mail that leaves under a sender who is not of this host to the transport `srs`, and that to a listener of
-its own on the loopback address, where the envelope's sender becomes `SRS0=…@fqdn`. Headers stay as they are, and so
+its own on the loopback address, where the envelope's sender becomes `SRS0=…@domain`. Headers stay as they are, and so
 does all mail between users here. A bounce to such an address is checked (hash and date) while the sender listens, and
 goes on to whom it names; anything else of that form is refused as an unknown user.
+
+The domain of such senders is the host's own name: SPF allows the host to use it. So what is sent on passes SPF for
+that name, and DMARC, too, if `From:` has it, whoever wrote it: port 25 refuses such a `From:`
+(incoming_header_checks). Where the host's name is a mail domain as well, `From:` may have it honestly, and a
+stranger's forgery would be vouched for. There the domain is another name below it, with MX and SPF of its own
+(Inventory.sender_domain); addresses under the first one still lead back. Mail without a sender (bounces, and what of
+them is sent on) counts as sent by the name in EHLO (RFC 7208 section 2.4), so there it says that other name (`bounces`
+in master.cf).
 
 Who guesses a hash may have this host send to whom he likes, and is told at RCPT TO whether the guess was right. Case
 does not count in it, so a sign is one of 38: four, as mailprov 0.1.0 had them, are two million, which is a matter of
@@ -70,18 +79,18 @@ def short_until(facts: dict[str, Any]) -> datetime.date | None:
     return day if day >= today else None
 
 
-def make(fqdn: str, postsrsd: Version, until: datetime.date | None = None) -> Srs:
-    """PostSRSd 2 has another file and another protocol than 1."""
+def make(domain: str, postsrsd: Version, until: datetime.date | None = None) -> Srs:
+    """`domain`: of the senders that are made. PostSRSd 2 has another file and another protocol than 1."""
     ports: tuple[int, ...]
     hashes = {"length": _LENGTH, "minimum": _SHORT if until else _LENGTH, "short_until": until or ""}
     if postsrsd.at_least(2):
         path, table = "/etc/postsrsd.conf", f"socketmap:inet:127.0.0.1:{_SOCKETMAP}"
-        text = render("postsrsd/postsrsd.conf.j2", fqdn=fqdn, port=_SOCKETMAP, **hashes)
+        text = render("postsrsd/postsrsd.conf.j2", domain=domain, port=_SOCKETMAP, **hashes)
         forward, reverse, ports = f"{table}:forward", f"{table}:reverse", (_SOCKETMAP,)
     else:
         path = "/etc/default/postsrsd"
         text = render(
-            "postsrsd/default.j2", fqdn=fqdn, forward_port=_FORWARD, reverse_port=_REVERSE, **hashes
+            "postsrsd/default.j2", domain=domain, forward_port=_FORWARD, reverse_port=_REVERSE, **hashes
         )
         forward, reverse = f"tcp:127.0.0.1:{_FORWARD}", f"tcp:127.0.0.1:{_REVERSE}"
         ports = (_FORWARD, _REVERSE)
@@ -89,12 +98,15 @@ def make(fqdn: str, postsrsd: Version, until: datetime.date | None = None) -> Sr
     return Srs(forward, reverse, (File(path, text),), service, until)
 
 
-def own_senders(names: Iterable[str]) -> str:
-    """The map of senders whose mail needs no rewriting: those of this host, and the empty one of bounces."""
+def own_senders(names: Iterable[str], bounces: str = "smtp") -> str:
+    """The map of senders whose mail needs no rewriting: those of this host, and the empty one of bounces.
+
+    `bounces`: the transport of the latter.
+    """
     lines = [
         f"# {MANAGED}",
         "# Senders that leave as they are, by the transport smtp; all others go by srs (main.cf, default_transport).",
-        "<> smtp:",
+        f"<> {bounces}:",
         *(f"@{name} smtp:" for name in sorted(set(names))),
     ]
     return "\n".join(lines) + "\n"

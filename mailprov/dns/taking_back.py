@@ -101,6 +101,7 @@ def _of_others(inventory: Inventory, place: str, images: Sequence[undo.Image]) -
     """Whether a set is of a domain, or of a host's name, that none of those serves who tell these images."""
     tellers = {host for names in _tellers(images) for host in names}
     serving: dict[str, set[str]] = {host.fqdn: {host.name} for host in inventory.hosts}
+    serving |= {inventory.sender_domain(host): {host.name} for host in inventory.hosts}
     for domain in inventory.domains:
         for name in (domain.name, *domain.domain_aliases):
             serving[name] = {*domain.hosts, *serving.get(name, ())}

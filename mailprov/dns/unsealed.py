@@ -95,6 +95,10 @@ class _Own:
             if set(domain.hosts) & set(hosts)
             for name in (domain.name, *domain.domain_aliases)
         }
+        # Where a host's name is a mail domain, what it sends on has a name with an MX of its own.
+        self._domains |= {inventory.sender_domain(host) for host in inventory.hosts if host.name in hosts} - (
+            self._addresses
+        )
 
     def might_have(self, name: str, kind: str, value: str) -> bool:
         if kind in ("A", "AAAA"):

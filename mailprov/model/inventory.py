@@ -7,8 +7,10 @@ aliases and lists point at something, no alias loops, no name is used twice.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 from mailprov.model.jumps import Jump
@@ -286,6 +288,30 @@ class Inventory:
 
     def domains_on(self, host: str) -> tuple[Domain, ...]:
         return tuple(domain for domain in self.domains if host in domain.hosts)
+
+    def sender_domain(self, host: Host) -> str:
+        """The domain of the senders that a host makes itself: rewritten ones (SRS), bounces, mail of its programs.
+
+        Its fqdn. Where that is a mail domain as well, a name below it that nothing else has: what has such a sender
+        passes SPF for its domain, whatever its From: says, so no mailbox may be in that domain (desired/srs.py).
+        """
+        if host.fqdn not in self._served:
+            return host.fqdn
+        names = (f"srs{number or ''}.{host.fqdn}" for number in itertools.count())
+        return next(name for name in names if name not in self._names)
+
+    @cached_property
+    def _served(self) -> frozenset[str]:
+        """All mail domains that have hosts, and their aliases."""
+        domains = (domain for domain in self.domains if domain.hosts)
+        return frozenset(name for domain in domains for name in (domain.name, *domain.domain_aliases))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """Every name that the inventory gives to something."""
+        domains = (name for domain in self.domains for name in (domain.name, *domain.domain_aliases))
+        mail_names = (domain.mail_name for domain in self.domains if domain.mail_name)
+        return frozenset((*(host.fqdn for host in self.hosts), *domains, *mail_names))
 
     def mail_names(self, host: str) -> tuple[str, ...]:
         """The names of domains that lead to this host: their first one."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mailprov.model.inventory import Inventory
+from mailprov.model.inventory import DnsProvider, Inventory
 
 
 def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> list[str]:
@@ -31,6 +31,14 @@ def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> li
             "hosts of a domain, or take it out"
             for host in inventory.hosts
             if host.managed and not inventory.domains_on(host.name)
+        ]
+        found += [
+            f"{host.name}: its name {host.fqdn} is a mail domain as well, so mail that it sends on, and its bounces, "
+            f"leave under {own}; publish the MX and SPF of {own} first (`mailprov dns export` has them), or other "
+            "hosts may refuse such mail"
+            for host in inventory.hosts
+            if (own := inventory.sender_domain(host)) != host.fqdn
+            and inventory.dns.provider is DnsProvider.ZONEFILE
         ]
     return found
 

@@ -2,7 +2,8 @@
 
     desired_records(inventory, keys) -> list[Record]
 
-Order: hosts as in the inventory (A, AAAA, SPF of the EHLO name), then domains as in the inventory (the addresses of
+Order: hosts as in the inventory (A, AAAA, SPF of the EHLO name; MX and SPF of a name of its own for what it sends on,
+where the first is a mail domain), then domains as in the inventory (the addresses of
 their mail_name), each followed by its domain aliases (MX by preference, SPF, DMARC, DKIM). No value appears twice.
 
 Each kind of record is one small function that yields; another kind (MTA-STS, …) is one more function here.
@@ -39,6 +40,11 @@ def _all(inventory: Inventory, keys: PublicKeys) -> Iterator[Record]:
         if host.fqdn not in mail_names:
             why = f"SPF of the name {host.name} says in EHLO: mail comes from its own addresses only"
             yield Record(host.fqdn, "TXT", policy.helo_spf(), ttl, why)
+        own = inventory.sender_domain(host)
+        if own != host.fqdn:
+            yield Record(own, "MX", f"10 {host.fqdn}", ttl, f"bounces to what {host.name} sends on go to it")
+            why = f"SPF of the name under which {host.name} sends on what others wrote"
+            yield Record(own, "TXT", policy.domain_spf([host]), ttl, why)
     for domain in inventory.domains:
         hosts = [inventory.host(name) for name in domain.hosts]
         if not hosts:

@@ -107,7 +107,8 @@ def names(inventory: Inventory, host: Host) -> tuple[str, ...]:
     served = [
         name for domain in inventory.domains_on(host.name) for name in (domain.name, *domain.domain_aliases)
     ]
-    return (host.fqdn, *inventory.mail_names(host.name), *served)
+    own = (host.fqdn, inventory.sender_domain(host))
+    return (*dict.fromkeys(own), *inventory.mail_names(host.name), *served)
 
 
 def inside(name: str, zone: str) -> bool:

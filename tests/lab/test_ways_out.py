@@ -17,6 +17,9 @@ from email.message import Message
 import pytest
 
 from mailprov import lab
+from mailprov.inventory import SecretMode, load
+from mailprov.probe import spf
+from mailprov.probe.authority import Authority
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
 from tests.lab.matrix import address
@@ -444,6 +447,29 @@ def test_nobody_writes_in_the_name_of_the_host_itself(hosts: lab.Lab) -> None:
                 )
 
 
+def sent_on(
+    hosts: lab.Lab, host: str, domain: str, mark: str, sender: str = "stranger@else.test", head: str = ""
+) -> Message:
+    """What a stranger writes to `away`, as it arrives at the next host."""
+    other = "mx2" if host == "mx1" else "mx1"
+    far, subject = f"far@{dict(PLACES)[other]}", f"Subject: {mark} {host}"
+    deliver(hosts, host, sender, [f"away@{domain}"], f"{head}{subject}\n\n")
+    wait_until(lambda: arrived(hosts, other, far, subject), mark)
+    return arrived(hosts, other, far, subject)[-1]
+
+
+def sender_of(head: Message) -> str:
+    return str(head["Return-Path"])[1:-1]
+
+
+def bounced(hosts: lab.Lab, host: str, *addresses: str) -> list[int]:
+    """What each address answers to a bounce."""
+    client = Stranger(address(hosts, host))
+    found = [client.reply("", name)[0] for name in addresses]
+    client.close()
+    return found
+
+
 def test_hashes_of_rewritten_senders_become_longer_and_no_bounce_is_lost(hosts: lab.Lab) -> None:
     """From a host with short ones, as 0.1.0 left it, to the day when nobody can have a short one any more."""
     path, checks = "/etc/default/postsrsd", "/etc/postfix/mailprov/srs_checks"
@@ -455,20 +481,10 @@ def test_hashes_of_rewritten_senders_become_longer_and_no_bounce_is_lost(hosts: 
 
     def way_back(host: str, domain: str, mark: str) -> str:
         """The sender under which a message goes on now."""
-        elsewhere = dict(PLACES)["mx2" if host == "mx1" else "mx1"]
-        other = "mx2" if host == "mx1" else "mx1"
-        deliver(hosts, host, "stranger@else.test", [f"away@{domain}"], f"Subject: {mark} {host}\n\n")
-        wait_until(lambda: arrived(hosts, other, f"far@{elsewhere}", f"Subject: {mark} {host}"), mark)
-        return str(arrived(hosts, other, f"far@{elsewhere}", f"Subject: {mark} {host}")[-1]["Return-Path"])[
-            1:-1
-        ]
+        return sender_of(sent_on(hosts, host, domain, mark))
 
     def codes(host: str, *addresses: str) -> list[int]:
-        """Of bounces."""
-        client = Stranger(address(hosts, host))
-        found = [client.reply("", name)[0] for name in addresses]
-        client.close()
-        return found
+        return bounced(hosts, host, *addresses)
 
     for host, _ in PLACES:
         settings = run_on(hosts, host, f"grep HASH {path}").split()
@@ -507,3 +523,83 @@ def test_hashes_of_rewritten_senders_become_longer_and_no_bounce_is_lost(hosts: 
             "SRS_HASHMIN=8",
         ]
     assert run("plan", "--exit-code", str(hosts.inventory_path)).code == 0
+
+
+def test_a_host_whose_name_is_a_mail_domain_vouches_for_nobody(hosts: lab.Lab) -> None:
+    """Users have the host's own name behind the @, so From: may have it honestly. What strangers write in it goes on
+    under another name, also without a sender, where SPF takes the name in EHLO. Bounces that are under way come back.
+    """
+    plain, named = hosts.inventory_path, hosts.inventory_path.with_name("named.yml")
+    more = ""
+    for (host, domain), (_, elsewhere) in PAIRS:
+        more += f"  {host}.{domain}:\n    hosts: [{host}]\n    accounts:\n"
+        for name in ("ana", "away"):
+            (hosts.directory / "secrets" / f"{name}@{host}.{domain}").write_text(f"{name} of {host}\n")
+            forward = f", forward: {{to: [far@{elsewhere}], keep: false}}" if name == "away" else ""
+            more += f"      {name}: {{password: {{file: secrets/{name}@{host}.{domain}}}{forward}}}\n"
+    named.write_text(plain.read_text() + more)
+    state = "cd /etc && find postfix dovecot default/postsrsd mailprov mailname -type f -exec sha256sum {} + | sort"
+    before = {host: run_on(hosts, host, state) for host, _ in PLACES}
+    in_flight = {host: sender_of(sent_on(hosts, host, domain, "in flight")) for host, domain in PLACES}
+
+    applied = run("apply", "--yes", "--no-verify", str(named))
+
+    assert applied.code == 0, applied.events[-3:]
+    changes = {"/etc/postfix/main.cf", "/etc/postfix/mailprov/own_senders", "/etc/default/postsrsd"}
+    authority = Authority(load(named, SecretMode.IGNORE).dns)
+    for (host, domain), (other, elsewhere) in PAIRS:
+        fqdn = f"{host}.{domain}"
+        assert changes <= {name for _, _, name in applied.changes(host)}
+        records = {name for _, kind, name in applied.changes(f"zone {domain}") if kind == "record"}
+        assert {f"srs.{fqdn} MX", f"srs.{fqdn} TXT"} <= records
+
+        def passes(head: Message, other: str = other) -> tuple[str, str]:
+            """The name that SPF is asked about where a message arrived, and the answer (RFC 7208 section 2.4)."""
+            hop = rf"from (\S+) \(.*\[(?:IPv6:)?([0-9a-f.:]+)\]\)\s.*by {other}\."
+            found = [re.match(hop, line, re.S) for line in head.get_all("Received", [])]
+            (helo, source), *_ = [match.groups() for match in found if match]
+            name = sender_of(head).rpartition("@")[2] or helo
+            return name, spf.check_host(source, name, authority.ask)
+
+        for number, sender in enumerate(("stranger@else.test", "")):
+            head = sent_on(hosts, host, fqdn, f"forged {number}", sender, f"From: ana@{fqdn}\n")
+            assert (head["From"], passes(head)) == (f"ana@{fqdn}", (f"srs.{fqdn}", "pass"))
+        stranger = Stranger(address(hosts, host))
+        for name in (f"away@{fqdn}", f"root@{fqdn}", f"root@srs.{fqdn}"):
+            assert stranger.reply("stranger@else.test", name)[0] == 250, name
+            for sender in (f"ana@{fqdn}", f"ana@srs.{fqdn}"):
+                assert "5.7.1" in stranger.reply(sender, name)[1], (sender, name)
+        assert stranger.reply("stranger@else.test", "postmaster")[0] == 250
+        stranger.close()
+        with post.outside(address(hosts, host)) as client:
+            for value, code in ((f"ana@{fqdn}", 250), (f"x@srs.{fqdn}", 550)):
+                client.mail("x@else.test")
+                client.rcpt(f"ana@{fqdn}")
+                assert client.data(f"From: {value}\nSubject: arrives\n\n")[0] == code, value
+        with post.inside(hosts, address(hosts, host), f"ana@{fqdn}") as client:
+            post.transaction(
+                client, f"ana@{fqdn}", [f"far@{elsewhere}"], f"From: ana@{fqdn}\nSubject: own {host}\n\n"
+            )
+            post.transaction(
+                client, f"ana@{fqdn}", [f"nobody@{elsewhere}"], f"From: ana@{fqdn}\nSubject: lost\n\n"
+            )
+        wait_until(lambda: arrived(hosts, other, f"far@{elsewhere}", f"own {host}"), "a user's message")  # noqa: B023
+        (head,) = arrived(hosts, other, f"far@{elsewhere}", f"own {host}")
+        assert passes(head) == (fqdn, "pass")
+        assert f" d={fqdn};" in head["DKIM-Signature"]
+        wait_until(lambda: arrived(hosts, host, f"ana@{fqdn}", "MAILER-DAEMON@"), "the bounce")  # noqa: B023
+        (head,) = arrived(hosts, host, f"ana@{fqdn}", "MAILER-DAEMON@")
+        assert f"MAILER-DAEMON@srs.{fqdn}" in head["From"]
+        rewritten = sender_of(sent_on(hosts, host, fqdn, "and back"))
+        assert rewritten.endswith(f"@srs.{fqdn}")
+        wrong = [re.sub("=.{8}", "=AAAAAAAA", name, count=1) for name in (in_flight[host], rewritten)]
+        assert bounced(hosts, host, in_flight[host], rewritten, *wrong) == [250, 250, 550, 550]
+        away = f"srs.{fqdn}"
+        assert bounced(hosts, host, in_flight[host].replace(fqdn, away)) == [250]
+
+    back = run("rollback", "--yes", str(plain))
+
+    assert back.code == 0, back.events[-3:]
+    assert {host: run_on(hosts, host, state) for host, _ in PLACES} == before
+    assert {code for host, _ in PLACES for code in bounced(hosts, host, in_flight[host])} == {250}
+    assert run("plan", "--exit-code", str(plain)).code == 0

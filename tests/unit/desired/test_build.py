@@ -161,12 +161,13 @@ def test_each_postfix_gets_what_it_knows(postfix: str, newline: str | None, leve
 
 def test_a_mail_domain_is_never_a_local_destination_too() -> None:
     for fqdn, local in (
-        ("alpha.test", "localhost"),
-        ("alfa.test", "localhost"),
+        ("alpha.test", "$myorigin, localhost"),
+        ("alfa.test", "$myorigin, localhost"),
         ("mx.z.test", "$myhostname, localhost"),
     ):
         main = text(built(TRIXIE, alpha(), fqdn=fqdn), "/etc/postfix/main.cf")
         assert setting(main, "mydestination") == local
+        assert setting(main, "myorigin") == ("$myhostname" if fqdn == "mx.z.test" else f"srs.{fqdn}")
 
 
 @BOTH

@@ -6,10 +6,11 @@ import datetime
 import re
 
 import pytest
-from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
+from desired_cases import BOOKWORM, TRIXIE, alpha, facts, host, inventory
 
 from mailprov import desired
 from mailprov.desired import srs, versions
+from mailprov.model.inventory import Domain, Host, Inventory
 
 OLD = facts(BOOKWORM)
 NEW = facts({**TRIXIE, "postsrsd": "2.4.1-1"})
@@ -159,3 +160,30 @@ def test_strangers_senders_of_our_own_are_known_and_those_of_subdomains_are_not(
     for port in content(OLD, "/etc/postfix/master.cf").split("\n\n"):
         if "smtpd_sasl_auth_enable" in port:
             assert "-o smtpd_sender_restrictions=" in port
+
+
+def test_where_the_hosts_name_is_a_mail_domain_another_name_is_behind_what_it_sends_on() -> None:
+    named = host(fqdn="alpha.test")
+    for seen, path in ((OLD, "/etc/default/postsrsd"), (NEW, "/etc/postsrsd.conf")):
+        files = {file.path: file.content for file in desired.build(inventory(on=named), named, seen).files}
+        assert "srs.alpha.test" in files[path]
+        assert "@srs.alpha.test smtp:\n" in files["/etc/postfix/mailprov/own_senders"]
+        assert "\n<> bounces:\n" in files["/etc/postfix/mailprov/own_senders"]
+        assert "\nbounces " in files["/etc/postfix/master.cf"]
+        assert "-o smtp_helo_name=srs.alpha.test\n" in files["/etc/postfix/master.cf"]
+        assert "\nmyhostname = alpha.test\n" in files["/etc/postfix/main.cf"]
+        checks = files["/etc/postfix/mailprov/incoming_header_checks"]
+        assert "srs.*[.].*alpha" in checks
+
+
+def test_a_mail_domain_of_another_host_that_has_this_hosts_name_is_not_its_own() -> None:
+    """Mail for it goes there, and a sender of it is a stranger's here."""
+    named = host(fqdn="beta.test")
+    domains = (alpha(), Domain("beta.test", ("mx2",)))
+    whole = Inventory("i", (named, Host("mx2", "10.0.0.2", "mx2.z.test", named.ssh, named.tls)), domains)
+    files = {file.path: file.content for file in desired.build(whole, named, OLD).files}
+    assert "\nmydestination = $myorigin, localhost\n" in files["/etc/postfix/main.cf"]
+    assert "@beta.test" not in files["/etc/postfix/mailprov/own_senders"]
+    assert "beta" not in files["/etc/postfix/mailprov/own_domains_checks"].replace(
+        "srs.beta.test", ""
+    ).replace("srs\\.beta\\.test", "")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from mailprov.inventory import SecretMode, load
-from mailprov.model.inventory import Inventory
+from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory
 from mailprov.plan.cautions import cautions
 
 HOSTS = """\
@@ -44,3 +45,15 @@ def test_a_host_without_a_domain(tmp_path: Path) -> None:
     told = cautions(read(tmp_path, "  alpha.test: {hosts: [mx1, mx2], aliases: {a: b@example.org}}\n"))
 
     assert [sentence.partition(":")[0] for sentence in told] == ["mx3"]
+
+
+def test_a_host_whose_name_is_a_mail_domain_where_records_are_published_by_hand(tmp_path: Path) -> None:
+    told = read(tmp_path, "  mx1.alpha.test: {hosts: [mx1, mx2, mx3], aliases: {a: b@example.org}}\n")
+
+    assert cautions(told) == [
+        "mx1: its name mx1.alpha.test is a mail domain as well, so mail that it sends on, and its bounces, leave under "
+        "srs.mx1.alpha.test; publish the MX and SPF of srs.mx1.alpha.test first (`mailprov dns export` has them), or "
+        "other hosts may refuse such mail"
+    ]
+    published = dataclasses.replace(told, dns=DnsSettings(DnsProvider.RFC2136, "192.0.2.53"))
+    assert cautions(published) == []

@@ -57,9 +57,24 @@ def test_a_domain_that_is_also_a_host_name_has_one_spf_for_both() -> None:
     inventory = Inventory("i", (host("mx1", "alpha.test", ("10.0.0.1",)),), (Domain("alpha.test", ("mx1",)),))
     assert brief(desired_records(inventory)) == [
         ("alpha.test", "A", "10.0.0.1"),
+        ("srs.alpha.test", "MX", "10 alpha.test"),
+        ("srs.alpha.test", "TXT", "v=spf1 mx -all"),
         ("alpha.test", "MX", "10 alpha.test"),
         ("alpha.test", "TXT", "v=spf1 a mx -all"),
     ]
+
+
+def test_the_name_for_what_a_host_sends_on_is_nobody_elses() -> None:
+    hosts = (host("mx1", "alpha.test"), host("mx2"))
+    alpha, named = Domain("alpha.test", ("mx2",)), Domain("beta.test", ("mx2",), mail_name="srs1.alpha.test")
+    taken = (alpha, named, Domain("gamma.test", ("mx1",), domain_aliases=("srs.alpha.test",)))
+
+    assert [Inventory("i", hosts, taken).sender_domain(each) for each in hosts] == [
+        "srs2.alpha.test",
+        "mx2.alpha.test",
+    ]
+    unserved = Inventory("i", hosts, (Domain("alpha.test", ()),))
+    assert unserved.sender_domain(hosts[0]) == "alpha.test"
 
 
 def test_more_than_ten_mx_hosts_are_listed_by_address() -> None:
