@@ -267,7 +267,12 @@ def test_a_rotation_goes_on_where_it_was_left_and_no_signature_is_ever_without_i
     assert run("apply", "--yes", "--no-verify", inventory).of("applied") == []
 
     stopped = interrupt_when(
-        lambda event: "left" in event.get("text", ""), "dkim", "rotate", inventory, "alpha.test", "--yes"
+        lambda event: "may sign in" in event.get("text", ""),
+        "dkim",
+        "rotate",
+        inventory,
+        "alpha.test",
+        "--yes",
     )
     assert stopped.code == 130
     assert selectors(hosts, "rotating-2") == {"mx1-rsa-1"}
