@@ -125,6 +125,7 @@ def test_case(path: Path, tmp_path: Path) -> None:
     for change, wanted in zip(plan.changes, case["changes"], strict=True):
         lines = change["diff"].splitlines()
         assert [line for line in wanted[4:5] for line in line if line not in lines] == [], change["diff"]
+    assert plan.changes == [] or plan.changes[-1].get("because", []) == case.get("because", []), case["why"]
     if "compared" in case:
         assert plan.compared == case["compared"]
     for secret in case.get("hidden", []):

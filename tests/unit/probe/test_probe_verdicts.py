@@ -389,3 +389,25 @@ def test_two_self_signed_certificates_on_one_host_get_no_password(lab: Lab) -> N
     wrong = [item for item in findings if item.verdict is ERROR]
     assert wrong
     assert all("another self-signed certificate" in item.observed for item in wrong)
+
+
+def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: Lab) -> None:
+    """Else a host where nothing listens is told as a hundred errors."""
+    lab.spoil("refused", "")
+    findings = lab.verify("net smtp tls auth loop", wait=10)
+    told = {f"{item.id} {item.target}" for item in findings if item.verdict is FAIL}
+    errors = [item for item in findings if item.verdict is ERROR]
+    assert {item.id for item in errors} >= {
+        "smtp.banner",
+        "tls.name",
+        "auth.ok",
+        "auth.bad-password",
+        "loop.ready",
+    }
+    behind = {f"{item.id} {item.target}": item.waits_for for item in errors}
+    for item in errors:
+        cause = item.waits_for
+        while cause in behind:
+            cause = behind[cause]
+        assert cause in told, (item.id, str(item.target), item.observed, item.waits_for)
+        assert cause.startswith("net.tcp ")
