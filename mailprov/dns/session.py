@@ -34,6 +34,7 @@ import dns.message
 import dns.name
 import dns.opcode
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 import dns.tsig
 
@@ -253,6 +254,9 @@ class Session:
                 # On TCP there is no reason for it; what is left of a set would be taken for all of it.
                 asked = _asked([question])
                 raise DnsFailed(self.where, f"it cut its answer short, {asked}", "Look at the server's log")
+            for section in (answer.answer, answer.authority):
+                # A record of another class (RFC 1035 section 3.2.4) is none that was asked for.
+                section[:] = [rrset for rrset in section if rrset.rdclass == dns.rdataclass.IN]
             return answer
         except (dns.tsig.PeerError, dns.exception.FormError):
             # dnspython's exceptions carry neither the server's clock nor the response code: read it again,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import dns.flags
 import dns.message
+import dns.opcode
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -221,6 +222,32 @@ def test_an_answer_that_is_cut_short_is_not_taken_for_whole(tcp_server: Server) 
     assert told(DnsFailed, settings).startswith(
         "DNS server 127.0.0.1: it cut its answer short, asked for create.test MX. "
     )
+
+
+def test_records_of_another_class_are_none_that_were_asked_for(tcp_server: Server) -> None:
+    """Put into the UPDATE, as what stands at a name of ours, they were an error of the program."""
+    updates: list[dns.message.Message] = []
+
+    def chaotic(connection: socket.socket) -> None:
+        while head := connection.recv(2, socket.MSG_WAITALL):
+            asked = dns.message.from_wire(connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+            answer = dns.message.make_response(asked)
+            answer.flags |= dns.flags.AA
+            if asked.opcode() == dns.opcode.UPDATE:
+                updates.append(asked)
+                answer.set_rcode(dns.rcode.REFUSED)
+            else:
+                name = asked.question[0].name
+                answer.answer.append(dns.rrset.from_text(name, 60, "CH", "TXT", "x"))
+                answer.authority.append(
+                    dns.rrset.from_text("create.test.", 60, "IN", "SOA", "a. b. 1 2 3 4 5")
+                )
+            body = answer.to_wire()
+            connection.sendall(len(body).to_bytes(2, "big") + body)
+
+    settings = DnsSettings(server="127.0.0.1", port=tcp_server(chaotic), provider=DnsProvider.RFC2136)
+    assert "it refused the update (REFUSED)" in told(DnsFailed, settings)
+    assert updates
 
 
 def test_hang_up(tcp_server: Server) -> None:
