@@ -18,18 +18,17 @@ from mailprov.dns.ownership import digest
 from mailprov.dns.rdata import from_rdata
 from mailprov.errors import MailprovError
 from tests.attacks.tries import LONG, Tries, some
-from tests.unit.dns.servers import KINDS, Named, inventory, start, stop
+from tests.unit.dns.servers import KINDS, NameServer, inventory, serving
 
 ZONE, OTHER = "left1.test", "left2.test"
 
 
 @pytest.fixture(scope="module", params=[kind for kind in KINDS if LONG or kind == next(iter(KINDS))])
-def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Named]:
-    if missing := KINDS[request.param].missing():
-        pytest.skip(missing)
-    server, process = start(request.param, tmp_path_factory.mktemp(request.param))
-    yield server
-    stop(process)
+def name_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NameServer]:
+    with serving(request.param, tmp_path_factory.mktemp(request.param)) as server:
+        yield server
 
 
 FOREIGN = {
@@ -38,14 +37,14 @@ FOREIGN = {
 }  # fmt: skip
 
 
-def plant(named: Named) -> None:
+def plant(name_server: NameServer) -> None:
     def edit(message: object) -> None:
         for (name, kind), value in FOREIGN.items():
             message.add(
                 name if name != "@" else f"{ZONE}.", 300, kind, f'"{value}"' if kind == "TXT" else value
             )  # type: ignore[attr-defined]
 
-    named.change(ZONE, edit)
+    name_server.change(ZONE, edit)
 
 
 def full(name: str) -> str:
@@ -194,20 +193,20 @@ def texts(text: str) -> str:
     )
 
 
-def test_forged_markers(named: Named, tries: Tries) -> None:
+def test_forged_markers(name_server: NameServer, tries: Tries) -> None:
     """mailprov's own records stand; then each forgery, a plan, and an apply."""
-    wanted = inventory(ZONE, named.settings())
+    wanted = inventory(ZONE, name_server.settings())
     for plan in driver.plan(wanted):
         driver.apply(plan, lambda event: None)
     every = forged()
-    plant(named)
+    plant(name_server)
     for name, kind in FOREIGN:  # just as if mailprov had written them
-        for rrset in named.ask(full(name), kind).answer:
+        for rrset in name_server.ask(full(name), kind).answer:
             entry = f"{name}/{kind}={','.join(digest(kind, from_rdata(rdata)) for rdata in rrset)}"
             every.insert(0, (ZONE, f"v=mailprov2 zone={ZONE} for={ZONE} {entry}"))
-    real = {marker: named.values(marker, "TXT") for marker in (f"_mailprov.{ZONE}",)}
-    plant(named)
-    stood = {key: named.values(full(key[0]), key[1]) for key in FOREIGN}
+    real = {marker: name_server.values(marker, "TXT") for marker in (f"_mailprov.{ZONE}",)}
+    plant(name_server)
+    stood = {key: name_server.values(full(key[0]), key[1]) for key in FOREIGN}
     for place, text in [*every[:12], *some(every[12:], 30)]:
         name = ownership.marker_name(place)
 
@@ -215,7 +214,7 @@ def test_forged_markers(named: Named, tries: Tries) -> None:
             message.add(f"{name}.", 300, "TXT", texts(text))  # type: ignore[attr-defined]  # noqa: B023
 
         try:
-            named.change(ZONE, write)
+            name_server.change(ZONE, write)
         except Exception as error:
             tries.held((place, text[:80]), True, f"refused by the server: {error}")
             continue
@@ -233,7 +232,7 @@ def test_forged_markers(named: Named, tries: Tries) -> None:
             tries.held((place, text[:80]), False, repr(error))
         tries.held((place, text[:80], "in time"), time.monotonic() - began < 20, time.monotonic() - began)
         for key, values in stood.items():
-            now = named.values(full(key[0]), key[1])
+            now = name_server.values(full(key[0]), key[1])
             if not values <= now:
                 shown = any(f"{full(key[0])} {key[1]}" in line for line in planned)
                 tries.held(
@@ -241,9 +240,12 @@ def test_forged_markers(named: Named, tries: Tries) -> None:
                     shown and key[1] in ("A", "AAAA", "MX", "TXT"),
                     (values, now, planned),
                 )
-        named.change(ZONE, lambda message: message.delete(f"{name}.", "TXT"))  # noqa: B023
+        name_server.change(ZONE, lambda message: message.delete(f"{name}.", "TXT"))  # noqa: B023
         for marker, values in real.items():
-            named.change(ZONE, lambda message: [message.add(f"{marker}.", 300, "TXT", one) for one in values])  # noqa: B023
-        plant(named)
+            name_server.change(
+                ZONE,
+                lambda message: [message.add(f"{marker}.", 300, "TXT", one) for one in values],  # noqa: B023
+            )
+        plant(name_server)
     left = [f"{c.action.value} {c.name}" for plan in driver.plan(wanted) for c in plan.changes]
     tries.held("afterwards", all("marker" in one or "_mailprov" in one for one in left), left)

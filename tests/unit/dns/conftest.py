@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.unit.dns.servers import KINDS, Named, start, stop
+from tests.unit.dns.servers import KINDS, NameServer, serving
 
 
 @pytest.fixture(scope="session", params=KINDS)
-def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Named]:
+def name_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NameServer]:
     """Each of the three name servers in turn, with all zones."""
-    kind: str = request.param
-    if missing := KINDS[kind].missing():
-        pytest.skip(f"{missing}: DNS updates are not tried on a real server of this kind")
-    server, process = start(kind, tmp_path_factory.mktemp(kind))
-    yield server
-    stop(process)
+    with serving(request.param, tmp_path_factory.mktemp(request.param)) as server:
+        yield server
 
 
 @pytest.fixture

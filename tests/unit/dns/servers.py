@@ -2,7 +2,8 @@
 
     KINDS                         what there is, and for each the program, its Debian packages and how it is started
     start(kind, folder, zones)    -> a server on a free loopback port, and its process
-    Named                         questions to it, and what somebody else does to its zones
+    serving(kind, folder)         the same until the end of a `with`; a test is skipped where the program is missing
+    NameServer                         questions to it, and what somebody else does to its zones
     inventory(zone, …)            hosts and a mail domain in a zone
 
 Zones: those of ZONES take updates with the key `mailprov`; `locked.test` takes none; `copy.test` is a secondary;
@@ -17,7 +18,8 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,7 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 import dns.zone
+import pytest
 
 from mailprov.model.inventory import (
     Dmarc,
@@ -123,7 +126,7 @@ STORED = {
 
 
 @dataclass(frozen=True)
-class Named:
+class NameServer:
     port: int
     kind: str = "bind"  # a key of KINDS
     folder: Path = field(default=Path(), repr=False)
@@ -228,7 +231,9 @@ class Kind:
         return shutil.which(self.program) or shutil.which(f"/usr/sbin/{self.program}")
 
 
-def start(kind: str, folder: Path, zones: Mapping[str, str] = ZONES) -> tuple[Named, subprocess.Popen[bytes]]:
+def start(
+    kind: str, folder: Path, zones: Mapping[str, str] = ZONES
+) -> tuple[NameServer, subprocess.Popen[bytes]]:
     """A server of this kind that answers. Its log is `folder`/log. `zones`: text behind HEAD."""
     program = KINDS[kind].path()
     assert program
@@ -238,9 +243,20 @@ def start(kind: str, folder: Path, zones: Mapping[str, str] = ZONES) -> tuple[Na
         with (folder / "log").open("w") as log:
             process = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
         if serves(port, process, next(iter(zones))):
-            return Named(port, kind, folder), process
+            return NameServer(port, kind, folder), process
         stop(process)
     raise RuntimeError(f"{kind} does not start: {(folder / 'log').read_text()[-2000:]}")
+
+
+@contextmanager
+def serving(kind: str, folder: Path) -> Iterator[NameServer]:
+    if missing := KINDS[kind].missing():
+        pytest.skip(f"{missing}: DNS updates are not tried on a real server of this kind")
+    server, process = start(kind, folder)
+    try:
+        yield server
+    finally:
+        stop(process)
 
 
 def _write_zones(folder: Path, zones: Mapping[str, str]) -> None:

@@ -32,7 +32,7 @@ from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
 from mailprov.records import desired_records
 from tests.attacks.tries import LONG, Tries
-from tests.unit.dns.servers import SECRET, Named, inventory
+from tests.unit.dns.servers import SECRET, NameServer, inventory
 
 ZONE = "random.test"
 KEYS = {f"mx{n}": {f"{ZONE}.mx{n}-rsa-1": f"v=DKIM1; k=rsa; p=b3Vycy{n}"} for n in (1, 2, 3)}
@@ -40,11 +40,11 @@ Zone = dict[tuple[str, str], tuple[int, frozenset[str]]]
 Value = tuple[tuple[str, str], str]  # (name and type, value)
 
 
-def whole(named: Named, zone: str = ZONE) -> Zone:
+def whole(name_server: NameServer, zone: str = ZONE) -> Zone:
     """All that stands there but SOA and NS, values as text."""
     key = dns.tsig.Key("mailprov", SECRET, "hmac-sha256")
     found = dns.zone.from_xfr(
-        dns.query.xfr("127.0.0.1", zone, port=named.port, keyring=key, relativize=False, lifetime=20),
+        dns.query.xfr("127.0.0.1", zone, port=name_server.port, keyring=key, relativize=False, lifetime=20),
         relativize=False,
         check_origin=False,
     )
@@ -101,21 +101,21 @@ def foreign(rng: random.Random) -> list[tuple[str, int, str, str]]:
     return [(name, ttl, kind, value) for (name, kind, value), ttl in found.items()]
 
 
-def make_so(named: Named, records: list[tuple[str, int, str, str]]) -> Zone:
+def make_so(name_server: NameServer, records: list[tuple[str, int, str, str]]) -> Zone:
     def edit(message: dns.update.UpdateMessage) -> None:
-        for name, kind in whole(named):
+        for name, kind in whole(name_server):
             message.delete(f"{name}.", kind)
         for name, ttl, kind, value in records:
             message.add(name, ttl, kind, value)
 
-    named.change(ZONE, edit)
-    return whole(named)
+    name_server.change(ZONE, edit)
+    return whole(name_server)
 
 
-def wishes(named: Named, rng: random.Random) -> Inventory:
+def wishes(name_server: NameServer, rng: random.Random) -> Inventory:
     return inventory(
         ZONE,
-        named.settings(ttl=rng.choice((60, 300))),
+        name_server.settings(ttl=rng.choice((60, 300))),
         hosts=rng.randrange(1, 3),
         start=rng.randrange(1, 3),
     )
@@ -129,21 +129,21 @@ def only_once(key: tuple[str, str], text: str) -> bool:
 
 
 @pytest.mark.parametrize(("part", "with_seal"), [(0, True), (1, True), (1, False)])
-def test_foreign_records_survive_in_random_zones(named: Named, part: int, with_seal: bool) -> None:
+def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: int, with_seal: bool) -> None:
     """Three runs, of which some take over and some are rolled back: what is whose is told here without any marker.
 
     With the controller's seal all goes back as it was. Without it (0.1.0, another key) a set may be left, if values
-    would come back that this inventory does not want; then it is named.
+    would come back that this inventory does not want; then it is name_server.
     """
-    tries = Tries(f"random zones, {named.kind}, part {part}{'' if with_seal else ', without seals'}")
+    tries = Tries(f"random zones, {name_server.kind}, part {part}{'' if with_seal else ', without seals'}")
     for number in range(150 if LONG else 2):
         seed = part * 1000 + number
         rng = random.Random(seed)
-        before = make_so(named, foreign(rng))
+        before = make_so(name_server, foreign(rng))
         theirs = {(key, value) for key, (_, values) in before.items() for value in values}
         for step in range(3):
-            wanted, take_over = wishes(named, rng), rng.random() < 0.3
-            at_first, theirs_at_first = whole(named), theirs
+            wanted, take_over = wishes(name_server, rng), rng.random() < 0.3
+            at_first, theirs_at_first = whole(name_server), theirs
             events: list[Event] = []
             what = f"seed {seed}, step {step}, take_over {take_over}"
             try:
@@ -152,7 +152,7 @@ def test_foreign_records_survive_in_random_zones(named: Named, part: int, with_s
                 for plan in plans:
                     driver.apply(plan, events.append)
             except DnsFailed as error:
-                tries.held(f"{what}: refused, nothing written", whole(named) == at_first, error)
+                tries.held(f"{what}: refused, nothing written", whole(name_server) == at_first, error)
                 tries.held(
                     f"{what}: a reason",
                     "mailprov did not write" in str(error)
@@ -161,7 +161,7 @@ def test_foreign_records_survive_in_random_zones(named: Named, part: int, with_s
                     error,
                 )
                 continue
-            now = whole(named)
+            now = whole(name_server)
             desired = desired_records(wanted, KEYS)
             gone = theirs - standing(now)
             tries.held(
@@ -183,7 +183,7 @@ def test_foreign_records_survive_in_random_zones(named: Named, part: int, with_s
                 undone = driver.plan_undo(wanted, told)
                 for plan in undone:
                     driver.apply(plan, events.append)
-                back = whole(named)
+                back = whole(name_server)
                 left = {place for plan in undone for place in plan.left}
                 if not left:
                     tries.held(f"{what}: taken back", not (wrong := differing(back, at_first)), wrong)
@@ -264,17 +264,17 @@ def as_hosts_tell(image: Any, wanted: Inventory, *, with_seal: bool) -> Any:
     return {**json.loads(json.dumps(given)), "told": [host.name for host in wanted.hosts]}
 
 
-def test_others_who_write_at_the_same_time_lose_nothing(named: Named) -> None:
-    tries = Tries(f"races, {named.kind}")
+def test_others_who_write_at_the_same_time_lose_nothing(name_server: NameServer) -> None:
+    tries = Tries(f"races, {name_server.kind}")
     for number in range(25 if LONG else 1):
-        make_so(named, [])
+        make_so(name_server, [])
         done: list[str] = []
         stop = threading.Event()
 
         def write(stop: threading.Event = stop, done: list[str] = done) -> None:
             while not stop.is_set() and len(done) < 60:  # BIND takes 100 in a set
                 text = f'"other={len(done)}"'
-                named.change(ZONE, lambda m, text=text: m.add(f"{ZONE}.", 300, "TXT", text))  # type: ignore[misc]
+                name_server.change(ZONE, lambda m, text=text: m.add(f"{ZONE}.", 300, "TXT", text))  # type: ignore[misc]
                 done.append(text)
                 time.sleep(random.uniform(0, 0.02))
 
@@ -283,14 +283,14 @@ def test_others_who_write_at_the_same_time_lose_nothing(named: Named) -> None:
         try:
             for hosts in (1, 2, 1):
                 try:
-                    for plan in driver.plan(inventory(ZONE, named.settings(), hosts=hosts)):
+                    for plan in driver.plan(inventory(ZONE, name_server.settings(), hosts=hosts)):
                         driver.apply(plan, lambda event: None)
                 except DnsFailed as error:
                     tries.held(f"race {number}: a clear end", "changed" in str(error), error)
         finally:
             stop.set()
             other.join()
-        missing = set(done) - whole(named)[ZONE, "TXT"][1]
+        missing = set(done) - whole(name_server)[ZONE, "TXT"][1]
         tries.held(f"race {number}: {len(done)} values of others", not missing, missing)
     tries.settle()
 
@@ -319,15 +319,15 @@ class Torn:
 
 
 def test_a_connection_that_is_cut_anywhere(
-    named: Named, tcp_server: Callable[[Callable[[socket.socket], None]], int]
+    name_server: NameServer, tcp_server: Callable[[Callable[[socket.socket], None]], int]
 ) -> None:
     """It is done whole or not at all, and what is told is true."""
-    tries = Tries(f"cut connections, {named.kind}")
+    tries = Tries(f"cut connections, {name_server.kind}")
     for number in range(60 if LONG else 2):
-        start = make_so(named, [(f"{ZONE}.", 300, "TXT", '"site=a"')])
+        start = make_so(name_server, [(f"{ZONE}.", 300, "TXT", '"site=a"')])
         events: list[Event] = []
         after = random.Random(number).randrange(200, 9000)
-        wanted = inventory(ZONE, named.settings(port=tcp_server(Torn(named.port, after))))
+        wanted = inventory(ZONE, name_server.settings(port=tcp_server(Torn(name_server.port, after))))
         try:
             for plan in driver.plan(wanted):
                 driver.apply(plan, events.append)
@@ -335,8 +335,8 @@ def test_a_connection_that_is_cut_anywhere(
         except MailprovError as error:
             told = False
             tries.held(f"cut after {after}: one sentence", str(error).endswith("."), error)
-        now = whole(named)
-        direct = inventory(ZONE, named.settings())
+        now = whole(name_server)
+        direct = inventory(ZONE, name_server.settings())
         whole_done = not any(plan.changes for plan in driver.plan(direct))
         tries.held(f"cut after {after}: all or nothing", whole_done or now == start, now)
         applied = [event for event in events if isinstance(event, Applied)]

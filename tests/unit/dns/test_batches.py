@@ -18,7 +18,7 @@ from mailprov.errors import DnsFailed
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Dmarc, Domain, Inventory
 from mailprov.model.records import Record
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 ZONE = "big.test"
 KEY = "v=DKIM1; k=rsa; p=" + "A" * 390
@@ -119,8 +119,8 @@ def test_a_set_that_bind_takes_only_if_told_to_comes_first() -> None:
     assert rest
 
 
-def large(named: Named, domains: int) -> tuple[Inventory, dict[str, dict[str, str]]]:
-    base = inventory("batches1.test", named.settings())
+def large(name_server: NameServer, domains: int) -> tuple[Inventory, dict[str, dict[str, str]]]:
+    base = inventory("batches1.test", name_server.settings())
     several = tuple(
         Domain(f"d{n}.batches1.test", ("mx1",), dmarc=Dmarc("none", None)) for n in range(domains)
     )
@@ -128,9 +128,11 @@ def large(named: Named, domains: int) -> tuple[Inventory, dict[str, dict[str, st
     return dataclasses.replace(base, domains=several), keys
 
 
-def test_more_domains_than_one_message_holds(named: Named, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_domains_than_one_message_holds(
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second message is refused: what the first one did stands, is told, and the next run does the rest."""
-    wanted, keys = large(named, 90)
+    wanted, keys = large(name_server, 90)
     (plan,) = driver.plan(wanted, keys=keys)
     send, sent = update.send, []
 
@@ -150,21 +152,21 @@ def test_more_domains_than_one_message_holds(named: Named, monkeypatch: pytest.M
     assert {change.name for change in rest.changes} == {change.name for change in plan.changes} - done
     driver.apply(rest, lambda event: None)
     assert not driver.plan(wanted, keys=keys)[0].changes
-    assert named.values("d89.batches1.test", "MX") == {"10 mx1.batches1.test."}
+    assert name_server.values("d89.batches1.test", "MX") == {"10 mx1.batches1.test."}
 
 
-def test_a_set_of_more_records_than_the_server_takes(named: Named) -> None:
-    wanted = inventory("batches2.test", named.settings(), hosts=101)
+def test_a_set_of_more_records_than_the_server_takes(name_server: NameServer) -> None:
+    wanted = inventory("batches2.test", name_server.settings(), hosts=101)
     (plan,) = driver.plan(wanted)
-    serial = named.serial("batches2.test")
-    if named.kind == "bind":
+    serial = name_server.serial("batches2.test")
+    if name_server.kind == "bind":
         with pytest.raises(DnsFailed) as caught:
             driver.apply(plan, lambda event: None)
         assert "BIND takes 100 unless it is told otherwise, and there would be: batches2.test MX 101" in str(
             caught.value
         )
         assert "max-records-per-type" in str(caught.value)
-        assert named.serial("batches2.test") == serial
+        assert name_server.serial("batches2.test") == serial
     else:
         driver.apply(plan, lambda event: None)
-        assert len(named.values("batches2.test", "MX")) == 101
+        assert len(name_server.values("batches2.test", "MX")) == 101

@@ -19,7 +19,7 @@ from mailprov import probe
 from mailprov.model.findings import Finding, Verdict
 from mailprov.probe import Timing
 from mailprov.probe.authority import Authority
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
 
@@ -73,15 +73,15 @@ class Second:
 
 
 @pytest.fixture
-def second(named: Named, monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
-    monkeypatch.setattr(Authority, "name_server_port", named.port)
-    other = Second(named.port)
+def second(name_server: NameServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
+    monkeypatch.setattr(Authority, "name_server_port", name_server.port)
+    other = Second(name_server.port)
     yield other
     other.close()
 
 
-def check(named: Named, zone: str, transfer: float = 0.5) -> dict[str, Finding]:
-    wanted = inventory(zone, named.settings())
+def check(name_server: NameServer, zone: str, transfer: float = 0.5) -> dict[str, Finding]:
+    wanted = inventory(zone, name_server.settings())
     findings = probe.verify(
         wanted,
         emit=lambda finding: None,
@@ -91,14 +91,14 @@ def check(named: Named, zone: str, transfer: float = 0.5) -> dict[str, Finding]:
     return {finding.id: finding for finding in findings}
 
 
-def publish(named: Named, zone: str) -> None:
-    for plan in driver.plan(inventory(zone, named.settings())):
+def publish(name_server: NameServer, zone: str) -> None:
+    for plan in driver.plan(inventory(zone, name_server.settings())):
         driver.apply(plan, lambda event: None)
 
 
-def test_what_is_published_passes(named: Named, second: Second) -> None:
-    publish(named, "check.test")
-    found = check(named, "check.test")
+def test_what_is_published_passes(name_server: NameServer, second: Second) -> None:
+    publish(name_server, "check.test")
+    found = check(name_server, "check.test")
     assert {item.verdict for item in found.values()} == {PASS}, found
     assert found["dns.servers"].observed == "ns.check.test (127.0.0.1), ns2.check.test (127.0.0.2)"
 
@@ -113,12 +113,12 @@ def test_what_is_published_passes(named: Named, second: Second) -> None:
         ("mx1.check2.test", "A", {"dns.a", "dns.mx", "dns.spf"}),
     ],
 )
-def test_a_record_that_is_gone_fails(named: Named, name: str, kind: str, probes: set[str]) -> None:
-    publish(named, "check2.test")
-    named.change("check2.test", lambda message: message.delete(f"{name}.", kind))
-    found = check(named, "check2.test")
+def test_a_record_that_is_gone_fails(name_server: NameServer, name: str, kind: str, probes: set[str]) -> None:
+    publish(name_server, "check2.test")
+    name_server.change("check2.test", lambda message: message.delete(f"{name}.", kind))
+    found = check(name_server, "check2.test")
     assert {item.id for item in found.values() if item.verdict is FAIL} == probes, found
-    publish(named, "check2.test")
+    publish(name_server, "check2.test")
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ def test_a_record_that_is_gone_fails(named: Named, name: str, kind: str, probes:
     ],
 )
 def test_a_second_server_that_is_wrong(
-    named: Named, second: Second, does: str, verdict: Verdict, says: str
+    name_server: NameServer, second: Second, does: str, verdict: Verdict, says: str
 ) -> None:
-    publish(named, "check.test")
+    publish(name_server, "check.test")
     second.does = does
-    found = check(named, "check.test", 10 if does == "behind" else 0.2)["dns.servers"]
+    found = check(name_server, "check.test", 10 if does == "behind" else 0.2)["dns.servers"]
     assert (found.verdict, found.observed[: len(says)]) == (verdict, says)
     assert bool(found.advice) is (verdict is not PASS)

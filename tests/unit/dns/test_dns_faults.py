@@ -21,7 +21,7 @@ from mailprov import dns as driver
 from mailprov.dns import session
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory, Secret, Tsig
-from tests.unit.dns.servers import SECRET, STRANGER, Named, free_port, inventory
+from tests.unit.dns.servers import SECRET, STRANGER, NameServer, free_port, inventory
 
 Server = Callable[[Callable[[socket.socket], None]], int]
 
@@ -53,39 +53,39 @@ UNSIGNED = (
 )
 
 
-def test_wrong_key_name(named: Named) -> None:
+def test_wrong_key_name(name_server: NameServer) -> None:
     known = (
         "DNS server 127.0.0.1: it knows no TSIG key nobody with hmac-sha256 (BADKEY), asked for _dmarc.create.test TXT"
         ". Correct dns.tsig.name and dns.tsig.algorithm, or add the key there (Knot: also to an acl of the zone)."
     )
-    text = told(DnsFailed, named.settings(tsig=tsig("nobody")))
-    assert text == {"powerdns": UNSIGNED.format("nobody")}.get(named.kind, known)
+    text = told(DnsFailed, name_server.settings(tsig=tsig("nobody")))
+    assert text == {"powerdns": UNSIGNED.format("nobody")}.get(name_server.kind, known)
 
 
-def test_wrong_algorithm(named: Named) -> None:
+def test_wrong_algorithm(name_server: NameServer) -> None:
     known = "it knows no TSIG key mailprov with hmac-sha512 (BADKEY)"
-    text = told(DnsFailed, named.settings(tsig=tsig(algorithm="hmac-sha512")))
-    assert {"powerdns": UNSIGNED.format("mailprov")}.get(named.kind, known) in text
+    text = told(DnsFailed, name_server.settings(tsig=tsig(algorithm="hmac-sha512")))
+    assert {"powerdns": UNSIGNED.format("mailprov")}.get(name_server.kind, known) in text
 
 
-def test_wrong_secret(named: Named) -> None:
+def test_wrong_secret(name_server: NameServer) -> None:
     wrong = base64.b64encode(b"not the secret").decode()
     known = (
         "DNS server 127.0.0.1: the secret of TSIG key mailprov is not the one it has (BADSIG), "
         "asked for _dmarc.create.test TXT. Correct dns.tsig.secret."
     )
-    text = told(DnsFailed, named.settings(tsig=tsig(secret=wrong)))
-    assert text == {"powerdns": UNSIGNED.format("mailprov")}.get(named.kind, known)
+    text = told(DnsFailed, name_server.settings(tsig=tsig(secret=wrong)))
+    assert text == {"powerdns": UNSIGNED.format("mailprov")}.get(name_server.kind, known)
 
 
 @pytest.mark.parametrize(
     ("ahead", "says"), [(3600, r"(3599|3600|3601) s behind"), (-7200, r"(7199|7200|7201) s ahead of")]
 )
-def test_clock(named: Named, monkeypatch: pytest.MonkeyPatch, ahead: int, says: str) -> None:
+def test_clock(name_server: NameServer, monkeypatch: pytest.MonkeyPatch, ahead: int, says: str) -> None:
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + ahead)
-    text = told(DnsFailed, named.settings())
-    if named.kind == "powerdns":
+    text = told(DnsFailed, name_server.settings())
+    if name_server.kind == "powerdns":
         assert text == UNSIGNED.format("mailprov")
         return
     assert text.startswith(
@@ -94,19 +94,21 @@ def test_clock(named: Named, monkeypatch: pytest.MonkeyPatch, ahead: int, says: 
     assert re.search(f"{says} this machine's, asked for _dmarc.create.test TXT", text)
 
 
-def test_update_refused(named: Named) -> None:
+def test_update_refused(name_server: NameServer) -> None:
     refused = "zone {}: DNS server 127.0.0.1: it refused the update (REFUSED). Allow updates"
     by_key = (
         "DNS server 127.0.0.1: it does not let TSIG key {} do that (BADKEY), told to update zone {}. "
         "Allow updates of this zone with this key (Knot: action update in an acl)."
     )
     for zone, key, secret in (("locked.test", "mailprov", SECRET), ("stranger.test", "stranger", STRANGER)):
-        text = told(DnsFailed, named.settings(tsig=tsig(key, secret)), zone)
-        assert text.startswith(by_key.format(key, zone) if named.kind == "knot" else refused.format(zone))
-    assert named.values("stranger.test", "MX") == set()
+        text = told(DnsFailed, name_server.settings(tsig=tsig(key, secret)), zone)
+        assert text.startswith(
+            by_key.format(key, zone) if name_server.kind == "knot" else refused.format(zone)
+        )
+    assert name_server.values("stranger.test", "MX") == set()
 
 
-def test_a_secondary_takes_no_update(named: Named) -> None:
+def test_a_secondary_takes_no_update(name_server: NameServer) -> None:
     """BIND refuses; the others pass the update on to the primary, which does not answer here."""
     says = {
         "bind": "it refused the update (REFUSED). Allow updates of this zone with this TSIG key, on the zone's primary",
@@ -115,12 +117,12 @@ def test_a_secondary_takes_no_update(named: Named) -> None:
         "powerdns": "it failed to do the update (SERVFAIL). Look at the server's log; often it cannot write the zone's "
         "journal, or it is not the zone's primary and cannot reach that",
     }
-    assert says[named.kind] in told(DnsFailed, named.settings(), "copy.test")
+    assert says[name_server.kind] in told(DnsFailed, name_server.settings(), "copy.test")
 
 
-def test_a_zone_that_could_not_be_loaded(named: Named) -> None:
-    text = told(DnsFailed, named.settings(), "broken.test")
-    if named.kind == "powerdns":  # a zone without SOA is none to it
+def test_a_zone_that_could_not_be_loaded(name_server: NameServer) -> None:
+    text = told(DnsFailed, name_server.settings(), "broken.test")
+    if name_server.kind == "powerdns":  # a zone without SOA is none to it
         assert "the zone of broken.test is not there" in text
     else:
         assert "it answered SERVFAIL when asked for the SOA of _dmarc.broken.test" in text
@@ -317,12 +319,12 @@ def test_of_a_refusal_without_a_signature_nothing_more_is_believed(tcp_server: S
 
 
 def test_a_refusal_without_a_signature_below_a_zone_moves_nothing_up(
-    named: Named, tcp_server: Server
+    name_server: NameServer, tcp_server: Server
 ) -> None:
     """Forged for the zone's own name, it would have the records written into the zone above."""
     only = "sub.split.test"
-    port = tcp_server(lambda connection: unsigned(connection, dns.rcode.REFUSED, named.port, only))
-    assert told(DnsFailed, named.settings(port=port), only).startswith(
+    port = tcp_server(lambda connection: unsigned(connection, dns.rcode.REFUSED, name_server.port, only))
+    assert told(DnsFailed, name_server.settings(port=port), only).startswith(
         "DNS server 127.0.0.1: it answered REFUSED without a signature when asked for sub.split.test MX, though it "
         "has the zone. "
     )

@@ -20,7 +20,7 @@ import pytest
 
 from mailprov import dns as driver
 from mailprov.model.events import Action
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 COMMIT = "b23127c"  # 0.1.0
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,7 +46,7 @@ Earlier = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory, named: Named) -> Earlier:
+def earlier(tmp_path_factory: pytest.TempPathFactory, name_server: NameServer) -> Earlier:
     """Run PROGRAM for a mail domain, whose host is `host`, or mx1 in it."""
     argv = ["git", "-C", str(ROOT), "archive", COMMIT, "mailprov", "tests/unit/dns/named_server.py"]
     try:
@@ -60,7 +60,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory, named: Named) -> Earlier:
         archive.extractall(folder, filter="data")
 
     def run(domain: str, host: str = "") -> dict[str, Any]:
-        arguments = [domain, host or f"mx1.{domain}", str(named.port)]
+        arguments = [domain, host or f"mx1.{domain}", str(name_server.port)]
         result = subprocess.run(
             [sys.executable, "-c", PROGRAM, *arguments],
             cwd=folder,
@@ -79,7 +79,7 @@ def apply(plans: list[driver.ZonePlan]) -> list[str]:
     return [f"{change.action.value} {change.name}" for plan in plans for change in plan.changes]
 
 
-def standing(named: Named, zone: str) -> dict[str, set[str]]:
+def standing(name_server: NameServer, zone: str) -> dict[str, set[str]]:
     keys = [
         (zone, "MX"),
         (zone, "TXT"),
@@ -88,16 +88,18 @@ def standing(named: Named, zone: str) -> dict[str, set[str]]:
         (f"_dmarc.{zone}", "TXT"),
     ]
     keys.append((f"_mailprov.{zone}", "TXT"))
-    return {f"{name} {kind}": named.values(name, kind) for name, kind in keys}
+    return {f"{name} {kind}": name_server.values(name, kind) for name, kind in keys}
 
 
-def test_what_it_wrote_is_taken_over_and_its_run_can_be_rolled_back(named: Named, earlier: Earlier) -> None:
-    wanted = inventory("earlier1.test", named.settings())
-    pristine = standing(named, "earlier1.test")
+def test_what_it_wrote_is_taken_over_and_its_run_can_be_rolled_back(
+    name_server: NameServer, earlier: Earlier
+) -> None:
+    wanted = inventory("earlier1.test", name_server.settings())
+    pristine = standing(name_server, "earlier1.test")
     images = earlier("earlier1.test")["images"]
-    (text,) = named.values("_mailprov.earlier1.test", "TXT")
+    (text,) = name_server.values("_mailprov.earlier1.test", "TXT")
     assert text.startswith('"v=mailprov1 for=earlier1.test ')
-    published = standing(named, "earlier1.test")
+    published = standing(name_server, "earlier1.test")
 
     plans = driver.plan(wanted)
     (change,) = plans[0].changes
@@ -108,33 +110,36 @@ def test_what_it_wrote_is_taken_over_and_its_run_can_be_rolled_back(named: Named
     taken_over = driver.image(plans[0])
     apply(plans)
     assert not driver.plan(wanted)[0].changes
-    (text,) = named.values("_mailprov.earlier1.test", "TXT")
+    (text,) = name_server.values("_mailprov.earlier1.test", "TXT")
     assert text.startswith('"v=mailprov2 zone=earlier1.test for=earlier1.test ')
 
     # The run that took it over is rolled back: byte for byte what 0.1.0 left.
     assert taken_over is not None
     apply(driver.plan_undo(wanted, [json.loads(json.dumps(taken_over))]))
-    assert standing(named, "earlier1.test") == published
+    assert standing(name_server, "earlier1.test") == published
 
     # Taken over again, and now the run of 0.1.0 itself is rolled back.
     apply(driver.plan(wanted))
     undo = driver.plan_undo(wanted, images)
     assert (undo[0].left, undo[0].notices) == ((), ())
     apply(undo)
-    assert standing(named, "earlier1.test") == pristine
+    assert standing(name_server, "earlier1.test") == pristine
 
 
 @pytest.mark.parametrize("domain", ["earlier2.test", "student.earlier2.test", "class.student.earlier2.test"])
 def test_where_this_version_has_written_it_stops_and_touches_nothing(
-    named: Named, earlier: Earlier, domain: str
+    name_server: NameServer, earlier: Earlier, domain: str
 ) -> None:
     """Also where all the markers of this version stand below the name at which it looks."""
     zone = "earlier2.test"
-    for wanted in (inventory(domain, named.settings()), inventory(f"other.{zone}", named.settings())):
+    for wanted in (
+        inventory(domain, name_server.settings()),
+        inventory(f"other.{zone}", name_server.settings()),
+    ):
         apply(driver.plan(wanted))
-        serial = named.serial(zone)
+        serial = name_server.serial(zone)
         told = earlier(domain)
-        assert named.serial(zone) == serial
+        assert name_server.serial(zone) == serial
         assert told["code"] == 1
         assert told["error"].startswith(
             f"zone {zone}: _mailprov.{zone} was written by a later mailprov (v=mailprov2 zone={zone} for="
@@ -142,25 +147,27 @@ def test_where_this_version_has_written_it_stops_and_touches_nothing(
         assert "Use that version of mailprov for this zone" in told["error"]
 
 
-def test_another_inventory_of_0_1_0_in_the_zone_keeps_its_own(named: Named, earlier: Earlier) -> None:
+def test_another_inventory_of_0_1_0_in_the_zone_keeps_its_own(
+    name_server: NameServer, earlier: Earlier
+) -> None:
     """Its marker and its records stay, and what both have stays when this version's inventory leaves."""
     earlier("ana.earlier3.test", "mx1.earlier3.test")
-    (text,) = named.values("_mailprov.earlier3.test", "TXT")
-    mine = inventory("earlier3.test", named.settings())
+    (text,) = name_server.values("_mailprov.earlier3.test", "TXT")
+    mine = inventory("earlier3.test", name_server.settings())
     apply(driver.plan(mine))
-    assert text in named.values("_mailprov.earlier3.test", "TXT")
-    theirs = standing(named, "ana.earlier3.test")
+    assert text in name_server.values("_mailprov.earlier3.test", "TXT")
+    theirs = standing(name_server, "ana.earlier3.test")
 
-    moved = inventory("earlier3.test", named.settings(), start=2)
+    moved = inventory("earlier3.test", name_server.settings(), start=2)
     assert "delete mx1.earlier3.test A" not in apply(driver.plan(moved))
-    assert named.values("mx1.earlier3.test", "A") == {"10.0.0.1"}, "that of ana.earlier3.test, too"
-    assert standing(named, "ana.earlier3.test") == theirs
+    assert name_server.values("mx1.earlier3.test", "A") == {"10.0.0.1"}, "that of ana.earlier3.test, too"
+    assert standing(name_server, "ana.earlier3.test") == theirs
 
 
 @pytest.mark.parametrize("domain", ["earlier4.test", "student.earlier4.test"])
-def test_what_0_1_0_stops_at(named: Named, domain: str) -> None:
+def test_what_0_1_0_stops_at(name_server: NameServer, domain: str) -> None:
     """Its rule (dns/memory.py there): a text at _mailprov.ZONE whose first word begins so and is another one."""
-    apply(driver.plan(inventory(domain, named.settings())))
-    texts = [text.strip('"') for text in named.values("_mailprov.earlier4.test", "TXT")]
+    apply(driver.plan(inventory(domain, name_server.settings())))
+    texts = [text.strip('"') for text in name_server.values("_mailprov.earlier4.test", "TXT")]
     first = [text.split(" ")[0] for text in texts]
     assert any(word.startswith("v=mailprov") and word != "v=mailprov1" for word in first)

@@ -13,7 +13,7 @@ from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action
 from mailprov.model.inventory import Domain, Inventory
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 Served = Mapping[str, Collection[str]]
 
@@ -39,17 +39,17 @@ def both(one: Inventory, other: Inventory) -> Inventory:
     return Inventory("inv.yml", one.hosts + other.hosts, one.domains + other.domains, one.dns)
 
 
-def standing(named: Named, zone: str, *names: str) -> dict[str, set[str]]:
+def standing(name_server: NameServer, zone: str, *names: str) -> dict[str, set[str]]:
     keys = [(zone, "MX"), (zone, "TXT"), (f"_dmarc.{zone}", "TXT"), (f"_mailprov.{zone}", "TXT")]
     keys += [(name, kind) for name in names for kind in ("A", "TXT")]
-    return {f"{name} {kind}": found for name, kind in keys if (found := named.values(name, kind))}
+    return {f"{name} {kind}": found for name, kind in keys if (found := name_server.values(name, kind))}
 
 
-def test_a_domain_with_its_own_zone(named: Named) -> None:
-    first = inventory("left1.test", named.settings())
-    second = inventory("left2.test", named.settings(), start=2)
+def test_a_domain_with_its_own_zone(name_server: NameServer) -> None:
+    first = inventory("left1.test", name_server.settings())
+    second = inventory("left2.test", name_server.settings(), start=2)
     publish(both(first, second))
-    named.change("left2.test", lambda m: m.add("left2.test.", 300, "TXT", "others"))
+    name_server.change("left2.test", lambda m: m.add("left2.test.", 300, "TXT", "others"))
 
     plans = driver.plan(first)
     assert [plan.zone for plan in plans] == ["left2.test", "left1.test"]
@@ -63,29 +63,29 @@ def test_a_domain_with_its_own_zone(named: Named) -> None:
         "left2.test: delete _mailprov.left2.test TXT",
         "left1.test: update _mailprov.left1.test TXT",
     ]
-    assert standing(named, "left2.test", "mx2.left2.test") == {"left2.test TXT": {'"others"'}}
-    assert named.values("left1.test", "MX") == {"10 mx1.left1.test."}
+    assert standing(name_server, "left2.test", "mx2.left2.test") == {"left2.test TXT": {'"others"'}}
+    assert name_server.values("left1.test", "MX") == {"10 mx1.left1.test."}
 
 
-def test_a_domain_that_another_inventory_has_now_is_left_to_it(named: Named) -> None:
+def test_a_domain_that_another_inventory_has_now_is_left_to_it(name_server: NameServer) -> None:
     """It took the domain over; nothing in its marker leads here any more."""
-    first = inventory("left3.test", named.settings())
-    second = inventory("left4.test", named.settings(), start=2)
+    first = inventory("left3.test", name_server.settings())
+    second = inventory("left4.test", name_server.settings(), start=2)
     publish(both(first, second))
-    words = next(iter(named.values("_mailprov.left4.test", "TXT")))
+    words = next(iter(name_server.values("_mailprov.left4.test", "TXT")))
     theirs = words.replace("for=left4.test,left3.test", "for=left4.test,left19.test")
-    named.change("left4.test", lambda m: m.replace("_mailprov.left4.test.", 300, "TXT", theirs))
+    name_server.change("left4.test", lambda m: m.replace("_mailprov.left4.test.", 300, "TXT", theirs))
 
     assert publish(first) == ["left3.test: update _mailprov.left3.test TXT"]
-    assert named.values("left4.test", "MX") == {"10 mx2.left4.test."}
+    assert name_server.values("left4.test", "MX") == {"10 mx2.left4.test."}
 
 
-def test_the_ninth_and_all_others(named: Named) -> None:
+def test_the_ninth_and_all_others(name_server: NameServer) -> None:
     """Eleven domains below one zone, and one with its own; of them two stay."""
-    base = inventory("left5.test", named.settings())
+    base = inventory("left5.test", name_server.settings())
     names = [f"d{number:02}.left5.test" for number in range(11)]
     many = [dataclasses.replace(base.domains[0], name=name, dmarc=None) for name in names]
-    other = inventory("left6.test", named.settings(), start=2)
+    other = inventory("left6.test", name_server.settings(), start=2)
     publish(both(dataclasses.replace(base, domains=(*base.domains, *many)), other))
 
     assert f"left5.test: delete {names[8]} MX" in publish(
@@ -95,18 +95,18 @@ def test_the_ninth_and_all_others(named: Named) -> None:
     assert [name for name in names if f"left5.test: delete {name} MX" in done] == names[:8] + names[9:]
     assert "left6.test: delete left6.test MX" in done
     for name in (*names, "left6.test"):
-        assert standing(named, name) == {}, name
-    assert named.values("left5.test", "MX") == {"10 mx1.left5.test."}
+        assert standing(name_server, name) == {}, name
+    assert name_server.values("left5.test", "MX") == {"10 mx1.left5.test."}
 
 
-def test_the_only_domain_of_an_inventory(named: Named) -> None:
+def test_the_only_domain_of_an_inventory(name_server: NameServer) -> None:
     """The host has a zone of its own and stays. Nothing in DNS says whether the domain left this inventory, or is
     another one's on the same host: the host knows that it served it.
     """
-    host = inventory("left7.test", named.settings()).hosts
+    host = inventory("left7.test", name_server.settings()).hosts
     old, new = (Domain(name, ("mx1",)) for name in ("left8.test", "left9.test"))
-    publish(Inventory("inv.yml", host, (old,), named.settings()))
-    after = Inventory("inv.yml", host, (new,), named.settings())
+    publish(Inventory("inv.yml", host, (old,), name_server.settings()))
+    after = Inventory("inv.yml", host, (new,), name_server.settings())
     assert not any("left8" in line for line in changes(driver.plan(after)))
 
     done = publish(after, {"left8.test": ["mx1.left7.test"]})
@@ -116,20 +116,20 @@ def test_the_only_domain_of_an_inventory(named: Named) -> None:
         "left8.test: delete _mailprov.left8.test TXT",
     ]
     assert "left7.test: update _mailprov.left7.test TXT" in done, "its marker has another domain's name now"
-    assert standing(named, "left8.test") == {}
-    assert named.values("left9.test", "MX") == {"10 mx1.left7.test."}
+    assert standing(name_server, "left8.test") == {}
+    assert name_server.values("left9.test", "MX") == {"10 mx1.left7.test."}
 
 
-def test_what_a_host_says_is_not_enough(named: Named) -> None:
+def test_what_a_host_says_is_not_enough(name_server: NameServer) -> None:
     """It is believed about domains whose mail goes to it."""
-    publish(inventory("left10.test", named.settings()))
-    other = inventory("left11.test", named.settings(), start=2)
+    publish(inventory("left10.test", name_server.settings()))
+    other = inventory("left11.test", name_server.settings(), start=2)
     served = {"left10.test": ["mx2.left11.test"]}
     assert not any("left10" in line for line in changes(driver.plan(other, served=served)))
 
 
-def test_a_domain_alias_and_a_host(named: Named) -> None:
-    first = inventory("left12.test", named.settings(), hosts=2)
+def test_a_domain_alias_and_a_host(name_server: NameServer) -> None:
+    first = inventory("left12.test", name_server.settings(), hosts=2)
     (domain,) = first.domains
     aliased = dataclasses.replace(domain, domain_aliases=("left13.test",))
     publish(dataclasses.replace(first, domains=(aliased,)))
@@ -139,34 +139,34 @@ def test_a_domain_alias_and_a_host(named: Named) -> None:
     done = publish(less)
     assert "left13.test: delete left13.test MX" in done
     assert "left12.test: delete mx2.left12.test A" in done
-    assert standing(named, "left13.test") == {}
+    assert standing(name_server, "left13.test") == {}
 
 
-def test_a_zone_that_is_elsewhere_is_told_until_it_is_gone(named: Named) -> None:
+def test_a_zone_that_is_elsewhere_is_told_until_it_is_gone(name_server: NameServer) -> None:
     """The zone was here when the domain was published, and has moved to another server."""
-    first = inventory("left14.test", named.settings())
+    first = inventory("left14.test", name_server.settings())
     publish(first)
-    (words,) = named.values("_mailprov.left14.test", "TXT")
+    (words,) = name_server.values("_mailprov.left14.test", "TXT")
     gone = words.replace("for=left14.test", "for=left14.test,gone.example")
-    named.change("left14.test", lambda m: m.replace("_mailprov.left14.test.", 300, "TXT", gone))
+    name_server.change("left14.test", lambda m: m.replace("_mailprov.left14.test.", 300, "TXT", gone))
     for _ in range(2):
         plans = driver.plan(first)
         (notice,) = [text for text in notices(plans) if "gone.example" in text]
         assert notice.startswith(
             "gone.example has left the inventory, and what mailprov published for it cannot be removed, because its "
-            f"zone is not on DNS server 127.0.0.1 port {named.port} (looked for gone.example, example; it answered "
-            "REFUSED"
+            f"zone is not on DNS server 127.0.0.1 port {name_server.port} (looked for gone.example, example; it "
+            "answered REFUSED"
         )
         for plan in plans:
             driver.apply(plan, lambda event: None)
-    assert "for=left14.test,gone.example" in next(iter(named.values("_mailprov.left14.test", "TXT")))
+    assert "for=left14.test,gone.example" in next(iter(name_server.values("_mailprov.left14.test", "TXT")))
 
 
 def test_a_domain_that_could_not_be_cleaned_stays_known(
-    named: Named, monkeypatch: pytest.MonkeyPatch
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = inventory("left15.test", named.settings())
-    second = inventory("left16.test", named.settings(), start=2)
+    first = inventory("left15.test", name_server.settings())
+    second = inventory("left16.test", name_server.settings(), start=2)
     publish(both(first, second))
     plans = driver.plan(first)
     send = update.send
@@ -180,25 +180,25 @@ def test_a_domain_that_could_not_be_cleaned_stays_known(
     with pytest.raises(DnsFailed):
         driver.apply(plans[0], lambda event: None)
     driver.apply(plans[1], lambda event: None)
-    assert "left16.test" in next(iter(named.values("_mailprov.left15.test", "TXT")))
+    assert "left16.test" in next(iter(name_server.values("_mailprov.left15.test", "TXT")))
     monkeypatch.undo()
     assert "left16.test: delete left16.test MX" in publish(first)
-    assert standing(named, "left16.test") == {}
+    assert standing(name_server, "left16.test") == {}
 
 
-def test_a_domain_that_0_1_0_published_and_that_has_left(named: Named) -> None:
+def test_a_domain_that_0_1_0_published_and_that_has_left(name_server: NameServer) -> None:
     """Its marker is for the whole zone, and names eight domains of the inventory."""
-    first = inventory("left17.test", named.settings())
-    second = inventory("left18.test", named.settings(), start=2)
+    first = inventory("left17.test", name_server.settings())
+    second = inventory("left18.test", name_server.settings(), start=2)
     publish(both(first, second))
     for zone in ("left17.test", "left18.test"):
-        (text,) = named.values(f"_mailprov.{zone}", "TXT")
+        (text,) = name_server.values(f"_mailprov.{zone}", "TXT")
         words = text.replace("v=mailprov2", "v=mailprov1").replace(f"zone={zone} ", "")
         marker = f"_mailprov.{zone}."
-        named.change(zone, lambda m: m.replace(marker, 300, "TXT", words))  # noqa: B023
+        name_server.change(zone, lambda m: m.replace(marker, 300, "TXT", words))  # noqa: B023
 
     assert "left18.test: delete left18.test MX" in publish(first)
-    assert standing(named, "left18.test", "mx2.left18.test") == {}
-    assert next(iter(named.values("_mailprov.left17.test", "TXT"))).startswith(
+    assert standing(name_server, "left18.test", "mx2.left18.test") == {}
+    assert next(iter(name_server.values("_mailprov.left17.test", "TXT"))).startswith(
         '"v=mailprov2 zone=left17.test '
     )

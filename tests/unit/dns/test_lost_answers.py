@@ -13,7 +13,7 @@ from mailprov import dns as driver
 from mailprov.dns import session
 from mailprov.errors import DnsUnreachable, DnsUnsure
 from mailprov.model.events import Applied, Event, Notice
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 Server = Callable[[Callable[[socket.socket], None]], int]
 
@@ -54,48 +54,48 @@ class Between:
             return head + server.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
 
 
-def publish(named: Named, port: int, zone: str) -> tuple[list[Event], int]:
+def publish(name_server: NameServer, port: int, zone: str) -> tuple[list[Event], int]:
     events: list[Event] = []
-    (plan,) = driver.plan(inventory(zone, named.settings(port=port)))
+    (plan,) = driver.plan(inventory(zone, name_server.settings(port=port)))
     driver.apply(plan, events.append)
     return events, len(plan.changes)
 
 
 @pytest.mark.parametrize("first", ["closed", "silent", "forged"])
 def test_what_was_done_is_told_as_done(
-    named: Named, tcp_server: Server, monkeypatch: pytest.MonkeyPatch, first: str
+    name_server: NameServer, tcp_server: Server, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     monkeypatch.setattr(session, "ANSWER_SECONDS", 1)
     zone = f"{first}.lost.test"
-    serial = named.serial("lost.test")
-    events, planned = publish(named, tcp_server(Between(named.port, first)), zone)
+    serial = name_server.serial("lost.test")
+    events, planned = publish(name_server, tcp_server(Between(name_server.port, first)), zone)
     assert len([event for event in events if isinstance(event, Applied)]) == planned
-    assert named.values(zone, "MX") == {f"10 mx1.{zone}."}
-    assert named.serial("lost.test") != serial
+    assert name_server.values(zone, "MX") == {f"10 mx1.{zone}."}
+    assert name_server.serial("lost.test") != serial
     notices = [event.text for event in events if isinstance(event, Notice)]
     told = "no usable answer came to the update; read back from the server, all of it stands"
     assert notices == ([told] if first != "closed" else [])
 
 
 def test_what_was_not_done_is_told_so(
-    named: Named, tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+    name_server: NameServer, tcp_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "ANSWER_SECONDS", 1)
     with pytest.raises(DnsUnreachable) as caught:
-        publish(named, tcp_server(Between(named.port, "dropped")), "dropped.lost.test")
+        publish(name_server, tcp_server(Between(name_server.port, "dropped")), "dropped.lost.test")
     assert type(caught.value) is DnsUnreachable
     assert str(caught.value).startswith("zone lost.test: DNS server 127.0.0.1 port ")
     assert "no answer within 1 s on TCP port" in str(caught.value)
     assert "told to update zone lost.test; read back, nothing of it was done" in str(caught.value)
-    assert named.values("dropped.lost.test", "MX") == set()
+    assert name_server.values("dropped.lost.test", "MX") == set()
 
 
 def test_what_nobody_can_tell_is_not_told_as_undone(
-    named: Named, tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+    name_server: NameServer, tcp_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "ANSWER_SECONDS", 1)
     with pytest.raises(DnsUnsure) as caught:
-        publish(named, tcp_server(Between(named.port, "dead")), "dead.lost.test")
+        publish(name_server, tcp_server(Between(name_server.port, "dead")), "dead.lost.test")
     assert "told to update zone lost.test; whether it was done is not known" in str(caught.value)
     assert str(caught.value).endswith("Run `mailprov dns plan`: what it does not show any more was done.")
-    assert named.values("dead.lost.test", "MX") == {"10 mx1.dead.lost.test."}
+    assert name_server.values("dead.lost.test", "MX") == {"10 mx1.dead.lost.test."}

@@ -16,7 +16,7 @@ from mailprov.dns import update
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 Write = Callable[[dns.update.UpdateMessage], None]
 
@@ -26,14 +26,14 @@ def publish(wanted: Inventory) -> None:
         driver.apply(plan, lambda event: None)
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, named: Named, zone: str, write: Write) -> list[int]:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, name_server: NameServer, zone: str, write: Write) -> list[int]:
     """Somebody writes this just before our next UPDATE arrives, when nothing is read any more. Counts our UPDATEs."""
     build = update.build_update
     sent: list[int] = []
 
     def and_others(*args: object, **more: object) -> dns.update.UpdateMessage:
         if not sent:
-            named.change(zone, write)
+            name_server.change(zone, write)
         sent.append(1)
         return build(*args, **more)  # type: ignore[arg-type]
 
@@ -41,44 +41,52 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, named: Named, zone: str, write: W
     return sent
 
 
-def ttl(named: Named, name: str, kind: str) -> int:
-    return int(named.ask(name, kind).answer[0].ttl)
+def ttl(name_server: NameServer, name: str, kind: str) -> int:
+    return int(name_server.ask(name, kind).answer[0].ttl)
 
 
-def test_a_ttl_that_somebody_changes_meanwhile_stays(named: Named, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ttl_that_somebody_changes_meanwhile_stays(
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Their text and our SPF share a set, and so a TTL: it is theirs."""
-    named.change("guard1.test", lambda m: m.add("guard1.test.", 300, "TXT", "theirs"))
-    plans = driver.plan(inventory("guard1.test", named.settings(ttl=600)))
-    meanwhile(monkeypatch, named, "guard1.test", lambda m: m.replace("guard1.test.", 77, "TXT", '"theirs"'))
+    name_server.change("guard1.test", lambda m: m.add("guard1.test.", 300, "TXT", "theirs"))
+    plans = driver.plan(inventory("guard1.test", name_server.settings(ttl=600)))
+    meanwhile(
+        monkeypatch, name_server, "guard1.test", lambda m: m.replace("guard1.test.", 77, "TXT", '"theirs"')
+    )
     for plan in plans:
         driver.apply(plan, lambda event: None)
-    assert named.values("guard1.test", "TXT") == {'"theirs"', '"v=spf1 mx -all"'}
-    assert ttl(named, "guard1.test", "TXT") == 77
+    assert name_server.values("guard1.test", "TXT") == {'"theirs"', '"v=spf1 mx -all"'}
+    assert ttl(name_server, "guard1.test", "TXT") == 77
 
 
 def test_a_ttl_of_ours_that_somebody_changes_meanwhile_is_told(
-    named: Named, monkeypatch: pytest.MonkeyPatch
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan said: from 300 to 600. Now it would be from 77."""
-    publish(inventory("guard2.test", named.settings()))
-    (plan,) = driver.plan(inventory("guard2.test", named.settings(ttl=600)))
+    publish(inventory("guard2.test", name_server.settings()))
+    (plan,) = driver.plan(inventory("guard2.test", name_server.settings(ttl=600)))
     meanwhile(
         monkeypatch,
-        named,
+        name_server,
         "guard2.test",
         lambda m: m.replace("guard2.test.", 77, "MX", "10 mx1.guard2.test."),
     )
     with pytest.raises(DnsFailed, match=r"guard2.test MX 10 mx1.guard2.test \(ttl 77 → 600\); nothing was"):
         driver.apply(plan, lambda event: None)
-    assert ttl(named, "guard2.test", "MX") == 77
+    assert ttl(name_server, "guard2.test", "MX") == 77
 
 
-def test_without_anybody_else_one_update_is_enough(named: Named, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_anybody_else_one_update_is_enough(
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The zone's serial can be required of each of the servers, as it is told."""
-    named.change("guard3.test", lambda m: m.add("guard3.test.", 300, "TXT", "theirs"))
-    sent = meanwhile(monkeypatch, named, "guard3.test", lambda m: m.add("x.guard3.test.", 9, "TXT", "x"))
+    name_server.change("guard3.test", lambda m: m.add("guard3.test.", 300, "TXT", "theirs"))
+    sent = meanwhile(
+        monkeypatch, name_server, "guard3.test", lambda m: m.add("x.guard3.test.", 9, "TXT", "x")
+    )
     sent.append(1)  # nobody else
-    publish(inventory("guard3.test", named.settings()))
+    publish(inventory("guard3.test", name_server.settings()))
     assert len(sent) == 2
 
 
@@ -92,19 +100,19 @@ def redirection(zone: str) -> Write:
 
 @pytest.mark.parametrize(("make", "zone"), [(cut, "guard4.test"), (redirection, "guard5.test")])
 def test_what_would_lie_below_a_new_delegation_is_refused(
-    named: Named, make: Callable[[str], Write], zone: str
+    name_server: NameServer, make: Callable[[str], Write], zone: str
 ) -> None:
-    (plan,) = driver.plan(inventory(f"student.{zone}", named.settings()))
-    named.change(zone, make(zone))
-    if make is redirection and named.kind == "powerdns":
+    (plan,) = driver.plan(inventory(f"student.{zone}", name_server.settings()))
+    name_server.change(zone, make(zone))
+    if make is redirection and name_server.kind == "powerdns":
         with contextlib.suppress(DnsFailed):  # its caches decide whether the DNAME is seen yet
             driver.apply(plan, lambda event: None)
-            assert named.values(f"mx1.student.{zone}", "A") == {"10.0.0.1"}
+            assert name_server.values(f"mx1.student.{zone}", "A") == {"10.0.0.1"}
         return
-    serial = named.serial(zone)
+    serial = name_server.serial(zone)
     with pytest.raises(DnsFailed) as caught:
         driver.apply(plan, lambda event: None)
-    assert named.serial(zone) == serial
+    assert name_server.serial(zone) == serial
     assert str(caught.value).startswith(f"zone {zone}: ")
     assert f"student.{zone}" in str(caught.value)
     assert "nothing was written" in str(caught.value)
@@ -112,14 +120,14 @@ def test_what_would_lie_below_a_new_delegation_is_refused(
 
 @pytest.mark.parametrize(("make", "zone"), [(cut, "guard6.test"), (redirection, "guard7.test")])
 def test_a_delegation_that_came_in_between_is_named(
-    named: Named, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Write], zone: str
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Write], zone: str
 ) -> None:
-    (plan,) = driver.plan(inventory(f"student.{zone}", named.settings()))
-    meanwhile(monkeypatch, named, zone, make(zone))
-    if make is redirection and named.kind == "powerdns":
+    (plan,) = driver.plan(inventory(f"student.{zone}", name_server.settings()))
+    meanwhile(monkeypatch, name_server, zone, make(zone))
+    if make is redirection and name_server.kind == "powerdns":
         with contextlib.suppress(DnsFailed):
             driver.apply(plan, lambda event: None)
-            assert named.values(f"mx1.student.{zone}", "A") == {"10.0.0.1"}
+            assert name_server.values(f"mx1.student.{zone}", "A") == {"10.0.0.1"}
         return
     events: list[Event] = []
     with pytest.raises(DnsFailed) as caught:
@@ -128,7 +136,7 @@ def test_a_delegation_that_came_in_between_is_named(
     assert "delegat" in str(caught.value) or "DNAME" in str(caught.value)
 
 
-def crowd(named: Named, wanted: list[Inventory]) -> list[list[str]]:
+def crowd(name_server: NameServer, wanted: list[Inventory]) -> list[list[str]]:
     """All plan, then all apply at the same moment: the names of what each of them says it did."""
     together = threading.Barrier(len(wanted))
 
@@ -144,31 +152,31 @@ def crowd(named: Named, wanted: list[Inventory]) -> list[list[str]]:
         return list(pool.map(one, wanted))
 
 
-def student(named: Named, zone: str, number: int, host: str, address: str) -> Inventory:
-    base = inventory(f"s{number}.{zone}", named.settings())
+def student(name_server: NameServer, zone: str, number: int, host: str, address: str) -> Inventory:
+    base = inventory(f"s{number}.{zone}", name_server.settings())
     return dataclasses.replace(
         base, hosts=(dataclasses.replace(base.hosts[0], fqdn=f"{host}.{zone}", ipv4=(address,)),)
     )
 
 
 @pytest.mark.parametrize("host", ["mx{0}", "mx"])
-def test_thirty_inventories_at_once_on_one_zone(named: Named, host: str) -> None:
+def test_thirty_inventories_at_once_on_one_zone(name_server: NameServer, host: str) -> None:
     """Each has a domain of its own and a host in the zone itself; or all have the same host, which only one of them can
     be the first to write.
     """
     zone = "crowd1.test" if host == "mx{0}" else "crowd2.test"
     address = "192.0.2.{0}" if host == "mx{0}" else "192.0.2.1"
-    wanted = [student(named, zone, n, host.format(n), address.format(n)) for n in range(30)]
-    for number, names in enumerate(crowd(named, wanted)):
+    wanted = [student(name_server, zone, n, host.format(n), address.format(n)) for n in range(30)]
+    for number, names in enumerate(crowd(name_server, wanted)):
         assert {f"s{number}.{zone} MX", f"_mailprov.{zone} TXT"} <= set(names)
-        assert named.values(f"s{number}.{zone}", "MX") == {f"10 {host.format(number)}.{zone}."}
-        assert named.values(f"{host.format(number)}.{zone}", "A") == {address.format(number)}
-    assert len(named.values(f"_mailprov.{zone}", "TXT")) == 30
+        assert name_server.values(f"s{number}.{zone}", "MX") == {f"10 {host.format(number)}.{zone}."}
+        assert name_server.values(f"{host.format(number)}.{zone}", "A") == {address.format(number)}
+    assert len(name_server.values(f"_mailprov.{zone}", "TXT")) == 30
     assert not driver.plan(wanted[7])[0].changes
 
 
-def test_several_that_add_to_one_set_at_once(named: Named) -> None:
+def test_several_that_add_to_one_set_at_once(name_server: NameServer) -> None:
     """Each adds an address to those of one name. As a TTL is at stake, each holds the serial of the whole zone."""
-    wanted = [student(named, "crowd3.test", n, "mx", f"192.0.2.{n}") for n in range(6)]
-    crowd(named, wanted)
-    assert named.values("mx.crowd3.test", "A") == {f"192.0.2.{n}" for n in range(6)}
+    wanted = [student(name_server, "crowd3.test", n, "mx", f"192.0.2.{n}") for n in range(6)]
+    crowd(name_server, wanted)
+    assert name_server.values("mx.crowd3.test", "A") == {f"192.0.2.{n}" for n in range(6)}

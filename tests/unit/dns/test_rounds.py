@@ -13,22 +13,22 @@ from mailprov.dns import session, survey
 from mailprov.dns.session import Session
 from mailprov.errors import DnsFailed
 from mailprov.model.inventory import Dmarc, Inventory
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 
-def test_many_questions_are_one_round_and_answered_in_their_order(named: Named) -> None:
+def test_many_questions_are_one_round_and_answered_in_their_order(name_server: NameServer) -> None:
     questions = [dns.message.make_query(f"n{number}.same.test", "A") for number in range(300)]
     before = (session.TRAFFIC.rounds, session.TRAFFIC.questions)
-    with Session(named.settings()) as open_session:
+    with Session(name_server.settings()) as open_session:
         answers = open_session.ask(questions)
     assert [answer.question for answer in answers] == [question.question for question in questions]
     assert (open_session.traffic.rounds, open_session.traffic.questions) == (1, 300)
     assert (session.TRAFFIC.rounds - before[0], session.TRAFFIC.questions - before[1]) == (1, 300)
 
 
-def shared_zone(named: Named, domains: int) -> Inventory:
+def shared_zone(name_server: NameServer, domains: int) -> Inventory:
     """That many mail domains below one zone, one host."""
-    base = inventory("rounds1.test", named.settings())
+    base = inventory("rounds1.test", name_server.settings())
     (domain,) = base.domains
     several = [
         dataclasses.replace(domain, name=f"d{n}.rounds1.test", dmarc=Dmarc("none", None))
@@ -61,9 +61,9 @@ def apply(plans: list[driver.ZonePlan]) -> None:
         driver.apply(plan, lambda event: None)
 
 
-def test_domains_of_one_zone(named: Named) -> None:
+def test_domains_of_one_zone(name_server: NameServer) -> None:
     """Of each domain MX, SPF, DMARC, its key and its marker are asked for, once, and nothing else."""
-    wanted = shared_zone(named, 40)
+    wanted = shared_zone(name_server, 40)
     plans, rounds, questions = cost(wanted)
     assert rounds <= 3
     assert questions <= 40 * 5 + 10
@@ -74,13 +74,13 @@ def test_domains_of_one_zone(named: Named) -> None:
     assert questions <= 40 * 5 + 10
 
 
-def test_rounds_do_not_grow_with_the_number_of_zones(named: Named) -> None:
-    several = [inventory(f"rounds{n}.test", named.settings(), start=n) for n in range(2, 12)]
+def test_rounds_do_not_grow_with_the_number_of_zones(name_server: NameServer) -> None:
+    several = [inventory(f"rounds{n}.test", name_server.settings(), start=n) for n in range(2, 12)]
     wanted = Inventory(
         "inv.yml",
         tuple(host for one in several for host in one.hosts),
         tuple(domain for one in several for domain in one.domains),
-        named.settings(),
+        name_server.settings(),
     )
     plans, rounds, questions = cost(wanted)
     assert (len(plans), rounds) == (10, 1)
@@ -92,18 +92,18 @@ def test_rounds_do_not_grow_with_the_number_of_zones(named: Named) -> None:
     assert questions <= 10 * 9
 
 
-def test_with_all_that_may_be_met(named: Named) -> None:
+def test_with_all_that_may_be_met(name_server: NameServer) -> None:
     """A zone of 0.1.0, other people's records, a wildcard, a domain that has left, a host whose zone is elsewhere."""
-    first = inventory("rounds12.test", named.settings())
-    gone = inventory("rounds13.test", named.settings(), start=2)
+    first = inventory("rounds12.test", name_server.settings())
+    gone = inventory("rounds13.test", name_server.settings(), start=2)
     apply(
         driver.plan(Inventory("inv.yml", first.hosts + gone.hosts, first.domains + gone.domains, first.dns))
     )
-    (text,) = named.values("_mailprov.rounds12.test", "TXT")
+    (text,) = name_server.values("_mailprov.rounds12.test", "TXT")
     former = text.replace("v=mailprov2 zone=rounds12.test", "v=mailprov1")
-    named.change("rounds12.test", lambda m: m.replace("_mailprov.rounds12.test.", 300, "TXT", former))
-    named.change("rounds12.test", lambda m: m.add("*.rounds12.test.", 300, "A", "192.0.2.1"))
-    named.change("rounds12.test", lambda m: m.add("rounds12.test.", 300, "TXT", "others"))
+    name_server.change("rounds12.test", lambda m: m.replace("_mailprov.rounds12.test.", 300, "TXT", former))
+    name_server.change("rounds12.test", lambda m: m.add("*.rounds12.test.", 300, "A", "192.0.2.1"))
+    name_server.change("rounds12.test", lambda m: m.add("rounds12.test.", 300, "TXT", "others"))
     away = dataclasses.replace(first.hosts[0], name="away", fqdn="mx.elsewhere.example")
     new = dataclasses.replace(first.hosts[0], name="new", fqdn="new.rounds12.test")
     wanted = dataclasses.replace(first, hosts=(*first.hosts, away, new))
@@ -114,9 +114,9 @@ def test_with_all_that_may_be_met(named: Named) -> None:
     assert left.zone == "rounds13.test", "the markers of the others name it until it is clean"
 
 
-def with_wildcards(named: Named, *, ttl: int = 300, hosts: int = 1) -> Inventory:
+def with_wildcards(name_server: NameServer, *, ttl: int = 300, hosts: int = 1) -> Inventory:
     """Eight zones with a wildcard each that answers for the host's address as it is to be; a host in each."""
-    several = [inventory(f"stars{n}.test", named.settings(), hosts=hosts) for n in range(1, 9)]
+    several = [inventory(f"stars{n}.test", name_server.settings(), hosts=hosts) for n in range(1, 9)]
     return Inventory(
         "inv.yml",
         tuple(
@@ -129,7 +129,7 @@ def with_wildcards(named: Named, *, ttl: int = 300, hosts: int = 1) -> Inventory
             for number, one in enumerate(several)
             for domain in one.domains
         ),
-        named.settings(ttl=ttl),
+        name_server.settings(ttl=ttl),
     )
 
 
@@ -143,9 +143,9 @@ def written(plans: list[driver.ZonePlan]) -> dict[str, int]:
     return rounds
 
 
-def test_wildcards_in_many_zones(named: Named) -> None:
+def test_wildcards_in_many_zones(name_server: NameServer) -> None:
     """What they make up, and what they lose: planned in three rounds, and written in three."""
-    wanted = with_wildcards(named)
+    wanted = with_wildcards(name_server)
     plans, rounds, _ = cost(wanted)
     assert (len(plans), rounds) == (8, 3)
     for number, plan in enumerate(plans, 1):
@@ -160,7 +160,7 @@ def test_wildcards_in_many_zones(named: Named) -> None:
     assert rounds <= 3
 
     # A second host; and another TTL, which the guard holds by the serial that the plan saw.
-    plans, rounds, _ = cost(with_wildcards(named, ttl=600, hosts=2))
+    plans, rounds, _ = cost(with_wildcards(name_server, ttl=600, hosts=2))
     assert rounds == 3
     assert set(written(plans).values()) == {3}
     images = [image for plan in plans if (image := driver.image(plan))]
@@ -172,16 +172,16 @@ def test_wildcards_in_many_zones(named: Named) -> None:
     assert not any(plan.changes for plan in driver.plan(wanted, keys=keys(wanted)))
 
 
-def test_a_zone_that_was_changed_since_the_plan_takes_one_more(named: Named) -> None:
+def test_a_zone_that_was_changed_since_the_plan_takes_one_more(name_server: NameServer) -> None:
     """The serial is another one than the plan saw: the TTLs are read once more after it."""
-    base = inventory("rounds11.test", named.settings())
+    base = inventory("rounds11.test", name_server.settings())
     apply(driver.plan(base))
-    (plan,) = driver.plan(inventory("rounds11.test", named.settings(ttl=900)))
-    named.change("rounds11.test", lambda m: m.add("others.rounds11.test.", 60, "TXT", "x"))
+    (plan,) = driver.plan(inventory("rounds11.test", name_server.settings(ttl=900)))
+    name_server.change("rounds11.test", lambda m: m.add("others.rounds11.test.", 60, "TXT", "x"))
     assert written([plan]) == {"rounds11.test": 4}
 
 
-def test_markers_that_lead_on_without_end(named: Named, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markers_that_lead_on_without_end(name_server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever may write texts may forge a chain of them; each one costs a round."""
     zone = "rounds10.test"
 
@@ -191,24 +191,24 @@ def test_markers_that_lead_on_without_end(named: Named, monkeypatch: pytest.Monk
             text = f"v=mailprov2 zone={zone} for={name},d{n + 1}.{zone}"
             message.add(f"_mailprov.{name}.", 60, "TXT", f'"{text}"')
 
-    named.change(zone, forge)
-    plans, rounds, _ = cost(inventory(zone, named.settings()))
+    name_server.change(zone, forge)
+    plans, rounds, _ = cost(inventory(zone, name_server.settings()))
     assert plans
     assert rounds > 10
     monkeypatch.setattr(survey, "MOST_ROUNDS", 6)
     with pytest.raises(
         DnsFailed, match=r"markers lead on from domain to domain without end, at last to d6\.rounds10"
     ):
-        driver.plan(inventory(zone, named.settings()))
+        driver.plan(inventory(zone, name_server.settings()))
 
 
 def test_what_is_asked_ahead_changes_nothing_but_the_rounds(
-    named: Named, monkeypatch: pytest.MonkeyPatch
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = with_wildcards(named, hosts=2)
+    wanted = with_wildcards(name_server, hosts=2)
     gone = dataclasses.replace(wanted, domains=wanted.domains[2:], hosts=wanted.hosts[4:])
     apply(driver.plan(wanted, keys=keys(wanted)))
-    for one in (gone, with_wildcards(named, ttl=77, hosts=3)):
+    for one in (gone, with_wildcards(name_server, ttl=77, hosts=3)):
         ahead, rounds, _ = cost(one)
         with monkeypatch.context() as patched:
             patched.setattr(survey._Reader, "_guesses", lambda self: set())
@@ -219,7 +219,7 @@ def test_what_is_asked_ahead_changes_nothing_but_the_rounds(
         assert any(plan.changes for plan in ahead)
     apply(
         driver.plan(
-            Inventory("inv.yml", (), (), named.settings()),
+            Inventory("inv.yml", (), (), name_server.settings()),
             served={d.name: [f"mx1.{d.name}", f"mx2.{d.name}"] for d in wanted.domains},
         )
     )

@@ -14,7 +14,7 @@ from mailprov.dns.zoneplan import ZonePlan
 from mailprov.model.events import Action, Applied, Event
 from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory
 from mailprov.model.records import Record
-from tests.unit.dns.servers import Named, inventory
+from tests.unit.dns.servers import NameServer, inventory
 
 
 def publish(wanted: Inventory) -> list[dict[str, Any]]:
@@ -34,46 +34,46 @@ def take_back(wanted: Inventory, images: list[dict[str, Any]]) -> ZonePlan:
     return plan
 
 
-def zone(named: Named, name: str) -> dict[str, set[str]]:
+def zone(name_server: NameServer, name: str) -> dict[str, set[str]]:
     keys = [(name, "MX"), (name, "TXT"), (f"mx1.{name}", "A"), (f"_dmarc.{name}", "TXT")]
     keys += [(f"_mailprov.{name}", "TXT"), (f"mx1.{name}", "TXT")]
-    return {f"{owner} {kind}": named.values(owner, kind) for owner, kind in keys}
+    return {f"{owner} {kind}": name_server.values(owner, kind) for owner, kind in keys}
 
 
-def test_a_first_publication_is_taken_back_and_given_again(named: Named) -> None:
-    wanted = inventory("undo1.test", named.settings())
-    pristine = zone(named, "undo1.test")
+def test_a_first_publication_is_taken_back_and_given_again(name_server: NameServer) -> None:
+    wanted = inventory("undo1.test", name_server.settings())
+    pristine = zone(name_server, "undo1.test")
     images = publish(wanted)
-    published = zone(named, "undo1.test")
+    published = zone(name_server, "undo1.test")
 
     back = driver.plan_undo(wanted, images)[0]
     forward = driver.image(back)
     assert {change.action for change in back.changes} == {Action.DELETE}
     driver.apply(back, lambda event: None)
-    assert zone(named, "undo1.test") == pristine
+    assert zone(name_server, "undo1.test") == pristine
 
     assert forward is not None
     take_back(wanted, [json.loads(json.dumps(forward))])
-    assert zone(named, "undo1.test") == published
+    assert zone(name_server, "undo1.test") == published
     assert driver.plan(wanted)[0].changes == ()
 
 
-def test_a_change_is_taken_back_with_its_ttl(named: Named) -> None:
-    wanted = inventory("undo2.test", named.settings())
+def test_a_change_is_taken_back_with_its_ttl(name_server: NameServer) -> None:
+    wanted = inventory("undo2.test", name_server.settings())
     publish(wanted)
-    before, ttl = zone(named, "undo2.test"), named.ask("undo2.test", "MX").answer[0].ttl
-    changed = inventory("undo2.test", named.settings(ttl=77), hosts=2)
+    before, ttl = zone(name_server, "undo2.test"), name_server.ask("undo2.test", "MX").answer[0].ttl
+    changed = inventory("undo2.test", name_server.settings(ttl=77), hosts=2)
     images = publish(changed)
-    assert named.ask("undo2.test", "MX").answer[0].ttl == 77
+    assert name_server.ask("undo2.test", "MX").answer[0].ttl == 77
     take_back(wanted, images)
 
-    assert zone(named, "undo2.test") == before
-    assert named.ask("undo2.test", "MX").answer[0].ttl == ttl
+    assert zone(name_server, "undo2.test") == before
+    assert name_server.ask("undo2.test", "MX").answer[0].ttl == ttl
     assert driver.plan(wanted)[0].changes == ()
 
 
-def test_what_others_changed_since_is_left_alone_and_told(named: Named) -> None:
-    wanted = inventory("undo3.test", named.settings())
+def test_what_others_changed_since_is_left_alone_and_told(name_server: NameServer) -> None:
+    wanted = inventory("undo3.test", name_server.settings())
     images = publish(wanted)
 
     def other(message: Any) -> None:
@@ -81,47 +81,47 @@ def test_what_others_changed_since_is_left_alone_and_told(named: Named) -> None:
         message.add("undo3.test.", 300, "MX", "5 ns.undo3.test.")
         message.add("undo3.test.", 300, "TXT", '"google-site-verification=abc"')
 
-    named.change("undo3.test", other)
+    name_server.change("undo3.test", other)
     plan = take_back(wanted, images)
 
     assert plan.left == ("undo3.test MX",)
     assert plan.notices == (
         "undo3.test MX is not what mailprov wrote, so it is left alone; there is now: 5 ns.undo3.test",
     )
-    assert named.values("undo3.test", "MX") == {"5 ns.undo3.test."}
-    assert named.values("undo3.test", "TXT") == {'"google-site-verification=abc"'}
-    assert named.values("mx1.undo3.test", "A") == set()
+    assert name_server.values("undo3.test", "MX") == {"5 ns.undo3.test."}
+    assert name_server.values("undo3.test", "TXT") == {'"google-site-verification=abc"'}
+    assert name_server.values("mx1.undo3.test", "A") == set()
 
 
-def test_a_change_between_plan_and_apply_is_not_overwritten(named: Named) -> None:
-    wanted = inventory("undo4.test", named.settings())
+def test_a_change_between_plan_and_apply_is_not_overwritten(name_server: NameServer) -> None:
+    wanted = inventory("undo4.test", name_server.settings())
     images = publish(wanted)
     (plan,) = driver.plan_undo(wanted, images)
-    named.change("undo4.test", lambda m: m.replace("undo4.test.", 300, "TXT", '"v=spf1 -all"'))
+    name_server.change("undo4.test", lambda m: m.replace("undo4.test.", 300, "TXT", '"v=spf1 -all"'))
     driver.apply(plan, lambda event: None)
 
-    assert named.values("undo4.test", "TXT") == {'"v=spf1 -all"'}
+    assert name_server.values("undo4.test", "TXT") == {'"v=spf1 -all"'}
 
 
-def test_what_was_never_published_needs_no_taking_back(named: Named) -> None:
-    wanted = inventory("undo5.test", named.settings())
+def test_what_was_never_published_needs_no_taking_back(name_server: NameServer) -> None:
+    wanted = inventory("undo5.test", name_server.settings())
     images = [driver.image(plan) for plan in driver.plan(wanted)]
     (plan,) = driver.plan_undo(wanted, [one for one in images if one])
 
     assert (plan.changes, plan.notices, plan.left) == ((), (), ())
 
 
-def test_an_address_stays_with_the_mx_that_is_left(named: Named) -> None:
+def test_an_address_stays_with_the_mx_that_is_left(name_server: NameServer) -> None:
     """Without a seal, an MX to a host that has left does not come back; so ours stays, and what it leads to."""
-    publish(inventory("undo6.test", named.settings(), start=2))
-    wanted = inventory("undo6.test", named.settings())
+    publish(inventory("undo6.test", name_server.settings(), start=2))
+    wanted = inventory("undo6.test", name_server.settings())
     images = [{**one, "told": ["mx1"]} for one in publish(wanted)]
     (plan,) = driver.plan_undo(wanted, images)
     driver.apply(plan, lambda event: None)
 
     assert {"undo6.test MX", "mx1.undo6.test A"} <= set(plan.left)
-    assert named.values("undo6.test", "MX") == {"10 mx1.undo6.test."}
-    assert named.values("mx1.undo6.test", "A") == {"10.0.0.1"}
+    assert name_server.values("undo6.test", "MX") == {"10 mx1.undo6.test."}
+    assert name_server.values("mx1.undo6.test", "A") == {"10.0.0.1"}
 
 
 def test_without_a_server_the_zones_are_named() -> None:

@@ -6,16 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from mailprov.model.inventory import (
-    Account,
-    DnsSettings,
-    Domain,
-    Host,
-    Inventory,
-    Secret,
-    SshSettings,
-    Tls,
-)
+from mailprov.model.inventory import Account, DnsSettings, Domain, Host, Inventory, Secret, SshSettings, Tls
 
 FACTS = {
     "system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": ["debian"]},
@@ -90,12 +81,12 @@ def past(run: str, *images: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**told, **more}
 
 
-class Remembering:
+class Remembering(ScriptedAgent):
     """An agent in mode rollback whose last run is `run`."""
 
     def __init__(self, run: dict[str, Any] | None, *changes: dict[str, Any]) -> None:
+        super().__init__([])
         self.run, self.changes = run, changes
-        self.sent: list[dict[str, Any]] = []
 
     def messages(self) -> Iterator[dict[str, Any]]:
         yield hello()
@@ -108,15 +99,6 @@ class Remembering:
             yield end(changed=len(self.changes))
         else:
             yield end("cancelled", "cancelled")
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.sent.append(message)
-
-    def noise(self) -> tuple[str, ...]:
-        return ()
-
-    def close(self) -> None:
-        pass
 
 
 def inventory(*hosts: str) -> Inventory:
