@@ -126,7 +126,7 @@ def test_foreign_texts_stay_octet_for_octet(name_server: NameServer) -> None:
     assert str(caught.value) == (
         "zone foreign.test: foreign.test has MX that mailprov did not write: 5 old.foreign.test "
         "(wanted: 10 mx1.foreign.test). Delete what is not wanted, or run again with --take-over to replace "
-        "it."
+        "it; name others who take its mail under the domain's `mx` first."
     )
     publish(wanted, take_over=True)
     assert name_server.values("foreign.test", "TXT") == before | {'"v=spf1 mx -all"'}
