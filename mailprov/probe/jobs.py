@@ -109,8 +109,8 @@ class Jobs:
             hashed = [account for account in domain.accounts if account not in able]
             if len(trying) < len(able):
                 yield case.skip(
-                    f"{len(trying)} of {len(able)} accounts log in, run {self._run.ident} chose {names(trying)}; "
-                    "--accounts all tries all"
+                    f"{len(trying)} of {len(able)} accounts of {domain.name} log in: {names(trying)}, chosen by run "
+                    f"{self._run.ident}; --accounts all tries all"
                 )
             if able and hashed:
                 yield case.skip(f"not tried, as only a hash of the password is known: {names(hashed)}")

@@ -76,7 +76,14 @@ def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Renderable
         dots = dots or dotted
     rest = [finding for finding in found if id(finding) not in behind]
     told = {finding.id for finding in rest if finding.verdict is not Verdict.SKIP}  # skips: see below
-    others = [finding for finding in found if not _in_table(finding) and finding.id in told]
+    others = [
+        finding
+        for finding in found
+        if not _in_table(finding)
+        and finding.id in told
+        # Accounts that did not log in: told below, and a row of them would look as if nobody had.
+        and not (finding.id in _COLUMN_OF and finding.verdict is Verdict.SKIP)
+    ]
     if others:
         yield _other_table(others)
         yield Text()

@@ -265,7 +265,8 @@ def test_three_accounts_of_a_domain_log_in_and_are_named(lab: Lab) -> None:
 
     first, skipped = tried("run-1")
     assert len(first) == 3
-    assert "3 of 5 accounts log in, run run-1 chose" in skipped[0]
+    assert "3 of 5 accounts of alpha.test log in: " in skipped[0]
+    assert "chosen by run run-1; --accounts all" in skipped[0]
     assert all(address in skipped[0] for address in first)
     assert skipped[1:] == ["not tried, as only a hash of the password is known: hash@alpha.test"]
     assert tried("run-1")[0] == first

@@ -142,6 +142,14 @@ def test_why_something_was_skipped_is_said_once_for_each_reason() -> None:
     assert "skipped" not in run(RunStarted("verify", "m", "0", ""), Found(finding()), RunEnded(0, ""))
 
 
+def test_accounts_that_did_not_log_in_are_no_row_beside_the_table() -> None:
+    found = [finding(probe="auth.ok", port=993), finding(Verdict.SKIP, "auth.ok", port=0)]
+    told = run(RunStarted("verify", "m", "0", ""), *map(Found, found), RunEnded(0, ""))
+    assert [line for line in told.splitlines() if "auth.ok" in line] == [
+        "- auth.ok  skipped 1×: seen: other.example"
+    ]
+
+
 def test_a_failed_host_shows_the_last_lines_of_the_command_even_when_quiet() -> None:
     text = run(Ended("mx1", "failed", 0, "mx1: apt-get failed.", ("E: one", "E: two")), quiet=True)
 
