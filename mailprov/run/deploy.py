@@ -375,6 +375,8 @@ class Deployment:
     def _interrupted(self) -> int:
         """First Ctrl-C: every agent stops at its next safe point. Second: the connections are cut."""
         self.stream.emit(Notice("", "stopping at the next safe point (Ctrl-C again cuts the connections)"))
+        for session in self.sessions:
+            session.stopping()
         self.gate.decide(False)
         self.published.decide(False)
         try:

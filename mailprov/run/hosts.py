@@ -209,6 +209,10 @@ class HostSession:
             self.planned.set()
             self.ended.set()
 
+    def stopping(self) -> None:
+        """Somebody has pressed Ctrl-C: whatever ends from now on was interrupted, not declined."""
+        self._cancelled = True
+
     def cancel(self) -> None:
         """Ask the agent to stop at its next safe point; before there is a connection, the host is left alone."""
         self._cancelled = True
@@ -299,7 +303,7 @@ class HostSession:
 
     def _end(self, message: dict[str, Any]) -> tuple[str, ...]:
         status = message["status"]
-        if status == "cancelled" and self._declined:
+        if status == "cancelled" and self._declined and not self._cancelled:
             self.outcome.status = "skipped"
             return ()
         self.outcome.changed = message["changed"]

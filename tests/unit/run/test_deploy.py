@@ -244,3 +244,15 @@ def test_a_plan_that_lacks_a_host_says_so() -> None:
     run = Run({"mx1": ScriptedAgent(NOTHING), "mx2": gone}, mode="plan")
     assert isinstance(run.events[-1], RunEnded)
     assert run.events[-1].summary == "0 to add, 0 to change, 0 to remove; not planned: mx2"
+
+
+def test_ctrl_c_at_the_question_says_that_nothing_was_changed() -> None:
+    """It was "mx1: interrupted" and no more."""
+
+    def press(counts: dict[str, int]) -> bool:
+        raise KeyboardInterrupt
+
+    run = Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, confirm=press)
+    assert run.code == 130
+    assert {run.ended(name).status for name in ("mx1", "mx2")} == {"interrupted"}
+    assert run.ended("mx1").error == "mx1: interrupted; nothing was changed."

@@ -218,3 +218,9 @@ def test_history_is_told_in_order_and_one_silent_host_is_named() -> None:
     assert runs[0].zones == ("alpha.test",)
     assert agent.sent == []
     assert not [event for event in run.events if isinstance(event, Planned)]
+
+
+def test_a_history_names_who_could_not_be_asked() -> None:
+    told = ScriptedAgent([hello(), {"t": "runs", "runs": [past(R1)]}, end()])
+    run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": told}, "history")
+    assert (run.code, run.summary) == (3, "1 run on mx2; mx1 could not be asked")
