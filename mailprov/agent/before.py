@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from mailprov.agent import files, journal, manifest, services
@@ -124,7 +125,12 @@ class _Comparison:
             return []
         if was is None and seen is not None and seen.kind == "directory":
             self.directories.add(path)
-            inside = [f"{path}/{name}" for name in os.listdir(real)]
+            # A daemon's socket is nothing that anybody keeps there (rollback.py removes it when it is dead).
+            inside = [
+                f"{path}/{one.name}"
+                for one in os.scandir(real)
+                if not stat.S_ISSOCK(one.stat(follow_symlinks=False).st_mode)
+            ]
             if any(one not in self._going or one in self.staying for one in inside):
                 self.staying.append(path)
                 return []

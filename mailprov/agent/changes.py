@@ -8,7 +8,7 @@ Observed   what the tools of the host said: packages, units, ports
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Union
 
 from mailprov.agent.services import State
 
@@ -28,7 +28,7 @@ class Observed(NamedTuple):
 
     packages: Dict[str, Dict[str, Optional[str]]]
     units: Dict[str, State]
-    ports: Set[int]
+    ports: Set[Union[int, str]]
 
 
 def change(

@@ -14,6 +14,9 @@ Raises Stop and Cancelled.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
 import time
 from typing import Any, Callable, Dict, List, Sequence
 
@@ -122,6 +125,7 @@ class Undoing:
         if any(item.record["path"].startswith("/etc/systemd/") for item in self.plan.items):
             services.reload_systemd()
         settle(self.plan.units, self.say)
+        self._remove_sockets()
         changed = [
             i.record["path"] for i in self.plan.items if any(one["kind"] == "account" for one in i.changes)
         ]
@@ -136,6 +140,20 @@ class Undoing:
                 [f"{one['name']}: {one['detail']}" for one in left.changes],
             )
         drift.keep(self.tree, manifest.load(self.tree), self.link.mask)
+
+    def _remove_sockets(self) -> None:
+        """Directories that are to go are empty but for sockets of daemons that have another configuration by now."""
+        listening = services.listening()
+        for item in self.plan.items:
+            real = self.tree.at(item.record["path"])
+            if item.record["was"] is not None or not os.path.isdir(real) or os.path.islink(real):
+                continue
+            for one in list(os.scandir(real)):
+                dead = stat.S_ISSOCK(one.stat(follow_symlinks=False).st_mode) and one.path not in listening
+                if dead:
+                    os.unlink(one.path)
+            with contextlib.suppress(OSError):
+                os.rmdir(real)
 
     def _applied(self, changes: List[Change]) -> None:
         for one in changes:

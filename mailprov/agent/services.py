@@ -1,7 +1,7 @@
 """systemd units: their state, enabling, starting, reloading, and the proof that their ports listen.
 
     states(units) -> {unit: State}          one `systemctl show` for all
-    listening() -> set of ports             TCP, from /proc/net/tcp and tcp6
+    listening() -> set of ports             TCP, from /proc/net/tcp and tcp6; and paths of Unix sockets
     enable, act, wait_for_ports, check      Stop with the daemon's own words when it does not come up
     disable, stop                           for a rollback; stop waits until the ports are closed
 
@@ -10,11 +10,12 @@ act(spec, verb) does start, reload (by the unit's own command where it has one) 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import time
-from typing import Any, Dict, List, NamedTuple, Sequence, Set
+from typing import Any, Dict, List, NamedTuple, Sequence, Set, Union
 
 from mailprov.agent import commands
 from mailprov.agent.trouble import Stop
@@ -26,6 +27,7 @@ _UNKNOWN = (
     (re.compile(r"unused parameter: ([^=\s]+)"), "Postfix", "postfix.main_cf"),
     (re.compile(r"Unknown setting: (\S+)"), "Dovecot", "dovecot.settings"),
 )
+_ACCEPTS = "00010000"  # the flags of a socket that listens (__SO_ACCEPTCON)
 RELOAD_DEADLINE = 10.0  # seconds after which a reload that opened no port becomes a restart
 
 
@@ -63,9 +65,9 @@ def states(units: Sequence[str]) -> Dict[str, State]:
     return found
 
 
-def listening() -> Set[int]:
-    """TCP ports in state LISTEN (0A) on any address (proc(5))."""
-    ports: Set[int] = set()
+def listening() -> Set[Union[int, str]]:
+    """TCP ports in state LISTEN (0A) on any address, and the paths of sockets that take connections (proc(5))."""
+    ports: Set[Union[int, str]] = set()
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(path, encoding="ascii") as file:
@@ -76,7 +78,17 @@ def listening() -> Set[int]:
                         ports.add(int(fields[1].rpartition(":")[2], 16))
         except OSError:
             continue
+    with contextlib.suppress(OSError), open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            words = line.split(None, 7)
+            if len(words) == 8 and words[3] == _ACCEPTS:
+                ports.add(words[7].rstrip("\n"))
     return ports
+
+
+def door(port: Union[int, str]) -> str:
+    """A port or a socket, in words."""
+    return f"port {port}" if isinstance(port, int) else str(port)
 
 
 def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
@@ -129,7 +141,7 @@ def disable(unit: str) -> None:
         raise Stop(f"{unit} cannot be disabled", "look at the output", outcome.lines())
 
 
-def stop(unit: str, ports: Sequence[int]) -> None:
+def stop(unit: str, ports: Sequence[Union[int, str]]) -> None:
     """Stop, then wait until none of these ports listens any more."""
     outcome = commands.run(["systemctl", "stop", "--", unit], timeout=180)
     if outcome.code != 0:
@@ -185,7 +197,7 @@ def _remove_socket(path: str) -> None:
         pass
 
 
-def wait_for_ports(unit: str, ports: Sequence[int], seconds: float) -> bool:
+def wait_for_ports(unit: str, ports: Sequence[Union[int, str]], seconds: float) -> bool:
     """Poll until all ports listen and systemd has no job left for the unit or its instances.
 
     Without the second condition the old daemon, still on its way out in postfix@-.service, would count.

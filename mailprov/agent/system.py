@@ -11,9 +11,9 @@ Raises Stop for what cannot be made true: no such package, another version than 
 from __future__ import annotations
 
 import pwd
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
-from mailprov.agent import commands, files, packages
+from mailprov.agent import commands, files, packages, services
 from mailprov.agent.changes import Observed, Work, change, reread
 from mailprov.agent.trouble import Stop
 
@@ -111,8 +111,8 @@ def compare_service(
     return Work(spec, changes, (enable, verb))
 
 
-def _silent(ports: List[int]) -> List[str]:
+def _silent(ports: Sequence[Union[int, str]]) -> List[str]:
     """One clause, or none."""
     if len(ports) < 2:
-        return [f"port {port} is not listening" for port in ports]
+        return [f"{services.door(port)} is not listening" for port in ports]
     return [f"ports {', '.join(map(str, ports[:-1]))} and {ports[-1]} are not listening"]

@@ -121,6 +121,7 @@ def build(
             Directory(tls.FOLDER),
             *postfix.DIRECTORIES,
             *dovecot.DIRECTORIES,
+            *([milter.directory] if milter else []),
         ),
         certificates=material.certificates,
         keys=milter.keys if milter else (),

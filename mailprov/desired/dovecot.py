@@ -105,9 +105,9 @@ def service(material: Material) -> Service:
         unit="dovecot.service",
         files=(CONFIGURATION, local.DOVECOT_FILE, *material.watched),
         restart_on=(PENALTY,),
-        # Dovecot made it before PENALTY came. It lies there until the next boot, and each start of `auth` tries it for
-        # five seconds.
-        stale_sockets=("/run/dovecot/anvil-auth-penalty",),
+        # Dovecot made them before PENALTY and its configuration said no. The first lies there until the next boot, and
+        # each start of `auth` tries it for five seconds.
+        stale_sockets=("/run/dovecot/anvil-auth-penalty", "/run/dovecot/lmtp"),
         checks=(("doveconf", "-n", "-c", CONFIGURATION),),
         ports=tuple(port.number for port in (*PORTS, SIEVE_PORT) if port.protocol is not Protocol.SMTP),
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailprov.desired import dkim, opendkim, rspamd
-from mailprov.desired.state import File, Service, SigningKey
+from mailprov.desired.state import Directory, File, Service, SigningKey
 from mailprov.model.dkim import Key
 from mailprov.model.inventory import Domain, Filter, Host
 
@@ -30,6 +30,7 @@ class Milter:
     keys: tuple[SigningKey, ...]
     files: tuple[File, ...]
     service: Service
+    directory: Directory  # of its socket
 
 
 def packages(host: Host) -> list[str]:
@@ -55,9 +56,11 @@ def milter(
         redis = bool(facts["packages"].get(rspamd.REDIS, {}).get("installed"))
         specs = tuple(dkim.spec(key, rspamd.GROUP) for key in keys)
         files = rspamd.files(domains, keys, redis, host.blocklists)
-        return Milter(rspamd.PACKAGE, rspamd.MILTER, True, specs, files, rspamd.service(files, specs))
+        service = rspamd.service(files, specs)
+        return Milter(rspamd.PACKAGE, rspamd.MILTER, True, specs, files, service, rspamd.DIRECTORY)
     if not keys:
         return None
     specs = tuple(dkim.spec(key, opendkim.GROUP) for key in keys)
     files = opendkim.files(domains, keys)
-    return Milter(opendkim.PACKAGE, opendkim.MILTER, False, specs, files, opendkim.service(files, specs))
+    service = opendkim.service(files, specs)
+    return Milter(opendkim.PACKAGE, opendkim.MILTER, False, specs, files, service, opendkim.DIRECTORY)

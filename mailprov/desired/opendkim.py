@@ -2,7 +2,7 @@
 
     files(domains, keys) -> tuple[File, ...]
     service(files, keys), unit() -> Service
-    PACKAGE, GROUP, MILTER
+    PACKAGE, GROUP, MILTER, DIRECTORY
 
 Pure.
 """
@@ -12,14 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailprov.desired import dkim
-from mailprov.desired.state import File, Service, SigningKey
+from mailprov.desired.state import Directory, File, Service, SigningKey
 from mailprov.desired.templates import MANAGED, render
 from mailprov.model.dkim import FOLDER, Key
 from mailprov.model.inventory import Domain
 
 PACKAGE = "opendkim"
 GROUP = "opendkim"
-MILTER = "inet:127.0.0.1:8891"
+# Postfix alone gets to it: whoever could would have any message signed. The group is inherited from the directory.
+MILTER = "unix:opendkim/milter.sock"  # from inside Postfix's chroot
+DIRECTORY = Directory("/var/spool/postfix/opendkim", "opendkim", "postfix", "2710")
+_SOCKET = f"{DIRECTORY.path}/milter.sock"
+_FILE = "/etc/opendkim.conf"
 
 
 def files(domains: Iterable[Domain], keys: tuple[Key, ...]) -> tuple[File, ...]:
@@ -31,7 +35,7 @@ def files(domains: Iterable[Domain], keys: tuple[Key, ...]) -> tuple[File, ...]:
         for key in found
     ]
     return (
-        File("/etc/opendkim.conf", render("opendkim/opendkim.conf.j2", folder=FOLDER)),
+        File(_FILE, render("opendkim/opendkim.conf.j2", folder=FOLDER, socket=_SOCKET)),
         _table("keys", "A name, then domain, selector and private key.", [f"{a} {b}" for a, b, _ in rows]),
         _table("domains", "Sender, then the name of a key.", [f"*@{name} {a}" for a, _, name in rows]),
         # The client's address plays no part: whoever may submit here has logged in.
@@ -52,11 +56,12 @@ def service(ours: Iterable[File], keys: Iterable[SigningKey]) -> Service:
     return Service(
         unit="opendkim.service",
         files=(*(file.path for file in ours), *(key.key for key in keys)),
-        checks=(("opendkim", "-n", "-x", "/etc/opendkim.conf"),),
-        ports=(8891,),
+        restart_on=(_FILE,),
+        checks=(("opendkim", "-n", "-x", _FILE),),
+        ports=(_SOCKET,),
     )
 
 
 def unit() -> Service:
     """For a host that may have had it."""
-    return Service(unit="opendkim.service", ports=(8891,))
+    return Service(unit="opendkim.service", ports=(_SOCKET,))

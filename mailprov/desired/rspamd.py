@@ -2,7 +2,7 @@
 
     files(domains, keys, redis, blocklists) -> tuple[File, ...]
     service(files, keys), unit() -> Service
-    PACKAGE, GROUP, MILTER, CONTROLLER
+    PACKAGE, GROUP, MILTER, DIRECTORY, CONTROLLER
 
 Pure. mailprov writes local.d, where settings of Rspamd's packages are changed; override.d wins over it and belongs to
 the administrator, but for two files: what shall be replaced, and not added to, can only be replaced there.
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mailprov.desired import dkim
-from mailprov.desired.state import File, Service, SigningKey
+from mailprov.desired.state import Directory, File, Service, SigningKey
 from mailprov.desired.templates import render
 from mailprov.model.dkim import Key
 from mailprov.model.inventory import Domain
@@ -22,7 +22,10 @@ from mailprov.model.inventory import Domain
 PACKAGE = "rspamd"
 REDIS = "redis-server"  # used where it is installed
 GROUP = "_rspamd"
-MILTER = "inet:127.0.0.1:11332"
+# Postfix alone gets to it: whoever could would have any message signed. The group is inherited from the directory.
+MILTER = "unix:rspamd/milter.sock"  # from inside Postfix's chroot
+DIRECTORY = Directory("/var/spool/postfix/rspamd", "_rspamd", "postfix", "2710")
+_SOCKET = f"{DIRECTORY.path}/milter.sock"
 CONTROLLER = "/run/rspamd/controller.sock"  # for root and Rspamd
 FOLDER = "/etc/rspamd/local.d"
 OVERRIDE = "/etc/rspamd/override.d"
@@ -48,7 +51,13 @@ def files(
 ) -> tuple[File, ...]:
     """`redis`: a Redis server is installed on the host. `blocklists` as in the model's Host."""
     signing = [(name, list(map(_shown, found))) for name, found in dkim.signing(domains, keys)]
-    values = {"domains": signing, "redis": redis, "blocklists": blocklists, "controller": CONTROLLER}
+    values = {
+        "domains": signing,
+        "redis": redis,
+        "blocklists": blocklists,
+        "controller": CONTROLLER,
+        "socket": _SOCKET,
+    }
     return (
         *(File(f"{FOLDER}/{name}", render(f"rspamd/{name}.j2", **values)) for name in _FILES),
         File(f"{FOLDER}/options.inc", render("rspamd/local-options.inc.j2")),
@@ -76,11 +85,11 @@ def service(ours: Iterable[File], keys: Iterable[SigningKey]) -> Service:
         files=(*(file.path for file in ours), *(path for key in keys for path in (key.raw or key.key,))),
         restart_on=(f"{FOLDER}/worker-proxy.inc", f"{FOLDER}/worker-controller.inc"),
         checks=(("rspamadm", "configtest"),),
-        ports=(11332,),
+        ports=(_SOCKET,),
         patience=180,
     )
 
 
 def unit() -> Service:
     """For a host that may have had it."""
-    return Service(unit="rspamd.service", ports=(11332,))
+    return Service(unit="rspamd.service", ports=(_SOCKET,))

@@ -137,7 +137,8 @@ class Service:
     configuration before the daemon sees it: the daemon's own checkers.
     `tables` are pairs of a path among `files` and the check of that file alone, which comes after `checks`: where a
     reload is for these only, the configuration around them is not checked again.
-    `ports` must be listening within `patience` seconds after start, reload or restart.
+    `ports` (of TCP, or paths of Unix sockets) must be listening within `patience` seconds after start, reload or
+    restart.
     `main_process` is its pid file and name: SIGHUP there makes all of it read its files anew. A daemon that answers
     for others by its tables is told in the moment they change, before the reload that proves it.
     `undo` takes back what outlives the unit, once it is stopped for good. `shared`: others may use it, so that it goes
@@ -154,7 +155,7 @@ class Service:
     checks: tuple[tuple[str, ...], ...] = ()
     quiet_checks: bool = False
     tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    ports: tuple[int, ...] = ()
+    ports: tuple[int | str, ...] = ()
     patience: int = 30
     main_process: tuple[str, ...] = ()
     undo: tuple[str, ...] = ()  # argument list

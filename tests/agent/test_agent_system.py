@@ -307,6 +307,20 @@ def test_listening_ports_are_those_of_this_host() -> None:
     assert not ports <= services.listening()
 
 
+def test_sockets_that_take_connections_are_listed_by_their_paths(tmp_path: Path) -> None:
+    import socket
+
+    path = str(tmp_path / "a milter's socket")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(path)
+        assert path not in services.listening()
+        server.listen()
+        client.connect(path)
+        assert path in services.listening()
+    assert path not in services.listening()
+    assert [services.door(port) for port in (25, path)] == ["port 25", path]
+
+
 def test_a_unit_that_reloads_but_opens_no_port_is_restarted(
     tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from mailprov.inventory import SecretMode, load
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
 from tests.lab.program import interrupt_when, run
+from tests.lab.signer import signed
 
 INVENTORY = """\
 filter: rspamd
@@ -188,6 +189,21 @@ def test_the_filters_controller_is_for_root_alone(hosts: lab.Lab) -> None:
             said = run_on(hosts, host, f"runuser -u nobody -- rspamc -h {place} stat 2>&1", check=False)
             assert "Messages scanned" not in said, (host, place)
         assert "Messages scanned" in run_on(hosts, host, f"{RSPAMC} stat")
+
+
+def nobody_but_postfix_has_mail_signed(hosts: lab.Lab, host: str, author: str, milter: str) -> None:
+    """By the milter's own protocol, which believes whatever login it is told."""
+    places: list[int | str] = [8891, 11332, f"/var/spool/postfix/{milter}/milter.sock"]
+    users = run_on(hosts, host, "getent passwd | cut -d: -f1").split()
+    found = signed(hosts, host, users, places, author)
+    # The milter's own user has the keys anyway.
+    mine = {"root", "postfix", "_rspamd" if milter == "rspamd" else milter}
+    assert found == {(user, places[-1]) for user in mine}
+
+
+def test_no_user_of_the_host_has_mail_signed_by_rspamd(hosts: lab.Lab) -> None:
+    for host, author, _ in PLACES:
+        nobody_but_postfix_has_mail_signed(hosts, host, author, "rspamd")
 
 
 def test_what_is_forwarded_is_sealed_and_the_next_host_says_so(hosts: lab.Lab) -> None:
@@ -387,6 +403,7 @@ def test_without_a_filter_the_same_key_signs(hosts: lab.Lab, inventory: str) -> 
     assert seen.code == 0, [f for f in seen.of("found") if f["verdict"] not in ("pass", "skip")]
     skipped = {f["target"]["domain"] for f in seen.of("found", id="loop.results", verdict="skip")}
     assert skipped == {"beta.test->alpha.test"}
+    nobody_but_postfix_has_mail_signed(hosts, "mx1", "ana@alpha.test", "opendkim")
 
 
 def test_who_submits_too_much_is_told_to_wait(hosts: lab.Lab) -> None:
