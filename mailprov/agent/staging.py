@@ -78,7 +78,9 @@ class Stage:
                 os.makedirs(part, 0o755 if part.endswith("upper") else 0o700)
             os.chmod(base + "/upper", 0o755)  # the mount gives it to /etc  # noqa: S103
             for move in self.moves:
-                if move[1].startswith(_SEEN):  # directories and modes elsewhere are nothing that a checker looks at
+                if move[1].startswith(
+                    _SEEN
+                ):  # directories and modes elsewhere are nothing that a checker looks at
                     self._show(move, base + "/upper")
             options = f"lowerdir={_SEEN},upperdir={base}/upper,workdir={base}/work"
             script = f'mount -t overlay -o "$0" mailprov {_SEEN} && exec "$@"'

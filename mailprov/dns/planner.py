@@ -117,6 +117,10 @@ def plan(
             continue
         if diff.conflicts:
             conflicts.append((zone, diff))
+        elif not diff.edits:
+            departures.cleaned.add(
+                zone
+            )  # in an earlier run: nothing of those who left it stands there any more
         names_here = {record.name for record in by_zone.get(zone, [])}
         look = partial(
             _look,

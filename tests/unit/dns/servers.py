@@ -92,7 +92,7 @@ ZONES = {
     "case.test": "",
     "lua.test": "",
     **{f"undo{number}.test": "" for number in range(1, 7)},
-    **{f"left{number}.test": "" for number in range(1, 19)},
+    **{f"left{number}.test": "" for number in range(1, 21)},
     **{f"earlier{number}.test": "" for number in range(1, 5)},
     **{f"told{number}.test": "www A 192.0.2.80\n" for number in range(1, 10)},
     **{f"rounds{number}.test": "" for number in range(1, 14)},

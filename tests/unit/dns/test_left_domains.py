@@ -73,11 +73,26 @@ def test_a_domain_that_another_inventory_has_now_is_left_to_it(name_server: Name
     second = inventory("left4.test", name_server.settings(), start=2)
     publish(both(first, second))
     words = next(iter(name_server.values("_mailprov.left4.test", "TXT")))
-    theirs = words.replace("for=left4.test,left3.test", "for=left4.test,left19.test")
+    theirs = words.replace("for=left4.test,left3.test", "for=left4.test,left99.test")
     name_server.change("left4.test", lambda m: m.replace("_mailprov.left4.test.", 300, "TXT", theirs))
 
     assert publish(first) == ["left3.test: update _mailprov.left3.test TXT"]
     assert name_server.values("left4.test", "MX") == {"10 mx2.left4.test."}
+
+
+def test_two_that_leave_two_zones_at_once(name_server: NameServer) -> None:
+    """The zone that is written first must go on naming the other's domain; the next run is the last of it."""
+    zones = [inventory(f"left{number}.test", name_server.settings(), start=number) for number in (19, 20)]
+    more = [dataclasses.replace(one.domains[0], name=one.hosts[0].fqdn, dmarc=None) for one in zones]
+    base = both(*zones)
+    publish(dataclasses.replace(base, domains=(*base.domains, *more)))
+
+    for _ in range(2):
+        for plan in driver.plan(base):
+            driver.apply(plan, lambda event: None)
+    assert changes(driver.plan(base)) == []
+    for one in zones:
+        assert set(standing(name_server, one.hosts[0].fqdn)) == {f"{one.hosts[0].fqdn} TXT"}  # the host's own
 
 
 def test_the_ninth_and_all_others(name_server: NameServer) -> None:
