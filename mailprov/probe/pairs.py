@@ -29,6 +29,7 @@ class Partner:
     """
 
     domain: Domain
+    alone: bool = False  # no domain is on another host, so nothing is sent between hosts
     sender: Account | None = None
     recipient: Account | None = None
     ports: list[int] = field(default_factory=list)

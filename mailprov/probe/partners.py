@@ -53,7 +53,8 @@ class PartnerCase(Case):
     expected="a user can log in to hand in mail and to read it, and mail from others finds its way there",
     steps=(
         "Log in on 587 and 465 as who is to send, and on 993 as who is to read.",
-        "Look up the MX, which must lead to the domain's hosts; on port 25, RCPT TO who is to read; RSET, never DATA.",
+        "If there are domains on other hosts: look up the MX, which must lead to the domain's hosts; on port 25, RCPT "
+        "TO who is to read; RSET, never DATA.",
         "What does not work is left out of the loop; other domains take a partner that works (--partner names one).",
     ),
     verdicts={
@@ -77,7 +78,7 @@ def ready(case: PartnerCase) -> Iterator[Finding]:
             if _works(case, number, partner.sender):
                 partner.ports.append(number)
         partner.reads = _works(case, _READS, partner.recipient)
-        partner.takes = _led_here(case) and _taken(case, partner.recipient)
+        partner.takes = partner.alone or (_led_here(case) and _taken(case, partner.recipient))
     except (NoRoute, Silence) as trouble:  # the rest would most likely only take as long again
         partner.unknown.append(f"{trouble}; the rest was not tried")
     if partner.wrong or partner.unknown:

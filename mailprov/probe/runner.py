@@ -162,7 +162,7 @@ def _loops(runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Dom
 
     def look(domains: list[Domain]) -> None:
         new = [domain for domain in domains if domain.name not in known]
-        known.update({domain.name: Partner(domain) for domain in new})
+        known.update({one.name: Partner(one, alone=not candidates(inventory, one)) for one in new})
         runner.work_off([jobs.partner(known[one.name], told=one in selected) for one in new])
 
     look([*selected, *(domain for domain in inventory.domains if domain.name == named and domain.hosts)])
