@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from mailprov.cli.streams import at_words
 from mailprov.errors import InventoryError, MailprovError
 from mailprov.model import cleaning
 
@@ -85,7 +86,7 @@ def _told(error: BaseException) -> int:
         return 128 + signal.SIGPIPE
     if isinstance(error, InventoryError):
         count = len(error.problems)
-        print(error, file=sys.stderr)
+        print(at_words(str(error), sys.stderr), file=sys.stderr)
         _say(f"{count} problem{'' if count == 1 else 's'} in the inventory; nothing was done")
         return error.exit_code
     if isinstance(error, MailprovError):
@@ -105,7 +106,7 @@ def _told(error: BaseException) -> int:
 
 
 def _say(sentence: str) -> None:
-    print(f"mailprov: {sentence}", file=sys.stderr)
+    print(at_words(f"mailprov: {sentence}", sys.stderr), file=sys.stderr)
 
 
 def _drop_output() -> None:

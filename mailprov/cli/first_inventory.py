@@ -52,12 +52,13 @@ def text(answers: Answers) -> str:
     )
     return "\n".join(
         [
-            "# Written by mailprov init. Every key is explained in the annotated example: mailprov init --example",
+            "# Written by mailprov init. Every key is explained in the annotated example:",
+            "# mailprov init --example",
             "ssh:",
             f"  user: {_word(answers.user)}",
             "",
-            "# Where your DNS server takes updates (RFC 2136), mailprov publishes the records itself. Else publish",
-            "# what `mailprov dns export` prints.",
+            "# Where your DNS server takes updates (RFC 2136), mailprov publishes the records",
+            "# itself. Else publish what `mailprov dns export` prints.",
             "# dns:",
             "#   provider: rfc2136",
             "#   server: 192.0.2.53",
@@ -77,8 +78,8 @@ def text(answers: Answers) -> str:
             "    accounts:",
             *(f"      {_word(name)}: {{password: {_password(answers, name)}}}" for name in answers.accounts),
             *([f"    aliases: {{{', '.join(aliases)}}}"] if aliases else []),
-            "    # What others do with mail that only claims to come from here: none (deliver it), later quarantine or",
-            "    # reject, when all that sends for the domain passes.",
+            "    # What others do with mail that only claims to come from here: none (deliver",
+            "    # it); later quarantine or reject, when all that sends for it passes.",
             "    dmarc: {policy: none}",
             "",
         ]

@@ -50,4 +50,4 @@ def page() -> str:
     """With `mailprov COMMAND --help` for the rest."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name.ljust(width)}  {line}\n" for name, (_, _, line) in COMMANDS.items()]
-    return _HEAD + "".join(lines) + "\nmailprov COMMAND --help says more.\n"
+    return _HEAD + "".join(lines) + "\nBegin with mailprov init. mailprov COMMAND --help says more.\n"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import shutil
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from pathlib import Path
 import typer
 
 from mailprov.cli.first_inventory import Answers, text
+from mailprov.cli.streams import at_words
 from mailprov.errors import InputError, MailprovError
 from mailprov.inventory import names
 from mailprov.inventory.names import BadName
@@ -156,7 +158,7 @@ class _Asking(_Taking):
             error, known = _tried(Answers(domain, fqdn, address, user))
             if not error:
                 return address, user, known
-            typer.echo(f"  {error}")
+            typer.echo(at_words(f"  {error}", sys.stdout))
             # Flags stay as they are: there is nothing to ask again.
             if (self.given["address"] and self.given["user"]) or _yes("Keep it all the same, and go on?"):
                 return address, user, known

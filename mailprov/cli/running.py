@@ -29,14 +29,24 @@ def plan(
     verbose: bool = False,
 ) -> int:
     """Show every change on every host and in every zone. Touches nothing."""
+    from mailprov.cli.hints import next_is
     from mailprov.cli.saved import Saving
     from mailprov.cli.session import Reports
     from mailprov.inventory import load
+    from mailprov.model.events import Event, Planned
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
     saving = Saving(out, inventory) if out is not None else None
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff, also=saving)
+    pending = 0
+
+    def note(event: Event) -> None:
+        nonlocal pending
+        pending += len(event.changes) if isinstance(event, Planned) else 0
+        if saving is not None:
+            saving(event)
+
+    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff, also=note)
     read = load(inventory)
     chosen = select(read, host, domain, only)
     on_hosts = chosen.hosts if chosen.on_hosts else ()
@@ -54,6 +64,8 @@ def plan(
     if saving is not None:
         narrowed = {"host": host, "domain": domain, "only": only, "take_over": take_over}
         print(f"{out}: {saving.write(read, code, narrowed)}", file=sys.stderr)
+    elif pending and code in (0, 4) and not (json or quiet or host or domain or only or take_over):
+        next_is("apply", inventory)
     return code
 
 

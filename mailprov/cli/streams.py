@@ -1,6 +1,7 @@
 """The standard streams, made fit for a run: each is there, and none fails at a character that its encoding lacks.
 
-    make_fit()   called once, before anything is printed
+    make_fit()              called once, before anything is printed
+    at_words(text, stream)  the text, cut at words where the stream is a terminal, which cuts in their middle
 
 Cron jobs and containers close streams, and a terminal may know ASCII only: neither may stop an apply.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+from typing import TextIO
 
 # What the reports draw, in ASCII. One character for one: tables keep their columns.
 _PLAIN = {"✓": "+", "✗": "x", "·": ".", "×": "x", "→": ">", "…": "~", "–": "-", "’": "'", "“": '"', "”": '"'}
@@ -24,6 +26,21 @@ def make_fit() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="mailprov-plain")
+
+
+def at_words(text: str, stream: TextIO) -> str:
+    if not stream.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        if len(line) > width
+        else line
+        for line in text.split("\n")
+    )
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailprov.cli import complete
+from mailprov.cli.hints import next_is
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import InventoryOrHost, Json, Yes
+from mailprov.cli.streams import at_words
 
 if TYPE_CHECKING:
     from mailprov.cli.session import Reports
@@ -71,8 +73,11 @@ def trust(
     if len(targets) == 1 and trusting.errors:
         raise trusting.errors[0]
     for failed in trusting.errors:
-        typer.echo(f"mailprov: {failed}", err=True)
-    raise typer.Exit(reports.end(trusting.code, trusting.summary()))
+        typer.echo(at_words(f"mailprov: {failed}", sys.stderr), err=True)
+    code = reports.end(trusting.code, trusting.summary())
+    if code == 0 and not json and not host:
+        next_is("plan", inventory)
+    raise typer.Exit(code)
 
 
 class Trusting:
@@ -169,7 +174,8 @@ class Trusting:
             typer.echo(f"{endpoint.name} ({endpoint.at}) offers:")
             for key in keys:
                 typer.echo(f"  {key.type:<22} {key.fingerprint}")
-        typer.echo("Compare with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+        typer.echo("Compare with what the host itself says:")
+        typer.echo("  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
 
     def _agreed(self, new: Mapping[Endpoint, Sequence[Offered]]) -> bool:
         from mailprov.cli.session import answer

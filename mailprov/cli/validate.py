@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli.hints import next_is
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Inventory, Json, JUnitFile, Quiet
 
@@ -46,6 +47,7 @@ def validate(
         typer.echo(f"{inventory}: good{unseen}. {counted}.")
         for sentence in notes:
             typer.echo(f"note: {sentence}")
+        next_is("plan", inventory)
     for sentence in notes:
         reports.emit(Notice("", sentence))
     reports.emit(Ended(str(inventory), "ok"))

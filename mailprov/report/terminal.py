@@ -1,6 +1,7 @@
 """What only a terminal gets, with rich: colours, and a few live lines that show what each host is doing.
 
-    rich_console(stream)    lines are never cut
+    rich_console(stream)    long lines are cut at words, and nothing is left out
+    at_words(…)             how
     Live(out)               show(doing) replaces the live lines; stop() takes them away
 
 NO_COLOR, FORCE_COLOR and TTY_COMPATIBLE are respected (rich does).
@@ -8,20 +9,54 @@ NO_COLOR, FORCE_COLOR and TTY_COMPATIBLE are respected (rich does).
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text as RichText
+
+from mailprov.report.lines import Text
 
 _MOST = 12  # lines
 
 
+def at_words(text: RichText, width: int) -> RichText:
+    """Lines that are too long go on below, two columns further in; a word that is too long by itself stays whole.
+
+    A terminal by itself cuts in the middle of words, and so does rich.
+    """
+    lines: list[RichText] = []
+    for line in text.split("\n", allow_blank=True):
+        indent = len(line.plain) - len(line.plain.lstrip()) + 2
+        cuts, used = [], 0
+        for word in re.finditer(r"\s*\S+", line.plain):
+            taken = cell_len(word[0])
+            if used and used + taken > width:
+                blank = len(word[0]) - len(word[0].lstrip())
+                cuts.append(word.start() + blank)
+                used, taken = indent, taken - blank
+            used += taken
+        first, *rest = line.divide(cuts) if cuts else [line]
+        lines += [first, *(RichText(" " * indent).append_text(each) for each in rest)]
+    for each in lines:
+        each.rstrip()
+    return RichText("\n").join(lines)
+
+
 class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        if self.file.isatty():
+            objects = tuple(
+                at_words(each.__rich__(), self.width) if isinstance(each, Text) else each for each in objects
+            )
+        super().print(*objects, **options)
+
     def on_broken_pipe(self) -> None:
         """rich would end the process with 1, which here means that something failed; cli/ending.py knows better."""
         raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
@@ -70,7 +105,10 @@ class Live:
         for subject, (doing, since) in rows[:_MOST]:
             seconds = time.monotonic() - since
             table.add_row(
-                self._spinner, subject, Text(doing, style="dim"), f"{seconds:.0f} s" if seconds >= 2 else ""
+                self._spinner,
+                subject,
+                RichText(doing, style="dim"),
+                f"{seconds:.0f} s" if seconds >= 2 else "",
             )
         if len(rows) > _MOST:
             table.add_row("", f"and {len(rows) - _MOST} more", "", "")
