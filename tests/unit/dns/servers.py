@@ -84,6 +84,7 @@ ZONES = {
     "star3.test": "* A 10.0.0.1\nmx1 A 10.0.0.1\n*.mx1 A 10.0.0.1\n",
     "star4.test": '* A 192.0.2.9\n* MX 5 mail.example.\n* TXT "hello"\nused.sub TXT "x"\nhas SRV 0 0 1 ns\n',
     "star5.test": "* CNAME web.example.\n",
+    "star6.test": "* A 10.0.0.1\nmx1 A 10.0.0.1\n",
     "random.test": "",
     "check.test": "@ NS ns2\nns2 A 127.0.0.2\n",
     "check2.test": "",
@@ -102,7 +103,7 @@ ZONES = {
         for number in range(1, 9)
     },
     **{f"crowd{number}.test": "" for number in range(1, 4)},
-    **{f"guard{number}.test": "" for number in range(1, 8)},
+    **{f"guard{number}.test": "" for number in range(1, 10)},
     **{f"batches{number}.test": "" for number in range(1, 3)},
     "liar.test": "",
 }

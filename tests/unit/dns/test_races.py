@@ -7,12 +7,15 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import dns.rdatatype
 import dns.update
 import pytest
 
 from mailprov import dns as driver
 from mailprov.dns import update
+from mailprov.dns.session import Session
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
@@ -58,6 +61,37 @@ def test_a_ttl_that_somebody_changes_meanwhile_stays(
         driver.apply(plan, lambda event: None)
     assert name_server.values("guard1.test", "TXT") == {'"theirs"', '"v=spf1 mx -all"'}
     assert ttl(name_server, "guard1.test", "TXT") == 77
+
+
+@pytest.mark.parametrize("seen_by_the_plan", [True, False])
+def test_a_ttl_that_came_before_the_serial_is_read_again(
+    name_server: NameServer, monkeypatch: pytest.MonkeyPatch, seen_by_the_plan: bool
+) -> None:
+    """Servers may answer what travels at once in any order: here somebody changes a TTL between the answer about it
+    and the one about the serial. The UPDATE would hold that serial, and lose the TTL.
+    """
+    zone = "guard8.test" if seen_by_the_plan else "guard9.test"
+    name_server.change(zone, lambda m: m.add(f"{zone}.", 300, "TXT", "theirs"))
+    (plan,) = driver.plan(inventory(zone, name_server.settings(ttl=600)))
+    if not seen_by_the_plan:
+        name_server.change(zone, lambda m: m.add(f"x.{zone}.", 300, "TXT", "the serial is another one now"))
+    ask = Session.ask
+    done: list[int] = []
+
+    def in_another_order(self: Session, messages: Any, proofs: Any = ()) -> Any:
+        first = [m.question[0] for m in messages[:1]]
+        if done or not first or first[0].rdtype != dns.rdatatype.SOA:
+            return ask(self, messages, proofs)
+        done.append(1)
+        answers = ask(self, messages[1:])
+        name_server.change(zone, lambda m: m.replace(f"{zone}.", 77, "TXT", '"theirs"'))
+        return [*ask(self, messages[:1]), *answers]
+
+    monkeypatch.setattr(Session, "ask", in_another_order)
+    driver.apply(plan, lambda event: None)
+    assert done
+    assert name_server.values(zone, "TXT") == {'"theirs"', '"v=spf1 mx -all"'}
+    assert ttl(name_server, zone, "TXT") == 77
 
 
 def test_a_ttl_of_ours_that_somebody_changes_meanwhile_is_told(

@@ -80,6 +80,7 @@ def written(monkeypatch: pytest.MonkeyPatch, plans: list[dns.ZonePlan], apply: A
 
 def test_zones_are_written_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each waits until all are under way: one after another they would never end."""
+    assert TOGETHER > 1
     together = threading.Barrier(TOGETHER)
 
     def apply(plan: dns.ZonePlan, emit: Emit) -> None:
