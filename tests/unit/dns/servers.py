@@ -105,6 +105,7 @@ ZONES = {
     **{f"crowd{number}.test": "" for number in range(1, 4)},
     **{f"guard{number}.test": "" for number in range(1, 10)},
     **{f"batches{number}.test": "" for number in range(1, 3)},
+    **{f"side{number}.test": "" for number in range(1, 9)},
     "liar.test": "",
 }
 

@@ -209,6 +209,25 @@ def test_thirty_inventories_at_once_on_one_zone(name_server: NameServer, host: s
     assert not driver.plan(wanted[7])[0].changes
 
 
+def test_many_zones_at_once(name_server: NameServer) -> None:
+    """As a run writes them, each on a connection of its own."""
+    zones = [f"side{n}.test" for n in range(1, 9)]
+    several = [inventory(zone, name_server.settings(), start=n) for n, zone in enumerate(zones, 1)]
+    for ttl in (300, 60):
+        wanted = dataclasses.replace(
+            several[0],
+            hosts=tuple(host for one in several for host in one.hosts),
+            domains=tuple(domain for one in several for domain in one.domains),
+            dns=name_server.settings(ttl=ttl),
+        )
+        plans = driver.plan(wanted)
+        assert [plan.zone for plan in plans if plan.changes] == zones
+        with ThreadPoolExecutor(len(plans)) as pool:
+            list(pool.map(lambda plan: driver.apply(plan, lambda event: None), plans))
+        assert not any(plan.changes for plan in driver.plan(wanted))
+    assert name_server.values("side8.test", "MX") == {"10 mx8.side8.test."}
+
+
 def test_several_that_add_to_one_set_at_once(name_server: NameServer) -> None:
     """Each adds an address to those of one name. As a TTL is at stake, each holds the serial of the whole zone."""
     wanted = [student(name_server, "crowd3.test", n, "mx", f"192.0.2.{n}") for n in range(6)]
