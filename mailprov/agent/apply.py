@@ -20,6 +20,7 @@ from typing import Any, Dict, List, Sequence
 from mailprov.agent import (
     accounts,
     acme,
+    bans,
     conversation,
     drift,
     files,
@@ -222,6 +223,11 @@ def _parents(real: str) -> None:
         files.make_directory(parent)
 
 
+_COUNTS_EARLIER = (
+    "fail2ban could not be told to count from now on: wrong passwords of the last ten minutes count, too"
+)
+
+
 def _after_commit(run: Run) -> None:
     plan = run.plan
     released = installation.release_units(run.tree, [work.spec["unit"] for work in plan.services])
@@ -230,15 +236,19 @@ def _after_commit(run: Run) -> None:
         services.reload_systemd()
     failures: List[Stop] = []
     for work in plan.services:
-        enable, verb = work.data
+        spec, (enable, verb) = work.spec, work.data
         try:
             if enable:
                 services.enable(work.spec["unit"])
+            if spec.get("counts") and not bans.count_from_now(spec["counts"]):
+                run.link.say("notice", text=_COUNTS_EARLIER)
             if verb:
                 run.say(
                     f"{verb}ing {work.spec['unit']}" if verb != "start" else f"starting {work.spec['unit']}"
                 )
                 services.act(work.spec, verb)
+            if spec.get("unban"):
+                bans.lift(spec["unban"])
         except Stop as stop:
             failures.append(stop)
             continue

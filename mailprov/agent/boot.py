@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Dict, List, Optional, Set, Tuple
 from mailprov.agent import (
     accounts,
     acme,
+    bans,
     diff,
     drift,
     facts,
@@ -113,7 +114,7 @@ class _Session:
         facts.refuse_unsupported(tree)
         if job["mode"] in ("plan", "apply"):
             firstboot.wait(tree, self.say, link.check)
-        applying = job["mode"] not in ("plan", "history", "mailboxes", "keys")
+        applying = job["mode"] not in ("plan", "history", "mailboxes", "keys", "bans")
         held = self._lock() if applying else None
         self._recover(applying)
         if job["mode"] in ("mailboxes", "purge"):
@@ -121,6 +122,10 @@ class _Session:
 
             self.run = mailboxes.Mailboxes(job, tree, link)
             self.run.work()
+            return
+        if job["mode"] == "bans":
+            held_now = [{"jail": ban.jail, "address": ban.address} for ban in bans.held()]
+            link.say("bans", bans=held_now, peer=facts.peer())
             return
         if job["mode"] == "keys":
             link.say("keys", dkim=signing.facts(tree))
@@ -302,6 +307,8 @@ class _Session:
         if installation.release_units(self.tree, [unit["spec"]["unit"] for unit in units]):
             services.reload_systemd()
         for unit in units:
+            if unit["spec"].get("counts"):
+                bans.count_from_now(unit["spec"]["counts"])
             if unit["verb"]:
                 services.enable(unit["spec"]["unit"])
                 services.act(unit["spec"], unit["verb"])

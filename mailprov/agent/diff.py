@@ -14,7 +14,7 @@ import hashlib
 import json
 from typing import Any, Container, Dict, List, Optional, Tuple
 
-from mailprov.agent import accounts, acme, certificates, files, filters, local, retiring, signing
+from mailprov.agent import accounts, acme, bans, certificates, files, filters, local, retiring, signing
 from mailprov.agent.changes import Change, Observed, Work, change
 from mailprov.agent.drift import Drift, Edit
 from mailprov.agent.manifest import Manifest
@@ -298,9 +298,16 @@ class _Comparison:
             wanted = [*spec["files"], *spec["restart_on"]]
             differ = [path for path in wanted if path in changing or loaded.get(path) != self._digest(path)]
             differ += [path for path in loaded if path not in wanted]
-            work = compare_service(spec, observed, differ=list(dict.fromkeys(differ)), installing=installing)
+            todo = self._jails(spec, observed, first=not loaded) if spec.get("jails") else spec
+            work = compare_service(todo, observed, differ=list(dict.fromkeys(differ)), installing=installing)
             if work.changes:
                 self.plan.services.append(work)
+
+    @staticmethod
+    def _jails(spec: Dict[str, Any], observed: Observed, first: bool) -> Dict[str, Any]:
+        """With what is to be done about bans besides: `counts` jails that begin now, `unban` addresses."""
+        lifted = bans.to_lift(spec) if observed.units[spec["unit"]].runs else []
+        return {**spec, "counts": spec["jails"] if first else [], "unban": lifted}
 
     def _digest(self, path: str) -> str:
         """Of a managed file, or of one that others keep, such as a renewed certificate behind a link."""

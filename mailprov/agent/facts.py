@@ -19,6 +19,7 @@ from mailprov.agent import commands, files, rewriting, signing
 from mailprov.agent.trouble import Stop
 
 # Bridges of container and virtual-machine managers: their addresses are nobody's way to this host.
+_MOST_PARENTS = 8  # shells and sudo between sshd and this process
 _INNER = ("docker", "br-", "virbr", "lxcbr", "veth", "cni", "podman")
 
 
@@ -84,7 +85,28 @@ def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
         "ipv6": _ipv6(),
         "dkim": signing.facts(tree),
         "srs": rewriting.facts(tree),
+        "peer": peer(),
     }
+
+
+def peer() -> str:
+    """The address from which the SSH client came that this process was started by; "" where there is none.
+
+    sshd writes it into SSH_CONNECTION (ssh(1)). sudo takes that out of its child's environment, not out of its own.
+    """
+    process = os.getpid()
+    for _ in range(_MOST_PARENTS):
+        try:
+            with open(f"/proc/{process}/environ", "rb") as file:
+                found = [each for each in file.read().split(b"\0") if each.startswith(b"SSH_CONNECTION=")]
+            with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return ""
+        if found:
+            return found[0].partition(b"=")[2].decode("ascii", "replace").partition(" ")[0]
+        process = parent
+    return ""
 
 
 def _ipv4() -> List[str]:

@@ -105,6 +105,10 @@ def compare_service(
         verb = "restart"
     if verb:
         changes.append(reread(unit, verb, differ, [*added, *silent]))
+    if spec.get("unban"):
+        changes.append(
+            change("service", "run", unit, f"unban {', '.join(spec['unban'])}: in fail2ban.ignore")
+        )
     tables = dict(spec.get("tables", ()))
     if verb == "reload" and all(path in tables for path in differ):
         spec = {**spec, "checks": [tables[path] for path in differ], "tables": []}

@@ -59,6 +59,7 @@ def plan(
             take_over=take_over,
             exit_code_for_changes=exit_code,
             on_interrupt=connections.interrupt,
+            direct=connections.direct,
         )
         code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
     if saving is not None:
@@ -129,5 +130,6 @@ def apply(
             accept_drift=accept_drift,
             take_over_host=take_over_host,
             on_interrupt=connections.interrupt,
+            direct=connections.direct,
         )
         return deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)

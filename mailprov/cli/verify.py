@@ -63,6 +63,7 @@ def verify(
     from mailprov.inventory import load
     from mailprov.run.select import domain_named, select
     from mailprov.run.verify import verify as run_verify
+    from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     ids = [entry.id for entry in probe.catalogue()]
@@ -76,14 +77,16 @@ def verify(
     if accounts != "all" and (not accounts.isdecimal() or int(accounts) < 1):
         raise InputError("--accounts", f'"{accounts}" is not a number from 1 on', "Or say all")
     read = load(inventory)
-    raise typer.Exit(
-        run_verify(
+    # Nobody is asked for a passphrase: probes need none, and a host whose fail2ban holds us need not be asked.
+    with Connections(others=read.hosts, asks=False) as connections:
+        code = run_verify(
             read,
             select(read, host, domain, verifies=True),
             only=only or (),
             fail_on_warn=fail_on is FailOn.warn,
             accounts=None if accounts == "all" else int(accounts),
             partner=domain_named(read, "--partner", partner) if partner else "",
+            start=connections.start,
             report=reports.emit,
         )
-    )
+    raise typer.Exit(code)

@@ -105,7 +105,7 @@ def build(
     if host.fail2ban is not None:
         jails = fail2ban.files(host)
         files += jails
-        services.append(fail2ban.service(jails))
+        services.append(fail2ban.service(host, jails))
     if host.firewall:
         rules = firewall.files(host, for_everybody)
         files += rules

@@ -1,7 +1,7 @@
 """fail2ban: shuts out for a while who tries many wrong passwords on the ports of mail.
 
     files(host) -> tuple[File, ...]
-    service(files), unit() -> Service
+    service(host, files), unit() -> Service
     PACKAGES
 
 Pure. The filters are our own: those of the packages do not know the words of Dovecot 2.4, and read the log of
@@ -67,12 +67,16 @@ def _filter(name: str, comment: str, daemon: str, *regexps: str) -> File:
     return File(f"{_FOLDER}/filter.d/mailprov-{name}.conf", text)
 
 
-def service(ours: tuple[File, ...]) -> Service:
-    """Bans that are in force outlive a reload."""
+def service(host: Host, ours: tuple[File, ...]) -> Service:
+    """Bans that are in force outlive a reload; those of who is spared now are lifted."""
+    assert host.fail2ban is not None
     return Service(
         unit="fail2ban.service",
         files=tuple(file.path for file in ours),
         checks=(("fail2ban-client", "--test"),),
+        # Debian's own jail, too: it starts with ours, and would count what SSH refused before.
+        jails=("mailprov-postfix", "mailprov-dovecot", "sshd"),
+        spares=host.fail2ban.ignore,
     )
 
 

@@ -146,6 +146,8 @@ class Service:
     `stale_sockets` are those that an earlier configuration may have left and this one does not have: they are removed
     before a start or restart, since whoever connects to a dead socket tries for seconds.
     `queue` holds the mail it has accepted, delivered to those whom the passwd-files `delivers_by` name.
+    `jails` (fail2ban) count what is logged from the moment on in which the unit first reads them; addresses in one of
+    the networks `spares` are let in again.
     """
 
     unit: str  # postfix.service
@@ -163,6 +165,8 @@ class Service:
     stale_sockets: tuple[str, ...] = ()
     queue: str = ""
     delivers_by: tuple[str, ...] = ()
+    jails: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

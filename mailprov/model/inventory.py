@@ -7,6 +7,7 @@ aliases and lists point at something, no alias loops, no name is used twice.
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 from dataclasses import dataclass, field
 from enum import Enum
@@ -118,6 +119,11 @@ class Fail2ban:
     """Addresses that try too many wrong passwords are shut out for a while."""
 
     ignore: tuple[str, ...] = ()  # addresses and networks that never are
+
+    def spares(self, address: str) -> bool:
+        ip = ipaddress.ip_address(address)
+        networks = [ipaddress.ip_network(each) for each in self.ignore]
+        return any(ip.version == net.version and ip in net for net in networks)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,15 @@ def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> li
         for domain in wanted
         if domain.accounts and len(domain.hosts) > 1
     ]
-    found += [
-        f"{host.name}: others built it (`managed: false`), so nothing is changed or asked there"
+    theirs = [
+        host.name
         for host in inventory.hosts
         if not host.managed and (domains is None or any(host.name in domain.hosts for domain in wanted))
     ]
+    if theirs:
+        found.append(
+            f"{_listed(theirs)}: built by others (`managed: false`), so nothing is changed or asked there"
+        )
     if domains is None:
         found += [
             f"{host.name}: no domain names this host, so it gets a mail service without mailboxes; put it into the "

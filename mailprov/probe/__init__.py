@@ -10,14 +10,16 @@
     accounts, pairs, arrival    who logs in, who sends to whom, where a message may have arrived
     message, received     probe messages; the Received chain
     targets       which addresses are looked at
+    held          addresses of ours that fail2ban holds
     jobs          which probe looks at which target
     runner        what runs when
 
-Public: verify, catalogue, Entry, Timing. Findings are `model.findings`; an error is never a pass.
+Public: verify, catalogue, Bans, Entry, Timing. Findings are `model.findings`; an error is never a pass.
 """
 
 from mailprov.probe.case import Timing
+from mailprov.probe.held import Bans
 from mailprov.probe.runner import verify
 from mailprov.probe.table import Entry, catalogue
 
-__all__ = ["Entry", "Timing", "catalogue", "verify"]
+__all__ = ["Bans", "Entry", "Timing", "catalogue", "verify"]

@@ -28,6 +28,10 @@ class NoAnswer(Trouble):
     """No authoritative server could be asked, or it gave no usable answer."""
 
 
+class NoZone(NoAnswer):
+    """The resolver of this machine does not know the domain at all, nor anything above it."""
+
+
 class Late(NoAnswer):
     """No answer within the time for one question."""
 
@@ -182,6 +186,9 @@ class Authority:
         try:
             zone = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=2 * self._seconds)
             return tuple(sorted(_text(rdata) for rdata in resolver.resolve(zone, "NS")))
+        except dns.resolver.NoRootSOA:  # it went up to the root, and the resolver has not even that
+            servers = ", ".join(map(str, resolver.nameservers))
+            raise NoZone(f"this machine's resolver ({servers}) knows no zone of {name}") from None
         except dns.exception.DNSException as error:
             raise _kind(error)(f"the name servers of {name} cannot be found: {_first_line(error)}") from None
 

@@ -70,6 +70,9 @@ class Run:
     provisioned: frozenset[str] = frozenset()
     # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
     absent: dict[tuple[str, int], str] = field(default_factory=dict)
+    # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before the first
+    # probe.
+    held: set[tuple[str, str]] = field(default_factory=set)
     # Records that the inventory wants, by the mail domain they belong to. Filled by the first probe that asks.
     wanted: dict[str, list[Record]] = field(default_factory=dict)
     # Self-signed certificates, as first seen: host name → DER.
@@ -100,6 +103,7 @@ _ADVICE = {
     "Silence": "see whether the server is up and not overloaded, then run it again",
     "Dropped": "see the server's log for the reason, then run it again",
     "Untrusted": "see tls.chain and tls.name",
+    "NoZone": "give this machine a resolver that knows it (/etc/resolv.conf), or set dns.server in the inventory",
     "NoAnswer": "see that the name server is up and reachable from here on port 53, UDP and TCP",
 }
 

@@ -61,7 +61,7 @@ def tcp(case: PortCase) -> Iterator[Finding]:
             # The same for all ports of a daemon: a host where nothing runs is told once.
             f"see on the host that {_daemon(case)} runs (systemctl status {_daemon(case)}), that it offers the port "
             f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets it "
-            f"in{_ANEW if case.host.managed else ''}",
+            f"in{_ANEW if case.host.managed else _HELD}",
         )
     except NoRoute as trouble:
         hint = " and that this machine has working IPv6" if ":" in case.address else ""
@@ -71,6 +71,7 @@ def tcp(case: PortCase) -> Iterator[Finding]:
         yield case.passed("accepted")
 
 
+_HELD = "; if SSH answers, see also that no fail2ban there holds this machine (fail2ban-client banned)"
 _ANEW = (
     "; after an upgrade of the system apply writes the configuration anew for the versions that are there now"
 )

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port
-from mailprov.probe import managesieve
+from mailprov.probe import held, managesieve
 from mailprov.probe.accounts import chosen, known, names
 from mailprov.probe.case import Case, DomainCase, HostCase, PortCase, Run
 from mailprov.probe.loop_case import LoopCase
@@ -129,7 +129,9 @@ class Jobs:
         for host in hosts:
             here = [domain for domain in domains if host.name in domain.hosts]
             addresses = [
-                each for each in self._run.addresses[host.name] if ":" not in each or has_route(each)
+                each
+                for each in self._run.addresses[host.name]
+                if (host.name, each) not in self._run.held and (":" not in each or has_route(each))
             ]
             for family in ([a for a in addresses if ":" not in a], [a for a in addresses if ":" in a]):
                 for probe in self._selected(Scope.PORTS, Phase.WRONG_PASSWORDS):
@@ -154,6 +156,8 @@ class Jobs:
     ) -> Iterator[Job]:
         here = [domain for domain in domains if host.name in domain.hosts]
         for address in addresses:
+            if (host.name, address) in self._run.held:
+                continue  # told before, once
             if ":" in address and not has_route(address):
                 text = f"{address} was not looked at on any port: this machine has no IPv6 route to it"
                 yield from self._passed_over(host, address, 0, phase, text)
@@ -234,6 +238,43 @@ class Jobs:
             for address, seen in zip(addresses, pool.map(look, addresses), strict=True):
                 if seen:
                     self._run.absent[address, SIEVE_PORT.number] = seen
+
+    def inapplicable(self) -> Iterator[Finding]:
+        """Why nothing ran, where nothing did."""
+        for probe in self._probes:
+            if not self.wanted(probe.entry.id):
+                continue
+            ports = probe.entry.ports
+            absent = [
+                seen for (_, number), seen in self._run.absent.items() if ports and {number}.issuperset(ports)
+            ]
+            why = f"not offered here: {absent[0]}" if absent else probe.unless
+            yield Case(self._run, probe.entry, 1.0).skip(
+                why or "nothing that was selected is what it looks at"
+            )
+
+    def find_held(self, hosts: list[Host], ask: held.Ask | None) -> Iterator[Finding]:
+        """One finding for each address at which fail2ban holds ours, and which nothing looks at then. What is not held
+        comes first among a host's addresses: the mail loop takes that.
+        """
+        entry = next(probe.entry for probe in self._probes if probe.entry.id == "net.tcp")
+        found = held.find(self._run, hosts, self._ports, ask)
+        self._run.held.update(found)
+        for host in hosts:
+            addresses = self._run.addresses[host.name]
+            by_turn = sorted(addresses, key=lambda each: (host.name, each) in found)
+            self._run.addresses[host.name] = tuple(by_turn)
+            port = dataclasses.replace(PORTS[0], number=0)
+            for address in addresses:
+                if words := found.get((host.name, address)):
+                    case = PortCase(self._run, entry, 1.0, host=host, address=address, port=port)
+                    yield case.error(words.observed, words.advice)
+
+    def is_held(self, domain: Domain) -> bool:
+        """Whether fail2ban keeps us from the host that the mail loop of this domain would use."""
+        first = domain.hosts[0]
+        addresses = self._run.addresses.get(first, ())
+        return bool(addresses) and all((first, each) in self._run.held for each in addresses)
 
     @property
     def loops(self) -> bool:

@@ -258,6 +258,7 @@ def _tags(text: str) -> dict[str, str]:
     },
     refs=("RFC 7208 section 2.3", "RFC 9990 section 4"),
     applies=lambda case: bool(_beside(case)),
+    unless="the inventory wants no records here but those that the other probes of DNS look at",
 )
 def dns_published(case: DomainCase) -> Iterator[Finding]:
     wanted = _beside(case)

@@ -37,6 +37,7 @@ from mailprov.probe import (  # noqa: F401
 )
 from mailprov.probe.authority import Authority
 from mailprov.probe.case import PortCase, Run, Timing, port_numbered
+from mailprov.probe.held import Ask
 from mailprov.probe.jobs import Job, Jobs
 from mailprov.probe.pairs import Partner, candidates, plan_loops
 from mailprov.probe.stream import Deadline
@@ -100,6 +101,7 @@ def verify(
     ident: str = "",
     accounts: int | None = USUAL_ACCOUNTS,
     partner: str = "",
+    bans: Ask | None = None,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -109,7 +111,8 @@ def verify(
     holds the limits in seconds; `port_map` leads to other ports than the standard ones, as (address, port) →
     port; `port_numbers` are the ports to look at. `provisioned` are hosts that have just been brought to the desired
     state: what other servers may leave out is missed there. `accounts` of each domain log in (None: all), chosen by
-    `ident`, the name of the run. `partner` is the domain that all others exchange mail with.
+    `ident`, the name of the run. `partner` is the domain that all others exchange mail with. `bans` asks hosts whom
+    their fail2ban holds, where no port of a kind answers.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Sends mail only to
     declared accounts.
@@ -139,6 +142,7 @@ def verify(
     for host in looked_at:
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
+    runner.report(jobs.find_held(looked_at, bans))
     jobs.find_absent(looked_at)
     # Mail is handed in at a domain's first host: where that is not looked at, nothing is said of it.
     names = {host.name for host in looked_at}
@@ -149,6 +153,8 @@ def verify(
         loops.result()
     runner.work_off(list(jobs.in_clear(looked_at, served)))
     runner.work_off(list(jobs.wrong_passwords(looked_at, served)))
+    if not runner.findings and not stop.is_set():
+        runner.report(jobs.inapplicable())
     return sorted(runner.findings, key=_order(inventory))
 
 
@@ -163,6 +169,7 @@ def _loops(runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Dom
     def look(domains: list[Domain]) -> None:
         new = [domain for domain in domains if domain.name not in known]
         known.update({one.name: Partner(one, alone=not candidates(inventory, one)) for one in new})
+        new = [domain for domain in new if not jobs.is_held(domain)]  # told before: nothing works there
         runner.work_off([jobs.partner(known[one.name], told=one in selected) for one in new])
 
     look([*selected, *(domain for domain in inventory.domains if domain.name == named and domain.hosts)])

@@ -40,6 +40,7 @@ def _leads_here(case: PortCase) -> bool:
     refs=("RFC 6066 section 3", "RFC 9525 section 6", "RFC 7817 section 3"),
     ports=ALL_PORTS,
     applies=_leads_here,
+    unless="no domain has a mail_name that leads to a host looked at",
 )
 def sni(case: PortCase) -> Iterator[Finding]:
     assert case.domain is not None

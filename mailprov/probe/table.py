@@ -60,6 +60,7 @@ class Probe:
     phase: Phase
     run: Function
     applies: Callable[[Any], bool]
+    unless: str = ""  # why it applies to nothing, where it does not
     long: bool = False  # it takes longer than the others, so it begins before them
 
 
@@ -106,15 +107,16 @@ def probe(
     ports: tuple[int, ...] = (),
     phase: Phase = Phase.LOOK,
     applies: Callable[[Any], bool] = lambda case: True,
+    unless: str = "",
     long: bool = False,
 ) -> Callable[[Function], Function]:
     """Put the decorated function into the table under the stable id `name`. Where `applies` says no to a case there is
-    nothing to look at, and nothing is said.
+    nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone.
     """
     entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
 
     def enter(function: Function) -> Function:
-        PROBES.append(Probe(entry, scope, phase, function, applies, long))
+        PROBES.append(Probe(entry, scope, phase, function, applies, unless, long))
         return function
 
     return enter

@@ -19,6 +19,7 @@ from mailprov.probe.accounts import chosen
 from mailprov.probe.case import Run
 from mailprov.probe.stream import Trouble
 from mailprov.probe.table import Scope
+from mailprov.transport.source import source_address
 
 
 def subjects(run: Run, scope: Scope, domains: list[Domain]) -> list[tuple[Domain | None, Account | None]]:
@@ -40,13 +41,7 @@ def subjects(run: Run, scope: Scope, domains: list[Domain]) -> list[tuple[Domain
 
 def has_route(address: str) -> bool:
     """Whether this machine would know where to send a packet; sends none."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((address, 9))
-    except OSError:
-        return False
-    return True
+    return bool(source_address(address))
 
 
 def find_addresses(run: Run, host: Host) -> tuple[str, ...]:

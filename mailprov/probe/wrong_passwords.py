@@ -10,18 +10,21 @@ right login is let in at once and nothing waits.
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Fail2ban
 from mailprov.model.ports import Protocol
 from mailprov.probe.accounts import lacking
 from mailprov.probe.case import PortCase
 from mailprov.probe.login import LOGIN_PORTS, login_as
 from mailprov.probe.stream import Trouble
 from mailprov.probe.table import Phase, Scope, probe
+from mailprov.transport.source import source_address
 
 # From sending the first wrong password until the server has counted it; the answer to it comes much later.
 _HEAD_START = 0.15
@@ -46,7 +49,8 @@ Answer = tuple[bool, str] | Trouble  # let in or not, and the server's words; or
         "fail": "the wrong password is let in",
         "error": "the right password does not work, so a refusal of the wrong one shows nothing; or 4xx, "
         "silence",
-        "skip": "no account with a known password; or fail2ban would shut us out, as fail2ban.ignore names nobody",
+        "skip": "no account with a known password; or fail2ban would ban this machine, which fail2ban.ignore does not "
+        "name",
     },
     refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
     ports=LOGIN_PORTS,
@@ -81,9 +85,10 @@ def _early(case: PortCase) -> Finding | None:
     account = case.account
     if account is None or account.password is None:
         return case.skip(lacking(case.domain))
-    if case.host.fail2ban is not None and not case.host.fail2ban.ignore:
+    if case.host.fail2ban is not None and not _spared(case.host.fail2ban, case.address):
+        own = source_address(case.address) or "its address"
         return case.skip(
-            "wrong passwords would get this machine shut out by fail2ban: name its address in fail2ban.ignore"
+            f"wrong passwords would get this machine banned by fail2ban: put {own} into fail2ban.ignore, then apply"
         )
     before = case.run.logins.get((case.address, case.port.number, account.address))
     if before not in {None, Verdict.PASS}:
@@ -91,6 +96,18 @@ def _early(case: PortCase) -> Finding | None:
         return case.error("not tried: the right password does not work here (see auth.ok)")
     case.transcript.hide(account.password.reveal(), _made_up(case))
     return None
+
+
+def _spared(fail2ban: Fail2ban, address: str) -> bool:
+    """Whether `ignore` names us. Where our address is private and the server's is not, the network between translates
+    ours: then whoever wrote anything into `ignore` is believed to have known.
+    """
+    if not fail2ban.ignore:
+        return False
+    own, there = source_address(address), ipaddress.ip_address(address)
+    if own and (ipaddress.ip_address(own).is_global or not there.is_global):
+        return there.is_loopback or fail2ban.spares(own)
+    return True
 
 
 def _made_up(case: PortCase) -> str:

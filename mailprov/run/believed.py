@@ -4,12 +4,14 @@ Everything arrives through wire/shapes.py, so it has the form it should have. Wh
 
     hello       its clock, for this host's own failure; version, pid and uid are not used
     facts       versions and addresses decide what is rendered for this host alone. `dkim`: see `keys`
+      .peer     shown, if it is an address: a proposal for this host's own fail2ban
     plan        shown, and confirmed by the fingerprint that the host gave it; done on this host alone
       .keys     published: so only the names that the controller itself has just asked for, see `public`
     runs        history: shown. rollback: the id decides which run is undone on all hosts, so see `run`
       .images   written into zones: so only with the controller's seal, or as far as the zone itself bears it out:
                 see dns/seal.py, `run` here, and dns/unsealed.py for what needs the zone
     keys        as `dkim` in facts: `keys`
+    bans        shown; `verify` looks at fewer ports of this host because of it, and says so
     mailboxes   shown; nothing is deleted by it: a purge names the address, and the host looks for itself
     notice, progress, applied, end     shown; they count for this host alone
     beat, ready                        that it lives, and that its service runs: its own zones wait for that

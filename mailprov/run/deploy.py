@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from mailprov import __version__, desired, dns
 from mailprov.errors import DnsUnsure, MailprovError, NotBelieved
@@ -25,6 +26,7 @@ from mailprov.model.inventory import DnsProvider, Host, Inventory
 from mailprov.plan.cautions import cautions
 from mailprov.plan.changes import counted, counts
 from mailprov.run import as_saved
+from mailprov.run.bans import propose
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
 from mailprov.run.ident import run_id
@@ -57,6 +59,7 @@ class Options:
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     move: desired.Move | None = None  # a step of a rotation of DKIM keys
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
+    direct: Callable[[Host], bool] | None = None  # whether no jump host is between here and there
 
 
 def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
@@ -228,6 +231,9 @@ class Deployment:
         self.stream.pump(
             lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions)
         )
+        if self.options.direct is not None:
+            for sentence in propose(self.sessions, self.options.direct):
+                self.stream.emit(Notice("", sentence))
 
     def _now(self) -> dict[str, tuple[Change, ...]]:
         """The changes of those hosts and zones that could be asked. A host that stops at its own plan (an edit by hand,
@@ -289,9 +295,6 @@ class Deployment:
         )
 
     def _publish(self) -> None:
-        for zone in self.zones.kept_by_nobody if self.options.command != "rollback" else ():
-            what = "no host of this run is mailprov's, and those keep what records were before"
-            self.stream.emit(Notice(f"zone {zone}", f"a rollback will not know these records: {what}"))
         keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
         keep(
             self.zones.unkept(keeping),
@@ -313,9 +316,8 @@ class Deployment:
             return code
         made = () if self.options.command == "rollback" else self.sessions
         provisioned = [session.host.name for session in made if session.outcome.status == "ok"]
-        probed = probe_into(
-            self.stream, self.inventory, self.selection, ident=self.ident, provisioned=provisioned
-        )
+        more: dict[str, Any] = {"ident": self.ident, "provisioned": provisioned, "start": self.start}
+        probed = probe_into(self.stream, self.inventory, self.selection, **more)
         return worst(code, probed)
 
     def _changes(self) -> list[Change]:

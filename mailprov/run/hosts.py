@@ -99,6 +99,7 @@ class DesiredPart:
         self.host = host
         self.keys: tuple[Key, ...] = ()
         self.served: frozenset[str] = frozenset()
+        self.peer = ""  # our address, as the host sees it
         self._inventory, self._zones, self._move = inventory, zones, move
         self._draft: desired.Draft | None = desired.Draft(inventory, host)
 
@@ -109,6 +110,7 @@ class DesiredPart:
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["t"] != "facts":
             return None
+        self.peer = message["facts"].get("peer", "")
         before = message["facts"].get("dkim") or {"state": "", "public": {}}
         believed.keys(self._inventory, self.host, before, time.time())
         self.served = frozenset(key.domain for key in read_keys(before["state"]))
@@ -232,7 +234,7 @@ class HostSession:
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say("reading facts")
-            elif kind in ("facts", "runs", "mailboxes", "keys"):
+            elif kind in ("facts", "runs", "mailboxes", "keys", "bans"):
                 reply = self.part.answer(message)
                 if reply is not None:
                     channel.send(reply)

@@ -12,7 +12,8 @@ from mailprov import __version__
 from mailprov.errors import bug
 from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
-from mailprov.model.inventory import Inventory
+from mailprov.model.inventory import Host, Inventory
+from mailprov.run.hosts import Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.stream import Stream
@@ -49,10 +50,12 @@ def verify(
     fail_on_warn: bool = False,
     accounts: int | None = USUAL_ACCOUNTS,
     partner: str = "",
+    start: Start | None = None,
     report: Emit,
 ) -> int:
     """Probe what is selected; `only` holds prefixes of probe ids. `accounts` of each domain log in, None: all.
-    `partner` is the domain that all others exchange mail with, if not each the next one that works.
+    `partner` is the domain that all others exchange mail with, if not each the next one that works. `start` reaches
+    hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
     """
     stream = Stream(report)
     began = time.monotonic()
@@ -70,6 +73,7 @@ def verify(
             partner=partner,
             ident=run_id(),
             findings=findings,
+            start=start,
         )
     except KeyboardInterrupt:
         stream.wake(RunEnded(130, "interrupted", time.monotonic() - began))
@@ -90,6 +94,7 @@ def probe_into(
     ident: str,
     findings: list[Finding] | None = None,
     provisioned: Collection[str] = (),
+    start: Start | None = None,
 ) -> int:
     """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up.
     `provisioned` and `ident`, the run's name: see `probe.verify`.
@@ -107,6 +112,15 @@ def probe_into(
         try:
             from mailprov import probe  # slow to load, and an apply that changes nothing probes nothing
 
+            def bans(hosts: Collection[Host]) -> dict[str, probe.Bans]:
+                from mailprov.run.bans import ask
+
+                if start is None:
+                    return {}
+                stream.emit(Progress("verify", f"asking fail2ban on {', '.join(h.name for h in hosts)}"))
+                told = ask(hosts, command="verify", start=start)
+                return {name: probe.Bans(told.peers[name], held) for name, held in told.bans.items()}
+
             probe.verify(
                 inventory,
                 emit=take,
@@ -118,6 +132,7 @@ def probe_into(
                 accounts=accounts,
                 partner=partner,
                 ident=ident,
+                bans=bans,
             )
         except Exception as error:
             crash.append(str(bug("verify", error)))

@@ -78,11 +78,6 @@ class ZoneWork:
                 todo.setdefault(host, []).append(image or {})
         return todo
 
-    @property
-    def kept_by_nobody(self) -> list[str]:
-        """Zones of this run that no rollback will know."""
-        return [plan.zone for plan in self._plans if plan.changes and not self._keepers(plan.zone)]
-
     def launch_plan(self) -> None:
         threading.Thread(target=self._plan, name="zones", daemon=True).start()
 
@@ -121,6 +116,9 @@ class ZoneWork:
                     self._emit(Ended(_subject(plan), "skipped", 0, why))
                 elif plan.changes:
                     todo.append(plan)
+                    if not self._keepers(plan.zone):
+                        what = "no host of this run is mailprov's, and those keep what records were before"
+                        self._emit(Notice(_subject(plan), f"a rollback will not know these records: {what}"))
             first = [plan for plan in todo if plan.first]
             rest = [plan for plan in todo if not plan.first]
             errors = {plan.zone: self._publish_one(plan) for plan in first}

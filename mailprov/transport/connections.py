@@ -4,6 +4,7 @@
         connections.start(host, job) -> Channel     from any thread
         connections.begin(hosts)                    logs in now, for `start` to go on from there
         connections.interrupt()                     Ctrl-C: what is still connecting ends at once
+        connections.direct(host)                    no jump host between here and there
         connections.way(host), .scan(endpoint)       for `mailprov trust`
 
 Shared are: what ssh_config says, opened keys, connections to jump hosts, one private folder for files that ssh needs.
@@ -43,7 +44,9 @@ _MOST_EARLY = 10
 
 
 class Connections:
-    """`bootstrap`: install python3 on hosts that have none. `others`: may be jump hosts."""
+    """`bootstrap`: install python3 on hosts that have none. `others`: may be jump hosts. `asks`: for passphrases, where
+    there is a terminal.
+    """
 
     def __init__(
         self,
@@ -52,17 +55,19 @@ class Connections:
         connect_timeout: float = 10.0,
         bootstrap: bool = False,
         others: Sequence[Host] = (),
+        asks: bool = True,
     ) -> None:
         self._timeout = connect_timeout
         self._bootstrap = bootstrap
         self._halt = Halt()
         self._resolver = Resolver((*hosts, *others))
-        self._keyring = Keyring(_ask_on_terminal if sys.stdin is not None and sys.stdin.isatty() else None)
+        asks = asks and sys.stdin is not None and sys.stdin.isatty()
+        self._keyring = Keyring(_ask_on_terminal if asks else None)
         self._lock = threading.Lock()
         self._jumps: Jumps | None = None
         self._early: dict[str, Early[paramiko.Transport]] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        if sys.stdin is not None and sys.stdin.isatty():
+        if asks:
             self._ask_for_passphrases(hosts)
 
     def __enter__(self) -> Connections:
@@ -158,6 +163,13 @@ class Connections:
     def endpoint(self, host: Host) -> Endpoint:
         """Where `host` is, after ssh_config has been asked."""
         return self._resolver.endpoint(host)
+
+    def direct(self, host: Host) -> bool:
+        """Whether the host sees this machine's own address. False where that cannot be told."""
+        try:
+            return self.endpoint(host).direct
+        except HostUnreachable:
+            return False
 
     def way(self, host: Host) -> tuple[Endpoint, ...]:
         """The SSH servers from here to there, the host itself last; what `mailprov trust` goes along."""

@@ -43,6 +43,12 @@ class Endpoint:
     program_config: Path | None = field(
         default=None, compare=False
     )  # for the ssh program: see SshConfig.for_program
+    proxied: bool = field(default=False, compare=False)  # ssh_config has a ProxyCommand
+
+    @property
+    def direct(self) -> bool:
+        """The host sees this machine itself, not a jump host or whatever a ProxyCommand connects through."""
+        return self.transport is not Transport.LOCAL and not self.jumps and not self.proxied
 
     @property
     def at(self) -> str:

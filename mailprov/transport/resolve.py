@@ -146,4 +146,5 @@ def _merge(host: Host, name: str, answers: Answers) -> Endpoint:
         host_key_alias=answers.host_key_alias,
         config=ssh.config,
         ignore_config=ssh.ignore_config,
+        proxied=by_program,
     )

@@ -7,7 +7,8 @@
             banners; the controller keeps them for --verbose and for error texts.
 
 job     {"tag": str,               random per run, 16 hex digits
-         "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys",
+         "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys" |
+                 "bans",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -25,6 +26,7 @@ modes   plan       the agent ends after `plan` and has written nothing
         history    hello, runs (all), end; nothing is written, no lock is taken
         mailboxes  hello, mailboxes, end; nothing is written, no lock is taken
         keys       hello, keys, end; nothing is written, no lock is taken
+        bans       hello, bans, end; nothing is written, no lock is taken
         purge      hello, plan, (go), applied, end: deletes the mailbox of job's "address"
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
@@ -41,6 +43,7 @@ agent → controller, in order (t is the message type)
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
                                                      then waits for `target`
     keys       {"t", "dkim": as in FACTS}
+    bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}]}
     notice     {"t", "text": str}                    something to know: an interrupted run, a lock waited for
     progress   {"t", "text": str}                    any time
@@ -78,7 +81,8 @@ FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 1
          "packages": {name: {"installed": version or null, "candidate": version or null}},
          "ipv4": [str], "ipv6": [str]   global addresses of the host's interfaces,
          "dkim": {"state": text of model.dkim.STATE_FILE or "", "public": {name: TXT}},   keys that are there
-         "srs": {"length": int, "short_until": "YYYY-MM-DD" or ""}}   of hashes; 0 where mailprov has not set it up
+         "srs": {"length": int, "short_until": "YYYY-MM-DD" or ""},   of hashes; 0 where mailprov has not set it up
+         "peer": str}              address of the SSH client as the host sees it; "" without one
 """
 
 from __future__ import annotations

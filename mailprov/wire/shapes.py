@@ -179,7 +179,7 @@ RUN = _object(
 )
 DKIM = _object(state=_long, public=by_name(_text))
 FACTS = _object(
-    {"dkim": DKIM, "srs": _object(length=whole(0, 99), short_until=_name)},
+    {"dkim": DKIM, "srs": _object(length=whole(0, 99), short_until=_name), "peer": _name},
     system=_object(id=_name, version=_name, name=_name, like=many(_name, 100)),
     init=_name,
     hostname=_name,
@@ -202,6 +202,7 @@ MESSAGES: Mapping[str, fields] = {
     "runs": _object(runs=many(RUN, 10_000)),
     "keys": _object(dkim=DKIM),
     "mailboxes": _object(mailboxes=many(MAILBOX)),
+    "bans": _object(bans=many(_object(jail=_name, address=_name), 100_000), peer=_name),
     "notice": _object(text=_text),
     "progress": _object(text=_text),
     "beat": _object(),
@@ -226,9 +227,10 @@ ORDER: Mapping[str, frozenset[str]] = {
     "history": ANYTIME | {"runs"},
     "mailboxes": ANYTIME | {"mailboxes"},
     "keys": ANYTIME | {"keys"},
+    "bans": ANYTIME | {"bans"},
     "zones": ANYTIME,
 }
-ONCE = frozenset({"hello", "facts", "plan", "runs", "keys", "mailboxes", "ready", "end"})
+ONCE = frozenset({"hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "ready", "end"})
 
 
 def check(message: Mapping[str, Any]) -> str:

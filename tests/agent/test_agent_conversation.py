@@ -72,7 +72,18 @@ def test_hello_and_facts_hold_what_the_contract_says(python: str, root: Path) ->
         "name": "Debian GNU/Linux 12 (bookworm)",
         "like": [],
     }
-    assert set(facts) == {"system", "init", "hostname", "time", "packages", "ipv4", "ipv6", "dkim", "srs"}
+    assert set(facts) == {
+        "system",
+        "init",
+        "hostname",
+        "time",
+        "packages",
+        "ipv4",
+        "ipv6",
+        "dkim",
+        "srs",
+        "peer",
+    }
     assert not any(address.startswith("127.") for address in facts["ipv4"])
 
 

@@ -422,6 +422,61 @@ def test_the_verifier_may_try_wrong_passwords(inventory: tuple[lab.Lab, str]) ->
             assert own not in run_on(where, host, f"fail2ban-client status {jail}")
 
 
+def _ours(where: lab.Lab) -> list[str]:
+    return [str(ip_network(net)[1]) for net in (where.subnet, where.subnet6) if net]
+
+
+def test_a_ban_of_the_verifier_is_one_finding_and_an_apply_lifts_it(inventory: tuple[lab.Lab, str]) -> None:
+    """By both jails on mx1, as after an apply of an inventory that did not name this machine yet; on mx2 by Dovecot's
+    alone, which leaves SMTP open.
+    """
+    where, path = inventory
+    own = _ours(where)
+    jails = {"mx1": ("mailprov-dovecot", "mailprov-postfix"), "mx2": ("mailprov-dovecot",)}
+    for host, names in jails.items():
+        for jail in names:
+            run_on(where, host, f"fail2ban-client set {jail} banip {' '.join(own)}")
+
+    held = run("verify", "--only", "net", "--only", "auth", "--only", "loop", path)
+    assert held.code == 3
+    found = [(f["id"], f["target"]["host"], f["verdict"]) for f in held.of("found")]
+    assert sorted(found) == sorted(("net.tcp", host, "error") for host in jails for _ in own)
+    for finding in held.of("found"):
+        (address,) = {each for each in own if f" {each} " in finding["observed"]}
+        assert f"fail2ban on {finding['target']['host']} holds" in finding["observed"]
+        assert f"fail2ban-client unban {address};" in finding["advice"]
+
+    planned = run("plan", path)
+    for host in jails:
+        changes = [change for each in planned.of("planned", subject=host) for change in each["changes"]]
+        assert [(c["action"], c["kind"], c["name"]) for c in changes] == [
+            ("run", "service", "fail2ban.service")
+        ]
+        assert changes[0]["detail"] == f"unban {', '.join(sorted(own))}: in fail2ban.ignore"
+    assert run("apply", "--yes", "--no-verify", path).code == 0
+    assert run("plan", "--exit-code", path).code == 0
+    free = run("verify", "--only", "net", path)
+    assert free.code == 0, [f for f in free.of("found") if f["verdict"] != "pass"]
+
+
+def test_a_plan_proposes_the_address_that_the_host_sees(inventory: tuple[lab.Lab, str]) -> None:
+    where, path = inventory
+    own = _ours(where)
+    text = where.inventory_path.read_text()
+    unnamed = where.inventory_path.with_name("unnamed.yml")
+    unnamed.write_text(text.replace("\n        - ".join(own), "192.0.2.77"))
+
+    notices = [event["text"] for event in run("plan", str(unnamed)).of("notice")]
+    (proposal,) = [text for text in notices if "fail2ban" in text]
+    assert proposal.startswith("mx1, mx2: ")
+    written = ", ".join(["192.0.2.77", *(f'"{each}"' if ":" in each else each for each in own)])
+    assert f"fail2ban: {{ignore: [{written}]}}" in proposal
+    assert not [event for event in run("plan", path).of("notice") if "fail2ban" in event["text"]]
+    skipped = run("verify", "--only", "auth.bad-password", str(unnamed)).of("found")
+    assert {f["verdict"] for f in skipped} == {"skip"}
+    assert {each for each in own if any(each in f["observed"] for f in skipped)} == set(own)
+
+
 def test_the_address_of_a_users_device_is_told_to_nobody(inventory: tuple[lab.Lab, str]) -> None:
     where, _ = inventory
     with mailbox(where, "mx2", "eva@beta.test") as box:
@@ -496,3 +551,36 @@ def test_the_smarthost_is_reached_with_tls_from_the_first_byte_too(inventory: tu
     hops = sent_by_the_smarthost(where, "implicit")
     assert any("by mx2.beta.test" in hop and "with ESMTPSA" in hop for hop in hops), hops
     assert (handed_in_by_mx1(where, "submission"), handed_in_by_mx1(where, "submissions")) == (1, 1)
+
+
+def test_wrong_passwords_from_before_fail2ban_do_not_count(inventory: tuple[lab.Lab, str]) -> None:
+    """A jail that starts reads what was logged in the last ten minutes."""
+    where, path = inventory
+    pairs = (("mx1", "mx2"), ("mx2", "mx1"))
+    for victim, attacker in pairs:
+        assert "mailprov" not in run_on(where, victim, "fail2ban-client status", check=False)
+        run_on(where, attacker, f"cat > /tmp/attack.py <<'END'\n{ATTACK}\nEND")
+    since = {victim: run_on(where, victim, "date +@%s").strip() for victim, _ in pairs}
+    log = "journalctl -q --no-pager -u dovecot --since={} | grep -cE 'Password mismatch|unknown user'"
+    with ThreadPoolExecutor(2) as pool:
+        for victim, attacker in pairs:
+            command = f"timeout 100 python3 /tmp/attack.py {where.host(victim).address} imap"
+            pool.submit(run_on, where, attacker, command, check=False)
+        for victim, _ in pairs:
+            wait_until(
+                lambda: int(run_on(where, victim, log.format(since[victim]), check=False)) >= 10,  # noqa: B023
+                f"{victim}: wrong passwords are in the log",
+                100,
+            )
+    applied = run("apply", "--yes", "--no-verify", path)
+    assert applied.code == 0, applied.events[-3:]
+    jails = ("mailprov-dovecot", "mailprov-postfix", "sshd")
+    for victim, attacker in pairs:
+        ready = "tail -n 60 /var/log/fail2ban.log | grep -c 'Jail is in operation now'"
+        wait_until(
+            lambda: int(run_on(where, victim, ready, check=False)) >= 2,  # noqa: B023
+            f"{victim}: the jails have read what was logged before",
+        )
+        for jail in jails:
+            assert failures(where, victim, jail) == 0, jail
+            assert where.host(attacker).address not in run_on(where, victim, f"fail2ban-client status {jail}")

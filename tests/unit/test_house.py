@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "transport": {"wire"},
     "agent": set(),
     "dns": {"records", "plan"},
-    "probe": {"records", "dns"},
+    "probe": {"records", "dns", "transport"},  # of transport, which address of this machine a host sees
     "run": {"desired", "records", "plan", "wire", "transport", "dns", "probe"},
     "report": {"plan"},
     "lab": {"inventory"},

@@ -57,3 +57,19 @@ def test_a_host_whose_name_is_a_mail_domain_where_records_are_published_by_hand(
     ]
     published = dataclasses.replace(told, dns=DnsSettings(DnsProvider.RFC2136, "192.0.2.53"))
     assert cautions(published) == []
+
+
+def test_servers_of_others_are_told_in_one_sentence(tmp_path: Path) -> None:
+    text = (
+        "managed: false\n"
+        "hosts:\n"
+        "  s1: {address: 10.0.0.1, fqdn: s1.alpha.test}\n"
+        "  s2: {address: 10.0.0.2, fqdn: s2.alpha.test}\n"
+        "domains:\n"
+        "  alpha.test: {hosts: [s1]}\n"
+    )
+    path = tmp_path / "mail.yml"
+    path.write_text(text)
+    assert cautions(load(path)) == [
+        "s1 and s2: built by others (`managed: false`), so nothing is changed or asked there"
+    ]

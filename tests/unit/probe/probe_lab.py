@@ -25,6 +25,7 @@ from mailprov.model.inventory import (
     TlsMode,
 )
 from mailprov.probe import Timing, verify
+from mailprov.probe.held import Ask
 from mailprov.probe.table import ALL_PORTS
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_servers import World
@@ -149,6 +150,7 @@ class Lab:
         ident: str = "run",
         accounts: int | None = 3,
         partner: str = "",
+        bans: Ask | None = None,
     ) -> list[Finding]:
         """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
         self.start()
@@ -172,6 +174,7 @@ class Lab:
             port_map=self.world.port_map,
             port_numbers=[port] if port else ALL_PORTS,
             provisioned=provisioned,
+            bans=bans,
             ident=ident,
             accounts=accounts,
             partner=partner,

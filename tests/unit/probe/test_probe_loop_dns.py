@@ -5,6 +5,7 @@ matters.
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -413,6 +414,20 @@ def test_without_dns_the_hosts_are_looked_at_by_address(lab: Lab) -> None:
     findings = lab.verify("net", wait=10)
     assert len(findings) == 16  # seven ports of each host and ManageSieve
     assert {item.verdict for item in findings} == {PASS}
+
+
+def test_a_domain_that_the_resolver_does_not_know_is_told_as_that(lab: Lab) -> None:
+    """dnspython says: There is no SOA RR at the DNS root name. This should never happen!"""
+    for zone in ("alpha.test", "alfa.test"):
+        del lab.world.records[zone, "SOA"]
+    lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(DnsProvider.ZONEFILE, ttl=60))
+
+    (item,) = [each for each in lab.verify("dns.mx", wait=10) if each.target.domain == "alpha.test"]
+
+    assert item.verdict is ERROR
+    shown = r"this machine's resolver \(127[.]0[.]0[.]1\) knows no zone of alpha[.]test"
+    assert re.fullmatch(shown, item.observed), item.observed
+    assert "dns.server" in item.advice
 
 
 def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -412,3 +412,14 @@ def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: Lab) -> 
             cause = behind[cause]
         assert cause in told, (item.id, str(item.target), item.observed, item.waits_for)
         assert cause.startswith("net.tcp ")
+
+
+def test_where_nothing_applies_that_is_said(lab: Lab) -> None:
+    domains = tuple(dataclasses.replace(domain, mail_name=None) for domain in lab.inventory.domains)
+    lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
+    lab.spoil("no-sieve", "")
+
+    (sni,) = lab.verify("tls.sni", wait=10)
+    assert (sni.verdict, sni.observed) == (SKIP, "no domain has a mail_name that leads to a host looked at")
+    (sieve,) = lab.verify("sieve.capability", wait=10)
+    assert (sieve.verdict, sieve.observed) == (SKIP, "not offered here: connection refused")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailprov.model.events import Event
 from mailprov.model.inventory import Host
-from mailprov.run import deploy, keys, purge
+from mailprov.run import bans, deploy, keys, purge
 from mailprov.run.history import history
 from mailprov.run.select import select
 from mailprov.transport.channel import Channel
@@ -56,7 +56,6 @@ def good() -> dict[str, dict[str, Any]]:
     dkim = {**DKIM, "public": {KEY: record()}}
     return {
         "hello": hello(),
-        "facts": {"t": "facts", "facts": {**FACTS, "dkim": dkim, "srs": srs, "ipv6": ["2001:db8::1"]}},
         "plan": {
             **plan(CHANGE),
             "keys": {KEY: record()},
@@ -67,7 +66,16 @@ def good() -> dict[str, dict[str, Any]]:
             "t": "runs",
             "runs": [{**past(RUN, IMAGE, zones=["alpha.test"]), "address": "ana@alpha.test"}],
         },
+        "facts": {
+            "t": "facts",
+            "facts": {**FACTS, "dkim": dkim, "srs": srs, "ipv6": ["2001:db8::1"], "peer": "192.0.2.9"},
+        },
         "keys": {"t": "keys", "dkim": dkim},
+        "bans": {
+            "t": "bans",
+            "bans": [{"jail": "mailprov-dovecot", "address": "192.0.2.9"}],
+            "peer": "192.0.2.9",
+        },
         "mailboxes": {
             "t": "mailboxes",
             "mailboxes": [{"address": "luis@alpha.test", "messages": 2, "bytes": 10, "changed": 5}],
@@ -146,6 +154,10 @@ class Played:
             told = keys.ask(self.read, chosen.hosts, command="dkim show", **more)
             self.code = max((error.exit_code for error in told.errors), default=0)
             self.errors = [str(error) for error in told.errors]
+        elif mode == "bans":
+            held = bans.ask(chosen.hosts, command="verify", start=self._start)
+            self.code = max((error.exit_code for error in held.errors), default=0)
+            self.errors = [str(error) for error in held.errors]
         elif mode == "mailboxes":
             self.code = purge.kept(self.read, chosen, **more)
         elif mode == "history":
@@ -168,7 +180,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
 
     def agent(one: dict[str, Any], host: str) -> ScriptedAgent:
         keys = GOOD["facts"] if host == "mx1" else _at_mx2(GOOD["facts"])
-        if kind in ("keys", "mailboxes", "runs"):
+        if kind in ("keys", "mailboxes", "runs", "bans"):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
             return ScriptedAgent([one, facts, plan(CHANGE)])
@@ -182,7 +194,9 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
             return ScriptedAgent([hello(), facts, plan(CHANGE)], [one])
         return ScriptedAgent([hello(), facts, plan(CHANGE)], [one, end(changed=1)])
 
-    return {"keys": "keys", "mailboxes": "mailboxes", "runs": "history"}.get(kind, "apply"), agent
+    return {"bans": "bans", "keys": "keys", "mailboxes": "mailboxes", "runs": "history"}.get(
+        kind, "apply"
+    ), agent
 
 
 def play(kind: str, message: dict[str, Any], emit: Callable[[Event], None] = lambda event: None) -> Played:

@@ -1,0 +1,93 @@
+"""A host whose fail2ban holds this machine: one finding that says so, not one for each probe that waits for a port."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import Collection, Mapping
+
+import pytest
+
+from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Fail2ban, Host
+from mailprov.probe import Bans
+from mailprov.probe.held import Ask
+from tests.unit.probe.probe_lab import Lab
+
+
+@pytest.fixture
+def shut(lab: Lab) -> Lab:
+    """No port answers, and mx1 has fail2ban."""
+    lab.spoil("refused", "")
+    one, two = lab.inventory.hosts
+    hosts = (dataclasses.replace(one, fail2ban=Fail2ban()), two)
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
+    return lab
+
+
+def told(bans: Bans | None, asked: list[str] | None = None) -> Ask:
+    def ask(hosts: Collection[Host]) -> Mapping[str, Bans]:
+        if asked is not None:
+            asked.extend(host.name for host in hosts)
+        return {host.name: bans for host in hosts} if bans is not None else {}
+
+    return ask
+
+
+def at(findings: list[Finding], host: str) -> list[Finding]:
+    return [item for item in findings if item.target.host == host]
+
+
+def test_a_ban_is_one_finding(shut: Lab) -> None:
+    asked: list[str] = []
+    bans = Bans("127.0.0.1", (("mailprov-dovecot", "127.0.0.1"), ("mailprov-postfix", "127.0.0.1")))
+
+    findings = shut.verify("net auth smuggle loop", wait=10, bans=told(bans, asked))
+
+    (only,) = at(findings, "mx1")
+    assert (only.id, only.verdict, only.target.port) == ("net.tcp", Verdict.ERROR, 0)
+    assert "holds this machine's address 127.0.0.1 (mailprov-dovecot, mailprov-postfix)" in only.observed
+    assert only.advice.startswith("on mx1: fail2ban-client unban 127.0.0.1; then add it to fail2ban.ignore")
+    # The other host has no fail2ban: nothing listens there, and that is what is told.
+    assert asked == ["mx1"]
+    assert {item.verdict for item in at(findings, "mx2") if item.id == "net.tcp"} >= {Verdict.FAIL}
+
+
+def test_a_host_that_holds_somebody_else_is_down(shut: Lab) -> None:
+    bans = Bans("127.0.0.1", (("mailprov-dovecot", "192.0.2.9"),))
+
+    findings = at(shut.verify("net", wait=10, bans=told(bans)), "mx1")
+
+    assert {item.target.port for item in findings if item.verdict is Verdict.FAIL} == {
+        25, 465, 587, 110, 995, 143, 993,
+    }  # fmt: skip
+
+
+def test_where_nobody_can_be_asked_ssh_tells_that_the_host_is_up(shut: Lab) -> None:
+    shut.start()
+    with socket.create_server(("127.0.0.1", 0)) as ssh:
+        shut.world.port_map["127.0.0.1", 22] = ssh.getsockname()[1]
+        (only,) = at(shut.verify("net", wait=10, bans=told(None)), "mx1")
+
+    assert only.verdict is Verdict.ERROR
+    assert "SSH answers and no port of mail does" in only.observed
+
+
+def test_without_ssh_either_every_port_is_told(shut: Lab) -> None:
+    shut.start()
+    shut.world.port_map["127.0.0.1", 22] = shut.world.port_map["127.0.0.1", 25]  # nothing listens there
+
+    assert len(at(shut.verify("net", wait=10, bans=told(None)), "mx1")) > 1
+
+
+def test_a_host_that_answers_is_not_asked(lab: Lab) -> None:
+    hosts = tuple(
+        dataclasses.replace(host, fail2ban=Fail2ban(("127.0.0.0/8",))) for host in lab.inventory.hosts
+    )
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
+    asked: list[str] = []
+
+    findings = lab.verify("net auth", wait=10, bans=told(None, asked))
+
+    assert asked == []
+    assert {item.verdict for item in findings} == {Verdict.PASS}
