@@ -21,6 +21,8 @@ from rich.text import Text
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.report import grouping
+from mailprov.report.grouping import CONNECTS, RANK, Behind, causes, groups, ids, in_order
 from mailprov.report.plans import places
 
 SIGNS = {
@@ -60,15 +62,13 @@ COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _COLUMN_OF = {probe: heading for heading, probes in COLUMNS for probe in probes}
 _PORTS = (*PORTS, SIEVE_PORT)
-_RANK = {port.number: rank for rank, port in enumerate(_PORTS)}
 _PLACES = 6  # of one finding; of more the number is told
 _TEXTS = 4  # that differ from place to place; of more the number is told
-_CONNECTS = "net.tcp"
 
 
 def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[RenderableType]:
-    found = _in_order(findings)
-    behind = {} if verbose else _behind(found)
+    found = in_order(findings)
+    behind = {} if verbose else grouping.behind(found)
     dots = False
     for table, dotted in _port_tables([finding for finding in found if _in_table(finding)]):
         yield table
@@ -97,63 +97,25 @@ def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Renderable
                     yield from _detail([finding], {}, verbose=True)
         return
     for verdict in _WRONG:
-        for cause in _causes(rest, verdict):
+        for cause in causes(rest, verdict):
             yield from _cause(cause, behind)
-        for group in _groups(rest, verdict):
+        for group in groups(rest, verdict):
             yield from _detail(group, behind)
     yield from _skipped(found)
 
 
 def heads(findings: Iterable[Finding]) -> Iterator[RenderableType]:
-    found = _in_order(findings)
-    behind = _behind(found)
+    found = in_order(findings)
+    behind = grouping.behind(found)
     rest = [finding for finding in found if id(finding) not in behind]
     for verdict in (Verdict.FAIL, Verdict.ERROR):
-        for cause in _causes(rest, verdict):
+        for cause in causes(rest, verdict):
             yield _first_line(verdict, _cause_head(cause, behind))
-        for group in _groups(rest, verdict):
+        for group in groups(rest, verdict):
             yield _first_line(verdict, _head(group, behind).append(f": {group[0].observed}"))
 
 
-def _in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """By host and domain, ports as in the table of ports: probes end in any order."""
-    return sorted(
-        findings,
-        key=lambda f: (
-            f.target.host,
-            f.target.domain,
-            f.id,
-            _RANK.get(f.target.port, -1),
-            f.target.address,
-            f.target.account,
-        ),
-    )
-
-
-_Behind = dict[int, Finding]  # id() of a finding → the one that it waits for in the end
-
-
-def _behind(found: Sequence[Finding]) -> _Behind:
-    """Errors that another finding of this run explains, with that one: `waits_for`, followed to its end."""
-    told = {
-        f"{finding.id} {finding.target}": finding
-        for finding in found
-        if finding.verdict in (Verdict.FAIL, Verdict.ERROR)
-    }
-    behind: _Behind = {}
-    for finding in found:
-        seen, cause = {id(finding)}, finding
-        while cause.verdict is Verdict.ERROR and (next_ := told.get(cause.waits_for)) is not None:
-            if id(next_) in seen:
-                break
-            seen.add(id(next_))
-            cause = next_
-        if cause is not finding:
-            behind[id(finding)] = cause
-    return behind
-
-
-def _waiting(group: Iterable[Finding], behind: _Behind) -> str:
+def _waiting(group: Iterable[Finding], behind: Behind) -> str:
     """ "; 103 probes wait for that", or nothing."""
     names = {f"{finding.id} {finding.target}" for finding in group}
     count = sum(f"{cause.id} {cause.target}" in names for cause in behind.values())
@@ -267,49 +229,27 @@ def _tally(findings: Sequence[Finding]) -> str:
     return ", ".join([f"{passed} of {len(findings)}", *others])
 
 
-def _causes(findings: Iterable[Finding], verdict: Verdict) -> list[list[Finding]]:
-    """Ports that do not answer: for each set of ports, of all hosts that have the same."""
-    by_host: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        if finding.id == _CONNECTS and finding.verdict is verdict and finding.target.port:
-            by_host.setdefault((finding.target.host, finding.observed), []).append(finding)
-    equal: dict[tuple[object, ...], list[Finding]] = {}
-    for (_, observed), some in by_host.items():
-        key = (observed, *sorted({finding.target.port for finding in some}))
-        equal.setdefault(key, []).extend(some)
-    return list(equal.values())
-
-
-def _cause(findings: list[Finding], behind: _Behind) -> Iterator[RenderableType]:
+def _cause(findings: list[Finding], behind: Behind) -> Iterator[RenderableType]:
     yield _first_line(findings[0].verdict, _cause_head(findings, behind))
     yield from _rows([("observed", findings[0].observed)])
     yield from _rows(_labelled("to do", [*dict.fromkeys(f.advice for f in findings)]))
     yield Text()
 
 
-def _cause_head(findings: list[Finding], behind: _Behind) -> Text:
+def _cause_head(findings: list[Finding], behind: Behind) -> Text:
     """ "s2: nothing listens on 7 ports (25, 465, …); 103 probes wait for that"."""
     hosts = [*dict.fromkeys(finding.target.host for finding in findings)]
-    numbers = sorted({finding.target.port for finding in findings}, key=lambda port: _RANK.get(port, -1))
+    numbers = sorted({finding.target.port for finding in findings}, key=lambda port: RANK.get(port, -1))
     what = "nothing listens on" if findings[0].observed == "connection refused" else "no connection to"
     ports = (
         f"{len(numbers)} ports ({', '.join(map(str, numbers))})" if len(numbers) > 1 else f"port {numbers[0]}"
     )
-    text = Text().append(f"{_CONNECTS}  {places(hosts)}: {what} {ports}", style="bold")
+    text = Text().append(f"{CONNECTS}  {places(hosts)}: {what} {ports}", style="bold")
     return text.append(_addresses(findings), style="dim").append(_waiting(findings, behind))
 
 
-def _groups(findings: Iterable[Finding], verdict: Verdict) -> list[list[Finding]]:
-    """Findings of one probe, wherever they are. Those of `_causes` are not among them."""
-    equal: dict[tuple[str, str], list[Finding]] = {}
-    for f in findings:
-        if f.verdict is verdict and not (f.id == _CONNECTS and f.target.port and verdict in _WRONG[:2]):
-            equal.setdefault((f.id, f.expected), []).append(f)
-    return sorted(equal.values(), key=lambda group: group[0].id)
-
-
-def _head(group: Sequence[Finding], behind: _Behind) -> Text:
-    text = Text().append(f"{group[0].id}  {_where(group)}", style="bold")
+def _head(group: Sequence[Finding], behind: Behind) -> Text:
+    text = Text().append(f"{places(ids(group), most=_PLACES)}  {_where(group)}", style="bold")
     text.append(_addresses(group), style="dim").append(_waiting(group, behind))
     return text.append(f"  {len(group)}×", style="dim") if len(group) > 1 else text
 
@@ -329,7 +269,7 @@ def _where(group: Iterable[Finding]) -> str:
         ports.setdefault((target.host or target.domain, target.account), []).append(target.port)
     shown = []
     for (place, account), numbers in ports.items():
-        listed = ", ".join(map(str, sorted({n for n in numbers if n}, key=lambda n: _RANK.get(n, -1))))
+        listed = ", ".join(map(str, sorted({n for n in numbers if n}, key=lambda n: RANK.get(n, -1))))
         shown.append(f"{place}:{listed} {account}".strip() if listed else f"{place} {account}".strip())
     if len(shown) == 1:
         return shown[0]
@@ -338,10 +278,11 @@ def _where(group: Iterable[Finding]) -> str:
     return between.join([*shown[:_PLACES], *more])
 
 
-def _detail(group: Sequence[Finding], behind: _Behind, verbose: bool = False) -> Iterator[RenderableType]:
+def _detail(group: Sequence[Finding], behind: Behind, verbose: bool = False) -> Iterator[RenderableType]:
     first = group[0]
-    yield _first_line(first.verdict, _head(group, behind).append(f"  {first.title}"))
-    rows = [("expected", first.expected)]
+    one = len(ids(group)) == 1
+    yield _first_line(first.verdict, _head(group, behind).append(f"  {first.title}" if one else ""))
+    rows = [("expected", first.expected)] if one else []
     rows += _labelled("observed", _told([(finding.observed, finding) for finding in group]))
     rows += _labelled("to do", _told([(finding.advice, finding) for finding in group]))
     if verbose:

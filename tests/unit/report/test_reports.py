@@ -497,3 +497,18 @@ def test_hosts_with_the_same_table_share_it() -> None:
     text = run(RunStarted("verify", "m", "0", ""), *found, RunEnded(0, "x"))
     assert "mx1 and mx2  192.0.2.1 and 192.0.2.2\n" in text
     assert text.count("submissions") == 1
+
+
+def test_probes_that_met_the_same_are_told_together() -> None:
+    """A name server that does not answer was told for each probe of each domain."""
+    silent = Finding(
+        "", Target(domain="a.test"), Verdict.ERROR, "title", "x", "no answer from 192.0.2.53", "start it"
+    )
+    found = [
+        Found(dataclasses.replace(silent, id=probe, target=Target(domain=domain)))
+        for probe in ("dns.spf", "dns.mx")
+        for domain in ("b.test", "a.test")
+    ]
+    text = run(RunStarted("verify", "m", "0", ""), *found, RunEnded(3, "4 error"))
+    assert "? dns.mx and dns.spf  a.test, b.test  4×\n    observed  no answer from 192.0.2.53\n" in text
+    assert text.count("start it") == 1
