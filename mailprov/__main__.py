@@ -1,9 +1,17 @@
-"""`python -m mailprov` and the console script."""
+"""`python -m mailprov` and the console script. Written so that a Python that is too old can read it, and say so."""
 
-from __future__ import annotations
+import sys
+
+OLDEST = (3, 10)  # as pyproject.toml says; the agent, on hosts, runs on 3.8
 
 
 def main() -> None:
+    if sys.version_info < OLDEST:
+        sys.stderr.write(
+            f"mailprov: this is Python {sys.version_info[0]}.{sys.version_info[1]}, and mailprov needs 3.10 or newer: "
+            "make its venv with one, such as python3.11 -m venv.\n"
+        )
+        sys.exit(2)
     from mailprov.cli import run
 
     run()

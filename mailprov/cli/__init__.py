@@ -15,6 +15,15 @@ import time
 STARTED = time.monotonic()  # of the command: what is told at its end is how long its user has waited
 
 
+def _being_completed() -> str:
+    """The command whose arguments a shell wants completed: of the line that typer's scripts hand over. Else empty."""
+    import os
+
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    words = line.split()
+    return words[1] if len(words) > 2 or (len(words) == 2 and line[-1].isspace()) else ""
+
+
 def run() -> None:
     words = sys.argv[1:]
     if words == ["--version"]:
@@ -44,6 +53,6 @@ def run() -> None:
                 raise SystemExit(command())
             from mailprov.cli.app import build_app
 
-            build_app(words[0] if words else "")(prog_name="mailprov")
+            build_app(words[0] if words else _being_completed())(prog_name="mailprov")
     finally:
         gc.freeze()  # what is left ends with the process; the interpreter need not take it apart

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperArgument, TyperCommand
 
-from mailprov.cli.inventory_argument import USUAL, is_inventory, is_left_out
+from mailprov.cli.inventory_argument import USUAL, is_inventory, is_left_out, is_path
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -21,6 +21,9 @@ _NAME = "inventory"  # of the parameter
 
 class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing and args and args[-1].startswith("-"):
+            # Completion of this option's value. Without one the parser gives up before it comes to the arguments.
+            args = args[:-1]
         if self._takes_inventory() and self._left_out(ctx, args):
             args = [str(USUAL), *args]
         return super().parse_args(ctx, args)
@@ -38,7 +41,7 @@ class Command(TyperCommand):
             return False
         word, others = given.get(_NAME), self._others()
         if ctx.resilient_parsing:  # completion: what is being typed is not among `args`
-            return word is not None and not is_inventory(word, bool(others))
+            return word is not None and not is_path(word) and not is_inventory(word, bool(others))
         # With ./mail.yml in front, this word would be one too many.
         spare = all(each.nargs == 1 and given.get(str(each.name)) is not None for each in others)
         return is_left_out(str(ctx.info_name), word, bool(others), spare)

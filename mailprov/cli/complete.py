@@ -10,7 +10,6 @@ being typed is no place for errors.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ Completer = Callable[[Any, str], Names]
 
 
 def _silent(found: Callable[[Any], Names]) -> Completer:
-    @functools.wraps(found)
-    def names(ctx: Any, incomplete: str) -> Names:
+    def names(ctx: Any, incomplete: str) -> Names:  # typer goes by the names of these parameters
         try:
             return [(name, why) for name, why in found(ctx) if name.startswith(incomplete)]
         except Exception:
@@ -115,7 +113,9 @@ def _part(ctx: Any, key: str) -> dict[str, Any]:
     """What stands under this key of the file, right or not."""
     from mailprov.inventory.composer import parse
     from mailprov.inventory.files import read
+    from mailprov.inventory.source import Map
 
     path = _inventory(ctx)
     found = parse(read(path), str(path)).data.get(key)
-    return found if isinstance(found, dict) else {}
+    # `marks` has the keys that have no value yet, too.
+    return {name: found.get(name) for name in found.marks} if isinstance(found, Map) else {}

@@ -2,6 +2,7 @@
 
     USUAL                                           ./mail.yml: what is meant where no inventory is given
     is_inventory(word, others) -> bool              whether the first argument is the inventory
+    is_path(word) -> bool                           whether it can be nothing but a path
     is_left_out(command, word, others, spare)       the same for a whole command line; says what is wrong with it
 
 INVENTORY comes first and may be left out. In a command that takes other arguments as well (`others`; such as
@@ -27,6 +28,11 @@ def is_inventory(word: str, others: bool) -> bool:
     return not others or ("@" not in os.path.basename(word) and os.path.isfile(word))
 
 
+def is_path(word: str) -> bool:
+    """Whether it can be nothing else: no address, host, domain or id looks so."""
+    return "/" in word or word.endswith((".yml", ".yaml"))
+
+
 def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bool:
     """`word` is the first argument, None if there is none; `spare`: there are more than the command takes."""
     if word == "":
@@ -39,12 +45,11 @@ def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bo
     if word is not None:
         if is_inventory(word, others):
             return False
-        a_path = "/" in word or word.endswith((".yml", ".yaml"))  # no address, host, domain or id looks so
-        if a_path or spare:
+        if is_path(word) or spare:
             from mailprov.inventory.files import read
 
             read(word)  # says what is wrong with it
-        if a_path:
+        if is_path(word):
             return False
     if not USUAL.is_file():
         seen = f" ({word} is no file)" if word is not None else ""

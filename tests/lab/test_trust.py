@@ -4,6 +4,7 @@ that is known, revoked or pinned is refused, also with --yes, and says which lin
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from tests.lab.program import COMMAND
 from tests.lab.sshd import Sshd, make_key
 from tests.lab.test_transport import no_agent_no_home
+from tests.unit.cli.terminal import Terminal
 
 __all__ = ["no_agent_no_home"]  # a fixture
 pytestmark = pytest.mark.lab
@@ -286,6 +288,112 @@ class TestJumpHosts:
         desk.hold(jump.line("ed25519"), f"{at(desk.server.port)} {stranger['ed25519']}")
         done = desk.trust(desk.inventory(jump=f"127.0.0.1:{jump.port}"), *yes)
         refused(done, desk, "mx1: ", "HAS CHANGED", f"remove {desk.known}:3")
+
+
+class TestAllHosts:
+    """Without HOST: each host's keys are shown, one question; what is wrong with one keeps none of the others."""
+
+    @pytest.fixture
+    def path(self, server: Sshd, jump: Sshd, tmp_path: Path) -> Path:
+        """mx1 and mx2 are servers, at mx3 nobody listens, mx4 is no matter of SSH."""
+        ports = {"mx1": server.port, "mx2": jump.port, "mx3": 1}
+        lines = [
+            f"  {name}: {{address: 127.0.0.1, fqdn: {name}.alpha.test, ssh: {{port: {port}}}}}\n"
+            for name, port in ports.items()
+        ]
+        path = tmp_path / "mail.yml"
+        path.write_text(
+            f"ssh: {{config: none, known_hosts: {tmp_path / 'known_hosts'}}}\nhosts:\n{''.join(lines)}"
+            "  mx4: {address: localhost, fqdn: mx4.alpha.test, ssh: {transport: local}}\n"
+            "domains: {alpha.test: {hosts: [mx1, mx2, mx3, mx4]}}\n"
+        )
+        return path
+
+    def trust(self, path: Path, *words: str) -> Done:
+        done = subprocess.run(
+            [*COMMAND, "trust", *words],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=path.parent,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, " ".join(done.stderr.split()))
+
+    def test_all_that_can_be_reached_are_added(self, path: Path, server: Sshd, jump: Sshd) -> None:
+        done = self.trust(path, "--yes")
+        known = (path.parent / "known_hosts").read_text()
+
+        assert done.code == 3, done.both
+        assert "mx3: 127.0.0.1 port 1 refused the connection" in done.err
+        assert "mx4" not in done.both
+        for one in (server, jump):
+            for kind in ("ed25519", "ecdsa", "rsa"):
+                assert one.fingerprint(kind) in done.out
+                assert one.line(kind) in known
+        again = self.trust(path, "mx1", "mx2")
+        assert again.code == 0, "what is known needs no answer"
+        assert again.out.count("its keys are known already") == 2
+
+    def test_one_that_has_changed_is_refused_alone(
+        self, path: Path, server: Sshd, jump: Sshd, stranger: dict[str, str]
+    ) -> None:
+        known = path.parent / "known_hosts"
+        known.write_text(f"{at(server.port)} {stranger['ed25519']}\n")
+        done = self.trust(path, "--yes", "mx1", "mx2")
+
+        assert done.code == 1, done.both
+        assert "mx1: THE HOST KEY OF" in done.err
+        assert "HAS CHANGED" in done.err
+        assert jump.line("rsa") in known.read_text()
+        assert server.fingerprint("ed25519") not in done.out
+        assert key_of(server, "ed25519") not in known.read_text()
+
+    def test_one_question_for_all_of_them(self, path: Path, server: Sshd, jump: Sshd) -> None:
+        with Terminal("trust", "mx1", "mx2", cwd=path.parent) as terminal:
+            terminal.answer("Add these 6 keys of 2 hosts to", "y")
+            assert terminal.end() == 0
+        assert terminal.shown.count("[y/N]") == 1
+        assert terminal.shown.startswith("inventory: mail.yml\n")
+        assert (path.parent / "known_hosts").read_text().count("\n") == 6
+
+    def test_a_no_adds_nothing(self, path: Path) -> None:
+        with Terminal("trust", "mx1", cwd=path.parent) as terminal:
+            terminal.answer("Add them to", "n")
+            assert terminal.end() == 1
+        assert not (path.parent / "known_hosts").exists()
+
+    def test_events_tell_each_key(self, path: Path, server: Sshd) -> None:
+        done = self.trust(path, "--yes", "--json", "mx1")
+        events = [json.loads(line) for line in done.out.splitlines()]
+        keys = [event for event in events if event["event"] == "host_key"]
+
+        assert [key["status"] for key in keys] == ["new"] * 3 + ["added"] * 3
+        assert {key["fingerprint"] for key in keys} == {
+            server.fingerprint(kind) for kind in ("ed25519", "ecdsa", "rsa")
+        }
+
+    def test_hosts_behind_one_unknown_jump_host(self, server: Sshd, jump: Sshd, tmp_path: Path) -> None:
+        """The jump host first, once; then those behind it."""
+        jump.authorized_keys.write_text(Path(f"{server.identity}.pub").read_text())
+        path = tmp_path / "mail.yml"
+        ssh = (
+            f"{{port: {server.port}, proxy_jump: '127.0.0.1:{jump.port}', identity_file: {server.identity}}}"
+        )
+        path.write_text(
+            f"ssh: {{config: none, known_hosts: {tmp_path / 'known_hosts'}}}\nhosts:\n"
+            f"  mx1: {{address: 127.0.0.1, fqdn: mx1.alpha.test, ssh: {ssh}}}\n"
+            f"  mx2: {{address: localhost, fqdn: mx2.alpha.test, ssh: {ssh}}}\n"
+            "domains: {alpha.test: {hosts: [mx1, mx2]}}\n"
+        )
+        done = self.trust(path, "--yes")
+
+        assert done.code == 0, done.both
+        assert done.out.count("jump host 127.0.0.1") == 1
+        known = (tmp_path / "known_hosts").read_text()
+        assert known.count("\n") == 9
 
 
 def test_the_advice_leads_back_to_a_host_that_is_trusted(desk: Desk, stranger: dict[str, str]) -> None:

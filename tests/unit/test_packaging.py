@@ -5,6 +5,7 @@ And what `make` installs is exactly what requirements.lock has been made from: e
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import re
@@ -15,6 +16,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from mailprov.__main__ import OLDEST
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +70,25 @@ def test_the_wheel_renders_and_reads_without_the_checkout(unpacked: Path, tmp_pa
     )
 
     assert done.stdout == "good\n", done.stderr
+
+
+def test_a_python_that_is_too_old_gets_one_sentence(tmp_path: Path) -> None:
+    """What it meets before it is told must be words that it knows."""
+    for name in ("__init__", "__main__"):
+        ast.parse((ROOT / f"mailprov/{name}.py").read_text(), feature_version=(3, 6))
+    code = (
+        "import sys; sys.version_info = (3, 9, 2, 'final', 0); sys.argv = ['mailprov', 'plan']\n"
+        "from mailprov.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "mailprov: this is Python 3.9, and mailprov needs 3.10 or newer: "
+        "make its venv with one, such as python3.11 -m venv.\n"
+    )
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'requires-python = ">={OLDEST[0]}.{OLDEST[1]}"' in project
 
 
 def locked() -> dict[str, str]:

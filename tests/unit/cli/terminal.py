@@ -4,6 +4,8 @@ with Terminal("init", cwd=folder) as terminal:
     terminal.answer("Mail domain", "example.org")     waits for the question, then types
     terminal.press("\\x03")                           a key: Ctrl-C
     terminal.end() -> exit code                       terminal.shown has all that was printed
+
+`program`: another program than mailprov.
 """
 
 from __future__ import annotations
@@ -13,20 +15,24 @@ import pty
 import select
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 PATIENCE = 60.0  # seconds; a busy machine takes its time
 
 
 class Terminal:
-    def __init__(self, *words: str, cwd: Path, env: dict[str, str] | None = None, rows: int = 60) -> None:
+    def __init__(
+        self, *words: str, cwd: Path, env: dict[str, str] | None = None, program: Sequence[str] = ()
+    ) -> None:
+        argv = list(program) or [sys.executable, "-m", "mailprov"]
         self.shown = ""
         self._read = 0  # what was looked at already
         self._pid, self._handle = pty.fork()
         if not self._pid:
             os.chdir(cwd)
-            environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100", "LINES": str(rows), **(env or {})}
-            os.execve(sys.executable, [sys.executable, "-m", "mailprov", *words], environment)
+            environment = {**os.environ, "TERM": "dumb", "COLUMNS": "100", "LINES": "60", **(env or {})}
+            os.execvpe(argv[0], [*argv, *words], environment)
 
     def __enter__(self) -> Terminal:
         return self
