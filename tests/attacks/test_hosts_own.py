@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import re
 import secrets
 import socket
@@ -21,10 +20,10 @@ from itertools import product
 import pytest
 
 from mailprov import lab
+from tests.attacks.places import provisioned
 from tests.attacks.tries import LONG, Tries, some
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
-from tests.lab.program import run
 from tests.lab.test_abuse import OPEN
 
 INVENTORY = """\
@@ -43,16 +42,9 @@ VICTIM = "198.51.100.9"
 @pytest.fixture(scope="module")
 def where(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
     """This machine's own address is exempt, so that it can go on; and there is a user `stu` with a shell."""
-    if name := os.environ.get("MAILPROV_ATTACK_LAB"):
-        return lab.load(name)
-    made = ready_lab_factory(INVENTORY)
-    text = made.inventory_path.read_text()
-    own = [str(ip_network(net)[1]) for net in (made.subnet, made.subnet6) if net]
-    made.inventory_path.write_text(text.replace("192.0.2.77", "\n        - ".join(own)))
-    done = run("apply", "--yes", "--no-verify", str(made.inventory_path))
-    assert done.code == 0, done.events[-3:]
+    made = provisioned(ready_lab_factory, INVENTORY)
     for host in HOSTS:
-        run_on(made, host, "useradd -m -s /bin/bash stu")
+        run_on(made, host, "id stu 2>/dev/null || useradd -m -s /bin/bash stu")
     return made
 
 
@@ -78,7 +70,7 @@ def _mech(name: bytes, word: bytes, authzid: bytes = b"") -> bytes:
     return base64.b64encode(authzid + b"\0" + name + b"\0" + word)
 
 
-def _login(where: lab.Lab, host: str, way: str, name: bytes, word: bytes) -> bytes:
+def log_in(where: lab.Lab, host: str, way: str, name: bytes, word: bytes) -> bytes:
     """What the server said to the login."""
     member, context = where.host(host), post.context(where)
     filled = name.replace(b"V", VICTIM.encode())
@@ -123,7 +115,7 @@ def _login(where: lab.Lab, host: str, way: str, name: bytes, word: bytes) -> byt
         )
 
 
-def _counted(where: lab.Lab, host: str, daemon: str) -> tuple[set[str], list[str]]:
+def counted(where: lab.Lab, host: str, daemon: str) -> tuple[set[str], list[str]]:
     """Which addresses fail2ban counts in the journal, and the lines for which it does; both as the jail looks."""
     jail = f"sed -n '/mailprov-{daemon}]/,/^port/s/^journalmatch = //p' /etc/fail2ban/jail.d/mailprov.local"
     match = run_on(where, host, jail).strip()
@@ -145,7 +137,7 @@ def test_names_that_are_logged(where: lab.Lab, tries: Tries) -> None:
 
         def attempt(mark: str, name: bytes, way: str, host: str = host) -> bytes:
             with contextlib.suppress(OSError, ssl.SSLError):
-                return _login(
+                return log_in(
                     where,
                     host,
                     way,
@@ -158,7 +150,7 @@ def test_names_that_are_logged(where: lab.Lab, tries: Tries) -> None:
             said = dict(
                 zip(marks, pool.map(lambda each: attempt(each[0], *each[1]), marks.items()), strict=True)
             )
-        counted = {daemon: _counted(where, host, daemon) for daemon in ("dovecot", "postfix")}
+        seen = {daemon: counted(where, host, daemon) for daemon in ("dovecot", "postfix")}
         log = run_on(where, host, f"journalctl -q --no-pager -a | grep -aF {run_id} || true")
         for mark, each in marks.items():
             answer = said[mark]
@@ -170,16 +162,16 @@ def test_names_that_are_logged(where: lab.Lab, tries: Tries) -> None:
             )
             if each[1] == "authzid" or b"\0" in each[0]:
                 continue  # no password is looked at: there are no master users, and a third NUL is a wrong form
-            lines = [line for line in counted["dovecot"][1] if mark in line]
+            lines = [line for line in seen["dovecot"][1] if mark in line]
             refused = re.match(rb"535|a NO \[AUTHENTICATIONFAILED\]", answer)
             tries.held(
                 (host, each, "counted"),
                 lines or not refused,
                 (answer, [line for line in log.splitlines() if mark in line]),
             )
-        for daemon, (addresses, _) in counted.items():
+        for daemon, (addresses, _) in seen.items():
             tries.held((host, daemon, "nobody else"), addresses <= {own}, addresses)
-        lines = [line for line in counted["dovecot"][1] if run_id in line]
+        lines = [line for line in seen["dovecot"][1] if run_id in line]
         tries.held((host, "counted at all"), len(lines) > len(every) // 2, (len(lines), len(every)))
 
     _both(on)
@@ -218,69 +210,65 @@ FORGED = {
 
 
 def test_users_of_the_host_get_nobody_shut_out(where: lab.Lab, tries: Tries) -> None:
-    """By what they log under the names of daemons, and by commands that Postfix might run for them (aliases(5))."""
+    _both(partial(get_somebody_shut_out, where, tries))
 
-    def on(host: str) -> None:
-        run_on(where, host, f"cat >/srv/say.py <<'END'\n{LOGGER}END")
-        # Without a journal on disk all users' lines are in one file with those of the system.
-        conf = "/etc/systemd/journald.conf.d/attack.conf"
-        fresh = "systemctl restart systemd-journald fail2ban"
-        run_on(
-            where,
-            host,
-            f"mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\\nStorage=volatile\\n' >{conf}",
-        )
-        run_on(where, host, f"fail2ban-client unban --all; {fresh}", check=False)
-        wait_until(
-            lambda: "pong" in run_on(where, host, "fail2ban-client ping", check=False), "fail2ban is up"
-        )
-        every = [
-            (user, words, name)
-            for user in ("www-data", "stu", "nobody")
-            for words, names in FORGED.items()
-            for name in names
-        ]
-        tried, script = {}, []
-        for number, (user, words, name) in enumerate(some(every, 17), 20):
-            ip = f"198.51.100.{number}"
-            tried[ip] = (user, words, name)
-            script.append(
-                f"setpriv --reuid={user} --clear-groups -- python3 /srv/say.py '{name[-15:]}' '{name}' '{words.format(ip=ip)}' &"
-            )
-        run_on(where, host, "\n".join([*script, "wait"]))
-        # A command of the user's in Postfix's own unit: where it ran, its words were in the log of Postfix.
-        forward = []
-        for number, (words, names) in enumerate(FORGED.items(), 1):
-            ip = f"203.0.113.{number}"
-            tried[ip] = ("stu", words, ".forward")
-            forward.append(f'|"python3 /srv/say.py {names[0][-15:]} {names[0]} \\"{words.format(ip=ip)}\\""')
-        lines = "\n".join(forward)
-        run_on(
-            where,
-            host,
-            f"cat >/home/stu/.forward <<'END'\n{lines}\nEND\nchown stu /home/stu/.forward; echo x | runuser -u stu -- /usr/sbin/sendmail stu",
-        )
-        settled = "postqueue -p | grep -q empty && journalctl -q --no-pager -n 300 | grep -c 'postfix/local.*orig_to=<stu>' || true"
-        wait_until(
-            lambda: run_on(where, host, settled).strip() not in ("", "0"), "the mail to stu came to its end"
-        )
-        # One that must be counted: it comes last, so all before it were looked at.
-        marker = "192.0.2.200"
-        run_on(
-            where,
-            host,
-            f"python3 /srv/say.py sshd sshd 'Failed password for root from {marker} port 22 ssh2'",
-        )
-        status = "for jail in sshd mailprov-postfix mailprov-dovecot; do fail2ban-client status $jail; done"
-        wait_until(lambda: marker in run_on(where, host, status), "what root's sshd says is counted", 60)
-        banned = run_on(where, host, status)
-        for ip, each in tried.items():
-            tries.held((host, each), not re.search(rf"\b{re.escape(ip)}\b", banned), banned[-300:])
-        run_on(
-            where, host, f"fail2ban-client set sshd unbanip {marker}; rm /home/stu/.forward {conf}; {fresh}"
-        )
 
-    _both(on)
+def get_somebody_shut_out(where: lab.Lab, tries: Tries, host: str) -> None:
+    """By what users log under the names of daemons, and by commands that Postfix might run for them (aliases(5))."""
+    run_on(where, host, f"cat >/srv/say.py <<'END'\n{LOGGER}END")
+    # Without a journal on disk all users' lines are in one file with those of the system.
+    conf = "/etc/systemd/journald.conf.d/attack.conf"
+    fresh = "systemctl restart systemd-journald fail2ban"
+    run_on(
+        where,
+        host,
+        f"mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\\nStorage=volatile\\n' >{conf}",
+    )
+    run_on(where, host, f"fail2ban-client unban --all; {fresh}", check=False)
+    wait_until(lambda: "pong" in run_on(where, host, "fail2ban-client ping", check=False), "fail2ban is up")
+    every = [
+        (user, words, name)
+        for user in ("www-data", "stu", "nobody")
+        for words, names in FORGED.items()
+        for name in names
+    ]
+    tried, script = {}, []
+    for number, (user, words, name) in enumerate(some(every, 17), 20):
+        ip = f"198.51.100.{number}"
+        tried[ip] = (user, words, name)
+        script.append(
+            f"setpriv --reuid={user} --clear-groups -- python3 /srv/say.py '{name[-15:]}' '{name}' '{words.format(ip=ip)}' &"
+        )
+    run_on(where, host, "\n".join([*script, "wait"]))
+    # A command of the user's in Postfix's own unit: where it ran, its words were in the log of Postfix.
+    forward = []
+    for number, (words, names) in enumerate(FORGED.items(), 1):
+        ip = f"203.0.113.{number}"
+        tried[ip] = ("stu", words, ".forward")
+        forward.append(f'|"python3 /srv/say.py {names[0][-15:]} {names[0]} \\"{words.format(ip=ip)}\\""')
+    lines = "\n".join(forward)
+    run_on(
+        where,
+        host,
+        f"cat >/home/stu/.forward <<'END'\n{lines}\nEND\nchown stu /home/stu/.forward; echo x | runuser -u stu -- /usr/sbin/sendmail stu",
+    )
+    settled = "postqueue -p | grep -q empty && journalctl -q --no-pager -n 300 | grep -c 'postfix/local.*orig_to=<stu>' || true"
+    wait_until(
+        lambda: run_on(where, host, settled).strip() not in ("", "0"), "the mail to stu came to its end"
+    )
+    # One that must be counted: it comes last, so all before it were looked at.
+    marker = "192.0.2.200"
+    run_on(
+        where,
+        host,
+        f"python3 /srv/say.py sshd sshd 'Failed password for root from {marker} port 22 ssh2'",
+    )
+    status = "for jail in sshd mailprov-postfix mailprov-dovecot; do fail2ban-client status $jail; done"
+    wait_until(lambda: marker in run_on(where, host, status), "what root's sshd says is counted", 60)
+    banned = run_on(where, host, status)
+    for ip, each in tried.items():
+        tries.held((host, each), not re.search(rf"\b{re.escape(ip)}\b", banned), banned[-300:])
+    run_on(where, host, f"fail2ban-client set sshd unbanip {marker}; rm /home/stu/.forward {conf}; {fresh}")
 
 
 # Argument: the first port. Opens a port for each user, trick and family, and tells which.

@@ -10,25 +10,34 @@ from __future__ import annotations
 import base64
 import contextlib
 import itertools
-import os
 import re
+import shlex
 import smtplib
 import socket
 import ssl
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from uuid import uuid4
 
 import pytest
 
 from mailprov import lab
+from tests.attacks.local_users import CONTROLS, HARMLESS, SENDMAIL, connections
+from tests.attacks.places import provisioned
+from tests.attacks.test_hosts_own import get_somebody_shut_out, log_in
+from tests.attacks.test_ways_out import lead_out_by_imap
 from tests.attacks.tries import LONG, Tries, some
-from tests.lab.labs import run_on
+from tests.lab.labs import run_on, wait_until
 from tests.lab.post import Sieve, context, inside, outside, password, stored
-from tests.lab.program import run
+from tests.lab.signer import signed
 
 INVENTORY = """\
 filter: none
+fail2ban: {ignore: [192.0.2.77]}
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-11}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-testing}}
@@ -59,14 +68,7 @@ EITHER = pytest.mark.parametrize("host", ["mx1", "mx2"])
 
 @pytest.fixture(scope="module")
 def where(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    if name := os.environ.get(
-        "MAILPROV_ATTACK_LAB"
-    ):  # one that is up with this inventory, for work on this file
-        return lab.load(name)
-    made = ready_lab_factory(INVENTORY)
-    done = run("apply", "--yes", "--no-verify", str(made.inventory_path))
-    assert done.code == 0, done.of("ended")
-    return made
+    return provisioned(ready_lab_factory, INVENTORY)
 
 
 class Peer:
@@ -346,12 +348,16 @@ def test_forged_results_of_checks(where: lab.Lab, host: str, tries: Tries) -> No
     """What reads as a result by this host (RFC 8601 section 2.2) is taken out, from strangers and in submitted mail."""
     domain, account, _, _ = OF[host]
     address, fqdn, user = where.host(host).address, where.host(host).fqdn, f"{account}@{domain}"
-    run_id, sent = uuid4().hex[:8], {}
+    run_id, sent, programs = uuid4().hex[:8], {}, []
     for number, form in enumerate(some(RESULTS, 10)):
         line = form.format(f=fqdn, d=domain, F=fqdn.upper())
-        for way in ("stranger", "user"):
+        for way in ("stranger", "user", "program"):
             mark = f"{run_id}-{number}-{way}x"
             sent[mark] = (line, way)
+            if way == "program":  # of another user of the host, by sendmail(1)
+                text = f"From: {user}\n{line}\nSubject: {mark}\n\nbody\n".replace("\r\n", "\n")
+                programs.append(f"printf %s {shlex.quote(text)} | sendmail {user}")
+                continue
             who = user if way == "user" else "a@else.test"
             with inside(where, address, user) if way == "user" else outside(address) as client:
                 client.docmd(f"MAIL FROM:<{who}>")
@@ -359,6 +365,7 @@ def test_forged_results_of_checks(where: lab.Lab, host: str, tries: Tries) -> No
                 client.docmd("DATA")
                 client.send(f"From: {who}\r\n{line}\r\nSubject: {mark}\r\n\r\nbody\r\n.\r\n".encode())
                 client.getreply()
+    _each(where, host, "www-data", programs)
     _settled(where, host)
     found = [headers for _, _, headers in stored(where, host)]
     for mark, (line, way) in sent.items():
@@ -470,3 +477,192 @@ def test_filters(where: lab.Lab, host: str, tries: Tries) -> None:
 def test_the_long_form_is_long() -> None:
     """Both forms are of the same tries."""
     assert len(some(RESULTS, 10)) == (len(RESULTS) if LONG else 10)
+
+
+@pytest.fixture(scope="module")
+def shells(where: lab.Lab) -> list[str]:
+    """Users of the host: one with a shell, and those who run services."""
+    for host in OF:
+        run_on(where, host, "id stu 2>/dev/null || useradd -m -s /bin/bash stu")
+        evil = "mkdir -p /home/stu/evil && printf 'queue_directory = /home/stu/evil\\ncommand_directory = /home/stu/evil\\n"
+        evil += "authorized_mailq_users = static:anyone\\n' >/home/stu/evil/main.cf && chown -R stu /home/stu"
+        run_on(where, host, f"{evil}; echo stu@localhost >/root/list; chmod 600 /root/list")
+    return ["stu", "www-data", "nobody"]
+
+
+def _each(where: lab.Lab, host: str, user: str, commands: Iterable[str]) -> list[str]:
+    """What each of these commands of this user prints; none has more than ten seconds."""
+    steps = [
+        f"timeout 10 sh -c {shlex.quote(command)} 2>/dev/null </dev/null; echo; echo END-$$"
+        for command in commands
+    ]
+    script = f"/tmp/each-{user}.sh"
+    run_on(where, host, f"cat >{script} <<'SCRIPT'\ncd /\n" + "\n".join(steps) + "\nSCRIPT")
+    act = f"setpriv --reuid={user} --regid=nogroup --init-groups -- sh {script}"
+    said = re.split(r"\nEND-[0-9]+\n", run_on(where, host, act, check=False))
+    assert len(said) == len(steps) + 1, said[-1]
+    return said[:-1]
+
+
+@EITHER
+def test_what_users_of_the_host_are_let_in_to(
+    where: lab.Lab, shells: list[str], host: str, tries: Tries
+) -> None:
+    """Sockets of daemons, and commands that are for root."""
+    domain, account, other, _ = OF[host]
+    users = [*shells, "mail", "daemon"]
+    found = connections(where, host, users)
+    assert len(found["root"]) > 10
+    for user in users:
+        for path in found["root"]:
+            tries.held((host, user, path), path not in found[user] or path in HARMLESS, "connected")
+    places: list[int | str] = [8891, 11332, "/var/spool/postfix/opendkim/milter.sock"]
+    every = run_on(where, host, "getent passwd | cut -d: -f1").split()
+    got = signed(where, host, every, places, f"{account}@{domain}")
+    for user, place in itertools.product(every, places):
+        mine = user in ("root", "postfix", "opendkim") and place == places[-1]
+        tries.held((host, user, place, "signed"), ((user, place) in got) == mine, "a signature")
+    # A message of somebody else's that waits.
+    run_on(where, host, "postconf -e 'defer_transports = smtp, srs' && postfix reload")
+    try:
+        run_on(
+            where,
+            host,
+            f"printf 'Subject: x\\n\\nsecret-body\\n' | sendmail -f {account}@{domain} x@far.example",
+        )
+        queue = 'postqueue -j | grep far.example | sed \'s/.*queue_id": "\\([^"]*\\)".*/\\1/\' | head -1'
+        wait_until(lambda: run_on(where, host, queue).strip(), "it waits")
+        waiting = run_on(where, host, queue).strip()
+        for user in shells:
+            chosen = [
+                form.replace("Q", waiting).replace("O", f"{other}@{domain}") for form in some(CONTROLS, 20)
+            ]
+            done = _each(where, host, user, chosen)
+            for command, said in zip(chosen, done, strict=True):
+                tries.held((host, user, command), "in" not in said.split("\n"), said)
+        assert waiting in run_on(where, host, "postqueue -p")
+    finally:
+        run_on(where, host, "postconf -X defer_transports; postfix reload; postsuper -d ALL", check=False)
+
+
+@EITHER
+def test_sendmail_by_users_of_the_host(where: lab.Lab, shells: list[str], host: str, tries: Tries) -> None:
+    """No file, no program, no list of root's, and no other configuration, by whatever arguments."""
+    domain, account, other, _ = OF[host]
+    run_on(where, host, "rm -f /tmp/got /etc/cron.d/got /etc/cron.d/x")
+    made = "ls /tmp/got /etc/cron.d/got /etc/cron.d/x /home/stu/evil/*/ 2>/dev/null"
+    message = f"From: {other}@{domain}\\nTo: {account}@{domain}\\nSubject: by-a-program\\n\\nx\\n"
+    since = run_on(where, host, "date +%s").strip()
+    for user in shells:
+        chosen = [form.replace("O", f"{account}@{domain}") for form in some(SENDMAIL, 14)]
+        commands = [f"printf '{message}' | sendmail {form} >/dev/null; {made}" for form in chosen]
+        for form, said in zip(chosen, _each(where, host, user, commands), strict=True):
+            tries.held((host, user, form), not said.strip(), said)
+    _settled(where, host)
+    log = run_on(where, host, f"journalctl -q --no-pager --since=@{since} | grep -c 'to=<stu@.*list' || true")
+    tries.held((host, "root's list"), log.strip() == "0", log)
+    run_on(where, host, "postsuper -d ALL >/dev/null 2>&1", check=False)
+
+
+@EITHER
+def test_imap_that_leads_out(where: lab.Lab, host: str, tries: Tries) -> None:
+    domain, account, other, _ = OF[host]
+    lead_out_by_imap(where, host, f"{account}@{domain}", other, tries)
+
+
+# RFC 4468: text of a message is to be taken from an IMAP server. U is the user, O a colleague, H the host.
+BURL = [
+    "BURL imap://O@H/INBOX/;UID=1;URLAUTH=submit+U:internal:91354a473744909de610943775f92038 LAST", "BURL imap://O@H/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:0 LAST", "BURL imap://O@localhost/INBOX;UID=1 LAST", "BURL imap://localhost:143/O/INBOX/;UID=1", "BURL imap:///INBOX/;UID=1 LAST", "BURL /INBOX/;UID=1 LAST", "BURL file:///etc/passwd LAST", "BURL http://127.0.0.1/ LAST", "BURL imap://127.0.0.1:25/INBOX LAST", "BURL", "BURL LAST", "BURL x", "burl imap://H/ last", " BURL imap://H/ LAST", "BURL\timap://H/ LAST", "BURL imap://H/ LAST LAST", "BURL imap://H/\0 LAST", "BURL imap://%0d%0aRCPT LAST", "X-BURL imap://H/ LAST", "BDAT 0 BURL", "BDAT BURL LAST", "BURLDATA imap://H/",
+]  # fmt: skip
+
+
+@EITHER
+def test_messages_out_of_others_mailboxes(where: lab.Lab, host: str, tries: Tries) -> None:
+    """BURL is offered to nobody, and whatever is said of it is refused, at every point of a session; nothing is sent."""
+    domain, account, other, _ = OF[host]
+    user, member = f"{account}@{domain}", where.host(host)
+    names = {"U": user, "O": f"{other}@{domain}", "H": member.fqdn}
+    before = [[], [f"MAIL FROM:<{user}>"], [f"MAIL FROM:<{user}>", f"RCPT TO:<{user}>"]]
+    known = len([box for box, _, _ in stored(where, host) if box == user])
+    for form in some(BURL, 8):
+        line = re.sub(r"\b[UOH]\b", lambda found: names[found[0]], form)
+        with inside(where, member.address, user) as client:
+            tries.held((host, form, "offered"), "burl" not in client.esmtp_features, client.esmtp_features)
+            for commands in before:
+                with contextlib.suppress(smtplib.SMTPServerDisconnected):
+                    for command in ("RSET", *commands):
+                        client.docmd(command)
+                    code, reply = client.docmd(line)
+                    tries.held((host, form, len(commands)), code >= 500, (code, reply))
+        with contextlib.suppress(smtplib.SMTPServerDisconnected), outside(member.address) as client:
+            code, reply = client.docmd(line)
+            tries.held((host, form, "port 25"), code >= 500, (code, reply))
+    _settled(where, host)
+    now = len([box for box, _, _ in stored(where, host) if box == user])
+    tries.held((host, "nothing came of it"), now == known, now - known)
+
+
+def test_ssh_jail(where: lab.Lab, shells: list[str], tries: Tries) -> None:
+    """Who really tries to log in is counted; nobody is for what a user of the host logs as `sshd`, or as a mail daemon."""
+    for host in OF:
+        member = where.host(host)
+        run_on(where, host, "journalctl --rotate -q; journalctl --vacuum-time=1s -q", check=False)
+        for number in range(3):
+            ssh = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]
+            ssh += ["-o", "UserKnownHostsFile=/dev/null", f"nosuch{number}@{member.address}", "true"]
+            subprocess.run(ssh, capture_output=True, check=False, timeout=60)
+        own = str(ip_network(where.subnet)[1])
+        match = "sed -n '/^.sshd]/,$s/^journalmatch = //p' /etc/fail2ban/jail.d/mailprov.local"
+        look = f'fail2ban-regex -m "$({match})" systemd-journal sshd -o ip'
+        wait_until(lambda: own in run_on(where, host, look).split(), "who tries is counted")  # noqa: B023
+        tries.held((host, "nobody else"), set(run_on(where, host, look).split()) == {own})
+        get_somebody_shut_out(where, tries, host)
+
+
+# Arguments: an address and a number of connections. Each is a line and more in the log of the service.
+FLOOD = """
+import socket, sys
+from concurrent.futures import ThreadPoolExecutor
+address, count = sys.argv[1], int(sys.argv[2])
+words = b"EHLO x\\r\\n" + b"MAIL FROM:<a@b.test>\\r\\nRCPT TO:<x@far.example>\\r\\nRSET\\r\\n" * 8 + b"QUIT\\r\\n"
+def one(number):
+    try:
+        with socket.create_connection((address, 25 if number % 4 == 0 else 143), timeout=10) as peer:
+            if number % 4 == 0:
+                peer.recv(200); peer.sendall(words)
+                while peer.recv(4096): pass
+    except OSError: pass
+with ThreadPoolExecutor(40) as pool:
+    list(pool.map(one, range(count)))
+"""
+
+
+def test_guesses_while_the_log_is_flooded(where: lab.Lab, tries: Tries) -> None:
+    """journald passes over what a service logs too fast (journald.conf(5), RateLimitBurst): no guess may be among that."""
+    count = 20_000 if LONG else 400
+    for host in OF:
+        address, run_id = where.host(host).address, uuid4().hex[:6]
+        since = run_on(where, host, "date +%s").strip()
+        flood = subprocess.Popen([sys.executable, "-c", FLOOD, address, str(count)])
+        marks = [f"q{run_id}n{number}q" for number in range(50 if LONG else 6)]
+
+        def guess(mark: str, host: str = host) -> bytes:
+            with contextlib.suppress(OSError, ssl.SSLError):
+                return log_in(where, host, "imap", mark.encode(), b"wrong")
+            return b""
+
+        with ThreadPoolExecutor(25) as pool:
+            said = dict(zip(marks, pool.map(guess, marks), strict=True))
+        flood.wait(timeout=600)
+        seen = f"journalctl -q --no-pager -a -o cat --since=@{since}"
+        refusals = run_on(where, host, f"{seen} | grep -aF {run_id} || true").splitlines()
+        lines = "\n".join(line for line in refusals if re.search("unknown user|disallowed by", line))
+        for mark, answer in said.items():
+            refused = b"AUTHENTICATIONFAILED" in answer
+            tries.held((host, mark), mark in lines or not refused, answer)
+        tries.held(
+            (host, "refused at all"), any(b"AUTHENTICATIONFAILED" in one for one in said.values()), said
+        )
+        log = run_on(where, host, f"{seen} | grep -c . || true")
+        dropped = run_on(where, host, f"{seen} | grep -i 'suppressed' || true")
+        tries.held((host, "lines", log.strip()), not dropped, dropped)

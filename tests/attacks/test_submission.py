@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import email
 import email.policy
-import os
 import re
 import smtplib
 from collections.abc import Callable, Iterator
@@ -18,11 +17,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mailprov import lab
+from tests.attacks.places import provisioned
 from tests.attacks.tries import LONG, Tries, some
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
 from tests.lab.matrix import address
-from tests.lab.program import run
 from tests.lab.test_ways_out import INVENTORY, PLACES
 
 UNIT = "mailprov-submission"
@@ -31,12 +30,7 @@ SOCKET = f"/var/spool/postfix/private/{UNIT}"
 
 @pytest.fixture(scope="module")
 def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    if name := os.environ.get("MAILPROV_ATTACK_LAB"):
-        return lab.load(name)
-    made = ready_lab_factory(INVENTORY)
-    result = run("apply", "--yes", "--no-verify", str(made.inventory_path))
-    assert result.code == 0, result.events[-3:]
-    return made
+    return provisioned(ready_lab_factory, INVENTORY)
 
 
 # Headers that some reader could take for another author's. O: the user's own address, F: the colleague's.

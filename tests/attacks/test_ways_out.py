@@ -18,12 +18,12 @@ import pytest
 
 from mailprov import lab
 from mailprov.agent import files, filters
+from tests.attacks.places import provisioned
 from tests.attacks.test_submission import HEADERS, eyes, queue_empty, written
 from tests.attacks.tries import Tries, some
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
 from tests.lab.matrix import address
-from tests.lab.program import run
 from tests.lab.test_ways_out import EXTENSIONS, INVENTORY, PAIRS
 
 Pair = tuple[tuple[str, str], tuple[str, str]]
@@ -32,12 +32,7 @@ BOTH = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0][0])
 
 @pytest.fixture(scope="module")
 def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    if name := os.environ.get("MAILPROV_ATTACK_LAB"):
-        return lab.load(name)
-    made = ready_lab_factory(INVENTORY)
-    result = run("apply", "--yes", "--no-verify", str(made.inventory_path))
-    assert result.code == 0, result.events[-3:]
-    return made
+    return provisioned(ready_lab_factory, INVENTORY)
 
 
 def mailbox(where: lab.Lab, host: str, user: str) -> list[bytes]:
@@ -46,14 +41,6 @@ def mailbox(where: lab.Lab, host: str, user: str) -> list[bytes]:
         if not client.search(None, "ALL")[1][0]:
             return []
         return [part[1] for part in client.fetch("1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
-
-
-def emptied(where: lab.Lab, host: str, user: str) -> None:
-    with post.imap(where, address(where, host), user) as client:
-        client.select("INBOX")
-        if client.search(None, "ALL")[1][0]:
-            client.store("1:*", "+FLAGS", r"(\Deleted)")
-            client.expunge()
 
 
 def quoted(data: bytes) -> str:
@@ -218,14 +205,20 @@ MAY = ("APPEND", "NOTIFY", "ID", "CONTEXT", "ENABLE", "COMPRESS", "GETACL", "MYR
 
 @BOTH
 def test_imap_that_leads_out(hosts: lab.Lab, pair: Pair, tries: Tries) -> None:
-    """A command that is taken has touched nothing but the user's own folders."""
     (host, domain), _ = pair
-    own = f"luis@{domain}"
-    before = run_on(hosts, host, f"date +%s; ls -d /var/vmail/{domain}/*").split("\n", 1)
-    for command in some(IMAP, 16):
-        with contextlib.suppress(Exception), post.imap(hosts, address(hosts, host), own) as client:
+    lead_out_by_imap(hosts, host, f"luis@{domain}", "ana", tries)
+
+
+def lead_out_by_imap(where: lab.Lab, host: str, own: str, other: str, tries: Tries) -> None:
+    """A command that is taken has touched nothing but the user's own folders. `other`: the colleague's name."""
+    user, _, domain = own.partition("@")
+    before = run_on(where, host, f"date +%s; ls -d /var/vmail/{domain}/*").split("\n", 1)
+    for form in some(IMAP, 16):
+        names = {"alpha.test": domain, "luis": user, "ana": other}
+        command = re.sub(r"\b(alpha\.test|luis|ana)\b", lambda found: names[found[0]], form)  # noqa: B023
+        with contextlib.suppress(Exception), post.imap(where, address(where, host), own) as client:
             client.select("INBOX")
-            client.send(f"x1 {command.replace('alpha.test', domain)}\r\n".encode())
+            client.send(f"x1 {command}\r\n".encode())
             client.sock.settimeout(15)
             got = b""
             while b"x1 " not in got and not got.startswith(b"+ "):
@@ -235,18 +228,18 @@ def test_imap_that_leads_out(hosts: lab.Lab, pair: Pair, tries: Tries) -> None:
                     break
             taken = b"x1 OK" in got
             harmless = command.split()[0] in MAY or (
-                command.split()[0] in ("LIST", "LSUB") and b"ana" not in got
+                command.split()[0] in ("LIST", "LSUB") and other.encode() not in got
             )
             inside = command.split()[0] in ("CREATE", "SUBSCRIBE", "RENAME")
-            tries.held(command, not taken or harmless or inside, got[:200])
+            tries.held((host, command), not taken or harmless or inside, got[:200])
     changed = run_on(
-        hosts,
+        where,
         host,
-        f"find /var/vmail /tmp -newermt @{before[0]} -not -path '/var/vmail/{domain}/luis/*' -not -path '/var/vmail/{domain}/luis' \\( -path '*ana*' -o -name x -o -name y \\) | head",
+        f"find /var/vmail /tmp -newermt @{before[0]} -not -path '/var/vmail/{domain}/{user}/*' -not -path '/var/vmail/{domain}/{user}' \\( -path '*{other}*' -o -name x -o -name y \\) | head",
     )
-    tries.held("files of others", not changed.strip(), changed)
-    after = run_on(hosts, host, f"ls -d /var/vmail/{domain}/*")
-    tries.held("homes", set(after.split()) == set(before[1].split()), after)
+    tries.held((host, "files of others"), not changed.strip(), changed)
+    after = run_on(where, host, f"ls -d /var/vmail/{domain}/*")
+    tries.held((host, "homes"), set(after.split()) == set(before[1].split()), after)
 
 
 def test_what_the_agent_reads_of_filters(tmp_path: Path, tries: Tries) -> None:
