@@ -106,6 +106,43 @@ def test_a_mailbox_warns_and_then_refuses_by_all_its_names(hosts: lab.Lab) -> No
             assert 57 <= used <= 63  # the warnings are stored whether there is room or not
 
 
+BRIM = """\
+doveadm expunge -u {box} mailbox '*' all
+python3 - <<'END'
+import subprocess
+def save(octets):
+    head = "Subject: x\\r\\n\\r\\n"
+    text = head + "y" * (octets - len(head) - 2) + "\\r\\n"
+    subprocess.run(["doveadm", "save", "-u", "{box}"], input=text.encode(), check=True)
+save({quota} - 1000)
+save(900)
+END
+doveadm -f tab fetch -u {box} size.virtual all | awk 'NR > 1 {{sum += $1}} END {{print sum}}'
+"""
+
+
+def test_at_the_brim_what_is_accepted_is_stored_and_then_all_is_refused(hosts: lab.Lab) -> None:
+    """No SIZE, so nobody can know before the message is there. It came back as a bounce, each time anew."""
+    for host, domain in PLACES:
+        box = f"small@{domain}"
+        # The warnings that this brings must not take the room that is left.
+        run_on(hosts, host, "chmod 0644 /etc/dovecot/mailprov-quota-warning")
+        try:
+            filled = run_on(hosts, host, BRIM.format(box=box, quota=60 << 10))
+            assert int(filled) == (60 << 10) - 100
+            with post.outside(address(hosts, host)) as client:
+                assert client.docmd(f"MAIL FROM:<{STRANGER}>")[0] == 250
+                assert client.docmd(f"RCPT TO:<{box}>")[0] == 250
+                client.data(message("over the brim", 3000))
+            wait_until(lambda: found(hosts, host, box, "Subject: over the brim"), "the last message")  # noqa: B023
+            with post.outside(address(hosts, host)) as client:
+                assert client.docmd(f"MAIL FROM:<{STRANGER}>")[0] == 250
+                code, reply = client.docmd(f"RCPT TO:<{box}>")
+                assert (code, reply.split()[0]) == (552, b"5.2.2"), reply
+        finally:
+            run_on(hosts, host, "chmod 0755 /etc/dovecot/mailprov-quota-warning")
+
+
 def test_users_filters_run_and_vacation_answers_once(hosts: lab.Lab) -> None:
     script = """\
 require ["fileinto", "subaddress", "envelope", "vacation", "copy"];

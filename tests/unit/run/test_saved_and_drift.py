@@ -127,3 +127,30 @@ def test_a_key_that_the_apply_makes_is_as_the_plan_said() -> None:
     other = {"mx1": fingerprint(()), zone: fingerprint([record(OLD)])}
     assert as_saved.moved(other, {"mx1": [], zone: [record(NEW)]}) == [zone]
     assert as_saved.moved(saved, {"mx1": [ANEW]}) == [zone]
+
+
+def test_postmaster_that_goes_to_somebody_else_is_a_line_of_its_own() -> None:
+    lines = ("-# postmaster@alpha.test is not in the inventory; it goes to ana@alpha.test.",
+             "+# postmaster@alpha.test is not in the inventory; it goes to zoe@alpha.test.")  # fmt: skip
+    change = {**FILE, "action": "update", "name": "/etc/postfix/mailprov/virtual", "diff": "\n".join(lines)}
+    script = [hello(), {"t": "facts", "facts": FACTS}, plan(change)]
+    run = Run({"mx1": ScriptedAgent(script)}, confirm=lambda counts: False)
+
+    assert "postmaster@alpha.test goes to zoe@alpha.test instead of ana@alpha.test" in said(run)
+
+
+def test_a_host_with_mail_of_its_own_stops_alone_and_a_saved_plan_goes_on_elsewhere() -> None:
+    loss = "3 messages of ana in /var/mail/ana will no longer be shown by IMAP"
+    stopped = [
+        hello(),
+        {"t": "facts", "facts": FACTS},
+        {**plan(FILE), "waits": False, "takes_over": [loss]},
+        end("failed", f"this host has mail or settings of its own, so nothing was changed on it: {loss}"),
+    ]
+    saved = prints("mx1", "mx2")
+    run = Run({"mx1": ScriptedAgent(stopped), "mx2": ScriptedAgent(GOOD)}, saved=saved)
+
+    assert run.code == 1
+    assert (run.ended("mx1").status, run.ended("mx2").status) == ("failed", "ok")
+    (planned,) = (e for e in run.events if isinstance(e, Planned) and e.subject == "mx1")
+    assert planned.takes_over == (loss,)
