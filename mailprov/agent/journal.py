@@ -18,6 +18,7 @@ are kept). `log` has one JSON object a line; `b0`, `b1` … are copies of files.
 The log's records, by their "r":
     begin     owner, time, run (the controller's id of the whole run, the same on all its hosts), kind (apply, rollback,
               zones or purge), address (whose mailbox a purge deletes), undoes (the run that a rollback undoes),
+              to (the run whose state it returned to, where several were undone),
               continues (a run that was killed after its commit point, which this one finishes)
     was       path (without the root), was: null or kind, mode, uid, gid, mtime, target or copy
     packages, users    names: what was installed and made; a rollback leaves both
@@ -155,6 +156,11 @@ class Journal:
         for directory in sorted(touched):
             files.sync_directory(directory)
         return count
+
+    def lacks_copies(self) -> bool:
+        """Whether it is too old (runs.py): what it changed cannot be put back any more."""
+        names = [(one["was"] or {}).get("copy", "") for one in self.records if one["r"] == "was"]
+        return any(name and files.look(os.path.join(self.directory, name)) is None for name in names)
 
     def content(self, was: Dict[str, Any]) -> bytes:
         """What was in a file that was remembered."""

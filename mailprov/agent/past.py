@@ -6,6 +6,7 @@
     finish(left, say) -> str        brings a run that was killed after its commit point to its end; the name of the
                                     run that an apply has yet to finish, empty when nothing is left to do
 
+With a job that has "to" a rollback tells all runs, and undoes those that `target` names: the last ones, as one.
 A rollback undoes the last run that reached its commit point, so the rollback of a rollback goes forward again.
 Raises Stop or Cancelled.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Dict, List
 
-from mailprov.agent import before, files, journal, lock, rollback
+from mailprov.agent import before, files, journal, lock, rollback, runs
 from mailprov.agent.conversation import Link
 from mailprov.agent.journal import Journal
 from mailprov.agent.masking import Mask
@@ -46,12 +47,20 @@ class Past:
             self._roll_back()
 
     def _roll_back(self) -> None:
-        chain = _chain(journal.finished(self.tree))
-        told = [{**describe(chain[0]), "images": _images(chain)}] if chain else []
+        ended, to = journal.finished(self.tree), self.job.get("to", "")
+        chain = [record for record in reversed(ended) if record.committed] if to else _chain(ended)
+        if to:
+            told = [{**describe(record), "images": _images([record])} for record in ended]
+        else:
+            told = [{**describe(chain[0]), "images": _images(chain)}] if chain else []
         self.link.say("runs", runs=told)
         target = self.link.wait("target")
         self.link.mask = Mask(target["mask"])
-        if not chain or target["run"] != told[0]["run"]:
+        if to:
+            chain = _asked(chain, target.get("undo", []))
+        elif chain and target["run"] != told[0]["run"]:
+            chain = []
+        if not chain:
             self.link.say("plan", changes=[], compared="nothing to undo", fingerprint="", waits=False)
             return
         hand_edits = bool(self.job.get("accept_drift"))
@@ -62,7 +71,10 @@ class Past:
         plan = look()
         for notice in plan.notices:
             self.link.say("notice", text=notice)
-        compared = f"{plan.compared} of the run of {chain[0].since}"
+        which = f"run of {chain[0].since}"
+        if to and len(chain) > 1:
+            which = f"{len(chain)} runs from {chain[-1].since} to {chain[0].since}"
+        compared = f"{plan.compared} of the {which}"
         fingerprint = plan.fingerprint
         # Also without a change on this host there may be zones to undo, and the run is to be in the history.
         self.link.say("plan", changes=plan.changes, compared=compared, fingerprint=fingerprint, waits=True)
@@ -70,7 +82,9 @@ class Past:
         if go["fingerprint"] != fingerprint or look().fingerprint != fingerprint:
             raise Stop("the host has changed since the plan was made", "look at the new plan, then try again")
         begin = {"owner": self.job["owner"], "run": self.job["run"], "kind": "rollback"}
-        begin["undoes"] = told[0]["run"]
+        begin["undoes"] = describe(chain[0])["run"]
+        if to:
+            begin["to"] = target["run"]
         self.undoing = rollback.Undoing(self.tree, self.link, plan, look)
         self.undoing.work(begin, go.get("zones", []))
 
@@ -91,6 +105,7 @@ def describe(record: Journal) -> Dict[str, Any]:
         "zones": [zone["zone"] for zone in record.first("zones").get("zones", [])],
         "next": False,
         "address": begin.get("address", ""),
+        "to": begin.get("to", ""),
     }
 
 
@@ -123,6 +138,30 @@ def _chain(ended: List[Journal]) -> List[Journal]:
             break
         chain.append(earlier)
     return chain
+
+
+def _asked(chain: List[Journal], undo: List[str]) -> List[Journal]:
+    """The newest of these runs (newest first), which must be the very ones that are to be undone. Stop when one of them
+    cannot be undone any more, or alone.
+    """
+    asked = chain[: len(undo)]
+    if [describe(record)["run"] for record in asked] != undo:
+        raise Stop("the host has other runs than it told", "try again")
+    names = [os.path.basename(record.directory) for record in asked]
+    for record in asked:
+        if record.lacks_copies():
+            raise Stop(
+                f"the {describe(record)['kind']} of {record.since} is no longer kept whole on this host (the last "
+                f"{runs.KEEP} are), so what was before it cannot be brought back",
+                "go back to a later run; `mailprov history` shows them",
+            )
+        continues = record.first("begin").get("continues", "")
+        if continues and continues not in names:
+            raise Stop(
+                f"the apply of {record.since} finished one that was killed, and they are undone together",
+                "go back to the run before both",
+            )
+    return asked
 
 
 def _images(chain: List[Journal]) -> List[Dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mailprov.cli import complete
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Diff, Hosts, Inventory, Json, JUnitFile, LockTimeout, Quiet, Verbose, Yes
 
@@ -18,6 +19,16 @@ def rollback(
         bool,
         typer.Option("--accept-drift", help="Also put back files that were edited by hand since that apply."),
     ] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="RUN",
+            help="Back to the state after this run (see history): undoes all later ones.",
+            show_default=False,
+            autocompletion=complete.runs,
+        ),
+    ] = None,
     lock_timeout: LockTimeout = 0,
     json: Json = False,
     junit: JUnitFile = None,
@@ -25,7 +36,9 @@ def rollback(
     diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put hosts and zones back to the state before the last apply. Shows the plan and asks first."""
+    """Put hosts and zones back to the state before the last apply, or after an earlier run (--to). Shows the plan and
+    asks first; where there is nobody to ask, and without --yes, it shows the plan only.
+    """
     from mailprov.cli.session import Reports
     from mailprov.inventory import load
     from mailprov.run.deploy import Options
@@ -34,13 +47,15 @@ def rollback(
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff)
-    confirm = reports.confirm(yes, "rollback")
+    preview = "" if yes or reports.can_ask() else "this is a preview; give --yes to roll back"
+    confirm = None if preview else reports.confirm(yes, "rollback")
     read = load(inventory)
     chosen = select(read, host)
     with Connections(chosen.hosts, others=read.hosts) as connections:
         options = Options(
             command="rollback",
             confirm=confirm,
+            preview=preview,
             verify=False,  # the inventory describes another state than the one that is put back
             lock_timeout=lock_timeout,
             on_interrupt=connections.interrupt,
@@ -50,6 +65,7 @@ def rollback(
             chosen,
             options,
             accept_drift=accept_drift,
+            to=to or "",
             start=connections.start,
             report=reports.emit,
         )

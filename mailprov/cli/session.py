@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Command → what --yes does without a question, what to do instead, the question.
 _WORDS = {
-    "rollback": ("roll back", "use history", "Apply these changes?"),
+    "rollback": ("roll back", "leave it out for a preview", "Apply these changes?"),
     "dkim rotate": ("rotate", "use dkim show", "Make new keys, and apply what else is shown?"),
     "purge": ("delete", "leave the address out", "Delete this mail for good?"),
 }
@@ -129,6 +129,10 @@ class Reports:
     def _show(self, event: Event) -> None:
         self._terminal()(event)
 
+    def can_ask(self) -> bool:
+        """Whether there is somebody at a terminal, who sees the plan as text."""
+        return not self._json and sys.stdin.isatty() and sys.stdout.isatty()
+
     def confirm(self, yes: bool, command: str = "apply") -> Callable[[dict[str, int]], bool] | None:
         """The question of apply and rollback; with --yes the plan is shown and nobody asked. Raises InputError without
         a terminal to ask on.
@@ -136,7 +140,7 @@ class Reports:
         if yes:
             return self._show_and_go
         verb, look, question = _WORDS.get(command, ("apply", "use plan", "Apply these changes?"))
-        if self._json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not self.can_ask():
             raise InputError(
                 command,
                 "there is no terminal to ask on",

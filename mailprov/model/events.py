@@ -109,7 +109,7 @@ class PastRun:
     """One run that host `subject` remembers. `kind` is apply, rollback, zones or purge; `status` says how it ended.
 
     `run` is the same on all hosts of one run; `undoes` the run that a rollback undid; `next`: a rollback would undo it.
-    `address`: whose mailbox a purge deleted.
+    `address`: whose mailbox a purge deleted; `to`: the run to whose state a rollback of several runs returned.
     """
 
     subject: str
@@ -124,6 +124,7 @@ class PastRun:
     undoes: str = ""
     next: bool = False
     address: str = ""
+    to: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from mailprov.model.events import PastRun
 
 
 def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
-    """One table, and under it one sentence per host that has something to roll back."""
+    """One table, and under it one sentence per host that has something to roll back. A run is named by the end of its
+    id here, as `rollback --to` takes it.
+    """
     told = list(runs)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("host", "when", "what", "by", "changes", "zones", "how it ended"):
+    for name in ("host", "run", "when", "what", "by", "changes", "zones", "how it ended"):
         table.add_column(name, justify="right" if name == "changes" else "left", overflow="fold")
     names = {run.run: run.began for run in told}
     for run in told:
@@ -23,11 +25,14 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
             if run.undoes
             else _WORDS.get(run.kind, run.kind)
         )
+        if run.to:
+            what = f"rollback to {names.get(run.to, run.to)}"
         if run.address:
             what = f"purge of {run.address}"
         good = run.status.startswith("ok")
         table.add_row(
             run.subject,
+            run.run.rpartition("-")[2],
             run.began,
             what,
             run.owner,

@@ -51,10 +51,9 @@ class Options:
     exit_code_for_changes: bool = False
     together: bool = False  # where one host cannot be planned, nothing is done on the others either
     lock_timeout: float = 0  # seconds to wait for another run on a host
-    accept_drift: bool = (
-        False  # overwrite what was edited by hand since the last apply; the host keeps a copy
-    )
+    accept_drift: bool = False  # overwrite what was edited by hand; the host keeps a copy
     take_over_host: bool = False  # a first apply hides or replaces what a host has of its own
+    preview: str = ""  # nobody can be asked: the plan is shown, nothing is done, and this is said
     idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     move: desired.Move | None = None  # a step of a rotation of DKIM keys
@@ -177,7 +176,7 @@ class Deployment:
             if not self._decide():
                 # As terraform and apt end where somebody says no: what was asked for is not done, and a script that
                 # goes on with the next step must not take it for done.
-                return self._finish(worst(1, self._failures()))
+                return self._finish(worst(4 if self.options.preview else 1, self._failures()))
             self._wait_for_hosts()
             self._publish()
             self.published.decide(True)
@@ -236,13 +235,9 @@ class Deployment:
                 self.stream.emit(Notice("", sentence))
 
     def _now(self) -> dict[str, tuple[Change, ...]]:
-        """The changes of those hosts and zones that could be asked. A host that stops at its own plan (an edit by hand,
-        mail of its own) is one of them: it has not moved since a plan was saved, and the others go on.
-        """
-        asked = (
-            one for one in self.sessions if one.outcome.status in ("ok", "interrupted") or one.outcome.planned
-        )
-        return {**{one.host.name: one.outcome.changes for one in asked}, **self.zones.by_subject}
+        """Of all that could be asked: also of a host that stops at its own plan, which has not moved by that."""
+        told = {one.host.name: one.outcome.changes for one in self.sessions if one.outcome.planned}
+        return {**told, **self.zones.by_subject}
 
     def _refuse(self, moved: list[str]) -> int:
         self.gate.decide(False)
@@ -257,6 +252,8 @@ class Deployment:
         go = not obstacle
         if obstacle:
             self.stream.emit(Notice("", f"nothing was changed: {obstacle}"))
+        elif self.options.preview:
+            go = False
         elif self.options.confirm is not None:
             self.stream.wake()
             go = self.options.confirm(counts(self._changes()))
@@ -355,6 +352,8 @@ class Deployment:
             summary = f"{changed} change{'' if changed == 1 else 's'} {word}"
         if self.declined:
             summary = "nothing was changed"
+        if self.options.preview and self._changes():
+            summary = f"{counted(self._changes())}; nothing was changed: {self.options.preview}"
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         if bad:
             summary += f"; not {'done on' if self.applies else 'planned:'} {', '.join(bad)}"

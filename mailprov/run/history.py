@@ -79,4 +79,5 @@ def _event(host: str, run: dict[str, Any]) -> PastRun:
         run["undoes"],
         run["next"],
         run.get("address", ""),
+        run.get("to", ""),
     )

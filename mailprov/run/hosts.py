@@ -31,6 +31,7 @@ from mailprov.model.dkim import STATE_FILE, Key
 from mailprov.model.dkim import read as read_keys
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Host, Inventory
+from mailprov.plan import roles
 from mailprov.run import believed
 from mailprov.run.believed import CLOCK_LIMIT
 from mailprov.run.gate import Gate
@@ -293,6 +294,9 @@ class HostSession:
         compared = getattr(self.part, "compared", "") or message["compared"]
         losses = tuple(message.get("takes_over", ()))
         self._emit(Planned(self.host.name, self.outcome.changes, compared, losses))
+        if isinstance(self.part, DesiredPart):
+            for sentence in roles.moved(self.outcome.changes):
+                self._emit(Notice(self.host.name, sentence))
         if not waits:
             return
         self.planned.set()

@@ -7,6 +7,10 @@ take part because a file was edited there: half a rollback would be the run that
 what is not believed (believed.py) is another matter: it is left out, as if it had told nothing, and the others go back;
 else one host in foreign hands would keep all others from it.
 
+With `to` it is the state after an earlier run: all hosts tell all their runs, and on each the later ones are undone in
+one go, the newest first, with their records. A host that has none stays as it is; one that keeps no copies of one of
+them any more refuses, and then nothing is rolled back anywhere.
+
 Then it goes on as an apply does (deploy.py): plans, one decision, hosts, zones. Zones come last here too: senders try
 again when a host refuses connections for a moment, and give up at once when a domain has no records.
 """
@@ -16,11 +20,11 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mailprov import dns
-from mailprov.errors import HostUnreachable, NotBelieved
+from mailprov.errors import HostFailed, HostUnreachable, InputError, NotBelieved
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory, Secret
 from mailprov.run import believed
@@ -30,6 +34,7 @@ from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.zones import ZoneWork
 
+_LOGS = 50  # runs that a host remembers: agent/runs.py
 _LOOK = 0.1  # seconds between looks at hosts that may have ended without an answer
 
 
@@ -39,20 +44,23 @@ def rollback(
     options: Options,
     *,
     accept_drift: bool = False,
+    to: str = "",
     start: Start,
     report: Emit,
 ) -> int:
-    """Plan, ask, put back."""
+    """Plan, ask, put back. `to`: the state after this run (its id, or the end of it), not before the last one."""
     ident = run_id()
-    choice = _Choice()
+    choice = _Choice(to)
     job = {"mode": "rollback", "run": ident, "lock_timeout": options.lock_timeout}
     job["accept_drift"] = accept_drift
+    if to:
+        job["to"] = to
     mask = _secrets(inventory)
 
     def part(host: Host, zones: ZoneWork) -> Part:
         return RollbackPart(
             job,
-            lambda run: choice.target(host.name, run),
+            lambda runs: choice.target(host.name, runs),
             lambda: zones.images(host.name),
             mask,
             believe=lambda run: believed.run(inventory, host, run, time.time()),
@@ -79,7 +87,7 @@ class RollbackPart:
     def __init__(
         self,
         job: dict[str, Any],
-        choose: Callable[[dict[str, Any] | None], str],
+        choose: Callable[[list[dict[str, Any]]], Target],
         zones: Callable[[], list[dict[str, Any]]],
         mask: list[str],
         *,
@@ -92,34 +100,46 @@ class RollbackPart:
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["t"] != "runs":
             return None
-        told = message["runs"][0] if message["runs"] else None
-        if told is not None:
-            self._believe(told)  # before it has a say in what is undone anywhere
-        run = self._choose(told)
-        if not run and told is not None:
+        told = message["runs"]
+        for run in told:
+            self._believe(run)  # before it has a say in what is undone anywhere
+        target = self._choose(told)
+        if not target.run and told:
             # Else the host would say that there is nothing to undo, as it is asked about no run.
             self.compared = "could go back, but not while another host cannot be asked"
-        return {"t": "target", "run": run, "mask": self._mask}
+        undo = {"undo": list(target.undo)} if self.job.get("to") else {}
+        return {"t": "target", "run": target.run, "mask": self._mask, **undo}
 
     def go(self) -> dict[str, Any]:
         zones = self._zones()
         return {"zones": zones} if zones else {}
 
 
+class Target(NamedTuple):
+    """The run to undo, or to whose state to return, which takes undoing the runs `undo` of a host, newest first."""
+
+    run: str
+    undo: Sequence[str] = ()
+
+
 class _Choice:
     """Where the hosts' threads meet before anything is planned. The zones' thread waits here as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, to: str = "") -> None:
         self.sessions: list[HostSession] = []
+        self._to = to
         self._met = threading.Condition()
-        self._told: dict[str, dict[str, Any] | None] = {}
+        self._told: dict[str, list[dict[str, Any]]] = {}
 
-    def target(self, host: str, run: dict[str, Any] | None) -> str:
-        """The run to undo, as soon as all hosts have told theirs; empty when there is none."""
+    def target(self, host: str, runs: list[dict[str, Any]]) -> Target:
+        """What to undo, as soon as all hosts have told their runs; an empty `run` when there is none. Raises InputError
+        for a run to return to that no host remembers, and HostFailed when this host has forgotten too much.
+        """
         with self._met:
-            self._told[host] = run
+            self._told[host] = runs
             self._met.notify_all()
-        return self._decide()
+        run = self._decide()
+        return Target(run, later(host, runs, run) if self._to and run else ())
 
     def images(self) -> list[dict[str, Any]]:
         """The DNS changes of that run, each as often as hosts keep it, the oldest first. Raises HostUnreachable."""
@@ -131,14 +151,17 @@ class _Choice:
                 "could not be asked, so it cannot be told which apply was the last, and nothing is rolled back",
                 "Try again when it answers, or choose the others with --host",
             )
+        if self._to:
+            return self._images_since(run) if run else []
         # A run that finished an earlier one tells the images of both, the oldest first; those of one run are the same
         # on all hosts that keep them. So the longest list comes first, and what others repeat is left out.
         kept: list[dict[str, Any]] = []
         tellers: list[list[str]] = []
         found = [
             (host, told.get("images", []))
-            for host, told in self._told.items()
-            if told is not None and told["run"] == run
+            for host, runs in self._told.items()
+            for told in runs
+            if told["run"] == run
         ]
         for host, images in sorted(found, key=lambda one: -len(one[1])):
             for image in images:
@@ -149,13 +172,55 @@ class _Choice:
                     tellers.append([host])
         return [{**image, "told": hosts} for image, hosts in zip(kept, tellers, strict=True)]
 
+    def _images_since(self, run: str) -> list[dict[str, Any]]:
+        """Of all later runs, the oldest first; each as often as hosts tell another thing of it."""
+        kept: dict[str, list[dict[str, Any]]] = {}
+        for host, runs in self._told.items():
+            undone = later(host, runs, run)
+            for told in runs:
+                for image in told.get("images", []) if told["run"] in undone else ():
+                    same = kept.setdefault(told["run"], [])
+                    known = next((one for one in same if {**one, "told": 0} == {**image, "told": 0}), None)
+                    if known is None:
+                        same.append({**image, "told": [host]})
+                    else:
+                        known["told"].append(host)
+        return [image for run in sorted(kept) for image in kept[run]]
+
     def _decide(self) -> str:
         with self._met:
             while not all(s.host.name in self._told or s.ended.is_set() for s in self.sessions):
                 self._met.wait(_LOOK)
             if not all(s.host.name in self._told or _left_out(s) for s in self.sessions):
                 return ""
-            return max((told["run"] for told in self._told.values() if told is not None), default="")
+        told = {run["run"] for runs in self._told.values() for run in runs}
+        return _named(self._to, told) if self._to else max(told, default="")
+
+
+def _named(to: str, known: Collection[str]) -> str:
+    """The id of the run that is meant."""
+    meant = sorted(run for run in known if run == to or run.endswith(f"-{to}"))
+    if len(meant) == 1:
+        return meant[0]
+    what = f"several runs end so: {', '.join(meant)}" if meant else "no host remembers such a run"
+    raise InputError(f"--to {to}", what, "`mailprov history` shows the runs; give one of these")
+
+
+def later(host: str, runs: Sequence[Mapping[str, Any]], to: str) -> list[str]:
+    """The ids of those of a host's `runs` (the oldest first) that changed something after run `to`, newest first.
+
+    A host on which that run was not has had what it has now when the run ended, but for later ones. Raises HostFailed
+    when it may have forgotten some of these.
+    """
+    place = max((number for number, run in enumerate(runs) if run["run"] == to), default=-1)
+    if place < 0 and len(runs) >= _LOGS and all(run["run"] > to for run in runs):
+        raise HostFailed(
+            host,
+            f"it remembers its last {_LOGS} runs, and all of them are later than {to}",
+            "Go back to a later run; `mailprov history` shows them",
+        )
+    after = runs[place + 1 :] if place >= 0 else [run for run in runs if run["run"] > to]
+    return [run["run"] for run in reversed(after) if run["committed"]]
 
 
 def _left_out(session: HostSession) -> bool:

@@ -15,6 +15,7 @@ job     {"tag": str,               random per run, 16 hex digits
          "lock_timeout": float,    seconds to wait for another run on the host
          "accept_drift": bool,     edits made by hand do not stop the run
          "take_over_host": bool,   nor does it stop a first apply that the host has mail or settings of its own
+         "to": str,                mode rollback: back to the state after this run, which several later ones changed
          "zones": [IMAGE],         mode zones: what is to be kept
          "mail_root": str, "accounts": [address]      mailboxes, purge: where they are, and whose are in use
          "address": str, "users": str, "login": str   purge: whose goes; the passwd-file; the address as it is there
@@ -57,6 +58,7 @@ agent → controller, in order (t is the message type)
 controller → agent
     desired    {"t", "state": HostState.to_wire()}
     target     {"t", "run": str, "mask": [str]}      the run to undo, none other; what must not be shown
+                "undo": [run id]                     of a job with "to", whose id `run` then is: the newest first
     go         {"t", "fingerprint": str,             the plan's; another one is refused
                 "zones": [IMAGE]}                    only where zones of this host change: kept for a rollback
     issue      {"t"}                                 after `ready`
@@ -71,7 +73,7 @@ CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mai
 RUN     {"run": str, "kind": "apply"|"rollback"|"zones"|"purge", "owner": str, "began": str, "ended": str,
          "status": str,
          "committed": bool, "changed": int, "undoes": run id or "", "zones": [name],
-         "next": whether a rollback would undo it, "address": str, of a purge}
+         "next": whether a rollback would undo it, "address": str, of a purge, "to": run id or "", of a rollback}
 
 IMAGE   {"zone": str, "sets": [{"name", "type", "before", "after"}]}, each half null or {"ttl", "values": [str]}: made
         and read by dns.undo; the agent only keeps it

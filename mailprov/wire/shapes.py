@@ -164,7 +164,7 @@ IMAGE = _object(
     sets=many(_object(name=_name, type=_name, before=_HALF, after=_HALF)),
 )
 RUN = _object(
-    {"images": many(IMAGE, 100_000), "address": _name},
+    {"images": many(IMAGE, 100_000), "address": _name, "to": _name},
     run=_name,
     kind=one_of("apply", "rollback", "zones", "purge"),
     owner=_text,

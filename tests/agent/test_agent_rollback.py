@@ -483,3 +483,82 @@ def test_a_directory_that_a_run_made_of_another_mode_goes_back(root: Path) -> No
     apply(root, state(directories=(Directory("/srv/a", owner, group, "0700"),)), "r1")
     assert roll_back(root) == [("update", "directory", "/srv/a")]
     assert everything(root) == before
+
+
+def back_to(root: Path, undo: list[str], run: str = "r1") -> dict[str, Any]:
+    """A whole rollback of several runs; its end."""
+    rollback = Rollback(root, to=run)
+    rollback.agent.send("target", run=run, mask=[], undo=undo)
+    plan = rollback.agent.until("plan")
+    if plan["t"] == "end" or not plan["waits"]:
+        return rollback.agent.end()
+    rollback.plan = plan
+    return rollback.go()
+
+
+def test_several_runs_are_undone_as_one_and_come_back_as_one(root: Path) -> None:
+    """A rollback among them, and a file that came, changed, and went again."""
+    apply(root, first(), "r1")
+    after_first = everything(root)
+    apply(root, second(), "r2")
+    roll_back(root)
+    apply(root, second(), "r3")
+    third = second()
+    third["files"] = [*third["files"], json.loads(json.dumps(file("/etc/third", "3\n").__dict__))]
+    apply(root, third, "r4")
+    before = everything(root)
+
+    rollback = Rollback(root, to="r1")
+    told = of_kind(rollback.agent.messages, "runs")[0]["runs"]
+    assert [run["run"] for run in told] == ["r1", "r2", "back", "r3", "r4"]
+    rollback.agent.send("cancel")
+    rollback.agent.end()
+
+    assert back_to(root, ["r4", "r3", "back", "r2"])["status"] == "ok"
+    assert everything(root) == after_first
+    last = history(root)[-1]
+    assert (last["kind"], last["to"], last["undoes"], last["next"]) == ("rollback", "r1", "r4", True)
+    roll_back(root)
+    assert everything(root) == before
+
+
+def test_a_run_that_is_no_longer_kept_is_not_undone(root: Path) -> None:
+    for number in range(8):
+        apply(root, state(files=(file("/etc/a", f"{number}\n"),)), f"r{number}")
+    end = back_to(root, [f"r{number}" for number in range(7, 1, -1)])
+
+    assert end["status"] == "failed"
+    assert "is no longer kept whole on this host (the last 5 are)" in end["what"]
+    assert (root / "etc/a").read_text() == "7\n"
+    assert back_to(root, [f"r{number}" for number in range(7, 2, -1)], "r2")["status"] == "ok"
+    assert (root / "etc/a").read_text() == "2\n"
+
+
+def test_other_runs_than_were_told_and_none_are_left_alone(root: Path) -> None:
+    apply(root, first(), "r1")
+    apply(root, second(), "r2")
+    before = everything(root)
+
+    assert back_to(root, ["r1"])["what"] == "the host has other runs than it told"
+    assert back_to(root, [])["status"] == "ok"
+    assert everything(root) == before
+
+
+def test_a_run_that_another_one_finished_is_not_returned_to(root: Path) -> None:
+    """What was when it was killed is a state that nobody wants back."""
+    apply(root, first(), "r1")
+    dies = NO_FSYNC + (
+        "import os, signal\n"
+        "from mailprov.agent import apply\n"
+        "apply._after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
+    )
+    agent = Agent(None, job(str(root), run="r2"), dies)
+    agent.go(second())
+    assert agent.died() == -signal.SIGKILL
+    third = second()
+    third["files"] = [*third["files"], json.loads(json.dumps(file("/etc/third", "3\n").__dict__))]
+    apply(root, third, "r3")
+
+    end = back_to(root, ["r3"], "r2")
+    assert "finished one that was killed" in end["what"]
+    assert back_to(root, ["r3", "r2"])["status"] == "ok"

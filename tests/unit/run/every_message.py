@@ -64,7 +64,7 @@ def good() -> dict[str, dict[str, Any]]:
         },
         "runs": {
             "t": "runs",
-            "runs": [{**past(RUN, IMAGE, zones=["alpha.test"]), "address": "ana@alpha.test"}],
+            "runs": [{**past(RUN, IMAGE, zones=["alpha.test"]), "address": "ana@alpha.test", "to": RUN}],
         },
         "facts": {
             "t": "facts",

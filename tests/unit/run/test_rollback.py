@@ -35,8 +35,9 @@ class Run:
             self.code = history(read, chosen, start=self.start, report=self.events.append)
             return
         verb = rollback if command == "rollback" else deploy.apply
+        more = {"to": options.pop("to")} if "to" in options else {}
         settings = deploy.Options(command=command, verify=False, **options)
-        self.code = verb(read, chosen, settings, start=self.start, report=self.events.append)
+        self.code = verb(read, chosen, settings, start=self.start, report=self.events.append, **more)
 
     def start(self, host: Host, job: dict[str, Any]) -> Channel:
         self.jobs.append((host.name, job))
@@ -224,3 +225,76 @@ def test_a_history_names_who_could_not_be_asked() -> None:
     told = ScriptedAgent([hello(), {"t": "runs", "runs": [past(R1)]}, end()])
     run = Run({"mx1": HostUnreachable("mx1", "connection refused"), "mx2": told}, "history")
     assert (run.code, run.summary) == (3, "1 run on mx2; mx1 could not be asked")
+
+
+R3, R4 = "20240101T220000Z-0a1b2d", "20240101T230000Z-0a1b2e"
+
+
+class ManyRuns(Remembering):
+    """An agent that tells all its runs, the oldest first."""
+
+    def __init__(self, *runs: dict[str, Any]) -> None:
+        super().__init__(None)
+        self.runs = runs
+
+    def messages(self) -> Any:
+        yield hello()
+        yield {"t": "runs", "runs": list(self.runs)}
+        hit = bool(self.sent[-1]["undo"])
+        yield {**plan(*((FILE,) if hit else ())), "waits": hit}
+        if not hit:
+            yield end()
+        elif self.sent[-1]["t"] == "go":
+            yield end(changed=1)
+        else:
+            yield end("cancelled", "cancelled")
+
+
+def test_back_to_a_run_undoes_all_later_ones_on_each_host(monkeypatch: Any) -> None:
+    """Also on a host that was not in that run; a run that was undone at once, and a purge, are none to undo."""
+    asked: list[Any] = []
+    monkeypatch.setattr(dns, "plan_undo", lambda _, images: asked.append(images) or [])
+    one, two = ({**IMAGE, "sets": [], "run": run} for run in (R3, R4))
+    mx1 = ManyRuns(past(R1), past(R3, one), past(R2, committed=False, kind="purge"), past(R4, two))
+    mx2 = ManyRuns(past(R2), past(R4, two))
+    mx3 = ManyRuns(past(R1))
+    run = Run({"mx1": mx1, "mx2": mx2, "mx3": mx3}, to="0a1b2c")
+
+    assert run.code == 2, "two runs end so"
+    mx1, mx2, mx3 = (ManyRuns(*each.runs) for each in (mx1, mx2, mx3))
+    run = Run({"mx1": mx1, "mx2": mx2, "mx3": mx3}, to=R1)
+
+    assert (run.code, run.summary) == (0, "2 changes put back")
+    assert mx1.sent[0] == {"t": "target", "run": R1, "mask": ["s3cret-word"], "undo": [R4, R3]}
+    assert mx2.sent[0]["undo"] == [R4, R2]
+    assert (mx3.sent[0]["undo"], run.kinds("mx3")) == ([], ["target"])
+    assert asked[-1] == [{**one, "told": ["mx1"]}, {**two, "told": ["mx1", "mx2"]}], "the oldest first"
+    assert all(job["to"] == R1 for _, job in run.jobs)
+
+
+def test_a_run_that_nobody_remembers_is_refused() -> None:
+    run = Run({"mx1": ManyRuns(past(R1))}, to="ffffff")
+
+    assert run.code == 2
+    (ended,) = (event for event in run.events if isinstance(event, Ended) and event.subject == "mx1")
+    assert ended.error == (
+        "--to ffffff: no host remembers such a run. `mailprov history` shows the runs; give one of these."
+    )
+
+
+def test_a_host_that_may_have_forgotten_a_later_run_is_refused() -> None:
+    later = [past(f"20240102T{number:06d}Z-0a1b2c") for number in range(50)]
+    run = Run({"mx1": ManyRuns(*later), "mx2": ManyRuns(past(R1), past(R2))}, to=R1)
+
+    assert run.code == 1
+    assert run.kinds("mx2") == ["target", "cancel"]
+
+
+def test_without_somebody_to_ask_the_plan_is_shown_and_nothing_done() -> None:
+    agent = Remembering(past(R1), FILE)
+    run = Run({"mx1": agent}, preview="give --yes to roll back")
+
+    assert run.code == 4
+    assert run.kinds("mx1") == ["target", "cancel"]
+    assert run.summary == "1 to add, 0 to change, 0 to remove; nothing was changed: give --yes to roll back"
+    assert Run({"mx1": Remembering(None)}, preview="give --yes to roll back").code == 0
