@@ -46,7 +46,8 @@ def _secured(case: PortCase) -> Stream:
         "pass": "accepted",
         "warn": "nothing answers as ManageSieve on a host that mailprov has just set up",
         "fail": "refused: nothing listens, or a firewall says no",
-        "error": "no answer or no route: it cannot be told whether the server or the way to it is at fault",
+        "error": "no answer or no route: it cannot be told whether the server or the way to it is at fault; or the "
+        "host's fail2ban holds this machine, which is told once for an address",
         "skip": "ManageSieve is not offered, or this machine has no IPv6",
     },
     refs=("RFC 8314 section 3", "RFC 5321 section 4.5.4"),
