@@ -105,8 +105,9 @@ def export(
         from mailprov.transport.connections import Connections
 
         read = load(inventory)
-        with Connections(read.hosts) as connections:
-            told = ask(read, read.hosts, command="dns export", start=connections.start, report=reports.emit)
+        hosts = [host for host in read.hosts if host.managed]
+        with Connections(hosts, others=read.hosts) as connections:
+            told = ask(read, hosts, command="dns export", start=connections.start, report=reports.emit)
         if told.errors:
             raise told.errors[0]
         keys = told.public

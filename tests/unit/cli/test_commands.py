@@ -185,3 +185,21 @@ def test_an_unreachable_host_is_exit_code_3(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "refused" in done.stdout
     assert "No changes" not in done.stdout
+
+
+def test_a_server_of_others_is_asked_nothing(tmp_path: Path) -> None:
+    """Nothing listens at 127.0.0.9, so a host that was asked would be an error."""
+    inventory = tmp_path / "mail.yml"
+    inventory.write_text(
+        "managed: false\n"
+        "hosts: {s1: {address: 127.0.0.9, fqdn: s1.alpha.test, ssh: {port: 9}}}\n"
+        "domains: {alpha.test: {hosts: [s1]}}\n"
+    )
+    printed = mailprov("dns", "export", "--dkim", str(inventory))
+    assert (printed.returncode, "10 s1.alpha.test." in printed.stdout) == (0, True), printed.stderr
+    for command in (["plan"], ["history"], ["dkim", "show"]):
+        done = mailprov(*command, str(inventory))
+        assert done.returncode == 0, (command, done.stderr)
+    chosen = mailprov("history", "--host", "s1", str(inventory))
+    assert chosen.returncode == 2
+    assert "s1 has `managed: false`" in chosen.stderr
