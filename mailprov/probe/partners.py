@@ -114,9 +114,10 @@ def _works(case: PartnerCase, number: int, account: Account) -> bool:
 
 
 def _led_here(case: PartnerCase) -> bool:
-    """Whether the MX leads to a host of the domain."""
+    """Whether the MX leads to a host of the domain, or to one of others that the inventory names."""
     domain = case.partner.domain
     own = {case.run.inventory.host(name).fqdn for name in domain.hosts}
+    own |= {each.host for each in domain.mx if not each.ours}
     try:
         targets = mail_servers(case.run.authority, domain.name)
     except Trouble as trouble:

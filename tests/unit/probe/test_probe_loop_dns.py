@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward, Inventory
+from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward, Inventory, Mx
 from mailprov.probe.accounts import usable
 from mailprov.probe.authority import Authority
 from mailprov.probe.pairs import Partner, plan_loops
@@ -162,6 +162,14 @@ def test_a_domain_that_mail_does_not_find_is_no_partner(
     assert [(item.id, item.target.domain, words in item.observed) for item in wrong] == [
         ("loop.ready", "beta.test", True)
     ]
+
+
+def test_an_mx_of_others_that_the_inventory_names_is_as_wanted(lab: Lab) -> None:
+    theirs = (Mx("filter.elsewhere.test", 5, False), Mx("mx2", None, True))
+    beta = dataclasses.replace(lab.inventory.domains[1], mx=theirs)
+    lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
+    lab.world.records["beta.test", "MX"] = ["5 filter.elsewhere.test."]
+    assert {item.verdict for item in lab.verify("loop.ready", wait=10)} == {PASS}
 
 
 def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: Lab) -> None:
