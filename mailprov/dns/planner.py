@@ -5,6 +5,7 @@
     Work                           what rfc2136.apply needs of a plan
     Departures                     domains that have left, over all zones of a run
     refusal(conflicts) -> DnsFailed
+    turn(diff)                     when a zone is written
 
 Raises DnsFailed, DnsUnreachable, InputError.
 """
@@ -21,7 +22,7 @@ from mailprov.dns.ownership import Identity, marker_name
 from mailprov.dns.session import Session
 from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed
-from mailprov.dns.zoneplan import ZonePlan
+from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, ZonePlan
 from mailprov.dns.zones import Snapshot
 from mailprov.errors import DnsFailed
 from mailprov.model.dkim import PublicKeys
@@ -137,7 +138,7 @@ def plan(
                 diff.notices,
                 diff.unchanged,
                 compared(diff),
-                first=zone in departures.zone_of.values(),
+                turn=LEAVING if zone in departures.zone_of.values() else turn(diff),
                 work=work,
             )
         )
@@ -243,6 +244,14 @@ def _look(
 
 def compared(diff: ZoneDiff) -> str:
     return f"{diff.compared} record{'' if diff.compared == 1 else 's'}"
+
+
+def turn(diff: ZoneDiff) -> int:
+    """Of a zone that no domain leaves (zoneplan.py)."""
+    addresses = [edit for edit in diff.edits if edit.type in ("A", "AAAA")]
+    if any(edit.add for edit in addresses):
+        return ADDRESSES
+    return GOING if addresses else OTHERS
 
 
 def refusal(conflicts: list[tuple[str, ZoneDiff]]) -> DnsFailed:

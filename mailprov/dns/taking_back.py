@@ -14,7 +14,7 @@ from typing import Any
 
 from mailprov.dns import ownership, seal, undo, unsealed, zones
 from mailprov.dns.diff import Key, ZoneDiff
-from mailprov.dns.planner import Work, compared
+from mailprov.dns.planner import Work, compared, turn
 from mailprov.dns.session import Session
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.dns.zones import Snapshot
@@ -79,7 +79,7 @@ def _plan(
         if ownership.is_marker(each["name"])
     )
     work = Work(inventory.dns, snapshot, diff, partial(_look, one=one, back=back), units, wild=wild)
-    return ZonePlan(zone, diff.changes, notices, 0, compared(diff), left=left, work=work)
+    return ZonePlan(zone, diff.changes, notices, 0, compared(diff), left=left, turn=turn(diff), work=work)
 
 
 def _place(each: dict[str, Any]) -> str:

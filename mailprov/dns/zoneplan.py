@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 
 from mailprov.model.events import Change
 
+# Domains leave the zone: the markers of all others name these until that is done.
+LEAVING = 0
+# It gets addresses of hosts: where an MX leads to a name that there is not, mail is returned at once.
+ADDRESSES = 1
+OTHERS = 2
+# It only loses addresses: until the others are written, an MX may still lead there.
+GOING = 3
+
 
 @dataclass(frozen=True)
 class ZonePlan:
@@ -14,8 +22,7 @@ class ZonePlan:
     `zone` is empty in a plan that only carries notices about records that belong to no zone we can write.
 
     `left` names record sets that a rollback does not put back, because somebody changed them since.
-    `first`: domains leave it, and the markers of other zones may stop naming them when that is done. So such zones are
-    written before all others, in their order; the others wait for nobody.
+    `turn`: plans of one turn may be written side by side, those of a lower one before (LEAVING: one after another).
     `unchanged` counts wanted records that stand already; `compared` is for events.Planned ("12 records").
     `work` is the driver's own and holds no secret that repr would show.
     """
@@ -26,7 +33,7 @@ class ZonePlan:
     unchanged: int = 0
     compared: str = ""
     left: tuple[str, ...] = ()
-    first: bool = False
+    turn: int = OTHERS
     work: object = field(default=None, repr=False, compare=False)
 
     @property

@@ -1,8 +1,8 @@
 """Planning and publishing the DNS zones of a run, beside the hosts and never in their way.
 
 Zones are written side by side, each on a connection of its own, so that they take together as many rounds as one, and
-none waits for another's failure. But for those that domains leave: they come first, one after another, since the
-markers of all others name these domains until that is done (dns/planner.py, Departures).
+none waits for another's failure. Some have to go before others (dns/zoneplan.py): first those that domains leave, one
+after another; then those that get addresses, to which the MX of others lead; last those that only lose addresses.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from mailprov import dns
 from mailprov.dns import seal
+from mailprov.dns.zoneplan import LEAVING
 from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
@@ -119,17 +120,17 @@ class ZoneWork:
                     if not self._keepers(plan.zone):
                         what = "no host of this run is mailprov's, and those keep what records were before"
                         self._emit(Notice(_subject(plan), f"a rollback will not know these records: {what}"))
-            first = [plan for plan in todo if plan.first]
-            rest = [plan for plan in todo if not plan.first]
-            errors = {plan.zone: self._publish_one(plan) for plan in first}
-            errors.update(self._side_by_side(rest))
+            errors: dict[str, MailprovError | None] = {}
+            for turn in sorted({plan.turn for plan in todo}):
+                now = [plan for plan in todo if plan.turn == turn]
+                errors.update(self._side_by_side(now, 1 if turn == LEAVING else TOGETHER))
             # In the order of the plan, whichever ended first.
             self.failed = [plan.zone for plan in todo if errors[plan.zone]]
             self.error = self.error or next((errors[zone] for zone in self.failed), None)
         finally:
             self.done.set()
 
-    def _side_by_side(self, plans: Collection[Any]) -> dict[str, MailprovError | None]:
+    def _side_by_side(self, plans: Collection[Any], most: int) -> dict[str, MailprovError | None]:
         todo: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for plan in plans:
             todo.put(plan)
@@ -143,7 +144,7 @@ class ZoneWork:
 
         # No pool: the end of the program would wait for its threads, and whoever presses Ctrl-C does not want that.
         workers = [
-            threading.Thread(target=work, name="zones", daemon=True) for _ in range(min(len(plans), TOGETHER))
+            threading.Thread(target=work, name="zones", daemon=True) for _ in range(min(len(plans), most))
         ]
         for worker in workers:
             worker.start()

@@ -106,6 +106,8 @@ ZONES = {
     **{f"guard{number}.test": "" for number in range(1, 10)},
     **{f"batches{number}.test": "" for number in range(1, 3)},
     **{f"side{number}.test": "" for number in range(1, 9)},
+    "turns1.test": "",
+    "turns2.test": "",
     "liar.test": "",
 }
 

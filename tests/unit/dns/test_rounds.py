@@ -11,8 +11,9 @@ import pytest
 from mailprov import dns as driver
 from mailprov.dns import session, survey
 from mailprov.dns.session import Session
+from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS
 from mailprov.errors import DnsFailed
-from mailprov.model.inventory import Dmarc, Inventory
+from mailprov.model.inventory import Dmarc, Host, Inventory
 from tests.unit.dns.servers import NameServer, inventory
 
 
@@ -110,8 +111,8 @@ def test_with_all_that_may_be_met(name_server: NameServer) -> None:
     plans, rounds, _ = cost(wanted)
     assert {"rounds12.test", "rounds13.test", ""} == {plan.zone for plan in plans}
     assert rounds <= 3
-    (left,) = [plan for plan in plans if plan.first]
-    assert left.zone == "rounds13.test", "the markers of the others name it until it is clean"
+    turns = {plan.zone: plan.turn for plan in plans if plan.zone}
+    assert turns == {"rounds13.test": LEAVING, "rounds12.test": ADDRESSES}
 
 
 def with_wildcards(name_server: NameServer, *, ttl: int = 300, hosts: int = 1) -> Inventory:
@@ -179,6 +180,23 @@ def test_a_zone_that_was_changed_since_the_plan_takes_one_more(name_server: Name
     (plan,) = driver.plan(inventory("rounds11.test", name_server.settings(ttl=900)))
     name_server.change("rounds11.test", lambda m: m.add("others.rounds11.test.", 60, "TXT", "x"))
     assert written([plan]) == {"rounds11.test": 4}
+
+
+def test_the_turns_of_zones(name_server: NameServer) -> None:
+    """An MX leads to an address at any time, also when a host in another zone comes, moves or goes."""
+    first, second = (inventory(f"turns{n}.test", name_server.settings(), start=n) for n in (1, 2))
+
+    def turns(hosts: tuple[Host, ...], names: tuple[str, ...]) -> dict[str, int]:
+        domains = tuple(dataclasses.replace(domain, hosts=names) for domain in first.domains + second.domains)
+        plans = driver.plan(Inventory("inv.yml", hosts, domains, name_server.settings()))
+        found = {plan.zone: plan.turn for plan in plans if plan.changes}
+        apply(sorted(plans, key=lambda plan: plan.turn))
+        return found
+
+    both = first.hosts + second.hosts
+    assert turns(first.hosts, ("mx1",)) == {"turns1.test": ADDRESSES, "turns2.test": OTHERS}
+    assert turns(both, ("mx1", "mx2")) == {"turns1.test": OTHERS, "turns2.test": ADDRESSES}
+    assert turns(second.hosts, ("mx2",)) == {"turns1.test": GOING, "turns2.test": OTHERS}
 
 
 def test_markers_that_lead_on_without_end(name_server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:

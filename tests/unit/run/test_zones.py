@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mailprov import dns
+from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, RunEnded
 from mailprov.run.zones import TOGETHER
@@ -97,8 +98,8 @@ def test_zones_are_written_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None
     assert {run.ended(plan.subject).status for plan in plans} == {"ok"}
 
 
-def test_zones_that_domains_leave_come_first_and_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The markers of all others name what leaves until it is gone."""
+def test_zones_are_written_in_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The markers of all others name what leaves until it is gone; an MX is to lead to an address at any time."""
     told: list[str] = []
 
     def apply(plan: dns.ZonePlan, emit: Emit) -> None:
@@ -106,12 +107,11 @@ def test_zones_that_domains_leave_come_first_and_one_after_another(monkeypatch: 
         emit(Applied(plan.changes[0]))
         told.append(f"{plan.zone} ends")
 
-    first = [of("b.test", first=True), of("d.test", first=True)]
-    run = written(monkeypatch, [of("a.test"), first[0], of("c.test"), first[1]], apply)
+    turns = {"a": OTHERS, "b": LEAVING, "c": GOING, "d": LEAVING, "e": ADDRESSES}
+    run = written(monkeypatch, [of(f"{name}.test", turn=turn) for name, turn in turns.items()], apply)
 
     assert run.code == 0
-    assert told[:4] == ["b.test begins", "b.test ends", "d.test begins", "d.test ends"]
-    assert len(told) == 8
+    assert told == [f"{name}.test {what}" for name in "bdeac" for what in ("begins", "ends")]
 
 
 def test_a_zone_that_fails_keeps_no_other_from_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
