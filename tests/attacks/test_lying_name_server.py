@@ -581,8 +581,11 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, i
     monkeypatch.setattr(session, "QUESTION_SECONDS", 0.01)
     monkeypatch.setattr(rfc2136, "LONGEST_PAUSE", 0.01)
     told = {"state": f"{ZONE} mx1-rsa-1 signing -\n", "public": {f"{ZONE}.mx1-rsa-1": record()}}
-    script = [hello(), {"t": "keys", "dkim": told}, end()]
-    monkeypatch.setattr(Connections, "start", lambda self, host, job: ScriptedAgent(list(script)))
+    monkeypatch.setattr(
+        Connections,
+        "start",  # with a clock that goes on
+        lambda self, host, job: ScriptedAgent([hello(), {"t": "keys", "dkim": told}, end()]),
+    )
 
     def run(port: int, ttl: int) -> tuple[int, str, Any]:
         Path("mail.yml").write_text(INVENTORY.replace("PORT", str(port)).replace("TTL", str(ttl)))
