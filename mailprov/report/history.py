@@ -16,26 +16,21 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
     """
     told = list(runs)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("host", "run", "when", "what", "by", "changes", "zones", "how it ended"):
+    for name in ("host", "run", "when (UTC)", "what", "by", "changes", "zones", "how it ended"):
         table.add_column(name, justify="right" if name == "changes" else "left", overflow="fold")
-    names = {run.run: run.began for run in told}
     for run in told:
-        what = (
-            f"rollback of {names.get(run.undoes, run.undoes)}"
-            if run.undoes
-            else _WORDS.get(run.kind, run.kind)
-        )
+        what = f"rollback of {_name(run.undoes)}" if run.undoes else _WORDS.get(run.kind, run.kind)
         if run.to:
-            what = f"rollback to {names.get(run.to, run.to)}"
+            what = f"rollback to {_name(run.to)}"
         if run.address:
             what = f"purge of {run.address}"
         good = run.status.startswith("ok")
         table.add_row(
             run.subject,
-            run.run.rpartition("-")[2],
-            run.began,
+            _name(run.run),
+            run.began.removesuffix(" UTC"),
             what,
-            run.owner,
+            run.owner.partition(" (pid ")[0],
             str(run.changed),
             ", ".join(run.zones),
             Text(run.status, style="green" if good else "yellow"),
@@ -45,6 +40,11 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
         if run.next:
             text = f"{run.subject}: a rollback returns to the state before the {run.kind} of {run.began}"
             yield Text(text, style="dim")
+
+
+def _name(run: str) -> str:
+    """The end of its id, which is enough to tell the runs of a host apart."""
+    return run.rpartition("-")[2]
 
 
 _WORDS = {"zones": "records only"}
