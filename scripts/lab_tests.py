@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-RELEASES = ["tests/lab/test_releases.py", "tests/lab/test_upgrade.py"]
+RELEASES = ["tests/lab/test_releases.py", "tests/lab/test_ubuntu_like.py", "tests/lab/test_upgrade.py"]
 ATTACKS = Path("tests/attacks")
 PYTEST = [sys.executable, "-m", "pytest", "-rs", "--durations=10"]
 # More labs at a time than cores: much of a test on hosts is waiting.

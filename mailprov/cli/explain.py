@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from typing import Annotated
 
 import typer
 
 from mailprov.cli import complete
 from mailprov.cli.options import Json
+from mailprov.cli.streams import at_words
 
 
 def explain(
@@ -41,7 +43,7 @@ def explain(
     if probe_id is None:
         width = max(len(name) for name in entries)
         for name, entry in entries.items():
-            typer.echo(f"{name.ljust(width)}  {entry.title}")
+            typer.echo(at_words(f"{name.ljust(width)}  {entry.title}", sys.stdout, width + 2))
         return
     if probe_id not in entries:
         near = difflib.get_close_matches(probe_id, entries, n=1)
@@ -52,11 +54,11 @@ def explain(
         )
     entry = entries[probe_id]
     typer.echo(f"{entry.id}: {entry.title}\n")
-    typer.echo(f"  expected  {entry.expected}")
+    typer.echo(at_words(f"  expected  {entry.expected}", sys.stdout, 12))
     if entry.ports:
-        typer.echo(f"  ports     {', '.join(str(port) for port in entry.ports)}")
+        typer.echo(at_words(f"  ports     {', '.join(str(port) for port in entry.ports)}", sys.stdout, 12))
     for number, step in enumerate(entry.steps, start=1):
-        typer.echo(f"  step {number:<4} {step}")
+        typer.echo(at_words(f"  step {number:<4} {step}", sys.stdout, 12))
     for verdict, when in entry.verdicts:
-        typer.echo(f"  {verdict:<9} {when}")
-    typer.echo(f"  sources   {', '.join(entry.refs)}")
+        typer.echo(at_words(f"  {verdict:<9} {when}", sys.stdout, 12))
+    typer.echo(at_words(f"  sources   {', '.join(entry.refs)}", sys.stdout, 12))

@@ -28,7 +28,7 @@ def make_fit() -> None:
             stream.reconfigure(errors="mailprov-plain")
 
 
-def at_words(text: str, stream: TextIO) -> str:
+def at_words(text: str, stream: TextIO, indent: int = 2) -> str:
     if not stream.isatty():
         return text
     import shutil
@@ -36,7 +36,9 @@ def at_words(text: str, stream: TextIO) -> str:
 
     width = shutil.get_terminal_size().columns
     return "\n".join(
-        textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        textwrap.fill(
+            line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
         if len(line) > width
         else line
         for line in text.split("\n")

@@ -44,7 +44,9 @@ class Screen:
             if re.search(r"Traceback|internal error|\x1b|\^\[|\[\d+(;\d+)*m", line):
                 found.append(line)
             for edge in range(self.columns, len(line), self.columns):
-                if not line[edge - 1].isspace() and not line[edge].isspace():
+                word = re.split(r"\s", line[:edge])[-1] + re.split(r"\s", line[edge:])[0]
+                short = len(word) < self.columns * 2 // 3  # a longer one has to be cut somewhere
+                if short and not line[edge - 1].isspace() and not line[edge].isspace():
                     found.append(f"cut in a word: {line[:edge]}|{line[edge:]}")
         return found
 

@@ -27,6 +27,7 @@ RELIED_ON = {
     "**A second apply does nothing**: it writes no file, runs no apt, restarts nothing, and says `No changes`.": (
         "tests/lab/test_service.py::test_a_second_apply_changes_nothing_on_the_host",
         "tests/lab/test_releases.py::test_a_second_apply_changes_nothing",
+        "tests/lab/test_ubuntu_like.py::test_a_second_apply_changes_nothing",
     ),
     "**A configuration that its own daemon refuses never goes live**: it is put back, and the host serves as before.": (
         "tests/lab/test_service.py::test_a_configuration_that_the_daemon_refuses_is_put_back",
@@ -60,6 +61,44 @@ RELIED_ON = {
     ),
 }
 ELSEWHERE = {
+    "(A/AAAA, MX, SPF, DKIM, and DMARC where the inventory says so)": (
+        "tests/unit/cli/test_init.py::test_the_records_have_dmarc_as_the_readme_says",
+        "tests/lab/test_newcomers_hour.py::test_plan_shows_what_would_be_done_and_how_to_do_it",
+    ),
+    "# a first inventory: asks one thing at a time, or takes flags": (
+        "tests/unit/cli/test_init.py::test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept",
+        "tests/unit/cli/test_init.py::test_every_choice_has_a_flag",
+        "tests/lab/test_newcomers_hour.py::test_init_asks_and_tries_the_login_and_says_what_is_next",
+    ),
+    "# all mistakes at once, each with file:line:column": (
+        "tests/unit/cli/test_commands.py::test_validate_tells_all_problems_with_their_places",
+    ),
+    "# probes only; also for servers that others built (`managed: false`)": (
+        "tests/lab/test_foreign_server.py::test_packages_as_they_come_are_judged_fairly",
+        "tests/lab/test_foreign_server.py::test_nothing_there_is_changed_asked_or_advised_by_mailprov",
+    ),
+    "`-q` prints errors and the last line.": (
+        "tests/unit/report/test_reports.py::test_quiet_prints_errors_and_the_last_line",
+    ),
+    "A full mailbox is refused while the sender listens, by whatever name it is written to": (
+        "tests/lab/test_mailboxes.py::test_a_mailbox_warns_and_then_refuses_by_all_its_names",
+    ),
+    "`verify` logs in as three accounts of each domain on every port, other ones in each run, and says which": (
+        "tests/unit/probe/test_probe_verdicts.py::test_three_accounts_of_a_domain_log_in_and_are_named",
+    ),
+    "When the connection or `mailprov` itself is killed, the agent on the host undoes or finishes at once what it had "
+    "begun": (
+        "tests/agent/test_agent_crash.py::test_an_agent_that_is_killed_is_made_up_for_at_once",
+        "tests/agent/test_agent_orphans.py::test_the_next_plan_and_the_next_apply_tell_it_and_no_later_one",
+    ),
+    "a line on stderr (with `--json`: an event) says every 15 seconds what each host is doing": (
+        "tests/unit/run/test_stream.py::test_while_hosts_are_at_work_it_says_what_they_do",
+    ),
+    "On a host that is just starting, cloud-init is waited for, and so is whoever holds dpkg's lock": (
+        "tests/lab/test_new_machine.py::test_an_apply_waits_for_cloud_init_and_is_asked_nothing",
+        "tests/lab/test_jump.py::test_bootstrap_and_first_install_while_others_hold_the_lock",
+        "tests/lab/test_ubuntu_like.py::test_a_new_machine_is_waited_for_and_installed_and_every_probe_passes",
+    ),
     "# nothing of it stays behind; a cache for the next lab does": (
         "tests/lab/test_lab.py::test_up_answers_and_down_leaves_nothing",
         "tests/unit/lab/test_cache.py::test_without_labs_nothing_stays",
