@@ -43,6 +43,7 @@ def ended_well(words: Sequence[str] = ()) -> Iterator[None]:
     `words`: the command line.
     """
     signal.signal(signal.SIGTERM, _as_ctrl_c)
+    _tell.clear()  # of a command before this one in the same process
     try:
         try:
             yield

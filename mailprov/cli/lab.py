@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mailprov.cli import complete
 from mailprov.cli.commands import Command
 from mailprov.cli.inventory_argument import USUAL
-from mailprov.cli.options import Inventory, LabName, Quiet, Verbose
+from mailprov.cli.options import Inventory, Json, LabName, Quiet, Verbose
+
+if TYPE_CHECKING:
+    from mailprov.model.events import Event
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +24,13 @@ app = typer.Typer(
 
 OnlyHosts = Annotated[
     list[str] | None,
-    typer.Option("--host", metavar="HOST", help="Only this host (may be given again).", show_default=False),
+    typer.Option(
+        "--host",
+        metavar="HOST",
+        help="Only this host (may be given again).",
+        show_default=False,
+        autocompletion=complete.lab_hosts,
+    ),
 ]
 LabOf = Annotated[
     Path | None,
@@ -60,6 +70,7 @@ def up(
             show_default=False,
         ),
     ] = None,
+    json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,6 +79,7 @@ def up(
     from mailprov.desired import needed_packages
     from mailprov.inventory import SecretMode, load
 
+    said = _Said("up", json, quiet)
     read = load(inventory, SecretMode.IGNORE)
     made = lab.up(
         read,
@@ -75,55 +87,67 @@ def up(
         release=release,
         packages={host.name: needed_packages(host) for host in read.hosts} if installed else None,
         passwords=lab.passwords.read(passwords) if passwords else lab.passwords.MADE_UP,
-        emit=_progress(quiet),
+        emit=said.emit,
     )
-    if not quiet:
-        typer.echo(f"Lab {made.name} is up. Its inventory: {made.inventory_path}")
-        typer.echo(f"Next: mailprov apply {made.inventory_path}")
+    said.how(made.name)
+    said.last(
+        f"Lab {made.name} is up. Its inventory: {made.inventory_path}",
+        f"Next: mailprov apply {made.inventory_path}",
+    )
 
 
 @app.command(short_help="Take the lab away; a cache for the next one stays.")
-def down(inventory: LabOf = None, name: LabName = None, quiet: Quiet = False) -> None:
+def down(inventory: LabOf = None, name: LabName = None, json: Json = False, quiet: Quiet = False) -> None:
     """Take the lab down: no process, mount, bridge, rule or route stays."""
     from mailprov import lab
 
+    said = _Said("down", json, quiet)
     which = _which(inventory, name)
-    found = lab.down(which, _progress(quiet))
-    if not quiet:
-        others = ", ".join(lab.names())
-        none = f"There is no lab {which}." + (f" There is {others}." if others else "")
-        kept = " What the next one needs stays: mailprov lab cache"
-        typer.echo(f"Lab {which} is gone.{kept}" if found else none)
+    found = lab.down(which, said.emit)
+    others = ", ".join(lab.names())
+    none = f"There is no lab {which}." + (f" There is {others}." if others else "")
+    kept = " What the next one needs stays: mailprov lab cache"
+    said.last(f"Lab {which} is gone.{kept}" if found else none)
 
 
 @app.command(short_help="Shut hosts down; their disks stay.")
-def stop(inventory: LabOf = None, host: OnlyHosts = None, name: LabName = None, quiet: Quiet = False) -> None:
+def stop(
+    inventory: LabOf = None,
+    host: OnlyHosts = None,
+    name: LabName = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Shut the hosts down; their disks, addresses and keys stay, for `lab start`."""
     from mailprov import lab
 
+    said = _Said("stop", json, quiet)
     which = _which(inventory, name)
-    were_up = lab.stop(which, host or (), _progress(quiet))
-    if not quiet:
-        subject = f"Lab {which}" if not host else ", ".join(host)
-        typer.echo(
-            f"{subject}: stopped. Boot again: mailprov lab start --name {which}"
-            if were_up
-            else f"{subject}: off already."
-        )
+    were_up = lab.stop(which, host or (), said.emit)
+    subject = f"Lab {which}" if not host else ", ".join(host)
+    said.last(
+        f"{subject}: stopped. Boot again: mailprov lab start --name {which}"
+        if were_up
+        else f"{subject}: off already."
+    )
 
 
 @app.command(short_help="Boot hosts that are off, as they were left.")
 def start(
-    inventory: LabOf = None, host: OnlyHosts = None, name: LabName = None, quiet: Quiet = False
+    inventory: LabOf = None,
+    host: OnlyHosts = None,
+    name: LabName = None,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Boot hosts that are off, each with what was on its disk: stopped, powered off, or ended with this machine."""
     from mailprov import lab
 
+    said = _Said("start", json, quiet)
     which = _which(inventory, name)
-    were_off = lab.start(which, host or (), _progress(quiet))
-    if not quiet:
-        subject = f"Lab {which}" if not host else ", ".join(host)
-        typer.echo(f"{subject}: up." if were_off else f"{subject}: up already.")
+    were_off = lab.start(which, host or (), said.emit)
+    subject = f"Lab {which}" if not host else ", ".join(host)
+    said.last(f"{subject}: up." if were_off else f"{subject}: up already.")
 
 
 @app.command(short_help="Make hosts pristine; addresses and keys stay.")
@@ -131,63 +155,78 @@ def reset(
     inventory: LabOf = None,
     host: OnlyHosts = None,
     name: LabName = None,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Make the hosts pristine again; addresses, keys and certificates stay."""
     from mailprov import lab
 
+    said = _Said("reset", json, quiet)
     which = _which(inventory, name)
-    lab.reset(which, host or (), _progress(quiet))
-    if not quiet:
-        typer.echo(f"Lab {which} is pristine.")
+    lab.reset(which, host or (), said.emit)
+    said.last(f"Lab {which} is pristine.")
 
 
 @app.command()
-def status(inventory: LabOf = None, name: LabName = None) -> None:
+def status(inventory: LabOf = None, name: LabName = None, json: Json = False) -> None:
     """What runs, where, and the settings for a mail client."""
     from mailprov import lab
 
+    said = _Said("status", json)
     which = [_which(inventory, name)] if inventory or name else lab.names()
-    if not which:
-        typer.echo("No lab is up. Start one: mailprov lab up INVENTORY")
     for each in which:
-        typer.echo(lab.status(each))
+        said.how(each)
+    said.last(
+        *([] if which else ["No lab is up. Start one: mailprov lab up INVENTORY"]),
+        *([] if json else (str(lab.status(each)) for each in which)),
+    )
 
 
 @app.command(short_help="What is kept for the next lab; --clean deletes it.")
 def cache(
     clean: Annotated[bool, typer.Option("--clean", help="Delete what no lab needs.")] = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """What labs leave on this machine for the next one, and its size; `lab down` leaves it alone."""
     from mailprov import lab
     from mailprov.lab.place import cache_root
+    from mailprov.model.events import LabCache
 
+    said = _Said("cache", json, quiet and clean)
     if clean:
-        freed = lab.cache.clean(_progress(quiet))
-        if not quiet:
-            typer.echo(f"{lab.cache.size(freed)} of {cache_root()} are free again.")
+        freed = lab.cache.clean(said.emit)
+        said.last(f"{lab.cache.size(freed)} of {cache_root()} are free again.")
         return
     kept = lab.cache.contents()
     for each in kept:
-        typer.echo(f"  {each}")
+        said.event(LabCache(str(each), each.bytes, tuple(each.labs)))
     total = lab.cache.size(sum(each.bytes for each in kept))
     unused = lab.cache.size(sum(each.bytes for each in kept if not each.labs))
-    typer.echo(f"{cache_root()}: {total}, {unused} that no lab needs now")
-    typer.echo("Delete that: mailprov lab cache --clean. The next lab makes anew what it needs")
+    said.last(
+        *(f"  {each}" for each in kept),
+        f"{cache_root()}: {total}, {unused} that no lab needs now",
+        "Delete that: mailprov lab cache --clean. The next lab makes anew what it needs",
+    )
 
 
 @app.command("inventory", short_help="Print the path of the inventory for apply and verify.")
-def inventory_(inventory: LabOf = None, name: LabName = None) -> None:
+def inventory_(inventory: LabOf = None, name: LabName = None, json: Json = False) -> None:
     """Print the path of the lab's own inventory, the one for plan, apply and verify."""
     from mailprov import lab
 
-    typer.echo(lab.load(_which(inventory, name)).inventory_path)
+    said = _Said("inventory", json)
+    which = _which(inventory, name)
+    path = lab.load(which).inventory_path
+    said.how(which)
+    said.last(str(path))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def ssh(
-    host: Annotated[str, typer.Argument(metavar="HOST", show_default=False)],
+    host: Annotated[
+        str, typer.Argument(metavar="HOST", show_default=False, autocompletion=complete.lab_hosts)
+    ],
     command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", show_default=False)] = None,
     name: LabName = None,
 ) -> None:
@@ -225,12 +264,46 @@ def _which(inventory: Path | None, name: str | None) -> str:
     )
 
 
-def _progress(quiet: bool):  # type: ignore[no-untyped-def]
-    from mailprov.model.events import Event, Notice, Progress
-    from mailprov.report.fanout import fan_out
+class _Said:
+    """What a command says: lines for people, events with --json. `quiet`: errors alone."""
 
-    def emit(event: Event) -> None:
-        if isinstance(event, (Progress, Notice)) and not quiet:
+    def __init__(self, command: str, json: bool, quiet: bool = False) -> None:
+        from mailprov.cli.session import Reports
+        from mailprov.report.fanout import fan_out
+
+        self._json, self._quiet = json, quiet
+        self._reports = Reports(json=json, text=False)
+        self._reports.begin(f"lab {command}", "")
+        self.emit = self._reports.emit if json else fan_out([self._print])
+
+    def event(self, event: Event) -> None:
+        """For programs alone."""
+        self._reports.emit(event)
+
+    def how(self, name: str) -> None:
+        """How this lab is doing, for programs: people read `lab status`."""
+        if not self._json:
+            return
+        from mailprov import lab
+        from mailprov.model.events import LabHost, LabStatus
+
+        now = lab.status(name)
+        hosts = tuple(
+            LabHost(one.name, one.fqdn, one.release, one.address, one.state) for one in (*now.hosts, now.dns)
+        )
+        self.event(
+            LabStatus(now.name, now.phase, now.since, now.subnet, str(now.inventory_path), now.zones, hosts)
+        )
+
+    def last(self, *lines: str) -> None:
+        """The result. The command is over."""
+        if not self._json and not self._quiet:
+            for line in lines:
+                typer.echo(line)
+        self._reports.end(0, lines[0] if lines else "done")
+
+    def _print(self, event: Event) -> None:
+        from mailprov.model.events import Notice, Progress
+
+        if isinstance(event, (Progress, Notice)) and not self._quiet:
             typer.echo(f"  {event.subject}: {event.text}" if event.subject else f"  {event.text}")
-
-    return fan_out([emit])

@@ -202,6 +202,39 @@ class Explained:
 
 
 @dataclass(frozen=True)
+class LabHost:
+    """One host of a lab. `state` is up, booting or down."""
+
+    name: str
+    fqdn: str
+    release: str
+    address: str
+    state: str
+
+
+@dataclass(frozen=True)
+class LabStatus:
+    """How lab `name` is doing. `inventory` is the path of its own inventory; its name server is the last of `hosts`."""
+
+    name: str
+    phase: str
+    since: str
+    subnet: str
+    inventory: str
+    zones: tuple[str, ...]
+    hosts: tuple[LabHost, ...]
+
+
+@dataclass(frozen=True)
+class LabCache:
+    """Something that labs leave on this machine for the next one; `labs` are those that need it now."""
+
+    what: str
+    bytes: int
+    labs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Written:
     """A file that the command has made."""
 
@@ -256,6 +289,8 @@ Event = (
     | DkimKey
     | HostKey
     | Explained
+    | LabStatus
+    | LabCache
     | Written
     | InventoryProblem
     | Error

@@ -72,9 +72,13 @@ def host(lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
 
 def test_an_apply_waits_for_cloud_init_and_is_asked_nothing(host: lab.Lab) -> None:
     assert not run_on(host, "mx1", "ls /root/done", check=False), "cloud-init must still be at work"
-    result = run("apply", "--yes", "--no-verify", str(host.inventory_path))
+    often = {"MAILPROV_HEARTBEAT": "0.5"}
+    result = run("apply", "--yes", "--no-verify", str(host.inventory_path), env=often)
 
     assert result.code == 0, result.ended("mx1")
+    signs = [one["text"] for event in result.of("still_working") for one in event["doing"]]
+    assert "waiting for cloud-init, which still sets up this machine" in signs
+    assert any(sign.startswith("apt: ") for sign in signs)
     told = [event["text"] for event in result.of("progress", subject="mx1")]
     _, *after = told[told.index("waiting for cloud-init, which still sets up this machine") :]
     assert after, "there was something to do after it"

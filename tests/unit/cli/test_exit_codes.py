@@ -116,3 +116,23 @@ def test_every_option_that_gives_4_is_in_the_readme() -> None:
         )
         if "with 4" in text or "exit code 4" in text:
             assert f"`{' '.join(words)} --" in line, words
+
+
+def test_every_command_has_json() -> None:
+    """`lab ssh` prints what the host prints."""
+    without = {
+        words
+        for words, command in COMMANDS.items()
+        if not any("--json" in each.opts for each in command.params)
+    }
+    assert without == {("lab", "ssh")}
+
+
+def test_the_commands_of_the_lab_end_as_the_others_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailprov.lab.names", list)
+    code, events = run(("lab", "status"), cwd=tmp_path)
+    assert (code, events[-1]["summary"]) == (0, "No lab is up. Start one: mailprov lab up INVENTORY")
+    code, events = run(("lab", "inventory"), cwd=tmp_path)
+    assert (code, events[-2]["what"]) == (2, "no lab is up")

@@ -203,7 +203,7 @@ def test_what_is_cleaned_can_still_be_read() -> None:
 
 def test_every_event_is_known_here() -> None:
     assert isinstance(Event, types.UnionType)
-    parts = (events.Change, events.Doing)  # of events
+    parts = (events.Change, events.Doing, events.LabHost)  # of events
     assert {kind.__name__ for kind in EVENTS} == {
         "Record",
         *(

@@ -1,7 +1,11 @@
-"""`mailprov init` on a terminal tries the login on a real host: its key is shown, added, and believed."""
+"""The first steps with a real host: `mailprov init` on a terminal tries the login (the host's key is shown, added, and
+believed), and an apply that waits says for whom, also where there is no terminal.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +14,8 @@ import pytest
 
 from mailprov import lab
 from mailprov.inventory import load
+from tests.lab.labs import run_on, wait_until
+from tests.lab.program import COMMAND
 from tests.unit.cli.terminal import Terminal
 
 TEXT = """\
@@ -93,3 +99,46 @@ def test_a_key_that_is_not_trusted_ends_nothing(env: dict[str, str], tmp_path: P
         terminal.answer("Keep it all the same", "y")
         finish(terminal)
         assert "Next: mailprov trust a.yml, then mailprov plan a.yml" in terminal.shown
+
+
+HOLDER = """
+import fcntl, time
+lock = open("/var/lib/dpkg/lock-frontend", "w")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+open("/run/held", "w").close()
+time.sleep(600)
+"""
+
+
+def test_without_a_terminal_stderr_says_who_holds_dpkgs_lock(host: lab.Lab, tmp_path: Path) -> None:
+    """It was silent for as long as the other held it (0.1.0: 16 s)."""
+    run_on(
+        host,
+        "mx1",
+        f"cat >/root/holder.py <<'END'\n{HOLDER}END\nsystemd-run --unit=holder python3 /root/holder.py",
+    )
+    wait_until(lambda: run_on(host, "mx1", "ls /run/held", check=False), "the lock is held")
+    run = subprocess.Popen(
+        [*COMMAND, "apply", "--yes", "--only", "hosts", str(host.inventory_path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "MAILPROV_HEARTBEAT": "0.5"},
+    )
+    assert run.stderr is not None
+    told = re.compile(
+        r"still working: mx1: waiting for python3 \(pid \d+\), which has locked the package system \(\d+ s\)\n"
+    )
+    try:
+        lines = []
+        for line in run.stderr:
+            lines.append(line)
+            if told.fullmatch(line):
+                break
+        else:
+            raise AssertionError(lines)
+    finally:
+        run.kill()
+        run.wait()
+        run_on(host, "mx1", "systemctl stop holder", check=False)
