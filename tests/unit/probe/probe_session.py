@@ -112,8 +112,8 @@ class Session:
         """`yes`, `no` or `later`."""
         with self.world.lock:
             self.world.attempts.append((user, password))
-        if "penalty" in self.faults:
-            self._penalty(user, password)
+        if "penalty" in self.faults and self._penalty(user, password):
+            return "later"
         if "auth-later" in self.faults:
             return "later"
         if "nobody-gets-in" in self.faults:
@@ -132,20 +132,28 @@ class Session:
         self._count(self.world.now_wrong, {}, self.address, -1)
         return "no"
 
-    def _penalty(self, user: str, password: str) -> None:
+    def _penalty(self, user: str, password: str) -> bool:
         """Dovecot's: who has guessed waits before the next try is looked at; a right password forgives, and what was
-        wrong before counts no second time."""
+        wrong before counts no second time. True: the SMTP server would not wait so long. A password store that takes
+        its time (PAM) has counted a wrong one late: `counts-late`."""
         right, pair = PASSWORDS.get(user) == password, (self.address, user, password)
         with self.world.lock:
             waits = self.world.guessed.get(self.address, 0) and pair not in self.world.known_wrong
             if waits:
                 self.world.penalties.append(self.address)
+        if waits:
+            time.sleep(0.1)
+            if self.port.protocol is Protocol.SMTP:
+                return True
+        if not right and "counts-late" in self.faults:
+            time.sleep(0.4)
+        with self.world.lock:
             if right:
                 self.world.guessed[self.address] = 0
             elif pair not in self.world.known_wrong:
                 self.world.guessed[self.address] = self.world.guessed.get(self.address, 0) + 1
                 self.world.known_wrong.add(pair)
-        time.sleep(0.1 if waits else 0)
+        return False
 
     def greet(self) -> None:
         raise NotImplementedError
