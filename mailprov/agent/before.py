@@ -242,7 +242,8 @@ def _units(plan: Plan, units: List[Dict[str, Any]], changing: Set[str]) -> None:
         comes_back = f"/etc/systemd/system/{name}" in changing and unit["load"] != "not-found"
         if state.load == "not-found" and not comes_back:
             continue
-        differ = [path for path in (*spec["files"], *spec["restart_on"]) if path in changing]
+        both = dict.fromkeys((*spec["files"], *spec["restart_on"]))
+        differ = [path for path in both if path in changing]
         todo = {
             "spec": {**spec, "ports": unit["listening"]},
             "stop": [port for port in spec["ports"] if port not in unit["listening"]]
