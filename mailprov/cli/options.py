@@ -71,7 +71,7 @@ JUnitFile = Annotated[
     Path | None,
     typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.", show_default=False),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong; nothing when all is well.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and the last line.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Whole diffs, every step, every finding with its evidence.")
 ]
