@@ -122,7 +122,15 @@ def _before_commit(run: Run, record: journal.Journal) -> None:
         assert plan.observed is not None
         units = plan.observed.units
         installation.hold_units(tree, [unit for unit in units if units[unit].load == "not-found"])
-        installation.install(tree, names, debconf=run.state["debconf"], lists=run.lists, log=log, say=run.say)
+        installation.install(
+            tree,
+            names,
+            debconf=run.state["debconf"],
+            lists=run.lists,
+            log=log,
+            say=run.say,
+            check=link.check,
+        )
         run.applied([change for work in plan.packages for change in work.changes])
         _versions(run)
     if plan.users:

@@ -1,13 +1,14 @@
 """Waits until nobody else works on the host's packages: a package manager, or what a killed one left running.
 
-    take(tree, say) -> handle    dpkg's frontend lock, as apt takes it; the caller closes the handle
+    take(tree, say, check) -> handle    dpkg's frontend lock, as apt takes it; the caller closes the handle
     LOCK_TIMEOUT                 seconds
 
 When dpkg is killed (out of memory, by hand), the maintainer script that it was running goes on, and so does debconf
 above it, which keeps its database locked; neither holds dpkg's locks. When apt is killed, dpkg goes on with its own
 lock. Whoever configures the same packages meanwhile runs their scripts twice at once, or is refused by debconf.
 
-Says who is waited for, once each. Raises Stop, with the name of the one that does not end.
+Says who is waited for, once each. `check` is called at each look and may raise to end the waiting (Ctrl-C at the
+controller). Raises Stop, with the name of the one that does not end.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 Say = Callable[[str], None]
 
 
-def take(tree: files.Tree, say: Say) -> int:
+def take(tree: files.Tree, say: Say, check: Callable[[], None]) -> int:
     """The frontend lock, once it is free and no part of an earlier package manager is still at work."""
     handle = os.open(tree.at(_FRONTEND), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
     deadline = time.monotonic() + LOCK_TIMEOUT
@@ -41,6 +42,7 @@ def take(tree: files.Tree, say: Say) -> int:
     held = False
     try:
         while True:
+            check()
             held = held or _lock(handle)
             if held:
                 holder, does = next(_remains(tree), ("", ""))

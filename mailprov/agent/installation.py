@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import List, Sequence
+from typing import Callable, List, Sequence
 
 from mailprov.agent import commands, dpkglock, files, mending, packages, policyrc
 from mailprov.agent.trouble import Stop
@@ -59,10 +59,13 @@ def install(
     lists: packages.Lists,
     log: str,
     say: packages.Say,
+    check: Callable[[], None],
 ) -> None:
-    """Install these packages in one transaction; apt's whole output goes to the file `log`."""
+    """Install these packages in one transaction; apt's whole output goes to the file `log`. `check` may end the wait
+    for another package manager by raising.
+    """
     lists.settle()
-    lock = dpkglock.take(tree, say)
+    lock = dpkglock.take(tree, say, check)
     try:
         _preset(debconf)
         broken = mending.finish(tree, lists.options(), say)

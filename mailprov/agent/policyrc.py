@@ -38,5 +38,5 @@ def drop(tree: files.Tree) -> None:
 def release(tree: files.Tree, say: dpkglock.Say) -> None:
     """Safe to call at any time."""
     if _MARK in (files.read(tree.at(PATH)) or b"") and not tree.root:
-        os.close(dpkglock.take(tree, say))
+        os.close(dpkglock.take(tree, say, lambda: None))
     drop(tree)

@@ -25,7 +25,7 @@ from mailprov.agent import (
     system,
 )
 from mailprov.agent.changes import Work
-from mailprov.agent.trouble import Stop
+from mailprov.agent.trouble import Cancelled, Stop
 
 
 class Tools:
@@ -196,13 +196,29 @@ def test_who_is_at_work_on_the_packages_is_named_and_waited_for(
         said.append(text)
         holder.stdin.close()
 
-    handle = dpkglock.take(files.Tree(str(tmp_path)), say)
+    handle = dpkglock.take(files.Tree(str(tmp_path)), say, lambda: None)
     os.close(handle)
     holder.wait(10)
     holder.stdout.close()
 
     assert len(said) == 1
     assert f"(pid {holder.pid}), which {does}" in said[0]
+
+
+def test_ctrl_c_ends_the_wait_for_another_package_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dpkglock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    said: list[str] = []
+
+    def check() -> None:
+        if said:
+            raise Cancelled("the user interrupted it")
+
+    with pytest.raises(Cancelled):
+        dpkglock.take(files.Tree(str(tmp_path)), said.append, check)
+    assert said == ["waiting for frontend (pid 7), which is at work"]
 
 
 def test_who_does_not_end_is_named_and_the_lock_is_let_go(
@@ -213,7 +229,7 @@ def test_who_does_not_end_is_named_and_the_lock_is_let_go(
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(Stop) as caught:
-        dpkglock.take(files.Tree(str(tmp_path)), print)
+        dpkglock.take(files.Tree(str(tmp_path)), print, lambda: None)
 
     assert caught.value.what == "frontend (pid 7) is at work, and still after 0 s"
     assert len(os.listdir("/proc/self/fd")) == before

@@ -87,7 +87,7 @@ def configuration(hosts: lab.Lab) -> dict[str, str]:
 def login(hosts: lab.Lab, host: str, user: str, secret: str) -> str:
     """What Dovecot says to this password."""
     password = (hosts.directory / "secrets" / secret).read_text().strip()
-    return run_on(hosts, host, f"doveadm auth test {user} '{password}' 2>&1; true")
+    return run_on(hosts, host, f"doveadm auth test -- {user} '{password}' 2>&1; true")
 
 
 def test_a_first_install_is_rolled_back_and_forward_again(hosts: lab.Lab, inventory: Path) -> None:
