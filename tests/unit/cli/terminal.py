@@ -2,7 +2,8 @@
 
 with Terminal("init", cwd=folder) as terminal:
     terminal.answer("Mail domain", "example.org")     waits for the question, then types
-    terminal.press("\\x03")                           a key: Ctrl-C
+    terminal.press("\\x1b")                           a key
+    terminal.interrupt() -> exit code                 Ctrl-C, again and again until it ends, as a person would
     terminal.end() -> exit code                       terminal.shown has all that was printed
 
 `program`: another program than mailprov.
@@ -10,6 +11,7 @@ with Terminal("init", cwd=folder) as terminal:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -53,6 +55,16 @@ class Terminal:
 
     def press(self, keys: str) -> None:
         os.write(self._handle, keys.encode())
+
+    def interrupt(self) -> int:
+        """Python does not hear a signal in the moment between the question and its wait for the answer."""
+        deadline = time.monotonic() + PATIENCE
+        self.press("\x03")
+        while self._more():
+            assert time.monotonic() < deadline, self.shown
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                self.press("\x03")
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def end(self) -> int:
         deadline = time.monotonic() + PATIENCE
