@@ -60,10 +60,13 @@ class Terminal:
         """Python does not hear a signal in the moment between the question and its wait for the answer."""
         deadline = time.monotonic() + PATIENCE
         self.press("\x03")
+        again = time.monotonic() + 5
         while self._more():
             assert time.monotonic() < deadline, self.shown
-            with contextlib.suppress(OSError):  # it has ended meanwhile
-                self.press("\x03")
+            if time.monotonic() > again:
+                again += 5
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    self.press("\x03")
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def end(self) -> int:
