@@ -256,7 +256,7 @@ def _check(endpoint: Endpoint, known: Sequence[KnownKey], key: paramiko.PKey) ->
     raise HostUnreachable(
         endpoint.name,
         f"the host key of {endpoint.at} is not known ({shown})",
-        f"Compare it with the host's own, then run `mailprov trust INVENTORY {endpoint.host}`" + pin,
+        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`" + pin,
     )
 
 

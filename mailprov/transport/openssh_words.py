@@ -87,7 +87,7 @@ def _unknown(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, 
         )
     return (
         f"the host key of {_at(endpoint, text, found)} is not known",
-        f"Compare it with the host's own, then run `mailprov trust INVENTORY {endpoint.host}`",
+        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`",
     )
 
 

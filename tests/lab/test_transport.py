@@ -228,7 +228,7 @@ class TestHostKeys:
         shown = server.fingerprint("ed25519")
         assert said == (
             f"mx1: the host key of 127.0.0.1 port {server.port} is not known (ssh-ed25519 {shown}). "
-            "Compare it with the host's own, then run `mailprov trust INVENTORY mx1` "
+            "Compare it with the host's own, then run `mailprov trust mx1` "
             f'or set `host_key: "{shown}"` in the inventory.'
         )
 
