@@ -520,10 +520,15 @@ def test_only_processes_of_root_are_installation_scripts() -> None:
     name = "/var/lib/dpkg/info/\x1b[2Jevil-{}.postinst"
     started = [
         subprocess.Popen(
-            [name.format(user), "-c", "echo up; sleep 60; :"],
+            [
+                name.format(user),
+                "-c",
+                "echo up; read end",
+            ],  # no program is started: until its exec it has this name
             executable="/bin/sh",
             user=user,
             start_new_session=True,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         for user in ("nobody", "root")
