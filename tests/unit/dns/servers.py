@@ -53,6 +53,7 @@ HEAD = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0
 ZONES = {
     "create.test": "",
     "create2.test": "",
+    "pipeline.test": "",
     "chosen.test": "",
     "theirs.test": "@ MX 5 old.theirs.test.\n",
     "same.test": "",
