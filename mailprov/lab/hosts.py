@@ -56,7 +56,8 @@ def start_host(place: Place, state: LabState, host: LabHost) -> None:
     directory = make_private(place.host(host.name))
     # The kernel refuses a work directory that an earlier mount with `volatile` has marked; between two mounts it holds
     # nothing else (https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount").
-    delete_tree(directory / "work")
+    for left in (directory / "work").glob("*"):
+        delete_tree(left)
     for name in ("upper", "work", "root"):
         if not (directory / name).is_dir():
             (directory / name).mkdir()

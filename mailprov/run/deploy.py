@@ -176,7 +176,8 @@ class Deployment:
             if not self._decide():
                 # As terraform and apt end where somebody says no: what was asked for is not done, and a script that
                 # goes on with the next step must not take it for done.
-                return self._finish(worst(4 if self.options.preview else 1, self._failures()))
+                left = 4 if self.options.preview else 1 if self.declined else 0
+                return self._finish(worst(left, self._failures()))
             self._wait_for_hosts()
             self._publish()
             self.published.decide(True)

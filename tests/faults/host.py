@@ -98,6 +98,9 @@ class Machine:
         self._state_now = state
         self._layers = ":".join([*self._chain(state), self._host.root])
         self._fresh("upper")
+        (self.place.host(self.name) / "made").unlink(
+            missing_ok=True
+        )  # a new disk has nothing of this host yet
         self.power_on()
 
     def keep(self, state: str) -> None:

@@ -299,7 +299,7 @@ def at_the_question(inventory: Path, press: bytes) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), screen.decode(errors="replace")
 
 
-@pytest.mark.parametrize(("press", "code"), [(b"\x03", 130), (b"n\n", 0), (b"\n", 0), (b"\x04", 0)])
+@pytest.mark.parametrize(("press", "code"), [(b"\x03", 130), (b"n\n", 1), (b"\n", 1), (b"\x04", 1)])
 def test_leaving_at_the_question(inventory: Path, press: bytes, code: int) -> None:
     ended, screen = at_the_question(inventory, press)
 

@@ -273,6 +273,30 @@ def test_history_tells_all_of_it(hosts: lab.Lab, inventory: Path) -> None:
     assert "a rollback returns to the state before the apply of" in text.stdout
 
 
+def test_several_runs_are_undone_in_one_on_hosts_and_in_zones(hosts: lab.Lab, inventory: Path) -> None:
+    assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
+    before, published = configuration(hosts), records(hosts)
+    last = run("history", str(inventory)).of("past_run", subject="mx1")[-1]["run"]
+    (inventory.parent / "secrets" / "nuevo").write_text("nuevo secreto 1\n")
+    account = (r"accounts:\n( +)ana:", r"accounts:\n\1nuevo: {password: {file: secrets/nuevo}}\n\1ana:")
+    for name, *changes in (
+        ("first", (r"ttl: 3600", "ttl: 900")),
+        ("second", (r"ttl: 3600", "ttl: 600"), account),
+    ):
+        assert run("apply", "--yes", "--no-verify", edited(inventory, name, *changes)).code == 0
+    assert records(hosts) != published
+    assert configuration(hosts) != before
+
+    back = run("rollback", "--yes", "--to", last, str(inventory))
+
+    assert back.code == 0, back.events[-4:]
+    assert configuration(hosts) == before
+    assert records(hosts) == published
+    told = run("history", str(inventory)).of("past_run", subject="mx1")[-1]
+    assert (told["kind"], told["to"]) == ("rollback", last)
+    assert run("plan", "--exit-code", str(inventory)).code == 0
+
+
 # What somebody with root on a host can do to what mailprov keeps there: the last run's log gets another line.
 REWRITE = """python3 - <<'END'
 import json, os
