@@ -281,7 +281,7 @@ def test_several_runs_are_undone_in_one_on_hosts_and_in_zones(hosts: lab.Lab, in
     account = (r"accounts:\n( +)ana:", r"accounts:\n\1nuevo: {password: {file: secrets/nuevo}}\n\1ana:")
     for name, *changes in (
         ("first", (r"ttl: 3600", "ttl: 900")),
-        ("second", (r"ttl: 3600", "ttl: 600"), account),
+        ("second", (r"ttl: 3600", "ttl: 600"), account, ("aliases:", "spf: {all: soft}\n    aliases:")),
     ):
         assert run("apply", "--yes", "--no-verify", edited(inventory, name, *changes)).code == 0
     assert records(hosts) != published
