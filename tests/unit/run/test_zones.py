@@ -13,7 +13,7 @@ from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, RunEnded
 from mailprov.run.zones import TOGETHER
 from tests.unit.run.scripted import FACTS, ScriptedAgent, end, hello, plan
-from tests.unit.run.test_deploy import NOTHING, Run
+from tests.unit.run.test_deploy import GOOD, NOTHING, Run
 
 CHANGES = tuple(
     Change("zone alpha.test", "record", Action.CREATE, f"{name} A", "10.0.0.1") for name in ("a", "b")
@@ -50,6 +50,20 @@ def test_what_was_done_before_a_failure_counts(
     assert (ended.changed, ended.error) == (1, str(error))
     assert run.code == code
     assert [event.summary for event in run.events if isinstance(event, RunEnded)] == [summary]
+
+
+def test_zones_that_cannot_be_planned_end_an_apply_as_could_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody was asked, so that nobody said no: not 1."""
+
+    def silent(*_: Any, **__: Any) -> list[dns.ZonePlan]:
+        raise DnsUnreachable("dns", "no answer")
+
+    monkeypatch.setattr(dns, "plan", silent)
+    run: Any = Run({"mx1": ScriptedAgent(GOOD)}, confirm=lambda counts: True)
+
+    assert run.code == 3
+    assert not run.events[-1].declined
+    assert run.sent("mx1") == ["desired", "cancel"]
 
 
 def test_only_what_was_chosen_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
