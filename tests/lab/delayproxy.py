@@ -4,8 +4,10 @@
         …connect to 127.0.0.1, proxy.port…
     proxy.round_trips, proxy.connections
 
-Each direction is delayed by `one_way` seconds; bandwidth is not limited. A round trip is counted each time
-the client speaks after the server has spoken (a change of direction), and once for the TCP handshake.
+Each direction is delayed by `one_way` seconds; bandwidth is not limited. Round trips are the longest chain of words
+and answers, and one for the TCP handshake: what the client says after it heard an answer is one more than that answer,
+and an answer counts as much as the most that the server had heard. So two answers to one question are one round trip,
+however the moments at which they arrive lie around what the client says in between.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ class _Link:
 
     def __init__(self, source: socket.socket, target: socket.socket, upward: bool) -> None:
         self.source, self.target, self.upward = source, target, upward
-        self.flying: deque[tuple[float, bytes]] = deque()
+        self.flying: deque[tuple[float, int, bytes]] = deque()
         self.ended = False
 
 
@@ -38,7 +40,7 @@ class DelayProxy:
         self.port = int(self._server.getsockname()[1])
         self.connections = 0
         self.round_trips = 0
-        self._server_spoke = True  # so that the client's first bytes count as a new turn
+        self._heard = {True: 0, False: 0}  # the longest chain at the server (True: upward), at the client
         self._selector = selectors.DefaultSelector()
         self._links: list[_Link] = []
         self._stop = False
@@ -77,7 +79,7 @@ class DelayProxy:
         near, _ = self._server.accept()
         far = socket.create_connection(self._goal, 5)
         self.connections += 1
-        self.round_trips += 1  # SYN and its answer
+        self._heard[False] = self.round_trips = self.round_trips + 1  # SYN and its answer
         for sock in (near, far):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for link in (_Link(near, far, True), _Link(far, near, False)):
@@ -89,19 +91,20 @@ class DelayProxy:
             data = link.source.recv(1 << 18)
         except OSError:
             data = b""
-        if data:
-            if link.upward and self._server_spoke:
-                self.round_trips += 1
-            self._server_spoke = not link.upward
-        else:
+        if not data:
             self._selector.unregister(link.source)
-        link.flying.append((time.monotonic() + self._one_way, data))
+        chain = self._heard[False] + 1 if link.upward else self._heard[True]
+        if data and link.upward:
+            self.round_trips = max(self.round_trips, chain)
+        link.flying.append((time.monotonic() + self._one_way, chain, data))
 
     def _deliver(self) -> None:
         now = time.monotonic()
         for link in self._links:
             while link.flying and link.flying[0][0] <= now:
-                data = link.flying.popleft()[1]
+                _, chain, data = link.flying.popleft()
+                if data:
+                    self._heard[link.upward] = max(self._heard[link.upward], chain)
                 with contextlib.suppress(OSError):
                     if data:
                         link.target.sendall(data)
