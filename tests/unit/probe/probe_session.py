@@ -124,13 +124,19 @@ class Session:
             self.user = user
             if self.port.protocol is not Protocol.SMTP:
                 self._count(self.world.now_sessions, self.world.most_sessions, user, 1)
-            if "slow-login" in self.faults:
-                time.sleep(0.2)
+                if "slow-login" in self.faults:  # until four are here; then a fifth would be seen
+                    self._wait_for_sessions(user, 4)
+                    time.sleep(0.2)
             return "yes"
         self._count(self.world.now_wrong, self.world.most_wrong, self.address, 1)
         time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen
         self._count(self.world.now_wrong, {}, self.address, -1)
         return "no"
+
+    def _wait_for_sessions(self, user: str, number: int) -> None:
+        latest = time.monotonic() + 5
+        while self.world.most_sessions.get(user, 0) < number and time.monotonic() < latest:
+            time.sleep(0.01)
 
     def _penalty(self, user: str, password: str) -> bool:
         """Dovecot's: who has guessed waits before the next try is looked at; a right password forgives, and what was
