@@ -1,4 +1,4 @@
-"""The words all rooms share: plain frozen values without behaviour that touches the world.
+"""The words all packages share: plain frozen values without behaviour that touches the world.
 
     inventory   what the user asked for, resolved and checked (hosts, domains, accounts, …)
     events      what happens in a run; the only thing `report/` sees
@@ -6,5 +6,5 @@
     ports       the one table of the seven mail ports
     records     a DNS record
 
-Every room may import from here; nothing here imports from a room.
+Every package may import from here; nothing here imports from another package.
 """

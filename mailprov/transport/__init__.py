@@ -1,7 +1,7 @@
 """Ways to a host: each starts the agent there and gives a Channel to talk to it (see `channel`).
 
 paramiko imports the whole of `invoke` for a keyword of ssh_config that hardly anybody has (`Match exec`), which takes
-as long as the rest of paramiko. So here, before any module of this room imports paramiko, something stands in for
+as long as the rest of paramiko. So here, before any module of this package imports paramiko, something stands in for
 `invoke` that loads it when it is used. The same for `importlib.metadata` (and with it `email` and `zipfile`), of which
 paramiko wants one thing, its own version.
 """

@@ -43,7 +43,7 @@ _LOADER = (
 def agent_modules() -> dict[str, str]:
     """Source of `mailprov.agent` and all below it, by module name; `mailprov` itself holds only the version.
 
-    The package's own `mailprov` never travels, so an agent module that imports another room fails at once.
+    The package's own `mailprov` never travels, so an agent module that imports another package fails at once.
     """
     package = Path(mailprov.__file__).parent
     modules = {"mailprov": f"__version__ = {mailprov.__version__!r}\n"}

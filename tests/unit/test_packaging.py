@@ -41,11 +41,11 @@ def unpacked(wheel: Path) -> Path:
 
 
 def test_every_template_and_inventory_is_in_the_wheel(unpacked: Path) -> None:
-    for room in ("templates", "inventories"):
-        here = {path.relative_to(ROOT) for path in (ROOT / room).rglob("*") if path.is_file()}
+    for folder in ("templates", "inventories"):
+        here = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
         there = {
             path.relative_to(unpacked / "mailprov/_data")
-            for path in (unpacked / "mailprov/_data" / room).rglob("*")
+            for path in (unpacked / "mailprov/_data" / folder).rglob("*")
             if path.is_file()
         }
         assert there == here

@@ -1,4 +1,4 @@
-"""Makes `desired_cases` importable from the tests of this room, however pytest was started."""
+"""Makes `desired_cases` importable from the tests of this directory, however pytest was started."""
 
 import sys
 from pathlib import Path

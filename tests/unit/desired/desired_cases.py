@@ -1,4 +1,4 @@
-"""Inventories and facts that the tests of this room share: built from the model, no YAML."""
+"""Inventories and facts that the tests of this directory share: built from the model, no YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the house that can be checked: who imports whom, and what the agent may need on a host."""
+"""The rules of the architecture that can be checked: which package imports which, what the agent may need on a host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "mailprov"
 
-# Left to right as in docs/design.md; every room may import `model` and `errors`, and the rooms named here.
+# The packages of docs/design.md. Each may import `model` and `errors`, and the packages named here.
 MAY_IMPORT = {
     "model": set(),
     "inventory": set(),
@@ -30,8 +30,8 @@ MAY_IMPORT = {
 }
 
 
-def modules(room: str) -> list[Path]:
-    return sorted((PACKAGE / room).rglob("*.py"))
+def modules(package: str) -> list[Path]:
+    return sorted((PACKAGE / package).rglob("*.py"))
 
 
 @cache
@@ -53,15 +53,15 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def test_every_room_is_known() -> None:
-    rooms = {p.name for p in PACKAGE.iterdir() if p.is_dir() and not p.name.startswith("_")}
-    assert rooms == set(MAY_IMPORT)
+def test_every_package_is_known() -> None:
+    packages = {p.name for p in PACKAGE.iterdir() if p.is_dir() and not p.name.startswith("_")}
+    assert packages == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
-def test_rooms_import_only_from_their_left(room: str) -> None:
-    allowed = MAY_IMPORT[room] | {room, "model", "errors", "__version__"}
-    for path in modules(room):
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_packages_import_only_what_they_may(package: str) -> None:
+    allowed = MAY_IMPORT[package] | {package, "model", "errors", "__version__"}
+    for path in modules(package):
         used = {name.split(".")[1] for name in imports(path) if name.startswith("mailprov.")}
         assert used <= allowed, f"{path.relative_to(PACKAGE)} imports {sorted(used - allowed)}"
 
@@ -81,7 +81,7 @@ def test_every_module_opens_with_its_contract() -> None:
             assert ast.get_docstring(tree(path)), f"{path.relative_to(PACKAGE)} has no docstring"
 
 
-def test_no_module_is_a_room_that_wants_a_wall() -> None:
+def test_no_module_is_longer_than_400_lines() -> None:
     long = {
         str(p.relative_to(PACKAGE)): n
         for p in PACKAGE.rglob("*.py")
