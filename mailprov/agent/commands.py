@@ -6,7 +6,7 @@
     have(name) -> bool           is the program there
 
 Output goes to memory files instead of pipes: a daemon that inherits them keeps nobody waiting, and a child
-whose agent was killed gets no SIGPIPE half-way through its work. Raises Stop when a program is missing.
+whose agent was killed gets no SIGPIPE half-way through its work. Raises AgentError when a program is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import threading
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from mailprov.agent.trouble import Stop
+from mailprov.agent.errors import AgentError
 
 TAIL = 64 * 1024  # bytes of output that are kept
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -59,9 +59,11 @@ def _start(
             list(argv), stdin=stdin, stdout=out, stderr=err, env=env, start_new_session=True, cwd="/"
         )
     except FileNotFoundError as error:
-        raise Stop(f"the program {argv[0]} is not on this host", "install the package that has it") from error
+        raise AgentError(
+            f"the program {argv[0]} is not on this host", "install the package that has it"
+        ) from error
     except OSError as error:
-        raise Stop(f"the program {argv[0]} cannot be run: {error.strerror}") from error
+        raise AgentError(f"the program {argv[0]} cannot be run: {error.strerror}") from error
 
 
 def _memory_file() -> int:

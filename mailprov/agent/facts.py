@@ -1,9 +1,9 @@
 """Reads what the controller needs to know before it can say what the host must be. Changes nothing.
 
-    refuse_unsupported(tree)         Stop unless the host has dpkg, apt and systemd (tools, not names, decide)
+    refuse_unsupported(tree)         AgentError unless the host has dpkg, apt and systemd (tools, not names, decide)
     facts(tree, packages) -> FACTS   the dictionary of wire.messages; packages as packages.query gives them
 
-Raises Stop on an unsupported system.
+Raises AgentError on an unsupported system.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import struct
 import time
 from typing import Any, Dict, List
 
-from mailprov.agent import commands, files, rewriting, signing
-from mailprov.agent.trouble import Stop
+from mailprov.agent import commands, files, srs
+from mailprov.agent.errors import AgentError
+from mailprov.agent.resources import dkim_keys
 
 # Bridges of container and virtual-machine managers: their addresses are nobody's way to this host.
 _MOST_PARENTS = 8  # shells and sudo between sshd and this process
@@ -55,19 +56,19 @@ def init() -> str:
 
 
 def refuse_unsupported(tree: files.Tree) -> None:
-    """Stop on a host without dpkg, apt-get or systemd, or when the agent is not root."""
+    """AgentError on a host without dpkg, apt-get or systemd, or when the agent is not root."""
     if tree.root:
         return
     missing = [name for name in ("dpkg", "dpkg-query", "apt-get", "apt-cache") if not commands.have(name)]
     process = init()
     if missing or process != "systemd":
         seen = f"without {missing[0]}" if missing else f"with {process} as init"
-        raise Stop(
+        raise AgentError(
             f"this is {system(tree)['name']} {seen}; mailprov needs Debian or Ubuntu with systemd",
             "use a supported system for this host",
         )
     if os.geteuid() != 0:
-        raise Stop(
+        raise AgentError(
             f"the agent runs as user {os.geteuid()} and needs root",
             "log in as root, or let the inventory's ssh user become root with sudo",
         )
@@ -83,8 +84,8 @@ def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
         "packages": packages,
         "ipv4": _ipv4(),
         "ipv6": _ipv6(),
-        "dkim": signing.facts(tree),
-        "srs": rewriting.facts(tree),
+        "dkim": dkim_keys.facts(tree),
+        "srs": srs.facts(tree),
         "peer": peer(),
     }
 

@@ -6,7 +6,7 @@
     prepare                   the first half of a write: all but the rename
     missing_parents, make_directory, sync_directory, remove, temporary_name, ids, ids_or_none, sha256
 
-Raises Stop with the path and the system's reason.
+Raises AgentError with the path and the system's reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pwd
 import stat
 from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
-from mailprov.agent.trouble import Stop
+from mailprov.agent.errors import AgentError
 
 _IDS: Dict[Tuple[str, str], Tuple[int, int]] = {}  # those that are known stay as they are while an agent runs
 STATE = "/var/lib/mailprov"  # what mailprov keeps on the host; 0700 root
@@ -33,7 +33,9 @@ class Tree:
     def at(self, path: str) -> str:
         """The real path of an absolute path of the host."""
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            raise Stop(f"{path!r} is not an absolute path without '..'", "this is a mistake in mailprov")
+            raise AgentError(
+                f"{path!r} is not an absolute path without '..'", "this is a mistake in mailprov"
+            )
         return self.root + path
 
 
@@ -55,7 +57,7 @@ def look(real: str) -> Optional[Seen]:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise Stop(f"{real} cannot be read: {error.strerror}") from error
+        raise AgentError(f"{real} cannot be read: {error.strerror}") from error
     kind, target = "other", ""
     if stat.S_ISREG(status.st_mode):
         kind = "file"
@@ -75,7 +77,7 @@ def read(real: str, follow: bool = False) -> Optional[bytes]:
             return None
         if not follow and os.path.islink(real):
             return None
-        raise Stop(f"{real} cannot be read: {error.strerror}") from error
+        raise AgentError(f"{real} cannot be read: {error.strerror}") from error
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
@@ -135,7 +137,7 @@ def _give_up(real: str, temporary: str, error: OSError) -> NoReturn:
         remove(temporary)
     except OSError:
         pass
-    raise Stop(f"{real} cannot be written: {error.strerror}") from error
+    raise AgentError(f"{real} cannot be written: {error.strerror}") from error
 
 
 def _own(handle: int, uid: int, gid: int) -> None:
@@ -159,7 +161,7 @@ def set_owner_mode(real: str, mode: int, uid: int, gid: int, directory: bool = F
         finally:
             os.close(handle)
     except OSError as error:
-        raise Stop(f"the owner or mode of {real} cannot be set: {error.strerror}") from error
+        raise AgentError(f"the owner or mode of {real} cannot be set: {error.strerror}") from error
 
 
 def make_state(tree: "Tree") -> None:
@@ -189,7 +191,7 @@ def make_directory(real: str, mode: int = 0o755, uid: int = -1, gid: int = -1) -
     except FileExistsError:
         pass
     except OSError as error:
-        raise Stop(f"the directory {real} cannot be made: {error.strerror}") from error
+        raise AgentError(f"the directory {real} cannot be made: {error.strerror}") from error
     set_owner_mode(real, mode, uid, gid, directory=True)
 
 
@@ -215,10 +217,10 @@ def remove(real: str) -> bool:
 
 
 def ids(owner: str, group: str) -> Tuple[int, int]:
-    """Numbers of a user and a group; Stop when the host does not know them."""
+    """Numbers of a user and a group; AgentError when the host does not know them."""
     found = ids_or_none(owner, group)
     if found is None:
-        raise Stop(f"the user {owner} or the group {group} does not exist on this host")
+        raise AgentError(f"the user {owner} or the group {group} does not exist on this host")
     return found
 
 

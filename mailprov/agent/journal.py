@@ -27,7 +27,7 @@ The log's records, by their "r":
     commit    after: {path: digest} of all remembered paths, which tells a later edit by hand
     end       status, time, changed
 
-Raises Stop.
+Raises AgentError.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ import time
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from mailprov.agent import files, runs
-from mailprov.agent.trouble import Stop
+from mailprov.agent.errors import AgentError
 
 # Words of `status`, of runs whose controller was killed or cut off.
 NO_CONTROLLER = "its controller was gone"
@@ -86,7 +86,7 @@ class Journal:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise Stop(f"the journal {self.directory} cannot be written: {error.strerror}") from error
+            raise AgentError(f"the journal {self.directory} cannot be written: {error.strerror}") from error
         self.records += records
 
     def remember(self, paths: Iterable[str]) -> None:
@@ -233,7 +233,7 @@ def begin(tree: files.Tree, owner: str, **more: Any) -> Journal:
     files.sync_directory(os.path.dirname(journal.directory))
     try:
         journal.note({"r": "begin", "owner": owner, "time": now(), **more})
-    except Stop:  # a disk that is full: the next run must not take this for a run that did something
+    except AgentError:  # a disk that is full: the next run must not take this for a run that did something
         files.remove(journal.directory + "/log")
         os.rmdir(journal.directory)
         raise

@@ -6,7 +6,7 @@ It lives in /run, which is memory: an apply that has nothing to do, or is not co
     orphaned(tree)                                says in it that the controller of this run is gone
     holder(tree) -> str                           "OWNER since TIME" while somebody holds the lock, else ""
 
-Raises Stop "locked by OWNER since TIME" when another run holds it and goes on holding it for so many seconds.
+Raises AgentError "locked by OWNER since TIME" when another run holds it and goes on holding it for so many seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from typing import Callable
 
 from mailprov.agent import files
-from mailprov.agent.trouble import Stop
+from mailprov.agent.errors import AgentError
 
 _DIRECTORY = "/run/mailprov"
 TOLD = _DIRECTORY + "/told"  # of which run an apply has told already that it lost its controller
@@ -40,7 +40,7 @@ def take(tree: files.Tree, owner: str, seconds: float, wait: Callable[[str], Non
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Stop(
+        raise AgentError(
             f"the lock {path} cannot be opened: {error.strerror}", "run as root or with sudo"
         ) from error
     deadline = time.monotonic() + seconds
@@ -50,7 +50,7 @@ def take(tree: files.Tree, owner: str, seconds: float, wait: Callable[[str], Non
             if time.monotonic() >= deadline:
                 waited = f" and still after {seconds:g} s" if seconds else ""
                 advice = "wait until that run has ended, then try again (--lock-timeout SECONDS waits for it)"
-                raise Stop(f"locked by {by}{waited}", advice)
+                raise AgentError(f"locked by {by}{waited}", advice)
             wait(by)
             time.sleep(_LOOK)
     except BaseException:

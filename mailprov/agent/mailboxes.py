@@ -7,7 +7,7 @@ A mailbox is <mail_root>/<domain>/<name> with a Maildir in it. Names come from r
 whole, so nothing that is asked for can be a pattern or a path. Everything below the mail root belongs to a user that
 is not root: so no link is ever followed there, and what goes is moved out of its name first.
 
-Raises Stop or Cancelled.
+Raises AgentError or Cancelled.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 from mailprov.agent import commands, files, journal
 from mailprov.agent.changes import change
-from mailprov.agent.conversation import Link
-from mailprov.agent.trouble import Stop
+from mailprov.agent.channel import Channel
+from mailprov.agent.errors import AgentError
 
 _GOING = ".mailprov-purge-"  # what is being deleted; a later purge finishes what a killed one left
 _MAILDIR = "Maildir"
@@ -39,7 +39,7 @@ class Box(NamedTuple):
 class Mailboxes:
     """One run of these modes. `done` counts what was deleted."""
 
-    def __init__(self, job: Dict[str, Any], tree: files.Tree, link: Link) -> None:
+    def __init__(self, job: Dict[str, Any], tree: files.Tree, link: Channel) -> None:
         self.job, self.tree, self.link = job, tree, link
         self.done = 0
         self._root = tree.at(job["mail_root"])
@@ -62,12 +62,12 @@ class Mailboxes:
         told = {"compared": f"the mailbox of {address}", "fingerprint": _fingerprint(box)}
         self.link.say("plan", changes=[made], waits=True, **told)
         if self.link.wait("go")["fingerprint"] != _fingerprint(box):
-            raise Stop("the plan has changed", "look at the new plan, then try again")
+            raise AgentError("the plan has changed", "look at the new plan, then try again")
         self.link.check()
         began = time.monotonic()
         self._refuse(address)
         if self._box(address) != box:
-            raise Stop(
+            raise AgentError(
                 f"the mailbox of {address} has changed since it was shown", "look at it again, then try again"
             )
         # In the history, and behind no commit point: there is nothing that a rollback could bring back.
@@ -75,7 +75,7 @@ class Mailboxes:
         record = journal.begin(self.tree, self.job["owner"], run=self.job.get("run", ""), **kind)
         try:
             self._delete(address)
-        except Stop as stop:
+        except AgentError as stop:
             record.close(f"failed: {stop.what}")
             raise
         record.close("ok", 1)
@@ -86,12 +86,12 @@ class Mailboxes:
         """Whoever can still log in has a mailbox in use."""
         users = (files.read(self.tree.at(self.job["users"])) or b"").split(b"\n")
         if any(line.startswith(self.job["login"].encode("utf-8") + b":") for line in users):
-            raise Stop(
+            raise AgentError(
                 f"{address} can still log in on this host, so nothing was deleted",
                 "take the account out of the inventory and apply that first",
             )
         if address in self.job["accounts"]:
-            raise Stop(f"{address} is an account of the inventory on this host, so nothing was deleted")
+            raise AgentError(f"{address} is an account of the inventory on this host, so nothing was deleted")
 
     def _boxes(self) -> Iterator[Box]:
         for domain, name, place in _mailboxes(self._root):
@@ -130,7 +130,7 @@ class Mailboxes:
             finally:
                 os.close(place)
         except OSError as error:
-            raise Stop(
+            raise AgentError(
                 f"the mailbox of {address} cannot be deleted: {error.strerror}",
                 "mend that on the host, then try again: what is left of it goes with the next purge in this domain",
             ) from error
@@ -266,7 +266,7 @@ def _measure(address: str, place: int) -> Box:
     try:
         _walk(place, look)
     except OSError as error:
-        raise Stop(
+        raise AgentError(
             f"the mailbox of {address} cannot be read: {error.strerror}",
             "mend that on the host, then try again",
         ) from error

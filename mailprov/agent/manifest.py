@@ -8,7 +8,7 @@
     Manifest.save()      writes only when something differs
 
 It finds files that left the inventory, files edited by hand, and daemons that never loaded what is there.
-Raises Stop when the file is there and cannot be understood.
+Raises AgentError when the file is there and cannot be understood.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from __future__ import annotations
 import json
 from typing import Any, Container, Dict, List
 
-from mailprov.agent import files, signing
-from mailprov.agent.trouble import Stop
+from mailprov.agent import files
+from mailprov.agent.errors import AgentError
+from mailprov.agent.resources import dkim_keys
 
 PATH = files.STATE + "/manifest.json"
 
@@ -67,7 +68,7 @@ class Manifest:
             self.files.get(spec["certificate"], {}).update(certificates.get(spec["certificate"], {}))
 
         for spec in state["keys"]:
-            for path in signing.paths(spec):
+            for path in dkim_keys.paths(spec):
                 public = path == spec["public"]
                 owned = {"owner": "root", "group": "root" if public else spec["group"]}
                 owned["mode"] = "0644" if public else "0640"
@@ -91,5 +92,7 @@ def load(tree: files.Tree) -> Manifest:
         if not isinstance(body, dict):
             raise ValueError
     except ValueError as error:
-        raise Stop(f"{PATH} is damaged", "move it away; mailprov then takes over what it finds") from error
+        raise AgentError(
+            f"{PATH} is damaged", "move it away; mailprov then takes over what it finds"
+        ) from error
     return Manifest(tree, body)

@@ -2,7 +2,7 @@
 
     states(units) -> {unit: State}          one `systemctl show` for all
     listening() -> set of ports             TCP, from /proc/net/tcp and tcp6; and paths of Unix sockets
-    enable, act, wait_for_ports, check      Stop with the daemon's own words when it does not come up
+    enable, act, wait_for_ports, check      AgentError with the daemon's own words when it does not come up
     disable, stop                           for a rollback; stop waits until the ports are closed
 
 act(spec, verb) does start, reload (by the unit's own command where it has one) or restart.
@@ -18,7 +18,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Union
 
 from mailprov.agent import commands
-from mailprov.agent.trouble import Stop
+from mailprov.agent.errors import AgentError
 
 PORT_DEADLINE = 30.0  # seconds after a stop; after a start, unless the spec has its own `patience`
 # What the two daemons say of a name that they do not know, and where such a name comes from.
@@ -56,7 +56,9 @@ def states(units: Sequence[str]) -> Dict[str, State]:
     outcome = commands.run(argv)
     blocks = outcome.out.strip("\n").split("\n\n")
     if outcome.code != 0 or len(blocks) != len(units):
-        raise Stop("systemctl show gave no state of the services", "look at the output", outcome.lines())
+        raise AgentError(
+            "systemctl show gave no state of the services", "look at the output", outcome.lines()
+        )
     found = {}
     for unit, block in zip(units, blocks):  # noqa: B905 (strict= is Python 3.10)
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -92,8 +94,9 @@ def door(port: Union[int, str]) -> str:
 
 
 def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
-    """The daemon's own checkers, on the configuration that commands behind `prefix` see, then those of its tables. Stop
-    with their words.
+    """The daemon's own checkers, on the configuration that commands behind `prefix` see, then those of its tables.
+
+    AgentError with their words.
     """
     for argv in [*spec["checks"], *(argv for _, argv in spec.get("tables", ()))]:
         outcome = commands.run_on_terminal([*prefix, *argv], timeout=120)
@@ -102,20 +105,20 @@ def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
             raise _refused(spec["unit"], argv, outcome)
 
 
-def _refused(unit: str, argv: Sequence[str], outcome: commands.Outcome) -> Stop:
+def _refused(unit: str, argv: Sequence[str], outcome: commands.Outcome) -> AgentError:
     what = f"the new configuration of {unit} is not accepted"
     text = outcome.out + outcome.err
     for pattern, daemon, key in _UNKNOWN:
         names = list(dict.fromkeys(pattern.findall(text)))
         if names:
             listed = ", ".join(f"`{name}`" for name in names)
-            return Stop(
+            return AgentError(
                 f"{daemon} does not know {listed} ({key}): {what}",
                 "correct the name there, or in the host's own file of local settings",
                 outcome.lines(),
             )
     how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
-    return Stop(f"`{_command(argv)}` {how}: {what}", "mend what the output names", outcome.lines())
+    return AgentError(f"`{_command(argv)}` {how}: {what}", "mend what the output names", outcome.lines())
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -131,18 +134,18 @@ def enable(unit: str) -> None:
         return
     outcome = commands.run(["systemctl", "enable", "--", unit])
     if outcome.code != 0:
-        raise Stop(f"{unit} cannot be enabled", "look at the output", outcome.lines())
+        raise AgentError(f"{unit} cannot be enabled", "look at the output", outcome.lines())
 
 
 def disable(unit: str) -> None:
     """Do not start at boot."""
     outcome = commands.run(["systemctl", "disable", "--", unit])
     if outcome.code != 0:
-        raise Stop(f"{unit} cannot be disabled", "look at the output", outcome.lines())
+        raise AgentError(f"{unit} cannot be disabled", "look at the output", outcome.lines())
 
 
 def stop(unit: str, ports: Sequence[Union[int, str]]) -> None:
-    """Stop, then wait until none of these ports listens any more."""
+    """AgentError, then wait until none of these ports listens any more."""
     outcome = commands.run(["systemctl", "stop", "--", unit], timeout=180)
     if outcome.code != 0:
         raise _failed(unit, f"{unit} did not stop", outcome.lines(8))
@@ -227,9 +230,9 @@ def _has_failed(unit: str) -> bool:
     return bool(commands.run(argv).out.strip())
 
 
-def _failed(unit: str, what: str, output: List[str]) -> Stop:
+def _failed(unit: str, what: str, output: List[str]) -> AgentError:
     argv = ["systemctl", "status", "--no-pager", "--full", "--lines=15", "--", *_family(unit)]
-    return Stop(
+    return AgentError(
         what,
         "mend what its log says and apply again; the configuration passed the daemon's own check and stays",
         [*output, *commands.run(argv).lines(40)],

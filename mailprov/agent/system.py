@@ -5,7 +5,7 @@
     compare_service(spec, …) -> Work           data: (enable, verb); verb is start, reload, restart or ""
     make_user(work)
 
-Raises Stop for what cannot be made true: no such package, another version than wanted, a masked unit.
+Raises AgentError for what cannot be made true: no such package, another version than wanted, a masked unit.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import pwd
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
-from mailprov.agent import commands, files, packages, services
+from mailprov.agent import commands, files, services
+from mailprov.agent.apt import packages
 from mailprov.agent.changes import Observed, Work, change, reread
-from mailprov.agent.trouble import Stop
+from mailprov.agent.errors import AgentError
 
 
 def compare_packages(state: Dict[str, Any], observed: Observed) -> List[Work]:
@@ -25,7 +26,7 @@ def compare_packages(state: Dict[str, Any], observed: Observed) -> List[Work]:
         version = found["installed"] or found["candidate"]
         if version and not packages.version_matches(version, prefix):
             how = "has" if found["installed"] else "would install"
-            raise Stop(
+            raise AgentError(
                 f"the configuration was made for {name} {prefix}, and this host {how} {version}",
                 "run again; if it stays so, this version is not supported yet",
             )
@@ -35,7 +36,7 @@ def compare_packages(state: Dict[str, Any], observed: Observed) -> List[Work]:
         if found["installed"] is not None:
             continue
         if found["candidate"] is None:
-            raise Stop(
+            raise AgentError(
                 f"the host's package sources have no package {name}",
                 "add the source that has it (on Ubuntu: universe) to /etc/apt, then try again",
             )
@@ -76,7 +77,7 @@ def make_user(work: Work) -> None:
         argv += ["--comment", spec["comment"], "--", spec["name"]]
     outcome = commands.run(argv)
     if outcome.code != 0:
-        raise Stop(f"the user {spec['name']} cannot be made", "look at the output", outcome.lines())
+        raise AgentError(f"the user {spec['name']} cannot be made", "look at the output", outcome.lines())
 
 
 def compare_service(
@@ -89,7 +90,9 @@ def compare_service(
     """What the unit needs. `differ`: files it has not loaded as they will be; `installing`: packages."""
     unit, state = spec["unit"], observed.units[spec["unit"]]
     if state.load == "masked":
-        raise Stop(f"{unit} is masked on this host", f"run `systemctl unmask {unit}` there, then try again")
+        raise AgentError(
+            f"{unit} is masked on this host", f"run `systemctl unmask {unit}` there, then try again"
+        )
     enable = not state.starts_at_boot
     if not state.runs:
         action = "create" if state.load == "not-found" else "update"

@@ -25,7 +25,7 @@ hours; eight are 4 * 10^12. Bounces to addresses that are under way shall come b
 long ones at once, and takes short ones for as long as PostSRSd takes an address at all (21 days), but only where the
 address tells a day before the change (the two letters behind the hash). That ends by itself, whether there is another
 apply or not; the first one after that day takes the exception out of the files, and a plan shows it. The day stands in
-PostSRSd's file, and comes back in the host's facts (agent/rewriting.py).
+PostSRSd's file, and comes back in the host's facts (agent/srs.py).
 
 Pure.
 """

@@ -41,7 +41,7 @@ from mailprov.wire import shapes
 # A host says no more than this in one run, beats not counted: 100,000 accounts take that many.
 MOST_MESSAGES = 250_000
 MOST_NOTICES = 1_000
-_STAY = {"package": "packages", "user": "users"}  # an undone run leaves them (agent/apply.py)
+_STAY = {"package": "packages", "user": "users"}  # an undone run leaves them (agent/transaction/apply.py)
 
 # Starts in progress. Hosts may share a machine or a jump host: of 200 logins at once on one machine (bench/fleet.py), a
 # third had no agent after a minute; fifty at a time, all had. Connected hosts are not limited: all wait for the go.

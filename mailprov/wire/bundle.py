@@ -35,7 +35,7 @@ _LOADER = (
     'hashlib.sha256(b).hexdigest()==w[2].decode()or sys.exit("mailprov: the agent did not arrive whole");'
     "j,z=b.split(bytes([10]),1);m=json.loads(zlib.decompress(z));"
     f'exec(m["{_IMPORTER}"]);serve(m);'
-    "from mailprov.agent.boot import run;run(json.loads(j),i)"
+    "from mailprov.agent.main import run;run(json.loads(j),i)"
 )
 
 
@@ -55,7 +55,7 @@ def agent_modules() -> dict[str, str]:
 
 
 def loader() -> str:
-    """The program in argv: prints READY, reads `start_payload`, calls `mailprov.agent.boot.run(job, stdin)`.
+    """The program in argv: prints READY, reads `start_payload`, calls `mailprov.agent.main.run(job, stdin)`.
 
     `stdin` is the buffered binary stream behind the payload. Exit status 1: stdin ended before all was there.
     """

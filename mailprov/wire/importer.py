@@ -28,7 +28,7 @@ class SentModules:
             linecache.cache[self.path(name)] = entry
 
     def path(self, name: str) -> str:
-        """The file name in tracebacks: mailprov/agent/boot.py."""
+        """The file name in tracebacks: mailprov/agent/main.py."""
         return name.replace(".", "/") + ("/__init__.py" if name in self.packages else ".py")
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> object:

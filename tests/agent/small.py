@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mailprov.agent import boot
+from mailprov.agent import main
 
 TOP = Path(__file__).parents[2]
 _LIMIT = 1 << 20  # octets of one request
@@ -122,7 +122,7 @@ def _become_agent(request: dict[str, Any], handles: list[int]) -> None:
             os.dup2(handle, number)
         os.closerange(3, 256)
         exec(request["before"], {})
-        boot.run(request["job"], os.fdopen(0, "rb"))
+        main.run(request["job"], os.fdopen(0, "rb"))
     finally:
         os._exit(70)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailprov.agent import accounts, files
+from mailprov.agent import files
+from mailprov.agent.resources import accounts
 
 PATH = "/etc/users"
 ENTRIES = [["ana@a.test", "uno dos", "", "userdb_quota_rule=*:bytes=1024"], ["eva@a.test", "", "{X}y", ""]]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mailprov.agent import acme, certificates, commands, files
-from mailprov.agent.trouble import Stop
+from mailprov.agent import commands, files
+from mailprov.agent.errors import AgentError
+from mailprov.agent.resources import acme, certificates
 
 NAME = "mx1.alpha.test"
 SPEC: dict[str, Any] = {
@@ -100,7 +101,7 @@ Some challenges have failed.
 Ask for help or search for solutions at https://community.letsencrypt.org.
 """
     monkeypatch.setattr(commands, "run", lambda argv, **more: commands.Outcome(1, said, ""))
-    with pytest.raises(Stop) as caught:
+    with pytest.raises(AgentError) as caught:
         acme._issue(files.Tree(), SPEC)
     assert caught.value.what == (
         "https://ca.test/directory issued no certificate for mx1.alpha.test: DNS problem: NXDOMAIN looking up A "

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import bans, commands, diff, facts, files, manifest, masking, services
+from mailprov.agent import commands, facts, files, manifest, redaction, services
 from mailprov.agent.changes import Observed
-from mailprov.agent.drift import Drift
+from mailprov.agent.plan import diff
+from mailprov.agent.plan.drift import Drift
+from mailprov.agent.resources import bans
 
 SPEC = {
     "unit": "fail2ban.service",
@@ -69,7 +71,7 @@ def test_a_plan_has_the_lifting_and_where_the_jails_begin(
     remembered = manifest.load(tree)
     if known:
         remembered.loaded(SPEC["unit"], {SPEC["files"][0]: "absent"}, ran=True)
-    mask = masking.Mask([])
+    mask = redaction.Mask([])
     comparison = diff._Comparison(tree, remembered, mask, Drift(tree, remembered, mask, ()))
 
     comparison.services({"services": [SPEC]}, Observed({}, {SPEC["unit"]: RUNS}, set()))

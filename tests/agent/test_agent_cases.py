@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
-from mailprov.agent import accounts, changes, diff, files, manifest, masking, services
-from mailprov.agent.trouble import Stop
+from mailprov.agent import changes, files, manifest, redaction, services
+from mailprov.agent.errors import AgentError
+from mailprov.agent.plan import diff
+from mailprov.agent.resources import accounts
 from tests.agent.driver import me, state
 
 CASES = sorted((Path(__file__).resolve().parents[1] / "cases").glob("*.json"))
@@ -104,7 +106,7 @@ def planned(root: Path, case: dict[str, Any]) -> diff.Plan:
         observed,
         manifest=manifest.Manifest(tree, body),
         passwords=accounts.Passwords(tree),
-        mask=masking.Mask(masking.secrets_of(wanted)),
+        mask=redaction.Mask(redaction.secrets_of(wanted)),
     )
 
 
@@ -112,7 +114,7 @@ def planned(root: Path, case: dict[str, Any]) -> diff.Plan:
 def test_case(path: Path, tmp_path: Path) -> None:
     case = json.loads(path.read_text())
     if "stop" in case:
-        with pytest.raises(Stop) as stop:
+        with pytest.raises(AgentError) as stop:
             planned(tmp_path, case)
         assert (stop.value.what, bool(stop.value.advice)) == (case["stop"], True)
         return

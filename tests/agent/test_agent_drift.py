@@ -246,7 +246,7 @@ def test_a_torn_copy_is_not_used(root: Path, applied: Path) -> None:
 def test_what_an_interrupted_run_left_is_not_taken_for_an_edit(root: Path, applied: Path) -> None:
     """A plan finds a killed run's half-made changes where they are; the apply puts them back."""
     die = (
-        "import os\nfrom mailprov.agent import staging\nreal = staging.swap\n"
+        "import os\nfrom mailprov.agent.transaction import staging\nreal = staging.swap\n"
         "def swap(tree, moves, *more):\n    real(tree, moves[:1]); os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)\n"
         "staging.swap = swap\n"
         "from mailprov.agent import journal\nnote = journal.Journal.note\n"

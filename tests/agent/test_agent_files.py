@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import accounts, certificates, files
+from mailprov.agent import files
+from mailprov.agent.resources import accounts, certificates
 from mailprov.desired.state import AccountEntry, Certificate
 from tests.agent.driver import (
     Agent,
@@ -202,7 +203,7 @@ def test_hashing_with_openssl_alone_gives_the_same(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
 
     def no_libcrypt(password: str, setting: str) -> str:
-        raise accounts.Stop("none")
+        raise accounts.AgentError("none")
 
     monkeypatch.setattr(accounts, "_crypt", no_libcrypt)
     assert accounts._verify("un gato é", made)
@@ -241,7 +242,7 @@ def test_of_ten_thousand_unchanged_accounts_none_is_hashed(
 def test_accounts_hashed_in_several_parts_come_with_their_own_hashes(root: Path) -> None:
     entries = [AccountEntry(f"u{number:04}@a.test", password=f"pw {number}") for number in range(8)]
     wanted = state(account_files=(account_file("/etc/users", *entries),))
-    converse(root, wanted, before="from mailprov.agent import accounts; accounts._BATCH = 3")
+    converse(root, wanted, before="from mailprov.agent.resources import accounts; accounts._BATCH = 3")
     found = users(root)
 
     for number in range(8):

@@ -13,7 +13,7 @@ from tests.agent.test_agent_rollback import history, roll_back
 # The agent waits at this place until it has noticed that nobody is at the other end.
 LOSES = """
 import time
-from mailprov.agent import apply
+from mailprov.agent.transaction import apply
 real = apply.{place}
 def waits(run, *more):
     while not run.link.lost:
@@ -94,7 +94,7 @@ def test_while_it_goes_on_the_lock_says_that_its_controller_is_gone(root: Path, 
 
 DISK = """
 import errno, os
-from mailprov.agent import apply
+from mailprov.agent.transaction import apply
 def full(run, *more):
     raise {error}
 apply._still_as_planned = full
@@ -105,8 +105,8 @@ apply._still_as_planned = full
     ("error", "status"),
     [
         ("OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))", "undone: disk full"),
-        ("apply.Stop('/etc/a cannot be written: No space left on device')", "undone: disk full"),
-        ("apply.Stop('/etc/a was changed')", "undone: /etc/a was changed"),
+        ("apply.AgentError('/etc/a cannot be written: No space left on device')", "undone: disk full"),
+        ("apply.AgentError('/etc/a was changed')", "undone: /etc/a was changed"),
         ("KeyError('secret')", "undone: an error in mailprov (KeyError)"),
     ],
 )

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from mailprov.agent import commands, parallel, signing
-from mailprov.agent.trouble import Cancelled, Stop
-from tests.agent.test_agent_signing import EDWARDS, RSA
+from mailprov.agent import commands, parallel
+from mailprov.agent.errors import AgentError, Cancelled
+from mailprov.agent.resources import dkim_keys
+from tests.agent.test_agent_dkim_keys import EDWARDS, RSA
 
 
 @pytest.fixture(params=[1, 3])
@@ -39,9 +40,9 @@ def test_the_first_error_ends_it(processors: int) -> None:
 
     def work(number: int) -> None:
         begun.append(number)
-        raise Stop(f"number {number}")
+        raise AgentError(f"number {number}")
 
-    with pytest.raises(Stop, match="number"):
+    with pytest.raises(AgentError, match="number"):
         parallel.each(work, range(100))
     assert len(begun) <= processors
 
@@ -73,24 +74,24 @@ def test_an_rsa_key_is_one_process_and_its_public_half_that_of_openssl(
         return run(argv, **more)
 
     monkeypatch.setattr(commands, "run", counted)
-    made = signing.make(vars(RSA))
-    edwards = signing.make(vars(EDWARDS))
+    made = dkim_keys.make(vars(RSA))
+    edwards = dkim_keys.make(vars(EDWARDS))
     assert calls == ["genpkey", "genpkey", "pkey"]
 
-    assert signing._pair(vars(RSA), made[RSA.key]) == made
-    der = signing._body(made[RSA.key])
+    assert dkim_keys._pair(vars(RSA), made[RSA.key]) == made
+    der = dkim_keys._body(made[RSA.key])
     for cut in (0, 1, 2, 30, len(der) - 1):
-        assert signing._rsa_public(der[:cut]) == b""
-    assert signing._rsa_public(signing._body(edwards[EDWARDS.key])) == b""
+        assert dkim_keys._rsa_public(der[:cut]) == b""
+    assert dkim_keys._rsa_public(dkim_keys._body(edwards[EDWARDS.key])) == b""
 
 
 def test_of_many_keys_it_is_said_how_many_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "make", lambda spec: {spec["key"]: b"x"})
+    monkeypatch.setattr(dkim_keys, "make", lambda spec: {spec["key"]: b"x"})
     said: list[str] = []
     specs = [{"name": f"k{number}", "key": f"/{number}"} for number in range(30)]
-    assert signing.make_all(specs, said.append, lambda: None) == [
+    assert dkim_keys.make_all(specs, said.append, lambda: None) == [
         {f"/{number}": b"x"} for number in range(30)
     ]
     assert said[-1] == "making DKIM keys: 30 of 30"
-    signing.make_all(specs[:1], said.append, lambda: None)
+    dkim_keys.make_all(specs[:1], said.append, lambda: None)
     assert said[-1] == "making the DKIM key k0"

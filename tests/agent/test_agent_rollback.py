@@ -271,10 +271,10 @@ def test_a_failing_rollback_leaves_the_host_as_it_was(root: Path) -> None:
     before = everything(root)
     breaks = NO_FSYNC + (
         "from mailprov.agent import files\n"
-        "from mailprov.agent.trouble import Stop\n"
+        "from mailprov.agent.errors import AgentError\n"
         "real = files.prepare\n"
         "def prepare(path, *args, **more):\n"
-        "    if path.endswith('etc/goes/away'): raise Stop('the disk is full')\n"
+        "    if path.endswith('etc/goes/away'): raise AgentError('the disk is full')\n"
         "    return real(path, *args, **more)\n"
         "files.prepare = prepare\n"
     )
@@ -330,7 +330,7 @@ def test_a_run_that_was_killed_behind_its_commit_point_is_undone_with_the_run_th
     before = everything(root)
     dies = NO_FSYNC + (
         "import os, signal\n"
-        "from mailprov.agent import apply\n"
+        "from mailprov.agent.transaction import apply\n"
         "apply._after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
     )
     agent = Agent(None, job(str(root), run="r2"), dies)
@@ -382,8 +382,8 @@ def test_history_tells_what_is_under_way_and_what_was_interrupted(root: Path) ->
     assert agent.died() == -signal.SIGKILL
     assert history(root)[-1]["status"] == "interrupted; the next apply puts back what it had written"
 
-    holding = Agent(None, job(str(root)), NO_FSYNC + "from mailprov.agent import boot\n"
-                    "boot._Session._recover = lambda self, applying: None\n")  # fmt: skip
+    holding = Agent(None, job(str(root)), NO_FSYNC + "from mailprov.agent import main\n"
+                    "main._Session._recover = lambda self, applying: None\n")  # fmt: skip
     holding.until("facts")
     assert history(root)[-1]["status"] == "under way"
     holding.send("cancel")
@@ -461,7 +461,7 @@ def test_waiting_for_the_lock_can_be_cancelled(root: Path) -> None:
 def test_a_host_that_still_differs_after_an_apply_is_a_failure(root: Path) -> None:
     """Something else on the host writes the file again: the apply must not say that all is well."""
     rival = NO_FSYNC + (
-        "from mailprov.agent import apply\n"
+        "from mailprov.agent.transaction import apply\n"
         "real = apply._after_commit\n"
         "def after(run):\n"
         "    open(run.tree.at('/etc/a'), 'w').write('something else\\n')\n"
@@ -549,7 +549,7 @@ def test_a_run_that_another_one_finished_is_not_returned_to(root: Path) -> None:
     apply(root, first(), "r1")
     dies = NO_FSYNC + (
         "import os, signal\n"
-        "from mailprov.agent import apply\n"
+        "from mailprov.agent.transaction import apply\n"
         "apply._after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
     )
     agent = Agent(None, job(str(root), run="r2"), dies)

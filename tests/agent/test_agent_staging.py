@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import files, staging
+from mailprov.agent import files
+from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
-from mailprov.agent.trouble import Stop
+from mailprov.agent.transaction import staging
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts")
 
@@ -99,7 +100,7 @@ def test_a_place_that_cannot_be_taken_is_one_sentence(etc: Path) -> None:
     stage = staging.Stage(files.Tree())
     stage.put(f"{etc}/postfix", b"x", 0o600, -1, -1)
 
-    with pytest.raises(Stop, match=r"etc/postfix cannot be written: Is a directory"):
+    with pytest.raises(AgentError, match=r"etc/postfix cannot be written: Is a directory"):
         staging.swap(files.Tree(), stage.moves)
 
 

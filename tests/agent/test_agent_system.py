@@ -12,20 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import (
-    commands,
-    dpkglock,
-    facts,
-    files,
-    installation,
-    mending,
-    packages,
-    policyrc,
-    services,
-    system,
-)
+from mailprov.agent import commands, facts, files, services, system
+from mailprov.agent.apt import dpkg_lock, dpkg_repair, installation, packages, policy_rc_d
 from mailprov.agent.changes import Work
-from mailprov.agent.trouble import Cancelled, Stop
+from mailprov.agent.errors import AgentError, Cancelled
 
 
 class Tools:
@@ -106,7 +96,7 @@ def test_lists_that_cannot_be_fetched_are_named_with_apts_words(tools: Tools) ->
     tools.add("apt-get", "echo 'W: Failed to fetch http://x.test  Temporary failure resolving' >&2")
     tools.add("apt-cache", "exit 0")
     lists = packages.Lists()
-    with pytest.raises(Stop, match="lists cannot be fetched whole, and postfix is in none") as stop:
+    with pytest.raises(AgentError, match="lists cannot be fetched whole, and postfix is in none") as stop:
         packages.query(["postfix"], lists, print)
     lists.close()
 
@@ -140,10 +130,10 @@ def test_the_guard_comes_and_goes_and_the_administrators_own_comes_back(tmp_path
         script.write_text(admin)
         script.chmod(0o755)
     for _ in range(2):  # the second time as after a crash
-        policyrc.hold(tree)
+        policy_rc_d.hold(tree)
         assert subprocess.run([str(script)], check=False).returncode == 101
-    policyrc.release(tree, print)
-    policyrc.release(tree, print)
+    policy_rc_d.release(tree, print)
+    policy_rc_d.release(tree, print)
 
     assert sorted(path.name for path in script.parent.iterdir()) == (["policy-rc.d"] if admin else [])
     assert not admin or (script.read_text(), script.stat().st_mode & 0o777) == (admin, 0o755)
@@ -196,7 +186,7 @@ def test_who_is_at_work_on_the_packages_is_named_and_waited_for(
         said.append(text)
         holder.stdin.close()
 
-    handle = dpkglock.take(files.Tree(str(tmp_path)), say, lambda: None)
+    handle = dpkg_lock.take(files.Tree(str(tmp_path)), say, lambda: None)
     os.close(handle)
     holder.wait(10)
     holder.stdout.close()
@@ -208,7 +198,7 @@ def test_who_is_at_work_on_the_packages_is_named_and_waited_for(
 def test_ctrl_c_ends_the_wait_for_another_package_manager(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dpkglock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
+    monkeypatch.setattr(dpkg_lock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     said: list[str] = []
 
@@ -217,19 +207,19 @@ def test_ctrl_c_ends_the_wait_for_another_package_manager(
             raise Cancelled("the user interrupted it")
 
     with pytest.raises(Cancelled):
-        dpkglock.take(files.Tree(str(tmp_path)), said.append, check)
+        dpkg_lock.take(files.Tree(str(tmp_path)), said.append, check)
     assert said == ["waiting for frontend (pid 7), which is at work"]
 
 
 def test_who_does_not_end_is_named_and_the_lock_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dpkglock, "LOCK_TIMEOUT", 0)
-    monkeypatch.setattr(dpkglock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
+    monkeypatch.setattr(dpkg_lock, "LOCK_TIMEOUT", 0)
+    monkeypatch.setattr(dpkg_lock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(Stop) as caught:
-        dpkglock.take(files.Tree(str(tmp_path)), print, lambda: None)
+    with pytest.raises(AgentError) as caught:
+        dpkg_lock.take(files.Tree(str(tmp_path)), print, lambda: None)
 
     assert caught.value.what == "frontend (pid 7) is at work, and still after 0 s"
     assert len(os.listdir("/proc/self/fd")) == before
@@ -253,7 +243,7 @@ def test_unsupported_systems_are_named_by_what_they_lack(
     monkeypatch.setattr(facts.commands, "have", lambda name: name != missing)
     monkeypatch.setattr(facts, "init", lambda: init)
     monkeypatch.setattr(facts, "system", lambda tree: {"name": "Alpine Linux 3.20"})
-    with pytest.raises(Stop) as stop:
+    with pytest.raises(AgentError) as stop:
         facts.refuse_unsupported(files.Tree())
 
     assert stop.value.what.startswith(what)
@@ -293,7 +283,7 @@ def test_a_checker_that_complains_stops_with_its_words(tools: Tools) -> None:
     tools.add("shy", "test -t 2 && echo 'fatal: only for terminals' >&2; exit 1")
     services.check({**CHECK, "checks": [["quiet"]]})
     services.check({**CHECK, "checks": [["warns"]], "quiet_checks": False})
-    with pytest.raises(Stop, match="`fails` ended"):
+    with pytest.raises(AgentError, match="`fails` ended"):
         services.check({**CHECK, "checks": [["quiet"]], "tables": [["/etc/postfix/virtual", ["fails"]]]})
     for name, what, output in (
         (
@@ -304,7 +294,7 @@ def test_a_checker_that_complains_stops_with_its_words(tools: Tools) -> None:
         ("fails", "`fails` ended with code 3", "bad setting"),
         ("shy", "`shy` ended with code 1", "fatal: only for terminals"),
     ):
-        with pytest.raises(Stop) as stop:
+        with pytest.raises(AgentError) as stop:
             services.check({**CHECK, "checks": [["quiet"], [name]]})
         assert stop.value.what == f"{what}: the new configuration of postfix.service is not accepted"
         assert stop.value.output == [output]
@@ -350,7 +340,7 @@ def test_a_unit_that_reloads_but_opens_no_port_is_restarted(
     spec = {"unit": "postfix.service", "reload": ["reloader", "x"], "ports": [1]}
     tools.add("reloader", "exit 0")
     started = time.monotonic()
-    with pytest.raises(Stop) as stop:
+    with pytest.raises(AgentError) as stop:
         services.act(spec, "reload")
 
     assert time.monotonic() - started < 10
@@ -395,7 +385,7 @@ def test_children_speak_english_hear_nothing_and_end_in_time() -> None:
     assert commands.run(["cat"], stdin=b"x" * 100_000).out == "x" * commands.TAIL
     assert (late.code, late.out) == (-9, "begun\n")
     assert time.monotonic() - started < 10
-    with pytest.raises(Stop, match="the program mailprov-none is not on this host"):
+    with pytest.raises(AgentError, match="the program mailprov-none is not on this host"):
         commands.run(["mailprov-none"])
 
 
@@ -432,7 +422,7 @@ def _audit(tools: Tools, clean_after: str) -> None:
 
 def test_nothing_is_mended_where_nothing_is_broken(tools: Tools, tmp_path: Path) -> None:
     tools.add("dpkg", "")
-    assert not mending.finish(files.Tree(str(tmp_path)), [], print)
+    assert not dpkg_repair.finish(files.Tree(str(tmp_path)), [], print)
     assert tools.calls() == ["dpkg --audit"]
 
 
@@ -442,7 +432,7 @@ def test_what_was_interrupted_is_configured(tools: Tools, tmp_path: Path) -> Non
     tools.add("dpkg-query", "")
     said: list[str] = []
 
-    assert not mending.finish(files.Tree(str(tmp_path)), [], said.append)
+    assert not dpkg_repair.finish(files.Tree(str(tmp_path)), [], said.append)
     assert said == ["finishing an interrupted package installation (dpkg --configure -a)"]
     assert list((tmp_path / "usr/sbin").iterdir()) == [], "no guard is left"
 
@@ -467,7 +457,9 @@ def test_what_was_torn_is_fetched_and_unpacked_first(tools: Tools, tmp_path: Pat
     (tmp_path / "usr/sbin").mkdir(parents=True)
     _download(tools, f"printf %s '{DEB.decode()}' > libvbr2_1_amd64.deb")
 
-    assert mending.finish(files.Tree(str(tmp_path)), ["-o", "Dir::State::lists=/x"], print), "still broken"
+    assert dpkg_repair.finish(files.Tree(str(tmp_path)), ["-o", "Dir::State::lists=/x"], print), (
+        "still broken"
+    )
     calls = tools.calls()
     assert "apt-get -q -o Dir::State::lists=/x download libvbr2:amd64 tzdata" in calls
     unpacked = next(call for call in calls if "--unpack" in call)
@@ -499,7 +491,7 @@ def test_only_what_the_package_lists_name_is_unpacked(tools: Tools, tmp_path: Pa
     (tmp_path / "usr/sbin").mkdir(parents=True)
     _download(tools, script)
 
-    assert mending.finish(files.Tree(str(tmp_path)), [], print)
+    assert dpkg_repair.finish(files.Tree(str(tmp_path)), [], print)
     assert not [call for call in tools.calls() if "--unpack" in call]
 
 
@@ -510,7 +502,7 @@ def test_without_a_word_of_the_lists_nothing_is_unpacked(tools: Tools, tmp_path:
     (tmp_path / "usr/sbin").mkdir(parents=True)
     _download(tools, f"printf %s '{DEB.decode()}' > libvbr2_1_amd64.deb", listed)
 
-    assert mending.finish(files.Tree(str(tmp_path)), [], print)
+    assert dpkg_repair.finish(files.Tree(str(tmp_path)), [], print)
     assert not [call for call in tools.calls() if "--unpack" in call]
 
 
@@ -537,7 +529,7 @@ def test_only_processes_of_root_are_installation_scripts() -> None:
         for one in started:
             assert one.stdout
             one.stdout.readline()
-        told = [holder for holder, _ in dpkglock._scripts() if "evil" in holder]
+        told = [holder for holder, _ in dpkg_lock._scripts() if "evil" in holder]
     finally:
         for one in started:
             os.killpg(one.pid, signal.SIGKILL)

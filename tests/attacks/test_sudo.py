@@ -59,7 +59,7 @@ def place(
 def echo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.boot": ECHO}
+    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.main": ECHO}
     monkeypatch.setattr(bundle, "agent_modules", lambda: modules)
 
 

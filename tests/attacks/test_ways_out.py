@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from mailprov import lab
-from mailprov.agent import files, filters
+from mailprov.agent import files
+from mailprov.agent.plan import sieve
 from tests.attacks.places import provisioned
 from tests.attacks.test_submission import HEADERS, eyes, queue_empty, written
 from tests.attacks.tries import Tries, some
@@ -257,7 +258,7 @@ def test_what_the_agent_reads_of_filters(tmp_path: Path, tries: Tries) -> None:
     def look(what: str, expected: bool = False) -> None:
         began = time.monotonic()
         try:
-            found = filters.requiring(tree, spec, ["luis@alpha.test"])
+            found = sieve.requiring(tree, spec, ["luis@alpha.test"])
             tries.held(
                 what,
                 bool(found) is expected and time.monotonic() - began < 3,

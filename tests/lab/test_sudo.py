@@ -169,7 +169,7 @@ def kind(request: pytest.FixtureRequest, place: Place) -> str:
 def echo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.boot": ECHO}
+    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.main": ECHO}
     monkeypatch.setattr(bundle, "agent_modules", lambda: modules)
 
 

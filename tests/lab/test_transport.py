@@ -56,7 +56,7 @@ def run(job, stdin):
 @pytest.fixture
 def echo(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small agent in place of the real one, for what is the transport's own."""
-    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.boot": ECHO}
+    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.main": ECHO}
     monkeypatch.setattr(bundle, "agent_modules", lambda: modules)
 
 

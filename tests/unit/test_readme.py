@@ -21,7 +21,7 @@ RELIED_ON = {
     "other.": (
         "tests/lab/test_take_over.py::test_an_apply_does_what_the_plan_said_and_nothing_else",
         "tests/unit/run/test_deploy.py::test_a_plan_is_confirmed_with_its_fingerprint",
-        "tests/agent/test_agent_conversation.py::test_another_fingerprint_is_refused",
+        "tests/agent/test_agent_channel.py::test_another_fingerprint_is_refused",
         "tests/lab/test_round_trips.py::test_no_change_takes_ten_round_trips_whatever_the_number_of_resources",
     ),
     "**A second apply does nothing**: it writes no file, runs no apt, restarts nothing, and says `No changes`.": (

@@ -59,7 +59,7 @@ def start(job: dict[str, Any]) -> Channel:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.boot": AGENT}
+    modules = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.main": AGENT}
     monkeypatch.setattr(bundle, "agent_modules", lambda: modules)
 
 

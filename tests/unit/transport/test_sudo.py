@@ -74,7 +74,7 @@ IMPORTER = (Path(__file__).parents[3] / "mailprov/wire/importer.py").read_text()
 MODULES = {
     "mailprov": "",
     "mailprov.agent": "",
-    "mailprov.agent.boot": BOOT,
+    "mailprov.agent.main": BOOT,
     "mailprov.wire.importer": IMPORTER,
 }
 PAYLOAD = encode_start(pack(MODULES), {"tag": "aa11"}) + b"control\n"

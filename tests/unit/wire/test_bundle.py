@@ -31,7 +31,7 @@ WORD = "ok"
 def fail():
     raise ValueError("on purpose")
 """
-FAKE = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.boot": BOOT, "mailprov.agent.speech": SPEECH}
+FAKE = {"mailprov": "", "mailprov.agent": "", "mailprov.agent.main": BOOT, "mailprov.agent.speech": SPEECH}
 
 
 def payload(job: dict[str, Any]) -> bytes:
@@ -55,7 +55,7 @@ def test_ready_comes_first_and_the_agent_runs_with_the_rest_of_stdin() -> None:
     assert done.stdout.splitlines()[0] == bundle.READY
     assert end(done)["rest"] == "control line\n"
     assert end(done)["said"] == "ok"
-    assert end(done)["file"] == "mailprov/agent/boot.py"
+    assert end(done)["file"] == "mailprov/agent/main.py"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+"""The agent's side of the one channel: protected standard output, beats, control lines, cancellation.
+
+    Channel(tag, stdin)       from here on file descriptor 1 is noise (it goes where stderr goes)
+    link.say(t, **fields)  one message; a lost controller is not an error
+    link.wait(kind)        the next control message of this kind
+    link.check()           raises Cancelled when cancel, end of input or a signal has come
+
+`link.lost` and `link.on_lost()` tell that the controller is gone, from the reading thread, at once.
+After `link.log_to(path)` a lost controller's messages go to that file instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import threading
+import time
+from typing import Any, BinaryIO, Callable, Dict, Optional
+
+from mailprov.agent.errors import Cancelled
+from mailprov.agent.redaction import Mask
+
+LOST = "the controller's connection ended"
+BEAT = 5.0  # seconds of silence before a beat; the controller takes 60 s of silence for a lost host
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class Channel:
+    def __init__(self, tag: str, stdin: BinaryIO) -> None:
+        self.mask = Mask()
+        self._tag = tag.encode("ascii")
+        self._out: Optional[int] = os.dup(1)  # not inherited by children
+        os.dup2(2, 1)
+        self._log: Optional[int] = None
+        self.lost = False  # nobody is at the other end any more
+        self.on_lost: Callable[[], None] = lambda: None
+        self._lock = threading.Lock()
+        self._last = time.monotonic()
+        # SimpleQueue.put may be called from a signal handler, queue.Queue.put may not.
+        self._inbox: queue.SimpleQueue[Dict[str, Any]] = queue.SimpleQueue()
+        for number in _SIGNALS:
+            signal.signal(number, self._on_signal)
+        threading.Thread(target=self._read, args=(stdin,), daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def say(self, t: str, **fields: Any) -> None:
+        """Send one message; free text in it is masked."""
+        for name in ("text", "what", "advice"):
+            if name in fields:
+                fields[name] = self.mask(fields[name])
+        if "output" in fields:
+            fields["output"] = self.mask("\n".join(fields["output"])).splitlines()
+        body = json.dumps({"t": t, **fields}).encode("ascii")
+        with self._lock:
+            self._last = time.monotonic()
+            if self._out is not None:
+                try:
+                    _write(self._out, self._tag + b" " + body + b"\n")
+                    return
+                except OSError:
+                    # The controller is gone. What began goes to its safe end without it.
+                    self._out = None
+            if self._log is not None and t != "beat":
+                try:
+                    _write(self._log, body + b"\n")
+                except OSError:
+                    pass
+
+    def log_to(self, path: str) -> None:
+        """Where messages go once nobody reads them any more."""
+        self._log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def wait(self, kind: str) -> Dict[str, Any]:
+        """Block until the controller sends this message. Raises Cancelled."""
+        while True:
+            message = self._inbox.get()
+            if message["t"] == kind:
+                return message
+            self._note(message)
+
+    def check(self) -> None:
+        """A safe point: raises Cancelled when the run is to stop."""
+        while True:
+            try:
+                self._note(self._inbox.get_nowait())
+            except queue.Empty:
+                break
+
+    def _note(self, message: Dict[str, Any]) -> None:
+        why = {
+            "cancel": "cancelled",
+            "eof": LOST,
+            "signal": "stopped by a signal",
+        }
+        if message["t"] in why:
+            self._inbox.put(message)  # stays true for every later look
+            raise Cancelled(why[message["t"]])
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._inbox.put({"t": "signal"})
+
+    def _read(self, stdin: BinaryIO) -> None:
+        try:
+            for line in iter(stdin.readline, b""):
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(message, dict) and isinstance(message.get("t"), str):
+                    self._inbox.put(message)
+        except (OSError, ValueError):
+            pass
+        self.lost = True
+        self.on_lost()
+        self._inbox.put({"t": "eof"})
+
+    def _beat(self) -> None:
+        while True:
+            silent = time.monotonic() - self._last
+            if silent >= BEAT:
+                self.say("beat")
+            else:
+                time.sleep(BEAT - silent)
+
+
+def _write(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]

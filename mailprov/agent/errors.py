@@ -1,0 +1,23 @@
+"""How the agent stops: two exceptions, both end in one `end` message.
+
+AgentError        the work cannot or must not go on; becomes status "failed": sentence, advice, output
+Cancelled   the controller asked for it or is lost; becomes status "cancelled"
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+
+class AgentError(Exception):
+    """`what` was seen, `advice` on what to do, `output`: last lines of a failing command. No secrets."""
+
+    def __init__(self, what: str, advice: str = "", output: Sequence[str] = ()) -> None:
+        super().__init__(what)
+        self.what = what
+        self.advice = advice
+        self.output = list(output)
+
+
+class Cancelled(Exception):
+    """`str(error)` says why: cancelled by the controller, its connection ended, or a signal."""

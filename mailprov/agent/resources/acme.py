@@ -1,0 +1,173 @@
+"""Certificates from a certificate authority by ACME (RFC 8555), which certbot gets and its timer renews.
+
+    look(tree, spec) -> Look    what is to be done, from files alone: no plan and no run without changes asks anybody
+    placeholder(…)              a self-signed certificate where the daemons need one and none has been issued yet
+    obtain(run)                 the end of an apply: waits until the controller has published the records, then issues
+
+certbot keeps key and chain in its own folder; the deploy hook, one of the host's managed files, joins both in the one
+file that the daemons read and reloads them. So a renewal by the timer does all by itself, and a refusal by the
+authority leaves the old certificate in service. Raises AgentError.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, NamedTuple
+
+from mailprov.agent import commands, files
+from mailprov.agent.errors import AgentError
+from mailprov.agent.resources import certificates
+
+CERTBOT = "/etc/letsencrypt"
+_SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+_ROOTS = "/run/mailprov-acme-roots.pem"  # the drop-in of certbot.service makes the same
+_SERVED = 15.0  # seconds in which the daemons must serve a new certificate
+
+
+class Look(NamedTuple):
+    """`missing`: the daemons' file is not there. `todo` is issue, deploy or "", and `why` says it."""
+
+    missing: bool
+    todo: str
+    why: str
+
+
+def look(tree: files.Tree, spec: Dict[str, Any]) -> Look:
+    """Compare certbot's records and files with the spec; certbot itself is not called."""
+    missing = files.read(tree.at(spec["path"])) is None
+    live = tree.at(f"{CERTBOT}/live/{spec['name']}")
+    chain = files.read(live + "/fullchain.pem", follow=True)
+    key = files.read(live + "/privkey.pem", follow=True)
+    if not chain or not key:
+        return Look(missing, "issue", "not issued yet")
+    renewal = _settings(files.read(tree.at(f"{CERTBOT}/renewal/{spec['name']}.conf")) or b"")
+    for name in ("server", "authenticator"):
+        if renewal.get(name) != spec[name]:
+            return Look(missing, "issue", f"{name} {renewal.get(name, 'unknown')} → {spec[name]}")
+    if not commands.have("openssl"):
+        return Look(missing, "issue", "nothing on this host can read the old one yet")
+    known = certificates.describe(live + "/fullchain.pem")
+    if sorted(known["names"]) != sorted(spec["names"]):
+        names = f"names {', '.join(known['names'])} → {', '.join(spec['names'])}"
+        return Look(missing, "issue", names)
+    if known["expires"] < time.time():
+        return Look(missing, "issue", "it has expired, so the timer of certbot does not renew it")
+    if files.read(tree.at(spec["path"])) != key + chain:
+        return Look(missing, "deploy", "issued, and not in service yet")
+    return Look(missing, "", "")
+
+
+def _settings(data: bytes) -> Dict[str, str]:
+    """`name = value` lines of certbot's renewal configuration."""
+    found = {}
+    for line in data.decode("utf-8", "replace").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.lstrip().startswith(("#", "[")):
+            found[name.strip()] = value.strip()
+    return found
+
+
+def placeholder(tree: files.Tree, spec: Dict[str, Any], private: str) -> None:
+    """Made in its place: nothing reads the file before this run's configuration is in force."""
+    made = certificates.make({"names": spec["names"], "days": 365, "key_type": spec["key_type"]}, private)
+    files.write(tree.at(spec["path"]), made[1] + made[0], 0o600)
+
+
+def obtain(run: Any) -> None:
+    """Issue or deploy what is planned. The service runs; the names must be in DNS first, so the controller is told."""
+    run.link.say("ready")
+    run.link.wait("issue")
+    failures: List[AgentError] = []
+    for work in run.plan.issues:
+        run.link.check()
+        try:
+            if work.data == "issue":
+                run.say(f"asking {work.spec['server']} for {', '.join(work.spec['names'])}")
+                _issue(run.tree, work.spec)
+            _deploy(work.spec)
+            left = look(run.tree, work.spec)
+            if left.todo:
+                raise AgentError(f"the certificate {work.spec['name']} is not as it must be: {left.why}")
+        except AgentError as stop:
+            failures.append(stop)
+            continue
+        run.applied(work.changes)
+    if failures:
+        first = failures[0]
+        first.what = "; ".join(stop.what for stop in failures)
+        raise first
+
+
+def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:
+    environment = {}
+    if spec["roots"]:
+        roots = (files.read(_SYSTEM_ROOTS, follow=True) or b"") + (files.read(tree.at(spec["roots"])) or b"")
+        files.write(_ROOTS, roots, 0o644)
+        environment["REQUESTS_CA_BUNDLE"] = _ROOTS
+    outcome = commands.run(["certbot", *spec["arguments"]], timeout=600, env=environment)
+    if outcome.code != 0:
+        what = f"{spec['server']} issued no certificate for {', '.join(spec['names'])}"
+        raise AgentError(
+            f"{what}: {_reason(outcome)}; mail goes on with the certificate that was there before",
+            "mend that, then apply again: only the certificate is left to do",
+            outcome.lines(),
+        )
+
+
+def _reason(outcome: commands.Outcome) -> str:
+    """certbot's own sentence: what the authority found, else what went wrong on the way there."""
+    lines = [line.strip() for line in (outcome.out + "\n" + outcome.err).splitlines() if line.strip()]
+    details = [line.partition(":")[2].strip() for line in lines if line.startswith("Detail:")]
+    if details:
+        return "; ".join(dict.fromkeys(details))
+    telling = [
+        line for line in lines if not line.startswith(("Ask for help", "See the logfile", "Saving debug"))
+    ]
+    return telling[-1] if telling else f"certbot ended with code {outcome.code}"
+
+
+def _deploy(spec: Dict[str, Any]) -> None:
+    """The same hook that certbot runs after a renewal, then the proof that both daemons serve the certificate."""
+    lineage = f"{CERTBOT}/live/{spec['name']}"
+    outcome = commands.run([spec["hook"]], timeout=180, env={"RENEWED_LINEAGE": lineage})
+    if outcome.code != 0:
+        raise AgentError(
+            f"the certificate for {', '.join(spec['names'])} was issued, and {spec['hook']} could not deploy it",
+            "look at the output, then apply again",
+            outcome.lines(),
+        )
+    import ssl
+
+    wanted = ssl.PEM_cert_to_DER_cert(_first(files.read(lineage + "/fullchain.pem", follow=True) or b""))
+    deadline = time.monotonic() + _SERVED
+    for port in spec["ports"]:
+        while _served(port, spec) != wanted:
+            if time.monotonic() > deadline:
+                raise AgentError(
+                    f"port {port} does not serve the new certificate for {spec['names'][0]} within {_SERVED:.0f} s",
+                    "look at the logs of postfix and dovecot",
+                )
+            time.sleep(0.1)
+
+
+def _first(chain: bytes) -> str:
+    """The leaf of a PEM chain."""
+    end = "-----END CERTIFICATE-----"
+    return chain.decode("ascii", "replace").partition(end)[0] + end + "\n"
+
+
+def _served(port: int, spec: Dict[str, Any]) -> bytes:
+    """The leaf that a client gets which asks for this name and takes this kind of key only; b"" for none."""
+    import socket
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # TLS 1.3 has no suites for one kind of key
+    context.set_ciphers("ECDHE+aRSA" if spec["key_type"] == "rsa" else "ECDHE+aECDSA")
+    try:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+        with plain, context.wrap_socket(plain, server_hostname=spec["names"][0]) as secured:
+            return secured.getpeercert(binary_form=True) or b""
+    except (OSError, ValueError):
+        return b""

@@ -1,0 +1,131 @@
+"""Keys and self-signed certificates that are made on the host; a key never leaves it.
+
+    compare(tree, spec, known, may_lack_openssl) → Inspection
+    make(spec, directory) -> (certificate PEM, key PEM)     ECDSA P-256 or RSA, SHA-256, RFC 5280 extensions
+    describe(spec, pem_path) -> {"names", "expires"}        for the manifest: no openssl runs next time
+
+Raises AgentError.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+import time
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+from mailprov.agent import commands, files
+from mailprov.agent.errors import AgentError
+
+# openssl-req(1). RSA below 3072 bits is being phased out.
+_NEW_KEY = {
+    "ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    "rsa": ["-newkey", "rsa:3072"],
+}
+
+
+class Inspection(NamedTuple):
+    """`action` is "", create or update; `known`: {"names", "expires"} of a good one; `digests` of both."""
+
+    action: str
+    detail: str
+    known: Dict[str, Any]
+    digests: Dict[str, str]
+
+
+def compare(
+    tree: files.Tree, spec: Dict[str, Any], manifest: Dict[str, Dict[str, Any]], may_lack_openssl: bool
+) -> Inspection:
+    """Whether the certificate must be made: missing, without its key, for other names, or close to expiry.
+
+    `manifest` are the manifest's files: a certificate and key with the same digests are not read again.
+    """
+    pem, key = files.read(tree.at(spec["certificate"])), files.read(tree.at(spec["key"]))
+    paths = ((spec["certificate"], pem), (spec["key"], key))
+    digests = {path: files.sha256(data) for path, data in paths if data is not None}
+    if pem is None:
+        return Inspection("create", f"self-signed for {', '.join(spec['names'])}", {}, digests)
+    if key is None:
+        return Inspection("update", "its key is missing", {}, digests)
+    entries = [manifest.get(path, {}) for path, _ in paths]
+    known: Optional[Dict[str, Any]] = None
+    if [entry.get("sha256") for entry in entries] == [digests[path] for path, _ in paths]:
+        known = {name: entries[0][name] for name in ("names", "expires") if name in entries[0]}
+    if not known or len(known) != 2:
+        if not commands.have("openssl"):
+            if may_lack_openssl:
+                return Inspection(
+                    "update", "made anew: nothing on this host can read the old one yet", {}, digests
+                )
+            raise AgentError(
+                f"{spec['certificate']} cannot be read without openssl", "install openssl on the host"
+            )
+        if not _belong(tree.at(spec["certificate"]), tree.at(spec["key"])):
+            return Inspection("update", "certificate and key do not belong together", {}, digests)
+        known = describe(tree.at(spec["certificate"]))
+    if sorted(set(known["names"])) != sorted(set(spec["names"])):
+        return Inspection(
+            "update", f"names {', '.join(known['names'])} → {', '.join(spec['names'])}", {}, digests
+        )
+    days = int((known["expires"] - time.time()) // 86400)
+    if days < min(30, spec["days"] // 3):
+        return Inspection("update", f"expires in {days} days" if days >= 0 else "has expired", {}, digests)
+    return Inspection("", "", known, digests)
+
+
+def describe(certificate: str) -> Dict[str, Any]:
+    """Names and expiry (unix seconds) of the certificate in this file; no names when it is not one."""
+    argv = ["openssl", "x509", "-in", certificate, "-noout", "-enddate", "-ext", "subjectAltName"]
+    outcome = commands.run(argv)
+    known: Dict[str, Any] = {"names": [], "expires": 0}
+    for line in outcome.out.splitlines():
+        if line.startswith("notAfter="):
+            known["expires"] = calendar.timegm(time.strptime(line[9:].strip(), "%b %d %H:%M:%S %Y GMT"))
+        elif "DNS:" in line:
+            known["names"] = [part.strip()[4:] for part in line.split(",") if part.strip().startswith("DNS:")]
+    return known
+
+
+def _belong(certificate: str, key: str) -> bool:
+    one = commands.run(["openssl", "x509", "-in", certificate, "-noout", "-pubkey"])
+    two = commands.run(["openssl", "pkey", "-in", key, "-pubout", "-passin", "pass:"])
+    return one.code == 0 and two.code == 0 and one.out.strip() == two.out.strip()
+
+
+def make(spec: Dict[str, Any], directory: str) -> Tuple[bytes, bytes]:
+    """A new key and certificate, by way of files in `directory`, which only root may enter."""
+    names = spec["names"]
+    certificate, key, settings = (
+        os.path.join(directory, name) for name in ("cert.pem", "key.pem", "req.cnf")
+    )
+    # Settings of our own: the host's openssl.cnf would make it a CA certificate. RFC 5280: a common name has
+    # at most 64 characters; the names that count are the alternative ones (RFC 9525).
+    subject = f"CN={names[0]}" if len(names[0]) <= 64 else "O=mailprov"
+    alternatives = ",".join(f"DNS:{name}" for name in names)
+    text = f"""[req]
+prompt=no
+distinguished_name=subject
+x509_extensions=extensions
+[subject]
+{subject}
+[extensions]
+subjectAltName={alternatives}
+basicConstraints=critical,CA:FALSE
+keyUsage=critical,digitalSignature
+extendedKeyUsage=serverAuth
+subjectKeyIdentifier=hash
+authorityKeyIdentifier=keyid
+"""
+    files.write(settings, text.encode("ascii"), 0o600)
+    argv = ["openssl", "req", "-x509", "-sha256", "-nodes", *_NEW_KEY[spec.get("key_type", "ecdsa")]]
+    argv += ["-config", settings, "-days", str(spec["days"]), "-keyout", key, "-out", certificate]
+    try:
+        outcome = commands.run(argv)
+        pem, secret = files.read(certificate), files.read(key)
+        if outcome.code != 0 or not pem or not secret:
+            what = f"openssl made no certificate for {', '.join(names)}"
+            raise AgentError(what, "look at the output", outcome.lines())
+        return pem, secret
+    finally:
+        for path in (certificate, key, settings):
+            files.remove(path)

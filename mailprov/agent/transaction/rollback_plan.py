@@ -1,0 +1,277 @@
+"""Compares a host with what it was before a run: files, directories, logins, and whether and how services run.
+
+    look(tree, chain, mask, accept_drift) -> Plan     what is not as it was before the runs of the chain
+
+Reads only. Packages and users stay, directories that are not empty stay, and so mail is never touched. mailprov's own
+records on the host (manifest, fingerprints of passwords) go back with the files, unshown, so that the next plan is the
+one from before.
+
+Raises AgentError for a file that was edited by hand since the run, unless `accept_drift`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from mailprov.agent import files, journal, manifest, services
+from mailprov.agent.changes import Change, change, reread
+from mailprov.agent.errors import AgentError
+from mailprov.agent.journal import Journal
+from mailprov.agent.plan.drift import BY_HAND
+from mailprov.agent.redaction import Mask, unified
+
+_HIDDEN = {"secret": "content is secret, not shown", "key": "content is secret, not shown"}
+
+
+class Item(NamedTuple):
+    """A path that goes back; `source` holds the copy. No changes: one of mailprov's own records."""
+
+    record: Dict[str, Any]
+    source: Journal
+    changes: List[Change]
+
+
+class Plan:
+    """All that goes back, in an order that works. `units`: {"spec", "stop", "disable", "enable", "verb"} each;
+    `before`: the units as they are now, for the rollback of this rollback."""
+
+    def __init__(self) -> None:
+        self.items: List[Item] = []
+        self.units: List[Dict[str, Any]] = []
+        self.unit_changes: List[Change] = []
+        self.before: List[Dict[str, Any]] = []
+        self.notices: List[str] = []
+        self.compared = ""
+
+    @property
+    def changes(self) -> List[Change]:
+        return [one for item in self.items for one in item.changes] + self.unit_changes
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(json.dumps(self.changes, sort_keys=True).encode("ascii")).hexdigest()[:16]
+
+
+def look(tree: files.Tree, chain: Sequence[Journal], mask: Mask, accept_drift: bool) -> Plan:
+    """Compare the host with what these runs (newest first) found. Reads only."""
+    oldest: Dict[str, Tuple[Dict[str, Any], Journal]] = {}
+    after: Dict[str, str] = {}
+    units: Dict[str, Dict[str, Any]] = {}
+    for run in chain:
+        oldest.update((record["path"], (record, run)) for record in run.records if record["r"] == "was")
+        after = {**run.first("commit").get("after", {}), **after}
+        for unit in run.first("services").get("was", []):
+            newer = units.get(unit["spec"]["unit"], unit)
+            units[unit["spec"]["unit"]] = {**unit, "spec": newer["spec"], "verb": newer["verb"]}
+    plan = Plan()
+    comparison = _Comparison(tree, mask, oldest)
+    for record, source in sorted(oldest.values(), key=lambda pair: journal.order(pair[0])):
+        made = comparison.changes(record, source)
+        if record["path"].startswith(files.STATE + "/"):
+            plan.items.append(Item(record, source, []))
+        elif made:
+            now = source.digest(record["path"])
+            if now != after.get(record["path"]) and record["path"] not in comparison.directories:
+                comparison.by_hand.append(record["path"])
+                made[0]["detail"] = ", ".join(filter(None, [made[0]["detail"], BY_HAND]))
+                made[0]["drift"] = True
+            plan.items.append(Item(record, source, made))
+    if comparison.by_hand and not accept_drift:
+        raise AgentError(
+            f"edited by hand since that run: {', '.join(comparison.by_hand)}",
+            "put back what mailprov wrote there, or give --accept-drift: then the edit is kept in the record of the "
+            "rollback, and rolling back once more brings it back",
+        )
+    _units(plan, list(units.values()), comparison.content)
+    kept = (("packages", "package"), ("users", "user"))
+    for kind, word in kept:
+        names = [name for run in chain for name in run.first(kind).get("names", [])]
+        if names:
+            many = len(names) > 1
+            plan.notices.append(f"the {word}{'s' * many} {', '.join(names)} stay{'' if many else 's'}")
+    plan.notices += [f"the directory {path} stays, because it is not empty" for path in comparison.staying]
+    paths = len(oldest) - sum(path.startswith(files.STATE + "/") for path in oldest)
+    plan.compared = (
+        f"{paths} path{'' if paths == 1 else 's'}, {len(units)} service{'' if len(units) == 1 else 's'}"
+    )
+    return plan
+
+
+class _Comparison:
+    def __init__(
+        self, tree: files.Tree, mask: Mask, oldest: Dict[str, Tuple[Dict[str, Any], Journal]]
+    ) -> None:
+        self._tree, self._mask = tree, mask
+        self._going = {path for path, (record, _) in oldest.items() if record["was"] is None}
+        self._kinds = _kinds(files.read(tree.at(manifest.PATH)))
+        if manifest.PATH in oldest and oldest[manifest.PATH][0]["was"]:
+            record, source = oldest[manifest.PATH]
+            self._kinds = {**_kinds(source.content(record["was"])), **self._kinds}
+        self.directories: Set[str] = set()
+        self.content: Set[str] = set()  # files whose content changes
+        self.by_hand: List[str] = []
+        self.staying: List[str] = []
+
+    def changes(self, record: Dict[str, Any], source: Journal) -> List[Change]:
+        """What is shown of one path that is not as it was."""
+        path, was = record["path"], record["was"]
+        real = self._tree.at(path)
+        seen = files.look(real)
+        if was is None and seen is None:
+            return []
+        if was is None and seen is not None and seen.kind == "directory":
+            self.directories.add(path)
+            # A daemon's socket is nothing that anybody keeps there (rollback.py removes it when it is dead).
+            inside = [
+                f"{path}/{one.name}"
+                for one in os.scandir(real)
+                if not stat.S_ISSOCK(one.stat(follow_symlinks=False).st_mode)
+            ]
+            if any(one not in self._going or one in self.staying for one in inside):
+                self.staying.append(path)
+                return []
+            return [change("directory", "delete", path)]
+        if was is not None and was["kind"] == "directory":
+            self.directories.add(path)
+            if seen is None:
+                return [change("directory", "create", path, f"mode {was['mode']:04o}")]
+            return (
+                [change("directory", "update", path, _owner_mode(seen, was))]
+                if _owner_mode(seen, was)
+                else []
+            )
+        return self._file(path, was, source, seen)
+
+    def _file(
+        self, path: str, was: Optional[Dict[str, Any]], source: Journal, seen: Optional[files.Seen]
+    ) -> List[Change]:
+        now = files.read(self._tree.at(path)) if seen is not None else None
+        before = source.content(was) if was is not None and was["kind"] == "file" else None
+        notes = []
+        if was is not None and was["kind"] == "link":
+            if seen is not None and seen.kind == "link" and seen.target == was["target"]:
+                return []
+            notes.append(f"a symbolic link to {was['target']}")
+        if seen is not None and was is not None and seen.kind == was["kind"] and _owner_mode(seen, was):
+            notes.append(_owner_mode(seen, was))
+        if now != before or notes:
+            action = "create" if seen is None else "delete" if was is None else "update"
+            if now != before:
+                self.content.add(path)
+            return self._shown(path, action, notes, now=now, before=before)
+        return []
+
+    def _shown(
+        self, path: str, action: str, notes: List[str], *, now: Optional[bytes], before: Optional[bytes]
+    ) -> List[Change]:
+        kind = self._kinds.get(path, "file")
+        if kind == "accounts":
+            accounts = _accounts(now, before)
+            shown = action != "update" or notes or not accounts
+            return [change("file", action, path, ", ".join(notes))] * bool(shown) + accounts
+        if kind in _HIDDEN:
+            return [change("file", action, path, ", ".join([*notes, _HIDDEN[kind]]))]
+        diff = unified(path, now, before, self._mask) if now != before else ""
+        return [change("file", action, path, ", ".join(notes), diff)]
+
+
+def _kinds(data: Optional[bytes]) -> Dict[str, str]:
+    try:
+        return {path: entry["kind"] for path, entry in json.loads(data or b"{}").get("files", {}).items()}
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return {}
+
+
+def _accounts(now: Optional[bytes], before: Optional[bytes]) -> List[Change]:
+    """The logins that come, go, or get their password or settings back."""
+    current, wanted = _logins(now), _logins(before)
+    made = [change("account", "create", user, "as before") for user in sorted(wanted.keys() - current.keys())]
+    for user in sorted(wanted.keys() & current.keys()):
+        details = []
+        if wanted[user][0] != current[user][0]:
+            details.append("password as before")
+        if wanted[user][1] != current[user][1]:
+            details.append(f"fields {current[user][1] or 'none'} → {wanted[user][1] or 'none'}")
+        if details:
+            made.append(change("account", "update", user, ", ".join(details)))
+    gone = sorted(current.keys() - wanted.keys())
+    return made + [change("account", "delete", user, "its mail is kept") for user in gone]
+
+
+def _logins(data: Optional[bytes]) -> Dict[str, Tuple[str, str]]:
+    found = {}
+    for line in (data or b"").decode("utf-8", "surrogateescape").split("\n"):
+        user, colon, rest = line.partition(":")
+        if colon and not line.startswith("#"):
+            hashed, _, fields = rest.partition(":")
+            found[user] = (hashed, fields[5:] if fields.startswith(":::::") else fields)
+    return found
+
+
+def _owner_mode(seen: files.Seen, was: Dict[str, Any]) -> str:
+    details = []
+    if (seen.uid, seen.gid) != (was["uid"], was["gid"]):
+        names = files.owner_name(seen.uid, seen.gid), files.owner_name(was["uid"], was["gid"])
+        details.append(f"owner {names[0]} → {names[1]}")
+    if seen.mode != was["mode"] and seen.kind != "link":
+        details.append(f"mode {seen.mode:04o} → {was['mode']:04o}")
+    return ", ".join(details)
+
+
+def _units(plan: Plan, units: List[Dict[str, Any]], changing: Set[str]) -> None:
+    """What each unit needs to run, or not to run, as it did."""
+    states = services.states([unit["spec"]["unit"] for unit in units])
+    ports = services.listening() if units else set()
+    for unit in units:
+        spec, name = unit["spec"], unit["spec"]["unit"]
+        state = states[name]
+        plan.before.append(
+            {
+                "spec": spec,
+                "verb": unit["verb"],
+                "load": state.load,
+                "enabled": state.starts_at_boot,
+                "runs": state.runs,
+                "listening": sorted(set(spec["ports"]) & ports),
+            }
+        )
+        comes_back = f"/etc/systemd/system/{name}" in changing and unit["load"] != "not-found"
+        if state.load == "not-found" and not comes_back:
+            continue
+        both = dict.fromkeys((*spec["files"], *spec["restart_on"]))
+        differ = [path for path in both if path in changing]
+        todo = {
+            "spec": {**spec, "ports": unit["listening"]},
+            "stop": [port for port in spec["ports"] if port not in unit["listening"]]
+            if state.runs and not unit["runs"]
+            else None,
+            "disable": state.starts_at_boot and not unit["enabled"],
+            "enable": unit["enabled"] and not state.starts_at_boot,
+            "verb": "" if not unit["runs"] else "start" if not state.runs else "",
+        }
+        if unit["runs"] and state.runs and differ:
+            restart = unit["verb"] == "restart" or set(differ) & set(spec["restart_on"])
+            todo["verb"] = "restart" if restart else "reload"
+        made = _unit_changes(unit, todo, differ)
+        if made:
+            plan.units.append(todo)
+            plan.unit_changes += made
+
+
+def _unit_changes(unit: Dict[str, Any], todo: Dict[str, Any], differ: List[str]) -> List[Change]:
+    name = unit["spec"]["unit"]
+    words = (
+        ["stop"] * (todo["stop"] is not None) + ["disable"] * todo["disable"] + ["enable"] * todo["enable"]
+    )
+    words += ["start"] * (todo["verb"] == "start")
+    made = []
+    if words:
+        action = "delete" if unit["load"] == "not-found" else "update"
+        made.append(change("service", action, name, " and ".join(words)))
+    if todo["verb"] in ("reload", "restart"):
+        made.append(reread(name, todo["verb"], differ))
+    return made
