@@ -20,14 +20,15 @@ from concurrent.futures import ThreadPoolExecutor
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port
-from mailprov.probe import held, managesieve
+from mailprov.probe import bans as held
 from mailprov.probe.accounts import chosen, known, names
-from mailprov.probe.case import Case, DomainCase, HostCase, PortCase, Run
+from mailprov.probe.checks import managesieve
+from mailprov.probe.checks.partners import PartnerCase
+from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.context import Case, DomainCase, HostCase, PortCase, Run
 from mailprov.probe.loop_case import LoopCase
 from mailprov.probe.pairs import LoopPlan, Partner
-from mailprov.probe.partners import PartnerCase
-from mailprov.probe.stream import Trouble
-from mailprov.probe.table import PROBED, Phase, Probe, Scope
+from mailprov.probe.registry import PROBED, Phase, Probe, Scope
 from mailprov.probe.targets import has_route, subjects
 
 # Connections at once to one address: polite to anvil and to small machines.

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 
 from mailprov.model.findings import Target
 from mailprov.model.inventory import Account, Host
-from mailprov.probe import message
-from mailprov.probe.case import Case, port_numbered
-from mailprov.probe.imap import Imap
-from mailprov.probe.login import login_as
+from mailprov.probe.checks.login import login_as
+from mailprov.probe.clients.connection import Garbage, Trouble
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.managesieve import Sieve
+from mailprov.probe.clients.pop3 import Pop3
+from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.context import Case, port_numbered
+from mailprov.probe.mailauth import message
 from mailprov.probe.pairs import LoopPlan
-from mailprov.probe.pop3 import Pop3
-from mailprov.probe.sieve import Sieve
-from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Garbage, Trouble
 
 
 @dataclass

@@ -16,32 +16,14 @@ import dns.resolver
 
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Domain, Host, Inventory
-
-# These modules fill the table of probes.
-from mailprov.probe import (  # noqa: F401
-    capabilities,
-    certificates,
-    greetings,
-    login,
-    loop,
-    loop_mailbox,
-    managesieve,
-    partners,
-    published,
-    relay,
-    results,
-    sni,
-    stranger,
-    wrong_passwords,
-    zone_servers,
-)
-from mailprov.probe.authority import Authority
-from mailprov.probe.case import PortCase, Run, Timing, port_numbered
-from mailprov.probe.held import Ask
+from mailprov.probe.bans import Ask
+from mailprov.probe.checks import probes
+from mailprov.probe.clients.connection import Deadline
+from mailprov.probe.clients.resolver import Authority
+from mailprov.probe.context import PortCase, Run, Timing, port_numbered
 from mailprov.probe.jobs import Job, Jobs
 from mailprov.probe.pairs import Partner, candidates, plan_loops
-from mailprov.probe.stream import Deadline
-from mailprov.probe.table import ALL_PORTS, PROBED, in_order
+from mailprov.probe.registry import ALL_PORTS, PROBED
 from mailprov.probe.targets import find_addresses
 
 _THREADS = 48
@@ -138,7 +120,7 @@ def verify(
         found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
     runner = _Runner(run, emit)
-    jobs = Jobs(run, in_order(), only, port_numbers)
+    jobs = Jobs(run, probes(), only, port_numbers)
     for host in looked_at:
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
@@ -185,7 +167,7 @@ def _loops(runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Dom
 
 
 def _nowhere(run: Run, host: Host) -> Finding:
-    entry = next(item.entry for item in in_order() if item.entry.id == "net.tcp")
+    entry = next(item.entry for item in probes() if item.entry.id == "net.tcp")
     case = PortCase(run, entry, 1.0, host=host, address="", port=port_numbered(25))
     return case.finding(
         Verdict.ERROR,
@@ -197,7 +179,7 @@ def _nowhere(run: Run, host: Host) -> Finding:
 def _order(inventory: Inventory) -> Callable[[Finding], tuple[object, ...]]:
     hosts = {host.name: i for i, host in enumerate(inventory.hosts)}
     ports = {port.number: i for i, port in enumerate(PROBED)}
-    ids = {item.entry.id: i for i, item in enumerate(in_order())}
+    ids = {item.entry.id: i for i, item in enumerate(probes())}
 
     def key(finding: Finding) -> tuple[object, ...]:
         target = finding.target

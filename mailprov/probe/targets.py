@@ -16,9 +16,9 @@ import dns.inet
 
 from mailprov.model.inventory import Account, Domain, Host
 from mailprov.probe.accounts import chosen
-from mailprov.probe.case import Run
-from mailprov.probe.stream import Trouble
-from mailprov.probe.table import Scope
+from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.context import Run
+from mailprov.probe.registry import Scope
 from mailprov.transport.source import source_address
 
 

@@ -23,7 +23,7 @@ from mailprov.desired import Move, Step
 from mailprov.model.dkim import Key, State, record_name
 from mailprov.model.events import Emit, Notice, Progress
 from mailprov.model.inventory import DnsProvider, Inventory
-from mailprov.probe.spread import not_yet
+from mailprov.probe.propagation import not_yet
 from mailprov.run.deploy import Options, toward_desired
 from mailprov.run.hosts import DesiredPart, Start
 from mailprov.run.select import Selection

@@ -18,8 +18,8 @@ import pytest
 
 from mailprov import lab
 from mailprov.inventory import SecretMode, load
-from mailprov.probe import spf
-from mailprov.probe.authority import Authority
+from mailprov.probe.clients.resolver import Authority
+from mailprov.probe.mailauth import spf
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
 from tests.lab.matrix import address

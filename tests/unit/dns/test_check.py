@@ -18,7 +18,7 @@ from mailprov import dns as driver
 from mailprov import probe
 from mailprov.model.findings import Finding, Verdict
 from mailprov.probe import Timing
-from mailprov.probe.authority import Authority
+from mailprov.probe.clients.resolver import Authority
 from tests.unit.dns.servers import NameServer, inventory
 
 PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR

@@ -25,8 +25,8 @@ from mailprov.model.inventory import (
     TlsMode,
 )
 from mailprov.probe import Timing, verify
-from mailprov.probe.held import Ask
-from mailprov.probe.table import ALL_PORTS
+from mailprov.probe.bans import Ask
+from mailprov.probe.registry import ALL_PORTS
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_servers import World
 from tests.unit.probe.probe_session import PASSWORDS

@@ -21,7 +21,7 @@ import dns.rdatatype
 import dns.rrset
 
 from mailprov.model.ports import Protocol
-from mailprov.probe.table import PROBED
+from mailprov.probe.registry import PROBED
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_mailbox_servers import Imap, Pop
 from tests.unit.probe.probe_session import FQDNS, PASSWORDS

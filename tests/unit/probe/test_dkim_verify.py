@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.probe import dkim
+from mailprov.probe.mailauth import dkim
 
 MESSAGE = (Path(__file__).parent / "data" / "signed.eml").read_bytes().replace(b"\n", b"\r\n")
 RSA = (

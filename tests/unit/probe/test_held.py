@@ -11,7 +11,7 @@ import pytest
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Fail2ban, Host
 from mailprov.probe import Bans
-from mailprov.probe.held import Ask
+from mailprov.probe.bans import Ask
 from tests.unit.probe.probe_lab import Lab
 
 

@@ -15,9 +15,9 @@ import pytest
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward, Inventory, Mx
 from mailprov.probe.accounts import usable
-from mailprov.probe.authority import Authority
+from mailprov.probe.checks import catalogue
+from mailprov.probe.clients.resolver import Authority
 from mailprov.probe.pairs import Partner, plan_loops
-from mailprov.probe.table import catalogue
 from tests.unit.probe.probe_lab import Lab, account
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
@@ -478,7 +478,7 @@ def test_a_probe_that_breaks_is_an_error_and_stops_no_other(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("mailprov.probe.tls.remaining_fraction", broken)
+    monkeypatch.setattr("mailprov.probe.clients.tls.remaining_fraction", broken)
     findings = lab.verify("tls", 993, wait=10)
     assert {item.verdict for item in only(findings, "tls.expiry")} == {ERROR}
     assert "RuntimeError: a bug" in only(findings, "tls.expiry")[0].observed

@@ -15,13 +15,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailprov.model.findings import Verdict
-from mailprov.probe import catalogue, message, received, spf, stream
-from mailprov.probe.authority import Answer
-from mailprov.probe.imap import Imap
-from mailprov.probe.pop3 import Pop3
-from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Deadline, Dropped, Garbage, Injected, Silence, Stream, Transcript
-from mailprov.probe.tls import Leaf, looking_context, name_matches, remaining_fraction
+from mailprov.probe import catalogue
+from mailprov.probe.clients import connection
+from mailprov.probe.clients.connection import (
+    Deadline,
+    Dropped,
+    Garbage,
+    Injected,
+    Silence,
+    Stream,
+    Transcript,
+)
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.pop3 import Pop3
+from mailprov.probe.clients.resolver import Answer
+from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.clients.tls import Leaf, looking_context, name_matches, remaining_fraction
+from mailprov.probe.mailauth import message, received, spf
 
 POSTFIX = (
     b"Return-Path: <ana@alpha.test>\r\nDelivered-To: eva@beta.test\r\n"
@@ -265,7 +275,7 @@ def test_a_server_that_dribbles_does_not_outlive_the_deadline() -> None:
 def test_a_server_that_talks_without_end_is_stopped(
     said: bytes, read: Callable[[Stream], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_TOTAL_LIMIT", 2**20)
+    monkeypatch.setattr(connection, "_TOTAL_LIMIT", 2**20)
     wire = Wire(seconds=60)
     given = [0]
 

@@ -1,6 +1,7 @@
 """The one table of probes: what `verify` runs, what `mailprov explain ID` tells.
 
-Public: Entry, Scope, Phase, Probe, probe (the decorator that fills the table), PROBES, PROBED, catalogue.
+Public: Entry, Scope, Phase, Probe, probe (the decorator that fills the registry), in_order, PROBED, ALL_PORTS,
+ports_where.
 Every probe is one function; its texts stand above it, so that they cannot drift away from what it does.
 Raises nothing.
 """
@@ -62,6 +63,7 @@ class Probe:
     applies: Callable[[Any], bool]
     unless: str = ""  # why it applies to nothing, where it does not
     long: bool = False  # it takes longer than the others, so it begins before them
+    after: str = ""  # the id of the probe that it builds on, of the same family
 
 
 # The ports that are looked at. The last one is optional: where it does not answer there is nothing to look at.
@@ -69,7 +71,7 @@ PROBED: tuple[Port, ...] = (*PORTS, SIEVE_PORT)
 
 PROBES: list[Probe] = []
 
-# Families in the order in which a person would look; within a family, as they stand in their module.
+# Families in the order in which a person would look.
 _FAMILIES = (
     "net",
     "smtp",
@@ -109,26 +111,32 @@ def probe(
     applies: Callable[[Any], bool] = lambda case: True,
     unless: str = "",
     long: bool = False,
+    after: str = "",
 ) -> Callable[[Function], Function]:
     """Put the decorated function into the table under the stable id `name`. Where `applies` says no to a case there is
-    nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone.
+    nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. `after` names the probe
+    that must have run before, on the same target.
     """
     entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
 
     def enter(function: Function) -> Function:
-        PROBES.append(Probe(entry, scope, phase, function, applies, unless, long))
+        PROBES.append(Probe(entry, scope, phase, function, applies, unless, long, after))
         return function
 
     return enter
 
 
-def catalogue() -> list[Entry]:
-    """Every probe's entry, in the order in which a reader would look: network, TLS, login, delivery, DNS."""
-    import mailprov.probe.runner  # noqa: F401 - it imports every module that fills the table
-
-    return [item.entry for item in in_order()]
-
-
 def in_order() -> list[Probe]:
-    """The table, sorted by family."""
-    return sorted(PROBES, key=lambda item: _FAMILIES.index(item.entry.id.partition(".")[0]))
+    """What the registry holds, in the order in which a reader would look: network, TLS, login, delivery, DNS. A family
+    that is not in the list comes last; within one, a probe comes behind those that it builds on.
+    """
+    known = {probe.entry.id: probe for probe in PROBES}
+
+    def depth(probe: Probe) -> int:
+        return 1 + depth(known[probe.after]) if probe.after else 0
+
+    def rank(probe: Probe) -> tuple[int, int]:
+        family = probe.entry.id.partition(".")[0]
+        return (_FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES)), depth(probe)
+
+    return sorted(PROBES, key=rank)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding
-from mailprov.probe.authority import Answer, Late, NoAnswer
-from mailprov.probe.case import DomainCase
-from mailprov.probe.stream import Silence
-from mailprov.probe.table import Scope, probe
+from mailprov.probe.clients.connection import Silence
+from mailprov.probe.clients.resolver import Answer, Late, NoAnswer
+from mailprov.probe.context import DomainCase
+from mailprov.probe.registry import Scope, probe
 from mailprov.probe.targets import has_route
 
 _SERIALS = 2**32

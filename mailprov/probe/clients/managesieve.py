@@ -10,7 +10,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.stream import Garbage, Stream, printable
+from mailprov.probe.clients.connection import Garbage, Stream, printable
 
 _LITERAL = re.compile(rb"\{(\d{1,6})\+?\}\r?\n$")
 _END = re.compile(r"(OK|NO|BYE)\b(?: \(([A-Z/-]+)[^)]*\))?(.*)", re.IGNORECASE | re.DOTALL)

@@ -10,14 +10,14 @@ import itertools
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.probe import message, received
-from mailprov.probe.arrival import folders_at
+from mailprov.probe.checks.dns_records import mail_servers
+from mailprov.probe.clients.connection import Silence
+from mailprov.probe.clients.folders import folders_at
+from mailprov.probe.clients.smtp import Reply, Smtp
 from mailprov.probe.loop_case import LoopCase
+from mailprov.probe.mailauth import message, received
 from mailprov.probe.pairs import SUBMISSION
-from mailprov.probe.published import mail_servers
-from mailprov.probe.smtp import Reply, Smtp
-from mailprov.probe.stream import Silence
-from mailprov.probe.table import Scope, probe
+from mailprov.probe.registry import Scope, probe
 
 
 @probe(
@@ -121,6 +121,7 @@ def _wait(case: LoopCase) -> str:
     },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),
     ports=SUBMISSION,
+    after="loop.submit",
 )
 def path(case: LoopCase) -> Iterator[Finding]:
     plan = case.plan

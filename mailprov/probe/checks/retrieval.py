@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.ports import Protocol
-from mailprov.probe import message
-from mailprov.probe.case import port_numbered
-from mailprov.probe.imap import Imap
+from mailprov.probe.clients.connection import Garbage, Trouble
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.pop3 import NoSuchMessage, Pop3
+from mailprov.probe.context import port_numbered
 from mailprov.probe.loop_case import LoopCase
-from mailprov.probe.pop3 import NoSuchMessage, Pop3
-from mailprov.probe.stream import Garbage, Trouble
-from mailprov.probe.table import Scope, probe
+from mailprov.probe.mailauth import message
+from mailprov.probe.registry import Scope, probe
 
 READING = (993, 143, 995, 110)
 # A POP session lists the newest messages first; a probe message is never further down than this.
@@ -67,6 +67,7 @@ def _read(case: LoopCase, number: int) -> bytes:
     },
     refs=("RFC 9051 section 6.4.5", "RFC 1939 section 5", "RFC 5321 section 4.5.2"),
     ports=READING,
+    after="loop.path",
 )
 def fetch(case: LoopCase) -> Iterator[Finding]:
     plan = case.plan
@@ -122,6 +123,7 @@ def _compare(case: LoopCase, number: int, target: Target) -> Finding:
     },
     refs=("RFC 4315 section 2.1",),
     ports=(993,),
+    after="loop.fetch",
 )
 def cleanup(case: LoopCase) -> Iterator[Finding]:
     plan = case.plan

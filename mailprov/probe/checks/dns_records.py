@@ -14,10 +14,10 @@ import dns.inet
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import DnsProvider, Spf
 from mailprov.model.records import Record
-from mailprov.probe import spf
-from mailprov.probe.authority import Authority
-from mailprov.probe.case import DomainCase, HostCase
-from mailprov.probe.table import Scope, probe
+from mailprov.probe.clients.resolver import Authority
+from mailprov.probe.context import DomainCase, HostCase
+from mailprov.probe.mailauth import spf
+from mailprov.probe.registry import Scope, probe
 from mailprov.records import desired_records
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there, so no SPF record may let them

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking
-from mailprov.probe.case import PortCase
-from mailprov.probe.greetings import SMTP_PORTS
-from mailprov.probe.login import login_as
-from mailprov.probe.smtp import Reply, Smtp
-from mailprov.probe.table import Scope, ports_where, probe
+from mailprov.probe.checks.greetings import SMTP_PORTS
+from mailprov.probe.checks.login import login_as
+from mailprov.probe.clients.smtp import Reply, Smtp
+from mailprov.probe.context import PortCase
+from mailprov.probe.registry import Scope, ports_where, probe
 
 SUBMISSION_PORTS = ports_where(lambda port: port.number in SMTP_PORTS and port.login)
 

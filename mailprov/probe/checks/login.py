@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import TlsStart
-from mailprov.probe import tls
 from mailprov.probe.accounts import lacking
-from mailprov.probe.case import PortCase
-from mailprov.probe.imap import Imap
-from mailprov.probe.opening import Client
-from mailprov.probe.sieve import Sieve
-from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Trouble
-from mailprov.probe.table import Phase, Scope, ports_where, probe
+from mailprov.probe.clients import tls
+from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.managesieve import Sieve
+from mailprov.probe.clients.session import Client
+from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.context import PortCase
+from mailprov.probe.registry import Phase, Scope, ports_where, probe
 
 LOGIN_PORTS = ports_where(lambda port: port.login)
 CLEAR_LOGIN_PORTS = ports_where(lambda port: port.login and port.tls is TlsStart.UPGRADE)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from mailprov.probe.imap import Imap
+from mailprov.probe.clients.imap import Imap
 
 _LOOKS_PER_LOOK_AROUND = 10
 # Names that servers and mail programs give the folder for spam; RFC 6154's \Junk is in no answer to a plain LIST.

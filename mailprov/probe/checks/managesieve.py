@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding
 from mailprov.model.ports import SIEVE_PORT
-from mailprov.probe import tls
-from mailprov.probe.case import PortCase
-from mailprov.probe.sieve import Sieve
-from mailprov.probe.stream import Deadline, Garbage, NoRoute, Refused, Stream, Transcript, Trouble
-from mailprov.probe.table import Scope, ports_where, probe
+from mailprov.probe.clients import tls
+from mailprov.probe.clients.connection import Deadline, Garbage, NoRoute, Refused, Stream, Transcript, Trouble
+from mailprov.probe.clients.managesieve import Sieve
+from mailprov.probe.context import PortCase
+from mailprov.probe.registry import Scope, ports_where, probe
 
 # Mechanisms that send the password, or what is as good as it, to whoever listens on the way.
 _CLEAR = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}

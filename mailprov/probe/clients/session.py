@@ -11,11 +11,11 @@ from __future__ import annotations
 import ssl
 
 from mailprov.model.ports import Port, Protocol, TlsStart
-from mailprov.probe.imap import Imap
-from mailprov.probe.pop3 import Pop3
-from mailprov.probe.sieve import Sieve
-from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Garbage, Stream
+from mailprov.probe.clients.connection import Garbage, Stream
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.managesieve import Sieve
+from mailprov.probe.clients.pop3 import Pop3
+from mailprov.probe.clients.smtp import Smtp
 
 Client = Smtp | Imap | Pop3 | Sieve
 

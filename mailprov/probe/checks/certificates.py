@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
 from mailprov.model.ports import Protocol, TlsStart
-from mailprov.probe import tls
-from mailprov.probe.case import PortCase
-from mailprov.probe.imap import Imap
-from mailprov.probe.pop3 import Pop3
-from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Garbage, Injected, TlsTrouble, Trouble
-from mailprov.probe.table import ALL_PORTS, Scope, ports_where, probe
+from mailprov.probe.clients import tls
+from mailprov.probe.clients.connection import Garbage, Injected, TlsTrouble, Trouble
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.pop3 import Pop3
+from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.context import PortCase
+from mailprov.probe.registry import ALL_PORTS, Scope, ports_where, probe
 
 UPGRADE_PORTS = ports_where(lambda port: port.tls is TlsStart.UPGRADE)
 IMPLICIT_PORTS = ports_where(lambda port: port.tls is TlsStart.IMPLICIT)

@@ -10,7 +10,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.stream import Garbage, Stream, printable
+from mailprov.probe.clients.connection import Garbage, Stream, printable
 
 _LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n$")
 _LIST = re.compile(r'LIST \((.*?)\) (?:"(?:[^"\\]|\\.)*"|NIL) (.+)', re.IGNORECASE)

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from mailprov.model.inventory import DnsProvider, DnsSettings
-from mailprov.probe.authority import Authority, NoAnswer
+from mailprov.probe.clients.resolver import Authority, NoAnswer
 
 _SECONDS = 3.0  # one question
 

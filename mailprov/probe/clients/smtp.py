@@ -11,7 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.stream import Garbage, Stream, printable
+from mailprov.probe.clients.connection import Garbage, Stream, printable
 
 _REPLY = re.compile(r"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")

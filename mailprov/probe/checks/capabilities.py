@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding
 from mailprov.model.ports import TlsStart
-from mailprov.probe import tls
-from mailprov.probe.case import PortCase
-from mailprov.probe.greetings import IMAP_PORTS, POP_PORTS, SMTP_PORTS
-from mailprov.probe.opening import Client
-from mailprov.probe.pop3 import Pop3
-from mailprov.probe.stream import Trouble
-from mailprov.probe.table import Scope, probe
+from mailprov.probe.checks.greetings import IMAP_PORTS, POP_PORTS, SMTP_PORTS
+from mailprov.probe.clients import tls
+from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.clients.pop3 import Pop3
+from mailprov.probe.clients.session import Client
+from mailprov.probe.context import PortCase
+from mailprov.probe.registry import Scope, probe
 
 _NO_CLEARTEXT = "set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
 

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-from mailprov.probe.authority import Answer
+from mailprov.probe.clients.resolver import Answer
 
 Ask = Callable[[str, str], Answer]
 

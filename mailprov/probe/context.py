@@ -16,14 +16,14 @@ from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
 from mailprov.model.records import Record
-from mailprov.probe import tls
-from mailprov.probe.authority import Authority, Late
-from mailprov.probe.imap import Imap
-from mailprov.probe.opening import Client, greet
-from mailprov.probe.pop3 import Pop3
-from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import Deadline, NoRoute, Refused, Stream, Transcript, Trouble
-from mailprov.probe.table import PROBED, Entry
+from mailprov.probe.clients import tls
+from mailprov.probe.clients.connection import Deadline, NoRoute, Refused, Stream, Transcript, Trouble
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.pop3 import Pop3
+from mailprov.probe.clients.resolver import Authority, Late
+from mailprov.probe.clients.session import Client, greet
+from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.registry import PROBED, Entry
 
 
 class Untrusted(Trouble):

@@ -15,16 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Account
-from mailprov.probe import message
 from mailprov.probe.accounts import lacking, usable
-from mailprov.probe.arrival import folders_at
-from mailprov.probe.case import PortCase, port_numbered
-from mailprov.probe.imap import Imap
-from mailprov.probe.login import login_as
-from mailprov.probe.relay import known_address, outside_sender
-from mailprov.probe.smtp import Reply, Smtp
-from mailprov.probe.stream import Silence, Trouble
-from mailprov.probe.table import Scope, ports_where, probe
+from mailprov.probe.checks.login import login_as
+from mailprov.probe.checks.relay import known_address, outside_sender
+from mailprov.probe.clients.connection import Silence, Trouble
+from mailprov.probe.clients.folders import folders_at
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.clients.smtp import Reply, Smtp
+from mailprov.probe.context import PortCase, port_numbered
+from mailprov.probe.mailauth import message
+from mailprov.probe.registry import Scope, ports_where, probe
 
 _FROM_STRANGERS = ports_where(lambda port: port.number == 25)
 # What some servers take for the end of a message. Only CR LF . CR LF is one (RFC 5321 section 4.1.1.4).

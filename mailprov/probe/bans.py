@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from mailprov.model.inventory import Host
 from mailprov.model.ports import Port, Protocol
-from mailprov.probe.case import Run
-from mailprov.probe.managesieve import unanswered
+from mailprov.probe.checks.managesieve import unanswered
+from mailprov.probe.context import Run
 from mailprov.probe.targets import has_route
 from mailprov.transport.source import source_address
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from mailprov.model.findings import Finding, Target
 from mailprov.model.inventory import Account, Host
 from mailprov.probe.accounts import lacking, usable
-from mailprov.probe.case import Case, port_numbered
-from mailprov.probe.login import login_as
+from mailprov.probe.checks.dns_records import mail_servers
+from mailprov.probe.checks.login import login_as
+from mailprov.probe.clients.connection import NoRoute, Silence, Trouble
+from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.context import Case, port_numbered
 from mailprov.probe.pairs import SUBMISSION, Partner
-from mailprov.probe.published import mail_servers
-from mailprov.probe.smtp import Smtp
-from mailprov.probe.stream import NoRoute, Silence, Trouble
-from mailprov.probe.table import Scope, probe
+from mailprov.probe.registry import Scope, probe
 
 _READS = 993
 

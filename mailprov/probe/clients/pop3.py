@@ -10,7 +10,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.stream import Garbage, Stream, Trouble, printable
+from mailprov.probe.clients.connection import Garbage, Stream, Trouble, printable
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
-from mailprov.probe import tls
-from mailprov.probe.case import PortCase
-from mailprov.probe.certificates import judge_life
-from mailprov.probe.table import ALL_PORTS, Scope, probe
+from mailprov.probe.checks.certificates import judge_life
+from mailprov.probe.clients import tls
+from mailprov.probe.context import PortCase
+from mailprov.probe.registry import ALL_PORTS, Scope, probe
 
 
 def _leads_here(case: PortCase) -> bool:

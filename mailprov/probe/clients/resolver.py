@@ -21,7 +21,7 @@ import dns.resolver
 import dns.rrset
 
 from mailprov.model.inventory import DnsProvider, DnsSettings
-from mailprov.probe.stream import Trouble, printable
+from mailprov.probe.clients.connection import Trouble, printable
 
 
 class NoAnswer(Trouble):

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter, Host
-from mailprov.probe import dkim, message
 from mailprov.probe.loop_case import LoopCase
+from mailprov.probe.mailauth import dkim, message
 from mailprov.probe.pairs import SUBMISSION
-from mailprov.probe.table import Scope, probe
+from mailprov.probe.registry import Scope, probe
 
 _NOTHING = "nothing to look at (see loop.submit and loop.path)"
 _GOOD_BITS = 2048
@@ -41,6 +41,7 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
     },
     refs=("RFC 6376", "RFC 8301 section 3.2", "RFC 8463"),
     ports=SUBMISSION,
+    after="loop.path",
 )
 def loop_dkim(case: LoopCase) -> Iterator[Finding]:
     if (early := _early(case)) is not None:
@@ -141,6 +142,7 @@ def _results(case: LoopCase) -> list[str]:
     },
     refs=("RFC 8601", "RFC 7208", "RFC 9989"),
     ports=SUBMISSION,
+    after="loop.path",
 )
 def loop_results(case: LoopCase) -> Iterator[Finding]:
     if (early := _early(case)) is not None:
@@ -200,6 +202,7 @@ def loop_results(case: LoopCase) -> Iterator[Finding]:
     },
     refs=("RFC 8601 section 5",),
     ports=SUBMISSION,
+    after="loop.path",
 )
 def loop_forged(case: LoopCase) -> Iterator[Finding]:
     if (early := _early(case)) is not None:

@@ -20,10 +20,10 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Fail2ban
 from mailprov.model.ports import Protocol
 from mailprov.probe.accounts import lacking
-from mailprov.probe.case import PortCase
-from mailprov.probe.login import LOGIN_PORTS, login_as
-from mailprov.probe.stream import Trouble
-from mailprov.probe.table import Phase, Scope, probe
+from mailprov.probe.checks.login import LOGIN_PORTS, login_as
+from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.context import PortCase
+from mailprov.probe.registry import Phase, Scope, probe
 from mailprov.transport.source import source_address
 
 # From sending the first wrong password until the server has counted it; the answer to it comes much later.

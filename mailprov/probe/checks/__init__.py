@@ -1,0 +1,25 @@
+"""The probes: every module here holds one family of them or a part of one, each probe a decorated function.
+
+Public: catalogue, probes. Importing this package fills the registry: a new module need be named nowhere else. No
+module in here imports a name from this file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from mailprov.probe import registry
+
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
+
+
+def probes() -> list[registry.Probe]:
+    """Every probe, in the order in which a reader would look."""
+    return registry.in_order()
+
+
+def catalogue() -> list[registry.Entry]:
+    """Every probe's entry, in the same order."""
+    return [probe.entry for probe in probes()]

@@ -1,0 +1,11 @@
+"""One client for each protocol, on sockets: they show what the server says, byte for byte, and judge nothing.
+
+    connection    a socket with a deadline, an exact line reader, a redacted transcript
+    tls           contexts, and what a certificate says of itself
+    smtp, imap, pop3, managesieve    the clients
+    session       a session past its greeting, by whatever protocol
+    folders       where in a mailbox a message may have arrived
+    resolver      DNS as the authoritative server gives it
+
+Nothing here imports from the rest of `probe`.
+"""
