@@ -37,9 +37,10 @@ def load(path: str | Path, secrets: SecretMode = SecretMode.RESOLVE) -> Inventor
     from mailprov.errors import InventoryError, Problem
     from mailprov.inventory.composer import parse
     from mailprov.inventory.files import read
+    from mailprov.inventory.hints import Hints
     from mailprov.inventory.meaning import build
-    from mailprov.inventory.problems import MAX_PROBLEMS, Hints, fit
-    from mailprov.inventory.reading import Reading, TooMany
+    from mailprov.inventory.problems import fit
+    from mailprov.inventory.reading import MAX_PROBLEMS, Reading, TooMany
     from mailprov.inventory.secrets import Vault
     from mailprov.inventory.source import show
 

@@ -15,7 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mailprov.errors import Problem
-from mailprov.inventory.scalars import kind, nearest
+from mailprov.inventory.hints import Hints
+from mailprov.inventory.reading import MAX_PROBLEMS
+from mailprov.inventory.scalars import kind
 from mailprov.inventory.schema import LATER, File
 from mailprov.inventory.source import (
     KeyPath,
@@ -30,7 +32,6 @@ from mailprov.inventory.source import (
 )
 from mailprov.inventory.yaml_words import ITEM_WITHOUT_BLANK
 
-MAX_PROBLEMS = 10_000  # all are told at once, up to here
 _OUT = "out"
 # What a missing key may be for the sake of reading on: an empty one misleads no later check.
 _FILLED: dict[tuple[str, str], Any] = {
@@ -39,24 +40,6 @@ _FILLED: dict[tuple[str, str], Any] = {
     ("DomainEntry", "hosts"): [],
 }
 _ROUNDS = 8  # a removal can leave its parent incomplete, and so on upwards; the file is not deeper than this
-
-
-class Hints:
-    """`did you mean …?`, for the first mistakes only: comparing with 10,000 names takes its time."""
-
-    def __init__(self, most: int = 50) -> None:
-        self._left = most
-
-    def near(self, word: str, known: typing.Iterable[str]) -> str:
-        """The known word closest to `word`, or an empty string."""
-        if self._left <= 0:
-            return ""
-        self._left -= 1
-        candidates = [name for name in known if abs(len(name) - len(word)) <= 4]
-        if found := nearest(word, candidates):
-            return found
-        by_case = {name.lower(): name for name in candidates}
-        return by_case.get(nearest(word.lower(), by_case), "")
 
 
 def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:

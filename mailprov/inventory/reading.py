@@ -13,12 +13,13 @@ from typing import Any
 
 from mailprov.errors import Problem
 from mailprov.inventory import names
-from mailprov.inventory.problems import MAX_PROBLEMS, Hints
+from mailprov.inventory.hints import Hints
 from mailprov.inventory.schema_secrets import SecretEntry
 from mailprov.inventory.secrets import Reference, Vault, absolute
 from mailprov.inventory.source import KeyPath, Map, Source, show
 from mailprov.model.inventory import Secret
 
+MAX_PROBLEMS = 10_000  # all are told at once, up to here
 SECTIONS = ("accounts", "aliases", "lists")
 
 
