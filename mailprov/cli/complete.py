@@ -113,7 +113,7 @@ def _part(ctx: Any, key: str) -> dict[str, Any]:
     """What stands under this key of the file, right or not."""
     from mailprov.inventory.composer import parse
     from mailprov.inventory.files import read
-    from mailprov.inventory.source import Map
+    from mailprov.schema.document import Map
 
     path = _inventory(ctx)
     found = parse(read(path), str(path)).data.get(key)

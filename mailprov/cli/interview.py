@@ -22,8 +22,8 @@ import typer
 from mailprov.cli.first_inventory import Answers, text
 from mailprov.cli.streams import at_words
 from mailprov.errors import InputError, MailprovError
-from mailprov.inventory import names
-from mailprov.inventory.names import BadName
+from mailprov.schema import names
+from mailprov.schema.names import BadName
 
 Check = Callable[[str], str]
 

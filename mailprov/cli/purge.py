@@ -31,11 +31,11 @@ def purge(
     from mailprov.cli.session import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
-    from mailprov.inventory.names import BadName
-    from mailprov.inventory.names import address as checked
     from mailprov.run import purge as run
     from mailprov.run.deploy import Options
     from mailprov.run.select import select
+    from mailprov.schema.names import BadName
+    from mailprov.schema.names import address as checked
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, quiet=quiet, verbose=verbose)

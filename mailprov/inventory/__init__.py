@@ -5,8 +5,8 @@
     json_schema()         the file's JSON Schema, for editors
     example_text()        the annotated example, which shows every key
 
-Inside, text flows through `files` → `composer` (YAML; `source` is data with positions) → `problems` and
-`schema` (the shape) → `meaning` and `recipients` (what it means together; `reading` is their shared state,
+Inside, text flows through `files` → `composer` (YAML; `document` is data with positions) → `validation` and
+`schema` (the shape) → `resolve` and `recipients` (what it means together; `context` is their shared state,
 `names` their spelling) → `secrets`.
 
 Raises InventoryError (one or more Problems) and InputError (no such file, a directory, unreadable, too
@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailprov.inventory.secrets import SecretMode
+from mailprov.schema.secrets import SecretMode
 
 if TYPE_CHECKING:
     from mailprov.model.inventory import Inventory
@@ -37,25 +37,25 @@ def load(path: str | Path, secrets: SecretMode = SecretMode.RESOLVE) -> Inventor
     from mailprov.errors import InventoryError, Problem
     from mailprov.inventory.composer import parse
     from mailprov.inventory.files import read
-    from mailprov.inventory.hints import Hints
-    from mailprov.inventory.meaning import build
-    from mailprov.inventory.problems import fit
-    from mailprov.inventory.reading import MAX_PROBLEMS, Reading, TooMany
-    from mailprov.inventory.secrets import Vault
-    from mailprov.inventory.source import show
+    from mailprov.inventory.resolve import build
+    from mailprov.inventory.validation import validate
+    from mailprov.schema.context import MAX_PROBLEMS, Context, TooMany
+    from mailprov.schema.document import show
+    from mailprov.schema.hints import Hints
+    from mailprov.schema.secrets import Vault
 
-    source = parse(read(path), show(str(path), 1000))
+    document = parse(read(path), show(str(path), 1000))
     hints = Hints()
-    file, misfits = fit(source, hints)
-    problems = [*source.problems, *misfits]
+    file, misfits = validate(document, hints)
+    problems = [*document.problems, *misfits]
     if file is not None:
         folder = Path(path).absolute().parent
-        reading = Reading(source, Vault(secrets, folder), hints, folder)
+        context = Context(document, Vault(secrets, folder), hints, folder)
         inventory = None
         with suppress(TooMany):
-            inventory = build(file, reading)
-        problems += reading.problems
-        problems += [source.problem(at, what) for at, what in reading.vault.fill(commands=not problems)]
+            inventory = build(file, context)
+        problems += context.problems
+        problems += [document.problem(at, what) for at, what in context.vault.fill(commands=not problems)]
         if inventory and not problems:
             return inventory
     # A mapping that is shared through an alias is met, and found wrong, more than once.

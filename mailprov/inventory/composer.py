@@ -1,9 +1,9 @@
-"""YAML text → `Source`.
+"""YAML text → `Document`.
 
 `parse(text, file)` builds mappings, lists and texts from the parser's events, each with its position.
 Nothing is constructed: numbers, booleans and keys stay text (`Plain` where unquoted), so that an account
 called `no` or `1234` is one. Anchors, aliases and merge keys work, within bounds (depth, and size after
-expansion). Duplicate keys are collected in `Source.problems`, keys without a value in `Source.empty`; what
+expansion). Duplicate keys are collected in `Document.problems`, keys without a value in `Document.empty`; what
 makes the file unreadable ends it.
 
 Raises InventoryError (not YAML, more than one document, top level not a mapping, …). No message repeats
@@ -17,17 +17,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mailprov.errors import InventoryError, Problem
-from mailprov.inventory.source import (
+from mailprov.inventory.yaml_errors import Lines, plain_words
+from mailprov.schema.document import (
+    Document,
     KeyPath,
     Map,
     Plain,
     Position,
     Seq,
-    Source,
     holds_bare_secret,
     show_path,
 )
-from mailprov.inventory.yaml_words import Lines, plain_words
 
 MAX_DEPTH = 32
 MAX_EVENTS = 2_000_000  # keys, values, beginnings and ends; 100,000 accounts have 1,100,000
@@ -38,7 +38,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TAGS = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
-def parse(text: str, file: str) -> Source:
+def parse(text: str, file: str) -> Document:
     """The data of one YAML document whose top is a mapping.
 
     Raises InventoryError for what cannot be read at all.
@@ -48,7 +48,7 @@ def parse(text: str, file: str) -> Source:
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
         seen = f"the control character U+{ord(found[0]):04X} cannot stand in YAML; remove it"
         raise InventoryError([Problem(file, line, column, "", seen)])
-    return _Reader(text, file).source()
+    return _Reader(text, file).document()
 
 
 def events(text: str) -> Iterator[Any]:
@@ -96,7 +96,7 @@ class _Reader:
         self.expanded = 0
         self.top: Any = None
 
-    def source(self) -> Source:
+    def document(self) -> Document:
         from ruamel.yaml import events as kinds
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -124,7 +124,7 @@ class _Reader:
         if self.top is None:
             seen = "the file is empty; it needs at least `hosts:` and `domains:` (`mailprov init` writes a first one)"
             raise self._stop((1, 1), seen)
-        return Source(self.file, self.top, self.problems, self.empty)
+        return Document(self.file, self.top, self.problems, self.empty)
 
     def _at(self, event: Any) -> Position:
         return self.lines.position(event.start_mark)

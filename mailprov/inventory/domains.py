@@ -1,27 +1,28 @@
 """What the file says of mail domains, as it is meant: their hosts, MX, SPF, DKIM, DMARC, other names.
 
-    resolve(entries, hosts, reading) -> tuple[Domain, ...]
+    resolve(entries, hosts, context) -> tuple[Domain, ...]
 
-What is wrong goes to `reading.problems`. Accounts, aliases and lists are in `recipients`.
+What is wrong goes to `context.problems`. Accounts, aliases and lists are in `recipients`.
 """
 
 from __future__ import annotations
 
 import re
 
-from mailprov.inventory import names, recipients
-from mailprov.inventory.reading import Reading
+from mailprov.inventory import recipients
 from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
-from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import Dkim, Dmarc, Domain, Filter, Host, Mx, Spf
+from mailprov.schema import names
+from mailprov.schema.context import Context
+from mailprov.schema.document import KeyPath, show
 
 _SELECTOR = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 _SPF_LOOKUPS = 10
 
 
-def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], reading: Reading) -> tuple[Domain, ...]:
+def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: Context) -> tuple[Domain, ...]:
     written = [
-        (name, entry, reading.checked(("domains", name), name, names.domain, key=True))
+        (name, entry, context.checked(("domains", name), name, names.domain, key=True))
         for name, entry in entries.items()
     ]
     domains: list[Domain] = []
@@ -30,12 +31,14 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], reading: R
     mail_names: dict[str, tuple[str, str]] = {host.fqdn: (host.name, f"host {host.name}") for host in hosts}
     for key, entry, name in written:
         if name and (other := first.setdefault(name, key)) != key:
-            reading.say(("domains", key), f'is the same domain as "{show(other)}"; write it once', key=True)
+            context.problem(
+                ("domains", key), f'is the same domain as "{show(other)}"; write it once', key=True
+            )
             continue
         path: KeyPath = ("domains", key)
-        _check_hosts(entry, path, reading)
+        _check_hosts(entry, path, context)
         serving = [host for host in hosts if host.name in entry.hosts]
-        found = recipients.of_domain(entry, path, name, serving, reading)
+        found = recipients.of_domain(entry, path, name, serving, context)
         domains.append(
             Domain(
                 name=name or "",
@@ -44,63 +47,67 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], reading: R
                 aliases=found.aliases,
                 lists=found.lists,
                 catch_all=found.catch_all,
-                domain_aliases=_domain_aliases(entry, path, name, aliases, reading),
-                mail_name=_mail_name(entry, path, mail_names, reading),
-                mx=(exchangers := _mx(entry, path, mail_names, reading)),
-                spf=_spf(entry, exchangers, path, reading),
-                dkim=_dkim(entry, hosts, path, reading),
-                dmarc=_dmarc(entry.dmarc, path, name, reading) if entry.dmarc else None,
+                domain_aliases=_domain_aliases(entry, path, name, aliases, context),
+                mail_name=_mail_name(entry, path, mail_names, context),
+                mx=(exchangers := _mx(entry, path, mail_names, context)),
+                spf=_spf(entry, exchangers, path, context),
+                dkim=_dkim(entry, hosts, path, context),
+                dmarc=_dmarc(entry.dmarc, path, name, context) if entry.dmarc else None,
             )
         )
-    recipients.check_loops(domains, reading)
+    recipients.check_loops(domains, context)
     return tuple(domains)
 
 
 def _mail_name(
-    entry: DomainEntry, path: KeyPath, seen: dict[str, tuple[str, str]], reading: Reading
+    entry: DomainEntry, path: KeyPath, seen: dict[str, tuple[str, str]], context: Context
 ) -> str | None:
     """`seen`: name → where it leads, and whose it is. Domains on one host may share a name."""
     if entry.mail_name is None or not entry.hosts:
         return None
     here: KeyPath = (*path, "mail_name")
-    name = reading.checked(here, entry.mail_name, names.fqdn)
+    name = context.checked(here, entry.mail_name, names.fqdn)
     if name is None:
         return None
     target, owner = seen.setdefault(name, (entry.hosts[0], f"domain {show(str(path[-1]))}"))
     if target != entry.hosts[0]:
         first = show(entry.hosts[0])
-        reading.say(here, f'"{name}" leads to {target} already (it is the name of {owner}), not to {first}')
+        context.problem(
+            here, f'"{name}" leads to {target} already (it is the name of {owner}), not to {first}'
+        )
     return name
 
 
-def _check_hosts(entry: DomainEntry, path: KeyPath, reading: Reading) -> None:
-    known = reading.names.hosts
+def _check_hosts(entry: DomainEntry, path: KeyPath, context: Context) -> None:
+    known = context.names.hosts
     for index, name in enumerate(entry.hosts):
         if name in entry.hosts[:index]:
-            reading.say((*path, "hosts", index), f'host "{show(name)}" is in this list twice; keep one')
-        elif reading.names.hosts_known and name not in known:
+            context.problem((*path, "hosts", index), f'host "{show(name)}" is in this list twice; keep one')
+        elif context.names.hosts_known and name not in known:
             listed = f"; the hosts are {', '.join(show(each) for each in known[:10])}" if known else ""
-            hint = reading.did_you_mean(name, known, listed)
-            reading.say((*path, "hosts", index), f'host "{show(name)}" is not defined under `hosts`{hint}')
+            hint = context.did_you_mean(name, known, listed)
+            context.problem(
+                (*path, "hosts", index), f'host "{show(name)}" is not defined under `hosts`{hint}'
+            )
 
 
 def _domain_aliases(
-    entry: DomainEntry, path: KeyPath, domain: str | None, seen: dict[str, str], reading: Reading
+    entry: DomainEntry, path: KeyPath, domain: str | None, seen: dict[str, str], context: Context
 ) -> tuple[str, ...]:
     found: list[str] = []
     for index, text in enumerate(entry.domain_aliases):
         here: KeyPath = (*path, "domain_aliases", index)
-        name = reading.checked(here, text, names.domain)
+        name = context.checked(here, text, names.domain)
         if name is None:
             continue
         if name == domain:
-            reading.say(here, f'"{name}" is this domain itself; leave it out')
-        elif name in reading.names.locals:
-            reading.say(
+            context.problem(here, f'"{name}" is this domain itself; leave it out')
+        elif name in context.names.locals:
+            context.problem(
                 here, f'"{name}" is a domain of its own in this file; it cannot be a domain alias, too'
             )
         elif name in seen:
-            reading.say(here, f'"{name}" is already a domain alias of {seen[name]}; keep one')
+            context.problem(here, f'"{name}" is already a domain alias of {seen[name]}; keep one')
         else:
             seen[name] = domain or str(path[-1])
             found.append(name)
@@ -108,7 +115,7 @@ def _domain_aliases(
 
 
 def _mx(
-    entry: DomainEntry, path: KeyPath, hosts: dict[str, tuple[str, str]], reading: Reading
+    entry: DomainEntry, path: KeyPath, hosts: dict[str, tuple[str, str]], context: Context
 ) -> tuple[Mx, ...]:
     """`hosts`: full name → the name in this file, and more."""
     found: dict[str, Mx] = {}
@@ -116,9 +123,9 @@ def _mx(
         here: KeyPath = (*path, "mx", index, "host")
         name, ours = each.host, each.host in entry.hosts
         if not ours:
-            known = name if name in reading.names.hosts else ""
+            known = name if name in context.names.hosts else ""
             if not known:
-                full = reading.checked(here, name, names.fqdn)
+                full = context.checked(here, name, names.fqdn)
                 if full is None:
                     continue
                 name, known = full, hosts.get(full, ("",))[0]
@@ -126,29 +133,29 @@ def _mx(
                 name, ours = known, True
             elif known:
                 what = f"host {show(known)} does not serve this domain, so it would refuse the mail; add it to `hosts`"
-                reading.say(here, what)
+                context.problem(here, what)
                 continue
         if name in found:
-            reading.say(here, f'"{show(name)}" is in this list twice; keep one')
+            context.problem(here, f'"{show(name)}" is in this list twice; keep one')
         elif each.preference is None and not ours:
-            reading.say(
+            context.problem(
                 (*path, "mx", index, "preference"), "none is for hosts of this domain; leave the entry out"
             )
         else:
             found[name] = Mx(name, each.preference, ours)
     hidden = {each.host for each in found.values() if each.preference is None}
     if entry.hosts and hidden >= set(entry.hosts) and all(each.ours for each in found.values()):
-        reading.say((*path, "mx"), "leaves no MX at all; give one a preference")
+        context.problem((*path, "mx"), "leaves no MX at all; give one a preference")
     return tuple(found.values())
 
 
-def _spf(entry: DomainEntry, exchangers: tuple[Mx, ...], path: KeyPath, reading: Reading) -> Spf:
+def _spf(entry: DomainEntry, exchangers: tuple[Mx, ...], path: KeyPath, context: Context) -> Spf:
     found: dict[str, None] = {}
     for index, text in enumerate(entry.spf.include):
         here: KeyPath = (*path, "spf", "include", index)
-        name = reading.checked(here, text, names.spf_domain)
+        name = context.checked(here, text, names.spf_domain)
         if name in found:
-            reading.say(here, f"{name} is in this list twice; keep one")
+            context.problem(here, f"{name} is in this list twice; keep one")
         elif name:
             found[name] = None
     # RFC 7208 section 4.6.4. The host's own name may be the domain's, which costs one more.
@@ -156,31 +163,31 @@ def _spf(entry: DomainEntry, exchangers: tuple[Mx, ...], path: KeyPath, reading:
     if (most := _SPF_LOOKUPS - own - 1) < len(found):
         allowed = f"SPF allows {_SPF_LOOKUPS} DNS lookups in all, and {most} are left for these"
         what = f"{len(found)} domains are too many: {allowed}"
-        reading.say((*path, "spf", "include"), what)
+        context.problem((*path, "spf", "include"), what)
     return Spf(tuple(found), entry.spf.all == "soft")
 
 
-def _dkim(domain: DomainEntry, hosts: tuple[Host, ...], path: KeyPath, reading: Reading) -> Dkim:
+def _dkim(domain: DomainEntry, hosts: tuple[Host, ...], path: KeyPath, context: Context) -> Dkim:
     entry, here = domain.dkim, (*path, "dkim")
     unable = [host.name for host in hosts if host.name in domain.hosts and host.filter is Filter.NONE]
     if "ed25519" in entry.algorithms and unable:
         what = f"ed25519 needs `filter: rspamd`, and {unable[0]} has `filter: none`, where OpenDKIM signs with rsa only"
-        reading.say((*here, "algorithms", entry.algorithms.index("ed25519")), what)
+        context.problem((*here, "algorithms", entry.algorithms.index("ed25519")), what)
     for index, name in enumerate(entry.algorithms):
         if name in entry.algorithms[:index]:
-            reading.say((*here, "algorithms", index), f"{name} is in this list twice; keep one")
+            context.problem((*here, "algorithms", index), f"{name} is in this list twice; keep one")
     if not entry.algorithms:
-        reading.say((*here, "algorithms"), "is an empty list; write rsa, or leave `algorithms` out")
+        context.problem((*here, "algorithms"), "is an empty list; write rsa, or leave `algorithms` out")
     prefix = entry.selector or ""
     if prefix and not _SELECTOR.fullmatch(prefix):
         what = "no beginning of a selector; use up to 20 of a-z, 0-9 and -, such as corp"
-        reading.say((*here, "selector"), f'"{show(prefix)}" is {what}')
+        context.problem((*here, "selector"), f'"{show(prefix)}" is {what}')
     return Dkim(tuple(entry.algorithms), prefix)
 
 
-def _dmarc(entry: DmarcEntry, path: KeyPath, domain: str | None, reading: Reading) -> Dmarc:
+def _dmarc(entry: DmarcEntry, path: KeyPath, domain: str | None, context: Context) -> Dmarc:
     rua = None
     if entry.rua is not None and domain:
         lead = "the DMARC reports would go to nobody"
-        rua = recipients.target(entry.rua, (*path, "dmarc", "rua"), domain, lead, reading=reading)
+        rua = recipients.target(entry.rua, (*path, "dmarc", "rua"), domain, lead, context=context)
     return Dmarc(entry.policy, rua)

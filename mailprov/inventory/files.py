@@ -13,8 +13,8 @@ import stat
 from pathlib import Path
 
 from mailprov.errors import InputError, InventoryError, Problem
-from mailprov.inventory.source import show
 from mailprov.model.inventory import SAVED_PLAN
+from mailprov.schema.document import show
 
 MAX_BYTES = 8 * 1024 * 1024
 

@@ -1,7 +1,7 @@
 """Local settings of the daemons, as the inventory holds them: the keys `postfix` and `dovecot`.
 
     PostfixEntry, DovecotEntry                  the shape of the file
-    resolve(postfix, dovecot, base, …)          → model.inventory.LocalSettings; what is wrong goes to `reading`
+    resolve(postfix, dovecot, base, …)          → model.inventory.LocalSettings; what is wrong goes to `context`
 
 Only the spelling is checked here: whether a daemon knows a setting is for its own checker on the host, which refuses
 the configuration before it goes live.
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from mailprov.inventory.entry import Entry
-from mailprov.inventory.scalars import Reads, kind, said
-from mailprov.inventory.source import KeyPath, Map, show
 from mailprov.model.inventory import LocalSettings
 from mailprov.model.master_cf import OWN_SERVICES
+from mailprov.schema.document import KeyPath, Map, show
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Reads, kind, said
 
 if TYPE_CHECKING:
-    from mailprov.inventory.reading import Reading
+    from mailprov.schema.context import Context
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _NOT_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -89,51 +89,51 @@ class DovecotEntry(Entry):
 
 
 def resolve(
-    postfix: PostfixEntry, dovecot: DovecotEntry, path: KeyPath, base: LocalSettings, reading: Reading
+    postfix: PostfixEntry, dovecot: DovecotEntry, path: KeyPath, base: LocalSettings, context: Context
 ) -> LocalSettings:
     """`base` with what stands at `path`; key by key, the later wins."""
     for name in postfix.main_cf:
         if not _POSTFIX_NAME.fullmatch(name):
             what = f'"{show(name)}" is no name of a setting; write it as postconf(5) does'
-            reading.say((*path, "postfix", "main_cf", name), what, key=True)
+            context.problem((*path, "postfix", "main_cf", name), what, key=True)
     for name, line in postfix.master_cf.items():
         here: KeyPath = (*path, "postfix", "master_cf", name)
         if not _POSTFIX_SERVICE.fullmatch(name):
             what = f'"{show(name)}" is no service; write name/type, such as policy/unix'
-            reading.say(here, what, key=True)
+            context.problem(here, what, key=True)
         elif name in OWN_SERVICES:
             what = (
                 f"{name} is a service that mailprov writes itself; give yours another name, "
                 "or change what it does with postfix.main_cf"
             )
-            reading.say(here, what, key=True)
+            context.problem(here, what, key=True)
         elif len(line.split()) < 6:
             what = f"has {len(line.split())} of the six fields: private unpriv chroot wakeup maxproc command"
-            reading.say(here, what)
+            context.problem(here, what)
     return LocalSettings(
         main_cf=tuple({**dict(base.main_cf), **postfix.main_cf}.items()),
         master_cf=tuple({**dict(base.master_cf), **postfix.master_cf}.items()),
-        dovecot=_dovecot(dovecot.settings, (*path, "dovecot", "settings"), base.dovecot, reading),
+        dovecot=_dovecot(dovecot.settings, (*path, "dovecot", "settings"), base.dovecot, context),
     )
 
 
 def _dovecot(
-    settings: str | Mapping[str, Any], path: KeyPath, base: tuple[str, ...], reading: Reading
+    settings: str | Mapping[str, Any], path: KeyPath, base: tuple[str, ...], context: Context
 ) -> tuple[str, ...]:
     """The lines of `base`, then these: of two settings Dovecot takes the later one."""
     if isinstance(settings, str):
         return (*base, *(line.rstrip() for line in settings.rstrip().splitlines()))
-    return (*base, *_lines(settings, path, "", reading))
+    return (*base, *_lines(settings, path, "", context))
 
 
-def _lines(settings: Mapping[str, Any], path: KeyPath, indent: str, reading: Reading) -> Iterator[str]:
+def _lines(settings: Mapping[str, Any], path: KeyPath, indent: str, context: Context) -> Iterator[str]:
     for name, value in settings.items():
         if not _DOVECOT_NAME.fullmatch(name):
             what = f'"{show(name)}" is no name of a setting; write it as in dovecot.conf'
-            reading.say((*path, name), what, key=True)
+            context.problem((*path, name), what, key=True)
         elif isinstance(value, Mapping):
             yield f"{indent}{name} {{"
-            yield from _lines(value, (*path, name), indent + "  ", reading)
+            yield from _lines(value, (*path, name), indent + "  ", context)
             yield f"{indent}}}"
         else:
             yield f"{indent}{name} = {value.strip()}".rstrip()

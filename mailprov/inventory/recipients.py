@@ -2,7 +2,7 @@
 
 `of_domain` reads them; `target` resolves one reference (a name of this domain, or an address anywhere) and
 says when it leads to nobody; `check_loops` finds mail that would go round. What is wrong goes to
-`reading.problems`.
+`context.problems`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mailprov.inventory import names
-from mailprov.inventory.reading import Reading
-from mailprov.inventory.scalars import NO_QUOTA
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
-from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import Account, Domain, Forward, Host, Secret
+from mailprov.schema import names
+from mailprov.schema.context import Context
+from mailprov.schema.document import KeyPath, show
+from mailprov.schema.scalars import NO_QUOTA
 
 # Dovecot's schemes that are safe to keep at rest ("Password Schemes", manual). Others are plain text, or
 # fast to search; 2.4 refuses weak ones by default.
@@ -45,13 +45,13 @@ class Recipients:
 
 
 def of_domain(
-    entry: DomainEntry, path: KeyPath, domain: str | None, hosts: Collection[Host], reading: Reading
+    entry: DomainEntry, path: KeyPath, domain: str | None, hosts: Collection[Host], context: Context
 ) -> Recipients:
     """`domain` is None where its own name is wrong; then names are checked and references are not.
 
     `hosts`: those that serve the domain.
     """
-    here = _Domain(path, domain, reading, {})
+    here = _Domain(path, domain, context, {})
     accounts = [here.account(name, account, entry.quota, hosts) for name, account in entry.accounts.items()]
     aliases = [here.alias(name, text) for name, text in entry.aliases.items()]
     lists = [here.mailing_list(name, members) for name, members in entry.lists.items()]
@@ -72,7 +72,7 @@ class _Domain:
 
     path: KeyPath
     name: str | None
-    reading: Reading
+    context: Context
     seen: dict[str, tuple[str, KeyPath]]
 
     def account(self, name: str, entry: AccountEntry, quota: int | None, hosts: Collection[Host]) -> Account:
@@ -82,12 +82,12 @@ class _Domain:
         for sign in {host.recipient_delimiter for host in hosts}:
             if sign and sign in name and address and sign in address.rpartition("@")[0]:
                 what = f'contains "{sign}", which separates a name from its detail (recipient_delimiter)'
-                self.reading.say(path, f'"{show(name)}" {what}; name the account without it', key=True)
+                self.context.problem(path, f'"{show(name)}" {what}; name the account without it', key=True)
         password = ready = None
         if entry.password.hash is not None:
-            ready = _hash(entry.password.hash, (*path, "password", "hash"), self.reading)
+            ready = _hash(entry.password.hash, (*path, "password", "hash"), self.context)
         else:
-            password = self.reading.secret(entry.password, (*path, "password"))
+            password = self.context.secret(entry.password, (*path, "password"))
         forward = None
         if entry.forward:
             itself = "the account forwards to itself; leave that out, `keep: true` keeps a copy"
@@ -107,10 +107,10 @@ class _Domain:
             return None
         if managed := [host.name for host in hosts if host.managed]:
             what = f"`login` is for servers of others; mailprov manages {managed[0]}, where the login is the address"
-            self.reading.say(path, f"{what}; leave it out, or give that host `managed: false`")
+            self.context.problem(path, f"{what}; leave it out, or give that host `managed: false`")
         elif not name.isprintable() or name != name.strip():
             what = "is not a valid login name; it begins or ends with a blank or contains a control character"
-            self.reading.say(path, f'"{show(name)}" {what}')
+            self.context.problem(path, f'"{show(name)}" {what}')
         return name
 
     def alias(self, name: str, text: str) -> tuple[str, str] | None:
@@ -123,7 +123,7 @@ class _Domain:
         path: KeyPath = (*self.path, "lists", name)
         address = self._own(name, "list", path)
         if not members:
-            self.reading.say(path, "the list has no members; name at least one")
+            self.context.problem(path, "the list has no members; name at least one")
         members_at = self._several(members, path, "this member does not exist")
         found = self._without(address, members_at, path, "the list contains itself; leave that out")
         return (address, found) if address else None
@@ -131,21 +131,21 @@ class _Domain:
     def _own(self, name: str, kind: str, path: KeyPath) -> str | None:
         """The address that `name` defines; None if it cannot be one, or is defined before."""
 
-        local = self.reading.checked(path, name, self._local_part, key=True)
+        local = self.context.checked(path, name, self._local_part, key=True)
         if local is None:
             return None
         if local in self.seen:
             other, where = self.seen[local]
             what = f"{local}@{self.name}" if self.name else local
-            line = self.reading.source.position(where, key=True)[0]
+            line = self.context.document.position(where, key=True)[0]
             article = "an" if other[0] == "a" else "a"
             seen = f"{what} is already {article} {other} (line {line}); an address is one thing only"
-            self.reading.say(path, seen, key=True)
+            self.context.problem(path, seen, key=True)
             return None
         self.seen[local] = (kind, path)
         if self.name is None:
             return None
-        self.reading.defined[f"{local}@{self.name}"] = path
+        self.context.defined[f"{local}@{self.name}"] = path
         return f"{local}@{self.name}"
 
     def _local_part(self, text: str) -> str:
@@ -154,7 +154,7 @@ class _Domain:
         return local
 
     def target(self, text: str, path: KeyPath, lead: str) -> str | None:
-        return target(text, path, self.name, lead, reading=self.reading) if self.name else None
+        return target(text, path, self.name, lead, context=self.context) if self.name else None
 
     def _several(self, texts: list[str], path: KeyPath, lead: str) -> dict[str, int]:
         """The addresses that `texts` mean, each with its place in the list."""
@@ -162,48 +162,48 @@ class _Domain:
         for index, text in enumerate(texts):
             address = self.target(text, (*path, index), lead)
             if address in found:
-                self.reading.say((*path, index), f"{address} is in this list twice; keep one")
+                self.context.problem((*path, index), f"{address} is in this list twice; keep one")
             elif address:
                 found[address] = index
         return found
 
     def _without(self, own: str | None, found: dict[str, int], path: KeyPath, itself: str) -> tuple[str, ...]:
         if own in found:
-            self.reading.say((*path, found[own]), itself)
+            self.context.problem((*path, found[own]), itself)
         return tuple(address for address in found if address != own)
 
 
-def _hash(text: str, path: KeyPath, reading: Reading) -> Secret:
+def _hash(text: str, path: KeyPath, context: Context) -> Secret:
     found = _HASH.fullmatch(text)
     if not found:
-        reading.say(path, "is no hash as `doveadm pw` prints it: {SCHEME} and the hash, without spaces")
+        context.problem(path, "is no hash as `doveadm pw` prints it: {SCHEME} and the hash, without spaces")
     elif found[1].upper() not in _SCHEMES:
         known = ", ".join(_SCHEMES[:5])
-        reading.say(path, f"its scheme is not one that is safe to keep; use one of {known}")
+        context.problem(path, f"its scheme is not one that is safe to keep; use one of {known}")
     return Secret("hash", text)
 
 
-def target(text: str, path: KeyPath, domain: str, lead: str, *, reading: Reading) -> str | None:
+def target(text: str, path: KeyPath, domain: str, lead: str, *, context: Context) -> str | None:
     """The address that `text` means, not in a domain alias; None after saying what is wrong."""
     if "@" in text:
-        address = reading.checked(path, text, names.address)
+        address = context.checked(path, text, names.address)
     else:
-        local = reading.checked(path, text, names.local_part)
+        local = context.checked(path, text, names.local_part)
         address = f"{local}@{domain}" if local else None
     if address is None:
         return None
-    address = reading.names.canonical(address)
-    if reading.names.lacks(address):
+    address = context.names.canonical(address)
+    if context.names.lacks(address):
         local, _, at = address.rpartition("@")
-        near = reading.hints.near(local, reading.names.locals[at])
+        near = context.hints.near(local, context.names.locals[at])
         shown = near if "@" not in text else f"{near}@{at}"
         hint = f'; did you mean "{show(shown)}"?' if near else f"; define it in {at}, or name another"
-        reading.say(path, f"{lead}: there is no {address}{hint}")
+        context.problem(path, f"{lead}: there is no {address}{hint}")
         return None
     return address
 
 
-def check_loops(domains: list[Domain], reading: Reading) -> None:
+def check_loops(domains: list[Domain], context: Context) -> None:
     """Says each circle of aliases, lists and forwards once, at its entry that is read first."""
     edges: dict[str, tuple[str, ...]] = {}
     kinds: dict[str, str] = {}
@@ -224,7 +224,9 @@ def check_loops(domains: list[Domain], reading: Reading) -> None:
         one_domain = len({address.rpartition("@")[2] for address in ring}) == 1
         shown = " → ".join(address.rpartition("@")[0] if one_domain else address for address in ring[:12])
         more = " → …" if len(ring) > 12 else ""
-        reading.say(reading.defined[ring[0]], f"{kind} loop: {shown}{more}; let one of them lead elsewhere")
+        context.problem(
+            context.defined[ring[0]], f"{kind} loop: {shown}{more}; let one of them lead elsewhere"
+        )
 
 
 def _circles(edges: dict[str, tuple[str, ...]]) -> list[list[str]]:

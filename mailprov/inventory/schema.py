@@ -2,7 +2,7 @@
 
 These classes are the only definition of the file's shape: the reader checks with them, the messages about
 unknown keys name their fields, and `json_schema()` is made from them. What the values mean together is
-checked in `meaning`. `inventories/example.yml` shows every key.
+checked in `resolve`. `inventories/example.yml` shows every key.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
-from mailprov.inventory.scalars import Boolean, choice
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosts import (
     DELIMITER_TEXT,
@@ -41,6 +39,8 @@ from mailprov.inventory.schema_protection import (
     Firewall,
     RelayEntry,
 )
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Boolean, choice
 
 
 class File(Entry):

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from mailprov.inventory.entry import Entry
-from mailprov.inventory.scalars import Boolean, Quota, Reads, Size, Text, choice, said, text, whole
-from mailprov.inventory.schema_secrets import PasswordEntry
-from mailprov.inventory.source import Seq
 from mailprov.model.dkim import ALGORITHMS
+from mailprov.schema.document import Seq
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Boolean, Quota, Reads, Size, Text, choice, said, text, whole
+from mailprov.schema.secret_entry import PasswordEntry
 
 
 class ForwardEntry(Entry):
@@ -131,7 +131,9 @@ class DomainEntry(Entry):
     hosts: list[Text] = Field(
         description="the hosts that serve it, by their names in this file; the order is the MX preference",
         examples=[["mx1"]],
-        json_schema_extra={"minItems": 1},  # checked in `problems`, so that an empty list hides nothing else
+        json_schema_extra={
+            "minItems": 1
+        },  # checked in `validation`, so that an empty list hides nothing else
     )
     quota: Size | None = Field(
         default=None,

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mailprov.inventory.entry import Entry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
-from mailprov.inventory.scalars import Boolean, Reads, Text, choice, said, size_between, whole
 from mailprov.inventory.schema_protection import Blocklists, Fail2banEntry, Firewall, RelayEntry
-from mailprov.inventory.schema_secrets import SecretEntry
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Boolean, Reads, Text, choice, said, size_between, whole
+from mailprov.schema.secret_entry import SecretEntry
 
 RELEASES = (
     "debian-11",

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mailprov.inventory.entry import Entry
-from mailprov.inventory.scalars import Reads, Text, choice, kind, said, text, whole
-from mailprov.inventory.schema_secrets import SecretEntry
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Reads, Text, choice, kind, said, text, whole
+from mailprov.schema.secret_entry import SecretEntry
 
 
 class Fail2banEntry(Entry):

@@ -24,7 +24,7 @@ import rich.console
 import typer
 
 import mailprov.cli.app
-import mailprov.inventory.meaning
+import mailprov.inventory.resolve
 import mailprov.inventory.schema
 import mailprov.transport.connections
 from mailprov.__main__ import main

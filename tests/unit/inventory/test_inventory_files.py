@@ -14,7 +14,7 @@ import pytest
 from mailprov.errors import SAME_KIND, InputError, InventoryError
 from mailprov.inventory import SecretMode, composer, load
 from mailprov.inventory.files import MAX_BYTES
-from mailprov.inventory.reading import MAX_PROBLEMS
+from mailprov.schema.context import MAX_PROBLEMS
 
 
 @pytest.fixture

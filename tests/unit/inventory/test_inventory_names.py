@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailprov.inventory import names
+from mailprov.schema import names
 
 LABEL = "a" * 63
 

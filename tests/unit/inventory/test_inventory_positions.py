@@ -10,8 +10,8 @@ import pytest
 from mailprov.errors import InventoryError
 from mailprov.inventory import SecretMode, composer, load
 from mailprov.inventory.composer import events, events_in_python, parse
-from mailprov.inventory.source import Map, Plain, Seq, show, show_path
 from mailprov.model.inventory import Inventory
+from mailprov.schema.document import Map, Plain, Seq, show, show_path
 
 BAD = Path(__file__).resolve().parents[2] / "bad"
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from mailprov.errors import InventoryError
 from mailprov.inventory import SecretMode, example_text, json_schema, load
 from mailprov.inventory.composer import parse
-from mailprov.inventory.source import Map, Seq
 from mailprov.model.inventory import DnsProvider, Forward, Secret, TlsMode, Tsig
+from mailprov.schema.document import Map, Seq
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"
 

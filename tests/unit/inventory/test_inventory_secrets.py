@@ -13,9 +13,9 @@ import pytest
 
 from mailprov.errors import InventoryError
 from mailprov.inventory import SecretMode, load
-from mailprov.inventory.command import CommandFailed, output_of
-from mailprov.inventory.secrets import MAX_SECRET
 from mailprov.model.inventory import Account, Inventory
+from mailprov.schema.command import CommandFailed, output_of
+from mailprov.schema.secrets import MAX_SECRET
 
 VALUE = "correct horse:battery'staple\tñ"
 

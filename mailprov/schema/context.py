@@ -1,6 +1,6 @@
 """What all the checks of one inventory share: where problems go, and which names the file defines.
 
-`Reading.say` notes a problem at a key path; `Reading.checked` runs a check of `names` on one value.
+`Context.problem` notes a problem at a key path; `Context.checked` runs a check of `names` on one value.
 `Names` knows what exists by the file as it was written, broken entries included: a host whose `fqdn` is
 missing is still defined, and a reference to it is no second mistake.
 """
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.errors import Problem
-from mailprov.inventory import names
-from mailprov.inventory.hints import Hints
-from mailprov.inventory.schema_secrets import SecretEntry
-from mailprov.inventory.secrets import Reference, Vault, absolute
-from mailprov.inventory.source import KeyPath, Map, Source, show
 from mailprov.model.inventory import Secret
+from mailprov.schema import names
+from mailprov.schema.document import Document, KeyPath, Map, show
+from mailprov.schema.hints import Hints
+from mailprov.schema.secret_entry import SecretEntry
+from mailprov.schema.secrets import Reference, Vault, absolute
 
 MAX_PROBLEMS = 10_000  # all are told at once, up to here
 SECTIONS = ("accounts", "aliases", "lists")
@@ -27,23 +27,23 @@ class TooMany(Exception):
     """This is not an inventory with mistakes but something else; those found so far say enough."""
 
 
-class Reading:
+class Context:
     """The state of one `load`. `folder` is where the inventory stands, absolute."""
 
-    def __init__(self, source: Source, vault: Vault, hints: Hints, folder: Path) -> None:
-        self.source = source
+    def __init__(self, document: Document, vault: Vault, hints: Hints, folder: Path) -> None:
+        self.document = document
         self.vault = vault
         self.hints = hints
         self.folder = folder
         self.problems: list[Problem] = []
-        self.names = Names(source)
+        self.names = Names(document)
         self.defined: dict[str, KeyPath] = {}  # address → the path of its account, alias or list
 
-    def say(self, path: KeyPath, what: str, key: bool = False) -> None:
+    def problem(self, path: KeyPath, what: str, key: bool = False) -> None:
         """Notes a problem. Raises TooMany when nobody will read on."""
         if len(self.problems) >= MAX_PROBLEMS:
             raise TooMany
-        self.problems.append(self.source.problem(path, what, key))
+        self.problems.append(self.document.problem(path, what, key))
 
     def checked(
         self, path: KeyPath, value: str, check: Callable[[str], str], key: bool = False
@@ -52,7 +52,7 @@ class Reading:
         try:
             return check(value)
         except names.BadName as error:
-            self.say(path, f'"{show(value)}" {error}', key)
+            self.problem(path, f'"{show(value)}" {error}', key)
             return None
 
     def secret(self, entry: SecretEntry, path: KeyPath, check: Callable[[str], str] | None = None) -> Secret:
@@ -69,7 +69,7 @@ class Reading:
 
     def marks(self, path: KeyPath) -> Any:
         """The keys that are written there."""
-        return getattr(self.source.node(path), "marks", {})
+        return getattr(self.document.node(path), "marks", {})
 
     def did_you_mean(self, word: str, known: list[str], otherwise: str = "") -> str:
         near = self.hints.near(word, known)
@@ -79,14 +79,14 @@ class Reading:
 class Names:
     """What the file defines. Domains and addresses in canonical form."""
 
-    def __init__(self, source: Source) -> None:
-        hosts = source.data.get("hosts")
+    def __init__(self, document: Document) -> None:
+        hosts = document.data.get("hosts")
         self.hosts: list[str] = list(hosts.marks) if isinstance(hosts, Map) else []
         self.hosts_known = isinstance(hosts, Map)
         self.locals: dict[str, set[str]] = {}  # domain → names before the @
         self.opaque: set[str] = set()  # domains of which a section cannot be read: anything may exist there
         self.alias_of: dict[str, str] = {}  # domain alias → domain
-        domains = source.data.get("domains")
+        domains = document.data.get("domains")
         if not isinstance(domains, Map):
             return
         for key in domains.marks:

@@ -1,8 +1,8 @@
 """The file's data against the schema, and what does not fit in a user's words.
 
-`fit(source)` → (the file as schema classes, or None if nothing can be made of it; the problems). Each
+`validate(document)` → (the file as schema classes, or None if nothing can be made of it; the problems). Each
 value that does not fit is taken out and the rest is read again, so that one wrong key does not hide what
-`meaning` finds elsewhere. Unknown keys name the nearest key. Pydantic's own words never reach a user, and
+`resolve` finds elsewhere. Unknown keys name the nearest key. Pydantic's own words never reach a user, and
 neither do the values it saw.
 """
 
@@ -15,22 +15,22 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mailprov.errors import Problem
-from mailprov.inventory.hints import Hints
-from mailprov.inventory.reading import MAX_PROBLEMS
-from mailprov.inventory.scalars import kind
 from mailprov.inventory.schema import LATER, File
-from mailprov.inventory.source import (
+from mailprov.inventory.yaml_errors import ITEM_WITHOUT_BLANK
+from mailprov.schema.context import MAX_PROBLEMS
+from mailprov.schema.document import (
+    Document,
     KeyPath,
     Map,
     Plain,
     Position,
-    Source,
     holds_bare_secret,
     is_secret,
     show,
     show_path,
 )
-from mailprov.inventory.yaml_words import ITEM_WITHOUT_BLANK
+from mailprov.schema.hints import Hints
+from mailprov.schema.scalars import kind
 
 _OUT = "out"
 # What a missing key may be for the sake of reading on: an empty one misleads no later check.
@@ -42,13 +42,15 @@ _FILLED: dict[tuple[str, str], Any] = {
 _ROUNDS = 8  # a removal can leave its parent incomplete, and so on upwards; the file is not deeper than this
 
 
-def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
+def validate(document: Document, hints: Hints) -> tuple[File | None, list[Problem]]:
     """Each problem has its position. Raises nothing."""
-    problems = [source.problem(path, what) for path, what in _nothing_in(source)]
+    problems = [document.problem(path, what) for path, what in _nothing_in(document)]
     problems += [
-        problem for path, at in source.empty[:MAX_PROBLEMS] if (problem := _no_value(path, at, source, hints))
+        problem
+        for path, at in document.empty[:MAX_PROBLEMS]
+        if (problem := _no_value(path, at, document, hints))
     ]
-    data: Any = source.data
+    data: Any = document.data
     for attempt in range(_ROUNDS):
         try:
             return File.model_validate(data), problems
@@ -56,7 +58,7 @@ def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
             found = error.errors(include_input=False, include_url=False)
         if attempt == 0:
             problems += [
-                problem for item in found[:MAX_PROBLEMS] if (problem := _problem(source, dict(item), hints))
+                problem for item in found[:MAX_PROBLEMS] if (problem := _problem(document, dict(item), hints))
             ]
         removals = _removals([dict(item) for item in found])
         if removals is None:
@@ -65,16 +67,16 @@ def fit(source: Source, hints: Hints) -> tuple[File | None, list[Problem]]:
     return None, problems
 
 
-def _problem(source: Source, error: dict[str, Any], hints: Hints) -> Problem | None:
+def _problem(document: Document, error: dict[str, Any], hints: Hints) -> Problem | None:
     path: KeyPath = tuple(error["loc"])
     code = error["type"]
     if code == "extra_forbidden":
-        return _unknown(path, source, hints)
+        return _unknown(path, document, hints)
     if code == "missing":
-        return _missing(path, source)
+        return _missing(path, document)
     if code == "said_before":
         return None
-    value = source.node(path)
+    value = document.node(path)
     if code == "said":
         what = str(error["ctx"]["sentence"])
     elif code == "too_short":
@@ -87,14 +89,14 @@ def _problem(source: Source, error: dict[str, Any], hints: Hints) -> Problem | N
         what = f"must be a list{_example(path)}, not {kind(value)}"
     else:
         what = "has a value of the wrong kind"
-    return source.problem(path, what)
+    return document.problem(path, what)
 
 
-def _unknown(path: KeyPath, source: Source, hints: Hints) -> Problem:
-    key, entry, parent = str(path[-1]), _entry(path[:-1]), source.node(path[:-1])
+def _unknown(path: KeyPath, document: Document, hints: Hints) -> Problem:
+    key, entry, parent = str(path[-1]), _entry(path[:-1]), document.node(path[:-1])
     assert entry
     if later := LATER.get((entry.__name__, key)):
-        return source.problem(path, later, key=True)
+        return document.problem(path, later, key=True)
     known = list(entry.model_fields)
     near = hints.near(key, known)
     hint = (
@@ -102,21 +104,21 @@ def _unknown(path: KeyPath, source: Source, hints: Hints) -> Problem:
     )
     if is_secret(path[:-1]) or holds_bare_secret(parent):
         # In `{hunter2: x}` in the place of a reference, and in `{password: my,secret}`, the key is a secret.
-        return source.unnamed(path, f"unknown key; {hint}")
-    return source.problem(path, f'unknown key "{show(key)}"; {hint}', key=True)
+        return document.unnamed(path, f"unknown key; {hint}")
+    return document.problem(path, f'unknown key "{show(key)}"; {hint}', key=True)
 
 
-def _no_value(path: KeyPath, at: Position, source: Source, hints: Hints) -> Problem | None:
+def _no_value(path: KeyPath, at: Position, document: Document, hints: Hints) -> Problem | None:
     entry = _entry(path[:-1])
     if entry and path[-1] not in entry.model_fields:
-        if is_secret(path[:-1]) and not source.node(path[:-1]):
+        if is_secret(path[:-1]) and not document.node(path[:-1]):
             return None  # `password: {hunter2}`: the schema says what must stand there
-        return _unknown(path, source, hints)
-    return Problem(source.file, *at, show_path(path), "has no value; write one, or leave the key out")
+        return _unknown(path, document, hints)
+    return Problem(document.file, *at, show_path(path), "has no value; write one, or leave the key out")
 
 
-def _missing(path: KeyPath, source: Source) -> Problem | None:
-    parent, key = source.node(path[:-1]), str(path[-1])
+def _missing(path: KeyPath, document: Document) -> Problem | None:
+    parent, key = document.node(path[:-1]), str(path[-1])
     entry = _entry(path[:-1])
     assert entry
     if isinstance(parent, Map):
@@ -129,10 +131,10 @@ def _missing(path: KeyPath, source: Source) -> Problem | None:
         ):
             return None  # it is there with a slip in its name, which is said
     about = entry.model_fields[key].description
-    return source.problem(path[:-1], f'the key "{key}" is missing ({about})', key=True)
+    return document.problem(path[:-1], f'the key "{key}" is missing ({about})', key=True)
 
 
-def _nothing_in(source: Source) -> list[tuple[KeyPath, str]]:
+def _nothing_in(document: Document) -> list[tuple[KeyPath, str]]:
     """Mappings and lists that must not be empty, and are.
 
     Pydantic would take what stands beside them for wrong, too.
@@ -140,9 +142,9 @@ def _nothing_in(source: Source) -> list[tuple[KeyPath, str]]:
     found: list[tuple[KeyPath, str]] = [
         ((key,), f"there are no {key}; define at least one")
         for key in ("hosts", "domains")
-        if source.data.get(key) == {}
+        if document.data.get(key) == {}
     ]
-    domains = source.data.get("domains")
+    domains = document.data.get("domains")
     if isinstance(domains, Map):
         for name, domain in domains.items():
             if isinstance(domain, Map) and domain.get("hosts") == []:

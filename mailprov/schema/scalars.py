@@ -1,6 +1,6 @@
 """The types of single values in the file: text, whole numbers, booleans, sizes, choices.
 
-They are pydantic types that read the texts `source` gives, and carry their JSON Schema, so that both say
+They are pydantic types that read the texts `document` gives, and carry their JSON Schema, so that both say
 the same. A value that does not fit raises PydanticCustomError of type `said`, whose message is the whole
 sentence. Pure. Messages repeat a value only where none can be a secret.
 """
@@ -16,26 +16,26 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mailprov.inventory.source import Map, Plain, Seq, show
+from mailprov.schema.document import Map, Plain, Seq, show
 
 _SIZE = re.compile(r"([0-9]{1,18})([KMGT]?)")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _MAX_SIZE = 2**63 - 1  # what Dovecot and the shell count with
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-_TYPOGRAPHIC = "“”„‟‘’‚‛«»‹›"  # quotes for reading, which word processors and chat programs put in
+_TYPOGRAPHIC = "“”„‟‘’‚‛«»‹›"  # quotes for context, which word processors and chat programs put in
 _YES, _NO = frozenset({"on", "yes", "true"}), frozenset({"off", "no", "false"})
 
 
 @dataclass(frozen=True, eq=False)
 class Reads:
-    """For `Annotated[T, Reads(function, schema)]`: the function makes a T of what `source` gives, or raises
+    """For `Annotated[T, Reads(function, schema)]`: the function makes a T of what `document` gives, or raises
     `said(…)`.
     """
 
     function: Callable[[Any], Any]
     schema: dict[str, Any]
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, document: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.function)
 
     def __get_pydantic_json_schema__(

@@ -11,9 +11,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mailprov.inventory.entry import Entry
-from mailprov.inventory.scalars import Reads, Text, kind, said
-from mailprov.inventory.source import Map, Seq
+from mailprov.schema.document import Map, Seq
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Reads, Text, kind, said
 
 _FORMS = "`{env: NAME}`, `{file: path}` or `{command: …}`"
 

@@ -1,6 +1,6 @@
 """The file as plain data that knows where everything stands.
 
-`Source` holds mappings (`Map`), lists (`Seq`) and texts (`str`, or `Plain` where written without quotes)
+`Document` holds mappings (`Map`), lists (`Seq`) and texts (`str`, or `Plain` where written without quotes)
 with the line and column of every key and value, and makes a Problem of a key path and a sentence. `show`
 and `show_path` write what came from the file on one line, safe for a terminal. Pure; raises nothing.
 """
@@ -50,7 +50,7 @@ class Seq(list[Any]):
 
 
 @dataclass
-class Source:
+class Document:
     """The file as data. `file` is the path as the user wrote it."""
 
     file: str

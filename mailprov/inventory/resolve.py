@@ -1,7 +1,7 @@
 """From the file as written to the inventory as meant: names resolved, defaults merged, every reference
 checked.
 
-`build(file, reading)` → Inventory. What is wrong goes to `reading.problems`; the result is good only if
+`build(file, context)` → Inventory. What is wrong goes to `context.problems`; the result is good only if
 there are none. Domains are in `domains`.
 """
 
@@ -13,11 +13,9 @@ import dataclasses
 import re
 from typing import Any
 
-from mailprov.inventory import domains, local, names, protection, tls
-from mailprov.inventory.reading import Reading
+from mailprov.inventory import domains, local, protection, tls
 from mailprov.inventory.schema import File
 from mailprov.inventory.schema_hosts import DnsEntry, HostEntry, SshEntry
-from mailprov.inventory.source import KeyPath, show
 from mailprov.model.inventory import (
     DnsProvider,
     DnsSettings,
@@ -31,52 +29,57 @@ from mailprov.model.inventory import (
     Tsig,
 )
 from mailprov.model.jumps import parse_jumps
+from mailprov.schema import names
+from mailprov.schema.context import Context
+from mailprov.schema.document import KeyPath, show
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _KEY_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
-def build(file: File, reading: Reading) -> Inventory:
+def build(file: File, context: Context) -> Inventory:
     """`Inventory.source` is the path as the user wrote it."""
-    ssh = _ssh(file.ssh, ("ssh",), SshSettings(), reading)
-    certificates = tls.resolve(file.tls, ("tls",), Tls(), reading)
-    hosts = _hosts(file, ssh, certificates, reading)
-    dns = _dns(file.dns, reading) if file.dns else DnsSettings()
-    tls.check_challenges(hosts, dns, reading)
+    ssh = _ssh(file.ssh, ("ssh",), SshSettings(), context)
+    certificates = tls.resolve(file.tls, ("tls",), Tls(), context)
+    hosts = _hosts(file, ssh, certificates, context)
+    dns = _dns(file.dns, context) if file.dns else DnsSettings()
+    tls.check_challenges(hosts, dns, context)
     return Inventory(
-        source=reading.source.file,
+        source=context.document.file,
         hosts=hosts,
-        domains=domains.resolve(file.domains, hosts, reading),
+        domains=domains.resolve(file.domains, hosts, context),
         dns=dns,
     )
 
 
-def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) -> SshSettings:
+def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, context: Context) -> SshSettings:
     """`base` with what `entry` says."""
     given: dict[str, Any] = {"user": entry.user, "port": entry.port, "host_key": entry.host_key}
     if entry.user is not None and re.search(r"[\s@:]", entry.user):
-        reading.say((*path, "user"), f'"{show(entry.user)}" is no login name; it contains a space, @ or :')
+        context.problem(
+            (*path, "user"), f'"{show(entry.user)}" is no login name; it contains a space, @ or :'
+        )
     if entry.host_key is not None and not _FINGERPRINT.fullmatch(entry.host_key):
         seen = f'"{show(entry.host_key)}" is no fingerprint; write it as `ssh-keygen -lf` prints it, SHA256:…'
-        reading.say((*path, "host_key"), seen)
+        context.problem((*path, "host_key"), seen)
     elif entry.host_key is not None:
         given["host_key"] = entry.host_key.rstrip("=")
-    given["identity_file"] = reading.path(entry.identity_file)
-    given["known_hosts"] = reading.path(entry.known_hosts)
+    given["identity_file"] = context.path(entry.identity_file)
+    given["known_hosts"] = context.path(entry.known_hosts)
     if entry.proxy_jump is not None:
         try:
             given["proxy_jump"] = parse_jumps(entry.proxy_jump)
         except ValueError as error:
-            reading.say((*path, "proxy_jump"), show(str(error), 200))
+            context.problem((*path, "proxy_jump"), show(str(error), 200))
     if entry.transport is not None:
         given["transport"] = Transport(entry.transport)
     if entry.config == "none":
         given["ignore_config"] = True
     elif entry.config is not None:
-        given.update(config=reading.path(entry.config), ignore_config=False)
+        given.update(config=context.path(entry.config), ignore_config=False)
     for name in ("passphrase", "password", "become_password"):
         if (reference := getattr(entry, name)) is not None:
-            given[name] = reading.secret(reference, (*path, name))
+            given[name] = context.secret(reference, (*path, name))
     made = dataclasses.replace(base, **{key: value for key, value in given.items() if value is not None})
     if entry.config == "none":
         made = dataclasses.replace(made, config=None)
@@ -85,33 +88,33 @@ def _ssh(entry: SshEntry, path: KeyPath, base: SshSettings, reading: Reading) ->
         what = (
             "the ssh program takes no password from mailprov; use a key or an agent, or `transport: builtin`"
         )
-        reading.say((*path, key), what, key=True)
+        context.problem((*path, key), what, key=True)
     return made
 
 
-def _hosts(file: File, ssh: SshSettings, certificates: Tls, reading: Reading) -> tuple[Host, ...]:
-    own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), reading)
-    shared = {**_mail(file), **protection.resolve(file, (), reading)}
+def _hosts(file: File, ssh: SshSettings, certificates: Tls, context: Context) -> tuple[Host, ...]:
+    own = local.resolve(file.postfix, file.dovecot, (), LocalSettings(), context)
+    shared = {**_mail(file), **protection.resolve(file, (), context)}
     defaults = Host("", "", "", ssh, certificates, local=own, managed=file.managed, **shared)
-    hosts = [_host(name, entry, defaults, reading) for name, entry in file.hosts.items()]
-    protection.check_blocklists(file, hosts, reading)
+    hosts = [_host(name, entry, defaults, context) for name, entry in file.hosts.items()]
+    protection.check_blocklists(file, hosts, context)
     fqdns: dict[str, str] = {}
     places: dict[tuple[Any, ...], str] = {}
     for host in hosts:
         path: KeyPath = ("hosts", host.name)
         if host.fqdn and (other := fqdns.setdefault(host.fqdn, host.name)) != host.name:
             seen = f'"{host.fqdn}" is already the name of host {other}; every host needs its own'
-            reading.say((*path, "fqdn"), seen)
+            context.problem((*path, "fqdn"), seen)
         port = host.ssh.port or 22
         place = (host.address, port, host.ssh.proxy_jump)  # behind another jump host it is another network
         if host.address and (other := places.setdefault(place, host.name)) != host.name:
             seen = f"host {other} is already at {host.address}, SSH port {port}; a host is written once"
-            reading.say((*path, "address"), seen)
-    _check_jumps(hosts, reading)
+            context.problem((*path, "address"), seen)
+    _check_jumps(hosts, context)
     return tuple(hosts)
 
 
-def _check_jumps(hosts: list[Host], reading: Reading) -> None:
+def _check_jumps(hosts: list[Host], context: Context) -> None:
     """That the way to each host has an end. ssh_config may still lead in a circle; that is found on connecting."""
     # Only the first jump host of a way is reached by a way of its own.
     first = {
@@ -130,7 +133,7 @@ def _check_jumps(hosts: list[Host], reading: Reading) -> None:
         told.update(circle)
         for member in circle:
             written: KeyPath = ("hosts", member, "ssh", "proxy_jump")
-            if reading.source.node(written) is not None:
+            if context.document.node(written) is not None:
                 break
         else:
             member, written = circle[0], ("ssh", "proxy_jump")
@@ -139,7 +142,7 @@ def _check_jumps(hosts: list[Host], reading: Reading) -> None:
         )
         advice = "write `proxy_jump: none` at the host that is reached first"
         what = f"the jump hosts go round in a circle ({route}); {advice}"
-        reading.say(written, what)
+        context.problem(written, what)
 
 
 def _mail(entry: File | HostEntry) -> dict[str, Any]:
@@ -149,15 +152,15 @@ def _mail(entry: File | HostEntry) -> dict[str, Any]:
     return said if entry.filter is None else {**said, "filter": Filter(entry.filter)}
 
 
-def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host:
+def _host(name: str, entry: HostEntry, defaults: Host, context: Context) -> Host:
     """`defaults`: what the file says for every host."""
     path: KeyPath = ("hosts", name)
-    reading.checked(path, name, names.host_name, key=True)
-    address = reading.checked((*path, "address"), entry.address, names.host_address) or ""
+    context.checked(path, name, names.host_name, key=True)
+    address = context.checked((*path, "address"), entry.address, names.host_address) or ""
     managed = defaults.managed if entry.managed is None else entry.managed
     if not managed:
-        _check_unmanaged(path, reading)
-        if "filter" not in reading.marks(
+        _check_unmanaged(path, context)
+        if "filter" not in context.marks(
             ()
         ):  # what mailprov would set up says nothing about a server of others
             defaults = dataclasses.replace(defaults, filter=Filter.NONE)
@@ -166,30 +169,30 @@ def _host(name: str, entry: HostEntry, defaults: Host, reading: Reading) -> Host
         managed=managed,
         name=name,
         address=address,
-        fqdn=reading.checked((*path, "fqdn"), entry.fqdn, names.fqdn) or "",
-        ssh=_ssh(entry.ssh, (*path, "ssh"), defaults.ssh, reading),
-        tls=tls.resolve(entry.tls, (*path, "tls"), defaults.tls, reading)
-        if "tls" in reading.marks(path)
+        fqdn=context.checked((*path, "fqdn"), entry.fqdn, names.fqdn) or "",
+        ssh=_ssh(entry.ssh, (*path, "ssh"), defaults.ssh, context),
+        tls=tls.resolve(entry.tls, (*path, "tls"), defaults.tls, context)
+        if "tls" in context.marks(path)
         else defaults.tls,
-        ipv4=_published(entry.ipv4, 4, (*path, "ipv4"), address, reading),
-        ipv6=_published(entry.ipv6, 6, (*path, "ipv6"), address, reading),
-        local=local.resolve(entry.postfix, entry.dovecot, path, defaults.local, reading),
+        ipv4=_published(entry.ipv4, 4, (*path, "ipv4"), address, context),
+        ipv6=_published(entry.ipv6, 6, (*path, "ipv6"), address, context),
+        local=local.resolve(entry.postfix, entry.dovecot, path, defaults.local, context),
         lab_release=entry.lab.release if entry.lab else None,
         **_mail(entry),
-        **protection.resolve(entry, path, reading),
+        **protection.resolve(entry, path, context),
     )
 
 
-def _check_unmanaged(path: KeyPath, reading: Reading) -> None:
+def _check_unmanaged(path: KeyPath, context: Context) -> None:
     """Keys of a host that only say what mailprov should do there."""
     for key in ("postfix", "dovecot", "relayhost", "firewall", "blocklists"):
-        if key in reading.marks(path):
+        if key in context.marks(path):
             what = f"`{key}` says what mailprov sets up, and this host has `managed: false`; leave one of them out"
-            reading.say((*path, key), what, key=True)
+            context.problem((*path, key), what, key=True)
 
 
 def _published(
-    given: list[str] | None, version: int, path: KeyPath, address: str, reading: Reading
+    given: list[str] | None, version: int, path: KeyPath, address: str, context: Context
 ) -> tuple[str, ...]:
     """The addresses for DNS: those given (`[]` for none), else the one SSH goes to."""
     if given is None:
@@ -199,21 +202,21 @@ def _published(
             return ()
     found: dict[str, None] = {}
     for index, text in enumerate(given):
-        value = reading.checked((*path, index), text, lambda each: names.ip(each, version))
+        value = context.checked((*path, index), text, lambda each: names.ip(each, version))
         if value in found:
-            reading.say((*path, index), f"{value} is in this list twice; keep one")
+            context.problem((*path, index), f"{value} is in this list twice; keep one")
         elif value:
             found[value] = None
     return tuple(found)
 
 
-def _dns(entry: DnsEntry, reading: Reading) -> DnsSettings:
+def _dns(entry: DnsEntry, context: Context) -> DnsSettings:
     provider = DnsProvider(entry.provider)
-    written = reading.marks(("dns",))
+    written = context.marks(("dns",))
     if provider is DnsProvider.ZONEFILE:
         for name in ("server", "port", "tsig"):
             if name in written:
-                reading.say(
+                context.problem(
                     ("dns", name),
                     f"`{name}` is for `provider: rfc2136`; set that, or leave `{name}` out",
                     key=True,
@@ -221,25 +224,27 @@ def _dns(entry: DnsEntry, reading: Reading) -> DnsSettings:
         return DnsSettings(provider, ttl=entry.ttl)
     server = None
     if entry.server is not None:
-        server = reading.checked(("dns", "server"), entry.server, names.host_address)
+        server = context.checked(("dns", "server"), entry.server, names.host_address)
     elif "server" not in written:
-        reading.say(("dns",), "provider rfc2136 needs `server`, the primary name server's address", key=True)
-    return DnsSettings(provider, server, entry.port, _tsig(entry, reading), entry.ttl)
+        context.problem(
+            ("dns",), "provider rfc2136 needs `server`, the primary name server's address", key=True
+        )
+    return DnsSettings(provider, server, entry.port, _tsig(entry, context), entry.ttl)
 
 
-def _tsig(entry: DnsEntry, reading: Reading) -> Tsig | None:
+def _tsig(entry: DnsEntry, context: Context) -> Tsig | None:
     if entry.tsig is None:
         return None
     path: KeyPath = ("dns", "tsig")
     name = entry.tsig.name.lower()
     if not _KEY_NAME.fullmatch(name) or len(name) > 253:
-        reading.say(
+        context.problem(
             (*path, "name"), f'"{show(name)}" is no name of a key; write it as in the server\'s configuration'
         )
     return Tsig(
         name.removesuffix("."),
         entry.tsig.algorithm,
-        reading.secret(entry.tsig.secret, (*path, "secret"), check=_not_base64),
+        context.secret(entry.tsig.secret, (*path, "secret"), check=_not_base64),
     )
 
 

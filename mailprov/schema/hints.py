@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailprov.inventory.scalars import nearest
+from mailprov.schema.scalars import nearest
 
 
 class Hints:

@@ -52,7 +52,7 @@ class Reference(NamedTuple):
         return f"command:{words[0] if words else ''}"
 
 
-class _Nothing(Exception):
+class SecretUnavailable(Exception):
     """A reference that gives no secret; the text says why."""
 
 
@@ -89,7 +89,7 @@ class Vault:
         wrong: list[tuple[KeyPath, str]] = []
         for path, reference, secret, check in self._wanted:
             value = values.get(reference)
-            if isinstance(value, _Nothing):
+            if isinstance(value, SecretUnavailable):
                 wrong.append((path, str(value)))
             elif isinstance(value, str) and self._mode is SecretMode.RESOLVE:
                 if check and (seen := check(value)):
@@ -98,11 +98,11 @@ class Vault:
                 object.__setattr__(secret, "_value", value)
         return wrong
 
-    def _read(self, references: set[Reference]) -> dict[Reference, str | _Nothing]:
-        def value(reference: Reference) -> str | _Nothing:
+    def _read(self, references: set[Reference]) -> dict[Reference, str | SecretUnavailable]:
+        def value(reference: Reference) -> str | SecretUnavailable:
             try:
                 return _value(reference, self._folder, self._stop)
-            except _Nothing as nothing:
+            except SecretUnavailable as nothing:
                 return nothing
 
         commands = [reference for reference in references if reference.kind == "command"]
@@ -112,11 +112,11 @@ class Vault:
 
             with ThreadPoolExecutor(min(8, len(commands))) as pool:
                 try:
-                    reading = {command: pool.submit(value, command) for command in commands}
+                    context = {command: pool.submit(value, command) for command in commands}
                     # In slices: the system may give Ctrl-C to another thread, and then a wait without end sleeps on.
-                    while wait(reading.values(), timeout=0.1).not_done:
+                    while wait(context.values(), timeout=0.1).not_done:
                         pass
-                    values.update((command, future.result()) for command, future in reading.items())
+                    values.update((command, future.result()) for command, future in context.items())
                 except BaseException:  # Ctrl-C: the threads end their commands, and the pool waits for that
                     self._stop.set()
                     raise
@@ -134,7 +134,7 @@ def _value(reference: Reference, folder: Path, stop: threading.Event) -> str:
 def _from_environment(name: str) -> str:
     value = os.environ.get(name)
     if value is None:
-        raise _Nothing(f"the environment variable {name} is not set; set it, or name another")
+        raise SecretUnavailable(f"the environment variable {name} is not set; set it, or name another")
     return _usable(value, f"the environment variable {name}")
 
 
@@ -145,29 +145,29 @@ def _from_file(name: str, folder: Path) -> str:
         with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
             raw = file.read(MAX_SECRET + 1) or b""
     except FileNotFoundError:
-        raise _Nothing(f"{what} does not exist (looked for {path})") from None
+        raise SecretUnavailable(f"{what} does not exist (looked for {path})") from None
     except IsADirectoryError:
-        raise _Nothing(f"{what} is a directory; name a file") from None
+        raise SecretUnavailable(f"{what} is a directory; name a file") from None
     except PermissionError:
-        raise _Nothing(f"{what} may not be read by this user; check its permissions") from None
+        raise SecretUnavailable(f"{what} may not be read by this user; check its permissions") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-        raise _Nothing(f"{what} cannot be read ({reason})") from None
+        raise SecretUnavailable(f"{what} cannot be read ({reason})") from None
     if len(raw) > MAX_SECRET:
-        raise _Nothing(f"{what} is larger than {MAX_SECRET // 1024} KiB; name a file with one line")
+        raise SecretUnavailable(f"{what} is larger than {MAX_SECRET // 1024} KiB; name a file with one line")
     # As in pass(1): the secret is the first line, notes may follow it.
     return _usable(_text(raw, what).split("\n", 1)[0].removesuffix("\r"), what)
 
 
 def _from_command(reference: Reference, folder: Path, stop: threading.Event) -> str:
-    from mailprov.inventory.command import CommandFailed, output_of
+    from mailprov.schema.command import CommandFailed, output_of
 
     what = f"the command {reference.origin.partition(':')[2]}"
     arguments = ["/bin/sh", "-c", reference.text] if isinstance(reference.text, str) else list(reference.text)
     try:
         raw = output_of(arguments, folder, limit=MAX_SECRET, stop=stop)
     except CommandFailed as failed:
-        raise _Nothing(f"{what} {failed}") from None
+        raise SecretUnavailable(f"{what} {failed}") from None
     return _usable(_text(raw, what).removesuffix("\n").removesuffix("\r"), what, "printed nothing")
 
 
@@ -175,18 +175,18 @@ def _text(raw: bytes, what: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Nothing(f"{what} gives no text in UTF-8") from None
+        raise SecretUnavailable(f"{what} gives no text in UTF-8") from None
 
 
 def _usable(value: str, what: str, empty: str = "is empty; put the secret there") -> str:
     if not value.strip():
-        raise _Nothing(f"{what} {empty}")
+        raise SecretUnavailable(f"{what} {empty}")
     if "\n" in value:
-        raise _Nothing(f"{what} gives more than one line; a secret is one line")
+        raise SecretUnavailable(f"{what} gives more than one line; a secret is one line")
     if _ODD.search(value):
-        raise _Nothing(f"{what} gives a text with control characters")
+        raise SecretUnavailable(f"{what} gives a text with control characters")
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        raise _Nothing(f"{what} gives no text in UTF-8")
+        raise SecretUnavailable(f"{what} gives no text in UTF-8")
     return value
 
 
