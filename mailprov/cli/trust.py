@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mailprov.model.inventory import Host
     from mailprov.transport.connections import Connections
     from mailprov.transport.endpoint import Endpoint
-    from mailprov.transport.hostkeys import Offered
+    from mailprov.transport.ssh.hostkeys import Offered
 
 _AT_ONCE = 20  # hosts that are asked for their keys at a time
 
@@ -101,21 +101,21 @@ class Trusting:
         return f"{self._added} key{'' if self._added == 1 else 's'} added, {self._known} known already"
 
     def trust(self, targets: Sequence[Host]) -> None:
-        ways = [self._way(one) for one in targets]
+        routes = [self._hops(one) for one in targets]
         seen: set[Endpoint] = set()
-        while (ways := [way for way in ways if way]) and not self.declined:
+        while (routes := [hops for hops in routes if hops]) and not self.declined:
             here: dict[Endpoint, bool] = {}  # → whether it is wanted for itself, not only as a jump host
-            for way in ways:
-                here[way[0]] = here.get(way[0], False) or len(way) == 1
+            for hops in routes:
+                here[hops[0]] = here.get(hops[0], False) or len(hops) == 1
             lost = self._round([(one, itself) for one, itself in here.items() if one not in seen])
             seen |= here.keys()
-            ways = [way[1:] for way in ways if way[0] not in lost]
+            routes = [hops[1:] for hops in routes if hops[0] not in lost]
 
-    def _way(self, host: Host) -> tuple[Endpoint, ...]:
+    def _hops(self, host: Host) -> tuple[Endpoint, ...]:
         from mailprov.errors import HostUnreachable
 
         try:
-            return self._connections.way(host)
+            return self._connections.hops(host)
         except HostUnreachable as error:
             self.errors.append(error)
             return ()
@@ -159,7 +159,7 @@ class Trusting:
 
     def _keys(self, endpoint: Endpoint, itself: bool) -> tuple[list[Offered], list[Offered]]:
         """The keys that are in known_hosts, and the others. Of a jump host one that is known is enough."""
-        from mailprov.transport import hostkeys
+        from mailprov.transport.ssh import hostkeys
 
         offered = hostkeys.trustworthy(endpoint, self._connections.scan(endpoint))
         if not itself and any(hostkeys.is_known(endpoint, key.blob) for key in offered):
@@ -192,13 +192,13 @@ class Trusting:
         return answer(f"Add {what} to {', '.join(map(str, self._files(new)))}? [y/N] ") in ("y", "yes")
 
     def _files(self, new: Iterable[Endpoint]) -> list[Path]:
-        from mailprov.transport import hostkeys
+        from mailprov.transport.ssh import hostkeys
 
         return list(dict.fromkeys(hostkeys.known_hosts_path(endpoint) for endpoint in new))
 
     def _add(self, new: Mapping[Endpoint, Sequence[Offered]]) -> None:
         from mailprov.errors import InputError
-        from mailprov.transport import hostkeys
+        from mailprov.transport.ssh import hostkeys
 
         for endpoint, keys in new.items():
             path = hostkeys.known_hosts_path(endpoint)
@@ -217,7 +217,7 @@ class Trusting:
 
     def _emit(self, endpoint: Endpoint, keys: Sequence[Offered], status: str) -> None:
         from mailprov.model.events import HostKey
-        from mailprov.transport import hostkeys
+        from mailprov.transport.ssh import hostkeys
 
         path = str(hostkeys.known_hosts_path(endpoint))
         for key in keys:

@@ -5,7 +5,7 @@
         connections.begin(hosts)                    logs in now, for `start` to go on from there
         connections.interrupt()                     Ctrl-C: what is still connecting ends at once
         connections.direct(host)                    no jump host between here and there
-        connections.way(host), .scan(endpoint)       for `mailprov trust`
+        connections.hops(host), .scan(endpoint)       for `mailprov trust`
 
 Shared are: what ssh_config says, opened keys, connections to jump hosts, one private folder for files that ssh needs.
 Raises HostUnreachable from `start`; nothing else.
@@ -25,19 +25,19 @@ from typing import TYPE_CHECKING, Any
 
 from mailprov.errors import HostUnreachable
 from mailprov.model.inventory import Host, Transport
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.channel import Channel
-from mailprov.transport.connect import open_socket
-from mailprov.transport.early import Early
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.keyring import Keyring
+from mailprov.transport.preconnect import Preconnect
 from mailprov.transport.resolve import Resolver
+from mailprov.transport.ssh.keyring import Keyring
+from mailprov.transport.tcp import open_socket
 
 if TYPE_CHECKING:
     import paramiko
 
-    from mailprov.transport.hostkeys import Dial, Offered
-    from mailprov.transport.jumps import Jumps
+    from mailprov.transport.ssh.hostkeys import Dial, Offered
+    from mailprov.transport.ssh.jumps import Jumps
 
 # Of more hosts than this, some would have to wait for their turn (see run/hosts.py), and their servers for a login.
 _MOST_EARLY = 10
@@ -59,13 +59,13 @@ class Connections:
     ) -> None:
         self._timeout = connect_timeout
         self._bootstrap = bootstrap
-        self._halt = Halt()
+        self._cancel = CancelToken()
         self._resolver = Resolver((*hosts, *others))
         asks = asks and sys.stdin is not None and sys.stdin.isatty()
         self._keyring = Keyring(_ask_on_terminal if asks else None)
         self._lock = threading.Lock()
         self._jumps: Jumps | None = None
-        self._early: dict[str, Early[paramiko.Transport]] = {}
+        self._early: dict[str, Preconnect[paramiko.Transport]] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if asks:
             self._ask_for_passphrases(hosts)
@@ -81,7 +81,7 @@ class Connections:
     def close(self) -> None:
         """Jump hosts are let go, files of ours are removed. Channels are closed by who has them."""
         if self._early:
-            self._halt.set()
+            self._cancel.set()
         for early in list(self._early.values()):
             early.drop()
         if self._jumps is not None:
@@ -92,7 +92,7 @@ class Connections:
 
     def interrupt(self) -> None:
         """End what is still connecting, and let nothing new begin; running agents are left alone."""
-        self._halt.set()
+        self._cancel.set()
 
     def begin(self, hosts: Sequence[Host]) -> None:
         """A login is mostly waiting for the other side: time in which the rest of the program can be loaded.
@@ -102,50 +102,50 @@ class Connections:
         if len(hosts) <= _MOST_EARLY:
             self._early = {host.name: self._logging_in(host) for host in hosts}
 
-    def _logging_in(self, host: Host) -> Early[paramiko.Transport]:
+    def _logging_in(self, host: Host) -> Preconnect[paramiko.Transport]:
         def make() -> paramiko.Transport | None:
             endpoint = self._resolver.endpoint(host)
             if endpoint.transport is not Transport.BUILTIN:
                 return None
             if endpoint.jumps:
-                return self._log_in(endpoint, self._ways().dial)
+                return self._log_in(endpoint, self._jump_hosts().dial)
             # The server needs a moment to get ready: it has it while SSH is being loaded.
-            with _Dialled(endpoint, self._timeout, self._halt) as dialled:
-                return self._log_in(endpoint, lambda each: dialled.take() or self._ways().dial(each))
+            with _Dialled(endpoint, self._timeout, self._cancel) as dialled:
+                return self._log_in(endpoint, lambda each: dialled.take() or self._jump_hosts().dial(each))
 
         def end(transport: paramiko.Transport) -> None:
-            from mailprov.transport import handshake
+            from mailprov.transport.ssh import handshake
 
             handshake.end(transport)
 
-        return Early(host.name, make, end)
+        return Preconnect(host.name, make, end)
 
     def start(self, host: Host, job: dict[str, Any]) -> Channel:
         """The agent on `host`, running, over the transport that the inventory or ssh_config chooses."""
-        self._halt.check(host.name)
-        endpoint = self._halt.waiting_for(host.name, lambda: self.endpoint(host))
+        self._cancel.check(host.name)
+        endpoint = self._cancel.waiting_for(host.name, lambda: self.endpoint(host))
         if endpoint.transport is Transport.LOCAL:
             from mailprov.transport import local
 
-            return local.start(endpoint, job, halt=self._halt, bootstrap=self._bootstrap)
+            return local.start(endpoint, job, cancel=self._cancel, bootstrap=self._bootstrap)
         if endpoint.transport is Transport.OPENSSH:
-            from mailprov.transport import openssh
+            from mailprov.transport.openssh import program
 
-            return openssh.start(
+            return program.start(
                 endpoint,
                 job,
                 folder=self._private(),
-                halt=self._halt,
+                cancel=self._cancel,
                 timeout=self._timeout,
                 bootstrap=self._bootstrap,
             )
-        from mailprov.transport import ssh
+        from mailprov.transport.ssh import client
 
-        return ssh.start(
+        return client.start(
             endpoint,
             job,
             log_in=lambda: self._logged_in(endpoint),
-            halt=self._halt,
+            cancel=self._cancel,
             bootstrap=self._bootstrap,
         )
 
@@ -153,12 +153,12 @@ class Connections:
         """The connection that was begun already, or a new one."""
         early = self._early.pop(endpoint.name, None)
         begun = early.take() if early is not None else None
-        return begun if begun is not None else self._log_in(endpoint, self._ways().dial)
+        return begun if begun is not None else self._log_in(endpoint, self._jump_hosts().dial)
 
     def _log_in(self, endpoint: Endpoint, dial: Dial) -> paramiko.Transport:
-        from mailprov.transport import ssh
+        from mailprov.transport.ssh import client
 
-        return ssh.log_in(endpoint, dial, self._keyring, self._halt)
+        return client.log_in(endpoint, dial, self._keyring, self._cancel)
 
     def endpoint(self, host: Host) -> Endpoint:
         """Where `host` is, after ssh_config has been asked."""
@@ -171,31 +171,31 @@ class Connections:
         except HostUnreachable:
             return False
 
-    def way(self, host: Host) -> tuple[Endpoint, ...]:
+    def hops(self, host: Host) -> tuple[Endpoint, ...]:
         """The SSH servers from here to there, the host itself last; what `mailprov trust` goes along."""
         endpoint = self.endpoint(host)
-        hops = [
+        jumps = [
             Endpoint(**{**vars(hop), "jumps": endpoint.jumps[:index]})
             for index, hop in enumerate(endpoint.jumps)
         ]
-        return (*hops, endpoint)
+        return (*jumps, endpoint)
 
     def scan(self, endpoint: Endpoint) -> list[Offered]:
         """See `hostkeys.scan`; through the jump hosts in front of it."""
-        from mailprov.transport import hostkeys
+        from mailprov.transport.ssh import hostkeys
 
-        return hostkeys.scan(endpoint, self._ways().dial)
+        return hostkeys.scan(endpoint, self._jump_hosts().dial)
 
-    def _ways(self) -> Jumps:
-        from mailprov.transport import ssh
-        from mailprov.transport.jumps import Jumps
+    def _jump_hosts(self) -> Jumps:
+        from mailprov.transport.ssh import client
+        from mailprov.transport.ssh.jumps import Jumps
 
         with self._lock:
             if self._jumps is None:
                 self._jumps = Jumps(
-                    lambda endpoint, dial: ssh.log_in(endpoint, dial, self._keyring, self._halt),
+                    lambda endpoint, dial: client.log_in(endpoint, dial, self._keyring, self._cancel),
                     self._timeout,
-                    self._halt,
+                    self._cancel,
                 )
             return self._jumps
 
@@ -207,12 +207,12 @@ class Connections:
 
     def _ask_for_passphrases(self, hosts: Sequence[Host]) -> None:
         """Before any thread begins. A host that cannot be resolved is told later, where it is tried."""
-        ways: list[Endpoint] = []
+        servers: list[Endpoint] = []
         for host in hosts:
             with contextlib.suppress(HostUnreachable):
                 endpoint = self.endpoint(host)
                 if endpoint.transport is Transport.BUILTIN:
-                    ways += [*endpoint.jumps, endpoint]
+                    servers += [*endpoint.jumps, endpoint]
         held: dict[str | None, set[bytes]] = {}
 
         def blobs(endpoint: Endpoint) -> set[bytes]:
@@ -220,17 +220,17 @@ class Connections:
                 held[endpoint.agent] = _held(endpoint)
             return held[endpoint.agent]
 
-        self._keyring.prepare(ways, blobs)
+        self._keyring.prepare(servers, blobs)
 
 
 class _Dialled:
     """A TCP connection to an endpoint. What went wrong with it is raised by `take`, where a new one would raise it."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float, halt: Halt) -> None:
+    def __init__(self, endpoint: Endpoint, timeout: float, cancel: CancelToken) -> None:
         self._error: HostUnreachable | None = None
         self._socket: socket.socket | None = None
         try:
-            self._socket = open_socket(endpoint.name, endpoint.address, endpoint.port, timeout, halt)
+            self._socket = open_socket(endpoint.name, endpoint.address, endpoint.port, timeout, cancel)
         except HostUnreachable as error:
             self._error = error
 
@@ -252,14 +252,14 @@ class _Dialled:
 def _held(endpoint: Endpoint) -> set[bytes]:
     import paramiko
 
-    from mailprov.transport import agents
+    from mailprov.transport.ssh import ssh_agent
 
     try:
-        agent = agents.open_agent(endpoint)
+        agent = ssh_agent.open_agent(endpoint)
         if agent is None:
             return set()
         try:
-            return set(agents.held(agent))
+            return set(ssh_agent.held(agent))
         finally:
             agent.close()
     except (paramiko.SSHException, OSError):

@@ -1,6 +1,6 @@
 """The agent on this machine, in a subprocess: for a host that is the controller itself.
 
-    start(endpoint, job, halt, bootstrap) -> Conversation (a Channel)
+    start(endpoint, job, cancel, bootstrap) -> Conversation (a Channel)
 
 Root runs it at once, everybody else by sudo, with the same words as over SSH. Raises HostUnreachable when it does not
 start.
@@ -13,15 +13,15 @@ import getpass
 import os
 from typing import Any
 
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import Conversation
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.launch import launch
 from mailprov.transport.process import spawn
+from mailprov.transport.start.launch import launch
 
 
 def start(
-    endpoint: Endpoint, job: dict[str, Any], *, halt: Halt | None = None, bootstrap: bool = False
+    endpoint: Endpoint, job: dict[str, Any], *, cancel: CancelToken | None = None, bootstrap: bool = False
 ) -> Conversation:
     """Run the agent here, as root. The user of the inventory plays no part: it is whoever runs mailprov."""
     here = dataclasses.replace(endpoint, user=getpass.getuser())
@@ -29,7 +29,7 @@ def start(
         here,
         job,
         lambda command: spawn(endpoint.name, ["/bin/sh", "-c", command]),
-        halt=halt or Halt(),
+        cancel=cancel or CancelToken(),
         root=os.geteuid() == 0,
         bootstrap=bootstrap,
     )

@@ -75,7 +75,7 @@ class Resolver:
         except ValueError as error:
             raise HostUnreachable(name, f"ProxyJump in ssh_config: {error}", "Mend it there") from error
         here = (host.address, ssh.port)
-        way: tuple[Endpoint, ...] = ()
+        hops: tuple[Endpoint, ...] = ()
         for index, jump in enumerate(jumps):
             if (jump.address, jump.port) in (*behind, here) or len(behind) + len(jumps) > _MOST_JUMPS:
                 chain = " → ".join((*(each for each, _ in behind), host.address, jump.address))
@@ -83,8 +83,8 @@ class Resolver:
                 raise HostUnreachable(name, f"the jump hosts go round in a circle ({chain})", advice)
             hop = self._hop(host, made, jump, (*behind, here), first=index == 0)
             # Only the way to the first hop begins here; the others are reached from the hop before.
-            way += (*hop.jumps, dataclasses.replace(hop, jumps=()))
-        return dataclasses.replace(made, jumps=way, jumps_said_here=said_here)
+            hops += (*hop.jumps, dataclasses.replace(hop, jumps=()))
+        return dataclasses.replace(made, jumps=hops, jumps_said_here=said_here)
 
     def _hop(self, host: Host, made: Endpoint, jump: Jump, behind: _Places, *, first: bool) -> Endpoint:
         name = f"jump host {jump}"

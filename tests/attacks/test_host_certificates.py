@@ -18,7 +18,7 @@ import paramiko
 import pytest
 
 from mailprov.model.inventory import Host, SshSettings, Tls, Transport
-from mailprov.transport import certificates
+from mailprov.transport.ssh import certificates
 from tests.attacks.hostile_ssh import Hostile
 from tests.attacks.test_ssh import BOTH, attempt, said_well
 from tests.attacks.tries import Tries, some

@@ -12,7 +12,7 @@ from mailprov.model.inventory import Host
 from mailprov.transport.channel import Channel
 from mailprov.transport.connections import Connections
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.hostkeys import Offered
+from mailprov.transport.ssh.hostkeys import Offered
 
 
 def start(

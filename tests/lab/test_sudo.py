@@ -21,8 +21,10 @@ from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.lab import hosts
 from mailprov.lab.place import place as lab_place
 from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
-from mailprov.transport import hostkeys, launch, local, sudo
+from mailprov.transport import local
 from mailprov.transport.channel import Channel
+from mailprov.transport.ssh import hostkeys
+from mailprov.transport.start import launch, sudo
 from mailprov.wire import bundle
 from tests.lab.inside import inside
 from tests.lab.starting import scan, start

@@ -19,7 +19,8 @@ import pytest
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.model.inventory import Host, Transport
-from mailprov.transport import hostkeys, launch
+from mailprov.transport.ssh import hostkeys
+from mailprov.transport.start import launch
 from mailprov.wire import bundle
 from tests.lab.delayproxy import DelayProxy
 from tests.lab.sshd import Sshd, make_key

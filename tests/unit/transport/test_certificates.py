@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.transport import certificates
+from mailprov.transport.ssh import certificates
 
 
 def make(folder: Path, name: str, kind: str = "ed25519") -> Path:

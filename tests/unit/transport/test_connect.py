@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from mailprov.errors import HostUnreachable
-from mailprov.transport.connect import _race, open_socket
-from mailprov.transport.halt import Halt
+from mailprov.transport.cancellation import CancelToken
+from mailprov.transport.tcp import _race, open_socket
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_dead_first_address_does_not_cost_the_whole_timeout(listener: socket.s
                 (socket.AF_INET, listener.getsockname()),
             ],
             10,
-            Halt(),
+            CancelToken(),
         )
         assert winner is not None
         assert winner.getpeername() == listener.getsockname()

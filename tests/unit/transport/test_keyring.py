@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mailprov.model.inventory import Secret
-from mailprov.transport import keyring
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.keyring import Keyring, Unusable, is_encrypted, public_part
+from mailprov.transport.ssh import keyring
+from mailprov.transport.ssh.keyring import Keyring, Unusable, is_encrypted, public_part
 
 WORD = "correct horse"
 

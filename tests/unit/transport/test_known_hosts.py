@@ -10,7 +10,7 @@ import pytest
 
 from mailprov.transport import known_hosts
 from mailprov.transport.endpoint import known_name
-from mailprov.transport.hostkeys import append
+from mailprov.transport.ssh.hostkeys import append
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,13 @@ import pytest
 from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.model.inventory import Transport
-from mailprov.transport import launch as launching
 from mailprov.transport import local
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.channel import Channel
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.launch import launch
 from mailprov.transport.process import spawn
+from mailprov.transport.start import launch as launching
+from mailprov.transport.start.launch import launch
 from mailprov.wire import bundle
 
 AGENT = """\
@@ -52,7 +52,7 @@ def start(job: dict[str, Any]) -> Channel:
         endpoint,
         job,
         lambda command: spawn("mx1", ["/bin/sh", "-c", command]),
-        halt=Halt(),
+        cancel=CancelToken(),
         root=True,
     )
 

@@ -14,7 +14,7 @@ from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
 from mailprov.model.jumps import Jump, parse_jumps
 from mailprov.transport import config_files, ssh_config
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.openssh import command
+from mailprov.transport.openssh.program import command
 from mailprov.transport.resolve import Resolver
 from mailprov.transport.ssh_config import Answers, SshConfig
 

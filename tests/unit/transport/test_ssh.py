@@ -11,8 +11,8 @@ import paramiko
 import pytest
 
 from mailprov.errors import HostFailed
-from mailprov.transport import ssh
 from mailprov.transport.conversation import Conversation
+from mailprov.transport.ssh.client import ExecPipe
 
 TAG = "00aa11bb22cc33dd"
 
@@ -49,7 +49,7 @@ class Host(paramiko.ServerInterface):
         return True
 
 
-Ends = tuple[Breakable, ssh.ExecPipe, paramiko.Channel]
+Ends = tuple[Breakable, ExecPipe, paramiko.Channel]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def ends() -> Iterator[Ends]:
     client.auth_none("root")
     session = client.open_session(timeout=10)
     session.exec_command("agent")
-    pipe = ssh.ExecPipe(client, session)
+    pipe = ExecPipe(client, session)
     channel = host.accept(10)
     assert channel is not None
     yield line, pipe, channel

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.refusals import explain
-from mailprov.transport.sudo import Become, bootstrap_command, remote_command
+from mailprov.transport.start.start_errors import explain
+from mailprov.transport.start.sudo import Become, bootstrap_command, remote_command
 from mailprov.wire.bundle import loader
 from mailprov.wire.messages import decode_line, encode_start, pack
 
@@ -112,7 +112,7 @@ class Place:
 
 
 def converse(process: subprocess.Popen[bytes], password: str) -> tuple[list[bytes], bytes]:
-    """As transport.ssh does: the password at once, the payload after READY. Gives stdout lines and stderr."""
+    """As transport.ssh.client does: the password at once, the payload after READY. Gives stdout lines and stderr."""
     assert process.stdin
     assert process.stdout
     process.stdin.write(password.encode() + b"\n")

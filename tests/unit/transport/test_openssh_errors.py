@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.openssh import command
-from mailprov.transport.openssh_words import explain
+from mailprov.transport.openssh.openssh_errors import explain
+from mailprov.transport.openssh.program import command
 
 HOP = Endpoint("jump host bastion", "mx1", "10.0.0.1", 22, "root", written="bastion")
 DIRECT = Endpoint("mx1", "mx1", "10.0.0.11", 2222, "root", written="mx1.alpha.test")

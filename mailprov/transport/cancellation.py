@@ -1,9 +1,9 @@
 """Ctrl-C while connecting: what is under way ends at once, and no thread has to be waited for.
 
-    Halt                          one for a run
+    CancelToken                   one for a run
       .set()                      end everything that is registered, and refuse what comes
-      .closing(where, close)      a context: `close` is called when it is halted inside
-      .waiting_for(where, work)   work() in a thread that nobody waits for when it is halted
+      .closing(where, close)      a context: `close` is called when it is cancelled inside
+      .waiting_for(where, work)   work() in a thread that nobody waits for when it is cancelled
       .check(where)
 
 A name service or a server can keep a call busy for a minute, and nothing can interrupt the call itself: such calls
@@ -23,7 +23,7 @@ T = TypeVar("T")
 TICK = 0.1  # seconds between looks at whether it is over
 
 
-class Halt:
+class CancelToken:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class Halt:
 
     @contextlib.contextmanager
     def closing(self, where: str, close: Callable[[], None]) -> Iterator[None]:
-        """An error inside, once halted, is told as the interruption that it is."""
+        """An error inside, once cancelled, is told as the interruption that it is."""
         mark = object()
         with self._lock:
             self.check(where)
@@ -62,7 +62,7 @@ class Halt:
         self.check(where)
 
     def waiting_for(self, where: str, work: Callable[[], T]) -> T:
-        """What `work` gives or raises; when halted, `work` goes on alone and its result is nobody's."""
+        """What `work` gives or raises; when cancelled, `work` goes on alone and its result is nobody's."""
         results: list[T] = []
         errors: list[BaseException] = []
         done = threading.Event()

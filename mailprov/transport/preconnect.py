@@ -1,8 +1,8 @@
 """A connection that is made while the program still loads what it needs to use it.
 
-Early(name, make, end)   calls `make` in a thread of its own
-  .take()                what it gave (None: nothing), or what it raised. Once
-  .drop()                nobody will take it: it is ended (`end`) as soon as it is there
+Preconnect(name, make, end)   calls `make` in a thread of its own
+  .take()                     what it gave (None: nothing), or what it raised. Once
+  .drop()                     nobody will take it: it is ended (`end`) as soon as it is there
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Early(Generic[T]):
-    """`make` may take long: it ends by its own time limits, or when its Halt is set."""
+class Preconnect(Generic[T]):
+    """`make` may take long: it ends by its own time limits, or when its CancelToken is set."""
 
     def __init__(self, name: str, make: Callable[[], T | None], end: Callable[[T], None]) -> None:
         self._make, self._end = make, end

@@ -1,6 +1,6 @@
 """A TCP connection to a host, by whichever of its addresses answers first.
 
-    open_socket(where, address, port, timeout, halt) -> socket.socket
+    open_socket(where, address, port, timeout, cancel) -> socket.socket
 
 Raises HostUnreachable: the name does not resolve, refused, no answer, no route, interrupted.
 """
@@ -15,7 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from mailprov.errors import HostUnreachable
-from mailprov.transport.halt import TICK, Halt
+from mailprov.transport.cancellation import TICK, CancelToken
 
 # RFC 8305 section 8: time before the next address is tried beside the one that has not answered yet.
 _ATTEMPT_DELAY = 0.25
@@ -26,13 +26,13 @@ _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 def open_socket(
-    where: str, address: str, port: int, timeout: float, halt: Halt | None = None
+    where: str, address: str, port: int, timeout: float, cancel: CancelToken | None = None
 ) -> socket.socket:
     """Connect within `timeout` seconds. `where` is the host's name in errors. The socket blocks."""
-    halt = halt or Halt()
-    winner, failures = _race(_resolve(where, address, port, halt), timeout, halt)
+    cancel = cancel or CancelToken()
+    winner, failures = _race(_resolve(where, address, port, cancel), timeout, cancel)
     if winner is None:
-        halt.check(where)
+        cancel.check(where)
         raise _refusal(where, address, port, timeout, failures)
     winner.setblocking(True)
     # Without it each small SSH packet waits for the ACK of the one before (Nagle): 40 ms per exchange.
@@ -44,14 +44,14 @@ def open_socket(
     return winner
 
 
-def _resolve(where: str, address: str, port: int, halt: Halt) -> list[_Address]:
+def _resolve(where: str, address: str, port: int, cancel: CancelToken) -> list[_Address]:
     """All addresses, families alternating, the resolver's preference first."""
     try:
         try:
             # A literal needs no name service, and no thread to wait for one.
             found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            found = halt.waiting_for(
+            found = cancel.waiting_for(
                 where, lambda: socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
             )
     except (socket.gaierror, UnicodeError) as error:
@@ -67,7 +67,7 @@ def _resolve(where: str, address: str, port: int, halt: Halt) -> list[_Address]:
 
 
 def _race(
-    addresses: list[_Address], timeout: float, halt: Halt
+    addresses: list[_Address], timeout: float, cancel: CancelToken
 ) -> tuple[socket.socket | None, list[OSError]]:
     """Start attempts in turn, the next as soon as one fails or is slow; the first to connect wins."""
     deadline = time.monotonic() + timeout
@@ -79,7 +79,7 @@ def _race(
         try:
             due = 0.0  # when the next address has its turn
             while winner is None and (waiting or running) and time.monotonic() < deadline:
-                if halt.is_set():
+                if cancel.is_set():
                     break
                 if waiting and time.monotonic() >= due:
                     due = time.monotonic() + _ATTEMPT_DELAY

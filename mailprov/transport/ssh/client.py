@@ -1,6 +1,6 @@
 """The agent on a host over SSH: one connection, one exec, no pty, no SFTP.
 
-    log_in(endpoint, dial, keyring, halt) -> paramiko.Transport     host key checked, logged in
+    log_in(endpoint, dial, keyring, cancel) -> paramiko.Transport     host key checked, logged in
     start(endpoint, job, …) -> Conversation                         (a Channel)
     ExecPipe(transport, channel)                                    what such a Conversation goes over
 
@@ -20,14 +20,14 @@ from typing import Any
 import paramiko
 
 from mailprov.errors import HostUnreachable
-from mailprov.transport.auth import authenticate
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import SILENCE, Conversation, Pipe
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.handshake import end
-from mailprov.transport.hostkeys import Dial, open_transport
-from mailprov.transport.keyring import Keyring
-from mailprov.transport.launch import launch
+from mailprov.transport.ssh.auth import authenticate
+from mailprov.transport.ssh.handshake import end
+from mailprov.transport.ssh.hostkeys import Dial, open_transport
+from mailprov.transport.ssh.keyring import Keyring
+from mailprov.transport.start.launch import launch
 
 # What paramiko raises on sending when the connection has broken and its reading thread has not seen that yet;
 # later it is an OSError.
@@ -35,11 +35,11 @@ _GONE = (EOFError, paramiko.SSHException)
 _KEEPALIVE = 15  # seconds, so that NAT and firewalls between keep the connection in mind
 
 
-def log_in(endpoint: Endpoint, dial: Dial, keyring: Keyring, halt: Halt) -> paramiko.Transport:
+def log_in(endpoint: Endpoint, dial: Dial, keyring: Keyring, cancel: CancelToken) -> paramiko.Transport:
     """A connection of its own, ready for channels."""
-    transport = open_transport(endpoint, dial, halt)
+    transport = open_transport(endpoint, dial, cancel)
     try:
-        with halt.closing(endpoint.name, transport.close):
+        with cancel.closing(endpoint.name, transport.close):
             authenticate(transport, endpoint, keyring)
     except BaseException:
         end(transport)
@@ -52,7 +52,7 @@ def start(
     job: dict[str, Any],
     *,
     log_in: Callable[[], paramiko.Transport],
-    halt: Halt,
+    cancel: CancelToken,
     bootstrap: bool = False,
 ) -> Conversation:
     """Start the agent with `job` (see `wire.messages`) as root. It runs on return. `log_in` gives a connection."""
@@ -61,13 +61,13 @@ def start(
         transport = log_in()
         try:
             transport.set_keepalive(_KEEPALIVE)
-            with halt.closing(endpoint.name, transport.close):
+            with cancel.closing(endpoint.name, transport.close):
                 return ExecPipe(transport, _execute(transport, endpoint, command))
         except BaseException:
             end(transport)
             raise
 
-    return launch(endpoint, job, run, halt=halt, bootstrap=bootstrap)
+    return launch(endpoint, job, run, cancel=cancel, bootstrap=bootstrap)
 
 
 def _execute(transport: paramiko.Transport, endpoint: Endpoint, command: str) -> paramiko.Channel:

@@ -2,7 +2,7 @@
 
     KEY_TYPES                                       host key algorithms, best first
     Socket                                          what the bytes go over: a TCP socket, or a channel of a jump host
-    shake_hands(where, at, sock, key_types, halt) -> paramiko.Transport
+    shake_hands(where, at, sock, key_types, cancel) -> paramiko.Transport
 
 Raises HostUnreachable: not an SSH server, closed before it spoke, no common algorithm. The last is the
 subclass NoCommonAlgorithm, for callers that ask for one host key type after the other.
@@ -19,7 +19,7 @@ from paramiko.packet import Packetizer
 from paramiko.ssh_exception import IncompatiblePeer
 
 from mailprov.errors import HostUnreachable
-from mailprov.transport.halt import Halt
+from mailprov.transport.cancellation import CancelToken
 
 KEY_TYPES: tuple[str, ...] = (
     "ssh-ed25519",
@@ -80,7 +80,7 @@ class _FirstBytes:
 
 
 def shake_hands(
-    where: str, at: str, sock: Socket, key_types: Sequence[str], halt: Halt | None = None
+    where: str, at: str, sock: Socket, key_types: Sequence[str], cancel: CancelToken | None = None
 ) -> paramiko.Transport:
     """Negotiate with the host key algorithms of `key_types` in that order. `at` is the place, for errors.
 
@@ -90,9 +90,9 @@ def shake_hands(
     transport = _Transport(first, packetizer_class=_Packetizer)  # type: ignore[arg-type]
     transport.banner_timeout = _BANNER_TIMEOUT
     transport.asked = tuple(key_types)
-    halt = halt or Halt()
+    cancel = cancel or CancelToken()
     try:
-        with halt.closing(where, transport.close):
+        with cancel.closing(where, transport.close):
             transport.start_client(timeout=_HANDSHAKE_TIMEOUT)
     except HostUnreachable:  # interrupted
         end(transport)

@@ -1,6 +1,6 @@
 """The agent on a host by way of this machine's ssh program: for security keys, Kerberos, ControlMaster, ProxyCommand.
 
-    start(endpoint, job, folder, halt, timeout, bootstrap) -> Conversation (a Channel)
+    start(endpoint, job, folder, cancel, timeout, bootstrap) -> Conversation (a Channel)
     command(endpoint, timeout, extra) -> [str]      the argument list, without the remote command
 
 ssh reads its configuration as always; what the inventory says goes before it, with -o. It never asks: no terminal,
@@ -17,14 +17,14 @@ from typing import Any
 
 from mailprov.errors import HostUnreachable
 from mailprov.transport import known_hosts
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import Conversation, Pipe
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.handshake import KEY_TYPES
-from mailprov.transport.keyring import default_keys
-from mailprov.transport.launch import launch
-from mailprov.transport.openssh_words import explain, is_other_key, no_common_type
+from mailprov.transport.openssh.openssh_errors import explain, is_other_key, no_common_type
 from mailprov.transport.process import spawn
+from mailprov.transport.ssh.handshake import KEY_TYPES
+from mailprov.transport.ssh.keyring import default_keys
+from mailprov.transport.start.launch import launch
 
 _OPTIONS = (
     "BatchMode=yes",
@@ -47,7 +47,7 @@ def start(
     job: dict[str, Any],
     *,
     folder: Path,
-    halt: Halt,
+    cancel: CancelToken,
     timeout: float = 10.0,
     bootstrap: bool = False,
 ) -> Conversation:
@@ -66,7 +66,7 @@ def start(
                 endpoint,
                 job,
                 lambda line, types=types: _run(endpoint, line, folder, timeout, types),  # type: ignore[misc]
-                halt=halt,
+                cancel=cancel,
                 bootstrap=bootstrap,
                 explain=lambda where, status, noise, said=said: _explain(where, status, noise, said),  # type: ignore[misc]
             )

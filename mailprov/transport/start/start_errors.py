@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from mailprov.errors import HostUnreachable
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.sudo import Become
+from mailprov.transport.start.sudo import Become
 
 _INSTALL = "Install it there: apt-get install python3"
 _NOT_ALLOWED = (

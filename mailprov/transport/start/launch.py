@@ -1,6 +1,6 @@
 """From a way to run one command on a host to a running agent: the same over every transport.
 
-    launch(endpoint, job, run, halt, bootstrap) -> Conversation
+    launch(endpoint, job, run, cancel, bootstrap) -> Conversation
 
 `run(command line) -> Pipe` executes it as the login user. Raises HostUnreachable with one sentence: sudo, no python3,
 a shell that runs nothing. With `bootstrap`, a host without python3 gets it from apt-get, by one more exec.
@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mailprov.errors import HostUnreachable
-from mailprov.transport import refusals
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import SILENCE, Conversation, Pipe, is_ready
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.sudo import Become, bootstrap_command, remote_command
+from mailprov.transport.start import start_errors
+from mailprov.transport.start.sudo import Become, bootstrap_command, remote_command
 from mailprov.wire.bundle import start_payload
 
 Run = Callable[[str], Pipe]
@@ -32,7 +32,7 @@ def launch(
     job: dict[str, Any],
     run: Run,
     *,
-    halt: Halt,
+    cancel: CancelToken,
     root: bool = False,
     bootstrap: bool = False,
     explain: Explain | None = None,
@@ -41,7 +41,7 @@ def launch(
 
     `explain` gives the sentence for a failure of the way itself, where only the command's output tells it.
     """
-    attempt = _Attempt(endpoint, job, run, halt, root or endpoint.user == "root", explain)
+    attempt = _Attempt(endpoint, job, run, cancel, root or endpoint.user == "root", explain)
     conversation, word = attempt.start(remote_command(attempt.become), SILENCE)
     if word in _NO_PYTHON and bootstrap:
         conversation.close()
@@ -63,12 +63,12 @@ class _Attempt:
         endpoint: Endpoint,
         job: dict[str, Any],
         run: Run,
-        halt: Halt,
+        cancel: CancelToken,
         root: bool,
         explain: Explain | None,
     ) -> None:
         password = endpoint.become_password
-        self.endpoint, self.job, self.run, self.halt, self.explain = endpoint, job, run, halt, explain
+        self.endpoint, self.job, self.run, self.cancel, self.explain = endpoint, job, run, cancel, explain
         self.become = Become.NOT if root else Become.PASSWORD if password else Become.FREE
         self.secret = password.reveal() if password and self.become is Become.PASSWORD else ""
         if "\n" in self.secret or "\r" in self.secret:
@@ -89,7 +89,7 @@ class _Attempt:
             endpoint.name, self.run(command), self.job["tag"], hidden, self.job.get("lock_timeout", 0.0)
         )
         try:
-            with self.halt.closing(endpoint.name, conversation.close):
+            with self.cancel.closing(endpoint.name, conversation.close):
                 if secret:
                     conversation.write(secret.encode() + b"\n")
                 else:
@@ -110,4 +110,4 @@ class _Attempt:
         status = None if word == "silent" else conversation.exit_status()
         noise = conversation.noise()
         known = self.explain(self.endpoint, status, noise) if self.explain and word == "over" else None
-        return known or refusals.explain(self.endpoint, self.become, word, status, noise)
+        return known or start_errors.explain(self.endpoint, self.become, word, status, noise)

@@ -14,8 +14,8 @@ import socket
 from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import PublicBlob
 
-from mailprov.transport.certificates import CERTIFICATE
 from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.ssh.certificates import CERTIFICATE
 
 
 class Agent(AgentSSH):

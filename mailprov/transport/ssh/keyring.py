@@ -76,7 +76,7 @@ class Keyring:
 
     def variants(self, key: paramiko.PKey, path: Path, endpoint: Endpoint) -> list[tuple[str, paramiko.PKey]]:
         """What to offer for one key, in order. A certificate of another key is none of this one's."""
-        from mailprov.transport.certificates import fits
+        from mailprov.transport.ssh.certificates import fits
 
         found = []
         beside = path.with_name(f"{path.name.removesuffix('.pub')}-cert.pub")

@@ -18,10 +18,10 @@ from typing import NoReturn
 import paramiko
 
 from mailprov.errors import HostUnreachable
-from mailprov.transport import agents
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.keyring import Keyring, Unusable, default_keys, public_part
 from mailprov.transport.known_hosts import fingerprint
+from mailprov.transport.ssh import ssh_agent
+from mailprov.transport.ssh.keyring import Keyring, Unusable, default_keys, public_part
 
 _MAX_TRIES = 6
 _TIMEOUT = 30.0  # seconds for each answer; a PAM stack may be slow
@@ -40,7 +40,7 @@ class _Login:
         self.user = endpoint.user
         self.tried: list[str] = []
         self.left_out: list[str] = []
-        self._agent: agents.Agent | None = None
+        self._agent: ssh_agent.Agent | None = None
         self._keys_held: dict[bytes, paramiko.AgentKey] | None = None
         transport.auth_timeout = _TIMEOUT
 
@@ -129,9 +129,9 @@ class _Login:
         if self._keys_held is None:
             self._keys_held = {}
             try:
-                self._agent = agents.open_agent(self.endpoint)
+                self._agent = ssh_agent.open_agent(self.endpoint)
                 if self._agent is not None:
-                    self._keys_held = agents.held(self._agent)
+                    self._keys_held = ssh_agent.held(self._agent)
             except (paramiko.SSHException, OSError) as error:
                 self.left_out.append(f"the ssh agent: {error}")
         return self._keys_held

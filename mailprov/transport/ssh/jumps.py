@@ -17,11 +17,11 @@ from collections.abc import Callable
 import paramiko
 
 from mailprov.errors import HostUnreachable
-from mailprov.transport.connect import open_socket
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.handshake import Socket, end
-from mailprov.transport.hostkeys import Dial
+from mailprov.transport.ssh.handshake import Socket, end
+from mailprov.transport.ssh.hostkeys import Dial
+from mailprov.transport.tcp import open_socket
 
 _AT_ONCE = 10
 _KEEPALIVE = 15
@@ -42,47 +42,47 @@ class _Hop:
 
 
 class Jumps:
-    def __init__(self, connect: Connect, timeout: float, halt: Halt) -> None:
+    def __init__(self, connect: Connect, timeout: float, cancel: CancelToken) -> None:
         self._connect = connect
         self._timeout = timeout
-        self._halt = halt
-        self._hops: dict[tuple[Endpoint, ...], _Hop] = {}
+        self._cancel = cancel
+        self._connections: dict[tuple[Endpoint, ...], _Hop] = {}
         self._lock = threading.Lock()
 
     def dial(self, endpoint: Endpoint) -> Socket:
         """The way to it, opened."""
         if not endpoint.jumps:
-            return open_socket(endpoint.name, endpoint.address, endpoint.port, self._timeout, self._halt)
+            return open_socket(endpoint.name, endpoint.address, endpoint.port, self._timeout, self._cancel)
         hop = self._hop(endpoint, endpoint.jumps)
         return self._channel(endpoint, hop, endpoint.jumps[-1])
 
     def close(self) -> None:
         """End all connections to jump hosts; the farthest first."""
-        for way in sorted(self._hops, key=len, reverse=True):
-            transport = self._hops[way].transport
+        for hops in sorted(self._connections, key=len, reverse=True):
+            transport = self._connections[hops].transport
             if transport is not None:
                 with contextlib.suppress(OSError):
                     end(transport)
 
-    def _hop(self, behind: Endpoint, way: tuple[Endpoint, ...]) -> _Hop:
-        """The last jump host of `way`, connected. One failure is told to every host behind it, without trying again."""
+    def _hop(self, behind: Endpoint, hops: tuple[Endpoint, ...]) -> _Hop:
+        """The last of `hops`, connected. One failure is told to every host behind it, without trying again."""
         with self._lock:
-            hop = self._hops.setdefault(way, _Hop())
+            hop = self._connections.setdefault(hops, _Hop())
         with hop.lock:
             if hop.failure is None and hop.transport is None:
                 try:
-                    hop.transport = self._connect(way[-1], lambda each: self._dial_hop(behind, way, each))
+                    hop.transport = self._connect(hops[-1], lambda each: self._dial_hop(behind, hops, each))
                     hop.transport.set_keepalive(_KEEPALIVE)
                 except HostUnreachable as error:
                     hop.failure = error
             if hop.failure is not None:
-                raise _behind(behind, way[-1], hop.failure)
+                raise _behind(behind, hops[-1], hop.failure)
             return hop
 
-    def _dial_hop(self, behind: Endpoint, way: tuple[Endpoint, ...], hop: Endpoint) -> Socket:
-        if len(way) == 1:
-            return open_socket(hop.name, hop.address, hop.port, self._timeout, self._halt)
-        return self._channel(hop, self._hop(behind, way[:-1]), way[-2])
+    def _dial_hop(self, behind: Endpoint, hops: tuple[Endpoint, ...], hop: Endpoint) -> Socket:
+        if len(hops) == 1:
+            return open_socket(hop.name, hop.address, hop.port, self._timeout, self._cancel)
+        return self._channel(hop, self._hop(behind, hops[:-1]), hops[-2])
 
     def _channel(self, endpoint: Endpoint, hop: _Hop, jump: Endpoint) -> Socket:
         transport = hop.transport
@@ -94,7 +94,7 @@ class Jumps:
                 return transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=self._timeout)
 
         try:
-            return self._halt.waiting_for(endpoint.name, work)
+            return self._cancel.waiting_for(endpoint.name, work)
         except paramiko.ChannelException as error:
             raise _not_opened(endpoint, jump, error) from error
         except (paramiko.SSHException, EOFError, OSError) as error:

@@ -12,9 +12,9 @@ import pytest
 
 from mailprov.errors import HostUnreachable
 from mailprov.model.inventory import Host, SshSettings, Tls, TlsMode
-from mailprov.transport import handshake, ssh
 from mailprov.transport.connections import Connections
-from mailprov.transport.early import Early
+from mailprov.transport.preconnect import Preconnect
+from mailprov.transport.ssh import client, handshake
 
 JOB = {"tag": "aa11", "mode": "plan"}
 
@@ -69,7 +69,7 @@ def test_a_login_that_nobody_takes_is_ended(server: socket.socket, monkeypatch: 
         logged_in.set()
         return transport
 
-    monkeypatch.setattr(ssh, "log_in", log_in)
+    monkeypatch.setattr(client, "log_in", log_in)
     really_end = handshake.end  # for what other tests' connections are still ending
     monkeypatch.setattr(
         handshake, "end", lambda given: (ended.append if given is transport else really_end)(given)
@@ -98,7 +98,7 @@ def test_what_is_dropped_before_it_is_there_is_closed_when_it_comes() -> None:
         hold.recv(1)
         return mine
 
-    early = Early("mx1", open_late, socket.socket.close)
+    early = Preconnect("mx1", open_late, socket.socket.close)
     early.drop()
     go.sendall(b"x")
 

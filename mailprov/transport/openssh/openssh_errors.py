@@ -54,11 +54,11 @@ def _at(endpoint: Endpoint, text: str, found: re.Match[str]) -> str:
     if not endpoint.jumps:
         return endpoint.at
     place, port = found.groupdict().get("place") or "", found.groupdict().get("port")
-    way = (*endpoint.jumps, endpoint)
+    hops = (*endpoint.jumps, endpoint)
     exact = [
-        each for each in way if place == each.lookup_name or (place, port) == (each.address, str(each.port))
+        each for each in hops if place == each.lookup_name or (place, port) == (each.address, str(each.port))
     ]
-    near = [each for each in way if place in (each.address, each.written)]
+    near = [each for each in hops if place in (each.address, each.written)]
     hop = [*exact, *near, endpoint][0]
     return endpoint.at if hop is endpoint else hop.name
 

@@ -1,7 +1,7 @@
 """Is this the host we know? Strict host key checks, and what `mailprov trust` needs to learn a key.
 
     Dial                                       opens the way to an endpoint: TCP, or a channel of a jump host
-    open_transport(endpoint, dial, halt)       a paramiko.Transport: connected, and the host key proven right
+    open_transport(endpoint, dial, cancel)       a paramiko.Transport: connected, and the host key proven right
     is_known(endpoint, blob)                   would this key be accepted?
     is_listed(endpoint, blob)                  is it in known_hosts?
     scan(endpoint, dial) -> [Offered]          the keys of a host: type, fingerprint, line for known_hosts
@@ -27,12 +27,13 @@ from typing import NamedTuple
 import paramiko
 
 from mailprov.errors import HostFailed, HostUnreachable
-from mailprov.transport import certificates, known_hosts
-from mailprov.transport.certificates import CERTIFICATE
+from mailprov.transport import known_hosts
+from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.halt import Halt
-from mailprov.transport.handshake import KEY_TYPES, NoCommonAlgorithm, Socket, end, shake_hands
 from mailprov.transport.known_hosts import KnownKey, fingerprint
+from mailprov.transport.ssh import certificates
+from mailprov.transport.ssh.certificates import CERTIFICATE
+from mailprov.transport.ssh.handshake import KEY_TYPES, NoCommonAlgorithm, Socket, end, shake_hands
 
 Dial = Callable[[Endpoint], Socket]
 
@@ -60,14 +61,14 @@ def known_hosts_path(endpoint: Endpoint) -> Path:
     return files[0] if files else Path.home() / ".ssh" / "known_hosts"
 
 
-def open_transport(endpoint: Endpoint, dial: Dial, halt: Halt | None = None) -> paramiko.Transport:
+def open_transport(endpoint: Endpoint, dial: Dial, cancel: CancelToken | None = None) -> paramiko.Transport:
     """Connect to the host and check its key before a single byte of ours that matters is sent."""
     known = _read(endpoint)
     types = _preferred(endpoint, known)
     wrong: _WrongKey | None = None
     while True:
         try:
-            transport = shake_hands(endpoint.name, endpoint.at, dial(endpoint), types, halt)
+            transport = shake_hands(endpoint.name, endpoint.at, dial(endpoint), types, cancel)
         except NoCommonAlgorithm:
             if wrong is None:
                 raise
