@@ -1,8 +1,8 @@
 """One probe on one target: what a probe function gets, with everything it needs to look and to say what it
 saw.
 
-Public: Timing, Run, Case, HostCase, PortCase, DomainCase, Untrusted. Raises the troubles of `stream`;
-Untrusted when a password would have to be sent to a server that cannot show who it is.
+Public: Timing, Run, Context, HostContext, PortContext, DomainContext, UntrustedCertificate. Raises the errors of
+`connection`; UntrustedCertificate when a password would have to be sent to a server that cannot show who it is.
 """
 
 from __future__ import annotations
@@ -17,16 +17,23 @@ from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
 from mailprov.model.records import Record
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import Deadline, NoRoute, Refused, Stream, Transcript, Trouble
+from mailprov.probe.clients.connection import (
+    Connection,
+    Deadline,
+    ProbeError,
+    Refused,
+    Transcript,
+    Unreachable,
+)
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
-from mailprov.probe.clients.resolver import Authority, Late
+from mailprov.probe.clients.resolver import QueryTimeout, Resolver
 from mailprov.probe.clients.session import Client, greet
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.registry import PROBED, Entry
 
 
-class Untrusted(Trouble):
+class UntrustedCertificate(ProbeError):
     """The certificate is not to be trusted, so the password was not sent."""
 
 
@@ -52,7 +59,7 @@ class Run:
     """What all probes of one run share."""
 
     inventory: Inventory
-    authority: Authority
+    resolver: Resolver
     timing: Timing
     nonce: str  # random for this run: in every message, every made-up user and password
     stop: threading.Event
@@ -79,7 +86,7 @@ class Run:
     pins: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     # Verifying contexts, (CA file, name checked) → context: the system's store takes 30 ms to load each time.
-    contexts: dict[tuple[Path | None, bool], ssl.SSLContext] = field(default_factory=dict)
+    tls_contexts: dict[tuple[Path | None, bool], ssl.SSLContext] = field(default_factory=dict)
     # At most four connections at once as one user, of the ten that Dovecot allows: host name, account →
     # semaphore.
     users: dict[tuple[str, str], threading.Semaphore] = field(default_factory=dict)
@@ -88,9 +95,9 @@ class Run:
         """As tls.verifying_context, made once for the run."""
         key = (ca_file, check_name)
         with self.lock:
-            if key not in self.contexts:
-                self.contexts[key] = tls.verifying_context(ca_file, check_name=check_name)
-            return self.contexts[key]
+            if key not in self.tls_contexts:
+                self.tls_contexts[key] = tls.verifying_context(ca_file, check_name=check_name)
+            return self.tls_contexts[key]
 
     def user_slot(self, host: str, account: str) -> threading.Semaphore:
         with self.lock:
@@ -99,17 +106,17 @@ class Run:
 
 _ADVICE = {
     "Refused": "see net.tcp for this port",
-    "NoRoute": "see net.tcp for this port",
-    "Silence": "see whether the server is up and not overloaded, then run it again",
-    "Dropped": "see the server's log for the reason, then run it again",
-    "Untrusted": "see tls.chain and tls.name",
+    "Unreachable": "see net.tcp for this port",
+    "ReadTimeout": "see whether the server is up and not overloaded, then run it again",
+    "ConnectionClosed": "see the server's log for the reason, then run it again",
+    "UntrustedCertificate": "see tls.chain and tls.name",
     "NoZone": "give this machine a resolver that knows it (/etc/resolv.conf), or set dns.server in the inventory",
     "NoAnswer": "see that the name server is up and reachable from here on port 53, UDP and TCP",
 }
 
 
 @dataclass
-class Case:
+class Context:
     """A probe at work. Findings carry what was said on the wire since the finding before."""
 
     run: Run
@@ -182,21 +189,21 @@ class Case:
     def skip(self, observed: str) -> Finding:
         return self.finding(Verdict.SKIP, observed)
 
-    def trouble(self, trouble: Trouble) -> Finding:
+    def could_not_test(self, error: ProbeError) -> Finding:
         """An error, for what the probe could not find out."""
-        self.late = self.late or isinstance(trouble, Late)
-        kinds = (kind.__name__ for kind in type(trouble).__mro__)
-        return self.error(str(trouble), next((_ADVICE[kind] for kind in kinds if kind in _ADVICE), ""))
+        self.late = self.late or isinstance(error, QueryTimeout)
+        kinds = (kind.__name__ for kind in type(error).__mro__)
+        return self.error(str(error), next((_ADVICE[kind] for kind in kinds if kind in _ADVICE), ""))
 
     # Connections. A probe holds at most one at a time, so the limit per server cannot lock itself up.
 
-    def dial(self, address: str, port: Port, deadline: Deadline | None = None) -> Stream:
+    def dial(self, address: str, port: Port, deadline: Deadline | None = None) -> Connection:
         """A bare connection."""
         number = self.run.port_map.get((address, port.number), port.number)
         deadline = deadline or self.deadline
         try:
-            return Stream.connect(address, number, deadline, self.transcript, self.run.timing.connect)
-        except (Refused, NoRoute):
+            return Connection.connect(address, number, deadline, self.transcript, self.run.timing.connect)
+        except (Refused, Unreachable):
             host = next((name for name, known in self.run.addresses.items() if address in known), address)
             self.waits_for = f"net.tcp {host}:{port.number}"
             raise
@@ -213,35 +220,35 @@ class Case:
     ) -> Client:
         """A session past its greeting, over TLS when `secure` (an implicit TLS port always is).
 
-        `secret`: a real password will be sent, so the certificate must be trusted first. Raises Untrusted
+        `secret`: a real password will be sent, so the certificate must be trusted first. Raises UntrustedCertificate
         when not.
         """
         if not secret:
             return self._session(host, address, port, tls.looking_context(), secure=secure, deadline=deadline)
         try:
-            context = self.run.verifying_context(host.tls.ca_file)
-            return self._session(host, address, port, context, deadline=deadline)
+            tls_context = self.run.verifying_context(host.tls.ca_file)
+            return self._session(host, address, port, tls_context, deadline=deadline)
         except ssl.SSLCertVerificationError as error:
             reason = tls.why_untrusted(error)
         if host.tls.mode is TlsMode.SELF_SIGNED:
             return self._pinned_session(host, address, port, deadline, reason)
-        raise Untrusted(f"the password was not sent, the certificate is not trusted: {reason}")
+        raise UntrustedCertificate(f"the password was not sent, the certificate is not trusted: {reason}")
 
     def _session(
         self,
         host: Host,
         address: str,
         port: Port,
-        context: ssl.SSLContext,
+        tls_context: ssl.SSLContext,
         *,
         secure: bool = True,
         deadline: Deadline | None = None,
     ) -> Client:
-        stream = self.dial(address, port, deadline)
+        connection = self.dial(address, port, deadline)
         try:
-            return greet(stream, port, context, host.fqdn, secure)
+            return greet(connection, port, tls_context, host.fqdn, secure)
         except BaseException:
-            stream.close()
+            connection.close()
             raise
 
     def _pinned_session(
@@ -251,33 +258,35 @@ class Case:
         the same on every port for the whole run. Nothing better can be known from outside."""
         client = self._session(host, address, port, tls.looking_context(), deadline=deadline)
         try:
-            leaf = tls.Leaf.parse(client.stream.certificate)
+            leaf = tls.Leaf.parse(client.connection.certificate)
             if not leaf.self_signed:
-                raise Untrusted(f"the password was not sent, the certificate is not trusted: {reason}")
+                raise UntrustedCertificate(
+                    f"the password was not sent, the certificate is not trusted: {reason}"
+                )
             with self.run.lock:
                 pin = self.run.pins.setdefault(host.name, leaf.der)
             if pin != leaf.der:
-                raise Untrusted(
+                raise UntrustedCertificate(
                     "the password was not sent: this is another self-signed certificate than elsewhere"
                 )
         except BaseException:
-            client.stream.close()
+            client.connection.close()
             raise
         return client
 
     def served(
-        self, host: Host, address: str, port: Port, context: ssl.SSLContext, name: str | None = ""
+        self, host: Host, address: str, port: Port, tls_context: ssl.SSLContext, name: str | None = ""
     ) -> bytes:
         """The leaf certificate that is served there, in DER, to who asks for `name` (the host's own if not given;
         None asks for none). Raises ssl.SSLCertVerificationError as the context says.
         """
-        with self.dial(address, port) as stream:
-            greet(stream, port, context, host.fqdn if name == "" else name, True)
-            return stream.certificate
+        with self.dial(address, port) as connection:
+            greet(connection, port, tls_context, host.fqdn if name == "" else name, True)
+            return connection.certificate
 
 
 @dataclass
-class HostCase(Case):
+class HostContext(Context):
     host: Host = field(kw_only=True)
 
     @property
@@ -286,7 +295,7 @@ class HostCase(Case):
 
 
 @dataclass
-class DomainCase(Case):
+class DomainContext(Context):
     """`name` is the domain, or one of its aliases."""
 
     domain: Domain = field(kw_only=True)
@@ -298,7 +307,7 @@ class DomainCase(Case):
 
 
 @dataclass
-class PortCase(Case):
+class PortContext(Context):
     """A port of one address; `domain` and `account` are set where the probe's scope has them."""
 
     host: Host = field(kw_only=True)
@@ -317,7 +326,7 @@ class PortCase(Case):
             account=self.account.address if self.account else "",
         )
 
-    def connect(self) -> Stream:
+    def connect(self) -> Connection:
         return self.dial(self.address, self.port)
 
     def smtp(self, *, secure: bool = True, secret: bool = False) -> Smtp:

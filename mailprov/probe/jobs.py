@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
@@ -23,11 +24,11 @@ from mailprov.model.ports import PORTS, SIEVE_PORT, Port
 from mailprov.probe import bans as held
 from mailprov.probe.accounts import chosen, known, names
 from mailprov.probe.checks import managesieve
-from mailprov.probe.checks.partners import PartnerCase
-from mailprov.probe.clients.connection import Trouble
-from mailprov.probe.context import Case, DomainCase, HostCase, PortCase, Run
-from mailprov.probe.loop_case import LoopCase
-from mailprov.probe.pairs import LoopPlan, Partner
+from mailprov.probe.checks.partners import PartnerContext
+from mailprov.probe.clients.connection import ProbeError
+from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
+from mailprov.probe.loop_case import DeliveryContext
+from mailprov.probe.pairs import DeliveryPlan, Partner
 from mailprov.probe.registry import PROBED, Phase, Probe, Scope
 from mailprov.probe.targets import has_route, subjects
 
@@ -89,32 +90,32 @@ class Jobs:
                 yield from (self._left_out(probe, domain) for domain in domains)
         for probe in self._selected(Scope.HOST, Phase.LOOK):
             for host in hosts:
-                case = HostCase(self._run, probe.entry, self._seconds(probe), host=host)
-                yield Job(lambda probe=probe, case=case: self._guarded(probe, case))  # type: ignore[misc]
+                context = HostContext(self._run, probe.entry, self._seconds(probe), host=host)
+                yield Job(partial(self._guarded, probe, context))
         for probe in self._selected(Scope.DOMAIN, Phase.LOOK):
             for domain in domains:
                 for name in (domain.name, *domain.domain_aliases):
-                    domain_case = DomainCase(
+                    domain_context = DomainContext(
                         self._run, probe.entry, self._seconds(probe), domain=domain, name=name
                     )
-                    if probe.applies(domain_case):
-                        yield Job(lambda probe=probe, case=domain_case: self._guarded(probe, case))  # type: ignore[misc]
+                    if probe.applies(domain_context):
+                        yield Job(partial(self._guarded, probe, domain_context))
 
     def _left_out(self, probe: Probe, domain: Domain) -> Job:
         """Which accounts of a domain do not log in, and why; nothing where all do, or where each port tells it."""
 
         def work() -> Iterator[Finding]:
-            case = DomainCase(self._run, probe.entry, 1.0, domain=domain, name=domain.name)
+            context = DomainContext(self._run, probe.entry, 1.0, domain=domain, name=domain.name)
             able = known(domain)
             trying = chosen(domain, self._run.ident, self._run.accounts)
             hashed = [account for account in domain.accounts if account not in able]
             if len(trying) < len(able):
-                yield case.skip(
+                yield context.skip(
                     f"{len(trying)} of {len(able)} accounts of {domain.name} log in: {names(trying)}, chosen by run "
                     f"{self._run.ident}; --accounts all tries all"
                 )
             if able and hashed:
-                yield case.skip(f"not tried, as only a hash of the password is known: {names(hashed)}")
+                yield context.skip(f"not tried, as only a hash of the password is known: {names(hashed)}")
 
         return Job(work)
 
@@ -136,16 +137,16 @@ class Jobs:
             ]
             for family in ([a for a in addresses if ":" not in a], [a for a in addresses if ":" in a]):
                 for probe in self._selected(Scope.PORTS, Phase.WRONG_PASSWORDS):
-                    cases = [
-                        case
+                    contexts = [
+                        context
                         for address in family
                         for port in self._ports
                         if port.number in probe.entry.ports
                         and not self._run.absent.get((address, port.number))
-                        for case in self._port_cases(probe, host, address, port, here)
+                        for context in self._port_cases(probe, host, address, port, here)
                     ]
-                    if cases:
-                        yield Job(lambda probe=probe, cases=cases: self._guarded_together(probe, cases))  # type: ignore[misc]
+                    if contexts:
+                        yield Job(partial(self._guarded_together, probe, contexts))
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
@@ -173,14 +174,14 @@ class Jobs:
                     for probe in self._selected(scope, phase):
                         if port.number not in probe.entry.ports:
                             continue
-                        for case in self._port_cases(probe, host, address, port, here):
-                            yield self._port_job(probe, case)
+                        for context in self._port_cases(probe, host, address, port, here):
+                            yield self._port_job(probe, context)
 
     def _port_cases(
         self, probe: Probe, host: Host, address: str, port: Port, here: list[Domain]
-    ) -> Iterator[PortCase]:
+    ) -> Iterator[PortContext]:
         for domain, account in subjects(self._run, probe.scope, here):
-            case = PortCase(
+            context = PortContext(
                 self._run,
                 probe.entry,
                 self._seconds(probe),
@@ -190,18 +191,18 @@ class Jobs:
                 domain=domain,
                 account=account,
             )
-            if probe.applies(case):
-                yield case
+            if probe.applies(context):
+                yield context
 
-    def _port_job(self, probe: Probe, case: PortCase) -> Job:
-        limits = [self._limit(case.address)]
-        if case.account is not None:
-            limits.insert(0, self._run.user_slot(case.host.name, case.account.address))
+    def _port_job(self, probe: Probe, context: PortContext) -> Job:
+        limits = [self._limit(context.address)]
+        if context.account is not None:
+            limits.insert(0, self._run.user_slot(context.host.name, context.account.address))
 
         def work() -> Iterator[Finding]:
-            for finding in self._guarded(probe, case):
-                if probe.entry.id == "auth.ok" and case.account is not None:
-                    key = (case.address, case.port.number, case.account.address)
+            for finding in self._guarded(probe, context):
+                if probe.entry.id == "auth.ok" and context.account is not None:
+                    key = (context.address, context.port.number, context.account.address)
                     with self._run.lock:
                         self._run.logins[key] = finding.verdict
                 yield finding
@@ -217,10 +218,10 @@ class Jobs:
         for probe in self._selected(Scope.PORT, phase):
             if probe.entry.id == "net.tcp":
                 port = dataclasses.replace(PORTS[0], number=number)
-                case = PortCase(self._run, probe.entry, 1.0, host=host, address=address, port=port)
+                context = PortContext(self._run, probe.entry, 1.0, host=host, address=address, port=port)
 
-                def work(case: PortCase = case) -> Iterator[Finding]:
-                    yield case.warn(text, advice) if advice else case.skip(text)
+                def work(context: PortContext = context) -> Iterator[Finding]:
+                    yield context.warn(text, advice) if advice else context.skip(text)
 
                 yield Job(work)
 
@@ -250,7 +251,7 @@ class Jobs:
                 seen for (_, number), seen in self._run.absent.items() if ports and {number}.issuperset(ports)
             ]
             why = f"not offered here: {absent[0]}" if absent else probe.unless
-            yield Case(self._run, probe.entry, 1.0).skip(
+            yield Context(self._run, probe.entry, 1.0).skip(
                 why or "nothing that was selected is what it looks at"
             )
 
@@ -268,8 +269,8 @@ class Jobs:
             port = dataclasses.replace(PORTS[0], number=0)
             for address in addresses:
                 if words := found.get((host.name, address)):
-                    case = PortCase(self._run, entry, 1.0, host=host, address=address, port=port)
-                    yield case.error(words.observed, words.advice)
+                    context = PortContext(self._run, entry, 1.0, host=host, address=address, port=port)
+                    yield context.error(words.observed, words.advice)
 
     def is_held(self, domain: Domain) -> bool:
         """Whether fail2ban keeps us from the host that the mail loop of this domain would use."""
@@ -291,14 +292,14 @@ class Jobs:
         def work() -> Iterator[Finding]:
             for probe in self._probes:
                 if probe.scope is Scope.PARTNER:
-                    case = PartnerCase(self._run, probe.entry, self._seconds(probe), partner=partner)
-                    for finding in self._guarded(probe, case):
+                    context = PartnerContext(self._run, probe.entry, self._seconds(probe), partner=partner)
+                    for finding in self._guarded(probe, context):
                         if told and (self.wanted(probe.entry.id) or finding.verdict is not Verdict.PASS):
                             yield finding
 
         return Job(work, (self._loops,))
 
-    def loop(self, plan: LoopPlan) -> Job:
+    def loop(self, plan: DeliveryPlan) -> Job:
         """All loop probes of one message in order; when any is wanted all run, as they build on each
         other.
         """
@@ -307,59 +308,59 @@ class Jobs:
             probes = [probe for probe in self._probes if probe.scope is Scope.LOOP]
             if not any(self.wanted(probe.entry.id) for probe in probes):
                 return
-            case = LoopCase(self._run, probes[0].entry, plan=plan)
+            context = DeliveryContext(self._run, probes[0].entry, plan=plan)
             for probe in probes:
-                case.entry = probe.entry
-                case.seconds = self._seconds(probe)
-                case.transcript.lines.clear()
-                for finding in self._guarded(probe, case):
+                context.entry = probe.entry
+                context.seconds = self._seconds(probe)
+                context.transcript.lines.clear()
+                for finding in self._guarded(probe, context):
                     wrong = finding.verdict in (Verdict.FAIL, Verdict.ERROR)
-                    if wrong and not (case.fetched or case.waits_for):
-                        case.waits_for = f"{finding.id} {finding.target}"  # what follows needs the message
+                    if wrong and not (context.fetched or context.waits_for):
+                        context.waits_for = f"{finding.id} {finding.target}"  # what follows needs the message
                     if self.wanted(probe.entry.id):
                         yield finding
 
         return Job(work, (self._loops,))
 
-    def _guarded_together(self, probe: Probe, cases: list[PortCase]) -> Iterator[Finding]:
+    def _guarded_together(self, probe: Probe, contexts: list[PortContext]) -> Iterator[Finding]:
         """As `_guarded`, for a probe that looks at several ports at once."""
         started = time.monotonic()
-        for case in cases:
-            case.begin()
-        missing = {case.target: case for case in cases}
+        for context in contexts:
+            context.begin()
+        missing = {context.target: context for context in contexts}
         try:
-            for finding in probe.run(cases):
-                case = missing.pop(finding.target)
+            for finding in probe.run(contexts):
+                context = missing.pop(finding.target)
                 seconds = round(time.monotonic() - started, 3)
-                yield _completed(finding, case, seconds)
+                yield _completed(finding, context, seconds)
         except Exception as error:
-            for case in missing.values():
-                yield case.error(f"the probe broke off: {type(error).__name__}: {error}")
+            for context in missing.values():
+                yield context.error(f"the probe broke off: {type(error).__name__}: {error}")
 
-    def _guarded(self, probe: Probe, case: Case) -> Iterator[Finding]:
+    def _guarded(self, probe: Probe, context: Context) -> Iterator[Finding]:
         """The probe's findings; what it could not find out, for whatever reason, is an error."""
         started = time.monotonic()
-        case.begin()
+        context.begin()
         found: list[Finding] = []
         try:
-            case.deadline.left()
-            for finding in probe.run(case):
-                found.append(finding)  # one by one: what was found before a trouble stays found
+            context.deadline.left()
+            for finding in probe.run(context):
+                found.append(finding)  # one by one: what was found before an error stays found
             if not found:
-                found.append(case.error("the probe said nothing (a bug in mailprov)"))
-        except Trouble as trouble:
-            found.append(case.trouble(trouble))
+                found.append(context.error("the probe said nothing (a bug in mailprov)"))
+        except ProbeError as error:
+            found.append(context.could_not_test(error))
         except Exception as error:
-            found.append(case.error(f"the probe broke off: {type(error).__name__}: {error}"))
+            found.append(context.error(f"the probe broke off: {type(error).__name__}: {error}"))
         seconds = round(time.monotonic() - started, 3)
         for finding in found:
-            yield _completed(finding, case, seconds)
+            yield _completed(finding, context, seconds)
 
 
-def _completed(finding: Finding, case: Case, seconds: float) -> Finding:
+def _completed(finding: Finding, context: Context, seconds: float) -> Finding:
     """With what the probe need not think of."""
-    waits = case.waits_for if finding.verdict is Verdict.ERROR and finding.id != "net.tcp" else ""
-    return dataclasses.replace(finding, seconds=seconds, timed_out=case.timed_out, waits_for=waits)
+    waits = context.waits_for if finding.verdict is Verdict.ERROR and finding.id != "net.tcp" else ""
+    return dataclasses.replace(finding, seconds=seconds, timed_out=context.timed_out, waits_for=waits)
 
 
 _MISSED = (

@@ -1,6 +1,6 @@
 """One message on its way from a sender at A to a recipient at B: what the probes of the mail loop share.
 
-Public: LoopCase. Its sessions raise the troubles of `stream`, and Trouble when a login is refused.
+Public: DeliveryContext. Its sessions raise the errors of `connection`, and ProbeError when a login is refused.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from mailprov.model.findings import Target
 from mailprov.model.inventory import Account, Host
 from mailprov.probe.checks.login import login_as
-from mailprov.probe.clients.connection import Garbage, Trouble
+from mailprov.probe.clients.connection import ProbeError, ProtocolError
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.managesieve import Sieve
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.context import Case, port_numbered
+from mailprov.probe.context import Context, port_numbered
 from mailprov.probe.mailauth import message
-from mailprov.probe.pairs import LoopPlan
+from mailprov.probe.pairs import DeliveryPlan
 
 
 @dataclass
-class LoopCase(Case):
+class DeliveryContext(Context):
     """One message on its way. The probes leave here what the next one needs."""
 
-    plan: LoopPlan = field(kw_only=True)
+    plan: DeliveryPlan = field(kw_only=True)
     token: str = field(default_factory=lambda: secrets.token_hex(12))
     sent: bytes = b""
     not_sent: str = "not submitted (see loop.submit)"
@@ -53,7 +53,7 @@ class LoopCase(Case):
     def address(self, host: Host) -> str:
         addresses = self.run.addresses.get(host.name)
         if not addresses:
-            raise Trouble(f"no address of {host.fqdn} is known")
+            raise ProbeError(f"no address of {host.fqdn} is known")
         return addresses[0]
 
     def session(self, host: Host, number: int, account: Account) -> Smtp | Imap | Pop3:
@@ -64,11 +64,11 @@ class LoopCase(Case):
         try:
             let_in, words = login_as(client, account.login_name, account.password.reveal())
             if not let_in:
-                raise Trouble(
+                raise ProbeError(
                     f"login as {account.login_name} on {host.fqdn} port {number} is refused: {words}"
                 )
         except BaseException:
-            client.stream.close()
+            client.connection.close()
             raise
         assert not isinstance(client, Sieve)
         return client
@@ -82,5 +82,5 @@ class LoopCase(Case):
     def search(self, client: Imap, folder: str) -> list[int]:
         response = client.select(folder)
         if response.status != "OK":
-            raise Garbage(f"SELECT {folder} was refused: {response}")
+            raise ProtocolError(f"SELECT {folder} was refused: {response}")
         return client.search(f"HEADER {message.MARK} {self.token}")

@@ -2,9 +2,9 @@
 
     SUBMISSION                      ports that users hand mail in on
     Partner                         a domain, and what of the loop it can take part in (`partners` finds that out)
-    LoopPlan                        one message to send
+    DeliveryPlan                        one message to send
     candidates(inventory, domain)   domains on other hosts
-    plan_loops(selected, others, named) -> [LoopPlan]
+    plan_deliveries(selected, others, named) -> [DeliveryPlan]
 
 Pure; raises nothing.
 """
@@ -45,7 +45,7 @@ class Partner:
 
 
 @dataclass(frozen=True)
-class LoopPlan:
+class DeliveryPlan:
     """One message to send. `alone`: why it stays on one host, where that is not because of the inventory."""
 
     sender_domain: Domain
@@ -70,16 +70,16 @@ def candidates(inventory: Inventory, domain: Domain) -> list[Domain]:
     return [other for other in (*mail[at + 1 :], *mail[:at]) if not set(other.hosts) & set(domain.hosts)]
 
 
-def plan_loops(
+def plan_deliveries(
     inventory: Inventory, selected: Sequence[Domain], known: Mapping[str, Partner], named: str = ""
-) -> list[LoopPlan]:
+) -> list[DeliveryPlan]:
     """Each selected domain with a partner on another host that works, in both directions; on one host alone, or where
     no partner works, a loop with itself. `known`: what is known of domains, by name; of others nothing is expected.
     `named`: the one partner for all that are not on its hosts.
 
     What cannot work is in no plan: why not is told once, where the domain was looked at.
     """
-    plans: dict[tuple[str, str, int], LoopPlan] = {}
+    plans: dict[tuple[str, str, int], DeliveryPlan] = {}
     mail = [item.name for item in inventory.domains if item.hosts]
     for domain in selected:
         mine = known.get(domain.name)
@@ -98,7 +98,7 @@ def plan_loops(
             for number in one.ports:
                 here = set(one.domain.hosts) & set(other.domain.hosts)
                 if one.sender and other.recipient and other.reads and (here or other.takes):
-                    plan = LoopPlan(
+                    plan = DeliveryPlan(
                         one.domain, other.domain, one.sender, other.recipient, _port(number), alone
                     )
                     plans.setdefault((one.domain.name, other.domain.name, number), plan)

@@ -9,14 +9,14 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from mailprov.model.inventory import DnsProvider, DnsSettings
-from mailprov.probe.clients.resolver import Authority, NoAnswer
+from mailprov.probe.clients.resolver import NoAnswer, Resolver
 
 _SECONDS = 3.0  # one question
 
 
 def not_yet(settings: DnsSettings, wanted: Mapping[str, str]) -> dict[str, str]:
     """Names whose TXT record is not what is wanted on some server → a sentence that says where. Asks anew each time."""
-    primary = Authority(settings, seconds=_SECONDS)
+    primary = Resolver(settings, seconds=_SECONDS)
     missing: dict[str, str] = {}
     for name, text in wanted.items():
         try:
@@ -25,14 +25,14 @@ def not_yet(settings: DnsSettings, wanted: Mapping[str, str]) -> dict[str, str]:
                 continue
             for address in _others(primary, name):
                 other = dataclasses.replace(settings, provider=DnsProvider.RFC2136, server=address, port=53)
-                if text not in Authority(other, seconds=_SECONDS).ask(name, "TXT").values:
+                if text not in Resolver(other, seconds=_SECONDS).ask(name, "TXT").values:
                     missing[name] = f"{name} is not on {address}"
-        except NoAnswer as trouble:
-            missing[name] = str(trouble)
+        except NoAnswer as error:
+            missing[name] = str(error)
     return missing
 
 
-def _others(primary: Authority, name: str) -> Iterable[str]:
+def _others(primary: Resolver, name: str) -> Iterable[str]:
     """Addresses of all name servers of the zone this name is in, as far as they are known."""
     labels = name.split(".")
     for start in range(1, len(labels) - 1):

@@ -31,7 +31,7 @@ class Entry:
 
 
 class Scope(Enum):
-    """What a probe runs once for. It decides the kind of case its function gets (see `case`)."""
+    """What a probe runs once for. It decides the kind of context its function gets (see `context`)."""
 
     HOST = "host"
     DOMAIN = "domain"  # and each domain alias
@@ -108,14 +108,14 @@ def probe(
     refs: tuple[str, ...],
     ports: tuple[int, ...] = (),
     phase: Phase = Phase.LOOK,
-    applies: Callable[[Any], bool] = lambda case: True,
+    applies: Callable[[Any], bool] = lambda context: True,
     unless: str = "",
     long: bool = False,
     after: str = "",
 ) -> Callable[[Function], Function]:
-    """Put the decorated function into the table under the stable id `name`. Where `applies` says no to a case there is
-    nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. `after` names the probe
-    that must have run before, on the same target.
+    """Put the decorated function into the table under the stable id `name`. Where `applies` says no to a context
+    there is nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. `after` names
+    the probe that must have run before, on the same target.
     """
     entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
 

@@ -19,10 +19,10 @@ from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
-from mailprov.probe.clients.resolver import Authority
-from mailprov.probe.context import PortCase, Run, Timing, port_numbered
+from mailprov.probe.clients.resolver import Resolver
+from mailprov.probe.context import PortContext, Run, Timing, port_numbered
 from mailprov.probe.jobs import Job, Jobs
-from mailprov.probe.pairs import Partner, candidates, plan_loops
+from mailprov.probe.pairs import Partner, candidates, plan_deliveries
 from mailprov.probe.registry import ALL_PORTS, PROBED
 from mailprov.probe.targets import find_addresses
 
@@ -101,10 +101,10 @@ def verify(
     """
     timing = timing or Timing()
     stop = stop or threading.Event()
-    authority = Authority(inventory.dns, resolver, timing.dns)
+    authoritative = Resolver(inventory.dns, resolver, timing.dns)
     logins = sum(len(domain.accounts[:accounts]) for domain in inventory.domains)
     overall = Deadline(timing.overall + 10 * len(inventory.hosts) + logins, stop)
-    run = Run(inventory, authority, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
+    run = Run(inventory, authoritative, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
     run.provisioned = frozenset(provisioned)
     run.ident, run.accounts = ident or run.nonce, accounts
     served = [item for item in inventory.domains if not domains or item.name in domains]
@@ -163,13 +163,13 @@ def _loops(runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Dom
             if any(known[each.name].works for each in others if each.name in known):
                 break
             look([other])
-    runner.work_off([jobs.loop(plan) for plan in plan_loops(inventory, selected, known, named)])
+    runner.work_off([jobs.loop(plan) for plan in plan_deliveries(inventory, selected, known, named)])
 
 
 def _nowhere(run: Run, host: Host) -> Finding:
     entry = next(item.entry for item in probes() if item.entry.id == "net.tcp")
-    case = PortCase(run, entry, 1.0, host=host, address="", port=port_numbered(25))
-    return case.finding(
+    context = PortContext(run, entry, 1.0, host=host, address="", port=port_numbered(25))
+    return context.finding(
         Verdict.ERROR,
         f"neither {host.fqdn} nor {host.address} has an address, so no port was looked at",
         f"publish an address for {host.fqdn}, or give an IP address in hosts.{host.name}.address",

@@ -16,7 +16,7 @@ import dns.inet
 
 from mailprov.model.inventory import Account, Domain, Host
 from mailprov.probe.accounts import chosen
-from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.clients.connection import ProbeError
 from mailprov.probe.context import Run
 from mailprov.probe.registry import Scope
 from mailprov.transport.source import source_address
@@ -47,8 +47,8 @@ def has_route(address: str) -> bool:
 def find_addresses(run: Run, host: Host) -> tuple[str, ...]:
     """Where a host is looked at: what DNS says of its fqdn, else the inventory's address."""
     try:
-        found = run.authority.addresses(host.fqdn)
-    except Trouble:
+        found = run.resolver.addresses(host.fqdn)
+    except ProbeError:
         found = ()
     if found:
         return found

@@ -18,7 +18,7 @@ import pytest
 
 from mailprov import lab
 from mailprov.inventory import SecretMode, load
-from mailprov.probe.clients.resolver import Authority
+from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.mailauth import spf
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
@@ -546,7 +546,7 @@ def test_a_host_whose_name_is_a_mail_domain_vouches_for_nobody(hosts: lab.Lab) -
 
     assert applied.code == 0, applied.events[-3:]
     changes = {"/etc/postfix/main.cf", "/etc/postfix/mailprov/own_senders", "/etc/default/postsrsd"}
-    authority = Authority(load(named, SecretMode.IGNORE).dns)
+    resolver = Resolver(load(named, SecretMode.IGNORE).dns)
     for (host, domain), (other, elsewhere) in PAIRS:
         fqdn = f"{host}.{domain}"
         assert changes <= {name for _, _, name in applied.changes(host)}
@@ -559,7 +559,7 @@ def test_a_host_whose_name_is_a_mail_domain_vouches_for_nobody(hosts: lab.Lab) -
             found = [re.match(hop, line, re.S) for line in head.get_all("Received", [])]
             (helo, source), *_ = [match.groups() for match in found if match]
             name = sender_of(head).rpartition("@")[2] or helo
-            return name, spf.check_host(source, name, authority.ask)
+            return name, spf.check_host(source, name, resolver.ask)
 
         for number, sender in enumerate(("stranger@else.test", "")):
             head = sent_on(hosts, host, fqdn, f"forged {number}", sender, f"From: ana@{fqdn}\n")

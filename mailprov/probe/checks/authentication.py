@@ -1,7 +1,7 @@
 """What a probe message that arrived tells of trust: who signed it, and what the recipient's host wrote of it.
 
-Public: the probes `loop.dkim`, `loop.results`, `loop.forged`. They look at the message of the LoopCase that `loop` has
-sent and fetched. NoAnswer passes through; the runner makes it an error.
+Public: the probes `loop.dkim`, `loop.results`, `loop.forged`. They look at the message of the DeliveryContext that
+`loop` has sent and fetched. NoAnswer passes through; the runner makes it an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter, Host
-from mailprov.probe.loop_case import LoopCase
+from mailprov.probe.loop_case import DeliveryContext
 from mailprov.probe.mailauth import dkim, message
 from mailprov.probe.pairs import SUBMISSION
 from mailprov.probe.registry import Scope, probe
@@ -43,23 +43,23 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
     ports=SUBMISSION,
     after="loop.path",
 )
-def loop_dkim(case: LoopCase) -> Iterator[Finding]:
-    if (early := _early(case)) is not None:
+def loop_dkim(context: DeliveryContext) -> Iterator[Finding]:
+    if (early := _early(context)) is not None:
         yield early
         return
-    domain, host = case.plan.sender_domain.name, case.sender_host
-    found = [one for one in dkim.signatures(case.fetched) if one.domain == domain]
+    domain, host = context.plan.sender_domain.name, context.sender_host
+    found = [one for one in dkim.signatures(context.fetched) if one.domain == domain]
     if not found:
-        yield case.warn(f"the message has no DKIM signature of {domain}", _to_sign(host, domain))
+        yield context.warn(f"the message has no DKIM signature of {domain}", _to_sign(host, domain))
         return
     weak: list[str] = []
     good: list[str] = []
     for one in found:
-        answer = case.run.authority.ask(one.record, "TXT")
-        case.transcript.add("-", str(answer))
+        answer = context.run.resolver.ask(one.record, "TXT")
+        context.transcript.add("-", str(answer))
         texts = [text for text in answer.values if "p=" in text]
         if not texts:
-            yield case.failed(
+            yield context.failed(
                 f"signed with {one.selector}, and there is no key at {one.record}",
                 "publish the host's key: mailprov apply, or mailprov dns export --dkim and publish by hand"
                 if host.managed
@@ -68,9 +68,9 @@ def loop_dkim(case: LoopCase) -> Iterator[Finding]:
             return
         try:
             public = dkim.key_of(texts[0])
-            dkim.verify(message.without_mbox_quotes(case.fetched, case.sent), one, public)
+            dkim.verify(message.without_mbox_quotes(context.fetched, context.sent), one, public)
         except dkim.BadSignature as reason:
-            yield case.failed(
+            yield context.failed(
                 f"the signature with {one.record} does not hold: {reason}",
                 f"compare the record with the host's key{' (mailprov apply)' if host.managed else ''}, and see what "
                 "alters mail on the way",
@@ -80,11 +80,11 @@ def loop_dkim(case: LoopCase) -> Iterator[Finding]:
         good.append(f"{one.selector} ({f'rsa, {public.bits} bits' if public.bits else public.kind})")
     if weak:
         new = "make a new key: mailprov dkim rotate"
-        yield case.warn(
+        yield context.warn(
             "; ".join(weak), new if host.managed else "make a new key, and sign and publish with that"
         )
     else:
-        yield case.passed(f"signed by {domain} with {' and '.join(good)}")
+        yield context.passed(f"signed by {domain} with {' and '.join(good)}")
 
 
 def _to_sign(host: Host, domain: str) -> str:
@@ -108,13 +108,13 @@ def _weak(one: dkim.Signature, public: dkim.PublicKey) -> list[str]:
     return found
 
 
-def _early(case: LoopCase) -> Finding | None:
-    return None if case.fetched else case.error(_NOTHING)
+def _early(context: DeliveryContext) -> Finding | None:
+    return None if context.fetched else context.error(_NOTHING)
 
 
-def _results(case: LoopCase) -> list[str]:
+def _results(context: DeliveryContext) -> list[str]:
     """Authentication-Results of the recipient's host, the topmost first, unfolded."""
-    header = case.fetched.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    header = context.fetched.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
     fields = re.split(r"\r\n(?![ \t])", header)
     found = [field.partition(":") for field in fields]
     values = [
@@ -122,7 +122,7 @@ def _results(case: LoopCase) -> list[str]:
         for name, _, value in found
         if name.strip().lower() == "authentication-results"
     ]
-    own = case.recipient_host.fqdn
+    own = context.recipient_host.fqdn
     return [value for value in values if re.sub(r"\([^)]*\)", "", value).split(";")[0].split()[:1] == [own]]
 
 
@@ -144,44 +144,44 @@ def _results(case: LoopCase) -> list[str]:
     ports=SUBMISSION,
     after="loop.path",
 )
-def loop_results(case: LoopCase) -> Iterator[Finding]:
-    if (early := _early(case)) is not None:
+def loop_results(context: DeliveryContext) -> Iterator[Finding]:
+    if (early := _early(context)) is not None:
         yield early
         return
-    host = case.recipient_host
+    host = context.recipient_host
     if host.filter is Filter.NONE:
-        yield case.skip(f"`filter: none` on {host.name}: nothing is checked there")
+        yield context.skip(f"`filter: none` on {host.name}: nothing is checked there")
         return
-    if case.plan.local:
-        yield case.skip("both domains are on one host, which does not check its own users")
+    if context.plan.local:
+        yield context.skip("both domains are on one host, which does not check its own users")
         return
-    ours = [value for value in _results(case) if message.FORGED not in value]
+    ours = [value for value in _results(context) if message.FORGED not in value]
     if not ours:
-        yield case.warn(
+        yield context.warn(
             f"no Authentication-Results of {host.fqdn}: mail goes in there unchecked",
             f"on {host.name}: see that rspamd runs (systemctl status rspamd)",
         )
         return
-    case.transcript.add("-", ours[0])
+    context.transcript.add("-", ours[0])
     plain = re.sub(r"\([^)]*\)", "", ours[0])
     seen = {name: re.findall(rf";\s*{name}=(\w+)", plain) for name in ("spf", "dkim", "dmarc")}
     wrong = [name for name, values in seen.items() if set(values) != {"pass"}]
     shown = ", ".join(f"{name}={'/'.join(values)}" for name, values in seen.items() if values)
-    domain = case.plan.sender_domain
+    domain = context.plan.sender_domain
     if wrong == ["dkim"] and seen["dkim"] == ["none"]:
-        yield case.warn(f"{host.fqdn} says {shown}", "see loop.dkim: the message was not signed")
+        yield context.warn(f"{host.fqdn} says {shown}", "see loop.dkim: the message was not signed")
     elif wrong == ["dmarc"] and domain.dmarc is None and set(seen["dmarc"]) <= {"none"}:
-        yield case.warn(
+        yield context.warn(
             f"{host.fqdn} says {shown}: {domain.name} has no DMARC policy",
             f"give domains.{domain.name} a policy, to begin with dmarc: {{policy: none}}",
         )
     elif wrong:
-        yield case.failed(
+        yield context.failed(
             f"{host.fqdn} says {shown or 'nothing of them'}",
             "see dns.spf and loop.dkim for the sender's domain, and the log of the recipient's filter",
         )
     else:
-        yield case.passed(f"{host.fqdn} says {shown}")
+        yield context.passed(f"{host.fqdn} says {shown}")
 
 
 @probe(
@@ -204,17 +204,17 @@ def loop_results(case: LoopCase) -> Iterator[Finding]:
     ports=SUBMISSION,
     after="loop.path",
 )
-def loop_forged(case: LoopCase) -> Iterator[Finding]:
-    if (early := _early(case)) is not None:
+def loop_forged(context: DeliveryContext) -> Iterator[Finding]:
+    if (early := _early(context)) is not None:
         yield early
-    elif any(message.FORGED in value for value in _results(case)):
-        host = case.recipient_host
+    elif any(message.FORGED in value for value in _results(context)):
+        host = context.recipient_host
         unread = not host.managed and host.filter is Filter.NONE
-        yield case.finding(
+        yield context.finding(
             Verdict.WARN if unread else Verdict.FAIL,
             f"the forged field in the name of {host.fqdn} arrived",
             "postconf -e 'header_checks = regexp:/etc/postfix/header_checks' with a line that IGNOREs it, or let "
             "the filter remove such fields",
         )
     else:
-        yield case.passed("it was taken out")
+        yield context.passed("it was taken out")

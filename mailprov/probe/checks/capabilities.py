@@ -1,7 +1,7 @@
 """Probes of what a server offers a stranger, before TLS and under it.
 
-Public: the probes `smtp.ehlo`, `imap.capability`, `pop.capa`. Troubles of `stream` pass through; the runner makes them
-errors.
+Public: the probes `smtp.ehlo`, `imap.capability`, `pop.capa`. Errors of `connection` pass through; the runner makes
+them errors.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from mailprov.model.findings import Finding
 from mailprov.model.ports import TlsStart
 from mailprov.probe.checks.greetings import IMAP_PORTS, POP_PORTS, SMTP_PORTS
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.clients.connection import ProbeError
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.session import Client
-from mailprov.probe.context import PortCase
+from mailprov.probe.context import PortContext
 from mailprov.probe.registry import Scope, probe
 
 _NO_CLEARTEXT = "set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
 
 
-def _upgrade(case: PortCase, client: Client, wrong: list[tuple[str, str]]) -> bool:
-    """STARTTLS or STLS. A trouble on the way is raised, unless something is `wrong` already: then that is the
-    verdict, and the trouble is told with it."""
+def _upgrade(context: PortContext, client: Client, wrong: list[tuple[str, str]]) -> bool:
+    """STARTTLS or STLS. An error on the way is raised, unless something is `wrong` already: then that is the
+    verdict, and the error is told with it."""
     try:
         if isinstance(client, Pop3):
-            client.stls(tls.looking_context(), case.host.fqdn)
+            client.stls(tls.looking_context(), context.host.fqdn)
         else:
-            client.starttls(tls.looking_context(), case.host.fqdn)
-    except Trouble as trouble:
+            client.starttls(tls.looking_context(), context.host.fqdn)
+    except ProbeError as error:
         if not wrong:
             raise
-        wrong.append((f"then: {trouble}", "see tls.starttls"))
+        wrong.append((f"then: {error}", "see tls.starttls"))
         return False
     return True
 
@@ -60,19 +60,19 @@ def _upgrade(case: PortCase, client: Client, wrong: list[tuple[str, str]]) -> bo
     ),
     ports=SMTP_PORTS,
 )
-def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
-    upgrade = case.port.tls is TlsStart.UPGRADE
+def smtp_ehlo(context: PortContext) -> Iterator[Finding]:
+    upgrade = context.port.tls is TlsStart.UPGRADE
     wrong: list[tuple[str, str]] = []
     before: dict[str, str] = {}
-    client = case.smtp(secure=False)
+    client = context.smtp(secure=False)
     secure = not upgrade
-    with client.stream:
+    with client.connection:
         if upgrade:
             before = client.extensions
             if "AUTH" in before:
                 wrong.append(("AUTH is offered without TLS", "postconf -e 'smtpd_tls_auth_only = yes'"))
             if "STARTTLS" in before:
-                secure = _upgrade(case, client, wrong)
+                secure = _upgrade(context, client, wrong)
             else:
                 wrong.append(
                     (
@@ -84,8 +84,8 @@ def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
     if secure:
         if "STARTTLS" in after:
             wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
-        if case.port.login and "AUTH" not in after:
-            service = case.port.service
+        if context.port.login and "AUTH" not in after:
+            service = context.port.service
             wrong.append(
                 ("AUTH is not offered under TLS", f"postconf -P '{service}/inet/smtpd_sasl_auth_enable=yes'")
             )
@@ -97,15 +97,15 @@ def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
             )
     offered = " ".join(sorted(after))
     if wrong:
-        yield case.failed("; ".join(what for what, _ in wrong), "; ".join(advice for _, advice in wrong))
+        yield context.failed("; ".join(what for what, _ in wrong), "; ".join(advice for _, advice in wrong))
         return
     missing = [
         word for word in ("SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES") if word not in after
     ]
     if missing:
-        yield case.warn(f"not offered: {' '.join(missing)}", "see smtpd_discard_ehlo_keywords in main.cf")
+        yield context.warn(f"not offered: {' '.join(missing)}", "see smtpd_discard_ehlo_keywords in main.cf")
     else:
-        yield case.passed(f"offered: {offered}")
+        yield context.passed(f"offered: {offered}")
 
 
 @probe(
@@ -122,20 +122,20 @@ def smtp_ehlo(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 9051 section 6.2.1", "RFC 9051 section 6.2.3", "RFC 2595 section 3.2"),
     ports=IMAP_PORTS,
 )
-def imap_capability(case: PortCase) -> Iterator[Finding]:
+def imap_capability(context: PortContext) -> Iterator[Finding]:
     before: frozenset[str] = frozenset()
     wrong: list[tuple[str, str]] = []
-    client = case.imap(secure=False)
-    secure = case.port.tls is TlsStart.IMPLICIT
-    with client.stream:
-        if case.port.tls is TlsStart.UPGRADE:
+    client = context.imap(secure=False)
+    secure = context.port.tls is TlsStart.IMPLICIT
+    with client.connection:
+        if context.port.tls is TlsStart.UPGRADE:
             before = client.capabilities()
             if "LOGINDISABLED" not in before:
                 wrong.append(("LOGIN is allowed without TLS (no LOGINDISABLED)", _NO_CLEARTEXT))
             if mechanisms := before & {"AUTH=PLAIN", "AUTH=LOGIN"}:
                 wrong.append((f"{' '.join(sorted(mechanisms))} is offered without TLS", _NO_CLEARTEXT))
             if "STARTTLS" in before:
-                secure = _upgrade(case, client, wrong)
+                secure = _upgrade(context, client, wrong)
             else:
                 wrong.append(
                     ("STARTTLS is not offered", "set ssl = required and a certificate in dovecot.conf")
@@ -149,11 +149,11 @@ def imap_capability(case: PortCase) -> Iterator[Finding]:
     if not after & {"IMAP4REV1", "IMAP4REV2"}:
         wrong.append(("neither IMAP4rev1 nor IMAP4rev2 is offered", "see what listens there"))
     if wrong:
-        yield case.failed(
+        yield context.failed(
             "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
         )
     else:
-        yield case.passed(f"offered: {' '.join(sorted(after))}")
+        yield context.passed(f"offered: {' '.join(sorted(after))}")
 
 
 @probe(
@@ -171,23 +171,23 @@ def imap_capability(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 2449 section 5", "RFC 2595 section 4"),
     ports=POP_PORTS,
 )
-def pop_capa(case: PortCase) -> Iterator[Finding]:
+def pop_capa(context: PortContext) -> Iterator[Finding]:
     before: dict[str, str] = {}
     wrong: list[tuple[str, str]] = []
-    client = case.pop3(secure=False)
-    secure = case.port.tls is TlsStart.IMPLICIT
-    with client.stream:
-        if case.port.tls is TlsStart.UPGRADE:
+    client = context.pop3(secure=False)
+    secure = context.port.tls is TlsStart.IMPLICIT
+    with client.connection:
+        if context.port.tls is TlsStart.UPGRADE:
             before = client.capabilities() or {}
             if "USER" in before or {"PLAIN", "LOGIN"} & set(before.get("SASL", "").split()):
                 wrong.append(("a login is offered without TLS", _NO_CLEARTEXT))
             if "STLS" in before:
-                secure = _upgrade(case, client, wrong)
+                secure = _upgrade(context, client, wrong)
             else:
                 wrong.append(("STLS is not offered", "set ssl = required and a certificate in dovecot.conf"))
         after = client.capabilities() if secure else before
     if after is None:
-        yield case.error("CAPA is not known to the server", "nothing can be said about what it offers")
+        yield context.error("CAPA is not known to the server", "nothing can be said about what it offers")
         return
     if secure:
         if "STLS" in after:
@@ -198,10 +198,10 @@ def pop_capa(case: PortCase) -> Iterator[Finding]:
             )
     missing = [word for word in ("UIDL", "TOP") if word not in after]
     if wrong:
-        yield case.failed(
+        yield context.failed(
             "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
         )
     elif missing:
-        yield case.warn(f"not offered: {' '.join(missing)}", "use a server that knows them; Dovecot does")
+        yield context.warn(f"not offered: {' '.join(missing)}", "use a server that knows them; Dovecot does")
     else:
-        yield case.passed(f"offered: {' '.join(sorted(after))}")
+        yield context.passed(f"offered: {' '.join(sorted(after))}")

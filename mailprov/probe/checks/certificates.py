@@ -1,7 +1,7 @@
 """Probes of TLS: the upgrade itself, and the certificate judged one property at a time.
 
 Public: the probes `tls.starttls`, `tls.implicit`, `tls.chain`, `tls.name`, `tls.expiry`; judge_life for others.
-Troubles of `stream` pass through; the runner makes them errors.
+Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
 from mailprov.model.ports import Protocol, TlsStart
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import Garbage, Injected, TlsTrouble, Trouble
+from mailprov.probe.clients.connection import ProbeError, ProtocolError, ResponseInjection, TlsError
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.context import PortCase
+from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, Scope, ports_where, probe
 
 UPGRADE_PORTS = ports_where(lambda port: port.tls is TlsStart.UPGRADE)
@@ -28,8 +28,8 @@ IMPLICIT_PORTS = ports_where(lambda port: port.tls is TlsStart.IMPLICIT)
 _SELF_SIGNED_LEAF = 18
 
 
-def _leaf(case: PortCase) -> tls.Leaf:
-    return tls.Leaf.parse(case.served(case.host, case.address, case.port, tls.looking_context()))
+def _leaf(context: PortContext) -> tls.Leaf:
+    return tls.Leaf.parse(context.served(context.host, context.address, context.port, tls.looking_context()))
 
 
 @probe(
@@ -50,36 +50,36 @@ def _leaf(case: PortCase) -> tls.Leaf:
     refs=("RFC 3207 section 4", "RFC 3207 section 6", "RFC 2595 section 4", "CVE-2011-0411"),
     ports=UPGRADE_PORTS,
 )
-def starttls(case: PortCase) -> Iterator[Finding]:
-    client = case.open(case.host, case.address, case.port, secure=False)
-    with client.stream as stream:
+def starttls(context: PortContext) -> Iterator[Finding]:
+    client = context.open(context.host, context.address, context.port, secure=False)
+    with client.connection as connection:
         try:
             if isinstance(client, Smtp):
-                client.starttls(tls.looking_context(), case.host.fqdn)
+                client.starttls(tls.looking_context(), context.host.fqdn)
             elif isinstance(client, Imap):
-                client.starttls(tls.looking_context(), case.host.fqdn)
+                client.starttls(tls.looking_context(), context.host.fqdn)
                 client.capabilities()
             elif isinstance(client, Pop3):
-                client.stls(tls.looking_context(), case.host.fqdn)
+                client.stls(tls.looking_context(), context.host.fqdn)
                 client.capabilities()
             else:
-                client.starttls(tls.looking_context(), case.host.fqdn)
-        except Injected as trouble:
-            yield case.failed(
-                str(trouble),
+                client.starttls(tls.looking_context(), context.host.fqdn)
+        except ResponseInjection as error:
+            yield context.failed(
+                str(error),
                 "update the server, or what stands in front of it: it must discard its buffer at STARTTLS",
             )
-        except (Garbage, TlsTrouble) as trouble:
-            if case.port.protocol is Protocol.SMTP:
+        except (ProtocolError, TlsError) as error:
+            if context.port.protocol is Protocol.SMTP:
                 advice = (
                     "postconf -e 'smtpd_tls_security_level = may' with smtpd_tls_chain_files set, and see "
                     "the log"
                 )
             else:
                 advice = "set ssl = required and the certificate in dovecot.conf, and see the log"
-            yield case.failed(str(trouble), advice)
+            yield context.failed(str(error), advice)
         else:
-            yield case.passed("upgraded: " + stream.tls_summary)
+            yield context.passed("upgraded: " + connection.tls_summary)
 
 
 @probe(
@@ -96,27 +96,27 @@ def starttls(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 8314 section 3",),
     ports=IMPLICIT_PORTS,
 )
-def implicit(case: PortCase) -> Iterator[Finding]:
-    if case.port.protocol is Protocol.SMTP:
-        advice = f"postconf -P '{case.port.service}/inet/smtpd_tls_wrappermode=yes' and restart Postfix"
+def implicit(context: PortContext) -> Iterator[Finding]:
+    if context.port.protocol is Protocol.SMTP:
+        advice = f"postconf -P '{context.port.service}/inet/smtpd_tls_wrappermode=yes' and restart Postfix"
     else:
-        advice = f"set ssl = yes on the inet_listener {case.port.service} in dovecot.conf"
-    with case.connect() as stream:
+        advice = f"set ssl = yes on the inet_listener {context.port.service} in dovecot.conf"
+    with context.connect() as connection:
         try:
-            stream.start_tls(tls.looking_context(), case.host.fqdn)
-        except (Injected, TlsTrouble) as trouble:
-            yield case.failed(f"{trouble}{_clear_greeting(case)}", advice)
+            connection.start_tls(tls.looking_context(), context.host.fqdn)
+        except (ResponseInjection, TlsError) as error:
+            yield context.failed(f"{error}{_clear_greeting(context)}", advice)
             return
-        greeting = stream.line()
-        yield case.passed(f"{stream.tls_summary}, then {greeting}")
+        greeting = connection.line()
+        yield context.passed(f"{connection.tls_summary}, then {greeting}")
 
 
-def _clear_greeting(case: PortCase) -> str:
+def _clear_greeting(context: PortContext) -> str:
     """Why a handshake went wrong: what the server says in clear when it is not asked for TLS."""
     try:
-        with case.connect() as stream:
-            return f"; without TLS it says {stream.line()} in clear"
-    except Trouble:
+        with context.connect() as connection:
+            return f"; without TLS it says {connection.line()} in clear"
+    except ProbeError:
         return ""
 
 
@@ -135,29 +135,30 @@ def _clear_greeting(case: PortCase) -> str:
     refs=("RFC 5280 section 6", "RFC 8314 section 5.2"),
     ports=ALL_PORTS,
 )
-def chain(case: PortCase) -> Iterator[Finding]:
-    context = case.run.verifying_context(case.host.tls.ca_file, check_name=False)
+def chain(context: PortContext) -> Iterator[Finding]:
+    tls_context = context.run.verifying_context(context.host.tls.ca_file, check_name=False)
     try:
-        der = case.served(case.host, case.address, case.port, context)
+        der = context.served(context.host, context.address, context.port, tls_context)
     except ssl.SSLCertVerificationError as error:
         reason = tls.why_untrusted(error)
-        declared = case.host.tls.mode is TlsMode.SELF_SIGNED
+        declared = context.host.tls.mode is TlsMode.SELF_SIGNED
         if error.verify_code == _SELF_SIGNED_LEAF and declared:
-            yield case.warn(
+            yield context.warn(
                 "self-signed, as declared: clients will warn, and nobody can tell this server from an "
                 "impostor",
-                f"set hosts.{case.host.name}.tls to certificate files from a certificate authority"
-                if case.host.managed
-                else f"get a certificate for {case.host.fqdn} from an authority (certbot), and give it to both daemons",
+                f"set hosts.{context.host.name}.tls to certificate files from a certificate authority"
+                if context.host.managed
+                else f"get a certificate for {context.host.fqdn} from an authority (certbot), and give it to both "
+                "daemons",
             )
         else:
-            yield case.failed(
+            yield context.failed(
                 f"not trusted: {reason}",
                 "serve the whole chain (leaf first, then intermediates) of an authority that clients know, "
                 "or name your own with tls.ca_file",
             )
     else:
-        yield case.passed(f"issued by {tls.Leaf.parse(der).issuer}")
+        yield context.passed(f"issued by {tls.Leaf.parse(der).issuer}")
 
 
 @probe(
@@ -178,15 +179,15 @@ def chain(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 9525 section 6", "RFC 7817 section 3"),
     ports=ALL_PORTS,
 )
-def name(case: PortCase) -> Iterator[Finding]:
-    leaf = _leaf(case)
+def name(context: PortContext) -> Iterator[Finding]:
+    leaf = _leaf(context)
     names = ", ".join(leaf.names) or f"no DNS name (subject {leaf.subject})"
-    if tls.name_matches(leaf.names, case.host.fqdn):
-        yield case.passed(names)
+    if tls.name_matches(leaf.names, context.host.fqdn):
+        yield context.passed(names)
         return
     observed = f"the certificate is for {names}"
-    advice = f"install a certificate with the DNS name {case.host.fqdn}"
-    yield case.failed(observed, advice) if case.port.login else case.warn(observed, advice)
+    advice = f"install a certificate with the DNS name {context.host.fqdn}"
+    yield context.failed(observed, advice) if context.port.login else context.warn(observed, advice)
 
 
 @probe(
@@ -207,8 +208,8 @@ def name(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 5280 section 4.1.2.5",),
     ports=ALL_PORTS,
 )
-def expiry(case: PortCase) -> Iterator[Finding]:
-    yield case.finding(*judge_life(_leaf(case)))
+def expiry(context: PortContext) -> Iterator[Finding]:
+    yield context.finding(*judge_life(_leaf(context)))
 
 
 def judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:

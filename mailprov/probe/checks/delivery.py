@@ -1,7 +1,7 @@
 """The mail loop: submit at A, let A find B's MX, and prove the way from the Received chain of what arrives at B.
 
-Public: the probes `loop.submit` and `loop.path`, which run in this order on one LoopCase each; `loop_mailbox` goes on
-with what arrived. Troubles of `stream` pass through; the runner makes them errors.
+Public: the probes `loop.submit` and `loop.path`, which run in this order on one DeliveryContext each; `loop_mailbox`
+goes on with what arrived. Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.probe.checks.dns_records import mail_servers
-from mailprov.probe.clients.connection import Silence
+from mailprov.probe.clients.connection import ReadTimeout
 from mailprov.probe.clients.folders import folders_at
 from mailprov.probe.clients.smtp import Reply, Smtp
-from mailprov.probe.loop_case import LoopCase
+from mailprov.probe.loop_case import DeliveryContext
 from mailprov.probe.mailauth import message, received
 from mailprov.probe.pairs import SUBMISSION
 from mailprov.probe.registry import Scope, probe
@@ -38,31 +38,31 @@ from mailprov.probe.registry import Scope, probe
     refs=("RFC 6409", "RFC 5321 section 3.3"),
     ports=SUBMISSION,
 )
-def submit(case: LoopCase) -> Iterator[Finding]:
-    plan = case.plan
-    client = case.session(case.sender_host, plan.port.number, plan.sender)
+def submit(context: DeliveryContext) -> Iterator[Finding]:
+    plan = context.plan
+    client = context.session(context.sender_host, plan.port.number, plan.sender)
     assert isinstance(client, Smtp)
-    with client.stream:
+    with client.connection:
         eight_bit = "8BITMIME" in client.extensions
         text = message.build(
-            case.token,
-            case.run.nonce,
+            context.token,
+            context.run.nonce,
             plan.sender.address,
             plan.recipient.address,
             eight_bit=eight_bit,
-            forged_by=case.recipient_host.fqdn,
+            forged_by=context.recipient_host.fqdn,
         )
         reply, at = _hand_in(client, plan.sender.address, plan.recipient.address, text, eight_bit)
         if reply.code == 250:
             client.quit()
-    case.not_sent = f"not submitted: {at} gets {reply}"
+    context.not_sent = f"not submitted: {at} gets {reply}"
     if reply.code == 250:
-        case.sent = text
-        yield case.passed(f"{reply}")
+        context.sent = text
+        yield context.passed(f"{reply}")
     elif reply.kind == 4:
-        yield case.error(f"temporary refusal: {at} gets {reply}", "see the log of the sender's host")
+        yield context.error(f"temporary refusal: {at} gets {reply}", "see the log of the sender's host")
     else:
-        yield case.failed(f"{at} gets {reply}", "see the log of the sender's host for the reason")
+        yield context.failed(f"{at} gets {reply}", "see the log of the sender's host for the reason")
 
 
 def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: bool) -> tuple[Reply, str]:
@@ -75,29 +75,29 @@ def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: 
     return client.data(text), "the message"
 
 
-def _wait(case: LoopCase) -> str:
-    """Fetch the message when it arrives. '' when it is there, else what was seen; Stopped passes through."""
-    with case.run.user_slot(case.recipient_host.name, case.plan.recipient.address):
+def _wait(context: DeliveryContext) -> str:
+    """Fetch the message when it arrives. '' when it is there, else what was seen; Interrupted passes through."""
+    with context.run.user_slot(context.recipient_host.name, context.plan.recipient.address):
         # The clocks start when it is our turn.
-        arrival = case.new_deadline(case.run.timing.delivery)
-        case.deadline = case.new_deadline(case.seconds)
-        client = case.mailbox()
-        with client.stream:
+        arrival = context.new_deadline(context.run.timing.delivery)
+        context.deadline = context.new_deadline(context.seconds)
+        client = context.mailbox()
+        with client.connection:
             for turn in itertools.count(1):
-                mark = len(case.transcript.lines)
+                mark = len(context.transcript.lines)
                 for folder in folders_at(client, turn):
-                    if found := case.search(client, folder):
-                        case.folder = folder
-                        case.fetched = client.fetch(found[0])
+                    if found := context.search(client, folder):
+                        context.folder = folder
+                        context.fetched = client.fetch(found[0])
                         if len(found) > 1:
                             return f"arrived {len(found)} times"
                         return "" if folder == "INBOX" else f"arrived in {folder}, not in INBOX"
                 try:
-                    arrival.pause(case.run.timing.poll)
-                except Silence:
+                    arrival.pause(context.run.timing.poll)
+                except ReadTimeout:
                     break
-                del case.transcript.lines[mark:]  # only the last of many polls is worth reading
-    return f"accepted, but not in the mailbox within {case.run.timing.delivery:g} s"
+                del context.transcript.lines[mark:]  # only the last of many polls is worth reading
+    return f"accepted, but not in the mailbox within {context.run.timing.delivery:g} s"
 
 
 @probe(
@@ -123,36 +123,36 @@ def _wait(case: LoopCase) -> str:
     ports=SUBMISSION,
     after="loop.submit",
 )
-def path(case: LoopCase) -> Iterator[Finding]:
-    plan = case.plan
-    if not case.sent:
-        yield case.error(case.not_sent)
+def path(context: DeliveryContext) -> Iterator[Finding]:
+    plan = context.plan
+    if not context.sent:
+        yield context.error(context.not_sent)
         return
     route = None
     if not plan.local:
-        targets = mail_servers(case.run.authority, plan.recipient_domain.name)
-        case.transcript.add("-", f"MX of {plan.recipient_domain.name}: {', '.join(targets) or 'none'}")
-        host = case.sender_host
-        addresses = tuple(dict.fromkeys((*host.ipv4, *host.ipv6, *case.run.addresses.get(host.name, ()))))
+        targets = mail_servers(context.run.resolver, plan.recipient_domain.name)
+        context.transcript.add("-", f"MX of {plan.recipient_domain.name}: {', '.join(targets) or 'none'}")
+        host = context.sender_host
+        addresses = tuple(dict.fromkeys((*host.ipv4, *host.ipv6, *context.run.addresses.get(host.name, ()))))
         route = received.Route(host.fqdn, addresses, tuple(targets))
-    wrong = _wait(case)
-    chain = received.hops(case.fetched)
+    wrong = _wait(context)
+    chain = received.hops(context.fetched)
     for hop in reversed(chain):
-        case.transcript.add("-", f"Received: {hop}")
-    if not case.fetched or wrong.endswith("times"):
-        yield case.failed(
+        context.transcript.add("-", f"Received: {hop}")
+    if not context.fetched or wrong.endswith("times"):
+        yield context.failed(
             wrong,
-            f"on {case.sender_host.name}: postqueue -p; on {case.recipient_host.name}: see the mail log",
+            f"on {context.sender_host.name}: postqueue -p; on {context.recipient_host.name}: see the mail log",
         )
         return
     foreign = [each.host for each in plan.recipient_domain.exchangers[:1] if not each.ours]
     if foreign and route is not None:
-        yield case.skip(
+        yield context.skip(
             f"arrived; the way led over {foreign[0]}, which is not of this inventory: not proved further"
         )
         return
     if route is None:
-        verdict, observed, advice = received.judge_local(chain, case.sender_host.fqdn)
+        verdict, observed, advice = received.judge_local(chain, context.sender_host.fqdn)
         if plan.alone and verdict is Verdict.SKIP:
             verdict, advice = Verdict.WARN, "mend that domain, or name one that works: --partner"
             observed = f"local only: {plan.alone}, so neither MX nor port 25 was used"
@@ -160,4 +160,4 @@ def path(case: LoopCase) -> Iterator[Finding]:
         verdict, observed, advice = received.judge(chain, route)
     if wrong and verdict in (Verdict.PASS, Verdict.SKIP):
         verdict, observed, advice = Verdict.WARN, wrong, "see the recipient's filters (Sieve, spam)"
-    yield case.finding(verdict, observed, advice)
+    yield context.finding(verdict, observed, advice)

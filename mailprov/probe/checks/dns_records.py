@@ -14,8 +14,8 @@ import dns.inet
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import DnsProvider, Spf
 from mailprov.model.records import Record
-from mailprov.probe.clients.resolver import Authority
-from mailprov.probe.context import DomainCase, HostCase
+from mailprov.probe.clients.resolver import Resolver
+from mailprov.probe.context import DomainContext, HostContext
 from mailprov.probe.mailauth import spf
 from mailprov.probe.registry import Scope, probe
 from mailprov.records import desired_records
@@ -25,9 +25,9 @@ from mailprov.records import desired_records
 _FOREIGN = ("192.0.2.1", "2001:db8::1")
 
 
-def mail_servers(authority: Authority, domain: str) -> list[str]:
+def mail_servers(resolver: Resolver, domain: str) -> list[str]:
     """The MX targets of a domain, best preference first. Raises NoAnswer."""
-    rows = [value.split() for value in authority.ask(domain, "MX").values]
+    rows = [value.split() for value in resolver.ask(domain, "MX").values]
     return [name for _, name in sorted((int(preference), name) for preference, name in rows)]
 
 
@@ -44,31 +44,31 @@ def mail_servers(authority: Authority, domain: str) -> list[str]:
     },
     refs=("RFC 5321 section 5.1", "RFC 1035 section 3.4.1"),
 )
-def dns_a(case: HostCase) -> Iterator[Finding]:
-    host = case.host
-    authority = case.run.authority
-    answers = [authority.ask(host.fqdn, kind) for kind in ("A", "AAAA")]
+def dns_a(context: HostContext) -> Iterator[Finding]:
+    host = context.host
+    resolver = context.run.resolver
+    answers = [resolver.ask(host.fqdn, kind) for kind in ("A", "AAAA")]
     for answer in answers:
-        case.transcript.add("-", str(answer))
+        context.transcript.add("-", str(answer))
     seen = [value for answer in answers for value in answer.values]
     declared = [*host.ipv4, *host.ipv6] or ([host.address] if dns.inet.is_address(host.address) else [])
     records = ", ".join(f"{host.fqdn}. {'AAAA' if ':' in item else 'A'} {item}" for item in declared)
     if any(answer.alias for answer in answers):
-        yield case.failed(
+        yield context.failed(
             f"{host.fqdn} is a CNAME, which no MX may point at", f"publish {records or 'its addresses'}"
         )
     elif not seen:
-        used = ", ".join(case.run.addresses.get(host.name, ())) or "nothing"
-        yield case.failed(
+        used = ", ".join(context.run.addresses.get(host.name, ())) or "nothing"
+        yield context.failed(
             f"{host.fqdn} has no address in DNS; the other probes look at {used} (hosts.{host.name}.address)",
             f"publish {records or 'its addresses'}",
         )
     elif declared and sorted(map(_canonical, declared)) != sorted(map(_canonical, seen)):
-        yield case.failed(
+        yield context.failed(
             f"{', '.join(seen)}, but the inventory says {', '.join(declared)}", f"publish {records}"
         )
     else:
-        yield case.passed(", ".join(seen))
+        yield context.passed(", ".join(seen))
 
 
 def _canonical(address: str) -> str:
@@ -94,41 +94,43 @@ def _canonical(address: str) -> str:
     },
     refs=("RFC 5321 section 5.1", "RFC 2181 section 10.3", "RFC 7505"),
 )
-def dns_mx(case: DomainCase) -> Iterator[Finding]:
-    authority = case.run.authority
-    published = [record.value for record in _wanted(case) if record.name == case.name and record.type == "MX"]
+def dns_mx(context: DomainContext) -> Iterator[Finding]:
+    resolver = context.run.resolver
+    published = [
+        record.value for record in _wanted(context) if record.name == context.name and record.type == "MX"
+    ]
     wanted = [name for _, name in sorted((int(p), name) for p, name in map(str.split, published))]
-    records = ", ".join(f"{case.name}. MX {value}." for value in published)
-    answer = authority.ask(case.name, "MX")
-    case.transcript.add("-", str(answer))
-    targets = mail_servers(authority, case.name)
+    records = ", ".join(f"{context.name}. MX {value}." for value in published)
+    answer = resolver.ask(context.name, "MX")
+    context.transcript.add("-", str(answer))
+    targets = mail_servers(resolver, context.name)
     observed = ", ".join(answer.values)
     if not targets:
         alias = f" (it is a CNAME to {answer.alias})" if answer.alias else ""
-        yield case.failed(f"no MX record{alias}", f"publish {records}")
+        yield context.failed(f"no MX record{alias}", f"publish {records}")
         return
     for target in dict.fromkeys(targets):
         if target == ".":
-            yield case.failed("a null MX: the domain says that it takes no mail", f"publish {records}")
+            yield context.failed("a null MX: the domain says that it takes no mail", f"publish {records}")
             return
         if dns.inet.is_address(target):
-            yield case.failed(f"the target {target} is an address, not a name", f"publish {records}")
+            yield context.failed(f"the target {target} is an address, not a name", f"publish {records}")
             return
-        answers = [authority.ask(target, kind) for kind in ("A", "AAAA")]
+        answers = [resolver.ask(target, kind) for kind in ("A", "AAAA")]
         for item in answers:
-            case.transcript.add("-", str(item))
+            context.transcript.add("-", str(item))
         if any(item.alias for item in answers):
-            yield case.failed(f"the target {target} is a CNAME", f"publish {records}")
+            yield context.failed(f"the target {target} is a CNAME", f"publish {records}")
             return
         if not any(item.values for item in answers):
-            yield case.failed(f"the target {target} has no address", f"publish A or AAAA for {target}.")
+            yield context.failed(f"the target {target} has no address", f"publish A or AAAA for {target}.")
             return
     if sorted(targets) != sorted(wanted):
-        yield case.failed(f"{observed}, but the inventory wants {', '.join(wanted)}", f"publish {records}")
+        yield context.failed(f"{observed}, but the inventory wants {', '.join(wanted)}", f"publish {records}")
     elif targets != wanted:
-        yield case.warn(f"{observed}: the order is not {', '.join(wanted)}", f"publish {records}")
+        yield context.warn(f"{observed}: the order is not {', '.join(wanted)}", f"publish {records}")
     else:
-        yield case.passed(observed)
+        yield context.passed(observed)
 
 
 @probe(
@@ -149,47 +151,49 @@ def dns_mx(case: DomainCase) -> Iterator[Finding]:
     },
     refs=("RFC 7208 section 3.2", "RFC 7208 section 4.6.4"),
 )
-def dns_spf(case: DomainCase) -> Iterator[Finding]:
-    authority = case.run.authority
-    own = [item for name in case.domain.hosts for item in _sending_addresses(case, name)]
+def dns_spf(context: DomainContext) -> Iterator[Finding]:
+    resolver = context.run.resolver
+    own = [item for name in context.domain.hosts for item in _sending_addresses(context, name)]
     terms = " ".join(f"{'ip6' if ':' in item else 'ip4'}:{item}" for item in own)
-    advice = f'publish {case.name}. TXT "v=spf1 {terms} -all"'
-    if case.domain.spf != Spf():
+    advice = f'publish {context.name}. TXT "v=spf1 {terms} -all"'
+    if context.domain.spf != Spf():
         wanted = [
-            record.value for record in _wanted(case) if record.name == case.name and record.type == "TXT"
+            record.value
+            for record in _wanted(context)
+            if record.name == context.name and record.type == "TXT"
         ]
-        advice = f'publish {case.name}. TXT "{wanted[0]}"'
-    answer = authority.ask(case.name, "TXT")
-    case.transcript.add("-", str(answer))
+        advice = f'publish {context.name}. TXT "{wanted[0]}"'
+    answer = resolver.ask(context.name, "TXT")
+    context.transcript.add("-", str(answer))
     found = spf.records(answer)
     if len(found) != 1:
         many = f"{len(found)} SPF records: {' | '.join(found)}" if found else "no SPF record"
-        yield case.failed(many, f"{advice}{', and nothing else that starts with v=spf1' if found else ''}")
+        yield context.failed(many, f"{advice}{', and nothing else that starts with v=spf1' if found else ''}")
         return
     try:
         for address in _FOREIGN:
-            if spf.check_host(address, case.name, authority.ask) == "pass":
-                yield case.failed(f"{found[0]} lets anybody pass (such as {address})", advice)
+            if spf.check_host(address, context.name, resolver.ask) == "pass":
+                yield context.failed(f"{found[0]} lets anybody pass (such as {address})", advice)
                 return
         for address in own:
-            result = spf.check_host(address, case.name, authority.ask)
+            result = spf.check_host(address, context.name, resolver.ask)
             if result != "pass":
-                yield case.failed(f"{found[0]} gives {result} for our own {address}", advice)
+                yield context.failed(f"{found[0]} gives {result} for our own {address}", advice)
                 return
     except spf.SpfError as error:
-        yield case.failed(f"{found[0]}: {error}", advice)
+        yield context.failed(f"{found[0]}: {error}", advice)
     except spf.NotEvaluated as error:
-        yield case.error(f"{found[0]}: {error}")
+        yield context.error(f"{found[0]}: {error}")
     else:
         if own:
-            yield case.passed(found[0])
+            yield context.passed(found[0])
         else:
-            yield case.error("no address of the domain's hosts is known, so nothing was evaluated")
+            yield context.error("no address of the domain's hosts is known, so nothing was evaluated")
 
 
-def _sending_addresses(case: DomainCase, name: str) -> tuple[str, ...]:
-    host = case.run.inventory.host(name)
-    return (*host.ipv4, *host.ipv6) or case.run.addresses.get(name, ())
+def _sending_addresses(context: DomainContext, name: str) -> tuple[str, ...]:
+    host = context.run.inventory.host(name)
+    return (*host.ipv4, *host.ipv6) or context.run.addresses.get(name, ())
 
 
 @probe(
@@ -210,30 +214,32 @@ def _sending_addresses(case: DomainCase, name: str) -> tuple[str, ...]:
     },
     refs=("RFC 9989 section 4",),
 )
-def dns_dmarc(case: DomainCase) -> Iterator[Finding]:
-    name = f"_dmarc.{case.name}"
-    answer = case.run.authority.ask(name, "TXT")
-    case.transcript.add("-", str(answer))
-    wanted = next((record.value for record in _wanted(case) if record.name == name), "")
+def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
+    name = f"_dmarc.{context.name}"
+    answer = context.run.resolver.ask(name, "TXT")
+    context.transcript.add("-", str(answer))
+    wanted = next((record.value for record in _wanted(context) if record.name == name), "")
     advice = f'publish {name}. TXT "{wanted or "v=DMARC1; p=none"}"'
     found = [text for text in answer.values if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]
     if not found and not wanted:
-        yield case.skip("the inventory declares no DMARC record, and there is none")
+        yield context.skip("the inventory declares no DMARC record, and there is none")
         return
     if len(found) != 1:
         many = f"{len(found)} DMARC records: {' | '.join(found)}" if found else "no DMARC record"
-        yield case.failed(many, f"{advice}{', and nothing else that starts with v=DMARC1' if found else ''}")
+        yield context.failed(
+            many, f"{advice}{', and nothing else that starts with v=DMARC1' if found else ''}"
+        )
         return
     said, declared = _tags(found[0]), _tags(wanted)
     policy = said.get("p", "").lower()
     if policy not in ("none", "quarantine", "reject"):
-        yield case.failed(f"{found[0]} has no valid policy (p=)", advice)
+        yield context.failed(f"{found[0]} has no valid policy (p=)", advice)
     elif wanted and policy != declared["p"]:
-        yield case.failed(f"{found[0]}, but the inventory says p={declared['p']}", advice)
+        yield context.failed(f"{found[0]}, but the inventory says p={declared['p']}", advice)
     elif (rua := declared.get("rua")) and rua not in re.split(r"\s*,\s*", said.get("rua", "")):
-        yield case.warn(f"{found[0]} sends no reports to {rua.removeprefix('mailto:')}", advice)
+        yield context.warn(f"{found[0]} sends no reports to {rua.removeprefix('mailto:')}", advice)
     else:
-        yield case.passed(found[0])
+        yield context.passed(found[0])
 
 
 def _tags(text: str) -> dict[str, str]:
@@ -257,40 +263,40 @@ def _tags(text: str) -> dict[str, str]:
         "error": "no authoritative server answers",
     },
     refs=("RFC 7208 section 2.3", "RFC 9990 section 4"),
-    applies=lambda case: bool(_beside(case)),
+    applies=lambda context: bool(_beside(context)),
     unless="the inventory wants no records here but those that the other probes of DNS look at",
 )
-def dns_published(case: DomainCase) -> Iterator[Finding]:
-    wanted = _beside(case)
+def dns_published(context: DomainContext) -> Iterator[Finding]:
+    wanted = _beside(context)
     missing = []
     for record in wanted:
-        answer = case.run.authority.ask(record.name, record.type)
-        case.transcript.add("-", str(answer))
+        answer = context.run.resolver.ask(record.name, record.type)
+        context.transcript.add("-", str(answer))
         if record.value not in answer.values:
             missing.append(f'{record.name}. {record.type} "{record.value}"')
     if not missing:
-        yield case.passed(f"{len(wanted)} record{'' if len(wanted) == 1 else 's'}")
+        yield context.passed(f"{len(wanted)} record{'' if len(wanted) == 1 else 's'}")
         return
-    publishes = case.run.inventory.dns.provider is DnsProvider.RFC2136
-    verdict = case.failed if publishes else case.warn
+    publishes = context.run.inventory.dns.provider is DnsProvider.RFC2136
+    verdict = context.failed if publishes else context.warn
     advice = "run mailprov dns apply" if publishes else "publish them, or run mailprov dns export and compare"
     yield verdict(f"not there: {', '.join(missing)}", advice)
 
 
-def _beside(case: DomainCase) -> list[Record]:
+def _beside(context: DomainContext) -> list[Record]:
     """What is wanted for this domain and looked at by no other probe."""
-    hosts = {case.run.inventory.host(name).fqdn for name in case.domain.hosts}
-    looked_at = {case.name, f"_dmarc.{case.name}"}
+    hosts = {context.run.inventory.host(name).fqdn for name in context.domain.hosts}
+    looked_at = {context.name, f"_dmarc.{context.name}"}
     return [
         record
-        for record in _wanted(case)
+        for record in _wanted(context)
         if record.name not in looked_at and not (record.name in hosts and record.type in ("A", "AAAA"))
     ]
 
 
-def _wanted(case: DomainCase) -> list[Record]:
+def _wanted(context: DomainContext) -> list[Record]:
     """The inventory's records at this domain's name and below it, as far as no other mail domain is nearer."""
-    run = case.run
+    run = context.run
     with run.lock:
         if not run.wanted:
             names = {
@@ -301,4 +307,4 @@ def _wanted(case: DomainCase) -> list[Record]:
                 parents = (".".join(labels[start:]) for start in range(len(labels)))
                 owner = next((name for name in parents if name in names), "")
                 run.wanted.setdefault(owner, []).append(record)
-    return run.wanted.get(case.name, [])
+    return run.wanted.get(context.name, [])

@@ -1,7 +1,7 @@
 """Probes of what a server says first: whether it can be reached, and how it greets.
 
 Public: the probes `net.tcp`, `smtp.banner`, `imap.greeting`, `pop.greeting`, and the ports of each protocol.
-Troubles of `stream` pass through; the runner makes them errors.
+Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from mailprov.model.findings import Finding
 from mailprov.model.ports import Protocol, TlsStart
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import Garbage, NoRoute, Refused, Stream
+from mailprov.probe.clients.connection import Connection, ProtocolError, Refused, Unreachable
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.context import PortCase
+from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, Scope, ports_where, probe
 
 SMTP_PORTS = ports_where(lambda port: port.protocol is Protocol.SMTP)
@@ -24,14 +24,14 @@ IMAP_PORTS = ports_where(lambda port: port.protocol is Protocol.IMAP)
 POP_PORTS = ports_where(lambda port: port.protocol is Protocol.POP3)
 
 
-def _secured(case: PortCase) -> Stream:
+def _secured(context: PortContext) -> Connection:
     """A connection on which the greeting is the next thing to read: after the handshake on an implicit TLS
     port.
     """
-    stream = case.connect()
-    if case.port.tls is TlsStart.IMPLICIT:
-        stream.start_tls(tls.looking_context(), case.host.fqdn)
-    return stream
+    connection = context.connect()
+    if context.port.tls is TlsStart.IMPLICIT:
+        connection.start_tls(tls.looking_context(), context.host.fqdn)
+    return connection
 
 
 @probe(
@@ -53,23 +53,24 @@ def _secured(case: PortCase) -> Stream:
     refs=("RFC 8314 section 3", "RFC 5321 section 4.5.4"),
     ports=ALL_PORTS,
 )
-def tcp(case: PortCase) -> Iterator[Finding]:
+def tcp(context: PortContext) -> Iterator[Finding]:
+    daemon = _daemon(context)
     try:
-        case.connect().close()
+        context.connect().close()
     except Refused:
-        yield case.failed(
+        yield context.failed(
             "connection refused",
             # The same for all ports of a daemon: a host where nothing runs is told once.
-            f"see on the host that {_daemon(case)} runs (systemctl status {_daemon(case)}), that it offers the port "
-            f"({'postconf -M' if _daemon(case) == 'postfix' else 'doveconf protocols'}) and that the firewall lets it "
-            f"in{_ANEW if case.host.managed else _HELD}",
+            f"see on the host that {daemon} runs (systemctl status {daemon}), that it offers the port "
+            f"({'postconf -M' if daemon == 'postfix' else 'doveconf protocols'}) and that the firewall lets it "
+            f"in{_ANEW if context.host.managed else _HELD}",
         )
-    except NoRoute as trouble:
-        hint = " and that this machine has working IPv6" if ":" in case.address else ""
-        hint += " (many networks block outgoing connections to port 25)" if case.port.number == 25 else ""
-        yield case.error(str(trouble), f"see that a firewall lets port {case.port.number} through{hint}")
+    except Unreachable as error:
+        hint = " and that this machine has working IPv6" if ":" in context.address else ""
+        hint += " (many networks block outgoing connections to port 25)" if context.port.number == 25 else ""
+        yield context.error(str(error), f"see that a firewall lets port {context.port.number} through{hint}")
     else:
-        yield case.passed("accepted")
+        yield context.passed("accepted")
 
 
 _HELD = "; if SSH answers, see also that no fail2ban there holds this machine (fail2ban-client banned)"
@@ -78,8 +79,8 @@ _ANEW = (
 )
 
 
-def _daemon(case: PortCase) -> str:
-    return "postfix" if case.port.number in (25, 465, 587) else "dovecot"
+def _daemon(context: PortContext) -> str:
+    return "postfix" if context.port.number in (25, 465, 587) else "dovecot"
 
 
 @probe(
@@ -100,32 +101,30 @@ def _daemon(case: PortCase) -> str:
     refs=("RFC 5321 section 4.2", "RFC 5321 section 4.3.1"),
     ports=SMTP_PORTS,
 )
-def smtp_banner(case: PortCase) -> Iterator[Finding]:
-    with _secured(case) as stream:
+def smtp_banner(context: PortContext) -> Iterator[Finding]:
+    with _secured(context) as connection:
         try:
-            reply = Smtp(stream).reply()
-        except Garbage as trouble:
-            yield case.failed(
-                str(trouble), f"see what listens on port {case.port.number}: it is not an SMTP server"
+            reply = Smtp(connection).reply()
+        except ProtocolError as error:
+            yield context.failed(
+                str(error), f"see what listens on port {context.port.number}: it is not an SMTP server"
             )
             return
     words = reply.lines[0].split()
     name = words[0].lower().rstrip(".") if words else ""
-    advice = (
-        f"postconf -e 'myhostname = {case.host.fqdn}' 'smtpd_banner = $myhostname ESMTP' and restart Postfix"
-    )
+    advice = f"postconf -e 'myhostname = {context.host.fqdn}' 'smtpd_banner = $myhostname ESMTP' and restart Postfix"
     if reply.code != 220:
-        yield case.failed(f"the greeting is {reply}", "see the server's log for the reason")
+        yield context.failed(f"the greeting is {reply}", "see the server's log for the reason")
     elif "***" in reply.lines[0]:
-        yield case.error(
+        yield context.error(
             f"the greeting is hidden: {reply}", "a firewall on the way rewrites SMTP; turn its inspection off"
         )
-    elif name != case.host.fqdn:
-        yield case.warn(f"the name in the greeting is {name or 'missing'}", advice)
+    elif name != context.host.fqdn:
+        yield context.warn(f"the name in the greeting is {name or 'missing'}", advice)
     elif re.search(r"\d+\.\d+", " ".join(words[1:])):
-        yield case.warn(f"the greeting tells the version: {reply}", advice)
+        yield context.warn(f"the greeting tells the version: {reply}", advice)
     else:
-        yield case.passed(str(reply))
+        yield context.passed(str(reply))
 
 
 @probe(
@@ -142,24 +141,24 @@ def smtp_banner(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 9051 section 7.1.4", "RFC 9051 section 11.1"),
     ports=IMAP_PORTS,
 )
-def imap_greeting(case: PortCase) -> Iterator[Finding]:
-    with _secured(case) as stream:
+def imap_greeting(context: PortContext) -> Iterator[Finding]:
+    with _secured(context) as connection:
         try:
-            text = Imap(stream).greeting()
-        except Garbage as trouble:
-            yield case.failed(
-                str(trouble), f"see what listens on port {case.port.number}: it is not an IMAP server"
+            text = Imap(connection).greeting()
+        except ProtocolError as error:
+            yield context.failed(
+                str(error), f"see what listens on port {context.port.number}: it is not an IMAP server"
             )
             return
     if text.upper().startswith("OK"):
-        yield case.passed(f"* {text}")
+        yield context.passed(f"* {text}")
     elif text.upper().startswith("PREAUTH"):
-        yield case.failed(
+        yield context.failed(
             f"logged in without a password: * {text}",
             "run the server as a daemon with a login process; a PREAUTH session is for local pipes only",
         )
     else:
-        yield case.failed(f"turned away: * {text}", "see the server's log for the reason")
+        yield context.failed(f"turned away: * {text}", "see the server's log for the reason")
 
 
 @probe(
@@ -172,16 +171,16 @@ def imap_greeting(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 1939 section 4",),
     ports=POP_PORTS,
 )
-def pop_greeting(case: PortCase) -> Iterator[Finding]:
-    with _secured(case) as stream:
+def pop_greeting(context: PortContext) -> Iterator[Finding]:
+    with _secured(context) as connection:
         try:
-            reply = Pop3(stream).reply()
-        except Garbage as trouble:
-            yield case.failed(
-                str(trouble), f"see what listens on port {case.port.number}: it is not a POP server"
+            reply = Pop3(connection).reply()
+        except ProtocolError as error:
+            yield context.failed(
+                str(error), f"see what listens on port {context.port.number}: it is not a POP server"
             )
             return
     if reply.ok:
-        yield case.passed(str(reply))
+        yield context.passed(str(reply))
     else:
-        yield case.failed(f"turned away: {reply}", "see the server's log for the reason")
+        yield context.failed(f"turned away: {reply}", "see the server's log for the reason")

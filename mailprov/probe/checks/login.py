@@ -1,7 +1,7 @@
 """Probes of logins: the right password in, none in clear, no login where there should be none.
 
-Public: the probes `auth.ok`, `auth.not-on-25`, `tls.enforced`; login_as and works for others. Troubles of `stream` pass
-through; the runner makes them errors.
+Public: the probes `auth.ok`, `auth.not-on-25`, `tls.enforced`; login_as and works for others. Errors of `connection`
+pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import TlsStart
 from mailprov.probe.accounts import lacking
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import Trouble
+from mailprov.probe.clients.connection import ProbeError
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.managesieve import Sieve
 from mailprov.probe.clients.session import Client
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.context import PortCase
+from mailprov.probe.context import PortContext
 from mailprov.probe.registry import Phase, Scope, ports_where, probe
 
 LOGIN_PORTS = ports_where(lambda port: port.login)
 CLEAR_LOGIN_PORTS = ports_where(lambda port: port.login and port.tls is TlsStart.UPGRADE)
 
 
-class NotNow(Trouble):
+class TemporaryFailure(ProbeError):
     """The server gave a temporary refusal (4xx, [UNAVAILABLE], [SYS/TEMP], [IN-USE]): nothing was decided."""
 
 
 def login_as(client: Client, user: str, password: str) -> tuple[bool, str]:
-    """(let in, the server's words). Raises NotNow when the server did not decide."""
+    """(let in, the server's words). Raises TemporaryFailure when the server did not decide."""
     if isinstance(client, Smtp):
         smtp_reply = client.login(user, password)
         if smtp_reply.kind == 4 or smtp_reply.code == 421:
-            raise NotNow(f"temporary refusal: {smtp_reply}")
+            raise TemporaryFailure(f"temporary refusal: {smtp_reply}")
         return smtp_reply.code == 235, str(smtp_reply)
     if isinstance(client, Imap):
         response = client.login(user, password)
         if response.code in {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"}:
-            raise NotNow(f"temporary refusal: {response}")
+            raise TemporaryFailure(f"temporary refusal: {response}")
         return response.status == "OK", str(response)
     if isinstance(client, Sieve):
         sieve_reply = client.login(user, password)
         if sieve_reply.code == "TRYLATER" or sieve_reply.status == "BYE":
-            raise NotNow(f"temporary refusal: {sieve_reply}")
+            raise TemporaryFailure(f"temporary refusal: {sieve_reply}")
         return sieve_reply.ok, str(sieve_reply)
     pop_reply = client.login(user, password)
     if pop_reply.code in {"SYS/TEMP", "IN-USE", "LOGIN-DELAY"}:
-        raise NotNow(f"temporary refusal: {pop_reply}")
+        raise TemporaryFailure(f"temporary refusal: {pop_reply}")
     return pop_reply.ok, str(pop_reply)
 
 
@@ -56,7 +56,7 @@ def works(client: Client, account: str) -> tuple[bool, str]:
     if isinstance(client, Smtp):
         smtp_reply = client.mail(account)
         if smtp_reply.kind == 4:
-            raise NotNow(f"temporary refusal of MAIL FROM: {smtp_reply}")
+            raise TemporaryFailure(f"temporary refusal of MAIL FROM: {smtp_reply}")
         if smtp_reply.code == 250:
             client.command("RSET")
         return smtp_reply.code == 250, str(smtp_reply)
@@ -70,11 +70,11 @@ def works(client: Client, account: str) -> tuple[bool, str]:
     return pop_reply.ok, str(pop_reply)
 
 
-def _other_login(case: PortCase) -> str:
+def _other_login(context: PortContext) -> str:
     """What else the inventory may have to say of an account on a server that others built."""
-    if case.account is None or case.host.managed or case.account.login is not None:
+    if context.account is None or context.host.managed or context.account.login is not None:
         return ""
-    local = case.account.local_part
+    local = context.account.local_part
     return f"; if the login is not the address, as of a system user, give the account `login: {local}`"
 
 
@@ -99,27 +99,27 @@ def _other_login(case: PortCase) -> str:
     refs=("RFC 4954 section 4", "RFC 9051 section 6.2.3", "RFC 1939 section 7"),
     ports=LOGIN_PORTS,
 )
-def auth_ok(case: PortCase) -> Iterator[Finding]:
-    account = case.account
+def auth_ok(context: PortContext) -> Iterator[Finding]:
+    account = context.account
     if account is None or account.password is None:
-        yield case.skip(lacking(case.domain))
+        yield context.skip(lacking(context.domain))
         return
     password = account.password.reveal()
-    case.transcript.hide(password)
-    client = case.open(case.host, case.address, case.port, secret=True)
-    with client.stream:
+    context.transcript.hide(password)
+    client = context.open(context.host, context.address, context.port, secret=True)
+    with client.connection:
         let_in, words = login_as(client, account.login_name, password)
         if not let_in:
-            yield case.failed(
+            yield context.failed(
                 f"refused: {words}",
-                f"see the server's log, and on the host: doveadm auth test {account.login_name}{_other_login(case)}",
+                f"see the server's log, and on the host: doveadm auth test {account.login_name}{_other_login(context)}",
             )
             return
         worked, after = works(client, account.address)
     if worked:
-        yield case.passed(f"{words}; then {after}")
+        yield context.passed(f"{words}; then {after}")
     else:
-        yield case.failed(f"logged in, but then: {after}", "see the server's log for the reason")
+        yield context.failed(f"logged in, but then: {after}", "see the server's log for the reason")
 
 
 @probe(
@@ -136,29 +136,29 @@ def auth_ok(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 6409 section 3.1", "RFC 8314 section 3.3"),
     ports=ports_where(lambda port: port.number == 25),
 )
-def auth_not_on_25(case: PortCase) -> Iterator[Finding]:
+def auth_not_on_25(context: PortContext) -> Iterator[Finding]:
     advice = (
         "postconf -e 'smtpd_sasl_auth_enable = no'; set it to yes in master.cf for submission and "
         "submissions only"
     )
-    client = case.smtp(secure=False)
-    with client.stream:
+    client = context.smtp(secure=False)
+    with client.connection:
         offered = {"before TLS": client.extensions.get("AUTH")}
         if "STARTTLS" in client.extensions:
-            client.starttls(tls.looking_context(), case.host.fqdn)
+            client.starttls(tls.looking_context(), context.host.fqdn)
             offered["under TLS"] = client.extensions.get("AUTH")
         where = [place for place, mechanisms in offered.items() if mechanisms is not None]
         reply = client.command("AUTH PLAIN")
         if reply.code == 334:
             client.command("*")
     if where:
-        yield case.failed(f"AUTH is offered {' and '.join(where)}", advice)
+        yield context.failed(f"AUTH is offered {' and '.join(where)}", advice)
     elif reply.kind == 4:
-        yield case.error(f"temporary refusal of AUTH: {reply}")
+        yield context.error(f"temporary refusal of AUTH: {reply}")
     elif reply.kind == 5:
-        yield case.passed(f"not offered; AUTH: {reply}")
+        yield context.passed(f"not offered; AUTH: {reply}")
     else:
-        yield case.failed(f"AUTH is not offered but goes on: {reply}", advice)
+        yield context.failed(f"AUTH is not offered but goes on: {reply}", advice)
 
 
 def _clear_attempt(client: Client, user: str, password: str) -> tuple[Verdict, str]:
@@ -189,7 +189,7 @@ def _clear_attempt(client: Client, user: str, password: str) -> tuple[Verdict, s
             return Verdict.ERROR, str(answer)
         refused = not offered and "authentication failed" not in answer.text.lower()
         return Verdict.PASS if refused or answer.code == "ENCRYPT-NEEDED" else Verdict.WARN, str(answer)
-    client.stream.transcript.hide(password)
+    client.connection.transcript.hide(password)
     first = client.command(f"USER {user}")
     if not first.ok:
         return Verdict.ERROR if first.code == "SYS/TEMP" else Verdict.PASS, str(first)
@@ -217,8 +217,8 @@ def _clear_attempt(client: Client, user: str, password: str) -> tuple[Verdict, s
     ports=CLEAR_LOGIN_PORTS,
     phase=Phase.WRONG_PASSWORDS,
 )
-def enforced(case: PortCase) -> Iterator[Finding]:
-    if case.port.number == 587:
+def enforced(context: PortContext) -> Iterator[Finding]:
+    if context.port.number == 587:
         advice = (
             "postconf -P 'submission/inet/smtpd_tls_security_level=encrypt' and -e 'smtpd_tls_auth_only = "
             "yes'"
@@ -228,16 +228,16 @@ def enforced(case: PortCase) -> Iterator[Finding]:
             "set ssl = required, and auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes "
             "(2.3)"
         )
-    client = case.open(case.host, case.address, case.port, secure=False)
-    with client.stream:
+    client = context.open(context.host, context.address, context.port, secure=False)
+    with client.connection:
         verdict, words = _clear_attempt(
-            client, f"nobody-{case.run.nonce}@example.invalid", f"wrong-{case.run.nonce}"
+            client, f"nobody-{context.run.nonce}@example.invalid", f"wrong-{context.run.nonce}"
         )
     if verdict is Verdict.PASS:
-        yield case.passed(words)
+        yield context.passed(words)
     elif verdict is Verdict.ERROR:
-        yield case.error(f"temporary refusal: {words}")
+        yield context.error(f"temporary refusal: {words}")
     elif verdict is Verdict.WARN:
-        yield case.warn(f"the password was looked at in clear: {words}", advice)
+        yield context.warn(f"the password was looked at in clear: {words}", advice)
     else:
-        yield case.failed(f"a made-up login in clear gets: {words}", advice)
+        yield context.failed(f"a made-up login in clear gets: {words}", advice)

@@ -1,7 +1,7 @@
 """Whether a domain can take part in the mail loop: looked at before a message is sent to or from it, so that a broken
 server is told once, there, and not in every row of who would have been its partner.
 
-Public: the probe `loop.ready`, PartnerCase. Troubles of `stream` are a part of what it tells.
+Public: the probe `loop.ready`, PartnerContext. Errors of `connection` are a part of what it tells.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from mailprov.model.inventory import Account, Host
 from mailprov.probe.accounts import lacking, usable
 from mailprov.probe.checks.dns_records import mail_servers
 from mailprov.probe.checks.login import login_as
-from mailprov.probe.clients.connection import NoRoute, Silence, Trouble
+from mailprov.probe.clients.connection import ProbeError, ReadTimeout, Unreachable
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.context import Case, port_numbered
+from mailprov.probe.context import Context, port_numbered
 from mailprov.probe.pairs import SUBMISSION, Partner
 from mailprov.probe.registry import Scope, probe
 
@@ -24,7 +24,7 @@ _READS = 993
 
 
 @dataclass
-class PartnerCase(Case):
+class PartnerContext(Context):
     """`partner` is filled with what is found."""
 
     partner: Partner = field(kw_only=True)
@@ -37,7 +37,7 @@ class PartnerCase(Case):
     def address(self) -> str:
         addresses = self.run.addresses.get(self.host.name)
         if not addresses:
-            raise Trouble(f"no address of {self.host.fqdn} is known")
+            raise ProbeError(f"no address of {self.host.fqdn} is known")
         return addresses[0]
 
     @property
@@ -66,89 +66,89 @@ class PartnerCase(Case):
     refs=("RFC 6409", "RFC 5321 section 5.1"),
     ports=(*SUBMISSION, _READS, 25),
 )
-def ready(case: PartnerCase) -> Iterator[Finding]:
-    partner, domain = case.partner, case.partner.domain
+def ready(context: PartnerContext) -> Iterator[Finding]:
+    partner, domain = context.partner, context.partner.domain
     partner.sender, partner.recipient = usable(domain), usable(domain, reads=True)
     if partner.sender is None or partner.recipient is None:
         partner.unknown.append(lacking(domain, reads=True))
-        yield case.skip(partner.unknown[0])
+        yield context.skip(partner.unknown[0])
         return
     try:
         for number in SUBMISSION:
-            if _works(case, number, partner.sender):
+            if _works(context, number, partner.sender):
                 partner.ports.append(number)
-        partner.reads = _works(case, _READS, partner.recipient)
-        partner.takes = partner.alone or (_led_here(case) and _taken(case, partner.recipient))
-    except (NoRoute, Silence) as trouble:  # the rest would most likely only take as long again
-        partner.unknown.append(f"{trouble}; the rest was not tried")
+        partner.reads = _works(context, _READS, partner.recipient)
+        partner.takes = partner.alone or (_led_here(context) and _taken(context, partner.recipient))
+    except (Unreachable, ReadTimeout) as error:  # the rest would most likely only take as long again
+        partner.unknown.append(f"{error}; the rest was not tried")
     if partner.wrong or partner.unknown:
-        advice = f"see net, auth.ok, unknown.user and dns.mx of {case.host.name} and {domain.name}"
-        say = case.failed if partner.wrong else case.error
+        advice = f"see net, auth.ok, unknown.user and dns.mx of {context.host.name} and {domain.name}"
+        say = context.failed if partner.wrong else context.error
         yield say("; ".join((*partner.wrong, *partner.unknown)), advice)
     else:
-        yield case.passed(f"{partner.sender.address} hands in, {partner.recipient.address} reads")
+        yield context.passed(f"{partner.sender.address} hands in, {partner.recipient.address} reads")
 
 
-def _works(case: PartnerCase, number: int, account: Account) -> bool:
+def _works(context: PartnerContext, number: int, account: Account) -> bool:
     """Whether this account can log in there."""
     assert account.password is not None
-    case.transcript.hide(account.password.reveal())
+    context.transcript.hide(account.password.reveal())
     try:
-        client = case.open(
-            case.host,
-            case.address,
+        client = context.open(
+            context.host,
+            context.address,
             port_numbered(number),
             secret=True,
-            deadline=case.new_deadline(case.seconds),
+            deadline=context.new_deadline(context.seconds),
         )
-        with client.stream:
+        with client.connection:
             let_in, words = login_as(client, account.login_name, account.password.reveal())
-    except (NoRoute, Silence) as trouble:
-        raise type(trouble)(f"{number}: {trouble}") from None
-    except Trouble as trouble:
-        case.partner.unknown.append(f"{number}: {trouble}")
+    except (Unreachable, ReadTimeout) as error:
+        raise type(error)(f"{number}: {error}") from None
+    except ProbeError as error:
+        context.partner.unknown.append(f"{number}: {error}")
         return False
     if not let_in:
-        case.partner.wrong.append(f"{number}: login as {account.login_name}: {words}")
+        context.partner.wrong.append(f"{number}: login as {account.login_name}: {words}")
     return let_in
 
 
-def _led_here(case: PartnerCase) -> bool:
+def _led_here(context: PartnerContext) -> bool:
     """Whether the MX leads to a host of the domain, or to one of others that the inventory names."""
-    domain = case.partner.domain
-    own = {case.run.inventory.host(name).fqdn for name in domain.hosts}
+    domain = context.partner.domain
+    own = {context.run.inventory.host(name).fqdn for name in domain.hosts}
     own |= {each.host for each in domain.mx if not each.ours}
     try:
-        targets = mail_servers(case.run.authority, domain.name)
-    except Trouble as trouble:
-        case.partner.unknown.append(f"MX: {trouble}")
+        targets = mail_servers(context.run.resolver, domain.name)
+    except ProbeError as error:
+        context.partner.unknown.append(f"MX: {error}")
         return False
-    case.transcript.add("-", f"MX of {domain.name}: {', '.join(targets) or 'none'}")
+    context.transcript.add("-", f"MX of {domain.name}: {', '.join(targets) or 'none'}")
     if own.intersection(targets):
         return True
-    case.partner.wrong.append(f"the MX of {domain.name} is {', '.join(targets) or 'not there'}")
+    context.partner.wrong.append(f"the MX of {domain.name} is {', '.join(targets) or 'not there'}")
     return False
 
 
-def _taken(case: PartnerCase, account: Account) -> bool:
+def _taken(context: PartnerContext, account: Account) -> bool:
     """Whether port 25 takes mail for this account. A refusal for now, or for the sake of who we are, does not tell."""
     try:
-        client = case.open(
-            case.host, case.address, port_numbered(25), deadline=case.new_deadline(case.seconds)
+        client = context.open(
+            context.host, context.address, port_numbered(25), deadline=context.new_deadline(context.seconds)
         )
         assert isinstance(client, Smtp)
-        with client.stream:
+        with client.connection:
             reply = client.mail("")
             if reply.code == 250:
                 reply = client.rcpt(account.address)
             client.command("RSET")
             client.quit()
-    except (NoRoute, Silence) as trouble:
-        raise type(trouble)(f"25: {trouble}") from None
-    except Trouble as trouble:
-        case.partner.unknown.append(f"25: {trouble}")
+    except (Unreachable, ReadTimeout) as error:
+        raise type(error)(f"25: {error}") from None
+    except ProbeError as error:
+        context.partner.unknown.append(f"25: {error}")
         return False
     if reply.kind == 5 and not reply.enhanced.startswith("5.7."):
-        case.partner.wrong.append(f"25: RCPT TO:<{account.address}> gets {reply}")
+        context.partner.wrong.append(f"25: RCPT TO:<{account.address}> gets {reply}")
         return False
     return True

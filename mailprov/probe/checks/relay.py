@@ -1,7 +1,7 @@
 """Probes of abuse: relaying for strangers, unknown users, foreign sender names. None of them ever sends DATA.
 
 Public: the probes `relay.classic`, `unknown.user`, `spoof.envelope`.
-Troubles of `stream` pass through; the runner makes them errors.
+Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mailprov.probe.accounts import lacking
 from mailprov.probe.checks.greetings import SMTP_PORTS
 from mailprov.probe.checks.login import login_as
 from mailprov.probe.clients.smtp import Reply, Smtp
-from mailprov.probe.context import PortCase
+from mailprov.probe.context import PortContext
 from mailprov.probe.registry import Scope, ports_where, probe
 
 SUBMISSION_PORTS = ports_where(lambda port: port.number in SMTP_PORTS and port.login)
@@ -33,18 +33,18 @@ class Attempt:
     plain: bool  # the recipient's domain is foreign beyond doubt
 
 
-def outside_sender(case: PortCase) -> str:
+def outside_sender(context: PortContext) -> str:
     """A sender whose domain resolves and is not served by this host, or the null sender: a host may refuse
     strangers that use one of its own domains, and that refusal would show nothing about relaying."""
-    for domain in case.run.inventory.domains:
-        if case.host.name not in domain.hosts and domain.accounts:
+    for domain in context.run.inventory.domains:
+        if context.host.name not in domain.hosts and domain.accounts:
             return domain.accounts[0].address
     return ""
 
 
-def known_address(case: PortCase, domain: str = "") -> str:
+def known_address(context: PortContext, domain: str = "") -> str:
     """An address that this host must accept, in `domain` or in any of its domains; '' if there is none."""
-    for item in case.run.inventory.domains_on(case.host.name):
+    for item in context.run.inventory.domains_on(context.host.name):
         if domain in {"", item.name}:
             for account in item.accounts:
                 return account.address
@@ -53,16 +53,16 @@ def known_address(case: PortCase, domain: str = "") -> str:
     return ""
 
 
-def attempts(case: PortCase) -> list[Attempt]:
+def attempts(context: PortContext) -> list[Attempt]:
     """The classic forms (those of nmap's smtp-open-relay and of the dsbl list)."""
-    user = f"nobody-{case.run.nonce}"
-    host, own = case.host.fqdn, known_address(case).rpartition("@")[2]
-    takes_all = {domain.name for domain in case.run.inventory.domains if domain.catch_all}
+    user = f"nobody-{context.run.nonce}"
+    host, own = context.host.fqdn, known_address(context).rpartition("@")[2]
+    takes_all = {domain.name for domain in context.run.inventory.domains if domain.catch_all}
     own = (
-        case.host.fqdn if not own or own in takes_all else own
+        context.host.fqdn if not own or own in takes_all else own
     )  # a catch-all takes odd names, and keeps them
-    literal = f"[IPv6:{case.address}]" if ":" in case.address else f"[{case.address}]"
-    sender = outside_sender(case)
+    literal = f"[IPv6:{context.address}]" if ":" in context.address else f"[{context.address}]"
+    sender = outside_sender(context)
     recipients = (
         (f"<{user}@{_OUTSIDE}>", True),
         (f"{user}@{_OUTSIDE}", True),
@@ -78,7 +78,14 @@ def attempts(case: PortCase) -> list[Attempt]:
         (f"<{_OUTSIDE}!{user}>", False),
     )
     forms = [Attempt(sender, recipient, plain) for recipient, plain in recipients]
-    senders = ("", known_address(case), f"{user}@{literal}", f"{user}@{host}", "postmaster", "root@localhost")
+    senders = (
+        "",
+        known_address(context),
+        f"{user}@{literal}",
+        f"{user}@{host}",
+        "postmaster",
+        "root@localhost",
+    )
     return forms + [
         Attempt(other, recipients[0][0], True) for other in dict.fromkeys(senders) if other != sender
     ]
@@ -131,54 +138,54 @@ def _not_relayed(outcome: Outcome) -> bool:
     refs=("RFC 5321 section 3.6", "RFC 5321 section 7.9", "postconf(5) smtpd_relay_restrictions"),
     ports=SMTP_PORTS,
 )
-def relay(case: PortCase) -> Iterator[Finding]:
+def relay(context: PortContext) -> Iterator[Finding]:
     advice = (
         "postconf -e 'smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, "
         "reject_unauth_destination' "
         "and see that mynetworks holds no more than this host"
     )
-    known = known_address(case)
-    sender = outside_sender(case)
+    known = known_address(context)
+    sender = outside_sender(context)
     outcomes: list[Outcome] = []
     control: Outcome | None = None
     catch_all = False
-    todo = attempts(case)
+    todo = attempts(context)
     for start in range(0, len(todo), _ATTEMPTS_PER_SESSION):
-        client = case.smtp()
-        with client.stream:
-            if start == 0 and known and not case.port.login:
+        client = context.smtp()
+        with client.connection:
+            if start == 0 and known and not context.port.login:
                 control = _attempt(client, Attempt(sender, f"<{known}>", False))
                 if control.reply.kind != 2:
                     break
             for attempt in todo[start : start + _ATTEMPTS_PER_SESSION]:
                 outcomes.append(_attempt(client, attempt))
                 if outcomes[-1].reply.kind == 2 and not attempt.plain:
-                    own = known.rpartition("@")[2] or case.host.fqdn
-                    anyone = _attempt(client, Attempt(sender, f"<other-{case.run.nonce}@{own}>", False))
+                    own = known.rpartition("@")[2] or context.host.fqdn
+                    anyone = _attempt(client, Attempt(sender, f"<other-{context.run.nonce}@{own}>", False))
                     catch_all = anyone.reply.kind == 2
             client.quit()
     if control is not None and control.reply.kind != 2:
-        yield case.error(f"cannot tell, because a user of this server is refused as well: {control}")
+        yield context.error(f"cannot tell, because a user of this server is refused as well: {control}")
         return
     taken = [item for item in outcomes if item.reply.kind == 2]
     deferred = [item for item in outcomes if _not_relayed(item)]
     undecided = [item for item in outcomes if item.reply.kind == 4 and not _not_relayed(item)]
     if any(item.attempt.plain for item in taken) or (taken and not catch_all):
-        yield case.failed(f"{len(taken)} of {len(outcomes)} are taken: {taken[0]}", advice)
+        yield context.failed(f"{len(taken)} of {len(outcomes)} are taken: {taken[0]}", advice)
     elif undecided:
-        yield case.error(
+        yield context.error(
             f"{len(undecided)} of {len(outcomes)} are refused only for now: {undecided[0]}",
             "see the server's log for what it waits for (greylisting, a name server, a policy service), then run it "
             "again",
         )
     elif taken:
-        yield case.warn(
+        yield context.warn(
             f"{taken[0]}, and so is any name in that domain",
             "refuse unknown users, then it can be told whether the odd spelling relays",
         )
     else:
         shown = f"; {len(deferred)} of them with {deferred[0].reply}" if deferred else ""
-        yield case.passed(f"{len(outcomes)} of {len(outcomes)} refused: {outcomes[0].reply}{shown}")
+        yield context.passed(f"{len(outcomes)} of {len(outcomes)} refused: {outcomes[0].reply}{shown}")
 
 
 @probe(
@@ -201,35 +208,35 @@ def relay(case: PortCase) -> Iterator[Finding]:
     refs=("RFC 5321 section 3.6.2", "RFC 3463 section 3.2", "postconf(5) smtpd_reject_unlisted_recipient"),
     ports=ports_where(lambda port: port.number == 25),
 )
-def unknown_user(case: PortCase) -> Iterator[Finding]:
-    assert case.domain is not None
-    known = known_address(case, case.domain.name)
+def unknown_user(context: PortContext) -> Iterator[Finding]:
+    assert context.domain is not None
+    known = known_address(context, context.domain.name)
     if not known:
-        yield case.skip("the domain has no account, alias or list to compare with")
+        yield context.skip("the domain has no account, alias or list to compare with")
         return
-    names = [] if case.domain.catch_all else [case.domain.name]
-    names += case.domain.domain_aliases
+    names = [] if context.domain.catch_all else [context.domain.name]
+    names += context.domain.domain_aliases
     if not names:
-        yield case.skip(
-            f"{case.domain.name} has a catch-all: mail for any name goes to {case.domain.catch_all}"
+        yield context.skip(
+            f"{context.domain.name} has a catch-all: mail for any name goes to {context.domain.catch_all}"
         )
         return
-    client = case.smtp()
-    with client.stream:
-        start = client.mail(outside_sender(case))
+    client = context.smtp()
+    with client.connection:
+        start = client.mail(outside_sender(context))
         control = client.rcpt(known) if start.code == 250 else start
         if control.kind != 2:
-            yield case.error(f"cannot tell, because {known} is refused as well: {control}")
+            yield context.error(f"cannot tell, because {known} is refused as well: {control}")
             return
         replies = {}
         for name in names:
-            address = f"nobody-{case.run.nonce}@{name}"
+            address = f"nobody-{context.run.nonce}@{name}"
             replies[address] = client.rcpt(address)
         client.command("RSET")
     advice = "postconf -e 'smtpd_reject_unlisted_recipient = yes' 'unknown_local_recipient_reject_code = 550'"
     for address, reply in replies.items():
         if reply.kind == 2:
-            yield case.failed(
+            yield context.failed(
                 f"{address} is taken: {reply}",
                 f"list the users in virtual_mailbox_maps, with no @{address.rpartition('@')[2]} entry for "
                 "everybody",
@@ -237,25 +244,25 @@ def unknown_user(case: PortCase) -> Iterator[Finding]:
             return
     for address, reply in replies.items():
         if reply.kind != 5:
-            yield case.error(f"{address} is refused only for now: {reply}", advice)
+            yield context.error(f"{address} is refused only for now: {reply}", advice)
             return
     usual = {(550, "5.1.1")} if "ENHANCEDSTATUSCODES" in client.extensions else {(550, "5.1.1"), (550, "")}
     odd = {address: reply for address, reply in replies.items() if (reply.code, reply.enhanced) not in usual}
     if odd:
         address, reply = next(iter(odd.items()))
-        yield case.warn(f"{address} is refused with {reply}", advice)
+        yield context.warn(f"{address} is refused with {reply}", advice)
     else:
-        yield case.passed("; ".join(f"{address}: {reply}" for address, reply in replies.items()))
+        yield context.passed("; ".join(f"{address}: {reply}" for address, reply in replies.items()))
 
 
-def _other_address(case: PortCase, account: Account) -> str:
+def _other_address(context: PortContext, account: Account) -> str:
     """Somebody else's address: on the same host if there is one, then anywhere, then a made-up one."""
-    here = [item for item in case.run.inventory.domains if case.host.name in item.hosts]
-    for domain in (*here, *case.run.inventory.domains):
+    here = [item for item in context.run.inventory.domains if context.host.name in item.hosts]
+    for domain in (*here, *context.run.inventory.domains):
         for other in domain.accounts:
             if other.address != account.address:
                 return other.address
-    return f"nobody-{case.run.nonce}@{account.domain}"
+    return f"nobody-{context.run.nonce}@{account.domain}"
 
 
 @probe(
@@ -278,33 +285,33 @@ def _other_address(case: PortCase, account: Account) -> str:
     refs=("RFC 6409 section 6.1", "postconf(5) reject_sender_login_mismatch"),
     ports=SUBMISSION_PORTS,
 )
-def spoof_envelope(case: PortCase) -> Iterator[Finding]:
-    account = case.account
+def spoof_envelope(context: PortContext) -> Iterator[Finding]:
+    account = context.account
     if account is None or account.password is None:
-        yield case.skip(lacking(case.domain))
+        yield context.skip(lacking(context.domain))
         return
-    case.transcript.hide(account.password.reveal())
-    other = _other_address(case, account)
-    client = case.smtp(secret=True)
-    with client.stream:
+    context.transcript.hide(account.password.reveal())
+    other = _other_address(context, account)
+    client = context.smtp(secret=True)
+    with client.connection:
         let_in, words = login_as(client, account.login_name, account.password.reveal())
         if not let_in:
-            yield case.error(f"cannot tell, because the login is refused: {words}")
+            yield context.error(f"cannot tell, because the login is refused: {words}")
             return
         own = _attempt(client, Attempt(account.address, f"<{account.address}>", False))
         if own.reply.kind != 2:
-            yield case.error(f"cannot tell, because the own address is refused too: {own}")
+            yield context.error(f"cannot tell, because the own address is refused too: {own}")
             return
         foreign = _attempt(client, Attempt(other, f"<{account.address}>", False))
     advice = (
         "postconf -e 'smtpd_sender_login_maps = …' and put reject_sender_login_mismatch first in "
-        f"smtpd_sender_restrictions of {case.port.service} in master.cf"
+        f"smtpd_sender_restrictions of {context.port.service} in master.cf"
     )
     if foreign.reply.kind == 2:
-        yield case.failed(f"{account.address} may send as {other}: {foreign.reply}", advice)
+        yield context.failed(f"{account.address} may send as {other}: {foreign.reply}", advice)
     elif foreign.reply.kind != 5:
-        yield case.error(f"refused only for now: {foreign}", advice)
+        yield context.error(f"refused only for now: {foreign}", advice)
     elif foreign.reply.code == 553 or foreign.reply.enhanced.startswith("5.7."):
-        yield case.passed(str(foreign))
+        yield context.passed(str(foreign))
     else:
-        yield case.warn(f"refused, but not for the sender's sake: {foreign}", advice)
+        yield context.warn(f"refused, but not for the sender's sake: {foreign}", advice)

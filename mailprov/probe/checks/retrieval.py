@@ -1,7 +1,7 @@
 """The end of the mail loop: the recipient reads the message in four ways, and it is removed again.
 
-Public: the probes `loop.fetch` and `loop.cleanup`, which run on a LoopCase that `loop` has sent and found. Troubles of
-`stream` pass through; the runner makes them errors.
+Public: the probes `loop.fetch` and `loop.cleanup`, which run on a DeliveryContext that `loop` has sent and found.
+Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.ports import Protocol
-from mailprov.probe.clients.connection import Garbage, Trouble
+from mailprov.probe.clients.connection import ProbeError, ProtocolError
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import NoSuchMessage, Pop3
 from mailprov.probe.context import port_numbered
-from mailprov.probe.loop_case import LoopCase
+from mailprov.probe.loop_case import DeliveryContext
 from mailprov.probe.mailauth import message
 from mailprov.probe.registry import Scope, probe
 
@@ -23,28 +23,28 @@ READING = (993, 143, 995, 110)
 _NEWEST = 100
 
 
-def _read(case: LoopCase, number: int) -> bytes:
-    """The message as this port gives it. Raises Garbage when it is not there."""
+def _read(context: DeliveryContext, number: int) -> bytes:
+    """The message as this port gives it. Raises ProtocolError when it is not there."""
     refused = ""
-    client = case.session(case.recipient_host, number, case.plan.recipient)
-    with client.stream:
+    client = context.session(context.recipient_host, number, context.plan.recipient)
+    with client.connection:
         if isinstance(client, Imap):
-            found = case.search(client, case.folder)
+            found = context.search(client, context.folder)
             if found:
                 return client.fetch(found[0])
         elif isinstance(client, Pop3):
-            mark = f"{message.MARK}: {case.token}".encode()
+            mark = f"{message.MARK}: {context.token}".encode()
             for position, _ in reversed(client.identifiers()[-_NEWEST:]):
                 try:
                     if mark not in client.headers(position):
                         continue
-                except NoSuchMessage as trouble:
-                    refused = f" ({trouble})"  # removed meanwhile, by another loop or by the user: not ours
+                except NoSuchMessage as error:
+                    refused = f" ({error})"  # removed meanwhile, by another loop or by the user: not ours
                     continue
                 text = client.retrieve(position)
                 client.quit()
                 return text
-    raise Garbage(f"the message is not there{refused}")
+    raise ProtocolError(f"the message is not there{refused}")
 
 
 @probe(
@@ -69,44 +69,44 @@ def _read(case: LoopCase, number: int) -> bytes:
     ports=READING,
     after="loop.path",
 )
-def fetch(case: LoopCase) -> Iterator[Finding]:
-    plan = case.plan
+def fetch(context: DeliveryContext) -> Iterator[Finding]:
+    plan = context.plan
     for number in READING:
-        target = case.at(case.recipient_host, number, plan.recipient)
-        if not case.fetched:
-            yield case.finding(
+        target = context.at(context.recipient_host, number, plan.recipient)
+        if not context.fetched:
+            yield context.finding(
                 Verdict.ERROR, "nothing to fetch (see loop.submit and loop.path)", target=target
             )
-        elif port_numbered(number).protocol is Protocol.POP3 and case.folder != "INBOX":
-            yield case.finding(
-                Verdict.SKIP, f"the message is in {case.folder}, which POP does not show", target=target
+        elif port_numbered(number).protocol is Protocol.POP3 and context.folder != "INBOX":
+            yield context.finding(
+                Verdict.SKIP, f"the message is in {context.folder}, which POP does not show", target=target
             )
         else:
-            yield _compare(case, number, target)
+            yield _compare(context, number, target)
 
 
-def _compare(case: LoopCase, number: int, target: Target) -> Finding:
+def _compare(context: DeliveryContext, number: int, target: Target) -> Finding:
     try:
-        with case.run.user_slot(case.recipient_host.name, case.plan.recipient.address):
-            case.deadline = case.new_deadline(case.seconds)
-            text = _read(case, number)
-    except Garbage as trouble:
-        return case.finding(Verdict.FAIL, str(trouble), "see the server's log", target=target)
-    except Trouble as trouble:
-        return case.finding(Verdict.ERROR, str(trouble), target=target)
-    if wrong := message.first_difference(case.fetched, text):
+        with context.run.user_slot(context.recipient_host.name, context.plan.recipient.address):
+            context.deadline = context.new_deadline(context.seconds)
+            text = _read(context, number)
+    except ProtocolError as error:
+        return context.finding(Verdict.FAIL, str(error), "see the server's log", target=target)
+    except ProbeError as error:
+        return context.finding(Verdict.ERROR, str(error), target=target)
+    if wrong := message.first_difference(context.fetched, text):
         advice = "see that IMAP and POP read the same mailbox (mail_location, mail_path)"
-        return case.finding(Verdict.FAIL, f"not as over IMAP before: {wrong}", advice, target=target)
-    whole = message.without_mbox_quotes(text, case.sent)
-    if whole != text and not case.recipient_host.managed:
+        return context.finding(Verdict.FAIL, f"not as over IMAP before: {wrong}", advice, target=target)
+    whole = message.without_mbox_quotes(text, context.sent)
+    if whole != text and not context.recipient_host.managed:
         what = "lines that begin with `From ` got a > before them, and signatures of such mail hold no more"
         advice = "mailboxes of the format mbox do that; Maildir does not (Postfix: home_mailbox = Maildir/; Dovecot: "
         advice += "mail_location or mail_driver and mail_path)"
-        return case.finding(Verdict.WARN, what, advice, target=target)
-    if wrong := message.first_difference(message.body_of(case.sent), message.body_of(text)):
+        return context.finding(Verdict.WARN, what, advice, target=target)
+    if wrong := message.first_difference(message.body_of(context.sent), message.body_of(text)):
         advice = "see what on the way alters mail: a content filter, a disclaimer, or a host without 8BITMIME"
-        return case.finding(Verdict.FAIL, f"the body {wrong}", advice, target=target)
-    return case.finding(Verdict.PASS, f"{len(text)} bytes, the same", target=target)
+        return context.finding(Verdict.FAIL, f"the body {wrong}", advice, target=target)
+    return context.finding(Verdict.PASS, f"{len(text)} bytes, the same", target=target)
 
 
 @probe(
@@ -125,24 +125,24 @@ def _compare(case: LoopCase, number: int, target: Target) -> Finding:
     ports=(993,),
     after="loop.fetch",
 )
-def cleanup(case: LoopCase) -> Iterator[Finding]:
-    plan = case.plan
-    target = case.at(case.recipient_host, 993, plan.recipient)
-    if not case.sent:
-        yield case.finding(Verdict.SKIP, "nothing was sent", target=target)
+def cleanup(context: DeliveryContext) -> Iterator[Finding]:
+    plan = context.plan
+    target = context.at(context.recipient_host, 993, plan.recipient)
+    if not context.sent:
+        yield context.finding(Verdict.SKIP, "nothing was sent", target=target)
         return
-    with case.run.user_slot(case.recipient_host.name, plan.recipient.address):
-        case.deadline = case.new_deadline(case.seconds)
-        client = case.mailbox()
-        with client.stream:
-            verdict, observed = _remove(case, client)
+    with context.run.user_slot(context.recipient_host.name, plan.recipient.address):
+        context.deadline = context.new_deadline(context.seconds)
+        client = context.mailbox()
+        with client.connection:
+            verdict, observed = _remove(context, client)
             client.quit()
     advice = f"remove the messages with the header {message.MARK} by hand"
-    yield case.finding(verdict, observed, advice, target=target)
+    yield context.finding(verdict, observed, advice, target=target)
 
 
-def _remove(case: LoopCase, client: Imap) -> tuple[Verdict, str]:
-    found = case.search(client, case.folder)
+def _remove(context: DeliveryContext, client: Imap) -> tuple[Verdict, str]:
+    found = context.search(client, context.folder)
     if not found:
         return Verdict.WARN, "the message is not there (if it arrives later, it stays)"
     uids = ",".join(map(str, found))
@@ -160,4 +160,4 @@ def _remove(case: LoopCase, client: Imap) -> tuple[Verdict, str]:
         response = client.command(command)
         if response.status != "OK":
             return Verdict.WARN, f"{command} gets {response}"
-    return Verdict.PASS, f"removed {len(found)} from {case.folder}"
+    return Verdict.PASS, f"removed {len(found)} from {context.folder}"

@@ -2,7 +2,7 @@
 hidden in the first (SMTP smuggling).
 
 Public: the probes `smtp.vrfy`, `smuggle.pipelining`, `smuggle.in`. Mail is sent only to an account of the inventory,
-and removed again. Troubles of `stream` pass through; the runner makes them errors.
+and removed again. Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking, usable
 from mailprov.probe.checks.login import login_as
 from mailprov.probe.checks.relay import known_address, outside_sender
-from mailprov.probe.clients.connection import Silence, Trouble
+from mailprov.probe.clients.connection import ProbeError, ReadTimeout
 from mailprov.probe.clients.folders import folders_at
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.smtp import Reply, Smtp
-from mailprov.probe.context import PortCase, port_numbered
+from mailprov.probe.context import PortContext, port_numbered
 from mailprov.probe.mailauth import message
 from mailprov.probe.registry import Scope, ports_where, probe
 
@@ -61,16 +61,16 @@ _NOT_TAKEN = "cannot tell, because mail for a user of this server is not taken"
     refs=("RFC 5321 section 7.3", "RFC 5321 section 3.5.3", "postconf(5) disable_vrfy_command"),
     ports=_FROM_STRANGERS,
 )
-def vrfy(case: PortCase) -> Iterator[Finding]:
-    known = known_address(case)
+def vrfy(context: PortContext) -> Iterator[Finding]:
+    known = known_address(context)
     if not known:
-        yield case.skip("no address of this server is known")
+        yield context.skip("no address of this server is known")
         return
-    unknown = f"nobody-{case.run.nonce}@{known.rpartition('@')[2]}"
-    client = case.smtp()
-    with client.stream:
+    unknown = f"nobody-{context.run.nonce}@{known.rpartition('@')[2]}"
+    client = context.smtp()
+    with client.connection:
         pairs = [[client.command(f"{verb} {name}") for name in (known, unknown)] for verb in ("VRFY", "EXPN")]
-        named = _named_by_rcpt(client, outside_sender(case), known, unknown)
+        named = _named_by_rcpt(client, outside_sender(context), known, unknown)
         client.quit()
     replies = [reply for pair in pairs for reply in pair]
     later = [reply for reply in replies if reply.kind == 4]
@@ -78,14 +78,14 @@ def vrfy(case: PortCase) -> Iterator[Finding]:
     advice = "postconf -e 'disable_vrfy_command = yes'"
     says_more = any(reply.code == 250 for reply in replies) or pairs[1][0].code != pairs[1][1].code
     if later:
-        yield case.error(f"refused only for now: {later[0]}")
-    elif pairs[0][0].code != pairs[0][1].code and named and not says_more and not case.host.managed:
+        yield context.error(f"refused only for now: {later[0]}")
+    elif pairs[0][0].code != pairs[0][1].code and named and not says_more and not context.host.managed:
         # What Postfix does if nobody says otherwise: a guesser learns by VRFY what RCPT must tell anyway.
-        yield case.warn(f"{shown}; RCPT tells the two apart as well", advice)
+        yield context.warn(f"{shown}; RCPT tells the two apart as well", advice)
     elif says_more or pairs[0][0].code != pairs[0][1].code:
-        yield case.failed(shown, advice)
+        yield context.failed(shown, advice)
     else:
-        yield case.passed(f"VRFY: {pairs[0][0]}; EXPN: {pairs[1][0]}")
+        yield context.passed(f"VRFY: {pairs[0][0]}; EXPN: {pairs[1][0]}")
 
 
 def _named_by_rcpt(client: Smtp, sender: str, known: str, unknown: str) -> bool:
@@ -119,30 +119,30 @@ def _named_by_rcpt(client: Smtp, sender: str, known: str, unknown: str) -> bool:
     ),
     ports=_FROM_STRANGERS,
 )
-def pipelining(case: PortCase) -> Iterator[Finding]:
-    known = known_address(case)
+def pipelining(context: PortContext) -> Iterator[Finding]:
+    known = known_address(context)
     if not known:
-        yield case.skip("no address of this server is known")
+        yield context.skip("no address of this server is known")
         return
-    client = case.smtp()
-    with client.stream:
-        taken = _begun(client, outside_sender(case), known)
+    client = context.smtp()
+    with client.connection:
+        taken = _begun(client, outside_sender(context), known)
         if taken.kind != 2:
-            yield case.error(f"{_NOT_TAKEN}: {taken}")
+            yield context.error(f"{_NOT_TAKEN}: {taken}")
             return
-        client.stream.send(b"DATA\r\nQUIT\r\n", "DATA QUIT")
+        client.connection.send(b"DATA\r\nQUIT\r\n", "DATA QUIT")
         reply = client.reply()
     if reply.code == 354:
-        yield case.finding(
-            Verdict.FAIL if case.host.managed else Verdict.WARN,
+        yield context.finding(
+            Verdict.FAIL if context.host.managed else Verdict.WARN,
             f"what was sent ahead of the answer is taken: {reply}",
             "postconf -e 'smtpd_forbid_unauth_pipelining = yes', or on a Postfix without it "
             "'smtpd_data_restrictions = reject_unauth_pipelining'",
         )
     elif reply.kind == 4:
-        yield case.error(f"refused only for now: {reply}")
+        yield context.error(f"refused only for now: {reply}")
     else:
-        yield case.passed(f"{reply}")
+        yield context.passed(f"{reply}")
 
 
 @probe(
@@ -168,47 +168,47 @@ def pipelining(case: PortCase) -> Iterator[Finding]:
     ports=_FROM_STRANGERS,
     long=True,
 )
-def smuggling(case: PortCase) -> Iterator[Finding]:
-    mine = [item for item in case.run.inventory.domains if item.hosts[:1] == (case.host.name,)]
+def smuggling(context: PortContext) -> Iterator[Finding]:
+    mine = [item for item in context.run.inventory.domains if item.hosts[:1] == (context.host.name,)]
     account = next(filter(None, (usable(item, reads=True) for item in mine)), None)
     if account is None or account.password is None:
         reasons = [lacking(item, reads=True) for item in mine]
-        yield case.skip("; ".join(reasons) or f"no domain has {case.host.name} as its first host")
+        yield context.skip("; ".join(reasons) or f"no domain has {context.host.name} as its first host")
         return
     cover, hidden = secrets.token_hex(12), secrets.token_hex(12)
-    control = _send(case, account, _message(case, account, cover))
+    control = _send(context, account, _message(context, account, cover))
     if control.code != 250:
-        yield case.error(f"{_NOT_TAKEN}: {control}")
+        yield context.error(f"{_NOT_TAKEN}: {control}")
         return
     taken = 1
     obeyed: list[str] = []
     words: list[str] = []
-    for name, replies in _smuggle_all(case, account, cover, hidden):
+    for name, replies in _smuggle_all(context, account, cover, hidden):
         taken += replies[0].code == 250
         words.append(f"{name}: {replies[0]}")
         if any(reply.code == 250 for reply in replies[4:]):
             obeyed.append(name)
-    case.deadline = case.new_deadline(case.run.timing.delivery + case.seconds)
-    covers, smuggled = _look_and_remove(case, account, cover, hidden, taken)
+    context.deadline = context.new_deadline(context.run.timing.delivery + context.seconds)
+    covers, smuggled = _look_and_remove(context, account, cover, hidden, taken)
     if covers == taken and not (obeyed or smuggled):
-        again = _send(case, account, _message(case, account, cover))
+        again = _send(context, account, _message(context, account, cover))
         if again.code != 250:
-            yield case.error(f"{_NOT_TAKEN} any more: {again}")
+            yield context.error(f"{_NOT_TAKEN} any more: {again}")
             return
-        more, smuggled = _look_and_remove(case, account, cover, hidden, 1)
+        more, smuggled = _look_and_remove(context, account, cover, hidden, 1)
         covers, taken = covers + more, taken + 1
     if obeyed or smuggled:
-        yield case.failed(
+        yield context.failed(
             f"a second message is taken after {', '.join(obeyed) or 'a false end'}, and {smuggled} arrived",
             "postconf -e 'smtpd_forbid_bare_newline = normalize', or update Postfix to a version that knows it",
         )
     elif covers < taken:
-        yield case.error(
+        yield context.error(
             f"cannot tell, because of {taken} messages that were taken {covers} arrived in time",
-            f"see the mail log of {case.host.name}",
+            f"see the mail log of {context.host.name}",
         )
     else:
-        yield case.passed(f"{taken - 2} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}")
+        yield context.passed(f"{taken - 2} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}")
 
 
 def _begun(client: Smtp, sender: str, recipient: str) -> Reply:
@@ -216,13 +216,13 @@ def _begun(client: Smtp, sender: str, recipient: str) -> Reply:
     return client.rcpt(recipient) if reply.code == 250 else reply
 
 
-def _message(case: PortCase, account: Account, token: str) -> bytes:
-    return message.build(token, case.run.nonce, _AUTHOR, account.address, eight_bit=False)
+def _message(context: PortContext, account: Account, token: str) -> bytes:
+    return message.build(token, context.run.nonce, _AUTHOR, account.address, eight_bit=False)
 
 
-def _send(case: PortCase, account: Account, text: bytes) -> Reply:
-    client = case.smtp()
-    with client.stream:
+def _send(context: PortContext, account: Account, text: bytes) -> Reply:
+    client = context.smtp()
+    with client.connection:
         reply = _begun(client, _SENDER, account.address)
         if reply.kind == 2:
             reply = client.data(text)
@@ -231,66 +231,68 @@ def _send(case: PortCase, account: Account, text: bytes) -> Reply:
     return reply
 
 
-def _smuggle_all(case: PortCase, account: Account, cover: str, hidden: str) -> list[tuple[str, list[Reply]]]:
+def _smuggle_all(
+    context: PortContext, account: Account, cover: str, hidden: str
+) -> list[tuple[str, list[Reply]]]:
     """For each false end what `_smuggle` gives, some at once: a filter that asks DNS takes a second a message."""
-    tries = [dataclasses.replace(case) for _ in _ENDINGS]  # each with a transcript of its own
+    tries = [dataclasses.replace(context) for _ in _ENDINGS]  # each with a transcript of its own
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="smuggle") as pool:
         futures = [
             pool.submit(_smuggle, each, account, cover, hidden, ending)
             for each, ending in zip(tries, _ENDINGS.values(), strict=True)
         ]
     for each in tries:
-        case.transcript.lines += each.transcript.lines
-        case.late = case.late or each.timed_out
+        context.transcript.lines += each.transcript.lines
+        context.late = context.late or each.timed_out
     return [(name, future.result()) for name, future in zip(_ENDINGS, futures, strict=True)]
 
 
-def _smuggle(case: PortCase, account: Account, cover: str, hidden: str, ending: bytes) -> list[Reply]:
+def _smuggle(context: PortContext, account: Account, cover: str, hidden: str, ending: bytes) -> list[Reply]:
     """All replies after the first message's text: one, or more from a server that obeys what stands in it."""
-    client = case.smtp()
+    client = context.smtp()
     replies: list[Reply] = []
-    with client.stream:
+    with client.connection:
         begun = _begun(client, _SENDER, account.address)
         if begun.kind == 2:
             begun = client.command("DATA")
         if begun.code != 354:
             return [begun]
-        first, second = (message.header_of(_message(case, account, token)) for token in (cover, hidden))
+        first, second = (message.header_of(_message(context, account, token)) for token in (cover, hidden))
         commands = f"MAIL FROM:<{_SENDER}>\r\nRCPT TO:<{account.address}>\r\nDATA\r\n".encode()
         text = first + b"A line" + ending + commands + second + b"smuggled\r\n.\r\nQUIT\r\n"
-        client.stream.send(text, "(a false end)")
+        client.connection.send(text, "(a false end)")
         try:
             while not replies or replies[-1].code != 221:
                 replies.append(client.reply())
-        except Trouble:
+        except ProbeError:
             if not replies:
                 raise
     return replies
 
 
 def _look_and_remove(
-    case: PortCase, account: Account, cover: str, hidden: str, expected: int
+    context: PortContext, account: Account, cover: str, hidden: str, expected: int
 ) -> tuple[int, int]:
     """How many messages of each kind came; waits until all that were taken are there. Removes them."""
     assert account.password is not None
-    case.transcript.hide(account.password.reveal())
+    context.transcript.hide(account.password.reveal())
     counts = {cover: 0, hidden: 0}
-    with case.run.user_slot(case.host.name, account.address):
-        client = case.open(case.host, case.address, port_numbered(993), secret=True)
+    with context.run.user_slot(context.host.name, account.address):
+        client = context.open(context.host, context.address, port_numbered(993), secret=True)
         assert isinstance(client, Imap)
-        with client.stream:
+        with client.connection:
             let_in, words = login_as(client, account.login_name, account.password.reveal())
             if not let_in:
-                raise Trouble(f"the mailbox cannot be looked into: {words}")
-            waiting = case.new_deadline(case.run.timing.delivery)
+                raise ProbeError(f"the mailbox cannot be looked into: {words}")
+            waiting = context.new_deadline(context.run.timing.delivery)
             for turn in itertools.count(1):
                 for folder in folders_at(client, turn):
                     _count_and_remove(client, folder, counts)
                 if counts[cover] >= expected:
                     break
                 try:
-                    waiting.pause(case.run.timing.poll)
-                except Silence:
+                    waiting.pause(context.run.timing.poll)
+                except ReadTimeout:
                     break
             for folder in client.folders():
                 _count_and_remove(client, folder, counts)  # a hidden one may be elsewhere

@@ -1,6 +1,6 @@
 """The probe of names: who asks for a domain's own name (mail_name) gets a certificate for it, everyone else the host's.
 
-Public: the probe `tls.sni`. Troubles of `stream` pass through; the runner makes them errors.
+Public: the probe `tls.sni`. Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
 from mailprov.probe.checks.certificates import judge_life
 from mailprov.probe.clients import tls
-from mailprov.probe.context import PortCase
+from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, Scope, probe
 
 
-def _leads_here(case: PortCase) -> bool:
-    domain = case.domain
-    return domain is not None and domain.mail_name is not None and domain.hosts[:1] == (case.host.name,)
+def _leads_here(context: PortContext) -> bool:
+    domain = context.domain
+    return domain is not None and domain.mail_name is not None and domain.hosts[:1] == (context.host.name,)
 
 
 @probe(
@@ -42,22 +42,22 @@ def _leads_here(case: PortCase) -> bool:
     applies=_leads_here,
     unless="no domain has a mail_name that leads to a host looked at",
 )
-def sni(case: PortCase) -> Iterator[Finding]:
-    assert case.domain is not None
-    assert case.domain.mail_name is not None
-    name, fqdn = case.domain.mail_name, case.host.fqdn
-    wrong = Verdict.FAIL if case.port.login else Verdict.WARN
+def sni(context: PortContext) -> Iterator[Finding]:
+    assert context.domain is not None
+    assert context.domain.mail_name is not None
+    name, fqdn = context.domain.mail_name, context.host.fqdn
+    wrong = Verdict.FAIL if context.port.login else Verdict.WARN
     # Whether a self-signed certificate may be there is tls.chain's business.
-    declared = case.host.tls.mode is TlsMode.SELF_SIGNED
-    context = (
+    declared = context.host.tls.mode is TlsMode.SELF_SIGNED
+    tls_context = (
         tls.looking_context()
         if declared
-        else case.run.verifying_context(case.host.tls.ca_file, check_name=False)
+        else context.run.verifying_context(context.host.tls.ca_file, check_name=False)
     )
     try:
-        der = case.served(case.host, case.address, case.port, context, name)
+        der = context.served(context.host, context.address, context.port, tls_context, name)
     except ssl.SSLCertVerificationError as error:
-        yield case.finding(
+        yield context.finding(
             wrong,
             f"asked for {name}: not trusted: {tls.why_untrusted(error)}",
             f"get a certificate for {name} from the authority that the host's own is from",
@@ -65,22 +65,24 @@ def sni(case: PortCase) -> Iterator[Finding]:
         return
     leaf = tls.Leaf.parse(der)
     if not tls.name_matches(leaf.names, name):
-        yield case.finding(
+        yield context.finding(
             wrong,
             f"asked for {name}: the certificate is for {_names(leaf)}",
             f"serve one for {name}: tls_server_sni_maps in main.cf, local_name in dovecot.conf; or apply again",
         )
         return
-    own = tls.Leaf.parse(case.served(case.host, case.address, case.port, tls.looking_context(), None))
+    own = tls.Leaf.parse(
+        context.served(context.host, context.address, context.port, tls.looking_context(), None)
+    )
     if not tls.name_matches(own.names, fqdn):
-        yield case.finding(
+        yield context.finding(
             wrong,
             f"asked for no name: the certificate is for {_names(own)}, not for {fqdn}",
             f"the certificate outside of tls_server_sni_maps and local_name must be the one for {fqdn}",
         )
         return
     verdict, observed, advice = judge_life(leaf)
-    yield case.finding(verdict, f"{name}: {observed}; asked for no name: {_names(own)}", advice)
+    yield context.finding(verdict, f"{name}: {observed}; asked for no name: {_names(own)}", advice)
 
 
 def _names(leaf: tls.Leaf) -> str:

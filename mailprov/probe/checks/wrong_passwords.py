@@ -21,15 +21,15 @@ from mailprov.model.inventory import Fail2ban
 from mailprov.model.ports import Protocol
 from mailprov.probe.accounts import lacking
 from mailprov.probe.checks.login import LOGIN_PORTS, login_as
-from mailprov.probe.clients.connection import Trouble
-from mailprov.probe.context import PortCase
+from mailprov.probe.clients.connection import ProbeError
+from mailprov.probe.context import PortContext
 from mailprov.probe.registry import Phase, Scope, probe
 from mailprov.transport.source import source_address
 
 # From sending the first wrong password until the server has counted it; the answer to it comes much later.
 _HEAD_START = 0.15
 
-Answer = tuple[bool, str] | Trouble  # let in or not, and the server's words; or why nothing was decided
+Answer = tuple[bool, str] | ProbeError  # let in or not, and the server's words; or why nothing was decided
 
 
 @probe(
@@ -56,47 +56,47 @@ Answer = tuple[bool, str] | Trouble  # let in or not, and the server's words; or
     ports=LOGIN_PORTS,
     phase=Phase.WRONG_PASSWORDS,
 )
-def bad_passwords(cases: Sequence[PortCase]) -> Iterator[Finding]:
-    """`cases`: ports of one host, all with the same account."""
+def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
+    """`contexts`: ports of one host, all with the same account."""
     able = []
-    for case in sorted(cases, key=lambda case: case.port.protocol is not Protocol.IMAP):
-        if (early := _early(case)) is None:
-            able.append(case)
+    for context in sorted(contexts, key=lambda context: context.port.protocol is not Protocol.IMAP):
+        if (early := _early(context)) is None:
+            able.append(context)
         else:
             yield early
     if not able:
         return
     with ThreadPoolExecutor(len(able), thread_name_prefix="passwords") as pool:
         good = []
-        for case, answer in zip(able, pool.map(_right, able), strict=True):
-            if isinstance(answer, Trouble):
-                yield case.trouble(answer)
+        for context, answer in zip(able, pool.map(_right, able), strict=True):
+            if isinstance(answer, ProbeError):
+                yield context.could_not_test(answer)
             elif not answer[0]:
-                yield case.error(f"the right password does not work: {answer[1]}")
+                yield context.error(f"the right password does not work: {answer[1]}")
             else:
-                good.append(case)
+                good.append(context)
         answers = _wrong_everywhere(pool, good)
         # One of them alone first, IMAP where there is any: it sits out what is left of a penalty, and ends it. Postfix
         # waits for Dovecot no longer than ten seconds, and then says 454 to the right password.
         again = [*map(_right, good[:1]), *pool.map(_right, good[1:])]
-        for case, bad, answer in zip(good, answers, again, strict=True):
-            yield _judged(case, bad, answer)
+        for context, bad, answer in zip(good, answers, again, strict=True):
+            yield _judged(context, bad, answer)
 
 
-def _early(case: PortCase) -> Finding | None:
-    account = case.account
+def _early(context: PortContext) -> Finding | None:
+    account = context.account
     if account is None or account.password is None:
-        return case.skip(lacking(case.domain))
-    if case.host.fail2ban is not None and not _spared(case.host.fail2ban, case.address):
-        own = source_address(case.address) or "its address"
-        return case.skip(
+        return context.skip(lacking(context.domain))
+    if context.host.fail2ban is not None and not _spared(context.host.fail2ban, context.address):
+        own = source_address(context.address) or "its address"
+        return context.skip(
             f"wrong passwords would get this machine banned by fail2ban: put {own} into fail2ban.ignore, then apply"
         )
-    before = case.run.logins.get((case.address, case.port.number, account.address))
+    before = context.run.logins.get((context.address, context.port.number, account.address))
     if before not in {None, Verdict.PASS}:
-        case.waits_for = f"auth.ok {case.target}"
-        return case.error("not tried: the right password does not work here (see auth.ok)")
-    case.transcript.hide(account.password.reveal(), _made_up(case))
+        context.waits_for = f"auth.ok {context.target}"
+        return context.error("not tried: the right password does not work here (see auth.ok)")
+    context.transcript.hide(account.password.reveal(), _made_up(context))
     return None
 
 
@@ -112,58 +112,58 @@ def _spared(fail2ban: Fail2ban, address: str) -> bool:
     return True
 
 
-def _made_up(case: PortCase) -> str:
+def _made_up(context: PortContext) -> str:
     """The same wrong password on every port: a server's penalty grows with each *new* one."""
-    return f"wrong-{case.run.nonce}"
+    return f"wrong-{context.run.nonce}"
 
 
-def _wrong_everywhere(pool: ThreadPoolExecutor, cases: Sequence[PortCase]) -> list[Answer]:
+def _wrong_everywhere(pool: ThreadPoolExecutor, contexts: Sequence[PortContext]) -> list[Answer]:
     futures: list[Future[Answer]] = []
-    for number, case in enumerate(cases):
+    for number, context in enumerate(contexts):
         begun = threading.Event()
-        futures.append(pool.submit(_wrong, case, begun))
-        if number == 0 and len(cases) > 1:
+        futures.append(pool.submit(_wrong, context, begun))
+        if number == 0 and len(contexts) > 1:
             begun.wait()
             time.sleep(_HEAD_START)
-            _right(cases[1])
+            _right(contexts[1])
     return [future.result() for future in futures]
 
 
-def _right(case: PortCase) -> Answer:
-    assert case.account is not None
-    assert case.account.password is not None
-    return _answer(case, case.account.password.reveal(), threading.Event())
+def _right(context: PortContext) -> Answer:
+    assert context.account is not None
+    assert context.account.password is not None
+    return _answer(context, context.account.password.reveal(), threading.Event())
 
 
-def _wrong(case: PortCase, begun: threading.Event) -> Answer:
+def _wrong(context: PortContext, begun: threading.Event) -> Answer:
     try:
-        return _answer(case, _made_up(case), begun)
+        return _answer(context, _made_up(context), begun)
     finally:
         begun.set()
 
 
-def _answer(case: PortCase, password: str, begun: threading.Event) -> Answer:
+def _answer(context: PortContext, password: str, begun: threading.Event) -> Answer:
     """One login on a connection of its own, over trusted TLS. `begun`: the password is sent now."""
-    assert case.account is not None
+    assert context.account is not None
     try:
-        client = case.open(case.host, case.address, case.port, secret=True)
-        with client.stream:
+        client = context.open(context.host, context.address, context.port, secret=True)
+        with client.connection:
             begun.set()
-            return login_as(client, case.account.login_name, password)
-    except Trouble as trouble:
-        return trouble
+            return login_as(client, context.account.login_name, password)
+    except ProbeError as error:
+        return error
 
 
-def _judged(case: PortCase, bad: Answer, again: Answer) -> Finding:
-    if isinstance(bad, Trouble):
-        return case.trouble(bad)
+def _judged(context: PortContext, bad: Answer, again: Answer) -> Finding:
+    if isinstance(bad, ProbeError):
+        return context.could_not_test(bad)
     if bad[0]:
-        return case.failed(
+        return context.failed(
             f"a wrong password is let in: {bad[1]}",
             "see the passdb (doveconf -n passdb): static, nopassword or an empty password must not be there",
         )
-    if isinstance(again, Trouble):
-        return case.trouble(again)
+    if isinstance(again, ProbeError):
+        return context.could_not_test(again)
     if again[0]:
-        return case.passed(bad[1])
-    return case.error(f"the wrong password is refused, but then the right one too: {again[1]}")
+        return context.passed(bad[1])
+    return context.error(f"the wrong password is refused, but then the right one too: {again[1]}")

@@ -1,16 +1,16 @@
 """A socket with a deadline, an exact line reader and a redacted transcript.
 
-Public: Deadline, Transcript, Stream, and the troubles a probe may meet. Raised here, all subclasses of
-Trouble (a probe that meets one could not test, which is never a pass):
+Public: Deadline, Transcript, Connection, and the errors a probe may meet. Raised here, all subclasses of
+ProbeError (a probe that meets one could not test, which is never a pass):
 
-    Silence       nothing came before the deadline
-    Dropped       the other side closed or reset the connection
+    ReadTimeout       nothing came before the deadline
+    ConnectionClosed       the other side closed or reset the connection
     Refused       the connection was refused (RST)
-    NoRoute       the connection could not be made from here (no route, filtered)
-    Garbage       what came is not the protocol
-    Injected      bytes came in clear between the reply to STARTTLS and the handshake
-    TlsTrouble    the TLS handshake failed
-    Stopped       the run was interrupted, or its time was used up
+    Unreachable       the connection could not be made from here (no route, filtered)
+    ProtocolError       what came is not the protocol
+    ResponseInjection      bytes came in clear between the reply to STARTTLS and the handshake
+    TlsError    the TLS handshake failed
+    Interrupted       the run was interrupted, or its time was used up
 
 The standard library's smtplib, imaplib and poplib are not used: they hide surplus bytes and verify nothing by
 default.
@@ -40,39 +40,39 @@ _TOTAL_LIMIT = 64 * 2**20  # octets in one connection: a reply of many lines, or
 _LINES_LIMIT = 200
 
 
-class Trouble(Exception):
+class ProbeError(Exception):
     """The probe could not go on. The text is one clause without a final dot."""
 
 
-class Silence(Trouble):
+class ReadTimeout(ProbeError):
     pass
 
 
-class Dropped(Trouble):
+class ConnectionClosed(ProbeError):
     pass
 
 
-class Refused(Trouble):
+class Refused(ProbeError):
     pass
 
 
-class NoRoute(Trouble):
+class Unreachable(ProbeError):
     pass
 
 
-class Garbage(Trouble):
+class ProtocolError(ProbeError):
     pass
 
 
-class Injected(Trouble):
+class ResponseInjection(ProbeError):
     pass
 
 
-class TlsTrouble(Trouble):
+class TlsError(ProbeError):
     pass
 
 
-class Stopped(Trouble):
+class Interrupted(ProbeError):
     pass
 
 
@@ -91,19 +91,19 @@ class Deadline:
         self._outer = outer
 
     def left(self) -> float:
-        """Seconds left, more than zero. Raises Stopped or Silence when there are none."""
+        """Seconds left, more than zero. Raises Interrupted or ReadTimeout when there are none."""
         if self._stop is not None and self._stop.is_set():
-            raise Stopped("interrupted before it was tested")
+            raise Interrupted("interrupted before it was tested")
         left = self._end - time.monotonic()
         if self._outer is not None:
             outer = self._outer._end - time.monotonic()
             if outer <= 0:
                 self.reached = True
-                raise Stopped(f"not tested: the {self._outer.seconds:g} s for the whole run were used up")
+                raise Interrupted(f"not tested: the {self._outer.seconds:g} s for the whole run were used up")
             left = min(left, outer)
         if left <= 0:
             self.reached = True
-            raise Silence(f"no answer within {self.seconds:g} s")
+            raise ReadTimeout(f"no answer within {self.seconds:g} s")
         return left
 
     def pause(self, seconds: float) -> None:
@@ -149,7 +149,7 @@ class Transcript:
             self.lines.append("-: … (cut)")
 
 
-class Stream:
+class Connection:
     """One connection. Not for several threads at once. Close it, or use it as a context manager."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline, transcript: Transcript) -> None:
@@ -162,8 +162,8 @@ class Stream:
     @classmethod
     def connect(
         cls, address: str, port: int, deadline: Deadline, transcript: Transcript, seconds: float = 10.0
-    ) -> Stream:
-        """A connection to exactly this IP address. Raises Refused, NoRoute or Silence (after `seconds`)."""
+    ) -> Connection:
+        """A connection to exactly this IP address. Raises Refused, Unreachable or ReadTimeout (after `seconds`)."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(min(seconds, deadline.left()))
@@ -177,14 +177,14 @@ class Stream:
             sock.close()
             deadline.left()
             deadline.reached = True
-            raise NoRoute(f"no answer to the connection attempt within {seconds:g} s") from None
+            raise Unreachable(f"no answer to the connection attempt within {seconds:g} s") from None
         except OSError as error:
             sock.close()
-            raise NoRoute(f"cannot connect: {error.strerror or error}") from None
+            raise Unreachable(f"cannot connect: {error.strerror or error}") from None
         transcript.add("-", f"connected to {address} port {port}")
         return cls(sock, deadline, transcript)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -227,31 +227,31 @@ class Stream:
             except ssl.SSLCertVerificationError:
                 raise
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError):
-                raise Dropped("the server closed the connection") from None
+                raise ConnectionClosed("the server closed the connection") from None
             except ssl.SSLError as error:
-                raise TlsTrouble(f"TLS: {_reason(error)}") from None
+                raise TlsError(f"TLS: {_reason(error)}") from None
             except OSError as error:
-                raise Dropped(f"the connection broke: {error.strerror or error}") from None
+                raise ConnectionClosed(f"the connection broke: {error.strerror or error}") from None
 
     def _fill(self) -> None:
         chunk = self._wait(lambda: self._sock.recv(65536))
         if not chunk:
-            raise Dropped("the server closed the connection")
+            raise ConnectionClosed("the server closed the connection")
         self._heard += len(chunk)
         if self._heard > _TOTAL_LIMIT:
-            raise Garbage(f"more than {_TOTAL_LIMIT >> 20} MiB without an end")
+            raise ProtocolError(f"more than {_TOTAL_LIMIT >> 20} MiB without an end")
         self._buffer += chunk
 
     def raw_line(self) -> bytes:
-        """The next line with its line end, byte for byte. Raises Silence, Dropped, Garbage (no line end in 64
-        KiB).
+        """The next line with its line end, byte for byte. Raises ReadTimeout, ConnectionClosed, ProtocolError (no
+        line end in 64 KiB).
         """
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _LINE_LIMIT:
-                raise Garbage("a line longer than 64 KiB")
+                raise ProtocolError("a line longer than 64 KiB")
             try:
                 self._fill()
-            except (Silence, Dropped):
+            except (ReadTimeout, ConnectionClosed):
                 if self._buffer:  # half a line is evidence, so it must not be lost
                     self.transcript.add(
                         "S", bytes(self._buffer).decode("utf-8", "replace") + " (no line end)"
@@ -268,9 +268,9 @@ class Stream:
         return text
 
     def exactly(self, count: int) -> bytes:
-        """The next `count` bytes. Raises Garbage for more than a connection may have."""
+        """The next `count` bytes. Raises ProtocolError for more than a connection may have."""
         if count > _TOTAL_LIMIT:
-            raise Garbage(f"a literal of {count} bytes is announced")
+            raise ProtocolError(f"a literal of {count} bytes is announced")
         while len(self._buffer) < count:
             self._fill()
         data = bytes(self._buffer[:count])
@@ -293,20 +293,20 @@ class Stream:
                 self._buffer += self._sock.recv(65536)
         return bytes(self._buffer)
 
-    def start_tls(self, context: ssl.SSLContext, name: str | None) -> None:
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
         """The TLS handshake with SNI `name`; None: without.
 
-        Raises Injected when bytes in clear are waiting: they would be taken for bytes of the protected
+        Raises ResponseInjection when bytes in clear are waiting: they would be taken for bytes of the protected
         session (response injection, RFC 3207 section 6). Raises ssl.SSLCertVerificationError when the context
-        verifies and the certificate does not, TlsTrouble or Dropped when the handshake fails otherwise.
+        verifies and the certificate does not, TlsError or ConnectionClosed when the handshake fails otherwise.
         """
         if surplus := self.surplus():
             self.transcript.add("S", surplus.decode("utf-8", "replace") + " (in clear, before the handshake)")
-            raise Injected(
+            raise ResponseInjection(
                 f"{len(surplus)} bytes in clear came before the handshake: {printable(repr(surplus))}"
             )
         self._sock.settimeout(None)
-        wrapped = context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
+        wrapped = tls_context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
         self._sock = wrapped
         self._wait(wrapped.do_handshake)
         self.transcript.add("-", f"{self.tls_summary}, name asked for: {name or 'none'}")

@@ -1,6 +1,6 @@
 """A minimal IMAP client that keeps the bytes it gets (RFC 3501, 9051).
 
-Public: Imap, Response, Untagged. Raises the troubles of `stream`; what is not IMAP is Garbage. Nothing here
+Public: Imap, Response, Untagged. Raises the errors of `connection`; what is not IMAP is ProtocolError. Nothing here
 judges.
 """
 
@@ -10,7 +10,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Garbage, Stream, printable
+from mailprov.probe.clients.connection import Connection, ProtocolError, printable
 
 _LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n$")
 _LIST = re.compile(r'LIST \((.*?)\) (?:"(?:[^"\\]|\\.)*"|NIL) (.+)', re.IGNORECASE)
@@ -44,32 +44,32 @@ class Response:
 
 
 class Imap:
-    """One IMAP session on a stream."""
+    """One IMAP session on a connection."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._count = 0
 
     def _response(self) -> tuple[str, tuple[bytes, ...]]:
         """One response line, literals read and replaced by `{n}`."""
         text, literals = b"", []
         while True:
-            line = self.stream.raw_line()
+            line = self.connection.raw_line()
             text += line
             match = _LITERAL.search(line)
             if match is None:
                 break
             text = text.rstrip(b"\r\n")
-            literals.append(self.stream.exactly(int(match[1])))
+            literals.append(self.connection.exactly(int(match[1])))
         shown = text.rstrip(b"\r\n").decode("utf-8", "replace")
-        self.stream.transcript.add("S", shown)
+        self.connection.transcript.add("S", shown)
         return shown, tuple(literals)
 
     def greeting(self) -> str:
-        """The greeting without `* `: `OK …`, `PREAUTH …` or `BYE …`. Raises Garbage for anything else."""
+        """The greeting without `* `: `OK …`, `PREAUTH …` or `BYE …`. Raises ProtocolError for anything else."""
         text, _ = self._response()
         if not re.match(r"\* (OK|PREAUTH|BYE)\b", text, re.IGNORECASE):
-            raise Garbage(f"not an IMAP greeting: {printable(repr(text))}")
+            raise ProtocolError(f"not an IMAP greeting: {printable(repr(text))}")
         return text[2:]
 
     def _finish(self, tag: str) -> Response:
@@ -84,7 +84,7 @@ class Imap:
             word, _, rest = text.partition(" ")
             status, _, rest = rest.partition(" ")
             if word != tag or status.upper() not in {"OK", "NO", "BAD"}:
-                raise Garbage(f"not an IMAP response: {printable(repr(text))}")
+                raise ProtocolError(f"not an IMAP response: {printable(repr(text))}")
             return Response(status.upper(), rest, tuple(untagged))
 
     def command(self, line: str, shown: str | None = None) -> Response:
@@ -92,7 +92,7 @@ class Imap:
         self._count += 1
         tag = f"m{self._count}"
         shown = None if shown is None else f"{tag} {shown}"
-        self.stream.send(f"{tag} {line}\r\n".encode(), shown)
+        self.connection.send(f"{tag} {line}\r\n".encode(), shown)
         return self._finish(tag)
 
     def capabilities(self) -> frozenset[str]:
@@ -103,32 +103,32 @@ class Imap:
             if item.text.upper().startswith("CAPABILITY "):
                 words.update(item.text.upper().split()[1:])
         if response.status != "OK" or not words:
-            raise Garbage(f"no answer to CAPABILITY: {response}")
+            raise ProtocolError(f"no answer to CAPABILITY: {response}")
         return frozenset(words)
 
-    def starttls(self, context: ssl.SSLContext, name: str | None) -> None:
-        """STARTTLS and handshake. Raises Garbage when it is refused; see Stream.start_tls for the rest."""
+    def starttls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """STARTTLS and handshake. Raises ProtocolError when it is refused; see Connection.start_tls for the rest."""
         response = self.command("STARTTLS")
         if response.status != "OK":
-            raise Garbage(f"STARTTLS was refused: {response}")
-        self.stream.start_tls(context, name)
+            raise ProtocolError(f"STARTTLS was refused: {response}")
+        self.connection.start_tls(tls_context, name)
 
     def login(self, user: str, password: str) -> Response:
         """LOGIN, as quoted strings, or as literals where a quoted string cannot carry them (8-bit, RFC 9051
         section 4.3).
         """
-        self.stream.transcript.hide(password)
+        self.connection.transcript.hide(password)
         if all(" " <= c <= "~" for c in user + password):
             return self.command(f"LOGIN {_quoted(user)} {_quoted(password)}", "LOGIN ****")
         self._count += 1
         tag = f"m{self._count}"
         parts = [user.encode(), password.encode()]
-        self.stream.send(f"{tag} LOGIN {{{len(parts[0])}}}\r\n".encode(), f"{tag} LOGIN ****")
+        self.connection.send(f"{tag} LOGIN {{{len(parts[0])}}}\r\n".encode(), f"{tag} LOGIN ****")
         for part, following in ((parts[0], f" {{{len(parts[1])}}}\r\n"), (parts[1], "\r\n")):
             response = self._finish(tag)
             if response.status != "+":
                 return response
-            self.stream.send(part + following.encode(), "****")
+            self.connection.send(part + following.encode(), "****")
         return self._finish(tag)
 
     def folders(self) -> list[str]:
@@ -149,7 +149,7 @@ class Imap:
         """UIDs in the selected mailbox that match."""
         response = self.command(f"UID SEARCH {criteria}")
         if response.status != "OK":
-            raise Garbage(f"SEARCH was refused: {response}")
+            raise ProtocolError(f"SEARCH was refused: {response}")
         found: list[int] = []
         for item in response.untagged:
             words = item.text.split()
@@ -163,14 +163,14 @@ class Imap:
         for item in response.untagged:
             if item.literals and re.search(rf"\bUID {uid}\b", item.text, re.IGNORECASE):
                 return item.literals[0]
-        raise Garbage(f"FETCH gave no message: {response}")
+        raise ProtocolError(f"FETCH gave no message: {response}")
 
     def quit(self) -> None:
         """LOGOUT without waiting for the answer, and close."""
         try:
-            self.stream.send(b"mz LOGOUT\r\n")
+            self.connection.send(b"mz LOGOUT\r\n")
         finally:
-            self.stream.close()
+            self.connection.close()
 
 
 def _quoted(text: str) -> str:

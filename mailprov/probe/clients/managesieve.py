@@ -1,6 +1,7 @@
 """A minimal ManageSieve client that keeps the bytes it gets (RFC 5804). It changes no script.
 
-Public: Sieve, SieveReply. Raises the troubles of `stream`; what is not ManageSieve is Garbage. Nothing here judges.
+Public: Sieve, SieveReply. Raises the errors of `connection`; what is not ManageSieve is ProtocolError. Nothing here
+judges.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Garbage, Stream, printable
+from mailprov.probe.clients.connection import Connection, ProtocolError, printable
 
 _LITERAL = re.compile(rb"\{(\d{1,6})\+?\}\r?\n$")
 _END = re.compile(r"(OK|NO|BYE)\b(?: \(([A-Z/-]+)[^)]*\))?(.*)", re.IGNORECASE | re.DOTALL)
@@ -33,10 +34,10 @@ class SieveReply:
 
 
 class Sieve:
-    """One ManageSieve session on a stream. `capabilities` are those that the server told last."""
+    """One ManageSieve session on a connection. `capabilities` are those that the server told last."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.capabilities: dict[str, str] = {}
 
     @property
@@ -48,20 +49,23 @@ class Sieve:
         """One line; a literal in it stands there as a quoted string would."""
         text = b""
         while True:
-            raw = self.stream.raw_line()
+            raw = self.connection.raw_line()
             match = _LITERAL.search(raw)
             if match is None:
                 text += raw
                 break
             text += (
-                raw[: match.start()] + b'"' + self.stream.exactly(int(match[1])).replace(b'"', b"'") + b'"'
+                raw[: match.start()]
+                + b'"'
+                + self.connection.exactly(int(match[1])).replace(b'"', b"'")
+                + b'"'
             )
         shown = text.rstrip(b"\r\n").decode("utf-8", "replace")
-        self.stream.transcript.add("S", shown)
+        self.connection.transcript.add("S", shown)
         return shown
 
     def reply(self) -> SieveReply:
-        """Lines up to OK, NO or BYE. Raises Garbage for what no ManageSieve server says."""
+        """Lines up to OK, NO or BYE. Raises ProtocolError for what no ManageSieve server says."""
         lines: list[str] = []
         while True:
             line = self._line()
@@ -69,7 +73,7 @@ class Sieve:
                 text = match[3].strip().strip('"')
                 return SieveReply(match[1].upper(), (match[2] or "").upper(), text, tuple(lines))
             if not line.startswith('"') and not lines:
-                raise Garbage(f"not a ManageSieve reply: {printable(repr(line))}")
+                raise ProtocolError(f"not a ManageSieve reply: {printable(repr(line))}")
             lines.append(line)
 
     def greeting(self) -> SieveReply:
@@ -80,28 +84,28 @@ class Sieve:
         return reply
 
     def command(self, line: str, shown: str | None = None) -> SieveReply:
-        self.stream.send(f"{line}\r\n".encode(), shown)
+        self.connection.send(f"{line}\r\n".encode(), shown)
         return self.reply()
 
-    def starttls(self, context: ssl.SSLContext, name: str | None) -> None:
-        """STARTTLS, handshake, and the capabilities that hold from then on (RFC 5804 section 2.2). Raises Garbage
-        when it is refused; see Stream.start_tls for the rest.
+    def starttls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """STARTTLS, handshake, and the capabilities that hold from then on (RFC 5804 section 2.2). Raises ProtocolError
+        when it is refused; see Connection.start_tls for the rest.
         """
         reply = self.command("STARTTLS")
         if not reply.ok:
-            raise Garbage(f"STARTTLS was refused: {reply}")
-        self.stream.start_tls(context, name)
+            raise ProtocolError(f"STARTTLS was refused: {reply}")
+        self.connection.start_tls(tls_context, name)
         self.greeting()
 
     def login(self, user: str, password: str) -> SieveReply:
         """AUTHENTICATE PLAIN (RFC 4616) with the initial response."""
         response = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
-        self.stream.transcript.hide(password, response)
+        self.connection.transcript.hide(password, response)
         return self.command(f'AUTHENTICATE "PLAIN" "{response}"', 'AUTHENTICATE "PLAIN" ****')
 
     def quit(self) -> None:
         """LOGOUT without waiting for the answer, and close."""
         try:
-            self.stream.send(b"LOGOUT\r\n")
+            self.connection.send(b"LOGOUT\r\n")
         finally:
-            self.stream.close()
+            self.connection.close()

@@ -1,7 +1,8 @@
 """A minimal POP3 client that keeps the bytes it gets (RFC 1939, 2449, 2595). It has no DELE: probes never
 delete by POP.
 
-Public: Pop3, PopReply, NoSuchMessage. Raises the troubles of `stream`; what is not POP is Garbage. Nothing here judges.
+Public: Pop3, PopReply, NoSuchMessage. Raises the errors of `connection`; what is not POP is ProtocolError. Nothing
+here judges.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Garbage, Stream, Trouble, printable
+from mailprov.probe.clients.connection import Connection, ProbeError, ProtocolError, printable
 
 
 @dataclass(frozen=True)
@@ -28,34 +29,34 @@ class PopReply:
         return printable(f"{'+OK' if self.ok else '-ERR'} {self.text}".rstrip())
 
 
-class NoSuchMessage(Garbage):
+class NoSuchMessage(ProtocolError):
     """The server refuses to give a message: it may have been removed since the session began."""
 
 
 class Pop3:
-    """One POP3 session on a stream."""
+    """One POP3 session on a connection."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
 
     def reply(self) -> PopReply:
-        text = self.stream.line()
+        text = self.connection.line()
         word, _, rest = text.partition(" ")
         if word not in {"+OK", "-ERR"}:
-            raise Garbage(f"not a POP reply: {printable(repr(text))}")
+            raise ProtocolError(f"not a POP reply: {printable(repr(text))}")
         return PopReply(word == "+OK", rest)
 
     def command(self, line: str, shown: str | None = None) -> PopReply:
         """One command and the first line of its reply."""
-        self.stream.send(line.encode() + b"\r\n", shown)
+        self.connection.send(line.encode() + b"\r\n", shown)
         return self.reply()
 
     def _body(self) -> bytes:
         """The rest of a multi-line reply, byte for byte, dots undone (RFC 1939 section 3)."""
         lines = []
-        while (line := self.stream.raw_line()) not in {b".\r\n", b".\n"}:
+        while (line := self.connection.raw_line()) not in {b".\r\n", b".\n"}:
             lines.append(line[1:] if line.startswith(b".") else line)
-        self.stream.transcript.add("S", f"({sum(map(len, lines))} bytes)")
+        self.connection.transcript.add("S", f"({sum(map(len, lines))} bytes)")
         return b"".join(lines)
 
     def capabilities(self) -> dict[str, str] | None:
@@ -63,23 +64,23 @@ class Pop3:
         if not self.command("CAPA").ok:
             return None
         found: dict[str, str] = {}
-        while (line := self.stream.line()) != ".":
+        while (line := self.connection.line()) != ".":
             word, _, rest = line.partition(" ")
             found[word.upper()] = rest.strip().upper()
         return found
 
-    def stls(self, context: ssl.SSLContext, name: str | None) -> None:
-        """STLS and handshake. Raises Garbage when it is refused; see Stream.start_tls for the rest."""
+    def stls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """STLS and handshake. Raises ProtocolError when it is refused; see Connection.start_tls for the rest."""
         reply = self.command("STLS")
         if not reply.ok:
-            raise Garbage(f"STLS was refused: {reply}")
-        self.stream.start_tls(context, name)
+            raise ProtocolError(f"STLS was refused: {reply}")
+        self.connection.start_tls(tls_context, name)
 
     def login(self, user: str, password: str) -> PopReply:
         """USER and PASS. A refused USER ends it."""
-        self.stream.transcript.hide(password)
+        self.connection.transcript.hide(password)
         if "\r" in password or "\n" in password:
-            raise Trouble("a password with a line end in it cannot be sent over POP")
+            raise ProbeError("a password with a line end in it cannot be sent over POP")
         reply = self.command(f"USER {user}")
         return self.command(f"PASS {password}", "PASS ****") if reply.ok else reply
 
@@ -87,7 +88,7 @@ class Pop3:
         """UIDL: (message number, unique id) of every message, oldest first."""
         reply = self.command("UIDL")
         if not reply.ok:
-            raise Garbage(f"UIDL was refused: {reply}")
+            raise ProtocolError(f"UIDL was refused: {reply}")
         rows = [line.split(maxsplit=1) for line in self._body().decode("ascii", "replace").splitlines()]
         return [(int(row[0]), row[1]) for row in rows if len(row) == 2 and row[0].isdigit()]
 
@@ -108,6 +109,6 @@ class Pop3:
     def quit(self) -> None:
         """QUIT (nothing was marked for deletion) without waiting for the answer, and close."""
         try:
-            self.stream.send(b"QUIT\r\n")
+            self.connection.send(b"QUIT\r\n")
         finally:
-            self.stream.close()
+            self.connection.close()

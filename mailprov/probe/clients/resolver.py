@@ -1,7 +1,7 @@
 """DNS as the authoritative server gives it, not as a cache remembers it.
 
-Public: Authority, Answer, NoAnswer, Late. Raises NoAnswer (a Trouble) when no authoritative server answers, Late when
-it was waited for in vain; a name or type that is not there is an Answer without values.
+Public: Resolver, Answer, NoAnswer, QueryTimeout. Raises NoAnswer (a ProbeError) when no authoritative server answers,
+QueryTimeout when it was waited for in vain; a name or type that is not there is an Answer without values.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import dns.resolver
 import dns.rrset
 
 from mailprov.model.inventory import DnsProvider, DnsSettings
-from mailprov.probe.clients.connection import Trouble, printable
+from mailprov.probe.clients.connection import ProbeError, printable
 
 
-class NoAnswer(Trouble):
+class NoAnswer(ProbeError):
     """No authoritative server could be asked, or it gave no usable answer."""
 
 
@@ -32,7 +32,7 @@ class NoZone(NoAnswer):
     """The resolver of this machine does not know the domain at all, nor anything above it."""
 
 
-class Late(NoAnswer):
+class QueryTimeout(NoAnswer):
     """No answer within the time for one question."""
 
 
@@ -55,7 +55,7 @@ class Answer:
         return printable(f"{self.server}: {self.name} {self.type}: {shown}")
 
 
-class Authority:
+class Resolver:
     """Asks the primary of the inventory's zones, or finds a zone's servers by itself. Answers are kept for
     the run.
 
@@ -80,8 +80,8 @@ class Authority:
         if known is None:
             try:
                 known = self._ask(name, kind)
-            except NoAnswer as trouble:
-                known = trouble
+            except NoAnswer as error:
+                known = error
             with self._lock:
                 self._known[key] = known
         if isinstance(known, NoAnswer):
@@ -124,17 +124,17 @@ class Authority:
                 if answer is not None:
                     return answer
         servers = self._zone_servers(name)
-        troubles: list[NoAnswer] = []
+        errors: list[NoAnswer] = []
         for server in servers:
             try:
                 for address in self._resolve(server, "A") + self._resolve(server, "AAAA"):
                     answer = self._query(address, self.name_server_port, name, kind, server)
                     if answer is not None:
                         return answer
-            except NoAnswer as trouble:
-                troubles.append(trouble)
-        said = "; ".join(map(str, troubles)) or "none of them holds it"
-        kind_of = Late if any(isinstance(trouble, Late) for trouble in troubles) else NoAnswer
+            except NoAnswer as error:
+                errors.append(error)
+        said = "; ".join(map(str, errors)) or "none of them holds it"
+        kind_of = QueryTimeout if any(isinstance(error, QueryTimeout) for error in errors) else NoAnswer
         raise kind_of(f"no authoritative answer for {name} {kind} from {', '.join(servers)}: {said}")
 
     def _server_addresses(self, server: str) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class Authority:
         except (dns.exception.DNSException, OSError, EOFError) as error:
             where = f"no answer from name server {server} port {port}"
             if isinstance(error, dns.exception.Timeout):
-                raise Late(f"{where} within {self._seconds:g} s") from None
+                raise QueryTimeout(f"{where} within {self._seconds:g} s") from None
             raise NoAnswer(f"{where} ({error})") from None
         code = reply.rcode()
         if code == dns.rcode.REFUSED or (code == dns.rcode.NOERROR and not reply.flags & dns.flags.AA):
@@ -204,7 +204,7 @@ class Authority:
 
 
 def _kind(error: Exception) -> type[NoAnswer]:
-    return Late if isinstance(error, dns.exception.Timeout) else NoAnswer
+    return QueryTimeout if isinstance(error, dns.exception.Timeout) else NoAnswer
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """A minimal SMTP client that shows every reply as it came (RFC 5321, 3207, 4954).
 
-Public: Smtp, Reply. Raises the troubles of `stream`; a reply that is no SMTP reply is Garbage. Nothing here
+Public: Smtp, Reply. Raises the errors of `connection`; a reply that is no SMTP reply is ProtocolError. Nothing here
 judges.
 """
 
@@ -11,7 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Garbage, Stream, printable
+from mailprov.probe.clients.connection import Connection, ProtocolError, printable
 
 _REPLY = re.compile(r"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
@@ -38,12 +38,12 @@ class Reply:
 
 
 class Smtp:
-    """One SMTP session on a stream; `extensions` are those of the last EHLO: {"SIZE": "10240000", "AUTH":
+    """One SMTP session on a connection; `extensions` are those of the last EHLO: {"SIZE": "10240000", "AUTH":
     "PLAIN LOGIN"}.
     """
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.extensions: dict[str, str] = {}
 
     def reply(self) -> Reply:
@@ -51,10 +51,10 @@ class Smtp:
         lines: list[str] = []
         first = ""
         while True:
-            text = self.stream.line()
+            text = self.connection.line()
             match = _REPLY.fullmatch(text)
             if match is None or (first and match[1] != first):
-                raise Garbage(f"not an SMTP reply: {printable(repr(text))}")
+                raise ProtocolError(f"not an SMTP reply: {printable(repr(text))}")
             first = match[1]
             lines.append(match[3] or "")
             if match[2] != "-":
@@ -64,14 +64,14 @@ class Smtp:
         """Send one command and read its reply. `shown` stands for it in the transcript when it holds a
         secret.
         """
-        self.stream.send(line.encode("utf-8") + b"\r\n", shown)
+        self.connection.send(line.encode("utf-8") + b"\r\n", shown)
         return self.reply()
 
     def ehlo(self) -> Reply:
         """EHLO with our address literal (RFC 5321 section 4.1.4: what a client without a name of its own
         says).
         """
-        address = self.stream.local_address
+        address = self.connection.local_address
         reply = self.command(f"EHLO [IPv6:{address}]" if ":" in address else f"EHLO [{address}]")
         self.extensions = {}
         if reply.code == 250:
@@ -84,19 +84,19 @@ class Smtp:
                 self.extensions[keyword.upper()] = value
         return reply
 
-    def starttls(self, context: ssl.SSLContext, name: str | None) -> None:
-        """STARTTLS, handshake, EHLO again. Raises Garbage when it is refused; see Stream.start_tls for the
+    def starttls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """STARTTLS, handshake, EHLO again. Raises ProtocolError when it is refused; see Connection.start_tls for the
         rest.
         """
         reply = self.command("STARTTLS")
         if reply.code != 220:
-            raise Garbage(f"STARTTLS was refused: {reply}")
-        self.stream.start_tls(context, name)
+            raise ProtocolError(f"STARTTLS was refused: {reply}")
+        self.connection.start_tls(tls_context, name)
         self.ehlo()
 
     def login(self, user: str, password: str) -> Reply:
         """AUTH PLAIN with an initial response (RFC 4954, 4616), or AUTH LOGIN where only that is offered."""
-        self.stream.transcript.hide(password)
+        self.connection.transcript.hide(password)
         offered = self.extensions.get("AUTH", "").upper().split()
         if "LOGIN" in offered and "PLAIN" not in offered:
             reply = self.command("AUTH LOGIN")
@@ -106,7 +106,7 @@ class Smtp:
                 reply = self.command(base64.b64encode(part.encode()).decode(), "****")
             return reply
         token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
-        self.stream.transcript.hide(token)  # some servers repeat what they did not like
+        self.connection.transcript.hide(token)  # some servers repeat what they did not like
         return self.command(f"AUTH PLAIN {token}", "AUTH PLAIN ****")
 
     def mail(self, sender: str, eight_bit: bool = False) -> Reply:
@@ -125,12 +125,12 @@ class Smtp:
         if reply.code != 354:
             return reply
         stuffed = re.sub(rb"(?m)^\.", b"..", message)
-        self.stream.send(stuffed + b".\r\n", f"({len(message)} bytes of message)")
+        self.connection.send(stuffed + b".\r\n", f"({len(message)} bytes of message)")
         return self.reply()
 
     def quit(self) -> None:
         """QUIT without waiting for the answer, and close."""
         try:
-            self.stream.send(b"QUIT\r\n")
+            self.connection.send(b"QUIT\r\n")
         finally:
-            self.stream.close()
+            self.connection.close()

@@ -21,10 +21,10 @@ from cryptography.exceptions import InvalidSignature
 
 def looking_context() -> ssl.SSLContext:
     """A context that accepts any certificate: never send a secret over it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+    tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls_context.check_hostname = False
+    tls_context.verify_mode = ssl.CERT_NONE
+    return tls_context
 
 
 def verifying_context(ca_file: Path | None, *, check_name: bool = True) -> ssl.SSLContext:
@@ -33,12 +33,12 @@ def verifying_context(ca_file: Path | None, *, check_name: bool = True) -> ssl.S
     Not ssl.create_default_context: from Python 3.13 on that sets VERIFY_X509_STRICT, and a verdict must not
     depend on the Python that happens to run mailprov.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = check_name
-    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls_context.check_hostname = check_name
+    tls_context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if ca_file is not None:
-        context.load_verify_locations(cafile=str(ca_file.expanduser()))
-    return context
+        tls_context.load_verify_locations(cafile=str(ca_file.expanduser()))
+    return tls_context
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """SPF evaluation (RFC 7208 section 4) on DNS answers: small, without macros and without `ptr`.
 
 Public: check_host, records, SpfError, NotEvaluated. Raises SpfError for a permanent error in a record,
-NotEvaluated for what it does not evaluate, and lets NoAnswer of `authority` pass through.
+NotEvaluated for what it does not evaluate, and lets NoAnswer of `resolver` pass through.
 """
 
 from __future__ import annotations

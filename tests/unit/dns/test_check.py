@@ -18,7 +18,7 @@ from mailprov import dns as driver
 from mailprov import probe
 from mailprov.model.findings import Finding, Verdict
 from mailprov.probe import Timing
-from mailprov.probe.clients.resolver import Authority
+from mailprov.probe.clients.resolver import Resolver
 from tests.unit.dns.servers import NameServer, inventory
 
 PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
@@ -74,7 +74,7 @@ class Second:
 
 @pytest.fixture
 def second(name_server: NameServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
-    monkeypatch.setattr(Authority, "name_server_port", name_server.port)
+    monkeypatch.setattr(Resolver, "name_server_port", name_server.port)
     other = Second(name_server.port)
     yield other
     other.close()

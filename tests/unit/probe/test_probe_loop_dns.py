@@ -16,8 +16,8 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward, Inventory, Mx
 from mailprov.probe.accounts import usable
 from mailprov.probe.checks import catalogue
-from mailprov.probe.clients.resolver import Authority
-from mailprov.probe.pairs import Partner, plan_loops
+from mailprov.probe.clients.resolver import Resolver
+from mailprov.probe.pairs import Partner, plan_deliveries
 from tests.unit.probe.probe_lab import Lab, account
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
@@ -237,7 +237,7 @@ def loops(
         ports = [587, 465] if able else []
         known[domain.name] = Partner(domain, False, sender, recipient, ports, able, able)
     chosen = [domain for domain in inventory.domains if domain.name in selected]
-    plans = plan_loops(inventory, chosen, known, named)
+    plans = plan_deliveries(inventory, chosen, known, named)
     assert {plan.port.number for plan in plans} <= {587, 465}
     return {(plan.sender_domain.name, plan.recipient_domain.name) for plan in plans}
 
@@ -452,7 +452,7 @@ def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: py
     )
     lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(DnsProvider.ZONEFILE, ttl=60))
     lab.start()
-    monkeypatch.setattr(Authority, "name_server_port", lab.world.dns_port)
+    monkeypatch.setattr(Resolver, "name_server_port", lab.world.dns_port)
     findings = [item for item in lab.verify("dns", wait=10) if item.target.domain != "alfa.test"]
     assert {(item.verdict, item.observed) for item in findings if item.verdict is not PASS} == {
         (FAIL, "the name server silent.beta.test of beta.test has no address")

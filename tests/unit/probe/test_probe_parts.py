@@ -18,12 +18,12 @@ from mailprov.model.findings import Verdict
 from mailprov.probe import catalogue
 from mailprov.probe.clients import connection
 from mailprov.probe.clients.connection import (
+    Connection,
+    ConnectionClosed,
     Deadline,
-    Dropped,
-    Garbage,
-    Injected,
-    Silence,
-    Stream,
+    ProtocolError,
+    ReadTimeout,
+    ResponseInjection,
     Transcript,
 )
 from mailprov.probe.clients.imap import Imap
@@ -185,7 +185,7 @@ class Wire:
     def __init__(self, seconds: float = 5) -> None:
         ours, self.peer = socket.socketpair()
         self.transcript = Transcript()
-        self.stream = Stream(ours, Deadline(seconds), self.transcript)
+        self.connection = Connection(ours, Deadline(seconds), self.transcript)
 
 
 @pytest.mark.parametrize(
@@ -203,16 +203,16 @@ class Wire:
 def test_what_is_no_smtp_reply_is_garbage(said: bytes) -> None:
     wire = Wire()
     wire.peer.sendall(said)
-    with pytest.raises(Garbage):
-        Smtp(wire.stream).reply()
+    with pytest.raises(ProtocolError):
+        Smtp(wire.connection).reply()
 
 
 def test_smtp_reply_and_enhanced_code() -> None:
     wire = Wire()
     wire.peer.sendall(b"550-5.1.1 first\r\n550 5.1.1 second\r\n250\r\n")
-    reply = Smtp(wire.stream).reply()
+    reply = Smtp(wire.connection).reply()
     assert (reply.code, reply.enhanced, reply.lines) == (550, "5.1.1", ("5.1.1 first", "5.1.1 second"))
-    assert Smtp(wire.stream).reply().enhanced == ""
+    assert Smtp(wire.connection).reply().enhanced == ""
 
 
 @given(st.lists(st.sampled_from([b".", b"..", b".x", b"x", b"", b"x."]), max_size=8))
@@ -220,14 +220,14 @@ def test_dots_survive_smtp_and_pop(lines: list[bytes]) -> None:
     body = b"".join(line + b"\r\n" for line in lines)
     out = Wire()
     out.peer.sendall(b"354 go on\r\n250 ok\r\n")
-    assert Smtp(out.stream).data(body).code == 250
+    assert Smtp(out.connection).data(body).code == 250
     sent = out.peer.recv(65536).removeprefix(b"DATA\r\n")
     assert sent.endswith(b".\r\n")
     back = Wire()
     back.peer.sendall(b"+OK\r\n" + sent)  # both protocols stuff alike
-    assert Pop3(back.stream).retrieve(1) == body
+    assert Pop3(back.connection).retrieve(1) == body
     for wire in (out, back):
-        wire.stream.close()
+        wire.connection.close()
         wire.peer.close()
 
 
@@ -238,7 +238,7 @@ def test_imap_literals_and_folder_names() -> None:
         b'* LIST () "." "a \\"b\\""\r\n* LIST () NIL {3}\r\nc d\r\n'
         b"m1 OK done\r\n* 1 FETCH (UID 7 BODY[] {4}\r\na\r\nb)\r\nm2 OK done\r\n"
     )
-    client = Imap(wire.stream)
+    client = Imap(wire.connection)
     assert client.folders() == ["INBOX", 'a "b"', "c d"]
     assert client.fetch(7) == b"a\r\nb"
 
@@ -254,8 +254,8 @@ def test_a_server_that_dribbles_does_not_outlive_the_deadline() -> None:
     thread = threading.Thread(target=dribble, daemon=True)
     thread.start()
     started = time.monotonic()
-    with pytest.raises(Silence):
-        wire.stream.line()
+    with pytest.raises(ReadTimeout):
+        wire.connection.line()
     assert time.monotonic() - started < 20
     stop.set()
     thread.join()
@@ -265,15 +265,15 @@ def test_a_server_that_dribbles_does_not_outlive_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("said", "read"),
     [
-        (b"250-and so on\r\n", lambda stream: Smtp(stream).reply()),
-        (b"* OK still here\r\n", lambda stream: Imap(stream).command("NOOP")),
-        (b"+OK and so on\r\n", lambda stream: Pop3(stream).retrieve(1)),
-        (b"* OK {999999999}\r\n", lambda stream: Imap(stream).command("NOOP")),
+        (b"250-and so on\r\n", lambda connection: Smtp(connection).reply()),
+        (b"* OK still here\r\n", lambda connection: Imap(connection).command("NOOP")),
+        (b"+OK and so on\r\n", lambda connection: Pop3(connection).retrieve(1)),
+        (b"* OK {999999999}\r\n", lambda connection: Imap(connection).command("NOOP")),
     ],
     ids=["smtp", "imap", "pop", "literal"],
 )
 def test_a_server_that_talks_without_end_is_stopped(
-    said: bytes, read: Callable[[Stream], object], monkeypatch: pytest.MonkeyPatch
+    said: bytes, read: Callable[[Connection], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_TOTAL_LIMIT", 2**20)
     wire = Wire(seconds=60)
@@ -286,9 +286,9 @@ def test_a_server_that_talks_without_end_is_stopped(
 
     thread = threading.Thread(target=flood, daemon=True)
     thread.start()
-    with pytest.raises(Garbage, match=r"without an end|is announced"):
-        read(wire.stream)
-    wire.stream.close()
+    with pytest.raises(ProtocolError, match=r"without an end|is announced"):
+        read(wire.connection)
+    wire.connection.close()
     thread.join(30)
     assert given[0] < 2**23, "it was not listened to"
 
@@ -297,18 +297,18 @@ def test_half_a_line_and_then_nothing_is_dropped() -> None:
     wire = Wire()
     wire.peer.sendall(b"220 half")
     wire.peer.close()
-    with pytest.raises(Dropped):
-        wire.stream.line()
+    with pytest.raises(ConnectionClosed):
+        wire.connection.line()
     assert "220 half (no line end)" in wire.transcript.lines[-1]
 
 
 def test_bytes_before_the_handshake_are_never_taken_over() -> None:
     wire = Wire()
     wire.peer.sendall(b"220 ready\r\n")
-    assert wire.stream.line() == "220 ready"
+    assert wire.connection.line() == "220 ready"
     wire.peer.sendall(b"250 evil\r\n")
-    with pytest.raises(Injected, match="10 bytes"):
-        wire.stream.start_tls(looking_context(), "x.test")
+    with pytest.raises(ResponseInjection, match="10 bytes"):
+        wire.connection.start_tls(looking_context(), "x.test")
 
 
 def test_transcripts_are_safe_to_print_and_bounded() -> None:
