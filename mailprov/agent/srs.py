@@ -2,7 +2,7 @@
 
     facts(tree) -> {"length": int, "short_until": "YYYY-MM-DD" or ""}    0: not set up by mailprov
 
-Both stand in PostSRSd's file, of its version 1 or 2, as desired/srs.py has it written. Reads only.
+Both stand in PostSRSd's file, of its version 1 or 2, as components/srs.py has it written. Reads only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What each host must be: the pure middle of the product.
 
-    build(inventory, host, facts, move, draft) -> HostState     raises HostFailed, InputError
-    Move, Step                                     a step of a rotation of DKIM keys, for `build`
-    Draft(inventory, host)                         for `build`: what can be made before the facts are known
+    build(inventory, host, facts, rotation, precomputed) -> HostState     raises HostFailed, InputError
+    RotationStep, Step                                     a step of a rotation of DKIM keys, for `build`
+    Precomputed(inventory, host)                         for `build`: what can be made before the facts are known
     prepare(hosts)                                 loads what build needs, while there is nothing else to do
     wanted_packages(inventory, host) -> list[str]  whose versions the facts must hold
     needed_packages(host) -> list[str]             what of it an apply installs
@@ -13,13 +13,13 @@ key.
 
 from collections.abc import Sequence
 
-from mailprov.desired import templates, tls
+from mailprov.components import templates, tls
+from mailprov.components.dkim import RotationStep, Step
+from mailprov.components.precompute import Precomputed
 from mailprov.desired.build import build, needed_packages, wanted_packages
-from mailprov.desired.dkim import Move, Step
-from mailprov.desired.draft import Draft
 from mailprov.model.inventory import Host
 
-__all__ = ["Draft", "Move", "Step", "build", "needed_packages", "prepare", "wanted_packages"]
+__all__ = ["Precomputed", "RotationStep", "Step", "build", "needed_packages", "prepare", "wanted_packages"]
 
 
 def prepare(hosts: Sequence[Host]) -> None:

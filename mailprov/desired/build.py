@@ -1,6 +1,6 @@
 """Inventory and facts → the host's complete desired state.
 
-    build(inventory, host, facts, move, draft) -> HostState
+    build(inventory, host, facts, rotation, precomputed) -> HostState
     wanted_packages(inventory, host) -> list[str]
 
 Raises HostFailed (no supported version of Postfix or Dovecot) and InputError (certificate files, addresses).
@@ -10,23 +10,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailprov.desired import (
+from mailprov.components import (
     acme,
     dkim,
     dovecot,
     fail2ban,
-    filter,
-    firewall,
     passwd,
     postfix,
-    relay,
+    relayhost,
     srs,
     submission,
     tls,
+    ufw,
     versions,
 )
-from mailprov.desired.draft import Draft
-from mailprov.desired.state import Directory, HostState, Service
+from mailprov.components import milter as milters
+from mailprov.components.precompute import Precomputed
+from mailprov.model.host_state import Directory, HostState, Service
 from mailprov.model.inventory import Host, Inventory, TlsMode
 
 _PACKAGES = (
@@ -45,12 +45,12 @@ _PACKAGES = (
 
 def wanted_packages(inventory: Inventory, host: Host) -> list[str]:
     """The packages that the facts must report on: known before the facts."""
-    return [*_packages(host), *filter.packages(host)]
+    return [*_packages(host), *milters.packages(host)]
 
 
 def needed_packages(host: Host) -> list[str]:
     """Those of `wanted_packages` that an apply installs where they are not."""
-    return [*_packages(host), filter.package(host)]
+    return [*_packages(host), milters.package(host)]
 
 
 def _packages(host: Host) -> tuple[str, ...]:
@@ -58,9 +58,9 @@ def _packages(host: Host) -> tuple[str, ...]:
     if host.fail2ban is not None:
         more += fail2ban.PACKAGES
     if host.relay is not None:
-        more += (relay.PACKAGE,)
+        more += (relayhost.PACKAGE,)
     if host.firewall:
-        more += (firewall.PACKAGE,)
+        more += (ufw.PACKAGE,)
     return (*_PACKAGES, *more)
 
 
@@ -68,31 +68,32 @@ def build(
     inventory: Inventory,
     host: Host,
     facts: dict[str, Any],
-    move: dkim.Move | None = None,
-    draft: Draft | None = None,
+    rotation: dkim.RotationStep | None = None,
+    precomputed: Precomputed | None = None,
 ) -> HostState:
     """What `host` must be. `facts` as in wire.messages; equal input gives equal output, to the byte.
 
-    `move`: a step of a rotation of DKIM keys, which nothing else asks for. `draft`: made before, of this very host.
+    `rotation`: a step of a rotation of DKIM keys, which nothing else asks for. `precomputed`: made before, of this very
+    host.
     """
-    mail = (draft or Draft(inventory, host)).mail()
+    mail = (precomputed or Precomputed(inventory, host)).mail()
     releases = versions.choose(facts, host.name)
     material = tls.material(host, inventory.mail_names(host.name))
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
     sender_domain = inventory.sender_domain(host)
-    way_out = srs.make(sender_domain, releases.postsrsd, srs.short_until(facts))
-    keys = dkim.keys(domains, host, facts, move)
-    milter = filter.milter(host, domains, keys, facts)
+    rewriting = srs.make(sender_domain, releases.postsrsd, srs.short_until(facts))
+    keys = dkim.keys(domains, host, facts, rotation)
+    milter = milters.milter(host, domains, keys, facts)
     postfix_files = postfix.files(
-        host, domains, releases.postfix, material, ipv6, way_out, milter, mail, sender_domain
+        host, domains, releases.postfix, material, ipv6, rewriting, milter, mail, sender_domain
     )
     submitted = submission.files(postfix.MAPS, host.recipient_delimiter)
-    files = [*way_out.files, *submitted, *postfix_files, *material.files]
+    files = [*rewriting.files, *submitted, *postfix_files, *material.files]
     files += dovecot.files(host, releases, material, ipv6, mail)
     # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
     for_everybody = (postfix.service(postfix_files, material), dovecot.service(material))
-    services: list[Service] = [*for_everybody, way_out.service]
+    services: list[Service] = [*for_everybody, rewriting.service]
     if milter:
         files += [*milter.files, dkim.state_file(keys)]
         services.insert(0, milter.service)  # before Postfix, which would let mail in unasked until it answers
@@ -107,9 +108,9 @@ def build(
         files += jails
         services.append(fail2ban.service(host, jails))
     if host.firewall:
-        rules = firewall.files(host, for_everybody)
+        rules = ufw.files(host, for_everybody)
         files += rules
-        services.append(firewall.service(rules))
+        services.append(ufw.service(rules))
     return HostState(
         host=host.name,
         hostname=host.fqdn,
@@ -137,5 +138,5 @@ def build(
 
 def _retired(wanted: set[str]) -> tuple[Service, ...]:
     """What another inventory may have brought. certbot's timer is not among them: other certificates may need it."""
-    optional = (*filter.units(), fail2ban.unit(), firewall.unit())
+    optional = (*milters.units(), fail2ban.unit(), ufw.unit())
     return tuple(service for service in optional if service.unit not in wanted)

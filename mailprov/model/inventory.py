@@ -299,7 +299,7 @@ class Inventory:
         """The domain of the senders that a host makes itself: rewritten ones (SRS), bounces, mail of its programs.
 
         Its fqdn. Where that is a mail domain as well, a name below it that nothing else has: what has such a sender
-        passes SPF for its domain, whatever its From: says, so no mailbox may be in that domain (desired/srs.py).
+        passes SPF for its domain, whatever its From: says, so no mailbox may be in that domain (components/srs.py).
         """
         if host.fqdn not in self._served:
             return host.fqdn

@@ -56,7 +56,7 @@ class Options:
     preview: str = ""  # nobody can be asked: the plan is shown, nothing is done, and this is said
     idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
-    move: desired.Move | None = None  # a step of a rotation of DKIM keys
+    rotation: desired.RotationStep | None = None  # a step of a rotation of DKIM keys
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
     direct: Callable[[Host], bool] | None = None  # whether no jump host is between here and there
 
@@ -81,7 +81,7 @@ def toward_desired(
     job["take_over_host"] = options.take_over_host
 
     def part(host: Host, zones: ZoneWork) -> Part:
-        return DesiredPart(inventory, host, job, lambda: zones.images(host.name), options.move)
+        return DesiredPart(inventory, host, job, lambda: zones.images(host.name), options.rotation)
 
     def zones() -> list[dns.ZonePlan]:
         keys = deployment.public_keys()

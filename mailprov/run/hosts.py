@@ -83,7 +83,7 @@ class Part(Protocol):
 
 class DesiredPart:
     """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
-    run whose undo this host keeps, as `dns.undo` makes them. `move`: a step of a rotation of DKIM keys.
+    run whose undo this host keeps, as `dns.undo` makes them. `rotation`: a step of a rotation of DKIM keys.
     `keys` are the host's DKIM keys once the state is made; `served` the domains that it had keys of until now.
     `prepare` makes what needs no facts, for whoever has time.
     """
@@ -94,19 +94,19 @@ class DesiredPart:
         host: Host,
         job: dict[str, Any],
         zones: Callable[[], list[dict[str, Any]]] = list,
-        move: desired.Move | None = None,
+        rotation: desired.RotationStep | None = None,
     ) -> None:
         self.job = {**job, "packages": desired.wanted_packages(inventory, host)}
         self.host = host
         self.keys: tuple[Key, ...] = ()
         self.served: frozenset[str] = frozenset()
         self.peer = ""  # our address, as the host sees it
-        self._inventory, self._zones, self._move = inventory, zones, move
-        self._draft: desired.Draft | None = desired.Draft(inventory, host)
+        self._inventory, self._zones, self._rotation = inventory, zones, rotation
+        self._precomputed: desired.Precomputed | None = desired.Precomputed(inventory, host)
 
     def prepare(self) -> None:
-        if (draft := self._draft) is not None:
-            draft.mail()
+        if (precomputed := self._precomputed) is not None:
+            precomputed.mail()
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["t"] != "facts":
@@ -115,8 +115,8 @@ class DesiredPart:
         before = message["facts"].get("dkim") or {"state": "", "public": {}}
         believed.keys(self._inventory, self.host, before, time.time())
         self.served = frozenset(key.domain for key in read_keys(before["state"]))
-        state = desired.build(self._inventory, self.host, message["facts"], self._move, self._draft)
-        self._draft = None  # needed once; there may be hundreds of hosts
+        state = desired.build(self._inventory, self.host, message["facts"], self._rotation, self._precomputed)
+        self._precomputed = None  # needed once; there may be hundreds of hosts
         told = [file.content for file in state.files if file.path == STATE_FILE]
         self.keys = read_keys(told[0]) if told else ()
         return {"t": "desired", "state": state.to_wire()}

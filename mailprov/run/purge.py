@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from mailprov import __version__
-from mailprov.desired.passwd import MAIL_ROOT, USERS, passwd_file_key
+from mailprov.components.passwd import MAIL_ROOT, USERS, passwd_file_key
 from mailprov.errors import InputError
 from mailprov.model.events import Emit, KeptMailbox, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory

@@ -4,7 +4,8 @@
 
 Each step is an apply of its own (the hosts' journal knows it, a rollback undoes it), and where a rotation stands is
 told by the hosts: their file of states. So it may be interrupted anywhere and be taken up by the same command, on any
-machine. The last step needs nobody: an apply a week later takes the retired key and its record away (desired/dkim.py).
+machine. The last step needs nobody: an apply a week later takes the retired key and its record away
+(components/dkim.py).
 
 Waiting: every authoritative server of each zone must give the new record, and after that as long as a cache may
 remember that there was none. Nobody can have asked for the new name before it was made, but a resolver that asked a
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mailprov.desired import Move, Step
+from mailprov.desired import RotationStep, Step
 from mailprov.model.dkim import Key, State, record_name
 from mailprov.model.events import Emit, Notice, Progress
 from mailprov.model.inventory import DnsProvider, Inventory
@@ -57,7 +58,7 @@ def rotate(
     say(
         f"step 1 of 2: a new key for {', '.join(sorted(domains))} is made and published; the old one goes on signing"
     )
-    first = dataclasses.replace(options, move=Move(Step.PUBLISH, domains))
+    first = dataclasses.replace(options, rotation=RotationStep(Step.PUBLISH, domains))
     published = toward_desired(inventory, selection, first, "apply", start, report)
     if code := published.run():
         return code
@@ -81,7 +82,7 @@ def rotate(
         return 130
     say("step 2 of 2: the new key signs from now on; the old one stays published for a week")
     asked = None if published.changed else options.confirm  # one question for both steps
-    second = dataclasses.replace(options, move=Move(Step.SWITCH, domains), confirm=asked)
+    second = dataclasses.replace(options, rotation=RotationStep(Step.SWITCH, domains), confirm=asked)
     return toward_desired(inventory, selection, second, "apply", start, report).run()
 
 

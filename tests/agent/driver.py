@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mailprov.desired.state import AccountEntry, AccountFile, Certificate, Directory, File, HostState
+from mailprov.model.host_state import AccountEntry, AccountFile, Certificate, Directory, File, HostState
 from mailprov.wire import bundle
 from mailprov.wire.messages import decode_line, encode_control
 from tests.agent.small import Fork

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mailprov.desired.state import AccountEntry
+from mailprov.model.host_state import AccountEntry
 from tests.agent.driver import Agent, account_file, contents, converse, directory, file, job, of_kind, state
 
 EVERY = 1 if os.environ.get("MAILPROV_FAULTS") == "full" else 11

@@ -15,7 +15,7 @@ import pytest
 
 from mailprov.agent import files
 from mailprov.agent.transaction import daemons, staging
-from mailprov.desired.state import AccountEntry
+from mailprov.model.host_state import AccountEntry
 from tests.agent.driver import account_file, converse, state
 from tests.agent.test_agent_rollback import roll_back
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from mailprov.agent import files
 from mailprov.agent.resources import dkim_keys
-from mailprov.desired.state import SigningKey
+from mailprov.model.host_state import SigningKey
 from tests.agent.driver import Agent, converse, job, of_kind, snapshot, state
 
 FOLDER = "/etc/mailprov/dkim"

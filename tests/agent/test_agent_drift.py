@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailprov.desired.state import AccountEntry
+from mailprov.model.host_state import AccountEntry
 from tests.agent.driver import (
     Agent,
     account_file,

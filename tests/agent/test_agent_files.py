@@ -12,7 +12,7 @@ import pytest
 
 from mailprov.agent import files
 from mailprov.agent.resources import accounts, certificates
-from mailprov.desired.state import AccountEntry, Certificate
+from mailprov.model.host_state import AccountEntry, Certificate
 from tests.agent.driver import (
     Agent,
     account_file,

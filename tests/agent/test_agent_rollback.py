@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mailprov.desired.state import AccountEntry, Directory
+from mailprov.model.host_state import AccountEntry, Directory
 from tests.agent.driver import Agent, account_file, contents, converse, directory, file, job, of_kind, state
 from tests.agent.test_agent_crash import EVERY, KILLER, NO_FSYNC, new, old, prepare
 

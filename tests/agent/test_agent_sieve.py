@@ -9,7 +9,7 @@ import pytest
 
 from mailprov.agent import files
 from mailprov.agent.plan import sieve
-from mailprov.desired.state import AccountEntry, Filters
+from mailprov.model.host_state import AccountEntry, Filters
 from tests.agent.driver import account_file, converse, file, of_kind, state
 
 CONF = "/etc/dovecot/dovecot.conf"

@@ -1,4 +1,4 @@
-"""What a host tells of its sender rewriting: of the files that desired/srs.py has written, and of no others."""
+"""What a host tells of its sender rewriting: of the files that components/srs.py has written, and of no others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from mailprov.agent import files
 from mailprov.agent import srs as on_the_host
-from mailprov.desired import srs, versions
+from mailprov.components import srs, versions
 
 
 @pytest.mark.parametrize("version", [(1, 10), (2, 4, 1)])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mailprov.desired.state import AccountEntry
+from mailprov.model.host_state import AccountEntry
 from tests.agent.driver import Agent, account_file, converse, file, job, of_kind, snapshot, state
 from tests.agent.test_agent_crash import KILLER
 

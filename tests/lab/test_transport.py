@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed, HostUnreachable
+from mailprov.model.host_state import HostState
 from mailprov.model.inventory import Host, Transport
 from mailprov.transport.ssh import hostkeys
 from mailprov.transport.start import launch

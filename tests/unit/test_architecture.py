@@ -15,8 +15,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "mailprov"
 MAY_IMPORT = {
     "model": set(),
     "schema": set(),
-    "inventory": {"schema"},
-    "desired": set(),
+    "inventory": {"schema", "components"},
+    "components": {"schema"},
+    "desired": {"components"},
     "records": set(),
     "plan": set(),
     "wire": {"agent"},  # bundles its sources; never runs it
@@ -24,7 +25,7 @@ MAY_IMPORT = {
     "agent": set(),
     "dns": {"records", "plan"},
     "probe": {"records", "dns", "transport"},  # of transport, which address of this machine a host sees
-    "run": {"desired", "records", "plan", "wire", "transport", "dns", "probe"},
+    "run": {"components", "desired", "records", "plan", "wire", "transport", "dns", "probe"},
     "report": {"plan"},
     "lab": {"inventory"},
     "cli": {

@@ -56,7 +56,7 @@ def test_the_wheel_renders_and_reads_without_the_checkout(unpacked: Path, tmp_pa
     code = (
         "import mailprov, sys; assert 'site' in mailprov.__file__, mailprov.__file__\n"
         "from mailprov.inventory import example_text; assert 'hosts:' in example_text()\n"
-        "from mailprov.desired.templates import render\n"
+        "from mailprov.components.templates import render\n"
         "from mailprov.wire.bundle import agent_modules; assert len(agent_modules()) > 10\n"
         "print('good')"
     )

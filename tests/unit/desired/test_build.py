@@ -10,9 +10,9 @@ import pytest
 from desired_cases import BOOKWORM, TRIXIE, account, alpha, delta, facts, host, inventory
 
 from mailprov import desired
-from mailprov.desired.passwd import passwd_file_key
-from mailprov.desired.state import HostState
+from mailprov.components.passwd import passwd_file_key
 from mailprov.errors import HostFailed
+from mailprov.model.host_state import HostState
 from mailprov.model.inventory import Account, Domain, Fail2ban, Filter, Secret, Tls, TlsMode
 from mailprov.model.ports import PORTS, SIEVE_PORT
 
@@ -82,8 +82,8 @@ def test_all_ports_come_from_the_table(packages: dict[str, str]) -> None:
         "smtp",
         "submissions",
         "submission",
-        "127.0.0.1:10027",  # for mail that goes on, desired/srs.py
-        "127.0.0.1:10028",  # for what users' filters send on, desired/sieve.py
+        "127.0.0.1:10027",  # for mail that goes on, components/srs.py
+        "127.0.0.1:10028",  # for what users' filters send on, components/sieve.py
     ]
     dovecot = text(state, "/etc/dovecot/dovecot.conf")
     assert sorted(map(int, re.findall(r"^    port = (\d+)", dovecot, re.MULTILINE))) == [

@@ -9,7 +9,8 @@ import pytest
 from desired_cases import BOOKWORM, alpha, facts, host, inventory
 
 from mailprov import desired
-from mailprov.desired import Move, Step, dkim
+from mailprov.components import dkim
+from mailprov.desired import RotationStep, Step
 from mailprov.model.dkim import Key, State, of_host, read, selector, write
 from mailprov.model.inventory import Dkim, Filter
 
@@ -23,9 +24,13 @@ def told(*keys: Key, without: str = "", time: float = NOW) -> dict[str, Any]:
     return {"time": time, "dkim": {"state": write(keys), "public": public}}
 
 
-def after(seen: dict[str, Any], move: Move | None = None, **domain: Any) -> list[tuple[str, str, str]]:
+def after(
+    seen: dict[str, Any], rotation: RotationStep | None = None, **domain: Any
+) -> list[tuple[str, str, str]]:
     served = dataclasses.replace(alpha(), **domain)
-    return [(key.selector, key.state.value, key.since) for key in dkim.keys((served,), host(), seen, move)]
+    return [
+        (key.selector, key.state.value, key.since) for key in dkim.keys((served,), host(), seen, rotation)
+    ]
 
 
 SIGNING = Key("alpha.test", "mx1-rsa-1")
@@ -44,7 +49,7 @@ def test_without_a_move_nothing_moves() -> None:
 
 
 def test_a_rotation_publishes_then_switches_and_each_step_can_be_repeated() -> None:
-    publish, switch = Move(Step.PUBLISH, ALPHA), Move(Step.SWITCH, ALPHA)
+    publish, switch = RotationStep(Step.PUBLISH, ALPHA), RotationStep(Step.SWITCH, ALPHA)
     first = [("mx1-rsa-1", "signing", "-"), ("mx1-rsa-2", "waiting", "2026-11-24T08:00:00Z")]
     assert after(told(SIGNING), publish) == first
     assert after(told(SIGNING, WAITING), publish) == after(told(SIGNING, WAITING))
@@ -52,7 +57,7 @@ def test_a_rotation_publishes_then_switches_and_each_step_can_be_repeated() -> N
     assert after(told(SIGNING, WAITING), switch) == second
     done = told(*(Key("alpha.test", name, State(state), since) for name, state, since in second))
     assert after(done, switch) == second
-    assert after(told(SIGNING), Move(Step.PUBLISH, frozenset({"delta.test"}))) == [
+    assert after(told(SIGNING), RotationStep(Step.PUBLISH, frozenset({"delta.test"}))) == [
         ("mx1-rsa-1", "signing", "-")
     ]
 

@@ -19,7 +19,7 @@ import pytest
 from desired_cases import BOOKWORM, TRIXIE, alpha, delta, facts, host, inventory
 
 from mailprov import desired
-from mailprov.desired.state import HostState
+from mailprov.model.host_state import HostState
 from mailprov.model.inventory import (
     Acme,
     Challenge,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.desired import sieve
+from mailprov.components import sieve
 
 REDIRECTED = b"X-Sieve: Pigeonhole\r\nX-Sieve-Redirected-From: eva@alpha.test\r\n"
 OWN = b"X-Sieve: Pigeonhole\r\nSubject: away\r\n"

@@ -9,7 +9,7 @@ import pytest
 from desired_cases import BOOKWORM, TRIXIE, alpha, facts, host, inventory
 
 from mailprov import desired
-from mailprov.desired import srs, versions
+from mailprov.components import srs, versions
 from mailprov.model.inventory import Domain, Host, Inventory
 
 OLD = facts(BOOKWORM)

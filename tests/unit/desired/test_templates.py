@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from mailprov.desired import templates
+from mailprov.components import templates
 
 
 def rendered(folder: Path, text: str, **options: bool) -> str:

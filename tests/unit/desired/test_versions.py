@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from desired_cases import BOOKWORM, TRIXIE, facts
 
-from mailprov.desired import versions
-from mailprov.desired.versions import parse, version
+from mailprov.components import versions
+from mailprov.components.versions import parse, version
 from mailprov.errors import HostFailed
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailprov.desired.state import HostState
 from mailprov.errors import HostFailed, HostUnreachable
+from mailprov.model.host_state import HostState
 from mailprov.model.inventory import Transport
 from mailprov.transport import local
 from mailprov.transport.cancellation import CancelToken

@@ -8,13 +8,13 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
-from mailprov.desired import local, postfix, sieve
-from mailprov.desired.draft import Mail
-from mailprov.desired.passwd import MAIL_ROOT, NAMES, USERS, names
-from mailprov.desired.state import Directory, File, Filters, Service, User
-from mailprov.desired.templates import render
-from mailprov.desired.tls import TLS12_CIPHERS, Material
-from mailprov.desired.versions import Releases
+from mailprov.components import local_settings, postfix, sieve
+from mailprov.components.passwd import MAIL_ROOT, NAMES, USERS, names
+from mailprov.components.precompute import Mail
+from mailprov.components.templates import render
+from mailprov.components.tls import TLS12_CIPHERS, Material
+from mailprov.components.versions import Releases
+from mailprov.model.host_state import Directory, File, Filters, Service, User
 from mailprov.model.inventory import Filter, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
 
@@ -81,8 +81,8 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         quotas=mail.quotas,
         spam_script=sieve.SPAM_SCRIPT if spam else "",
         sendmail=sieve.SENDMAIL,
-        local=local.dovecot_conf(host.local),
-        local_file=local.DOVECOT_FILE,
+        local=local_settings.dovecot_conf(host.local),
+        local_file=local_settings.DOVECOT_FILE,
     )
     new = releases.dovecot.at_least(2, 4)
     warning = render(
@@ -92,7 +92,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
     )
     return (
         *sieve.files(spam, postfix.MAPS, host.recipient_delimiter),
-        File(CONFIGURATION, text, local=local.DOVECOT_FILE, guarded=local.DOVECOT_GUARDED),
+        File(CONFIGURATION, text, local=local_settings.DOVECOT_FILE, guarded=local_settings.DOVECOT_GUARDED),
         File(PENALTY, render("dovecot/penalty.conf.j2")),
         File(WARNING, warning, mode="0755"),
         File(NAMES, names(mail.other_names, releases.dovecot), group="dovecot", mode="0640"),
@@ -103,7 +103,7 @@ def service(material: Material) -> Service:
     """Dovecot sees by itself when the accounts' file changes, so that file is not among `files`."""
     return Service(
         unit="dovecot.service",
-        files=(CONFIGURATION, local.DOVECOT_FILE, *material.watched),
+        files=(CONFIGURATION, local_settings.DOVECOT_FILE, *material.watched),
         restart_on=(PENALTY,),
         # Dovecot made them before PENALTY and its configuration said no. The first lies there until the next boot, and
         # each start of `auth` tries it for five seconds.

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailprov.desired import acme
-from mailprov.desired.state import Certificate, File, Issued
+from mailprov.components import acme
 from mailprov.errors import InputError
+from mailprov.model.host_state import Certificate, File, Issued
 from mailprov.model.inventory import Host, KeyType, TlsMode
 
 FOLDER = "/etc/mailprov/tls"

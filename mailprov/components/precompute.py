@@ -1,6 +1,6 @@
 """What a host's desired state owes to the inventory alone: made while the host's facts are still on their way.
 
-    Draft(inventory, host).mail() -> Mail      made at the first call, and once, whichever thread calls first
+    Precomputed(inventory, host).mail() -> Mail      made at the first call, and once, whichever thread calls first
 
 Of 10,000 accounts this is most of the work. Raises InputError for addresses that Postfix's tables cannot hold.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from mailprov.desired import addresses, passwd
+from mailprov.components import addresses, passwd
 from mailprov.model.inventory import Account, Host, Inventory
 
 
@@ -24,7 +24,7 @@ class Mail:
     quotas: bool  # whether any mailbox has a limit; without one nobody is asked for room
 
 
-class Draft:
+class Precomputed:
     """Of one host."""
 
     def __init__(self, inventory: Inventory, host: Host) -> None:

@@ -15,7 +15,7 @@ an address that cannot be written there; the inventory refuses such addresses be
     logins          smtpd_sender_login_maps: sender address → logins that may use it
     redirects       accounts that only redirect: a full mailbox of theirs is no reason to refuse; with a catch-all
                     also the names that lead to several or to nobody here, which are not the catch-all's
-    sent_on         addresses whose mail goes on to other hosts, for whom this host vouches (senders.py)
+    sent_on         addresses whose mail goes on to other hosts, for whom this host vouches (spoofing.py)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
-from mailprov.desired import senders
+from mailprov.components import spoofing
 from mailprov.errors import InputError
 from mailprov.model.inventory import Account, Domain
 
@@ -92,13 +92,13 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             good=good,
         ),
         "redirects": texthash(
-            dict.fromkeys(_roomless(served, set(virtual) - set(logins)), ("OK",)),
+            dict.fromkeys(_quota_exempt(served, set(virtual) - set(logins)), ("OK",)),
             [
                 "What is taken without asking for room: accounts that keep no copy, names that are no mailbox's."
             ],
         ),
         "sent_on": texthash(
-            senders.sent_on(served, {**virtual, **system}),
+            spoofing.forwarded(served, {**virtual, **system}),
             [
                 "Addresses whose mail goes on to other hosts, also through lists and other names.",
                 "There a stranger cannot send as one of our own domains (own_domains_checks says why).",
@@ -109,8 +109,8 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
 
 
 def other_names(domains: Iterable[Domain]) -> dict[str, Account]:
-    """Aliases, twins in domain aliases, implicit roles, and `@domain` for a catch-all, where they lead to one account
-    of this host that keeps what it gets: who must have room when they are written to.
+    """Aliases, alias addresses in domain aliases, implicit roles, and `@domain` for a catch-all, where they lead to one
+    account of this host that keeps what it gets: who must have room when they are written to.
     """
     served = tuple(domains)
     keep = {
@@ -190,12 +190,12 @@ def _names(domain: Domain) -> list[str]:
     ]
 
 
-def _roomless(domains: tuple[Domain, ...], ownerless: set[str]) -> Iterator[str]:
+def _quota_exempt(domains: tuple[Domain, ...], ownerless: set[str]) -> Iterator[str]:
     """Addresses for which a full mailbox is no reason to refuse. `ownerless`: those that no one account owns."""
     for domain in domains:
         for account in domain.accounts:
             if account.forward and not account.forward.keep:
-                names = (domain.name, *domain.domain_aliases)  # the address itself, and its twins
+                names = (domain.name, *domain.domain_aliases)  # the address itself, and its alias addresses
                 yield from (f"{account.local_part}@{name}" for name in names)
     catching = {domain.name for domain in domains if domain.catch_all}
     yield from (name for name in ownerless if name[0] != "@" and name.rpartition("@")[2] in catching)
@@ -207,7 +207,7 @@ def _virtual(
     """virtual_alias_maps, and which of its keys are other names of one address (key → that address).
 
     Postfix expands the right side again, so aliases of aliases and lists of aliases need no work here, and an
-    account that stands on its own right side keeps a copy. The twins in alias domains stand one by one:
+    account that stands on its own right side keeps a copy. The alias addresses in alias domains stand one by one:
     `@alias @domain` would accept every name (BACKSCATTER_README).
     """
     rows: dict[str, tuple[str, ...]] = {}

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mailprov.desired import dkim
-from mailprov.desired.state import Directory, File, Service, SigningKey
-from mailprov.desired.templates import render
+from mailprov.components import dkim
+from mailprov.components.templates import render
 from mailprov.model.dkim import Key
+from mailprov.model.host_state import Directory, File, Service, SigningKey
 from mailprov.model.inventory import Domain
 
 PACKAGE = "rspamd"

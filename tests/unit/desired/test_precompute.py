@@ -7,15 +7,17 @@ import threading
 import pytest
 
 from mailprov import desired
-from mailprov.desired import addresses
+from mailprov.components import addresses
 from tests.unit.desired.desired_cases import BOOKWORM, facts, host, inventory
 
 
-def test_the_state_is_the_same_with_a_draft() -> None:
-    draft = desired.Draft(inventory(), host())
-    draft.mail()
+def test_the_state_is_the_same_when_precomputed() -> None:
+    precomputed = desired.Precomputed(inventory(), host())
+    precomputed.mail()
     told = facts(BOOKWORM)
-    assert desired.build(inventory(), host(), told, None, draft) == desired.build(inventory(), host(), told)
+    assert desired.build(inventory(), host(), told, None, precomputed) == desired.build(
+        inventory(), host(), told
+    )
 
 
 def test_it_is_made_once_whoever_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,11 +29,11 @@ def test_it_is_made_once_whoever_comes_first(monkeypatch: pytest.MonkeyPatch) ->
         return whole(domains, fqdn)  # type: ignore[arg-type]
 
     monkeypatch.setattr(addresses, "tables", counted)
-    draft = desired.Draft(inventory(), host())
-    threads = [threading.Thread(target=draft.mail) for _ in range(3)]
+    precomputed = desired.Precomputed(inventory(), host())
+    threads = [threading.Thread(target=precomputed.mail) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    desired.build(inventory(), host(), facts(BOOKWORM), None, draft)
+    desired.build(inventory(), host(), facts(BOOKWORM), None, precomputed)
     assert made == [host().fqdn]

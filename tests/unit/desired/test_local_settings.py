@@ -7,7 +7,7 @@ import re
 from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
 
 from mailprov import desired
-from mailprov.desired import local
+from mailprov.components import local_settings
 from mailprov.model.master_cf import OWN_SERVICES
 
 
@@ -23,7 +23,10 @@ def test_every_guarded_setting_is_one_that_some_release_gets_from_us() -> None:
     """Else its notice could never come: a slip in a name would go unnoticed."""
     oldest = facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"})
     states = [desired.build(inventory(), host(), each) for each in (oldest, facts(BOOKWORM), facts(TRIXIE))]
-    for guarded, path in ((local.POSTFIX_GUARDED, "main.cf"), (local.DOVECOT_GUARDED, "dovecot.conf")):
+    for guarded, path in (
+        (local_settings.POSTFIX_GUARDED, "main.cf"),
+        (local_settings.DOVECOT_GUARDED, "dovecot.conf"),
+    ):
         texts = [file.content for state in states for file in state.files if file.path.endswith(path)]
         ours = {name for text in texts for name in re.findall(r"(?m)^(\w+) =", text)}
         assert set(guarded) - ours == set()
@@ -32,4 +35,4 @@ def test_every_guarded_setting_is_one_that_some_release_gets_from_us() -> None:
 def test_an_edit_of_the_hosts_own_dovecot_file_reloads_dovecot() -> None:
     state = desired.build(inventory(), host(), facts(TRIXIE))
     (dovecot,) = (service for service in state.services if service.unit == "dovecot.service")
-    assert local.DOVECOT_FILE in dovecot.files
+    assert local_settings.DOVECOT_FILE in dovecot.files

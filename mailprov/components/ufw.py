@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailprov.desired.state import File, Service
-from mailprov.desired.templates import render
+from mailprov.components.templates import render
+from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Challenge, Host, TlsMode
 
 PACKAGE = "ufw"

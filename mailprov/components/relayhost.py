@@ -9,9 +9,9 @@ Pure, but for reading `relayhost.ca_file`. Raises InputError when that cannot be
 
 from __future__ import annotations
 
-from mailprov.desired.state import File
-from mailprov.desired.templates import MANAGED
+from mailprov.components.templates import MANAGED
 from mailprov.errors import InputError
+from mailprov.model.host_state import File
 from mailprov.model.inventory import Host
 
 PACKAGE = "libsasl2-modules"

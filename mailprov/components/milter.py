@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mailprov.desired import dkim, opendkim, rspamd
-from mailprov.desired.state import Directory, File, Service, SigningKey
+from mailprov.components import dkim, opendkim, rspamd
 from mailprov.model.dkim import Key
+from mailprov.model.host_state import Directory, File, Service, SigningKey
 from mailprov.model.inventory import Domain, Filter, Host
 
 

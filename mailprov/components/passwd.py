@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import itemgetter
 
-from mailprov.desired.state import AccountEntry, AccountFile
-from mailprov.desired.versions import Version
+from mailprov.components.versions import Version
+from mailprov.model.host_state import AccountEntry, AccountFile
 from mailprov.model.inventory import Account, Domain
 
 USERS = "/etc/dovecot/mailprov-users"

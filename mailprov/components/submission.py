@@ -14,8 +14,8 @@ Pure.
 
 from __future__ import annotations
 
-from mailprov.desired.state import File, Service
-from mailprov.desired.templates import render
+from mailprov.components.templates import render
+from mailprov.model.host_state import File, Service
 
 UNIT = "mailprov-submission"
 MILTER = f"unix:private/{UNIT}"

@@ -1,14 +1,15 @@
 """Which DKIM keys a host has, and what each is used for: state of the host and inventory → the next state.
 
-    keys(domains, host, facts, move) -> tuple[Key, ...]
+    keys(domains, host, facts, rotation) -> tuple[Key, ...]
     spec(key, group) -> SigningKey                     what the agent makes where it is missing
     signing(domains, keys) -> [(name, keys)]           who signs for which name
     state_file(keys) -> File
-    Move, Step                                         what `mailprov dkim rotate` asks for
+    RotationStep, Step                                         what `mailprov dkim rotate` asks for
 
-Pure. Without a Move nothing is rotated; a first key signs at once, because there is no older one that could do it until
-its record is known everywhere. A key whose files are lost is replaced under another selector: the old record may stand
-in caches. What retired keys signed is long delivered or returned after RETIRED_DAYS (Postfix gives up after five).
+Pure. Without a RotationStep nothing is rotated; a first key signs at once, because there is no older one that could do
+it until its record is known everywhere. A key whose files are lost is replaced under another selector: the old record
+may stand in caches. What retired keys signed is long delivered or returned after RETIRED_DAYS (Postfix gives up after
+five).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from mailprov.desired.state import File, SigningKey
 from mailprov.model.dkim import FOLDER, STATE_FILE, Key, State, read, selector, write
+from mailprov.model.host_state import File, SigningKey
 from mailprov.model.inventory import Domain, Host
 
 RETIRED_DAYS = 7
@@ -32,7 +33,7 @@ class Step(str, Enum):
 
 
 @dataclass(frozen=True)
-class Move:
+class RotationStep:
     """One step of a rotation, for the keys of these domains."""
 
     step: Step
@@ -40,7 +41,7 @@ class Move:
 
 
 def keys(
-    domains: Iterable[Domain], host: Host, facts: dict[str, Any], move: Move | None = None
+    domains: Iterable[Domain], host: Host, facts: dict[str, Any], rotation: RotationStep | None = None
 ) -> tuple[Key, ...]:
     """Every key the host must have, by domain in the inventory's order."""
     told = facts.get("dkim") or {}
@@ -52,7 +53,7 @@ def keys(
     found: list[Key] = []
     for domain in domains:
         own = known.get(domain.name, [])
-        step = move.step if move and domain.name in move.domains else None
+        step = rotation.step if rotation and domain.name in rotation.domains else None
         found += _of_domain(domain, host, own, there, now=now, step=step)
     return tuple(found)
 

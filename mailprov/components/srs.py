@@ -37,9 +37,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mailprov.desired.state import File, Service
-from mailprov.desired.templates import MANAGED, render
-from mailprov.desired.versions import Version
+from mailprov.components.templates import MANAGED, render
+from mailprov.components.versions import Version
+from mailprov.model.host_state import File, Service
 
 PACKAGE = "postsrsd"
 PORT = 10027  # Postfix's own listener for what is to be rewritten

@@ -10,8 +10,8 @@ postfix.service where Debian 12 has it under postfix@-.service. Both daemons are
 
 from __future__ import annotations
 
-from mailprov.desired.state import File, Service
-from mailprov.desired.templates import render
+from mailprov.components.templates import render
+from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol
 

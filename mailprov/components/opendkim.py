@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailprov.desired import dkim
-from mailprov.desired.state import Directory, File, Service, SigningKey
-from mailprov.desired.templates import MANAGED, render
+from mailprov.components import dkim
+from mailprov.components.templates import MANAGED, render
 from mailprov.model.dkim import FOLDER, Key
+from mailprov.model.host_state import Directory, File, Service, SigningKey
 from mailprov.model.inventory import Domain
 
 PACKAGE = "opendkim"

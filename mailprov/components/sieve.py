@@ -8,8 +8,8 @@ Pure.
 
 from __future__ import annotations
 
-from mailprov.desired.state import File
-from mailprov.desired.templates import render
+from mailprov.components.templates import render
+from mailprov.model.host_state import File
 
 SENDMAIL = "/etc/dovecot/mailprov-sendmail"
 SPAM_SCRIPT = "/etc/dovecot/mailprov-spam.sieve"

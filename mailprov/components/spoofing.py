@@ -1,6 +1,6 @@
 """Who may not use our own names: strangers, where this host would vouch for them.
 
-    sent_on(domains, virtual) -> dict      access(5): the addresses whose mail goes on to other hosts
+    forwarded(domains, virtual) -> dict      access(5): the addresses whose mail goes on to other hosts
     own_domains_checks(names) -> str       regexp_table(5): senders of our own domains, refused
 
 Mail that goes on leaves under the sender it came with when that is one of ours, because SPF allows this host to use it.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from mailprov.desired.templates import MANAGED
+from mailprov.components.templates import MANAGED
 from mailprov.model.inventory import Domain
 
 # The restriction class of main.cf that strangers' senders go through.
@@ -25,7 +25,9 @@ CLASS = "strangers_senders"
 _WORDS = "this mail would go on to another host in our name, so log in to send it"
 
 
-def sent_on(domains: Iterable[Domain], virtual: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def forwarded(
+    domains: Iterable[Domain], virtual: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
     """`virtual` is where mail for each address goes (addresses.py), and for each name of the operating system. That has
     no domain: it is written to at this host's name, at localhost, and at each of its addresses, so such a name is a row
     for every domain (`root@`), and no form of it is forgotten. A catch-all that leads away stands for every name of its

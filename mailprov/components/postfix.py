@@ -1,6 +1,6 @@
 """Postfix: every file under /etc/postfix that is ours, and the service.
 
-    files(host, domains, postfix, material, ipv6, way_out, milter, mail, sender_domain) -> tuple[File, ...]
+    files(host, domains, postfix, material, ipv6, rewriting, milter, mail, sender_domain) -> tuple[File, ...]
     service(files, material) -> Service
 
 Pure. Raises InputError for services that are there already.
@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.desired import local, passwd, relay, senders, sieve, srs, submission
-from mailprov.desired.draft import Mail
-from mailprov.desired.filter import Milter
-from mailprov.desired.srs import Srs
-from mailprov.desired.state import Directory, File, Service
-from mailprov.desired.templates import MANAGED, render
-from mailprov.desired.tls import Material
-from mailprov.desired.versions import Version, bare_newline, compatibility_level, forbids_pipelining
+from mailprov.components import local_settings, passwd, relayhost, sieve, spoofing, srs, submission
+from mailprov.components.milter import Milter
+from mailprov.components.precompute import Mail
+from mailprov.components.srs import Srs
+from mailprov.components.templates import MANAGED, render
+from mailprov.components.tls import Material
+from mailprov.components.versions import Version, bare_newline, compatibility_level, forbids_pipelining
+from mailprov.model.host_state import Directory, File, Service
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, Protocol, TlsStart
 
@@ -37,7 +37,7 @@ def files(
     postfix: Version,
     material: Material,
     ipv6: bool,
-    way_out: Srs,
+    rewriting: Srs,
     milter: Milter | None,
     mail: Mail,
     sender_domain: str,
@@ -69,13 +69,13 @@ def files(
         chain_files=", ".join(pair.chain_files for pair in material.pairs),
         sni=bool(material.names),
         relay=host.relay,
-        roots=relay.roots(host),
-        local_file=local.POSTFIX_FILE,
+        roots=relayhost.roots(host),
+        local_file=local_settings.POSTFIX_FILE,
         delimiter=host.recipient_delimiter,
         size_limit=host.message_size_limit,
-        srs=way_out,
+        srs=rewriting,
         srs_port=srs.PORT,
-        strangers=senders.CLASS,
+        strangers=spoofing.CLASS,
         compatibility_level=compatibility_level(postfix),
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
@@ -88,11 +88,11 @@ def files(
         "postfix/master.cf.j2",
         maps=MAPS,
         ports=smtp,
-        srs=way_out,
+        srs=rewriting,
         srs_port=srs.PORT,
         sieve_port=sieve.PORT,
         sendmail=sieve.SENDMAIL,
-        strangers=senders.CLASS,
+        strangers=spoofing.CLASS,
         bounces=_BOUNCES,
         sender_domain=apart,
     )
@@ -116,20 +116,20 @@ def files(
         File("/etc/mailname", host.fqdn + "\n"),
         File(
             f"{FOLDER}/main.cf",
-            local.main_cf(main, host.local),
-            local=local.POSTFIX_FILE,
+            local_settings.main_cf(main, host.local),
+            local=local_settings.POSTFIX_FILE,
             merges=True,
-            guarded=local.POSTFIX_GUARDED,
+            guarded=local_settings.POSTFIX_GUARDED,
         ),
-        File(f"{FOLDER}/master.cf", local.master_cf(master, host.local)),
+        File(f"{FOLDER}/master.cf", local_settings.master_cf(master, host.local)),
         *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
         File(f"{MAPS}/own_senders", srs.own_senders(own, _BOUNCES if apart else "smtp")),
-        File(f"{MAPS}/srs_checks", srs.rewritten(way_out.short_until)),
-        File(f"{MAPS}/own_domains_checks", senders.own_domains_checks(own)),
+        File(f"{MAPS}/srs_checks", srs.rewritten(rewriting.short_until)),
+        File(f"{MAPS}/own_domains_checks", spoofing.own_domains_checks(own)),
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in mail.tables.items()),
         *_sni(material),
-        *relay.files(host),
+        *relayhost.files(host),
     )
 
 

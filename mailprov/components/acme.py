@@ -11,9 +11,9 @@ With dns-01 the host gets the inventory's TSIG key, since it must renew by itsel
 
 from __future__ import annotations
 
-from mailprov.desired.state import File, Issued, Service
-from mailprov.desired.templates import render
+from mailprov.components.templates import render
 from mailprov.errors import InputError
+from mailprov.model.host_state import File, Issued, Service
 from mailprov.model.inventory import Challenge, DnsSettings, Host
 from mailprov.model.ports import PORTS, TlsStart
 
