@@ -6,7 +6,7 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases test-attacks check lab-up lab-down bench faults faults-short wheel clean
+.PHONY: help demo test test-releases test-attacks check lab-up lab-down bench faults faults-short docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,15 @@ lab-up: .venv/ready ## Boot the demo's hosts and nothing more
 
 lab-down: .venv/ready ## Take the demo's hosts away: nothing of them stays
 	@.venv/bin/mailprov lab down $(LAB)
+
+.venv/docs-ready: .venv/ready requirements-docs.lock
+	@echo "docs: installing what the site is built with"
+	@$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-docs.lock
+	@touch $@
+
+docs: .venv/docs-ready ## Build the documentation as a site into build/site, and look at every page of it
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON_BIN) -m mkdocs build --quiet --strict --clean
+	@$(PYTHON_BIN) -m pytest tests/site
 
 wheel: .venv/ready ## Build the wheel into dist/
 	@$(PYTHON_BIN) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from mailprov import __version__
 from mailprov.__main__ import OLDEST
+from scripts.reference import man
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +52,13 @@ def test_every_template_and_inventory_is_in_the_wheel(unpacked: Path) -> None:
         }
         assert there == here
         assert here
+
+
+def test_the_manual_page_is_in_the_wheel_where_man_finds_it(unpacked: Path) -> None:
+    """As in `pip install --prefix /usr/local`: share/man/man1; written from the commands when the wheel was built."""
+    (page,) = unpacked.glob("mailprov-*.data/data/share/man/man1/mailprov.1")
+
+    assert page.read_text() == man.page(__version__)
 
 
 def test_the_wheel_renders_and_reads_without_the_checkout(unpacked: Path, tmp_path: Path) -> None:
@@ -91,11 +100,15 @@ def test_a_python_that_is_too_old_gets_one_sentence(tmp_path: Path) -> None:
     assert f'requires-python = ">={OLDEST[0]}.{OLDEST[1]}"' in project
 
 
-def locked() -> dict[str, str]:
-    """Each requirement of requirements.lock by its name: its line, continued lines joined."""
-    text = (ROOT / "requirements.lock").read_text().replace("\\\n", " ")
+def requirements(lock: str) -> list[tuple[str, str]]:
+    """Each requirement of a lock: its name, and its line, continued lines joined."""
+    text = (ROOT / lock).read_text().replace("\\\n", " ")
     lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
-    return {re.split(r"[=<>;\[ ]", line)[0]: line for line in lines if line and not line.startswith("#")}
+    return [(re.split(r"[=<>;\[ ]", line)[0], line) for line in lines if line and not line.startswith("#")]
+
+
+def locked() -> dict[str, str]:
+    return dict(requirements("requirements.lock"))
 
 
 def test_every_requirement_is_one_version_with_hashes() -> None:
@@ -111,6 +124,19 @@ def test_every_requirement_is_one_version_with_hashes() -> None:
     # On every platform and Python: wheels of all of them, and the source.
     assert len(found["cryptography"].split("--hash=")) > 20
     assert "://" not in (ROOT / "requirements.lock").read_text()
+
+
+def test_what_the_documentation_is_built_with_is_locked_as_well_and_agrees() -> None:
+    """It is installed beside the rest. Where a release of it needs a newer Python there are two versions."""
+    found = requirements("requirements-docs.lock")
+    assert {"mkdocs", "mkdocs-material"} <= {name for name, _ in found}
+    for name, line in found:
+        assert re.match(rf"{re.escape(name)}==[\w.]+( ;|  )", line), line
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", each) for each in line.split("--hash=")[1:]), name
+        assert "--hash=" in line, name
+        if name in locked():
+            assert line.split()[0] == locked()[name].split()[0]
+    assert "://" not in (ROOT / "requirements-docs.lock").read_text()
 
 
 @pytest.mark.parametrize("kind", ["right", "wrong", "none"])
