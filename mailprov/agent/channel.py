@@ -1,12 +1,12 @@
 """The agent's side of the one channel: protected standard output, beats, control lines, cancellation.
 
-    Channel(tag, stdin)       from here on file descriptor 1 is noise (it goes where stderr goes)
-    link.say(t, **fields)  one message; a lost controller is not an error
-    link.wait(kind)        the next control message of this kind
-    link.check()           raises Cancelled when cancel, end of input or a signal has come
+    Channel(tag, stdin)        from here on file descriptor 1 is noise (it goes where stderr goes)
+    channel.say(t, **fields)   one message; a lost controller is not an error
+    channel.wait(kind)         the next control message of this kind
+    channel.check()            raises Cancelled when cancel, end of input or a signal has come
 
-`link.lost` and `link.on_lost()` tell that the controller is gone, from the reading thread, at once.
-After `link.log_to(path)` a lost controller's messages go to that file instead.
+`channel.lost` and `channel.on_lost()` tell that the controller is gone, from the reading thread, at once.
+After `channel.log_to(path)` a lost controller's messages go to that file instead.
 """
 
 from __future__ import annotations

@@ -1,95 +1,22 @@
-"""The modes that are about earlier runs; `main` hands over to it after lock and recovery.
+"""The runs of this host as its journals tell them: for people to read, and for a rollback to undo.
 
-    Past(job, tree, link).work()    history: tells all runs
-                                    zones: keeps DNS changes that no other run of this host can keep
-                                    rollback: tells the run to undo, waits for `target`, plans, waits for go, undoes
-    finish(left, say) -> str        brings a run that was killed after its commit point to its end; the name of the
-                                    run that an apply has yet to finish, empty when nothing is left to do
+    runs_of(tree) -> [RUN]          all, the oldest first, with one that is under way
+    describe(journal) -> RUN        of wire.messages
+    chain(ended) -> [Journal]       what a rollback undoes: the last run that changed something, and those it finished
+    asked(chain, ids)               the newest of these runs, which a rollback to an earlier state undoes
+    images(chain) -> [IMAGE]        the DNS changes of these runs
 
-With a job that has "to" a rollback tells all runs, and undoes those that `target` names: the last ones, as one.
-A rollback undoes the last run that reached its commit point, so the rollback of a rollback goes forward again.
-Raises AgentError or Cancelled.
+Raises AgentError.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 from mailprov.agent import files, journal, lock, runs
-from mailprov.agent.channel import Channel
 from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
-from mailprov.agent.redaction import Mask
-from mailprov.agent.transaction import rollback, rollback_plan
-
-
-class Past:
-    """One run of such a mode. `done` counts the changes that were made."""
-
-    def __init__(self, job: Dict[str, Any], tree: files.Tree, link: Channel) -> None:
-        self.job, self.tree, self.link = job, tree, link
-        self.undoing: Any = None
-
-    @property
-    def done(self) -> int:
-        return self.undoing.done if self.undoing else 0
-
-    def work(self) -> None:
-        """The whole rest of the conversation, except `end`."""
-        if self.job["mode"] == "history":
-            self.link.say("runs", runs=_history(self.tree))
-        elif self.job["mode"] == "zones":
-            record = journal.begin(self.tree, self.job["owner"], run=self.job["run"], kind="zones")
-            record.note({"r": "zones", "zones": self.job["zones"]})
-            record.commit()
-            record.close("ok")
-        else:
-            self._roll_back()
-
-    def _roll_back(self) -> None:
-        ended, to = journal.finished(self.tree), self.job.get("to", "")
-        chain = [record for record in reversed(ended) if record.committed] if to else _chain(ended)
-        if to:
-            told = [{**describe(record), "images": _images([record])} for record in ended]
-        else:
-            told = [{**describe(chain[0]), "images": _images(chain)}] if chain else []
-        self.link.say("runs", runs=told)
-        target = self.link.wait("target")
-        self.link.mask = Mask(target["mask"])
-        if to:
-            chain = _asked(chain, target.get("undo", []))
-        elif chain and target["run"] != told[0]["run"]:
-            chain = []
-        if not chain:
-            self.link.say("plan", changes=[], compared="nothing to undo", fingerprint="", waits=False)
-            return
-        hand_edits = bool(self.job.get("accept_drift"))
-
-        def look() -> rollback_plan.Plan:
-            return rollback_plan.look(self.tree, chain, self.link.mask, hand_edits)
-
-        plan = look()
-        for notice in plan.notices:
-            self.link.say("notice", text=notice)
-        which = f"run of {chain[0].since}"
-        if to and len(chain) > 1:
-            which = f"{len(chain)} runs from {chain[-1].since} to {chain[0].since}"
-        compared = f"{plan.compared} of the {which}"
-        fingerprint = plan.fingerprint
-        # Also without a change on this host there may be zones to undo, and the run is to be in the history.
-        self.link.say("plan", changes=plan.changes, compared=compared, fingerprint=fingerprint, waits=True)
-        go = self.link.wait("go")
-        if go["fingerprint"] != fingerprint or look().fingerprint != fingerprint:
-            raise AgentError(
-                "the host has changed since the plan was made", "look at the new plan, then try again"
-            )
-        begin = {"owner": self.job["owner"], "run": self.job["run"], "kind": "rollback"}
-        begin["undoes"] = describe(chain[0])["run"]
-        if to:
-            begin["to"] = target["run"]
-        self.undoing = rollback.Rollback(self.tree, self.link, plan, look)
-        self.undoing.work(begin, go.get("zones", []))
 
 
 def describe(record: Journal) -> Dict[str, Any]:
@@ -112,11 +39,11 @@ def describe(record: Journal) -> Dict[str, Any]:
     }
 
 
-def _history(tree: files.Tree) -> List[Dict[str, Any]]:
+def runs_of(tree: files.Tree) -> List[Dict[str, Any]]:
     """All runs, the oldest first; the one that a rollback would undo has `next`."""
     ended = journal.finished(tree)
     told = [describe(record) for record in ended]
-    last = _chain(ended)
+    last = chain(ended)
     if last:
         told[ended.index(last[0])]["next"] = True
     left = journal.unfinished(tree)
@@ -131,7 +58,7 @@ def _history(tree: files.Tree) -> List[Dict[str, Any]]:
     return told
 
 
-def _chain(ended: List[Journal]) -> List[Journal]:
+def chain(ended: List[Journal]) -> List[Journal]:
     """The last run that changed something, and those that it finished: they are undone together."""
     by_name = {os.path.basename(record.directory): record for record in ended}
     chain = [record for record in ended if record.committed][-1:]
@@ -143,7 +70,7 @@ def _chain(ended: List[Journal]) -> List[Journal]:
     return chain
 
 
-def _asked(chain: List[Journal], undo: List[str]) -> List[Journal]:
+def asked(chain: List[Journal], undo: List[str]) -> List[Journal]:
     """The newest of these runs (newest first), which must be the very ones that are to be undone. AgentError when
     one of them cannot be undone any more, or alone.
     """
@@ -167,21 +94,6 @@ def _asked(chain: List[Journal], undo: List[str]) -> List[Journal]:
     return asked
 
 
-def _images(chain: List[Journal]) -> List[Dict[str, Any]]:
+def images(chain: List[Journal]) -> List[Dict[str, Any]]:
     """The DNS changes of these runs, the oldest first."""
     return [zone for record in reversed(chain) for zone in record.first("zones").get("zones", [])]
-
-
-def finish(left: Journal, say: Callable[[str], None]) -> str:
-    """What remains of a killed run behind its commit point."""
-    kind = left.first("begin").get("kind", "apply")
-    if kind == "apply":
-        left.close("interrupted after the commit point")
-        return os.path.basename(left.directory)
-    try:
-        rollback.finish_services(left.first("units").get("do", []), say)
-    except AgentError:
-        left.close("failed after the commit point")
-        raise
-    left.close("ok, finished by the next run")
-    return ""

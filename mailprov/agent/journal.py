@@ -61,6 +61,14 @@ class Journal:
     def committed(self) -> bool:
         return any(record["r"] == "commit" for record in self.records)
 
+    @property
+    def must_finish(self) -> bool:
+        """Whether a killed run is to be finished and not undone: it has committed, or its files had been checked and
+        were taking their places. A run that could only check them in their places, or that had begun to put them back,
+        is left to the undo.
+        """
+        return self.committed or bool(self.first("swap").get("checked") and not self.first("back"))
+
     def first(self, kind: str) -> Dict[str, Any]:
         """The first record of this kind; empty when there is none."""
         return next((record for record in self.records if record["r"] == kind), {})

@@ -1,7 +1,7 @@
 """Mailboxes that are kept although their accounts are gone: telling them, and deleting one that is named.
 
-    Mailboxes(job, tree, link).work()   mode mailboxes: tells all that belong to no account of this host, ends
-                                        mode purge: plans to delete the one of job["address"], waits for go, deletes
+    tell(session)     mode mailboxes: tells all that belong to no account of this host
+    purge(session)    mode purge: plans to delete the one of the job's address, waits for go, deletes
 
 A mailbox is <mail_root>/<domain>/<name> with a Maildir in it. Names come from reading directories and are compared
 whole, so nothing that is asked for can be a pattern or a path. Everything below the mail root belongs to a user that
@@ -16,12 +16,12 @@ import errno
 import os
 import stat
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 from mailprov.agent import commands, files, journal
 from mailprov.agent.changes import change
-from mailprov.agent.channel import Channel
 from mailprov.agent.errors import AgentError
+from mailprov.agent.session import Session
 
 _GOING = ".mailprov-purge-"  # what is being deleted; a later purge finishes what a killed one left
 _MAILDIR = "Maildir"
@@ -36,35 +36,38 @@ class Box(NamedTuple):
     changed: int
 
 
-class Mailboxes:
-    """One run of these modes. `done` counts what was deleted."""
+def tell(session: Session) -> None:
+    """The whole rest of the conversation, except `end`."""
+    accounts = set(session.job.accounts)
+    found = _boxes(session.tree.at(session.job.mail_root))
+    kept = [box._asdict() for box in found if box.address not in accounts]
+    session.channel.say("mailboxes", mailboxes=kept)
 
-    def __init__(self, job: Dict[str, Any], tree: files.Tree, link: Channel) -> None:
-        self.job, self.tree, self.link = job, tree, link
-        self.done = 0
-        self._root = tree.at(job["mail_root"])
+
+def purge(session: Session) -> None:
+    """The whole rest of the conversation, except `end`."""
+    _Purge(session).work()
+
+
+class _Purge:
+    def __init__(self, session: Session) -> None:
+        self.session, self.job, self.tree = session, session.job, session.tree
+        self._root = session.tree.at(session.job.mail_root)
 
     def work(self) -> None:
-        """The whole rest of the conversation, except `end`."""
-        if self.job["mode"] == "mailboxes":
-            accounts = set(self.job["accounts"])
-            kept = [box._asdict() for box in self._boxes() if box.address not in accounts]
-            self.link.say("mailboxes", mailboxes=kept)
-            return
-        address = self.job["address"]
+        address, channel = self.job.address, self.session.channel
         self._refuse(address)
         box = self._box(address)
         if box is None:
             compared = f"no mailbox of {address}"
-            self.link.say("plan", changes=[], compared=compared, fingerprint="", waits=False)
+            channel.say("plan", changes=[], compared=compared, fingerprint="", waits=False)
             return
         made = change("mailbox", "delete", address, _describe(box))
         told = {"compared": f"the mailbox of {address}", "fingerprint": _fingerprint(box)}
-        self.link.say("plan", changes=[made], waits=True, **told)
-        if self.link.wait("go")["fingerprint"] != _fingerprint(box):
-            raise AgentError("the plan has changed", "look at the new plan, then try again")
-        self.link.check()
-        began = time.monotonic()
+        channel.say("plan", changes=[made], waits=True, **told)
+        changed = AgentError("the plan has changed", "look at the new plan, then try again")
+        self.session.await_go(_fingerprint(box), changed)
+        self.session.check()
         self._refuse(address)
         if self._box(address) != box:
             raise AgentError(
@@ -72,41 +75,28 @@ class Mailboxes:
             )
         # In the history, and behind no commit point: there is nothing that a rollback could bring back.
         kind = {"kind": "purge", "address": address}
-        record = journal.begin(self.tree, self.job["owner"], run=self.job.get("run", ""), **kind)
+        record = journal.begin(self.tree, self.job.owner, run=self.job.run, **kind)
         try:
             self._delete(address)
         except AgentError as stop:
             record.close(f"failed: {stop.what}")
             raise
         record.close("ok", 1)
-        self.done = 1
-        self.link.say("applied", change=made, seconds=round(time.monotonic() - began, 3))
+        self.session.applied([made])
 
     def _refuse(self, address: str) -> None:
         """Whoever can still log in has a mailbox in use."""
-        users = (files.read(self.tree.at(self.job["users"])) or b"").split(b"\n")
-        if any(line.startswith(self.job["login"].encode("utf-8") + b":") for line in users):
+        users = (files.read(self.tree.at(self.job.users)) or b"").split(b"\n")
+        if any(line.startswith(self.job.login.encode("utf-8") + b":") for line in users):
             raise AgentError(
                 f"{address} can still log in on this host, so nothing was deleted",
                 "take the account out of the inventory and apply that first",
             )
-        if address in self.job["accounts"]:
+        if address in self.job.accounts:
             raise AgentError(f"{address} is an account of the inventory on this host, so nothing was deleted")
 
-    def _boxes(self) -> Iterator[Box]:
-        for domain, name, place in _mailboxes(self._root):
-            try:
-                yield _measure(f"{name}@{domain}", place)
-            finally:
-                os.close(place)
-
     def _box(self, address: str) -> Optional[Box]:
-        for domain, name, place in _mailboxes(self._root, address):
-            try:
-                return _measure(f"{name}@{domain}", place)
-            finally:
-                os.close(place)
-        return None
+        return next(_boxes(self._root, address), None)
 
     def _delete(self, address: str) -> None:
         name, _, domain = address.rpartition("@")
@@ -134,6 +124,14 @@ class Mailboxes:
                 f"the mailbox of {address} cannot be deleted: {error.strerror}",
                 "mend that on the host, then try again: what is left of it goes with the next purge in this domain",
             ) from error
+
+
+def _boxes(root: str, address: Optional[str] = None) -> Iterator[Box]:
+    for domain, name, place in _mailboxes(root, address):
+        try:
+            yield _measure(f"{name}@{domain}", place)
+        finally:
+            os.close(place)
 
 
 def _mailboxes(root: str, address: Optional[str] = None) -> Iterator[Tuple[str, str, int]]:

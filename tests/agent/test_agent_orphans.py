@@ -16,7 +16,7 @@ import time
 from mailprov.agent.transaction import apply
 real = apply.{place}
 def waits(run, *more):
-    while not run.link.lost:
+    while not run.channel.lost:
         time.sleep(0.01)
     {then}
     return real(run, *more)
@@ -63,7 +63,7 @@ def test_the_next_plan_and_the_next_apply_tell_it_and_no_later_one(root: Path, p
 
 def test_it_is_no_news_to_who_pressed_ctrl_c_himself(root: Path) -> None:
     agent = Agent(None, job(str(root), run="r1"), LOSES.format(place="_still_as_planned", then="pass").replace(
-        "while not run.link.lost", "while run.link._inbox.empty()"))  # fmt: skip
+        "while not run.channel.lost", "while run.channel._inbox.empty()"))  # fmt: skip
     agent.go(wanted("one\n"))
     agent.send("cancel")
     assert agent.end()["status"] == "cancelled"

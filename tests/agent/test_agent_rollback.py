@@ -382,8 +382,8 @@ def test_history_tells_what_is_under_way_and_what_was_interrupted(root: Path) ->
     assert agent.died() == -signal.SIGKILL
     assert history(root)[-1]["status"] == "interrupted; the next apply puts back what it had written"
 
-    holding = Agent(None, job(str(root)), NO_FSYNC + "from mailprov.agent import main\n"
-                    "main._Session._recover = lambda self, applying: None\n")  # fmt: skip
+    holding = Agent(None, job(str(root)), NO_FSYNC + "from mailprov.agent.transaction import recovery\n"
+                    "recovery.recover = lambda *_, **__: recovery.Interrupted()\n")  # fmt: skip
     holding.until("facts")
     assert history(root)[-1]["status"] == "under way"
     holding.send("cancel")

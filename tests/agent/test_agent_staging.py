@@ -115,4 +115,4 @@ def test_a_place_that_cannot_be_taken_is_one_sentence(etc: Path) -> None:
 )
 def test_only_a_checked_burst_goes_on_after_a_crash(records: list[dict[str, object]], begun: bool) -> None:
     """One that had begun to go back goes back; its temporary files may be gone."""
-    assert staging.begun(Journal(files.Tree(), records)) is begun
+    assert Journal(files.Tree(), records).must_finish is begun

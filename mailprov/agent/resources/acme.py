@@ -75,11 +75,11 @@ def placeholder(tree: files.Tree, spec: Dict[str, Any], private: str) -> None:
 
 def obtain(run: Any) -> None:
     """Issue or deploy what is planned. The service runs; the names must be in DNS first, so the controller is told."""
-    run.link.say("ready")
-    run.link.wait("issue")
+    run.channel.say("ready")
+    run.channel.wait("issue")
     failures: List[AgentError] = []
     for work in run.plan.issues:
-        run.link.check()
+        run.check()
         try:
             if work.data == "issue":
                 run.say(f"asking {work.spec['server']} for {', '.join(work.spec['names'])}")

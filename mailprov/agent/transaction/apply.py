@@ -3,8 +3,8 @@
     apply(run) -> None          packages, users, directories; accounts, certificates and files beside their places;
                                 checks; all files to their places; commit point; services, ports, reading the
                                 state again, manifest
-    put_back(run, record, error)    what happens before the commit point when that fails
-    why(error), ended(run)          the words of the history for a run that was undone, and for one that was done
+    put_back(session, record, error)    what happens before the commit point when that fails
+    why(error), ended(session)      the words of the history for a run that was undone, and for one that was done
 
 Before the commit point every AgentError, Cancelled or other exception puts back all files, directories and modes,
 and goes on to the caller; installed packages and made users stay. After it the agent finishes whatever the
@@ -25,6 +25,7 @@ from mailprov.agent.errors import AgentError, Cancelled
 from mailprov.agent.plan import drift, local_settings
 from mailprov.agent.plan.diff import Plan
 from mailprov.agent.resources import accounts, acme, bans, dkim_keys, obsolete_services
+from mailprov.agent.session import Session
 from mailprov.agent.system import make_user
 from mailprov.agent.transaction import daemons, staging, writing
 
@@ -34,12 +35,12 @@ def apply(run: ApplyContext) -> None:
     record = journal.begin(run.tree, **run.begin)
     if run.zones:
         record.note({"r": "zones", "zones": run.zones})
-    run.link.log_to(record.directory + "/events")
+    run.channel.log_to(record.directory + "/events")
     try:
         _before_commit(run, record)
         record.commit()
     except BaseException as error:
-        put_back(run, record, error)
+        put_back(run.session, record, error)
         raise
     for kind in (run.plan.keys, run.plan.certificates, run.plan.files, run.plan.accounts, run.plan.leaving):
         for work in kind:
@@ -48,18 +49,18 @@ def apply(run: ApplyContext) -> None:
         _after_commit(run)
     except AgentError:
         run.manifest.save()
-        record.close("failed after the commit point", run.done)
+        record.close("failed after the commit point", run.session.done)
         raise
-    record.close(ended(run), run.done)
+    record.close(ended(run.session), run.session.done)
     for change in run.plan.drifted:
         copy = record.copy_of(change["name"])
         if copy:
-            run.link.say("notice", text=f"{change['name']} as it was edited by hand is kept in {copy}")
+            run.session.notice(f"{change['name']} as it was edited by hand is kept in {copy}")
 
 
-def ended(run: Any) -> str:
+def ended(session: Session) -> str:
     """How the history tells a run that came to its end."""
-    return "ok" if not run.link.lost else journal.ALONE
+    return "ok" if not session.channel.lost else journal.ALONE
 
 
 def why(error: BaseException) -> str:
@@ -76,20 +77,20 @@ def why(error: BaseException) -> str:
     return "disk full" if any(one in said for one in full) else said[:200]
 
 
-def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
-    """The end of a run that failed or was stopped before its commit point. `run` has `tree`, `say` and `done`."""
-    policy_rc_d.release(run.tree, run.say)
+def put_back(session: Session, record: journal.Journal, error: BaseException) -> None:
+    """The end of a run that failed or was stopped before its commit point."""
+    policy_rc_d.release(session.tree, session.say)
     try:
         if record.first("swap"):
             record.note({"r": "back"})
         count = record.undo()
-        daemons.reload(run.tree, staging.readers_of(record) if record.first("swap") else ())
+        daemons.reload(session.tree, staging.readers_of(record) if record.first("swap") else ())
     except OSError as problem:
         raise AgentError(
             f"{error}; and putting back failed: {problem.strerror}", "the next apply tries again"
         ) from error
-    record.close("undone: " + run.link.mask(why(error)))
-    run.done = 0
+    record.close("undone: " + session.channel.mask(why(error)))
+    session.done = 0
     if isinstance(error, AgentError) and record.first("was"):
         how = "everything was put back" if count else "the configuration was left as it was"
         error.what += f"; {how}, and the host serves as before"
@@ -98,8 +99,8 @@ def put_back(run: Any, record: journal.Journal, error: BaseException) -> None:
 
 
 def _before_commit(run: ApplyContext, record: journal.Journal) -> None:
-    plan, tree, link = run.plan, run.tree, run.link
-    link.check()
+    plan, tree, check = run.plan, run.tree, run.check
+    check()
     _still_as_planned(run)
     if plan.packages:
         names = [work.spec["name"] for work in plan.packages]
@@ -116,14 +117,14 @@ def _before_commit(run: ApplyContext, record: journal.Journal) -> None:
             lists=run.lists,
             log=log,
             say=run.say,
-            check=link.check,
+            check=check,
         )
         run.applied([change for work in plan.packages for change in work.changes])
         _versions(run)
     if plan.users:
         record.note({"r": "users", "names": [work.spec["name"] for work in plan.users]})
     for work in plan.users:
-        link.check()
+        check()
         make_user(work)
         run.applied(work.changes)
     record.remember(_paths(plan))
@@ -131,7 +132,7 @@ def _before_commit(run: ApplyContext, record: journal.Journal) -> None:
         was = [_before(plan, work) for work in [*plan.retiring, *plan.services]]
         record.note({"r": "services", "was": was})
     for work in plan.directories:
-        link.check()
+        check()
         spec = work.spec
         real = tree.at(spec["path"])
         _parents(real)
@@ -145,7 +146,7 @@ def _before_commit(run: ApplyContext, record: journal.Journal) -> None:
     run.passwords.save()
     run.manifest.describe(run.state, plan.digests, plan.known)
     run.manifest.save()
-    link.check()
+    check()
     specs = [work.spec for work in plan.services]
     moves = daemons.in_order(tree, stage.moves, specs)
     record.note({"r": "swap", "moves": moves, "checked": checked})
@@ -167,7 +168,7 @@ def _checked(run: ApplyContext, stage: staging.Stage) -> bool:
 
 def _check(run: ApplyContext, prefix: Sequence[str]) -> None:
     for work in run.plan.services:
-        run.link.check()
+        run.check()
         if work.spec["checks"]:
             run.say(f"checking the configuration of {work.spec['unit']}")
             services.check(work.spec, prefix)
@@ -236,7 +237,7 @@ def _after_commit(run: ApplyContext) -> None:
             if enable:
                 services.enable(work.spec["unit"])
             if spec.get("counts") and not bans.count_from_now(spec["counts"]):
-                run.link.say("notice", text=_COUNTS_EARLIER)
+                run.session.notice(_COUNTS_EARLIER)
             if verb:
                 run.say(
                     f"{verb}ing {work.spec['unit']}" if verb != "start" else f"starting {work.spec['unit']}"
@@ -305,4 +306,4 @@ def _read_again(run: ApplyContext) -> None:
     run.manifest.describe(run.state, left.digests, left.known)
     run.passwords.save()
     run.manifest.save()
-    drift.keep(run.tree, run.manifest, run.link.mask)
+    drift.keep(run.tree, run.manifest, run.channel.mask)

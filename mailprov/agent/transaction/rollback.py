@@ -1,6 +1,6 @@
 """Puts back what a run changed. rollback_plan.py says what that is.
 
-    Rollback(tree, link, plan, again).work(begin, zones)
+    Rollback(session, plan, again).work(begin, zones)
     finish_services(units, say)                  the services' part behind the commit point; once more does no harm
     restart_stopped(record, say)                 start again what a rollback has stopped that is undone itself
 
@@ -17,58 +17,52 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import time
 from typing import Any, Callable, Dict, List, Sequence
 
 from mailprov.agent import files, journal, manifest, services
-from mailprov.agent.changes import Change
-from mailprov.agent.channel import Channel
 from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
 from mailprov.agent.plan import drift
 from mailprov.agent.resources import obsolete_services
+from mailprov.agent.session import Session
 from mailprov.agent.transaction import daemons, staging
 from mailprov.agent.transaction.apply import ended, put_back
 from mailprov.agent.transaction.rollback_plan import Item, Plan
 
 
 class Rollback:
-    """One rollback. `done` counts the changes that were made."""
+    """One rollback."""
 
-    def __init__(self, tree: files.Tree, link: Channel, plan: Plan, again: Callable[[], Plan]) -> None:
-        self.tree, self.link, self.plan, self.again = tree, link, plan, again
-        self.done = 0
-        self._clock = time.monotonic()
-
-    def say(self, text: str) -> None:
-        self.link.say("progress", text=text)
+    def __init__(self, session: Session, plan: Plan, again: Callable[[], Plan]) -> None:
+        self.session, self.plan, self.again = session, plan, again
+        self.tree, self.say, self.check = session.tree, session.say, session.check
 
     def work(self, begin: Dict[str, Any], zones: List[Dict[str, Any]]) -> None:
         """Raises AgentError or Cancelled; then all is as it was before, unless the commit point was behind."""
         record = journal.begin(self.tree, **begin)
         if zones:
             record.note({"r": "zones", "zones": zones})
-        self.link.log_to(record.directory + "/events")
+        self.session.channel.log_to(record.directory + "/events")
         try:
             self._before_commit(record)
-            self.link.check()
+            self.check()
             record.commit()
         except BaseException as error:
-            put_back(self, record, error)
+            put_back(self.session, record, error)
             restart_stopped(record, self.say)
             raise
         for item in self.plan.items:
-            self._applied(item.changes)
+            self.session.applied(item.changes)
         try:
             self._after_commit()
         except AgentError:
-            record.close("failed after the commit point", self.done)
+            record.close("failed after the commit point", self.session.done)
             raise
-        record.close(ended(self), self.done)
+        record.close(ended(self.session), self.session.done)
 
     def _before_commit(self, record: Journal) -> None:
         plan = self.plan
-        self.link.check()
+        self.check()
         record.remember([item.record["path"] for item in plan.items])
         record.note({"r": "services", "was": plan.before}, {"r": "units", "do": plan.units})
         stage = self._staged()
@@ -80,7 +74,7 @@ class Rollback:
         for item in plan.items:
             if not item.changes:  # mailprov's own records, which no daemon reads
                 item.source.restore(item.record)
-        self.link.check()
+        self.check()
         specs = [unit["spec"] for unit in plan.units]
         moves = daemons.in_order(self.tree, stage.moves, specs)
         record.note({"r": "swap", "moves": moves, "checked": checked})
@@ -93,7 +87,7 @@ class Rollback:
         """What is put back may be from before mailprov, or from before it had some of its tables: those go away."""
         gone = {item.record["path"] for item in self.plan.items if item.record["was"] is None}
         for unit in self.plan.units:
-            self.link.check()
+            self.check()
             spec = unit["spec"]
             if unit["verb"] and spec["checks"]:
                 self.say(f"checking the configuration of {spec['unit']}")
@@ -103,7 +97,7 @@ class Rollback:
     def _staged(self) -> staging.Stage:
         stage = staging.Stage(self.tree)
         for item in self.plan.items:
-            self.link.check()
+            self.check()
             if item.changes:
                 self._stage(stage, item)
         return stage
@@ -133,7 +127,7 @@ class Rollback:
             i.record["path"] for i in self.plan.items if any(one["kind"] == "account" for one in i.changes)
         ]
         daemons.await_passwd_reload(self.tree, changed)
-        self._applied(self.plan.unit_changes)
+        self.session.applied(self.plan.unit_changes)
         left = self.again()
         if left.changes:
             names = ", ".join(f"{one['kind']} {one['name']}" for one in left.changes[:5])
@@ -142,7 +136,7 @@ class Rollback:
                 "something else on the host changes it; look at the plan",
                 [f"{one['name']}: {one['detail']}" for one in left.changes],
             )
-        drift.keep(self.tree, manifest.load(self.tree), self.link.mask)
+        drift.keep(self.tree, manifest.load(self.tree), self.session.channel.mask)
 
     def _remove_sockets(self) -> None:
         """Directories that are to go are empty but for sockets of daemons that have another configuration by now."""
@@ -157,13 +151,6 @@ class Rollback:
                     os.unlink(one.path)
             with contextlib.suppress(OSError):
                 os.rmdir(real)
-
-    def _applied(self, changes: List[Change]) -> None:
-        for one in changes:
-            now = time.monotonic()
-            self.link.say("applied", change=one, seconds=round(now - self._clock, 3))
-            self._clock = now
-            self.done += 1
 
 
 def _halt(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:

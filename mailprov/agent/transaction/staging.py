@@ -12,7 +12,7 @@ a host that loses its power, its disk space or the agent serves as before, also 
                                     host lets nobody mount (some containers): then files are checked in their places
     swap(tree, moves, specs)        the burst, at the end of which the daemons of `specs` are told; calling it again
                                     finishes one that was killed half-way
-    begun(journal), complete(tree, journal)     after a crash: whether the burst had begun, and finishing it
+    complete(tree, journal)         after a crash: finishes a burst that had begun
     readers_of(journal)             the daemons to tell, as that run noted them
 
 Raises AgentError.
@@ -152,17 +152,9 @@ def _remove_empty(real: str) -> None:
             raise
 
 
-def begun(left: Journal) -> bool:
-    """Whether a killed run's files had been checked and were changing places: then all of them shall.
-
-    A run that could only check them in their places, or that had begun to put them back, is left to the undo.
-    """
-    return bool(left.first("swap").get("checked")) and not left.first("back")
-
-
 def complete(tree: files.Tree, left: Journal) -> None:
     """Finish the burst of a killed run, and with that its commit."""
-    if begun(left) and not left.committed:
+    if left.must_finish and not left.committed:
         swap(tree, left.first("swap")["moves"], readers_of(left))
         left.commit()
 

@@ -25,7 +25,7 @@ def staged(run: ApplyContext, private: str) -> staging.Stage:
     if works:
         run.say(f"writing {len(works)} file{'s' if len(works) > 1 else ''}")
     for work in works:
-        run.link.check()
+        run.check()
         if "certificate" in work.spec:
             _certificate(run, work, stage, private)
         elif "public" in work.spec:
@@ -44,7 +44,7 @@ def _file(run: ApplyContext, work: Work, stage: staging.Stage) -> None:
     owner = files.ids(spec["owner"], spec["group"])
     if isinstance(content, tuple):
         lines, rewrite = content
-        content = accounts.render(spec, lines, run.passwords, run.link.check) if rewrite else None
+        content = accounts.render(spec, lines, run.passwords, run.check) if rewrite else None
     if content is None:
         stage.own(path, mode, *owner)
         return

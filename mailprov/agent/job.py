@@ -1,0 +1,33 @@
+"""What the controller wants of this run: `job` of wire.messages, as one typed object that every part reads.
+
+Job.of(raw) -> Job      from the JSON object; fields that it has not are as below, others are passed over
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, NamedTuple, Sequence
+
+
+class Job(NamedTuple):
+    """The fields are told in wire.messages."""
+
+    tag: str
+    mode: str
+    owner: str
+    run: str = ""
+    root: str = ""
+    packages: Sequence[str] = ()
+    lock_timeout: float = 0
+    accept_drift: bool = False
+    take_over_host: bool = False
+    to: str = ""
+    zones: Sequence[Dict[str, Any]] = ()
+    mail_root: str = ""
+    accounts: Sequence[str] = ()
+    address: str = ""
+    users: str = ""
+    login: str = ""
+
+    @classmethod
+    def of(cls, raw: Dict[str, Any]) -> "Job":
+        return cls(**{name: raw[name] for name in cls._fields if name in raw})

@@ -1,0 +1,150 @@
+"""Modes plan and apply: the host beside the state that it must have, and then as that state.
+
+    work(session, interrupted)      facts → desired → plan → (go → apply → (ready → issue))
+
+In mode plan nothing is written. Raises AgentError or Cancelled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence
+
+from mailprov.agent import facts, files, manifest, runs, services
+from mailprov.agent.apt import packages
+from mailprov.agent.changes import Observed
+from mailprov.agent.errors import AgentError
+from mailprov.agent.plan import diff, drift
+from mailprov.agent.redaction import Mask, secrets_of
+from mailprov.agent.resources import accounts, dkim_keys, obsolete_services
+from mailprov.agent.session import Session
+from mailprov.agent.transaction.recovery import Interrupted
+
+Found = Dict[str, Any]  # packages as packages.query gives them
+
+
+def work(session: Session, interrupted: Interrupted) -> None:
+    lists = packages.Lists()
+    try:
+        _Deployment(session, interrupted, lists).work()
+    finally:
+        lists.close()
+
+
+class _Deployment:
+    def __init__(self, session: Session, interrupted: Interrupted, lists: packages.Lists) -> None:
+        self.session, self.interrupted, self.lists = session, interrupted, lists
+        self.tree, self.applying = session.tree, session.job.mode == "apply"
+        self.state: Dict[str, Any] = {}
+
+    def work(self) -> None:
+        session, job = self.session, self.session.job
+        found = self._packages(job.packages)
+        session.channel.say("facts", facts=facts.facts(self.tree, found))
+        self.state = state = session.channel.wait("desired")["state"]
+        session.channel.mask = Mask(secrets_of(state))
+        if self.tree.root and (state["packages"] or state["users"] or state["services"]):
+            advice = "root is for tests of files"
+            raise AgentError("packages, users and services cannot be managed under a root", advice)
+        self.manifest, self.passwords = manifest.load(self.tree), accounts.Passwords(self.tree)
+        plan = self._look(found)
+        losses = self._losses(plan)
+        drifted = [] if job.accept_drift else plan.drifted
+        asks = bool(losses) and not job.take_over_host
+        waits = self.applying and bool(plan.changes) and not drifted and not asks
+        self._tell(plan, losses, waits)
+        if not self.applying:
+            return
+        if asks:
+            from mailprov.agent.plan import takeover
+
+            raise takeover.stop(losses)
+        if drifted:
+            raise drift.stop(drifted, runs.DIRECTORY + "/", plan.mends)
+        if plan.changes:
+            self._apply(plan)
+        else:
+            self._keep_as_found(plan)
+
+    def _look(self, found: Found) -> diff.Plan:
+        retired = [spec["unit"] for spec in obsolete_services.units(self.state, self.manifest)]
+        return diff.compare(
+            self.tree,
+            self.state,
+            self._observe(found, retired),
+            manifest=self.manifest,
+            passwords=self.passwords,
+            mask=self.session.channel.mask,
+            excused=self.interrupted.excused,
+        )
+
+    def _packages(self, names: Sequence[str]) -> Found:
+        if self.tree.root:
+            return {name: {"installed": None, "candidate": None} for name in names}
+        return packages.query(names, self.lists, self.session.say)
+
+    def _observe(self, found: Found, retired: List[str]) -> Observed:
+        """Packages, units and ports that this state is about; asks for packages that `found` lacks."""
+        asked = [*self.state["packages"], *(name for name, _ in self.state["rendered_for"])]
+        if any(name not in found for name in asked):
+            found = self._packages(asked)
+        units = [*(spec["unit"] for spec in self.state["services"]), *retired]
+        return Observed(found, services.states(units), services.listening() if units else set())
+
+    def _losses(self, plan: diff.Plan) -> List[str]:
+        """What of the host's own a first apply would hide or replace."""
+        if not self.interrupted.first_apply(self.tree):
+            return []
+        from mailprov.agent.plan import takeover
+
+        before = self.interrupted.content_before
+        return takeover.losses(self.tree, plan, self.state, lambda path: before(self.tree, path))
+
+    def _tell(self, plan: diff.Plan, losses: List[str], waits: bool) -> None:
+        """The plan; where an apply may follow, with DKIM keys that are made now, for the records in DNS."""
+        session, made = self.session, {}  # type: Session, Dict[str, bytes]
+        making = [work for work in plan.keys if waits and work.data is not None]
+        pairs = dkim_keys.make_all([work.spec for work in making], session.say, session.check)
+        for number, work in enumerate(making):
+            work.data.update(pairs[number])
+            made.update(pairs[number])
+        told: Dict[str, Any] = {"compared": plan.compared, "fingerprint": plan.fingerprint, "waits": waits}
+        told["keys"] = dkim_keys.public_keys(self.tree, self.state, made)
+        for notice in plan.notices:
+            session.notice(notice)
+        if losses:
+            told["takes_over"] = [session.channel.mask(one) for one in losses]
+        session.channel.say("plan", changes=plan.changes, **told)
+
+    def _keep_as_found(self, plan: diff.Plan) -> None:
+        """What was found as wanted is managed from now on; both write only when that is news."""
+        files.make_state(self.tree)
+        self.manifest.describe(self.state, plan.digests, plan.known)
+        self.manifest.keep_services({spec["unit"] for spec in self.state["services"]})
+        self.manifest.save()
+        self.passwords.save()
+        drift.keep(self.tree, self.manifest, self.session.channel.mask)
+
+    def _apply(self, plan: diff.Plan) -> None:
+        from mailprov.agent.context import ApplyContext
+        from mailprov.agent.resources import acme
+        from mailprov.agent.transaction.apply import apply
+
+        session, job = self.session, self.session.job
+        changed = AgentError("the plan has changed", "look at the new plan, then apply again")
+        go = session.await_go(plan.fingerprint, changed)
+        begin = {"owner": job.owner, "run": job.run, "kind": "apply", "continues": self.interrupted.continues}
+        context = ApplyContext(
+            session=session,
+            state=self.state,
+            plan=plan,
+            remembered=self.manifest,
+            passwords=self.passwords,
+            lists=self.lists,
+            begin=begin,
+            zones=go.get("zones", []),
+            again=lambda: self._look({}),
+        )
+        if plan.transaction or context.zones:
+            apply(context)
+        if plan.issues:
+            acme.obtain(context)

@@ -1,0 +1,100 @@
+"""The modes of the agent, one row each: what a run of it may do, and the function that does it.
+
+    MODES       name → Mode; the names are those of a job (wire.messages)
+
+A function imports what it needs when it is called: each run pays for the modules of its own mode alone, which the host
+compiles anew each time.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, NamedTuple
+
+from mailprov.agent.session import Session
+from mailprov.agent.transaction.recovery import Interrupted
+
+Work = Callable[[Session, Interrupted], None]
+
+
+class Mode(NamedTuple):
+    """`work` is the conversation between the recovery and `end`.
+
+    writes      it takes the lock, and what a killed run left behind is put right first
+    deploys     it brings the host to a desired state: where cloud-init is still at work, that goes first
+    tells       who is at work now, and what became of a run that lost its controller, is told
+    rescued     a kill leaves it to the watchdog to bring the host to a safe state
+    """
+
+    work: Work
+    writes: bool = False
+    deploys: bool = False
+    tells: bool = False
+    rescued: bool = False
+
+
+def _deploy(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.modes import deploy
+
+    deploy.work(session, interrupted)
+
+
+def _roll_back(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.modes import rollback
+
+    rollback.work(session)
+
+
+def _history(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent import history
+
+    session.channel.say("runs", runs=history.runs_of(session.tree))
+
+
+def _keep_zones(session: Session, interrupted: Interrupted) -> None:
+    """DNS changes that no other run of this host can keep."""
+    from mailprov.agent import journal
+
+    job = session.job
+    record = journal.begin(session.tree, job.owner, run=job.run, kind="zones")
+    record.note({"r": "zones", "zones": job.zones})
+    record.commit()
+    record.close("ok")
+
+
+def _mailboxes(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent import mailboxes
+
+    mailboxes.tell(session)
+
+
+def _purge(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent import mailboxes
+
+    mailboxes.purge(session)
+
+
+def _keys(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.resources import dkim_keys
+
+    session.channel.say("keys", dkim=dkim_keys.facts(session.tree))
+
+
+def _bans(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent import facts
+    from mailprov.agent.resources import bans
+
+    held = [{"jail": ban.jail, "address": ban.address} for ban in bans.held()]
+    session.channel.say("bans", bans=held, peer=facts.peer())
+
+
+MODES: Dict[str, Mode] = {
+    "plan": Mode(_deploy, deploys=True, tells=True),
+    "apply": Mode(_deploy, writes=True, deploys=True, tells=True, rescued=True),
+    "rollback": Mode(_roll_back, writes=True, tells=True, rescued=True),
+    "zones": Mode(_keep_zones, writes=True),
+    "purge": Mode(_purge, writes=True),
+    "history": Mode(_history),
+    "mailboxes": Mode(_mailboxes),
+    "keys": Mode(_keys),
+    "bans": Mode(_bans),
+}

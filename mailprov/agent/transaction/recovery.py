@@ -1,0 +1,171 @@
+"""What a killed run left behind: put right before the next one begins, or told where nothing may be written.
+
+    recover(session, writes, tells) -> Interrupted      after the lock, if one is taken
+    rescue(session) -> str                              right after a kill, by the watchdog; what became of it
+
+Before its commit point a run is undone; behind it the run is finished, by this one or by the next apply. Raises
+AgentError.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import FrozenSet, NamedTuple, Optional
+
+from mailprov.agent import files, journal, lock, manifest
+from mailprov.agent.journal import Journal
+from mailprov.agent.session import Session
+
+_UNDONE = "what it had written was put back"
+
+
+class Interrupted(NamedTuple):
+    """What a run must know of a killed one before it.
+
+    excused     paths that it had written: what a plan finds there is no edit by hand
+    undone      its journal, where a plan looks at what the next apply puts back
+    continues   the directory of a run that was killed behind its commit point, which this one finishes
+    """
+
+    excused: FrozenSet[str] = frozenset()
+    undone: Optional[Journal] = None
+    continues: str = ""
+
+    def first_apply(self, tree: files.Tree) -> bool:
+        """Whether mailprov has never come to the end of an apply here. A killed one that only a plan looks at does not
+        count."""
+        if files.look(tree.at(manifest.PATH)) is None:
+            return True
+        return self.undone is not None and any(
+            one["r"] == "was" and one["path"] == manifest.PATH and one["was"] is None
+            for one in self.undone.records
+        )
+
+    def content_before(self, tree: files.Tree, path: str) -> Optional[bytes]:
+        """What a file of the host held before a killed run came to it."""
+        for record in self.undone.records if self.undone is not None else ():
+            if self.undone is not None and record["r"] == "was" and record["path"] == path:
+                was = record["was"]
+                return self.undone.content(was) if was is not None and was["kind"] == "file" else None
+        return files.read(tree.at(path), follow=True)
+
+
+def recover(session: Session, *, writes: bool, tells: bool) -> Interrupted:
+    """Bring what a killed run left to a safe state; when nothing may be written only say so."""
+    left = journal.unfinished(session.tree)
+    if tells:
+        _tell_of_others(session, writes)
+    if left is None or (not writes and lock.holder(session.tree)):
+        return Interrupted()
+    if left.first("begin").get("kind") == "purge":
+        if writes:
+            left.close("interrupted")
+        what = f"a purge of {left.first('begin').get('address', '')} by {left.owner} at {left.since}"
+        rest = "what is left of that mailbox goes with the next purge in its domain"
+        session.notice(f"{what} was interrupted; {rest}")
+        return Interrupted()
+    if not writes:
+        return _look(session, left)
+    return _put_right(session, left)
+
+
+def _who(left: Journal, begun: bool) -> str:
+    where = "after its commit point" if begun else "before its commit point"
+    return f"an earlier run of {left.owner} at {left.since} was interrupted {where}"
+
+
+def _look(session: Session, left: Journal) -> Interrupted:
+    begun = left.must_finish
+    what = "finishes it" if begun else "puts back what it had written"
+    session.notice(f"{_who(left, begun)}; the next apply {what}")
+    excused = frozenset(record["path"] for record in left.records if record["r"] == "was")
+    return Interrupted(excused, None if begun else left)
+
+
+def _put_right(session: Session, left: Journal) -> Interrupted:
+    from mailprov.agent.apt import policy_rc_d
+    from mailprov.agent.transaction import rollback, staging
+
+    who = _who(left, left.must_finish)
+    policy_rc_d.release(session.tree, session.say)
+    staging.complete(session.tree, left)
+    if left.committed:
+        continues = _finish(session, left)
+        what = "this run finishes it" if session.job.mode == "apply" else "the next apply finishes it"
+        session.notice(f"{who}; {what if continues else 'its end was made up for'}")
+        return Interrupted(continues=continues)
+    count = left.undo()
+    if left.first("begin").get("kind") == "rollback":
+        rollback.restart_stopped(left, session.say)
+    left.close(f"interrupted; {_UNDONE}")
+    session.notice(f"{who}; {_UNDONE} ({count} path{'' if count == 1 else 's'})")
+    return Interrupted()
+
+
+def _finish(session: Session, left: Journal) -> str:
+    """What remains of a killed run behind its commit point; the name of an apply that this one has yet to finish."""
+    from mailprov.agent.errors import AgentError
+    from mailprov.agent.transaction import rollback
+
+    if left.first("begin").get("kind", "apply") == "apply":
+        left.close("interrupted after the commit point")
+        return os.path.basename(left.directory)
+    try:
+        rollback.finish_services(left.first("units").get("do", []), session.say)
+    except AgentError:
+        left.close("failed after the commit point")
+        raise
+    left.close("ok, finished by the next run")
+    return ""
+
+
+def rescue(session: Session) -> str:
+    """After a kill. Behind the commit point the daemons get the files that they must read together."""
+    from mailprov.agent import services
+    from mailprov.agent.apt import installation, policy_rc_d
+    from mailprov.agent.resources import bans
+    from mailprov.agent.transaction import staging
+
+    held = session.lock()
+    left = journal.unfinished(session.tree)
+    if left is None:
+        return "it had changed nothing"
+    ahead = left.must_finish
+    if not ahead or left.first("begin").get("kind") != "apply":
+        recover(session, writes=True, tells=True)
+        return "its work was brought to its end" if ahead else _UNDONE
+    policy_rc_d.release(session.tree, session.say)
+    staging.complete(session.tree, left)
+    units = left.first("services").get("was", [])
+    if installation.release_units(session.tree, [unit["spec"]["unit"] for unit in units]):
+        services.reload_systemd()
+    for unit in units:
+        if unit["spec"].get("counts"):
+            bans.count_from_now(unit["spec"]["counts"])
+        if unit["verb"]:
+            services.enable(unit["spec"]["unit"])
+            services.act(unit["spec"], unit["verb"])
+    os.close(held)
+    return "the new configuration is in force, and the next apply finishes the rest"
+
+
+def _tell_of_others(session: Session, writes: bool) -> None:
+    """Another run at work now, and the last one if its controller was killed: nobody else tells how that ended.
+
+    An apply tells the latter once, as far as this host's memory reaches; a plan writes nothing, and tells it again.
+    """
+    tree = session.tree
+    if not writes and lock.holder(tree):
+        session.notice(f"at work on this host now: {lock.holder(tree)}")
+        return
+    last = journal.last(tree)
+    status = last.first("end").get("status", "") if last is not None else ""
+    if last is None or not status.endswith((journal.NO_CONTROLLER, journal.ALONE)):
+        return
+    told, name = tree.at(lock.TOLD), os.path.basename(last.directory).encode("ascii")
+    if files.read(told) == name:
+        return
+    how = "it was finished all the same" if status == journal.ALONE else _UNDONE
+    session.notice(f"the last run on this host, of {last.owner} at {last.since}, lost its controller; {how}")
+    if writes:
+        files.write(told, name, 0o600, sync=False)
