@@ -74,7 +74,7 @@ def _bare(here: lab.Lab, folder: Path) -> Run:
     read = load(here.inventory_path, SecretMode.IGNORE)
     script = ""
     for host in read.hosts:
-        install = bare_install(desired.needed_packages(host))
+        install = bare_install(desired.needed_packages(read, host))
         script += f"{shlex.join(here.ssh_argv(host.name, [install]))} & {host.name}=$!\n"
     script += "".join(f"wait ${host.name} || exit 1\n" for host in read.hosts)
     path = folder / "bare.sh"

@@ -92,7 +92,7 @@ class Bench:
         self.hosts.reset_fresh()
         apply(path, "Done")  # fills the package cache; not counted
         read = load(path)
-        install = bare_install(desired.needed_packages(read.hosts[0]))
+        install = bare_install(desired.needed_packages(read, read.hosts[0]))
         works: dict[str, Callable[[], Run]] = {
             "bare apt-get": lambda: run(self.hosts.ssh_argv(place, install)),
             "mailprov": lambda: apply(path, "Done"),

@@ -19,7 +19,8 @@ from pathlib import Path
 from bench.measure import BenchFailed
 from mailprov import dns
 from mailprov.dns.session import TRAFFIC
-from mailprov.model.inventory import Dmarc, DnsSettings, Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, SshSettings, Tls
 from tests.unit.dns.servers import KINDS, start, stop
 
 MANY = tuple(f"d{number}.many.test" for number in range(100))

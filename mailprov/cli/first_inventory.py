@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.cli.inventory_argument import USUAL
+from mailprov.dns import providers
 from mailprov.errors import InputError
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -60,9 +61,7 @@ def text(answers: Answers) -> str:
             "# Where your DNS server takes updates (RFC 2136), mailprov publishes the records",
             "# itself. Else publish what `mailprov dns export` prints.",
             "# dns:",
-            "#   provider: rfc2136",
-            "#   server: 192.0.2.53",
-            "#   tsig: {name: mailprov, algorithm: hmac-sha256, secret: {env: MAILPROV_TSIG}}",
+            *(f"#   {line}" for line in providers.PROVIDERS[0].example),
             "",
             "hosts:",
             f"  {_word(answers.host)}:",

@@ -85,7 +85,7 @@ def up(
         read,
         name=name or inventory.stem,
         release=release,
-        packages={host.name: needed_packages(host) for host in read.hosts} if installed else None,
+        packages={host.name: needed_packages(read, host) for host in read.hosts} if installed else None,
         passwords=lab.passwords.read(passwords) if passwords else lab.passwords.MADE_UP,
         emit=said.emit,
     )

@@ -1,20 +1,21 @@
 """Certificates by ACME: what certbot is told, and what it needs on the host besides.
 
-    issued(host, name, key_type) -> Issued
+    issued(host, name, key_type, dns) -> Issued
     files(host, dns, issued) -> tuple[File, ...]
-    packages(host) -> tuple[str, ...]
+    packages(host, dns) -> tuple[str, ...]
     service() -> Service         certbot's own timer, which renews
 
 Pure, but for reading `tls.ca_file`. Raises InputError for a file that cannot be read.
-With dns-01 the host gets the inventory's TSIG key, since it must renew by itself: in a file for root alone.
+With dns-01 the host gets the key by which the zone is written, since it must renew by itself: in a file for root alone.
 """
 
 from __future__ import annotations
 
 from mailprov.components.templates import render
 from mailprov.errors import InputError
+from mailprov.model.dns import Dns01, DnsSettings
 from mailprov.model.host_state import File, Issued, Service
-from mailprov.model.inventory import Challenge, DnsSettings, Host
+from mailprov.model.inventory import Challenge, Host
 from mailprov.model.ports import PORTS, TlsStart
 
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/mailprov"
@@ -25,27 +26,32 @@ _DROP_IN = "/etc/systemd/system/certbot.service.d/mailprov.conf"
 _IMPLICIT = tuple(port.number for port in PORTS if port.tls is TlsStart.IMPLICIT)
 
 
-def packages(host: Host) -> tuple[str, ...]:
-    """certbot as the distribution has it; its plugin for RFC 2136 where that is used."""
-    if host.tls.acme.challenge is Challenge.DNS:
-        return ("certbot", "python3-certbot-dns-rfc2136")
-    return ("certbot",)
+def packages(host: Host, dns: DnsSettings) -> tuple[str, ...]:
+    """certbot as the distribution has it; its plugin for the DNS provider where that is used."""
+    plugin = _plugin(host, dns)
+    return ("certbot", plugin.package) if plugin else ("certbot",)
 
 
-def issued(host: Host, name: str, key_type: str) -> Issued:
+def _plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
+    """The inventory has seen to it that there is one where the challenge needs it."""
+    return dns.provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
+
+
+def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
     """The certificate of one name and one kind of key. certbot keeps each under its own name."""
     settings = host.tls.acme
     own = name if key_type == "ecdsa" else f"{name}-{key_type}"
-    dns = settings.challenge is Challenge.DNS
+    plugin = _plugin(host, dns)
     arguments = ["certonly", "--non-interactive", "--agree-tos", "--force-renewal"]
     arguments += ["--server", settings.directory, "--cert-name", own, "-d", name]
     arguments += ["--email", settings.email] if settings.email else ["--register-unsafely-without-email"]
     arguments += ["--key-type", key_type]
     # RSA below 3072 bits is being phased out; P-256 is what every client knows.
     arguments += ["--rsa-key-size", "3072"] if key_type == "rsa" else ["--elliptic-curve", "secp256r1"]
-    if dns:
-        arguments += ["--dns-rfc2136", "--dns-rfc2136-credentials", _CREDENTIALS]
-        arguments += ["--dns-rfc2136-propagation-seconds", str(settings.propagation)]
+    if plugin:
+        option = f"--{plugin.authenticator}"
+        arguments += [option, f"{option}-credentials", _CREDENTIALS]
+        arguments += [f"{option}-propagation-seconds", str(settings.propagation)]
     else:
         arguments += ["--standalone", "--preferred-challenges", "http"]
     return Issued(
@@ -53,7 +59,7 @@ def issued(host: Host, name: str, key_type: str) -> Issued:
         names=(name,),
         path=f"{_FOLDER}/{own}.acme.pem",
         server=settings.directory,
-        authenticator="dns-rfc2136" if dns else "standalone",
+        authenticator=plugin.authenticator if plugin else "standalone",
         arguments=tuple(arguments),
         hook=HOOK,
         ports=_IMPLICIT,
@@ -68,8 +74,8 @@ def files(host: Host, dns: DnsSettings, certificates: tuple[Issued, ...]) -> tup
     if host.tls.ca_file:
         made.append(File(_ROOTS, _roots(host)))
         made.append(File(_DROP_IN, render("certbot/certbot.service.j2", roots=_ROOTS)))
-    if host.tls.acme.challenge is Challenge.DNS:
-        made.append(File(_CREDENTIALS, _credentials(dns), mode="0600", secret=True))
+    if plugin := _plugin(host, dns):
+        made.append(File(_CREDENTIALS, render(plugin.template, **plugin.values), mode="0600", secret=True))
     return tuple(made)
 
 
@@ -82,12 +88,6 @@ def _roots(host: Host) -> str:
         raise InputError(
             f"host {host.name}", f"cannot read {host.tls.ca_file}: {reason}", "Check tls.ca_file"
         ) from None
-
-
-def _credentials(dns: DnsSettings) -> str:
-    """As certbot-dns-rfc2136 reads them. The inventory has seen to it that there is a key and an address."""
-    assert dns.tsig is not None
-    return render("certbot/dns-01.ini.j2", dns=dns, tsig=dns.tsig, secret=dns.tsig.secret.reveal())
 
 
 def service() -> Service:

@@ -1,7 +1,7 @@
 """Keys and certificates of a host: given as files, made on the host, or issued by an authority (acme.py).
 
     prepare()                             loads what takes its time to load
-    material(host, names) -> Material     raises InputError when given files are missing, not PEM, or do not fit
+    material(host, names, dns) -> Material     raises InputError when given files are missing, not PEM, or do not fit
 
 `names` are those of domains that lead here besides the host's own (SNI, RFC 6066 section 3). Given files are checked
 before anything is touched: readable, PEM, the key belongs to the first certificate, and that certificate covers all
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mailprov.components import acme
 from mailprov.errors import InputError
+from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Certificate, File, Issued
 from mailprov.model.inventory import Host, KeyType, TlsMode
 
@@ -64,7 +65,7 @@ def key_types(host: Host) -> tuple[str, ...]:
     return ("ecdsa", "rsa") if host.tls.key_type is KeyType.BOTH else (host.tls.key_type.value,)
 
 
-def material(host: Host, names: tuple[str, ...] = ()) -> Material:
+def material(host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSettings()) -> Material:
     """What the host's TLS needs. Reads the certificate and key files of mode `files`, nothing else."""
     others = tuple(name for name in names if name != host.fqdn)
     if host.tls.mode is TlsMode.FILES:
@@ -76,7 +77,7 @@ def material(host: Host, names: tuple[str, ...] = ()) -> Material:
         pairs = []
         for kind in key_types(host):
             if host.tls.mode is TlsMode.ACME:
-                issued.append(acme.issued(host, name, kind))
+                issued.append(acme.issued(host, name, kind, dns))
                 pairs.append(Pair(issued[-1].path, issued[-1].path))
                 continue
             # Under names of its own: else a given certificate, still good for the name, would stay after a change

@@ -5,7 +5,7 @@
     Precomputed(inventory, host)                         for `build`: what can be made before the facts are known
     prepare(hosts)                                 loads what build needs, while there is nothing else to do
     wanted_packages(inventory, host) -> list[str]  whose versions the facts must hold
-    needed_packages(host) -> list[str]             what of it an apply installs
+    needed_packages(inventory, host) -> list[str]  what of it an apply installs
 
 No side effects. The only files read are the templates and, with `tls: {mode: files}`, the certificate and its
 key.

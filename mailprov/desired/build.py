@@ -45,16 +45,16 @@ _PACKAGES = (
 
 def wanted_packages(inventory: Inventory, host: Host) -> list[str]:
     """The packages that the facts must report on: known before the facts."""
-    return [*_packages(host), *milters.packages(host)]
+    return [*_packages(inventory, host), *milters.packages(host)]
 
 
-def needed_packages(host: Host) -> list[str]:
+def needed_packages(inventory: Inventory, host: Host) -> list[str]:
     """Those of `wanted_packages` that an apply installs where they are not."""
-    return [*_packages(host), milters.package(host)]
+    return [*_packages(inventory, host), milters.package(host)]
 
 
-def _packages(host: Host) -> tuple[str, ...]:
-    more = acme.packages(host) if host.tls.mode is TlsMode.ACME else ()
+def _packages(inventory: Inventory, host: Host) -> tuple[str, ...]:
+    more = acme.packages(host, inventory.dns) if host.tls.mode is TlsMode.ACME else ()
     if host.fail2ban is not None:
         more += fail2ban.PACKAGES
     if host.relay is not None:
@@ -78,7 +78,7 @@ def build(
     """
     mail = (precomputed or Precomputed(inventory, host)).mail()
     releases = versions.choose(facts, host.name)
-    material = tls.material(host, inventory.mail_names(host.name))
+    material = tls.material(host, inventory.mail_names(host.name), inventory.dns)
     ipv6 = bool(facts.get("ipv6"))
     domains = inventory.domains_on(host.name)
     sender_domain = inventory.sender_domain(host)
@@ -114,7 +114,7 @@ def build(
     return HostState(
         host=host.name,
         hostname=host.fqdn,
-        packages=(*_packages(host), *([milter.package] if milter else [])),
+        packages=(*_packages(inventory, host), *([milter.package] if milter else [])),
         debconf=(*postfix.DEBCONF, ("postfix", "postfix/mailname", "string", host.fqdn)),
         users=(dovecot.MAIL_USER,),
         directories=(

@@ -21,7 +21,7 @@ from typing import Any
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit
-from mailprov.model.inventory import DnsProvider, Inventory
+from mailprov.model.inventory import Inventory
 
 __all__ = ["ZonePlan", "apply", "export", "image", "plan", "plan_undo"]
 
@@ -44,7 +44,7 @@ def plan(
     not in the inventory leaves the zones as well.
     `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing.
     """
-    if inventory.dns.provider is DnsProvider.ZONEFILE:
+    if not inventory.dns.provider.publishes:
         command = f"`mailprov dns export --dkim {inventory.source}`"
         text = f"mailprov publishes no DNS records here; {command} prints them for publishing by hand"
         return [ZonePlan("", (), (text,))]
@@ -77,7 +77,7 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
     told = list(images)
     if not told:
         return []
-    if inventory.dns.provider is DnsProvider.ZONEFILE:
+    if not inventory.dns.provider.publishes:
         zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
         text = f"the records of {zones} are not put back: this inventory names no DNS server"
         return [ZonePlan("", (), (text,))]

@@ -26,7 +26,8 @@ from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, ZonePlan
 from mailprov.dns.zones import Snapshot
 from mailprov.errors import DnsFailed
 from mailprov.model.dkim import PublicKeys
-from mailprov.model.inventory import DnsSettings, Inventory
+from mailprov.model.dns import ProviderSettings
+from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.records import desired_records, kept
 
@@ -55,7 +56,7 @@ class Work:
     departed names are still to be named. `units`: mail domains, for cutting a large update. `wild`: wildcards met.
     """
 
-    settings: DnsSettings
+    settings: ProviderSettings
     snapshot: Snapshot
     diff: ZoneDiff
     look: Look
@@ -98,7 +99,7 @@ def plan(
         take_over,
         kept(inventory, keys or {}),
     )
-    with Session(inventory.dns) as session:
+    with Session(inventory.dns.provider) as session:
         seen = survey(session, wishes.desired, wishes.identity, wishes.told, covers=covers)
         where = session.where
     by_zone, notices = _sort(where, wishes.desired, seen.zones, names, covers)
@@ -130,7 +131,7 @@ def plan(
             also=[marker.unit for marker in seen.ours.get(zone, ())],
             lost=frozenset(lost),
         )
-        work = Work(inventory.dns, seen.snapshots.get(zone, {}), diff, look, names, departures)
+        work = Work(inventory.dns.provider, seen.snapshots.get(zone, {}), diff, look, names, departures)
         plans.append(
             ZonePlan(
                 zone,
@@ -145,11 +146,11 @@ def plan(
     if conflicts:
         raise refusal(conflicts)
     if seen.wild:
-        plans = _with_shadows(inventory.dns, plans, seen)
+        plans = _with_shadows(inventory.dns.provider, plans, seen)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
 
 
-def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:
+def _with_shadows(settings: ProviderSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:
     """The plans that also tell what wildcards lose by them."""
     told = []
     with Session(settings) as session:

@@ -19,7 +19,7 @@ import hmac
 import json
 from typing import Any
 
-from mailprov.model.inventory import DnsSettings
+from mailprov.model.dns import DnsSettings
 
 Image = dict[str, Any]
 
@@ -41,11 +41,14 @@ def genuine(image: Image, settings: DnsSettings) -> bool:
     return hmac.compare_digest(_mac(key, told).encode(), str(image["seal"]).encode("utf-8", "replace"))
 
 
+def possible(settings: DnsSettings) -> bool:
+    """Whether there is anything to seal with."""
+    return _key(settings) is not None
+
+
 def _key(settings: DnsSettings) -> bytes | None:
-    """Not the TSIG key itself: what is made with it must never be an answer to a name server."""
-    if settings.tsig is None:
-        return None
-    secret = "".join(settings.tsig.secret.reveal().split()).encode()
+    """Not the provider's secret itself: what is made with it must never be an answer to whoever holds zones."""
+    secret = "".join(settings.provider.credential().split()).encode()
     return hmac.digest(secret, b"mailprov: what a zone was before a run", hashlib.sha256) if secret else None
 
 

@@ -38,9 +38,10 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.tsig
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.dns.tsig import tsig_key
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
-from mailprov.model.inventory import DnsSettings
+from mailprov.model.dns import ProviderSettings
 
 CONNECT_SECONDS = 5.0
 # Silence for so long is "no answer". A server may need a moment to write its journal.
@@ -78,7 +79,9 @@ def rcode_name(answer: dns.message.Message) -> str:
 class Session:
     """Not for several threads at once: each opens its own."""
 
-    def __init__(self, settings: DnsSettings) -> None:
+    def __init__(self, own: ProviderSettings) -> None:
+        assert isinstance(own, Rfc2136Settings)
+        settings = own
         if not settings.server:
             raise InputError("dns.server", "is not set", "Name the primary server of your zones")
         self.server, self.port = settings.server, settings.port

@@ -34,7 +34,7 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
         zone: [image for image in each if seal.genuine(image, inventory.dns)] for zone, each in told.items()
     }
     whole = {zone: undo.merged(sealed[zone] or each)[zone] for zone, each in told.items()}
-    with Session(inventory.dns) as session:
+    with Session(inventory.dns.provider) as session:
         snapshots, wild = zones.read_zones(session, {zone: _reads(one) for zone, one in whole.items()})
     return [
         _plan(inventory, one, snapshots[zone], told[zone], wild, sealed=bool(sealed[zone]))
@@ -78,7 +78,7 @@ def _plan(
         for each in one["sets"]
         if ownership.is_marker(each["name"])
     )
-    work = Work(inventory.dns, snapshot, diff, partial(_look, one=one, back=back), units, wild=wild)
+    work = Work(inventory.dns.provider, snapshot, diff, partial(_look, one=one, back=back), units, wild=wild)
     return ZonePlan(zone, diff.changes, notices, 0, compared(diff), left=left, turn=turn(diff), work=work)
 
 

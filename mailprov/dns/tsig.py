@@ -12,11 +12,11 @@ import dns.exception
 import dns.name
 import dns.tsig
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.errors import InputError
-from mailprov.model.inventory import DnsSettings
 
 
-def tsig_key(settings: DnsSettings) -> dns.tsig.Key | None:
+def tsig_key(settings: Rfc2136Settings) -> dns.tsig.Key | None:
     """The key to sign with, or None where the inventory has none (a server that trusts our address)."""
     if settings.tsig is None:
         return None

@@ -7,18 +7,15 @@ there are none. Domains are in `domains`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import re
 from typing import Any
 
-from mailprov.inventory import domains, local, protection, tls
+from mailprov.inventory import dns, domains, local, protection, tls
 from mailprov.inventory.schema import File
-from mailprov.inventory.schema_hosts import DnsEntry, HostEntry, SshEntry
+from mailprov.inventory.schema_hosts import HostEntry, SshEntry
+from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import (
-    DnsProvider,
-    DnsSettings,
     Filter,
     Host,
     Inventory,
@@ -26,7 +23,6 @@ from mailprov.model.inventory import (
     SshSettings,
     Tls,
     Transport,
-    Tsig,
 )
 from mailprov.model.jumps import parse_jumps
 from mailprov.schema import names
@@ -34,7 +30,6 @@ from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
-_KEY_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
 def build(file: File, context: Context) -> Inventory:
@@ -42,13 +37,13 @@ def build(file: File, context: Context) -> Inventory:
     ssh = _ssh(file.ssh, ("ssh",), SshSettings(), context)
     certificates = tls.resolve(file.tls, ("tls",), Tls(), context)
     hosts = _hosts(file, ssh, certificates, context)
-    dns = _dns(file.dns, context) if file.dns else DnsSettings()
-    tls.check_challenges(hosts, dns, context)
+    published = dns.resolve(file.dns, context.marks(("dns",)), context) if file.dns else DnsSettings()
+    tls.check_challenges(hosts, published, context)
     return Inventory(
         source=context.document.file,
         hosts=hosts,
         domains=domains.resolve(file.domains, hosts, context),
-        dns=dns,
+        dns=published,
     )
 
 
@@ -208,49 +203,3 @@ def _published(
         elif value:
             found[value] = None
     return tuple(found)
-
-
-def _dns(entry: DnsEntry, context: Context) -> DnsSettings:
-    provider = DnsProvider(entry.provider)
-    written = context.marks(("dns",))
-    if provider is DnsProvider.ZONEFILE:
-        for name in ("server", "port", "tsig"):
-            if name in written:
-                context.problem(
-                    ("dns", name),
-                    f"`{name}` is for `provider: rfc2136`; set that, or leave `{name}` out",
-                    key=True,
-                )
-        return DnsSettings(provider, ttl=entry.ttl)
-    server = None
-    if entry.server is not None:
-        server = context.checked(("dns", "server"), entry.server, names.host_address)
-    elif "server" not in written:
-        context.problem(
-            ("dns",), "provider rfc2136 needs `server`, the primary name server's address", key=True
-        )
-    return DnsSettings(provider, server, entry.port, _tsig(entry, context), entry.ttl)
-
-
-def _tsig(entry: DnsEntry, context: Context) -> Tsig | None:
-    if entry.tsig is None:
-        return None
-    path: KeyPath = ("dns", "tsig")
-    name = entry.tsig.name.lower()
-    if not _KEY_NAME.fullmatch(name) or len(name) > 253:
-        context.problem(
-            (*path, "name"), f'"{show(name)}" is no name of a key; write it as in the server\'s configuration'
-        )
-    return Tsig(
-        name.removesuffix("."),
-        entry.tsig.algorithm,
-        context.secret(entry.tsig.secret, (*path, "secret"), check=_not_base64),
-    )
-
-
-def _not_base64(value: str) -> str:
-    try:
-        base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return "gives a text that is not base64, as a TSIG key is; copy it from the server's configuration"
-    return ""

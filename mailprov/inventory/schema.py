@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from mailprov.inventory.dns import DnsEntry
 from mailprov.inventory.local import DovecotEntry, PostfixEntry
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosts import (
@@ -23,7 +24,6 @@ from mailprov.inventory.schema_hosts import (
     NOT_YET,
     SIZE_TEXT,
     Delimiter,
-    DnsEntry,
     HostEntry,
     MessageSize,
     SshEntry,

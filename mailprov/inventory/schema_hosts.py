@@ -25,11 +25,8 @@ RELEASES = (
     "ubuntu-24.04",
     "ubuntu-26.04",
 )
-ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha224", "hmac-sha1")  # RFC 8945 section 6
 NOT_YET = "is not in this version"
-_CLOUD = f"this provider {NOT_YET}; use `rfc2136`, or `zonefile` and publish the printed records there"
 _ACME = {"letsencrypt": "for certificates of Let's Encrypt write `mode: acme`"}
-_CLOUDS = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh", "powerdns", "route53")
 
 
 class SshEntry(Entry):
@@ -113,34 +110,6 @@ class TlsEntry(Entry):
     ca_file: Text | None = Field(
         default=None,
         description="PEM with root certificates that `verify`, and certbot in mode acme, trust besides the system's",
-    )
-
-
-class TsigEntry(Entry):
-    """The key that signs DNS updates (RFC 8945)."""
-
-    name: Text = Field(description="the key's name on the server", examples=["mailprov"])
-    algorithm: Annotated[str, choice(*ALGORITHMS)] = Field(
-        default="hmac-sha256", description="the key's algorithm; hmac-sha256 if not given"
-    )
-    secret: SecretEntry = Field(description="the key in base64", examples=[{"env": "MAILPROV_TSIG"}])
-
-
-class DnsEntry(Entry):
-    """How records are published."""
-
-    provider: Annotated[str, choice("rfc2136", "zonefile", later=dict.fromkeys(_CLOUDS, _CLOUD))] = Field(
-        description="rfc2136: updates to a name server; zonefile: only printed, you publish them"
-    )
-    server: Text | None = Field(
-        default=None, description="rfc2136: address or name of the primary name server"
-    )
-    port: Annotated[int, whole(1, 65535)] = Field(
-        53, description="rfc2136: the server's port; 53 if not given"
-    )
-    tsig: TsigEntry | None = Field(default=None, description="rfc2136: the key that signs the updates")
-    ttl: Annotated[int, whole(1, 2**31 - 1)] = Field(
-        3600, description="seconds that others may keep a record; 3600 if not given"
     )
 
 

@@ -6,16 +6,15 @@ whether dns-01 can be. What is wrong goes to `context.problems`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 
+from mailprov.dns import providers
 from mailprov.inventory.schema_hosts import TlsEntry
+from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import (
     Acme,
     Challenge,
-    DnsProvider,
-    DnsSettings,
     Host,
     KeyType,
     Tls,
@@ -59,29 +58,16 @@ def resolve(entry: TlsEntry, path: KeyPath, base: Tls, context: Context) -> Tls:
 
 
 def check_challenges(hosts: Iterable[Host], dns: DnsSettings, context: Context) -> None:
-    """dns-01 goes by our own key; certbot's plugin takes an address for the server, no name."""
+    """dns-01 goes by the key with which we write the zone, where certbot has a plugin for that provider."""
     for host in hosts:
         if host.tls.mode is not TlsMode.ACME or host.tls.acme.challenge is not Challenge.DNS:
             continue
         path: KeyPath = (
             ("hosts", host.name, "tls") if "tls" in context.marks(("hosts", host.name)) else ("tls",)
         )
-        if dns.provider is not DnsProvider.RFC2136 or dns.tsig is None:
-            what = (
-                "challenge dns-01 needs `dns` with `provider: rfc2136` and `tsig`; add them, or use http-01"
-            )
-            context.problem(path, what, key=True)
-        elif dns.server and not _is_address(dns.server):
-            what = f"challenge dns-01 needs the name server's address, and `dns.server` is the name {show(dns.server)}"
-            context.problem(path, what, key=True)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+        if dns.provider.dns_01 is None:
+            need = f"needs {providers.for_dns_01()}; add them, or use http-01"
+            context.problem(path, f"challenge dns-01 {dns.provider.why_no_dns_01 or need}", key=True)
 
 
 def _misplaced(name: str, mode: str, path: KeyPath, context: Context) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
+from mailprov.dns import providers
 from mailprov.lab import releases
 from mailprov.lab.authority import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
@@ -30,9 +31,7 @@ def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
     body = {
         "ssh": {"user": "root", "identity_file": str(place.identity), "known_hosts": str(place.known_hosts)},
         "dns": {
-            "provider": "rfc2136",
-            "server": state.dns.address,
-            "tsig": {"name": TSIG_NAME, "algorithm": TSIG_ALGORITHM, "secret": _file(place, "tsig")},
+            **providers.by_update(state.dns.address, TSIG_NAME, TSIG_ALGORITHM, _file(place, "tsig")),
             "ttl": inventory.dns.ttl,
         },
         "hosts": {host.name: _host(place, state, host, inventory) for host in state.hosts},

@@ -14,6 +14,7 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
+from mailprov.model.dns import DnsSettings
 from mailprov.model.jumps import Jump
 
 # The first key of a plan saved by plan/saved.py: JSON, and so YAML, but no inventory.
@@ -260,34 +261,13 @@ class Domain:
 
 
 @dataclass(frozen=True)
-class Tsig:
-    name: str
-    algorithm: str  # hmac-sha256, hmac-sha512, …
-    secret: Secret  # base64
-
-
-class DnsProvider(str, Enum):
-    RFC2136 = "rfc2136"
-    ZONEFILE = "zonefile"  # records are only printed; the user publishes them
-
-
-@dataclass(frozen=True)
-class DnsSettings:
-    provider: DnsProvider = DnsProvider.ZONEFILE
-    server: str | None = None  # address or name of the primary (rfc2136)
-    port: int = 53
-    tsig: Tsig | None = None
-    ttl: int = 3600
-
-
-@dataclass(frozen=True)
 class Inventory:
     """The whole file. `source` is the path as the user wrote it."""
 
     source: str
     hosts: tuple[Host, ...]
     domains: tuple[Domain, ...]
-    dns: DnsSettings = DnsSettings()
+    dns: DnsSettings = field(default_factory=DnsSettings)
 
     def host(self, name: str) -> Host:
         return next(host for host in self.hosts if host.name == name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mailprov.model.inventory import DnsProvider, Inventory
+from mailprov.model.inventory import Inventory
 
 
 def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> list[str]:
@@ -41,8 +41,7 @@ def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> li
             f"leave under {own}; publish the MX and SPF of {own} first (`mailprov dns export` has them), or other "
             "hosts may refuse such mail"
             for host in inventory.hosts
-            if (own := inventory.sender_domain(host)) != host.fqdn
-            and inventory.dns.provider is DnsProvider.ZONEFILE
+            if (own := inventory.sender_domain(host)) != host.fqdn and not inventory.dns.provider.publishes
         ]
     return found
 

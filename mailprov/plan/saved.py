@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.errors import InputError
+from mailprov.model.dns import ProviderSettings
 from mailprov.model.events import Action, Change, Planned
-from mailprov.model.inventory import SAVED_PLAN, DnsSettings, Inventory, Secret, SshSettings
+from mailprov.model.inventory import SAVED_PLAN, Inventory, Secret, SshSettings
 from mailprov.plan.changes import fingerprint
 
 FORMAT = 2  # since 2 the text is bound to the fingerprints
@@ -159,8 +160,12 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, SshSettings):
         return None
-    if isinstance(value, DnsSettings):
-        value = dataclasses.replace(value, tsig=None)
+    if isinstance(value, ProviderSettings):
+        own = value.without_credential()
+        return {
+            "provider": own.name,
+            **{f.name: _plain(getattr(own, f.name)) for f in dataclasses.fields(own)},
+        }
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):

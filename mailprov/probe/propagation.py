@@ -5,10 +5,9 @@ Public: not_yet. Raises nothing: a server that does not answer is one that does 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 
-from mailprov.model.inventory import DnsProvider, DnsSettings
+from mailprov.model.dns import DnsSettings, NameServer
 from mailprov.probe.clients.resolver import NoAnswer, Resolver
 
 _SECONDS = 3.0  # one question
@@ -16,7 +15,7 @@ _SECONDS = 3.0  # one question
 
 def not_yet(settings: DnsSettings, wanted: Mapping[str, str]) -> dict[str, str]:
     """Names whose TXT record is not what is wanted on some server → a sentence that says where. Asks anew each time."""
-    primary = Resolver(settings, seconds=_SECONDS)
+    primary = Resolver(settings.provider.name_server, seconds=_SECONDS)
     missing: dict[str, str] = {}
     for name, text in wanted.items():
         try:
@@ -24,8 +23,7 @@ def not_yet(settings: DnsSettings, wanted: Mapping[str, str]) -> dict[str, str]:
                 missing[name] = f"{name} is not on the primary name server"
                 continue
             for address in _others(primary, name):
-                other = dataclasses.replace(settings, provider=DnsProvider.RFC2136, server=address, port=53)
-                if text not in Resolver(other, seconds=_SECONDS).ask(name, "TXT").values:
+                if text not in Resolver(NameServer(address), seconds=_SECONDS).ask(name, "TXT").values:
                     missing[name] = f"{name} is not on {address}"
         except NoAnswer as error:
             missing[name] = str(error)

@@ -101,7 +101,7 @@ def verify(
     """
     timing = timing or Timing()
     stop = stop or threading.Event()
-    authoritative = Resolver(inventory.dns, resolver, timing.dns)
+    authoritative = Resolver(inventory.dns.provider.name_server, resolver, timing.dns)
     logins = sum(len(domain.accounts[:accounts]) for domain in inventory.domains)
     overall = Deadline(timing.overall + 10 * len(inventory.hosts) + logins, stop)
     run = Run(inventory, authoritative, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})

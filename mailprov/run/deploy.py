@@ -22,7 +22,7 @@ from typing import Any
 from mailprov import __version__, desired, dns
 from mailprov.errors import DnsUnsure, MailprovError, NotBelieved
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
-from mailprov.model.inventory import DnsProvider, Host, Inventory
+from mailprov.model.inventory import Host, Inventory
 from mailprov.plan.cautions import cautions
 from mailprov.plan.changes import counted, counts
 from mailprov.run import as_saved
@@ -194,7 +194,7 @@ class Deployment:
     def public_keys(self) -> dict[str, dict[str, str]]:
         """The DKIM keys of all hosts that have told theirs, once all have been asked: for planning the zones."""
         if not self.selection.on_hosts:
-            if self.inventory.dns.provider is DnsProvider.ZONEFILE:
+            if not self.inventory.dns.provider.publishes:
                 return {}
             hosts, command = self.selection.hosts, self.options.command
             told = for_zones(

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from mailprov.desired import RotationStep, Step
 from mailprov.model.dkim import Key, State, record_name
 from mailprov.model.events import Emit, Notice, Progress
-from mailprov.model.inventory import DnsProvider, Inventory
+from mailprov.model.inventory import Inventory
 from mailprov.probe.propagation import not_yet
 from mailprov.run.deploy import Options, toward_desired
 from mailprov.run.hosts import DesiredPart, Start
@@ -123,7 +123,7 @@ def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: W
         time.sleep(seconds)
 
     while missing := not_yet(inventory.dns, wanted):
-        by_hand = inventory.dns.provider is DnsProvider.ZONEFILE
+        by_hand = not inventory.dns.provider.publishes
         if by_hand or waiting.never or time.monotonic() - began > waiting.limit:
             for name in missing if by_hand else ():
                 say(f'publish: {name}. TXT "{wanted[name]}"')

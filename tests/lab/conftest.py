@@ -58,7 +58,7 @@ def lab_factory(
             path.write_text(text)
             name = lab_name(str(len(made) + 1))
             read = load(path, SecretMode.IGNORE)
-            packages = {host.name: needed_packages(host) for host in read.hosts} if installed else None
+            packages = {host.name: needed_packages(read, host) for host in read.hosts} if installed else None
             made[text, installed] = lab.up(read, name=name, packages=packages, emit=silent)
         return made[text, installed]
 

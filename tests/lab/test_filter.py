@@ -18,6 +18,7 @@ import dns.update
 import pytest
 
 from mailprov import lab
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.inventory import SecretMode, load
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
@@ -362,7 +363,8 @@ def test_dns_apply_alone_publishes_the_keys_of_the_hosts(hosts: lab.Lab, invento
 
 def _by_hand(inventory: str, name: str, value: str) -> None:
     """A record in the zone alpha.test of the lab's name server, by hand; without a value its TXT record goes."""
-    dns_settings = load(Path(inventory)).dns
+    dns_settings = load(Path(inventory)).dns.provider
+    assert isinstance(dns_settings, Rfc2136Settings)
     assert dns_settings.tsig is not None
     assert dns_settings.server is not None
     tsig = dns_settings.tsig

@@ -546,7 +546,7 @@ def test_a_host_whose_name_is_a_mail_domain_vouches_for_nobody(hosts: lab.Lab) -
 
     assert applied.code == 0, applied.events[-3:]
     changes = {"/etc/postfix/main.cf", "/etc/postfix/mailprov/own_senders", "/etc/default/postsrsd"}
-    resolver = Resolver(load(named, SecretMode.IGNORE).dns)
+    resolver = Resolver(load(named, SecretMode.IGNORE).dns.provider.name_server)
     for (host, domain), (other, elsewhere) in PAIRS:
         fqdn = f"{host}.{domain}"
         assert changes <= {name for _, _, name in applied.changes(host)}

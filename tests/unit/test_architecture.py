@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "mailprov"
 MAY_IMPORT = {
     "model": set(),
     "schema": set(),
-    "inventory": {"schema", "components"},
+    "inventory": {"schema", "components", "dns"},  # of dns, the providers' parts of the schema
     "components": {"schema"},
     "desired": {"components"},
     "records": set(),
@@ -23,11 +23,11 @@ MAY_IMPORT = {
     "wire": {"agent"},  # bundles its sources; never runs it
     "transport": {"wire"},
     "agent": set(),
-    "dns": {"records", "plan"},
+    "dns": {"schema", "records", "plan"},
     "probe": {"records", "dns", "transport"},  # of transport, which address of this machine a host sees
     "run": {"components", "desired", "records", "plan", "wire", "transport", "dns", "probe"},
     "report": {"plan"},
-    "lab": {"inventory"},
+    "lab": {"inventory", "dns"},  # of dns, how its own name server is written in an inventory
     "cli": {
         "schema",
         "inventory",

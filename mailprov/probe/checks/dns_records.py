@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import dns.inet
 
 from mailprov.model.findings import Finding
-from mailprov.model.inventory import DnsProvider, Spf
+from mailprov.model.inventory import Spf
 from mailprov.model.records import Record
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.context import DomainContext, HostContext
@@ -277,7 +277,7 @@ def dns_published(context: DomainContext) -> Iterator[Finding]:
     if not missing:
         yield context.passed(f"{len(wanted)} record{'' if len(wanted) == 1 else 's'}")
         return
-    publishes = context.run.inventory.dns.provider is DnsProvider.RFC2136
+    publishes = context.run.inventory.dns.provider.publishes
     verdict = context.failed if publishes else context.warn
     advice = "run mailprov dns apply" if publishes else "publish them, or run mailprov dns export and compare"
     yield verdict(f"not there: {', '.join(missing)}", advice)

@@ -20,7 +20,7 @@ import dns.rdatatype
 import dns.resolver
 import dns.rrset
 
-from mailprov.model.inventory import DnsProvider, DnsSettings
+from mailprov.model.dns import NameServer
 from mailprov.probe.clients.connection import ProbeError, printable
 
 
@@ -56,8 +56,8 @@ class Answer:
 
 
 class Resolver:
-    """Asks the primary of the inventory's zones, or finds a zone's servers by itself. Answers are kept for
-    the run.
+    """Asks the name server `first`, the primary of the inventory's zones (`dns.provider.name_server`); where it has
+    none or does not have the zone, finds a zone's servers by itself. Answers are kept for the run.
 
     `resolver` (default: the system's) finds name servers and their addresses. Usable from several threads.
     """
@@ -65,9 +65,9 @@ class Resolver:
     name_server_port = 53
 
     def __init__(
-        self, settings: DnsSettings, resolver: dns.resolver.Resolver | None = None, seconds: float = 5.0
+        self, first: NameServer | None, resolver: dns.resolver.Resolver | None = None, seconds: float = 5.0
     ) -> None:
-        self._settings = settings
+        self._first = first
         self._given = resolver
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -110,17 +110,16 @@ class Resolver:
         """What one name server says now; None when it does not hold the zone. Raises NoAnswer when it is silent or
         broken.
         """
-        settings = self._settings
-        primary = settings.provider is DnsProvider.RFC2136 and address in self._server_addresses(
-            settings.server or ""
-        )
-        return self._query(address, settings.port if primary else self.name_server_port, name, kind, server)
+        first = self._first
+        port = self.name_server_port
+        if first is not None and address in self._server_addresses(first.address):
+            port = first.port
+        return self._query(address, port, name, kind, server)
 
     def _ask(self, name: str, kind: str) -> Answer:
-        settings = self._settings
-        if settings.provider is DnsProvider.RFC2136 and settings.server:
-            for address in self._server_addresses(settings.server):
-                answer = self._query(address, settings.port, name, kind, f"{settings.server}")
+        if self._first is not None:
+            for address in self._server_addresses(self._first.address):
+                answer = self._query(address, self._first.port, name, kind, self._first.address)
                 if answer is not None:
                     return answer
         servers = self._zone_servers(name)

@@ -101,7 +101,7 @@ def main() -> None:
     source = Path.cwd() / "hosts-of-0-1-0.yml"
     source.write_text(text)
     read = load(source, SecretMode.IGNORE)
-    packages = {host.name: needed_packages(host) for host in read.hosts}
+    packages = {host.name: needed_packages(read, host) for host in read.hosts}
     where = lab.up(read, name=NAME, packages=packages, emit=lambda event: None)
     try:
         for account in (account for domain in read.domains for account in domain.accounts):

@@ -19,12 +19,12 @@ import pytest
 from desired_cases import BOOKWORM, TRIXIE, alpha, delta, facts, host, inventory
 
 from mailprov import desired
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
+from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import HostState
 from mailprov.model.inventory import (
     Acme,
     Challenge,
-    DnsProvider,
-    DnsSettings,
     Fail2ban,
     Filter,
     KeyType,
@@ -33,7 +33,6 @@ from mailprov.model.inventory import (
     Secret,
     Tls,
     TlsMode,
-    Tsig,
 )
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -54,7 +53,7 @@ ACME = Tls(
     acme=Acme("admin@alpha.test", "https://ca.test/directory", Challenge.DNS, propagation=30),
 )
 DNS = DnsSettings(
-    DnsProvider.RFC2136, "10.0.0.2", tsig=Tsig("mailprov", "hmac-sha256", Secret("env:TSIG", "c2VjcmV0"))
+    Rfc2136Settings("10.0.0.2", tsig=Tsig("mailprov", "hmac-sha256", Secret("env:TSIG", "c2VjcmV0")))
 )
 LOCAL = LocalSettings(
     main_cf=(("message_size_limit", "104857600"), ("smtpd_tls_security_level", "none"), ("relayhost", "")),

@@ -33,18 +33,9 @@ import dns.update
 import dns.zone
 import pytest
 
-from mailprov.model.inventory import (
-    Dmarc,
-    DnsProvider,
-    DnsSettings,
-    Domain,
-    Host,
-    Inventory,
-    Secret,
-    SshSettings,
-    Tls,
-    Tsig,
-)
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, Secret, SshSettings, Tls
 
 SECRET = "c2VjcmV0IG9mIHRoZSBrZXkgbWFpbHByb3YgaW4gdGVzdHM="
 STRANGER = "YSBrZXkgdGhhdCBpcyBrbm93biBhbmQgbWF5IG5vdCB1cGRhdGU="
@@ -137,14 +128,13 @@ class NameServer:
     folder: Path = field(default=Path(), repr=False)
 
     def settings(self, **changes: object) -> DnsSettings:
+        ttl = changes.pop("ttl", 300)
         values: dict[str, object] = {
-            "provider": DnsProvider.RFC2136,
             "server": "127.0.0.1",
             "port": self.port,
             "tsig": Tsig("mailprov", "hmac-sha256", Secret("env:MAILPROV_TSIG", SECRET)),
-            "ttl": 300,
         }
-        return DnsSettings(**{**values, **changes})  # type: ignore[arg-type]
+        return DnsSettings(Rfc2136Settings(**{**values, **changes}), ttl)  # type: ignore[arg-type]
 
     def ask(self, name: str, kind: str) -> dns.message.Message:
         return dns.query.tcp(dns.message.make_query(name, kind), "127.0.0.1", port=self.port, timeout=5)

@@ -19,8 +19,10 @@ import pytest
 
 from mailprov import dns as driver
 from mailprov.dns import session
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
-from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory, Secret, Tsig
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Inventory, Secret
 from tests.unit.dns.servers import SECRET, STRANGER, NameServer, free_port, inventory
 
 Server = Callable[[Callable[[socket.socket], None]], int]
@@ -41,8 +43,10 @@ def told(kind: type[MailprovError], settings: DnsSettings, zone: str = "create.t
         publish(inventory(zone, settings))
     text = str(caught.value)
     assert type(caught.value) is kind
-    assert settings.tsig is None or settings.tsig.secret.reveal() not in text
-    return text.replace(f" port {settings.port}", "")
+    own = settings.provider
+    assert isinstance(own, Rfc2136Settings)
+    assert own.tsig is None or own.tsig.secret.reveal() not in text
+    return text.replace(f" port {own.port}", "")
 
 
 # PowerDNS does not tell what is wrong with a signature.
@@ -129,9 +133,7 @@ def test_a_zone_that_could_not_be_loaded(name_server: NameServer) -> None:
 
 
 def test_server_down() -> None:
-    text = told(
-        DnsUnreachable, DnsSettings(server="127.0.0.1", port=free_port(), provider=DnsProvider.RFC2136)
-    )
+    text = told(DnsUnreachable, DnsSettings(Rfc2136Settings(server="127.0.0.1", port=free_port())))
     assert text.startswith(
         "DNS server 127.0.0.1: no connection (Connection refused) on TCP, asked for _dmarc.create.test TXT and 7 more. "
         "Start the name server"
@@ -139,7 +141,7 @@ def test_server_down() -> None:
 
 
 def test_server_name_does_not_resolve() -> None:
-    text = told(DnsUnreachable, DnsSettings(server="no such host", provider=DnsProvider.RFC2136, tsig=tsig()))
+    text = told(DnsUnreachable, DnsSettings(Rfc2136Settings(server="no such host", tsig=tsig())))
     assert text.startswith("DNS server no such host: the name does not resolve (")
     assert text.endswith("Correct dns.server.")
 
@@ -150,7 +152,7 @@ def test_malformed_secret(secret: str) -> None:
         driver.plan(
             inventory(
                 "a.test",
-                DnsSettings(server="127.0.0.1", provider=DnsProvider.RFC2136, tsig=tsig(secret=secret)),
+                DnsSettings(Rfc2136Settings(server="127.0.0.1", tsig=tsig(secret=secret))),
             )
         )
     assert caught.value.exit_code == 2
@@ -161,15 +163,15 @@ def test_malformed_secret(secret: str) -> None:
 
 
 def test_unknown_algorithm_and_missing_server() -> None:
-    settings = DnsSettings(server="127.0.0.1", provider=DnsProvider.RFC2136, tsig=tsig(algorithm="rot13"))
+    settings = DnsSettings(Rfc2136Settings(server="127.0.0.1", tsig=tsig(algorithm="rot13")))
     assert "rot13 is not known. Use one of hmac-sha1, " in told(InputError, settings)
-    assert told(InputError, DnsSettings(provider=DnsProvider.RFC2136)).startswith("dns.server: is not set")
+    assert told(InputError, DnsSettings(Rfc2136Settings())).startswith("dns.server: is not set")
 
 
 def test_silence(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
     port = tcp_server(lambda connection: drain(connection))
-    text = told(DnsUnreachable, DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136))
+    text = told(DnsUnreachable, DnsSettings(Rfc2136Settings(server="127.0.0.1", port=port)))
     assert text.startswith(
         "DNS server 127.0.0.1: no answer within 0.2 s on TCP, asked for _dmarc.create.test TXT and 7 more. "
     )
@@ -186,7 +188,7 @@ def test_an_answer_that_trickles_is_no_answer(tcp_server: Server, monkeypatch: p
 
     port = tcp_server(trickle)
     assert "no answer within" in told(
-        DnsUnreachable, DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136)
+        DnsUnreachable, DnsSettings(Rfc2136Settings(server="127.0.0.1", port=port))
     )
 
 
@@ -204,7 +206,7 @@ def test_answers_that_come_at_the_last_moment_are_too_late_together(
             body = dns.message.make_response(dns.message.from_wire(wire)).to_wire()
             connection.sendall(len(body).to_bytes(2, "big") + body)
 
-    settings = DnsSettings(server="127.0.0.1", port=tcp_server(slowly), provider=DnsProvider.RFC2136)
+    settings = DnsSettings(Rfc2136Settings(server="127.0.0.1", port=tcp_server(slowly)))
     assert re.search(r"[0-3] of 8 answers within 0.5 s on TCP, asked for ", told(DnsUnreachable, settings))
 
 
@@ -220,7 +222,7 @@ def test_an_answer_that_is_cut_short_is_not_taken_for_whole(tcp_server: Server) 
             body = answer.to_wire()
             connection.sendall(len(body).to_bytes(2, "big") + body)
 
-    settings = DnsSettings(server="127.0.0.1", port=tcp_server(short), provider=DnsProvider.RFC2136)
+    settings = DnsSettings(Rfc2136Settings(server="127.0.0.1", port=tcp_server(short)))
     assert told(DnsFailed, settings).startswith(
         "DNS server 127.0.0.1: it cut its answer short, asked for create.test MX. "
     )
@@ -247,14 +249,14 @@ def test_records_of_another_class_are_none_that_were_asked_for(tcp_server: Serve
             body = answer.to_wire()
             connection.sendall(len(body).to_bytes(2, "big") + body)
 
-    settings = DnsSettings(server="127.0.0.1", port=tcp_server(chaotic), provider=DnsProvider.RFC2136)
+    settings = DnsSettings(Rfc2136Settings(server="127.0.0.1", port=tcp_server(chaotic)))
     assert "it refused the update (REFUSED)" in told(DnsFailed, settings)
     assert updates
 
 
 def test_hang_up(tcp_server: Server) -> None:
     port = tcp_server(lambda connection: None)
-    text = told(DnsUnreachable, DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136))
+    text = told(DnsUnreachable, DnsSettings(Rfc2136Settings(server="127.0.0.1", port=port)))
     assert "the connection was closed before any answer came" in text
 
 
@@ -267,9 +269,7 @@ def test_hang_up(tcp_server: Server) -> None:
 def test_garbage(tcp_server: Server, monkeypatch: pytest.MonkeyPatch, answer: bytes, signed: bool) -> None:
     monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)  # a greeting looks like the start of a long message
     port = tcp_server(lambda connection: (connection.sendall(answer), drain(connection)))  # type: ignore[func-returns-value]
-    settings = DnsSettings(
-        server="127.0.0.1", port=port, provider=DnsProvider.RFC2136, tsig=tsig() if signed else None
-    )
+    settings = DnsSettings(Rfc2136Settings(server="127.0.0.1", port=port, tsig=tsig() if signed else None))
     text = told(DnsUnreachable, settings)
     assert (
         "does not speak DNS, asked for _dmarc.create.test TXT and 7 more. Correct" in text
@@ -301,7 +301,7 @@ def unsigned(connection: socket.socket, code: dns.rcode.Rcode, upstream: int = 0
 @pytest.mark.parametrize("code", [dns.rcode.NOERROR, dns.rcode.SERVFAIL])
 def test_answers_without_a_signature_are_not_believed(tcp_server: Server, code: dns.rcode.Rcode) -> None:
     port = tcp_server(lambda connection: unsigned(connection, code))
-    settings = DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136, tsig=tsig())
+    settings = DnsSettings(Rfc2136Settings(server="127.0.0.1", port=port, tsig=tsig()))
     name = dns.rcode.to_text(code)
     assert (
         f"it answered {name} without a signature, asked for _dmarc.create.test TXT with TSIG key mailprov. "
@@ -311,7 +311,7 @@ def test_answers_without_a_signature_are_not_believed(tcp_server: Server, code: 
 def test_of_a_refusal_without_a_signature_nothing_more_is_believed(tcp_server: Server) -> None:
     """Knot has keys zone by zone, so it signs nothing about a name outside its zones."""
     port = tcp_server(lambda connection: unsigned(connection, dns.rcode.REFUSED))
-    settings = DnsSettings(server="127.0.0.1", port=port, provider=DnsProvider.RFC2136, tsig=tsig())
+    settings = DnsSettings(Rfc2136Settings(server="127.0.0.1", port=port, tsig=tsig()))
     assert told(DnsFailed, settings).startswith(
         "DNS server 127.0.0.1: the zone of create.test is not there (looked for create.test, test; it answered REFUSED "
         "without a signature). Create the zone on that server"

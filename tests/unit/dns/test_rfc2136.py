@@ -13,13 +13,14 @@ import pytest
 
 from mailprov import dns as driver
 from mailprov.dns import rfc2136, update
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.dns.rdata import to_rdata
 from mailprov.dns.session import Session
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.dns.zones import RRset, as_records, find_zones
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action, Applied, Event
-from mailprov.model.inventory import DnsSettings, Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
 from mailprov.run.select import select
 from tests.unit.dns.servers import NameServer, free_port, inventory
 
@@ -93,7 +94,7 @@ def test_no_change_sends_no_update(name_server: NameServer) -> None:
     # Not even a connection: the server of this plan does not exist.
     work = again.work
     assert isinstance(work, rfc2136.Work)
-    gone = dataclasses.replace(work, settings=name_server.settings(port=free_port()))
+    gone = dataclasses.replace(work, settings=name_server.settings(port=free_port()).provider)
     driver.apply(dataclasses.replace(again, work=gone), lambda event: None)
 
 
@@ -274,7 +275,7 @@ def test_the_soa_behind_a_cname_is_not_taken_for_the_names_own() -> None:
             nobody = dns.message.from_text("id 1\nopcode QUERY\nrcode REFUSED\nflags QR\n")
             return [texts.get(message.question[0].name.to_text(), nobody) for message in messages]
 
-    found = find_zones(Answering(DnsSettings(server="127.0.0.1")), ["www.sub.split.test"])
+    found = find_zones(Answering(Rfc2136Settings("127.0.0.1")), ["www.sub.split.test"])
     assert found.zone_of == {"www.sub.split.test": "sub.split.test"}
 
 

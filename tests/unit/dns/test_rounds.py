@@ -20,7 +20,7 @@ from tests.unit.dns.servers import NameServer, inventory
 def test_many_questions_are_one_round_and_answered_in_their_order(name_server: NameServer) -> None:
     questions = [dns.message.make_query(f"n{number}.same.test", "A") for number in range(300)]
     before = (session.TRAFFIC.rounds, session.TRAFFIC.questions)
-    with Session(name_server.settings()) as open_session:
+    with Session(name_server.settings().provider) as open_session:
         answers = open_session.ask(questions)
     assert [answer.question for answer in answers] == [question.question for question in questions]
     assert (open_session.traffic.rounds, open_session.traffic.questions) == (1, 300)

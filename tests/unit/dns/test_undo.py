@@ -11,8 +11,9 @@ from mailprov.dns.diff import Edit
 from mailprov.dns.ownership import digest
 from mailprov.dns.undo import image, merged, undo_zone
 from mailprov.dns.zoneplan import ZonePlan
+from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Action, Applied, Event
-from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory
+from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from tests.unit.dns.servers import NameServer, inventory
 
@@ -125,7 +126,7 @@ def test_an_address_stays_with_the_mx_that_is_left(name_server: NameServer) -> N
 
 
 def test_without_a_server_the_zones_are_named() -> None:
-    settings = DnsSettings(provider=DnsProvider.ZONEFILE)
+    settings = DnsSettings()
     wanted = dataclasses.replace(inventory("a.test", settings), dns=settings)
     (plan,) = driver.plan_undo(wanted, [{"zone": "a.test", "sets": []}])
 

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from mailprov import dns as driver
-from mailprov.model.inventory import Inventory, Secret, Tsig
+from mailprov.dns.providers.rfc2136.settings import Tsig
+from mailprov.model.inventory import Inventory, Secret
 from tests.unit.dns.servers import STRANGER, NameServer, inventory
 from tests.unit.dns.test_at_length import whole
 

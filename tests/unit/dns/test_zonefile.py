@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mailprov import dns as driver
 from mailprov.dns import zonefile
 from mailprov.dns.rdata import from_rdata, quoted, text_chunks, to_rdata
-from mailprov.model.inventory import Dmarc, DnsSettings, Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, SshSettings, Tls
 from mailprov.model.records import Record
 from mailprov.records import desired_records
 

@@ -25,13 +25,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.errors import InputError, InventoryError
 from mailprov.inventory import SecretMode, json_schema, load
+from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import (
     Account,
     Dmarc,
-    DnsProvider,
-    DnsSettings,
     Domain,
     Filter,
     Forward,
@@ -40,7 +40,6 @@ from mailprov.model.inventory import (
     Secret,
     SshSettings,
     Tls,
-    Tsig,
 )
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"
@@ -157,7 +156,7 @@ def meant(draw: st.DrawFn) -> tuple[Inventory, dict[str, str]]:
     dns = DnsSettings()
     if draw(st.booleans()):
         tsig = Tsig("mailprov", "hmac-sha512", secret("c2VjcmV0"))
-        dns = DnsSettings(DnsProvider.RFC2136, "10.0.0.2", 5353, tsig, draw(st.integers(1, 10**6)))
+        dns = DnsSettings(Rfc2136Settings("10.0.0.2", 5353, tsig), draw(st.integers(1, 10**6)))
     return Inventory("", tuple(hosts), tuple(domains), dns), environment
 
 
@@ -213,12 +212,12 @@ def as_written(inventory: Inventory, draw: Any) -> dict[str, Any]:
                 entry["dmarc"]["rua"] = name_for(domain.dmarc.rua, domain.name)
         domains[domain.name] = entry
     data: dict[str, Any] = {"hosts": hosts, "domains": domains}
-    if inventory.dns.tsig:
-        tsig = inventory.dns.tsig
+    own = inventory.dns.provider
+    if isinstance(own, Rfc2136Settings) and (tsig := own.tsig):
         data["dns"] = {
             "provider": "rfc2136",
-            "server": inventory.dns.server,
-            "port": inventory.dns.port,
+            "server": own.server,
+            "port": own.port,
             "ttl": inventory.dns.ttl,
             "tsig": {"name": tsig.name, "algorithm": tsig.algorithm, "secret": reference(tsig.secret)},
         }

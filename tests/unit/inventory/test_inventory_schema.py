@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from mailprov.dns import providers
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.errors import InventoryError
 from mailprov.inventory import SecretMode, example_text, json_schema, load
 from mailprov.inventory.composer import parse
-from mailprov.model.inventory import DnsProvider, Forward, Secret, TlsMode, Tsig
+from mailprov.model.inventory import Forward, Secret, TlsMode
 from mailprov.schema.document import Map, Seq
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"
@@ -59,7 +61,7 @@ def test_the_schema_says_what_is_needed() -> None:
     assert set(defs["SecretEntry"]["properties"]) == {"env", "file", "command"}
     assert set(defs["PasswordEntry"]["properties"]) == {"env", "file", "command", "hash"}
     assert defs["TlsEntry"]["properties"]["mode"]["enum"] == [mode.value for mode in TlsMode]
-    assert defs["DnsEntry"]["properties"]["provider"]["enum"] == [each.value for each in DnsProvider]
+    assert defs["DnsEntry"]["properties"]["provider"]["enum"] == [each.name for each in providers.PROVIDERS]
 
 
 def test_the_annotated_example_holds_every_key_with_a_comment() -> None:
@@ -140,8 +142,8 @@ def test_the_demo_is_what_the_design_shows(monkeypatch: pytest.MonkeyPatch) -> N
     assert alpha.lists == (("profes@alpha.test", ("ana@alpha.test", "luis@alpha.test", "eva@beta.test")),)
     assert alpha.domain_aliases == ("alfa.test",)
     assert [account.address for account in beta.accounts] == ["eva@beta.test", "luis@beta.test"]
-    assert (demo.dns.provider, demo.dns.server, demo.dns.port) == (DnsProvider.RFC2136, "10.0.0.2", 53)
-    assert demo.dns.tsig == Tsig("mailprov", "hmac-sha256", Secret("env:MAILPROV_TSIG", "c2VjcmV0"))
+    key = Tsig("mailprov", "hmac-sha256", Secret("env:MAILPROV_TSIG", "c2VjcmV0"))
+    assert demo.dns.provider == Rfc2136Settings("10.0.0.2", 53, key)
 
 
 def test_an_unknown_key_names_only_keys_that_the_schema_has(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.inventory import SecretMode, load
 from mailprov.lab.keys import make_keys, ssh_host_key
 from mailprov.lab.passwords import MADE_UP
@@ -133,10 +134,12 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
             continue
         assert host.tls.mode is TlsMode.FILES
         assert host.tls.ca_file == where.ca
-    assert got.dns.server == "10.78.0.2"
+    own = got.dns.provider
+    assert isinstance(own, Rfc2136Settings)
+    assert own.server == "10.78.0.2"
     assert got.dns.ttl == 123
-    assert got.dns.tsig is not None
-    assert got.dns.tsig.secret.reveal() == where.secret("tsig").read_text().strip()
+    assert own.tsig is not None
+    assert own.tsig.secret.reveal() == where.secret("tsig").read_text().strip()
 
 
 def test_strict_tls_accepts_the_certificate_for_its_host_only(made: tuple[Place, LabState]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.inventory import SecretMode, load
-from mailprov.model.inventory import DnsProvider, DnsSettings, Inventory
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Inventory
 from mailprov.plan.cautions import cautions
 
 HOSTS = """\
@@ -55,7 +57,7 @@ def test_a_host_whose_name_is_a_mail_domain_where_records_are_published_by_hand(
         "srs.mx1.alpha.test; publish the MX and SPF of srs.mx1.alpha.test first (`mailprov dns export` has them), or "
         "other hosts may refuse such mail"
     ]
-    published = dataclasses.replace(told, dns=DnsSettings(DnsProvider.RFC2136, "192.0.2.53"))
+    published = dataclasses.replace(told, dns=DnsSettings(Rfc2136Settings("192.0.2.53")))
     assert cautions(published) == []
 
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import dns.resolver
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
+from mailprov.model.dns import DnsSettings
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import (
     Account,
     Dmarc,
-    DnsProvider,
-    DnsSettings,
     Domain,
     Filter,
     Host,
@@ -155,7 +155,7 @@ class Lab:
         """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
         self.start()
         if self.inventory.dns == DnsSettings():
-            server = DnsSettings(DnsProvider.RFC2136, "127.0.0.1", port=self.world.dns_port)
+            server = DnsSettings(Rfc2136Settings("127.0.0.1", self.world.dns_port))
             self.inventory = dataclasses.replace(self.inventory, dns=server)
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers, resolver.port, resolver.lifetime = ["127.0.0.1"], self.world.dns_port, 0.3

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from mailprov.model.dns import DnsSettings
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Dmarc, DnsProvider, DnsSettings, Domain, Forward, Inventory, Mx
+from mailprov.model.inventory import Dmarc, Domain, Forward, Inventory, Mx
 from mailprov.probe.accounts import usable
 from mailprov.probe.checks import catalogue
 from mailprov.probe.clients.resolver import Resolver
@@ -428,7 +429,7 @@ def test_a_domain_that_the_resolver_does_not_know_is_told_as_that(lab: Lab) -> N
     """dnspython says: There is no SOA RR at the DNS root name. This should never happen!"""
     for zone in ("alpha.test", "alfa.test"):
         del lab.world.records[zone, "SOA"]
-    lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(DnsProvider.ZONEFILE, ttl=60))
+    lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(ttl=60))
 
     (item,) = [each for each in lab.verify("dns.mx", wait=10) if each.target.domain == "alpha.test"]
 
@@ -450,7 +451,7 @@ def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: py
             ("ns.beta.test", "A"): ["127.0.0.1"],
         }
     )
-    lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(DnsProvider.ZONEFILE, ttl=60))
+    lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(ttl=60))
     lab.start()
     monkeypatch.setattr(Resolver, "name_server_port", lab.world.dns_port)
     findings = [item for item in lab.verify("dns", wait=10) if item.target.domain != "alfa.test"]

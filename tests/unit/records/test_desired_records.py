@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailprov.model.inventory import Dmarc, DnsSettings, Domain, Host, Inventory, Mx, Spf, SshSettings, Tls
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, Mx, Spf, SshSettings, Tls
 from mailprov.model.records import Record
 from mailprov.records import desired_records
 

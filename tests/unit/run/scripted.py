@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from mailprov.model.inventory import Account, DnsSettings, Domain, Host, Inventory, Secret, SshSettings, Tls
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Account, Domain, Host, Inventory, Secret, SshSettings, Tls
 
 FACTS = {
     "system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": ["debian"]},

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.errors import HostUnreachable
+from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.model.events import Event, Notice
-from mailprov.model.inventory import DnsProvider, DnsSettings
 from mailprov.run import deploy, keys
 from mailprov.run.select import select
 from tests.unit.run.scripted import inventory
@@ -31,8 +32,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def deployment(provider: DnsProvider, events: list[Event], *only: str) -> deploy.Deployment:
-    settings = DnsSettings(provider, "192.0.2.53")
+def deployment(provider: ProviderSettings, events: list[Event], *only: str) -> deploy.Deployment:
+    settings = DnsSettings(provider)
     read = dataclasses.replace(inventory("mx1", "mx2", "mx3"), dns=settings)
     chosen = select(read, only=list(only))
     made = deploy.toward_desired(
@@ -50,7 +51,7 @@ def deployment(provider: DnsProvider, events: list[Event], *only: str) -> deploy
 def test_the_hosts_are_asked_and_of_who_tells_nothing_the_records_stay(asked: list[str]) -> None:
     events: list[Event] = []
     # Only mx1 is in what the zones are planned from: what stands there of the others is left alone (records/dkim.py).
-    assert deployment(DnsProvider.RFC2136, events, "dns").public_keys() == {"mx1": KEY}
+    assert deployment(Rfc2136Settings("192.0.2.53"), events, "dns").public_keys() == {"mx1": KEY}
     assert asked == ["mx1", "mx2", "mx3"]
     said = [event.text for event in events if isinstance(event, Notice)]
     assert len(said) == 2
@@ -60,5 +61,5 @@ def test_the_hosts_are_asked_and_of_who_tells_nothing_the_records_stay(asked: li
 
 
 def test_nobody_is_asked_where_nothing_is_published(asked: list[str]) -> None:
-    assert deployment(DnsProvider.ZONEFILE, [], "dns").public_keys() == {}
+    assert deployment(ProviderSettings(), [], "dns").public_keys() == {}
     assert asked == []

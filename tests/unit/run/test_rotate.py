@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
+from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Notice
-from mailprov.model.inventory import DnsProvider, DnsSettings, Host, Inventory, SshSettings, Tls
+from mailprov.model.inventory import Host, Inventory, SshSettings, Tls
 from mailprov.run import rotate
 from mailprov.run.rotate import Waiting
 
 NAME = "mx1-rsa-2._domainkey.alpha.test"
 WANTED = {NAME: "v=DKIM1; k=rsa; p=AAAA"}
-RFC2136 = DnsSettings(DnsProvider.RFC2136, "192.0.2.2", ttl=3600)
+RFC2136 = DnsSettings(Rfc2136Settings("192.0.2.2"), ttl=3600)
 
 
 @pytest.fixture

@@ -1,0 +1,42 @@
+"""All DNS providers, each a package of this one. Nothing outside knows which there are.
+
+    PROVIDERS                      in the order in which people are told of them
+    named(name) -> Provider        as `dns.provider` in the inventory names it
+    of(settings) -> Provider
+    by_update(server, …) -> dict   `dns:` of an inventory for a name server that takes updates
+    for_dns_01() -> str            what an inventory must have for the challenge dns-01
+
+To add one: a package here with a Provider (dns/provider.py says what that is), and its line in PROVIDERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailprov.dns.provider import Provider
+from mailprov.dns.providers.rfc2136 import Rfc2136
+from mailprov.dns.providers.zonefile import ZoneFile
+from mailprov.model.dns import DnsSettings
+
+PROVIDERS: tuple[Provider, ...] = (Rfc2136(), ZoneFile())
+# Those that people ask for, and that are not there yet.
+LATER = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh", "powerdns", "route53")
+UNTIL_THEN = "use `rfc2136`, or `zonefile` and publish the printed records there"
+
+
+def named(name: str) -> Provider:
+    return next(provider for provider in PROVIDERS if provider.name == name)
+
+
+def of(settings: DnsSettings) -> Provider:
+    return named(settings.provider.name)
+
+
+def by_update(server: str, key: str, algorithm: str, secret: Mapping[str, str]) -> dict[str, object]:
+    """`dns:` for a name server that takes updates signed with a key (RFC 2136)."""
+    tsig = {"name": key, "algorithm": algorithm, "secret": dict(secret)}
+    return {"provider": Rfc2136.name, "server": server, "tsig": tsig}
+
+
+def for_dns_01() -> str:
+    return ", or ".join(provider.dns_01 for provider in PROVIDERS if provider.dns_01)

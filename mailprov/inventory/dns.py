@@ -1,0 +1,57 @@
+"""How records are published: `dns:` as it is written, of which each provider has its part, and what it means.
+
+    DnsEntry                             what all providers have, and the keys of each (dns/providers)
+    resolve(entry, written, context)     -> DnsSettings
+
+What is wrong goes to `context`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, create_model
+
+from mailprov.dns import providers
+from mailprov.model.dns import DnsSettings
+from mailprov.schema.context import Context
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import choice, whole
+
+_LATER = f"this provider is not in this version; {providers.UNTIL_THEN}"
+_TITLES = "; ".join(f"{each.name}: {each.title}" for each in providers.PROVIDERS)
+
+
+class _Everywhere(Entry):
+    provider: Annotated[
+        str,
+        choice(*(each.name for each in providers.PROVIDERS), later=dict.fromkeys(providers.LATER, _LATER)),
+    ] = Field(description=_TITLES)
+    ttl: Annotated[int, whole(1, 2**31 - 1)] = Field(
+        3600, description="seconds that others may keep a record; 3600 if not given"
+    )
+
+
+if TYPE_CHECKING:
+    DnsEntry = _Everywhere
+else:
+    _PARTS = dict.fromkeys(each.entry() for each in providers.PROVIDERS)
+    _PARTS.pop(Entry, None)
+    DnsEntry = create_model(
+        "DnsEntry", __base__=(_Everywhere, *_PARTS), __doc__="How records are published.", __module__=__name__
+    )
+
+
+def resolve(entry: DnsEntry, written: Collection[str], context: Context) -> DnsSettings:
+    """`written`: the keys that are there."""
+    provider = providers.named(entry.provider)
+    own = provider.entry().model_fields
+    for name in written:
+        owners = [each.name for each in providers.PROVIDERS if name in each.entry().model_fields]
+        if owners and name not in own:
+            where = " or ".join(f"`provider: {owner}`" for owner in owners)
+            context.problem(
+                ("dns", name), f"`{name}` is for {where}; set that, or leave `{name}` out", key=True
+            )
+    return DnsSettings(provider.settings(entry, written, context), entry.ttl)
