@@ -50,7 +50,7 @@ def explain(
         raise InputError(
             "explain",
             f'there is no probe "{probe_id}"',
-            f"Did you mean {near[0]}" if near else "See mailprov explain",
+            probe.new_name(probe_id) or (f"Did you mean {near[0]}" if near else "See mailprov explain"),
         )
     entry = entries[probe_id]
     typer.echo(f"{entry.id}: {entry.title}\n")

@@ -21,12 +21,12 @@ def verify(
     inventory: Inventory = USUAL,
     host: Hosts = None,
     domain: Domains = None,
-    only: Annotated[
+    probes: Annotated[
         list[str] | None,
         typer.Option(
-            "--only",
+            "--probe",
             metavar="ID",
-            help="Only probes whose id starts so: tls, auth, loop, dns.mx.",
+            help="Only probes whose id starts so: tls, auth, delivery, dns.mx.",
             show_default=False,
             autocompletion=complete.probe_families,
         ),
@@ -67,12 +67,12 @@ def verify(
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     ids = [entry.id for entry in probe.catalogue()]
-    for prefix in only or []:
+    for prefix in probes or []:
         if not any(probe_id.startswith(prefix) for probe_id in ids):
             raise InputError(
-                "--only",
+                "--probe",
                 f'no probe has an id that starts with "{prefix}"',
-                "See mailprov explain for all of them",
+                probe.new_name(prefix) or "See mailprov explain for all of them",
             )
     if accounts != "all" and (not accounts.isdecimal() or int(accounts) < 1):
         raise InputError("--accounts", f'"{accounts}" is not a number from 1 on', "Or say all")
@@ -82,7 +82,7 @@ def verify(
         code = run_verify(
             read,
             select(read, host, domain, verifies=True),
-            only=only or (),
+            probe_ids=probes or (),
             fail_on_warn=fail_on is FailOn.warn,
             accounts=None if accounts == "all" else int(accounts),
             partner=domain_named(read, "--partner", partner) if partner else "",

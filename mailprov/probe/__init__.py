@@ -12,13 +12,13 @@
     runner        what runs when
     propagation   whether all name servers have a record yet
 
-Public: verify, catalogue, Bans, Entry, Timing. Findings are `model.findings`; an error is never a pass.
+Public: verify, catalogue, new_name, Bans, Entry, Timing. Findings are `model.findings`; an error is never a pass.
 """
 
 from mailprov.probe.bans import Bans
 from mailprov.probe.checks import catalogue
 from mailprov.probe.context import Timing
-from mailprov.probe.registry import Entry
+from mailprov.probe.registry import Entry, new_name
 from mailprov.probe.runner import verify
 
-__all__ = ["Bans", "Entry", "Timing", "catalogue", "verify"]
+__all__ = ["Bans", "Entry", "Timing", "catalogue", "new_name", "verify"]

@@ -1,9 +1,9 @@
 """What is to be probed: each probe of the table at each target of the inventory, as jobs for threads.
 
     Job      a piece of work and the limits that are held while it runs
-    Jobs     .looks(…)                                   everything without wrong passwords, but for the mail loop
+    Jobs     .looks(…)                                   everything without wrong passwords, but for mail on its way
              .in_clear(…), .wrong_passwords(…)           wrong passwords, in this order and last
-             .partner(…), .loop(…)                       the mail loop, and before it whether a domain can take part
+             .partner(…), .delivery(…)                   mail on its way, and before it whether a domain can take part
              .find_absent(…)                             what a server need not offer, looked for before
 
 Raises nothing but bugs outside of probes: whatever happens inside a probe becomes a finding with the verdict error.
@@ -34,7 +34,7 @@ from mailprov.probe.targets import has_route, subjects
 
 # Connections at once to one address: polite to anvil and to small machines.
 _PER_ADDRESS = 6
-_LOOPS_AT_ONCE = 8
+_DELIVERIES_AT_ONCE = 8
 _LOOKERS = 48
 
 
@@ -54,25 +54,25 @@ class Jobs:
         self,
         run: Run,
         probes: list[Probe],
-        only: Collection[str],
+        probe_ids: Collection[str],
         port_numbers: Collection[int],
     ) -> None:
         self._run = run
         self._probes = probes
-        self._only = only
+        self._probe_ids = probe_ids
         self._ports = [port for port in PROBED if port.number in port_numbers]
         self._limits: dict[str, threading.Semaphore] = {}
-        self._loops = threading.Semaphore(_LOOPS_AT_ONCE)
+        self._deliveries = threading.Semaphore(_DELIVERIES_AT_ONCE)
 
     def wanted(self, name: str) -> bool:
-        return not self._only or any(name.startswith(prefix) for prefix in self._only)
+        return not self._probe_ids or any(name.startswith(prefix) for prefix in self._probe_ids)
 
     def _limit(self, address: str) -> threading.Semaphore:
         return self._limits.setdefault(address, threading.Semaphore(_PER_ADDRESS))
 
     def _seconds(self, probe: Probe) -> float:
         timing = self._run.timing
-        if probe.entry.id == "loop.path":
+        if probe.entry.id == "delivery.path":
             return timing.delivery + timing.probe
         return timing.wrong_password if probe.phase is Phase.WRONG_PASSWORDS else timing.probe
 
@@ -257,7 +257,7 @@ class Jobs:
 
     def find_held(self, hosts: list[Host], ask: held.Ask | None) -> Iterator[Finding]:
         """One finding for each address at which fail2ban holds ours, and which nothing looks at then. What is not held
-        comes first among a host's addresses: the mail loop takes that.
+        comes first among a host's addresses: the probes of delivery take that.
         """
         entry = next(probe.entry for probe in self._probes if probe.entry.id == "net.tcp")
         found = held.find(self._run, hosts, self._ports, ask)
@@ -273,19 +273,19 @@ class Jobs:
                     yield context.error(words.observed, words.advice)
 
     def is_held(self, domain: Domain) -> bool:
-        """Whether fail2ban keeps us from the host that the mail loop of this domain would use."""
+        """Whether fail2ban keeps us from the host that mail of this domain would go to and from."""
         first = domain.hosts[0]
         addresses = self._run.addresses.get(first, ())
         return bool(addresses) and all((first, each) in self._run.held for each in addresses)
 
     @property
-    def loops(self) -> bool:
-        """Whether anything of the mail loop is wanted."""
-        scopes = (Scope.PARTNER, Scope.LOOP)
+    def delivers(self) -> bool:
+        """Whether any probe of delivery is wanted."""
+        scopes = (Scope.PARTNER, Scope.DELIVERY)
         return any(probe.scope in scopes and self.wanted(probe.entry.id) for probe in self._probes)
 
     def partner(self, partner: Partner, *, told: bool) -> Job:
-        """Whether this domain can take part; what keeps it from it is told also where only other probes of the loop are
+        """Whether this domain can take part; what keeps it from it is told also where only other probes of delivery are
         wanted. Where not `told` nothing is: it was not selected.
         """
 
@@ -297,15 +297,15 @@ class Jobs:
                         if told and (self.wanted(probe.entry.id) or finding.verdict is not Verdict.PASS):
                             yield finding
 
-        return Job(work, (self._loops,))
+        return Job(work, (self._deliveries,))
 
-    def loop(self, plan: DeliveryPlan) -> Job:
-        """All loop probes of one message in order; when any is wanted all run, as they build on each
+    def delivery(self, plan: DeliveryPlan) -> Job:
+        """All probes of one message in order; when any is wanted all run, as they build on each
         other.
         """
 
         def work() -> Iterator[Finding]:
-            probes = [probe for probe in self._probes if probe.scope is Scope.LOOP]
+            probes = [probe for probe in self._probes if probe.scope is Scope.DELIVERY]
             if not any(self.wanted(probe.entry.id) for probe in probes):
                 return
             context = DeliveryContext(self._run, probes[0].entry, plan=plan)
@@ -320,7 +320,7 @@ class Jobs:
                     if self.wanted(probe.entry.id):
                         yield finding
 
-        return Job(work, (self._loops,))
+        return Job(work, (self._deliveries,))
 
     def _guarded_together(self, probe: Probe, contexts: list[PortContext]) -> Iterator[Finding]:
         """As `_guarded`, for a probe that looks at several ports at once."""

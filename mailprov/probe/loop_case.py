@@ -1,4 +1,4 @@
-"""One message on its way from a sender at A to a recipient at B: what the probes of the mail loop share.
+"""One message on its way from a sender at A to a recipient at B: what the probes of delivery share.
 
 Public: DeliveryContext. Its sessions raise the errors of `connection`, and ProbeError when a login is refused.
 """
@@ -28,7 +28,7 @@ class DeliveryContext(Context):
     plan: DeliveryPlan = field(kw_only=True)
     token: str = field(default_factory=lambda: secrets.token_hex(12))
     sent: bytes = b""
-    not_sent: str = "not submitted (see loop.submit)"
+    not_sent: str = "not submitted (see delivery.submit)"
     fetched: bytes = b""
     folder: str = "INBOX"
     removed: bool = False

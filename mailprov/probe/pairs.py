@@ -1,7 +1,7 @@
-"""Which domains send to which in the mail loop, and as whom.
+"""Which domains send to which, and as whom.
 
     SUBMISSION                      ports that users hand mail in on
-    Partner                         a domain, and what of the loop it can take part in (`partners` finds that out)
+    Partner                         a domain, and what of delivery works there (`partners` finds that out)
     DeliveryPlan                        one message to send
     candidates(inventory, domain)   domains on other hosts
     plan_deliveries(selected, others, named) -> [DeliveryPlan]
@@ -74,7 +74,7 @@ def plan_deliveries(
     inventory: Inventory, selected: Sequence[Domain], known: Mapping[str, Partner], named: str = ""
 ) -> list[DeliveryPlan]:
     """Each selected domain with a partner on another host that works, in both directions; on one host alone, or where
-    no partner works, a loop with itself. `known`: what is known of domains, by name; of others nothing is expected.
+    no partner works, with itself. `known`: what is known of domains, by name; of others nothing is expected.
     `named`: the one partner for all that are not on its hosts.
 
     What cannot work is in no plan: why not is told once, where the domain was looked at.

@@ -41,7 +41,7 @@ class Scope(Enum):
     PORT_ACCOUNTS = "port of an address, and the chosen accounts of each domain on it"
     PORTS = "all its ports of an address at once, and one account"
     PARTNER = "domain that is to send and get mail"
-    LOOP = "pair of domains"
+    DELIVERY = "pair of domains"
 
 
 class Phase(Enum):
@@ -84,9 +84,19 @@ _FAMILIES = (
     "smuggle",
     "unknown",
     "spoof",
-    "loop",
+    "delivery",
     "dns",
 )
+
+
+# Families that had another name before 0.1.0 was released.
+_FORMER = {"loop": "delivery"}
+
+
+def new_name(name: str) -> str:
+    """A sentence with the id that the probe, or family, of a former name has now; empty for others."""
+    family, dot, rest = name.partition(".")
+    return f"Its name is {_FORMER[family]}{dot}{rest} now" if family in _FORMER else ""
 
 
 def ports_where(test: Callable[[Any], bool]) -> tuple[int, ...]:

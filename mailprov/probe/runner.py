@@ -1,4 +1,4 @@
-"""A run of the probes: independent ones at once in threads, the mail loop beside them, wrong passwords last.
+"""A run of the probes: independent ones at once in threads, mail on its way beside them, wrong passwords last.
 
 Public: verify. Raises nothing but bugs outside of probes: whatever happens inside a probe becomes a finding
 with the verdict error.
@@ -71,7 +71,7 @@ def verify(
     inventory: Inventory,
     *,
     emit: Callable[[Finding], None],
-    only: Collection[str] = (),
+    probe_ids: Collection[str] = (),
     hosts: Collection[str] = (),
     domains: Collection[str] = (),
     resolver: dns.resolver.Resolver | None = None,
@@ -87,7 +87,7 @@ def verify(
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
-    `emit` gets each finding at once, never from two threads at a time. `only` are prefixes of probe ids,
+    `emit` gets each finding at once, never from two threads at a time. `probe_ids` are whole ids or their beginnings,
     `hosts` and `domains` narrow the targets (names in the inventory); empty means all. `resolver` replaces
     the system's. Setting `stop` ends the run soon: what was not tested by then becomes an error. `timing`
     holds the limits in seconds; `port_map` leads to other ports than the standard ones, as (address, port) →
@@ -120,7 +120,7 @@ def verify(
         found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
     runner = _Runner(run, emit)
-    jobs = Jobs(run, probes(), only, port_numbers)
+    jobs = Jobs(run, probes(), probe_ids, port_numbers)
     for host in looked_at:
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
@@ -129,10 +129,10 @@ def verify(
     # Mail is handed in at a domain's first host: where that is not looked at, nothing is said of it.
     names = {host.name for host in looked_at}
     senders = [item for item in served if names.intersection(item.hosts[:1])]
-    with ThreadPoolExecutor(1, thread_name_prefix="loops") as beside:
-        loops = beside.submit(_loops, runner, jobs, inventory, senders, partner)
+    with ThreadPoolExecutor(1, thread_name_prefix="deliveries") as beside:
+        deliveries = beside.submit(_deliveries, runner, jobs, inventory, senders, partner)
         runner.work_off(list(jobs.looks(looked_at, served)))
-        loops.result()
+        deliveries.result()
     runner.work_off(list(jobs.in_clear(looked_at, served)))
     runner.work_off(list(jobs.wrong_passwords(looked_at, served)))
     if not runner.findings and not stop.is_set():
@@ -140,11 +140,13 @@ def verify(
     return sorted(runner.findings, key=_order(inventory))
 
 
-def _loops(runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Domain], named: str) -> None:
+def _deliveries(
+    runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Domain], named: str
+) -> None:
     """Mail from and to each selected domain. What is wrong with a domain that was not selected is not told: it is only
     no partner, and those are looked for one by one, where no selected one is left.
     """
-    if not jobs.loops:
+    if not jobs.delivers:
         return
     known: dict[str, Partner] = {}
 
@@ -163,7 +165,7 @@ def _loops(runner: _Runner, jobs: Jobs, inventory: Inventory, selected: list[Dom
             if any(known[each.name].works for each in others if each.name in known):
                 break
             look([other])
-    runner.work_off([jobs.loop(plan) for plan in plan_deliveries(inventory, selected, known, named)])
+    runner.work_off([jobs.delivery(plan) for plan in plan_deliveries(inventory, selected, known, named)])
 
 
 def _nowhere(run: Run, host: Host) -> Finding:

@@ -46,14 +46,14 @@ def verify(
     inventory: Inventory,
     selection: Selection,
     *,
-    only: Collection[str] = (),
+    probe_ids: Collection[str] = (),
     fail_on_warn: bool = False,
     accounts: int | None = USUAL_ACCOUNTS,
     partner: str = "",
     start: Start | None = None,
     report: Emit,
 ) -> int:
-    """Probe what is selected; `only` holds prefixes of probe ids. `accounts` of each domain log in, None: all.
+    """Probe what is selected; `probe_ids` holds ids or their beginnings. `accounts` of each domain log in, None: all.
     `partner` is the domain that all others exchange mail with, if not each the next one that works. `start` reaches
     hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
     """
@@ -67,7 +67,7 @@ def verify(
             stream,
             inventory,
             selection,
-            only=only,
+            probe_ids=probe_ids,
             fail_on_warn=fail_on_warn,
             accounts=accounts,
             partner=partner,
@@ -87,7 +87,7 @@ def probe_into(
     inventory: Inventory,
     selection: Selection,
     *,
-    only: Collection[str] = (),
+    probe_ids: Collection[str] = (),
     fail_on_warn: bool = False,
     accounts: int | None = USUAL_ACCOUNTS,
     partner: str = "",
@@ -124,7 +124,7 @@ def probe_into(
             probe.verify(
                 inventory,
                 emit=take,
-                only=only,
+                probe_ids=probe_ids,
                 hosts=() if selection.whole else [host.name for host in selection.looked_at],
                 domains=() if selection.whole else selection.domains,
                 stop=stop,

@@ -262,7 +262,7 @@ def test_mail_leaves_through_the_smarthost_after_a_login_over_tls(inventory: tup
 def test_strangers_learn_nothing_and_smuggle_nothing(inventory: tuple[lab.Lab, str]) -> None:
     """Each probe goes red where the daemons are told to allow it (both hosts have that set against their defaults)."""
     where, path = inventory
-    wanted = [f"--only={probe}" for probe in ("smuggle", "smtp.vrfy", "relay", "unknown", "sieve")]
+    wanted = [f"--probe={probe}" for probe in ("smuggle", "smtp.vrfy", "relay", "unknown", "sieve")]
     verified = run("verify", *wanted, path)
     assert verified.code == 0, [event for event in verified.of("found") if event.get("verdict") != "pass"]
     lax = "smtpd_forbid_bare_newline=no smtpd_forbid_unauth_pipelining=no disable_vrfy_command=no"
@@ -414,7 +414,7 @@ def _shut_out(where: lab.Lab, victim: str, jail: str, address: str) -> bool:
 
 def test_the_verifier_may_try_wrong_passwords(inventory: tuple[lab.Lab, str]) -> None:
     where, path = inventory
-    verified = run("verify", "--only", "auth.bad-password", path)
+    verified = run("verify", "--probe", "auth.bad-password", path)
     assert verified.code == 0, [event for event in verified.of("found") if event.get("verdict") != "pass"]
     own = str(ip_network(where.subnet)[1])
     for host in ("mx1", "mx2"):
@@ -437,7 +437,7 @@ def test_a_ban_of_the_verifier_is_one_finding_and_an_apply_lifts_it(inventory: t
         for jail in names:
             run_on(where, host, f"fail2ban-client set {jail} banip {' '.join(own)}")
 
-    held = run("verify", "--only", "net", "--only", "auth", "--only", "loop", path)
+    held = run("verify", "--probe", "net", "--probe", "auth", "--probe", "delivery", path)
     assert held.code == 3
     found = [(f["id"], f["target"]["host"], f["verdict"]) for f in held.of("found")]
     assert sorted(found) == sorted(("net.tcp", host, "error") for host in jails for _ in own)
@@ -455,7 +455,7 @@ def test_a_ban_of_the_verifier_is_one_finding_and_an_apply_lifts_it(inventory: t
         assert changes[0]["detail"] == f"unban {', '.join(sorted(own))}: in fail2ban.ignore"
     assert run("apply", "--yes", "--no-verify", path).code == 0
     assert run("plan", "--exit-code", path).code == 0
-    free = run("verify", "--only", "net", path)
+    free = run("verify", "--probe", "net", path)
     assert free.code == 0, [f for f in free.of("found") if f["verdict"] != "pass"]
 
 
@@ -472,7 +472,7 @@ def test_a_plan_proposes_the_address_that_the_host_sees(inventory: tuple[lab.Lab
     written = ", ".join(["192.0.2.77", *(f'"{each}"' if ":" in each else each for each in own)])
     assert f"fail2ban: {{ignore: [{written}]}}" in proposal
     assert not [event for event in run("plan", path).of("notice") if "fail2ban" in event["text"]]
-    skipped = run("verify", "--only", "auth.bad-password", str(unnamed)).of("found")
+    skipped = run("verify", "--probe", "auth.bad-password", str(unnamed)).of("found")
     assert {f["verdict"] for f in skipped} == {"skip"}
     assert {each for each in own if any(each in f["observed"] for f in skipped)} == set(own)
 

@@ -100,7 +100,7 @@ def test_the_next_apply_does_what_is_left_and_users_trust_it(hosts: lab.Lab) -> 
     kinds = {change[1:] for host in NAMES for change in applied.changes(host)}
     assert {kind for kind, _ in kinds} == {"certificate", "file"}
     assert {name for kind, name in kinds if kind == "file"} == {"/etc/mailprov/tls/acme-roots.pem"}
-    verified = run("verify", "--only", "tls", str(hosts.inventory_path))
+    verified = run("verify", "--probe", "tls", str(hosts.inventory_path))
     assert verified.code == 0, [event for event in verified.of("found") if event.get("verdict") != "pass"]
     assert {found["target"]["port"] for found in verified.of("found", id="tls.sni")} == {
         *(25, 465, 587, 110, 995, 143, 993, 4190)
@@ -110,7 +110,7 @@ def test_the_next_apply_does_what_is_left_and_users_trust_it(hosts: lab.Lab) -> 
         "mx1",
         "cp -a /etc/postfix/main.cf /root/ && postconf -e tls_server_sni_maps= && postfix reload",
     )
-    red = run("verify", "--only", "tls.sni", str(hosts.inventory_path))
+    red = run("verify", "--probe", "tls.sni", str(hosts.inventory_path))
     run_on(hosts, "mx1", "cp -a /root/main.cf /etc/postfix/ && postfix reload")
     seen = {found["target"]["port"]: found["verdict"] for found in red.of("found")}
     assert seen == {25: "warn", 465: "fail", 587: "fail", **dict.fromkeys((110, 995, 143, 993, 4190), "pass")}

@@ -118,7 +118,7 @@ def test_one_apply_makes_keys_publishes_them_and_proves_them(hosts: lab.Lab, inv
     assert [f for f in seen.of("found") if f["timed_out"]] == [], (
         "no probe of a sound host waits until its deadline"
     )
-    for probe in ("loop.dkim", "loop.results", "loop.forged"):
+    for probe in ("delivery.dkim", "delivery.results", "delivery.forged"):
         assert {f["target"]["domain"] for f in seen.of("found", id=probe, verdict="pass")} == {
             "alpha.test->beta.test",
             "beta.test->alpha.test",
@@ -245,13 +245,13 @@ def test_what_a_users_filter_sends_on_is_not_signed_again(hosts: lab.Lab) -> Non
 def test_without_the_filter_mail_flows_and_verify_says_so(hosts: lab.Lab, inventory: str) -> None:
     run_on(hosts, "mx1", "systemctl stop rspamd")
 
-    seen = run("verify", inventory, "--only", "loop")
+    seen = run("verify", inventory, "--probe", "delivery")
     assert seen.code == 0, [f for f in seen.of("found") if f["verdict"] == "fail"]
     warned = {(f["id"], f["target"]["domain"]) for f in seen.of("found", verdict="warn")}
     assert warned == {
-        ("loop.dkim", "alpha.test->beta.test"),  # unsigned
-        ("loop.results", "alpha.test->beta.test"),  # and seen as such by the other host
-        ("loop.results", "beta.test->alpha.test"),  # unchecked
+        ("delivery.dkim", "alpha.test->beta.test"),  # unsigned
+        ("delivery.results", "alpha.test->beta.test"),  # and seen as such by the other host
+        ("delivery.results", "beta.test->alpha.test"),  # unchecked
     }
     extra = "Authentication-Results: mx1.alpha.test; dkim=pass header.d=bank.test\n"
     with post.outside(address(hosts, "mx1")) as client:
@@ -261,7 +261,7 @@ def test_without_the_filter_mail_flows_and_verify_says_so(hosts: lab.Lab, invent
 
     healed = run("apply", "--yes", "--no-verify", inventory)
     assert [change[2] for change in healed.changes("mx1")] == ["rspamd.service"]
-    assert run("verify", inventory, "--only", "loop.dkim").code == 0
+    assert run("verify", inventory, "--probe", "delivery.dkim").code == 0
 
 
 def selectors(hosts: lab.Lab, subject: str) -> set[str]:
@@ -304,7 +304,7 @@ def test_a_rotation_goes_on_where_it_was_left_and_no_signature_is_ever_without_i
     shown = run_on(hosts, "mx1", "cat /etc/mailprov/dkim/keys")
     assert re.search(r"^alpha.test mx1-rsa-1 retired \d{4}-\d\d-\d\d$", shown, re.MULTILINE)
     assert run("apply", "--yes", "--no-verify", inventory).of("applied") == []
-    seen = run("verify", inventory, "--only", "loop.dkim")
+    seen = run("verify", inventory, "--probe", "delivery.dkim")
     assert seen.code == 0
     assert [f for f in seen.of("found") if "mx1-rsa-2" in f["observed"]]
 
@@ -401,9 +401,9 @@ def test_without_a_filter_the_same_key_signs(hosts: lab.Lab, inventory: str) -> 
     assert units.split() == ["inactive", "active", "disabled"]
     assert run("plan", "--exit-code", copy).code == 0
     assert selectors(hosts, "unfiltered-2") == {"mx1-rsa-2"}
-    seen = run("verify", copy, "--only", "loop")
+    seen = run("verify", copy, "--probe", "delivery")
     assert seen.code == 0, [f for f in seen.of("found") if f["verdict"] not in ("pass", "skip")]
-    skipped = {f["target"]["domain"] for f in seen.of("found", id="loop.results", verdict="skip")}
+    skipped = {f["target"]["domain"] for f in seen.of("found", id="delivery.results", verdict="skip")}
     assert skipped == {"beta.test->alpha.test"}
     nobody_but_postfix_has_mail_signed(hosts, "mx1", "ana@alpha.test", "opendkim")
 

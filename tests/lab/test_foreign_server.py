@@ -183,7 +183,7 @@ def test_what_works_is_proved(result: Result) -> None:
     assert ("relay.classic", 25) in passed
     assert {"dns.mx", "dns.spf", "dns.a"} <= {probe for probe, _ in passed}
     # One host has no way to another one to prove, and nobody can change that: no warning.
-    paths = result.of("found", id="loop.path")
+    paths = result.of("found", id="delivery.path")
     assert {f["verdict"] for f in paths} == {"skip"}
     assert all("local only" in f["observed"] for f in paths)
 
@@ -197,7 +197,7 @@ def test_the_self_signed_certificate_is_a_warning_because_the_inventory_says_so(
 # first (CVE-2023-51764) if nobody says otherwise.
 WRONG = {"s1": {"smuggle.in", "spoof.envelope"}, "s2": {"spoof.envelope"}}
 # What could be better. Forged results of checks are judged where the mail arrives, for the sender's row.
-DEFAULTS = {"smtp.vrfy", "tls.chain", "loop.dkim", "loop.fetch", "loop.forged"}
+DEFAULTS = {"smtp.vrfy", "tls.chain", "delivery.dkim", "delivery.fetch", "delivery.forged"}
 BETTER = {"s1": {*DEFAULTS, "smuggle.pipelining"}, "s2": DEFAULTS}
 
 
@@ -222,14 +222,14 @@ def test_system_users_mbox_and_deferred_relaying_are_proved(packaged: Result, ho
 
     assert {port for probe, port in ports if probe == "auth.ok"} >= {465, 587, 110, 995, 143, 993}
     assert {port for probe, port in ports if probe == "auth.bad-password"} >= {465, 587, 110, 995, 143, 993}
-    assert {port for probe, port in ports if probe == "loop.path"} == {465, 587}
+    assert {port for probe, port in ports if probe == "delivery.path"} == {465, 587}
     relaying = [f["observed"] for f in passed if f["id"] == "relay.classic"]
     assert len(relaying) == 6  # three ports, two addresses
     assert all("454 4.7.1" in seen for seen in relaying)
 
 
 def test_a_greater_than_sign_of_mbox_is_named(packaged: Result) -> None:
-    fetched = packaged.of("found", id="loop.fetch")
+    fetched = packaged.of("found", id="delivery.fetch")
 
     assert {f["verdict"] for f in fetched} == {"warn"}
     assert all("mbox" in f["advice"] for f in fetched)

@@ -102,7 +102,7 @@ def test_postfix_asks_systemd_resolved(host: lab.Lab) -> None:
 def test_nothing_is_left_to_do_and_mail_arrives(host: lab.Lab) -> None:
     result = run("plan", "--exit-code", str(host.inventory_path))
     assert result.code == 0, result.changes("mx1")
-    verified = run("verify", "--only", "loop", str(host.inventory_path))
+    verified = run("verify", "--probe", "delivery", str(host.inventory_path))
     assert verified.code == 0, [event for event in verified.of("finding") if event["verdict"] == "fail"]
 
 

@@ -156,7 +156,7 @@ def test_verify_proves_it_again_and_explain_tells_what_a_probe_is(hour: Hour) ->
         "self-signed, and told to be"
     )
     assert not re.search(r"\d+ (fail|error|skip)", verified.text)
-    assert hour.types("mailprov explain loop.path").code == 0
+    assert hour.types("mailprov explain delivery.path").code == 0
 
 
 def test_rollback_goes_back_and_history_tells_of_it(hour: Hour) -> None:

@@ -73,7 +73,7 @@ def test_a_pristine_host_is_installed_and_every_probe_passes(pristine: lab.Lab, 
     ]
     assert (first.code, bad) == (0, []), first.events[-3:]
     both = {"alpha.test->beta.test", "beta.test->alpha.test"}
-    for probe in ("loop.path", "loop.dkim", "loop.results", "loop.forged"):
+    for probe in ("delivery.path", "delivery.dkim", "delivery.results", "delivery.forged"):
         assert {f["target"]["domain"] for f in first.of("found", id=probe)} == both
     for host, (postfix, dovecot) in VERSIONS.items():
         assert ("create", "package", "postfix") in first.changes(host)

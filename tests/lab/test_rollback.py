@@ -122,7 +122,7 @@ def test_a_first_install_is_rolled_back_and_forward_again(hosts: lab.Lab, invent
         assert ports(hosts, host) == MAIL_PORTS
         assert units(hosts, host) == ["enabled", "enabled", "active", "active"]
     assert run("plan", "--exit-code", str(inventory)).code == 0
-    proved = run("verify", str(inventory), "--only", "auth.ok")
+    proved = run("verify", str(inventory), "--probe", "auth.ok")
     assert proved.code == 0, proved.events[-1]
 
 

@@ -173,10 +173,10 @@ def test_first_apply_makes_a_service_that_is_proved(hosts: lab.Lab, inventory: P
             if f["target"]["host"] == host
         }
         assert logins == (MAIL_PORTS | {4190}) - {25}
-    paths = {f["target"]["domain"] for f in result.of("found", id="loop.path")}
+    paths = {f["target"]["domain"] for f in result.of("found", id="delivery.path")}
     assert paths == {"alpha.test->beta.test", "beta.test->alpha.test"}
-    assert {f["target"]["port"] for f in result.of("found", id="loop.submit")} == {465, 587}
-    assert {f["target"]["port"] for f in result.of("found", id="loop.fetch")} == {993, 143, 995, 110}
+    assert {f["target"]["port"] for f in result.of("found", id="delivery.submit")} == {465, 587}
+    assert {f["target"]["port"] for f in result.of("found", id="delivery.fetch")} == {993, 143, 995, 110}
 
 
 def test_each_host_got_the_dovecot_line_it_has_installed(hosts: lab.Lab) -> None:
@@ -257,14 +257,14 @@ def test_an_account_that_left_the_inventory_loses_its_login_and_keeps_its_mail(
 def test_a_stopped_daemon_is_seen_by_verify_and_started_by_apply(hosts: lab.Lab, inventory: Path) -> None:
     run_on(hosts, "mx2", "systemctl stop dovecot.service dovecot.socket 2>/dev/null; systemctl stop dovecot")
 
-    red = run("verify", str(inventory), "--host", "mx2", "--only", "net.tcp")
+    red = run("verify", str(inventory), "--host", "mx2", "--probe", "net.tcp")
     assert red.code == 1
     assert {f["target"]["port"] for f in red.of("found", verdict="fail")} == {110, 143, 993, 995}
 
     healed = run("apply", "--yes", "--no-verify", str(inventory))
     assert healed.code == 0
     assert [c[2] for c in healed.changes("mx2")] == ["dovecot.service"]
-    assert run("verify", str(inventory), "--host", "mx2", "--only", "net.tcp").code == 0
+    assert run("verify", str(inventory), "--host", "mx2", "--probe", "net.tcp").code == 0
 
 
 def test_verify_goes_red_on_an_open_relay_and_names_it(hosts: lab.Lab, inventory: Path) -> None:
@@ -274,13 +274,13 @@ def test_verify_goes_red_on_an_open_relay_and_names_it(hosts: lab.Lab, inventory
         "postconf -e mynetworks=0.0.0.0/0,[::]/0 smtpd_recipient_restrictions=; systemctl restart postfix",
     )
     try:
-        red = run("verify", str(inventory), "--host", "mx1", "--only", "relay")
+        red = run("verify", str(inventory), "--host", "mx1", "--probe", "relay")
         assert red.code == 1
         assert 25 in {f["target"]["port"] for f in red.of("found", id="relay.classic", verdict="fail")}
     finally:
         healed = run("apply", "--yes", "--no-verify", "--accept-drift", str(inventory))
     assert ("update", "file", "/etc/postfix/main.cf") in healed.changes("mx1")
-    assert run("verify", str(inventory), "--host", "mx1", "--only", "relay").code == 0
+    assert run("verify", str(inventory), "--host", "mx1", "--probe", "relay").code == 0
 
 
 def test_a_configuration_that_the_daemon_refuses_is_put_back(hosts: lab.Lab, inventory: Path) -> None:
@@ -365,13 +365,13 @@ def test_mail_hosts_and_senders_of_others_are_published_proved_and_rolled_back(
         assert answers(hosts, "alpha.test", "MX") == ["10 mx1.alpha.test.", "5 backup.alpha.test."]
         spf = '"v=spf1 a:mx1.alpha.test include:_spf.alpha.test ~all"'
         assert spf in answers(hosts, "alpha.test", "TXT")
-        seen = run("verify", copy, "--only", "dns.mx", "--only", "dns.spf")
+        seen = run("verify", copy, "--probe", "dns.mx", "--probe", "dns.spf")
         assert seen.code == 0, seen.of("found")
         # A stranger that the included record lets pass: the evaluation really goes there.
         change_zone(
             hosts, "alpha.test", add=[("_spf.alpha.test.", "TXT", '"v=spf1 +all"')], remove=others[1:]
         )
-        seen = run("verify", copy, "--only", "dns.spf")
+        seen = run("verify", copy, "--probe", "dns.spf")
         assert "fail" in {found["verdict"] for found in seen.of("found", id="dns.spf")}
 
         assert run("rollback", "--yes", copy).code == 0
@@ -392,11 +392,11 @@ def test_a_self_signed_certificate_is_made_once_and_said_to_be_one(hosts: lab.La
     again = run("apply", "--yes", "--no-verify", copy)
     assert again.of("applied") == []
 
-    seen = run("verify", copy, "--host", "mx2", "--only", "tls.")
+    seen = run("verify", copy, "--host", "mx2", "--probe", "tls.")
     assert seen.code == 0
     assert {f["verdict"] for f in seen.of("found", id="tls.chain")} == {"warn"}
     assert {f["verdict"] for f in seen.of("found", id="tls.name")} == {"pass"}
-    assert run("verify", copy, "--host", "mx2", "--only", "tls.", "--fail-on", "warn").code == 4
+    assert run("verify", copy, "--host", "mx2", "--probe", "tls.", "--fail-on", "warn").code == 4
     assert run("apply", "--yes", "--no-verify", str(inventory)).code == 0
 
 

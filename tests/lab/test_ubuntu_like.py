@@ -61,7 +61,7 @@ def test_a_new_machine_is_waited_for_and_installed_and_every_probe_passes(
     told = [event["text"] for event in first.of("progress", subject="mx1")]
     assert "waiting for cloud-init, which still sets up this machine" in told
     assert any(re.match(r"waiting for unattended-upgr\S* \(pid \d+\)", text) for text in told), told
-    for probe in ("smuggle.in", "loop.results", "auth.ok", "auth.bad-password"):
+    for probe in ("smuggle.in", "delivery.results", "auth.ok", "auth.bad-password"):
         assert first.of("found", id=probe), f"{probe} must have run"
     assert (
         run_on(hosts, "mx1", "dpkg-query -W -f '${Version} ${db:Status-Status}' lab-update") == "2 installed"

@@ -56,7 +56,7 @@ def healed(host: lab.Lab) -> Result:
 
 
 def test_verify_says_what_is_out_of_service_and_what_to_do(host: lab.Lab) -> None:
-    result = run("verify", "--only", "net", str(host.inventory_path))
+    result = run("verify", "--probe", "net", str(host.inventory_path))
 
     refused = {finding["target"]["port"]: finding["advice"] for finding in result.of("found", verdict="fail")}
     assert (result.code, sorted(refused)) == (1, [110, 143, 993, 995])

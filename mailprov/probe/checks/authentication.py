@@ -1,7 +1,7 @@
 """What a probe message that arrived tells of trust: who signed it, and what the recipient's host wrote of it.
 
-Public: the probes `loop.dkim`, `loop.results`, `loop.forged`. They look at the message of the DeliveryContext that
-`loop` has sent and fetched. NoAnswer passes through; the runner makes it an error.
+Public: the probes `delivery.dkim`, `delivery.results`, `delivery.forged`. They look at the message of the
+DeliveryContext that `delivery` has sent and fetched. NoAnswer passes through; the runner makes it an error.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from mailprov.probe.mailauth import dkim, message
 from mailprov.probe.pairs import SUBMISSION
 from mailprov.probe.registry import Scope, probe
 
-_NOTHING = "nothing to look at (see loop.submit and loop.path)"
+_NOTHING = "nothing to look at (see delivery.submit and delivery.path)"
 _GOOD_BITS = 2048
 # Fields without which a signature says little of a message (RFC 6376 section 5.4.1).
 _EXPECTED = ("from", "subject", "date", "to", "message-id")
 
 
 @probe(
-    "loop.dkim",
-    Scope.LOOP,
+    "delivery.dkim",
+    Scope.DELIVERY,
     "What a user sends is signed, with the key that is published",
     expected="a DKIM signature of the sender's domain that holds, by a key of 2048 bits or Ed25519",
     steps=(
@@ -41,9 +41,9 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
     },
     refs=("RFC 6376", "RFC 8301 section 3.2", "RFC 8463"),
     ports=SUBMISSION,
-    after="loop.path",
+    after="delivery.path",
 )
-def loop_dkim(context: DeliveryContext) -> Iterator[Finding]:
+def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
     if (early := _early(context)) is not None:
         yield early
         return
@@ -127,8 +127,8 @@ def _results(context: DeliveryContext) -> list[str]:
 
 
 @probe(
-    "loop.results",
-    Scope.LOOP,
+    "delivery.results",
+    Scope.DELIVERY,
     "The recipient's host has checked SPF, DKIM and DMARC, and they pass",
     expected="Authentication-Results of the recipient's host with spf=pass, dkim=pass and dmarc=pass",
     steps=("Read the topmost Authentication-Results field that the recipient's host has written.",),
@@ -142,9 +142,9 @@ def _results(context: DeliveryContext) -> list[str]:
     },
     refs=("RFC 8601", "RFC 7208", "RFC 9989"),
     ports=SUBMISSION,
-    after="loop.path",
+    after="delivery.path",
 )
-def loop_results(context: DeliveryContext) -> Iterator[Finding]:
+def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
     if (early := _early(context)) is not None:
         yield early
         return
@@ -169,7 +169,7 @@ def loop_results(context: DeliveryContext) -> Iterator[Finding]:
     shown = ", ".join(f"{name}={'/'.join(values)}" for name, values in seen.items() if values)
     domain = context.plan.sender_domain
     if wrong == ["dkim"] and seen["dkim"] == ["none"]:
-        yield context.warn(f"{host.fqdn} says {shown}", "see loop.dkim: the message was not signed")
+        yield context.warn(f"{host.fqdn} says {shown}", "see delivery.dkim: the message was not signed")
     elif wrong == ["dmarc"] and domain.dmarc is None and set(seen["dmarc"]) <= {"none"}:
         yield context.warn(
             f"{host.fqdn} says {shown}: {domain.name} has no DMARC policy",
@@ -178,15 +178,15 @@ def loop_results(context: DeliveryContext) -> Iterator[Finding]:
     elif wrong:
         yield context.failed(
             f"{host.fqdn} says {shown or 'nothing of them'}",
-            "see dns.spf and loop.dkim for the sender's domain, and the log of the recipient's filter",
+            "see dns.spf and delivery.dkim for the sender's domain, and the log of the recipient's filter",
         )
     else:
         yield context.passed(f"{host.fqdn} says {shown}")
 
 
 @probe(
-    "loop.forged",
-    Scope.LOOP,
+    "delivery.forged",
+    Scope.DELIVERY,
     "Nobody can write results of checks in the recipient's host's name",
     expected="a forged Authentication-Results with that name does not arrive",
     steps=(
@@ -202,9 +202,9 @@ def loop_results(context: DeliveryContext) -> Iterator[Finding]:
     },
     refs=("RFC 8601 section 5",),
     ports=SUBMISSION,
-    after="loop.path",
+    after="delivery.path",
 )
-def loop_forged(context: DeliveryContext) -> Iterator[Finding]:
+def delivery_forged(context: DeliveryContext) -> Iterator[Finding]:
     if (early := _early(context)) is not None:
         yield early
     elif any(message.FORGED in value for value in _results(context)):

@@ -1,7 +1,7 @@
-"""The mail loop: submit at A, let A find B's MX, and prove the way from the Received chain of what arrives at B.
+"""Mail on its way: submit at A, let A find B's MX, and prove the way from the Received chain of what arrives at B.
 
-Public: the probes `loop.submit` and `loop.path`, which run in this order on one DeliveryContext each; `loop_mailbox`
-goes on with what arrived. Errors of `connection` pass through; the runner makes them errors.
+Public: the probes `delivery.submit` and `delivery.path`, which run in this order on one DeliveryContext each;
+`retrieval` goes on with what arrived. Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from mailprov.probe.registry import Scope, probe
 
 
 @probe(
-    "loop.submit",
-    Scope.LOOP,
+    "delivery.submit",
+    Scope.DELIVERY,
     "A user can hand in mail for another domain",
     expected="250 after the message",
     steps=(
@@ -101,8 +101,8 @@ def _wait(context: DeliveryContext) -> str:
 
 
 @probe(
-    "loop.path",
-    Scope.LOOP,
+    "delivery.path",
+    Scope.DELIVERY,
     "The message went from A to B's MX, over TLS all the way",
     expected="Received: by A with ESMTPSA, then from A by an MX of B with ESMTPS",
     steps=(
@@ -121,7 +121,7 @@ def _wait(context: DeliveryContext) -> str:
     },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),
     ports=SUBMISSION,
-    after="loop.submit",
+    after="delivery.submit",
 )
 def path(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan

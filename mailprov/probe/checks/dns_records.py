@@ -254,7 +254,7 @@ def _tags(text: str) -> dict[str, str]:
     expected="SPF of the hosts' EHLO names, the addresses of mail_name, consent to DMARC reports about other domains",
     steps=(
         "Ask the authoritative server for each record that `mailprov dns export` prints for names below the domain, "
-        "and that no other dns probe looks at; not for DKIM keys, which loop.dkim looks at.",
+        "and that no other dns probe looks at; not for DKIM keys, which delivery.dkim looks at.",
     ),
     verdicts={
         "pass": "all of them are there",

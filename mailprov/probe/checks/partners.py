@@ -1,7 +1,7 @@
-"""Whether a domain can take part in the mail loop: looked at before a message is sent to or from it, so that a broken
+"""Whether mail can be sent from and to a domain: looked at before a message is sent to or from it, so that a broken
 server is told once, there, and not in every row of who would have been its partner.
 
-Public: the probe `loop.ready`, PartnerContext. Errors of `connection` are a part of what it tells.
+Public: the probe `delivery.ready`, PartnerContext. Errors of `connection` are a part of what it tells.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class PartnerContext(Context):
 
 
 @probe(
-    "loop.ready",
+    "delivery.ready",
     Scope.PARTNER,
-    "The domain can take part in the mail loop",
+    "Test messages can be sent from the domain, and to it",
     expected="a user can log in to hand in mail and to read it, and mail from others finds its way there",
     steps=(
         "Log in on 587 and 465 as who is to send, and on 993 as who is to read.",
         "If there are domains on other hosts: look up the MX, which must lead to the domain's hosts; on port 25, RCPT "
         "TO who is to read; RSET, never DATA.",
-        "What does not work is left out of the loop; other domains take a partner that works (--partner names one).",
+        "What does not work is left out; other domains take a partner that works (--partner names one).",
     ),
     verdicts={
         "pass": "all of that works",

@@ -1,7 +1,7 @@
-"""The end of the mail loop: the recipient reads the message in four ways, and it is removed again.
+"""Mail that has arrived: the recipient reads the message in four ways, and it is removed again.
 
-Public: the probes `loop.fetch` and `loop.cleanup`, which run on a DeliveryContext that `loop` has sent and found.
-Errors of `connection` pass through; the runner makes them errors.
+Public: the probes `delivery.fetch` and `delivery.cleanup`, which run on a DeliveryContext that `delivery` has sent
+and found. Errors of `connection` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _read(context: DeliveryContext, number: int) -> bytes:
                     if mark not in client.headers(position):
                         continue
                 except NoSuchMessage as error:
-                    refused = f" ({error})"  # removed meanwhile, by another loop or by the user: not ours
+                    refused = f" ({error})"  # removed meanwhile, by another run or by the user: not ours
                     continue
                 text = client.retrieve(position)
                 client.quit()
@@ -48,8 +48,8 @@ def _read(context: DeliveryContext, number: int) -> bytes:
 
 
 @probe(
-    "loop.fetch",
-    Scope.LOOP,
+    "delivery.fetch",
+    Scope.DELIVERY,
     "The recipient reads the same bytes by IMAP and POP",
     expected="the body as it was sent, and the same message byte for byte on 993, 143, 995 and 110",
     steps=(
@@ -67,7 +67,7 @@ def _read(context: DeliveryContext, number: int) -> bytes:
     },
     refs=("RFC 9051 section 6.4.5", "RFC 1939 section 5", "RFC 5321 section 4.5.2"),
     ports=READING,
-    after="loop.path",
+    after="delivery.path",
 )
 def fetch(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan
@@ -75,7 +75,7 @@ def fetch(context: DeliveryContext) -> Iterator[Finding]:
         target = context.at(context.recipient_host, number, plan.recipient)
         if not context.fetched:
             yield context.finding(
-                Verdict.ERROR, "nothing to fetch (see loop.submit and loop.path)", target=target
+                Verdict.ERROR, "nothing to fetch (see delivery.submit and delivery.path)", target=target
             )
         elif port_numbered(number).protocol is Protocol.POP3 and context.folder != "INBOX":
             yield context.finding(
@@ -110,8 +110,8 @@ def _compare(context: DeliveryContext, number: int, target: Target) -> Finding:
 
 
 @probe(
-    "loop.cleanup",
-    Scope.LOOP,
+    "delivery.cleanup",
+    Scope.DELIVERY,
     "The probe message is removed again",
     expected="exactly the marked message is gone",
     steps=("Over IMAP: search for the mark, mark it as deleted, UID EXPUNGE just that.",),
@@ -123,7 +123,7 @@ def _compare(context: DeliveryContext, number: int, target: Target) -> Finding:
     },
     refs=("RFC 4315 section 2.1",),
     ports=(993,),
-    after="loop.fetch",
+    after="delivery.fetch",
 )
 def cleanup(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan

@@ -99,6 +99,8 @@ def test_apply_without_a_terminal_asks_for_yes(inventory: Path) -> None:
         (("verfy",), "No such command"),
         (("plan",), "plan: no inventory was given, and there is no mail.yml in this folder"),
         (("explain", "tls.chian"), "Did you mean tls.chain"),
+        (("explain", "loop.path"), "Its name is delivery.path now"),
+        (("verify", "--probe", "loop", "EXAMPLE"), "Its name is delivery now"),
         (("lab", "reset", "--name", "x", "mx1"), "a host is given with --host"),
     ],
 )

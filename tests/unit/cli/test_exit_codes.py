@@ -82,7 +82,7 @@ def test_a_line_that_cannot_be_read_is_2(words: tuple[str, ...], tmp_path: Path)
 def test_hosts_that_cannot_be_reached_are_3(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "mail.yml").write_text(NOWHERE)
     code, _ = run(
-        words, *MORE.get(words, ()), *(("--only", "net") if words == ("verify",) else ()), cwd=tmp_path
+        words, *MORE.get(words, ()), *(("--probe", "net") if words == ("verify",) else ()), cwd=tmp_path
     )
 
     # Whether nothing answers at a port is what `net.tcp` tests: that is a failure, not "could not tell".

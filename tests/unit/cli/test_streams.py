@@ -103,7 +103,7 @@ def test_an_ascii_terminal_gets_ascii(tmp_path: Path) -> None:
     assert done.stderr.isascii()
 
     path.write_text(BAD.replace(", aliases: {x: y, y: x}", "").replace("192.0.2.1", "127.0.0.1"))
-    done = mailprov("verify", "--only", "net", str(path), encoding="ascii")
+    done = mailprov("verify", "--probe", "net", str(path), encoding="ascii")
 
     assert "x wrong" in done.stdout
     assert "bug" not in done.stderr

@@ -85,7 +85,7 @@ def check(name_server: NameServer, zone: str, transfer: float = 0.5) -> dict[str
     findings = probe.verify(
         wanted,
         emit=lambda finding: None,
-        only=["dns."],
+        probe_ids=["dns."],
         timing=dataclasses.replace(Timing(), dns=0.5, transfer=transfer, poll=0.05),
     )
     return {finding.id: finding for finding in findings}

@@ -163,7 +163,7 @@ class Lab:
         found = verify(
             self.inventory,
             emit=seen.append,
-            only=only.split(),
+            probe_ids=only.split(),
             hosts=hosts,
             domains=domains,
             resolver=resolver,

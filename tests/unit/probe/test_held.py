@@ -42,7 +42,7 @@ def test_a_ban_is_one_finding(shut: Lab) -> None:
     asked: list[str] = []
     bans = Bans("127.0.0.1", (("mailprov-dovecot", "127.0.0.1"), ("mailprov-postfix", "127.0.0.1")))
 
-    findings = shut.verify("net auth smuggle loop", wait=10, bans=told(bans, asked))
+    findings = shut.verify("net auth smuggle delivery", wait=10, bans=told(bans, asked))
 
     (only,) = at(findings, "mx1")
     assert (only.id, only.verdict, only.target.port) == ("net.tcp", Verdict.ERROR, 0)

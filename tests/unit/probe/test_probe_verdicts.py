@@ -23,9 +23,9 @@ def test_right_servers_pass_every_probe(lab: Lab) -> None:
     # Both hosts on all seven ports and ManageSieve, each with each probe of the port.
     for entry in catalogue():
         seen = {(item.target.host, item.target.port) for item in findings if item.id == entry.id}
-        if entry.ports and not entry.id.startswith("loop."):
+        if entry.ports and not entry.id.startswith("delivery."):
             assert seen == {(host, port) for host in ("mx1", "mx2") for port in entry.ports}, entry.id
-    loops = {(item.target.domain, item.target.port) for item in findings if item.id == "loop.path"}
+    loops = {(item.target.domain, item.target.port) for item in findings if item.id == "delivery.path"}
     assert loops == {
         (pair, port) for pair in ("alpha.test->beta.test", "beta.test->alpha.test") for port in (587, 465)
     }
@@ -198,7 +198,7 @@ def test_wrong_server(
 
 
 def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
-    loops_and_dns = {entry.id for entry in catalogue() if entry.id.partition(".")[0] in {"loop", "dns"}}
+    loops_and_dns = {entry.id for entry in catalogue() if entry.id.partition(".")[0] in {"delivery", "dns"}}
     red = {case[0] for case in CASES if case[4] in {FAIL}}
     assert red == {entry.id for entry in catalogue()} - loops_and_dns
     could_not_tell = {case[0] for case in CASES if case[4] is ERROR}
@@ -216,7 +216,7 @@ def test_no_probe_of_a_sound_host_waits_until_its_deadline(lab: Lab, faults: str
 
 @pytest.mark.parametrize(
     ("faults", "probe", "port"),
-    [("silent", "smtp.banner", 25), ("dns-silent", "dns.mx", 0), ("loses-mail", "loop.path", 0)],
+    [("silent", "smtp.banner", 25), ("dns-silent", "dns.mx", 0), ("loses-mail", "delivery.path", 0)],
 )
 def test_a_probe_tells_that_its_deadline_ended_it(lab: Lab, faults: str, probe: str, port: int) -> None:
     lab.spoil(faults, "")
@@ -294,7 +294,7 @@ def test_who_forwards_everything_is_not_told_to_have_no_password(lab: Lab) -> No
     gone = dataclasses.replace(account("ana@alpha.test"), forward=Forward(("eva@beta.test",), keep=False))
     alpha = dataclasses.replace(lab.inventory.domains[0], accounts=(gone,))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
-    for probe in ("smuggle.in", "loop"):
+    for probe in ("smuggle.in", "delivery"):
         skipped = [item.observed for item in lab.verify(probe, wait=10) if item.verdict is SKIP]
         assert (
             "no account of alpha.test keeps mail: ana@alpha.test forwards all of it (keep: false)" in skipped
@@ -341,7 +341,7 @@ def test_no_real_password_travels_before_the_certificate_is_trusted(lab: Lab) ->
     lab.spoil("", "unknown-ca")
     lab.verify("auth", wait=10)
     lab.verify("spoof", wait=10)
-    lab.verify("loop", wait=10)
+    lab.verify("delivery", wait=10)
     assert lab.world.attempts == []
 
 
@@ -368,7 +368,7 @@ def test_self_signed_as_declared_is_a_warning_and_still_tested(lab: Lab) -> None
     lab.spoil("", "self-signed")
     lab.declare_self_signed()
     findings = lab.verify("", 993, wait=10)
-    verdicts = {item.id: item.verdict for item in findings if not item.id.startswith(("loop", "dns"))}
+    verdicts = {item.id: item.verdict for item in findings if not item.id.startswith(("delivery", "dns"))}
     assert verdicts.pop("tls.chain") is WARN
     assert set(verdicts.values()) == {PASS}
     assert "auth.ok" in verdicts
@@ -405,7 +405,7 @@ def test_two_self_signed_certificates_on_one_host_get_no_password(lab: Lab) -> N
 def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: Lab) -> None:
     """Else a host where nothing listens is told as a hundred errors."""
     lab.spoil("refused", "")
-    findings = lab.verify("net smtp tls auth loop", wait=10)
+    findings = lab.verify("net smtp tls auth delivery", wait=10)
     told = {f"{item.id} {item.target}" for item in findings if item.verdict is FAIL}
     errors = [item for item in findings if item.verdict is ERROR]
     assert {item.id for item in errors} >= {
@@ -413,7 +413,7 @@ def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: Lab) -> 
         "tls.name",
         "auth.ok",
         "auth.bad-password",
-        "loop.ready",
+        "delivery.ready",
     }
     behind = {f"{item.id} {item.target}": item.waits_for for item in errors}
     for item in errors:

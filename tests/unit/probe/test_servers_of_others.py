@@ -37,7 +37,7 @@ def test_system_users_log_in_by_their_own_names(lab: Lab) -> None:
     of_others(lab, login=True)
     lab.spoil("system-users", "")
 
-    findings = lab.verify("auth spoof loop smuggle", wait=10)
+    findings = lab.verify("auth spoof delivery smuggle", wait=10)
 
     assert [item for item in findings if item.verdict in (FAIL, ERROR)] == []
     logins = {item.target.port for item in findings if item.id == "auth.ok" and item.verdict is PASS}
@@ -63,9 +63,9 @@ DEFAULTS = [
     ("tells-users", "smtp.vrfy", 25, FAIL, FAIL),
     ("sent-ahead", "smuggle.pipelining", 25, WARN, FAIL),
     ("defers-relay", "relay.classic", 25, PASS, PASS),
-    ("alters-body", "loop.fetch", 993, WARN, FAIL),
-    ("alters-body", "loop.fetch", 110, WARN, FAIL),
-    ("keeps-forgery", "loop.forged", 587, WARN, FAIL),
+    ("alters-body", "delivery.fetch", 993, WARN, FAIL),
+    ("alters-body", "delivery.fetch", 110, WARN, FAIL),
+    ("keeps-forgery", "delivery.forged", 587, WARN, FAIL),
 ]
 
 
@@ -90,13 +90,13 @@ def test_a_filter_that_is_declared_must_take_forged_results_out(lab: Lab) -> Non
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     lab.spoil("keeps-forgery", "")
 
-    assert {item.verdict for item in lab.verify("loop.forged", wait=10)} == {FAIL}
+    assert {item.verdict for item in lab.verify("delivery.forged", wait=10)} == {FAIL}
 
 
 def test_a_signature_is_judged_as_it_was_before_mbox_changed_the_body(lab: Lab) -> None:
     lab.spoil("alters-body", "")
 
-    found = lab.verify("loop.dkim", wait=10)
+    found = lab.verify("delivery.dkim", wait=10)
 
     assert {item.verdict for item in found} == {PASS}, [item.observed for item in found]
 
@@ -108,7 +108,7 @@ def test_no_advice_tells_to_apply(lab: Lab, faults: str) -> None:
     of_others(lab)
     lab.spoil(faults, "")
 
-    findings = lab.verify("net auth loop", wait=10)
+    findings = lab.verify("net auth delivery", wait=10)
 
     assert [item.advice for item in findings if "apply" in item.advice or "rotate" in item.advice] == []
 

@@ -485,11 +485,11 @@ def test_equal_findings_are_told_once_worst_first_with_ports_in_order() -> None:
 
 
 def test_the_numbers_of_a_row_are_true() -> None:
-    """`✓ loop.dkim 4×` stood there, although two of the four were skipped."""
+    """`✓ delivery.dkim 4×` stood there, although two of the four were skipped."""
     verdicts = (Verdict.PASS, Verdict.SKIP, Verdict.PASS, Verdict.SKIP)
-    found = [Found(dataclasses.replace(finding(one, "loop.dkim", 0))) for one in verdicts]
+    found = [Found(dataclasses.replace(finding(one, "delivery.dkim", 0))) for one in verdicts]
     text = run(RunStarted("verify", "m", "0", ""), *found, RunEnded(0, "x"))
-    assert "✓  loop.dkim  2 of 4, 2 skipped  " in text
+    assert "✓  delivery.dkim  2 of 4, 2 skipped  " in text
 
 
 def test_hosts_with_the_same_table_share_it() -> None:

@@ -33,69 +33,75 @@ def only(findings: list[Finding], probe: str, port: int = 0) -> list[Finding]:
 # faults → what they must show: (probe, port, verdict, words)
 LOOPS = {
     "data-refused": [
-        ("loop.submit", 587, FAIL, "554 5.6.0"),
-        ("loop.path", 465, ERROR, "not submitted"),
-        ("loop.fetch", 993, ERROR, "nothing to fetch"),
-        ("loop.cleanup", 993, SKIP, "nothing was sent"),
+        ("delivery.submit", 587, FAIL, "554 5.6.0"),
+        ("delivery.path", 465, ERROR, "not submitted"),
+        ("delivery.fetch", 993, ERROR, "nothing to fetch"),
+        ("delivery.cleanup", 993, SKIP, "nothing was sent"),
     ],
-    "unsigned": [("loop.dkim", 587, WARN, "no DKIM signature of alpha.test")],
-    "signs-with-other-key": [("loop.dkim", 465, FAIL, "the key does not fit")],
-    "signs-little": [("loop.dkim", 465, WARN, "does not sign subject, date, message-id")],
+    "unsigned": [("delivery.dkim", 587, WARN, "no DKIM signature of alpha.test")],
+    "signs-with-other-key": [("delivery.dkim", 465, FAIL, "the key does not fit")],
+    "signs-little": [("delivery.dkim", 465, WARN, "does not sign subject, date, message-id")],
     "keeps-forgery": [
-        ("loop.forged", 587, FAIL, "arrived"),
-        ("loop.results", 587, PASS, "spf=pass, dkim=pass"),
+        ("delivery.forged", 587, FAIL, "arrived"),
+        ("delivery.results", 587, PASS, "spf=pass, dkim=pass"),
     ],
-    "unchecked": [("loop.results", 587, WARN, "no Authentication-Results of mx2.beta.test")],
-    "spf-fails": [("loop.results", 465, FAIL, "spf=softfail"), ("loop.dkim", 465, PASS, "ed25519")],
-    "data-4xx": [("loop.submit", 465, ERROR, "451 4.3.0")],
-    "sender-4xx": [("loop.submit", 465, ERROR, "450 4.1.8")],
-    "missing-hop": [("loop.path", 587, FAIL, "no hop by an MX of the recipient")],
-    "no-submission-hop": [("loop.path", 465, FAIL, "no hop shows a submission")],
-    "clear-hop": [("loop.path", 587, FAIL, "in clear between the hosts")],
-    "clear-submission": [("loop.path", 465, FAIL, "submitted without TLS")],
-    "other-relay": [("loop.path", 587, FAIL, "the MX did not get it from mx1.alpha.test")],
-    "other-helo": [("loop.path", 587, WARN, "says another name")],
-    "other-address": [("loop.path", 587, WARN, "10.9.9.9")],
+    "unchecked": [("delivery.results", 587, WARN, "no Authentication-Results of mx2.beta.test")],
+    "spf-fails": [("delivery.results", 465, FAIL, "spf=softfail"), ("delivery.dkim", 465, PASS, "ed25519")],
+    "data-4xx": [("delivery.submit", 465, ERROR, "451 4.3.0")],
+    "sender-4xx": [("delivery.submit", 465, ERROR, "450 4.1.8")],
+    "missing-hop": [("delivery.path", 587, FAIL, "no hop by an MX of the recipient")],
+    "no-submission-hop": [("delivery.path", 465, FAIL, "no hop shows a submission")],
+    "clear-hop": [("delivery.path", 587, FAIL, "in clear between the hosts")],
+    "clear-submission": [("delivery.path", 465, FAIL, "submitted without TLS")],
+    "other-relay": [("delivery.path", 587, FAIL, "the MX did not get it from mx1.alpha.test")],
+    "other-helo": [("delivery.path", 587, WARN, "says another name")],
+    "other-address": [("delivery.path", 587, WARN, "10.9.9.9")],
     "loses-mail": [
-        ("loop.path", 587, FAIL, "not in the mailbox within"),
-        ("loop.fetch", 993, ERROR, "nothing to fetch"),
-        ("loop.cleanup", 993, WARN, "not there"),
+        ("delivery.path", 587, FAIL, "not in the mailbox within"),
+        ("delivery.fetch", 993, ERROR, "nothing to fetch"),
+        ("delivery.cleanup", 993, WARN, "not there"),
     ],
-    "doubles-mail": [("loop.path", 465, FAIL, "arrived 2 times")],
+    "doubles-mail": [("delivery.path", 465, FAIL, "arrived 2 times")],
     "into-junk": [
-        ("loop.path", 465, WARN, "arrived in Junk Mail"),
-        ("loop.fetch", 995, SKIP, "POP does not show"),
-        ("loop.fetch", 143, PASS, "the same"),
-        ("loop.cleanup", 993, PASS, "from Junk Mail"),
+        ("delivery.path", 465, WARN, "arrived in Junk Mail"),
+        ("delivery.fetch", 995, SKIP, "POP does not show"),
+        ("delivery.fetch", 143, PASS, "the same"),
+        ("delivery.cleanup", 993, PASS, "from Junk Mail"),
     ],
     "other-bytes-143 pop-empty": [
-        ("loop.fetch", 993, PASS, "the same"),
-        ("loop.fetch", 143, FAIL, "not as over IMAP before: differs at byte"),
-        ("loop.fetch", 110, FAIL, "the message is not there"),
+        ("delivery.fetch", 993, PASS, "the same"),
+        ("delivery.fetch", 143, FAIL, "not as over IMAP before: differs at byte"),
+        ("delivery.fetch", 110, FAIL, "the message is not there"),
     ],
     # Another probe, or the user, removes a message while we look through the mailbox.
-    "pop-removed-meanwhile": [("loop.fetch", 995, PASS, "the same"), ("loop.fetch", 110, PASS, "the same")],
-    "pop-removed-meanwhile pop-empty": [("loop.fetch", 995, FAIL, "not there (-ERR Message expunged.)")],
-    "other-bytes-pop": [("loop.fetch", 995, FAIL, "differs at byte"), ("loop.fetch", 993, PASS, "the same")],
-    "pop-unstuffed": [("loop.fetch", 110, FAIL, "differs at byte")],
+    "pop-removed-meanwhile": [
+        ("delivery.fetch", 995, PASS, "the same"),
+        ("delivery.fetch", 110, PASS, "the same"),
+    ],
+    "pop-removed-meanwhile pop-empty": [("delivery.fetch", 995, FAIL, "not there (-ERR Message expunged.)")],
+    "other-bytes-pop": [
+        ("delivery.fetch", 995, FAIL, "differs at byte"),
+        ("delivery.fetch", 993, PASS, "the same"),
+    ],
+    "pop-unstuffed": [("delivery.fetch", 110, FAIL, "differs at byte")],
     "alters-body": [
-        ("loop.dkim", 587, PASS, "signed by alpha.test"),
-        ("loop.fetch", 993, FAIL, "the body differs at byte"),
+        ("delivery.dkim", 587, PASS, "signed by alpha.test"),
+        ("delivery.fetch", 993, FAIL, "the body differs at byte"),
     ],
     "adds-disclaimer": [
-        ("loop.dkim", 587, FAIL, "the body is not as it was signed"),
-        ("loop.fetch", 993, FAIL, "the body differs at byte"),
+        ("delivery.dkim", 587, FAIL, "the body is not as it was signed"),
+        ("delivery.fetch", 993, FAIL, "the body differs at byte"),
     ],
-    "read-only": [("loop.cleanup", 993, WARN, "read only")],
-    "no-uidplus others-deleted": [("loop.cleanup", 993, WARN, "no UIDPLUS")],
-    "no-uidplus": [("loop.cleanup", 993, PASS, "removed 1")],
+    "read-only": [("delivery.cleanup", 993, WARN, "read only")],
+    "no-uidplus others-deleted": [("delivery.cleanup", 993, WARN, "no UIDPLUS")],
+    "no-uidplus": [("delivery.cleanup", 993, PASS, "removed 1")],
 }
 
 
 @pytest.mark.parametrize("faults", LOOPS)
 def test_wrong_loop(lab: Lab, faults: str) -> None:
     lab.spoil(faults, "")
-    findings = lab.verify("loop", wait=10, delivery=0.3 if "loses-mail" in faults else 10)
+    findings = lab.verify("delivery", wait=10, delivery=0.3 if "loses-mail" in faults else 10)
     for probe, port, verdict, words in LOOPS[faults]:
         mine = [item for item in only(findings, probe, port) if item.target.domain == "alpha.test->beta.test"]
         for item in mine:
@@ -116,18 +122,18 @@ BROKEN = {
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_partner_is_one_finding_there(lab: Lab, fault: str) -> None:
     lab.spoil(f"127.0.0.2/{fault}", "")
-    findings = lab.verify("loop", wait=10)
+    findings = lab.verify("delivery", wait=10)
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
     verdict, words = BROKEN[fault]
     assert [(item.id, item.target.domain, item.verdict) for item in wrong] == [
-        ("loop.ready", "beta.test", verdict)
+        ("delivery.ready", "beta.test", verdict)
     ]
     assert words in wrong[0].observed
     assert wrong[0].advice
     # What can be proved of the other without a partner is proved.
     assert {item.target.domain for item in findings if item.target.port} == {"alpha.test->alpha.test"}
-    assert {item.verdict for item in only(findings, "loop.fetch")} == {PASS}
-    (path, *_) = only(findings, "loop.path")
+    assert {item.verdict for item in only(findings, "delivery.fetch")} == {PASS}
+    (path, *_) = only(findings, "delivery.path")
     assert path.verdict is WARN
     assert "no domain on another host can take part (beta.test: " in path.observed
     assert fault == "banner-554" or words.partition(":")[2] in path.observed
@@ -135,14 +141,16 @@ def test_a_broken_partner_is_one_finding_there(lab: Lab, fault: str) -> None:
 
 def test_a_broken_partner_that_was_not_selected_is_not_told(lab: Lab) -> None:
     lab.spoil("127.0.0.2/nobody-gets-in", "")
-    assert not [item for item in lab.verify("loop", wait=10, hosts=["mx1"]) if item.verdict in {FAIL, ERROR}]
+    assert not [
+        item for item in lab.verify("delivery", wait=10, hosts=["mx1"]) if item.verdict in {FAIL, ERROR}
+    ]
 
 
 def test_a_broken_first_host_that_was_not_selected_is_not_told(lab: Lab) -> None:
     lab.spoil("127.0.0.1/nobody-gets-in", "")
     alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx1", "mx2"))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
-    findings = lab.verify("loop", wait=10, hosts=["mx2"])
+    findings = lab.verify("delivery", wait=10, hosts=["mx2"])
     assert not [item for item in findings if item.verdict in {FAIL, ERROR}]
     assert {item.target.domain for item in findings if item.target.port} == {"beta.test->beta.test"}
 
@@ -158,10 +166,10 @@ def test_a_domain_that_mail_does_not_find_is_no_partner(
     lab: Lab, changed: dict[tuple[str, str], list[str]], words: str
 ) -> None:
     lab.world.records.update(changed)
-    findings = lab.verify("loop", wait=10)
+    findings = lab.verify("delivery", wait=10)
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
     assert [(item.id, item.target.domain, words in item.observed) for item in wrong] == [
-        ("loop.ready", "beta.test", True)
+        ("delivery.ready", "beta.test", True)
     ]
 
 
@@ -170,7 +178,7 @@ def test_an_mx_of_others_that_the_inventory_names_is_as_wanted(lab: Lab) -> None
     beta = dataclasses.replace(lab.inventory.domains[1], mx=theirs)
     lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
     lab.world.records["beta.test", "MX"] = ["5 filter.elsewhere.test."]
-    assert {item.verdict for item in lab.verify("loop.ready", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("delivery.ready", wait=10)} == {PASS}
 
 
 def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: Lab) -> None:
@@ -178,19 +186,19 @@ def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: Lab) -> None:
     beta = dataclasses.replace(lab.inventory.domains[1], accounts=(stranger,))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
     lab.spoil("127.0.0.2/anybody-gets-in", "")
-    findings = lab.verify("loop", wait=10)
+    findings = lab.verify("delivery", wait=10)
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
-    assert [item.id for item in wrong] == ["loop.ready"]
+    assert [item.id for item in wrong] == ["delivery.ready"]
     assert "25: RCPT TO:<elsa@beta.test> gets 550 5.1.1" in wrong[0].observed
 
 
 def test_results_without_a_dmarc_policy_do_not_pass(lab: Lab) -> None:
     """Where the inventory has none it is a warning, where it has one a failure: nothing there is as expected."""
     lab.spoil("no-dmarc", "")
-    assert {item.verdict for item in lab.verify("loop.results", wait=10)} == {FAIL}
+    assert {item.verdict for item in lab.verify("delivery.results", wait=10)} == {FAIL}
     domains = tuple(dataclasses.replace(item, dmarc=None) for item in lab.inventory.domains)
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
-    findings = lab.verify("loop.results", wait=10)
+    findings = lab.verify("delivery.results", wait=10)
     assert {item.verdict for item in findings} == {WARN}
     assert all("dmarc=none" in item.observed and "dmarc:" in item.advice for item in findings)
 
@@ -204,13 +212,13 @@ def test_one_host_alone_is_local_only(lab: Lab) -> None:
         domains=(alone, dataclasses.replace(moved, name="alfa.test")),
     )
     lab.world.records[("alfa.test", "MX")] = []  # of no concern where nothing is sent between hosts
-    findings = lab.verify("loop", wait=10)
-    paths = only(findings, "loop.path")
+    findings = lab.verify("delivery", wait=10)
+    paths = only(findings, "delivery.path")
     # No warning: nobody with one host could change anything about it.
     assert {item.verdict for item in paths} == {SKIP}
-    assert {item.verdict for item in only(findings, "loop.ready")} == {PASS}
+    assert {item.verdict for item in only(findings, "delivery.ready")} == {PASS}
     assert all("local only" in item.observed and "login over TLS" in item.observed for item in paths)
-    assert {item.verdict for item in only(findings, "loop.fetch")} == {PASS}
+    assert {item.verdict for item in only(findings, "delivery.fetch")} == {PASS}
 
 
 def test_hashes_only_are_skipped_with_a_reason(lab: Lab) -> None:
@@ -219,7 +227,7 @@ def test_hashes_only_are_skipped_with_a_reason(lab: Lab) -> None:
         for item in lab.inventory.domains
     )
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
-    for family in ("auth.ok", "auth.bad", "spoof", "loop"):
+    for family in ("auth.ok", "auth.bad", "spoof", "delivery"):
         findings = lab.verify(family, wait=10)
         assert {item.verdict for item in findings} == {SKIP}
         assert all(item.observed for item in findings)
