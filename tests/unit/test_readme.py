@@ -1,6 +1,7 @@
-"""The README's claims are a list that is checked: each names the tests that show it, and those are there.
+"""The claims of README and docs/ are a list that is checked: each names the tests that show it, and those are there.
 
-Under "What you can rely on" every sentence needs its tests. Of claims elsewhere those are listed that were once untrue.
+Under "What you can rely on" every sentence needs its tests. Of claims elsewhere, in the README or on a page of
+docs/, those are listed that were once untrue.
 A claim that changes its words changes them here, too, with a look at whether its tests still show it.
 """
 
@@ -15,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 RELIED_ON = {
     "**The plan is exact.** One SSH session per host stays open between plan and apply; a fingerprint ties one to the "
@@ -80,7 +82,7 @@ ELSEWHERE = {
     "`-q` prints errors and the last line.": (
         "tests/unit/report/test_reports.py::test_quiet_prints_errors_and_the_last_line",
     ),
-    "A full mailbox is refused while the sender listens, by whatever name it is written to": (
+    "A full mailbox is rejected during the SMTP session, under any alias": (
         "tests/lab/test_mailboxes.py::test_a_mailbox_warns_and_then_refuses_by_all_its_names",
     ),
     "`verify` logs in as three accounts of each domain on every port, other ones in each run, and says which": (
@@ -110,7 +112,7 @@ ELSEWHERE = {
         "tests/lab/test_jump.py::test_bootstrap_and_first_install_while_others_hold_the_lock",
         "tests/lab/test_ubuntu_like.py::test_a_new_machine_is_waited_for_and_installed_and_every_probe_passes",
     ),
-    "# nothing of it stays behind; a cache for the next lab does": (
+    "| `lab down` | nothing of it stays behind; a cache for the next lab does |": (
         "tests/lab/test_lab.py::test_up_answers_and_down_leaves_nothing",
         "tests/unit/lab/test_cache.py::test_without_labs_nothing_stays",
     ),
@@ -150,9 +152,24 @@ def test_every_sentence_one_may_rely_on_names_its_tests() -> None:
         assert not rest.strip(), f"README claims, and no test is named for it: {rest.strip()}"
 
 
-@pytest.mark.parametrize("claim", [*RELIED_ON, *ELSEWHERE])
-def test_what_is_listed_here_is_said_there(claim: str) -> None:
+@pytest.mark.parametrize("claim", RELIED_ON)
+def test_what_one_may_rely_on_is_said_in_the_readme(claim: str) -> None:
     assert plain(claim) in plain(README.read_text())
+
+
+@pytest.mark.parametrize("claim", ELSEWHERE)
+def test_what_is_listed_here_is_said_there(claim: str) -> None:
+    assert any(plain(claim) in plain(page.read_text()) for page in PAGES)
+
+
+def test_the_readme_names_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/[a-z]+\.md)\)", README.read_text()))
+    assert {f"docs/{page.name}" for page in PAGES[1:]} - {"docs/index.md"} == linked
+
+
+def test_the_readme_is_what_a_newcomer_reads_in_five_minutes() -> None:
+    """At 200 words a minute."""
+    assert len(README.read_text().split()) <= 1000
 
 
 @pytest.mark.parametrize(

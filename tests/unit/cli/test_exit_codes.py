@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.cli.front import page
+from scripts.reference import man
 from tests.unit.cli.program import mailprov
 from tests.unit.cli.test_inventory_argument import COMMANDS, OF_AN_INVENTORY
 
@@ -101,16 +102,17 @@ def test_what_needs_an_answer_and_has_nobody_to_give_it_is_2(words: tuple[str, .
 
 
 def test_a_code_that_is_not_in_the_table_is_given_by_no_command() -> None:
-    """The first page, the README and docs/design.md have the same table."""
-    table = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    """The first page, docs/pipelines.md, docs/design.md and the manual page have the same table."""
+    table = re.findall(r"^\| (\d+) \|", (ROOT / "docs/pipelines.md").read_text(), re.MULTILINE)
     assert {int(code) for code in table} == CODES
+    assert {int(code) for code, _ in man.EXIT_CODES} == CODES
     design = (ROOT / "docs/design.md").read_text().partition("## Exit codes")[2].partition("\n## ")[0]
     for text in (" ".join(page().split()), design):
         assert {int(code) for code in re.findall(r"(?:^|[ \n])(\d+) [a-z(]", text)} >= CODES
 
 
-def test_every_option_that_gives_4_is_in_the_readme() -> None:
-    (line,) = re.findall(r"^\| 4 \| (.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_every_option_that_gives_4_is_documented() -> None:
+    (line,) = re.findall(r"^\| 4 \| (.*)\|$", (ROOT / "docs/pipelines.md").read_text(), re.MULTILINE)
     for words, command in COMMANDS.items():
         text = " ".join(
             " ".join((each.help or "") for each in command.params if hasattr(each, "help")).split()
