@@ -2,15 +2,18 @@
 
 change(kind, action, name, detail, diff) -> Change    CHANGE of wire.messages
 reread(unit, verb, files, others) -> Change           one of a service that reads its files again
+fingerprint(changes)                                  what a go is for
 Work       a part of the state that is not true yet, the changes it shows, what making it true needs
 Observed   what the tools of the host said: packages, units, ports
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Union
 
-from mailprov.agent.services import State
+from mailprov.agent.systemd import State
 
 Change = Dict[str, Any]
 
@@ -44,6 +47,11 @@ def change(
     """One line of the plan: CHANGE of wire.messages."""
     made: Change = {"kind": kind, "action": action, "name": name, "detail": detail, "diff": diff}
     return {**made, "drift": drift, "edit": edit}
+
+
+def fingerprint(changes: Sequence[Change]) -> str:
+    """A short hash of exactly these changes in this order."""
+    return hashlib.sha256(json.dumps(changes, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
 
 def reread(unit: str, verb: str, differ: Sequence[str], others: Sequence[str] = ()) -> Change:

@@ -1,6 +1,7 @@
 """How the agent stops: two exceptions, both end in one `end` message.
 
 AgentError        the work cannot or must not go on; becomes status "failed": sentence, advice, output
+joined      one AgentError of several
 Cancelled   the controller asked for it or is lost; becomes status "cancelled"
 """
 
@@ -17,6 +18,14 @@ class AgentError(Exception):
         self.what = what
         self.advice = advice
         self.output = list(output)
+
+
+def joined(failures: Sequence[AgentError]) -> AgentError:
+    """All that was seen, in one sentence, with the first one's advice."""
+    first = failures[0]
+    first.what = "; ".join(one.what for one in failures)
+    first.output = [line for one in failures for line in one.output]
+    return first
 
 
 class Cancelled(Exception):

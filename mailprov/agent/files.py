@@ -16,7 +16,7 @@ import hashlib
 import os
 import pwd
 import stat
-from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from mailprov.agent.errors import AgentError
 
@@ -247,6 +247,18 @@ def owner_name(uid: int, gid: int) -> str:
     except KeyError:
         group = str(gid)
     return f"{user}:{group}"
+
+
+def owner_mode_change(seen: Seen, mode: int, ids: Optional[Tuple[int, int]], name: Callable[[], str]) -> str:
+    """ "owner root:root → root:dovecot, mode 0644 → 0640", empty when both are as wanted. `name` tells the wanted owner
+    as people read it, and is asked only when it is needed.
+    """
+    details = []
+    if (seen.uid, seen.gid) != ids:
+        details.append(f"owner {owner_name(seen.uid, seen.gid)} → {name()}")
+    if seen.mode != mode and seen.kind != "link":
+        details.append(f"mode {seen.mode:04o} → {mode:04o}")
+    return ", ".join(details)
 
 
 def sha256(data: bytes) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import pwd
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
 
-from mailprov.agent import commands, files, services
+from mailprov.agent import commands, files, systemd
 from mailprov.agent.apt import packages
 from mailprov.agent.changes import Observed, Work, change, reread
 from mailprov.agent.errors import AgentError
@@ -121,5 +121,5 @@ def compare_service(
 def _silent(ports: Sequence[Union[int, str]]) -> List[str]:
     """One clause, or none."""
     if len(ports) < 2:
-        return [f"{services.door(port)} is not listening" for port in ports]
+        return [f"{systemd.door(port)} is not listening" for port in ports]
     return [f"ports {', '.join(map(str, ports[:-1]))} and {ports[-1]} are not listening"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import commands, facts, files, manifest, redaction, services
+from mailprov.agent import commands, facts, files, manifest, redaction, systemd
 from mailprov.agent.changes import Observed
 from mailprov.agent.plan import diff
 from mailprov.agent.plan.drift import Drift
@@ -23,7 +23,7 @@ SPEC = {
     "jails": ["mailprov-postfix", "mailprov-dovecot"],
     "spares": ["192.0.2.0/28", "2001:db8::7"],
 }
-RUNS = services.State("loaded", "active", "enabled")
+RUNS = systemd.State("loaded", "active", "enabled")
 
 
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:

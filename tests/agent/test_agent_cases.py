@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from mailprov.agent import changes, files, manifest, redaction, services
+from mailprov.agent import changes, files, manifest, redaction, systemd
 from mailprov.agent.errors import AgentError
 from mailprov.agent.plan import diff
 from mailprov.agent.resources import accounts
@@ -96,7 +96,7 @@ def planned(root: Path, case: dict[str, Any]) -> diff.Plan:
     seen = case.get("observed", {})
     observed = changes.Observed(
         seen.get("packages", {}),
-        {unit: services.State(*words) for unit, words in seen.get("units", {}).items()},
+        {unit: systemd.State(*words) for unit, words in seen.get("units", {}).items()},
         set(seen.get("ports", [])),
     )
     wanted = desired(case["desired"])

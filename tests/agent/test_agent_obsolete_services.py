@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mailprov.agent import files, manifest, services
+from mailprov.agent import files, manifest, systemd
 from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
 from mailprov.agent.resources import obsolete_services
-from mailprov.agent.services import State
+from mailprov.agent.systemd import State
 
 RUNS, SLEEPS = State("loaded", "active", "enabled"), State("loaded", "inactive", "disabled")
 GONE = State("not-found", "active", "")
@@ -57,8 +57,8 @@ def test_what_outlives_a_unit_is_taken_back_also_where_it_does_not_run(tmp_path:
 
 def test_a_unit_is_stopped_after_its_undo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(services, "stop", lambda unit, ports: done.append(f"stop {unit} {ports}"))
-    monkeypatch.setattr(services, "disable", lambda unit: done.append(f"disable {unit}"))
+    monkeypatch.setattr(systemd, "stop", lambda unit, ports: done.append(f"stop {unit} {ports}"))
+    monkeypatch.setattr(systemd, "disable", lambda unit: done.append(f"disable {unit}"))
     mark = tmp_path / "mark"
     (work,) = plan(tmp_path, spec("a.service", ports=[7], undo=["touch", str(mark)]), RUNS)
     obsolete_services.retire(work)

@@ -14,17 +14,17 @@ from tests.agent.test_agent_rollback import history, roll_back
 LOSES = """
 import time
 from mailprov.agent.transaction import apply
-real = apply.{place}
+real = apply.Apply.{place}
 def waits(run, *more):
     while not run.channel.lost:
         time.sleep(0.01)
     {then}
     return real(run, *more)
-apply.{place} = waits
+apply.Apply.{place} = waits
 """
 PLACES = {
     "_still_as_planned": ("undone: its controller was gone", "what it had written was put back"),
-    "_after_commit": ("ok, without its controller", "it was finished all the same"),
+    "after_commit": ("ok, without its controller", "it was finished all the same"),
 }
 
 
@@ -37,7 +37,7 @@ def orphan(root: Path, place: str, then: str = "pass") -> Agent:
     assert converse(root, wanted("one\n"))[-1]["status"] == "ok"
     agent = Agent(None, job(str(root), run="r2"), LOSES.format(place=place, then=then))
     agent.go(wanted("two\n"))
-    if place == "_after_commit":
+    if place == "after_commit":
         agent.until("applied")
     agent.process.stdin.close()
     return agent
@@ -76,7 +76,7 @@ def test_while_it_goes_on_the_lock_says_that_its_controller_is_gone(root: Path, 
     """Whoever finds the host locked looks for a mailprov that runs nowhere any more."""
     gate = tmp_path / "gate"
     then = f"import os\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)"
-    agent = orphan(root, "_after_commit", then)
+    agent = orphan(root, "after_commit", then)
     alone = "; its controller is gone, and the agent on the host brings it to a safe end"
     for _ in range(1000):
         late = Agent(None, job(str(root)))
@@ -97,7 +97,7 @@ import errno, os
 from mailprov.agent.transaction import apply
 def full(run, *more):
     raise {error}
-apply._still_as_planned = full
+apply.Apply._still_as_planned = full
 """
 
 
@@ -117,6 +117,6 @@ def test_the_history_says_why_a_run_was_undone(root: Path, error: str, status: s
 
 def test_a_rollback_without_its_controller_is_told_as_well(root: Path) -> None:
     """It is the last run then, and can be rolled back as any."""
-    orphan(root, "_after_commit").died()
+    orphan(root, "after_commit").died()
     roll_back(root)
     assert (root / "etc/a").read_text() == "one\n"

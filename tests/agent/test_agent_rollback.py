@@ -331,7 +331,7 @@ def test_a_run_that_was_killed_behind_its_commit_point_is_undone_with_the_run_th
     dies = NO_FSYNC + (
         "import os, signal\n"
         "from mailprov.agent.transaction import apply\n"
-        "apply._after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
+        "apply.Apply.after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
     )
     agent = Agent(None, job(str(root), run="r2"), dies)
     agent.go(second())
@@ -462,11 +462,11 @@ def test_a_host_that_still_differs_after_an_apply_is_a_failure(root: Path) -> No
     """Something else on the host writes the file again: the apply must not say that all is well."""
     rival = NO_FSYNC + (
         "from mailprov.agent.transaction import apply\n"
-        "real = apply._after_commit\n"
+        "real = apply.Apply.after_commit\n"
         "def after(run):\n"
         "    open(run.tree.at('/etc/a'), 'w').write('something else\\n')\n"
         "    real(run)\n"
-        "apply._after_commit = after\n"
+        "apply.Apply.after_commit = after\n"
     )
     end = converse(root, state(files=(file("/etc/a", "x\n"),)), before=rival)[-1]
 
@@ -550,7 +550,7 @@ def test_a_run_that_another_one_finished_is_not_returned_to(root: Path) -> None:
     dies = NO_FSYNC + (
         "import os, signal\n"
         "from mailprov.agent.transaction import apply\n"
-        "apply._after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
+        "apply.Apply.after_commit = lambda run: [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]\n"
     )
     agent = Agent(None, job(str(root), run="r2"), dies)
     agent.go(second())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import commands, facts, files, services, system
+from mailprov.agent import commands, facts, files, system, systemd
 from mailprov.agent.apt import dpkg_lock, dpkg_repair, installation, packages, policy_rc_d
 from mailprov.agent.changes import Work
 from mailprov.agent.errors import AgentError, Cancelled
@@ -265,7 +265,7 @@ SHOW += "ActiveState=inactive\\nUnitFileState=\\n'"
 
 def test_one_systemctl_show_for_all_units(tools: Tools) -> None:
     tools.add("systemctl", SHOW)
-    found = services.states(["postfix.service", "dovecot.service"])
+    found = systemd.states(["postfix.service", "dovecot.service"])
 
     assert (found["postfix.service"].runs, found["postfix.service"].starts_at_boot) == (True, True)
     assert (found["dovecot.service"].load, found["dovecot.service"].runs) == ("not-found", False)
@@ -281,10 +281,10 @@ def test_a_checker_that_complains_stops_with_its_words(tools: Tools) -> None:
     tools.add("fails", "echo 'bad setting' >&2; exit 3")
     # As Postfix does: without a terminal it tells the system's log only.
     tools.add("shy", "test -t 2 && echo 'fatal: only for terminals' >&2; exit 1")
-    services.check({**CHECK, "checks": [["quiet"]]})
-    services.check({**CHECK, "checks": [["warns"]], "quiet_checks": False})
+    systemd.check({**CHECK, "checks": [["quiet"]]})
+    systemd.check({**CHECK, "checks": [["warns"]], "quiet_checks": False})
     with pytest.raises(AgentError, match="`fails` ended"):
-        services.check({**CHECK, "checks": [["quiet"]], "tables": [["/etc/postfix/virtual", ["fails"]]]})
+        systemd.check({**CHECK, "checks": [["quiet"]], "tables": [["/etc/postfix/virtual", ["fails"]]]})
     for name, what, output in (
         (
             "warns",
@@ -295,7 +295,7 @@ def test_a_checker_that_complains_stops_with_its_words(tools: Tools) -> None:
         ("shy", "`shy` ended with code 1", "fatal: only for terminals"),
     ):
         with pytest.raises(AgentError) as stop:
-            services.check({**CHECK, "checks": [["quiet"], [name]]})
+            systemd.check({**CHECK, "checks": [["quiet"], [name]]})
         assert stop.value.what == f"{what}: the new configuration of postfix.service is not accepted"
         assert stop.value.output == [output]
 
@@ -309,8 +309,8 @@ def test_listening_ports_are_those_of_this_host() -> None:
         six.bind(("::1", 0))
         six.listen()
         ports = {four.getsockname()[1], six.getsockname()[1]}
-        assert ports <= services.listening()
-    assert not ports <= services.listening()
+        assert ports <= systemd.listening()
+    assert not ports <= systemd.listening()
 
 
 def test_sockets_that_take_connections_are_listed_by_their_paths(tmp_path: Path) -> None:
@@ -319,19 +319,19 @@ def test_sockets_that_take_connections_are_listed_by_their_paths(tmp_path: Path)
     path = str(tmp_path / "a milter's socket")
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(path)
-        assert path not in services.listening()
+        assert path not in systemd.listening()
         server.listen()
         client.connect(path)
-        assert path in services.listening()
-    assert path not in services.listening()
-    assert [services.door(port) for port in (25, path)] == ["port 25", path]
+        assert path in systemd.listening()
+    assert path not in systemd.listening()
+    assert [systemd.door(port) for port in (25, path)] == ["port 25", path]
 
 
 def test_a_unit_that_reloads_but_opens_no_port_is_restarted(
     tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And when its instance fails, its log is shown at once instead of after 30 s."""
-    monkeypatch.setattr(services, "RELOAD_DEADLINE", 0.1)
+    monkeypatch.setattr(systemd, "RELOAD_DEADLINE", 0.1)
     tools.add(
         "systemctl",
         'case "$1" in list-units) echo "postfix@-.service loaded failed failed Postfix";;'
@@ -341,7 +341,7 @@ def test_a_unit_that_reloads_but_opens_no_port_is_restarted(
     tools.add("reloader", "exit 0")
     started = time.monotonic()
     with pytest.raises(AgentError) as stop:
-        services.act(spec, "reload")
+        systemd.act(spec, "reload")
 
     assert time.monotonic() - started < 10
     assert stop.value.what == "postfix.service has not come up after its restart; ports not listening: 1"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailprov.agent.changes import Observed
-from mailprov.agent.services import State
 from mailprov.agent.system import compare_service
+from mailprov.agent.systemd import State
 
 FULL = [["postfix", "check"], ["postconf", "-n"]]
 SPEC: dict[str, Any] = {

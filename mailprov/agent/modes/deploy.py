@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Sequence
 
-from mailprov.agent import facts, files, manifest, runs, services
+from mailprov.agent import facts, files, manifest, runs, systemd
 from mailprov.agent.apt import packages
 from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
@@ -88,7 +88,7 @@ class _Deployment:
         if any(name not in found for name in asked):
             found = self._packages(asked)
         units = [*(spec["unit"] for spec in self.state["services"]), *retired]
-        return Observed(found, services.states(units), services.listening() if units else set())
+        return Observed(found, systemd.states(units), systemd.listening() if units else set())
 
     def _losses(self, plan: diff.Plan) -> List[str]:
         """What of the host's own a first apply would hide or replace."""

@@ -58,4 +58,4 @@ def work(session: Session) -> None:
     begin["undoes"] = history.describe(chain[0])["run"]
     if job.to:
         begin["to"] = target["run"]
-    rollback.Rollback(session, plan, look).work(begin, go.get("zones", []))
+    rollback.Rollback(session, plan, look).run(begin, go.get("zones", []))

@@ -10,12 +10,10 @@ for, a directory where a file must be, a masked unit.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Container, Dict, List, Optional, Tuple
 
 from mailprov.agent import files
-from mailprov.agent.changes import Change, Observed, Work, change
+from mailprov.agent.changes import Change, Observed, Work, change, fingerprint
 from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Manifest
 from mailprov.agent.plan import local_settings, sieve
@@ -72,7 +70,7 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """A short hash of exactly these changes in this order."""
-        return hashlib.sha256(json.dumps(self.changes, sort_keys=True).encode("ascii")).hexdigest()[:16]
+        return fingerprint(self.changes)
 
 
 def compare(
@@ -331,12 +329,10 @@ def _notes(seen: Optional[files.Seen], edit: Edit) -> List[str]:
 
 def _owner_mode(seen: files.Seen, spec: Dict[str, Any]) -> str:
     """ "owner root:root → root:dovecot, mode 0644 → 0640", empty when both are as wanted."""
-    details = []
-    if (seen.uid, seen.gid) != files.ids_or_none(spec["owner"], spec["group"]):
-        details.append(f"owner {files.owner_name(seen.uid, seen.gid)} → {spec['owner']}:{spec['group']}")
-    if seen.mode != int(spec["mode"], 8):
-        details.append(f"mode {seen.mode:04o} → {int(spec['mode'], 8):04o}")
-    return ", ".join(details)
+    ids = files.ids_or_none(spec["owner"], spec["group"])
+    return files.owner_mode_change(
+        seen, int(spec["mode"], 8), ids, lambda: f"{spec['owner']}:{spec['group']}"
+    )
 
 
 def _compared(state: Dict[str, Any]) -> str:

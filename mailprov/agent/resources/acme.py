@@ -15,7 +15,7 @@ import time
 from typing import Any, Dict, List, NamedTuple
 
 from mailprov.agent import commands, files
-from mailprov.agent.errors import AgentError
+from mailprov.agent.errors import AgentError, joined
 from mailprov.agent.resources import certificates
 
 CERTBOT = "/etc/letsencrypt"
@@ -93,9 +93,7 @@ def obtain(run: Any) -> None:
             continue
         run.applied(work.changes)
     if failures:
-        first = failures[0]
-        first.what = "; ".join(stop.what for stop in failures)
-        raise first
+        raise joined(failures)
 
 
 def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from mailprov.agent import commands, services
+from mailprov.agent import commands, systemd
 from mailprov.agent.changes import Observed, Work, change
 from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Manifest
@@ -47,11 +47,11 @@ def retire(work: Work) -> None:
     """
     spec, unit = work.spec, work.spec["unit"]
     if work.data == "reload":
-        services.act({**spec, "ports": ()}, "reload")
+        systemd.act({**spec, "ports": ()}, "reload")
         return
     undo(spec)
-    services.stop(unit, spec["ports"])
-    services.disable(unit)
+    systemd.stop(unit, spec["ports"])
+    systemd.disable(unit)
 
 
 def undo(spec: Dict[str, Any]) -> None:

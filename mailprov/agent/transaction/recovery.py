@@ -121,7 +121,7 @@ def _finish(session: Session, left: Journal) -> str:
 
 def rescue(session: Session) -> str:
     """After a kill. Behind the commit point the daemons get the files that they must read together."""
-    from mailprov.agent import services
+    from mailprov.agent import systemd
     from mailprov.agent.apt import installation, policy_rc_d
     from mailprov.agent.resources import bans
     from mailprov.agent.transaction import staging
@@ -138,13 +138,13 @@ def rescue(session: Session) -> str:
     staging.complete(session.tree, left)
     units = left.first("services").get("was", [])
     if installation.release_units(session.tree, [unit["spec"]["unit"] for unit in units]):
-        services.reload_systemd()
+        systemd.reload_systemd()
     for unit in units:
         if unit["spec"].get("counts"):
             bans.count_from_now(unit["spec"]["counts"])
         if unit["verb"]:
-            services.enable(unit["spec"]["unit"])
-            services.act(unit["spec"], unit["verb"])
+            systemd.enable(unit["spec"]["unit"])
+            systemd.act(unit["spec"], unit["verb"])
     os.close(held)
     return "the new configuration is in force, and the next apply finishes the rest"
 

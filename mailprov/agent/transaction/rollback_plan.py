@@ -11,14 +11,13 @@ Raises AgentError for a file that was edited by hand since the run, unless `acce
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from mailprov.agent import files, journal, manifest, services
-from mailprov.agent.changes import Change, change, reread
+from mailprov.agent import files, journal, manifest, systemd
+from mailprov.agent.changes import Change, change, fingerprint, reread
 from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
 from mailprov.agent.plan.drift import BY_HAND
@@ -53,7 +52,7 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(json.dumps(self.changes, sort_keys=True).encode("ascii")).hexdigest()[:16]
+        return fingerprint(self.changes)
 
 
 def look(tree: files.Tree, chain: Sequence[Journal], mask: Mask, accept_drift: bool) -> Plan:
@@ -213,32 +212,18 @@ def _logins(data: Optional[bytes]) -> Dict[str, Tuple[str, str]]:
 
 
 def _owner_mode(seen: files.Seen, was: Dict[str, Any]) -> str:
-    details = []
-    if (seen.uid, seen.gid) != (was["uid"], was["gid"]):
-        names = files.owner_name(seen.uid, seen.gid), files.owner_name(was["uid"], was["gid"])
-        details.append(f"owner {names[0]} → {names[1]}")
-    if seen.mode != was["mode"] and seen.kind != "link":
-        details.append(f"mode {seen.mode:04o} → {was['mode']:04o}")
-    return ", ".join(details)
+    ids = was["uid"], was["gid"]
+    return files.owner_mode_change(seen, was["mode"], ids, lambda: files.owner_name(*ids))
 
 
 def _units(plan: Plan, units: List[Dict[str, Any]], changing: Set[str]) -> None:
     """What each unit needs to run, or not to run, as it did."""
-    states = services.states([unit["spec"]["unit"] for unit in units])
-    ports = services.listening() if units else set()
+    states = systemd.states([unit["spec"]["unit"] for unit in units])
+    ports = systemd.listening() if units else set()
     for unit in units:
         spec, name = unit["spec"], unit["spec"]["unit"]
         state = states[name]
-        plan.before.append(
-            {
-                "spec": spec,
-                "verb": unit["verb"],
-                "load": state.load,
-                "enabled": state.starts_at_boot,
-                "runs": state.runs,
-                "listening": sorted(set(spec["ports"]) & ports),
-            }
-        )
+        plan.before.append(systemd.snapshot(spec, unit["verb"], state, ports))
         comes_back = f"/etc/systemd/system/{name}" in changing and unit["load"] != "not-found"
         if state.load == "not-found" and not comes_back:
             continue

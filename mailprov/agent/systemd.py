@@ -4,6 +4,7 @@
     listening() -> set of ports             TCP, from /proc/net/tcp and tcp6; and paths of Unix sockets
     enable, act, wait_for_ports, check      AgentError with the daemon's own words when it does not come up
     disable, stop                           for a rollback; stop waits until the ports are closed
+    snapshot(spec, …)                       how a unit is now, for the journal
 
 act(spec, verb) does start, reload (by the unit's own command where it has one) or restart.
 """
@@ -156,6 +157,18 @@ def stop(unit: str, ports: Sequence[Union[int, str]]) -> None:
             raise _failed(unit, f"{unit} was stopped and these ports still listen: {still or 'none'}", [])
         time.sleep(0.05)
     commands.run(["systemctl", "reset-failed", "--", *_family(unit)])
+
+
+def snapshot(spec: Dict[str, Any], verb: str, state: State, ports: Set[Union[int, str]]) -> Dict[str, Any]:
+    """What a rollback must know: how the unit is before this run, and how it reads its files again."""
+    return {
+        "spec": spec,
+        "verb": verb,
+        "load": state.load,
+        "enabled": state.starts_at_boot,
+        "runs": state.runs,
+        "listening": sorted(set(spec["ports"]) & ports),
+    }
 
 
 def reload_systemd() -> None:
