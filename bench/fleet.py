@@ -70,7 +70,7 @@ def _job(folder: Path, count: int, server: Sshd) -> Path:
 def _controller(path: Path) -> int:
     """One apply, as `mailprov apply --yes --no-verify` does it, but for the roots."""
     from mailprov import desired
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select

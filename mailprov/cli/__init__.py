@@ -1,8 +1,9 @@
 """The command line: one module per command that parses, calls and gives the exit code. No logic lives here.
 
-Half of a run that changes nothing is the start of Python, so what is imported is part of the design: `front` answers
-`--version` and `--help` without any library, `quick` parses the plain forms of `plan` and `apply`, `app` imports only
-the command that is wanted, and the commands import what they need inside (tests/unit/cli/test_front.py counts).
+Half of a run that changes nothing is the start of Python, so what is imported is part of the design: `help_page`
+answers `--version` and `--help` without any library, `fastpath` parses the plain forms of `plan` and `apply`, `app`
+imports only the command that is wanted, and the commands import what they need inside
+(tests/unit/cli/test_help_page.py counts).
 `run` is the console script; it ends the process with the exit codes of docs/design.md and never shows a traceback
 unless MAILPROV_DEBUG is given.
 """
@@ -32,7 +33,7 @@ def run() -> None:
         print(f"mailprov {__version__}")
         return
     if words in (["--help"], ["-h"]):
-        from mailprov.cli.front import page
+        from mailprov.cli.help_page import page
 
         print(page(), end="")
         return
@@ -41,13 +42,13 @@ def run() -> None:
     # A run makes many objects that live to its end (modules, the inventory); looking through them again and again
     # for garbage takes a fifth of its time.
     gc.set_threshold(1_000_000, 50, 1000)
-    from mailprov.cli.ending import ended_well
+    from mailprov.cli.exit_codes import ended_well
     from mailprov.cli.streams import make_fit
 
     make_fit()
     try:
         with ended_well(words):
-            from mailprov.cli.quick import parsed
+            from mailprov.cli.fastpath import parsed
 
             if (command := parsed(words)) is not None:
                 raise SystemExit(command())

@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from mailprov.cli.commands import Commands
-from mailprov.cli.ending import PastTyper
-from mailprov.cli.front import COMMANDS, page
+from mailprov.cli.exit_codes import PastTyper
+from mailprov.cli.help_page import COMMANDS, page
 
 
 class _Root(TyperGroup):

@@ -1,4 +1,4 @@
-"""mailprov apply: plan, ask, do it, verify. Declares the arguments; `running` does it."""
+"""mailprov apply: plan, ask, do it, verify. Declares the arguments; `plan_apply` does it."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def apply(
     verbose: Verbose = False,
 ) -> None:
     """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
-    from mailprov.cli import running
+    from mailprov.cli import plan_apply
 
-    code = running.apply(
+    code = plan_apply.apply(
         inventory,
         host=host,
         domain=domain,

@@ -52,7 +52,7 @@ def rotate(
     verbose: Verbose = False,
 ) -> None:
     """Publish a new key, wait until caches know it, sign with it. Interrupted, it goes on when run again."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run.deploy import Options
     from mailprov.run.rotate import Waiting
@@ -81,11 +81,11 @@ def rotate(
 @app.command()
 def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json = False) -> None:
     """Ask the hosts for their keys: what each is used for, and the record to publish. Changes nothing."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.model.dkim import record_name
     from mailprov.model.events import DkimKey
-    from mailprov.run.keys import ask
+    from mailprov.run.dkim_keys import ask
     from mailprov.run.select import select
     from mailprov.run.verify import worst
     from mailprov.transport.connections import Connections

@@ -28,7 +28,7 @@ def plan(
     verbose: Verbose = False,
 ) -> None:
     """What would change in the zones. Asks the hosts for their DKIM keys; touches nothing."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select
@@ -55,7 +55,7 @@ def apply_(
     verbose: Verbose = False,
 ) -> None:
     """Publish the records, DKIM keys among them, which the hosts are asked for; read them back from the server."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run import deploy
     from mailprov.run.select import select
@@ -91,7 +91,7 @@ def export(
 ) -> None:
     """Print the records as a zone file (RFC 1035), to publish by hand. Asks nobody, but with --dkim the hosts."""
     from mailprov import dns
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
     from mailprov.model.events import Written
@@ -101,7 +101,7 @@ def export(
     reports.begin("dns export", inventory)
     keys: dict[str, dict[str, str]] = {}
     if dkim:
-        from mailprov.run.keys import ask
+        from mailprov.run.dkim_keys import ask
         from mailprov.transport.connections import Connections
 
         read = load(inventory)
@@ -139,7 +139,7 @@ def check(
     verbose: Verbose = False,
 ) -> None:
     """Check the records as the authoritative server gives them (the dns.* probes of verify)."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run.select import select
     from mailprov.run.verify import verify as run_verify

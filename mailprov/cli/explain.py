@@ -27,7 +27,7 @@ def explain(
 ) -> None:
     """Explain a probe: what it proves, its steps, its verdicts, its sources. Without ID: list all probes."""
     from mailprov import probe
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.model.events import Explained
 

@@ -16,8 +16,8 @@ def history(
     verbose: Verbose = False,
 ) -> None:
     """Tell what was applied when, by whom, and how it ended, as each host remembers it."""
+    from mailprov.cli.reports import Reports
     from mailprov.cli.seen_runs import Remember
-    from mailprov.cli.session import Reports
     from mailprov.inventory import load
     from mailprov.run.history import history as run_history
     from mailprov.run.select import select

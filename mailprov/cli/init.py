@@ -73,7 +73,7 @@ def init(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Write a first inventory. Asks for what the flags do not say; never overwrites a file."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
 
     if example:
         from mailprov.inventory import example_text

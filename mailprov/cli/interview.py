@@ -166,7 +166,7 @@ class _Asking(_Taking):
 
 def _tried(wanted: Answers) -> tuple[str, bool]:
     """What stands in the way of a login, or nothing; and whether the host's key is known."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.cli.trust import Trusting
     from mailprov.inventory import SecretMode, load
     from mailprov.model.events import Ended, Event

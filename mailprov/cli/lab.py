@@ -190,7 +190,7 @@ def cache(
 ) -> None:
     """What labs leave on this machine for the next one, and its size; `lab down` leaves it alone."""
     from mailprov import lab
-    from mailprov.lab.place import cache_root
+    from mailprov.lab.paths import cache_root
     from mailprov.model.events import LabCache
 
     said = _Said("cache", json, quiet and clean)
@@ -268,7 +268,7 @@ class _Said:
     """What a command says: lines for people, events with --json. `quiet`: errors alone."""
 
     def __init__(self, command: str, json: bool, quiet: bool = False) -> None:
-        from mailprov.cli.session import Reports
+        from mailprov.cli.reports import Reports
         from mailprov.report.fanout import fan_out
 
         self._json, self._quiet = json, quiet

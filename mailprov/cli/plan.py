@@ -1,4 +1,4 @@
-"""mailprov plan: what would change on hosts and in DNS; touches nothing. Declares the arguments; `running` does it."""
+"""mailprov plan: what would change on hosts and in DNS. Declares the arguments; `plan_apply` does it."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def plan(
     verbose: Verbose = False,
 ) -> None:
     """Show every change on every host and in every zone. Touches nothing."""
-    from mailprov.cli import running
+    from mailprov.cli import plan_apply
 
-    code = running.plan(
+    code = plan_apply.plan(
         inventory,
         host=host,
         domain=domain,

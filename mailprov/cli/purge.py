@@ -28,7 +28,7 @@ def purge(
     verbose: Verbose = False,
 ) -> None:
     """List the mailboxes whose accounts are gone, or delete one: shows what is in it and asks first."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
     from mailprov.run import purge as run

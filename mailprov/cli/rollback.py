@@ -39,7 +39,7 @@ def rollback(
     """Put hosts and zones back to the state before the last apply, or after an earlier run (--to). Shows the plan and
     asks first; where there is nobody to ask, and without --yes, it shows the plan only.
     """
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run.deploy import Options
     from mailprov.run.rollback import rollback as run_rollback

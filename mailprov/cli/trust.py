@@ -21,7 +21,7 @@ from mailprov.cli.options import InventoryOrHost, Json, Yes
 from mailprov.cli.streams import at_words
 
 if TYPE_CHECKING:
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.errors import MailprovError
     from mailprov.model.inventory import Host
     from mailprov.transport.connections import Connections
@@ -50,7 +50,7 @@ def trust(
 
     A key that has changed, is revoked or is not the pinned one is refused in any case.
     """
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
     from mailprov.model.inventory import Transport
@@ -178,7 +178,7 @@ class Trusting:
         typer.echo("  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
 
     def _agreed(self, new: Mapping[Endpoint, Sequence[Offered]]) -> bool:
-        from mailprov.cli.session import answer
+        from mailprov.cli.reports import answer
         from mailprov.errors import InputError
 
         if self._yes:

@@ -25,10 +25,10 @@ def validate(
     quiet: Quiet = False,
 ) -> None:
     """Read the inventory and say all that is wrong. Touches nothing; commands of secrets are not run."""
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.inventory import SecretMode, load
     from mailprov.model.events import Ended, Notice
-    from mailprov.plan.cautions import cautions
+    from mailprov.plan.advisories import advisories
 
     reports = Reports(json=json, junit=junit, text=False)
     reports.begin("validate", inventory)
@@ -42,7 +42,7 @@ def validate(
         )
     )
     unseen = ", secrets not looked at" if no_secrets else ""
-    notes = list(cautions(read))
+    notes = list(advisories(read))
     if not quiet and not json:
         typer.echo(f"{inventory}: good{unseen}. {counted}.")
         for sentence in notes:

@@ -58,7 +58,7 @@ def verify(
 ) -> None:
     """Probe all ports of mail, logins, mail in both directions, relaying and DNS, as a stranger and as a user would."""
     from mailprov import probe
-    from mailprov.cli.session import Reports
+    from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
     from mailprov.run.select import domain_named, select

@@ -11,7 +11,7 @@ Needs root on Linux. Raises LabError, InputError, Interrupted.
 from mailprov.lab import cache, passwords
 from mailprov.lab.booting import names
 from mailprov.lab.facts import HostStatus, Lab, LabMember, LabStatus
-from mailprov.lab.life import down, load, reset, ssh_argv, start, status, stop, up
+from mailprov.lab.lifecycle import down, load, reset, ssh_argv, start, status, stop, up
 
 __all__ = [
     "HostStatus",

@@ -23,15 +23,15 @@ import dns.query
 import dns.rdatatype
 
 from mailprov.errors import InputError, LabError
-from mailprov.lab import authority, network, private
+from mailprov.lab import acme_server, network, private
 from mailprov.lab.hosts import start_host, wait_for
-from mailprov.lab.place import Place, state_root
+from mailprov.lab.paths import LabPaths, state_root
 from mailprov.lab.state import LabHost, LabState, save
 from mailprov.lab.state import load as load_state
 from mailprov.model.events import Emit
 
 
-def known(where: Place) -> LabState:
+def known(where: LabPaths) -> LabState:
     state = load_state(where)
     if state is not None:
         return state
@@ -62,7 +62,7 @@ def hosts_of(state: LabState, names: Sequence[str]) -> list[LabHost]:
     return [host for host in state.all_hosts if not names or host.name in names]
 
 
-def boot(where: Place, state: LabState, hosts: Sequence[LabHost], emit: Emit) -> None:
+def boot(where: LabPaths, state: LabState, hosts: Sequence[LabHost], emit: Emit) -> None:
     """Boots hosts that are down, on the lab's network, and notes that the lab runs."""
     if not hosts:
         return
@@ -73,7 +73,7 @@ def boot(where: Place, state: LabState, hosts: Sequence[LabHost], emit: Emit) ->
     wait_for(where, hosts, emit)
     if state.dns in hosts:
         wait_for_dns(state)
-        authority.trust(where, state)
+        acme_server.trust(where, state)
     if state.phase != "up":
         save(where, dataclasses.replace(state, phase="up", since=now()))
 

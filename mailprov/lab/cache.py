@@ -18,11 +18,11 @@ from pathlib import Path
 
 from mailprov.errors import LabError
 from mailprov.lab.facts import disk_usage, size
-from mailprov.lab.machine import require_machine
 from mailprov.lab.mounts import Lock, delete_tree
-from mailprov.lab.place import RUN_ROOT, cache_root, place
+from mailprov.lab.paths import RUN_ROOT, cache_root, paths
+from mailprov.lab.preflight import require_machine
 from mailprov.lab.private import close_off, refusal
-from mailprov.lab.roots import in_use
+from mailprov.lab.rootfs import in_use
 from mailprov.lab.state import every
 from mailprov.model.events import Emit, Progress
 
@@ -67,7 +67,7 @@ def clean(emit: Emit) -> int:
         # A lab that is coming up has chosen its roots and not mounted them yet.
         for state in every():
             try:
-                held.enter_context(Lock(RUN_ROOT / f"{place(state.name).tag}.lock", wait=False).take())
+                held.enter_context(Lock(RUN_ROOT / f"{paths(state.name).tag}.lock", wait=False).take())
             except BlockingIOError:
                 raise LabError(
                     "lab cache",

@@ -16,7 +16,7 @@ from pathlib import Path
 from mailprov.errors import InputError
 from mailprov.lab import client
 from mailprov.lab.hosts import boot_of
-from mailprov.lab.place import Place, cache_root
+from mailprov.lab.paths import LabPaths, cache_root
 from mailprov.lab.state import LabState
 
 
@@ -130,19 +130,19 @@ class LabStatus:
         )
 
 
-def lab_of(place: Place, state: LabState) -> Lab:
+def lab_of(paths: LabPaths, state: LabState) -> Lab:
     members = [LabMember(h.name, h.fqdn, h.release, h.address, h.address6) for h in state.all_hosts]
     return Lab(
-        name=state.name, directory=place.directory, inventory_path=place.inventory, subnet=state.subnet,
+        name=state.name, directory=paths.directory, inventory_path=paths.inventory, subnet=state.subnet,
         subnet6=state.subnet6, hosts=tuple(members[1:]), dns=members[0], zones=state.zones,
-        identity_file=place.identity, known_hosts=place.known_hosts, ca_file=place.ca,
+        identity_file=paths.identity, known_hosts=paths.known_hosts, ca_file=paths.ca,
     )  # fmt: skip
 
 
-def status_of(place: Place, state: LabState) -> LabStatus:
+def status_of(paths: LabPaths, state: LabState) -> LabStatus:
     hosts = []
     for host in state.all_hosts:
-        boot = boot_of(place, host.name)
+        boot = boot_of(paths, host.name)
         word = "down" if boot is None else "up" if boot.ready else "booting"
         hosts.append(
             HostStatus(
@@ -152,10 +152,10 @@ def status_of(place: Place, state: LabState) -> LabStatus:
         )  # fmt: skip
     return LabStatus(
         name=state.name, since=state.since, phase=state.phase, subnet=state.subnet,
-        inventory_path=place.inventory, hosts=tuple(hosts[1:]), dns=hosts[0],
-        zones=state.zones, ca_file=place.ca,
+        inventory_path=paths.inventory, hosts=tuple(hosts[1:]), dns=hosts[0],
+        zones=state.zones, ca_file=paths.ca,
         cache=cache_root(), cache_bytes=disk_usage(cache_root()),
-        client=tuple(client.settings(place.inventory)) if place.inventory.is_file() else (),
+        client=tuple(client.settings(paths.inventory)) if paths.inventory.is_file() else (),
     )  # fmt: skip
 
 

@@ -26,12 +26,12 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab import authority, cgroups, nameserver, releases, supervise, ubuntu
+from mailprov.lab import acme_server, cgroups, nameserver, releases, supervise, ubuntu
 from mailprov.lab.keys import ssh_host_key
-from mailprov.lab.machine import environment, run_tool
 from mailprov.lab.mounts import delete_tree, unmount_below
 from mailprov.lab.network import links
-from mailprov.lab.place import Place, cache_root
+from mailprov.lab.paths import LabPaths, cache_root
+from mailprov.lab.preflight import environment, run_tool
 from mailprov.lab.private import make_private, own
 from mailprov.lab.state import LabHost, LabState
 from mailprov.model.events import Emit, Progress
@@ -47,13 +47,13 @@ class Boot:
     count: int
 
 
-def start_host(place: Place, state: LabState, host: LabHost) -> None:
+def start_host(paths: LabPaths, state: LabState, host: LabHost) -> None:
     """Starts the host on its overlay. A new one becomes this host first; one that has run before is as it was left.
 
     The host must be down and its overlay not mounted (see `stop_hosts`).
     """
-    make_private(place.host(host.name).parent)
-    directory = make_private(place.host(host.name))
+    make_private(paths.host(host.name).parent)
+    directory = make_private(paths.host(host.name))
     # The kernel refuses a work directory that an earlier mount with `volatile` has marked; between two mounts it holds
     # nothing else (https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount").
     for left in (directory / "work").glob("*"):
@@ -66,13 +66,13 @@ def start_host(place: Place, state: LabState, host: LabHost) -> None:
     _mount(directory, host)
     made = directory / "made"
     if not made.exists():
-        _write_host(root, place, state, host)
+        _write_host(root, paths, state, host)
         if host == state.dns:
-            _write_dns_host(root, place, state)
+            _write_dns_host(root, paths, state)
         made.touch()
-    make_private(place.run)
+    make_private(paths.run)
     spec = directory / "spec.json"
-    spec.write_text(json.dumps(_spec(place, state, host, root)))
+    spec.write_text(json.dumps(_spec(paths, state, host, root)))
     (directory / "booted").unlink(missing_ok=True)
     with open(directory / "console.log", "ab") as console:
         done = subprocess.run(
@@ -86,7 +86,7 @@ def start_host(place: Place, state: LabState, host: LabHost) -> None:
             check=False,
         )
     if done.returncode != 0:
-        raise LabError(host.name, f"its supervisor did not start: {_console(place, host)}")
+        raise LabError(host.name, f"its supervisor did not start: {_console(paths, host)}")
 
 
 def _mount(directory: Path, host: LabHost) -> None:
@@ -110,7 +110,7 @@ def _mount(directory: Path, host: LabHost) -> None:
             ) from error
 
 
-def _spec(place: Place, state: LabState, host: LabHost, root: Path) -> dict[str, object]:
+def _spec(paths: LabPaths, state: LabState, host: LabHost, root: Path) -> dict[str, object]:
     binds = [f"--bind={packages()}:{nameserver.CACHE_DIRECTORY}"] if host == state.dns else []
     subnet = IPv4Network(state.subnet)
     lines = [
@@ -124,7 +124,7 @@ def _spec(place: Place, state: LabState, host: LabHost, root: Path) -> dict[str,
         "argv": [
             "systemd-nspawn", "--quiet", "--settings=no", "--boot", f"--directory={root}",
             "--register=no", "--keep-unit", "--notify-ready=yes", "--link-journal=no",
-            f"--machine={place.machine(host.index)}", f"--network-bridge={place.bridge}",
+            f"--machine={paths.machine(host.index)}", f"--network-bridge={paths.bridge}",
             # systemd's own limits on real hardware (systemd-system.conf(5)); without them dbus and Dovecot complain
             "--rlimit=RLIMIT_NOFILE=1024:524288", "--resolv-conf=off", "--timezone=off", *binds,
         ],
@@ -133,14 +133,14 @@ def _spec(place: Place, state: LabState, host: LabHost, root: Path) -> dict[str,
             **({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"} if cgroups.unified() else {}),
             "SYSTEMD_NSPAWN_LOCK": "0",
         },
-        "group": f"{place.cgroup}/{host.name}",
+        "group": f"{paths.cgroup}/{host.name}",
         "hierarchies": [str(path) for path in cgroups.hierarchies()],
-        "socket": str(place.run / f"{host.index}.notify"),
+        "socket": str(paths.run / f"{host.index}.notify"),
         "network": lines,
     }  # fmt: skip
 
 
-def _write_host(root: Path, place: Place, state: LabState, host: LabHost) -> None:
+def _write_host(root: Path, paths: LabPaths, state: LabState, host: LabHost) -> None:
     """What cloud-init would do on a new machine."""
     short = host.fqdn.partition(".")[0]
     _put(root, "etc/hostname", f"{short}\n")
@@ -153,20 +153,20 @@ def _write_host(root: Path, place: Place, state: LabState, host: LabHost) -> Non
         + "".join(f"{a} {names}\n" for a in own),
     )
     if releases.comes_early(host.release):
-        _write_seed(root, place, state, host)
+        _write_seed(root, paths, state, host)
     else:
         _put(root, "etc/resolv.conf", f"search {nameserver.HOSTS_ZONE}\nnameserver {state.dns.address}\n")
     _put(root, "etc/machine-id", f"{host.machine_id}\n", 0o444)
     _put(root, "etc/apt/apt.conf.d/90mailprov-lab", nameserver.apt_conf(state))
-    key = ssh_host_key(place, host)
+    key = ssh_host_key(paths, host)
     _put(root, "etc/ssh/ssh_host_ed25519_key", key.read_text(), 0o600)
     _put(root, "etc/ssh/ssh_host_ed25519_key.pub", key.with_suffix(".pub").read_text())
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
-    _put(root, "root/.ssh/authorized_keys", place.identity.with_suffix(".pub").read_text(), 0o600)
+    _put(root, "root/.ssh/authorized_keys", paths.identity.with_suffix(".pub").read_text(), 0o600)
 
 
-def _write_seed(root: Path, place: Place, state: LabState, host: LabHost) -> None:
-    subnet, key = IPv4Network(state.subnet), ssh_host_key(place, host)
+def _write_seed(root: Path, paths: LabPaths, state: LabState, host: LabHost) -> None:
+    subnet, key = IPv4Network(state.subnet), ssh_host_key(paths, host)
     short = host.fqdn.partition(".")[0]
     seed = ubuntu.files(
         name=short,
@@ -179,7 +179,7 @@ def _write_seed(root: Path, place: Place, state: LabState, host: LabHost) -> Non
         gateway=str(subnet[1]),
         resolver=state.dns.address,
         search=nameserver.HOSTS_ZONE,
-        authorized=place.identity.with_suffix(".pub").read_text().strip(),
+        authorized=paths.identity.with_suffix(".pub").read_text().strip(),
         host_key=key.read_text(),
         host_key_public=key.with_suffix(".pub").read_text().strip(),
     )
@@ -190,8 +190,8 @@ def _write_seed(root: Path, place: Place, state: LabState, host: LabHost) -> Non
     resolver.symlink_to("../run/systemd/resolve/stub-resolv.conf")
 
 
-def _write_dns_host(root: Path, place: Place, state: LabState) -> None:
-    secret = place.secret("tsig").read_text().strip()
+def _write_dns_host(root: Path, paths: LabPaths, state: LabState) -> None:
+    secret = paths.secret("tsig").read_text().strip()
     user = next(
         line.split(":") for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("bind:")
     )
@@ -213,22 +213,22 @@ def _write_dns_host(root: Path, place: Place, state: LabState) -> None:
         if not path.exists():  # a host that is started again keeps its zones
             path.write_text(nameserver.zone_file(zone, state))
             os.chown(path, uid, gid)
-    for name, content in authority.files(place, state).items():
+    for name, content in acme_server.files(paths, state).items():
         _put(root, name.lstrip("/"), content, 0o600)
-    wanted = root / "etc/systemd/system/multi-user.target.wants" / authority.UNIT
+    wanted = root / "etc/systemd/system/multi-user.target.wants" / acme_server.UNIT
     wanted.parent.mkdir(exist_ok=True)
     wanted.unlink(missing_ok=True)
-    wanted.symlink_to(f"/etc/systemd/system/{authority.UNIT}")
+    wanted.symlink_to(f"/etc/systemd/system/{acme_server.UNIT}")
 
 
 def packages() -> Path:
     """The cache of packages, which the DNS host's nginx owns (and whoever is root there): below a directory of ours."""
-    place = make_private(own(cache_root()) / "proxy") / "packages"
+    paths = make_private(own(cache_root()) / "proxy") / "packages"
     earlier = cache_root() / "packages"  # where it was open to all users of this machine
-    if earlier.is_dir() and not place.exists():
-        earlier.rename(place)
-    place.mkdir(exist_ok=True)
-    return place
+    if earlier.is_dir() and not paths.exists():
+        earlier.rename(paths)
+    paths.mkdir(exist_ok=True)
+    return paths
 
 
 def _put(root: Path, name: str, content: str, mode: int = 0o644) -> Path:
@@ -242,10 +242,10 @@ def _put(root: Path, name: str, content: str, mode: int = 0o644) -> Path:
     return path
 
 
-def boot_of(place: Place, name: str) -> Boot | None:
+def boot_of(paths: LabPaths, name: str) -> Boot | None:
     """The host's present life, or None while it is down."""
     try:
-        body = json.loads((place.host(name) / "booted").read_text())
+        body = json.loads((paths.host(name) / "booted").read_text())
         leader, begun = int(body["leader"]), int(body["started"])
         if supervise.started(leader) != begun:
             return None
@@ -256,7 +256,7 @@ def boot_of(place: Place, name: str) -> Boot | None:
         return None
 
 
-def wait_for(place: Place, hosts: Iterable[LabHost], emit: Emit, *, timeout: float = 90) -> None:
+def wait_for(paths: LabPaths, hosts: Iterable[LabHost], emit: Emit, *, timeout: float = 90) -> None:
     """Returns when every host has finished booting and greets on port 22.
 
     Raises LabError with the end of the console's log when one is not there after `timeout` seconds.
@@ -265,7 +265,7 @@ def wait_for(place: Place, hosts: Iterable[LabHost], emit: Emit, *, timeout: flo
     begin = time.monotonic()
     while waiting:
         for host in list(waiting):
-            boot = boot_of(place, host.name)
+            boot = boot_of(paths, host.name)
             early = releases.comes_early(host.release)
             if boot is not None and (boot.ready or early) and _greets(host.address):
                 still = " and still setting itself up" if not boot.ready else ""
@@ -274,14 +274,14 @@ def wait_for(place: Place, hosts: Iterable[LabHost], emit: Emit, *, timeout: flo
             elif time.monotonic() - begin > timeout:
                 raise LabError(
                     host.name,
-                    f"did not boot within {timeout:.0f} s; its console ended with: {_console(place, host)}",
+                    f"did not boot within {timeout:.0f} s; its console ended with: {_console(paths, host)}",
                 )
             elif (
                 boot is None
                 and time.monotonic() - begin > 5
-                and not cgroups.members(f"{place.cgroup}/{host.name}")
+                and not cgroups.members(f"{paths.cgroup}/{host.name}")
             ):
-                raise LabError(host.name, f"did not boot; its console ended with: {_console(place, host)}")
+                raise LabError(host.name, f"did not boot; its console ended with: {_console(paths, host)}")
         if waiting:
             time.sleep(0.03)
 
@@ -295,9 +295,9 @@ def _greets(address: str) -> bool:
         return False
 
 
-def _console(place: Place, host: LabHost) -> str:
+def _console(paths: LabPaths, host: LabHost) -> str:
     try:
-        text = (place.host(host.name) / "console.log").read_text(errors="replace")
+        text = (paths.host(host.name) / "console.log").read_text(errors="replace")
     except OSError:
         return "nothing"
     plain = re.sub(r"\x1b\[[0-9;?!]*[A-Za-z]", "", text)
@@ -308,36 +308,36 @@ def _console(place: Place, host: LabHost) -> str:
     return " / ".join(telling[-2:]) or "nothing"
 
 
-def power_off(place: Place, hosts: Sequence[LabHost], emit: Emit, *, timeout: float = 60) -> None:
+def power_off(paths: LabPaths, hosts: Sequence[LabHost], emit: Emit, *, timeout: float = 60) -> None:
     """Shuts the hosts down as a power button does, and waits; one that does not end in time loses its power.
 
     Afterwards no process of theirs is left, their overlays are unmounted, and what they wrote is on the disk.
     """
     for host in hosts:
-        if (boot := boot_of(place, host.name)) is not None:
+        if (boot := boot_of(paths, host.name)) is not None:
             os.kill(boot.leader, signal.SIGRTMIN + 4)  # systemd(1): starts poweroff.target
     deadline = time.monotonic() + timeout
     waiting = list(hosts)
     while waiting:
         for host in list(waiting):
             late = time.monotonic() > deadline
-            if late or boot_of(place, host.name) is None:
-                stop_hosts(place, [(host.name, host.index)])
+            if late or boot_of(paths, host.name) is None:
+                stop_hosts(paths, [(host.name, host.index)])
                 emit(Progress(host.name, "its power was cut" if late else "off"))
                 waiting.remove(host)
         time.sleep(0.03)
-    run_tool(["sync", "--file-system", str(place.directory)], timeout=600)
+    run_tool(["sync", "--file-system", str(paths.directory)], timeout=600)
 
 
-def stop_hosts(place: Place, hosts: Sequence[tuple[str, int]]) -> None:
+def stop_hosts(paths: LabPaths, hosts: Sequence[tuple[str, int]]) -> None:
     """Ends the hosts given as (name, index) pairs, whatever state they are in, and unmounts their overlays.
 
     The supervisor goes first, or it would take the end for a reboot; then the processes inside, upon which
     systemd-nspawn removes its own temporary things and ends; then whatever is left.
     """
     for name, _ in hosts:
-        cgroups.kill_members(f"{place.cgroup}/{name}.supervisor")
-    groups = [f"{place.cgroup}/{name}" for name, _ in hosts]
+        cgroups.kill_members(f"{paths.cgroup}/{name}.supervisor")
+    groups = [f"{paths.cgroup}/{name}" for name, _ in hosts]
     deadline = time.monotonic() + 3
     while any(cgroups.members(group) for group in groups) and time.monotonic() < deadline:
         for group in groups:
@@ -348,16 +348,16 @@ def stop_hosts(place: Place, hosts: Sequence[tuple[str, int]]) -> None:
         cgroups.kill_members(group)
         cgroups.remove(group)
         cgroups.remove(f"{group}.supervisor")
-        link = place.link(index)
+        link = paths.link(index)
         if link in links():
             try:
                 run_tool(["ip", "link", "delete", link])
             except LabError:  # the kernel was faster
                 pass
-        unmount_below(place.host(name))
-        (place.host(name) / "booted").unlink(missing_ok=True)
-        (place.run / f"{index}.notify").unlink(missing_ok=True)
-        remove_traces(place.machine(index))
+        unmount_below(paths.host(name))
+        (paths.host(name) / "booted").unlink(missing_ok=True)
+        (paths.run / f"{index}.notify").unlink(missing_ok=True)
+        remove_traces(paths.machine(index))
 
 
 def remove_traces(machine: str) -> None:
@@ -366,9 +366,9 @@ def remove_traces(machine: str) -> None:
         delete_tree(parent / machine)
 
 
-def set_aside(place: Place, name: str) -> None:
+def set_aside(paths: LabPaths, name: str) -> None:
     """Puts the host's changes out of the way. The host has to be down."""
-    directory = place.host(name)
+    directory = paths.host(name)
     (directory / "made").unlink(missing_ok=True)
     for part in ("upper", "work"):
         aside = directory / f"old-{part}"
@@ -377,7 +377,7 @@ def set_aside(place: Place, name: str) -> None:
             (directory / part).rename(aside)
 
 
-def drop_aside(place: Place, name: str) -> None:
+def drop_aside(paths: LabPaths, name: str) -> None:
     """Deletes what `set_aside` put away."""
     for part in ("upper", "work"):
-        delete_tree(place.host(name) / f"old-{part}")
+        delete_tree(paths.host(name) / f"old-{part}")

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mailprov.lab.place import Place
+from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost
 
 TSIG_NAME = "mailprov-lab"
@@ -31,7 +31,7 @@ _PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 def make_keys(
-    place: Place,
+    paths: LabPaths,
     hosts: Iterable[LabHost],
     passwords: Mapping[str, str],
     names: Mapping[str, Sequence[str]],
@@ -41,37 +41,37 @@ def make_keys(
     `names` are those that a host has besides its fqdn, by host name.
     """
     for directory in ("secrets", "tls", "ssh"):
-        (place.directory / directory).mkdir(mode=0o700, exist_ok=True)
+        (paths.directory / directory).mkdir(mode=0o700, exist_ok=True)
     user_key = ed25519.Ed25519PrivateKey.generate()
-    _write(place.identity, _openssh_private(user_key), 0o600)
-    _write(place.identity.with_suffix(".pub"), _openssh_public(user_key) + b" mailprov-lab\n")
+    _write(paths.identity, _openssh_private(user_key), 0o600)
+    _write(paths.identity.with_suffix(".pub"), _openssh_public(user_key) + b" mailprov-lab\n")
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _authority(place.name, ca_key)
-    _write(place.directory / "ca.key", _pem_private(ca_key), 0o600)
-    _write(place.ca, ca.public_bytes(serialization.Encoding.PEM))
+    ca = _authority(paths.name, ca_key)
+    _write(paths.directory / "ca.key", _pem_private(ca_key), 0o600)
+    _write(paths.ca, ca.public_bytes(serialization.Encoding.PEM))
     known = []
     for host in hosts:
         host_key = ed25519.Ed25519PrivateKey.generate()
-        _write(ssh_host_key(place, host), _openssh_private(host_key), 0o600)
+        _write(ssh_host_key(paths, host), _openssh_private(host_key), 0o600)
         public = _openssh_public(host_key)
-        _write(ssh_host_key(place, host).with_suffix(".pub"), public + b"\n")
+        _write(ssh_host_key(paths, host).with_suffix(".pub"), public + b"\n")
         addresses = ",".join(name for name in (host.address, host.address6) if name)
         known.append(addresses.encode() + b" " + public + b"\n")
         key = ec.generate_private_key(ec.SECP256R1())
-        _write(place.key(host.name), _pem_private(key), 0o600)
+        _write(paths.key(host.name), _pem_private(key), 0o600)
         leaf = _leaf((host.fqdn, *names.get(host.name, ())), key, ca, ca_key)
-        _write(place.certificate(host.name), leaf.public_bytes(serialization.Encoding.PEM))
-    _write(place.known_hosts, b"".join(known))
-    _write(place.secret("tsig"), base64.b64encode(secrets.token_bytes(32)) + b"\n", 0o600)
+        _write(paths.certificate(host.name), leaf.public_bytes(serialization.Encoding.PEM))
+    _write(paths.known_hosts, b"".join(known))
+    _write(paths.secret("tsig"), base64.b64encode(secrets.token_bytes(32)) + b"\n", 0o600)
     for account, password in passwords.items():
-        _write(place.secret(account), password.encode() + b"\n", 0o600)
+        _write(paths.secret(account), password.encode() + b"\n", 0o600)
     for directory in ("secrets", "tls"):
-        give(place.directory / directory)
+        give(paths.directory / directory)
 
 
-def ssh_host_key(place: Place, host: LabHost) -> Path:
+def ssh_host_key(paths: LabPaths, host: LabHost) -> Path:
     """The host's private SSH key; the public one is beside it with the ending .pub."""
-    return place.directory / "ssh" / host.name
+    return paths.directory / "ssh" / host.name
 
 
 def give(path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mailprov.errors import LabError
-from mailprov.lab.machine import run_tool
+from mailprov.lab.preflight import run_tool
 
 
 def _unescape(field: str) -> str:

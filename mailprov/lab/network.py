@@ -21,9 +21,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab.machine import run_tool
 from mailprov.lab.mounts import Lock
-from mailprov.lab.place import RUN_ROOT, TAG_PREFIX, Place
+from mailprov.lab.paths import RUN_ROOT, TAG_PREFIX, LabPaths
+from mailprov.lab.preflight import run_tool
 
 FIRST, LAST = IPv4Network("10.78.0.0/24"), IPv4Network("10.95.255.0/24")
 # Settings of the kernel that a lab needs at least. All hosts are root's, whose 128 inotify instances are used up by
@@ -35,7 +35,7 @@ _KERNEL = {
 
 
 def claim(
-    place: Place,
+    paths: LabPaths,
     record: Callable[[IPv4Network, IPv6Network | None], None],
     reserved: Iterable[IPv4Network] = (),
 ) -> None:
@@ -45,54 +45,54 @@ def claim(
     """
     with Lock(RUN_ROOT / "lock"):
         subnet = choose_subnet([*_networks_in_use(), *reserved])
-        subnet6 = ula(place.tag) if _has_ipv6() else None
+        subnet6 = ula(paths.tag) if _has_ipv6() else None
         record(subnet, subnet6)
-        _make(place, subnet, subnet6)
+        _make(paths, subnet, subnet6)
 
 
-def restore(place: Place, subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
+def restore(paths: LabPaths, subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
     """Makes the network again where it is gone, with the addresses that the lab's keys and inventory know."""
     with Lock(RUN_ROOT / "lock"):
-        if place.bridge in links():
+        if paths.bridge in links():
             return
         if any(network.overlaps(subnet) for network in _networks_in_use() if network.prefixlen >= 12):
             raise LabError(
-                f"lab {place.name}",
+                f"lab {paths.name}",
                 f"something else on this machine uses its subnet {subnet} by now",
                 "Take that away, or the lab (mailprov lab down), whose hosts cannot have other addresses",
             )
-        _make(place, subnet, subnet6)
+        _make(paths, subnet, subnet6)
 
 
-def _make(place: Place, subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
+def _make(paths: LabPaths, subnet: IPv4Network, subnet6: IPv6Network | None) -> None:
     commands = [
-        f"link add {place.bridge} type bridge forward_delay 0",
-        f"addr add {subnet[1]}/{subnet.prefixlen} dev {place.bridge}",
-        *([f"addr add {subnet6[1]}/{subnet6.prefixlen} dev {place.bridge} nodad"] if subnet6 else []),
-        f"link set {place.bridge} up",
+        f"link add {paths.bridge} type bridge forward_delay 0",
+        f"addr add {subnet[1]}/{subnet.prefixlen} dev {paths.bridge}",
+        *([f"addr add {subnet6[1]}/{subnet6.prefixlen} dev {paths.bridge} nodad"] if subnet6 else []),
+        f"link set {paths.bridge} up",
     ]
-    run_tool(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n", where=f"lab {place.name}")
-    run_tool(["nft", "-f", "-"], stdin=ruleset(place, subnet), where=f"lab {place.name}")
-    _pass_docker(place, "-I")
+    run_tool(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n", where=f"lab {paths.name}")
+    run_tool(["nft", "-f", "-"], stdin=ruleset(paths, subnet), where=f"lab {paths.name}")
+    _pass_docker(paths, "-I")
     for path, least in _KERNEL.items():
         if int(was := path.read_text()) < least:
             (RUN_ROOT / path.name).write_text(was)
             path.write_text(str(least))
 
 
-def release(place: Place) -> None:
+def release(paths: LabPaths) -> None:
     """Removes bridge, links and table, whichever are there; after the last lab also what all shared."""
     with Lock(RUN_ROOT / "lock"):
         for link in links():
-            if link == place.bridge or link.startswith(place.link_prefix):
+            if link == paths.bridge or link.startswith(paths.link_prefix):
                 try:
                     run_tool(["ip", "link", "delete", link])
                 except LabError:
                     if link in links():  # a host's link goes with its host and may be faster than we are
                         raise
-        _pass_docker(place, "-D")
-        if place.table in run_tool(["nft", "list", "tables", "inet"]).split():
-            run_tool(["nft", "delete", "table", "inet", place.table])
+        _pass_docker(paths, "-D")
+        if paths.table in run_tool(["nft", "list", "tables", "inet"]).split():
+            run_tool(["nft", "delete", "table", "inet", paths.table])
         if any(link.startswith(TAG_PREFIX) for link in links()):
             return
         for path in _KERNEL:
@@ -136,10 +136,10 @@ def ula(tag: str) -> IPv6Network:
     return IPv6Network((number, 64))
 
 
-def ruleset(place: Place, subnet: IPv4Network) -> str:
+def ruleset(paths: LabPaths, subnet: IPv4Network) -> str:
     """The lab's nftables table. It judges only packets to or from the lab's bridge."""
-    lab = f'"{place.bridge}"'
-    return f"""table inet {place.table} {{
+    lab = f'"{paths.bridge}"'
+    return f"""table inet {paths.table} {{
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr {subnet} ip daddr != {subnet} oifname != {lab} masquerade
@@ -158,14 +158,14 @@ def ruleset(place: Place, subnet: IPv4Network) -> str:
 """
 
 
-def _pass_docker(place: Place, action: str) -> None:
+def _pass_docker(paths: LabPaths, action: str) -> None:
     """Inserts (-I) or deletes (-D) rules that let the lab's packets pass where Docker is.
 
     Docker drops all forwarded packets it does not know; DOCKER-USER is its documented place for exceptions,
     to be used through iptables. Elsewhere there is no such chain, and nothing is done.
     """
     for side in ("-i", "-o"):
-        rule = ["iptables", "-w", action, "DOCKER-USER", side, place.bridge, "-j", "ACCEPT"]
+        rule = ["iptables", "-w", action, "DOCKER-USER", side, paths.bridge, "-j", "ACCEPT"]
         try:
             run_tool(rule)
         except LabError:  # no iptables, no such chain, or no such rule

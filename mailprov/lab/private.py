@@ -5,7 +5,7 @@ machine's file system would run it as root of this machine. The roots themselves
 of "/" inside; so what is above them is.
 
     make_private(directory)     made for root alone
-    admit(place)                lets the user who called sudo read the lab's inventory; its hosts stay closed
+    admit(paths)                lets the user who called sudo read the lab's inventory; its hosts stay closed
     close_off()                 closes what an earlier mailprov left open; for the beginning of every command
     own(directory)              one of the roots given to us: made private when it is ours
     refusal()                   what a user hears whom all this keeps out
@@ -20,7 +20,7 @@ import stat
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab.place import CACHE, RUN_ROOT, STATE, Place, cache_root, state_root
+from mailprov.lab.paths import CACHE, RUN_ROOT, STATE, LabPaths, cache_root, state_root
 
 
 def refusal() -> LabError:
@@ -45,13 +45,13 @@ def own(directory: Path) -> Path:
     return directory
 
 
-def admit(place: Place) -> None:
+def admit(paths: LabPaths) -> None:
     """To be called when the lab's inventory is there and belongs to whom it is for (see `keys.give`)."""
-    group = place.inventory.stat().st_gid
+    group = paths.inventory.stat().st_gid
     if group:
-        os.chown(place.directory, -1, group)
-        place.directory.chmod(0o750)
-        above = place.directory.parent
+        os.chown(paths.directory, -1, group)
+        paths.directory.chmod(0o750)
+        above = paths.directory.parent
         above.chmod(stat.S_IMODE(above.stat().st_mode) | 0o111)
 
 

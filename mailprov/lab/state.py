@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from mailprov.errors import LabError
 from mailprov.lab.mounts import Lock
-from mailprov.lab.place import RUN_ROOT, Place, state_root
+from mailprov.lab.paths import RUN_ROOT, LabPaths, state_root
 
 _VERSION = 1
 
@@ -53,19 +53,19 @@ class LabState:
         return (self.dns, *self.hosts)
 
 
-def save(place: Place, state: LabState) -> None:
+def save(paths: LabPaths, state: LabState) -> None:
     """Writes state.json whole or not at all."""
     body = {"version": _VERSION, **dataclasses.asdict(state)}
-    target = place.directory / "state.json"
+    target = paths.directory / "state.json"
     temporary = target.with_suffix(".new")
     temporary.write_text(json.dumps(body, indent=2) + "\n")
     os.replace(temporary, target)
 
 
-def load(place: Place) -> LabState | None:
+def load(paths: LabPaths) -> LabState | None:
     """The lab's state, or None when there is none that can be read."""
     try:
-        body = json.loads((place.directory / "state.json").read_text())
+        body = json.loads((paths.directory / "state.json").read_text())
         if body.pop("version") != _VERSION:
             return None
         body["zones"] = tuple(body["zones"])
@@ -80,17 +80,17 @@ def every() -> list[LabState]:
     """What all labs of this machine say of themselves."""
     root = state_root()
     homes = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return [state for home in homes if (state := load(Place(home.name, home))) is not None]
+    return [state for home in homes if (state := load(LabPaths(home.name, home))) is not None]
 
 
-def lab_lock(place: Place) -> Lock:
+def lab_lock(paths: LabPaths) -> Lock:
     """The lock of this lab. Raises LabError at once when another mailprov that lives holds it."""
-    lock = Lock(RUN_ROOT / f"{place.tag}.lock", wait=False)
+    lock = Lock(RUN_ROOT / f"{paths.tag}.lock", wait=False)
     try:
         return lock.take()
     except BlockingIOError:
         raise LabError(
-            f"lab {place.name}",
+            f"lab {paths.name}",
             "another mailprov is working on it right now",
             "Wait until it ends, or stop it with Ctrl-C",
         ) from None

@@ -1,7 +1,7 @@
 """Consumers of the event stream: nothing here knows hosts, zones or sockets.
 
 text.py       for people: plan, progress, result
-lines.py      styled lines, printed without rich where there is no terminal
+plain_text.py styled lines, printed without rich where there is no terminal
 terminal.py   colours and live lines (rich)
 plans.py      how a plan looks
 findings.py   how verification looks

@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mailprov.model.events import Action, Change, Planned
 from mailprov.plan.changes import counted, counts, services
-from mailprov.report.lines import Text
+from mailprov.report.plain_text import Text
 
 SIGNS = {
     Action.CREATE: ("+", "green", "create"),

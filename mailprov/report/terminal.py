@@ -21,7 +21,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text as RichText
 
-from mailprov.report.lines import Text
+from mailprov.report.plain_text import Text
 
 _MOST = 12  # lines
 
@@ -58,7 +58,7 @@ class _Console(Console):
         super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
-        """rich would end the process with 1, which here means that something failed; cli/ending.py knows better."""
+        """rich would end the process with 1, which here means that something failed; cli/exit_codes.py knows better."""
         raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
 
 

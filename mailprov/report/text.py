@@ -29,7 +29,7 @@ from mailprov.model.events import (
     StillWorking,
 )
 from mailprov.report import plans
-from mailprov.report.lines import Out, Plain, Text
+from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
     from mailprov.report.terminal import Live

@@ -19,7 +19,7 @@ from typing import Any
 from mailprov.errors import MailprovError
 from mailprov.model.inventory import Host
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import DesiredPart, HostSession, Start
+from mailprov.run.hosts import DesiredMode, HostSession, Start
 from mailprov.transport.source import source_address
 
 _PATIENCE = 60.0  # seconds for an answer over SSH
@@ -32,7 +32,7 @@ class Told:
     errors: list[MailprovError] = field(default_factory=list)  # hosts that could not be asked
 
 
-class BansPart:
+class BansMode:
     """Mode bans; the agent asks nothing."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class BansPart:
 
 def ask(hosts: Collection[Host], *, command: str, start: Start) -> Told:
     """From any thread. A host that does not answer within a minute is left out, as one that cannot be asked."""
-    parts = {host.name: BansPart() for host in hosts}
+    modes = {host.name: BansMode() for host in hosts}
     sessions = [
         HostSession(
             host,
-            parts[host.name],
+            modes[host.name],
             command=command,
             emit=lambda event: None,
             gate=Gate(),
@@ -72,8 +72,8 @@ def ask(hosts: Collection[Host], *, command: str, start: Start) -> Told:
         elif one.outcome.error is not None:
             told.errors.append(one.outcome.error)
         elif one.outcome.status == "ok":
-            told.bans[one.host.name] = parts[one.host.name].bans
-            told.peers[one.host.name] = parts[one.host.name].peer
+            told.bans[one.host.name] = modes[one.host.name].bans
+            told.peers[one.host.name] = modes[one.host.name].peer
     return told
 
 
@@ -82,9 +82,9 @@ def propose(sessions: Iterable[HostSession], direct: Callable[[Host], bool]) -> 
     wanted: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for one in sessions:
         host, fail2ban = one.host, one.host.fail2ban
-        if fail2ban is None or not isinstance(one.part, DesiredPart) or not direct(host):
+        if fail2ban is None or not isinstance(one.mode, DesiredMode) or not direct(host):
             continue
-        if missing := tuple(ip for ip in _ours(host, one.part.peer) if not fail2ban.spares(ip)):
+        if missing := tuple(ip for ip in _ours(host, one.mode.peer) if not fail2ban.spares(ip)):
             wanted.setdefault((missing, fail2ban.ignore), []).append(host.name)
     return [
         f"{', '.join(hosts)}: fail2ban would ban this machine ({' and '.join(missing)}) for the wrong passwords that "

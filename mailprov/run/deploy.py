@@ -23,18 +23,18 @@ from mailprov import __version__, desired, dns
 from mailprov.errors import DnsUnsure, MailprovError, NotBelieved
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
-from mailprov.plan.cautions import cautions
+from mailprov.plan.advisories import advisories
 from mailprov.plan.changes import counted, counts
 from mailprov.run import as_saved
 from mailprov.run.bans import propose
+from mailprov.run.dkim_keys import for_zones
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import DesiredPart, HostSession, Part, Start
+from mailprov.run.hosts import DesiredMode, HostSession, Mode, Start
 from mailprov.run.ident import run_id
-from mailprov.run.keep import keep
-from mailprov.run.keys import for_zones
 from mailprov.run.select import Selection
-from mailprov.run.stream import Stream
 from mailprov.run.verify import probe_into, worst
+from mailprov.run.zone_backup import back_up
 from mailprov.run.zones import Planner, ZoneWork
 
 SAFE_END = 120.0  # seconds the agents get to come to a safe end after Ctrl-C
@@ -72,16 +72,16 @@ def apply(inventory: Inventory, selection: Selection, options: Options, *, start
 
 
 def toward_desired(
-    inventory: Inventory, selection: Selection, options: Options, mode: str, start: Start, report: Emit
+    inventory: Inventory, selection: Selection, options: Options, goal: str, start: Start, report: Emit
 ) -> Deployment:
     """A run toward the desired state that only plans (mode plan) or applies."""
     ident = run_id()
-    job = {"mode": mode, "run": ident, "lock_timeout": options.lock_timeout}
+    job = {"mode": goal, "run": ident, "lock_timeout": options.lock_timeout}
     job["accept_drift"] = options.accept_drift
     job["take_over_host"] = options.take_over_host
 
-    def part(host: Host, zones: ZoneWork) -> Part:
-        return DesiredPart(inventory, host, job, lambda: zones.images(host.name), options.rotation)
+    def mode(host: Host, zones: ZoneWork) -> Mode:
+        return DesiredMode(inventory, host, job, lambda: zones.images(host.name), options.rotation)
 
     def zones() -> list[dns.ZonePlan]:
         keys = deployment.public_keys()
@@ -97,9 +97,9 @@ def toward_desired(
         inventory,
         selection,
         options,
-        applies=mode == "apply",
+        applies=goal == "apply",
         ident=ident,
-        part=part,
+        mode=mode,
         zones=zones,
         start=start,
         report=report,
@@ -108,7 +108,7 @@ def toward_desired(
 
 
 class Deployment:
-    """One run. `part` says what each host's conversation is about; `zones` makes the plans of the zones."""
+    """One run. `mode` says what each host's conversation is about; `zones` makes the plans of the zones."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Deployment:
         *,
         applies: bool,
         ident: str,
-        part: Callable[[Host, ZoneWork], Part],
+        mode: Callable[[Host, ZoneWork], Mode],
         zones: Planner,
         start: Start,
         report: Emit,
@@ -129,20 +129,20 @@ class Deployment:
         self.applies = applies
         self.ident = ident
         self.start = start
-        self.stream = Stream(report)
+        self.events = EventQueue(report)
         self.began = time.monotonic()
         self.gate = Gate()
         self.declined = False  # somebody was asked and said no
         self.in_force = False  # a saved plan, all of which is done already
         self.published = Gate()
-        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.stream.emit, ident=ident)
+        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.events.emit, ident=ident)
         self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
         self.sessions = [
             HostSession(
                 host,
-                part(host, self.zones),
+                mode(host, self.zones),
                 command=options.command,
-                emit=self.stream.emit,
+                emit=self.events.emit,
                 gate=self.gate,
                 start=start,
                 published=self.published,
@@ -152,12 +152,12 @@ class Deployment:
 
     def run(self) -> int:
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        self.stream.emit(RunStarted(self.options.command, self.inventory.source, __version__, started))
+        self.events.emit(RunStarted(self.options.command, self.inventory.source, __version__, started))
         if self.options.command != "rollback":
-            for sentence in cautions(
+            for sentence in advisories(
                 self.inventory, None if self.selection.whole else self.selection.domains
             ):
-                self.stream.emit(Notice("", sentence))
+                self.events.emit(Notice("", sentence))
         try:
             self._plan()
             if not self.applies:
@@ -198,7 +198,7 @@ class Deployment:
                 return {}
             hosts, command = self.selection.hosts, self.options.command
             told = for_zones(
-                self.inventory, hosts, command=command, start=self.start, report=self.stream.emit
+                self.inventory, hosts, command=command, start=self.start, report=self.events.emit
             )
             self.lies = told.errors
             return told.public
@@ -213,8 +213,8 @@ class Deployment:
         """
         found: dict[str, set[str]] = {}
         for session in self.sessions:
-            part = session.part
-            for domain in part.served if isinstance(part, DesiredPart) else ():
+            mode = session.mode
+            for domain in mode.served if isinstance(mode, DesiredMode) else ():
                 found.setdefault(domain, set()).add(session.host.fqdn)
         return found
 
@@ -222,18 +222,18 @@ class Deployment:
         for session in self.sessions:
             session.launch()
         self.zones.launch_plan()
-        parts = [session.part for session in self.sessions if isinstance(session.part, DesiredPart)]
+        modes = [session.mode for session in self.sessions if isinstance(session.mode, DesiredMode)]
         with suppress(Exception):  # what is wrong is met again, and told, where it is needed
             # Meanwhile: it takes some tenths of a second until a host's facts are here.
-            desired.prepare([part.host for part in parts])
-            for part in parts:
-                part.prepare()
-        self.stream.pump(
+            desired.prepare([mode.host for mode in modes])
+            for mode in modes:
+                mode.prepare()
+        self.events.pump(
             lambda: self.zones.planned.is_set() and all(s.planned.is_set() for s in self.sessions)
         )
         if self.options.direct is not None:
             for sentence in propose(self.sessions, self.options.direct):
-                self.stream.emit(Notice("", sentence))
+                self.events.emit(Notice("", sentence))
 
     def _now(self) -> dict[str, tuple[Change, ...]]:
         """Of all that could be asked: also of a host that stops at its own plan, which has not moved by that."""
@@ -244,7 +244,7 @@ class Deployment:
         self.gate.decide(False)
         self._wait_for_hosts()
         what = f"nothing was changed: not as when the plan was saved: {', '.join(sorted(moved))}"
-        self.stream.emit(Notice("", f"{what}; look at a new plan (plan --out), then apply that"))
+        self.events.emit(Notice("", f"{what}; look at a new plan (plan --out), then apply that"))
         return self._finish(worst(1, self._failures()))
 
     def _decide(self) -> bool:
@@ -252,11 +252,11 @@ class Deployment:
         obstacle = self._obstacle()
         go = not obstacle
         if obstacle:
-            self.stream.emit(Notice("", f"nothing was changed: {obstacle}"))
+            self.events.emit(Notice("", f"nothing was changed: {obstacle}"))
         elif self.options.preview:
             go = False
         elif self.options.confirm is not None:
-            self.stream.wake()
+            self.events.wake()
             go = self.options.confirm(counts(self._changes()))
             self.declined = not go
         self.gate.decide(go)
@@ -285,7 +285,7 @@ class Deployment:
 
     def _wait_for_hosts(self) -> None:
         """Until all have ended; before the zones are published, or are only waiting for that."""
-        self.stream.pump(
+        self.events.pump(
             lambda: all(
                 session.ended.is_set() or (session.ready.is_set() and not self.published.decided)
                 for session in self.sessions
@@ -294,18 +294,18 @@ class Deployment:
 
     def _publish(self) -> None:
         keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
-        keep(
+        back_up(
             self.zones.unkept(keeping),
             self.selection.hosts,
             ident=self.ident,
             command=self.options.command,
             start=self.start,
-            stream=self.stream,
+            events=self.events,
         )
         not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok" and not s.ready.is_set()}
         not_ready |= {error.where for error in self.lies}
         self.zones.launch_publish(not_ready)
-        self.stream.pump(self.zones.done.is_set)
+        self.events.pump(self.zones.done.is_set)
 
     def _verified(self, code: int, *, changed: bool) -> int:
         """The exit code with verification's part in it; verification is only worth its time where hosts are well."""
@@ -315,7 +315,7 @@ class Deployment:
         made = () if self.options.command == "rollback" else self.sessions
         provisioned = [session.host.name for session in made if session.outcome.status == "ok"]
         more: dict[str, Any] = {"ident": self.ident, "provisioned": provisioned, "start": self.start}
-        probed = probe_into(self.stream, self.inventory, self.selection, **more)
+        probed = probe_into(self.events, self.inventory, self.selection, **more)
         return worst(code, probed)
 
     def _changes(self) -> list[Change]:
@@ -371,12 +371,12 @@ class Deployment:
             summary += f"; zones not published: {', '.join(self.zones.skipped)}"
         if self.zones.left:
             summary += f"; left as they are: {', '.join(self.zones.left)}"
-        self.stream.wake(RunEnded(code, summary, time.monotonic() - self.began, self.declined))
+        self.events.wake(RunEnded(code, summary, time.monotonic() - self.began, self.declined))
         return code
 
     def _interrupted(self) -> int:
         """First Ctrl-C: every agent stops at its next safe point. Second: the connections are cut."""
-        self.stream.emit(Notice("", "stopping at the next safe point (Ctrl-C again cuts the connections)"))
+        self.events.emit(Notice("", "stopping at the next safe point (Ctrl-C again cuts the connections)"))
         for session in self.sessions:
             session.stopping()
         self.gate.decide(False)
@@ -386,14 +386,14 @@ class Deployment:
                 session.cancel()
             if self.options.on_interrupt is not None:
                 self.options.on_interrupt()
-            self.stream.pump(
+            self.events.pump(
                 lambda: all(s.ended.is_set() for s in self.sessions), deadline=time.monotonic() + SAFE_END
             )
         except KeyboardInterrupt:
             for session in self.sessions:
                 session.abandon()
-            self.stream.emit(
+            self.events.emit(
                 Notice("", "connections cut: the agents undo or finish on their own; the next run says which")
             )
-        self.stream.wake(RunEnded(130, "interrupted", time.monotonic() - self.began))
+        self.events.wake(RunEnded(130, "interrupted", time.monotonic() - self.began))
         return 130

@@ -9,14 +9,14 @@ from typing import Any
 from mailprov import __version__
 from mailprov.model.events import Emit, PastRun, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Start, asked_alone
 from mailprov.run.select import Selection
-from mailprov.run.stream import Stream
 from mailprov.run.verify import worst
 
 
-class HistoryPart:
+class HistoryMode:
     """Mode history: the agent tells its runs and ends."""
 
     def __init__(self) -> None:
@@ -33,35 +33,35 @@ class HistoryPart:
 
 def history(inventory: Inventory, selection: Selection, *, start: Start, report: Emit) -> int:
     """Emits a PastRun for each run of each host, in the inventory's order, the oldest first."""
-    stream = Stream(report)
+    events = EventQueue(report)
     began = time.monotonic()
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    stream.emit(RunStarted("history", inventory.source, __version__, started))
-    parts = {host.name: HistoryPart() for host in selection.hosts}
+    events.emit(RunStarted("history", inventory.source, __version__, started))
+    modes = {host.name: HistoryMode() for host in selection.hosts}
 
     def session(host: Host) -> HostSession:
         return HostSession(
-            host, parts[host.name], command="history", emit=stream.emit, gate=Gate(), start=start
+            host, modes[host.name], command="history", emit=events.emit, gate=Gate(), start=start
         )
 
     sessions = [session(host) for host in selection.hosts]
     try:
         for one in sessions:
             one.launch()
-        stream.pump(lambda: all(one.ended.is_set() for one in sessions))
+        events.pump(lambda: all(one.ended.is_set() for one in sessions))
     except KeyboardInterrupt:
-        stream.wake(RunEnded(130, "interrupted", time.monotonic() - began))
+        events.wake(RunEnded(130, "interrupted", time.monotonic() - began))
         return 130
     count = 0
     for one in sessions:
-        for run in parts[one.host.name].runs:
+        for run in modes[one.host.name].runs:
             count += 1
-            stream.emit(_event(one.host.name, run))
+            events.emit(_event(one.host.name, run))
     code = worst(*(one.outcome.error.exit_code for one in sessions if one.outcome.error is not None))
     summary = f"{count} run{'' if count == 1 else 's'}{asked_alone(sessions)}"
     if all(one.outcome.error is None for one in sessions):
         summary = f"{len(sessions)} host{'' if len(sessions) == 1 else 's'}, {summary}"
-    stream.wake(RunEnded(code, summary, time.monotonic() - began))
+    events.wake(RunEnded(code, summary, time.monotonic() - began))
     return code
 
 

@@ -3,13 +3,13 @@
 `HostSession.run` drives `wire.messages` over whatever channel the transport gives: hello → … → plan → (gate) → go →
 applied… → end. It never raises: the outcome says how it went, and every step is an event.
 
-What is common to all modes lives here; what a mode answers to the agent's questions (`facts`, `runs`) is a Part:
+What is common to all modes lives here; what a mode answers to the agent's questions (`facts`, `runs`) is a Mode:
 
-    DesiredPart        modes plan and apply: facts are answered with the desired state
+    DesiredMode        modes plan and apply: facts are answered with the desired state
     run/rollback.py    which run is undone
     run/history.py     keeps the runs that the host tells
     run/purge.py       keeps the mailboxes that the host tells
-    run/keys.py        keeps the DKIM keys that the host tells
+    run/dkim_keys.py   keeps the DKIM keys that the host tells
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Outcome:
     error: MailprovError | None = None
 
 
-class Part(Protocol):
+class Mode(Protocol):
     """What one mode adds to the conversation."""
 
     job: dict[str, Any]  # what the job holds besides tag, owner and root; `mode` at least
@@ -81,7 +81,7 @@ class Part(Protocol):
     # Also, where the controller knows better than the host: compared: str, what is told in place of the host's words.
 
 
-class DesiredPart:
+class DesiredMode:
     """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
     run whose undo this host keeps, as `dns.undo` makes them. `rotation`: a step of a rotation of DKIM keys.
     `keys` are the host's DKIM keys once the state is made; `served` the domains that it had keys of until now.
@@ -143,7 +143,7 @@ class HostSession:
     def __init__(
         self,
         host: Host,
-        part: Part,
+        mode: Mode,
         *,
         command: str,
         emit: Emit,
@@ -152,7 +152,7 @@ class HostSession:
         published: Gate | None = None,
     ) -> None:
         self.host = host
-        self.part = part
+        self.mode = mode
         self.outcome = Outcome()
         self.planned = threading.Event()
         self.ready = threading.Event()
@@ -171,7 +171,7 @@ class HostSession:
             "owner": owner(command),
             "root": "",
             "packages": [],
-            **part.job,
+            **mode.job,
         }
 
     def launch(self) -> None:
@@ -236,7 +236,7 @@ class HostSession:
                 self._check_clock(message["time"])
                 self._say("reading facts")
             elif kind in ("facts", "runs", "mailboxes", "keys", "bans"):
-                reply = self.part.answer(message)
+                reply = self.mode.answer(message)
                 if reply is not None:
                     channel.send(reply)
             elif kind == "plan":
@@ -288,13 +288,13 @@ class HostSession:
         applies = self._job["mode"] != "plan"
         self.outcome.changes = tuple(self._change(change) for change in message["changes"])
         waits = applies and bool(message.get("waits", self.outcome.changes))
-        if isinstance(self.part, DesiredPart):
-            self.outcome.keys = self.part.public(message, made=waits)
+        if isinstance(self.mode, DesiredMode):
+            self.outcome.keys = self.mode.public(message, made=waits)
         self.outcome.planned = True
-        compared = getattr(self.part, "compared", "") or message["compared"]
+        compared = getattr(self.mode, "compared", "") or message["compared"]
         losses = tuple(message.get("takes_over", ()))
         self._emit(Planned(self.host.name, self.outcome.changes, compared, losses))
-        if isinstance(self.part, DesiredPart):
+        if isinstance(self.mode, DesiredMode):
             for sentence in roles.moved(self.outcome.changes):
                 self._emit(Notice(self.host.name, sentence))
         if not waits:
@@ -302,7 +302,7 @@ class HostSession:
         self.planned.set()
         if self._gate.wait():
             self.outcome.confirmed = True
-            channel.send({"t": "go", "fingerprint": message["fingerprint"], **self.part.go()})
+            channel.send({"t": "go", "fingerprint": message["fingerprint"], **self.mode.go()})
         else:
             self._declined = True
             channel.send({"t": "cancel"})

@@ -20,16 +20,16 @@ from mailprov.errors import InputError
 from mailprov.model.events import Emit, KeptMailbox, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.deploy import Deployment, Options
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import HostSession, Part, Start, asked_alone
+from mailprov.run.hosts import HostSession, Mode, Start, asked_alone
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
-from mailprov.run.stream import Stream
 from mailprov.run.verify import worst
 from mailprov.run.zones import ZoneWork
 
 
-class MailboxPart:
+class MailboxMode:
     """Modes mailboxes and purge; the agent asks nothing."""
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -50,37 +50,37 @@ def _accounts(inventory: Inventory, host: Host) -> list[str]:
 
 def kept(inventory: Inventory, selection: Selection, *, start: Start, report: Emit) -> int:
     """Reads only; hosts in the inventory's order."""
-    stream = Stream(report)
+    events = EventQueue(report)
     began = time.monotonic()
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    stream.emit(RunStarted("purge", inventory.source, __version__, started))
-    parts = {
-        host.name: MailboxPart(
+    events.emit(RunStarted("purge", inventory.source, __version__, started))
+    modes = {
+        host.name: MailboxMode(
             {"mode": "mailboxes", "mail_root": MAIL_ROOT, "accounts": _accounts(inventory, host)}
         )
         for host in selection.hosts
     }
     sessions = [
-        HostSession(host, parts[host.name], command="purge", emit=stream.emit, gate=Gate(), start=start)
+        HostSession(host, modes[host.name], command="purge", emit=events.emit, gate=Gate(), start=start)
         for host in selection.hosts
     ]
     try:
         for one in sessions:
             one.launch()
-        stream.pump(lambda: all(one.ended.is_set() for one in sessions))
+        events.pump(lambda: all(one.ended.is_set() for one in sessions))
     except KeyboardInterrupt:
-        stream.wake(RunEnded(130, "interrupted", time.monotonic() - began))
+        events.wake(RunEnded(130, "interrupted", time.monotonic() - began))
         return 130
     count = 0
     for one in sessions:
-        for box in parts[one.host.name].mailboxes:
+        for box in modes[one.host.name].mailboxes:
             count += 1
-            stream.emit(
+            events.emit(
                 KeptMailbox(one.host.name, box["address"], box["messages"], box["bytes"], box["changed"])
             )
     code = worst(*(one.outcome.error.exit_code for one in sessions if one.outcome.error is not None))
     summary = f"{count or 'no'} mailbox{'' if count == 1 else 'es'} without an account{asked_alone(sessions)}"
-    stream.wake(RunEnded(code, summary, time.monotonic() - began))
+    events.wake(RunEnded(code, summary, time.monotonic() - began))
     return code
 
 
@@ -104,8 +104,8 @@ def purge(
 
     ident = run_id()
 
-    def part(host: Host, zones: ZoneWork) -> Part:
-        return MailboxPart(
+    def mode(host: Host, zones: ZoneWork) -> Mode:
+        return MailboxMode(
             {
                 "mode": "purge",
                 "run": ident,
@@ -124,7 +124,7 @@ def purge(
         dataclasses.replace(options, idle_code=1),
         applies=True,
         ident=ident,
-        part=part,
+        mode=mode,
         zones=list,
         start=start,
         report=report,

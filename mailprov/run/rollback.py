@@ -29,7 +29,7 @@ from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory, Secret
 from mailprov.run import believed
 from mailprov.run.deploy import Deployment, Options
-from mailprov.run.hosts import HostSession, Part, Start
+from mailprov.run.hosts import HostSession, Mode, Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.zones import ZoneWork
@@ -57,8 +57,8 @@ def rollback(
         job["to"] = to
     mask = _secrets(inventory)
 
-    def part(host: Host, zones: ZoneWork) -> Part:
-        return RollbackPart(
+    def mode(host: Host, zones: ZoneWork) -> Mode:
+        return RollbackMode(
             job,
             lambda runs: choice.target(host.name, runs),
             lambda: zones.images(host.name),
@@ -72,7 +72,7 @@ def rollback(
         dataclasses.replace(options, together=True),
         applies=True,
         ident=ident,
-        part=part,
+        mode=mode,
         zones=lambda: dns.plan_undo(inventory, choice.images()),
         start=start,
         report=report,
@@ -81,7 +81,7 @@ def rollback(
     return deployment.run()
 
 
-class RollbackPart:
+class RollbackMode:
     """Mode rollback: the agent tells its last run, and is told which run is undone."""
 
     def __init__(

@@ -26,9 +26,9 @@ from mailprov.model.events import Emit, Notice, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.probe.propagation import not_yet
 from mailprov.run.deploy import Options, toward_desired
-from mailprov.run.hosts import DesiredPart, Start
+from mailprov.run.event_queue import EventQueue
+from mailprov.run.hosts import DesiredMode, Start
 from mailprov.run.select import Selection
-from mailprov.run.stream import Stream
 
 POLL = 2.0  # seconds between looks at the name servers
 LIMIT = 900.0  # seconds until servers that still lack the record are named and the command ends
@@ -93,9 +93,9 @@ def _speaker(report: Emit) -> Callable[[str], None]:
 def _states(sessions: Iterable[object]) -> dict[str, tuple[Key, ...]]:
     found = {}
     for one in sessions:
-        part = getattr(one, "part", None)
-        if isinstance(part, DesiredPart):
-            found[part.host.name] = part.keys
+        mode = getattr(one, "mode", None)
+        if isinstance(mode, DesiredMode):
+            found[mode.host.name] = mode.keys
     return found
 
 
@@ -115,11 +115,11 @@ def _records(
 def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: Waiting, report: Emit) -> int:
     """0 when it is time to switch."""
     say = _speaker(report)
-    stream = Stream(report)  # it gives signs of life: the waiting may take an hour
+    events = EventQueue(report)  # it gives signs of life: the waiting may take an hour
     began = time.monotonic()
 
     def pause(doing: str, seconds: float) -> None:
-        stream.wake(Progress("dns", doing))
+        events.wake(Progress("dns", doing))
         time.sleep(seconds)
 
     while missing := not_yet(inventory.dns, wanted):

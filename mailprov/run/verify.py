@@ -13,10 +13,10 @@ from mailprov.errors import bug
 from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Host, Inventory
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
-from mailprov.run.stream import Stream
 
 
 def worst(*codes: int) -> int:
@@ -57,14 +57,14 @@ def verify(
     `partner` is the domain that all others exchange mail with, if not each the next one that works. `start` reaches
     hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
     """
-    stream = Stream(report)
+    events = EventQueue(report)
     began = time.monotonic()
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    stream.emit(RunStarted("verify", inventory.source, __version__, started))
+    events.emit(RunStarted("verify", inventory.source, __version__, started))
     findings: list[Finding] = []
     try:
         code = probe_into(
-            stream,
+            events,
             inventory,
             selection,
             probe_ids=probe_ids,
@@ -76,14 +76,14 @@ def verify(
             start=start,
         )
     except KeyboardInterrupt:
-        stream.wake(RunEnded(130, "interrupted", time.monotonic() - began))
+        events.wake(RunEnded(130, "interrupted", time.monotonic() - began))
         return 130
-    stream.wake(RunEnded(code, summary(findings), time.monotonic() - began))
+    events.wake(RunEnded(code, summary(findings), time.monotonic() - began))
     return code
 
 
 def probe_into(
-    stream: Stream,
+    events: EventQueue,
     inventory: Inventory,
     selection: Selection,
     *,
@@ -106,7 +106,7 @@ def probe_into(
 
     def take(finding: Finding) -> None:
         found.append(finding)
-        stream.emit(Found(finding))
+        events.emit(Found(finding))
 
     def work() -> None:
         try:
@@ -117,7 +117,7 @@ def probe_into(
 
                 if start is None:
                     return {}
-                stream.emit(Progress("verify", f"asking fail2ban on {', '.join(h.name for h in hosts)}"))
+                events.emit(Progress("verify", f"asking fail2ban on {', '.join(h.name for h in hosts)}"))
                 told = ask(hosts, command="verify", start=start)
                 return {name: probe.Bans(told.peers[name], held) for name, held in told.bans.items()}
 
@@ -139,14 +139,14 @@ def probe_into(
         finally:
             done.set()
 
-    stream.emit(Progress("verify", "probing from outside"))
+    events.emit(Progress("verify", "probing from outside"))
     threading.Thread(target=work, name="verify", daemon=True).start()
     try:
-        stream.pump(done.is_set)
+        events.pump(done.is_set)
     except KeyboardInterrupt:
         stop.set()
         raise
     for text in crash:
-        stream.emit(Notice("", text))
+        events.emit(Notice("", text))
     code = exit_code(found, fail_on_warn=fail_on_warn)
     return worst(code, 3) if crash else code

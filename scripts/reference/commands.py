@@ -14,7 +14,7 @@ from typing import Any
 import typer.main
 
 from mailprov.cli.app import build_app
-from mailprov.cli.front import COMMANDS
+from mailprov.cli.help_page import COMMANDS
 
 HEAD = """\
 # Commands

@@ -18,7 +18,7 @@ import pytest
 
 from mailprov import lab
 from mailprov.inventory import SecretMode, load
-from mailprov.lab.authority import PORT, UNIT
+from mailprov.lab.acme_server import PORT, UNIT
 from tests.attacks.tries import Tries, some
 from tests.lab.labs import run_on
 from tests.lab.program import COMMAND, run

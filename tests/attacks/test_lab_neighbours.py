@@ -16,7 +16,7 @@ import pytest
 
 from mailprov import lab
 from mailprov.lab import hosts as lab_hosts
-from mailprov.lab.place import RUN_ROOT, Place, cache_root, place, state_root
+from mailprov.lab.paths import RUN_ROOT, LabPaths, cache_root, paths, state_root
 from mailprov.lab.private import close_off
 from tests.attacks.tries import Tries, some
 from tests.lab.labs import run_on
@@ -70,7 +70,7 @@ def where(lab_factory: Callable[[str], lab.Lab]) -> Iterator[lab.Lab]:
 
 def ways(where: lab.Lab) -> list[Path]:
     """Every path of this machine by which a shell of theirs can be named."""
-    here = place(where.name)
+    here = paths(where.name)
     left = ("srv/way-in", "usr/local/bin/way-in", "var/mail/way-in")
     found = [
         here.host(host) / part / name
@@ -84,7 +84,7 @@ def ways(where: lab.Lab) -> list[Path]:
     return found
 
 
-def processes(here: Place) -> list[int]:
+def processes(here: LabPaths) -> list[int]:
     """The first process of the host, and the student's own in it."""
     boot = lab_hosts.boot_of(here, "mx1")
     assert boot is not None
@@ -103,7 +103,7 @@ def test_programs_left_by_a_hosts_root(where: lab.Lab, tries: Tries) -> None:
     for path in ways(where):
         succeeded, seen = is_root(path)
         tries.held(path, not succeeded, seen)
-    capable = place(where.name).host("mx1") / "root/srv/capable"
+    capable = paths(where.name).host("mx1") / "root/srv/capable"
     done = student(str(capable), "-c", "import os; os.setuid(0); print(os.getuid())")
     tries.held(capable, done.stdout.strip() != "0", done.stdout)
 
@@ -123,7 +123,7 @@ def test_set_user_id_programs_of_the_cached_roots(where: lab.Lab, tries: Tries) 
 
 
 def test_secrets_of_the_lab(where: lab.Lab, tries: Tries) -> None:
-    here = place(where.name)
+    here = paths(where.name)
     secrets = [
         path
         for path in here.directory.rglob("*")
@@ -169,7 +169,7 @@ def test_the_supervisors_sockets(where: lab.Lab, tries: Tries) -> None:
 def test_what_an_earlier_mailprov_left_open_is_closed_by_the_next_command(
     where: lab.Lab, tries: Tries
 ) -> None:
-    here = place(where.name)
+    here = paths(where.name)
     opened = [
         state_root(),
         here.directory,
@@ -198,7 +198,7 @@ def test_what_an_earlier_mailprov_left_open_is_closed_by_the_next_command(
 
 def test_the_user_who_called_sudo_reads_his_lab_and_reaches_no_host(where: lab.Lab, tries: Tries) -> None:
     """His lab's inventory, keys and passwords are his, so that `mailprov apply` needs no sudo."""
-    here = place(where.name)
+    here = paths(where.name)
     group = 60123
     before = [(path, path.stat()) for path in (here.inventory, here.directory, state_root())]
     try:

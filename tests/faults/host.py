@@ -27,7 +27,7 @@ from pathlib import Path
 
 from mailprov import lab
 from mailprov.lab import cgroups, hosts
-from mailprov.lab.place import place
+from mailprov.lab.paths import paths
 from mailprov.lab.state import load
 from mailprov.model.events import Event
 
@@ -56,15 +56,15 @@ def _stat(pid: int) -> list[str]:
 class Machine:
     def __init__(self, where: lab.Lab, name: str) -> None:
         self.name, self.lab = name, where
-        self.place = place(where.name)
-        state = load(self.place)
+        self.paths = paths(where.name)
+        state = load(self.paths)
         assert state is not None
         self._state = state
         self._host = next(host for host in state.hosts if host.name == name)
         self.address = self._host.address
         self._layers = self._host.root
-        self._group = f"{self.place.cgroup}/{name}"
-        self._disks = self.place.directory / "disks" / name
+        self._group = f"{self.paths.cgroup}/{name}"
+        self._disks = self.paths.directory / "disks" / name
         self._lives = 0
         self._disk: Path | None = None
         self._state_now = ""
@@ -72,7 +72,7 @@ class Machine:
         self._below: dict[str, str] = {}  # each kept state stands on the one it was made from
         self._end()
         for part in ("upper", "work"):
-            own = self.place.host(self.name) / part
+            own = self.paths.host(self.name) / part
             shutil.rmtree(own)
             own.symlink_to(self._disks / "now" / part)
 
@@ -98,7 +98,7 @@ class Machine:
         self._state_now = state
         self._layers = ":".join([*self._chain(state), self._host.root])
         self._fresh("upper")
-        (self.place.host(self.name) / "made").unlink(
+        (self.paths.host(self.name) / "made").unlink(
             missing_ok=True
         )  # a new disk has nothing of this host yet
         self.power_on()
@@ -122,7 +122,7 @@ class Machine:
     def power_on(self) -> None:
         """Boot it on the disk it has; returns when it has booted and SSH answers."""
         self._fresh("work")
-        hosts.start_host(self.place, self._state, dataclasses.replace(self._host, root=self._layers))
+        hosts.start_host(self.paths, self._state, dataclasses.replace(self._host, root=self._layers))
         self.wait()
 
     def reboot(self) -> None:
@@ -135,14 +135,14 @@ class Machine:
         self.wait()
 
     def wait(self) -> None:
-        hosts.wait_for(self.place, [self._host], _silent)
+        hosts.wait_for(self.paths, [self._host], _silent)
 
     def _boots(self) -> int:
-        boot = hosts.boot_of(self.place, self.name)
+        boot = hosts.boot_of(self.paths, self.name)
         return boot.count if boot else 0
 
     def _end(self) -> None:
-        hosts.stop_hosts(self.place, [(self.name, self._host.index)])
+        hosts.stop_hosts(self.paths, [(self.name, self._host.index)])
 
     def _fresh(self, part: str) -> None:
         path = self._disks / "now" / part
@@ -158,7 +158,7 @@ class Machine:
         self._link("up")
 
     def _link(self, state: str) -> None:
-        subprocess.run(["ip", "link", "set", self.place.link(self._host.index), state], check=True)
+        subprocess.run(["ip", "link", "set", self.paths.link(self._host.index), state], check=True)
 
     def fill(self) -> None:
         """Take every free byte of the host's disk; what it frees meanwhile is taken too, for a moment."""
@@ -183,7 +183,7 @@ class Machine:
     # --- inside
 
     def at(self, path: str) -> Path:
-        return self.place.host(self.name) / "root" / path.lstrip("/")
+        return self.paths.host(self.name) / "root" / path.lstrip("/")
 
     def shell(self, command: str, *, timeout: float = 60) -> str:
         """Standard output of a command in the host, through its namespaces: works without its network."""
@@ -191,7 +191,7 @@ class Machine:
         return done.communicate(timeout=timeout)[0].decode()
 
     def popen(self, command: str, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-        boot = hosts.boot_of(self.place, self.name)
+        boot = hosts.boot_of(self.paths, self.name)
         assert boot is not None, f"{self.name} is down"
         argv = ["nsenter", "-t", str(boot.leader), "-m", "-u", "-i", "-n", "-p", "--", "sh", "-c", command]
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.DEVNULL)

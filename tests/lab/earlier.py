@@ -26,7 +26,7 @@ from pathlib import Path
 from mailprov import lab
 from mailprov.inventory import SecretMode, load
 from mailprov.lab.nameserver import zone_file
-from mailprov.lab.place import place
+from mailprov.lab.paths import paths
 from mailprov.lab.state import LabState
 from mailprov.lab.state import load as load_state
 from tests.lab.labs import run_on, silent
@@ -92,7 +92,7 @@ def _lay_host(where: lab.Lab, host: str) -> None:
 def _lay_zones(where: lab.Lab) -> None:
     """BIND has its zones in files that it writes itself, so it is down meanwhile. A zone that the lab would have and
     the fixture has not is part of its parent: the lab makes one for each domain."""
-    state = load_state(place(where.name))
+    state = load_state(paths(where.name))
     assert state is not None
     parts = re.split(r"(?m)^; zone (.*)\n", (FIXTURE / "zones.txt").read_text())[1:]
     zones = dict(zip(parts[::2], parts[1::2], strict=True))

@@ -15,8 +15,8 @@ import pytest
 from cryptography import x509
 
 from mailprov import lab
-from mailprov.lab.authority import UNIT, trust
-from mailprov.lab.place import place
+from mailprov.lab.acme_server import UNIT, trust
+from mailprov.lab.paths import paths
 from mailprov.lab.state import load as load_state
 from tests.lab.labs import run_on, wait_until
 from tests.lab.program import run
@@ -90,7 +90,7 @@ def test_an_authority_that_fails_leaves_a_mail_service_with_its_own_certificate(
 
 
 def test_the_next_apply_does_what_is_left_and_users_trust_it(hosts: lab.Lab) -> None:
-    where = place(hosts.name)
+    where = paths(hosts.name)
     state = load_state(where)
     assert state is not None
     trust(where, state)  # pebble has a new root since it was started again

@@ -26,12 +26,12 @@ import pytest
 from mailprov import lab
 from mailprov.errors import InputError, LabError
 from mailprov.inventory import SecretMode, load
+from mailprov.lab.cleanup import traces
 from mailprov.lab.hosts import stop_hosts
 from mailprov.lab.mounts import delete_tree
 from mailprov.lab.network import links, release
-from mailprov.lab.place import place
+from mailprov.lab.paths import paths
 from mailprov.lab.releases import RELEASES
-from mailprov.lab.sweep import traces
 from mailprov.model.events import Event
 from tests.lab.labs import lab_name, run_on, silent, wait_until
 
@@ -80,7 +80,7 @@ def inventory(tmp_path: Path) -> Path:
 
 def machine_wide(name: str) -> dict[str, set[str]]:
     """What a lab of this name could leave behind anywhere on this machine, by whatever it is called there."""
-    where = place(name)
+    where = paths(name)
     marks = (where.tag, where.link_prefix, where.machine(0)[:-1], str(where.directory))
 
     def ours(text: str) -> bool:
@@ -174,7 +174,7 @@ def doomed() -> Iterator[str]:
         if rising.process.poll() is None:
             rising.end(signal.SIGKILL)
     Rising.running.clear()
-    if place(name).directory.exists() or traces(place(name)):
+    if paths(name).directory.exists() or traces(paths(name)):
         lab.down(name, silent)
 
 
@@ -207,7 +207,7 @@ def test_up_answers_and_down_leaves_nothing(inventory: Path, doomed: str) -> Non
 
 @pytest.mark.parametrize("moment", ["state", "bridge", "booting", "up at"])
 def test_down_clears_up_after_a_killed_up(moment: str, inventory: Path, doomed: str) -> None:
-    where = place(doomed)
+    where = paths(doomed)
     rising = Rising(inventory, doomed)
     if moment == "state":
         wait_until((where.directory / "state.json").exists, "the state file")
@@ -223,7 +223,7 @@ def test_down_clears_up_after_a_killed_up(moment: str, inventory: Path, doomed: 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "no directory"])
 def test_down_needs_no_state_file(damage: str, inventory: Path, doomed: str) -> None:
-    where = place(doomed)
+    where = paths(doomed)
     lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
     state = where.directory / "state.json"
     if damage == "garbage":
@@ -271,7 +271,7 @@ def test_up_removes_the_remains_of_a_killed_one(inventory: Path, doomed: str) ->
 
 def test_two_at_work_on_one_lab_are_told(inventory: Path, doomed: str) -> None:
     rising = Rising(inventory, doomed)
-    wait_until((place(doomed).directory / "state.json").exists, "the state file")
+    wait_until((paths(doomed).directory / "state.json").exists, "the state file")
     with pytest.raises(LabError, match="another mailprov is working on it"):
         lab.down(doomed, silent)
     rising.until("all up")
@@ -540,7 +540,7 @@ def test_a_lab_goes_on_after_a_restart_of_this_machine(inventory: Path, doomed: 
     """As far as a restart can be played: every process, mount and link of the lab ends at once."""
     made = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
     run_on(made, "only", "echo here >/root/kept; sync")
-    where = place(doomed)
+    where = paths(doomed)
     stop_hosts(where, [(host.name, 0) for host in (*made.hosts, made.dns)])
     release(where)
     delete_tree(where.run)
@@ -560,7 +560,7 @@ def test_a_lab_goes_on_after_a_restart_of_this_machine(inventory: Path, doomed: 
 def test_the_subnet_of_a_stopped_lab_stays_its_own(inventory: Path, doomed: str) -> None:
     made = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
     lab.stop(doomed, (), silent)
-    release(place(doomed))  # as a restart of this machine would
+    release(paths(doomed))  # as a restart of this machine would
     second = lab_name("second")
     try:
         other = lab.up(load(inventory, SecretMode.IGNORE), name=second, emit=silent)
@@ -621,7 +621,9 @@ def test_a_build_that_fails_is_told_in_one_sentence(
     asked = load(inventory, SecretMode.IGNORE)
     with pytest.raises(LabError, match=r"debian-12: mmdebstrap could not build the root: E: said no\."):
         lab.up(asked, name=doomed, emit=silent)
-    monkeypatch.setattr("mailprov.lab.life.releases.DNS_ROOT", RELEASES["debian-13"])  # builds, and is ended
+    monkeypatch.setattr(
+        "mailprov.lab.lifecycle.releases.DNS_ROOT", RELEASES["debian-13"]
+    )  # builds, and is ended
     with pytest.raises(LabError, match=r"ubuntu-24.04: Ubuntu's archive .*Use debian-12 or debian-13"):
         lab.up(asked, name=doomed, release="ubuntu-24.04", emit=silent)
     assert not _sleepers()
@@ -642,7 +644,7 @@ def test_a_second_lab_of_the_same_hosts_builds_nothing(pair: lab.Lab, doomed: st
 DOCKER = """
 import subprocess, sys
 from mailprov.lab import network
-from mailprov.lab.place import place
+from mailprov.lab.paths import place
 def rules():
     return subprocess.check_output(["iptables", "-S", "DOCKER-USER"], text=True).count("-j ACCEPT")
 subprocess.run(["iptables", "-P", "FORWARD", "DROP"], check=True)

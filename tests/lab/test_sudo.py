@@ -19,7 +19,7 @@ import pytest
 from mailprov import lab
 from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.lab import hosts
-from mailprov.lab.place import place as lab_place
+from mailprov.lab.paths import paths as lab_paths
 from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
 from mailprov.transport import local
 from mailprov.transport.channel import Channel
@@ -149,7 +149,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             given[0], Path(given[1]), folder, ["ssh", "-i", given[1], *options, f"root@{given[0]}"]
         )
     made: lab.Lab = request.getfixturevalue("lab_factory")(INVENTORY)
-    boot = hosts.boot_of(lab_place(made.name), request.param)
+    boot = hosts.boot_of(lab_paths(made.name), request.param)
     return _prepare(
         made.host(request.param).address,
         made.identity_file,

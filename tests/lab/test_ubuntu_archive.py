@@ -16,7 +16,7 @@ import pytest
 
 from mailprov.errors import LabError
 from mailprov.lab.releases import RELEASES, Release
-from mailprov.lab.roots import ensure_roots
+from mailprov.lab.rootfs import ensure_roots
 from tests.lab.labs import silent
 from tests.lab.ubuntu_archive import COMPONENTS, OTHER, SUITES, Archive
 

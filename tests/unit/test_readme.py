@@ -105,7 +105,7 @@ ELSEWHERE = {
         "tests/agent/test_agent_orphans.py::test_the_next_plan_and_the_next_apply_tell_it_and_no_later_one",
     ),
     "a line on stderr (with `--json`: an event) says every 15 seconds what each host is doing": (
-        "tests/unit/run/test_stream.py::test_while_hosts_are_at_work_it_says_what_they_do",
+        "tests/unit/run/test_event_queue.py::test_while_hosts_are_at_work_it_says_what_they_do",
     ),
     "On a host that is just starting, cloud-init is waited for, and so is whoever holds dpkg's lock": (
         "tests/lab/test_new_machine.py::test_an_apply_waits_for_cloud_init_and_is_asked_nothing",

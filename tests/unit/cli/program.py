@@ -28,7 +28,7 @@ import mailprov.inventory.resolve
 import mailprov.inventory.schema
 import mailprov.transport.connections
 from mailprov.__main__ import main
-from mailprov.cli.front import COMMANDS
+from mailprov.cli.help_page import COMMANDS
 
 # What the children would all import again.
 LOADED = [importlib.import_module(f"mailprov.cli.{module}") for module, _, _ in COMMANDS.values()]

@@ -14,7 +14,7 @@ import pytest
 from mailprov.cli import seen_runs
 from mailprov.model.events import PastRun, RunEnded
 from tests.unit.cli.terminal import Terminal
-from tests.unit.cli.test_front import libraries
+from tests.unit.cli.test_help_page import libraries
 
 INVENTORY = """\
 hosts:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.cli.front import page
+from mailprov.cli.help_page import page
 from scripts.reference import man
 from tests.unit.cli.program import mailprov
 from tests.unit.cli.test_inventory_argument import COMMANDS, OF_AN_INVENTORY

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from mailprov.cli import quick
+from mailprov.cli import fastpath
 from mailprov.cli.app import build_app
 from mailprov.cli.commands import Command
 from mailprov.errors import InputError
@@ -120,9 +120,9 @@ def test_help_needs_no_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_way_around_typer_knows_the_rule(folder: Path) -> None:
-    assert quick.arguments("plan", ["--json"]) == {"json": True, "inventory": Path("mail.yml")}
+    assert fastpath.arguments("plan", ["--json"]) == {"json": True, "inventory": Path("mail.yml")}
     (folder / "mail.yml").unlink()
-    assert quick.arguments("plan", ["--json"]) is None, "typer says what is missing"
+    assert fastpath.arguments("plan", ["--json"]) is None, "typer says what is missing"
 
 
 GOOD = """\

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailprov import __version__, probe
-from mailprov.cli.front import COMMANDS
+from mailprov.cli.help_page import COMMANDS
 from mailprov.inventory import json_schema
 from scripts.reference import commands, inventory, man, probes
 

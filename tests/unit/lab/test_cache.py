@@ -11,7 +11,7 @@ import pytest
 from mailprov.errors import LabError
 from mailprov.lab import cache
 from mailprov.lab.mounts import Lock
-from mailprov.lab.place import place
+from mailprov.lab.paths import paths
 from mailprov.lab.state import lab_lock, save
 from mailprov.model.events import Event
 from tests.unit.lab.test_names_and_networks import DNS, HOST, STATE
@@ -34,7 +34,7 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def a_lab(roots: Path, phase: str) -> None:
-    where = place("demo")
+    where = paths("demo")
     where.directory.mkdir(parents=True)
     host = dataclasses.replace(HOST, root=str(roots / "debian-13/c-1"))
     dns = dataclasses.replace(DNS, root=str(roots / "dns/d-1"))
@@ -72,7 +72,7 @@ def test_what_is_being_built_and_a_lab_that_comes_up_are_left_alone(roots: Path)
     a_lab(roots, "starting")
     with Lock(roots / "debian-testing.lock"), Lock(roots / "debian-12.lock"):
         with (
-            lab_lock(place("demo")),
+            lab_lock(paths("demo")),
             pytest.raises(LabError, match="another mailprov is working on lab demo"),
         ):
             cache.clean(lambda event: None)
@@ -82,7 +82,7 @@ def test_what_is_being_built_and_a_lab_that_comes_up_are_left_alone(roots: Path)
 
 
 def test_a_root_of_a_stopped_lab_outlives_its_release(roots: Path) -> None:
-    from mailprov.lab.roots import in_use
+    from mailprov.lab.rootfs import in_use
 
     a_lab(roots, "stopped")
     assert {roots / "debian-13/c-1", roots / "dns/d-1"} <= in_use()

@@ -13,9 +13,9 @@ import pytest
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.inventory import SecretMode, load
 from mailprov.lab.keys import make_keys, ssh_host_key
+from mailprov.lab.lab_inventory import rehearse
 from mailprov.lab.passwords import MADE_UP
-from mailprov.lab.place import Place, place
-from mailprov.lab.rehearsal import rehearse
+from mailprov.lab.paths import LabPaths, paths
 from mailprov.lab.state import LabHost, LabState
 from mailprov.model.inventory import Acme, Inventory, KeyType, TlsMode
 
@@ -65,10 +65,10 @@ def asked(tmp_path: Path) -> Inventory:
 
 
 @pytest.fixture
-def made(tmp_path: Path, asked: Inventory, monkeypatch: pytest.MonkeyPatch) -> tuple[Place, LabState]:
+def made(tmp_path: Path, asked: Inventory, monkeypatch: pytest.MonkeyPatch) -> tuple[LabPaths, LabState]:
     monkeypatch.setenv("MAILPROV_LAB_STATE", str(tmp_path))
     monkeypatch.delenv("SUDO_UID", raising=False)
-    where = place("demo")
+    where = paths("demo")
     where.directory.mkdir()
     hosts = tuple(
         LabHost(h.name, i, h.lab_release or "debian-12", h.fqdn, f"10.78.0.{i}", f"fd00::{i}", "0" * 32, "/")
@@ -87,7 +87,7 @@ def made(tmp_path: Path, asked: Inventory, monkeypatch: pytest.MonkeyPatch) -> t
 
 
 def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
-    asked: Inventory, made: tuple[Place, LabState]
+    asked: Inventory, made: tuple[LabPaths, LabState]
 ) -> None:
     where, state = made
     got = load(where.inventory)  # secrets resolved: they are all there
@@ -142,7 +142,7 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
     assert own.tsig.secret.reveal() == where.secret("tsig").read_text().strip()
 
 
-def test_strict_tls_accepts_the_certificate_for_its_host_only(made: tuple[Place, LabState]) -> None:
+def test_strict_tls_accepts_the_certificate_for_its_host_only(made: tuple[LabPaths, LabState]) -> None:
     where, _ = made
 
     def shake(name: str, authority: Path) -> None:
@@ -168,7 +168,7 @@ def test_strict_tls_accepts_the_certificate_for_its_host_only(made: tuple[Place,
         shake("mx1.alpha.test", where.certificate("mx2"))
 
 
-def test_known_hosts_pin_the_keys_of_all_addresses(made: tuple[Place, LabState]) -> None:
+def test_known_hosts_pin_the_keys_of_all_addresses(made: tuple[LabPaths, LabState]) -> None:
     where, state = made
     known = paramiko.HostKeys(str(where.known_hosts))
     for host in state.all_hosts:
@@ -180,7 +180,7 @@ def test_known_hosts_pin_the_keys_of_all_addresses(made: tuple[Place, LabState])
     assert user.get_base64() in where.identity.with_suffix(".pub").read_text()
 
 
-def test_only_the_owner_reads_secrets(made: tuple[Place, LabState]) -> None:
+def test_only_the_owner_reads_secrets(made: tuple[LabPaths, LabState]) -> None:
     where, _ = made
     private = [
         where.identity,

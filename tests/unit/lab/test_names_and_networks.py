@@ -9,7 +9,7 @@ import pytest
 
 from mailprov.errors import InputError, LabError
 from mailprov.lab import nameserver, network
-from mailprov.lab.place import place
+from mailprov.lab.paths import paths
 from mailprov.lab.releases import DNS_ROOT, RELEASES, release
 from mailprov.lab.state import LabHost, LabState, load, save
 from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
@@ -42,26 +42,26 @@ def test_names_fit_the_kernel_and_differ_between_labs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MAILPROV_LAB_STATE", str(tmp_path))
-    one, other = place("x" * 63), place("y")
+    one, other = paths("x" * 63), paths("y")
     assert max(len(one.bridge), len(one.link(254))) <= 15
     assert one.link(2).startswith(one.link_prefix)
     assert {one.bridge, one.table, one.cgroup, one.link(2)}.isdisjoint(
         {other.bridge, other.table, other.cgroup, other.link(2)}
     )
     monkeypatch.setenv("MAILPROV_LAB_STATE", str(tmp_path / "elsewhere"))
-    assert place("y").bridge != other.bridge
+    assert paths("y").bridge != other.bridge
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "-x", "a b", "x" * 64])
 def test_a_name_that_could_leave_the_directory_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="letters, digits"):
-        place(name)
+        paths(name)
 
 
 def test_a_directory_that_mount_cannot_take_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILPROV_LAB_STATE", "/var/lib/a:b")
     with pytest.raises(InputError, match="colon, comma, quote or backslash"):
-        place("demo")
+        paths("demo")
 
 
 def test_the_first_free_subnet_is_chosen() -> None:
@@ -120,7 +120,7 @@ def test_every_release_an_inventory_may_name_can_be_booted() -> None:
 
 def test_state_survives_and_damage_is_no_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MAILPROV_LAB_STATE", str(tmp_path))
-    where = place("demo")
+    where = paths("demo")
     assert load(where) is None
     where.directory.mkdir()
     save(where, STATE)

@@ -23,7 +23,7 @@ from mailprov.model.events import Event, RunEnded, RunStarted
 from mailprov.report.fanout import fan_out
 from mailprov.report.jsonlines import JsonLines
 from mailprov.report.junit import JUnit
-from mailprov.report.lines import Plain
+from mailprov.report.plain_text import Plain
 from mailprov.report.terminal import rich_console
 from mailprov.report.text import TextReport
 from mailprov.wire import shapes

@@ -26,7 +26,7 @@ from mailprov.model import events
 from mailprov.model.events import Action, Change, Event, Found
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.report.fanout import fan_out
-from mailprov.report.lines import Plain
+from mailprov.report.plain_text import Plain
 from mailprov.report.terminal import rich_console
 from mailprov.report.text import TextReport
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailprov.model.events import Event
 from mailprov.model.inventory import Host
-from mailprov.run import bans, deploy, keys, purge
+from mailprov.run import bans, deploy, dkim_keys, purge
 from mailprov.run.history import history
 from mailprov.run.select import select
 from mailprov.transport.channel import Channel
@@ -151,7 +151,7 @@ class Played:
         chosen = select(self.read)
         options = deploy.Options(command=mode, verify=False)
         if mode == "keys":
-            told = keys.ask(self.read, chosen.hosts, command="dkim show", **more)
+            told = dkim_keys.ask(self.read, chosen.hosts, command="dkim show", **more)
             self.code = max((error.exit_code for error in told.errors), default=0)
             self.errors = [str(error) for error in told.errors]
         elif mode == "bans":

@@ -10,7 +10,7 @@ import pytest
 from mailprov.model.inventory import Fail2ban, Host, SshSettings, Tls, Transport
 from mailprov.run import bans
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import DesiredPart, HostSession
+from mailprov.run.hosts import DesiredMode, HostSession
 from mailprov.transport.endpoint import Endpoint
 from tests.unit.run.scripted import inventory
 
@@ -20,9 +20,9 @@ def session(name: str, peer: str, ignore: tuple[str, ...] = (), **more: Any) -> 
     host = Host(
         name, "192.0.2.1", f"{name}.alpha.test", SshSettings(), Tls(), fail2ban=Fail2ban(ignore), **more
     )
-    part = DesiredPart(dataclasses.replace(read, hosts=(host,)), host, {"mode": "plan"})
-    part.peer = peer
-    return HostSession(host, part, command="plan", emit=lambda event: None, gate=Gate(), start=never)
+    mode = DesiredMode(dataclasses.replace(read, hosts=(host,)), host, {"mode": "plan"})
+    mode.peer = peer
+    return HostSession(host, mode, command="plan", emit=lambda event: None, gate=Gate(), start=never)
 
 
 def never(host: Host, job: dict[str, Any]) -> Any:

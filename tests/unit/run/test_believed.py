@@ -9,7 +9,7 @@ import pytest
 
 from mailprov.model.dkim import flaw, owner
 from mailprov.model.events import Ended, KeptMailbox, RunEnded
-from mailprov.run import keys
+from mailprov.run import dkim_keys
 from mailprov.run.select import select
 from mailprov.wire import shapes
 from tests.unit.run.every_message import DROP, GOOD, KEY, at, changed, leaves, play, record
@@ -159,7 +159,7 @@ def test_dkim_keys_that_are_not_this_hosts_or_no_keys_fail_it(
     told = {"t": "keys", "dkim": {"state": state, "public": public}}
     good = {"t": "keys", "dkim": {"state": "alpha.test mx2-rsa-1 signing -", "public": {}}}
     scripts = {"mx1": [hello(), told, end()], "mx2": [hello(), good, end()]}
-    found = keys.ask(
+    found = dkim_keys.ask(
         read,
         read.hosts,
         command="dns plan",
@@ -198,7 +198,7 @@ def test_the_keys_of_others_domains_are_passed_over() -> None:
     state = "beta.test mx2-rsa-1 signing -\nalpha.test mx1-rsa-1 signing -"
     read = inventory("mx1", "mx2")
     message = {"t": "keys", "dkim": {"state": state, "public": {"beta.test.mx2-rsa-1": "x", KEY: record()}}}
-    found = keys.ask(
+    found = dkim_keys.ask(
         read,
         read.hosts[:1],
         command="dns plan",

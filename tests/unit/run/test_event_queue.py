@@ -18,8 +18,8 @@ from mailprov.model.events import (
     RunEnded,
     StillWorking,
 )
-from mailprov.run import stream as module
-from mailprov.run.stream import Stream
+from mailprov.run import event_queue as module
+from mailprov.run.event_queue import EventQueue
 
 LOCKED = "waiting for apt-get (pid 115), which has locked the package system"
 
@@ -27,13 +27,13 @@ LOCKED = "waiting for apt-get (pid 115), which has locked the package system"
 class Watched:
     def __init__(self, heartbeat: float = 0.01) -> None:
         self.events: list[Event] = []
-        self.stream = Stream(self.events.append, heartbeat)
+        self.queue = EventQueue(self.events.append, heartbeat)
 
     def beats(self) -> list[StillWorking]:
         """Those that come until two have come, or none for a while."""
         self.events.clear()
         deadline = time.monotonic() + 0.5
-        self.stream.pump(
+        self.queue.pump(
             lambda: (
                 sum(isinstance(event, StillWorking) for event in self.events) > 1
                 or time.monotonic() > deadline
@@ -44,9 +44,9 @@ class Watched:
 
 def test_while_hosts_are_at_work_it_says_what_they_do() -> None:
     watched = Watched()
-    watched.stream.emit(Progress("mx1", LOCKED))
-    watched.stream.emit(Progress("mx2", "apt: Unpacking postfix"))
-    watched.stream.emit(Progress("mx2", "apt: Setting up postfix"))
+    watched.queue.emit(Progress("mx1", LOCKED))
+    watched.queue.emit(Progress("mx2", "apt: Unpacking postfix"))
+    watched.queue.emit(Progress("mx2", "apt: Setting up postfix"))
 
     beat = watched.beats()[-1]
     assert [(one.subject, one.text) for one in beat.doing] == [
@@ -61,8 +61,8 @@ def test_while_hosts_are_at_work_it_says_what_they_do() -> None:
 )
 def test_who_has_nothing_to_do_is_not_told(end: Event) -> None:
     watched = Watched()
-    watched.stream.emit(Progress("mx1", LOCKED))
-    watched.stream.emit(end)
+    watched.queue.emit(Progress("mx1", LOCKED))
+    watched.queue.emit(end)
 
     assert watched.beats() == []
 
@@ -70,28 +70,28 @@ def test_who_has_nothing_to_do_is_not_told(end: Event) -> None:
 def test_zones_that_are_planned_are_no_longer_compared() -> None:
     for end in (Planned("zone alpha.test", ()), Notice("dns", "no records are published here")):
         watched = Watched()
-        watched.stream.emit(Progress("dns", "comparing the zones"))
-        watched.stream.emit(end)
+        watched.queue.emit(Progress("dns", "comparing the zones"))
+        watched.queue.emit(end)
 
         assert watched.beats() == []
 
 
 def test_what_was_applied_last_is_what_a_host_is_at() -> None:
     watched = Watched()
-    watched.stream.emit(Progress("mx1", "apt: Setting up postfix"))
-    watched.stream.emit(Applied(Change("mx1", "file", Action.CREATE, "/etc/postfix/main.cf")))
+    watched.queue.emit(Progress("mx1", "apt: Setting up postfix"))
+    watched.queue.emit(Applied(Change("mx1", "file", Action.CREATE, "/etc/postfix/main.cf")))
 
     assert [one.text for one in watched.beats()[-1].doing] == ["file /etc/postfix/main.cf"]
 
 
 def test_lines_that_come_anyway_are_signs_of_life() -> None:
     watched = Watched(heartbeat=60)
-    watched.stream.emit(Progress("mx1", LOCKED))
-    watched.stream._pulse._last -= 59  # nearly time
-    watched.stream.emit(Notice("mx1", "something to know"))
-    watched.stream.wake()
-    watched.stream._pulse._last -= 2
-    watched.stream.wake()
+    watched.queue.emit(Progress("mx1", LOCKED))
+    watched.queue._pulse._last -= 59  # nearly time
+    watched.queue.emit(Notice("mx1", "something to know"))
+    watched.queue.wake()
+    watched.queue._pulse._last -= 2
+    watched.queue.wake()
 
     assert not [event for event in watched.events if isinstance(event, StillWorking)]
 
@@ -109,6 +109,6 @@ def test_the_interval_comes_from_the_environment(
 
 def test_an_interval_of_0_means_none() -> None:
     watched = Watched(heartbeat=0)
-    watched.stream.emit(Progress("mx1", LOCKED))
+    watched.queue.emit(Progress("mx1", LOCKED))
 
     assert watched.beats() == []

@@ -1,4 +1,4 @@
-"""What `plan` and `apply` do once their arguments are known, whoever parsed them (typer, or `quick`).
+"""What `plan` and `apply` do once their arguments are known, whoever parsed them (typer, or `fastpath`).
 
     plan(inventory, …) -> int       the exit code
     apply(inventory, …) -> int
@@ -30,8 +30,8 @@ def plan(
 ) -> int:
     """Show every change on every host and in every zone. Touches nothing."""
     from mailprov.cli.hints import next_is
+    from mailprov.cli.reports import Reports
     from mailprov.cli.saved import Saving
-    from mailprov.cli.session import Reports
     from mailprov.inventory import load
     from mailprov.model.events import Event, Planned
     from mailprov.run.select import select
@@ -89,8 +89,8 @@ def apply(
     verbose: bool = False,
 ) -> int:
     """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
+    from mailprov.cli.reports import Reports
     from mailprov.cli.saved import load_saved
-    from mailprov.cli.session import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
     from mailprov.run.select import select

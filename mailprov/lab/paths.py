@@ -1,8 +1,8 @@
 """Where everything of a lab lives, and what its pieces are called on this machine.
 
-    Place       the paths and names of one lab; all derive from its name and the state directory, so that
+    LabPaths    the paths and names of one lab; all derive from its name and the state directory, so that
                 what a lab left behind is found even when its state file is gone
-    place       the Place of a lab name
+    paths       the LabPaths of a lab name
     state_root, cache_root, RUN_ROOT    STATE and CACHE: where those are when nobody says
     TAG_PREFIX  begins the name of each bridge, machine and cgroup of any lab
 
@@ -36,7 +36,7 @@ def cache_root() -> Path:
 
 
 @dataclass(frozen=True)
-class Place:
+class LabPaths:
     """One lab's names. `tag` is short, for the name of a network link has at most 15 characters."""
 
     name: str
@@ -113,8 +113,8 @@ class Place:
         return self.directory / "secrets" / name.replace("%", "%25").replace("/", "%2F")
 
 
-def place(name: str) -> Place:
-    """The Place of the lab `name`. Raises InputError when the name has other than letters, digits, dot,
+def paths(name: str) -> LabPaths:
+    """The LabPaths of the lab `name`. Raises InputError when the name has other than letters, digits, dot,
     dash, underscore.
     """
     if not _NAME.fullmatch(name):
@@ -129,4 +129,4 @@ def place(name: str) -> Place:
                 str(directory),
                 "a lab cannot be kept in a directory with a colon, comma, quote or backslash in its name",
             )
-    return Place(name, state_root() / name)
+    return LabPaths(name, state_root() / name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.errors import LabError
-from mailprov.lab import client, machine
+from mailprov.lab import client, preflight
 from mailprov.lab.facts import HostStatus, LabStatus
 from mailprov.lab.mounts import Lock, delete_tree, mounts_below
 from mailprov.model.events import Event
@@ -18,39 +18,39 @@ def silent(event: Event) -> None: ...
 
 
 def test_without_root_the_sentence_says_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(preflight.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     with pytest.raises(LabError, match=r"a lab needs root.*\. Run the same command with sudo\.$"):
-        machine.require_machine(silent)
+        preflight.require_machine(silent)
 
 
 def test_off_linux_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     with pytest.raises(LabError, match="needs Linux, and this is Darwin"):
-        machine.require_machine(silent)
+        preflight.require_machine(silent)
 
 
 def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Linux")
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(machine, "_SBIN", str(tmp_path))
+    monkeypatch.setattr(preflight.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(preflight, "_SBIN", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    for tool in machine.TOOLS:
+    for tool in preflight.TOOLS:
         if tool not in ("nft", "systemd-nspawn"):
             (tmp_path / tool).write_text("#!/bin/sh\n")
             (tmp_path / tool).chmod(0o755)
-    monkeypatch.setattr(machine, "KEYRING", tmp_path / "none.gpg")
+    monkeypatch.setattr(preflight, "KEYRING", tmp_path / "none.gpg")
     with pytest.raises(
         LabError, match=r"apt-get install debian-archive-keyring nftables systemd-container\.$"
     ):
-        machine.require_machine(silent)
+        preflight.require_machine(silent)
 
 
 def test_a_failing_tool_gives_one_sentence() -> None:
     with pytest.raises(LabError, match=r"^mx1: `sh -c .*` failed: E: the real reason\.$"):
-        machine.run_tool(["sh", "-c", "echo E: the real reason >&2; echo bye >&2; exit 3"], where="mx1")
+        preflight.run_tool(["sh", "-c", "echo E: the real reason >&2; echo bye >&2; exit 3"], where="mx1")
     with pytest.raises(LabError, match="did not end within 0 s"):
-        machine.run_tool(["sleep", "5"], timeout=0.05)
+        preflight.run_tool(["sleep", "5"], timeout=0.05)
 
 
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mailprov.errors import LabError
 from mailprov.lab.keys import give
-from mailprov.lab.place import Place
+from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabState
 
 PORT = 14000
@@ -33,7 +33,7 @@ def directory_url(state: LabState) -> str:
     return f"https://{state.dns.fqdn}:{PORT}/dir"
 
 
-def files(place: Place, state: LabState) -> dict[str, str]:
+def files(paths: LabPaths, state: LabState) -> dict[str, str]:
     """pebble asks the lab's BIND, and connects to ports 80 and 443 as a public authority does."""
     configuration = {
         "pebble": {
@@ -50,8 +50,8 @@ def files(place: Place, state: LabState) -> dict[str, str]:
     }
     return {
         f"{_FOLDER}/config.json": json.dumps(configuration, indent=1) + "\n",
-        f"{_FOLDER}/server.pem": place.certificate(state.dns.name).read_text(),
-        f"{_FOLDER}/server.key": place.key(state.dns.name).read_text(),
+        f"{_FOLDER}/server.pem": paths.certificate(state.dns.name).read_text(),
+        f"{_FOLDER}/server.key": paths.key(state.dns.name).read_text(),
         f"/etc/systemd/system/{UNIT}": f"""[Unit]
 Description=ACME server of the lab
 After=named.service
@@ -69,19 +69,19 @@ WantedBy=multi-user.target
     }
 
 
-def trust(place: Place, state: LabState, timeout: float = 15) -> None:
-    """Ask pebble for its root and add it to `place.acme_ca`, which begins with the lab's CA."""
+def trust(paths: LabPaths, state: LabState, timeout: float = 15) -> None:
+    """Ask pebble for its root and add it to `paths.acme_ca`, which begins with the lab's CA."""
     if not Path(state.dns.root, "usr/bin/pebble").exists():
         return  # a lab that an earlier mailprov brought up
-    root = _root(place, state, timeout)
-    known = place.acme_ca.read_text() if place.acme_ca.exists() else place.ca.read_text()
+    root = _root(paths, state, timeout)
+    known = paths.acme_ca.read_text() if paths.acme_ca.exists() else paths.ca.read_text()
     if root not in known:
-        place.acme_ca.write_text(known + root)
-        give(place.acme_ca)
+        paths.acme_ca.write_text(known + root)
+        give(paths.acme_ca)
 
 
-def _root(place: Place, state: LabState, timeout: float) -> str:
-    context = ssl.create_default_context(cafile=str(place.ca))
+def _root(paths: LabPaths, state: LabState, timeout: float) -> str:
+    context = ssl.create_default_context(cafile=str(paths.ca))
     context.check_hostname = False  # the connection goes to an address, its certificate is for the name
     deadline = time.monotonic() + timeout
     while True:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from mailprov.cli import apply, plan, quick, running
+from mailprov.cli import apply, fastpath, plan, plan_apply
 from mailprov.cli.app import build_app
 
 COMMANDS = {"apply": apply.apply, "plan": plan.plan}
@@ -37,19 +37,19 @@ def _defaults(function: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_work_has_the_parameters_and_defaults_of_the_command(command: str) -> None:
-    assert _defaults(getattr(running, command)) == _defaults(COMMANDS[command])
+    assert _defaults(getattr(plan_apply, command)) == _defaults(COMMANDS[command])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_word_of_the_table_means_what_it_means_to_typer(command: str) -> None:
-    valued = [*quick.LISTS, *quick.PATHS[command]]
-    lines = [[word] for word in quick.FLAGS[command]]
+    valued = [*fastpath.LISTS, *fastpath.PATHS[command]]
+    lines = [[word] for word in fastpath.FLAGS[command]]
     lines += [[word, "x"] for word in valued] + [[f"{word}=x=y"] for word in valued]
     lines += [["--host", "a", "--host=b", "--take-over", "-q", "-v"], []]
 
     for words in lines:
         for line in (["mail.yml", *words], [*words, "mail.yml"]):
-            mine = quick.arguments(command, line)
+            mine = fastpath.arguments(command, line)
             assert mine is not None, line
             whole = {**_defaults(COMMANDS[command]), **mine}
             theirs = by_typer(command, line)
@@ -75,12 +75,12 @@ def test_every_word_of_the_table_means_what_it_means_to_typer(command: str) -> N
     ],
 )
 def test_whatever_is_not_plain_is_left_to_typer(words: list[str]) -> None:
-    assert quick.arguments("apply", words) is None
+    assert fastpath.arguments("apply", words) is None
 
 
 def test_completion_and_the_other_commands_are_typers(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert quick.parsed(["apply", "mail.yml"]) is not None
-    assert quick.parsed(["verify", "mail.yml"]) is None
-    assert quick.parsed(["--json", "apply", "mail.yml"]) is None
+    assert fastpath.parsed(["apply", "mail.yml"]) is not None
+    assert fastpath.parsed(["verify", "mail.yml"]) is None
+    assert fastpath.parsed(["--json", "apply", "mail.yml"]) is None
     monkeypatch.setenv("_MAILPROV_COMPLETE", "complete_bash")
-    assert quick.parsed(["apply", "mail.yml"]) is None
+    assert fastpath.parsed(["apply", "mail.yml"]) is None

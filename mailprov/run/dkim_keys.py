@@ -19,9 +19,9 @@ from mailprov.model.dkim import Key, read
 from mailprov.model.events import Emit, Ended, Notice, Progress
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run import believed
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Start
-from mailprov.run.stream import Stream
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Told:
     errors: list[MailprovError] = field(default_factory=list)
 
 
-class KeysPart:
+class KeysMode:
     """Mode keys; the agent asks nothing. Raises NotBelieved for what is not this host's to tell."""
 
     def __init__(self, inventory: Inventory, host: Host) -> None:
@@ -50,18 +50,18 @@ class KeysPart:
 
 def ask(inventory: Inventory, hosts: Collection[Host], *, command: str, start: Start, report: Emit) -> Told:
     """Of the domains that each host serves. KeyboardInterrupt goes on up."""
-    stream = Stream(report)
-    parts = {host.name: KeysPart(inventory, host) for host in hosts}
+    events = EventQueue(report)
+    modes = {host.name: KeysMode(inventory, host) for host in hosts}
     sessions = [
-        HostSession(host, parts[host.name], command=command, emit=stream.emit, gate=Gate(), start=start)
+        HostSession(host, modes[host.name], command=command, emit=events.emit, gate=Gate(), start=start)
         for host in hosts
     ]
     for one in sessions:
         one.launch()
-    stream.pump(lambda: all(one.ended.is_set() for one in sessions))
+    events.pump(lambda: all(one.ended.is_set() for one in sessions))
     told = Told()
     for one in sessions:
-        name, dkim = one.host.name, parts[one.host.name].dkim
+        name, dkim = one.host.name, modes[one.host.name].dkim
         if one.outcome.error is not None:
             told.errors.append(one.outcome.error)
             continue

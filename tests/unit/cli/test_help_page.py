@@ -13,7 +13,7 @@ import typer
 
 from mailprov import transport
 from mailprov.cli.app import build_app
-from mailprov.cli.front import COMMANDS, page
+from mailprov.cli.help_page import COMMANDS, page
 
 INVENTORY = """\
 ssh: {user: root, host_key: "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDhYIr3Jv2VxTjKdEM"}
@@ -55,7 +55,7 @@ def libraries(modules: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["-h"]])
 def test_the_first_page_and_the_version_import_nothing_but_mailprov(words: list[str]) -> None:
-    own = {"mailprov", "mailprov.__main__", "mailprov.cli", "mailprov.cli.front", "__future__"}
+    own = {"mailprov", "mailprov.__main__", "mailprov.cli", "mailprov.cli.help_page", "__future__"}
 
     assert imported(*words) <= own
 

@@ -11,7 +11,7 @@ from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.errors import HostUnreachable
 from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.model.events import Event, Notice
-from mailprov.run import deploy, keys
+from mailprov.run import deploy, dkim_keys
 from mailprov.run.select import select
 from tests.unit.run.scripted import inventory
 
@@ -23,12 +23,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The hosts that were asked: mx1 has a key, mx2 has none yet, mx3 does not answer."""
     names: list[str] = []
 
-    def ask(inventory: Any, hosts: Any, **_: Any) -> keys.Told:
+    def ask(inventory: Any, hosts: Any, **_: Any) -> dkim_keys.Told:
         names.extend(host.name for host in hosts)
         refused = HostUnreachable("mx3", "192.0.2.3 port 22 refused the connection", "See whether SSH runs")
-        return keys.Told(public={"mx1": KEY, "mx2": {}}, errors=[refused])
+        return dkim_keys.Told(public={"mx1": KEY, "mx2": {}}, errors=[refused])
 
-    monkeypatch.setattr(keys, "ask", ask)
+    monkeypatch.setattr(dkim_keys, "ask", ask)
     return names
 
 
@@ -44,7 +44,7 @@ def deployment(provider: ProviderSettings, events: list[Event], *only: str) -> d
         lambda *_: None,
         events.append,  # type: ignore[arg-type,return-value]
     )
-    made.stream.emit = events.append  # type: ignore[method-assign]
+    made.events.emit = events.append  # type: ignore[method-assign]
     return made
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mailprov.model.events import Action, Change, Event, KeptMailbox, Notice, Planned, RunEnded, RunStarted
 from mailprov.report import text as report
-from mailprov.report.lines import Plain, Text
+from mailprov.report.plain_text import Plain, Text
 from mailprov.report.terminal import rich_console
 
 HARD = [

@@ -1,6 +1,6 @@
 """What an inventory may say and its writer may not mean: nothing wrong in the file, and a surprise all the same.
 
-cautions(inventory, domains)   sentences for people, in the file's order; empty for most inventories
+advisories(inventory, domains)   sentences for people, in the file's order; empty for most inventories
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from mailprov.model.inventory import Inventory
 
 
-def cautions(inventory: Inventory, domains: Collection[str] | None = None) -> list[str]:
+def advisories(inventory: Inventory, domains: Collection[str] | None = None) -> list[str]:
     """`domains`: only about these."""
     wanted = [domain for domain in inventory.domains if domains is None or domain.name in domains]
     found = [

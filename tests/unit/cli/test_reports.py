@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailprov import cli
-from mailprov.cli.session import Reports
+from mailprov.cli.reports import Reports
 from mailprov.model.events import Action, Change, Planned, RunEnded, RunStarted
 from tests.unit.cli.program import mailprov
 

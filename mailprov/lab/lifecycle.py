@@ -22,20 +22,20 @@ from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network
 
 from mailprov.errors import Interrupted, LabError
-from mailprov.lab import authority, network, private, releases
+from mailprov.lab import acme_server, network, private, releases
 from mailprov.lab.booting import boot, hosts_of, known, now, wait_for_dns
+from mailprov.lab.cleanup import clean_up, traces
 from mailprov.lab.facts import Lab, LabStatus, lab_of, status_of
 from mailprov.lab.hosts import boot_of, drop_aside, power_off, set_aside, start_host, stop_hosts, wait_for
 from mailprov.lab.keys import give, make_keys
-from mailprov.lab.machine import require_machine
+from mailprov.lab.lab_inventory import rehearse
 from mailprov.lab.nameserver import nameserver_label, zones_of
 from mailprov.lab.passwords import MADE_UP, Passwords
-from mailprov.lab.place import Place, place, state_root
-from mailprov.lab.rehearsal import rehearse
-from mailprov.lab.roots import ensure_roots
+from mailprov.lab.paths import LabPaths, paths, state_root
+from mailprov.lab.preflight import require_machine
+from mailprov.lab.rootfs import ensure_roots
 from mailprov.lab.state import LabHost, LabState, every, lab_lock, save
 from mailprov.lab.state import load as load_state
-from mailprov.lab.sweep import sweep, traces
 from mailprov.model.events import Emit, Event, Notice, Progress
 from mailprov.model.inventory import Inventory
 
@@ -60,7 +60,7 @@ def up(
     error or Ctrl-C. Remains of an earlier lab of this name that did not come up are removed first; a lab that did, also
     one that is stopped or that a restart of this machine ended, is left alone (LabError).
     """
-    where = place(name)
+    where = paths(name)
     chosen = _releases(inventory, release)
     named = {host: each.name for host, each in chosen.items()}
     chosen.update(
@@ -76,33 +76,33 @@ def up(
         except KeyboardInterrupt:
             with _undisturbed():
                 emit(Progress(f"lab {name}", "interrupted; taking away what was begun"))
-                sweep(where)
+                clean_up(where)
                 lock.forget()
             raise Interrupted(f"lab {name} did not come up, and nothing of it is left") from None
         except BaseException:
             with _undisturbed():
-                sweep(where)
+                clean_up(where)
                 lock.forget()
             raise
 
 
 def down(name: str, emit: Emit) -> bool:
     """Takes the lab away, also one that is damaged or half made. False, and fine, when there was none."""
-    where = place(name)
+    where = paths(name)
     require_machine(emit, install=False)
     private.close_off()
     with _undisturbed(), lab_lock(where) as lock:
         found = bool(traces(where))
         if found:
             emit(Progress(f"lab {name}", "going down"))
-        sweep(where)
+        clean_up(where)
         lock.forget()
     return found
 
 
 def reset(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None) -> None:
     """Makes the named hosts pristine, or all hosts and the DNS zones. Keys, addresses and passwords stay."""
-    where = place(name)
+    where = paths(name)
     require_machine(emit, install=False)
     private.close_off()
     with lab_lock(where):
@@ -121,7 +121,7 @@ def stop(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None) 
 
     False when they were off already.
     """
-    where = place(name)
+    where = paths(name)
     require_machine(emit, install=False)
     private.close_off()
     with lab_lock(where):
@@ -138,7 +138,7 @@ def start(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
 
     Each goes on with what was on its disk. False when all of them were up.
     """
-    where = place(name)
+    where = paths(name)
     require_machine(emit, install=False)
     private.close_off()
     with lab_lock(where):
@@ -165,7 +165,7 @@ def _of(event: Event, hosts: Sequence[LabHost]) -> bool:
 def status(name: str) -> LabStatus:
     """What runs, where, since when."""
     private.close_off()
-    where = place(name)
+    where = paths(name)
     state = known(where)
     if not os.access(where.directory / "hosts", os.X_OK):
         raise private.refusal()
@@ -175,14 +175,14 @@ def status(name: str) -> LabStatus:
 def load(name: str) -> Lab:
     """The running lab `name`."""
     private.close_off()
-    where = place(name)
+    where = paths(name)
     return lab_of(where, known(where))
 
 
 def ssh_argv(name: str, host: str, command: Sequence[str] = ()) -> list[str]:
     """The argument list of the ssh client that logs in on the host as root (or runs `command` there)."""
     argv = load(name).ssh_argv(host, command)
-    if os.geteuid() == 0 and boot_of(place(name), host) is None:
+    if os.geteuid() == 0 and boot_of(paths(name), host) is None:
         raise LabError(host, "it is off", f"Boot it: mailprov lab start --name {name}")
     return argv
 
@@ -198,7 +198,7 @@ def _releases(inventory: Inventory, default: str | None) -> dict[str, releases.R
     return {host.name: releases.release(host.lab_release or fallback) for host in inventory.hosts}
 
 
-def _make_room(where: Place, emit: Emit) -> None:
+def _make_room(where: LabPaths, emit: Emit) -> None:
     """Raises LabError when the lab is up; removes what is left of one that is not."""
     remains = traces(where)
     if not remains:
@@ -224,11 +224,11 @@ def _make_room(where: Place, emit: Emit) -> None:
             f"Begin anew: mailprov lab down --name {where.name}, then up",
         )
     emit(Progress(f"lab {where.name}", "removing the remains of an earlier lab of this name"))
-    sweep(where)
+    clean_up(where)
 
 
 def _bring_up(
-    where: Place,
+    where: LabPaths,
     inventory: Inventory,
     chosen: dict[str, releases.Release],
     named: dict[str, str],
@@ -275,7 +275,7 @@ def _bring_up(
         start_host(where, state, host)
     wait_for(where, state.all_hosts, emit)
     wait_for_dns(state)
-    authority.trust(where, state)
+    acme_server.trust(where, state)
     state = dataclasses.replace(state, phase="up")
     save(where, state)
     return lab_of(where, state)

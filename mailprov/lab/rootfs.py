@@ -26,9 +26,9 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from mailprov.errors import LabError
-from mailprov.lab.machine import environment, run_tool, telling_line
 from mailprov.lab.mounts import Lock, delete_tree, lower_directories
-from mailprov.lab.place import cache_root
+from mailprov.lab.paths import cache_root
+from mailprov.lab.preflight import environment, run_tool, telling_line
 from mailprov.lab.private import make_private, own
 from mailprov.lab.releases import RELEASES, Release
 from mailprov.lab.state import every

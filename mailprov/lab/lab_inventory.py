@@ -16,9 +16,9 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 
 from mailprov.dns import providers
 from mailprov.lab import releases
-from mailprov.lab.authority import directory_url
+from mailprov.lab.acme_server import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
-from mailprov.lab.place import Place
+from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost, LabState
 from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inventory, LocalSettings, TlsMode
 
@@ -26,23 +26,23 @@ from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inv
 _WORDS = {"y", "n", "yes", "no", "on", "off"}
 
 
-def rehearse(inventory: Inventory, place: Place, state: LabState) -> str:
+def rehearse(inventory: Inventory, paths: LabPaths, state: LabState) -> str:
     """YAML text of the lab's inventory; paths are absolute but for those of secrets."""
     body = {
-        "ssh": {"user": "root", "identity_file": str(place.identity), "known_hosts": str(place.known_hosts)},
+        "ssh": {"user": "root", "identity_file": str(paths.identity), "known_hosts": str(paths.known_hosts)},
         "dns": {
-            **providers.by_update(state.dns.address, TSIG_NAME, TSIG_ALGORITHM, _file(place, "tsig")),
+            **providers.by_update(state.dns.address, TSIG_NAME, TSIG_ALGORITHM, _file(paths, "tsig")),
             "ttl": inventory.dns.ttl,
         },
-        "hosts": {host.name: _host(place, state, host, inventory) for host in state.hosts},
-        "domains": {domain.name: _domain(place, domain) for domain in inventory.domains},
+        "hosts": {host.name: _host(paths, state, host, inventory) for host in state.hosts},
+        "domains": {domain.name: _domain(paths, domain) for domain in inventory.domains},
     }
     yaml = YAML()
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
     text.write(
-        f"# Made by `mailprov lab up {inventory.source}`: the same, on the hosts of lab {place.name}.\n"
+        f"# Made by `mailprov lab up {inventory.source}`: the same, on the hosts of lab {paths.name}.\n"
     )
     yaml.dump(_plain(body), text)
     return text.getvalue()
@@ -58,11 +58,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _file(place: Place, name: str) -> dict[str, str]:
-    return {"file": str(place.secret(name).relative_to(place.directory))}
+def _file(paths: LabPaths, name: str) -> dict[str, str]:
+    return {"file": str(paths.secret(name).relative_to(paths.directory))}
 
 
-def _host(place: Place, state: LabState, host: LabHost, inventory: Inventory) -> dict[str, Any]:
+def _host(paths: LabPaths, state: LabState, host: LabHost, inventory: Inventory) -> dict[str, Any]:
     asked = inventory.host(host.name)
     return {
         "address": host.address,
@@ -71,17 +71,17 @@ def _host(place: Place, state: LabState, host: LabHost, inventory: Inventory) ->
         "ipv4": [host.address],
         **({"ipv6": [host.address6]} if host.address6 else {}),
         **({} if asked.managed else {"managed": False}),
-        "tls": _tls(place, state, host, asked),
+        "tls": _tls(paths, state, host, asked),
         "recipient_delimiter": asked.recipient_delimiter or "none",
         "message_size_limit": asked.message_size_limit,
-        **_protection(place, asked, inventory),
+        **_protection(paths, asked, inventory),
         "filter": asked.filter.value,
         **(_settings(asked.local) if asked.managed else {}),
         "lab": {"release": host.release},
     }
 
 
-def _protection(place: Place, asked: Host, inventory: Inventory) -> dict[str, Any]:
+def _protection(paths: LabPaths, asked: Host, inventory: Inventory) -> dict[str, Any]:
     """A smarthost outside would send the lab's mail into the world; one of the lab's own hosts is kept."""
     body: dict[str, Any] = {}
     if asked.fail2ban is not None:
@@ -95,8 +95,8 @@ def _protection(place: Place, asked: Host, inventory: Inventory) -> dict[str, An
             "host": relay.host,
             "port": relay.port,
             "user": relay.user,
-            "password": _file(place, relay.user),
-            "ca_file": str(place.ca),
+            "password": _file(paths, relay.user),
+            "ca_file": str(paths.ca),
         }
     if asked.blocklists is not None:
         body["blocklists"] = list(asked.blocklists) or "none"
@@ -105,7 +105,7 @@ def _protection(place: Place, asked: Host, inventory: Inventory) -> dict[str, An
     return body
 
 
-def _tls(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:
+def _tls(paths: LabPaths, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:
     """An authority's certificates come from the lab's own ACME server; all others are the lab's CA's, but for those
     that somebody makes by hand.
     """
@@ -114,9 +114,9 @@ def _tls(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str,
     if asked.tls.mode is not TlsMode.ACME:
         return {
             "mode": "files",
-            "certificate": str(place.certificate(host.name)),
-            "key": str(place.key(host.name)),
-            "ca_file": str(place.ca),
+            "certificate": str(paths.certificate(host.name)),
+            "key": str(paths.key(host.name)),
+            "ca_file": str(paths.ca),
         }
     acme, dns = asked.tls.acme, asked.tls.acme.challenge is Challenge.DNS
     return {
@@ -126,7 +126,7 @@ def _tls(place: Place, state: LabState, host: LabHost, asked: Host) -> dict[str,
         "challenge": acme.challenge.value,
         **({"propagation": 1} if dns else {}),  # one name server, which is the one that is asked
         "key_type": asked.tls.key_type.value,
-        "ca_file": str(place.acme_ca),
+        "ca_file": str(paths.acme_ca),
     }
 
 
@@ -140,10 +140,10 @@ def _settings(local: LocalSettings) -> dict[str, Any]:
     return body
 
 
-def _domain(place: Place, domain: Domain) -> dict[str, Any]:
+def _domain(paths: LabPaths, domain: Domain) -> dict[str, Any]:
     body: dict[str, Any] = {"hosts": list(domain.hosts)}
     if domain.accounts:
-        body["accounts"] = {account.local_part: _account(place, account) for account in domain.accounts}
+        body["accounts"] = {account.local_part: _account(paths, account) for account in domain.accounts}
     if domain.aliases:
         body["aliases"] = {_local(alias): target for alias, target in domain.aliases}
     if domain.lists:
@@ -173,8 +173,8 @@ def _domain(place: Place, domain: Domain) -> dict[str, Any]:
     return body
 
 
-def _account(place: Place, account: Account) -> dict[str, Any]:
-    body: dict[str, Any] = {"password": _file(place, account.address)}
+def _account(paths: LabPaths, account: Account) -> dict[str, Any]:
+    body: dict[str, Any] = {"password": _file(paths, account.address)}
     if account.login is not None:
         body["login"] = account.login
     if account.quota is not None:

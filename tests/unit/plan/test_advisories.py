@@ -9,7 +9,7 @@ from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.inventory import SecretMode, load
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory
-from mailprov.plan.cautions import cautions
+from mailprov.plan.advisories import advisories
 
 HOSTS = """\
 hosts:
@@ -28,23 +28,23 @@ def read(tmp_path: Path, domains: str) -> Inventory:
 def test_mailboxes_on_two_hosts_are_two_mailboxes(tmp_path: Path) -> None:
     told = read(tmp_path, "  alpha.test: {hosts: [mx1, mx2, mx3], accounts: {ana: {password: {env: A}}}}\n")
 
-    assert cautions(told) == [
+    assert advisories(told) == [
         "alpha.test: its accounts are on mx1, mx2 and mx3, and each host keeps mailboxes of its own: mail that arrives "
         "on mx2 and mx3 while mx1 does not answer is not seen by who reads on mx1; give the domain one host where that "
         "is not wanted"
     ]
-    assert cautions(told, domains=["beta.test"]) == []
+    assert advisories(told, domains=["beta.test"]) == []
 
 
 def test_a_domain_that_only_sends_on_may_have_many_hosts(tmp_path: Path) -> None:
     assert (
-        cautions(read(tmp_path, "  alpha.test: {hosts: [mx1, mx2, mx3], aliases: {a: b@example.org}}\n"))
+        advisories(read(tmp_path, "  alpha.test: {hosts: [mx1, mx2, mx3], aliases: {a: b@example.org}}\n"))
         == []
     )
 
 
 def test_a_host_without_a_domain(tmp_path: Path) -> None:
-    told = cautions(read(tmp_path, "  alpha.test: {hosts: [mx1, mx2], aliases: {a: b@example.org}}\n"))
+    told = advisories(read(tmp_path, "  alpha.test: {hosts: [mx1, mx2], aliases: {a: b@example.org}}\n"))
 
     assert [sentence.partition(":")[0] for sentence in told] == ["mx3"]
 
@@ -52,13 +52,13 @@ def test_a_host_without_a_domain(tmp_path: Path) -> None:
 def test_a_host_whose_name_is_a_mail_domain_where_records_are_published_by_hand(tmp_path: Path) -> None:
     told = read(tmp_path, "  mx1.alpha.test: {hosts: [mx1, mx2, mx3], aliases: {a: b@example.org}}\n")
 
-    assert cautions(told) == [
+    assert advisories(told) == [
         "mx1: its name mx1.alpha.test is a mail domain as well, so mail that it sends on, and its bounces, leave under "
         "srs.mx1.alpha.test; publish the MX and SPF of srs.mx1.alpha.test first (`mailprov dns export` has them), or "
         "other hosts may refuse such mail"
     ]
     published = dataclasses.replace(told, dns=DnsSettings(Rfc2136Settings("192.0.2.53")))
-    assert cautions(published) == []
+    assert advisories(published) == []
 
 
 def test_servers_of_others_are_told_in_one_sentence(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_servers_of_others_are_told_in_one_sentence(tmp_path: Path) -> None:
     )
     path = tmp_path / "mail.yml"
     path.write_text(text)
-    assert cautions(load(path)) == [
+    assert advisories(load(path)) == [
         "s1 and s2: built by others (`managed: false`), so nothing is changed or asked there"
     ]

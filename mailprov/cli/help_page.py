@@ -3,7 +3,7 @@
     COMMANDS    name → (module under mailprov.cli, attribute, what it does in one line), in the order of use
     page()      the text of `mailprov --help`
 
-tests/unit/cli/test_front.py holds each line against the command's own help.
+tests/unit/cli/test_help_page.py holds each line against the command's own help.
 """
 
 from __future__ import annotations

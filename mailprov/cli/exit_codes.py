@@ -67,7 +67,7 @@ def _ended(error: BaseException, words: Sequence[str]) -> int:
 
 def _tell_programs(error: BaseException | None, code: int, words: Sequence[str]) -> None:
     if not _tell and "--json" in words:  # the command did not come as far as its reports
-        from mailprov.cli.session import Reports
+        from mailprov.cli.reports import Reports
 
         Reports(json=True, text=False)
     for tell in _tell:

@@ -4,7 +4,7 @@
 
 None for every other command, for --help, and for all that is not plainly right: then typer parses, and says what is
 wrong in its own words. So a word that is missing in this table costs time and nothing else.
-tests/unit/cli/test_quick.py holds the table against what typer makes of the same words.
+tests/unit/cli/test_fastpath.py holds the table against what typer makes of the same words.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def parsed(words: list[str]) -> Callable[[], int] | None:
     given = arguments(words[0], words[1:])
     if given is None:
         return None
-    from mailprov.cli import running
+    from mailprov.cli import plan_apply
 
-    return partial(getattr(running, words[0]), **given)
+    return partial(getattr(plan_apply, words[0]), **given)
 
 
 def arguments(command: str, words: list[str]) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@
     Out                         where a report prints: a Plain, or rich's Console
     Plain(stream, rich)         prints Text as rich does where there is no terminal; anything else through `rich()`
 
-tests/unit/report/test_lines.py holds Plain against rich. Raises what writing to the stream raises.
+tests/unit/report/test_plain_text.py holds Plain against rich. Raises what writing to the stream raises.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.lab.releases import RELEASES
-from mailprov.lab.roots import WEEK, ensure_roots
+from mailprov.lab.rootfs import WEEK, ensure_roots
 from tests.lab.labs import silent
 
 pytestmark = pytest.mark.lab
@@ -24,7 +24,7 @@ sleep 0.5
 """
 ENSURE = """
 from mailprov.lab.releases import RELEASES
-from mailprov.lab.roots import ensure_roots
+from mailprov.lab.rootfs import ensure_roots
 print(ensure_roots([RELEASES["debian-12"]], lambda event: None)["debian-12"])
 """
 

@@ -1,6 +1,6 @@
 """Keeps what a zone was before it is published, on hosts that this run does not change otherwise.
 
-    keep(images by host, hosts, …)
+    back_up(images by host, hosts, …)
 
 A host that is changed keeps the images with its own run. Where no host of a zone is changed (only records differ, or
 only DNS is applied), its hosts are asked for that alone, in the agent's mode `zones`. That must not keep anybody from
@@ -14,12 +14,12 @@ from typing import Any
 
 from mailprov.model.events import Emit, Ended, Event, Notice
 from mailprov.model.inventory import Host
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Start
-from mailprov.run.stream import Stream
 
 
-class ZonesPart:
+class ZonesMode:
     """Mode zones: the agent asks nothing."""
 
     def __init__(self, ident: str, zones: list[dict[str, Any]]) -> None:
@@ -32,22 +32,22 @@ class ZonesPart:
         return {}
 
 
-def keep(
+def back_up(
     images: dict[str, list[dict[str, Any]]],
     hosts: Collection[Host],
     *,
     ident: str,
     command: str,
     start: Start,
-    stream: Stream,
+    events: EventQueue,
 ) -> None:
     """Returns when it is done or has failed. KeyboardInterrupt goes on up; nothing is published then."""
     sessions = [
         HostSession(
             host,
-            ZonesPart(ident, images[host.name]),
+            ZonesMode(ident, images[host.name]),
             command=command,
-            emit=_without_ending(stream.emit),
+            emit=_without_ending(events.emit),
             gate=Gate(),
             start=start,
         )
@@ -56,12 +56,12 @@ def keep(
     ]
     for session in sessions:
         session.launch()
-    stream.pump(lambda: all(session.ended.is_set() for session in sessions))
+    events.pump(lambda: all(session.ended.is_set() for session in sessions))
     for session in sessions:
         if session.outcome.status != "ok":
             zones = ", ".join(image["zone"] for image in images[session.host.name])
             what = f"a rollback will not know what the records of {zones} were before"
-            stream.emit(Notice(session.host.name, f"{what}: {session.outcome.error or 'interrupted'}"))
+            events.emit(Notice(session.host.name, f"{what}: {session.outcome.error or 'interrupted'}"))
 
 
 def _without_ending(emit: Emit) -> Emit:

@@ -32,7 +32,7 @@ HEARTBEAT = 15.0  # seconds
 _TICK = 0.2  # seconds between looks at `done` when nothing happens
 
 
-class Stream:
+class EventQueue:
     def __init__(self, report: Emit, heartbeat: float | None = None) -> None:
         self._report = report
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()

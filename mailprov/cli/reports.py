@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailprov import cli
-from mailprov.cli.ending import at_end
+from mailprov.cli.exit_codes import at_end
 from mailprov.errors import InputError, InventoryError, MailprovError
 from mailprov.model.events import Emit, Error, Event, InventoryProblem, RunEnded, RunStarted
 
