@@ -1,7 +1,7 @@
 """An address of this machine that fail2ban on a host holds: told as what it is, once, and not by every probe.
 
     Bans                          what a host told over SSH: our address, as it sees it; (jail, address) that it holds
-    find(run, hosts, ports, ask)  (host, address) → the words of its one finding
+    find(run, hosts, ports, ask)  what is held: one Held for each host, with all its addresses that are shut
 
 A jail shuts all ports of SMTP, or all of the mailbox, and from outside that looks like services that are down. The host
 is asked only where a whole group of ports does not answer, so a sound host costs two connections. Raises nothing.
@@ -32,8 +32,10 @@ class Bans:
 
 @dataclass(frozen=True)
 class Held:
-    """Words of the one finding for an address."""
+    """The words of the one finding for a host, and at which of its addresses no port of mail is looked at."""
 
+    host: Host
+    addresses: tuple[str, ...]
     observed: str
     advice: str
 
@@ -42,11 +44,8 @@ class Held:
 Ask = Callable[[Collection[Host]], Mapping[str, Bans]]
 
 
-def find(
-    run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | None
-) -> dict[tuple[str, str], Held]:
+def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | None) -> list[Held]:
     """Hosts of others are not asked: there, ports that do not answer are what is seen."""
-    found: dict[tuple[str, str], Held] = {}
     suspects = {
         (host.name, address): host
         for host in hosts
@@ -55,40 +54,45 @@ def find(
         if has_route(address)
     }
     if not suspects:
-        return found
+        return []
     with ThreadPoolExecutor(_LOOKERS) as pool:
         seen = dict(zip(suspects, pool.map(lambda key: _shut(run, key[1], ports), suspects), strict=True))
     shut = {key: numbers for key, numbers in seen.items() if numbers}
     if not shut:
-        return found
+        return []
     asked = ask([host for host in hosts if any(name == host.name for name, _ in shut)]) if ask else {}
+    told: dict[
+        tuple[str, bool], dict[str, str]
+    ] = {}  # host, whether it said so → its address → ours, with jails
     for (name, address), numbers in shut.items():
-        host = suspects[name, address]
-        told = asked.get(name)
+        host, bans = suspects[name, address], asked.get(name)
         own = source_address(address)
-        if told is not None and (":" in told.peer) == (":" in address) and told.peer:
-            own = told.peer  # as the host sees it: the network between may translate ours
-        jails = [jail for jail, banned in told.held if banned == own] if told is not None else []
-        if jails:
-            what = f"fail2ban on {name} holds this machine's address {own} ({', '.join(jails)}), so no port of mail"
-            found[name, address] = Held(f"{what} was looked at", _advice(host, own))
-        elif told is None and set(numbers) == {port.number for port in ports if _group(port)}:
-            if _unanswered(run, address, host.ssh.port or _SSH):
-                continue
-            what = (
-                f"SSH answers and no port of mail does: fail2ban on {name} holds this machine's address {own}"
-            )
-            what += ", or the mail services are down (the host could not be asked)"
-            found[name, address] = Held(what, _advice(host, own))
-
-    return found
+        if bans is not None:
+            if bans.peer and (":" in bans.peer) == (":" in address):
+                own = bans.peer  # as the host sees it: the network between may translate ours
+            if jails := [jail for jail, banned in bans.held if banned == own]:
+                told.setdefault((name, True), {})[address] = f"{own} ({', '.join(jails)})"
+        elif set(numbers) == {port.number for port in ports if _group(port)} and not _unanswered(
+            run, address, host.ssh.port or _SSH
+        ):
+            told.setdefault((name, False), {})[address] = own
+    by_name = {host.name: host for host in hosts}
+    return [_words(by_name[name], addresses, said=said) for (name, said), addresses in told.items()]
 
 
-def _advice(host: Host, own: str) -> str:
-    return (
-        f"on {host.name}: fail2ban-client unban {own}; then add it to fail2ban.ignore in the inventory and apply, "
-        "which lifts a ban, too"
-    )
+def _words(host: Host, addresses: Mapping[str, str], *, said: bool) -> Held:
+    ours = [*dict.fromkeys(addresses.values())]
+    held = f"fail2ban on {host.name} holds this machine's address{'es' if len(ours) > 1 else ''} {' and '.join(ours)}"
+    if said:
+        observed = f"{held}, so no port of mail was looked at"
+    else:
+        observed = f"SSH answers and no port of mail does: {held}, or the mail services are down (the host could not "
+        observed += "be asked)"
+    words = " ".join(own.partition(" ")[0] for own in ours)
+    them = "them" if len(ours) > 1 else "it"
+    advice = f"on {host.name}: fail2ban-client unban {words}; then add {them} to fail2ban.ignore in the inventory and "
+    advice += "apply, which lifts a ban, too"
+    return Held(host, tuple(addresses), observed, advice)
 
 
 def _group(port: Port) -> str:

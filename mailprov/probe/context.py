@@ -20,6 +20,7 @@ from mailprov.probe.clients import tls
 from mailprov.probe.clients.connection import (
     Connection,
     Deadline,
+    Peer,
     ProbeError,
     Refused,
     Transcript,
@@ -68,6 +69,8 @@ class Run:
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # A port other than the real one, for tests: (address, port) → port.
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
+    # What connections to the same service learn together: (host name, port) → peer.
+    peers: dict[tuple[str, int], Peer] = field(default_factory=dict)
     # What `auth.ok` found: (address, port, account) → verdict.
     logins: dict[tuple[str, int, str], Verdict] = field(default_factory=dict)
     # The run's name, which chooses the accounts that log in, and how many of each domain; None: all.
@@ -99,6 +102,12 @@ class Run:
                 self.tls_contexts[key] = tls.verifying_context(ca_file, check_name=check_name)
             return self.tls_contexts[key]
 
+    def peer(self, host: str, number: int) -> Peer:
+        """No port of SMTP greets later than 25: whatever makes a sound server wait is done there."""
+        with self.lock:
+            like = self.peers.setdefault((host, 25), Peer()) if number in (465, 587) else None
+            return self.peers.setdefault((host, number), Peer(like))
+
     def user_slot(self, host: str, account: str) -> threading.Semaphore:
         with self.lock:
             return self.users.setdefault((host, account), threading.Semaphore(4))
@@ -107,6 +116,8 @@ class Run:
 _ADVICE = {
     "Refused": "see net.tcp for this port",
     "Unreachable": "see net.tcp for this port",
+    "Mute": "see the server's log: a service that ends itself is started again after a while only (Postfix waits a "
+    "minute), as with submission where Dovecot, which checks the logins, does not run",
     "ReadTimeout": "see whether the server is up and not overloaded, then run it again",
     "ConnectionClosed": "see the server's log for the reason, then run it again",
     "UntrustedCertificate": "see tls.chain and tls.name",
@@ -201,10 +212,13 @@ class Context:
         """A bare connection."""
         number = self.run.port_map.get((address, port.number), port.number)
         deadline = deadline or self.deadline
+        host = next((name for name, known in self.run.addresses.items() if address in known), address)
+        peer = self.run.peer(host, port.number)
         try:
-            return Connection.connect(address, number, deadline, self.transcript, self.run.timing.connect)
+            return Connection.connect(
+                address, number, deadline, self.transcript, self.run.timing.connect, peer
+            )
         except (Refused, Unreachable):
-            host = next((name for name, known in self.run.addresses.items() if address in known), address)
             self.waits_for = f"net.tcp {host}:{port.number}"
             raise
 

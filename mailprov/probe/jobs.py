@@ -256,21 +256,20 @@ class Jobs:
             )
 
     def find_held(self, hosts: list[Host], ask: held.Ask | None) -> Iterator[Finding]:
-        """One finding for each address at which fail2ban holds ours, and which nothing looks at then. What is not held
-        comes first among a host's addresses: the probes of delivery take that.
+        """One finding for each host whose fail2ban holds us: nothing looks at the addresses that are shut. What is not
+        held comes first among a host's addresses: the probes of delivery take that.
         """
         entry = next(probe.entry for probe in self._probes if probe.entry.id == "net.tcp")
-        found = held.find(self._run, hosts, self._ports, ask)
-        self._run.held.update(found)
-        for host in hosts:
-            addresses = self._run.addresses[host.name]
-            by_turn = sorted(addresses, key=lambda each: (host.name, each) in found)
-            self._run.addresses[host.name] = tuple(by_turn)
-            port = dataclasses.replace(PORTS[0], number=0)
-            for address in addresses:
-                if words := found.get((host.name, address)):
-                    context = PortContext(self._run, entry, 1.0, host=host, address=address, port=port)
-                    yield context.error(words.observed, words.advice)
+        port = dataclasses.replace(PORTS[0], number=0)
+        for found in held.find(self._run, hosts, self._ports, ask):
+            name = found.host.name
+            self._run.held.update((name, address) for address in found.addresses)
+            by_turn = sorted(self._run.addresses[name], key=lambda each: each in found.addresses)
+            self._run.addresses[name] = tuple(by_turn)
+            # Of several addresses none is meant before the others.
+            address = found.addresses[0] if len(found.addresses) == 1 else ""
+            context = PortContext(self._run, entry, 1.0, host=found.host, address=address, port=port)
+            yield context.error(found.observed, found.advice)
 
     def is_held(self, domain: Domain) -> bool:
         """Whether fail2ban keeps us from the host that mail of this domain would go to and from."""

@@ -78,6 +78,10 @@ def ready(context: PartnerContext) -> Iterator[Finding]:
             if _works(context, number, partner.sender):
                 partner.ports.append(number)
         partner.reads = _works(context, _READS, partner.recipient)
+        if context.waits_for and not (partner.ports or partner.reads or partner.wrong):
+            # Nothing answers, which net.tcp tells: whether the MX leads there and what port 25 says is no news.
+            yield context.error("; ".join(partner.unknown), f"see net of {context.host.name}")
+            return
         partner.takes = partner.alone or (_led_here(context) and _taken(context, partner.recipient))
     except (Unreachable, ReadTimeout) as error:  # the rest would most likely only take as long again
         partner.unknown.append(f"{error}; the rest was not tried")

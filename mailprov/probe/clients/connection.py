@@ -1,9 +1,10 @@
 """A socket with a deadline, an exact line reader and a redacted transcript.
 
-Public: Deadline, Transcript, Connection, and the errors a probe may meet. Raised here, all subclasses of
+Public: Deadline, Transcript, Peer, Connection, and the errors a probe may meet. Raised here, all subclasses of
 ProbeError (a probe that meets one could not test, which is never a pass):
 
     ReadTimeout       nothing came before the deadline
+    Mute              a ReadTimeout: the server has ended itself, and nobody answers until it is started again
     ConnectionClosed       the other side closed or reset the connection
     Refused       the connection was refused (RST)
     Unreachable       the connection could not be made from here (no route, filtered)
@@ -38,6 +39,11 @@ _LINE_LIMIT = 64 * 1024
 _SHOWN_LIMIT = 300
 _TOTAL_LIMIT = 64 * 2**20  # octets in one connection: a reply of many lines, or a literal, has an end
 _LINES_LIMIT = 200
+# How long a first word is waited for: where the server has closed a connection in the middle, where another service of
+# the same server has greeted (both beyond what usual greetings take), and where another connection waited in vain.
+_AFTER_A_DROP = 6.0
+_BESIDE_ANOTHER = 15.0
+_WHEN_MUTE = 2.0
 
 
 class ProbeError(Exception):
@@ -45,6 +51,10 @@ class ProbeError(Exception):
 
 
 class ReadTimeout(ProbeError):
+    pass
+
+
+class Mute(ReadTimeout):
     pass
 
 
@@ -149,11 +159,59 @@ class Transcript:
             self.lines.append("-: … (cut)")
 
 
+class Peer:
+    """What all connections to one service, on all addresses of its host, learn together.
+
+    Where a service ends itself in the middle, the kernel goes on taking connections, and nobody greets them for a long
+    time: Postfix's master(8) starts a service that dies again after a minute (service_throttle_time), as it does with
+    submission while Dovecot, which checks the logins, does not run. A server that is only slow with its greeting
+    (postscreen, names of clients that are looked up) is waited for: how slow it is tells `like`, a service of the same
+    server that greets no sooner, or else this one itself.
+    """
+
+    def __init__(self, like: Peer | None = None) -> None:
+        self.slowest: float | None = None  # seconds until a first word came
+        self._like = like
+        self._dropped: float | None = None  # when (time.monotonic) a connection ended in the middle
+        self._mute = False  # one has waited in vain
+
+    def spoke(self, seconds: float) -> None:
+        self.slowest = max(seconds, self.slowest or 0.0)
+        self._mute = False
+
+    def dropped(self) -> None:
+        self._dropped = time.monotonic()
+
+    def waited_in_vain(self) -> None:
+        self._mute = True
+
+    def check(self, began: float) -> None:
+        """For a connection of that moment (time.monotonic) that has heard nothing. Raises Mute when waiting is over."""
+        alike = self._like.slowest if self._like is not None else None
+        usual = self.slowest if alike is None else alike
+        if self._mute:
+            patience, since = _WHEN_MUTE, began
+        elif self._dropped is not None and usual is not None:
+            patience, since = _AFTER_A_DROP + 2 * usual, max(began, self._dropped)
+        elif alike is not None:
+            patience, since = _BESIDE_ANOTHER + 2 * alike, began
+        else:
+            return
+        if time.monotonic() - since > patience:
+            self._mute = True
+            raise Mute("no greeting, as on other connections here")
+
+
 class Connection:
     """One connection. Not for several threads at once. Close it, or use it as a context manager."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline, transcript: Transcript) -> None:
+    def __init__(
+        self, sock: socket.socket, deadline: Deadline, transcript: Transcript, peer: Peer | None = None
+    ) -> None:
         self.transcript = transcript
+        self._peer = peer or Peer()
+        self._began = time.monotonic()
+        self._silent = True  # no word was heard yet; a handshake is none
         self._sock = sock
         self._deadline = deadline
         self._buffer = bytearray()
@@ -161,9 +219,18 @@ class Connection:
 
     @classmethod
     def connect(
-        cls, address: str, port: int, deadline: Deadline, transcript: Transcript, seconds: float = 10.0
+        cls,
+        address: str,
+        port: int,
+        deadline: Deadline,
+        transcript: Transcript,
+        seconds: float = 10.0,
+        peer: Peer | None = None,
     ) -> Connection:
-        """A connection to exactly this IP address. Raises Refused, Unreachable or ReadTimeout (after `seconds`)."""
+        """A connection to exactly this IP address. Raises Refused, Unreachable or ReadTimeout (after `seconds`).
+
+        `peer` is shared by all connections to this service.
+        """
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(min(seconds, deadline.left()))
@@ -182,7 +249,7 @@ class Connection:
             sock.close()
             raise Unreachable(f"cannot connect: {error.strerror or error}") from None
         transcript.add("-", f"connected to {address} port {port}")
-        return cls(sock, deadline, transcript)
+        return cls(sock, deadline, transcript, peer)
 
     def __enter__(self) -> Connection:
         return self
@@ -219,14 +286,21 @@ class Connection:
     def _wait(self, action: Callable[[], T]) -> T:
         """`action` on the socket, tried again in slices until the deadline."""
         while True:
-            self._sock.settimeout(min(_SLICE, self._deadline.left()))
             try:
+                if self._silent:
+                    self._peer.check(self._began)
+                self._sock.settimeout(min(_SLICE, self._deadline.left()))
                 return action()
+            except ReadTimeout:
+                if self._silent:
+                    self._peer.waited_in_vain()
+                raise
             except TimeoutError:
                 continue
             except ssl.SSLCertVerificationError:
                 raise
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError):
+                self._peer.dropped()
                 raise ConnectionClosed("the server closed the connection") from None
             except ssl.SSLError as error:
                 raise TlsError(f"TLS: {_reason(error)}") from None
@@ -236,11 +310,18 @@ class Connection:
     def _fill(self) -> None:
         chunk = self._wait(lambda: self._sock.recv(65536))
         if not chunk:
+            self._peer.dropped()
             raise ConnectionClosed("the server closed the connection")
+        self._hear()
         self._heard += len(chunk)
         if self._heard > _TOTAL_LIMIT:
             raise ProtocolError(f"more than {_TOTAL_LIMIT >> 20} MiB without an end")
         self._buffer += chunk
+
+    def _hear(self) -> None:
+        if self._silent:
+            self._silent = False
+            self._peer.spoke(time.monotonic() - self._began)
 
     def raw_line(self) -> bytes:
         """The next line with its line end, byte for byte. Raises ReadTimeout, ConnectionClosed, ProtocolError (no

@@ -45,6 +45,7 @@ class World:
     most_wrong: dict[str, int] = field(default_factory=dict)  # address → wrong passwords looked at at once
     most_sessions: dict[str, int] = field(default_factory=dict)  # user → IMAP and POP sessions at once
     penalties: list[str] = field(default_factory=list)  # logins that had to wait, by address
+    dead: set[tuple[str, int]] = field(default_factory=set)  # services that have ended themselves
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def faults_of(self, address: str) -> frozenset[str]:

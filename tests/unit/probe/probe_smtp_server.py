@@ -18,6 +18,10 @@ class Smtp(Session):
     recipients: ClassVar[list[str]] = []
 
     def greet(self) -> None:
+        if self._dies and (self.address, self.port.number) in self.world.dead:
+            while self.sock.recv(1000):
+                pass
+            raise Gone
         if "banner-554" in self.faults:
             self.send("554 5.3.2 not today")
         elif "banner-stars" in self.faults:
@@ -29,7 +33,15 @@ class Smtp(Session):
         else:
             self.send(f"220-{self.fqdn} ESMTP", f"220 {self.fqdn} ready")
 
+    @property
+    def _dies(self) -> bool:
+        """Whether it ends itself once somebody speaks under TLS, and greets nobody from then on."""
+        return "submission-dies" in self.faults and self.port.number != 25
+
     def handle(self, line: str) -> None:
+        if self._dies and self.tls:
+            self.world.dead.add((self.address, self.port.number))
+            raise Gone
         verb, _, rest = line.partition(" ")
         verb = verb.upper()
         if verb == "EHLO":

@@ -12,6 +12,7 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Fail2ban, Host
 from mailprov.probe import Bans
 from mailprov.probe.bans import Ask
+from mailprov.probe.registry import PROBED
 from tests.unit.probe.probe_lab import Lab
 
 
@@ -51,6 +52,26 @@ def test_a_ban_is_one_finding(shut: Lab) -> None:
     # The other host has no fail2ban: nothing listens there, and that is what is told.
     assert asked == ["mx1"]
     assert {item.verdict for item in at(findings, "mx2") if item.id == "net.tcp"} >= {Verdict.FAIL}
+
+
+def test_bans_of_both_families_are_one_finding(shut: Lab) -> None:
+    shut.world.records["mx1.alpha.test", "AAAA"] = ["::1"]
+    shut.start()
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        free = gone.getsockname()[1]
+    shut.world.port_map.update({("::1", port.number): free for port in PROBED})
+    bans = Bans("127.0.0.1", (("mailprov-dovecot", "127.0.0.1"), ("mailprov-postfix", "::1")))
+
+    (only,) = at(shut.verify("net auth", wait=10, bans=told(bans)), "mx1")
+
+    assert (only.id, only.target.address) == ("net.tcp", "")
+    assert (
+        "holds this machine's addresses 127.0.0.1 (mailprov-dovecot) and ::1 (mailprov-postfix),"
+        in only.observed
+    )
+    assert only.advice.startswith(
+        "on mx1: fail2ban-client unban 127.0.0.1 ::1; then add them to fail2ban.ignore"
+    )
 
 
 def test_a_host_that_holds_somebody_else_is_down(shut: Lab) -> None:

@@ -139,6 +139,17 @@ def test_a_broken_partner_is_one_finding_there(lab: Lab, fault: str) -> None:
     assert fault == "banner-554" or words.partition(":")[2] in path.observed
 
 
+def test_a_domain_whose_host_is_dead_waits_for_its_ports_alone(lab: Lab) -> None:
+    """Also where its records are missing: dns.mx tells that, and no row of delivery beside net.tcp."""
+    lab.spoil("127.0.0.2/refused", "")
+    lab.world.records["beta.test", "MX"] = []
+    findings = lab.verify("net delivery", wait=10)
+    assert {item.id for item in findings if item.verdict is FAIL} == {"net.tcp"}
+    (ready,) = [item for item in only(findings, "delivery.ready") if item.verdict is not PASS]
+    assert (ready.verdict, ready.waits_for) == (ERROR, "net.tcp mx2:993")
+    assert "MX" not in ready.observed
+
+
 def test_a_broken_partner_that_was_not_selected_is_not_told(lab: Lab) -> None:
     lab.spoil("127.0.0.2/nobody-gets-in", "")
     assert not [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from mailprov.model.findings import Verdict
 from mailprov.model.inventory import Domain, Forward
 from mailprov.probe import catalogue
 from mailprov.probe.accounts import chosen
+from mailprov.probe.clients.connection import Mute, Peer
 from tests.unit.probe.probe_lab import SLOW_ONLY, Lab, account
 from tests.unit.probe.probe_session import PASSWORDS
 
@@ -212,6 +214,54 @@ def test_no_probe_of_a_sound_host_waits_until_its_deadline(lab: Lab, faults: str
     findings = lab.verify("", wait=10)
     assert not [item for item in findings if item.verdict in {FAIL, ERROR}]
     assert not [item for item in findings if item.timed_out]
+
+
+def test_a_service_that_dies_keeps_nobody_waiting_until_a_deadline(lab: Lab) -> None:
+    """As Postfix's submission where Dovecot is stopped: smtpd ends itself, and for a minute nobody greets."""
+    lab.spoil("submission-dies", "")
+    started = time.monotonic()
+    findings = lab.verify("smtp tls auth spoof delivery", wait=60)
+    assert time.monotonic() - started < 40
+    at_submission = [item for item in findings if item.target.port in (465, 587)]
+    assert ERROR in {item.verdict for item in at_submission}
+    assert not [item for item in findings if item.timed_out]
+    mute = [item for item in at_submission if item.observed == "no greeting, as on other connections here"]
+    assert mute
+    assert all("Dovecot, which checks the logins, does not run" in item.advice for item in mute)
+
+
+def test_a_slow_greeting_is_waited_for_also_after_a_connection_that_broke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    peer = Peer()
+    peer.dropped()
+    now += 50
+    peer.check(began=1000)  # nobody was greeted before, so it is not known how slow this server is
+    peer.spoke(seconds=30)
+    now += 10
+    peer.check(began=1000)
+    now += 7
+    with pytest.raises(Mute):
+        peer.check(began=1000)
+    peer.spoke(seconds=1)  # it is there again
+    peer.check(began=now - 5)
+
+
+def test_how_slow_a_server_greets_is_known_from_port_25(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    smtp = Peer()
+    submission = Peer(like=smtp)
+    now += 50
+    submission.check(began=1000)
+    smtp.spoke(seconds=20)
+    submission.check(began=1000)
+    now += 6
+    with pytest.raises(Mute):
+        submission.check(began=1000)
+    smtp.check(began=1000)
 
 
 @pytest.mark.parametrize(
