@@ -14,12 +14,11 @@ import ipaddress
 import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from mailprov.errors import MailprovError
 from mailprov.model.inventory import Host
-from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredMode, HostSession, Start
+from mailprov.run.inquiry import launch
 from mailprov.transport.source import source_address
 
 _PATIENCE = 60.0  # seconds for an answer over SSH
@@ -32,48 +31,22 @@ class Told:
     errors: list[MailprovError] = field(default_factory=list)  # hosts that could not be asked
 
 
-class BansMode:
-    """Mode bans; the agent asks nothing."""
-
-    def __init__(self) -> None:
-        self.job: dict[str, Any] = {"mode": "bans"}
-        self.bans: tuple[tuple[str, str], ...] = ()
-        self.peer = ""
-
-    def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        self.bans = tuple((each["jail"], each["address"]) for each in message["bans"])
-        self.peer = message["peer"]
-        return None
-
-    def go(self) -> dict[str, Any]:
-        return {}
-
-
 def ask(hosts: Collection[Host], *, command: str, start: Start) -> Told:
     """From any thread. A host that does not answer within a minute is left out, as one that cannot be asked."""
-    modes = {host.name: BansMode() for host in hosts}
-    sessions = [
-        HostSession(
-            host,
-            modes[host.name],
-            command=command,
-            emit=lambda event: None,
-            gate=Gate(),
-            start=start,
-        )
-        for host in hosts
-    ]
-    for one in sessions:
-        one.launch()
+    answers = launch(
+        hosts, lambda host: {"mode": "bans"}, command=command, emit=lambda event: None, start=start
+    )
     told = Told()
-    for one in sessions:
-        if not one.ended.wait(_PATIENCE):
-            one.abandon()
+    for one in answers:
+        if not one.session.ended.wait(_PATIENCE):
+            one.session.abandon()
         elif one.outcome.error is not None:
             told.errors.append(one.outcome.error)
         elif one.outcome.status == "ok":
-            told.bans[one.host.name] = modes[one.host.name].bans
-            told.peers[one.host.name] = modes[one.host.name].peer
+            told.bans[one.host.name] = tuple(
+                (each["jail"], each["address"]) for each in one.told.get("bans", ())
+            )
+            told.peers[one.host.name] = one.told.get("peer", "")
     return told
 
 

@@ -10,7 +10,7 @@ Told.errors    hosts that could not be asked
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,9 @@ from mailprov.errors import MailprovError, NotBelieved
 from mailprov.model.dkim import Key, read
 from mailprov.model.events import Emit, Ended, Notice, Progress
 from mailprov.model.inventory import Host, Inventory
-from mailprov.run import believed
+from mailprov.run import believed, inquiry
 from mailprov.run.event_queue import EventQueue
-from mailprov.run.gate import Gate
-from mailprov.run.hosts import HostSession, Start
+from mailprov.run.hosts import Start
 
 
 @dataclass
@@ -31,37 +30,23 @@ class Told:
     errors: list[MailprovError] = field(default_factory=list)
 
 
-class KeysMode:
-    """Mode keys; the agent asks nothing. Raises NotBelieved for what is not this host's to tell."""
-
-    def __init__(self, inventory: Inventory, host: Host) -> None:
-        self.job: dict[str, Any] = {"mode": "keys"}
-        self.dkim: dict[str, Any] = {"state": "", "public": {}}
-        self._inventory, self._host = inventory, host
-
-    def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        believed.keys(self._inventory, self._host, message["dkim"], time.time())
-        self.dkim = message["dkim"]
-        return None
-
-    def go(self) -> dict[str, Any]:
-        return {}
-
-
 def ask(inventory: Inventory, hosts: Collection[Host], *, command: str, start: Start, report: Emit) -> Told:
     """Of the domains that each host serves. KeyboardInterrupt goes on up."""
-    events = EventQueue(report)
-    modes = {host.name: KeysMode(inventory, host) for host in hosts}
-    sessions = [
-        HostSession(host, modes[host.name], command=command, emit=events.emit, gate=Gate(), start=start)
-        for host in hosts
-    ]
-    for one in sessions:
-        one.launch()
-    events.pump(lambda: all(one.ended.is_set() for one in sessions))
+
+    def believe(host: Host, message: Mapping[str, Any]) -> None:
+        believed.keys(inventory, host, message["dkim"], time.time())
+
+    answers = inquiry.ask(
+        hosts,
+        lambda host: {"mode": "keys"},
+        command=command,
+        events=EventQueue(report),
+        start=start,
+        believe=believe,
+    )
     told = Told()
-    for one in sessions:
-        name, dkim = one.host.name, modes[one.host.name].dkim
+    for one in answers:
+        name, dkim = one.host.name, one.told.get("dkim") or {"state": "", "public": {}}
         if one.outcome.error is not None:
             told.errors.append(one.outcome.error)
             continue

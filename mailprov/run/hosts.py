@@ -7,9 +7,7 @@ What is common to all modes lives here; what a mode answers to the agent's quest
 
     DesiredMode        modes plan and apply: facts are answered with the desired state
     run/rollback.py    which run is undone
-    run/history.py     keeps the runs that the host tells
-    run/purge.py       keeps the mailboxes that the host tells
-    run/dkim_keys.py   keeps the DKIM keys that the host tells
+    run/inquiry.py     keeps the one thing that the host is asked for: its runs, mailboxes, DKIM keys, bans
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -360,14 +358,3 @@ class HostSession:
 
     def _say(self, text: str) -> None:
         self._emit(Progress(self.host.name, text))
-
-
-def asked_alone(sessions: Collection[HostSession]) -> str:
-    """Of whom alone something is known, to go behind what is known; empty where that is all: " on mx1; mx2 could not be
-    asked".
-    """
-    silent = [one.host.name for one in sessions if one.outcome.error is not None]
-    if not silent:
-        return ""
-    told = [one.host.name for one in sessions if one.outcome.error is None]
-    return f"{' on ' if told else ''}{', '.join(told)}; {', '.join(silent)} could not be asked"

@@ -15,21 +15,8 @@ from typing import Any
 from mailprov.model.events import Emit, Ended, Event, Notice
 from mailprov.model.inventory import Host
 from mailprov.run.event_queue import EventQueue
-from mailprov.run.gate import Gate
-from mailprov.run.hosts import HostSession, Start
-
-
-class ZonesMode:
-    """Mode zones: the agent asks nothing."""
-
-    def __init__(self, ident: str, zones: list[dict[str, Any]]) -> None:
-        self.job = {"mode": "zones", "run": ident, "zones": zones}
-
-    def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        return None
-
-    def go(self) -> dict[str, Any]:
-        return {}
+from mailprov.run.hosts import Start
+from mailprov.run.inquiry import ask
 
 
 def back_up(
@@ -42,26 +29,19 @@ def back_up(
     events: EventQueue,
 ) -> None:
     """Returns when it is done or has failed. KeyboardInterrupt goes on up; nothing is published then."""
-    sessions = [
-        HostSession(
-            host,
-            ZonesMode(ident, images[host.name]),
-            command=command,
-            emit=_without_ending(events.emit),
-            gate=Gate(),
-            start=start,
-        )
-        for host in hosts
-        if host.name in images
-    ]
-    for session in sessions:
-        session.launch()
-    events.pump(lambda: all(session.ended.is_set() for session in sessions))
-    for session in sessions:
-        if session.outcome.status != "ok":
-            zones = ", ".join(image["zone"] for image in images[session.host.name])
+    answers = ask(
+        (host for host in hosts if host.name in images),
+        lambda host: {"mode": "zones", "run": ident, "zones": images[host.name]},
+        command=command,
+        events=events,
+        emit=_without_ending(events.emit),
+        start=start,
+    )
+    for one in answers:
+        if one.outcome.status != "ok":
+            zones = ", ".join(image["zone"] for image in images[one.host.name])
             what = f"a rollback will not know what the records of {zones} were before"
-            events.emit(Notice(session.host.name, f"{what}: {session.outcome.error or 'interrupted'}"))
+            events.emit(Notice(one.host.name, f"{what}: {one.outcome.error or 'interrupted'}"))
 
 
 def _without_ending(emit: Emit) -> Emit:

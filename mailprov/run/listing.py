@@ -1,0 +1,66 @@
+"""A run that tells what the hosts tell, one event each, and ends: history, kept mailboxes.
+
+listing(command, …) -> exit code
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from mailprov import __version__
+from mailprov.model.events import Emit, Event, RunEnded, RunStarted
+from mailprov.model.inventory import Inventory
+from mailprov.run.event_queue import EventQueue
+from mailprov.run.hosts import Start
+from mailprov.run.inquiry import Answer, Job, ask
+from mailprov.run.select import Selection
+from mailprov.run.verify import worst
+
+
+def listing(
+    command: str,
+    inventory: Inventory,
+    selection: Selection,
+    job: Job,
+    events: Callable[[str, Mapping[str, Any]], Iterable[Event]],
+    summary: Callable[[int, bool], str],
+    *,
+    start: Start,
+    report: Emit,
+) -> int:
+    """`events` makes them of what one host has told, in the inventory's order; `summary` is given their number, and
+    whether all hosts have answered.
+    """
+    queue = EventQueue(report)
+    began = time.monotonic()
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    queue.emit(RunStarted(command, inventory.source, __version__, started))
+    try:
+        answers = ask(selection.hosts, job, command=command, events=queue, start=start)
+    except KeyboardInterrupt:
+        queue.wake(RunEnded(130, "interrupted", time.monotonic() - began))
+        return 130
+    count = 0
+    for one in answers:
+        for event in events(one.host.name, one.told):
+            count += 1
+            queue.emit(event)
+    errors = [one.outcome.error for one in answers if one.outcome.error is not None]
+    code = worst(*(error.exit_code for error in errors))
+    text = f"{summary(count, not errors)}{_asked_alone(answers)}"
+    queue.wake(RunEnded(code, text, time.monotonic() - began))
+    return code
+
+
+def _asked_alone(answers: Collection[Answer]) -> str:
+    """Of whom alone something is known, to go behind what is known; empty where that is all: " on mx1; mx2 could not be
+    asked".
+    """
+    silent = [one.host.name for one in answers if one.outcome.error is not None]
+    if not silent:
+        return ""
+    told = [one.host.name for one in answers if one.outcome.error is None]
+    return f"{' on ' if told else ''}{', '.join(told)}; {', '.join(silent)} could not be asked"
