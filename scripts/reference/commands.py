@@ -68,6 +68,7 @@ def _record(parameter: Any, context: Any) -> tuple[str, str] | None:
     if record is None:
         return None
     names, what = record
+    what = re.sub(r" *\[x>=0\]", "", what)
     if parameter.param_type_name == "argument":
         return names.partition(" ")[0], what
     return re.sub(r"<(?:list\[)?str\]?>", "TEXT", names).replace("<", "").replace(">", ""), what

@@ -123,7 +123,7 @@ def test_every_probe_that_a_page_names_is_there() -> None:
     ids = {entry.id for entry in probe.catalogue()}
     families = "|".join(sorted({each.partition(".")[0] for each in ids}))
     for path in PAGES:
-        for named in re.findall(rf"`((?:{families})\.[a-z_]+)`", path.read_text()):
+        for named in re.findall(rf"`((?:{families})\.[a-z0-9_-]+)`", path.read_text()):
             assert named in ids | NO_PROBES, f"{path.name} names {named}"
 
 
