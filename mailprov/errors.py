@@ -29,6 +29,7 @@ import re
 import traceback
 from dataclasses import dataclass
 
+from mailprov.i18n import _
 from mailprov.model.cleaning import line as printable
 
 SAME_KIND = 20  # problems of one kind that an inventory's error shows
@@ -90,7 +91,9 @@ class InventoryError(InputError):
         lines = [str(problem) for problem in self.problems if problem in shown]
         for kind in kinds.values():
             if rest := kind[SAME_KIND:]:
-                more = f"and {len(rest):,} more such problems, up to line {rest[-1].line}: {rest[-1].what}"
+                more = _("and {count:,} more such problems, up to line {line}: {what}").format(
+                    count=len(rest), line=rest[-1].line, what=rest[-1].what
+                )
                 lines.append(printable(f"{rest[0].file}: {more}"))
         return "\n".join(lines)
 
@@ -132,9 +135,13 @@ class NotBelieved(HostFailed):
     def __init__(self, host: str, what: str) -> None:
         super().__init__(
             host,
-            f"{what}; so nothing that it tells is believed, and nothing is written because of it",
-            "Look at that host: a bad disk or somebody else may have changed what mailprov keeps there "
-            "(/var/lib/mailprov, /etc/mailprov), or the agent while it runs",
+            _("{what}; so nothing that it tells is believed, and nothing is written because of it").format(
+                what=what
+            ),
+            _(
+                "Look at that host: a bad disk or somebody else may have changed what mailprov keeps there "
+                "(/var/lib/mailprov, /etc/mailprov), or the agent while it runs"
+            ),
         )
 
 
@@ -148,8 +155,8 @@ def bug(where: str, error: BaseException) -> HostFailed:
         traceback.print_exception(error)
     return HostFailed(
         where,
-        f"internal error in mailprov: {type(error).__name__}: {error}",
-        "Run it again with MAILPROV_DEBUG=1 and report what it prints",
+        _("internal error in mailprov: {name}: {error}").format(name=type(error).__name__, error=error),
+        _("Run it again with MAILPROV_DEBUG=1 and report what it prints"),
     )
 
 

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from mailprov.cli.commands import Commands
 from mailprov.cli.exit_codes import PastTyper
 from mailprov.cli.help_page import COMMANDS, page
+from mailprov.i18n import N_
 
 
 class _Root(TyperGroup):
@@ -49,7 +50,7 @@ def build_app(wanted: str = "") -> typer.Typer:
 
 
 def _main(
-    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help=N_("Show the version."), is_eager=True)] = False,
 ) -> None:
     if version:
         from mailprov import __version__

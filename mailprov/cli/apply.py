@@ -23,6 +23,7 @@ from mailprov.cli.options import (
     Verbose,
     Yes,
 )
+from mailprov.i18n import N_
 
 
 def apply(
@@ -35,7 +36,7 @@ def apply(
         bool | None,
         typer.Option(
             "--verify/--no-verify",
-            help="Verify at the end (default: when something was changed).",
+            help=N_("Verify at the end (default: when something was changed)."),
             show_default=False,
         ),
     ] = None,
@@ -44,7 +45,7 @@ def apply(
     take_over_host: TakeOverHost = False,
     bootstrap_python: Annotated[
         bool,
-        typer.Option("--bootstrap-python", help="Install python3 by apt-get on hosts that have none."),
+        typer.Option("--bootstrap-python", help=N_("Install python3 by apt-get on hosts that have none.")),
     ] = False,
     lock_timeout: LockTimeout = 0,
     json: Json = False,

@@ -1,7 +1,10 @@
 """How the commands read their line: typer's, with INVENTORY as the first argument (`inventory_argument` has the rule).
 
 Command     a typer command; if it takes an inventory and other arguments, it says which inventory it took
-Commands    a group of such commands
+Plain       one whose INVENTORY, if any, means something else
+Commands    a group of commands, of `kind`
+
+Help is translated when it is shown, so that a start which shows none looks for no catalogue.
 """
 
 from __future__ import annotations
@@ -10,16 +13,38 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperArgument, TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from mailprov.cli.inventory_argument import USUAL, is_inventory, is_left_out, is_path
+from mailprov.i18n import _
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NAME = "inventory"  # of the parameter
 
 
-class Command(TyperCommand):
+class Plain(TyperCommand):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        _translate(self, ctx)
+        super().format_help(ctx, formatter)
+
+
+class _Group(TyperGroup):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        _translate(self, ctx)
+        for command in self.commands.values():
+            command.short_help = _(command.short_help or "") or None
+            command.help = _(command.help or "") or None
+        super().format_help(ctx, formatter)
+
+
+def _translate(command: Any, ctx: Any) -> None:
+    command.help = _(command.help or "") or None
+    for each in command.get_params(ctx):
+        each.help = _(getattr(each, "help", None) or "") or None
+
+
+class Command(Plain):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if ctx.resilient_parsing and args and args[-1].startswith("-"):
             # Completion of this option's value. Without one the parser gives up before it comes to the arguments.
@@ -32,11 +57,11 @@ class Command(TyperCommand):
         if self._takes_inventory() and self._others():
             given = ctx.params
             if not given.get("json") and not given.get("quiet"):
-                typer.echo(f"inventory: {given[_NAME]}", err=True)
+                typer.echo(_("inventory: {path}").format(path=given[_NAME]), err=True)
         return super().invoke(ctx)
 
     def _left_out(self, ctx: Any, args: list[str]) -> bool:
-        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        given = self.make_parser(ctx).parse_args(args=list(args))[0]
         if given.get("help"):
             return False
         word, others = given.get(_NAME), self._others()
@@ -54,5 +79,9 @@ class Command(TyperCommand):
 
 
 class Commands(typer.Typer):
+    def __init__(self, kind: type[Plain] = Command, **options: Any) -> None:
+        super().__init__(**{"cls": _Group, **options})
+        self._kind = kind
+
     def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
-        return super().command(name, **{"cls": Command, **options})
+        return super().command(name, **{"cls": self._kind, **options})

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.cli.inventory_argument import USUAL
+from mailprov.i18n import _
 
 Names = list[tuple[str, str]]  # each with a word of explanation
 Completer = Callable[[Any, str], Names]
@@ -44,7 +45,7 @@ def domains(ctx: Any) -> Names:
     for name, entry in _part(ctx, "domains").items():
         found.append((name, ""))
         aliases = entry.get("domain_aliases") if isinstance(entry, dict) else None
-        found += [(str(alias), f"alias of {name}") for alias in aliases or []]
+        found += [(str(alias), _("alias of {name}").format(name=name)) for alias in aliases or []]
     return found
 
 
@@ -61,8 +62,8 @@ def probe_families(ctx: Any) -> Names:
     from mailprov import probe
 
     ids = [(entry.id, entry.title) for entry in probe.catalogue()]
-    families = dict.fromkeys(name.partition(".")[0] for name, _ in ids)
-    return [*((family, f"all {family} probes") for family in families), *ids]
+    families = dict.fromkeys(name.partition(".")[0] for name, title in ids)
+    return [*((family, _("all {family} probes").format(family=family)) for family in families), *ids]
 
 
 @_silent
@@ -100,7 +101,7 @@ def inventory_or(names: Completer) -> Completer:
         except OSError:
             files = []
         others = names(ctx, incomplete)
-        return [*((name, "inventory") for name in files if name.startswith(incomplete)), *others]
+        return [*((name, _("inventory")) for name in files if name.startswith(incomplete)), *others]
 
     return either
 

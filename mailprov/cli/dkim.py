@@ -10,15 +10,16 @@ from mailprov.cli import complete
 from mailprov.cli.commands import Commands
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import AcceptDrift, Diff, InventoryOrDomain, Json, LockTimeout, Quiet, Verbose, Yes
+from mailprov.i18n import N_, _, ngettext
 
 app = Commands(
-    no_args_is_help=True, rich_markup_mode=None, help="The keys that sign mail: show them, rotate them."
+    no_args_is_help=True, rich_markup_mode=None, help=N_("The keys that sign mail: show them, rotate them.")
 )
 Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="DOMAIN",
-        help="Only these domains (default: all).",
+        help=N_("Only these domains (default: all)."),
         show_default=False,
         autocompletion=complete.domains,
     ),
@@ -36,13 +37,13 @@ def rotate(
             "--wait",
             metavar="SECONDS",
             min=0,
-            help="Wait so long between publishing and signing (default: dns.ttl).",
+            help=N_("Wait so long between publishing and signing (default: dns.ttl)."),
             show_default=False,
         ),
     ] = None,
     no_wait: Annotated[
         bool,
-        typer.Option("--no-wait", help="Publish and end (exit code 4); the same command later goes on."),
+        typer.Option("--no-wait", help=N_("Publish and end (exit code 4); the same command later goes on.")),
     ] = False,
     accept_drift: AcceptDrift = False,
     lock_timeout: LockTimeout = 0,
@@ -105,11 +106,23 @@ def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json 
             name, record = record_name(key.domain, key.selector), told.public[host].get(key.name, "")
             reports.emit(DkimKey(host, key.domain, key.selector, key.state.value, key.since, name, record))
             if not json:
-                since = "" if key.since == "-" else f" since {key.since}"
-                typer.echo(f"{key.domain}: {key.selector} on {host}, {key.state.value}{since}")
+                form = (
+                    _("{domain}: {selector} on {host}, {state}")
+                    if key.since == "-"
+                    else _("{domain}: {selector} on {host}, {state} since {date}")
+                )
+                typer.echo(
+                    form.format(
+                        domain=key.domain,
+                        selector=key.selector,
+                        host=host,
+                        state=key.state.value,
+                        date=key.since,
+                    )
+                )
                 typer.echo(f"  {name}. TXT")
-                typer.echo(f"  {record or '(its public half is not there)'}")
+                typer.echo(f"  {record or _('(its public half is not there)')}")
     for error in told.errors:
         typer.echo(f"mailprov: {error}", err=True)
     code = worst(*(error.exit_code for error in told.errors))
-    raise typer.Exit(reports.end(code, f"{count} key{'' if count == 1 else 's'}"))
+    raise typer.Exit(reports.end(code, ngettext("{count} key", "{count} keys", count).format(count=count)))

@@ -10,9 +10,10 @@ import typer
 from mailprov.cli.commands import Commands
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, ExitCode, Inventory, Json, JUnitFile, Quiet, TakeOver, Verbose, Yes
+from mailprov.i18n import N_, _, ngettext
 
 app = Commands(
-    no_args_is_help=True, rich_markup_mode=None, help="The DNS records alone: plan, apply, export, check."
+    no_args_is_help=True, rich_markup_mode=None, help=N_("The DNS records alone: plan, apply, export, check.")
 )
 
 
@@ -82,10 +83,11 @@ def export(
     inventory: Inventory = USUAL,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default=False),
+        typer.Option("--output", "-o", metavar="FILE", help=N_("Write to a file."), show_default=False),
     ] = None,
     dkim: Annotated[
-        bool, typer.Option("--dkim", help="Ask the hosts for their DKIM keys, and print their records, too.")
+        bool,
+        typer.Option("--dkim", help=N_("Ask the hosts for their DKIM keys, and print their records, too.")),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -118,15 +120,16 @@ def export(
         try:
             output.write_text(text, encoding="utf-8")
         except OSError as error:
-            what = f"cannot be written: {error.strerror}"
-            raise InputError(f"--output {output}", what, "Give a path you may write") from error
+            what = _("cannot be written: {error}").format(error=error.strerror)
+            raise InputError(f"--output {output}", what, _("Give a path you may write")) from error
         reports.emit(Written(str(output)))
     elif not json:
         typer.echo(text, nl=False)
     records = desired_records(read, keys)
     for record in records:
         reports.emit(record)
-    raise typer.Exit(reports.end(0, f"{len(records)} records"))
+    count = len(records)
+    raise typer.Exit(reports.end(0, ngettext("{count} record", "{count} records", count).format(count=count)))
 
 
 @app.command()

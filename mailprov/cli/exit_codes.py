@@ -18,6 +18,7 @@ from types import FrameType
 
 from mailprov.cli.streams import at_words
 from mailprov.errors import InventoryError, MailprovError
+from mailprov.i18n import _, ngettext
 from mailprov.model import cleaning
 
 _OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -80,7 +81,7 @@ def _tell_programs(error: BaseException | None, code: int, words: Sequence[str])
 def _told(error: BaseException) -> int:
     """Says the error in one sentence on stderr (a broken pipe needs none); the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        _say("interrupted; nothing is left half done by this command")
+        _say(_("interrupted; nothing is left half done by this command"))
         return 130
     if isinstance(error, BrokenPipeError):
         _drop_output()
@@ -88,20 +89,32 @@ def _told(error: BaseException) -> int:
     if isinstance(error, InventoryError):
         count = len(error.problems)
         print(at_words(str(error), sys.stderr), file=sys.stderr)
-        _say(f"{count} problem{'' if count == 1 else 's'} in the inventory; nothing was done")
+        _say(
+            ngettext(
+                "{count} problem in the inventory; nothing was done",
+                "{count} problems in the inventory; nothing was done",
+                count,
+            ).format(count=count)
+        )
         return error.exit_code
     if isinstance(error, MailprovError):
         _say(str(error))
         return error.exit_code
     if isinstance(error, OSError) and error.errno in _OUTPUT_FULL and error.filename is None:
         _drop_output()
-        _say(f"the output cannot be written: {error.strerror}. Send it elsewhere and run again.")
+        _say(
+            _("the output cannot be written: {error}. Send it elsewhere and run again.").format(
+                error=error.strerror
+            )
+        )
         return BUG
     if os.environ.get("MAILPROV_DEBUG"):
         traceback.print_exception(error)
     _say(
-        f"this is a bug in mailprov, not your mistake: {type(error).__name__}: {cleaning.line(str(error))}. "
-        "Run it again with MAILPROV_DEBUG=1 and report what it prints."
+        _(
+            "this is a bug in mailprov, not your mistake: {kind}: {error}. Run it again with "
+            "MAILPROV_DEBUG=1 and report what it prints."
+        ).format(kind=type(error).__name__, error=cleaning.line(str(error)))
     )
     return BUG
 

@@ -11,6 +11,7 @@ import typer
 from mailprov.cli import complete
 from mailprov.cli.options import Json
 from mailprov.cli.streams import at_words
+from mailprov.i18n import N_, _, ngettext
 
 
 def explain(
@@ -18,7 +19,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="ID",
-            help="A probe's id, such as tls.chain.",
+            help=N_("A probe's id, such as tls.chain."),
             show_default=False,
             autocompletion=complete.probes,
         ),
@@ -39,7 +40,9 @@ def explain(
             reports.emit(
                 Explained(one.id, one.title, one.expected, one.ports, one.steps, one.verdicts, one.refs)
             )
-        raise typer.Exit(reports.end(0, f"{len(shown)} probe{'' if len(shown) == 1 else 's'}"))
+        raise typer.Exit(
+            reports.end(0, ngettext("{count} probe", "{count} probes", len(shown)).format(count=len(shown)))
+        )
     if probe_id is None:
         width = max(len(name) for name in entries)
         for name, entry in entries.items():
@@ -49,16 +52,19 @@ def explain(
         near = difflib.get_close_matches(probe_id, entries, n=1)
         raise InputError(
             "explain",
-            f'there is no probe "{probe_id}"',
-            probe.new_name(probe_id) or (f"Did you mean {near[0]}" if near else "See mailprov explain"),
+            _('there is no probe "{probe_id}"').format(probe_id=probe_id),
+            probe.new_name(probe_id)
+            or (_("Did you mean {near}").format(near=near[0]) if near else _("See mailprov explain")),
         )
     entry = entries[probe_id]
     typer.echo(f"{entry.id}: {entry.title}\n")
-    typer.echo(at_words(f"  expected  {entry.expected}", sys.stdout, 12))
+    rows = [(_("expected"), entry.expected)]
     if entry.ports:
-        typer.echo(at_words(f"  ports     {', '.join(str(port) for port in entry.ports)}", sys.stdout, 12))
-    for number, step in enumerate(entry.steps, start=1):
-        typer.echo(at_words(f"  step {number:<4} {step}", sys.stdout, 12))
-    for verdict, when in entry.verdicts:
-        typer.echo(at_words(f"  {verdict:<9} {when}", sys.stdout, 12))
-    typer.echo(at_words(f"  sources   {', '.join(entry.refs)}", sys.stdout, 12))
+        rows.append((_("ports"), ", ".join(str(port) for port in entry.ports)))
+    rows += [
+        (_("step {number}").format(number=number), step) for number, step in enumerate(entry.steps, start=1)
+    ]
+    rows += [*entry.verdicts, (_("sources"), ", ".join(entry.refs))]
+    width = max(9, *(len(name) for name, text in rows))
+    for name, text in rows:
+        typer.echo(at_words(f"  {name.ljust(width)} {text}", sys.stdout, width + 3))

@@ -15,12 +15,14 @@ import json
 import os
 import re
 import secrets
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.dns import providers
 from mailprov.errors import InputError
+from mailprov.i18n import _
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -53,13 +55,17 @@ def text(answers: Answers) -> str:
     )
     return "\n".join(
         [
-            "# Written by mailprov init. Every key is explained in the annotated example:",
+            *_comment(_("Written by mailprov init. Every key is explained in the annotated example:")),
             "# mailprov init --example",
             "ssh:",
             f"  user: {_word(answers.user)}",
             "",
-            "# Where your DNS server takes updates (RFC 2136), mailprov publishes the records",
-            "# itself. Else publish what `mailprov dns export` prints.",
+            *_comment(
+                _(
+                    "Where your DNS server takes updates (RFC 2136), mailprov publishes the records itself. "
+                    "Else publish what `mailprov dns export` prints."
+                )
+            ),
             "# dns:",
             *(f"#   {line}" for line in providers.PROVIDERS[0].example),
             "",
@@ -77,12 +83,21 @@ def text(answers: Answers) -> str:
             "    accounts:",
             *(f"      {_word(name)}: {{password: {_password(answers, name)}}}" for name in answers.accounts),
             *([f"    aliases: {{{', '.join(aliases)}}}"] if aliases else []),
-            "    # What others do with mail that only claims to come from here: none (deliver",
-            "    # it); later quarantine or reject, when all that sends for it passes.",
+            *_comment(
+                _(
+                    "What others do with mail that only claims to come from here: none (deliver it); "
+                    "later quarantine or reject, when all that sends for it passes."
+                ),
+                "    ",
+            ),
             "    dmarc: {policy: none}",
             "",
         ]
     )  # fmt: skip
+
+
+def _comment(sentences: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(sentences, 82, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
 
 
 def write(path: Path, answers: Answers) -> list[Path]:
@@ -103,24 +118,27 @@ def write(path: Path, answers: Answers) -> list[Path]:
         if isinstance(error, OSError):
             raise InputError(
                 str(error.filename or path),
-                f"cannot be written: {error.strerror}",
-                "Give a path you may write",
+                _("cannot be written: {error}").format(error=error.strerror),
+                _("Give a path you may write"),
             ) from error
         raise
     return made
 
 
 def next_step(path: Path, answers: Answers, written: list[Path]) -> str:
-    lines = [f"Wrote {', '.join(map(str, written))}."]
+    lines = [_("Wrote {files}.").format(files=", ".join(map(str, written)))]
     if answers.passwords == "env":
         lines.append(
-            f"Set the passwords: {' '.join(f'export {_variable(name)}=…' for name in answers.accounts)}"
+            _("Set the passwords: {commands}").format(
+                commands=" ".join(f"export {_variable(name)}=…" for name in answers.accounts)
+            )
         )
     file = "" if path == USUAL else f" {path}"
-    command = f"mailprov plan{file}"
-    if not answers.known:
-        command = f"mailprov trust{file}, then {command}"
-    lines.append(f"Next: {command}")
+    plan, trust = f"mailprov plan{file}", f"mailprov trust{file}"
+    if answers.known:
+        lines.append(_("Next: {command}").format(command=plan))
+    else:
+        lines.append(_("Next: {first}, then {second}").format(first=trust, second=plan))
     return "\n".join(lines)
 
 

@@ -8,24 +8,26 @@ tests/unit/cli/test_help_page.py holds each line against the command's own help.
 
 from __future__ import annotations
 
+from mailprov.i18n import N_, _
+
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "init": ("init", "init", "Write a first inventory."),
-    "validate": ("validate", "validate", "Read the inventory and say all that is wrong."),
-    "plan": ("plan", "plan", "Show every change on every host and in every zone."),
-    "apply": ("apply", "apply", "Plan, ask, make it true on all hosts and in DNS, and verify."),
-    "verify": ("verify", "verify", "Probe ports, logins, mail in both directions, relaying and DNS."),
-    "rollback": ("rollback", "rollback", "Put hosts and zones back to the state before the last apply."),
-    "history": ("history", "history", "Tell what was applied when, by whom, and how it ended."),
-    "purge": ("purge", "purge", "List mailboxes whose accounts are gone, or delete one."),
-    "dkim": ("dkim", "app", "The keys that sign mail: show, rotate."),
-    "dns": ("dns", "app", "The DNS records alone: plan, apply, export, check."),
-    "lab": ("lab", "app", "Throw-away hosts on this machine, to rehearse an inventory."),
-    "trust": ("trust", "trust", "Show the SSH host keys of hosts, and add them to known_hosts."),
-    "schema": ("schema", "schema", "Print the JSON Schema of the inventory, for an editor."),
-    "explain": ("explain", "explain", "Explain a probe: what it proves and what its verdicts mean."),
+    "init": ("init", "init", N_("Write a first inventory.")),
+    "validate": ("validate", "validate", N_("Read the inventory and say all that is wrong.")),
+    "plan": ("plan", "plan", N_("Show every change on every host and in every zone.")),
+    "apply": ("apply", "apply", N_("Plan, ask, make it true on all hosts and in DNS, and verify.")),
+    "verify": ("verify", "verify", N_("Probe ports, logins, mail in both directions, relaying and DNS.")),
+    "rollback": ("rollback", "rollback", N_("Put hosts and zones back to the state before the last apply.")),
+    "history": ("history", "history", N_("Tell what was applied when, by whom, and how it ended.")),
+    "purge": ("purge", "purge", N_("List mailboxes whose accounts are gone, or delete one.")),
+    "dkim": ("dkim", "app", N_("The keys that sign mail: show, rotate.")),
+    "dns": ("dns", "app", N_("The DNS records alone: plan, apply, export, check.")),
+    "lab": ("lab", "app", N_("Throw-away hosts on this machine, to rehearse an inventory.")),
+    "trust": ("trust", "trust", N_("Show the SSH host keys of hosts, and add them to known_hosts.")),
+    "schema": ("schema", "schema", N_("Print the JSON Schema of the inventory, for an editor.")),
+    "explain": ("explain", "explain", N_("Explain a probe: what it proves and what its verdicts mean.")),
 }
 
-_HEAD = """\
+_HEAD = N_("""\
 Usage: mailprov [OPTIONS] COMMAND [ARGS]...
 
   One inventory file in; working and proven mail service out.
@@ -42,12 +44,12 @@ Options:
                         customize the installation.
   -h, --help            Show this message and exit.
 
-Commands:
-"""
+Commands:""")
 
 
 def page() -> str:
     """With `mailprov COMMAND --help` for the rest."""
     width = max(map(len, COMMANDS))
-    lines = [f"  {name.ljust(width)}  {line}\n" for name, (_, _, line) in COMMANDS.items()]
-    return _HEAD + "".join(lines) + "\nBegin with mailprov init. mailprov COMMAND --help says more.\n"
+    lines = [f"  {name.ljust(width)}  {_(entry[2])}\n" for name, entry in COMMANDS.items()]
+    last = _("Begin with mailprov init. mailprov COMMAND --help says more.")
+    return f"{_(_HEAD)}\n{''.join(lines)}\n{last}\n"

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 from mailprov.cli.inventory_argument import USUAL
+from mailprov.i18n import _
 
 
 def next_is(command: str, inventory: Path) -> None:
     if sys.stdout.isatty():
-        print(f"Next: mailprov {command}{'' if inventory == USUAL else f' {shlex.quote(str(inventory))}'}")
+        file = "" if inventory == USUAL else f" {shlex.quote(str(inventory))}"
+        print(_("Next: {command}").format(command=f"mailprov {command}{file}"))

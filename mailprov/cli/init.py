@@ -16,45 +16,46 @@ import typer
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Json, Yes
 from mailprov.errors import InputError
+from mailprov.i18n import N_, _
 
 
 def init(
-    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = USUAL,
+    output: Annotated[Path, typer.Argument(metavar="FILE", help=N_("Where to write it."))] = USUAL,
     domain: Annotated[
-        str | None, typer.Option("--domain", help="The mail domain: example.org", show_default=False)
+        str | None, typer.Option("--domain", help=N_("The mail domain: example.org"), show_default=False)
     ] = None,
     fqdn: Annotated[
         str | None,
-        typer.Option("--fqdn", help="The host's full name (default: mx1.DOMAIN).", show_default=False),
+        typer.Option("--fqdn", help=N_("The host's full name (default: mx1.DOMAIN)."), show_default=False),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option("--address", help="What SSH connects to: an address or a name.", show_default=False),
+        typer.Option("--address", help=N_("What SSH connects to: an address or a name."), show_default=False),
     ] = None,
     user: Annotated[
-        str | None, typer.Option("--user", help="The SSH user (default: root).", show_default=False)
+        str | None, typer.Option("--user", help=N_("The SSH user (default: root)."), show_default=False)
     ] = None,
     certificates: Annotated[
         str | None,
         typer.Option(
-            "--certificates", help="self-signed (default) or acme (Let's Encrypt).", show_default=False
+            "--certificates", help=N_("self-signed (default) or acme (Let's Encrypt)."), show_default=False
         ),
     ] = None,
     email: Annotated[
         str | None,
         typer.Option(
-            "--email", help="acme: whom the authority may write to (default: postmaster@DOMAIN).",
+            "--email", help=N_("acme: whom the authority may write to (default: postmaster@DOMAIN)."),
             show_default=False,
         ),
     ] = None,
     mail_filter: Annotated[
-        str | None, typer.Option("--filter", help="rspamd (default) or none.", show_default=False)
+        str | None, typer.Option("--filter", help=N_("rspamd (default) or none."), show_default=False)
     ] = None,
     account: Annotated[
         list[str] | None,
         typer.Option(
             "--account",
-            help="A mailbox; may be given again (default: postmaster). The first gets postmaster's mail.",
+            help=N_("A mailbox; may be given again (default: postmaster). The first gets postmaster's mail."),
             show_default=False,
         ),
     ] = None,
@@ -62,12 +63,12 @@ def init(
         str | None,
         typer.Option(
             "--passwords",
-            help="Where they come from: file (default; made up, in secrets/) or env (variables you set).",
+            help=N_("Where they come from: file (default; made up, in secrets/) or env (variables you set)."),
             show_default=False,
         ),
     ] = None,
     example: Annotated[
-        bool, typer.Option("--example", help="Print the annotated example and write nothing.")
+        bool, typer.Option("--example", help=N_("Print the annotated example and write nothing."))
     ] = False,
     yes: Yes = False,
     json: Json = False,
@@ -86,7 +87,9 @@ def init(
     reports = Reports(json=json, text=False)
     reports.begin("init", output)
     if output.exists():
-        raise InputError(str(output), "it exists already", "Give another file name; nothing was overwritten")
+        raise InputError(
+            str(output), _("it exists already"), _("Give another file name; nothing was overwritten")
+        )
     given = {
         "domain": domain,
         "fqdn": fqdn,
@@ -105,4 +108,4 @@ def init(
         reports.emit(Written(str(path)))
     if not json:
         typer.echo(first_inventory.next_step(output, answers, written))
-    raise typer.Exit(reports.end(0, f"wrote {', '.join(map(str, written))}"))
+    raise typer.Exit(reports.end(0, _("wrote {files}").format(files=", ".join(map(str, written)))))

@@ -22,6 +22,7 @@ import typer
 from mailprov.cli.first_inventory import Answers, text
 from mailprov.cli.streams import at_words
 from mailprov.errors import InputError, MailprovError
+from mailprov.i18n import _, ngettext
 from mailprov.schema import names
 from mailprov.schema.names import BadName
 
@@ -31,50 +32,56 @@ Check = Callable[[str], str]
 def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
     one = _Asking(given) if ask else _Taking(given)
     one.begin()
-    domain = one.value("domain", "Mail domain", _domain, "What stands behind the @ of your addresses.")
+    domain = one.value("domain", _("Mail domain"), _domain, _("What stands behind the @ of your addresses."))
     fqdn = one.value(
         "fqdn",
-        "Host's full name",
+        _("Host's full name"),
         _fqdn,
-        "The mail host's name for others: in HELO, in its certificate, and as the MX of the domain.",
+        _("The mail host's name for others: in HELO, in its certificate, and as the MX of the domain."),
         f"mx1.{domain}",
     )
     address, user, known = one.login(domain, fqdn)
     certificates = one.value(
         "certificates",
-        "Certificates (self-signed, acme)",
+        _("Certificates (self-signed, acme)"),
         _one_of("self-signed", "acme"),
-        "acme: from Let's Encrypt, which must reach port 80 of the host by its name. self-signed: programs warn.",
+        _(
+            "acme: from Let's Encrypt, which must reach port 80 of the host by its name. self-signed: programs warn."
+        ),
         "acme" if ask and _public(domain, address) else "self-signed",
     )
     email = ""
     if certificates == "acme":
         email = one.value(
             "email",
-            "Mail address for Let's Encrypt",
+            _("Mail address for Let's Encrypt"),
             names.address,
-            "Where the authority writes to when something is wrong with a certificate.",
+            _("Where the authority writes to when something is wrong with a certificate."),
             f"postmaster@{domain}",
         )
     chosen = one.value(
         "filter",
-        "Filter (rspamd, none)",
+        _("Filter (rspamd, none)"),
         _one_of("rspamd", "none"),
-        "rspamd: checks what arrives, spam goes to Junk; takes about 250 MB of memory. none: everything arrives.",
+        _(
+            "rspamd: checks what arrives, spam goes to Junk; takes about 250 MB of memory. none: everything arrives."
+        ),
         "rspamd",
     )
     accounts = one.value(
         "accounts",
-        "Mailboxes, with commas between",
+        _("Mailboxes, with commas between"),
         _accounts,
-        "The names before the @. The first one also gets the mail for postmaster and abuse.",
+        _("The names before the @. The first one also gets the mail for postmaster and abuse."),
         "postmaster",
     )
     passwords = one.value(
         "passwords",
-        "Passwords (file, env)",
+        _("Passwords (file, env)"),
         _one_of("file", "env"),
-        "file: made up now, in secrets/ beside the inventory, for you alone. env: from variables that you set.",
+        _(
+            "file: made up now, in secrets/ beside the inventory, for you alone. env: from variables that you set."
+        ),
         "file",
     )
     return Answers(
@@ -100,12 +107,14 @@ class _Taking:
     def begin(self) -> None:
         missing = [f"--{name}" for name in ("domain", "address") if self.given[name] is None]
         if missing:
-            verb = "is" if len(missing) == 1 else "are"
-            raise InputError(
-                "init",
-                f"{' and '.join(missing)} {verb} missing and there is no terminal to ask on",
-                f"Give {' and '.join(missing)}",
+            options = _(" and ").join(missing)
+            what = ngettext(
+                "{options} is missing and there is no terminal to ask on",
+                "{options} are missing and there is no terminal to ask on",
+                len(missing),
             )
+            advice = _("Give {options}")
+            raise InputError("init", what.format(options=options), advice.format(options=options))
 
     def value(self, name: str, question: str, check: Check, why: str, default: str = "") -> str:
         given = self.given[name]
@@ -123,7 +132,9 @@ class _Taking:
 class _Asking(_Taking):
     def begin(self) -> None:
         typer.echo(
-            "One question at a time. Enter takes what is in brackets; Ctrl-C ends it, and no file is written."
+            _(
+                "One question at a time. Enter takes what is in brackets; Ctrl-C ends it, and no file is written."
+            )
         )
 
     def value(self, name: str, question: str, check: Check, why: str, default: str = "") -> str:
@@ -143,16 +154,16 @@ class _Asking(_Taking):
         while True:
             address = self.value(
                 "address",
-                "Address for SSH",
+                _("Address for SSH"),
                 names.host_address,
-                "What mailprov connects to over SSH: an IP address or a name. ~/.ssh/config counts.",
+                _("What mailprov connects to over SSH: an IP address or a name. ~/.ssh/config counts."),
                 fqdn,
             )
             user = self.value(
                 "user",
-                "SSH user",
+                _("SSH user"),
                 _user,
-                "Who logs in there, with a key: root, or a user who may use sudo.",
+                _("Who logs in there, with a key: root, or a user who may use sudo."),
                 "root",
             )
             error, known = _tried(Answers(domain, fqdn, address, user))
@@ -160,7 +171,7 @@ class _Asking(_Taking):
                 return address, user, known
             typer.echo(at_words(f"  {error}", sys.stdout))
             # Flags stay as they are: there is nothing to ask again.
-            if (self.given["address"] and self.given["user"]) or _yes("Keep it all the same, and go on?"):
+            if (self.given["address"] and self.given["user"]) or _yes(_("Keep it all the same, and go on?")):
                 return address, user, known
 
 
@@ -187,19 +198,21 @@ def _tried(wanted: Answers) -> tuple[str, bool]:
         if isinstance(event, Ended):
             ended.append(event)
 
-    typer.echo(f"  Trying to log in as {wanted.user} at {wanted.address} …")
+    typer.echo(
+        _("  Trying to log in as {user} at {address} …").format(user=wanted.user, address=wanted.address)
+    )
     with Connections(read.hosts, others=read.hosts) as connections:
         trusting = Trusting(connections, Reports(json=False, text=False), yes=False, json=False)
         trusting.trust(read.hosts)
         if trusting.errors:
             return str(trusting.errors[0]), False
         if trusting.declined:
-            return "Its key was not added to known_hosts, so nobody can log in yet.", False
+            return _("Its key was not added to known_hosts, so nobody can log in yet."), False
         # It reads what the host remembers of earlier runs and writes nothing: SSH, sudo and Python are proved by it.
         history(read, select(read), start=connections.start, report=note)
-    error_text = ended[-1].error if ended else "it did not answer"
+    error_text = ended[-1].error if ended else _("it did not answer")
     if not error_text:
-        typer.echo("  The login works, and so does Python there.")
+        typer.echo(_("  The login works, and so does Python there."))
     return error_text, True
 
 
@@ -222,7 +235,7 @@ def _flag(name: str, value: str, check: Check) -> str:
         return check(value)
     except BadName as error:
         flag = {"accounts": "account"}.get(name, name)
-        raise InputError(f"--{flag}", f'"{value}" {error}', "Nothing was written") from None
+        raise InputError(f"--{flag}", f'"{value}" {error}', _("Nothing was written")) from None
 
 
 def _domain(value: str) -> str:
@@ -237,23 +250,23 @@ def _fqdn(value: str) -> str:
 
 def _user(value: str) -> str:
     if not value or value.startswith("-") or any(c.isspace() or c in ":@/" for c in value):
-        raise BadName("is no name of a user")
+        raise BadName(_("is no name of a user"))
     return value
 
 
 def _accounts(value: str) -> str:
     found = [names.local_part(each.strip()) for each in value.split(",") if each.strip()]
     if not found:
-        raise BadName("has no name in it")
+        raise BadName(_("has no name in it"))
     if len(set(found)) < len(found):
-        raise BadName("has a name twice")
+        raise BadName(_("has a name twice"))
     return ",".join(found)
 
 
 def _one_of(*words: str) -> Check:
     def check(value: str) -> str:
         if value.lower() not in words:
-            raise BadName(f"is not one of {', '.join(words)}")
+            raise BadName(_("is not one of {words}").format(words=", ".join(words)))
         return value.lower()
 
     return check

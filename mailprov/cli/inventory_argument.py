@@ -20,6 +20,7 @@ import os
 from pathlib import Path
 
 from mailprov.errors import InputError
+from mailprov.i18n import _
 
 USUAL = Path("mail.yml")
 
@@ -39,8 +40,8 @@ def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bo
         # Never ./mail.yml: `apply "$(mailprov lab inventory)"` with two labs is not meant for the real hosts.
         raise InputError(
             command,
-            "an argument is empty, as where a command in $(…) failed",
-            "See what that command said, or write the inventory's path",
+            _("an argument is empty, as where a command in $(…) failed"),
+            _("See what that command said, or write the inventory's path"),
         )
     if word is not None:
         if is_inventory(word, others):
@@ -52,10 +53,14 @@ def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bo
         if is_path(word):
             return False
     if not USUAL.is_file():
-        seen = f" ({word} is no file)" if word is not None else ""
+        what = (
+            _("no inventory was given, and there is no {usual} in this folder")
+            if word is None
+            else _("no inventory was given ({word} is no file), and there is no {usual} in this folder")
+        )
         raise InputError(
             command,
-            f"no inventory was given{seen}, and there is no {USUAL} in this folder",
-            "Give its path as the first argument, or write one with `mailprov init`",
+            what.format(word=word, usual=USUAL),
+            _("Give its path as the first argument, or write one with `mailprov init`"),
         )
     return True

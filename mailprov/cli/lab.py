@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailprov.cli import complete
-from mailprov.cli.commands import Command
+from mailprov.cli.commands import Command, Commands, Plain
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Inventory, Json, LabName, Quiet, Verbose
+from mailprov.i18n import N_, _
 
 if TYPE_CHECKING:
     from mailprov.model.events import Event
 
-app = typer.Typer(
+app = Commands(
+    Plain,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Throw-away hosts on this machine (root on Linux): real systemd hosts, DNS and CA, to rehearse an inventory.",
+    help=N_(
+        "Throw-away hosts on this machine (root on Linux): real systemd hosts, DNS and CA, to rehearse an inventory."
+    ),
 )
 
 OnlyHosts = Annotated[
@@ -27,7 +31,7 @@ OnlyHosts = Annotated[
     typer.Option(
         "--host",
         metavar="HOST",
-        help="Only this host (may be given again).",
+        help=N_("Only this host (may be given again)."),
         show_default=False,
         autocompletion=complete.lab_hosts,
     ),
@@ -36,13 +40,13 @@ LabOf = Annotated[
     Path | None,
     typer.Argument(
         metavar="INVENTORY",
-        help="The inventory the lab was made from (default: the only lab).",
+        help=N_("The inventory the lab was made from (default: the only lab)."),
         show_default=False,
     ),
 ]
 
 
-@app.command(cls=Command, short_help="Boot the hosts of an inventory, with DNS and a CA.")
+@app.command(cls=Command, short_help=N_("Boot the hosts of an inventory, with DNS and a CA."))
 def up(
     inventory: Inventory = USUAL,
     name: LabName = None,
@@ -51,14 +55,14 @@ def up(
         typer.Option(
             "--release",
             metavar="RELEASE",
-            help="For hosts that do not say: debian-12, ubuntu-24.04, …",
+            help=N_("For hosts that do not say: debian-12, ubuntu-24.04, …"),
             show_default=False,
         ),
     ] = None,
     installed: Annotated[
         bool,
         typer.Option(
-            "--installed", help="Hosts that have the packages already: the first apply takes seconds."
+            "--installed", help=N_("Hosts that have the packages already: the first apply takes seconds.")
         ),
     ] = False,
     passwords: Annotated[
@@ -66,7 +70,9 @@ def up(
         typer.Option(
             "--passwords",
             metavar="FILE",
-            help="Passwords of your choice: a line `ADDRESS PASSWORD` each, * for all others; - reads them from stdin.",
+            help=N_(
+                "Passwords of your choice: a line `ADDRESS PASSWORD` each, * for all others; - reads them from stdin."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -91,12 +97,12 @@ def up(
     )
     said.how(made.name)
     said.last(
-        f"Lab {made.name} is up. Its inventory: {made.inventory_path}",
-        f"Next: mailprov apply {made.inventory_path}",
+        _("Lab {name} is up. Its inventory: {path}").format(name=made.name, path=made.inventory_path),
+        _("Next: {command}").format(command=f"mailprov apply {made.inventory_path}"),
     )
 
 
-@app.command(short_help="Take the lab away; a cache for the next one stays.")
+@app.command(short_help=N_("Take the lab away; a cache for the next one stays."))
 def down(inventory: LabOf = None, name: LabName = None, json: Json = False, quiet: Quiet = False) -> None:
     """Take the lab down: no process, mount, bridge, rule or route stays."""
     from mailprov import lab
@@ -105,12 +111,16 @@ def down(inventory: LabOf = None, name: LabName = None, json: Json = False, quie
     which = _which(inventory, name)
     found = lab.down(which, said.emit)
     others = ", ".join(lab.names())
-    none = f"There is no lab {which}." + (f" There is {others}." if others else "")
-    kept = " What the next one needs stays: mailprov lab cache"
-    said.last(f"Lab {which} is gone.{kept}" if found else none)
+    if found:
+        result = _("Lab {name} is gone. What the next one needs stays: mailprov lab cache")
+    elif others:
+        result = _("There is no lab {name}. There is {others}.")
+    else:
+        result = _("There is no lab {name}.")
+    said.last(result.format(name=which, others=others))
 
 
-@app.command(short_help="Shut hosts down; their disks stay.")
+@app.command(short_help=N_("Shut hosts down; their disks stay."))
 def stop(
     inventory: LabOf = None,
     host: OnlyHosts = None,
@@ -124,15 +134,15 @@ def stop(
     said = _Said("stop", json, quiet)
     which = _which(inventory, name)
     were_up = lab.stop(which, host or (), said.emit)
-    subject = f"Lab {which}" if not host else ", ".join(host)
-    said.last(
-        f"{subject}: stopped. Boot again: mailprov lab start --name {which}"
+    result = (
+        _("{subject}: stopped. Boot again: mailprov lab start --name {name}")
         if were_up
-        else f"{subject}: off already."
+        else _("{subject}: off already.")
     )
+    said.last(result.format(subject=_subject(which, host), name=which))
 
 
-@app.command(short_help="Boot hosts that are off, as they were left.")
+@app.command(short_help=N_("Boot hosts that are off, as they were left."))
 def start(
     inventory: LabOf = None,
     host: OnlyHosts = None,
@@ -146,11 +156,11 @@ def start(
     said = _Said("start", json, quiet)
     which = _which(inventory, name)
     were_off = lab.start(which, host or (), said.emit)
-    subject = f"Lab {which}" if not host else ", ".join(host)
-    said.last(f"{subject}: up." if were_off else f"{subject}: up already.")
+    result = _("{subject}: up.") if were_off else _("{subject}: up already.")
+    said.last(result.format(subject=_subject(which, host)))
 
 
-@app.command(short_help="Make hosts pristine; addresses and keys stay.")
+@app.command(short_help=N_("Make hosts pristine; addresses and keys stay."))
 def reset(
     inventory: LabOf = None,
     host: OnlyHosts = None,
@@ -164,7 +174,7 @@ def reset(
     said = _Said("reset", json, quiet)
     which = _which(inventory, name)
     lab.reset(which, host or (), said.emit)
-    said.last(f"Lab {which} is pristine.")
+    said.last(_("Lab {name} is pristine.").format(name=which))
 
 
 @app.command()
@@ -177,14 +187,14 @@ def status(inventory: LabOf = None, name: LabName = None, json: Json = False) ->
     for each in which:
         said.how(each)
     said.last(
-        *([] if which else ["No lab is up. Start one: mailprov lab up INVENTORY"]),
+        *([] if which else [_("No lab is up. Start one: mailprov lab up INVENTORY")]),
         *([] if json else (str(lab.status(each)) for each in which)),
     )
 
 
-@app.command(short_help="What is kept for the next lab; --clean deletes it.")
+@app.command(short_help=N_("What is kept for the next lab; --clean deletes it."))
 def cache(
-    clean: Annotated[bool, typer.Option("--clean", help="Delete what no lab needs.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help=N_("Delete what no lab needs."))] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -196,7 +206,7 @@ def cache(
     said = _Said("cache", json, quiet and clean)
     if clean:
         freed = lab.cache.clean(said.emit)
-        said.last(f"{lab.cache.size(freed)} of {cache_root()} are free again.")
+        said.last(_("{size} of {path} are free again.").format(size=lab.cache.size(freed), path=cache_root()))
         return
     kept = lab.cache.contents()
     for each in kept:
@@ -205,12 +215,14 @@ def cache(
     unused = lab.cache.size(sum(each.bytes for each in kept if not each.labs))
     said.last(
         *(f"  {each}" for each in kept),
-        f"{cache_root()}: {total}, {unused} that no lab needs now",
-        "Delete that: mailprov lab cache --clean. The next lab makes anew what it needs",
+        _("{path}: {total}, {unused} that no lab needs now").format(
+            path=cache_root(), total=total, unused=unused
+        ),
+        _("Delete that: mailprov lab cache --clean. The next lab makes anew what it needs"),
     )
 
 
-@app.command("inventory", short_help="Print the path of the inventory for apply and verify.")
+@app.command("inventory", short_help=N_("Print the path of the inventory for apply and verify."))
 def inventory_(inventory: LabOf = None, name: LabName = None, json: Json = False) -> None:
     """Print the path of the lab's own inventory, the one for plan, apply and verify."""
     from mailprov import lab
@@ -237,6 +249,10 @@ def ssh(
     os.execvp(argv[0], argv)  # noqa: S606 - the user's own terminal goes to ssh
 
 
+def _subject(name: str, hosts: list[str] | None) -> str:
+    return ", ".join(hosts) if hosts else _("Lab {name}").format(name=name)
+
+
 def _which(inventory: Path | None, name: str | None) -> str:
     """The lab that is meant: by name, by inventory, or the only one there is."""
     from mailprov import lab
@@ -245,9 +261,12 @@ def _which(inventory: Path | None, name: str | None) -> str:
     if name and inventory and inventory.stem != name:
         # A host's name in the inventory's place would have the whole lab reset instead of that host.
         raise InputError(
-            "lab", f"--name says {name}, and `{inventory}` is read as an inventory, of lab {inventory.stem}",
-            "Give one of the two; a host is given with --host",
-        )  # fmt: skip
+            "lab",
+            _("--name says {name}, and `{word}` is read as an inventory, of lab {other}").format(
+                name=name, word=inventory, other=inventory.stem
+            ),
+            _("Give one of the two; a host is given with --host"),
+        )
     if name:
         return name
     if inventory:
@@ -256,11 +275,11 @@ def _which(inventory: Path | None, name: str | None) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise InputError("lab", "no lab is up", "Start one: mailprov lab up INVENTORY")
+        raise InputError("lab", _("no lab is up"), _("Start one: mailprov lab up INVENTORY"))
     raise InputError(
         "lab",
-        f"there are {len(names)} labs ({', '.join(names)})",
-        "Say which: the inventory it was made from, or --name NAME",
+        _("there are {count} labs ({names})").format(count=len(names), names=", ".join(names)),
+        _("Say which: the inventory it was made from, or --name NAME"),
     )
 
 
@@ -300,7 +319,7 @@ class _Said:
         if not self._json and not self._quiet:
             for line in lines:
                 typer.echo(line)
-        self._reports.end(0, lines[0] if lines else "done")
+        self._reports.end(0, lines[0] if lines else _("done"))
 
     def _print(self, event: Event) -> None:
         from mailprov.model.events import Notice, Progress

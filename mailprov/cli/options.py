@@ -8,18 +8,19 @@ from typing import Annotated
 import typer
 
 from mailprov.cli import complete
+from mailprov.i18n import N_
 
 Inventory = Annotated[
     Path,
     typer.Argument(
-        metavar="INVENTORY", help="The inventory file (YAML); ./mail.yml if left out.", show_default=False
+        metavar="INVENTORY", help=N_("The inventory file (YAML); ./mail.yml if left out."), show_default=False
     ),
 ]
 InventoryOrPlan = Annotated[
     Path,
     typer.Argument(
         metavar="INVENTORY",
-        help="The inventory file (YAML), or a plan saved with `plan --out`; ./mail.yml if left out.",
+        help=N_("The inventory file (YAML), or a plan saved with `plan --out`; ./mail.yml if left out."),
         show_default=False,
     ),
 ]
@@ -28,7 +29,7 @@ InventoryOrHost = Annotated[
     Path,
     typer.Argument(
         metavar="INVENTORY",
-        help="The inventory file (YAML); ./mail.yml if left out.",
+        help=N_("The inventory file (YAML); ./mail.yml if left out."),
         show_default=False,
         autocompletion=complete.inventory_or(complete.hosts),
     ),
@@ -37,7 +38,7 @@ InventoryOrDomain = Annotated[
     Path,
     typer.Argument(
         metavar="INVENTORY",
-        help="The inventory file (YAML); ./mail.yml if left out.",
+        help=N_("The inventory file (YAML); ./mail.yml if left out."),
         show_default=False,
         autocompletion=complete.inventory_or(complete.domains),
     ),
@@ -47,7 +48,7 @@ Hosts = Annotated[
     typer.Option(
         "--host",
         metavar="HOST",
-        help="Only this host (may be given again).",
+        help=N_("Only this host (may be given again)."),
         show_default=False,
         autocompletion=complete.hosts,
     ),
@@ -57,37 +58,42 @@ Domains = Annotated[
     typer.Option(
         "--domain",
         metavar="DOMAIN",
-        help="Only this domain and its hosts (may be given again).",
+        help=N_("Only this domain and its hosts (may be given again)."),
         show_default=False,
         autocompletion=complete.domains,
     ),
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="PART", help="Only one part: hosts or dns.", show_default=False),
+    typer.Option("--only", metavar="PART", help=N_("Only one part: hosts or dns."), show_default=False),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object per line.")]
+Json = Annotated[bool, typer.Option("--json", help=N_("Events on stdout, one JSON object per line."))]
 JUnitFile = Annotated[
     Path | None,
-    typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.", show_default=False),
+    typer.Option(
+        "--junit", metavar="FILE", help=N_("Also write the results as JUnit XML."), show_default=False
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and the last line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=N_("Only errors and the last line."))]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Whole diffs, every step, every finding with its evidence.")
+    bool,
+    typer.Option("--verbose", "-v", help=N_("Whole diffs, every step, every finding with its evidence.")),
 ]
-ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 4 when changes are pending.")]
+ExitCode = Annotated[bool, typer.Option("--exit-code", help=N_("Exit with 4 when changes are pending."))]
 Diff = Annotated[
     bool,
-    typer.Option("--diff", help="Whole diffs, also of new files (without it: only short ones, of changes)."),
+    typer.Option(
+        "--diff", help=N_("Whole diffs, also of new files (without it: only short ones, of changes).")
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=N_("Do not ask."))]
 LockTimeout = Annotated[
     float,
     typer.Option(
         "--lock-timeout",
         metavar="SECONDS",
         min=0,
-        help="Wait so long for another run on a host (default: do not wait).",
+        help=N_("Wait so long for another run on a host (default: do not wait)."),
         show_default=False,
     ),
 ]
@@ -95,17 +101,19 @@ AcceptDrift = Annotated[
     bool,
     typer.Option(
         "--accept-drift",
-        help="Overwrite what was edited by hand since the last apply; the host keeps a copy.",
+        help=N_("Overwrite what was edited by hand since the last apply; the host keeps a copy."),
     ),
 ]
 TakeOver = Annotated[
-    bool, typer.Option("--take-over", help="Replace MX and SPF records that mailprov did not write.")
+    bool, typer.Option("--take-over", help=N_("Replace MX and SPF records that mailprov did not write."))
 ]
 TakeOverHost = Annotated[
     bool,
     typer.Option(
         "--take-over-host",
-        help="Also where a first apply hides mail or replaces settings that a host has of its own (see the plan).",
+        help=N_(
+            "Also where a first apply hides mail or replaces settings that a host has of its own (see the plan)."
+        ),
     ),
 ]
 LabName = Annotated[
@@ -113,7 +121,7 @@ LabName = Annotated[
     typer.Option(
         "--name",
         metavar="NAME",
-        help="The lab's name (default: the inventory's).",
+        help=N_("The lab's name (default: the inventory's)."),
         show_default=False,
         autocompletion=complete.labs,
     ),

@@ -21,6 +21,7 @@ from mailprov.cli.options import (
     TakeOver,
     Verbose,
 )
+from mailprov.i18n import N_
 
 
 def plan(
@@ -34,7 +35,7 @@ def plan(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Save the plan; `mailprov apply FILE` does exactly that, or nothing.",
+            help=N_("Save the plan; `mailprov apply FILE` does exactly that, or nothing."),
             show_default=False,
         ),
     ] = None,

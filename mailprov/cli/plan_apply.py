@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from mailprov.cli.inventory_argument import USUAL
+from mailprov.i18n import _
 
 
 def plan(
@@ -108,8 +109,8 @@ def apply(
         if host or domain or only or take_over:
             raise InputError(
                 str(inventory),
-                "a saved plan knows by itself what it is about",
-                "Leave --host, --domain, --only and --take-over out, or give the inventory",
+                _("a saved plan knows by itself what it is about"),
+                _("Leave --host, --domain, --only and --take-over out, or give the inventory"),
             )
         known = saved[0].options
         host, domain, only = known.get("host"), known.get("domain"), known.get("only")

@@ -8,6 +8,7 @@ import typer
 
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Hosts, Inventory, Json, LockTimeout, Quiet, Verbose, Yes
+from mailprov.i18n import N_, _
 
 
 def purge(
@@ -16,7 +17,7 @@ def purge(
         str | None,
         typer.Argument(
             metavar="ADDRESS",
-            help="Whose mailbox is deleted; without it they are listed.",
+            help=N_("Whose mailbox is deleted; without it they are listed."),
             show_default=False,
         ),
     ] = None,
@@ -44,7 +45,7 @@ def purge(
         try:
             address = checked(address)
         except BadName as error:
-            raise InputError(f'purge "{address}"', str(error), "Give one whole address") from None
+            raise InputError(f'purge "{address}"', str(error), _("Give one whole address")) from None
     read = load(inventory)
     chosen = select(read, host, only=["hosts"])
     with Connections(chosen.hosts, others=read.hosts) as connections:

@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING
 from mailprov import cli
 from mailprov.cli.exit_codes import at_end
 from mailprov.errors import InputError, InventoryError, MailprovError
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.events import Emit, Error, Event, InventoryProblem, RunEnded, RunStarted
 
 if TYPE_CHECKING:
     from mailprov.report.text import TextReport
 
 
-# Command → what --yes does without a question, what to do instead, the question.
+# Command → what to do where there is nobody to ask, the question.
 _WORDS = {
-    "rollback": ("roll back", "leave it out for a preview", "Apply these changes?"),
-    "dkim rotate": ("rotate", "use dkim show", "Make new keys, and apply what else is shown?"),
-    "purge": ("delete", "leave the address out", "Delete this mail for good?"),
+    "apply": (N_("Give --yes to apply without a question, or use plan"), N_("Apply these changes?")),
+    "rollback": (
+        N_("Give --yes to roll back without a question, or leave it out for a preview"),
+        N_("Apply these changes?"),
+    ),
+    "dkim rotate": (
+        N_("Give --yes to rotate without a question, or use dkim show"),
+        N_("Make new keys, and apply what else is shown?"),
+    ),
+    "purge": (
+        N_("Give --yes to delete without a question, or leave the address out"),
+        N_("Delete this mail for good?"),
+    ),
 }
 
 
@@ -87,19 +98,30 @@ class Reports:
             return
         self._over = True
         events: list[Event] = []
-        summary = "ended before its work was done"
+        summary = _("ended before its work was done")
         if isinstance(error, InventoryError):
             events += [InventoryProblem(p.file, p.line, p.column, p.path, p.what) for p in error.problems]
             count = len(events)
-            summary = f"{count} problem{'' if count == 1 else 's'} in the inventory; nothing was done"
+            summary = ngettext(
+                "{count} problem in the inventory; nothing was done",
+                "{count} problems in the inventory; nothing was done",
+                count,
+            ).format(count=count)
         elif isinstance(error, MailprovError):
             events.append(Error(error.where, error.what, error.advice))
         elif isinstance(error, KeyboardInterrupt):
-            summary = "interrupted"
+            summary = _("interrupted")
         elif error is not None:
-            events.append(Error("", f"this is a bug in mailprov: {type(error).__name__}: {error}"))
+            events.append(
+                Error(
+                    "",
+                    _("this is a bug in mailprov: {kind}: {error}").format(
+                        kind=type(error).__name__, error=error
+                    ),
+                )
+            )
         elif code == 2:
-            events.append(Error("", "the command line is wrong", "stderr says where"))
+            events.append(Error("", _("the command line is wrong"), _("stderr says where")))
         events.append(RunEnded(code, summary, time.monotonic() - cli.STARTED))
         from mailprov.report.fanout import fan_out
 
@@ -139,18 +161,18 @@ class Reports:
         """
         if yes:
             return self._show_and_go
-        verb, look, question = _WORDS.get(command, ("apply", "use plan", "Apply these changes?"))
+        advice, question = _WORDS[command]
         if not self.can_ask():
             raise InputError(
                 command,
-                "there is no terminal to ask on",
-                f"Give --yes to {verb} without a question, or {look}",
+                _("there is no terminal to ask on"),
+                _(advice),
             )
 
         def ask(counts: dict[str, int]) -> bool:
             self._terminal().show_plan()
             self._terminal().pause()
-            return answer(f"{question} [y/N] ") in ("y", "yes")
+            return answered_yes(_(question))
 
         return ask
 
@@ -160,13 +182,15 @@ class Reports:
         return True
 
 
-def answer(question: str) -> str:
-    """One line from the terminal, in lower case; empty at end of file.
+def answered_yes(question: str) -> bool:
+    """Asks, and takes y or yes for a yes, in English and in the user's language.
 
     The terminal is watched and only read when there is something: a Ctrl-C that comes just before a blocking read
     would be noticed after the next key only.
     """
-    print(question, end="", flush=True)
+    print(f"{question} {_('[y/N]')} ", end="", flush=True)
     while not select.select([sys.stdin], [], [], 0.2)[0]:
         pass
-    return sys.stdin.readline().strip().lower()
+    # TRANSLATORS: the words for yes, in lower case, with spaces between
+    words = {"y", "yes", *_("y yes").split()}
+    return sys.stdin.readline().strip().lower() in words

@@ -9,6 +9,7 @@ import typer
 from mailprov.cli import complete
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Diff, Hosts, Inventory, Json, JUnitFile, LockTimeout, Quiet, Verbose, Yes
+from mailprov.i18n import N_, _
 
 
 def rollback(
@@ -17,14 +18,16 @@ def rollback(
     yes: Yes = False,
     accept_drift: Annotated[
         bool,
-        typer.Option("--accept-drift", help="Also put back files that were edited by hand since that apply."),
+        typer.Option(
+            "--accept-drift", help=N_("Also put back files that were edited by hand since that apply.")
+        ),
     ] = False,
     to: Annotated[
         str | None,
         typer.Option(
             "--to",
             metavar="RUN",
-            help="Back to the state after this run (see history): undoes all later ones.",
+            help=N_("Back to the state after this run (see history): undoes all later ones."),
             show_default=False,
             autocompletion=complete.runs,
         ),
@@ -47,7 +50,7 @@ def rollback(
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff)
-    preview = "" if yes or reports.can_ask() else "this is a preview; give --yes to roll back"
+    preview = "" if yes or reports.can_ask() else _("this is a preview; give --yes to roll back")
     confirm = None if preview else reports.confirm(yes, "rollback")
     read = load(inventory)
     chosen = select(read, host)

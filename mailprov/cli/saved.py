@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailprov.errors import InputError, ReportFailed
+from mailprov.i18n import _
 from mailprov.model.events import Event, Planned, RunStarted
 
 if TYPE_CHECKING:
@@ -28,14 +29,16 @@ class Saving:
         self._plans: list[Planned] = []
         self._started: RunStarted | None = None
         if path.exists() and inventory.exists() and path.samefile(inventory):
-            raise InputError(f"--out {path}", "is the inventory itself", "Give another name")
+            raise InputError(f"--out {path}", _("is the inventory itself"), _("Give another name"))
         if not path.absolute().parent.is_dir():
-            raise InputError(f"--out {path}", "its folder does not exist", "Make the folder first")
+            raise InputError(f"--out {path}", _("its folder does not exist"), _("Make the folder first"))
         try:
             path.unlink(missing_ok=True)  # so that a plan that fails leaves no earlier one to be applied
         except OSError as error:
             raise InputError(
-                f"--out {path}", f"cannot be written: {error.strerror}", "Give a path you may write"
+                f"--out {path}",
+                _("cannot be written: {error}").format(error=error.strerror),
+                _("Give a path you may write"),
             ) from error
 
     def __call__(self, event: Event) -> None:
@@ -49,7 +52,9 @@ class Saving:
         from mailprov.plan import saved
 
         if code not in (0, 4) or self._started is None:
-            return f"{self._path} was not written, because not everything could be planned"
+            return _("{path} was not written, because not everything could be planned").format(
+                path=self._path
+            )
         text = saved.text(
             inventory,
             self._plans,
@@ -66,9 +71,11 @@ class Saving:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise ReportFailed(
-                f"--out {self._path}", f"cannot be written: {error.strerror}", "Give a path you may write"
+                f"--out {self._path}",
+                _("cannot be written: {error}").format(error=error.strerror),
+                _("Give a path you may write"),
             ) from error
-        return f"saved; `mailprov apply {self._path}` does exactly this, or nothing"
+        return _("saved; `mailprov apply {path}` does exactly this, or nothing").format(path=self._path)
 
 
 def load_saved(path: Path) -> tuple[SavedPlan, Inventory] | None:
@@ -90,7 +97,7 @@ def load_saved(path: Path) -> tuple[SavedPlan, Inventory] | None:
     if moved := saved.inventory_moved(found, inventory):
         raise InputError(
             str(path),
-            f"its inventory {found.path} {moved}",
-            "Nothing was done; save the plan anew (plan --out)",
+            _("its inventory {path} {moved}").format(path=found.path, moved=moved),
+            _("Nothing was done; save the plan anew (plan --out)"),
         )
     return found, inventory

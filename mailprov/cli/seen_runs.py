@@ -14,6 +14,7 @@ import json
 import os
 from pathlib import Path
 
+from mailprov.i18n import ngettext
 from mailprov.model.events import Event, PastRun, RunEnded
 
 _MOST = 50
@@ -26,7 +27,10 @@ class Remember:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, PastRun):
-            self._runs[event.run] = f"{event.kind} of {event.began}, {event.changed} changes"
+            count = event.changed
+            self._runs[event.run] = ngettext(
+                "{kind} of {date}, {count} change", "{kind} of {date}, {count} changes", count
+            ).format(kind=event.kind, date=event.began, count=count)
         elif isinstance(event, RunEnded) and self._runs:
             try:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from mailprov.cli.hints import next_is
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import InventoryOrHost, Json, Yes
 from mailprov.cli.streams import at_words
+from mailprov.i18n import N_, _, ngettext
 
 if TYPE_CHECKING:
     from mailprov.cli.reports import Reports
@@ -37,7 +38,7 @@ def trust(
         list[str] | None,
         typer.Argument(
             metavar="HOST",
-            help="Names of hosts in the inventory (default: all).",
+            help=N_("Names of hosts in the inventory (default: all)."),
             show_default=False,
             autocompletion=complete.hosts,
         ),
@@ -97,8 +98,12 @@ class Trusting:
 
     def summary(self) -> str:
         if self.declined:
-            return "nothing was added"
-        return f"{self._added} key{'' if self._added == 1 else 's'} added, {self._known} known already"
+            return _("nothing was added")
+        return ngettext(
+            "{count} key added, {known} known already",
+            "{count} keys added, {known} known already",
+            self._added,
+        ).format(count=self._added, known=self._known)
 
     def trust(self, targets: Sequence[Host]) -> None:
         routes = [self._hops(one) for one in targets]
@@ -136,7 +141,7 @@ class Trusting:
             looks = list(pool.map(look, servers))
         lost: set[Endpoint] = set()
         new: dict[Endpoint, list[Offered]] = {}
-        for (endpoint, _), found in zip(servers, looks, strict=True):
+        for (endpoint, _itself), found in zip(servers, looks, strict=True):
             if isinstance(found, MailprovError):
                 self.errors.append(found)
                 lost.add(endpoint)
@@ -144,7 +149,11 @@ class Trusting:
             known, unknown = found
             self._known += len(known)
             if known and not unknown and not self._json:
-                typer.echo(f"{endpoint.name} ({endpoint.at}): its keys are known already.")
+                typer.echo(
+                    _("{host} ({address}): its keys are known already.").format(
+                        host=endpoint.name, address=endpoint.at
+                    )
+                )
             if unknown:
                 new[endpoint] = unknown
             self._emit(endpoint, known, "known")
@@ -171,25 +180,30 @@ class Trusting:
         if self._json:
             return
         for endpoint, keys in new.items():
-            typer.echo(f"{endpoint.name} ({endpoint.at}) offers:")
+            typer.echo(_("{host} ({address}) offers:").format(host=endpoint.name, address=endpoint.at))
             for key in keys:
                 typer.echo(f"  {key.type:<22} {key.fingerprint}")
-        typer.echo("Compare with what the host itself says:")
-        typer.echo("  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+        typer.echo(_("Compare with what the host itself says:"))
+        typer.echo(_("  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"))
 
     def _agreed(self, new: Mapping[Endpoint, Sequence[Offered]]) -> bool:
-        from mailprov.cli.reports import answer
+        from mailprov.cli.reports import answered_yes
         from mailprov.errors import InputError
 
         if self._yes:
             return True
         if self._json or not sys.stdin.isatty():
             raise InputError(
-                "trust", "there is no terminal to ask on", "Compare the fingerprint, then give --yes"
+                "trust", _("there is no terminal to ask on"), _("Compare the fingerprint, then give --yes")
             )
         count = sum(len(keys) for keys in new.values())
-        what = f"these {count} keys of {len(new)} hosts" if len(new) > 1 else "them"
-        return answer(f"Add {what} to {', '.join(map(str, self._files(new)))}? [y/N] ") in ("y", "yes")
+        question = (
+            _("Add these {count} keys of {hosts} hosts to {files}?")
+            if len(new) > 1
+            else _("Add them to {files}?")
+        )
+        files = ", ".join(map(str, self._files(new)))
+        return answered_yes(question.format(count=count, hosts=len(new), files=files))
 
     def _files(self, new: Iterable[Endpoint]) -> list[Path]:
         from mailprov.transport.ssh import hostkeys
@@ -208,12 +222,12 @@ class Trusting:
             except OSError as error:
                 raise InputError(
                     str(path),
-                    f"cannot be written: {error.strerror}",
-                    "Give ssh.known_hosts a path you may write",
+                    _("cannot be written: {error}").format(error=error.strerror),
+                    _("Give ssh.known_hosts a path you may write"),
                 ) from error
             self._emit(endpoint, keys, "added")
         if not self._json:
-            typer.echo(f"Added to {', '.join(map(str, self._files(new)))}.")
+            typer.echo(_("Added to {files}.").format(files=", ".join(map(str, self._files(new)))))
 
     def _emit(self, endpoint: Endpoint, keys: Sequence[Offered], status: str) -> None:
         from mailprov.model.events import HostKey

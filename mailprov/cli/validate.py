@@ -9,6 +9,7 @@ import typer
 from mailprov.cli.hints import next_is
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Inventory, Json, JUnitFile, Quiet
+from mailprov.i18n import N_, _, ngettext
 
 
 def validate(
@@ -17,7 +18,9 @@ def validate(
         bool,
         typer.Option(
             "--no-secrets",
-            help="Do not look whether the variables and files of secrets are there: for a step that has none.",
+            help=N_(
+                "Do not look whether the variables and files of secrets are there: for a step that has none."
+            ),
         ),
     ] = False,
     json: Json = False,
@@ -33,26 +36,24 @@ def validate(
     reports = Reports(json=json, junit=junit, text=False)
     reports.begin("validate", inventory)
     read = load(inventory, SecretMode.IGNORE if no_secrets else SecretMode.CHECK)
+    hosts, domains = len(read.hosts), len(read.domains)
     accounts = sum(len(domain.accounts) for domain in read.domains)
     counted = ", ".join(
         (
-            _count(len(read.hosts), "host"),
-            _count(len(read.domains), "domain"),
-            _count(accounts, "account"),
+            ngettext("{count} host", "{count} hosts", hosts).format(count=hosts),
+            ngettext("{count} domain", "{count} domains", domains).format(count=domains),
+            ngettext("{count} account", "{count} accounts", accounts).format(count=accounts),
         )
     )
-    unseen = ", secrets not looked at" if no_secrets else ""
     notes = list(advisories(read))
     if not quiet and not json:
-        typer.echo(f"{inventory}: good{unseen}. {counted}.")
+        good = _("{path}: good, secrets not looked at.") if no_secrets else _("{path}: good.")
+        typer.echo(f"{good.format(path=inventory)} {counted}.")
         for sentence in notes:
-            typer.echo(f"note: {sentence}")
+            typer.echo(_("note: {sentence}").format(sentence=sentence))
         next_is("plan", inventory)
     for sentence in notes:
         reports.emit(Notice("", sentence))
     reports.emit(Ended(str(inventory), "ok"))
-    raise typer.Exit(reports.end(0, f"{counted}{unseen}"))
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    unseen = [_("secrets not looked at")] if no_secrets else []
+    raise typer.Exit(reports.end(0, ", ".join((counted, *unseen))))

@@ -10,6 +10,7 @@ import typer
 from mailprov.cli import complete
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Quiet, Verbose
+from mailprov.i18n import N_, _
 
 
 class FailOn(str, Enum):
@@ -26,20 +27,20 @@ def verify(
         typer.Option(
             "--probe",
             metavar="ID",
-            help="Only probes whose id starts so: tls, auth, delivery, dns.mx.",
+            help=N_("Only probes whose id starts so: tls, auth, delivery, dns.mx."),
             show_default=False,
             autocompletion=complete.probe_families,
         ),
     ] = None,
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="warn: exit with 4 when there are warnings only.")
+        FailOn, typer.Option("--fail-on", help=N_("warn: exit with 4 when there are warnings only."))
     ] = FailOn.fail,
     accounts: Annotated[
         str,
         typer.Option(
             "--accounts",
             metavar="N",
-            help="How many accounts of each domain log in, chosen anew by each run; all: every one.",
+            help=N_("How many accounts of each domain log in, chosen anew by each run; all: every one."),
         ),
     ] = "3",
     partner: Annotated[
@@ -47,7 +48,9 @@ def verify(
         typer.Option(
             "--partner",
             metavar="DOMAIN",
-            help="The domain that the others exchange mail with (default: for each the next one that works).",
+            help=N_(
+                "The domain that the others exchange mail with (default: for each the next one that works)."
+            ),
             show_default=False,
         ),
     ] = "",
@@ -71,11 +74,15 @@ def verify(
         if not any(probe_id.startswith(prefix) for probe_id in ids):
             raise InputError(
                 "--probe",
-                f'no probe has an id that starts with "{prefix}"',
-                probe.new_name(prefix) or "See mailprov explain for all of them",
+                _('no probe has an id that starts with "{prefix}"').format(prefix=prefix),
+                probe.new_name(prefix) or _("See mailprov explain for all of them"),
             )
     if accounts != "all" and (not accounts.isdecimal() or int(accounts) < 1):
-        raise InputError("--accounts", f'"{accounts}" is not a number from 1 on', "Or say all")
+        raise InputError(
+            "--accounts",
+            _('"{accounts}" is not a number from 1 on').format(accounts=accounts),
+            _("Or say all"),
+        )
     read = load(inventory)
     # Nobody is asked for a passphrase: probes need none, and a host whose fail2ban holds us need not be asked.
     with Connections(others=read.hosts, asks=False) as connections:

@@ -55,7 +55,14 @@ def libraries(modules: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["-h"]])
 def test_the_first_page_and_the_version_import_nothing_but_mailprov(words: list[str]) -> None:
-    own = {"mailprov", "mailprov.__main__", "mailprov.cli", "mailprov.cli.help_page", "__future__"}
+    own = {
+        "mailprov",
+        "mailprov.__main__",
+        "mailprov.cli",
+        "mailprov.cli.help_page",
+        "mailprov.i18n",
+        "__future__",
+    }
 
     assert imported(*words) <= own
 
