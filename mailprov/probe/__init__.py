@@ -5,7 +5,8 @@
     mailauth/     SPF, DKIM, Received, probe messages
     registry      what a probe is; the decorator that makes one
     context       one probe on one target
-    accounts, pairs, loop_case    who logs in, who sends to whom, one message on its way
+    accounts      who logs in
+    deliveries    who sends to whom, and one message on its way
     targets       which addresses are looked at
     bans          addresses of ours that fail2ban holds
     jobs          which probe looks at which target

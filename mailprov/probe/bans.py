@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from mailprov.model.inventory import Host
 from mailprov.model.ports import Port, Protocol
-from mailprov.probe.checks.managesieve import unanswered
+from mailprov.probe.clients.connection import unanswered
 from mailprov.probe.context import Run
 from mailprov.probe.targets import has_route
 from mailprov.transport.source import source_address

@@ -2,7 +2,7 @@
 saw.
 
 Public: Timing, Run, Context, HostContext, PortContext, DomainContext, UntrustedCertificate. Raises the errors of
-`connection`; UntrustedCertificate when a password would have to be sent to a server that cannot show who it is.
+`clients`; UntrustedCertificate when a password would have to be sent to a server that cannot show who it is.
 """
 
 from __future__ import annotations
@@ -17,19 +17,13 @@ from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
 from mailprov.model.records import Record
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import (
-    Connection,
-    Deadline,
-    Peer,
-    ProbeError,
-    Refused,
-    Transcript,
-    Unreachable,
-)
+from mailprov.probe.clients.client import Client
+from mailprov.probe.clients.connection import Connection, Deadline, Peer, Transcript
+from mailprov.probe.clients.errors import ProbeError, Refused, Unreachable
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import QueryTimeout, Resolver
-from mailprov.probe.clients.session import Client, greet
+from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.registry import PROBED, Entry
 
@@ -260,7 +254,7 @@ class Context:
     ) -> Client:
         connection = self.dial(address, port, deadline)
         try:
-            return greet(connection, port, tls_context, host.fqdn, secure)
+            return open_session(connection, port, tls_context, host.fqdn, secure)
         except BaseException:
             connection.close()
             raise
@@ -295,7 +289,7 @@ class Context:
         None asks for none). Raises ssl.SSLCertVerificationError as the context says.
         """
         with self.dial(address, port) as connection:
-            greet(connection, port, tls_context, host.fqdn if name == "" else name, True)
+            open_session(connection, port, tls_context, host.fqdn if name == "" else name, True)
             return connection.certificate
 
 

@@ -23,12 +23,10 @@ from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port
 from mailprov.probe import bans as held
 from mailprov.probe.accounts import chosen, known, names
-from mailprov.probe.checks import managesieve
-from mailprov.probe.checks.partners import PartnerContext
-from mailprov.probe.clients.connection import ProbeError
+from mailprov.probe.clients.connection import unanswered
+from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
-from mailprov.probe.loop_case import DeliveryContext
-from mailprov.probe.pairs import DeliveryPlan, Partner
+from mailprov.probe.deliveries import DeliveryContext, DeliveryPlan, Partner, PartnerContext
 from mailprov.probe.registry import PROBED, Phase, Probe, Scope
 from mailprov.probe.targets import has_route, subjects
 
@@ -234,7 +232,7 @@ class Jobs:
 
         def look(address: str) -> str:
             number = self._run.port_map.get((address, SIEVE_PORT.number), SIEVE_PORT.number)
-            return managesieve.unanswered(address, number, self._run.timing.connect)
+            return unanswered(address, number, self._run.timing.connect)
 
         with ThreadPoolExecutor(_LOOKERS) as pool:
             for address, seen in zip(addresses, pool.map(look, addresses), strict=True):

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from mailprov.model.findings import Finding
-from mailprov.model.ports import PORTS, SIEVE_PORT, Port
+from mailprov.model.ports import PORTS, SIEVE_PORT, Port, Protocol
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,10 @@ def ports_where(test: Callable[[Any], bool]) -> tuple[int, ...]:
 
 
 ALL_PORTS = ports_where(lambda port: True)
+LOGIN_PORTS = ports_where(lambda port: port.login)
+SMTP_PORTS = ports_where(lambda port: port.protocol is Protocol.SMTP)
+IMAP_PORTS = ports_where(lambda port: port.protocol is Protocol.IMAP)
+POP_PORTS = ports_where(lambda port: port.protocol is Protocol.POP3)
 
 
 def probe(

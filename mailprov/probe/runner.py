@@ -21,8 +21,8 @@ from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.context import PortContext, Run, Timing, port_numbered
+from mailprov.probe.deliveries import Partner, candidates, plan_deliveries
 from mailprov.probe.jobs import Job, Jobs
-from mailprov.probe.pairs import Partner, candidates, plan_deliveries
 from mailprov.probe.registry import ALL_PORTS, PROBED
 from mailprov.probe.targets import find_addresses
 

@@ -16,7 +16,7 @@ import dns.inet
 
 from mailprov.model.inventory import Account, Domain, Host
 from mailprov.probe.accounts import chosen
-from mailprov.probe.clients.connection import ProbeError
+from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Run
 from mailprov.probe.registry import Scope
 from mailprov.transport.source import source_address

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter, Host
-from mailprov.probe.loop_case import DeliveryContext
+from mailprov.probe.deliveries import SUBMISSION, DeliveryContext
 from mailprov.probe.mailauth import dkim, message
-from mailprov.probe.pairs import SUBMISSION
 from mailprov.probe.registry import Scope, probe
 
 _NOTHING = "nothing to look at (see delivery.submit and delivery.path)"

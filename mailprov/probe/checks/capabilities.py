@@ -1,7 +1,7 @@
 """Probes of what a server offers a stranger, before TLS and under it.
 
-Public: the probes `smtp.ehlo`, `imap.capability`, `pop.capa`. Errors of `connection` pass through; the runner makes
-them errors.
+Public: the probes `smtp.ehlo`, `imap.capability`, `pop.capa`, `sieve.capability`. Errors of `clients` pass
+through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding
-from mailprov.model.ports import TlsStart
-from mailprov.probe.checks.greetings import IMAP_PORTS, POP_PORTS, SMTP_PORTS
+from mailprov.model.ports import SIEVE_PORT, TlsStart
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import ProbeError
-from mailprov.probe.clients.pop3 import Pop3
-from mailprov.probe.clients.session import Client
+from mailprov.probe.clients.client import Client
+from mailprov.probe.clients.errors import ProbeError, ProtocolError
+from mailprov.probe.clients.managesieve import ManageSieve
 from mailprov.probe.context import PortContext
-from mailprov.probe.registry import Scope, probe
+from mailprov.probe.registry import IMAP_PORTS, POP_PORTS, SMTP_PORTS, Scope, ports_where, probe
 
 _NO_CLEARTEXT = "set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
 
@@ -25,10 +24,7 @@ def _upgrade(context: PortContext, client: Client, wrong: list[tuple[str, str]])
     """STARTTLS or STLS. An error on the way is raised, unless something is `wrong` already: then that is the
     verdict, and the error is told with it."""
     try:
-        if isinstance(client, Pop3):
-            client.stls(tls.looking_context(), context.host.fqdn)
-        else:
-            client.starttls(tls.looking_context(), context.host.fqdn)
+        client.start_tls(tls.looking_context(), context.host.fqdn)
     except ProbeError as error:
         if not wrong:
             raise
@@ -205,3 +201,62 @@ def pop_capa(context: PortContext) -> Iterator[Finding]:
         yield context.warn(f"not offered: {' '.join(missing)}", "use a server that knows them; Dovecot does")
     else:
         yield context.passed(f"offered: {' '.join(sorted(after))}")
+
+
+# Mechanisms that send the password, or what is as good as it, to whoever listens on the way.
+_CLEAR = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
+
+
+@probe(
+    "sieve.capability",
+    Scope.PORT,
+    "The ManageSieve server greets, and takes a password only under TLS",
+    expected="SIEVE and STARTTLS before TLS and no SASL PLAIN; SASL PLAIN and no STARTTLS after it",
+    steps=(
+        "Where port 4190 answers: read the greeting, which is the list of capabilities.",
+        "STARTTLS, and read the list that follows unasked.",
+    ),
+    verdicts={
+        "pass": "all as expected",
+        "fail": "no ManageSieve, a mechanism that shows the password is offered without TLS, none with it, STARTTLS "
+        "is missing or still there under TLS",
+        "error": "silence, or a dropped connection",
+    },
+    refs=("RFC 5804 section 1.7", "RFC 5804 section 2.2", "RFC 8314 section 3"),
+    ports=ports_where(lambda port: port is SIEVE_PORT),
+)
+def sieve_capability(context: PortContext) -> Iterator[Finding]:
+    wrong: list[tuple[str, str]] = []
+    secure = False
+    with context.connect() as connection:
+        client = ManageSieve(connection)
+        try:
+            greeting = client.greeting()
+        except ProtocolError as error:
+            yield context.failed(str(error), "see what listens on port 4190: it is not a ManageSieve server")
+            return
+        if not greeting.ok:
+            yield context.failed(f"turned away: {greeting}", "see the server's log for the reason")
+            return
+        if "SIEVE" not in client.capabilities:
+            wrong.append(("no Sieve extensions are told (SIEVE)", "see what listens on port 4190"))
+        if shown := client.mechanisms & _CLEAR:
+            wrong.append((f"SASL {' '.join(sorted(shown))} is offered without TLS", _NO_CLEARTEXT))
+        if "STARTTLS" in client.capabilities:
+            secure = _upgrade(context, client, wrong)
+        else:
+            wrong.append(("STARTTLS is not offered", "set ssl = required and a certificate in dovecot.conf"))
+    if secure:
+        if "STARTTLS" in client.capabilities:
+            wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
+        if not client.mechanisms:
+            wrong.append(
+                ("no login is offered under TLS", "see auth_mechanisms and the passdb (doveconf -n)")
+            )
+    if wrong:
+        yield context.failed(
+            "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
+        )
+    else:
+        what = client.capabilities.get("IMPLEMENTATION", "a server without a name")
+        yield context.passed(f"{what}; login by {' '.join(sorted(client.mechanisms))} under TLS")

@@ -1,7 +1,7 @@
-"""Probes of TLS: the upgrade itself, and the certificate judged one property at a time.
+"""Probes of TLS: the upgrade itself, the certificate judged one property at a time, and who gets which one (SNI).
 
-Public: the probes `tls.starttls`, `tls.implicit`, `tls.chain`, `tls.name`, `tls.expiry`; judge_life for others.
-Errors of `connection` pass through; the runner makes them errors.
+Public: the probes `tls.starttls`, `tls.implicit`, `tls.chain`, `tls.name`, `tls.expiry`, `tls.sni`. Errors of
+`clients` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
 from mailprov.model.ports import Protocol, TlsStart
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import ProbeError, ProtocolError, ResponseInjection, TlsError
-from mailprov.probe.clients.imap import Imap
-from mailprov.probe.clients.pop3 import Pop3
-from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.clients.errors import ProbeError, ProtocolError, ResponseInjection, TlsError
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, Scope, ports_where, probe
 
@@ -54,16 +51,8 @@ def starttls(context: PortContext) -> Iterator[Finding]:
     client = context.open(context.host, context.address, context.port, secure=False)
     with client.connection as connection:
         try:
-            if isinstance(client, Smtp):
-                client.starttls(tls.looking_context(), context.host.fqdn)
-            elif isinstance(client, Imap):
-                client.starttls(tls.looking_context(), context.host.fqdn)
-                client.capabilities()
-            elif isinstance(client, Pop3):
-                client.stls(tls.looking_context(), context.host.fqdn)
-                client.capabilities()
-            else:
-                client.starttls(tls.looking_context(), context.host.fqdn)
+            client.start_tls(tls.looking_context(), context.host.fqdn)
+            client.offers()
         except ResponseInjection as error:
             yield context.failed(
                 str(error),
@@ -209,10 +198,10 @@ def name(context: PortContext) -> Iterator[Finding]:
     ports=ALL_PORTS,
 )
 def expiry(context: PortContext) -> Iterator[Finding]:
-    yield context.finding(*judge_life(_leaf(context)))
+    yield context.finding(*_judge_life(_leaf(context)))
 
 
-def judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:
+def _judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:
     """What the dates of a certificate show today: verdict, what was seen, what to do."""
     now = datetime.datetime.now(datetime.timezone.utc)
     left = tls.remaining_fraction(leaf, now)
@@ -227,3 +216,76 @@ def judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:
     if left < 1 / 10:
         return Verdict.FAIL, observed, advice
     return (Verdict.WARN if left < 1 / 3 else Verdict.PASS), observed, advice
+
+
+def _leads_here(context: PortContext) -> bool:
+    domain = context.domain
+    return domain is not None and domain.mail_name is not None and domain.hosts[:1] == (context.host.name,)
+
+
+@probe(
+    "tls.sni",
+    Scope.PORT_DOMAIN,
+    "The domain's own name (mail_name) has its certificate, and the host still has its own",
+    expected="asked for mail_name: a trusted certificate for that name; asked for no name: one for the host's fqdn",
+    steps=(
+        "Only for domains with a mail_name, on the host that it leads to.",
+        "Shake hands with mail_name as SNI, with verification of the chain; compare name and dates.",
+        "Shake hands without SNI, as old programs do, and compare with the host's fqdn.",
+    ),
+    verdicts={
+        "pass": "both are served",
+        "warn": "not served on port 25 (senders use the MX's name), or less than a third of the lifetime is left",
+        "fail": "not trusted, for another name, or nearly over, on a port for users; or the host's own is gone",
+        "error": "no certificate to judge",
+    },
+    refs=("RFC 6066 section 3", "RFC 9525 section 6", "RFC 7817 section 3"),
+    ports=ALL_PORTS,
+    applies=_leads_here,
+    unless="no domain has a mail_name that leads to a host looked at",
+)
+def sni(context: PortContext) -> Iterator[Finding]:
+    assert context.domain is not None
+    assert context.domain.mail_name is not None
+    name, fqdn = context.domain.mail_name, context.host.fqdn
+    wrong = Verdict.FAIL if context.port.login else Verdict.WARN
+    # Whether a self-signed certificate may be there is tls.chain's business.
+    declared = context.host.tls.mode is TlsMode.SELF_SIGNED
+    tls_context = (
+        tls.looking_context()
+        if declared
+        else context.run.verifying_context(context.host.tls.ca_file, check_name=False)
+    )
+    try:
+        der = context.served(context.host, context.address, context.port, tls_context, name)
+    except ssl.SSLCertVerificationError as error:
+        yield context.finding(
+            wrong,
+            f"asked for {name}: not trusted: {tls.why_untrusted(error)}",
+            f"get a certificate for {name} from the authority that the host's own is from",
+        )
+        return
+    leaf = tls.Leaf.parse(der)
+    if not tls.name_matches(leaf.names, name):
+        yield context.finding(
+            wrong,
+            f"asked for {name}: the certificate is for {_names(leaf)}",
+            f"serve one for {name}: tls_server_sni_maps in main.cf, local_name in dovecot.conf; or apply again",
+        )
+        return
+    own = tls.Leaf.parse(
+        context.served(context.host, context.address, context.port, tls.looking_context(), None)
+    )
+    if not tls.name_matches(own.names, fqdn):
+        yield context.finding(
+            wrong,
+            f"asked for no name: the certificate is for {_names(own)}, not for {fqdn}",
+            f"the certificate outside of tls_server_sni_maps and local_name must be the one for {fqdn}",
+        )
+        return
+    verdict, observed, advice = _judge_life(leaf)
+    yield context.finding(verdict, f"{name}: {observed}; asked for no name: {_names(own)}", advice)
+
+
+def _names(leaf: tls.Leaf) -> str:
+    return ", ".join(leaf.names) or f"no DNS name (subject {leaf.subject})"

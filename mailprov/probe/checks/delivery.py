@@ -1,7 +1,10 @@
-"""Mail on its way: submit at A, let A find B's MX, and prove the way from the Received chain of what arrives at B.
+"""Mail on its way: whether it can be sent from a domain and to it; submit at A, let A find B's MX, and prove the way
+from the Received chain of what arrives at B.
 
-Public: the probes `delivery.submit` and `delivery.path`, which run in this order on one DeliveryContext each;
-`retrieval` goes on with what arrived. Errors of `connection` pass through; the runner makes them errors.
+Public: the probes `delivery.ready` (on a PartnerContext), `delivery.submit` and `delivery.path` (on a
+DeliveryContext); `retrieval` and `authentication` go on with what arrived. A domain is looked at before a message is
+sent to or from it, so that a broken server is told once, there, and not in every row of who would have been its
+partner. Errors of `clients` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -10,14 +13,129 @@ import itertools
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.probe.checks.dns_records import mail_servers
-from mailprov.probe.clients.connection import ReadTimeout
+from mailprov.model.inventory import Account
+from mailprov.probe.accounts import lacking, usable
+from mailprov.probe.clients.errors import ProbeError, ReadTimeout, Unreachable
 from mailprov.probe.clients.folders import folders_at
 from mailprov.probe.clients.smtp import Reply, Smtp
-from mailprov.probe.loop_case import DeliveryContext
+from mailprov.probe.context import port_numbered
+from mailprov.probe.deliveries import SUBMISSION, DeliveryContext, PartnerContext
 from mailprov.probe.mailauth import message, received
-from mailprov.probe.pairs import SUBMISSION
 from mailprov.probe.registry import Scope, probe
+
+_READS = 993
+
+
+@probe(
+    "delivery.ready",
+    Scope.PARTNER,
+    "Test messages can be sent from the domain, and to it",
+    expected="a user can log in to hand in mail and to read it, and mail from others finds its way there",
+    steps=(
+        "Log in on 587 and 465 as who is to send, and on 993 as who is to read.",
+        "If there are domains on other hosts: look up the MX, which must lead to the domain's hosts; on port 25, RCPT "
+        "TO who is to read; RSET, never DATA.",
+        "What does not work is left out; other domains take a partner that works (--partner names one).",
+    ),
+    verdicts={
+        "pass": "all of that works",
+        "fail": "some of it does not: messages that need it are not sent",
+        "error": "some of it cannot be found out: silence, a dropped connection, an untrusted certificate",
+        "skip": "no account with a known password, or none that keeps mail",
+    },
+    refs=("RFC 6409", "RFC 5321 section 5.1"),
+    ports=(*SUBMISSION, _READS, 25),
+)
+def ready(context: PartnerContext) -> Iterator[Finding]:
+    partner, domain = context.partner, context.partner.domain
+    partner.sender, partner.recipient = usable(domain), usable(domain, reads=True)
+    if partner.sender is None or partner.recipient is None:
+        partner.unknown.append(lacking(domain, reads=True))
+        yield context.skip(partner.unknown[0])
+        return
+    try:
+        for number in SUBMISSION:
+            if _works(context, number, partner.sender):
+                partner.ports.append(number)
+        partner.reads = _works(context, _READS, partner.recipient)
+        if context.waits_for and not (partner.ports or partner.reads or partner.wrong):
+            # Nothing answers, which net.tcp tells: whether the MX leads there and what port 25 says is no news.
+            yield context.error("; ".join(partner.unknown), f"see net of {context.host.name}")
+            return
+        partner.takes = partner.alone or (_led_here(context) and _taken(context, partner.recipient))
+    except (Unreachable, ReadTimeout) as error:  # the rest would most likely only take as long again
+        partner.unknown.append(f"{error}; the rest was not tried")
+    if partner.wrong or partner.unknown:
+        advice = f"see net, auth.ok, unknown.user and dns.mx of {context.host.name} and {domain.name}"
+        say = context.failed if partner.wrong else context.error
+        yield say("; ".join((*partner.wrong, *partner.unknown)), advice)
+    else:
+        yield context.passed(f"{partner.sender.address} hands in, {partner.recipient.address} reads")
+
+
+def _works(context: PartnerContext, number: int, account: Account) -> bool:
+    """Whether this account can log in there."""
+    assert account.password is not None
+    context.transcript.hide(account.password.reveal())
+    try:
+        client = context.open(
+            context.host,
+            context.address,
+            port_numbered(number),
+            secret=True,
+            deadline=context.new_deadline(context.seconds),
+        )
+        with client.connection:
+            login = client.login(account.login_name, account.password.reveal())
+    except (Unreachable, ReadTimeout) as error:
+        raise type(error)(f"{number}: {error}") from None
+    except ProbeError as error:
+        context.partner.unknown.append(f"{number}: {error}")
+        return False
+    if not login.accepted:
+        context.partner.wrong.append(f"{number}: login as {account.login_name}: {login.words}")
+    return login.accepted
+
+
+def _led_here(context: PartnerContext) -> bool:
+    """Whether the MX leads to a host of the domain, or to one of others that the inventory names."""
+    domain = context.partner.domain
+    own = {context.run.inventory.host(name).fqdn for name in domain.hosts}
+    own |= {each.host for each in domain.mx if not each.ours}
+    try:
+        targets = context.run.resolver.mail_servers(domain.name)
+    except ProbeError as error:
+        context.partner.unknown.append(f"MX: {error}")
+        return False
+    context.transcript.add("-", f"MX of {domain.name}: {', '.join(targets) or 'none'}")
+    if own.intersection(targets):
+        return True
+    context.partner.wrong.append(f"the MX of {domain.name} is {', '.join(targets) or 'not there'}")
+    return False
+
+
+def _taken(context: PartnerContext, account: Account) -> bool:
+    """Whether port 25 takes mail for this account. A refusal for now, or for the sake of who we are, does not tell."""
+    try:
+        client = context.open(
+            context.host, context.address, port_numbered(25), deadline=context.new_deadline(context.seconds)
+        )
+        assert isinstance(client, Smtp)
+        with client.connection:
+            reply = client.mail("")
+            if reply.code == 250:
+                reply = client.rcpt(account.address)
+            client.command("RSET")
+            client.quit()
+    except (Unreachable, ReadTimeout) as error:
+        raise type(error)(f"25: {error}") from None
+    except ProbeError as error:
+        context.partner.unknown.append(f"25: {error}")
+        return False
+    if reply.kind == 5 and not reply.enhanced.startswith("5.7."):
+        context.partner.wrong.append(f"25: RCPT TO:<{account.address}> gets {reply}")
+        return False
+    return True
 
 
 @probe(
@@ -130,7 +248,7 @@ def path(context: DeliveryContext) -> Iterator[Finding]:
         return
     route = None
     if not plan.local:
-        targets = mail_servers(context.run.resolver, plan.recipient_domain.name)
+        targets = context.run.resolver.mail_servers(plan.recipient_domain.name)
         context.transcript.add("-", f"MX of {plan.recipient_domain.name}: {', '.join(targets) or 'none'}")
         host = context.sender_host
         addresses = tuple(dict.fromkeys((*host.ipv4, *host.ipv6, *context.run.addresses.get(host.name, ()))))

@@ -1,6 +1,6 @@
 """Probes of DNS records as the authoritative server gives them.
 
-Public: the probes `dns.a`, `dns.mx`, `dns.spf`, `dns.dmarc`, `dns.published`; mail_servers. NoAnswer passes through;
+Public: the probes `dns.a`, `dns.mx`, `dns.spf`, `dns.dmarc`, `dns.published`. NoAnswer passes through;
 the runner makes it an error.
 """
 
@@ -14,7 +14,6 @@ import dns.inet
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Spf
 from mailprov.model.records import Record
-from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.context import DomainContext, HostContext
 from mailprov.probe.mailauth import spf
 from mailprov.probe.registry import Scope, probe
@@ -23,12 +22,6 @@ from mailprov.records import desired_records
 # Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there, so no SPF record may let them
 # pass.
 _FOREIGN = ("192.0.2.1", "2001:db8::1")
-
-
-def mail_servers(resolver: Resolver, domain: str) -> list[str]:
-    """The MX targets of a domain, best preference first. Raises NoAnswer."""
-    rows = [value.split() for value in resolver.ask(domain, "MX").values]
-    return [name for _, name in sorted((int(preference), name) for preference, name in rows)]
 
 
 @probe(
@@ -103,7 +96,7 @@ def dns_mx(context: DomainContext) -> Iterator[Finding]:
     records = ", ".join(f"{context.name}. MX {value}." for value in published)
     answer = resolver.ask(context.name, "MX")
     context.transcript.add("-", str(answer))
-    targets = mail_servers(resolver, context.name)
+    targets = resolver.mail_servers(context.name)
     observed = ", ".join(answer.values)
     if not targets:
         alias = f" (it is a CNAME to {answer.alias})" if answer.alias else ""

@@ -1,7 +1,7 @@
 """Probes of what a server says first: whether it can be reached, and how it greets.
 
-Public: the probes `net.tcp`, `smtp.banner`, `imap.greeting`, `pop.greeting`, and the ports of each protocol.
-Errors of `connection` pass through; the runner makes them errors.
+Public: the probes `net.tcp`, `smtp.banner`, `imap.greeting`, `pop.greeting`.
+Errors of `clients` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -10,18 +10,15 @@ import re
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding
-from mailprov.model.ports import Protocol, TlsStart
+from mailprov.model.ports import TlsStart
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.connection import Connection, ProtocolError, Refused, Unreachable
+from mailprov.probe.clients.connection import Connection
+from mailprov.probe.clients.errors import ProtocolError, Refused, Unreachable
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.context import PortContext
-from mailprov.probe.registry import ALL_PORTS, Scope, ports_where, probe
-
-SMTP_PORTS = ports_where(lambda port: port.protocol is Protocol.SMTP)
-IMAP_PORTS = ports_where(lambda port: port.protocol is Protocol.IMAP)
-POP_PORTS = ports_where(lambda port: port.protocol is Protocol.POP3)
+from mailprov.probe.registry import ALL_PORTS, IMAP_PORTS, POP_PORTS, SMTP_PORTS, Scope, probe
 
 
 def _secured(context: PortContext) -> Connection:

@@ -1,7 +1,7 @@
 """Probes of abuse: relaying for strangers, unknown users, foreign sender names. None of them ever sends DATA.
 
 Public: the probes `relay.classic`, `unknown.user`, `spoof.envelope`.
-Errors of `connection` pass through; the runner makes them errors.
+Errors of `clients` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking
-from mailprov.probe.checks.greetings import SMTP_PORTS
-from mailprov.probe.checks.login import login_as
 from mailprov.probe.clients.smtp import Reply, Smtp
 from mailprov.probe.context import PortContext
-from mailprov.probe.registry import Scope, ports_where, probe
+from mailprov.probe.registry import SMTP_PORTS, Scope, ports_where, probe
 
 SUBMISSION_PORTS = ports_where(lambda port: port.number in SMTP_PORTS and port.login)
 
@@ -294,9 +292,9 @@ def spoof_envelope(context: PortContext) -> Iterator[Finding]:
     other = _other_address(context, account)
     client = context.smtp(secret=True)
     with client.connection:
-        let_in, words = login_as(client, account.login_name, account.password.reveal())
-        if not let_in:
-            yield context.error(f"cannot tell, because the login is refused: {words}")
+        login = client.login(account.login_name, account.password.reveal())
+        if not login.accepted:
+            yield context.error(f"cannot tell, because the login is refused: {login.words}")
             return
         own = _attempt(client, Attempt(account.address, f"<{account.address}>", False))
         if own.reply.kind != 2:

@@ -1,7 +1,7 @@
 """Mail that has arrived: the recipient reads the message in four ways, and it is removed again.
 
 Public: the probes `delivery.fetch` and `delivery.cleanup`, which run on a DeliveryContext that `delivery` has sent
-and found. Errors of `connection` pass through; the runner makes them errors.
+and found. Errors of `clients` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -10,41 +10,25 @@ from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.ports import Protocol
-from mailprov.probe.clients.connection import ProbeError, ProtocolError
+from mailprov.probe.clients.client import MailboxClient
+from mailprov.probe.clients.errors import ProbeError, ProtocolError
 from mailprov.probe.clients.imap import Imap
-from mailprov.probe.clients.pop3 import NoSuchMessage, Pop3
 from mailprov.probe.context import port_numbered
-from mailprov.probe.loop_case import DeliveryContext
+from mailprov.probe.deliveries import DeliveryContext
 from mailprov.probe.mailauth import message
 from mailprov.probe.registry import Scope, probe
 
 READING = (993, 143, 995, 110)
-# A POP session lists the newest messages first; a probe message is never further down than this.
-_NEWEST = 100
 
 
 def _read(context: DeliveryContext, number: int) -> bytes:
     """The message as this port gives it. Raises ProtocolError when it is not there."""
-    refused = ""
     client = context.session(context.recipient_host, number, context.plan.recipient)
+    assert isinstance(client, MailboxClient)
     with client.connection:
-        if isinstance(client, Imap):
-            found = context.search(client, context.folder)
-            if found:
-                return client.fetch(found[0])
-        elif isinstance(client, Pop3):
-            mark = f"{message.MARK}: {context.token}".encode()
-            for position, _ in reversed(client.identifiers()[-_NEWEST:]):
-                try:
-                    if mark not in client.headers(position):
-                        continue
-                except NoSuchMessage as error:
-                    refused = f" ({error})"  # removed meanwhile, by another run or by the user: not ours
-                    continue
-                text = client.retrieve(position)
-                client.quit()
-                return text
-    raise ProtocolError(f"the message is not there{refused}")
+        text = client.find(message.MARK, context.token, context.folder)
+        client.quit()
+    return text
 
 
 @probe(
@@ -145,19 +129,6 @@ def _remove(context: DeliveryContext, client: Imap) -> tuple[Verdict, str]:
     found = context.search(client, context.folder)
     if not found:
         return Verdict.WARN, "the message is not there (if it arrives later, it stays)"
-    uids = ",".join(map(str, found))
-    # Without UIDPLUS only EXPUNGE is left, which would also remove what the user has marked: then ours stays.
-    if "UIDPLUS" not in client.capabilities():
-        if client.search("DELETED"):
-            return (
-                Verdict.WARN,
-                "the server has no UIDPLUS, and the user has marked messages of his own as deleted",
-            )
-        expunge = "EXPUNGE"
-    else:
-        expunge = f"UID EXPUNGE {uids}"
-    for command in (f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)", expunge):
-        response = client.command(command)
-        if response.status != "OK":
-            return Verdict.WARN, f"{command} gets {response}"
+    if left := client.remove(found):
+        return Verdict.WARN, left
     return Verdict.PASS, f"removed {len(found)} from {context.folder}"

@@ -2,7 +2,7 @@
 hidden in the first (SMTP smuggling).
 
 Public: the probes `smtp.vrfy`, `smuggle.pipelining`, `smuggle.in`. Mail is sent only to an account of the inventory,
-and removed again. Errors of `connection` pass through; the runner makes them errors.
+and removed again. Errors of `clients` pass through; the runner makes them errors.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking, usable
-from mailprov.probe.checks.login import login_as
 from mailprov.probe.checks.relay import known_address, outside_sender
-from mailprov.probe.clients.connection import ProbeError, ReadTimeout
+from mailprov.probe.clients.errors import ProbeError, ReadTimeout
 from mailprov.probe.clients.folders import folders_at
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.smtp import Reply, Smtp
@@ -41,6 +40,7 @@ _ENDINGS = {
 # speaks against the messages: a filter that took them for forgeries would refuse them before their ends are tried.
 _SENDER, _AUTHOR = "", "nobody@mailprov-stranger.invalid"
 _AT_ONCE = 4
+Seen = dict[str, set[tuple[str, int]]]  # token → folder and UID of each message that has it
 _NOT_TAKEN = "cannot tell, because mail for a user of this server is not taken"
 
 
@@ -189,14 +189,16 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
         if any(reply.code == 250 for reply in replies[4:]):
             obeyed.append(name)
     context.deadline = context.new_deadline(context.run.timing.delivery + context.seconds)
-    covers, smuggled = _look_and_remove(context, account, cover, hidden, taken)
-    if covers == taken and not (obeyed or smuggled):
+    seen: Seen = {cover: set(), hidden: set()}
+    left = _look_and_remove(context, account, seen, cover, taken)
+    if len(seen[cover]) == taken and not (obeyed or seen[hidden]):
         again = _send(context, account, _message(context, account, cover))
         if again.code != 250:
             yield context.error(f"{_NOT_TAKEN} any more: {again}")
             return
-        more, smuggled = _look_and_remove(context, account, cover, hidden, 1)
-        covers, taken = covers + more, taken + 1
+        taken += 1
+        left = _look_and_remove(context, account, seen, cover, taken)
+    covers, smuggled = len(seen[cover]), len(seen[hidden])
     if obeyed or smuggled:
         yield context.failed(
             f"a second message is taken after {', '.join(obeyed) or 'a false end'}, and {smuggled} arrived",
@@ -208,7 +210,9 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
             f"see the mail log of {context.host.name}",
         )
     else:
-        yield context.passed(f"{taken - 2} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}")
+        yield context.passed(
+            f"{taken - 2} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}{left}"
+        )
 
 
 def _begun(client: Smtp, sender: str, recipient: str) -> Reply:
@@ -270,42 +274,39 @@ def _smuggle(context: PortContext, account: Account, cover: str, hidden: str, en
     return replies
 
 
-def _look_and_remove(
-    context: PortContext, account: Account, cover: str, hidden: str, expected: int
-) -> tuple[int, int]:
-    """How many messages of each kind came; waits until all that were taken are there. Removes them."""
+def _look_and_remove(context: PortContext, account: Account, seen: Seen, cover: str, expected: int) -> str:
+    """Fills `seen`; waits until all that were taken are there. Removes them, and says why where one stays."""
     assert account.password is not None
     context.transcript.hide(account.password.reveal())
-    counts = {cover: 0, hidden: 0}
+    left = ""
     with context.run.user_slot(context.host.name, account.address):
         client = context.open(context.host, context.address, port_numbered(993), secret=True)
         assert isinstance(client, Imap)
         with client.connection:
-            let_in, words = login_as(client, account.login_name, account.password.reveal())
-            if not let_in:
-                raise ProbeError(f"the mailbox cannot be looked into: {words}")
+            login = client.login(account.login_name, account.password.reveal())
+            if not login.accepted:
+                raise ProbeError(f"the mailbox cannot be looked into: {login.words}")
             waiting = context.new_deadline(context.run.timing.delivery)
             for turn in itertools.count(1):
                 for folder in folders_at(client, turn):
-                    _count_and_remove(client, folder, counts)
-                if counts[cover] >= expected:
+                    left = _see_and_remove(client, folder, seen) or left
+                if len(seen[cover]) >= expected:
                     break
                 try:
                     waiting.pause(context.run.timing.poll)
                 except ReadTimeout:
                     break
             for folder in client.folders():
-                _count_and_remove(client, folder, counts)  # a hidden one may be elsewhere
+                left = _see_and_remove(client, folder, seen) or left  # a hidden one may be elsewhere
             client.quit()
-    return counts[cover], counts[hidden]
+    return f"; messages of this probe stay: {left}" if left else ""
 
 
-def _count_and_remove(client: Imap, folder: str, counts: dict[str, int]) -> None:
+def _see_and_remove(client: Imap, folder: str, seen: Seen) -> str:
     client.select(folder)
-    for token in counts:
+    left = ""
+    for token, places in seen.items():
         found = client.search(f"HEADER {message.MARK} {token}")
-        counts[token] += len(found)
-        if found:
-            uids = ",".join(map(str, found))
-            client.command(f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)")
-            client.command(f"UID EXPUNGE {uids}" if "UIDPLUS" in client.capabilities() else "EXPUNGE")
+        places.update((folder, uid) for uid in found)
+        left = (client.remove(found) if found else "") or left
+    return left

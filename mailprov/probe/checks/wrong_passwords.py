@@ -20,16 +20,16 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Fail2ban
 from mailprov.model.ports import Protocol
 from mailprov.probe.accounts import lacking
-from mailprov.probe.checks.login import LOGIN_PORTS, login_as
-from mailprov.probe.clients.connection import ProbeError
+from mailprov.probe.clients.client import Login
+from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import PortContext
-from mailprov.probe.registry import Phase, Scope, probe
+from mailprov.probe.registry import LOGIN_PORTS, Phase, Scope, probe
 from mailprov.transport.source import source_address
 
 # From sending the first wrong password until the server has counted it; the answer to it comes much later.
 _HEAD_START = 0.15
 
-Answer = tuple[bool, str] | ProbeError  # let in or not, and the server's words; or why nothing was decided
+Answer = Login | ProbeError  # or why nothing was decided
 
 
 @probe(
@@ -71,8 +71,8 @@ def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
         for context, answer in zip(able, pool.map(_right, able), strict=True):
             if isinstance(answer, ProbeError):
                 yield context.could_not_test(answer)
-            elif not answer[0]:
-                yield context.error(f"the right password does not work: {answer[1]}")
+            elif not answer.accepted:
+                yield context.error(f"the right password does not work: {answer.words}")
             else:
                 good.append(context)
         answers = _wrong_everywhere(pool, good)
@@ -149,7 +149,7 @@ def _answer(context: PortContext, password: str, begun: threading.Event) -> Answ
         client = context.open(context.host, context.address, context.port, secret=True)
         with client.connection:
             begun.set()
-            return login_as(client, context.account.login_name, password)
+            return client.login(context.account.login_name, password)
     except ProbeError as error:
         return error
 
@@ -157,13 +157,13 @@ def _answer(context: PortContext, password: str, begun: threading.Event) -> Answ
 def _judged(context: PortContext, bad: Answer, again: Answer) -> Finding:
     if isinstance(bad, ProbeError):
         return context.could_not_test(bad)
-    if bad[0]:
+    if bad.accepted:
         return context.failed(
-            f"a wrong password is let in: {bad[1]}",
+            f"a wrong password is let in: {bad.words}",
             "see the passdb (doveconf -n passdb): static, nopassword or an empty password must not be there",
         )
     if isinstance(again, ProbeError):
         return context.could_not_test(again)
-    if again[0]:
-        return context.passed(bad[1])
-    return context.error(f"the wrong password is refused, but then the right one too: {again[1]}")
+    if again.accepted:
+        return context.passed(bad.words)
+    return context.error(f"the wrong password is refused, but then the right one too: {again.words}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding
-from mailprov.probe.clients.connection import ReadTimeout
+from mailprov.probe.clients.errors import ReadTimeout
 from mailprov.probe.clients.resolver import Answer, NoAnswer, QueryTimeout
 from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe

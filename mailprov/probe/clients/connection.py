@@ -1,17 +1,6 @@
 """A socket with a deadline, an exact line reader and a redacted transcript.
 
-Public: Deadline, Transcript, Peer, Connection, and the errors a probe may meet. Raised here, all subclasses of
-ProbeError (a probe that meets one could not test, which is never a pass):
-
-    ReadTimeout       nothing came before the deadline
-    Mute              a ReadTimeout: the server has ended itself, and nobody answers until it is started again
-    ConnectionClosed       the other side closed or reset the connection
-    Refused       the connection was refused (RST)
-    Unreachable       the connection could not be made from here (no route, filtered)
-    ProtocolError       what came is not the protocol
-    ResponseInjection      bytes came in clear between the reply to STARTTLS and the handshake
-    TlsError    the TLS handshake failed
-    Interrupted       the run was interrupted, or its time was used up
+Public: Deadline, Transcript, Peer, Connection, printable, unanswered. Raises what `errors` has.
 
 The standard library's smtplib, imaplib and poplib are not used: they hide surplus bytes and verify nothing by
 default.
@@ -30,6 +19,18 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mailprov.model import cleaning
+from mailprov.probe.clients.errors import (
+    ConnectionClosed,
+    Interrupted,
+    Mute,
+    ProbeError,
+    ProtocolError,
+    ReadTimeout,
+    Refused,
+    ResponseInjection,
+    TlsError,
+    Unreachable,
+)
 
 T = TypeVar("T")
 
@@ -44,46 +45,6 @@ _LINES_LIMIT = 200
 _AFTER_A_DROP = 6.0
 _BESIDE_ANOTHER = 15.0
 _WHEN_MUTE = 2.0
-
-
-class ProbeError(Exception):
-    """The probe could not go on. The text is one clause without a final dot."""
-
-
-class ReadTimeout(ProbeError):
-    pass
-
-
-class Mute(ReadTimeout):
-    pass
-
-
-class ConnectionClosed(ProbeError):
-    pass
-
-
-class Refused(ProbeError):
-    pass
-
-
-class Unreachable(ProbeError):
-    pass
-
-
-class ProtocolError(ProbeError):
-    pass
-
-
-class ResponseInjection(ProbeError):
-    pass
-
-
-class TlsError(ProbeError):
-    pass
-
-
-class Interrupted(ProbeError):
-    pass
 
 
 class Deadline:
@@ -391,6 +352,16 @@ class Connection:
         self._sock = wrapped
         self._wait(wrapped.do_handshake)
         self.transcript.add("-", f"{self.tls_summary}, name asked for: {name or 'none'}")
+
+
+def unanswered(address: str, number: int, seconds: float) -> str:
+    """Why nobody takes a connection there, or "". Whatever else is wrong with a server: that it answers is seen."""
+    with contextlib.suppress(ProbeError):
+        try:
+            Connection.connect(address, number, Deadline(seconds), Transcript(), seconds).close()
+        except (Refused, Unreachable) as error:
+            return str(error)
+    return ""
 
 
 def _reason(error: ssl.SSLError) -> str:

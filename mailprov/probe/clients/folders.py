@@ -5,7 +5,7 @@
 A filter puts what it takes for spam into Junk, so that is looked at as often as INBOX: who waits for a message in
 INBOX alone waits until the end. A filter of the user's may have put it anywhere, so every tenth look goes through all
 folders.
-Raises the errors of `connection`.
+Raises the errors of `clients`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A minimal IMAP client that keeps the bytes it gets (RFC 3501, 9051).
 
-Public: Imap, Response, Untagged. Raises the errors of `connection`; what is not IMAP is ProtocolError. Nothing here
+Public: Imap, Response, Untagged. Raises the errors of `clients`; what is not IMAP is ProtocolError. Nothing here
 judges.
 """
 
@@ -10,7 +10,9 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Connection, ProtocolError, printable
+from mailprov.probe.clients.client import Login, MailboxClient, Outcome
+from mailprov.probe.clients.connection import Connection, printable
+from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
 
 _LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n$")
 _LIST = re.compile(r'LIST \((.*?)\) (?:"(?:[^"\\]|\\.)*"|NIL) (.+)', re.IGNORECASE)
@@ -43,11 +45,11 @@ class Response:
         return printable(f"{self.status} {self.text}")
 
 
-class Imap:
+class Imap(MailboxClient):
     """One IMAP session on a connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self._count = 0
 
     def _response(self) -> tuple[str, tuple[bytes, ...]]:
@@ -71,6 +73,11 @@ class Imap:
         if not re.match(r"\* (OK|PREAUTH|BYE)\b", text, re.IGNORECASE):
             raise ProtocolError(f"not an IMAP greeting: {printable(repr(text))}")
         return text[2:]
+
+    def greet(self) -> None:
+        text = self.greeting()
+        if not text.upper().startswith("OK"):
+            raise ProtocolError(f"the greeting is * {text}")
 
     def _finish(self, tag: str) -> Response:
         untagged = []
@@ -106,14 +113,33 @@ class Imap:
             raise ProtocolError(f"no answer to CAPABILITY: {response}")
         return frozenset(words)
 
-    def starttls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
-        """STARTTLS and handshake. Raises ProtocolError when it is refused; see Connection.start_tls for the rest."""
+    def offers(self) -> dict[str, str]:
+        return dict.fromkeys(self.capabilities(), "")
+
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
         response = self.command("STARTTLS")
         if response.status != "OK":
             raise ProtocolError(f"STARTTLS was refused: {response}")
         self.connection.start_tls(tls_context, name)
 
-    def login(self, user: str, password: str) -> Response:
+    def login(self, user: str, password: str) -> Login:
+        """LOGIN; in clear, CAPABILITY before it, as a client must know LOGINDISABLED (RFC 9051 section 6.2.3)."""
+        disabled = not self.connection.encrypted and "LOGINDISABLED" in self.capabilities()
+        response = self.log_in(user, password)
+        if response.status == "OK":
+            return Login(Outcome.ACCEPTED, str(response))
+        if response.code in {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"}:
+            raise TemporaryFailure(f"temporary refusal: {response}")
+        unseen = response.code == "PRIVACYREQUIRED" or response.status == "BAD"
+        unseen = unseen or (disabled and response.code != "AUTHENTICATIONFAILED")
+        return Login(Outcome.UNSEEN if unseen else Outcome.REFUSED, str(response))
+
+    def prove_login(self, address: str) -> tuple[bool, str]:
+        """SELECT INBOX."""
+        response = self.command("SELECT INBOX")
+        return response.status == "OK", str(response)
+
+    def log_in(self, user: str, password: str) -> Response:
         """LOGIN, as quoted strings, or as literals where a quoted string cannot carry them (8-bit, RFC 9051
         section 4.3).
         """
@@ -145,6 +171,19 @@ class Imap:
     def select(self, folder: str) -> Response:
         return self.command(f"SELECT {_quoted(folder)}")
 
+    def find(self, field: str, value: str, folder: str) -> bytes:
+        found = self.search_in(folder, f"HEADER {field} {value}")
+        if not found:
+            raise ProtocolError("the message is not there")
+        return self.fetch(found[0])
+
+    def search_in(self, folder: str, criteria: str) -> list[int]:
+        """UIDs in this folder, which is selected. Raises ProtocolError when it cannot be."""
+        response = self.select(folder)
+        if response.status != "OK":
+            raise ProtocolError(f"SELECT {folder} was refused: {response}")
+        return self.search(criteria)
+
     def search(self, criteria: str) -> list[int]:
         """UIDs in the selected mailbox that match."""
         response = self.command(f"UID SEARCH {criteria}")
@@ -164,6 +203,23 @@ class Imap:
             if item.literals and re.search(rf"\bUID {uid}\b", item.text, re.IGNORECASE):
                 return item.literals[0]
         raise ProtocolError(f"FETCH gave no message: {response}")
+
+    def remove(self, uids: list[int]) -> str:
+        """Remove just these messages from the selected mailbox. "" when it is done, else why they stay.
+
+        Without UIDPLUS (RFC 4315) only EXPUNGE is left, which would also remove what the user has marked.
+        """
+        numbers = ",".join(map(str, uids))
+        expunge = f"UID EXPUNGE {numbers}"
+        if "UIDPLUS" not in self.capabilities():
+            if self.search("DELETED"):
+                return "the server has no UIDPLUS, and the user has marked messages of his own as deleted"
+            expunge = "EXPUNGE"
+        for command in (f"UID STORE {numbers} +FLAGS.SILENT (\\Deleted)", expunge):
+            response = self.command(command)
+            if response.status != "OK":
+                return f"{command} gets {response}"
+        return ""
 
     def quit(self) -> None:
         """LOGOUT without waiting for the answer, and close."""

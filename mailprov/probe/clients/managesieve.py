@@ -1,7 +1,7 @@
 """A minimal ManageSieve client that keeps the bytes it gets (RFC 5804). It changes no script.
 
-Public: Sieve, SieveReply. Raises the errors of `connection`; what is not ManageSieve is ProtocolError. Nothing here
-judges.
+Public: ManageSieve, SieveReply. Raises the errors of `clients`; what is not ManageSieve is ProtocolError. Nothing
+here judges.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Connection, ProtocolError, printable
+from mailprov.probe.clients.client import Client, Login, Outcome
+from mailprov.probe.clients.connection import Connection, printable
+from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
 
 _LITERAL = re.compile(rb"\{(\d{1,6})\+?\}\r?\n$")
 _END = re.compile(r"(OK|NO|BYE)\b(?: \(([A-Z/-]+)[^)]*\))?(.*)", re.IGNORECASE | re.DOTALL)
@@ -33,11 +35,11 @@ class SieveReply:
         return printable(" ".join(filter(None, (self.status, self.code and f"({self.code})", self.text))))
 
 
-class Sieve:
+class ManageSieve(Client):
     """One ManageSieve session on a connection. `capabilities` are those that the server told last."""
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.capabilities: dict[str, str] = {}
 
     @property
@@ -83,25 +85,45 @@ class Sieve:
         self.capabilities = {each[0].upper(): each[1] if len(each) > 1 else "" for each in found if each}
         return reply
 
+    def greet(self) -> None:
+        reply = self.greeting()
+        if not reply.ok:
+            raise ProtocolError(f"the greeting is {reply}")
+
+    def offers(self) -> dict[str, str]:
+        return self.capabilities
+
     def command(self, line: str, shown: str | None = None) -> SieveReply:
         self.connection.send(f"{line}\r\n".encode(), shown)
         return self.reply()
 
-    def starttls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
-        """STARTTLS, handshake, and the capabilities that hold from then on (RFC 5804 section 2.2). Raises ProtocolError
-        when it is refused; see Connection.start_tls for the rest.
-        """
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """And the capabilities that hold from then on, which come unasked (RFC 5804 section 2.2)."""
         reply = self.command("STARTTLS")
         if not reply.ok:
             raise ProtocolError(f"STARTTLS was refused: {reply}")
         self.connection.start_tls(tls_context, name)
         self.greeting()
 
-    def login(self, user: str, password: str) -> SieveReply:
+    def login(self, user: str, password: str) -> Login:
         """AUTHENTICATE PLAIN (RFC 4616) with the initial response."""
+        offered = "PLAIN" in self.mechanisms
         response = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         self.connection.transcript.hide(password, response)
-        return self.command(f'AUTHENTICATE "PLAIN" "{response}"', 'AUTHENTICATE "PLAIN" ****')
+        reply = self.command(f'AUTHENTICATE "PLAIN" "{response}"', 'AUTHENTICATE "PLAIN" ****')
+        if reply.ok:
+            return Login(Outcome.ACCEPTED, str(reply))
+        if reply.code == "TRYLATER" or reply.status == "BYE":
+            raise TemporaryFailure(f"temporary refusal: {reply}")
+        unseen = not offered and "authentication failed" not in reply.text.lower()
+        return Login(
+            Outcome.UNSEEN if unseen or reply.code == "ENCRYPT-NEEDED" else Outcome.REFUSED, str(reply)
+        )
+
+    def prove_login(self, address: str) -> tuple[bool, str]:
+        """LISTSCRIPTS."""
+        reply = self.command("LISTSCRIPTS")
+        return reply.ok, str(reply)
 
     def quit(self) -> None:
         """LOGOUT without waiting for the answer, and close."""

@@ -1,7 +1,7 @@
 """A minimal POP3 client that keeps the bytes it gets (RFC 1939, 2449, 2595). It has no DELE: probes never
 delete by POP.
 
-Public: Pop3, PopReply, NoSuchMessage. Raises the errors of `connection`; what is not POP is ProtocolError. Nothing
+Public: Pop3, PopReply, NoSuchMessage. Raises the errors of `clients`; what is not POP is ProtocolError. Nothing
 here judges.
 """
 
@@ -11,7 +11,9 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Connection, ProbeError, ProtocolError, printable
+from mailprov.probe.clients.client import Login, MailboxClient, Outcome
+from mailprov.probe.clients.connection import printable
+from mailprov.probe.clients.errors import ProbeError, ProtocolError, TemporaryFailure
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,16 @@ class PopReply:
         return printable(f"{'+OK' if self.ok else '-ERR'} {self.text}".rstrip())
 
 
+# UIDL lists the newest messages last; what is looked for by its header is never further up than this.
+_NEWEST = 100
+
+
 class NoSuchMessage(ProtocolError):
     """The server refuses to give a message: it may have been removed since the session began."""
 
 
-class Pop3:
+class Pop3(MailboxClient):
     """One POP3 session on a connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
 
     def reply(self) -> PopReply:
         text = self.connection.line()
@@ -45,6 +48,11 @@ class Pop3:
         if word not in {"+OK", "-ERR"}:
             raise ProtocolError(f"not a POP reply: {printable(repr(text))}")
         return PopReply(word == "+OK", rest)
+
+    def greet(self) -> None:
+        ready = self.reply()
+        if not ready.ok:
+            raise ProtocolError(f"the greeting is {ready}")
 
     def command(self, line: str, shown: str | None = None) -> PopReply:
         """One command and the first line of its reply."""
@@ -69,20 +77,33 @@ class Pop3:
             found[word.upper()] = rest.strip().upper()
         return found
 
-    def stls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
-        """STLS and handshake. Raises ProtocolError when it is refused; see Connection.start_tls for the rest."""
+    def offers(self) -> dict[str, str]:
+        return self.capabilities() or {}
+
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """POP's word for it is STLS (RFC 2595 section 4)."""
         reply = self.command("STLS")
         if not reply.ok:
             raise ProtocolError(f"STLS was refused: {reply}")
         self.connection.start_tls(tls_context, name)
 
-    def login(self, user: str, password: str) -> PopReply:
+    def login(self, user: str, password: str) -> Login:
         """USER and PASS. A refused USER ends it."""
         self.connection.transcript.hide(password)
         if "\r" in password or "\n" in password:
             raise ProbeError("a password with a line end in it cannot be sent over POP")
-        reply = self.command(f"USER {user}")
-        return self.command(f"PASS {password}", "PASS ****") if reply.ok else reply
+        named = self.command(f"USER {user}")
+        reply = self.command(f"PASS {password}", "PASS ****") if named.ok else named
+        if reply.ok:
+            return Login(Outcome.ACCEPTED, str(reply))
+        if reply.code in {"SYS/TEMP", "IN-USE", "LOGIN-DELAY"}:
+            raise TemporaryFailure(f"temporary refusal: {reply}")
+        return Login(Outcome.REFUSED if named.ok else Outcome.UNSEEN, str(reply))
+
+    def prove_login(self, address: str) -> tuple[bool, str]:
+        """STAT."""
+        reply = self.command("STAT")
+        return reply.ok, str(reply)
 
     def identifiers(self) -> list[tuple[int, str]]:
         """UIDL: (message number, unique id) of every message, oldest first."""
@@ -105,6 +126,17 @@ class Pop3:
         if not reply.ok:
             raise NoSuchMessage(str(reply))
         return self._body()
+
+    def find(self, field: str, value: str, folder: str) -> bytes:
+        refused = ""
+        mark = f"{field}: {value}".encode()
+        for number, _ in reversed(self.identifiers()[-_NEWEST:]):
+            try:
+                if mark in self.headers(number):
+                    return self.retrieve(number)
+            except NoSuchMessage as error:
+                refused = f" ({error})"  # removed meanwhile, by another run or by the user: not ours
+        raise ProtocolError(f"the message is not there{refused}")
 
     def quit(self) -> None:
         """QUIT (nothing was marked for deletion) without waiting for the answer, and close."""

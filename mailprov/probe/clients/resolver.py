@@ -21,7 +21,8 @@ import dns.resolver
 import dns.rrset
 
 from mailprov.model.dns import NameServer
-from mailprov.probe.clients.connection import ProbeError, printable
+from mailprov.probe.clients.connection import printable
+from mailprov.probe.clients.errors import ProbeError
 
 
 class NoAnswer(ProbeError):
@@ -96,6 +97,11 @@ class Resolver:
             return self.ask(name, "A").values + self.ask(name, "AAAA").values
         except NoAnswer:
             return self._resolve(name, "A") + self._resolve(name, "AAAA")
+
+    def mail_servers(self, domain: str) -> list[str]:
+        """The MX targets of a domain, best preference first. Raises NoAnswer."""
+        rows = [value.split() for value in self.ask(domain, "MX").values]
+        return [name for _, name in sorted((int(preference), name) for preference, name in rows)]
 
     def zone_of(self, name: str) -> str:
         """The zone that holds a name: the nearest one at or above it that has a SOA. Raises NoAnswer."""

@@ -1,6 +1,6 @@
 """A minimal SMTP client that shows every reply as it came (RFC 5321, 3207, 4954).
 
-Public: Smtp, Reply. Raises the errors of `connection`; a reply that is no SMTP reply is ProtocolError. Nothing here
+Public: Smtp, Reply. Raises the errors of `clients`; a reply that is no SMTP reply is ProtocolError. Nothing here
 judges.
 """
 
@@ -11,7 +11,9 @@ import re
 import ssl
 from dataclasses import dataclass
 
-from mailprov.probe.clients.connection import Connection, ProtocolError, printable
+from mailprov.probe.clients.client import Client, Login, Outcome
+from mailprov.probe.clients.connection import Connection, printable
+from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
 
 _REPLY = re.compile(r"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
@@ -37,13 +39,13 @@ class Reply:
         return printable(f"{self.code} {self.lines[-1]}".rstrip())
 
 
-class Smtp:
+class Smtp(Client):
     """One SMTP session on a connection; `extensions` are those of the last EHLO: {"SIZE": "10240000", "AUTH":
     "PLAIN LOGIN"}.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.extensions: dict[str, str] = {}
 
     def reply(self) -> Reply:
@@ -67,6 +69,17 @@ class Smtp:
         self.connection.send(line.encode("utf-8") + b"\r\n", shown)
         return self.reply()
 
+    def greet(self) -> None:
+        greeting = self.reply()
+        if greeting.code != 220:
+            raise ProtocolError(f"the greeting is {greeting}")
+        hello = self.ehlo()
+        if hello.code != 250:
+            raise ProtocolError(f"EHLO was refused: {hello}")
+
+    def offers(self) -> dict[str, str]:
+        return self.extensions
+
     def ehlo(self) -> Reply:
         """EHLO with our address literal (RFC 5321 section 4.1.4: what a client without a name of its own
         says).
@@ -84,17 +97,32 @@ class Smtp:
                 self.extensions[keyword.upper()] = value
         return reply
 
-    def starttls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
-        """STARTTLS, handshake, EHLO again. Raises ProtocolError when it is refused; see Connection.start_tls for the
-        rest.
-        """
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """And EHLO again (RFC 3207 section 4.2)."""
         reply = self.command("STARTTLS")
         if reply.code != 220:
             raise ProtocolError(f"STARTTLS was refused: {reply}")
         self.connection.start_tls(tls_context, name)
         self.ehlo()
 
-    def login(self, user: str, password: str) -> Reply:
+    def login(self, user: str, password: str) -> Login:
+        reply = self.auth(user, password)
+        if reply.kind == 4:
+            raise TemporaryFailure(f"temporary refusal: {reply}")
+        if reply.kind == 5:  # 535 is about the password; 530 and 538 want TLS first (RFC 4954 section 6)
+            return Login(Outcome.REFUSED if reply.code == 535 else Outcome.UNSEEN, str(reply))
+        return Login(Outcome.ACCEPTED if reply.code == 235 else Outcome.CONTINUES, str(reply))
+
+    def prove_login(self, address: str) -> tuple[bool, str]:
+        """MAIL FROM."""
+        reply = self.mail(address)
+        if reply.kind == 4:
+            raise TemporaryFailure(f"temporary refusal of MAIL FROM: {reply}")
+        if reply.code == 250:
+            self.command("RSET")
+        return reply.code == 250, str(reply)
+
+    def auth(self, user: str, password: str) -> Reply:
         """AUTH PLAIN with an initial response (RFC 4954, 4616), or AUTH LOGIN where only that is offered."""
         self.connection.transcript.hide(password)
         offered = self.extensions.get("AUTH", "").upper().split()

@@ -87,8 +87,9 @@ class Imap(Session):
             found = [99] if "others-deleted" in self.faults else []
         elif (self.folder == "Junk Mail") == ("into-junk" in self.faults):
             name, token = rest.split()[1:]
-            mark = f"\r\n{name}: {token}\r\n".encode()
-            found = [i for i, text in enumerate(self.box(), 1) if mark in text]
+            mark = f"\r\n{name}: {token}\r\n".encode()  # in the header alone: what a body quotes is no match
+            headers = [text.partition(b"\r\n\r\n")[0] + b"\r\n" for text in self.box()]
+            found = [i for i, header in enumerate(headers, 1) if mark in header]
         self.send("* SEARCH " + " ".join(map(str, found)), f"{tag} OK done")
 
     def _uidfetch(self, tag: str, rest: str) -> None:

@@ -18,7 +18,7 @@ from mailprov.model.inventory import Dmarc, Domain, Forward, Inventory, Mx
 from mailprov.probe.accounts import usable
 from mailprov.probe.checks import catalogue
 from mailprov.probe.clients.resolver import Resolver
-from mailprov.probe.pairs import Partner, plan_deliveries
+from mailprov.probe.deliveries import Partner, plan_deliveries
 from tests.unit.probe.probe_lab import Lab, account
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP

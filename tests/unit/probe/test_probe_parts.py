@@ -17,15 +17,8 @@ from hypothesis import strategies as st
 from mailprov.model.findings import Verdict
 from mailprov.probe import catalogue
 from mailprov.probe.clients import connection
-from mailprov.probe.clients.connection import (
-    Connection,
-    ConnectionClosed,
-    Deadline,
-    ProtocolError,
-    ReadTimeout,
-    ResponseInjection,
-    Transcript,
-)
+from mailprov.probe.clients.connection import Connection, Deadline, Transcript
+from mailprov.probe.clients.errors import ConnectionClosed, ProtocolError, ReadTimeout, ResponseInjection
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import Answer

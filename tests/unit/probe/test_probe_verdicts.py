@@ -11,7 +11,8 @@ from mailprov.model.findings import Verdict
 from mailprov.model.inventory import Domain, Forward
 from mailprov.probe import catalogue
 from mailprov.probe.accounts import chosen
-from mailprov.probe.clients.connection import Mute, Peer
+from mailprov.probe.clients.connection import Peer
+from mailprov.probe.clients.errors import Mute
 from tests.unit.probe.probe_lab import SLOW_ONLY, Lab, account
 from tests.unit.probe.probe_session import PASSWORDS
 
@@ -338,6 +339,15 @@ def test_every_account_has_its_turn_over_some_runs() -> None:
     drawn = [each.address for run in range(100) for each in chosen(domain, f"run-{run}", 3)]
     assert len(drawn) == 300
     assert set(drawn) == {each.address for each in crowd}
+
+
+def test_smuggling_removes_no_mail_that_its_user_has_marked(lab: Lab) -> None:
+    """Without UIDPLUS there is only EXPUNGE, which removes what anybody marked: then the probe's messages stay."""
+    lab.spoil("no-uidplus others-deleted", "")
+    for finding in lab.verify("smuggle.in", wait=10):
+        assert finding.verdict is PASS, finding.observed
+        assert "messages of this probe stay: the server has no UIDPLUS" in finding.observed
+        assert not [line for line in finding.evidence if "EXPUNGE" in line or "STORE" in line]
 
 
 def test_who_forwards_everything_is_not_told_to_have_no_password(lab: Lab) -> None:

@@ -1,21 +1,28 @@
-"""Which domains send to which, and as whom.
+"""Mail between domains: who sends to whom and as whom, and one message on its way.
 
     SUBMISSION                      ports that users hand mail in on
-    Partner                         a domain, and what of delivery works there (`partners` finds that out)
-    DeliveryPlan                        one message to send
+    Partner                         a domain, and what of delivery works there
     candidates(inventory, domain)   domains on other hosts
-    plan_deliveries(selected, others, named) -> [DeliveryPlan]
+    DeliveryPlan, plan_deliveries(inventory, selected, known, named)     the messages to send
+    PartnerContext, DeliveryContext                                  what the probes of delivery get
 
-Pure; raises nothing.
+Planning is pure. Sessions of the contexts raise the errors of `clients`, and ProbeError when a login is refused.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailprov.model.inventory import Account, Domain, Inventory
-from mailprov.model.ports import PORTS, Port
+from mailprov.model.findings import Target
+from mailprov.model.inventory import Account, Domain, Host, Inventory
+from mailprov.model.ports import Port
+from mailprov.probe.clients.client import Client
+from mailprov.probe.clients.errors import ProbeError
+from mailprov.probe.clients.imap import Imap
+from mailprov.probe.context import Context, port_numbered
+from mailprov.probe.mailauth import message
 
 SUBMISSION = (587, 465)
 _NAMED = 3  # domains in one sentence
@@ -99,7 +106,7 @@ def plan_deliveries(
                 here = set(one.domain.hosts) & set(other.domain.hosts)
                 if one.sender and other.recipient and other.reads and (here or other.takes):
                     plan = DeliveryPlan(
-                        one.domain, other.domain, one.sender, other.recipient, _port(number), alone
+                        one.domain, other.domain, one.sender, other.recipient, port_numbered(number), alone
                     )
                     plans.setdefault((one.domain.name, other.domain.name, number), plan)
     return list(plans.values())
@@ -115,5 +122,85 @@ def _why(domains: Sequence[Domain], known: Mapping[str, Partner]) -> str:
     return "; ".join(said) + ("; …" if len(domains) > _NAMED else "")
 
 
-def _port(number: int) -> Port:
-    return next(port for port in PORTS if port.number == number)
+@dataclass
+class PartnerContext(Context):
+    """`partner` is filled with what is found."""
+
+    partner: Partner = field(kw_only=True)
+
+    @property
+    def host(self) -> Host:
+        return self.run.inventory.host(self.partner.domain.hosts[0])
+
+    @property
+    def address(self) -> str:
+        addresses = self.run.addresses.get(self.host.name)
+        if not addresses:
+            raise ProbeError(f"no address of {self.host.fqdn} is known")
+        return addresses[0]
+
+    @property
+    def target(self) -> Target:
+        addresses = self.run.addresses.get(self.host.name, ())
+        return Target(self.host.name, addresses[0] if addresses else "", 0, self.partner.domain.name)
+
+
+@dataclass
+class DeliveryContext(Context):
+    """One message on its way. The probes leave here what the next one needs."""
+
+    plan: DeliveryPlan = field(kw_only=True)
+    token: str = field(default_factory=lambda: secrets.token_hex(12))
+    sent: bytes = b""
+    not_sent: str = "not submitted (see delivery.submit)"
+    fetched: bytes = b""
+    folder: str = "INBOX"
+    removed: bool = False
+
+    @property
+    def sender_host(self) -> Host:
+        return self.run.inventory.host(self.plan.sender_domain.hosts[0])
+
+    @property
+    def recipient_host(self) -> Host:
+        return self.run.inventory.host(self.plan.recipient_domain.hosts[0])
+
+    @property
+    def target(self) -> Target:
+        return self.at(self.sender_host, self.plan.port.number, self.plan.sender)
+
+    def at(self, host: Host, port: int, account: Account | None) -> Target:
+        address = self.run.addresses[host.name][0] if self.run.addresses.get(host.name) else ""
+        pair = f"{self.plan.sender_domain.name}->{self.plan.recipient_domain.name}"
+        return Target(host.name, address, port, pair, account.address if account else "")
+
+    def address(self, host: Host) -> str:
+        addresses = self.run.addresses.get(host.name)
+        if not addresses:
+            raise ProbeError(f"no address of {host.fqdn} is known")
+        return addresses[0]
+
+    def session(self, host: Host, number: int, account: Account) -> Client:
+        """A session on `host`, logged in over trusted TLS."""
+        assert account.password is not None
+        self.transcript.hide(account.password.reveal())
+        client = self.open(host, self.address(host), port_numbered(number), secret=True)
+        try:
+            login = client.login(account.login_name, account.password.reveal())
+            if not login.accepted:
+                raise ProbeError(
+                    f"login as {account.login_name} on {host.fqdn} port {number} is refused: {login.words}"
+                )
+        except BaseException:
+            client.connection.close()
+            raise
+        return client
+
+    def mailbox(self) -> Imap:
+        """The recipient's mail over IMAP on 993."""
+        client = self.session(self.recipient_host, 993, self.plan.recipient)
+        assert isinstance(client, Imap)
+        return client
+
+    def search(self, client: Imap, folder: str) -> list[int]:
+        return client.search_in(folder, f"HEADER {message.MARK} {self.token}")

@@ -1,0 +1,83 @@
+"""What the clients of SMTP, IMAP, POP3 and ManageSieve have in common: a session that begins, is secured and logs in.
+
+Public: Client, MailboxClient, Login, Outcome. Every method raises the errors of `clients`; ProtocolError also when
+the server says no to what a session begins with, TemporaryFailure when it decided nothing.
+"""
+
+from __future__ import annotations
+
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from mailprov.probe.clients.connection import Connection
+
+
+class Outcome(Enum):
+    """What came of a user and a password."""
+
+    ACCEPTED = "accepted"
+    CONTINUES = "the server asks for more"  # where there was nothing more to say
+    REFUSED = "refused"
+    UNSEEN = "refused before the password was looked at"  # for want of TLS, as a right server does in clear
+
+
+@dataclass(frozen=True)
+class Login:
+    """`words` are the server's, made safe to show."""
+
+    outcome: Outcome
+    words: str
+
+    @property
+    def accepted(self) -> bool:
+        return self.outcome is Outcome.ACCEPTED
+
+
+class Client(ABC):
+    """One session on a connection, by whatever protocol."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    @abstractmethod
+    def greet(self) -> None:
+        """Read the greeting, and say hello where the protocol wants it. Raises ProtocolError when the server speaks
+        another protocol, or turns us away.
+        """
+
+    @abstractmethod
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """STARTTLS (STLS) and the handshake, with `name` as SNI; None asks for none. Raises ProtocolError when it is
+        refused; see Connection.start_tls for the rest.
+        """
+
+    @abstractmethod
+    def offers(self) -> Mapping[str, str]:
+        """What the server offers at this moment, in upper case: {"STARTTLS": "", "SIZE": "10240000"}. Asks for it where
+        the protocol does not tell it unasked.
+        """
+
+    @abstractmethod
+    def login(self, user: str, password: str) -> Login:
+        """Log in; the password is kept out of the transcript. Raises TemporaryFailure when nothing was decided."""
+
+    @abstractmethod
+    def prove_login(self, address: str) -> tuple[bool, str]:
+        """Whether a command works that needs a login; the server's words. `address` is the account's own."""
+
+    @abstractmethod
+    def quit(self) -> None:
+        """Take leave without waiting for the answer, and close."""
+
+
+class MailboxClient(Client):
+    """A session that reads mail."""
+
+    @abstractmethod
+    def find(self, field: str, value: str, folder: str) -> bytes:
+        """The whole message that has this header field, byte for byte, left unread where the protocol can. POP has no
+        folders but INBOX. Raises ProtocolError when it is not there.
+        """
