@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.measure import BenchFailed
 from mailprov import lab
-from mailprov.components.dovecot import MAIL_ROOT
+from mailprov.components.dovecot.passwd import MAIL_ROOT
 from mailprov.inventory import SecretMode, load
 from mailprov.model.events import Event
 from tests.lab.delayproxy import DelayProxy

@@ -1,95 +1,60 @@
-"""Certificates by ACME: what certbot is told, and what it needs on the host besides.
+"""ACME: certbot gets certificates from an authority, and its own timer renews them.
 
-    issued(host, name, key_type, dns) -> Issued
-    files(host, dns, issued) -> tuple[File, ...]
-    packages(host, dns) -> tuple[str, ...]
-    service() -> Service         certbot's own timer, which renews
-
-Pure, but for reading `tls.ca_file`. Raises InputError for a file that cannot be read.
-With dns-01 the host gets the key by which the zone is written, since it must renew by itself: in a file for root alone.
+Pure, but for reading `tls.ca_file`.
 """
 
 from __future__ import annotations
 
-from mailprov.components.templates import render
-from mailprov.errors import InputError
-from mailprov.model.dns import Dns01, DnsSettings
-from mailprov.model.host_state import File, Issued, Service
-from mailprov.model.inventory import Challenge, Host
-from mailprov.model.ports import PORTS, TlsStart
+from collections.abc import Sequence
+from typing import Any
 
-HOOK = "/etc/letsencrypt/renewal-hooks/deploy/mailprov"
-_FOLDER = "/etc/mailprov/tls"
-_CREDENTIALS = f"{_FOLDER}/dns-01.ini"
-_ROOTS = f"{_FOLDER}/acme-roots.pem"
-_DROP_IN = "/etc/systemd/system/certbot.service.d/mailprov.conf"
-_IMPLICIT = tuple(port.number for port in PORTS if port.tls is TlsStart.IMPLICIT)
+from mailprov.components.base import Build, Component, Parts
+from mailprov.model.dns import DnsSettings
+from mailprov.model.host_state import Service
+from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
+from mailprov.schema.context import Context
+from mailprov.schema.document import KeyPath
 
 
-def packages(host: Host, dns: DnsSettings) -> tuple[str, ...]:
-    """certbot as the distribution has it; its plugin for the DNS provider where that is used."""
-    plugin = _plugin(host, dns)
-    return ("certbot", plugin.package) if plugin else ("certbot",)
+class _Acme(Component):
+    name = "acme"
+    about = "certificates from an authority (RFC 8555), renewed by certbot"
+    credentials = ("dns",)  # with dns-01, since the host must renew by itself
+
+    def wanted(self, host: Host) -> bool:
+        return host.tls.mode is TlsMode.ACME
+
+    def packages(self, inventory: Inventory, host: Host) -> tuple[str, ...]:
+        """certbot as the distribution has it; its plugin for the DNS provider where that is used."""
+        from mailprov.components.tls import certbot
+
+        plugin = certbot.plugin(host, inventory.dns)
+        return ("certbot", plugin.package) if plugin else ("certbot",)
+
+    def parts(self, build: Build) -> Parts:
+        from mailprov.components.tls import certbot, material
+
+        return Parts(
+            packages=self.packages(build.inventory, build.host),
+            files=certbot.files(build.host, build.inventory.dns, build.made(material.of).issued),
+            # The package enables it, and the guard against half-configured daemons keeps it from starting. It is not
+            # retired: other certificates may need it.
+            services=(Service(unit="certbot.timer"),),
+        )
+
+    def check(self, file: Any, hosts: Sequence[Host], dns: DnsSettings, context: Context) -> None:
+        """dns-01 goes by the key with which we write the zone, where certbot has a plugin for that provider."""
+        from mailprov.dns import providers
+
+        for host in hosts:
+            if host.tls.mode is not TlsMode.ACME or host.tls.acme.challenge is not Challenge.DNS:
+                continue
+            path: KeyPath = (
+                ("hosts", host.name, "tls") if "tls" in context.marks(("hosts", host.name)) else ("tls",)
+            )
+            if dns.provider.dns_01 is None:
+                need = f"needs {providers.for_dns_01()}; add them, or use http-01"
+                context.problem(path, f"challenge dns-01 {dns.provider.why_no_dns_01 or need}", key=True)
 
 
-def _plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
-    """The inventory has seen to it that there is one where the challenge needs it."""
-    return dns.provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
-
-
-def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
-    """The certificate of one name and one kind of key. certbot keeps each under its own name."""
-    settings = host.tls.acme
-    own = name if key_type == "ecdsa" else f"{name}-{key_type}"
-    plugin = _plugin(host, dns)
-    arguments = ["certonly", "--non-interactive", "--agree-tos", "--force-renewal"]
-    arguments += ["--server", settings.directory, "--cert-name", own, "-d", name]
-    arguments += ["--email", settings.email] if settings.email else ["--register-unsafely-without-email"]
-    arguments += ["--key-type", key_type]
-    # RSA below 3072 bits is being phased out; P-256 is what every client knows.
-    arguments += ["--rsa-key-size", "3072"] if key_type == "rsa" else ["--elliptic-curve", "secp256r1"]
-    if plugin:
-        option = f"--{plugin.authenticator}"
-        arguments += [option, f"{option}-credentials", _CREDENTIALS]
-        arguments += [f"{option}-propagation-seconds", str(settings.propagation)]
-    else:
-        arguments += ["--standalone", "--preferred-challenges", "http"]
-    return Issued(
-        name=own,
-        names=(name,),
-        path=f"{_FOLDER}/{own}.acme.pem",
-        server=settings.directory,
-        authenticator=plugin.authenticator if plugin else "standalone",
-        arguments=tuple(arguments),
-        hook=HOOK,
-        ports=_IMPLICIT,
-        key_type=key_type,
-        roots=_ROOTS if host.tls.ca_file else "",
-    )
-
-
-def files(host: Host, dns: DnsSettings, certificates: tuple[Issued, ...]) -> tuple[File, ...]:
-    """The deploy hook; roots for certbot and its timer; the key for dns-01."""
-    made = [File(HOOK, render("certbot/deploy.j2", certificates=certificates), mode="0755")]
-    if host.tls.ca_file:
-        made.append(File(_ROOTS, _roots(host)))
-        made.append(File(_DROP_IN, render("certbot/certbot.service.j2", roots=_ROOTS)))
-    if plugin := _plugin(host, dns):
-        made.append(File(_CREDENTIALS, render(plugin.template, **plugin.values), mode="0600", secret=True))
-    return tuple(made)
-
-
-def _roots(host: Host) -> str:
-    assert host.tls.ca_file is not None
-    try:
-        return host.tls.ca_file.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "it is not PEM"
-        raise InputError(
-            f"host {host.name}", f"cannot read {host.tls.ca_file}: {reason}", "Check tls.ca_file"
-        ) from None
-
-
-def service() -> Service:
-    """The package enables it, and the guard against half-configured daemons keeps it from starting."""
-    return Service(unit="certbot.timer")
+COMPONENT = _Acme()

@@ -1,8 +1,7 @@
-"""fail2ban: shuts out for a while who tries many wrong passwords on the ports of mail.
+"""fail2ban: bans for a while who tries many wrong passwords on the ports of mail.
 
-    files(host) -> tuple[File, ...]
-    service(host, files), unit() -> Service
-    PACKAGES
+    Fail2ban      what the inventory says of it; `SETTING.of(host)` is None where a host has none
+    COMPONENT
 
 Pure. The filters are our own: those of the packages do not know the words of Dovecot 2.4, and read the log of
 postfix.service where Debian 12 has it under postfix@-.service. Both daemons are read from the journal.
@@ -10,12 +9,22 @@ postfix.service where Debian 12 has it under postfix@-.service. Both daemons are
 
 from __future__ import annotations
 
+import ipaddress
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.templates import render
 from mailprov.model.host_state import File, Service
-from mailprov.model.inventory import Host
+from mailprov.model.inventory import Host, Inventory
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol
+from mailprov.schema.context import Context
+from mailprov.schema.document import KeyPath
+from mailprov.schema.entry import Entry
+from mailprov.schema.names import BadName
+from mailprov.schema.scalars import Text
 
-PACKAGES = ("fail2ban", "nftables", "python3-systemd")
 _FOLDER = "/etc/fail2ban"
 _JAIL = f"{_FOLDER}/jail.d/mailprov.local"
 
@@ -36,15 +45,97 @@ _DOVECOT = (
 )
 
 
-def files(host: Host) -> tuple[File, ...]:
+class Fail2banEntry(Entry):
+    """Shuts out for a while who tries many wrong passwords. `{}` is enough to have it."""
+
+    ignore: list[Text] = Field(
+        default=[],
+        description="addresses and networks that are never shut out, such as that of who runs `verify`",
+        examples=[["192.0.2.0/24"]],
+    )
+
+
+@dataclass(frozen=True)
+class Fail2ban:
+    """Addresses that try too many wrong passwords are banned for a while."""
+
+    ignore: tuple[str, ...] = ()  # addresses and networks that never are
+
+    def spares(self, address: str) -> bool:
+        ip = ipaddress.ip_address(address)
+        networks = [ipaddress.ip_network(each) for each in self.ignore]
+        return any(ip.version == net.version and ip in net for net in networks)
+
+
+def _resolve(entry: Fail2banEntry, path: KeyPath, base: Fail2ban | None, context: Context) -> Fail2ban:
+    given = enumerate(entry.ignore)
+    ignore = [context.checked((*path, "ignore", index), text, _network) for index, text in given]
+    return Fail2ban(tuple(dict.fromkeys(each for each in ignore if each)))
+
+
+def _network(text: str) -> str:
+    try:
+        return (
+            str(ipaddress.ip_network(text, strict=False)) if "/" in text else str(ipaddress.ip_address(text))
+        )
+    except ValueError:
+        raise BadName("is no IP address and no network such as 192.0.2.0/24") from None
+
+
+SETTING: Setting[Fail2ban | None] = Setting(
+    "fail2ban",
+    Fail2banEntry,
+    "fail2ban for the logins of mail, by Dovecot and Postfix",
+    _resolve,
+    default=None,
+    if_missing="none if not given",
+    wins="wins as a whole",
+    rehearse=lambda value, lab: None if value is None else {"ignore": list(value.ignore)},
+)
+
+
+class _Fail2ban(Component):
+    name = "fail2ban"
+    about = "bans for a while who tries many wrong passwords"
+    settings = (SETTING,)
+
+    def wanted(self, host: Host) -> bool:
+        return SETTING.of(host) is not None
+
+    def packages(self, inventory: Inventory, host: Host) -> tuple[str, ...]:
+        return "fail2ban", "nftables", "python3-systemd"
+
+    def parts(self, build: Build) -> Parts:
+        settings = SETTING.of(build.host)
+        assert settings is not None
+        files = _files(settings)
+        # Bans that are in force outlive a reload; those of who is spared now are lifted.
+        service = Service(
+            unit="fail2ban.service",
+            files=tuple(file.path for file in files),
+            checks=(("fail2ban-client", "--test"),),
+            # Debian's own jail, too: it starts with ours, and would count what SSH refused before.
+            jails=("mailprov-postfix", "mailprov-dovecot", "sshd"),
+            spares=settings.ignore,
+        )
+        return Parts(packages=self.packages(build.inventory, build.host), files=files, services=(service,))
+
+    def retired(self) -> tuple[Service, ...]:
+        """It may have jails of others, such as Debian's own for SSH."""
+        return (Service(unit="fail2ban.service", shared=True),)
+
+
+COMPONENT = _Fail2ban()
+
+
+def _files(settings: Fail2ban) -> tuple[File, ...]:
     """The jails and their filters."""
-    assert host.fail2ban is not None
     smtp = [port.number for port in PORTS if port.protocol is Protocol.SMTP]
     mailbox = [port.number for port in PORTS if port.protocol is not Protocol.SMTP]
     units = "_SYSTEMD_UNIT=postfix@-.service + _SYSTEMD_UNIT=postfix.service"
     jail = render(
         "fail2ban/jail.j2",
-        ignore=("127.0.0.0/8", "::1", *host.fail2ban.ignore),
+        ignore=("127.0.0.0/8", "::1", *settings.ignore),
         jails=(
             ("postfix", sorted(smtp), units),
             ("dovecot", sorted({*mailbox, SIEVE_PORT.number}), "_SYSTEMD_UNIT=dovecot.service"),
@@ -65,21 +156,3 @@ def files(host: Host) -> tuple[File, ...]:
 def _filter(name: str, comment: str, daemon: str, *regexps: str) -> File:
     text = render("fail2ban/filter.j2", comment=comment, daemon=daemon, regexps=regexps)
     return File(f"{_FOLDER}/filter.d/mailprov-{name}.conf", text)
-
-
-def service(host: Host, ours: tuple[File, ...]) -> Service:
-    """Bans that are in force outlive a reload; those of who is spared now are lifted."""
-    assert host.fail2ban is not None
-    return Service(
-        unit="fail2ban.service",
-        files=tuple(file.path for file in ours),
-        checks=(("fail2ban-client", "--test"),),
-        # Debian's own jail, too: it starts with ours, and would count what SSH refused before.
-        jails=("mailprov-postfix", "mailprov-dovecot", "sshd"),
-        spares=host.fail2ban.ignore,
-    )
-
-
-def unit() -> Service:
-    """For a host that may have had it. It may have jails of others, such as Debian's own for SSH."""
-    return Service(unit="fail2ban.service", shared=True)

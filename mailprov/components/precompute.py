@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from mailprov.components import addresses, passwd
+from mailprov.components.dovecot import passwd
+from mailprov.components.postfix import addresses
 from mailprov.model.inventory import Account, Host, Inventory
 
 

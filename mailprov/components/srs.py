@@ -1,6 +1,8 @@
 """Sender rewriting (SRS) for mail that is sent on to other hosts, by PostSRSd 1 or 2.
 
-    make(domain, postsrsd, until) -> Srs     files, service, and the lookup tables that Postfix asks
+    of(build) -> Srs                         files, service, and the lookup tables that Postfix asks
+    make(domain, postsrsd, until) -> Srs     the same, from what it depends on
+    COMPONENT
     own_senders(names, bounces)              a map of Postfix: who needs no rewriting
     rewritten(until)                         and another: what may be a way back
     short_until(facts) -> date | None        until when shorter hashes than ours are taken
@@ -37,11 +39,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from mailprov.components.base import Build, Component, Parts
 from mailprov.components.templates import MANAGED, render
 from mailprov.components.versions import Version
 from mailprov.model.host_state import File, Service
+from mailprov.model.inventory import Host, Inventory
 
-PACKAGE = "postsrsd"
 PORT = 10027  # Postfix's own listener for what is to be rewritten
 _FORWARD, _REVERSE, _SOCKETMAP = 10001, 10002, 10003  # PostSRSd's own defaults
 _LENGTH, _SHORT = 8, 4
@@ -56,6 +59,29 @@ class Srs:
     files: tuple[File, ...]
     service: Service
     short_until: datetime.date | None
+
+
+def of(build: Build) -> Srs:
+    """For Build.made."""
+    return make(build.sender_domain, build.releases.postsrsd, short_until(build.facts))
+
+
+class _SenderRewriting(Component):
+    name = "srs"
+    about = "rewrites the senders of mail that is sent on to other hosts (PostSRSd)"
+    everywhere = True
+
+    def packages(self, inventory: Inventory, host: Host) -> tuple[str, ...]:
+        return ("postsrsd",)
+
+    def parts(self, build: Build) -> Parts:
+        made = build.made(of)
+        return Parts(
+            packages=self.packages(build.inventory, build.host), files=made.files, services=(made.service,)
+        )
+
+
+COMPONENT = _SenderRewriting()
 
 
 def short_until(facts: dict[str, Any]) -> datetime.date | None:

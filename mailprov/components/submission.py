@@ -1,8 +1,7 @@
 """The check of what users submit: a milter of our own, in front of the filter, on ports 465 and 587 alone.
 
-    files(maps, delimiter) -> tuple[File, ...]     the program, its unit and its socket's
-    service(files) -> Service
-    MILTER                                         as in Postfix's smtpd_milters, from inside its chroot
+    MILTER       as in Postfix's smtpd_milters, from inside its chroot
+    COMPONENT    the program, its unit and its socket's
 
 Postfix compares the login with the sender of the envelope; what readers see is the header, which only a milter can look
 at. It is one program for all sessions, so that who connects and waits takes no memory to speak of. It needs nothing but
@@ -14,6 +13,8 @@ Pure.
 
 from __future__ import annotations
 
+from mailprov.components.base import Build, Component, Parts
+from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.templates import render
 from mailprov.model.host_state import File, Service
 
@@ -24,17 +25,31 @@ _SCRIPT = "/etc/mailprov/submission_check.py"
 _UNITS = "/etc/systemd/system"
 
 
-def files(maps: str, delimiter: str) -> tuple[File, ...]:
-    """`maps`: the directory of Postfix's tables; `delimiter` as in Postfix's recipient_delimiter."""
+class _Submission(Component):
+    name = "submission"
+    about = "sees to it that users send under their own addresses, in what readers see as well"
+    everywhere = True
+    before = "postfix"  # which would refuse submitted mail until it answers
+
+    def parts(self, build: Build) -> Parts:
+        files = _files(build.host.recipient_delimiter)
+        return Parts(files=files, services=(_service(files),))
+
+
+COMPONENT = _Submission()
+
+
+def _files(delimiter: str) -> tuple[File, ...]:
+    """`delimiter` as in Postfix's recipient_delimiter."""
     names = {"unit": UNIT, "script": _SCRIPT, "socket": _SOCKET}
     return (
-        File(_SCRIPT, render("submission/check.py.j2", maps=maps, delimiter=delimiter)),
+        File(_SCRIPT, render("submission/check.py.j2", maps=MAPS, delimiter=delimiter)),
         File(f"{_UNITS}/{UNIT}.service", render("submission/check.service.j2", **names)),
         File(f"{_UNITS}/{UNIT}.socket", render("submission/check.socket.j2", **names)),
     )
 
 
-def service(ours: tuple[File, ...]) -> Service:
+def _service(ours: tuple[File, ...]) -> Service:
     """The socket comes and goes with the unit. The map of logins is read for each message: no reload is needed."""
     paths = tuple(file.path for file in ours)
     return Service(

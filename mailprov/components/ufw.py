@@ -1,8 +1,6 @@
 """ufw: rules for exactly the ports in use, and for SSH, so that nobody is locked out.
 
-    files(host, ports) -> tuple[File, ...]     a script and the unit that runs it, now and at each boot
-    service(files), unit() -> Service
-    PACKAGE
+    COMPONENT     `SETTING.of(host)`: whether ufw lets in what the mail service and SSH need, and nothing else
 
 Pure. Which ports SSH has is found on the host at the moment of the change and at each boot: by the configuration of
 sshd, by systemd's sockets, and by the SSH servers that root runs; the port in the inventory is let in besides.
@@ -10,21 +8,65 @@ sshd, by systemd's sockets, and by the SSH servers that root runs; the port in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Annotated
 
+from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.templates import render
 from mailprov.model.host_state import File, Service
-from mailprov.model.inventory import Challenge, Host, TlsMode
+from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
+from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.schema.context import Context
+from mailprov.schema.document import KeyPath
+from mailprov.schema.scalars import choice
 
-PACKAGE = "ufw"
 _SCRIPT = "/etc/mailprov/firewall"
 _MARK = "/var/lib/mailprov/firewall-enabled"  # ufw was off before we came
 _UNIT = "mailprov-firewall.service"
 
 
-def files(host: Host, services: Iterable[Service]) -> tuple[File, ...]:
-    """`services`: those whose ports are open to everybody."""
-    ports = {port for service in services for port in service.ports}
+def _resolve(entry: str, path: KeyPath, base: bool, context: Context) -> bool:
+    return entry == "ufw"
+
+
+SETTING: Setting[bool] = Setting(
+    "firewall",
+    Annotated[str, choice("ufw", "none")],
+    "ufw: only the ports of mail and SSH are open; none: left alone, as if not given",
+    _resolve,
+    default=False,
+    sets_up=True,
+    rehearse=lambda value, lab: "ufw" if value else None,
+)
+
+
+class _Ufw(Component):
+    name = "ufw"
+    about = "opens the ports of mail and SSH, and no others"
+    settings = (SETTING,)
+
+    def wanted(self, host: Host) -> bool:
+        return SETTING.of(host)
+
+    def packages(self, inventory: Inventory, host: Host) -> tuple[str, ...]:
+        return ("ufw",)
+
+    def parts(self, build: Build) -> Parts:
+        files = _files(build.host)
+        paths = tuple(file.path for file in files)
+        # A oneshot unit that stays active: a restart runs the script again.
+        service = Service(unit=_UNIT, files=paths, restart_on=paths, undo=_undo())
+        return Parts(packages=self.packages(build.inventory, build.host), files=files, services=(service,))
+
+    def retired(self) -> tuple[Service, ...]:
+        return (Service(unit=_UNIT, undo=_undo()),)
+
+
+COMPONENT = _Ufw()
+
+
+def _files(host: Host) -> tuple[File, ...]:
+    """A script and the unit that runs it, now and at each boot."""
+    ports = {port.number for port in (*PORTS, SIEVE_PORT)}
     if host.tls.mode is TlsMode.ACME and host.tls.acme.challenge is Challenge.HTTP:
         ports.add(80)  # where the certificate authority looks (RFC 8555 section 8.3)
     script = render("ufw/firewall.j2", ports=sorted(ports), ssh_port=host.ssh.port or 22, mark=_MARK)
@@ -32,17 +74,6 @@ def files(host: Host, services: Iterable[Service]) -> tuple[File, ...]:
         File(_SCRIPT, script, mode="0755"),
         File(f"/etc/systemd/system/{_UNIT}", render("ufw/unit.j2", script=_SCRIPT)),
     )
-
-
-def service(ours: tuple[File, ...]) -> Service:
-    """A oneshot unit that stays active: a restart runs the script again."""
-    paths = tuple(file.path for file in ours)
-    return Service(unit=_UNIT, files=paths, restart_on=paths, undo=_undo())
-
-
-def unit() -> Service:
-    """For a host that may have had it."""
-    return Service(unit=_UNIT, undo=_undo())
 
 
 def _undo() -> tuple[str, ...]:

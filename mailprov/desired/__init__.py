@@ -13,9 +13,10 @@ key.
 
 from collections.abc import Sequence
 
-from mailprov.components import templates, tls
+from mailprov.components import templates
 from mailprov.components.dkim import RotationStep, Step
 from mailprov.components.precompute import Precomputed
+from mailprov.components.tls import material
 from mailprov.desired.build import build, needed_packages, wanted_packages
 from mailprov.model.inventory import Host
 
@@ -27,4 +28,4 @@ def prepare(hosts: Sequence[Host]) -> None:
     if hosts:
         templates.prepare()
     if any(host.tls.certificate for host in hosts):
-        tls.prepare()
+        material.prepare()

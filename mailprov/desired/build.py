@@ -1,4 +1,4 @@
-"""Inventory and facts → the host's complete desired state.
+"""Inventory and facts → the host's complete desired state: each component of the host is asked for its parts.
 
     build(inventory, host, facts, rotation, precomputed) -> HostState
     wanted_packages(inventory, host) -> list[str]
@@ -8,67 +8,42 @@ Raises HostFailed (no supported version of Postfix or Dovecot) and InputError (c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from mailprov.components import (
-    acme,
-    dkim,
-    dovecot,
-    fail2ban,
-    passwd,
-    postfix,
-    relayhost,
-    srs,
-    submission,
-    tls,
-    ufw,
-    versions,
-)
-from mailprov.components import milter as milters
+from mailprov.components import registry, versions
+from mailprov.components.base import Build, Component, Parts
+from mailprov.components.dkim import RotationStep
 from mailprov.components.precompute import Precomputed
-from mailprov.model.host_state import Directory, HostState, Service
-from mailprov.model.inventory import Host, Inventory, TlsMode
-
-_PACKAGES = (
-    "ca-certificates",  # what Postfix trusts when it sends
-    "dovecot-core",
-    "dovecot-imapd",
-    "dovecot-lmtpd",
-    "dovecot-managesieved",
-    "dovecot-pop3d",
-    "dovecot-sieve",
-    "openssl",  # hashes passwords and makes certificates
-    "postfix",
-    srs.PACKAGE,
-)
+from mailprov.model.host_state import File, HostState, Service
+from mailprov.model.inventory import Host, Inventory
 
 
 def wanted_packages(inventory: Inventory, host: Host) -> list[str]:
-    """The packages that the facts must report on: known before the facts."""
-    return [*_packages(inventory, host), *milters.packages(host)]
+    """The packages that the facts must report on, known before the facts: `?` for what is used where it is."""
+    consulted = [f"?{name}" for each in registry.on(host) for name in each.consulted(host)]
+    return [*needed_packages(inventory, host), *consulted]
 
 
 def needed_packages(inventory: Inventory, host: Host) -> list[str]:
     """Those of `wanted_packages` that an apply installs where they are not."""
-    return [*_packages(inventory, host), milters.package(host)]
+    return _packages((each, each.packages(inventory, host)) for each in registry.on(host))
 
 
-def _packages(inventory: Inventory, host: Host) -> tuple[str, ...]:
-    more = acme.packages(host, inventory.dns) if host.tls.mode is TlsMode.ACME else ()
-    if host.fail2ban is not None:
-        more += fail2ban.PACKAGES
-    if host.relay is not None:
-        more += (relayhost.PACKAGE,)
-    if host.firewall:
-        more += (ufw.PACKAGE,)
-    return (*_PACKAGES, *more)
+def _packages(named: Iterable[tuple[Component, tuple[str, ...]]]) -> list[str]:
+    """Those of every host by name, then the others in the order of their components."""
+    everywhere: list[str] = []
+    others: list[str] = []
+    for component, packages in named:
+        (everywhere if component.everywhere else others).extend(packages)
+    return [*sorted(everywhere), *others]
 
 
 def build(
     inventory: Inventory,
     host: Host,
     facts: dict[str, Any],
-    rotation: dkim.RotationStep | None = None,
+    rotation: RotationStep | None = None,
     precomputed: Precomputed | None = None,
 ) -> HostState:
     """What `host` must be. `facts` as in wire.messages; equal input gives equal output, to the byte.
@@ -76,67 +51,53 @@ def build(
     `rotation`: a step of a rotation of DKIM keys, which nothing else asks for. `precomputed`: made before, of this very
     host.
     """
-    mail = (precomputed or Precomputed(inventory, host)).mail()
-    releases = versions.choose(facts, host.name)
-    material = tls.material(host, inventory.mail_names(host.name), inventory.dns)
-    ipv6 = bool(facts.get("ipv6"))
-    domains = inventory.domains_on(host.name)
-    sender_domain = inventory.sender_domain(host)
-    rewriting = srs.make(sender_domain, releases.postsrsd, srs.short_until(facts))
-    keys = dkim.keys(domains, host, facts, rotation)
-    milter = milters.milter(host, domains, keys, facts)
-    postfix_files = postfix.files(
-        host, domains, releases.postfix, material, ipv6, rewriting, milter, mail, sender_domain
+    asked = Build(
+        inventory,
+        host,
+        registry.on(host),
+        facts,
+        versions.choose(facts, host.name),
+        precomputed or Precomputed(inventory, host),
+        rotation,
     )
-    submitted = submission.files(postfix.MAPS, host.recipient_delimiter)
-    files = [*rewriting.files, *submitted, *postfix_files, *material.files]
-    files += dovecot.files(host, releases, material, ipv6, mail)
-    # Postfix first: Dovecot puts its sockets in the directories that Postfix's check makes.
-    for_everybody = (postfix.service(postfix_files, material), dovecot.service(material))
-    services: list[Service] = [*for_everybody, rewriting.service]
-    if milter:
-        files += [*milter.files, dkim.state_file(keys)]
-        services.insert(0, milter.service)  # before Postfix, which would let mail in unasked until it answers
-    services.insert(
-        0, submission.service(submitted)
-    )  # before Postfix, which would refuse submitted mail until then
-    if material.issued:
-        files += acme.files(host, inventory.dns, material.issued)
-        services.append(acme.service())
-    if host.fail2ban is not None:
-        jails = fail2ban.files(host)
-        files += jails
-        services.append(fail2ban.service(host, jails))
-    if host.firewall:
-        rules = ufw.files(host, for_everybody)
-        files += rules
-        services.append(ufw.service(rules))
+    parts = {each: each.parts(asked) for each in asked.components}
+    services = tuple(
+        service for each in _in_start_order() if each in parts for service in parts[each].services
+    )
+    running = {service.unit for service in services}
+    every = list(parts.values())
     return HostState(
         host=host.name,
         hostname=host.fqdn,
-        packages=(*_packages(inventory, host), *([milter.package] if milter else [])),
-        debconf=(*postfix.DEBCONF, ("postfix", "postfix/mailname", "string", host.fqdn)),
-        users=(dovecot.MAIL_USER,),
-        directories=(
-            Directory("/etc/mailprov"),
-            Directory(tls.FOLDER),
-            *postfix.DIRECTORIES,
-            *dovecot.DIRECTORIES,
-            *([milter.directory] if milter else []),
-        ),
-        certificates=material.certificates,
-        keys=milter.keys if milter else (),
-        issued=material.issued,
-        files=tuple(sorted(files, key=lambda file: file.path)),
-        account_files=(passwd.accounts(mail.entries, releases.dovecot),),
-        services=tuple(services),
-        filters=(dovecot.FILTERS,),
-        retired=_retired({service.unit for service in services}),
-        rendered_for=releases.rendered_for(),
+        packages=tuple(_packages((each, made.packages) for each, made in parts.items())),
+        debconf=tuple(answer for made in every for answer in made.debconf),
+        users=tuple(user for made in every for user in made.users),
+        directories=tuple(directory for made in every for directory in made.directories),
+        certificates=tuple(certificate for made in every for certificate in made.certificates),
+        issued=tuple(issued for made in every for issued in made.issued),
+        keys=tuple(key for made in every for key in made.keys),
+        files=tuple(sorted(_files(every), key=lambda file: file.path)),
+        account_files=tuple(file for made in every for file in made.account_files),
+        services=services,
+        filters=tuple(filters for made in every for filters in made.filters),
+        retired=tuple(service for service in _retired() if service.unit not in running),
+        rendered_for=asked.releases.rendered_for(),
     )
 
 
-def _retired(wanted: set[str]) -> tuple[Service, ...]:
-    """What another inventory may have brought. certbot's timer is not among them: other certificates may need it."""
-    optional = (*milters.units(), fail2ban.unit(), ufw.unit())
-    return tuple(service for service in optional if service.unit not in wanted)
+def _files(every: Iterable[Parts]) -> Iterable[File]:
+    return (file for made in every for file in made.files)
+
+
+def _in_start_order() -> list[Component]:
+    """The registry's order, but for those that must not be missed when another one starts."""
+    order: list[Component] = []
+    for component in registry.components():
+        names = [each.name for each in order]
+        order.insert(names.index(component.before) if component.before else len(order), component)
+    return order
+
+
+def _retired() -> Iterable[Service]:
+    """What another inventory may have brought."""
+    return (service for each in _in_start_order() for service in each.retired())

@@ -7,69 +7,23 @@ checked in `resolve`. `inventories/example.yml` shows every key.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from mailprov.inventory.dns import DnsEntry
-from mailprov.inventory.local import DovecotEntry, PostfixEntry
+from mailprov.inventory.host_settings import HostSettings, settings
 from mailprov.inventory.schema_domains import DomainEntry
-from mailprov.inventory.schema_hosts import (
-    DELIMITER_TEXT,
-    FILTER_TEXT,
-    FILTERS,
-    MANAGED_TEXT,
-    NOT_YET,
-    SIZE_TEXT,
-    Delimiter,
-    HostEntry,
-    MessageSize,
-    SshEntry,
-    TlsEntry,
-)
-from mailprov.inventory.schema_protection import (
-    BLOCKLISTS_TEXT,
-    FAIL2BAN_TEXT,
-    FIREWALL_TEXT,
-    RELAY_TEXT,
-    Blocklists,
-    Fail2banEntry,
-    Firewall,
-    RelayEntry,
-)
-from mailprov.schema.entry import Entry
-from mailprov.schema.scalars import Boolean, choice
+from mailprov.inventory.schema_hosts import HostEntry
 
 
-class File(Entry):
+class File(HostSettings):
     """An inventory of mailprov: hosts, and the mail domains on them."""
 
-    ssh: SshEntry = Field(
-        default=SshEntry(), description="how to reach the hosts, unless a host says otherwise"
-    )
     dns: DnsEntry | None = Field(
         default=None, description="how records are published; only printed if not given"
-    )
-    tls: TlsEntry = Field(default=TlsEntry(), description="certificates, unless a host says otherwise")
-    managed: Boolean = Field(default=True, description=f"{MANAGED_TEXT}; true if not given")
-    recipient_delimiter: Delimiter = Field("+", description=f"{DELIMITER_TEXT}; + if not given")
-    message_size_limit: MessageSize = Field(50 * 2**20, description=f"{SIZE_TEXT}; 50M if not given")
-    fail2ban: Fail2banEntry | None = Field(default=None, description=FAIL2BAN_TEXT)
-    relayhost: RelayEntry | None = Field(default=None, description=RELAY_TEXT)
-    firewall: Firewall | None = Field(default=None, description=FIREWALL_TEXT)
-    filter: Annotated[str, choice(*FILTERS)] = Field(
-        "rspamd", description=f"{FILTER_TEXT}; rspamd if not given"
-    )
-    blocklists: Blocklists | None = Field(
-        default=None, description=f"{BLOCKLISTS_TEXT}; default if not given"
-    )
-    postfix: PostfixEntry = Field(
-        default=PostfixEntry(), description="local settings of Postfix on all hosts"
-    )
-    dovecot: DovecotEntry = Field(
-        default=DovecotEntry(), description="local settings of Dovecot on all hosts"
     )
     hosts: dict[str, HostEntry] = Field(
         description="the machines, by a name of your choice", json_schema_extra={"minProperties": 1}
@@ -79,12 +33,18 @@ class File(Entry):
     )
 
 
+def keys(entry: type[BaseModel]) -> list[str]:
+    """All that may stand in a mapping: its own keys first, then those that hosts share with the top of the file."""
+    shared = set(HostSettings.model_fields) if issubclass(entry, HostSettings) else set()
+    return sorted(entry.model_fields, key=shared.__contains__)
+
+
 # Keys that the design has and this version does not: (class, key) → what to do until then.
 LATER: dict[tuple[str, str], str] = {
     (
         "DomainEntry",
         "hosted",
-    ): f"a domain whose mail is elsewhere {NOT_YET}; list only domains served by `hosts` here",
+    ): "a domain whose mail is elsewhere is not in this version; list only domains served by `hosts` here",
 }
 
 
@@ -104,4 +64,19 @@ class _Generator(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the file, with a description on every key."""
     made = File.model_json_schema(schema_generator=_Generator)
+    _tell_shared_keys(made, made["$defs"]["HostEntry"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "mailprov inventory"}
+
+
+def _tell_shared_keys(file: dict[str, Any], host: dict[str, Any]) -> None:
+    """What they are for is said at the top of the file, and at a host only that it wins."""
+    for entry, kind in ((file, File), (host, HostEntry)):
+        entry["properties"] = {name: entry["properties"][name] for name in keys(kind)}
+    for each in settings():
+        missing = f"; {each.if_missing}" if each.if_missing else ""
+        wins = f"; {each.wins}" if each.wins else ""
+        at_top, at_host = file["properties"][each.key], host["properties"][each.key]
+        at_top["description"] = f"{each.about}{missing}"
+        at_host["description"] = f"as the top-level `{each.key}`, for this host{wins}"
+        if each.written is not None:
+            at_top["default"] = each.written

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mailprov.errors import Problem
-from mailprov.inventory.schema import LATER, File
+from mailprov.inventory.schema import LATER, File, keys
 from mailprov.inventory.yaml_errors import ITEM_WITHOUT_BLANK
 from mailprov.schema.context import MAX_PROBLEMS
 from mailprov.schema.document import (
@@ -97,7 +97,7 @@ def _unknown(path: KeyPath, document: Document, hints: Hints) -> Problem:
     assert entry
     if later := LATER.get((entry.__name__, key)):
         return document.problem(path, later, key=True)
-    known = list(entry.model_fields)
+    known = keys(entry)
     near = hints.near(key, known)
     hint = (
         f'did you mean "{near}"?' if near and near not in parent else f"the keys here are {', '.join(known)}"

@@ -9,18 +9,20 @@ Only what must differ differs: addresses, ssh, dns, tls, and passwords, which ar
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
+from mailprov.components import registry
 from mailprov.dns import providers
 from mailprov.lab import releases
 from mailprov.lab.acme_server import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inventory, LocalSettings, TlsMode
+from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inventory, TlsMode
 
 # Names that readers of YAML 1.1 take for a boolean.
 _WORDS = {"y", "n", "yes", "no", "on", "off"}
@@ -53,6 +55,8 @@ def _plain(value: Any) -> Any:
         return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, str) and "\n" in value:
+        return LiteralScalarString(value)
     if isinstance(value, str) and value.lower() in _WORDS:
         return DoubleQuotedScalarString(value)
     return value
@@ -74,35 +78,33 @@ def _host(paths: LabPaths, state: LabState, host: LabHost, inventory: Inventory)
         "tls": _tls(paths, state, host, asked),
         "recipient_delimiter": asked.recipient_delimiter or "none",
         "message_size_limit": asked.message_size_limit,
-        **_protection(paths, asked, inventory),
+        **_components(paths, asked, inventory),
         "filter": asked.filter.value,
-        **(_settings(asked.local) if asked.managed else {}),
         "lab": {"release": host.release},
     }
 
 
-def _protection(paths: LabPaths, asked: Host, inventory: Inventory) -> dict[str, Any]:
-    """A smarthost outside would send the lab's mail into the world; one of the lab's own hosts is kept."""
-    body: dict[str, Any] = {}
-    if asked.fail2ban is not None:
-        body["fail2ban"] = {"ignore": list(asked.fail2ban.ignore)}
-    if not asked.managed:
-        return body
-    relay = asked.relay
-    users = {account.address for domain in inventory.domains for account in domain.accounts}
-    if relay and relay.user in users and relay.host in {host.fqdn for host in inventory.hosts}:
-        body["relayhost"] = {
-            "host": relay.host,
-            "port": relay.port,
-            "user": relay.user,
-            "password": _file(paths, relay.user),
-            "ca_file": str(paths.ca),
-        }
-    if asked.blocklists is not None:
-        body["blocklists"] = list(asked.blocklists) or "none"
-    if asked.firewall:
-        body["firewall"] = "ufw"
-    return body
+@dataclass(frozen=True)
+class _Lab:
+    """As components/setting.py wants it."""
+
+    paths: LabPaths
+    inventory: Inventory
+
+    @property
+    def ca_file(self) -> str:
+        return str(self.paths.ca)
+
+    def password(self, address: str) -> dict[str, str]:
+        return _file(self.paths, address)
+
+
+def _components(paths: LabPaths, asked: Host, inventory: Inventory) -> dict[str, Any]:
+    """What belongs to one component alone, which knows how to say it."""
+    lab = _Lab(paths, inventory)
+    own = [each for each in registry.settings() if each.rehearse and (asked.managed or not each.sets_up)]
+    said = {each.key: each.rehearse(each.of(asked), lab) for each in own if each.rehearse}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _tls(paths: LabPaths, state: LabState, host: LabHost, asked: Host) -> dict[str, Any]:
@@ -128,16 +130,6 @@ def _tls(paths: LabPaths, state: LabState, host: LabHost, asked: Host) -> dict[s
         "key_type": asked.tls.key_type.value,
         "ca_file": str(paths.acme_ca),
     }
-
-
-def _settings(local: LocalSettings) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    for name, settings in (("main_cf", local.main_cf), ("master_cf", local.master_cf)):
-        if settings:
-            body.setdefault("postfix", {})[name] = dict(settings)
-    if local.dovecot:
-        body["dovecot"] = {"settings": LiteralScalarString("\n".join(local.dovecot) + "\n")}
-    return body
 
 
 def _domain(paths: LabPaths, domain: Domain) -> dict[str, Any]:

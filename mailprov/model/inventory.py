@@ -7,12 +7,13 @@ aliases and lists point at something, no alias loops, no name is used twice.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mailprov.model.dns import DnsSettings
 from mailprov.model.jumps import Jump
@@ -107,47 +108,6 @@ class Filter(str, Enum):
 
 
 @dataclass(frozen=True)
-class LocalSettings:
-    """What the user sets beside mailprov's own configuration; it is read last and wins."""
-
-    main_cf: tuple[tuple[str, str], ...] = ()  # Postfix: name, value
-    master_cf: tuple[tuple[str, str], ...] = ()  # Postfix: "name/type", the other fields of the line
-    dovecot: tuple[str, ...] = ()  # lines of dovecot.conf
-
-
-@dataclass(frozen=True)
-class Fail2ban:
-    """Addresses that try too many wrong passwords are shut out for a while."""
-
-    ignore: tuple[str, ...] = ()  # addresses and networks that never are
-
-    def spares(self, address: str) -> bool:
-        ip = ipaddress.ip_address(address)
-        networks = [ipaddress.ip_network(each) for each in self.ignore]
-        return any(ip.version == net.version and ip in net for net in networks)
-
-
-@dataclass(frozen=True)
-class Relay:
-    """A smarthost: all mail that leaves goes there, over TLS, after a login."""
-
-    host: str
-    port: int
-    user: str
-    password: Secret
-    ca_file: Path | None = None  # what its certificate is checked with, in place of the system's store
-
-    @property
-    def implicit_tls(self) -> bool:
-        return self.port == 465  # RFC 8314 section 3.3
-
-    @property
-    def nexthop(self) -> str:
-        """As Postfix writes it: the host itself, not its MX."""
-        return f"[{self.host}]:{self.port}"
-
-
-@dataclass(frozen=True)
 class Host:
     name: str  # the key in the inventory: mx1
     address: str  # what SSH connects to: name, IPv4 or IPv6
@@ -156,19 +116,15 @@ class Host:
     tls: Tls
     ipv4: tuple[str, ...] = ()  # published as A; default: `address` if it is an IPv4 address
     ipv6: tuple[str, ...] = ()  # published as AAAA; default: `address` if it is an IPv6 address
-    local: LocalSettings = LocalSettings()
     recipient_delimiter: str = "+"  # ana+shop@ reaches ana@; "": no such details
     message_size_limit: int = 50 * 2**20  # bytes on the wire
-    fail2ban: Fail2ban | None = None
-    relay: Relay | None = None
-    firewall: bool = False  # ufw lets in what the mail service and SSH need, and nothing else
-    filter: Filter = Filter.NONE  # what a file that says nothing gets is in inventory/schema.py
-    # DNS zones that the filter asks about a sender's address, and no others; None: those that Rspamd comes with.
-    blocklists: tuple[str, ...] | None = None
+    filter: Filter = Filter.NONE  # what a file that says nothing gets is in components/milter.py
     # False: others built the server. plan, apply and the like leave it alone, no advice names them, and verify takes
     # what a package, mbox or PAM does by default for what it is (a warning where it could be better).
     managed: bool = True
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
+    # What only one component reads, by its key in the file: components/setting.py.
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,12 @@ Ask = Callable[[Collection[Host]], Mapping[str, Bans]]
 
 def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | None) -> list[Held]:
     """Hosts of others are not asked: there, ports that do not answer are what is seen."""
+    from mailprov.components import fail2ban  # brings the schema's library, which `explain` has no use for
+
     suspects = {
         (host.name, address): host
         for host in hosts
-        if host.managed and host.fail2ban is not None
+        if host.managed and fail2ban.SETTING.of(host) is not None
         for address in run.addresses[host.name]
         if has_route(address)
     }

@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from mailprov.components import fail2ban
 from mailprov.errors import MailprovError
 from mailprov.model.inventory import Host
 from mailprov.run.hosts import DesiredMode, HostSession, Start
@@ -54,11 +55,11 @@ def propose(sessions: Iterable[HostSession], direct: Callable[[Host], bool]) -> 
     """One sentence for all hosts that need the same line. `direct`: no jump host is between here and there."""
     wanted: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for one in sessions:
-        host, fail2ban = one.host, one.host.fail2ban
-        if fail2ban is None or not isinstance(one.mode, DesiredMode) or not direct(host):
+        host, settings = one.host, fail2ban.SETTING.of(one.host)
+        if settings is None or not isinstance(one.mode, DesiredMode) or not direct(host):
             continue
-        if missing := tuple(ip for ip in _ours(host, one.mode.peer) if not fail2ban.spares(ip)):
-            wanted.setdefault((missing, fail2ban.ignore), []).append(host.name)
+        if missing := tuple(ip for ip in _ours(host, one.mode.peer) if not settings.spares(ip)):
+            wanted.setdefault((missing, settings.ignore), []).append(host.name)
     return [
         f"{', '.join(hosts)}: fail2ban would ban this machine ({' and '.join(missing)}) for the wrong passwords that "
         f"`verify` tries, so they are not tried; in the inventory: fail2ban: {{ignore: "

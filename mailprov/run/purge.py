@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mailprov.components.passwd import MAIL_ROOT, USERS, passwd_file_key
+from mailprov.components.dovecot.passwd import MAIL_ROOT, USERS, passwd_file_key
 from mailprov.errors import InputError
 from mailprov.model.events import Emit, KeptMailbox
 from mailprov.model.inventory import Host, Inventory

@@ -22,7 +22,7 @@ _SIZE = re.compile(r"([0-9]{1,18})([KMGT]?)")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _MAX_SIZE = 2**63 - 1  # what Dovecot and the shell count with
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-_TYPOGRAPHIC = "“”„‟‘’‚‛«»‹›"  # quotes for context, which word processors and chat programs put in
+_TYPOGRAPHIC = "“”„‟‘’‚‛«»‹›"  # quotes for reading, which word processors and chat programs put in
 _YES, _NO = frozenset({"on", "yes", "true"}), frozenset({"off", "no", "false"})
 
 
@@ -35,7 +35,7 @@ class Reads:
     function: Callable[[Any], Any]
     schema: dict[str, Any]
 
-    def __get_pydantic_core_schema__(self, document: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.function)
 
     def __get_pydantic_json_schema__(

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mailprov.components import sieve
+from mailprov.components.dovecot import sieve
 from tests.attacks.tries import Tries, some
 
 USER, BOSS = "luis@alpha.test", "boss@alpha.test"

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "model": set(),
     "schema": set(),
     "inventory": {"schema", "components", "dns"},  # of dns, the providers' parts of the schema
-    "components": {"schema"},
+    "components": {"schema", "dns"},
     "desired": {"components"},
     "records": set(),
     "plan": set(),
@@ -24,10 +24,15 @@ MAY_IMPORT = {
     "transport": {"wire"},
     "agent": set(),
     "dns": {"schema", "records", "plan"},
-    "probe": {"records", "dns", "transport"},  # of transport, which address of this machine a host sees
+    "probe": {
+        "components",
+        "records",
+        "dns",
+        "transport",
+    },  # of transport, which address of this machine a host sees
     "run": {"components", "desired", "records", "plan", "wire", "transport", "dns", "probe"},
     "report": {"plan"},
-    "lab": {"inventory", "dns"},  # of dns, how its own name server is written in an inventory
+    "lab": {"components", "inventory", "dns"},  # of dns, how its own name server is written in an inventory
     "cli": {
         "schema",
         "inventory",

@@ -15,9 +15,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Fail2ban
 from mailprov.model.ports import Protocol
 from mailprov.probe.accounts import lacking
 from mailprov.probe.clients.client import Login
@@ -25,6 +25,9 @@ from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import LOGIN_PORTS, Phase, Scope, probe
 from mailprov.transport.source import source_address
+
+if TYPE_CHECKING:
+    from mailprov.components.fail2ban import Fail2ban
 
 # From sending the first wrong password until the server has counted it; the answer to it comes much later.
 _HEAD_START = 0.15
@@ -87,7 +90,10 @@ def _early(context: PortContext) -> Finding | None:
     account = context.account
     if account is None or account.password is None:
         return context.skip(lacking(context.domain))
-    if context.host.fail2ban is not None and not _spared(context.host.fail2ban, context.address):
+    from mailprov.components import fail2ban  # brings the schema's library, which `explain` has no use for
+
+    banning = fail2ban.SETTING.of(context.host)
+    if banning is not None and not _spared(banning, context.address):
         own = source_address(context.address) or "its address"
         return context.skip(
             f"wrong passwords would get this machine banned by fail2ban: put {own} into fail2ban.ignore, then apply"

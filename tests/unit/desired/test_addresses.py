@@ -8,7 +8,7 @@ import random
 import pytest
 from desired_cases import account, alpha, delta
 
-from mailprov.components.addresses import other_names, tables, texthash
+from mailprov.components.postfix.addresses import other_names, tables, texthash
 from mailprov.errors import InputError
 from mailprov.model.inventory import Domain, Forward
 

@@ -10,10 +10,11 @@ import pytest
 from desired_cases import BOOKWORM, TRIXIE, account, alpha, delta, facts, host, inventory
 
 from mailprov import desired
-from mailprov.components.passwd import passwd_file_key
+from mailprov.components import fail2ban, rspamd, ufw
+from mailprov.components.dovecot.passwd import passwd_file_key
 from mailprov.errors import HostFailed
 from mailprov.model.host_state import HostState
-from mailprov.model.inventory import Account, Domain, Fail2ban, Filter, Secret, Tls, TlsMode
+from mailprov.model.inventory import Account, Domain, Filter, Secret, Tls, TlsMode
 from mailprov.model.ports import PORTS, SIEVE_PORT
 
 BOTH = pytest.mark.parametrize("packages", [BOOKWORM, TRIXIE], ids=["dovecot-2.3", "dovecot-2.4"])
@@ -83,7 +84,7 @@ def test_all_ports_come_from_the_table(packages: dict[str, str]) -> None:
         "submissions",
         "submission",
         "127.0.0.1:10027",  # for mail that goes on, components/srs.py
-        "127.0.0.1:10028",  # for what users' filters send on, components/sieve.py
+        "127.0.0.1:10028",  # for what users' filters send on, components/dovecot/sieve.py
     ]
     dovecot = text(state, "/etc/dovecot/dovecot.conf")
     assert sorted(map(int, re.findall(r"^    port = (\d+)", dovecot, re.MULTILINE))) == [
@@ -335,7 +336,7 @@ def test_domains_of_other_hosts_stay_there() -> None:
 @pytest.mark.parametrize(("tls", "more"), [(Tls(), set()), (Tls(TlsMode.ACME), {80})])
 def test_the_firewall_opens_what_everybody_uses_and_nothing_else(tls: Tls, more: set[int]) -> None:
     """Services that only the host itself speaks to (signing, sender rewriting) listen on loopback and stay closed."""
-    on = dataclasses.replace(host(tls=tls), firewall=True)
+    on = ufw.SETTING.on(host(tls=tls), True)
     state = desired.build(inventory(on=on), on, facts(BOOKWORM))
     inside = {port for service in state.services for port in service.ports}
     public = {port.number for port in PORTS} | {SIEVE_PORT.number} | more
@@ -348,7 +349,8 @@ def test_the_firewall_opens_what_everybody_uses_and_nothing_else(tls: Tls, more:
 def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wants() -> None:
     optional = {"rspamd.service", "opendkim.service", "fail2ban.service", "mailprov-firewall.service"}
     plain = desired.build(inventory(), host(), facts(BOOKWORM))
-    everything = dataclasses.replace(host(), filter=Filter.RSPAMD, fail2ban=Fail2ban(), firewall=True)
+    filtered = dataclasses.replace(host(), filter=Filter.RSPAMD)
+    everything = ufw.SETTING.on(fail2ban.SETTING.on(filtered, fail2ban.Fail2ban()), True)
     full = desired.build(inventory(), everything, facts(BOOKWORM))
     assert {each.unit for each in plain.retired} == optional - {each.unit for each in plain.services}
     assert {each.unit for each in full.retired} == {"opendkim.service"}
@@ -356,7 +358,7 @@ def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wa
 
 def test_blocklists_are_rspamds_own_or_those_of_the_inventory_or_none() -> None:
     def built(blocklists: tuple[str, ...] | None) -> HostState:
-        on = dataclasses.replace(host(), filter=Filter.RSPAMD, blocklists=blocklists)
+        on = rspamd.BLOCKLISTS.on(dataclasses.replace(host(), filter=Filter.RSPAMD), blocklists)
         return desired.build(inventory(), on, facts(BOOKWORM))
 
     replaced = "/etc/rspamd/override.d/rbl.conf"

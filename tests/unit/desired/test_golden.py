@@ -19,17 +19,17 @@ import pytest
 from desired_cases import BOOKWORM, TRIXIE, alpha, delta, facts, host, inventory
 
 from mailprov import desired
+from mailprov.components import fail2ban, relayhost, ufw
+from mailprov.components.dovecot import settings as dovecot
+from mailprov.components.postfix import settings as postfix
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import HostState
 from mailprov.model.inventory import (
     Acme,
     Challenge,
-    Fail2ban,
     Filter,
     KeyType,
-    LocalSettings,
-    Relay,
     Secret,
     Tls,
     TlsMode,
@@ -55,15 +55,15 @@ ACME = Tls(
 DNS = DnsSettings(
     Rfc2136Settings("10.0.0.2", tsig=Tsig("mailprov", "hmac-sha256", Secret("env:TSIG", "c2VjcmV0")))
 )
-LOCAL = LocalSettings(
+LOCAL = postfix.Settings(
     main_cf=(("message_size_limit", "104857600"), ("smtpd_tls_security_level", "none"), ("relayhost", "")),
     master_cf=(("policy/unix", "- n n - 0 spawn user=nobody argv=/usr/local/bin/policy"),),
-    dovecot=(
-        "mail_max_userip_connections = 50",
-        "protocol imap {",
-        "  imap_idle_notify_interval = 29 mins",
-        "}",
-    ),
+)
+LOCAL_DOVECOT = (
+    "mail_max_userip_connections = 50",
+    "protocol imap {",
+    "  imap_idle_notify_interval = 29 mins",
+    "}",
 )
 
 
@@ -83,10 +83,11 @@ def test_golden(case: str) -> None:
     folder = GOLDEN / case
     on, meant = host(), inventory()
     if case == "local-settings":
-        on = dataclasses.replace(on, local=LOCAL)
+        on = dovecot.SETTING.on(postfix.SETTING.on(on, LOCAL), LOCAL_DOVECOT)
     elif case == "protected":
-        smarthost = Relay("smtp.example.net", 465, "alpha", Secret("env:RELAY", "relay word"))
-        on = dataclasses.replace(on, fail2ban=Fail2ban(("192.0.2.7",)), relay=smarthost, firewall=True)
+        smarthost = relayhost.Relay("smtp.example.net", 465, "alpha", Secret("env:RELAY", "relay word"))
+        on = fail2ban.SETTING.on(on, fail2ban.Fail2ban(("192.0.2.7",)))
+        on = ufw.SETTING.on(relayhost.SETTING.on(on, smarthost), True)
     elif case == "acme":
         on = dataclasses.replace(on, tls=ACME)
         named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")

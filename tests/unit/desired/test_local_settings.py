@@ -7,7 +7,8 @@ import re
 from desired_cases import BOOKWORM, TRIXIE, facts, host, inventory
 
 from mailprov import desired
-from mailprov.components import local_settings
+from mailprov.components.dovecot import settings as dovecot_settings
+from mailprov.components.postfix import settings as postfix_settings
 from mailprov.model.master_cf import OWN_SERVICES
 
 
@@ -24,8 +25,8 @@ def test_every_guarded_setting_is_one_that_some_release_gets_from_us() -> None:
     oldest = facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"})
     states = [desired.build(inventory(), host(), each) for each in (oldest, facts(BOOKWORM), facts(TRIXIE))]
     for guarded, path in (
-        (local_settings.POSTFIX_GUARDED, "main.cf"),
-        (local_settings.DOVECOT_GUARDED, "dovecot.conf"),
+        (postfix_settings.GUARDED, "main.cf"),
+        (dovecot_settings.GUARDED, "dovecot.conf"),
     ):
         texts = [file.content for state in states for file in state.files if file.path.endswith(path)]
         ours = {name for text in texts for name in re.findall(r"(?m)^(\w+) =", text)}
@@ -35,4 +36,4 @@ def test_every_guarded_setting_is_one_that_some_release_gets_from_us() -> None:
 def test_an_edit_of_the_hosts_own_dovecot_file_reloads_dovecot() -> None:
     state = desired.build(inventory(), host(), facts(TRIXIE))
     (dovecot,) = (service for service in state.services if service.unit == "dovecot.service")
-    assert local_settings.DOVECOT_FILE in dovecot.files
+    assert dovecot_settings.FILE in dovecot.files

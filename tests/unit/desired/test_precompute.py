@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from mailprov import desired
-from mailprov.components import addresses
+from mailprov.components.postfix import addresses
 from tests.unit.desired.desired_cases import BOOKWORM, facts, host, inventory
 
 

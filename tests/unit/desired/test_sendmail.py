@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.components import sieve
+from mailprov.components.dovecot import sieve
 
 REDIRECTED = b"X-Sieve: Pigeonhole\r\nX-Sieve-Redirected-From: eva@alpha.test\r\n"
 OWN = b"X-Sieve: Pigeonhole\r\nSubject: away\r\n"

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from desired_cases import host
 
-from mailprov.components import tls
+from mailprov.components.tls import material as tls
 from mailprov.errors import InputError
 from mailprov.model.inventory import KeyType, Tls, TlsMode
 

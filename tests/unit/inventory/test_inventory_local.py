@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mailprov.components.dovecot import settings as dovecot
+from mailprov.components.postfix import settings as postfix
 from mailprov.inventory import SecretMode, load
-from mailprov.model.inventory import LocalSettings
 
 TEXT = """\
 postfix:
@@ -34,13 +35,14 @@ def test_a_host_wins_key_by_key_and_adds_its_lines_behind(tmp_path: Path) -> Non
     mx1, mx2 = load(tmp_path / "mail.yml", SecretMode.IGNORE).hosts
 
     lines = ("login_greeting = hola", "protocol imap {", "  imap_max_line_length = 1 M", "}")
-    assert mx2.local == LocalSettings(
+    assert postfix.SETTING.of(mx2) == postfix.Settings(
         main_cf=(("message_size_limit", "1"), ("relayhost", ""), ("biff", "no")),
         master_cf=(("a/unix", "- n n - 0 spawn"),),
-        dovecot=lines,
     )
-    assert mx1.local == LocalSettings(
+    assert dovecot.SETTING.of(mx2) == lines
+    assert postfix.SETTING.of(mx1) == postfix.Settings(
         main_cf=(("message_size_limit", "2"), ("relayhost", ""), ("biff", "no")),
         master_cf=(("a/unix", "- n n - 0 spawn"), ("b/inet", "n - n - - smtpd")),
-        dovecot=(*lines, "# why", "protocol pop3 {", "  pop3_lock_session = yes", "}"),
     )
+    pop3 = ("protocol pop3 {", "  pop3_lock_session = yes", "}")
+    assert dovecot.SETTING.of(mx1) == (*lines, "# why", *pop3)

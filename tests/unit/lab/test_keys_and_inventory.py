@@ -10,6 +10,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from mailprov.components import fail2ban
+from mailprov.components.dovecot import settings as dovecot
+from mailprov.components.postfix import settings as postfix
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.inventory import SecretMode, load
 from mailprov.lab.keys import make_keys, ssh_host_key
@@ -116,7 +119,8 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
         )
         assert host.lab_release == lab_host.release
         meant = asked.host(host.name)
-        assert host.local == meant.local
+        assert postfix.SETTING.of(host) == postfix.SETTING.of(meant)
+        assert dovecot.SETTING.of(host) == dovecot.SETTING.of(meant)
         assert host.recipient_delimiter == meant.recipient_delimiter
         assert host.message_size_limit == meant.message_size_limit
         assert (host.ssh.user, host.ssh.password, host.ssh.port) == ("root", None, None)
@@ -130,7 +134,7 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
         assert (host.managed, host.filter) == (meant.managed, meant.filter)
         if not host.managed:  # hands give it a certificate; the lab's lies there for nobody
             assert host.tls.mode is TlsMode.SELF_SIGNED
-            assert host.fail2ban == meant.fail2ban
+            assert fail2ban.SETTING.of(host) == fail2ban.SETTING.of(meant)
             continue
         assert host.tls.mode is TlsMode.FILES
         assert host.tls.ca_file == where.ca

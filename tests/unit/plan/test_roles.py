@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.components.addresses import tables
+from mailprov.components.postfix.addresses import tables
 from mailprov.inventory import SecretMode, load
 from mailprov.model.events import Action, Change
 from mailprov.plan.roles import TABLE, moved

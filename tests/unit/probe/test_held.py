@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
+from mailprov.components.fail2ban import SETTING, Fail2ban
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Fail2ban, Host
+from mailprov.model.inventory import Host
 from mailprov.probe import Bans
 from mailprov.probe.bans import Ask
 from mailprov.probe.registry import PROBED
@@ -21,7 +22,7 @@ def shut(lab: Lab) -> Lab:
     """No port answers, and mx1 has fail2ban."""
     lab.spoil("refused", "")
     one, two = lab.inventory.hosts
-    hosts = (dataclasses.replace(one, fail2ban=Fail2ban()), two)
+    hosts = (SETTING.on(one, Fail2ban()), two)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     return lab
 
@@ -102,9 +103,7 @@ def test_without_ssh_either_every_port_is_told(shut: Lab) -> None:
 
 
 def test_a_host_that_answers_is_not_asked(lab: Lab) -> None:
-    hosts = tuple(
-        dataclasses.replace(host, fail2ban=Fail2ban(("127.0.0.0/8",))) for host in lab.inventory.hosts
-    )
+    hosts = tuple(SETTING.on(host, Fail2ban(("127.0.0.0/8",))) for host in lab.inventory.hosts)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     asked: list[str] = []
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailprov.model.inventory import Fail2ban, Host, SshSettings, Tls, Transport
+from mailprov.components.fail2ban import SETTING, Fail2ban
+from mailprov.model.inventory import Host, SshSettings, Tls, Transport
 from mailprov.run import bans
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredMode, HostSession
@@ -17,9 +18,8 @@ from tests.unit.run.scripted import inventory
 
 def session(name: str, peer: str, ignore: tuple[str, ...] = (), **more: Any) -> HostSession:
     read = inventory(name)
-    host = Host(
-        name, "192.0.2.1", f"{name}.alpha.test", SshSettings(), Tls(), fail2ban=Fail2ban(ignore), **more
-    )
+    plain = Host(name, "192.0.2.1", f"{name}.alpha.test", SshSettings(), Tls(), **more)
+    host = SETTING.on(plain, Fail2ban(ignore))
     mode = DesiredMode(dataclasses.replace(read, hosts=(host,)), host, {"mode": "plan"})
     mode.peer = peer
     return HostSession(host, mode, command="plan", emit=lambda event: None, gate=Gate(), start=never)

@@ -1,6 +1,7 @@
-"""Keys and certificates of a host: given as files, made on the host, or issued by an authority (acme.py).
+"""Keys and certificates of a host: given as files, made on the host, or issued by an authority (certbot.py).
 
     prepare()                             loads what takes its time to load
+    of(build) -> Material                 for Build.made
     material(host, names, dns) -> Material     raises InputError when given files are missing, not PEM, or do not fit
 
 `names` are those of domains that lead here besides the host's own (SNI, RFC 6066 section 3). Given files are checked
@@ -13,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailprov.components import acme
+from mailprov.components.base import Build
+from mailprov.components.tls import certbot
 from mailprov.errors import InputError
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Certificate, File, Issued
@@ -65,6 +67,10 @@ def key_types(host: Host) -> tuple[str, ...]:
     return ("ecdsa", "rsa") if host.tls.key_type is KeyType.BOTH else (host.tls.key_type.value,)
 
 
+def of(build: Build) -> Material:
+    return material(build.host, build.inventory.mail_names(build.host.name), build.inventory.dns)
+
+
 def material(host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSettings()) -> Material:
     """What the host's TLS needs. Reads the certificate and key files of mode `files`, nothing else."""
     others = tuple(name for name in names if name != host.fqdn)
@@ -77,7 +83,7 @@ def material(host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSett
         pairs = []
         for kind in key_types(host):
             if host.tls.mode is TlsMode.ACME:
-                issued.append(acme.issued(host, name, kind, dns))
+                issued.append(certbot.issued(host, name, kind, dns))
                 pairs.append(Pair(issued[-1].path, issued[-1].path))
                 continue
             # Under names of its own: else a given certificate, still good for the name, would stay after a change

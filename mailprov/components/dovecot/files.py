@@ -1,6 +1,6 @@
 """Dovecot: its whole configuration in one file, and the service. Who has an account is in `passwd`.
 
-    files(host, releases, material, ipv6, mail) -> tuple[File, ...]
+    files(build) -> tuple[File, ...]
     service(material) -> Service
 
 Pure. One template for each release line, since 2.4 reads none of the settings that 2.3 needs.
@@ -8,14 +8,15 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
-from mailprov.components import local_settings, postfix, sieve
-from mailprov.components.passwd import MAIL_ROOT, NAMES, USERS, names
-from mailprov.components.precompute import Mail
+from mailprov.components.base import Build
+from mailprov.components.dovecot import settings, sieve
+from mailprov.components.dovecot.passwd import MAIL_ROOT, NAMES, USERS, names
+from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.templates import render
-from mailprov.components.tls import TLS12_CIPHERS, Material
-from mailprov.components.versions import Releases
+from mailprov.components.tls import material as tls
+from mailprov.components.tls.material import TLS12_CIPHERS, Material
 from mailprov.model.host_state import Directory, File, Filters, Service, User
-from mailprov.model.inventory import Filter, Host
+from mailprov.model.inventory import Filter
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
@@ -37,8 +38,9 @@ _FOLDERS = (
 _USERNAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@='"
 
 
-def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: Mail) -> tuple[File, ...]:
+def files(build: Build) -> tuple[File, ...]:
     """dovecot.conf for the release line at hand, and what it names."""
+    host, mail, releases, material = build.host, build.mail, build.releases, build.made(tls.of)
     logins = [
         (
             name,
@@ -63,7 +65,7 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
     text = render(
         f"{releases.dovecot_templates}/dovecot.conf.j2",
         fqdn=host.fqdn,
-        ipv6=ipv6,
+        ipv6=build.ipv6,
         pairs=material.pairs,
         served_names=material.names,
         ciphers=TLS12_CIPHERS,
@@ -81,8 +83,8 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         quotas=mail.quotas,
         spam_script=sieve.SPAM_SCRIPT if spam else "",
         sendmail=sieve.SENDMAIL,
-        local=local_settings.dovecot_conf(host.local),
-        local_file=local_settings.DOVECOT_FILE,
+        local=settings.dovecot_conf(settings.SETTING.of(host)),
+        local_file=settings.FILE,
     )
     new = releases.dovecot.at_least(2, 4)
     warning = render(
@@ -91,8 +93,8 @@ def files(host: Host, releases: Releases, material: Material, ipv6: bool, mail: 
         unlimited="quota_enforce=no" if new else "plugin/quota=count:user:noenforcing",
     )
     return (
-        *sieve.files(spam, postfix.MAPS, host.recipient_delimiter),
-        File(CONFIGURATION, text, local=local_settings.DOVECOT_FILE, guarded=local_settings.DOVECOT_GUARDED),
+        *sieve.files(spam, MAPS, host.recipient_delimiter),
+        File(CONFIGURATION, text, local=settings.FILE, guarded=settings.GUARDED),
         File(PENALTY, render("dovecot/penalty.conf.j2")),
         File(WARNING, warning, mode="0755"),
         File(NAMES, names(mail.other_names, releases.dovecot), group="dovecot", mode="0640"),
@@ -103,7 +105,7 @@ def service(material: Material) -> Service:
     """Dovecot sees by itself when the accounts' file changes, so that file is not among `files`."""
     return Service(
         unit="dovecot.service",
-        files=(CONFIGURATION, local_settings.DOVECOT_FILE, *material.watched),
+        files=(CONFIGURATION, settings.FILE, *material.watched),
         restart_on=(PENALTY,),
         # Dovecot made them before PENALTY and its configuration said no. The first lies there until the next boot, and
         # each start of `auth` tries it for five seconds.

@@ -23,10 +23,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
-from mailprov.components import spoofing
+from mailprov.components.postfix import spoofing
 from mailprov.errors import InputError
 from mailprov.model.inventory import Account, Domain
 
+MAPS = "/etc/postfix/mailprov"  # the directory of all lookup tables of Postfix
 # Every domain must have the first (RFC 5321 section 4.5.1) and should have the second (RFC 2142 section 2).
 _ROLES = ("postmaster", "abuse")
 # Names of the operating system that cron jobs and daemons write to and as. virtual(5): a key without a domain

@@ -1,9 +1,9 @@
 """Postfix: every file under /etc/postfix that is ours, and the service.
 
-    files(host, domains, postfix, material, ipv6, rewriting, milter, mail, sender_domain) -> tuple[File, ...]
+    files(build) -> tuple[File, ...]
     service(files, material) -> Service
 
-Pure. Raises InputError for services that are there already.
+Pure. Raises InputError for addresses that its tables cannot hold.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.components import local_settings, passwd, relayhost, sieve, spoofing, srs, submission
-from mailprov.components.milter import Milter
-from mailprov.components.precompute import Mail
-from mailprov.components.srs import Srs
+from mailprov.components import relayhost, srs, submission
+from mailprov.components.base import Build
+from mailprov.components.dovecot import passwd, sieve
+from mailprov.components.postfix import settings, spoofing
+from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.templates import MANAGED, render
-from mailprov.components.tls import Material
-from mailprov.components.versions import Version, bare_newline, compatibility_level, forbids_pipelining
+from mailprov.components.tls import material as tls
+from mailprov.components.tls.material import Material
+from mailprov.components.versions import bare_newline, compatibility_level, forbids_pipelining
 from mailprov.model.host_state import Directory, File, Service
-from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, Protocol, TlsStart
 
 FOLDER = "/etc/postfix"
-MAPS = f"{FOLDER}/mailprov"
 SPOOL = "/var/spool/postfix"
 DIRECTORIES = (Directory(MAPS),)
 _BOUNCES = "bounces"  # the transport of mail without a sender, where the host sends such mail under a name of its own
@@ -31,23 +31,14 @@ _BOUNCES = "bounces"  # the transport of mail without a sender, where the host s
 DEBCONF = (("postfix", "postfix/main_mailer_type", "select", "No configuration"),)
 
 
-def files(
-    host: Host,
-    domains: tuple[Domain, ...],
-    postfix: Version,
-    material: Material,
-    ipv6: bool,
-    rewriting: Srs,
-    milter: Milter | None,
-    mail: Mail,
-    sender_domain: str,
-) -> tuple[File, ...]:
-    """main.cf, master.cf, the lookup tables (those of `mail`) and /etc/mailname.
-
-    `sender_domain`: as Inventory.sender_domain gives it; another name than the host's where that is a mail domain.
-    """
+def files(build: Build) -> tuple[File, ...]:
+    """main.cf, master.cf, the lookup tables and /etc/mailname."""
+    host, domains, mail, sender_domain = build.host, build.domains, build.mail, build.sender_domain
+    material, rewriting, postfix = build.made(tls.of), build.made(srs.of), build.releases.postfix
+    local = settings.SETTING.of(host)
     names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
     own = [*names, sender_domain]
+    # Another name than the host's, where that is a mail domain.
     apart = sender_domain if sender_domain != host.fqdn else ""
     smtp = [
         {
@@ -64,13 +55,13 @@ def files(
         "postfix/main.cf.j2",
         fqdn=host.fqdn,
         sender_domain=apart,
-        ipv6=ipv6,
+        ipv6=build.ipv6,
         maps=MAPS,
         chain_files=", ".join(pair.chain_files for pair in material.pairs),
         sni=bool(material.names),
-        relay=host.relay,
+        relay=relayhost.SETTING.of(host),
         roots=relayhost.roots(host),
-        local_file=local_settings.POSTFIX_FILE,
+        local_file=settings.FILE,
         delimiter=host.recipient_delimiter,
         size_limit=host.message_size_limit,
         srs=rewriting,
@@ -79,7 +70,7 @@ def files(
         compatibility_level=compatibility_level(postfix),
         bare_newline=bare_newline(postfix),
         unauth_pipelining=forbids_pipelining(postfix),
-        milter=milter,
+        milter=build.milter,
         submission_unit=submission.UNIT,
         submission_milter=submission.MILTER,
         quotas=mail.quotas,
@@ -116,12 +107,12 @@ def files(
         File("/etc/mailname", host.fqdn + "\n"),
         File(
             f"{FOLDER}/main.cf",
-            local_settings.main_cf(main, host.local),
-            local=local_settings.POSTFIX_FILE,
+            settings.main_cf(main, local),
+            local=settings.FILE,
             merges=True,
-            guarded=local_settings.POSTFIX_GUARDED,
+            guarded=settings.GUARDED,
         ),
-        File(f"{FOLDER}/master.cf", local_settings.master_cf(master, host.local)),
+        File(f"{FOLDER}/master.cf", settings.master_cf(master, local)),
         *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
         File(f"{MAPS}/own_senders", srs.own_senders(own, _BOUNCES if apart else "smtp")),
         File(f"{MAPS}/srs_checks", srs.rewritten(rewriting.short_until)),
@@ -129,7 +120,6 @@ def files(
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in mail.tables.items()),
         *_sni(material),
-        *relayhost.files(host),
     )
 
 

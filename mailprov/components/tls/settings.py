@@ -1,34 +1,70 @@
-"""What the file says about certificates, and what it means for a host.
+"""The key `tls`: which certificate a host shows, and what that means for it.
 
-`resolve(entry, path, base, context)` → Tls: `base` with what `entry` says. `check_challenges(hosts, dns, context)`:
-whether dns-01 can be. What is wrong goes to `context.problems`.
+SETTING: certificate, key and what an authority needs belong to the mode they are written with.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from typing import Annotated
 
-from mailprov.dns import providers
-from mailprov.inventory.schema_hosts import TlsEntry
-from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import (
-    Acme,
-    Challenge,
-    Host,
-    KeyType,
-    Tls,
-    TlsMode,
-)
+from pydantic import Field
+
+from mailprov.components.setting import Setting
+from mailprov.model.inventory import Acme, Challenge, KeyType, Tls, TlsMode
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Text, choice, whole
 
 _URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+/[!-~]*")
 _ACME = ("email", "directory", "challenge", "propagation")
 
 
-def resolve(entry: TlsEntry, path: KeyPath, base: Tls, context: Context) -> Tls:
+_LETS_ENCRYPT = {"letsencrypt": "for certificates of Let's Encrypt write `mode: acme`"}
+
+
+class TlsEntry(Entry):
+    """Which certificate the hosts show, and whom `verify` trusts."""
+
+    mode: Annotated[str, choice("self-signed", "files", "acme", later=_LETS_ENCRYPT)] | None = Field(
+        default=None,
+        description="self-signed: made on the host; files: given here; "
+        "acme: issued by an authority, renewed by certbot; self-signed if not given",
+    )
+    certificate: Text | None = Field(
+        default=None, description="mode files: PEM with the certificate, then those between it and the root"
+    )
+    key: Text | None = Field(default=None, description="mode files: PEM with the private key")
+    key_type: Annotated[str, choice("ecdsa", "rsa", "both")] | None = Field(
+        default=None,
+        description="what keys are made: ecdsa (P-256), rsa (3072 bits) or both; ecdsa if not given",
+    )
+    email: Text | None = Field(
+        default=None, description="mode acme: whom the authority may write to", examples=["admin@example.org"]
+    )
+    directory: Text | None = Field(
+        default=None,
+        description="mode acme: URL of the authority's directory; Let's Encrypt if not given",
+        examples=["https://acme.example.org/directory"],
+    )
+    challenge: Annotated[str, choice("http-01", "dns-01")] | None = Field(
+        default=None,
+        description="mode acme: how the host shows that the name is its own: http-01 (port 80) or "
+        "dns-01 (the key in `dns`, which the host gets); http-01 if not given",
+    )
+    propagation: Annotated[int, whole(0, 3600)] | None = Field(
+        default=None,
+        description="dns-01: seconds until all servers of the zone have a new record; 60 if not given",
+    )
+    ca_file: Text | None = Field(
+        default=None,
+        description="PEM with root certificates that `verify`, and certbot in mode acme, trust besides the system's",
+    )
+
+
+def _resolve(entry: TlsEntry, path: KeyPath, base: Tls, context: Context) -> Tls:
     """Certificate, key and what an authority needs belong to the mode they are written with."""
     mode = base.mode if entry.mode is None else TlsMode(entry.mode)
     under = base if entry.mode is None else Tls()
@@ -57,19 +93,6 @@ def resolve(entry: TlsEntry, path: KeyPath, base: Tls, context: Context) -> Tls:
     return made
 
 
-def check_challenges(hosts: Iterable[Host], dns: DnsSettings, context: Context) -> None:
-    """dns-01 goes by the key with which we write the zone, where certbot has a plugin for that provider."""
-    for host in hosts:
-        if host.tls.mode is not TlsMode.ACME or host.tls.acme.challenge is not Challenge.DNS:
-            continue
-        path: KeyPath = (
-            ("hosts", host.name, "tls") if "tls" in context.marks(("hosts", host.name)) else ("tls",)
-        )
-        if dns.provider.dns_01 is None:
-            need = f"needs {providers.for_dns_01()}; add them, or use http-01"
-            context.problem(path, f"challenge dns-01 {dns.provider.why_no_dns_01 or need}", key=True)
-
-
 def _misplaced(name: str, mode: str, path: KeyPath, context: Context) -> None:
     context.problem(
         (*path, name), f"`{name}` is for `mode: {mode}`; set that, or leave `{name}` out", key=True
@@ -89,3 +112,14 @@ def _acme(entry: TlsEntry, path: KeyPath, base: Acme, context: Context) -> Acme:
         challenge=Challenge(entry.challenge) if entry.challenge else base.challenge,
         propagation=base.propagation if entry.propagation is None else entry.propagation,
     )
+
+
+SETTING: Setting[Tls] = Setting(
+    "tls",
+    TlsEntry,
+    "certificates",
+    _resolve,
+    default=Tls(),
+    wins="wins key by key",
+    field="tls",
+)

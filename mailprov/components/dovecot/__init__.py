@@ -1,0 +1,1 @@
+"""Dovecot: keeps mail, lets users read and filter it, and checks every login."""

@@ -1,0 +1,34 @@
+"""What a component adds to a host's desired state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailprov.model.host_state import (
+    AccountFile,
+    Certificate,
+    Directory,
+    File,
+    Filters,
+    Issued,
+    Service,
+    SigningKey,
+    User,
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one component adds to a host's state. The meaning of each field is told in model.host_state."""
+
+    packages: tuple[str, ...] = ()
+    debconf: tuple[tuple[str, str, str, str], ...] = ()
+    users: tuple[User, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    issued: tuple[Issued, ...] = ()
+    keys: tuple[SigningKey, ...] = ()
+    files: tuple[File, ...] = ()
+    account_files: tuple[AccountFile, ...] = ()
+    services: tuple[Service, ...] = ()
+    filters: tuple[Filters, ...] = ()

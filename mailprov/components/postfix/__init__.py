@@ -1,0 +1,1 @@
+"""Postfix: takes mail, sends it, and hands what is for accounts to Dovecot."""

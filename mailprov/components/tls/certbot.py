@@ -1,0 +1,83 @@
+"""Certificates by ACME: what certbot is told, and what it needs on the host besides.
+
+    issued(host, name, key_type, dns) -> Issued
+    files(host, dns, issued) -> tuple[File, ...]
+    plugin(host, dns) -> Dns01 | None
+
+Pure, but for reading `tls.ca_file`. Raises InputError for a file that cannot be read.
+With dns-01 the host gets the key by which the zone is written, since it must renew by itself: in a file for root alone.
+"""
+
+from __future__ import annotations
+
+from mailprov.components.templates import render
+from mailprov.errors import InputError
+from mailprov.model.dns import Dns01, DnsSettings
+from mailprov.model.host_state import File, Issued
+from mailprov.model.inventory import Challenge, Host
+from mailprov.model.ports import PORTS, TlsStart
+
+HOOK = "/etc/letsencrypt/renewal-hooks/deploy/mailprov"
+_FOLDER = "/etc/mailprov/tls"
+_CREDENTIALS = f"{_FOLDER}/dns-01.ini"
+_ROOTS = f"{_FOLDER}/acme-roots.pem"
+_DROP_IN = "/etc/systemd/system/certbot.service.d/mailprov.conf"
+_IMPLICIT = tuple(port.number for port in PORTS if port.tls is TlsStart.IMPLICIT)
+
+
+def plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
+    """The inventory has seen to it that there is one where the challenge needs it."""
+    return dns.provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
+
+
+def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
+    """The certificate of one name and one kind of key. certbot keeps each under its own name."""
+    settings = host.tls.acme
+    own = name if key_type == "ecdsa" else f"{name}-{key_type}"
+    dns_01 = plugin(host, dns)
+    arguments = ["certonly", "--non-interactive", "--agree-tos", "--force-renewal"]
+    arguments += ["--server", settings.directory, "--cert-name", own, "-d", name]
+    arguments += ["--email", settings.email] if settings.email else ["--register-unsafely-without-email"]
+    arguments += ["--key-type", key_type]
+    # RSA below 3072 bits is being phased out; P-256 is what every client knows.
+    arguments += ["--rsa-key-size", "3072"] if key_type == "rsa" else ["--elliptic-curve", "secp256r1"]
+    if dns_01:
+        option = f"--{dns_01.authenticator}"
+        arguments += [option, f"{option}-credentials", _CREDENTIALS]
+        arguments += [f"{option}-propagation-seconds", str(settings.propagation)]
+    else:
+        arguments += ["--standalone", "--preferred-challenges", "http"]
+    return Issued(
+        name=own,
+        names=(name,),
+        path=f"{_FOLDER}/{own}.acme.pem",
+        server=settings.directory,
+        authenticator=dns_01.authenticator if dns_01 else "standalone",
+        arguments=tuple(arguments),
+        hook=HOOK,
+        ports=_IMPLICIT,
+        key_type=key_type,
+        roots=_ROOTS if host.tls.ca_file else "",
+    )
+
+
+def files(host: Host, dns: DnsSettings, certificates: tuple[Issued, ...]) -> tuple[File, ...]:
+    """The deploy hook; roots for certbot and its timer; the key for dns-01."""
+    made = [File(HOOK, render("certbot/deploy.j2", certificates=certificates), mode="0755")]
+    if host.tls.ca_file:
+        made.append(File(_ROOTS, _roots(host)))
+        made.append(File(_DROP_IN, render("certbot/certbot.service.j2", roots=_ROOTS)))
+    if dns_01 := plugin(host, dns):
+        made.append(File(_CREDENTIALS, render(dns_01.template, **dns_01.values), mode="0600", secret=True))
+    return tuple(made)
+
+
+def _roots(host: Host) -> str:
+    assert host.tls.ca_file is not None
+    try:
+        return host.tls.ca_file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or "it is not PEM"
+        raise InputError(
+            f"host {host.name}", f"cannot read {host.tls.ca_file}: {reason}", "Check tls.ca_file"
+        ) from None

@@ -1,0 +1,101 @@
+"""The keys that the file's top and each host may have: for all hosts, and for one, where they win.
+
+    settings() -> tuple[Setting, ...]           those of the components, and those that belong to none
+    HostSettings                                what `File` and `HostEntry` inherit
+    merged(entry, path, base, context) -> Host  `base` with what `entry` says; all defaults are merged here
+
+A component brings its keys with it (components/setting.py); here are those that several of them read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, create_model
+
+from mailprov.components import registry
+from mailprov.components.setting import Setting
+from mailprov.inventory import ssh
+from mailprov.model.inventory import Host
+from mailprov.schema.context import Context
+from mailprov.schema.document import KeyPath
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Boolean, Reads, said, size_between
+
+DELIMITERS = ("+", "-", "=", ".")
+
+
+def _delimiter(value: Any) -> str:
+    if value == "none":
+        return ""
+    if isinstance(value, str) and value in DELIMITERS:
+        return str(value)
+    raise said('must be one of "+", "-", "=" and ".", or none')
+
+
+Delimiter = Annotated[str, Reads(_delimiter, {"type": "string", "enum": [*DELIMITERS, "none"]})]
+MessageSize = Annotated[int, size_between("64K", "2000M")]
+
+
+def _as_written(entry: Any, path: KeyPath, base: Any, context: Context) -> Any:
+    return entry
+
+
+_MANAGED: Setting[bool] = Setting(
+    "managed",
+    Boolean,
+    "false: others built the server; `verify` looks at it, and no command changes anything there. Its `filter` is then "
+    "none unless given",
+    _as_written,
+    default=True,
+    if_missing="true if not given",
+    field="managed",
+)
+_DELIMITER: Setting[str] = Setting(
+    "recipient_delimiter",
+    Delimiter,
+    'what separates a detail from a name: with "+", ana+shop@ reaches ana@; none: no details',
+    _as_written,
+    default="+",
+    if_missing="+ if not given",
+    written="+",
+    field="recipient_delimiter",
+)
+_SIZE: Setting[int] = Setting(
+    "message_size_limit",
+    Annotated[int, size_between("64K", "2000M")],
+    "the largest message that is taken, as it is on the wire (half as much again as its attachments)",
+    _as_written,
+    default=50 * 2**20,
+    if_missing="50M if not given",
+    field="message_size_limit",
+)
+
+
+def settings() -> tuple[Setting[Any], ...]:
+    """In the order of the reference."""
+    return (ssh.SETTING, _MANAGED, _DELIMITER, _SIZE, *registry.settings())
+
+
+if TYPE_CHECKING:
+
+    class HostSettings(Entry):
+        managed: bool | None
+else:
+    HostSettings = create_model(
+        "HostSettings",
+        __base__=Entry,
+        __doc__="What may be said for all hosts and for one.",
+        __module__=__name__,
+        # A key that nobody wrote is None: whatever is in force without it is no business of the file's shape.
+        **{each.key: (each.kind | None, Field(default=None, description=each.about)) for each in settings()},
+    )
+
+
+def merged(entry: HostSettings, path: KeyPath, base: Host, context: Context) -> Host:
+    """`path` is () for the top of the file. What is wrong goes to `context`."""
+    for setting in settings():
+        if (said_here := getattr(entry, setting.key)) is not None:
+            value = setting.resolve(said_here, (*path, setting.key), setting.of(base), context)
+            base = setting.on(base, value)
+    return base
