@@ -137,3 +137,11 @@ def test_every_block_says_what_it_is_and_every_reason_is_one() -> None:
         assert all(fences[::2]), f"{path.name}: a fenced block without a language"
         for reason in re.findall(r"<!-- norun:?(.*?)-->", text):
             assert len(reason.split()) > 2, f"{path.name}: norun without a reason"
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    """Named from the repository's folder, or from mailprov/."""
+    for path in PAGES:
+        for named in re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9.]+\.(?:py|j2))`", path.read_text()):
+            there = (ROOT / named).is_file() or (ROOT / "mailprov" / named).is_file()
+            assert there, f"{path.name} names {named}"
