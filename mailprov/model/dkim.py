@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from mailprov.i18n import _
+
 STATE_FILE = "/etc/mailprov/dkim/keys"
 FOLDER = "/etc/mailprov/dkim"
 ALGORITHMS = ("rsa", "ed25519")  # RFC 8301 (2048 bits), RFC 8463
@@ -93,7 +95,7 @@ def record_name(domain: str, selector: str) -> str:
 
 def of_host(name: str, host: str) -> bool:
     """Whether the first label of a record name is a selector that `host` would give."""
-    label, _, rest = name.partition(".")
+    label, __, rest = name.partition(".")
     found = _SELECTOR.fullmatch(label)
     if not found or not rest.startswith("_domainkey."):
         return False
@@ -120,23 +122,31 @@ def flaw(selector: str, text: str) -> str:
     """
     found = _TEXT.fullmatch(text)
     if not found:
-        return "is not of the form v=DKIM1; k=…; p=…"
+        return _("is not of the form v=DKIM1; k=…; p=…")
     named = _SELECTOR.fullmatch(selector)
     if not named or named["algorithm"] != found[1]:
-        return f"is a key of another kind ({found[1]}) than its selector says"
+        return _("is a key of another kind ({kind}) than its selector says").format(kind=found[1])
     try:
         data = base64.b64decode(found[2], validate=True)
     except ValueError:
-        return "has no base64 in p="
+        return _("has no base64 in p=")
     if found[1] == "ed25519":
-        return "" if len(data) == 32 else f"has {len(data)} octets for an Ed25519 key, which has 32"
+        return (
+            ""
+            if len(data) == 32
+            else _("has {count} octets for an Ed25519 key, which has 32").format(count=len(data))
+        )
     low, high = (bits // 8 for bits in _RSA_BITS)
     # A SEQUENCE as long as it says: 0x82 and two octets of length, below 1024 bits and a little 0x81 and one (X.690).
     size = 4 + int.from_bytes(data[2:4], "big") if data[1:2] == b"\x82" else 3 + (data[2] if data[2:] else 0)
     if _RSA not in data[:20] or data[:1] != b"0" or size != len(data):
-        return "holds no RSA key"
+        return _("holds no RSA key")
     # Around the modulus there are less than 50 octets.
-    return "" if low < len(data) < high + 50 else f"holds {len(data)} octets, no RSA key of a usual size"
+    return (
+        ""
+        if low < len(data) < high + 50
+        else _("holds {count} octets, no RSA key of a usual size").format(count=len(data))
+    )
 
 
 def read_since(key: Key) -> float | None:

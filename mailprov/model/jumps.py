@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mailprov.i18n import _
+
 _HOP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@\s]+)@)?"
     r"(?:\[(?P<literal>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^\s@:\[\]/,]+)|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[^\s@/,]*))"
@@ -41,8 +43,12 @@ def parse_jumps(text: str) -> tuple[Jump, ...]:
 def _parse(part: str) -> Jump:
     found = _HOP.fullmatch(part)
     if found is None or part.startswith("-"):
-        raise ValueError(f'"{part}" is no jump host; write host, user@host, host:port or [IPv6 address]:port')
+        raise ValueError(
+            _('"{part}" is no jump host; write host, user@host, host:port or [IPv6 address]:port').format(
+                part=part
+            )
+        )
     port = int(found["port"]) if found["port"] else None
     if port is not None and not 1 <= port <= 65535:
-        raise ValueError(f'"{part}" has a port that is not from 1 to 65535')
+        raise ValueError(_('"{part}" has a port that is not from 1 to 65535').format(part=part))
     return Jump(found["literal"] or found["name"] or found["bare"], found["user"], port)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from mailprov.i18n import N_
+
 
 class Protocol(str, Enum):
     SMTP = "smtp"
@@ -38,7 +40,7 @@ PORTS: tuple[Port, ...] = (
         TlsStart.UPGRADE,
         False,
         "smtp",
-        "MTA to MTA: mail arrives from other hosts (RFC 5321)",
+        N_("MTA to MTA: mail arrives from other hosts (RFC 5321)"),
     ),
     Port(
         465,
@@ -46,7 +48,7 @@ PORTS: tuple[Port, ...] = (
         TlsStart.IMPLICIT,
         True,
         "submissions",
-        "MUA to MTA: submission, TLS at once (RFC 8314 3.3)",
+        N_("MUA to MTA: submission, TLS at once (RFC 8314 3.3)"),
     ),
     Port(
         587,
@@ -54,10 +56,15 @@ PORTS: tuple[Port, ...] = (
         TlsStart.UPGRADE,
         True,
         "submission",
-        "MUA to MTA: submission with STARTTLS (RFC 6409)",
+        N_("MUA to MTA: submission with STARTTLS (RFC 6409)"),
     ),
     Port(
-        110, Protocol.POP3, TlsStart.UPGRADE, True, "pop3", "MUA fetches mail: POP with STLS (RFC 1939, 2595)"
+        110,
+        Protocol.POP3,
+        TlsStart.UPGRADE,
+        True,
+        "pop3",
+        N_("MUA fetches mail: POP with STLS (RFC 1939, 2595)"),
     ),
     Port(
         995,
@@ -65,16 +72,23 @@ PORTS: tuple[Port, ...] = (
         TlsStart.IMPLICIT,
         True,
         "pop3s",
-        "MUA fetches mail: POP, TLS at once (RFC 8314 3.3)",
+        N_("MUA fetches mail: POP, TLS at once (RFC 8314 3.3)"),
     ),
-    Port(143, Protocol.IMAP, TlsStart.UPGRADE, True, "imap", "MUA reads mail: IMAP with STARTTLS (RFC 9051)"),
+    Port(
+        143,
+        Protocol.IMAP,
+        TlsStart.UPGRADE,
+        True,
+        "imap",
+        N_("MUA reads mail: IMAP with STARTTLS (RFC 9051)"),
+    ),
     Port(
         993,
         Protocol.IMAP,
         TlsStart.IMPLICIT,
         True,
         "imaps",
-        "MUA reads mail: IMAP, TLS at once (RFC 8314 3.2)",
+        N_("MUA reads mail: IMAP, TLS at once (RFC 8314 3.2)"),
     ),
 )
 
@@ -84,5 +98,5 @@ SIEVE_PORT = Port(
     TlsStart.UPGRADE,
     True,
     "sieve",
-    "MUA looks after the user's filters: ManageSieve with STARTTLS (RFC 5804)",
+    N_("MUA looks after the user's filters: ManageSieve with STARTTLS (RFC 5804)"),
 )

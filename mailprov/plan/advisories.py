@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mailprov.i18n import _
 from mailprov.model.inventory import Inventory
 
 
@@ -14,9 +15,16 @@ def advisories(inventory: Inventory, domains: Collection[str] | None = None) -> 
     """`domains`: only about these."""
     wanted = [domain for domain in inventory.domains if domains is None or domain.name in domains]
     found = [
-        f"{domain.name}: its accounts are on {_listed(domain.hosts)}, and each host keeps mailboxes of its own: mail "
-        f"that arrives on {_listed(domain.hosts[1:])} while {domain.hosts[0]} does not answer is not seen by who reads "
-        f"on {domain.hosts[0]}; give the domain one host where that is not wanted"
+        _(
+            "{domain}: its accounts are on {hosts}, and each host keeps mailboxes of its own: "
+            "mail that arrives on {others} while {first} does not answer is not seen by who "
+            "reads on {first}; give the domain one host where that is not wanted"
+        ).format(
+            domain=domain.name,
+            hosts=_listed(domain.hosts),
+            others=_listed(domain.hosts[1:]),
+            first=domain.hosts[0],
+        )
         for domain in wanted
         if domain.accounts and len(domain.hosts) > 1
     ]
@@ -27,19 +35,25 @@ def advisories(inventory: Inventory, domains: Collection[str] | None = None) -> 
     ]
     if theirs:
         found.append(
-            f"{_listed(theirs)}: built by others (`managed: false`), so nothing is changed or asked there"
+            _("{hosts}: built by others (`managed: false`), so nothing is changed or asked there").format(
+                hosts=_listed(theirs)
+            )
         )
     if domains is None:
         found += [
-            f"{host.name}: no domain names this host, so it gets a mail service without mailboxes; put it into the "
-            "hosts of a domain, or take it out"
+            _(
+                "{host}: no domain names this host, so it gets a mail service without mailboxes; put "
+                "it into the hosts of a domain, or take it out"
+            ).format(host=host.name)
             for host in inventory.hosts
             if host.managed and not inventory.domains_on(host.name)
         ]
         found += [
-            f"{host.name}: its name {host.fqdn} is a mail domain as well, so mail that it sends on, and its bounces, "
-            f"leave under {own}; publish the MX and SPF of {own} first (`mailprov dns export` has them), or other "
-            "hosts may refuse such mail"
+            _(
+                "{host}: its name {fqdn} is a mail domain as well, so mail that it sends on, and its "
+                "bounces, leave under {own}; publish the MX and SPF of {own} first (`mailprov dns "
+                "export` has them), or other hosts may refuse such mail"
+            ).format(host=host.name, fqdn=host.fqdn, own=own)
             for host in inventory.hosts
             if (own := inventory.sender_domain(host)) != host.fqdn and not inventory.dns.provider.publishes
         ]

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable
 
+from mailprov.i18n import _, ngettext
 from mailprov.model.events import Action, Change
 
 
@@ -21,16 +22,26 @@ def counts(changes: Iterable[Change]) -> dict[str, int]:
 def counted(changes: Collection[Change]) -> str:
     """ "3 to add, 1 to change, 0 to remove", and what else there is to say."""
     total = counts(changes)
-    parts = f"{total['create']} to add, {total['update']} to change, {total['delete']} to remove"
+    parts = [
+        _("{create} to add, {update} to change, {delete} to remove").format(
+            create=total["create"], update=total["update"], delete=total["delete"]
+        )
+    ]
     if not any(total.values()) and changes:
-        parts += f"; {services(len(changes))}"
+        parts.append(services(len(changes)))
     if drifted := sum(change.drift for change in changes):
-        parts += f"; {drifted} edited by hand"
-    return parts
+        parts.append(by_hand(drifted))
+    return "; ".join(parts)
+
+
+def by_hand(count: int) -> str:
+    return ngettext("{count} edited by hand", "{count} edited by hand", count).format(count=count)
 
 
 def services(effects: int) -> str:
-    return f"{effects} service{'' if effects == 1 else 's'} to restart or reload"
+    return ngettext(
+        "{count} service to restart or reload", "{count} services to restart or reload", effects
+    ).format(count=effects)
 
 
 def fingerprint(changes: Iterable[Change]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from mailprov.i18n import _
 from mailprov.model.events import Change
 
 TABLE = "/etc/postfix/mailprov/virtual"
@@ -33,7 +34,10 @@ def moved(changes: Iterable[Change]) -> list[str]:
             was = before.get(address)
             if sign == "+" and was is not None and was != target:
                 found.append(
-                    f"{address} goes to {target} instead of {was}, and so does the right to send as it: it is not in "
-                    "the inventory, so it has no place of its own; name it among the aliases to keep it where it is"
+                    _(
+                        "{address} goes to {target} instead of {was}, and so does the right to send as it: "
+                        "it is not in the inventory, so it has no place of its own; name it among the "
+                        "aliases to keep it where it is"
+                    ).format(address=address, target=target, was=was)
                 )
     return found

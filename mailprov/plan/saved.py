@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.errors import InputError
+from mailprov.i18n import _
 from mailprov.model.dns import ProviderSettings
 from mailprov.model.events import Action, Change, Planned
 from mailprov.model.inventory import SAVED_PLAN, Inventory, Secret, SshSettings
@@ -105,7 +106,9 @@ def read(content: str, name: str) -> SavedPlan | None:
     if not isinstance(body, dict) or _KEY not in body:
         return None
     if body[_KEY] != FORMAT:
-        raise InputError(name, "is a plan saved by another version of mailprov", "Save it anew (plan --out)")
+        raise InputError(
+            name, _("is a plan saved by another version of mailprov"), _("Save it anew (plan --out)")
+        )
     try:
         names = [field.name for field in dataclasses.fields(SavedPlan) if field.name != "subjects"]
         subjects = {subject: str(plan["fingerprint"]) for subject, plan in body["subjects"].items()}
@@ -115,12 +118,14 @@ def read(content: str, name: str) -> SavedPlan | None:
         )
         found = SavedPlan(**{one: body[one] for one in names}, subjects=subjects)
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise InputError(name, "is a saved plan with parts missing", "Save it anew (plan --out)") from None
+        raise InputError(
+            name, _("is a saved plan with parts missing"), _("Save it anew (plan --out)")
+        ) from None
     if edited:
         raise InputError(
             name,
-            "was edited since it was saved, so what stands in it is not what was planned",
-            "Nothing was done; save the plan anew (plan --out)",
+            _("was edited since it was saved, so what stands in it is not what was planned"),
+            _("Nothing was done; save the plan anew (plan --out)"),
         )
     return found
 
@@ -143,9 +148,9 @@ def _change(body: dict[str, Any]) -> Change:
 def inventory_moved(saved: SavedPlan, inventory: Inventory) -> str:
     """In words that go behind the inventory's name."""
     if saved.meaning != _meaning(inventory):
-        return "says another thing than when the plan was saved"
+        return _("says another thing than when the plan was saved")
     if not hmac.compare_digest(saved.secrets, _secrets(inventory, saved.salt)):
-        return "has another password, hash or certificate than when the plan was saved"
+        return _("has another password, hash or certificate than when the plan was saved")
     return ""
 
 

@@ -19,6 +19,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import PORTS, SIEVE_PORT
 from mailprov.report import grouping
@@ -35,30 +36,30 @@ SIGNS = {
 ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.SKIP, Verdict.PASS)
 _WRONG = ORDER[:3]
 _WORDS = {
-    Verdict.PASS: "proved",
-    Verdict.WARN: "works, but see below",
-    Verdict.FAIL: "wrong",
-    Verdict.ERROR: "could not be tested",
-    Verdict.SKIP: "left out",
+    Verdict.PASS: N_("proved"),
+    Verdict.WARN: N_("works, but see below"),
+    Verdict.FAIL: N_("wrong"),
+    Verdict.ERROR: N_("could not be tested"),
+    Verdict.SKIP: N_("left out"),
 }
 _COUNTED = {
-    Verdict.WARN: ("warning", "warnings"),
-    Verdict.FAIL: ("failed", "failed"),
-    Verdict.ERROR: ("not tested", "not tested"),
-    Verdict.SKIP: ("skipped", "skipped"),
+    Verdict.WARN: lambda count: ngettext("{count} warning", "{count} warnings", count),
+    Verdict.FAIL: lambda count: ngettext("{count} failed", "{count} failed", count),
+    Verdict.ERROR: lambda count: ngettext("{count} not tested", "{count} not tested", count),
+    Verdict.SKIP: lambda count: ngettext("{count} skipped", "{count} skipped", count),
 }
 
 # Column heading → ids of the probes it stands for.
 COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("connects", ("net.tcp",)),
-    ("greets", ("smtp.banner", "imap.greeting", "pop.greeting")),
-    ("offers", ("smtp.ehlo", "imap.capability", "pop.capa", "sieve.capability")),
+    (N_("connects"), ("net.tcp",)),
+    (N_("greets"), ("smtp.banner", "imap.greeting", "pop.greeting")),
+    (N_("offers"), ("smtp.ehlo", "imap.capability", "pop.capa", "sieve.capability")),
     ("TLS", ("tls.starttls", "tls.implicit")),
-    ("trusted", ("tls.chain", "tls.expiry")),
-    ("name", ("tls.name", "tls.sni")),
-    ("no login\nin clear", ("tls.enforced", "auth.not-on-25")),
-    ("login", ("auth.ok",)),
-    ("wrong\nrefused", ("auth.bad-password",)),
+    (N_("trusted"), ("tls.chain", "tls.expiry")),
+    (N_("name"), ("tls.name", "tls.sni")),
+    (N_("no login\nin clear"), ("tls.enforced", "auth.not-on-25")),
+    (N_("login"), ("auth.ok",)),
+    (N_("wrong\nrefused"), ("auth.bad-password",)),
 )
 _COLUMN_OF = {probe: heading for heading, probes in COLUMNS for probe in probes}
 _PORTS = (*PORTS, SIEVE_PORT)
@@ -119,7 +120,13 @@ def _waiting(group: Iterable[Finding], behind: Behind) -> str:
     """ "; 103 probes wait for that", or nothing."""
     names = {f"{finding.id} {finding.target}" for finding in group}
     count = sum(f"{cause.id} {cause.target}" in names for cause in behind.values())
-    return f"; {count} probe{' waits' if count == 1 else 's wait'} for that" if count else ""
+    return (
+        ngettext("; {count} probe waits for that", "; {count} probes wait for that", count).format(
+            count=count
+        )
+        if count
+        else ""
+    )
 
 
 def _skipped(findings: list[Finding]) -> Iterator[RenderableType]:
@@ -130,20 +137,21 @@ def _skipped(findings: list[Finding]) -> Iterator[RenderableType]:
             reasons.setdefault(finding.observed, Counter())[finding.id] += 1
     for why, times in reasons.items():
         text = Text().append(places(sorted(times)), style="bold")
-        yield _first_line(Verdict.SKIP, text.append(f"  skipped {times.total()}×: {why}"))
+        skipped = _("skipped {count}×: {reason}").format(count=times.total(), reason=why)
+        yield _first_line(Verdict.SKIP, text.append(f"  {skipped}"))
     if reasons:
         yield Text()
 
 
 def counts_line(findings: Iterable[Finding]) -> Text:
     count = Counter(finding.verdict for finding in findings)
-    text = Text("Probes: ", style="bold")
+    text = Text(f"{_('Probes:')} ", style="bold")
     for index, verdict in enumerate(v for v in Verdict if count[v]):
         text.append(", " if index else "").append(
             f"{count[verdict]} {verdict.value}", style=SIGNS[verdict][1]
         )
     if not count:
-        text.append("none ran", style="bold magenta")
+        text.append(_("none ran"), style="bold magenta")
     return text.append(".")
 
 
@@ -154,9 +162,10 @@ def _legend(findings: Iterable[Finding], dots: bool) -> Text:
     for verdict in (Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP):
         if verdict in used:
             sign, style = SIGNS[verdict]
-            text.append("   " if text.plain else "").append(sign, style=style).append(f" {_WORDS[verdict]}")
+            text.append("   " if text.plain else "").append(sign, style=style)
+            text.append(f" {_(_WORDS[verdict])}")
     if dots:
-        text.append("   · not looked at here", style="dim")
+        text.append(f"   · {_('not looked at here')}", style="dim")
     return text
 
 
@@ -176,7 +185,7 @@ def _port_tables(findings: Sequence[Finding]) -> Iterator[tuple[Table, bool]]:
             here = [f for f in findings if f.target.host == host and f.target.port == port.number]
             if here:
                 cells = tuple(
-                    _worst(f for f in here if _COLUMN_OF[f.id] == heading) for heading, _ in COLUMNS
+                    _worst(f for f in here if _COLUMN_OF[f.id] == heading) for heading, probes in COLUMNS
                 )
                 rows.append((port.number, port.service, cells))
         equal.setdefault(tuple(rows), []).append(host)
@@ -185,13 +194,13 @@ def _port_tables(findings: Sequence[Finding]) -> Iterator[tuple[Table, bool]]:
         title = Text(places(hosts), style="bold").append(f"  {places([*addresses])}", style="not bold dim")
         # One blank between columns: the table is 79 wide, and fits a terminal of 80.
         table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        table.add_column("port", justify="right", vertical="bottom")
-        table.add_column("service", vertical="bottom")
-        for heading, _ in COLUMNS:
-            table.add_column(heading, justify="center", vertical="bottom")
+        table.add_column(_("port"), justify="right", vertical="bottom")
+        table.add_column(_("service"), vertical="bottom")
+        for heading, _probes in COLUMNS:
+            table.add_column(_(heading), justify="center", vertical="bottom")
         for number, service, cells in same:
             table.add_row(str(number), service, *map(_sign, cells))
-        yield table, any(cell is None for _, _, cells in same for cell in cells)
+        yield table, any(cell is None for row in same for cell in row[2])
 
 
 def _worst(findings: Iterable[Finding]) -> Verdict | None:
@@ -223,16 +232,16 @@ def _tally(findings: Sequence[Finding]) -> str:
     passed = count.pop(Verdict.PASS, 0)
     if not count:
         return f"{passed}×"
-    others = [f"{count[v]} {_COUNTED[v][count[v] > 1]}" for v in ORDER if count[v]]
+    others = [_COUNTED[v](count[v]).format(count=count[v]) for v in ORDER if count[v]]
     if not passed and len(others) == 1:
         return others[0]
-    return ", ".join([f"{passed} of {len(findings)}", *others])
+    return ", ".join([_("{count} of {all}").format(count=passed, all=len(findings)), *others])
 
 
 def _cause(findings: list[Finding], behind: Behind) -> Iterator[RenderableType]:
     yield _first_line(findings[0].verdict, _cause_head(findings, behind))
-    yield from _rows([("observed", findings[0].observed)])
-    yield from _rows(_labelled("to do", [*dict.fromkeys(f.advice for f in findings)]))
+    yield from _rows([(_("observed"), findings[0].observed)])
+    yield from _rows(_labelled(_("to do"), [*dict.fromkeys(f.advice for f in findings)]))
     yield Text()
 
 
@@ -240,11 +249,14 @@ def _cause_head(findings: list[Finding], behind: Behind) -> Text:
     """ "s2: nothing listens on 7 ports (25, 465, …); 103 probes wait for that"."""
     hosts = [*dict.fromkeys(finding.target.host for finding in findings)]
     numbers = sorted({finding.target.port for finding in findings}, key=lambda port: RANK.get(port, -1))
-    what = "nothing listens on" if findings[0].observed == "connection refused" else "no connection to"
-    ports = (
-        f"{len(numbers)} ports ({', '.join(map(str, numbers))})" if len(numbers) > 1 else f"port {numbers[0]}"
-    )
-    text = Text().append(f"{CONNECTS}  {places(hosts)}: {what} {ports}", style="bold")
+    refused = findings[0].observed == "connection refused"
+    form = _("nothing listens on {ports}") if refused else _("no connection to {ports}")
+    if len(numbers) > 1:
+        ports = ngettext("{count} port ({ports})", "{count} ports ({ports})", len(numbers))
+    else:
+        ports = _("port {ports}")
+    ports = ports.format(count=len(numbers), ports=", ".join(map(str, numbers)))
+    text = Text().append(f"{CONNECTS}  {places(hosts)}: {form.format(ports=ports)}", style="bold")
     return text.append(_addresses(findings), style="dim").append(_waiting(findings, behind))
 
 
@@ -273,7 +285,7 @@ def _where(group: Iterable[Finding]) -> str:
         shown.append(f"{place}:{listed} {account}".strip() if listed else f"{place} {account}".strip())
     if len(shown) == 1:
         return shown[0]
-    more = [f"and {len(shown) - _PLACES} more"] if len(shown) > _PLACES else []
+    more = [_("and {count} more").format(count=len(shown) - _PLACES)] if len(shown) > _PLACES else []
     between = "; " if any(":" in place for place in shown) else ", "
     return between.join([*shown[:_PLACES], *more])
 
@@ -282,11 +294,11 @@ def _detail(group: Sequence[Finding], behind: Behind, verbose: bool = False) -> 
     first = group[0]
     one = len(ids(group)) == 1
     yield _first_line(first.verdict, _head(group, behind).append(f"  {first.title}" if one else ""))
-    rows = [("expected", first.expected)] if one else []
-    rows += _labelled("observed", _told([(finding.observed, finding) for finding in group]))
-    rows += _labelled("to do", _told([(finding.advice, finding) for finding in group]))
+    rows = [(_("expected"), first.expected)] if one else []
+    rows += _labelled(_("observed"), _told([(finding.observed, finding) for finding in group]))
+    rows += _labelled(_("to do"), _told([(finding.advice, finding) for finding in group]))
     if verbose:
-        rows += [("see", ", ".join(first.refs)), *(("", line) for line in first.evidence)]
+        rows += [(_("see"), ", ".join(first.refs)), *(("", line) for line in first.evidence)]
     yield from _rows(rows)
     yield Text()
 
@@ -301,7 +313,7 @@ def _told(texts: Iterable[tuple[str, Finding]]) -> list[str]:
         return [*equal]
     lines = [f"{_where(some)}: {text}" for text, some in equal.items()]
     if len(lines) > _TEXTS + 1:
-        lines[_TEXTS:] = [f"and {len(lines) - _TEXTS} more (all with -v)"]
+        lines[_TEXTS:] = [_("and {count} more (all with -v)").format(count=len(lines) - _TEXTS)]
     return lines
 
 

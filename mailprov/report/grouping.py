@@ -61,7 +61,7 @@ def causes(findings: Iterable[Finding], verdict: Verdict) -> list[list[Finding]]
         if finding.id == CONNECTS and finding.verdict is verdict and finding.target.port:
             by_host.setdefault((finding.target.host, finding.observed), []).append(finding)
     equal: dict[tuple[object, ...], list[Finding]] = {}
-    for (_, observed), some in by_host.items():
+    for (__, observed), some in by_host.items():
         key = (observed, *sorted({finding.target.port for finding in some}))
         equal.setdefault(key, []).extend(some)
     return list(equal.values())

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 from rich.text import Text
 
+from mailprov.i18n import N_, _
 from mailprov.model.events import PastRun
 
 
@@ -16,14 +17,18 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
     """
     told = list(runs)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("host", "run", "when (UTC)", "what", "by", "changes", "zones", "how it ended"):
-        table.add_column(name, justify="right" if name == "changes" else "left", overflow="fold")
+    for name in _HEADINGS:
+        table.add_column(_(name), justify="right" if name == "changes" else "left", overflow="fold")
     for run in told:
-        what = f"rollback of {_name(run.undoes)}" if run.undoes else _WORDS.get(run.kind, run.kind)
+        what = (
+            _("rollback of {name}").format(name=_name(run.undoes))
+            if run.undoes
+            else _(_WORDS.get(run.kind, run.kind))
+        )
         if run.to:
-            what = f"rollback to {_name(run.to)}"
+            what = _("rollback to {name}").format(name=_name(run.to))
         if run.address:
-            what = f"purge of {run.address}"
+            what = _("purge of {address}").format(address=run.address)
         good = run.status.startswith("ok")
         table.add_row(
             run.subject,
@@ -38,7 +43,9 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
     yield table
     for run in told:
         if run.next:
-            text = f"{run.subject}: a rollback returns to the state before the {run.kind} of {run.began}"
+            text = _("{subject}: a rollback returns to the state before the {kind} of {began}").format(
+                subject=run.subject, kind=run.kind, began=run.began
+            )
             yield Text(text, style="dim")
 
 
@@ -47,4 +54,14 @@ def _name(run: str) -> str:
     return run.rpartition("-")[2]
 
 
-_WORDS = {"zones": "records only"}
+_WORDS = {"zones": N_("records only")}
+_HEADINGS = (
+    N_("host"),
+    N_("run"),
+    N_("when (UTC)"),
+    N_("what"),
+    N_("by"),
+    N_("changes"),
+    N_("zones"),
+    N_("how it ended"),
+)

@@ -16,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from mailprov.errors import InputError, ReportFailed
+from mailprov.i18n import _
 from mailprov.model.events import Ended, Error, Event, Found, InventoryProblem, RunEnded, RunStarted
 from mailprov.model.findings import Finding, Verdict
 
@@ -34,14 +35,16 @@ class JUnit:
         self._suites: dict[str, list[ET.Element]] = {}
         self._command = "run"
         if not path.resolve().parent.is_dir():
-            raise InputError(f"--junit {path}", "its folder does not exist", "Make the folder first")
+            raise InputError(f"--junit {path}", _("its folder does not exist"), _("Make the folder first"))
         try:
-            _tree({"mailprov": [_error_case("run", "error", "the run came to no end")]}, 0).write(
+            _tree({"mailprov": [_error_case("run", "error", _("the run came to no end"))]}, 0).write(
                 path, encoding="utf-8", xml_declaration=True
             )
         except OSError as error:
             raise InputError(
-                f"--junit {path}", f"cannot be written: {error.strerror}", "Give a path you may write"
+                f"--junit {path}",
+                _("cannot be written: {error}").format(error=error.strerror),
+                _("Give a path you may write"),
             ) from error
 
     def __call__(self, event: Event) -> None:
@@ -68,14 +71,14 @@ class JUnit:
 
     def _write(self, end: RunEnded) -> None:
         if not self._suites:
-            self._add("mailprov", _error_case("run", "error", "nothing ran"))
+            self._add("mailprov", _error_case("run", "error", _("nothing ran")))
         try:
             _tree(self._suites, end.seconds).write(self._path, encoding="utf-8", xml_declaration=True)
         except OSError as error:
             raise ReportFailed(
                 f"--junit {self._path}",
-                f"cannot be written: {error.strerror}",
-                "The run itself is over; make room, and run verify for a new report",
+                _("cannot be written: {error}").format(error=error.strerror),
+                _("The run itself is over; make room, and run verify for a new report"),
             ) from error
 
 
@@ -127,9 +130,9 @@ def _case(finding: Finding) -> ET.Element:
     body = "\n".join(
         part
         for part in (
-            f"expected: {finding.expected}" if finding.expected else "",
-            f"observed: {finding.observed}" if finding.observed else "",
-            f"to do: {finding.advice}" if finding.advice else "",
+            _("expected: {text}").format(text=finding.expected) if finding.expected else "",
+            _("observed: {text}").format(text=finding.observed) if finding.observed else "",
+            _("to do: {text}").format(text=finding.advice) if finding.advice else "",
             *finding.evidence,
         )
         if part

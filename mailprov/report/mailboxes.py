@@ -8,14 +8,17 @@ from collections.abc import Iterable
 from rich.filesize import decimal
 from rich.table import Table
 
+from mailprov.i18n import N_, _
 from mailprov.model.events import KeptMailbox
 
 
 def render(boxes: Iterable[KeptMailbox]) -> Table:
     """One line for each; `mailprov purge INVENTORY ADDRESS` deletes one."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("host", "mailbox", "messages", "size", "last message"):
-        table.add_column(name, justify="right" if name in ("messages", "size") else "left", overflow="fold")
+    for name in (N_("host"), N_("mailbox"), N_("messages"), N_("size"), N_("last message")):
+        table.add_column(
+            _(name), justify="right" if name in ("messages", "size") else "left", overflow="fold"
+        )
     for box in boxes:
         last = datetime.datetime.fromtimestamp(box.changed, datetime.timezone.utc)
         table.add_row(
@@ -23,6 +26,6 @@ def render(boxes: Iterable[KeptMailbox]) -> Table:
             box.address,
             str(box.messages),
             decimal(box.bytes),
-            f"{last:%Y-%m-%d %H:%M} UTC" if box.changed else "none",
+            f"{last:%Y-%m-%d %H:%M} UTC" if box.changed else _("none"),
         )
     return table

@@ -25,19 +25,20 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.events import Action, Change, Planned
-from mailprov.plan.changes import counted, counts, services
+from mailprov.plan.changes import by_hand, counted, counts, services
 from mailprov.report.plain_text import Text
 
 SIGNS = {
-    Action.CREATE: ("+", "green", "create"),
-    Action.UPDATE: ("~", "yellow", "change"),
-    Action.DELETE: ("-", "red", "remove"),
-    Action.RUN: (">", "cyan", "reload or restart"),
+    Action.CREATE: ("+", "green", N_("create")),
+    Action.UPDATE: ("~", "yellow", N_("change")),
+    Action.DELETE: ("-", "red", N_("remove")),
+    Action.RUN: (">", "cyan", N_("reload or restart")),
 }
 SMALL = 18  # lines of a diff: two changed places
 _COUNTED = re.compile(r"(files? changed)")
-_DRIFT = ("!", "bold magenta", "edited by hand since the last apply, which stops an apply")
+_DRIFT = ("!", "bold magenta", N_("edited by hand since the last apply, which stops an apply"))
 _DIFF_STYLE = {"+": "green", "-": "red", "@": "cyan"}
 _NAMED = 4  # places that are named in one line; of more the number is told
 _NAMES = 61  # columns for the names of files that are told together
@@ -52,14 +53,16 @@ def legend(changes: Collection[Change]) -> Text:
         shown.append(_DRIFT)
     text = Text()
     for index, (sign, style, word) in enumerate(shown):
-        text.append("   " if index else "  ").append(sign, style=style).append(f" {word}")
+        text.append("   " if index else "  ").append(sign, style=style).append(f" {_(word)}")
     return text
 
 
 def places(names: Sequence[str], most: int = _NAMED) -> str:
     if len(names) > most + 1:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+        return _("{names} and {count} more").format(names=", ".join(names[:most]), count=len(names) - most)
+    if len(names) > 1:
+        return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])
+    return "".join(names)
 
 
 def summary(plans: Sequence[Planned], missing: Mapping[str, str]) -> Iterator[Text]:
@@ -70,22 +73,23 @@ def summary(plans: Sequence[Planned], missing: Mapping[str, str]) -> Iterator[Te
         for subject, row in rows:
             equal.setdefault(row, []).append(subject)
         rows = [(places(subjects), row) for row, subjects in equal.items()]
-    names = [*(name for name, _ in rows), *missing]
+    names = [*(name for name, row in rows), *missing]
     width = max(map(len, names), default=0)
-    heads = ("add", "change", "remove")
-    drift = any(row[3] for _, row in rows)
-    yield Text("  " + " " * width + "".join(f"  {head:>6}" for head in heads), style="dim")
+    heads = (_("add"), _("change"), _("remove"))
+    column = max(6, *map(len, heads))
+    drift = any(row[3] for name, row in rows)
+    yield Text("  " + " " * width + "".join(f"  {head:>{column}}" for head in heads), style="dim")
     for name, (*numbers, drifted, effects) in rows:
         line = Text(f"  {name.ljust(width)}", style="")
         if not any(numbers) and not effects:
-            yield line.append("  no changes", style="dim")
+            yield line.append(f"  {_('no changes')}", style="dim")
             continue
         for number, action in zip(numbers, (Action.CREATE, Action.UPDATE, Action.DELETE), strict=True):
-            line.append(f"  {number:>6}", style=SIGNS[action][1] if number else "dim")
+            line.append(f"  {number:>{column}}", style=SIGNS[action][1] if number else "dim")
         if not any(numbers):
             line.append(f"   {services(effects)}")
         if drift and drifted:
-            line.append(f"   {_DRIFT[0]} {drifted} edited by hand", style=_DRIFT[1])
+            line.append(f"   {_DRIFT[0]} {by_hand(drifted)}", style=_DRIFT[1])
         yield line
     for name, why in missing.items():
         yield Text(f"  {name.ljust(width)}").append(f"  {why}", style="bold magenta")
@@ -98,13 +102,13 @@ def taken_over(plans: Sequence[Planned]) -> Iterator[Text]:
         if planned.takes_over:
             hosts.setdefault(planned.takes_over, []).append(planned.subject)
     for sentences, names in hosts.items():
-        has = "has" if len(names) == 1 else "have"
         yield Text()
-        text = Text(places(names, most=6), style="bold")
-        yield text.append(f" {has} mail or settings of {'its' if has == 'has' else 'their'} own:")
+        has = ngettext("has mail or settings of its own:", "have mail or settings of their own:", len(names))
+        yield Text(places(names, most=6), style="bold").append(f" {has}")
         for sentence in sentences:
             yield Text("  ! ", style=_DRIFT[1]).append(sentence)
-        yield Text("  Apply does this with --take-over-host only; else it stops there.", style="dim")
+        last = _("Apply does this with --take-over-host only; else it stops there.")
+        yield Text(f"  {last}", style="dim")
 
 
 def _row(changes: Collection[Change]) -> tuple[int, ...]:
@@ -114,7 +118,7 @@ def _row(changes: Collection[Change]) -> tuple[int, ...]:
 
 
 def change_line(change: Change, name_width: int = 0) -> Text:
-    sign, style, _ = SIGNS[change.action]
+    sign, style = SIGNS[change.action][:2]
     text = Text().append(f"{_DRIFT[0]} " if change.drift else "  ", style=_DRIFT[1])
     text.append(sign, style=f"bold {style}").append(f" {change.kind:<11} ", style="dim")
     text.append(change.name if not change.detail else change.name.ljust(name_width))
@@ -132,8 +136,8 @@ def details(plans: Sequence[Planned], *, full: bool, listed: bool = False) -> It
         yield Text()
         text = Text(title, style="bold")
         if len(subjects) > 1:
-            same = "both" if len(subjects) == 2 else f"all {len(subjects)}"
-            text.append(f"  the same on {same}", style="not bold dim")
+            same = _("the same on both") if len(subjects) == 2 else _("the same on all {count}")
+            text.append(f"  {same.format(count=len(subjects))}", style="not bold dim")
         yield text
         folded = [[change] for change in changes] if listed else _folded(changes)
         told = [some[0] for some in folded if len(some) == 1 and some[0].detail]
@@ -148,13 +152,13 @@ def details(plans: Sequence[Planned], *, full: bool, listed: bool = False) -> It
             for reason in change.because:
                 yield Text(f"        {reason}", style="dim")
             if change.edit:
-                yield Text("      the edit:", style=_DRIFT[1])
+                yield Text(f"      {_('the edit:')}", style=_DRIFT[1])
                 yield from _diff(change.edit)
             if _undoes(change.diff, change.edit) and not full:
-                yield Text("      --accept-drift would undo it", style="dim")
+                yield Text(f"      {_('--accept-drift would undo it')}", style="dim")
             elif change.diff:
                 if change.edit:
-                    yield Text("      --accept-drift would do:", style="dim")
+                    yield Text(f"      {_('--accept-drift would do:')}", style="dim")
                 yield from _diff(change.diff)
 
 
@@ -186,12 +190,11 @@ def _folder(change: Change) -> str:
 
 def _files_line(changes: Sequence[Change]) -> Iterator[Text]:
     """Three and more lines for the names of one folder, which fit a terminal of 80."""
-    sign, style, _ = SIGNS[Action.CREATE]
+    sign, style = SIGNS[Action.CREATE][:2]
     names = ", ".join(change.name.rpartition("/")[2] for change in changes)
+    files = ngettext("{count} file", "{count} files", len(changes)).format(count=len(changes))
     first, *rest = textwrap.wrap(names, _NAMES, break_long_words=False, break_on_hyphens=False)
-    text = (
-        Text("  ").append(sign, style=f"bold {style}").append(f" {f'{len(changes)} files':<11} ", style="dim")
-    )
+    text = Text("  ").append(sign, style=f"bold {style}").append(f" {files:<11} ", style="dim")
     yield text.append(f"{_folder(changes[0])}/")
     for line in (first, *rest):
         yield Text(f"                  {line}")
@@ -209,7 +212,7 @@ def _together(
             seen[shown] += 1
             subjects.setdefault((shown, seen[shown]), []).append(planned.subject)
     blocks: dict[tuple[str, ...], list[Change]] = {}
-    for (change, _), names in subjects.items():
+    for (change, _number), names in subjects.items():
         blocks.setdefault(tuple(names), []).append(change)
     order = {planned.subject: number for number, planned in enumerate(plans)}
     return sorted(
@@ -222,14 +225,14 @@ def _shown(change: Change, *, full: bool, listed: bool) -> Change:
     """The change as it is shown, without the place: what is too long has become a few words."""
     words = [change.detail] if change.detail else []
     if change.because and not listed:
-        words[-1:] = [_COUNTED.sub(r"\1 (-v lists them)", change.detail, count=1)]
+        words[-1:] = [_COUNTED.sub(rf"\1 ({_('-v lists them')})", change.detail, count=1)]
     diff, edit = change.diff, change.edit
     if not full:
         if _undoes(diff, edit) and not _is_small(edit):
-            words.append(f"the edit: {_size(edit)}")
+            words.append(_("the edit: {size}").format(size=_size(edit)))
             diff = edit = ""
         if edit and not _is_small(edit):
-            words.append(f"the edit: {_size(edit)}")
+            words.append(_("the edit: {size}").format(size=_size(edit)))
             edit = ""
         if change.action is Action.CREATE:
             diff = ""
@@ -256,7 +259,8 @@ def hint(plans: Iterable[Planned], *, full: bool) -> Text | None:
     )
     if not left_out:
         return None
-    return Text("  --diff shows the lines of all files, also of long changes and new files", style="dim")
+    words = _("--diff shows the lines of all files, also of long changes and new files")
+    return Text(f"  {words}", style="dim")
 
 
 def _is_small(diff: str) -> bool:
@@ -268,8 +272,10 @@ def _size(diff: str) -> str:
     added, removed = len(_lines(diff, "+")), len(_lines(diff, "-"))
     parts = [f"{sign}{number}" for sign, number in (("+", added), ("-", removed)) if number]
     cut = [line for line in diff.splitlines() if line.startswith("… ")]
-    more = f" and {cut[0].removeprefix('… ')}" if cut else ""
-    return f"{' '.join(parts)} line{'' if parts in (['+1'], ['-1']) else 's'}{more}"
+    lines = ngettext("{numbers} line", "{numbers} lines", added + removed).format(numbers=" ".join(parts))
+    if cut:
+        return _("{lines} and {more}").format(lines=lines, more=cut[0].removeprefix("… "))
+    return lines
 
 
 def _undoes(diff: str, edit: str) -> bool:
@@ -289,7 +295,7 @@ def _diff(diff: str) -> Iterator[Text]:
 
 
 def counts_line(changes: Collection[Change]) -> Text:
-    return Text().append("Plan:", style="bold").append(f" {counted(changes)}.")
+    return Text().append(_("Plan:"), style="bold").append(f" {counted(changes)}.")
 
 
 def no_changes(
@@ -300,18 +306,16 @@ def no_changes(
     """
     missing = missing or {}
     if command in ("rollback", "purge"):
-        verb = "roll back" if command == "rollback" else "purge"
-        text = Text().append(f"Nothing to {verb}.", style="bold green").append(" Compared:")
+        nothing, failed = _NOTHING[command]
+        text = Text().append(_(nothing), style="bold green").append(f" {_('Compared:')}")
         if missing:
-            text = Text().append(f"Nothing was {_DONE[command]}:", style="bold magenta")
-            text.append(f" {_of_missing(missing)}.")
+            text = Text().append(_(failed), style="bold magenta").append(f" {_of_missing(missing)}.")
     elif missing:
-        text = Text().append("No changes", style="bold green")
-        text.append(f" on {_named(plans)}; ").append(_of_missing(missing), style="bold magenta")
-        text.append(". Compared:")
+        text = Text().append(_("No changes on {names};").format(names=_named(plans)), style="bold green")
+        text.append(f" {_of_missing(missing)}", style="bold magenta").append(f". {_('Compared:')}")
     else:
-        text = Text().append("No changes.", style="bold green")
-        text.append(" Everything is as the inventory says. Compared:")
+        text = Text().append(_("No changes."), style="bold green")
+        text.append(f" {_('Everything is as the inventory says.')} {_('Compared:')}")
     yield text
     if command == "rollback" and missing:
         return
@@ -322,7 +326,10 @@ def no_changes(
         yield Text(f"  {places(subjects)}: {compared}")
 
 
-_DONE = {"rollback": "rolled back", "purge": "purged"}
+_NOTHING = {
+    "rollback": (N_("Nothing to roll back."), N_("Nothing was rolled back:")),
+    "purge": (N_("Nothing to purge."), N_("Nothing was purged:")),
+}
 
 
 def _named(plans: Sequence[Planned]) -> str:
@@ -330,10 +337,9 @@ def _named(plans: Sequence[Planned]) -> str:
     hosts = [planned.subject for planned in plans if not planned.subject.startswith("zone ")]
     zones = [planned.subject for planned in plans if planned.subject.startswith("zone ")]
     if len(zones) > 1:
-        zones = [f"{len(zones)} zones"]
-    return places(
-        [*hosts[:_NAMED], *([f"{len(hosts) - _NAMED} more"] if len(hosts) > _NAMED else []), *zones], 9
-    )
+        zones = [ngettext("{count} zone", "{count} zones", len(zones)).format(count=len(zones))]
+    more = len(hosts) - _NAMED
+    return places([*hosts[:_NAMED], *([_("{count} more").format(count=more)] if more > 0 else []), *zones], 9)
 
 
 def _of_missing(missing: Mapping[str, str]) -> str:

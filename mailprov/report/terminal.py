@@ -21,6 +21,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text as RichText
 
+from mailprov.i18n import _
 from mailprov.report.plain_text import Text
 
 _MOST = 12  # lines
@@ -111,5 +112,5 @@ class Live:
                 f"{seconds:.0f} s" if seconds >= 2 else "",
             )
         if len(rows) > _MOST:
-            table.add_row("", f"and {len(rows) - _MOST} more", "", "")
+            table.add_row("", _("and {count} more").format(count=len(rows) - _MOST), "", "")
         return Group(table)

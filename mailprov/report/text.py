@@ -13,6 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.events import (
     Applied,
     Change,
@@ -35,18 +36,18 @@ if TYPE_CHECKING:
     from mailprov.report.terminal import Live
 
 _STATUS = {
-    "ok": ("✓", "green"),
-    "failed": ("✗", "bold red"),
-    "unreachable": ("?", "bold magenta"),
-    "skipped": ("-", "yellow"),
-    "interrupted": ("!", "yellow"),
+    "ok": ("✓", "green", ""),
+    "failed": ("✗", "bold red", N_("failed")),
+    "unreachable": ("?", "bold magenta", N_("unreachable")),
+    "skipped": ("-", "yellow", N_("skipped")),
+    "interrupted": ("!", "yellow", N_("interrupted")),
 }
 
 _FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")  # by these rich sees a terminal in a pipe
 _FEW = 4  # hosts and zones in one line
 _PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply")
 _LOOKING = ("plan", "dns plan")  # what they end with is a plan, and nothing was done
-_MISSING = {"unreachable": "could not be asked", "interrupted": "was interrupted"}
+_MISSING = {"unreachable": N_("could not be asked"), "interrupted": N_("was interrupted")}
 
 
 def console() -> Out:
@@ -157,13 +158,13 @@ class TextReport:
         """Hosts, and the zones, of which nothing is known until now: name → why."""
         known = {planned.subject for planned in self._plans}
         found = {
-            event.subject: _MISSING.get(event.status, "could not be compared")
+            event.subject: _(_MISSING.get(event.status, N_("could not be compared")))
             for event in self._early
             if isinstance(event, Ended) and event.error and event.subject not in known
         }
         zones = found.pop("dns", "")
         if zones and not (found and self._command == "rollback"):  # there they only wait for the hosts
-            found["the zones"] = zones
+            found[_("the zones")] = zones
         return found
 
     def _print_early(self) -> None:
@@ -188,7 +189,7 @@ class TextReport:
 
     def _print_notice(self, event: Notice) -> None:
         text = f"{event.subject}: {event.text}" if event.subject else event.text
-        self._print(Text("note: ", style="yellow").append(text))
+        self._print(Text(f"{_('note:')} ", style="yellow").append(text))
 
     def _ended(self, event: Ended) -> None:
         self._doing.pop(event.subject, None)
@@ -201,16 +202,20 @@ class TextReport:
             self._print_end(event)
 
     def _print_end(self, event: Ended) -> None:
-        sign, style = _STATUS[event.status]
+        sign, style, word = _STATUS[event.status]
         text = Text(f"{sign} ", style=style)
         if event.error:
             text.append(event.error)
         elif event.status == "ok":
             text.append(
-                f"{event.subject}: {event.changed} change{'' if event.changed == 1 else 's'} in {event.seconds:.1f} s"
+                ngettext(
+                    "{subject}: {count} change in {seconds:.1f} s",
+                    "{subject}: {count} changes in {seconds:.1f} s",
+                    event.changed,
+                ).format(subject=event.subject, count=event.changed, seconds=event.seconds)
             )
         else:
-            text.append(f"{event.subject}: {event.status}")
+            text.append(f"{event.subject}: {_(word)}")
         self._print(text, always=bool(event.error))
         for line in event.output:
             self._print(Text("    " + line, style="dim"), always=True)
@@ -232,13 +237,13 @@ class TextReport:
         if self._found:
             self._print_findings()
         style = {0: "bold green", 4: "bold yellow"}.get(event.exit_code, "bold red")
-        good = "Plan" if self._command in _LOOKING else "Done"
-        word = {0: good, 1: "Failed", 3: "Could not tell", 4: good, 130: "Stopped"}.get(
-            event.exit_code, "Failed"
+        good = _("Plan:") if self._command in _LOOKING else _("Done:")
+        word = {0: good, 3: _("Could not tell:"), 4: good, 130: _("Stopped:")}.get(
+            event.exit_code, _("Failed:")
         )
         if event.declined:
-            word = "Declined"
-        last = Text().append(f"{word}:", style=style).append(f" {event.summary} ")
+            word = _("Declined:")
+        last = Text().append(word, style=style).append(f" {event.summary} ")
         self._out.print(last.append(f"({event.seconds:.1f} s)", style="dim"))
 
     def _print_findings(self) -> None:
@@ -271,8 +276,8 @@ class TextReport:
             return
         told = [f"{one.subject}: {one.text} ({one.seconds:.0f} s)" for one in event.doing[:_FEW]]
         if more := len(event.doing) - _FEW:
-            told += [f"and {more} more"] if more > 0 else []
-        print(f"still working: {'; '.join(told)}", file=sys.stderr, flush=True)
+            told += [_("and {count} more").format(count=more)] if more > 0 else []
+        print(_("still working: {doing}").format(doing="; ".join(told)), file=sys.stderr, flush=True)
 
     def _forget(self, subject: str, doing: str) -> None:
         if doing:
