@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mailprov.model.dataclass import dataclass
 from mailprov.model.host_state import (
     AccountFile,
     Certificate,

@@ -26,9 +26,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from mailprov.dns import ownership
+from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Action, Change
 from mailprov.model.records import Record
 

@@ -13,7 +13,7 @@ Raises DnsFailed, DnsUnreachable, InputError.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from mailprov.dns import zones
@@ -25,6 +25,7 @@ from mailprov.dns.wildcards import shadowed
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, ZonePlan
 from mailprov.dns.zones import Snapshot
 from mailprov.errors import DnsFailed
+from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import ProviderSettings
 from mailprov.model.inventory import Inventory

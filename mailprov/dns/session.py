@@ -25,7 +25,6 @@ import struct
 import threading
 import time
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
 import dns.exception
@@ -41,6 +40,7 @@ import dns.tsig
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.dns.tsig import tsig_key
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
+from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import ProviderSettings
 
 CONNECT_SECONDS = 5.0

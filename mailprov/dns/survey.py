@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import dns.flags
 import dns.message
@@ -37,6 +37,7 @@ from mailprov.dns.rdata import from_rdata
 from mailprov.dns.session import Session
 from mailprov.dns.zones import RRset, Snapshot, Zones
 from mailprov.errors import DnsFailed
+from mailprov.model.dataclass import dataclass
 from mailprov.model.records import Record
 
 Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts that served it until now

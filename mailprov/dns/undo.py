@@ -25,12 +25,12 @@ of it what the run said, and what they say of the others stays. Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailprov.dns import ownership
 from mailprov.dns.diff import Edit, Key, ZoneDiff, change_of, shown
 from mailprov.dns.ownership import Entry, Marker
+from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change
 from mailprov.model.records import Record
 

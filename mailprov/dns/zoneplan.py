@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change
 
 # Domains leave the zone: the markers of all others name these until that is done.

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import dns.flags
 import dns.message
@@ -31,6 +31,7 @@ from mailprov.dns.diff import Key
 from mailprov.dns.rdata import absolute, from_rdata, plain
 from mailprov.dns.session import Session, rcode_name
 from mailprov.errors import DnsFailed
+from mailprov.model.dataclass import dataclass
 from mailprov.model.records import Record
 
 _ADD_THE_KEY = (

@@ -17,10 +17,11 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mailprov.errors import InputError
+from mailprov.model.dataclass import dataclass
 
 _EVERYBODY = "*"
 

@@ -12,8 +12,10 @@ Whoever is not about one provider asks these questions and never which provider 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
+
+from mailprov.model.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from mailprov.errors import InputError
+from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Domain, Host, Inventory
 
 PARTS = ("hosts", "dns")

@@ -14,9 +14,10 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from mailprov.model.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
+from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import Dns01, NameServer, ProviderSettings
 from mailprov.model.inventory import Secret
 
