@@ -64,7 +64,7 @@ def rotate(
     reports = Reports(json=json, quiet=quiet, verbose=verbose, diff=diff)
     confirm = reports.confirm(yes, "dkim rotate")
     read = load(inventory)
-    chosen = select(read, None, domain)
+    chosen = select(read, None, domain, asks=True)
     with Connections(chosen.hosts, others=read.hosts) as connections:
         options = Options(
             command="dkim rotate",
@@ -94,7 +94,7 @@ def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json 
     reports = Reports(json=json, text=False)
     reports.begin("dkim show", inventory)
     read = load(inventory)
-    chosen = select(read, None, domain)
+    chosen = select(read, None, domain, asks=True)
     with Connections(chosen.hosts, others=read.hosts) as connections:
         told = ask(read, chosen.hosts, command="dkim show", start=connections.start, report=reports.emit)
     count = 0

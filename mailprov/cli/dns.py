@@ -149,4 +149,6 @@ def check(
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     read = load(inventory)
-    raise typer.Exit(run_verify(read, select(read, None, domain), probe_ids=("dns.",), report=reports.emit))
+    raise typer.Exit(
+        run_verify(read, select(read, None, domain, verifies=True), probe_ids=("dns.",), report=reports.emit)
+    )

@@ -25,6 +25,6 @@ def history(
 
     reports = Reports(json=json, quiet=quiet, verbose=verbose, also=Remember(inventory))
     read = load(inventory)
-    chosen = select(read, host)
+    chosen = select(read, host, asks=True)
     with Connections(chosen.hosts, others=read.hosts) as connections:
         raise typer.Exit(run_history(read, chosen, start=connections.start, report=reports.emit))

@@ -53,7 +53,7 @@ def rollback(
     preview = "" if yes or reports.can_ask() else _("this is a preview; give --yes to roll back")
     confirm = None if preview else reports.confirm(yes, "rollback")
     read = load(inventory)
-    chosen = select(read, host)
+    chosen = select(read, host, asks=True)
     with Connections(chosen.hosts, others=read.hosts) as connections:
         options = Options(
             command="rollback",

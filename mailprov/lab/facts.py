@@ -90,7 +90,6 @@ class LabStatus:
     zones: tuple[str, ...]
     ca_file: Path
     cache: Path
-    cache_bytes: int  # roots and packages, shared by all labs
     client: tuple[str, ...]  # settings for a mail client, one line each
 
     def __str__(self) -> str:
@@ -123,7 +122,7 @@ class LabStatus:
                 f"  inventory  {self.inventory_path}",
                 f"  CA         {self.ca_file}",
                 f"  passwords  {self.inventory_path.parent / 'secrets'}",
-                f"  cache      {self.cache}, {size(self.cache_bytes)} (mailprov lab cache)",
+                f"  cache      {self.cache} (its size: mailprov lab cache)",
                 "  Settings for a mail client on this machine (let it trust the CA above):",
                 *(f"    {line}" for line in self.client),
             ]
@@ -154,7 +153,7 @@ def status_of(paths: LabPaths, state: LabState) -> LabStatus:
         name=state.name, since=state.since, phase=state.phase, subnet=state.subnet,
         inventory_path=paths.inventory, hosts=tuple(hosts[1:]), dns=hosts[0],
         zones=state.zones, ca_file=paths.ca,
-        cache=cache_root(), cache_bytes=disk_usage(cache_root()),
+        cache=cache_root(),
         client=tuple(client.settings(paths.inventory)) if paths.inventory.is_file() else (),
     )  # fmt: skip
 

@@ -38,6 +38,13 @@ def by_hand(count: int) -> str:
     return ngettext("{count} edited by hand", "{count} edited by hand", count).format(count=count)
 
 
+def done(changed: int, effects: int, word: str) -> str:
+    """ "3 changes applied", as `counts` counts; what follows from them is told where it is all there was."""
+    if effects and not changed:
+        return f"{effects} service{'' if effects == 1 else 's'} restarted or reloaded"
+    return f"{changed} change{'' if changed == 1 else 's'} {word}"
+
+
 def services(effects: int) -> str:
     return ngettext(
         "{count} service to restart or reload", "{count} services to restart or reload", effects

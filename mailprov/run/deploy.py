@@ -24,7 +24,7 @@ from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.plan.advisories import advisories
-from mailprov.plan.changes import counted, counts
+from mailprov.plan.changes import counted, counts, done
 from mailprov.run import as_saved
 from mailprov.run.bans import propose
 from mailprov.run.dkim_keys import for_zones
@@ -350,7 +350,7 @@ class Deployment:
             summary = "this plan is already in force, so nothing was changed"
         else:
             word = "put back" if self.options.command == "rollback" else "applied"
-            summary = f"{changed} change{'' if changed == 1 else 's'} {word}"
+            summary = done(changed, sum(s.outcome.effects for s in self.sessions), word)
         if self.declined:
             summary = "nothing was changed"
         if self.options.preview and self._changes():

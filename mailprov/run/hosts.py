@@ -58,7 +58,8 @@ def owner(command: str) -> str:
 class Outcome:
     status: str = "interrupted"
     changes: tuple[Change, ...] = ()
-    changed: int = 0
+    changed: int = 0  # as the plan counts: without what follows from it
+    effects: int = 0  # services that were reloaded or restarted
     planned: bool = False  # it has told what it would change
     confirmed: bool = False  # it was told to go on
     keys: dict[str, str] | None = None  # its DKIM keys, public halves; None until it has told them
@@ -162,6 +163,7 @@ class HostSession:
         self._channel: Channel | None = None
         self._cancelled = False
         self._brought: set[str] = set()  # what stays on the host when the rest of this run is undone
+        self._effects = 0  # reloads and restarts that it has told
         self._declined = False  # the plan was not confirmed; that is an end, not a failure
         self._began = time.monotonic()
         self._job = {
@@ -251,6 +253,7 @@ class HostSession:
                 change = self._change(message["change"])
                 if change.kind in _STAY and change.action is Action.CREATE:
                     self._brought.add(_STAY[change.kind])
+                self._effects += change.action is Action.RUN
                 self._emit(Applied(change, message["seconds"]))
             elif kind == "end":
                 return self._end(message)
@@ -310,7 +313,8 @@ class HostSession:
         if status == "cancelled" and self._declined and not self._cancelled:
             self.outcome.status = "skipped"
             return ()
-        self.outcome.changed = message["changed"]
+        self.outcome.effects = min(self._effects, message["changed"])
+        self.outcome.changed = message["changed"] - self.outcome.effects
         self.outcome.status = {"ok": "ok", "cancelled": "interrupted"}.get(status, "failed")
         if status == "cancelled":
             self.outcome.error = HostFailed(self.host.name, self._stopped(message["what"]))
@@ -326,8 +330,7 @@ class HostSession:
     def _stopped(self, what: str) -> str:
         """Why the agent stopped, and whether anything is another thing on the host now."""
         why = what.replace("cancelled", "interrupted", 1) or "interrupted"
-        if self.outcome.changed:
-            done = self.outcome.changed
+        if done := self.outcome.changed or self.outcome.effects:
             return f"{why}; {done} change{' is' if done == 1 else 's are'} done, and a rollback undoes that"
         if self._brought:
             return f"{why}; {' and '.join(sorted(self._brought))} that this run had brought stay"

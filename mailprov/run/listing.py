@@ -50,7 +50,8 @@ def listing(
             queue.emit(event)
     errors = [one.outcome.error for one in answers if one.outcome.error is not None]
     code = worst(*(error.exit_code for error in errors))
-    text = f"{summary(count, not errors)}{_asked_alone(answers)}"
+    known = summary(count, not errors) if len(errors) < len(answers) or not answers else "nothing is known"
+    text = f"{known}{_asked_alone(answers)}"
     queue.wake(RunEnded(code, text, time.monotonic() - began))
     return code
 

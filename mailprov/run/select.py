@@ -44,11 +44,13 @@ def select(
     only: list[str] | None = None,
     *,
     verifies: bool = False,
+    asks: bool = False,
 ) -> Selection:
     """Raises InputError for a name that is not in the inventory, with the nearest one that is, and where hosts and
     domains exclude each other: a run about nothing would look like one that found all well.
 
-    `verifies`: the command only looks, so that it may be about servers of others alone.
+    `verifies`: the command only looks, so that it may be about servers of others alone. `asks`: it does nothing but
+    with what hosts tell, so there must be one that may be asked; else zones may be all there is to do.
     """
     known = {host.name: host for host in inventory.hosts}
     for name in hosts or []:
@@ -69,11 +71,19 @@ def select(
     looked_at = tuple(
         h for h in inventory.hosts if (not hosts or h.name in hosts) and (not domains or h.name in serving)
     )
+    on_hosts = not only or "hosts" in only
     if hosts and looked_at and not verifies and not any(h.managed for h in looked_at):
         raise InputError(
             "--host",
             f"{looked_at[0].name} has `managed: false` in the inventory: others built it",
             "Only `mailprov verify` looks at such a host",
+        )
+    zones = (not only or "dns" in only) and inventory.dns.provider.publishes and not asks
+    if looked_at and not verifies and not zones and on_hosts and not any(h.managed for h in looked_at):
+        raise InputError(
+            inventory.source,
+            "every host has `managed: false`: others built them, so there is nothing to change or to ask there",
+            "Only `mailprov verify` looks at such hosts; `mailprov dns` has their records",
         )
     chosen_names = tuple(name for d in chosen_domains for name in (d.name, *d.domain_aliases))
     every = [*(domain.name for domain in inventory.domains), *aliases, *(h.fqdn for h in inventory.hosts)]
@@ -81,7 +91,7 @@ def select(
         hosts=tuple(h for h in looked_at if h.managed),
         looked_at=looked_at,
         domains=chosen_names,
-        on_hosts=not only or "hosts" in only,
+        on_hosts=on_hosts,
         in_dns=not only or "dns" in only,
         whole=not hosts and not domains,
         others=tuple(set(every).difference(chosen_names, (h.fqdn for h in looked_at))),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mailprov.agent import files, journal, manifest
 from mailprov.model.host_state import AccountEntry
 from tests.agent.driver import Agent, account_file, converse, file, job, of_kind, snapshot, state
 from tests.agent.test_agent_crash import KILLER
@@ -203,3 +204,31 @@ def test_a_killed_first_apply_leaves_nothing_that_is_taken_for_the_hosts_own(roo
         # Behind the burst of renames it is mailprov's.
         assert messages[-1]["status"] == ("failed" if planned else "ok"), f"killed at call {n}"
     assert n > 20
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_first_apply_whose_files_are_half_in_their_places_is_not_taken_for_the_hosts_own(
+    root: Path, own: bool
+) -> None:
+    """Killed before its commit point, as where files could only be checked in their places, with a manifest already:
+    what counts is what was there before. A plan, which puts nothing back, sees no more than the apply that does."""
+    name = "a domain of Postfix"
+    packaged(root)
+    if own:
+        put(root, OWN[name][0], OWN[name][1])
+    tree = files.Tree(str(root))
+    killed = journal.begin(tree, "ana@laptop", kind="apply", run="20261128T090000Z-aaaaaa")
+    paths = ("/etc/postfix/main.cf", "/etc/rspamd/local.d/actions.conf", manifest.PATH)
+    killed.remember(paths)
+    for path, text in zip(
+        paths, (MAIN + "relayhost = half\n", "written by the killed run\n", "{}"), strict=True
+    ):
+        put(root, path, text)
+    expected = [OWN[name][2]] if own else []
+
+    assert losses(converse(root, wanted(), mode="plan")) == expected
+    messages = converse(root, wanted(), take_over_host=False)
+    assert (losses(messages), messages[-1]["status"]) == (expected, "failed" if own else "ok")
+    if not own:
+        assert (root / "etc/postfix/main.cf").read_text() == MAIN
+        assert losses(converse(root, wanted(), mode="plan")) == []

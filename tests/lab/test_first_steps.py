@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -118,27 +119,48 @@ def test_without_a_terminal_stderr_says_who_holds_dpkgs_lock(host: lab.Lab, tmp_
         f"cat >/root/holder.py <<'END'\n{HOLDER}END\nsystemd-run --unit=holder python3 /root/holder.py",
     )
     wait_until(lambda: run_on(host, "mx1", "ls /run/held", check=False), "the lock is held")
-    run = subprocess.Popen(
-        [*COMMAND, "apply", "--yes", "--only", "hosts", str(host.inventory_path)],
+    run = applying(host)
+    told = r"still working: mx1: waiting for python3 \(pid \d+\), which has locked the package system \(\d+ s\)\n"
+    try:
+        wait_for_line(run.stderr, told)
+    finally:
+        run.kill()
+        run.wait()
+        run_on(host, "mx1", "systemctl stop holder", check=False)
+
+
+def test_without_a_terminal_stderr_says_that_rspamd_starts_for_the_first_time(
+    ready_lab_factory: Callable[[str], lab.Lab],
+) -> None:
+    """It compiles its expressions, for half a minute, and nothing else happens meanwhile."""
+    installed = ready_lab_factory(TEXT)
+    run = applying(installed)
+    try:
+        wait_for_line(run.stderr, r"still working: mx1: .*rspamd.* \([1-9]\d* s\)\n")
+        active = run_on(installed, "mx1", "systemctl is-active rspamd", check=False).strip()
+        assert active in ("active", "activating")
+    finally:
+        run.kill()
+        run.wait()
+
+
+def applying(where: lab.Lab) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "apply", "--yes", "--only", "hosts", str(where.inventory_path)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "MAILPROV_HEARTBEAT": "0.5"},
     )
-    assert run.stderr is not None
-    told = re.compile(
-        r"still working: mx1: waiting for python3 \(pid \d+\), which has locked the package system \(\d+ s\)\n"
-    )
-    try:
-        lines = []
-        for line in run.stderr:
-            lines.append(line)
-            if told.fullmatch(line):
-                break
-        else:
-            raise AssertionError(lines)
-    finally:
-        run.kill()
-        run.wait()
-        run_on(host, "mx1", "systemctl stop holder", check=False)
+
+
+def wait_for_line(stream: IO[str] | None, pattern: str) -> None:
+    """Fails with all that was said where no line is like that until the end."""
+    assert stream is not None
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if re.fullmatch(pattern, line):
+            return
+    raise AssertionError(lines)

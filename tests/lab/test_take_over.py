@@ -202,6 +202,8 @@ def test_the_plan_says_what_this_version_brings_and_why(plan: Result) -> None:
     assert not idle, "hosts_of_0_1_0/brings.txt tells of what is not planned:\n" + "\n".join(idle)
     notices = " ".join(event["text"] for event in plan.of("notice") if "enotify" in event["text"])
     assert set(re.findall(r"\w+@[a-z.]+\w", notices)) == NOTIFIED, "whose active filters will run no more"
+    own = [event["takes_over"] for event in plan.of("planned")]
+    assert own == [[]] * len(own), "what 0.1.0 made is not the host's own: --take-over-host is not asked for"
     drift = [change["name"] for event in plan.of("planned") for change in event["changes"] if change["drift"]]
     assert drift == [], "nobody edited anything by hand"
 
@@ -217,6 +219,7 @@ def test_an_apply_does_what_the_plan_said_and_nothing_else(
     hosts: lab.Lab, plan: Result, applied: Result, laid: dict[str, State], zones: set[str]
 ) -> None:
     assert sorted(planned(applied)) == sorted(planned(plan))
+    assert [event["takes_over"] for event in applied.of("planned") if event["takes_over"]] == []
     now = states(hosts)
     for host in HOSTS:
         names = {name for _, _, name in plan.changes(host)}

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from mailprov.cli import seen_runs
+from mailprov.lab.paths import LabPaths
+from mailprov.lab.state import LabHost, LabState, save
 from mailprov.model.events import PastRun, RunEnded
 from tests.unit.cli.terminal import Terminal
 from tests.unit.cli.test_help_page import libraries
@@ -27,8 +29,26 @@ domains:
 TEST_TOOLS = "make test installs it as root (scripts/test-tools)"
 
 
+# Labs of this test, written down as `lab up` does: name → hosts.
+LABS = {"ensayo": ("mx1", "mx2"), "otro": ("web",)}
+
+
+def lay_lab(folder: Path, name: str, hosts: tuple[str, ...]) -> None:
+    def host(index: int, name: str) -> LabHost:
+        return LabHost(name, index, "debian-12", f"{name}.alpha.test", f"10.78.0.{index}", "", "0" * 32, "")
+
+    (folder / "labs" / name).mkdir(parents=True)
+    members = tuple(host(number, each) for number, each in enumerate(hosts, 11))
+    made = LabState(
+        name, "up", "2026-11-29T09:00:00+00:00", "10.78.0.0/24", "", "ns1", (), host(2, "ns1"), members
+    )
+    save(LabPaths(name, folder / "labs" / name), made)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    for name, hosts in LABS.items():
+        lay_lab(tmp_path, name, hosts)
     (tmp_path / "mail.yml").write_text(INVENTORY)
     (tmp_path / "other.yml").write_text(INVENTORY.replace("mx2", "mx7").replace("beta", "gamma"))
     (tmp_path / "bin").mkdir()
@@ -45,6 +65,8 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
         "HOME": str(folder),
         "XDG_CACHE_HOME": str(folder / "cache"),
+        "MAILPROV_LAB_STATE": str(folder / "labs"),
+        "MAILPROV_LAB_CACHE": str(folder / "lab-cache"),
     }
 
 
@@ -84,6 +106,12 @@ def offered(folder: Path, line: str, code: str = "from mailprov.__main__ import 
         ("mailprov explain tls.ch", ["tls.chain"]),
         ("mailprov verify --probe dns.d", ["dns.dmarc"]),
         ("mailprov verify --probe tl", ["tls"]),
+        ("mailprov lab stop --name e", ["ensayo"]),
+        ("mailprov lab status --name ", ["ensayo", "otro"]),
+        ("mailprov lab ssh m", ["mx1", "mx2"]),
+        ("mailprov lab ssh --name otro ", ["web", "ns1"]),
+        ("mailprov lab reset --name ensayo --host m", ["mx1", "mx2"]),
+        ("mailprov lab reset --name no-such --host m", []),
         ("mailprov tru", ["trust"]),
         ("mailprov dkim r", ["rotate"]),
         ("mailprov plan --exi", ["--exit-code"]),
@@ -160,6 +188,8 @@ LINES = {
     "mailprov trust mail.yml mx": ["mx1", "mx2"],
     "mailprov dkim show be": ["beta.test"],
     "mailprov explain tls.ch": ["tls.chain"],
+    "mailprov lab down --name en": ["ensayo"],
+    "mailprov lab ssh --name ensayo mx": ["mx1", "mx2"],
 }
 
 

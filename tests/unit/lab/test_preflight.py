@@ -90,13 +90,12 @@ def test_status_reads_like_a_table() -> None:
             ("alpha.test",),
             where / "ca",
             where,
-            2**20,
             ("send by SMTP: 465",),
         )
     )
     assert "  mx1  mx1.alpha.test  10.78.0.11  debian-12  up    1 min 15 s\n" in text
     assert "  ns1  DNS             10.78.0.2   1 zone     down\n" in text
-    assert text.splitlines()[-3].endswith(", 1 MiB (mailprov lab cache)")
+    assert text.splitlines()[-3].endswith(" /var/lib/x (its size: mailprov lab cache)")
     assert text.splitlines()[-1] == "    send by SMTP: 465"
 
 

@@ -70,6 +70,37 @@ def test_without_changes_nothing_is_asked_and_nothing_sent() -> None:
     assert run.sent("mx1") == ["desired"]
 
 
+RESTART = {"kind": "service", "action": "run", "name": "postfix", "detail": "restart", "diff": ""}
+
+
+def test_done_counts_what_the_plan_counted() -> None:
+    """0.1.0: `Plan: 1 to add`, `Done: 2 changes applied`, as it counted the restart that follows."""
+    applied = [{"t": "applied", "change": change, "seconds": 0.1} for change in (FILE, RESTART)]
+    agent = ScriptedAgent(
+        [hello(), {"t": "facts", "facts": FACTS}, plan(FILE, RESTART)], [*applied, end(changed=2)]
+    )
+    asked: list[dict[str, int]] = []
+    run = Run({"mx1": agent}, confirm=lambda counts: asked.append(counts) is None)
+
+    assert asked == [{"create": 1, "update": 0, "delete": 0}]
+    assert run.ended("mx1").changed == 1
+    last = run.events[-1]
+    assert isinstance(last, RunEnded)
+    assert last.summary.startswith("1 change applied")
+
+
+def test_where_services_were_all_there_was_to_do_they_are_what_is_done() -> None:
+    agent = ScriptedAgent(
+        [hello(), {"t": "facts", "facts": FACTS}, plan(RESTART)],
+        [{"t": "applied", "change": RESTART, "seconds": 0.1}, end(changed=1)],
+    )
+    run = Run({"mx1": agent})
+
+    last = run.events[-1]
+    assert isinstance(last, RunEnded)
+    assert last.summary.startswith("1 service restarted or reloaded")
+
+
 def test_a_no_sends_every_host_home_and_is_not_taken_for_done() -> None:
     run = Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(GOOD)}, confirm=lambda counts: False)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailprov.errors import InputError
-from mailprov.model.events import Event, KeptMailbox, RunEnded
+from mailprov.errors import HostUnreachable, InputError
+from mailprov.model.events import Ended, Event, KeptMailbox, RunEnded
 from mailprov.model.inventory import Host
 from mailprov.run import purge
 from mailprov.run.deploy import Options
@@ -21,7 +21,7 @@ NONE = [hello(), {**plan(), "waits": False}, end()]
 
 
 class Run:
-    def __init__(self, agents: dict[str, ScriptedAgent], address: str = "", **options: Any) -> None:
+    def __init__(self, agents: dict[str, ScriptedAgent | None], address: str = "", **options: Any) -> None:
         self.agents, self.jobs = agents, {}
         self.events: list[Event] = []
         read = inventory("mx1", "mx2")
@@ -35,10 +35,24 @@ class Run:
 
     def start(self, host: Host, job: dict[str, Any]) -> Channel:
         self.jobs[host.name] = job
-        return self.agents[host.name]
+        agent = self.agents[host.name]
+        if agent is None:
+            raise HostUnreachable(host.name, "no route to host")
+        return agent
 
     def sent(self, host: str) -> list[str]:
-        return [message["t"] for message in self.agents[host].sent]
+        agent = self.agents[host]
+        assert agent is not None
+        return [message["t"] for message in agent.sent]
+
+    def ended(self, host: str) -> Ended:
+        (found,) = [event for event in self.events if isinstance(event, Ended) and event.subject == host]
+        return found
+
+    def summary(self) -> str:
+        last = self.events[-1]
+        assert isinstance(last, RunEnded)
+        return last.summary
 
 
 def test_an_account_of_the_inventory_is_refused_before_a_host_is_asked() -> None:
@@ -71,6 +85,39 @@ def test_no_mailbox_anywhere_is_a_failure() -> None:
     assert run.code == 1
     assert isinstance(run.events[-1], RunEnded)
     assert run.events[-1].exit_code == 1
+
+
+def test_a_host_that_cannot_be_reached_is_named_and_the_others_are_told() -> None:
+    """0.1.0 said `no mailboxes without an account`, of two hosts of which one was not asked."""
+    told = {"address": "luis@alpha.test", "messages": 2, "bytes": 10, "changed": 5}
+    run = Run({"mx1": ScriptedAgent([hello(), {"t": "mailboxes", "mailboxes": [told]}, end()]), "mx2": None})
+
+    assert run.code == 3
+    assert [event for event in run.events if isinstance(event, KeptMailbox)]
+    assert run.ended("mx2").status == "unreachable"
+    assert run.ended("mx2").error == "mx2: no route to host."
+    assert run.summary() == "1 mailbox without an account on mx1; mx2 could not be asked"
+
+
+def test_of_hosts_none_of_which_can_be_reached_nothing_is_said() -> None:
+    run = Run({"mx1": None, "mx2": None})
+
+    assert run.code == 3
+    assert run.summary() == "nothing is known; mx1, mx2 could not be asked"
+
+
+def test_a_purge_goes_on_where_it_can_and_says_where_it_did_not() -> None:
+    run = Run({"mx1": ScriptedAgent(FOUND), "mx2": None}, "luis@alpha.test")
+
+    assert (run.code, run.sent("mx1")) == (3, ["go"])
+    assert run.summary() == "1 change applied; not done on mx2"
+
+
+def test_a_purge_that_found_nothing_says_that_a_host_was_not_asked() -> None:
+    run = Run({"mx1": ScriptedAgent(NONE), "mx2": None}, "luis@alpha.test")
+
+    assert run.code == 1  # as where there is none at all
+    assert run.summary() == "0 changes applied; not done on mx2"
 
 
 def test_mailboxes_are_told_host_by_host() -> None:

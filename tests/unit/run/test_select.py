@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from mailprov.errors import InputError
+from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.model.inventory import Account, Domain, Host, Inventory, Secret, SshSettings, Tls
 from mailprov.run.select import select
 
@@ -101,6 +102,29 @@ def test_a_host_that_others_built_is_looked_at_and_nothing_else() -> None:
         select(inventory, hosts=["mx1"])
     assert "mx1 has `managed: false`" in str(caught.value)
     assert [h.name for h in select(inventory, hosts=["mx1"], verifies=True).looked_at] == ["mx1"]
+
+
+def test_where_others_built_every_host_that_is_said() -> None:
+    """It was `0 hosts`, with exit code 0."""
+    theirs = tuple(dataclasses.replace(host, managed=False) for host in INVENTORY.hosts)
+    inventory = dataclasses.replace(INVENTORY, hosts=theirs)
+
+    for words in ({}, {"only": ["hosts"]}, {"asks": True}):
+        with pytest.raises(InputError) as caught:
+            select(inventory, **words)  # type: ignore[arg-type]
+        assert caught.value.exit_code == 2
+        assert "every host has `managed: false`: others built them" in str(caught.value)
+    assert len(select(inventory, verifies=True).looked_at) == 3
+    assert select(inventory, only=["dns"]).covers_zone("alpha.test")
+    # Where records are published, that is what there is to do.
+    published = dataclasses.replace(inventory, dns=DnsSettings(Published()))
+    assert select(published).in_dns
+    with pytest.raises(InputError, match="managed: false"):
+        select(published, asks=True)
+
+
+class Published(ProviderSettings):
+    publishes = True
 
 
 @pytest.mark.parametrize(
