@@ -3,7 +3,6 @@
 change(kind, action, name, detail, diff) -> Change    CHANGE of wire.messages
 reread(unit, verb, files, others) -> Change           one of a service that reads its files again
 fingerprint(changes)                                  what a go is for
-Work       a part of the state that is not true yet, the changes it shows, what making it true needs
 Observed   what the tools of the host said: packages, units, ports
 """
 
@@ -11,19 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Union
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Set, Union
 
 from mailprov.agent.systemd import State
 
 Change = Dict[str, Any]
-
-
-class Work(NamedTuple):
-    """`data` is documented where the work is planned."""
-
-    spec: Dict[str, Any]
-    changes: List[Change]
-    data: Any = None
 
 
 class Observed(NamedTuple):

@@ -1,39 +1,40 @@
-"""The apply that is being done: what its parts share.
+"""The apply that is being done: what its resources have to hand.
 
-    ApplyContext(…)     the plan, the host, the conversation, and what is remembered of the host; `say`, `applied`
+    ApplyContext(…)     the host, the conversation, what is wanted, and what is remembered of the host
 
 Raises nothing of its own; `check` raises Cancelled at its safe points.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict
 
 from mailprov.agent import manifest
 from mailprov.agent.apt import packages
-from mailprov.agent.plan.diff import Plan
-from mailprov.agent.resources import accounts
+from mailprov.agent.changes import Observed
+from mailprov.agent.resources import passwd_file
 from mailprov.agent.session import Session
 
 
 class ApplyContext:
-    """All that one apply needs. `begin` and `zones` are for the journal; `again()` compares state and host anew."""
+    """`digests` and `known` are the plan's (resources/base.Look), and follow what is written. `private` is a directory
+    that only root may enter: the journal's, once there is one.
+    """
 
     def __init__(
         self,
         *,
         session: Session,
         state: Dict[str, Any],
-        plan: Plan,
+        observed: Observed,
         remembered: manifest.Manifest,
-        passwords: accounts.Passwords,
+        passwords: passwd_file.Passwords,
         lists: packages.Lists,
-        begin: Dict[str, Any],
-        zones: List[Dict[str, Any]],
-        again: Callable[[], Plan],
+        digests: Dict[str, str],
+        known: Dict[str, Dict[str, Any]],
     ) -> None:
         self.session, self.tree, self.channel = session, session.tree, session.channel
-        self.state, self.plan = state, plan
+        self.state, self.observed = state, observed
         self.manifest, self.passwords, self.lists = remembered, passwords, lists
-        self.begin, self.zones, self.again = begin, zones, again
+        self.digests, self.known, self.private = digests, known, ""
         self.say, self.check, self.applied = session.say, session.check, session.applied

@@ -17,7 +17,6 @@ from typing import Any, Dict, List
 
 from mailprov.agent import commands, files, srs
 from mailprov.agent.errors import AgentError
-from mailprov.agent.resources import dkim_keys
 
 # Bridges of container and virtual-machine managers: their addresses are nobody's way to this host.
 _MOST_PARENTS = 8  # shells and sudo between sshd and this process
@@ -76,6 +75,8 @@ def refuse_unsupported(tree: files.Tree) -> None:
 
 def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
     """FACTS of wire.messages."""
+    from mailprov.agent.resources import dkim_keys  # with all that it needs, and only who deploys needs that
+
     return {
         "system": system(tree),
         "init": init(),

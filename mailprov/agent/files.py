@@ -16,7 +16,7 @@ import hashlib
 import os
 import pwd
 import stat
-from typing import Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from mailprov.agent.errors import AgentError
 
@@ -259,6 +259,12 @@ def owner_mode_change(seen: Seen, mode: int, ids: Optional[Tuple[int, int]], nam
     if seen.mode != mode and seen.kind != "link":
         details.append(f"mode {seen.mode:04o} → {mode:04o}")
     return ", ".join(details)
+
+
+def recorded_owner_mode(seen: Seen, was: Dict[str, Any]) -> str:
+    """The same, for what the journal has recorded."""
+    ids = was["uid"], was["gid"]
+    return owner_mode_change(seen, was["mode"], ids, lambda: owner_name(*ids))
 
 
 def sha256(data: bytes) -> str:

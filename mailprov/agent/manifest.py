@@ -14,11 +14,10 @@ Raises AgentError when the file is there and cannot be understood.
 from __future__ import annotations
 
 import json
-from typing import Any, Container, Dict, List
+from typing import Any, Container, Dict, Iterable, List, NamedTuple
 
 from mailprov.agent import files
 from mailprov.agent.errors import AgentError
-from mailprov.agent.resources import dkim_keys
 
 PATH = files.STATE + "/manifest.json"
 
@@ -53,31 +52,29 @@ class Manifest:
         self.found = [unit for unit in self.found if unit in units]
 
     def describe(
-        self, state: Dict[str, Any], digests: Dict[str, str], certificates: Dict[str, Dict[str, Any]]
+        self, entries: Iterable["Entry"], digests: Dict[str, str], certificates: Dict[str, Dict[str, Any]]
     ) -> None:
         """Make `files` say what the state wants, with the digests of what is on the disk now."""
         self.files = {}
-        for spec in state["files"]:
-            self._add(spec["path"], digests, spec, "secret" if spec["secret"] else "file")
-        for spec in state["account_files"]:
-            self._add(spec["path"], digests, spec, "accounts")
-        for spec in state["certificates"]:
-            owned = {"owner": "root", "group": "root"}
-            self._add(spec["certificate"], digests, {**owned, "mode": "0644"}, "certificate")
-            self._add(spec["key"], digests, {**owned, "mode": "0600"}, "key")
-            self.files.get(spec["certificate"], {}).update(certificates.get(spec["certificate"], {}))
+        for entry in entries:
+            if entry.path in digests:
+                described = {name: value for name, value in entry._asdict().items() if name != "path"}
+                more = certificates.get(entry.path, {}) if entry.kind == "certificate" else {}
+                self.files[entry.path] = {"sha256": digests[entry.path], **described, **more}
 
-        for spec in state["keys"]:
-            for path in dkim_keys.paths(spec):
-                public = path == spec["public"]
-                owned = {"owner": "root", "group": "root" if public else spec["group"]}
-                owned["mode"] = "0644" if public else "0640"
-                self._add(path, digests, owned, "file" if public else "key")
 
-    def _add(self, path: str, digests: Dict[str, str], spec: Dict[str, Any], kind: str) -> None:
-        if path in digests:
-            entry = {key: spec[key] for key in ("owner", "group", "mode")}
-            self.files[path] = {"sha256": digests[path], "kind": kind, **entry}
+class Entry(NamedTuple):
+    """What is known of a file that mailprov manages, but for its content."""
+
+    path: str
+    kind: str
+    owner: str
+    group: str
+    mode: str
+
+    @classmethod
+    def of(cls, spec: Dict[str, Any], kind: str) -> "Entry":
+        return cls(spec["path"], kind, spec["owner"], spec["group"], spec["mode"])
 
 
 def _encode(body: Dict[str, Any]) -> bytes:

@@ -39,8 +39,8 @@ class File:
     """A whole file. `secret`: its content is never shown, only that it differs (private keys).
 
     `local` is the host's own file of local settings beside it: with `merges` its lines are wanted in this file, too
-    (see agent/plan/local_settings.py), else the daemon reads it by itself. A notice says when one of `guarded` is set
-    anew there or in `content`.
+    (see agent/resources/local_settings.py), else the daemon reads it by itself. A notice says when one of `guarded`
+    is set anew there or in `content`.
     """
 
     path: str

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailprov.agent import files
-from mailprov.agent.resources import accounts
+from mailprov.agent.resources import passwd_file
 
 PATH = "/etc/users"
 ENTRIES = [["ana@a.test", "uno dos", "", "userdb_quota_rule=*:bytes=1024"], ["eva@a.test", "", "{X}y", ""]]
@@ -19,16 +19,16 @@ def content(root: Path) -> bytes:
     """The passwd-file of ENTRIES, its fingerprints kept as an apply does it."""
     tree = files.Tree(str(root))
     files.make_state(tree)
-    passwords = accounts.Passwords(tree)
+    passwords = passwd_file.Passwords(tree)
     spec = {"path": PATH, "entries": ENTRIES}
-    made = accounts.render(spec, accounts.compare(spec, None, passwords).lines, passwords)
+    made = passwd_file.render(spec, passwd_file.compare(spec, None, passwords).lines, passwords)
     passwords.save()
     return made
 
 
-def compared(root: Path, data: bytes, entries: list[list[str]] = ENTRIES) -> accounts.Comparison:
-    passwords = accounts.Passwords(files.Tree(str(root)))
-    found = accounts.compare({"path": PATH, "entries": entries}, data, passwords)
+def compared(root: Path, data: bytes, entries: list[list[str]] = ENTRIES) -> passwd_file.Comparison:
+    passwords = passwd_file.Passwords(files.Tree(str(root)))
+    found = passwd_file.compare({"path": PATH, "entries": entries}, data, passwords)
     passwords.save()
     return found
 
@@ -42,8 +42,8 @@ def test_what_was_applied_is_one_comparison_and_writes_nothing(
 ) -> None:
     kept = root / "var/lib/mailprov/passwords.json"
     before = kept.stat().st_ino, kept.stat().st_mtime_ns
-    monkeypatch.setattr(accounts.Passwords, "_mark", looked)
-    monkeypatch.setattr(accounts, "_verify", looked)
+    monkeypatch.setattr(passwd_file.Passwords, "_mark", looked)
+    monkeypatch.setattr(passwd_file, "_verify", looked)
     assert compared(root, content) == ([], [], content)
     assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == before
 
@@ -52,11 +52,11 @@ def test_fingerprints_without_one_of_the_whole_get_it_at_the_next_comparison(
     root: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = root / "var/lib/mailprov/passwords.json"
-    whole = f'"{accounts._WHOLE}"'
+    whole = f'"{passwd_file._WHOLE}"'
     assert whole in kept.read_text()
     kept.write_text(kept.read_text().replace(whole, '"/other"'))
     assert compared(root, content).changes == []
-    monkeypatch.setattr(accounts.Passwords, "_mark", looked)
+    monkeypatch.setattr(passwd_file.Passwords, "_mark", looked)
     assert compared(root, content).changes == []
 
 
@@ -72,7 +72,7 @@ def test_whatever_differs_is_found(root: Path, content: bytes) -> None:
 
 
 def test_fields_that_could_be_cut_elsewhere_are_never_taken_for_known(root: Path, content: bytes) -> None:
-    passwords = accounts.Passwords(files.Tree(str(root)))
+    passwords = passwd_file.Passwords(files.Tree(str(root)))
     passwords.settle(PATH, [["a", "b\0c", "", ""]], content)
     passwords.save()
     assert not passwords.settled(PATH, [["a", "b\0c", "", ""]], content)

@@ -11,6 +11,7 @@ import pytest
 from mailprov.agent import commands, files
 from mailprov.agent.errors import AgentError
 from mailprov.agent.resources import acme, certificates
+from tests.agent.looking import look_at
 
 NAME = "mx1.alpha.test"
 SPEC: dict[str, Any] = {
@@ -48,19 +49,22 @@ def lineage(root: Path, chain: bytes, key: bytes, **settings: str) -> files.Tree
 def test_what_is_as_wanted_is_left_alone(root: Path, made: tuple[bytes, bytes]) -> None:
     tree = lineage(root, *made)
     (root / SPEC["path"][1:]).write_bytes(made[1] + made[0])
-    assert acme.look(tree, SPEC) == (False, "", "")
+    assert acme.need(tree, SPEC) == ("", "")
+    assert list(acme.Placeholder.compare(look_at(tree, issued=[SPEC]))) == []
+    assert list(acme.Issue.compare(look_at(tree, issued=[SPEC]))) == []
 
 
 def test_a_pristine_host_needs_a_placeholder_and_an_issue(root: Path) -> None:
     tree = files.Tree(str(root))
-    assert acme.look(tree, SPEC) == (True, "issue", "not issued yet")
+    assert acme.need(tree, SPEC) == ("issue", "not issued yet")
+    (placeholder,) = acme.Placeholder.compare(look_at(tree, issued=[SPEC]))
     (root / "etc/mailprov/tls").mkdir(parents=True)
-    acme.placeholder(tree, SPEC, str(root))
+    placeholder.make(tree, str(root))
     pem = root / SPEC["path"][1:]
     assert pem.stat().st_mode & 0o777 == 0o600
     assert pem.read_text().startswith("-----BEGIN PRIVATE KEY-----")
     assert certificates.describe(str(pem))["names"] == [NAME]
-    assert acme.look(tree, SPEC).missing is False
+    assert list(acme.Placeholder.compare(look_at(tree, issued=[SPEC]))) == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,7 @@ def test_a_pristine_host_needs_a_placeholder_and_an_issue(root: Path) -> None:
 def test_each_difference_says_itself(
     root: Path, made: tuple[bytes, bytes], changed: dict[str, Any], todo: str, why: str
 ) -> None:
-    assert acme.look(lineage(root, *made), {**SPEC, **changed})[1:] == (todo, why)
+    assert acme.need(lineage(root, *made), {**SPEC, **changed}) == (todo, why)
 
 
 def test_an_expired_one_is_issued_again(
@@ -88,7 +92,7 @@ def test_an_expired_one_is_issued_again(
     tree = lineage(root, *made)
     later = time.time() + 91 * 86400
     monkeypatch.setattr(acme.time, "time", lambda: later)
-    assert acme.look(tree, SPEC).todo == "issue"
+    assert acme.need(tree, SPEC).todo == "issue"
 
 
 def test_a_refusal_says_what_the_authority_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import commands, facts, files, manifest, redaction, systemd
+from mailprov.agent import commands, facts, files, manifest, systemd
 from mailprov.agent.changes import Observed
-from mailprov.agent.plan import diff
-from mailprov.agent.plan.drift import Drift
 from mailprov.agent.resources import bans
+from mailprov.agent.resources.services import Service
+from tests.agent.looking import look_at
 
 SPEC = {
     "unit": "fail2ban.service",
@@ -71,15 +71,13 @@ def test_a_plan_has_the_lifting_and_where_the_jails_begin(
     remembered = manifest.load(tree)
     if known:
         remembered.loaded(SPEC["unit"], {SPEC["files"][0]: "absent"}, ran=True)
-    mask = redaction.Mask([])
-    comparison = diff._Comparison(tree, remembered, mask, Drift(tree, remembered, mask, ()))
+    observed = Observed({}, {SPEC["unit"]: RUNS}, set())
 
-    comparison.services({"services": [SPEC]}, Observed({}, {SPEC["unit"]: RUNS}, set()))
+    (work,) = Service.compare(look_at(tree, observed, remembered, services=[SPEC]))
 
-    (work,) = comparison.plan.services
     assert work.changes[-1]["detail"] == "unban 192.0.2.3, 2001:db8::7: in fail2ban.ignore"
     assert work.spec["counts"] == ([] if known else SPEC["jails"])
-    assert work.data == (False, "" if known else "reload")
+    assert (work.enable, work.verb) == (False, "" if known else "reload")
 
 
 def test_the_client_of_ssh_is_found_behind_sudo() -> None:

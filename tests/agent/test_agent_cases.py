@@ -22,7 +22,7 @@ import pytest
 from mailprov.agent import changes, files, manifest, redaction, systemd
 from mailprov.agent.errors import AgentError
 from mailprov.agent.plan import diff
-from mailprov.agent.resources import accounts
+from mailprov.agent.resources import passwd_file
 from tests.agent.driver import me, state
 
 CASES = sorted((Path(__file__).resolve().parents[1] / "cases").glob("*.json"))
@@ -105,7 +105,7 @@ def planned(root: Path, case: dict[str, Any]) -> diff.Plan:
         wanted,
         observed,
         manifest=manifest.Manifest(tree, body),
-        passwords=accounts.Passwords(tree),
+        passwords=passwd_file.Passwords(tree),
         mask=redaction.Mask(redaction.secrets_of(wanted)),
     )
 

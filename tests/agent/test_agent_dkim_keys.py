@@ -105,12 +105,12 @@ def test_a_pair_of_which_a_part_is_missing_is_made_anew(root: Path) -> None:
         {path: {"sha256": files.sha256(content(root, path))} for path in PARTS},
     )
     spec = dataclasses.asdict(EDWARDS)
-    assert dkim_keys.compare(tree, spec, manifest, False).action == ""
+    assert dkim_keys.inspect(tree, spec, manifest, False).action == ""
     for path, action in zip(PARTS, ("create", "update", "update"), strict=True):
         file = root / path.lstrip("/")
         kept = file.read_bytes()
         file.unlink()
-        assert dkim_keys.compare(tree, spec, manifest, False).action == action, path
+        assert dkim_keys.inspect(tree, spec, manifest, False).action == action, path
         file.write_bytes(kept)
 
 

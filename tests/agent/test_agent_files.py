@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.agent import files
-from mailprov.agent.resources import accounts, certificates
+from mailprov.agent.resources import certificates, passwd_file
 from mailprov.model.host_state import AccountEntry, Certificate
 from tests.agent.driver import (
     Agent,
@@ -149,8 +149,8 @@ def test_hashes_are_stable_and_right(python: str, root: Path) -> None:
     for user, line in first.items():
         hashed = line.partition(":")[0]
         assert hashed.startswith("{SHA512-CRYPT}$6$")
-        assert accounts._verify(passwords[user], hashed)
-        assert not accounts._verify(passwords[user] + "x", hashed)
+        assert passwd_file._verify(passwords[user], hashed)
+        assert not passwd_file._verify(passwords[user] + "x", hashed)
     assert of_kind(again, "plan")[0]["changes"] == []
     (change,) = of_kind(changed, "plan")[0]["changes"]
     assert (change["name"], change["detail"]) == ("ana@a.test", "password changed")
@@ -168,7 +168,7 @@ def test_a_hash_edited_by_hand_is_made_right_again(root: Path) -> None:
         ("/etc/users", "edited by hand since the last apply"),
         ("ana@a.test", "password changed"),
     ]
-    assert accounts._verify("uno", users(root)["ana@a.test"].partition(":")[0])
+    assert passwd_file._verify("uno", users(root)["ana@a.test"].partition(":")[0])
 
 
 def test_an_account_that_left_loses_its_login_and_the_others_keep_theirs(root: Path) -> None:
@@ -197,31 +197,31 @@ def test_lost_fingerprints_are_found_again_without_a_change(root: Path) -> None:
 
 def test_hashing_with_openssl_alone_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """openssl and libcrypt accept each other's hashes, and either will do."""
-    (made,) = accounts.hash_passwords(["un gato é"])
-    monkeypatch.setattr(accounts.commands, "have", lambda name: False)
-    (by_libcrypt,) = accounts.hash_passwords(["un gato é"])
+    (made,) = passwd_file.hash_passwords(["un gato é"])
+    monkeypatch.setattr(passwd_file.commands, "have", lambda name: False)
+    (by_libcrypt,) = passwd_file.hash_passwords(["un gato é"])
     monkeypatch.undo()
 
     def no_libcrypt(password: str, setting: str) -> str:
-        raise accounts.AgentError("none")
+        raise passwd_file.AgentError("none")
 
-    monkeypatch.setattr(accounts, "_crypt", no_libcrypt)
-    assert accounts._verify("un gato é", made)
-    assert accounts._verify("un gato é", by_libcrypt)
-    assert not accounts._verify("un gato e", by_libcrypt)
+    monkeypatch.setattr(passwd_file, "_crypt", no_libcrypt)
+    assert passwd_file._verify("un gato é", made)
+    assert passwd_file._verify("un gato é", by_libcrypt)
+    assert not passwd_file._verify("un gato e", by_libcrypt)
 
 
 def test_of_ten_thousand_unchanged_accounts_none_is_hashed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree = files.Tree(str(root))
-    hashed = accounts.hash_passwords(["uno"])[0]
+    hashed = passwd_file.hash_passwords(["uno"])[0]
     names = [f"user{number:05}@a.test" for number in range(10_000)]
     (root / "etc").mkdir()
     (root / "var/lib/mailprov").mkdir(parents=True)
     (root / "etc/users").write_text("".join(f"{name}:{hashed}::::::\n" for name in names))
     (root / "etc/users").chmod(0o640)
-    known = accounts.Passwords(tree)
+    known = passwd_file.Passwords(tree)
     for name in names:
         known.remember("/etc/users", name, "uno", hashed)
     known.save()
@@ -230,9 +230,9 @@ def test_of_ten_thousand_unchanged_accounts_none_is_hashed(
     def hashing(*arguments: object) -> None:
         raise AssertionError("an unchanged password was hashed again")
 
-    monkeypatch.setattr(accounts, "hash_passwords", hashing)
-    monkeypatch.setattr(accounts, "_verify", hashing)
-    monkeypatch.setattr(accounts, "_crypt", hashing)
+    monkeypatch.setattr(passwd_file, "hash_passwords", hashing)
+    monkeypatch.setattr(passwd_file, "_verify", hashing)
+    monkeypatch.setattr(passwd_file, "_crypt", hashing)
     messages = converse(root, state(account_files=(account_file("/etc/users", *entries),)))
 
     assert of_kind(messages, "plan")[0]["changes"] == []
@@ -242,11 +242,11 @@ def test_of_ten_thousand_unchanged_accounts_none_is_hashed(
 def test_accounts_hashed_in_several_parts_come_with_their_own_hashes(root: Path) -> None:
     entries = [AccountEntry(f"u{number:04}@a.test", password=f"pw {number}") for number in range(8)]
     wanted = state(account_files=(account_file("/etc/users", *entries),))
-    converse(root, wanted, before="from mailprov.agent.resources import accounts; accounts._BATCH = 3")
+    converse(root, wanted, before="from mailprov.agent.resources import passwd_file; passwd_file._BATCH = 3")
     found = users(root)
 
     for number in range(8):
-        assert accounts._verify(f"pw {number}", found[f"u{number:04}@a.test"].partition(":")[0])
+        assert passwd_file._verify(f"pw {number}", found[f"u{number:04}@a.test"].partition(":")[0])
 
 
 def certificate(names: tuple[str, ...], days: int = 3650) -> dict[str, object]:
@@ -365,4 +365,4 @@ def test_a_disk_without_room_for_a_journal_is_no_run_that_was_interrupted(root: 
     ],
 )
 def test_a_plan_says_a_quota_in_words(fields: str, words: str) -> None:
-    assert accounts.in_words(fields) == words
+    assert passwd_file.in_words(fields) == words

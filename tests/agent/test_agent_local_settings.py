@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailprov.agent.plan import local_settings
+from mailprov.agent.resources import local_settings
 from tests.agent.driver import converse, file, of_kind, state
 
 MAIN = "# head\nbiff = no\nmynetworks = 127.0.0.0/8\nlong = a,\n  # why\n  b\n"

@@ -11,8 +11,9 @@ import pytest
 from mailprov.agent import files, manifest, systemd
 from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
-from mailprov.agent.resources import obsolete_services
+from mailprov.agent.resources.obsolete_services import ObsoleteService
 from mailprov.agent.systemd import State
+from tests.agent.looking import look_at
 
 RUNS, SLEEPS = State("loaded", "active", "enabled"), State("loaded", "inactive", "disabled")
 GONE = State("not-found", "active", "")
@@ -29,29 +30,29 @@ def plan(
     if ours:
         known.loaded(unit["unit"], {"/etc/a": "1"}, ran=ran)
         known.loaded(unit["unit"], {"/etc/a": "2"}, ran=True)  # our own later runs find it running, of course
-    state = {"retired": [unit]}
-    return obsolete_services.compare(state, Observed({}, {unit["unit"]: seen}, set()), known)
+    observed = Observed({}, {unit["unit"]: seen}, set())
+    return list(ObsoleteService.compare(look_at(files.Tree(str(tmp_path)), observed, known, retired=[unit])))
 
 
 def test_what_is_ours_and_runs_is_stopped(tmp_path: Path) -> None:
     (work,) = plan(tmp_path, spec("rspamd.service"), RUNS, ran=True)
-    assert (work.data, work.changes[0]["action"], work.spec["files"]) == ("stop", "delete", ["/etc/a"])
+    assert (work.stops, work.changes[0]["action"], work.spec["files"]) == (True, "delete", ["/etc/a"])
     assert plan(tmp_path, spec("rspamd.service"), SLEEPS) == []
     assert plan(tmp_path, spec("rspamd.service"), RUNS, ours=False) == []
 
 
 def test_what_serves_others_goes_on_if_it_ran_before_we_came(tmp_path: Path) -> None:
     unit = spec("fail2ban.service", shared=True)
-    assert [work.data for work in plan(tmp_path, unit, RUNS, ran=True)] == ["reload"]
+    assert [work.stops for work in plan(tmp_path, unit, RUNS, ran=True)] == [False]
     assert plan(tmp_path, unit, SLEEPS, ran=True) == []
-    assert [work.data for work in plan(tmp_path, unit, RUNS)] == ["stop"]
+    assert [work.stops for work in plan(tmp_path, unit, RUNS)] == [True]
 
 
 def test_what_outlives_a_unit_is_taken_back_also_where_it_does_not_run(tmp_path: Path) -> None:
     unit = spec("mailprov-firewall.service", undo=["true"])
-    assert [work.data for work in plan(tmp_path, unit, SLEEPS)] == ["stop"]
+    assert [work.stops for work in plan(tmp_path, unit, SLEEPS)] == [True]
     # Its file is gone already: a run was killed behind its commit point.
-    assert [work.data for work in plan(tmp_path, unit, GONE)] == ["stop"]
+    assert [work.stops for work in plan(tmp_path, unit, GONE)] == [True]
     assert plan(tmp_path, unit, State("not-found", "inactive", "")) == []
 
 
@@ -61,12 +62,12 @@ def test_a_unit_is_stopped_after_its_undo(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(systemd, "disable", lambda unit: done.append(f"disable {unit}"))
     mark = tmp_path / "mark"
     (work,) = plan(tmp_path, spec("a.service", ports=[7], undo=["touch", str(mark)]), RUNS)
-    obsolete_services.retire(work)
+    work.retire()
     assert mark.exists()
     assert done == ["stop a.service [7]", "disable a.service"]
     (work,) = plan(tmp_path, spec("a.service", undo=["false"]), RUNS)
     with pytest.raises(AgentError, match=r"what a\.service set up could not be taken back"):
-        obsolete_services.retire(work)
+        work.retire()
     assert len(done) == 2
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailprov.agent import files
-from mailprov.agent.plan import sieve
+from mailprov.agent.resources import sieve
 from mailprov.model.host_state import AccountEntry, Filters
 from tests.agent.driver import account_file, converse, file, of_kind, state
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.agent import commands, facts, files, system, systemd
+from mailprov.agent import commands, facts, files, systemd
 from mailprov.agent.apt import dpkg_lock, dpkg_repair, installation, packages, policy_rc_d
-from mailprov.agent.changes import Work
 from mailprov.agent.errors import AgentError, Cancelled
+from mailprov.agent.resources.users import User
 
 
 class Tools:
@@ -357,7 +357,7 @@ def test_users_are_made_with_a_group_of_the_same_name(tools: Tools, exists: bool
     spec = {"name": group, "home": "/var/vmail", "shell": "/bin/false", "comment": "mail"}
     tools.add("useradd", "exit 0")
     tools.add("usermod", "exit 0")
-    system.make_user(Work(spec, [], exists))
+    User(spec, [], exists=exists).make()
     (call,) = tools.calls()
 
     if exists:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailprov.agent.changes import Observed
-from mailprov.agent.system import compare_service
+from mailprov.agent.resources.services import needed
 from mailprov.agent.systemd import State
 
 FULL = [["postfix", "check"], ["postconf", "-n"]]
@@ -27,9 +27,7 @@ def checks(
     spec = SPEC if tables else {key: value for key, value in SPEC.items() if key != "tables"}
     state = State("loaded", "active" if runs else "inactive", "enabled")
     observed = Observed({}, {"postfix.service": state}, {25})
-    found: list[list[str]] = compare_service(spec, observed, differ=differ, installing=installing).spec[
-        "checks"
-    ]
+    found: list[list[str]] = needed(spec, observed, differ=differ, installing=installing).spec["checks"]
     return found
 
 

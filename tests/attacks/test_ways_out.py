@@ -18,7 +18,7 @@ import pytest
 
 from mailprov import lab
 from mailprov.agent import files
-from mailprov.agent.plan import sieve
+from mailprov.agent.resources import sieve
 from tests.attacks.places import provisioned
 from tests.attacks.test_submission import HEADERS, eyes, queue_empty, written
 from tests.attacks.tries import Tries, some

@@ -36,7 +36,7 @@ ADDRESSES = {"mx1": "192.0.2.11", "mx2": "192.0.2.12", "mx3": "192.0.2.13", "mx4
 _NAME_SERVER = "192.0.2.53"
 _FACTS = json.loads((FIXTURE / "facts.json").read_text())
 _LOG = re.compile(r"var/lib/mailprov/runs/[^/]+/log")
-# As 0.1.0 makes this user (agent/system.py), unless it is there.
+# As 0.1.0 makes this user (agent/resources/users.py), unless it is there.
 _USER = (
     "id vmail >/dev/null 2>&1 || useradd --system --home-dir /var/vmail --no-create-home "
     "--shell /usr/sbin/nologin --comment 'virtual mailboxes' vmail"

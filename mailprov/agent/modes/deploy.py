@@ -13,9 +13,11 @@ from mailprov.agent import facts, files, manifest, runs, systemd
 from mailprov.agent.apt import packages
 from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
-from mailprov.agent.plan import diff, drift
+from mailprov.agent.plan import diff
 from mailprov.agent.redaction import Mask, secrets_of
-from mailprov.agent.resources import accounts, dkim_keys, obsolete_services
+from mailprov.agent.resources import dkim_keys, drift, obsolete_services, passwd_file
+from mailprov.agent.resources.dkim_keys import DkimKey
+from mailprov.agent.resources.registry import entries
 from mailprov.agent.session import Session
 from mailprov.agent.transaction.recovery import Interrupted
 
@@ -45,7 +47,7 @@ class _Deployment:
         if self.tree.root and (state["packages"] or state["users"] or state["services"]):
             advice = "root is for tests of files"
             raise AgentError("packages, users and services cannot be managed under a root", advice)
-        self.manifest, self.passwords = manifest.load(self.tree), accounts.Passwords(self.tree)
+        self.manifest, self.passwords = manifest.load(self.tree), passwd_file.Passwords(self.tree)
         plan = self._look(found)
         losses = self._losses(plan)
         drifted = [] if job.accept_drift else plan.drifted
@@ -102,10 +104,10 @@ class _Deployment:
     def _tell(self, plan: diff.Plan, losses: List[str], waits: bool) -> None:
         """The plan; where an apply may follow, with DKIM keys that are made now, for the records in DNS."""
         session, made = self.session, {}  # type: Session, Dict[str, bytes]
-        making = [work for work in plan.keys if waits and work.data is not None]
-        pairs = dkim_keys.make_all([work.spec for work in making], session.say, session.check)
-        for number, work in enumerate(making):
-            work.data.update(pairs[number])
+        making = [key for key in plan.of(DkimKey) if waits and key.pair is not None]
+        pairs = dkim_keys.make_all([key.spec for key in making], session.say, session.check)
+        for number, key in enumerate(making):
+            key.pair = pairs[number]
             made.update(pairs[number])
         told: Dict[str, Any] = {"compared": plan.compared, "fingerprint": plan.fingerprint, "waits": waits}
         told["keys"] = dkim_keys.public_keys(self.tree, self.state, made)
@@ -118,7 +120,7 @@ class _Deployment:
     def _keep_as_found(self, plan: diff.Plan) -> None:
         """What was found as wanted is managed from now on; both write only when that is news."""
         files.make_state(self.tree)
-        self.manifest.describe(self.state, plan.digests, plan.known)
+        self.manifest.describe(entries(self.state), plan.digests, plan.known)
         self.manifest.keep_services({spec["unit"] for spec in self.state["services"]})
         self.manifest.save()
         self.passwords.save()
@@ -136,15 +138,16 @@ class _Deployment:
         context = ApplyContext(
             session=session,
             state=self.state,
-            plan=plan,
+            observed=plan.observed,
             remembered=self.manifest,
             passwords=self.passwords,
             lists=self.lists,
-            begin=begin,
-            zones=go.get("zones", []),
-            again=lambda: self._look({}),
+            digests=plan.digests,
+            known=plan.known,
         )
-        if plan.transaction or context.zones:
-            apply(context)
-        if plan.issues:
-            acme.obtain(context)
+        zones = go.get("zones", [])
+        if plan.transaction or zones:
+            apply(context, plan, begin=begin, zones=zones, again=lambda: self._look({}))
+        issues = plan.of(acme.Issue)
+        if issues:
+            acme.obtain(context, issues)

@@ -21,8 +21,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 
 from mailprov.agent import commands, files
 from mailprov.agent.errors import AgentError
-from mailprov.agent.plan import local_settings
 from mailprov.agent.plan.diff import Plan
+from mailprov.agent.resources import local_settings
+from mailprov.agent.resources.accounts import Accounts
+from mailprov.agent.resources.config_files import ConfigFile, LeftFile
 
 Content = Callable[
     [str], Optional[bytes]
@@ -105,8 +107,8 @@ class _Look:
     def __init__(self, tree: files.Tree, plan: Plan, state: Dict[str, Any], content: Content) -> None:
         self._tree, self._plan, self._state, self._content = tree, plan, state, content
         self._packaged = _packaged(tree)
-        works = [*plan.files, *plan.accounts, *plan.leaving]
-        self._written = {work.spec["path"] for work in works if work.changes}
+        works = (*plan.of(ConfigFile), *plan.of(Accounts), *plan.of(LeftFile))
+        self._written = {path for work in works for path in work.paths()}
 
     # Settings
 
@@ -182,8 +184,7 @@ class _Look:
         """Mailboxes with something in them that no account of the inventory opens any more."""
         boxes = {box.path: box for box in self._boxes() if box.messages}
         told = sorted(boxes.values(), key=lambda box: (-box.messages, box.path))
-        observed = self._plan.observed
-        served = bool({143, 993} & observed.ports) if observed is not None else False
+        served = bool({143, 993} & self._plan.observed.ports)
         how = "will no longer be shown by IMAP" if served else "will not be shown by IMAP"
         for box in told[:_SHOWN]:
             many = "s" if box.messages > 1 else ""

@@ -1,8 +1,9 @@
 """Certificates from a certificate authority by ACME (RFC 8555), which certbot gets and its timer renews.
 
-    look(tree, spec) -> Look    what is to be done, from files alone: no plan and no run without changes asks anybody
-    placeholder(…)              a self-signed certificate where the daemons need one and none has been issued yet
-    obtain(run)                 the end of an apply: waits until the controller has published the records, then issues
+    Issue                       a certificate that is to be issued or deployed; its plan is made from files alone, so
+                                no plan and no run without changes asks anybody
+    Placeholder                 a self-signed one where the daemons need one and none has been issued yet
+    obtain(run, issues)         the end of an apply: waits until the controller has published the records, then issues
 
 certbot keeps key and chain in its own folder; the deploy hook, one of the host's managed files, joins both in the one
 file that the daemons read and reloads them. So a renewal by the timer does all by itself, and a refusal by the
@@ -12,11 +13,14 @@ authority leaves the old certificate in service. Raises AgentError.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 from mailprov.agent import commands, files
+from mailprov.agent.changes import Change, change
+from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
 from mailprov.agent.resources import certificates
+from mailprov.agent.resources.base import Look, Resource, Spec
 
 CERTBOT = "/etc/letsencrypt"
 _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
@@ -24,37 +28,73 @@ _ROOTS = "/run/mailprov-acme-roots.pem"  # the drop-in of certbot.service makes 
 _SERVED = 15.0  # seconds in which the daemons must serve a new certificate
 
 
-class Look(NamedTuple):
-    """`missing`: the daemons' file is not there. `todo` is issue, deploy or "", and `why` says it."""
+class Need(NamedTuple):
+    """`todo` is issue, deploy or "", and `why` says it."""
 
-    missing: bool
     todo: str
     why: str
 
 
-def look(tree: files.Tree, spec: Dict[str, Any]) -> Look:
+class Placeholder(Resource):
+    """Made in its place: nothing reads the file before this run's configuration is in force."""
+
+    @classmethod
+    def compare(cls, look: Look) -> Iterator["Placeholder"]:
+        for spec in look.state.get("issued", ()):
+            if files.read(look.tree.at(spec["path"])) is None:
+                detail = f"self-signed for {', '.join(spec['names'])}, until it is issued"
+                yield Placeholder(spec, [change("certificate", "create", spec["path"], detail)])
+
+    def put(self, run: ApplyContext) -> None:
+        self.make(run.tree, run.private)
+
+    def make(self, tree: files.Tree, private: str) -> None:
+        """By way of files in `private`."""
+        wanted = {"names": self.spec["names"], "days": 365, "key_type": self.spec["key_type"]}
+        made = certificates.make(wanted, private)
+        files.write(tree.at(self.spec["path"]), made[1] + made[0], 0o600)
+
+
+class Issue(Resource):
+    """`todo` is issue or deploy. It is done last, when the records are published."""
+
+    def __init__(self, spec: Spec, changes: Sequence[Change], todo: str) -> None:
+        super().__init__(spec, changes)
+        self.todo = todo
+
+    @classmethod
+    def compare(cls, look: Look) -> Iterator["Issue"]:
+        for spec in look.state.get("issued", ()):
+            found = need(look.tree, spec)
+            if found.todo:
+                issued = f"{spec['server']} issues it for {', '.join(spec['names'])}"
+                how = issued if found.todo == "issue" else "put into service"
+                made = [change("certificate", "run", spec["name"], f"{how}: {found.why}")]
+                yield Issue(spec, made, found.todo)
+
+
+def need(tree: files.Tree, spec: Spec) -> Need:
     """Compare certbot's records and files with the spec; certbot itself is not called."""
-    missing = files.read(tree.at(spec["path"])) is None
     live = tree.at(f"{CERTBOT}/live/{spec['name']}")
     chain = files.read(live + "/fullchain.pem", follow=True)
     key = files.read(live + "/privkey.pem", follow=True)
     if not chain or not key:
-        return Look(missing, "issue", "not issued yet")
+        return Need("issue", "not issued yet")
     renewal = _settings(files.read(tree.at(f"{CERTBOT}/renewal/{spec['name']}.conf")) or b"")
     for name in ("server", "authenticator"):
         if renewal.get(name) != spec[name]:
-            return Look(missing, "issue", f"{name} {renewal.get(name, 'unknown')} → {spec[name]}")
+            return Need("issue", f"{name} {renewal.get(name, 'unknown')} → {spec[name]}")
     if not commands.have("openssl"):
-        return Look(missing, "issue", "nothing on this host can read the old one yet")
+        return Need("issue", "nothing on this host can read the old one yet")
     known = certificates.describe(live + "/fullchain.pem")
     if sorted(known["names"]) != sorted(spec["names"]):
         names = f"names {', '.join(known['names'])} → {', '.join(spec['names'])}"
-        return Look(missing, "issue", names)
+        return Need("issue", names)
     if known["expires"] < time.time():
-        return Look(missing, "issue", "it has expired, so the timer of certbot does not renew it")
+        return Need("issue", "it has expired, so the timer of certbot does not renew it")
     if files.read(tree.at(spec["path"])) != key + chain:
-        return Look(missing, "deploy", "issued, and not in service yet")
-    return Look(missing, "", "")
+        return Need("deploy", "issued, and not in service yet")
+    return Need("", "")
 
 
 def _settings(data: bytes) -> Dict[str, str]:
@@ -67,25 +107,19 @@ def _settings(data: bytes) -> Dict[str, str]:
     return found
 
 
-def placeholder(tree: files.Tree, spec: Dict[str, Any], private: str) -> None:
-    """Made in its place: nothing reads the file before this run's configuration is in force."""
-    made = certificates.make({"names": spec["names"], "days": 365, "key_type": spec["key_type"]}, private)
-    files.write(tree.at(spec["path"]), made[1] + made[0], 0o600)
-
-
-def obtain(run: Any) -> None:
+def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
     """Issue or deploy what is planned. The service runs; the names must be in DNS first, so the controller is told."""
     run.channel.say("ready")
     run.channel.wait("issue")
     failures: List[AgentError] = []
-    for work in run.plan.issues:
+    for work in issues:
         run.check()
         try:
-            if work.data == "issue":
+            if work.todo == "issue":
                 run.say(f"asking {work.spec['server']} for {', '.join(work.spec['names'])}")
                 _issue(run.tree, work.spec)
             _deploy(work.spec)
-            left = look(run.tree, work.spec)
+            left = need(run.tree, work.spec)
             if left.todo:
                 raise AgentError(f"the certificate {work.spec['name']} is not as it must be: {left.why}")
         except AgentError as stop:

@@ -1,8 +1,9 @@
 """Keys and self-signed certificates that are made on the host; a key never leaves it.
 
-    compare(tree, spec, known, may_lack_openssl) → Inspection
+    Certificate                                             the pair as a resource
+    inspect(tree, spec, known, may_lack_openssl) → Inspection
     make(spec, directory) -> (certificate PEM, key PEM)     ECDSA P-256 or RSA, SHA-256, RFC 5280 extensions
-    describe(spec, pem_path) -> {"names", "expires"}        for the manifest: no openssl runs next time
+    describe(pem_path) -> {"names", "expires"}              for the manifest: no openssl runs next time
 
 Raises AgentError.
 """
@@ -12,16 +13,88 @@ from __future__ import annotations
 import calendar
 import os
 import time
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from mailprov.agent import commands, files
+from mailprov.agent.changes import Change, change
+from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
+from mailprov.agent.manifest import Entry
+from mailprov.agent.resources.base import Look, Spec, Staged, State, root_ids
+from mailprov.agent.resources.packages import Package
+from mailprov.agent.transaction.staging import Stage
 
 # openssl-req(1). RSA below 3072 bits is being phased out.
 _NEW_KEY = {
     "ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
     "rsa": ["-newkey", "rsa:3072"],
 }
+
+
+class Certificate(Staged):
+    """A certificate and its key; both are made anew where `renew`, else owners or modes differ."""
+
+    word = "certificate"
+
+    def __init__(self, spec: Spec, changes: Sequence[Change], *, renew: bool) -> None:
+        super().__init__(spec, changes)
+        self.renew = renew
+
+    @classmethod
+    def count(cls, state: State) -> int:
+        return len(state["certificates"]) + len(state.get("issued", ()))
+
+    @classmethod
+    def entries(cls, state: State) -> Iterator[Entry]:
+        for spec in state["certificates"]:
+            yield from _entries(spec)
+
+    @classmethod
+    def compare(cls, look: Look) -> Iterator["Certificate"]:
+        may_lack_openssl = bool(look.of(Package))
+        for spec in look.state["certificates"]:
+            name = spec["certificate"]
+            found = inspect(look.tree, spec, look.manifest.files, may_lack_openssl)
+            look.digests.update(found.digests)
+            edits = [look.edit(name), look.edit(spec["key"])]
+            if found.action:
+                told = [found.detail, *(edit.note for edit in edits if edit.note)]
+                detail, drift = ", ".join(dict.fromkeys(told)), any(edit.stops for edit in edits)
+                made = [change("certificate", found.action, name, detail, drift=drift)]
+                yield Certificate(spec, made, renew=True)
+                continue
+            look.known[name] = found.known
+            details = look.owners(_entries(spec))
+            if details:
+                by_hand = list(dict.fromkeys(edit.note for edit in edits if edit.note and not edit.content))
+                detail = ", ".join([*by_hand, *details])
+                made = [change("certificate", "update", name, detail, drift=bool(by_hand))]
+                yield Certificate(spec, made, renew=False)
+
+    def paths(self) -> Sequence[str]:
+        return self.spec["certificate"], self.spec["key"]
+
+    def rewrites(self) -> Sequence[str]:
+        return self.paths() if self.renew else ()
+
+    def stage(self, run: ApplyContext, stage: Stage) -> None:
+        certificate, key = self.paths()
+        owner = root_ids(run.tree)
+        if not self.renew:
+            stage.own(certificate, 0o644, *owner)
+            stage.own(key, 0o600, *owner)
+            return
+        made = make(self.spec, run.private)
+        run.known[certificate] = describe(stage.put(certificate, made[0], 0o644, *owner))
+        stage.put(key, made[1], 0o600, *owner)
+        run.digests.update({certificate: files.sha256(made[0]), key: files.sha256(made[1])})
+
+
+def _entries(spec: Spec) -> Sequence[Entry]:
+    return (
+        Entry(spec["certificate"], "certificate", "root", "root", "0644"),
+        Entry(spec["key"], "key", "root", "root", "0600"),
+    )
 
 
 class Inspection(NamedTuple):
@@ -33,7 +106,7 @@ class Inspection(NamedTuple):
     digests: Dict[str, str]
 
 
-def compare(
+def inspect(
     tree: files.Tree, spec: Dict[str, Any], manifest: Dict[str, Dict[str, Any]], may_lack_openssl: bool
 ) -> Inspection:
     """Whether the certificate must be made: missing, without its key, for other names, or close to expiry.

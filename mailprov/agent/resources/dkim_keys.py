@@ -1,7 +1,8 @@
 """DKIM key pairs, which are made on the host; a private key never leaves it.
 
     facts(tree) -> {"state", "public"}      what the controller must know of the keys that are there
-    compare(tree, spec, …) -> Inspection    whether a pair must be made
+    DkimKey                                 the pair as a resource
+    inspect(tree, spec, …) -> Inspection    whether a pair must be made
     make(spec) -> {path: bytes}             RSA with 2048 bits (RFC 8301) or Ed25519 (RFC 8463), all files of the pair
     make_all(specs, say, check)             many at once, on all processors
     public_keys(tree, state, made)          name → text of the TXT record, for all keys of the state
@@ -16,10 +17,16 @@ from __future__ import annotations
 import base64
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from mailprov.agent import commands, files, parallel
+from mailprov.agent.changes import Change, change
+from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
+from mailprov.agent.manifest import Entry
+from mailprov.agent.resources.base import Look, Spec, Staged, State, root_ids
+from mailprov.agent.resources.packages import Package
+from mailprov.agent.transaction.staging import Stage
 
 FOLDER = "/etc/mailprov/dkim"
 STATE_FILE = FOLDER + "/keys"
@@ -27,6 +34,69 @@ _HEAD = "v=DKIM1; k="
 # RFC 8410: what stands before the 32 octets of an Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo.
 _ED25519_PRIVATE = bytes.fromhex("302e020100300506032b657004220420")
 _ED25519_PUBLIC = bytes.fromhex("302a300506032b6570032100")
+
+
+class DkimKey(Staged):
+    """`pair`: path → content of a new pair, which is made before the plan is told; None where only owners or modes
+    differ.
+    """
+
+    word = "DKIM key"
+
+    def __init__(self, spec: Spec, changes: Sequence[Change], pair: Optional[Dict[str, bytes]]) -> None:
+        super().__init__(spec, changes)
+        self.pair = pair
+
+    @classmethod
+    def count(cls, state: State) -> int:
+        return len(state["keys"])
+
+    @classmethod
+    def entries(cls, state: State) -> Iterator[Entry]:
+        for spec in state["keys"]:
+            yield from _entries(spec)
+
+    @classmethod
+    def compare(cls, look: Look) -> Iterator["DkimKey"]:
+        may_lack_openssl = bool(look.of(Package))
+        for spec in look.state["keys"]:
+            found = inspect(look.tree, spec, look.manifest.files, may_lack_openssl)
+            look.digests.update(found.digests)
+            edits = [
+                look.drift.of(path, files.look(look.tree.at(path)), data) for path, data in found.data.items()
+            ]
+            if found.action:
+                told = [found.detail, *(edit.note for edit in edits if edit.note)]
+                detail, drift = ", ".join(dict.fromkeys(told)), any(edit.stops for edit in edits)
+                yield DkimKey(spec, [change("key", found.action, spec["name"], detail, drift=drift)], {})
+                continue
+            details = look.owners(_entries(spec))
+            if details:
+                yield DkimKey(spec, [change("key", "update", spec["name"], ", ".join(details))], None)
+
+    def paths(self) -> Sequence[str]:
+        return paths(self.spec)
+
+    def rewrites(self) -> Sequence[str]:
+        return self.paths()
+
+    def stage(self, run: ApplyContext, stage: Stage) -> None:
+        for entry in _entries(self.spec):
+            path, mode, owner = entry.path, int(entry.mode, 8), root_ids(run.tree, entry.group)
+            if self.pair is None:
+                stage.own(path, mode, *owner)
+            else:
+                stage.put(path, self.pair[path], mode, *owner)
+                run.digests[path] = files.sha256(self.pair[path])
+
+
+def _entries(spec: Spec) -> List[Entry]:
+    return [
+        Entry(path, "file", "root", "root", "0644")
+        if path == spec["public"]
+        else Entry(path, "key", "root", spec["group"], "0640")
+        for path in paths(spec)
+    ]
 
 
 class Inspection(NamedTuple):
@@ -61,7 +131,7 @@ def _text(data: Any) -> str:
     return text if text.startswith(_HEAD) and "\n" not in text else ""
 
 
-def compare(
+def inspect(
     tree: files.Tree, spec: Dict[str, Any], manifest: Dict[str, Dict[str, Any]], may_lack_openssl: bool
 ) -> Inspection:
     """Missing, or halves that do not belong together. A pair with the manifest's digests is not looked at again."""

@@ -1,224 +1,162 @@
 """An apply: makes a plan true, or leaves the host as it was.
 
-    apply(run) -> None      packages, users, directories; accounts, certificates and files beside their places;
-                            checks; all files to their places; commit point; services, ports, reading the state
-                            again, manifest
+    apply(run, plan, …) -> None     packages, users, directories; accounts, keys, certificates and files beside their
+                                    places; checks; all files to their places; commit point; services, ports, reading
+                                    the state again, manifest
 
 Installed packages and made users stay where it is undone. Raises AgentError or Cancelled.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
 from mailprov.agent import files, manifest, systemd
-from mailprov.agent.apt import installation, packages
-from mailprov.agent.changes import Change, Work
+from mailprov.agent.apt import installation
+from mailprov.agent.changes import Change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
 from mailprov.agent.journal import Journal
-from mailprov.agent.plan import drift, local_settings
 from mailprov.agent.plan.diff import Plan
-from mailprov.agent.resources import accounts, acme, bans, dkim_keys, obsolete_services
-from mailprov.agent.system import make_user
-from mailprov.agent.transaction import daemons, writing
+from mailprov.agent.resources import drift, local_settings, packages, passwd_file
+from mailprov.agent.resources.accounts import Accounts
+from mailprov.agent.resources.acme import Placeholder
+from mailprov.agent.resources.base import Resource, Running, Staged
+from mailprov.agent.resources.certificates import Certificate
+from mailprov.agent.resources.config_files import ConfigFile, LeftFile
+from mailprov.agent.resources.directories import Directory
+from mailprov.agent.resources.dkim_keys import DkimKey
+from mailprov.agent.resources.obsolete_services import ObsoleteService
+from mailprov.agent.resources.packages import Package
+from mailprov.agent.resources.registry import entries
+from mailprov.agent.resources.services import Service
+from mailprov.agent.resources.users import User
+from mailprov.agent.transaction import daemons
 from mailprov.agent.transaction.base import Spec, Transaction, still_differs
-
-_COUNTS_EARLIER = (
-    "fail2ban could not be told to count from now on: wrong passwords of the last ten minutes count, too"
-)
+from mailprov.agent.transaction.staging import Stage
 
 
-def apply(run: ApplyContext) -> None:
-    """Do the plan. Raises AgentError or Cancelled; the session counts the changes that were made."""
-    record = Apply(run).run(run.begin, run.zones)
-    for change in run.plan.drifted:
+def apply(
+    run: ApplyContext,
+    plan: Plan,
+    *,
+    begin: Dict[str, Any],
+    zones: Sequence[Dict[str, Any]],
+    again: Callable[[], Plan],
+) -> None:
+    """`begin` and `zones` are for the journal; `again` compares state and host anew. The session counts the changes."""
+    record = Apply(run, plan, again).run(begin, zones)
+    for change in plan.drifted:
         copy = record.copy_of(change["name"])
         if copy:
             run.session.notice(f"{change['name']} as it was edited by hand is kept in {copy}")
 
 
 class Apply(Transaction):
-    def __init__(self, context: ApplyContext) -> None:
+    def __init__(self, context: ApplyContext, plan: Plan, again: Callable[[], Plan]) -> None:
         super().__init__(context.session)
-        self.context, self.plan, self.manifest = context, context.plan, context.manifest
+        self.context, self.plan, self.again = context, plan, again
+        self.manifest = context.manifest
 
     def specs(self) -> List[Spec]:
-        return [work.spec for work in self.plan.services]
+        return [service.spec for service in self.plan.of(Service)]
 
     def checked_specs(self) -> List[Spec]:
-        return [work.spec for work in self.plan.services if work.spec["checks"]]
+        return [spec for spec in self.specs() if spec["checks"]]
 
     def before_commit(self, record: Journal) -> None:
-        context, plan = self.context, self.plan
+        plan = self.plan
+        self.context.private = record.directory
         self.check()
         self._still_as_planned()
-        if plan.packages:
-            self._install(record)
-        if plan.users:
-            record.note({"r": "users", "names": [work.spec["name"] for work in plan.users]})
-        for work in plan.users:
+        if plan.of(Package):
+            names = [package.name for package in plan.of(Package)]
+            self.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
+            record.note({"r": "packages", "names": names})
+            packages.install(plan.of(Package), self.context, record.directory + "/apt.log")
+        if plan.of(User):
+            record.note({"r": "users", "names": [user.spec["name"] for user in plan.of(User)]})
+        self._put(plan.of(User))
+        own = [manifest.PATH, passwd_file.FINGERPRINTS, passwd_file.PEPPER]
+        record.remember([*own, *(path for one in plan.resources for path in one.paths())])
+        units: List[Running] = [*plan.of(ObsoleteService), *plan.of(Service)]
+        if units:
+            record.note({"r": "services", "was": [unit.snapshot(plan.observed) for unit in units]})
+        self._put([*plan.of(Directory), *plan.of(Placeholder)])
+        self.put_in_place(record, self._staged())
+
+    def _put(self, resources: Sequence[Resource]) -> None:
+        for one in resources:
             self.check()
-            make_user(work)
-            self.applied(work.changes)
-        record.remember(_paths(plan))
-        if plan.services or plan.retiring:
-            was = [self._snapshot(work) for work in [*plan.retiring, *plan.services]]
-            record.note({"r": "services", "was": was})
-        for work in plan.directories:
+            one.put(self.context)
+            self.applied(one.changes)
+
+    def _staged(self) -> Stage:
+        """Every new file beside its place; accounts first: no address is accepted before its mailbox has an owner."""
+        stage, of = Stage(self.tree), self.plan.of
+        new: List[Staged] = [*of(Accounts), *of(DkimKey), *of(Certificate), *of(ConfigFile)]
+        if new:
+            self.say(f"writing {len(new)} file{'s' if len(new) > 1 else ''}")
+        for one in new:
             self.check()
-            spec = work.spec
-            real = self.tree.at(spec["path"])
-            _parents(real)
-            files.make_directory(real, int(spec["mode"], 8), *files.ids(spec["owner"], spec["group"]))
-            self.applied(work.changes)
-        for work in plan.placeholders:
-            acme.placeholder(self.tree, work.spec, record.directory)
-            self.applied(work.changes)
-        self.put_in_place(record, writing.staged(context, record.directory))
+            one.stage(self.context, stage)
+        for left in of(LeftFile):
+            left.stage(self.context, stage)
+        return stage
 
     def before_swap(self) -> None:
         self.context.passwords.save()
-        self.manifest.describe(self.context.state, self.plan.digests, self.plan.known)
+        self.manifest.describe(entries(self.context.state), self.context.digests, self.context.known)
         self.manifest.save()
 
     def committed(self) -> Sequence[Change]:
-        plan = self.plan
-        kinds = (plan.keys, plan.certificates, plan.files, plan.accounts, plan.leaving)
-        return [change for kind in kinds for work in kind for change in work.changes]
+        return [change for one in self.plan.of(Staged) for change in one.changes]
 
     def failed(self) -> None:
         self.manifest.save()
 
-    def _install(self, record: Journal) -> None:
-        plan = self.plan
-        names = [work.spec["name"] for work in plan.packages]
-        self.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
-        record.note({"r": "packages", "names": names})
-        assert plan.observed is not None
-        units = plan.observed.units
-        installation.hold_units(self.tree, [unit for unit in units if units[unit].load == "not-found"])
-        installation.install(
-            self.tree,
-            names,
-            debconf=self.context.state["debconf"],
-            lists=self.context.lists,
-            log=record.directory + "/apt.log",
-            say=self.say,
-            check=self.check,
-        )
-        self.applied([change for work in plan.packages for change in work.changes])
-        self._versions()
-
     def _still_as_planned(self) -> None:
         """People take their time to say go, and an edit made meanwhile must not be lost."""
-        for work in [*self.plan.files, *self.plan.accounts, *self.plan.leaving]:
-            path = work.spec["path"]
+        of = self.plan.of
+        own = [path for one in (*of(ConfigFile), *of(Accounts), *of(LeftFile)) for path in one.paths()]
+        for path in own:
             data = files.read(self.tree.at(path))
             if (files.sha256(data) if data is not None else None) != self.plan.digests.get(path):
-                raise AgentError(
-                    f"{path} was changed after the plan was made", "look at the new plan, then apply again"
-                )
+                raise _changed_meanwhile(path)
         for path, digest in self.plan.locals.items():
-            own = local_settings.read(self.tree, path)
-            if digest != ("absent" if own is None else files.sha256(own)):
-                raise AgentError(
-                    f"{path} was changed after the plan was made", "look at the new plan, then apply again"
-                )
-
-    def _versions(self) -> None:
-        """The state was made for certain versions; what got installed must be these."""
-        wanted = self.context.state["rendered_for"]
-        found = packages.query([name for name, _ in wanted], self.context.lists, self.say)
-        for name, prefix in wanted:
-            version = found[name]["installed"] or ""
-            if not packages.version_matches(version, prefix):
-                seen = f"{name} {version or '(nothing)'} got installed"
-                what = f"{seen}, and the configuration was made for {prefix}"
-                raise AgentError(what, "run again: the new plan starts from what is installed now")
+            theirs = local_settings.read(self.tree, path)
+            if digest != ("absent" if theirs is None else files.sha256(theirs)):
+                raise _changed_meanwhile(path)
 
     def after_commit(self) -> None:
-        plan = self.plan
-        released = installation.release_units(self.tree, [work.spec["unit"] for work in plan.services])
-        units = [
-            work for work in [*plan.files, *plan.leaving] if work.spec["path"].startswith("/etc/systemd/")
-        ]
-        if released or units:
+        of = self.plan.of
+        released = installation.release_units(self.tree, [spec["unit"] for spec in self.specs()])
+        written = [path for one in (*of(ConfigFile), *of(LeftFile)) for path in one.paths()]
+        if released or any(path.startswith("/etc/systemd/") for path in written):
             systemd.reload_systemd()
         failures: List[AgentError] = []
-        for work in plan.services:
-            spec, (enable, verb) = work.spec, work.data
+        # What is obsolete comes last: then nobody asks it any more.
+        for one in [*of(Service), *of(ObsoleteService)]:
             try:
-                if enable:
-                    systemd.enable(work.spec["unit"])
-                if spec.get("counts") and not bans.count_from_now(spec["counts"]):
-                    self.context.session.notice(_COUNTS_EARLIER)
-                if verb:
-                    self.say(
-                        f"{verb}ing {work.spec['unit']}"
-                        if verb != "start"
-                        else f"starting {work.spec['unit']}"
-                    )
-                    systemd.act(work.spec, verb)
-                if spec.get("unban"):
-                    bans.lift(spec["unban"])
-            except AgentError as stop:
-                failures.append(stop)
-                continue
-            assert plan.observed is not None
-            unit = work.spec["unit"]
-            self.manifest.loaded(unit, self._loaded(work), ran=plan.observed.units[unit].runs)
-            self.applied(work.changes)
-        for work in plan.retiring:  # last: nobody asks them any more
-            self.say(f"{'stopp' if work.data == 'stop' else work.data}ing {work.spec['unit']}")
-            try:
-                obsolete_services.retire(work)
-            except AgentError as stop:
-                failures.append(stop)
-                continue
-            self.applied(work.changes)
+                one.serve(self.context)
+            except AgentError as error:
+                failures.append(error)
         if failures:
             raise joined(failures)
-        daemons.await_passwd_reload(self.tree, [work.spec["path"] for work in plan.accounts])
+        daemons.await_passwd_reload(self.tree, [path for one in of(Accounts) for path in one.paths()])
         self._read_again()
-
-    def _snapshot(self, work: Work) -> Dict[str, Any]:
-        assert self.plan.observed is not None
-        verb = "" if isinstance(work.data, str) else work.data[1]
-        state = self.plan.observed.units[work.spec["unit"]]
-        return systemd.snapshot(work.spec, verb, state, self.plan.observed.ports)
-
-    def _loaded(self, work: Work) -> Dict[str, str]:
-        """Digests of what the unit has just read: packages may have brought files since the plan."""
-        loaded = {}
-        for path in (*work.spec["files"], *work.spec["restart_on"]):
-            data = files.read(self.tree.at(path), follow=True)
-            loaded[path] = files.sha256(data) if data is not None else "absent"
-        return loaded
 
     def _read_again(self) -> None:
         """The proof: nothing is left to change."""
         self.manifest.keep_services({spec["unit"] for spec in self.context.state["services"]})
-        left = self.context.again()
+        left = self.again()
         if left.transaction:
             raise still_differs("done", left.transaction)
-        self.manifest.describe(self.context.state, left.digests, left.known)
+        self.manifest.describe(entries(self.context.state), left.digests, left.known)
         self.context.passwords.save()
         self.manifest.save()
         drift.keep(self.tree, self.manifest, self.channel.mask)
 
 
-def _paths(plan: Plan) -> List[str]:
-    """Everything that is about to change, for the journal; the agent's own records among it."""
-    paths = [manifest.PATH, accounts.FINGERPRINTS, accounts.PEPPER]
-    paths += [work.spec["path"] for work in [*plan.directories, *plan.files, *plan.accounts, *plan.leaving]]
-    for work in plan.keys:
-        paths += dkim_keys.paths(work.spec)
-    for work in plan.certificates:
-        paths += [work.spec["certificate"], work.spec["key"]]
-    return paths
-
-
-def _parents(real: str) -> None:
-    for parent in files.missing_parents(real):
-        files.make_directory(parent)
+def _changed_meanwhile(path: str) -> AgentError:
+    return AgentError(f"{path} was changed after the plan was made", "look at the new plan, then apply again")

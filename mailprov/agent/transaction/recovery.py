@@ -84,7 +84,8 @@ def _look(session: Session, left: Journal) -> Interrupted:
 
 def _put_right(session: Session, left: Journal) -> Interrupted:
     from mailprov.agent.apt import policy_rc_d
-    from mailprov.agent.transaction import rollback, staging
+    from mailprov.agent.resources import services
+    from mailprov.agent.transaction import staging
 
     who = _who(left, left.must_finish)
     policy_rc_d.release(session.tree, session.say)
@@ -96,7 +97,7 @@ def _put_right(session: Session, left: Journal) -> Interrupted:
         return Interrupted(continues=continues)
     count = left.undo()
     if left.first("begin").get("kind") == "rollback":
-        rollback.restart_stopped(left, session.say)
+        services.restart_stopped(left, session.say)
     left.close(f"interrupted; {_UNDONE}")
     session.notice(f"{who}; {_UNDONE} ({count} path{'' if count == 1 else 's'})")
     return Interrupted()
@@ -105,13 +106,13 @@ def _put_right(session: Session, left: Journal) -> Interrupted:
 def _finish(session: Session, left: Journal) -> str:
     """What remains of a killed run behind its commit point; the name of an apply that this one has yet to finish."""
     from mailprov.agent.errors import AgentError
-    from mailprov.agent.transaction import rollback
+    from mailprov.agent.resources import services
 
     if left.first("begin").get("kind", "apply") == "apply":
         left.close("interrupted after the commit point")
         return os.path.basename(left.directory)
     try:
-        rollback.finish_services(left.first("units").get("do", []), session.say)
+        services.finish(left.first("units").get("do", []), session.say)
     except AgentError:
         left.close("failed after the commit point")
         raise

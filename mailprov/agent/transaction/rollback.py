@@ -1,8 +1,6 @@
 """Puts back what a run changed. rollback_plan.py says what that is.
 
     Rollback(session, plan, again).run(begin, zones)
-    finish_services(units, say)                  the services' part behind the commit point; once more does no harm
-    restart_stopped(record, say)                 start again what a rollback has stopped that is undone itself
 
 It is a run of its own, in the order of an apply: journal and copies, new files beside their places, the daemons'
 checks, all files to their places, commit point, services, ports, reading again. Killed or failing before its commit
@@ -17,14 +15,12 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Callable, List, Sequence
 
 from mailprov.agent import files, manifest, systemd
 from mailprov.agent.changes import Change
-from mailprov.agent.errors import AgentError, joined
 from mailprov.agent.journal import Journal
-from mailprov.agent.plan import drift
-from mailprov.agent.resources import obsolete_services
+from mailprov.agent.resources import drift, services
 from mailprov.agent.session import Session
 from mailprov.agent.transaction import daemons, staging
 from mailprov.agent.transaction.base import Spec, Transaction, still_differs
@@ -59,13 +55,13 @@ class Rollback(Transaction):
         self.check()
 
     def before_swap(self) -> None:
-        _halt(self.plan.units, self.say)
+        services.halt(self.plan.units, self.say)
         for item in self.plan.items:
             if not item.changes:  # mailprov's own records, which no daemon reads
                 item.source.restore(item.record)
 
     def undone(self, record: Journal) -> None:
-        restart_stopped(record, self.say)
+        services.restart_stopped(record, self.say)
 
     def committed(self) -> Sequence[Change]:
         return [change for item in self.plan.items for change in item.changes]
@@ -97,7 +93,7 @@ class Rollback(Transaction):
     def after_commit(self) -> None:
         if any(item.record["path"].startswith("/etc/systemd/") for item in self.plan.items):
             systemd.reload_systemd()
-        finish_services(self.plan.units, self.say)
+        services.finish(self.plan.units, self.say)
         self._remove_sockets()
         changed = [
             i.record["path"] for i in self.plan.items if any(one["kind"] == "account" for one in i.changes)
@@ -122,48 +118,3 @@ class Rollback(Transaction):
                     os.unlink(one.path)
             with contextlib.suppress(OSError):
                 os.rmdir(real)
-
-
-def _halt(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:
-    """In reverse order: what comes last relies on what comes first."""
-    for unit in reversed(units):
-        if unit["stop"] is not None:
-            say(f"stopping {unit['spec']['unit']}")
-            systemd.stop(unit["spec"]["unit"], unit["stop"])
-            obsolete_services.undo(unit["spec"])
-
-
-def finish_services(units: Sequence[Dict[str, Any]], say: Callable[[str], None]) -> None:
-    """Disable what did not run (and stop it, should it have been started again meanwhile); start, restart or reload
-    the others. All are tried."""
-    failures: List[AgentError] = []
-    states = systemd.states([unit["spec"]["unit"] for unit in units])
-    for unit in units:
-        name = unit["spec"]["unit"]
-        try:
-            if unit["stop"] is not None and states[name].runs:
-                _halt([unit], say)
-            if unit["disable"]:
-                systemd.disable(name)
-            if unit["enable"]:
-                systemd.enable(name)
-            if unit["verb"]:
-                say(f"{unit['verb']}ing {name}")
-                systemd.act(unit["spec"], unit["verb"])
-        except AgentError as stop:
-            failures.append(stop)
-    if failures:
-        raise joined(failures)
-
-
-def restart_stopped(record: Journal, say: Callable[[str], None]) -> None:
-    """Its files are back already. A failure is told and no more: the next apply starts what it needs."""
-    ran = [unit for unit in record.first("services").get("was", []) if unit["runs"]]
-    try:
-        states = systemd.states([unit["spec"]["unit"] for unit in ran])
-        for unit in ran:
-            if not states[unit["spec"]["unit"]].runs:
-                say(f"starting {unit['spec']['unit']} again")
-                systemd.act({**unit["spec"], "ports": unit["listening"]}, "start")
-    except AgentError as stop:
-        say(f"not started again: {stop.what}")

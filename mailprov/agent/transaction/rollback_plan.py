@@ -17,13 +17,13 @@ import stat
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from mailprov.agent import files, journal, manifest, systemd
-from mailprov.agent.changes import Change, change, fingerprint, reread
+from mailprov.agent.changes import Change, fingerprint
 from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
-from mailprov.agent.plan.drift import BY_HAND
-from mailprov.agent.redaction import Mask, unified
-
-_HIDDEN = {"secret": "content is secret, not shown", "key": "content is secret, not shown"}
+from mailprov.agent.redaction import Mask
+from mailprov.agent.resources import directories, services
+from mailprov.agent.resources.drift import BY_HAND
+from mailprov.agent.resources.registry import undone
 
 
 class Item(NamedTuple):
@@ -133,16 +133,10 @@ class _Comparison:
             if any(one not in self._going or one in self.staying for one in inside):
                 self.staying.append(path)
                 return []
-            return [change("directory", "delete", path)]
+            return directories.undone(path, None, seen)
         if was is not None and was["kind"] == "directory":
             self.directories.add(path)
-            if seen is None:
-                return [change("directory", "create", path, f"mode {was['mode']:04o}")]
-            return (
-                [change("directory", "update", path, _owner_mode(seen, was))]
-                if _owner_mode(seen, was)
-                else []
-            )
+            return directories.undone(path, was, seen)
         return self._file(path, was, source, seen)
 
     def _file(
@@ -155,27 +149,20 @@ class _Comparison:
             if seen is not None and seen.kind == "link" and seen.target == was["target"]:
                 return []
             notes.append(f"a symbolic link to {was['target']}")
-        if seen is not None and was is not None and seen.kind == was["kind"] and _owner_mode(seen, was):
-            notes.append(_owner_mode(seen, was))
+        if (
+            seen is not None
+            and was is not None
+            and seen.kind == was["kind"]
+            and files.recorded_owner_mode(seen, was)
+        ):
+            notes.append(files.recorded_owner_mode(seen, was))
         if now != before or notes:
             action = "create" if seen is None else "delete" if was is None else "update"
             if now != before:
                 self.content.add(path)
-            return self._shown(path, action, notes, now=now, before=before)
+            kind = self._kinds.get(path, "file")
+            return undone(kind, path, action, notes, now=now, before=before, mask=self._mask)
         return []
-
-    def _shown(
-        self, path: str, action: str, notes: List[str], *, now: Optional[bytes], before: Optional[bytes]
-    ) -> List[Change]:
-        kind = self._kinds.get(path, "file")
-        if kind == "accounts":
-            accounts = _accounts(now, before)
-            shown = action != "update" or notes or not accounts
-            return [change("file", action, path, ", ".join(notes))] * bool(shown) + accounts
-        if kind in _HIDDEN:
-            return [change("file", action, path, ", ".join([*notes, _HIDDEN[kind]]))]
-        diff = unified(path, now, before, self._mask) if now != before else ""
-        return [change("file", action, path, ", ".join(notes), diff)]
 
 
 def _kinds(data: Optional[bytes]) -> Dict[str, str]:
@@ -185,78 +172,14 @@ def _kinds(data: Optional[bytes]) -> Dict[str, str]:
         return {}
 
 
-def _accounts(now: Optional[bytes], before: Optional[bytes]) -> List[Change]:
-    """The logins that come, go, or get their password or settings back."""
-    current, wanted = _logins(now), _logins(before)
-    made = [change("account", "create", user, "as before") for user in sorted(wanted.keys() - current.keys())]
-    for user in sorted(wanted.keys() & current.keys()):
-        details = []
-        if wanted[user][0] != current[user][0]:
-            details.append("password as before")
-        if wanted[user][1] != current[user][1]:
-            details.append(f"fields {current[user][1] or 'none'} → {wanted[user][1] or 'none'}")
-        if details:
-            made.append(change("account", "update", user, ", ".join(details)))
-    gone = sorted(current.keys() - wanted.keys())
-    return made + [change("account", "delete", user, "its mail is kept") for user in gone]
-
-
-def _logins(data: Optional[bytes]) -> Dict[str, Tuple[str, str]]:
-    found = {}
-    for line in (data or b"").decode("utf-8", "surrogateescape").split("\n"):
-        user, colon, rest = line.partition(":")
-        if colon and not line.startswith("#"):
-            hashed, _, fields = rest.partition(":")
-            found[user] = (hashed, fields[5:] if fields.startswith(":::::") else fields)
-    return found
-
-
-def _owner_mode(seen: files.Seen, was: Dict[str, Any]) -> str:
-    ids = was["uid"], was["gid"]
-    return files.owner_mode_change(seen, was["mode"], ids, lambda: files.owner_name(*ids))
-
-
 def _units(plan: Plan, units: List[Dict[str, Any]], changing: Set[str]) -> None:
     """What each unit needs to run, or not to run, as it did."""
     states = systemd.states([unit["spec"]["unit"] for unit in units])
     ports = systemd.listening() if units else set()
     for unit in units:
-        spec, name = unit["spec"], unit["spec"]["unit"]
-        state = states[name]
-        plan.before.append(systemd.snapshot(spec, unit["verb"], state, ports))
-        comes_back = f"/etc/systemd/system/{name}" in changing and unit["load"] != "not-found"
-        if state.load == "not-found" and not comes_back:
-            continue
-        both = dict.fromkeys((*spec["files"], *spec["restart_on"]))
-        differ = [path for path in both if path in changing]
-        todo = {
-            "spec": {**spec, "ports": unit["listening"]},
-            "stop": [port for port in spec["ports"] if port not in unit["listening"]]
-            if state.runs and not unit["runs"]
-            else None,
-            "disable": state.starts_at_boot and not unit["enabled"],
-            "enable": unit["enabled"] and not state.starts_at_boot,
-            "verb": "" if not unit["runs"] else "start" if not state.runs else "",
-        }
-        if unit["runs"] and state.runs and differ:
-            restart = unit["verb"] == "restart" or set(differ) & set(spec["restart_on"])
-            todo["verb"] = "restart" if restart else "reload"
-        made = _unit_changes(unit, todo, differ)
-        if made:
-            plan.units.append(todo)
-            plan.unit_changes += made
-
-
-def _unit_changes(unit: Dict[str, Any], todo: Dict[str, Any], differ: List[str]) -> List[Change]:
-    name = unit["spec"]["unit"]
-    words = (
-        ["stop"] * (todo["stop"] is not None) + ["disable"] * todo["disable"] + ["enable"] * todo["enable"]
-    )
-    words += ["start"] * (todo["verb"] == "start")
-    made = []
-    if words:
-        action = "delete" if unit["load"] == "not-found" else "update"
-        made.append(change("service", action, name, " and ".join(words)))
-    if todo["verb"] in ("reload", "restart"):
-        made.append(reread(name, todo["verb"], differ))
-    return made
+        state = states[unit["spec"]["unit"]]
+        plan.before.append(systemd.snapshot(unit["spec"], unit["verb"], state, ports))
+        found = services.restoration(unit, state, changing)
+        if found is not None:
+            plan.units.append(found.todo)
+            plan.unit_changes += found.changes

@@ -1,0 +1,54 @@
+"""Directories with an owner and a mode.
+
+    Directory       compare; put, with the directories above it that are missing
+    undone(…)       how a rollback shows one
+
+Made for a run, it goes with it, unless there is something in it. Raises AgentError for what is there and is none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+from mailprov.agent import files
+from mailprov.agent.changes import Change, change
+from mailprov.agent.context import ApplyContext
+from mailprov.agent.errors import AgentError
+from mailprov.agent.resources.base import Look, Resource, owner_mode
+
+
+class Directory(Resource):
+    @classmethod
+    def compare(cls, look: Look) -> Iterator["Directory"]:
+        for spec in look.state["directories"]:
+            path = spec["path"]
+            real = look.tree.at(path)
+            seen = files.look(real)
+            if seen is not None and seen.kind == "link":
+                seen = files.trusted_directory(real)
+            if seen is None:
+                detail = f"{spec['owner']}:{spec['group']} {spec['mode']}"
+                yield Directory(spec, [change("directory", "create", path, detail)])
+            elif seen.kind != "directory":
+                raise AgentError(f"{path} is not a directory", "move what is there away, then try again")
+            elif owner_mode(seen, spec):
+                yield Directory(spec, [change("directory", "update", path, owner_mode(seen, spec))])
+
+    def paths(self) -> Sequence[str]:
+        return (self.spec["path"],)
+
+    def put(self, run: ApplyContext) -> None:
+        spec, real = self.spec, run.tree.at(self.spec["path"])
+        for parent in files.missing_parents(real):
+            files.make_directory(parent)
+        files.make_directory(real, int(spec["mode"], 8), *files.ids(spec["owner"], spec["group"]))
+
+
+def undone(path: str, was: Optional[Dict[str, Any]], seen: Optional[files.Seen]) -> List[Change]:
+    """`was` as the journal has it, None where there was none; an empty list where nothing differs."""
+    if was is None:
+        return [change("directory", "delete", path)]
+    if seen is None:
+        return [change("directory", "create", path, f"mode {was['mode']:04o}")]
+    detail = files.recorded_owner_mode(seen, was)
+    return [change("directory", "update", path, detail)] if detail else []

@@ -1,0 +1,82 @@
+"""Debian packages that the state wants: all that are missing come in one apt transaction.
+
+    Package                     compare: installed or not; the versions that the state was made for
+    install(packages, run, log) all of them, and the proof that their versions are the right ones
+
+They stay when a run is undone. Raises AgentError: no such package, another version than the state was made for.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, Sequence
+
+from mailprov.agent.apt import installation
+from mailprov.agent.apt import packages as apt
+from mailprov.agent.changes import change
+from mailprov.agent.context import ApplyContext
+from mailprov.agent.errors import AgentError
+from mailprov.agent.resources.base import Look, Resource, State
+
+
+class Package(Resource):
+    word = "package"
+
+    @classmethod
+    def count(cls, state: State) -> int:
+        return len(state["packages"])
+
+    @classmethod
+    def compare(cls, look: Look) -> Iterator["Package"]:
+        observed = look.observed
+        for name, prefix in look.state["rendered_for"]:
+            found = observed.packages[name]
+            version = found["installed"] or found["candidate"]
+            if version and not apt.version_matches(version, prefix):
+                how = "has" if found["installed"] else "would install"
+                raise AgentError(
+                    f"the configuration was made for {name} {prefix}, and this host {how} {version}",
+                    "run again; if it stays so, this version is not supported yet",
+                )
+        for name in look.state["packages"]:
+            found = observed.packages[name]
+            if found["installed"] is not None:
+                continue
+            if found["candidate"] is None:
+                raise AgentError(
+                    f"the host's package sources have no package {name}",
+                    "add the source that has it (on Ubuntu: universe) to /etc/apt, then try again",
+                )
+            yield Package({"name": name}, [change("package", "create", name, found["candidate"])])
+
+    @property
+    def name(self) -> str:
+        return str(self.spec["name"])
+
+
+def install(packages: Sequence[Package], run: ApplyContext, log: str) -> None:
+    """Units that they bring are held back until they are configured."""
+    units = run.observed.units
+    installation.hold_units(run.tree, [unit for unit in units if units[unit].load == "not-found"])
+    installation.install(
+        run.tree,
+        [package.name for package in packages],
+        debconf=run.state["debconf"],
+        lists=run.lists,
+        log=log,
+        say=run.say,
+        check=run.check,
+    )
+    run.applied([change for package in packages for change in package.changes])
+    _versions(run)
+
+
+def _versions(run: ApplyContext) -> None:
+    """The state was made for certain versions; what got installed must be these."""
+    wanted = run.state["rendered_for"]
+    found = apt.query([name for name, _ in wanted], run.lists, run.say)
+    for name, prefix in wanted:
+        version = found[name]["installed"] or ""
+        if not apt.version_matches(version, prefix):
+            seen = f"{name} {version or '(nothing)'} got installed"
+            what = f"{seen}, and the configuration was made for {prefix}"
+            raise AgentError(what, "run again: the new plan starts from what is installed now")
