@@ -2,6 +2,7 @@
 
     commands.all_commands()    what the command line has: for `commands.page()` and `man.page()`
     inventory.page()           every key of the inventory, from the schema
+    components.page()          every component, from their registry
     probes.page()              every probe, from the probe table
     man.page()                 mailprov(1) in roff; hatch_build.py puts it into the wheel
     hooks                      what MkDocs calls: the pages above become files of the site

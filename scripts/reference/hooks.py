@@ -11,12 +11,13 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from scripts.reference import commands, inventory, probes
+from scripts.reference import commands, components, inventory, probes
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = {
     "reference/inventory.md": inventory.page,
     "reference/commands.md": commands.page,
+    "reference/components.md": components.page,
     "reference/probes.md": probes.page,
 }
 COPIED = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}

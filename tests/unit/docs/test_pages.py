@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from ruamel.yaml import YAML
 from mailprov import probe
 from mailprov.cli.app import build_app
 from mailprov.inventory import SecretMode, load
+from mailprov.model.findings import Finding
+from mailprov.probe import context, registry
 from tests.unit.docs.pages import PAGES, ROOT, Block, blocks, commands
 
 # What a block of a few keys is completed with. Its own keys win.
@@ -117,6 +120,17 @@ def parse(words: list[str]) -> None:
             return
         name, command, rest = command.resolve_command(context, rest)
         context = command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=names)
+def test_a_piece_of_code_that_a_page_shows_fits_the_code(
+    block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does a probe that somebody adds as CONTRIBUTING.md says; here it enters a table of its own."""
+    monkeypatch.setattr(registry, "PROBES", [])
+    known = {**vars(registry), **vars(context), "Iterator": Iterator, "Finding": Finding}
+    exec(block.text, known)
+    assert registry.PROBES
 
 
 def test_every_probe_that_a_page_names_is_there() -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from mailprov import __version__, probe
 from mailprov.cli.help_page import COMMANDS
+from mailprov.components import registry
 from mailprov.inventory import json_schema
-from scripts.reference import commands, inventory, man, probes
+from scripts.reference import commands, components, inventory, man, probes
 
 
 def test_every_command_stands_on_its_page_with_every_option() -> None:
@@ -51,8 +52,18 @@ def test_every_probe_stands_on_its_page_with_its_verdicts() -> None:
             assert f"| {verdict} |" in section, entry.id
 
 
+def test_every_component_stands_on_its_page_with_its_packages() -> None:
+    page = components.page()
+    for each in registry.components():
+        (row,) = re.findall(rf"^\| `{each.name}`.*$", page, re.MULTILINE)
+        assert components.text(each.about) in row
+        assert all(f"`{setting.key}`" in row for setting in each.settings)
+    assert "`certbot`" in page
+    assert "`postfix`" in page
+
+
 def test_no_table_of_the_reference_is_broken() -> None:
-    for page in (commands.page(), inventory.page(), probes.page()):
+    for page in (commands.page(), components.page(), inventory.page(), probes.page()):
         width = 0
         for line in page.splitlines():
             cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
