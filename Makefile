@@ -57,7 +57,7 @@ lab-down: .venv/ready ## Take the demo's hosts away: nothing of them stays
 	@touch $@
 
 docs: .venv/docs-ready ## Build the documentation as a site into build/site, and look at every page of it
-	@NO_MKDOCS_2_WARNING=1 $(PYTHON_BIN) -m mkdocs build --strict --clean
+	@LC_ALL=C.UTF-8 NO_MKDOCS_2_WARNING=1 $(PYTHON_BIN) -m mkdocs build --strict --clean
 	@$(PYTHON_BIN) -m pytest tests/site
 
 wheel: .venv/ready ## Build the wheel into dist/

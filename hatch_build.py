@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 class ManualPage(BuildHookInterface):  # type: ignore[type-arg,unused-ignore]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        os.environ["LC_ALL"] = "C.UTF-8"  # in English, whoever builds it; the process builds and ends
         sys.path.insert(0, self.root)
         try:
             from scripts.reference import man

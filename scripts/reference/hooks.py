@@ -28,6 +28,6 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, path, content=page()))
     for path, source in COPIED.items():
         # Seen from the root the pages are in docs/.
-        content = re.sub(r"\]\(docs/", "](", (ROOT / source).read_text())
+        content = re.sub(r"\]\(docs/", "](", (ROOT / source).read_text(encoding="utf-8"))
         files.append(File.generated(config, path, content=content))
     return files

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from mailprov import probe
 from mailprov.cli.app import build_app
+from mailprov.cli.help_page import COMMANDS
 from mailprov.inventory import SecretMode, load
 from mailprov.model.findings import Finding
 from mailprov.probe import context, registry
@@ -89,6 +90,33 @@ def test_a_command_that_a_page_shows_is_one(
                 assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
             if words[0] == "mailprov":
                 parse(words[1:])
+
+
+def in_sentences() -> list[tuple[str, str]]:
+    """(page, command) of each command within a sentence; `mailprov COMMAND --help` stands for any."""
+    found = []
+    for path in PAGES:
+        prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for words in re.findall(r"`(mailprov [^`]+)`", prose):
+            command = " ".join(words.split())
+            if "COMMAND" not in command and "…" not in command:
+                found.append((path.name, command))
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize(("page", "command"), in_sentences())
+def test_a_command_within_a_sentence_is_one(
+    page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mail.yml", "other.yml"):
+        Path(name).write_text("{}")
+    (words,) = simple(command)
+    if words[1].startswith("-"):
+        return  # of the program itself, such as --version
+    if words[1:] in ([name] for name, (_, attribute, _) in COMMANDS.items() if attribute == "app"):
+        return  # a group, as a whole
+    parse(words[1:])
 
 
 def simple(line: str) -> list[list[str]]:
