@@ -3,8 +3,9 @@
     measure(folder) -> lines     of Markdown
 
 BIND on a loopback port; an inventory with 100 domains in one zone, with ten zones, and with ten that have a wildcard.
-Each is published and then planned again without changes. A round is what travels at once (dns/session.py);
-with a server far away, rounds are what one waits for. Zones are written side by side (run/zones.py), so writing tells
+Each is published and then planned again without changes. A round is what travels at once
+(dns/providers/rfc2136/session.py); with a server far away, rounds are what one waits for.
+Zones are written side by side (run/zones.py), so writing tells
 the rounds of the zone with most of them. 0.1.0's figures were measured once, on its code: such numbers do not depend on
 the machine. Each domain has MX, SPF, DMARC and one DKIM key.
 Raises BenchFailed.
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from bench.measure import BenchFailed
 from mailprov import dns
-from mailprov.dns.session import TRAFFIC
+from mailprov.dns.providers.rfc2136.session import TRAFFIC
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, SshSettings, Tls
 from tests.unit.dns.servers import KINDS, start, stop

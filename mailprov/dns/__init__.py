@@ -2,13 +2,14 @@
 
     plan(inventory, take_over, keys, served, covers) -> list[ZonePlan]    reads the zones
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
-    image(zone_plan) -> Image | None                      what it changes, JSON-ready, for taking it back later
+    before_image(zone_plan) -> Image | None               what it changes, JSON-ready, for taking it back later
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
     export(inventory, keys) -> str                        zone file text for publishing by hand
 
-`ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey` and `planner` read and plan,
-`taking_back` plans the way back; `rfc2136`, `guard` and `update` write; `zones`, `session` and `tsig` are the edge;
-`zonefile` is the export.
+Nothing here knows which providers there are: `provider` says what one is, and each is a package of `providers`.
+`rrsets`, `ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey` and `reading` read,
+`planner` plans, `undo_planner` plans the way back; `publishing`, `guard` and `read_back` write; `zonefile` is the
+export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
@@ -23,7 +24,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
 
-__all__ = ["ZonePlan", "apply", "export", "image", "plan", "plan_undo"]
+__all__ = ["ZonePlan", "apply", "before_image", "export", "plan", "plan_undo"]
 
 
 def plan(
@@ -55,18 +56,18 @@ def plan(
 
 def apply(zone_plan: ZonePlan, emit: Emit) -> None:
     """Make one zone's plan true; emits Applied for each change after reading it back from the server."""
-    from mailprov.dns import rfc2136
+    from mailprov.dns import publishing
 
-    rfc2136.apply(zone_plan, emit)
+    publishing.publish(zone_plan, emit)
 
 
-def image(zone_plan: ZonePlan) -> dict[str, Any] | None:
+def before_image(zone_plan: ZonePlan) -> dict[str, Any] | None:
     """What the plan changes in its zone, or None: `undo` says what this is for and where it is kept."""
     if not zone_plan.changes:
         return None
-    from mailprov.dns import rfc2136
+    from mailprov.dns import publishing
 
-    return rfc2136.image(zone_plan)
+    return publishing.before_image(zone_plan)
 
 
 def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[ZonePlan]:
@@ -81,9 +82,9 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
         zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
         text = f"the records of {zones} are not put back: this inventory names no DNS server"
         return [ZonePlan("", (), (text,))]
-    from mailprov.dns import taking_back
+    from mailprov.dns import undo_planner
 
-    return taking_back.plan_undo(inventory, told)
+    return undo_planner.plan_undo(inventory, told)
 
 
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:

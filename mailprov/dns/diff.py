@@ -5,9 +5,8 @@
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
   so nothing later can lose them.
-- Some things can stand only once: the MX set of a domain, its SPF text (RFC 7208 section 3.2: two are an
-  error), its DMARC text (RFC 9989), the DKIM key at a selector (RFC 6376 section 3.6.2.2). A foreign value
-  of these is a conflict, shown with what to do; `take_over` replaces it.
+- Some things can stand only once (records/types says which: MX, SPF, DMARC, a DKIM key). A foreign value of these is
+  a conflict, shown with what to do; `take_over` replaces it.
 - A foreign value that is equal to a wanted one stays foreign: somebody put it there before mailprov came, so it is
   never removed and never gets another TTL. That is told; `take_over` makes it ours where it can stand only once.
 - A value that another inventory wrote too belongs to both: the last one that no longer wants it removes it.
@@ -28,33 +27,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from mailprov.dns import ownership
+from mailprov.dns.rrsets import Edit, Key
 from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Action, Change
 from mailprov.model.records import Record
-
-Key = tuple[str, str]  # (absolute name, type)
+from mailprov.records import types
 
 _PUBLIC_KEY = re.compile(r"\bp=[^;]+")
 # What every 2048-bit RSA key begins with (RFC 5280 section 4.1: the algorithm, and how long the modulus is).
 _RSA_HEAD = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
-DKIM = "DKIM key"
 TAKE_OVER = "Delete what is not wanted, or run again with --take-over to replace it"
-_OTHER_WAYS = {
-    DKIM: ", or give the domain another dkim.selector",
-    "SPF": "; name others who send its mail under the domain's `spf: {include: […]}` first",
-    "MX": "; name others who take its mail under the domain's `mx` first",
-}
-
-
-@dataclass(frozen=True)
-class Edit:
-    """One RRset: remove these values, add those. Where only the TTL changes, `add` repeats the values."""
-
-    name: str
-    type: str
-    ttl: int
-    remove: tuple[str, ...]
-    add: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -227,12 +209,16 @@ class _Set:
 
         before = {record.value: record.ttl for record in stand.get(key, [])}
         wanted = {record.value: record.ttl for record in want}
-        only = {_once(self.name, self.type, value) for value in wanted} - {None}
+        only = {types.alone(self.name, self.type, value) for value in wanted} - {None}
         ours = {value for value in before if owned.owns(self.name, self.type, value)}
         if take_over:
-            ours |= {value for value in before if value in wanted and _once(self.name, self.type, value)}
+            ours |= {
+                value for value in before if value in wanted and types.alone(self.name, self.type, value)
+            }
         rivals = [
-            v for v in before if v not in ours and v not in wanted and _once(self.name, self.type, v) in only
+            v
+            for v in before
+            if v not in ours and v not in wanted and types.alone(self.name, self.type, v) in only
         ]
         if rivals and take_over:
             ours |= set(rivals)
@@ -280,34 +266,16 @@ class _Set:
                 )
 
     def _refuse(self, before: dict[str, int], rivals: list[str], wanted: dict[str, int]) -> None:
-        kind = _once(self.name, self.type, rivals[0])
-        same = [v for v in before if _once(self.name, self.type, v) == kind]
-        goal = _told(v for v in wanted if _once(self.name, self.type, v) == kind)
-        if kind != "MX" and len(same) > 1:
-            what = f"{self.name} has {len(same)} {kind} records where there may be only one: {_told(same)}"
+        kind = types.alone(self.name, self.type, rivals[0])
+        same = [v for v in before if types.alone(self.name, self.type, v) == kind]
+        goal = _told(v for v in wanted if types.alone(self.name, self.type, v) == kind)
+        label = kind.name if kind else self.type
+        if self.type == "TXT" and len(same) > 1:
+            what = f"{self.name} has {len(same)} {label} records where there may be only one: {_told(same)}"
         else:
-            what = f"{self.name} has {kind} that mailprov did not write: {_told(rivals)}"
-        advice = TAKE_OVER + _OTHER_WAYS.get(kind or "", "")
+            what = f"{self.name} has {label} that mailprov did not write: {_told(rivals)}"
+        advice = TAKE_OVER + (kind.otherwise if kind else "")
         self.conflicts.append(Conflict(f"{what} (wanted: {goal})", advice))
-
-
-def _once(name: str, kind: str, value: str) -> str | None:
-    """What this value is one of, if of that there can be only one set at a name: MX, SPF, DMARC, DKIM key; else
-    None.
-    """
-    if kind == "MX":
-        return "MX"
-    if kind == "TXT":
-        if name.partition(".")[2].startswith("_domainkey."):
-            return DKIM  # whatever it says: a verifier may take any of the texts there for the key
-        start = value.lower()
-        # RFC 7208 section 4.5: the version ends at a space or at the end of the text.
-        if start == "v=spf1" or start.startswith("v=spf1 "):
-            return "SPF"
-        # At …._report._dmarc any v=DMARC1 text gives consent (RFC 9990), so others may stand beside ours.
-        if start.startswith("v=dmarc1") and "._report._dmarc." not in name:
-            return "DMARC"
-    return None
 
 
 def _grouped(records: Iterable[Record]) -> dict[Key, list[Record]]:

@@ -1,16 +1,19 @@
-"""What the prerequisites of an UPDATE cannot hold: TTLs, and where a zone ends.
+"""What a compare-and-swap of sets cannot hold: TTLs, and where a zone ends. And what stands for it where there is none.
 
-    Guard(session, zone).before(snapshot, edits) -> whether all is as in the snapshot; else look again
-    Guard.soa                                         what the UPDATE is to require beside the sets, if anything
-    Guard.away(names), Guard.no_effect(missing)       why what was sent is not there: a new delegation or DNAME
+    Guard(driver, zone).before(snapshot, edits) -> whether all is as in the snapshot; else look again
+    Guard.version                                    what the write is to require beside the sets, if anything
+    Guard.away(names), Guard.no_effect(missing)      why what was sent is not there: a new delegation or DNAME
 
 Prerequisites compare values, not TTLs (RFC 2136 section 2.4.2), and records added to a set give all of it their TTL. So
-where a set stands whose TTL an edit sets, the TTLs are read once more, and the UPDATE requires the zone's serial as it
-was before that: whatever anybody changes in between changes it, and the server refuses. A server may answer questions
-that travel at once in any order, so the serial that comes with the TTLs counts only where it is the one that the plan
-saw: then nothing was changed from the plan until it was read. Else the TTLs are read again, which costs a round that
-nothing can save: the serial must be known to be older than they are. A server whose SOA cannot be required (PowerDNS
-may keep another than it tells) is met by the TTLs read just before.
+where a set stands whose TTL an edit sets, the TTLs are read once more, and the write requires the zone's version (its
+SOA, with the serial) as it was before that: whatever anybody changes in between changes it, and the write is refused. A
+server may answer questions that travel at once in any order, so the version that comes with the TTLs counts only where
+it is the one that the plan saw: then nothing was changed from the plan until it was read. Else the TTLs are read again,
+which costs a round that nothing can save: the version must be known to be older than they are. A server whose SOA
+cannot be required (PowerDNS may keep another than it tells) is met by the TTLs read just before.
+
+Where a provider knows no compare-and-swap at all, every touched set is read once more here, and nothing is written
+where one is not as in the snapshot: the moment in which somebody's change can be lost is then as short as it can be.
 
 A server also takes records below a delegation or a DNAME, and then nobody sees them. So the zone of each name is asked
 for before; what comes in between is seen when reading back, and named.
@@ -22,73 +25,72 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import dns.rdata
-
-from mailprov.dns import ownership, zones
-from mailprov.dns.diff import Edit
-from mailprov.dns.session import Session
+from mailprov.dns import ownership
+from mailprov.dns.provider import Driver, Place
+from mailprov.dns.reading import read_plain
+from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
 from mailprov.errors import DnsFailed
 
 
 class Guard:
-    """One for an apply: it remembers the serial of the last try."""
+    """One for an apply: it remembers the version of the last try."""
 
-    def __init__(self, session: Session, zone: str) -> None:
-        self._session, self._zone = session, zone
-        self._last: dns.rdata.Rdata | None = None
-        self._unhelpful = False  # requiring the serial was refused, though it is the same
-        self.soa: dns.rdata.Rdata | None = None
+    def __init__(self, driver: Driver, zone: str) -> None:
+        self._driver, self._zone = driver, zone
+        self._last: RRset | None = None
+        # Requiring the version cannot be, or was refused though it is the same.
+        self._unhelpful = not driver.abilities.holds_version
+        self.version: RRset | None = None
 
-    def before(self, snapshot: zones.Snapshot, edits: Sequence[Edit]) -> bool:
-        """Sets `soa`. DnsFailed where a name does not belong to this zone any more."""
+    def before(self, snapshot: Snapshot, edits: Sequence[Edit]) -> bool:
+        """Sets `version`. DnsFailed where a name does not belong to this zone any more."""
         names = dict.fromkeys(edit.name for edit in edits)
-        questions, judge = zones.finding(names)
-        apex = zones.question(self._zone, "SOA")
+        apex: Key = (self._zone, "SOA")
         timed = sorted({(edit.name, edit.type) for edit in edits if _sets_ttl(snapshot, edit)})
-        ttls = [zones.question(*key) for key in timed]
-        answer, *answers = self._session.ask([apex, *ttls, *questions])
-        self._refuse(judge(self._session, answers[len(ttls) :]), names)
-        self.soa = None
+        # Without compare-and-swap all that is touched is read once more, as late as can be.
+        touched = [] if self._driver.abilities.compare_and_swap else _touched(edits)
+        told = self._driver.query([apex, *timed, *touched], names)
+        for name in names:
+            if error := told.places[name].error:
+                raise error
+        self._refuse(told.places, names)
+        self.version = None
+        now: Snapshot = {}
+        for key in (*timed, *touched):
+            now.update(told.answers[key].known())
+        if any(not _as_read(now.get(key), snapshot.get(key)) for key in touched):
+            return False
         if not timed:
             return True
-        apex_soa = (self._zone, "SOA")
-        soa = _soa(zones.data_of(self._session, apex_soa, answer).get(apex_soa))
-        self._unhelpful = self._unhelpful or (soa is not None and soa == self._last)
-        self.soa = None if self._unhelpful else soa
-        now: zones.Snapshot = {}
-        for key, told in zip(timed, answers, strict=False):
-            now.update(zones.data_of(self._session, key, told))
-        if self.soa is not None and self.soa != _soa(snapshot.get(apex_soa)):
-            now = zones.read_plain(self._session, timed)
+        version = told.answers[apex].known().get(apex)
+        self._unhelpful = self._unhelpful or _same(version, self._last)
+        self.version = None if self._unhelpful else version
+        if self.version is not None and not _same(self.version, snapshot.get(apex)):
+            now = read_plain(self._driver, timed)
         same = all(key in now and now[key].ttl == snapshot[key].ttl for key in timed)
-        self._last = soa if same else None
+        self._last = version if same and not self._unhelpful else None
         return same
 
-    def _refuse(self, found: zones.Zones, names: Iterable[str]) -> None:
+    def _refuse(self, found: Mapping[str, Place], names: Iterable[str]) -> None:
         for name in names:
-            if self._away(found, name):
+            if self._away(found[name]):
                 raise DnsFailed(
                     f"zone {self._zone}",
-                    f"{self._why(found, name)}, so a record there would not be seen; nothing was written",
+                    f"{_why(found[name], name)}, so a record there would not be seen; nothing was written",
                     "Look at a new plan",
                 )
 
-    def _away(self, found: zones.Zones, name: str) -> bool:
-        return found.zone_of[name] != self._zone or name in found.dname
-
-    def _why(self, found: zones.Zones, name: str) -> str:
-        zone = found.zone_of[name]
-        if name in found.dname:
-            return f"{name} is below a DNAME of {found.dname[name]} now"
-        if zone:
-            return f"{name} is now in zone {zone}"
-        return f"{name} is no longer in this zone ({found.seen.get(name, 'no answer')})"
+    def _away(self, place: Place) -> bool:
+        return place.zone != self._zone or bool(place.dname)
 
     def away(self, names: Iterable[str]) -> str:
-        """After an UPDATE: which of these names are not in the zone any more, and why; empty when all are."""
+        """After a write: which of these names are not in the zone any more, and why; empty when all are."""
         asked = dict.fromkeys(names)
-        found = zones.find_zones(self._session, asked)
-        return "; ".join(self._why(found, name) for name in asked if self._away(found, name))
+        found = self._driver.query(names=list(asked)).places
+        for name in asked:
+            if error := found[name].error:
+                raise error
+        return "; ".join(_why(found[name], name) for name in asked if self._away(found[name]))
 
     def no_effect(self, missing: Mapping[str, str]) -> DnsFailed | None:
         """What was accepted and is not there, when its names are not in the zone any more."""
@@ -97,15 +99,33 @@ class Guard:
             return None
         return DnsFailed(
             f"zone {self._zone}",
-            f"{self._session.where} accepted the update, but nobody sees what it wrote: {why}",
+            f"{self._driver.where} accepted the update, but nobody sees what it wrote: {why}",
             "Somebody wrote that in the same moment: remove it, or plan anew",
         )
 
 
-def _soa(rrset: zones.RRset | None) -> dns.rdata.Rdata | None:
-    return rrset.rdatas[0] if rrset else None
+def _same(version: RRset | None, other: RRset | None) -> bool:
+    """Two answers may give the SOA with another TTL (RFC 2308 section 3)."""
+    return version is not None and version.same_data(other)
 
 
-def _sets_ttl(snapshot: zones.Snapshot, edit: Edit) -> bool:
+def _why(place: Place, name: str) -> str:
+    if place.dname:
+        return f"{name} is below a DNAME of {place.dname} now"
+    if place.zone:
+        return f"{name} is now in zone {place.zone}"
+    return f"{name} is no longer in this zone ({place.seen or 'no answer'})"
+
+
+def _as_read(now: RRset | None, then: RRset | None) -> bool:
+    return (now is None and then is None) or (now is not None and now.same_data(then))
+
+
+def _touched(edits: Iterable[Edit]) -> list[Key]:
+    """All but markers, to which every inventory adds a text of its own."""
+    return sorted({(edit.name, edit.type) for edit in edits if not ownership.is_marker(edit.name)})
+
+
+def _sets_ttl(snapshot: Snapshot, edit: Edit) -> bool:
     """Whether others' wish about a TTL could be lost. A marker's TTL is nobody's wish."""
     return bool(edit.add) and (edit.name, edit.type) in snapshot and not ownership.is_marker(edit.name)

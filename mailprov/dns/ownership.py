@@ -29,7 +29,7 @@ replaced when the zone is written. 0.1.0 looks at that name alone, and stops whe
 one stands there in every zone, without entries where no record needs it, unless one of another inventory does.
 
 A neighbour who may write texts in the zone may forge a marker, and has what it lists removed. So a marker can speak
-only of what mailprov writes: addresses, MX and texts, at plain names below its own.
+only of what mailprov writes (records/types), at plain names below its own.
 
 Raises nothing: words that make no sense are passed over.
 """
@@ -45,13 +45,13 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from mailprov.model.dataclass import dataclass
+from mailprov.records import types
 
 VERSION = "v=mailprov2"
 FORMER = "v=mailprov1"
 # Names in one marker: enough to be recognised again when some of them have left at once.
 NAMED = 8
 _LABEL = "_mailprov."
-_KINDS = frozenset({"A", "AAAA", "MX", "TXT"})
 # As records/desired.py makes them; all of them can be asked for (RFC 1035 section 3.1: at most 63 octets, and 253).
 _NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
@@ -188,7 +188,7 @@ def _entries(unit: str, word: str) -> Iterable[Entry]:
     place, equals, digests = word.partition("=")
     label, slash, kind = place.rpartition("/")
     name = unit if label == "@" else f"{label}.{unit}"
-    if not (equals and slash and kind in _KINDS and _NAME.fullmatch(name)):
+    if not (equals and slash and kind in types.published() and _NAME.fullmatch(name)):
         return
     for one in digests.split(","):
         yield name, kind, one

@@ -1,9 +1,7 @@
-"""Plans zones that are written by DNS UPDATE: what stands is read (survey.py), compared (diff.py), and kept for apply.
+"""Plans the zones of a provider that can write them: what stands is read (survey.py) and compared
+(diff.py).
 
     plan(inventory, take_over, keys, served, covers) -> list[ZonePlan]
-    plan_undo(settings, images) -> list[ZonePlan]
-    Work                           what rfc2136.apply needs of a plan
-    Departures                     domains that have left, over all zones of a run
     refusal(conflicts) -> DnsFailed
     turn(diff)                     when a zone is written
 
@@ -12,58 +10,25 @@ Raises DnsFailed, DnsUnreachable, InputError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
-from mailprov.dns import zones
+from mailprov.dns import providers
 from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.ownership import Identity, marker_name
-from mailprov.dns.session import Session
+from mailprov.dns.provider import Driver, Place
+from mailprov.dns.rrsets import Snapshot, as_records
 from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed
-from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, ZonePlan
-from mailprov.dns.zones import Snapshot
+from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import PublicKeys
-from mailprov.model.dns import ProviderSettings
+from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.records import desired_records, kept
-
-Look = Callable[[Session, frozenset[str]], tuple[Snapshot, ZoneDiff]]
-
-
-@dataclass
-class Departures:
-    """`zone_of`: names that have left the inventory, and where what stands of them is removed. `cleaned`: zones in
-    which that is done. Until then markers in other zones go on naming them, or nobody would know of them any more.
-    """
-
-    zone_of: dict[str, str] = field(default_factory=dict)
-    cleaned: set[str] = field(default_factory=set)
-
-    def waiting(self, zone: str) -> frozenset[str]:
-        """Names that the markers in this zone must go on naming."""
-        return frozenset(
-            name for name, own in self.zone_of.items() if own != zone and own not in self.cleaned
-        )
-
-
-@dataclass(frozen=True)
-class Work:
-    """What apply needs of a plan, and nobody else looks at. `look` reads and compares once more; it is told which
-    departed names are still to be named. `units`: mail domains, for cutting a large update. `wild`: wildcards met.
-    """
-
-    settings: ProviderSettings
-    snapshot: Snapshot
-    diff: ZoneDiff
-    look: Look
-    units: tuple[str, ...] = ()
-    departures: Departures = field(default_factory=Departures)
-    wild: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -100,10 +65,10 @@ def plan(
         take_over,
         kept(inventory, keys or {}),
     )
-    with Session(inventory.dns.provider) as session:
-        seen = survey(session, wishes.desired, wishes.identity, wishes.told, covers=covers)
-        where = session.where
-    by_zone, notices = _sort(where, wishes.desired, seen.zones, names, covers)
+    with providers.open_driver(inventory.dns) as driver:
+        seen = survey(driver, wishes.desired, wishes.identity, wishes.told, covers=covers)
+        where = driver.where
+    by_zone, notices = _sort(where, wishes.desired, seen.places, names, covers)
     lost = [name for name, zone in seen.gone.items() if zone is None]
     notices += tuple(_unreachable(where, seen, name) for name in lost)
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
@@ -132,7 +97,7 @@ def plan(
             also=[marker.unit for marker in seen.ours.get(zone, ())],
             lost=frozenset(lost),
         )
-        work = Work(inventory.dns.provider, seen.snapshots.get(zone, {}), diff, look, names, departures)
+        work = Work(inventory.dns, seen.snapshots.get(zone, {}), diff, look, names, departures)
         plans.append(
             ZonePlan(
                 zone,
@@ -147,18 +112,19 @@ def plan(
     if conflicts:
         raise refusal(conflicts)
     if seen.wild:
-        plans = _with_shadows(inventory.dns.provider, plans, seen)
+        plans = _with_shadows(inventory.dns, plans, seen)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
 
 
-def _with_shadows(settings: ProviderSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:
+def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:
     """The plans that also tell what wildcards lose by them."""
     told = []
-    with Session(settings) as session:
+    with providers.open_driver(settings) as driver:
         for plan in plans:
-            assert isinstance(plan.work, Work)
+            if plan.work is None:
+                continue
             work = replace(plan.work, wild=frozenset(seen.wild))
-            lost = shadowed(session, plan.zone, seen.wild, work.snapshot, work.diff.edits, seen.answers)
+            lost = shadowed(driver, plan.zone, seen.wild, work.snapshot, work.diff.edits, seen.answers)
             told.append(replace(plan, notices=(*plan.notices, *lost), work=work))
     return told
 
@@ -166,7 +132,7 @@ def _with_shadows(settings: ProviderSettings, plans: list[ZonePlan], seen: Surve
 def _sort(
     where: str,
     desired: Iterable[Record],
-    found: zones.Zones,
+    found: Mapping[str, Place],
     mail_names: Sequence[str],
     covers: Callable[[str], bool],
 ) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
@@ -177,7 +143,7 @@ def _sort(
     missing: dict[str, None] = {}
     elsewhere: dict[str, list[str]] = {}
     for record in desired:
-        zone = found.zone_of[record.name]
+        zone = found[record.name].zone
         if zone:
             by_zone.setdefault(zone, []).append(record)
         elif not covers(record.name):
@@ -187,14 +153,14 @@ def _sort(
         else:
             elsewhere.setdefault(record.name, []).append(f"{record.type} {record.value}")
     if missing:
-        seen = "; ".join(found.seen[name] for name in missing)
+        seen = "; ".join(found[name].seen for name in missing)
         raise DnsFailed(
             where,
             f"the zone of {', '.join(missing)} is not there ({seen})",
             "Create the zone on that server, or name the server that has it in dns.server",
         )
     notices = tuple(
-        f"{name} is in no zone of {where} ({found.seen[name]}); "
+        f"{name} is in no zone of {where} ({found[name].seen}); "
         f"publish by hand where it belongs: {', '.join(values)}"
         for name, values in elsewhere.items()
     )
@@ -202,7 +168,7 @@ def _sort(
 
 
 def _unreachable(where: str, seen: Survey, name: str) -> str:
-    why = seen.zones.seen.get(name, "no answer")
+    why = (seen.places[name].seen if name in seen.places else "") or "no answer"
     return (
         f"{name} has left the inventory, and what mailprov published for it cannot be removed, because its zone is not "
         f"on {where} ({why}); remove it by hand where the zone is: all that {marker_name(name)} TXT lists, and that"
@@ -213,12 +179,12 @@ def _compare(
     zone: str, seen: Survey, desired: Sequence[Record], wishes: _Wishes, pending: frozenset[str]
 ) -> ZoneDiff:
     identity = replace(seen.identity, pending=pending)
-    records = zones.as_records(seen.snapshots.get(zone, {}))
+    records = as_records(seen.snapshots.get(zone, {}))
     return plan_zone(zone, records, desired, identity, wishes.take_over, wishes.kept)
 
 
 def _look(
-    session: Session,
+    driver: Driver,
     waiting: frozenset[str],
     *,
     zone: str,
@@ -228,15 +194,11 @@ def _look(
 ) -> tuple[Snapshot, ZoneDiff]:
     """Read and compare this zone once more. `also`: where our markers stood before."""
     desired = wishes.desired
-    seen = survey(session, desired, wishes.identity, wishes.told, also)
-    moved = [record.name for record in desired if seen.zones.zone_of[record.name] != zone]
+    seen = survey(driver, desired, wishes.identity, wishes.told, also)
+    moved = [record.name for record in desired if seen.places[record.name].zone != zone]
     if moved:
-        now = seen.zones.zone_of[moved[0]]
-        why = (
-            f"is now in zone {now}"
-            if now
-            else f"is in no zone any more ({seen.zones.seen.get(moved[0], '')})"
-        )
+        now = seen.places[moved[0]].zone
+        why = f"is now in zone {now}" if now else f"is in no zone any more ({seen.places[moved[0]].seen})"
         raise DnsFailed(
             f"zone {zone}", f"{moved[0]} {why}; nothing was written", "Look at a new plan, then try again"
         )

@@ -1,6 +1,6 @@
 """Reads what planning needs of all zones at once: where the wanted records belong, what stands there, what is ours.
 
-    survey(session, desired, identity, told, also, covers) -> Survey
+    survey(driver, desired, identity, told, also, covers) -> Survey
 
 Everything that can be asked is asked at once, and what the answers lead to in the next round: first all wanted sets and
 the markers of their names and of those above (ownership.py: a marker's name needs no zone); then sets in which only we
@@ -17,7 +17,8 @@ of the inventory, or one that has departed likewise (who took it over has put ot
 that it served it until now (`told`) and its MX, which a marker knows, leads to that host: DNS alone cannot tell that
 from another inventory's domain on the same host. Only what a marker says is ours is ever removed of it.
 
-Raises what zones.py and session.py raise, and DnsFailed where markers lead on without end.
+Raises what the driver raises, and DnsFailed where the provider would not tell what must be known, and where markers
+lead on without end.
 """
 
 from __future__ import annotations
@@ -26,16 +27,11 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
-import dns.flags
-import dns.message
-import dns.rcode
-
-from mailprov.dns import ownership, wildcards, zones
-from mailprov.dns.diff import Key
+from mailprov.dns import ownership, wildcards
 from mailprov.dns.ownership import Entry, Identity, Marker, inside, is_marker, marker_name
-from mailprov.dns.rdata import from_rdata
-from mailprov.dns.session import Session
-from mailprov.dns.zones import RRset, Snapshot, Zones
+from mailprov.dns.provider import Answer, Driver, Place, Proof
+from mailprov.dns.reading import same
+from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
 from mailprov.model.dataclass import dataclass
 from mailprov.model.records import Record
@@ -43,28 +39,27 @@ from mailprov.model.records import Record
 Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts that served it until now
 # A longer chain of departed domains was not written by mailprov, but by somebody who wants us to go on for ever.
 MOST_ROUNDS = 100
-_Proof = tuple[str, Key]  # whether a set stands in a zone
 
 
 @dataclass
 class Survey:
-    """`identity`: with the names that have departed. `snapshots` and `ours` (markers): by zone.
+    """`places`: of all names. `identity`: with the names that have departed. `snapshots` and `ours` (markers): by zone.
 
     `gone`: departed names of which something of ours may stand, and their zone; None where that is not known. `wild`:
     wildcards met. `answers`: all of them, for what is to be known besides.
     """
 
-    zones: Zones
+    places: Mapping[str, Place]
     identity: Identity
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     ours: dict[str, list[Marker]] = field(default_factory=dict)
     gone: dict[str, str | None] = field(default_factory=dict)
     wild: set[str] = field(default_factory=set)
-    answers: Mapping[Key, dns.message.Message] = field(default_factory=dict, repr=False)
+    answers: Mapping[Key, Answer] = field(default_factory=dict, repr=False)
 
 
 def survey(
-    session: Session,
+    driver: Driver,
     desired: Iterable[Record],
     identity: Identity,
     told: Told | None = None,
@@ -74,7 +69,7 @@ def survey(
     """Read what planning these records needs. `also`: further names at which markers of ours may stand. Where `covers`
     does not hold for a name or a zone, an answer that is an error raises nothing: it is only not known what is there.
     """
-    return _Reader(session, desired, identity, told or {}, also, covers).read()
+    return _Reader(driver, desired, identity, told or {}, also, covers).read()
 
 
 class _Reader:
@@ -86,14 +81,14 @@ class _Reader:
 
     def __init__(
         self,
-        session: Session,
+        driver: Driver,
         desired: Iterable[Record],
         identity: Identity,
         told: Told,
         also: Iterable[str],
         covers: Callable[[str], bool],
     ) -> None:
-        self._session = session
+        self._driver = driver
         self._covers = covers
         self._inventory = identity
         self._told = {name: hosts for name, hosts in told.items() if name not in identity.names}
@@ -104,16 +99,16 @@ class _Reader:
             self._kinds.setdefault(name, []).append(kind)
         self._names = dict.fromkeys(self._kinds)
         self._nobody = f"mailprov-{os.urandom(8).hex()}"
-        self._data: dict[Key, dns.message.Message] = {}
-        self._ahead: dict[Key, dns.message.Message] = {}
+        self._data: dict[Key, Answer] = {}
+        self._ahead: dict[Key, Answer] = {}
         self._apex: dict[str, RRset] = {}  # their SOA, with the serial
-        self._soas: dict[str, dns.message.Message] = {}  # answers to questions for the SOA at a name
+        self._looked: dict[str, Place] = {}  # zones that were asked for
         self._stands: dict[tuple[str, Key], bool] = {}  # by zone and set: what proofs told
         self._rounds = 0
         self._sets: Snapshot = {}
         self._at: dict[str, list[Key]] = {}  # what stands at a name
         self._soa: dict[str, str] = {}  # zones that answers told
-        self._found = Zones()  # zones that had to be asked for
+        self._found: dict[str, Place] = {}  # those of them that had to be
         self._explored: dict[str, None] = {}
         self._parent: dict[str, str] = {}  # markers' names that are not of a name asked → zone
 
@@ -130,7 +125,7 @@ class _Reader:
         self._note(ask)
         while True:
             self._take_stock()
-            heard = [name for name in self._all if name in self._heard and name not in self._found.zone_of]
+            heard = [name for name in self._all if name in self._heard and name not in self._found]
             names = [name for name in heard if self._zone[name] is None]
             ask = self._next() - self._data.keys()
             if not ask and not names and not self._doubtful():
@@ -138,33 +133,37 @@ class _Reader:
             if self._rounds >= MOST_ROUNDS:
                 name = next(reversed(self._explored), "")
                 raise DnsFailed(
-                    self._session.where,
+                    self._driver.where,
                     f"ownership markers lead on from domain to domain without end, at last to {name}",
                     "Look at who may write texts in these zones",
                 )
-            self._fetch(ask, zones.steps(names), self._doubtful())
+            self._fetch(ask, names, self._doubtful())
             self._note(ask)
             if names:
-                found = zones.judged(self._session, names, self._soas, self._covers)
-                self._found.zone_of.update(found.zone_of)
-                self._found.seen.update(found.seen)
+                self._found.update((name, self._place(name)) for name in sorted(names))
         self._fetch(self._wishes())
         return self._result()
 
+    def _place(self, name: str) -> Place:
+        place = self._looked[name]
+        if place.error is not None and self._covers(name):
+            raise place.error
+        return place
+
     def _fetch(
-        self, keys: Collection[Key], steps: Collection[str] = (), proofs: Collection[_Proof] = ()
+        self, keys: Collection[Key], names: Collection[str] = (), proofs: Collection[Proof] = ()
     ) -> None:
         """One round, if anything of it is not known yet, together with what it may lead to."""
         known = self._data.keys() | self._ahead.keys()
         fresh = set(keys) - known
-        walk = set(steps) - self._soas.keys()
+        walk = set(names) - self._looked.keys()
         doubts = set(proofs)
         if not (fresh or walk or doubts):
             return
         guesses = self._guesses()
         if self._rounds:
             # Of a name that only a marker tells: mostly its own marker tells the zone, but not always.
-            walk |= {*zones.steps(n for n in self._explored if self._zone[n] is None)} - self._soas.keys()
+            walk |= {n for n in self._explored if self._zone[n] is None} - self._looked.keys()
         if self._rounds > 1:
             # What is read for the first time in the third round is proved in it.
             unsure = {key for key in self._suspects() if self._beside(*key) not in self._data}
@@ -173,12 +172,10 @@ class _Reader:
             guesses |= {self._beside(*key) for key in unsure} | self._wishes()
         self._rounds += 1
         ordered = sorted(fresh, key=_rank) + sorted(guesses - known - fresh, key=_rank)
-        about, told = sorted(walk), sorted(doubts - self._stands.keys())
-        questions = [zones.question(*key) for key in (*ordered, *((name, "SOA") for name in about))]
-        answers = self._session.ask(questions, [zones.proof(*one) for one in told])
-        self._ahead.update(zip(ordered, answers, strict=False))
-        self._soas.update(zip(about, answers[len(ordered) :], strict=False))
-        self._stands.update(zip(told, map(zones.stands, answers[len(questions) :]), strict=True))
+        told = self._driver.query(ordered, sorted(walk), sorted(doubts - self._stands.keys()))
+        self._ahead.update(told.answers)
+        self._looked.update(told.places)
+        self._stands.update(told.stored)
 
     def _guesses(self) -> set[Key]:
         """What may be asked for in the round after the one that comes."""
@@ -189,7 +186,7 @@ class _Reader:
         found = {key for name in self._explored for key in _markers_above(name)}
         for name in self._names:
             if self._zone[name] is None and self._may_be_new(name):
-                found |= {(f"*.{above}", "TXT") for above in zones.ancestors(name)[1:]}
+                found |= {(f"*.{above}", "TXT") for above in ancestors(name)[1:]}
         return found
 
     def _wishes(self) -> set[Key]:
@@ -204,30 +201,31 @@ class _Reader:
 
     def _may_be_made_up(self, key: Key) -> bool:
         beside = self._beside(*key)
-        return beside not in self._data or self._reads_made_up(key)
+        return (key[1] != "DNAME" and beside not in self._data) or self._reads_made_up(key)
 
     def _note(self, keys: Collection[Key]) -> None:
         """Takes what was answered to these for known."""
         for key in sorted(keys, key=_rank):
             answer = self._data[key] = self._ahead.pop(key)
-            if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):  # else see _result
-                for found, rrset in zones.data_of(self._session, key, answer).items():
+            if answer.error is None:  # else see _result
+                for found, rrset in answer.sets.items():
                     self._sets[found] = rrset
                     if found not in self._at.setdefault(found[0], []):
                         self._at[found[0]].append(found)
-            if zone := zones.soa_of(key[0], answer):
+            if zone := answer.zone:
                 name = key[0].removeprefix(marker_name(""))
                 if zone != key[0] or name == key[0]:
                     self._soa.setdefault(name, zone)
-                self._apex.setdefault(zone, zones.apex_of(zone, answer))
+                if answer.apex is not None:
+                    self._apex.setdefault(zone, answer.apex)
 
     def _take_stock(self) -> None:
         markers = [
             marker
             for (name, kind), rrset in self._sets.items()
             if kind == "TXT" and is_marker(name)
-            for rdata in rrset.rdatas
-            if (marker := ownership.parse(name, from_rdata(rdata)))
+            for value in rrset.values
+            if (marker := ownership.parse(name, value))
         ]
         self._find_departed(markers)
         self._ours = [marker for marker in markers if self._identity.has(marker)]
@@ -254,7 +252,7 @@ class _Reader:
         entries = {entry for marker in markers for entry in marker.entries} if self._told else set()
         for name, hosts in self._told.items():
             rrset = self._sets.get((name, "MX"))
-            for value in map(from_rdata, rrset.rdatas if rrset else ()):
+            for value in rrset.values if rrset else ():
                 owned = (name, "MX", ownership.digest("MX", value)) in entries
                 if owned and value.partition(" ")[2] in hosts:
                     departed.add(name)
@@ -268,11 +266,11 @@ class _Reader:
 
     def _zone_of(self, name: str) -> str | None:
         """The zone of a name as far as the answers tell; None: it must be asked for, or there is none."""
-        if name in self._found.zone_of:
-            return self._found.zone_of[name]
+        if name in self._found:
+            return self._found[name].zone
         if name in self._soa:
             return self._soa[name]
-        for unit in zones.ancestors(name):
+        for unit in ancestors(name):
             for marker in self._by_unit.get(unit, ()):
                 if inside(unit, marker.zone):
                     # Where a name has its own marker, it was in that zone when the marker was written.
@@ -283,7 +281,7 @@ class _Reader:
 
     def _is_ours(self, key: Key) -> bool:
         """Whether we wrote all values that stand there."""
-        values = map(from_rdata, self._sets[key].rdatas)
+        values = self._sets[key].values
         return all((*key, ownership.digest(key[1], value)) in self._entries for value in values)
 
     def _next(self) -> set[Key]:
@@ -292,7 +290,7 @@ class _Reader:
         ask |= {(marker_name(name), "TXT") for name in self._explored}
         for name, zone in self._zone.items():
             # Whoever else writes in this zone has a marker at the zone, or at a domain between it and the name.
-            for parent in zones.ancestors(name)[1:] if zone and zone != name else ():
+            for parent in ancestors(name)[1:] if zone and zone != name else ():
                 if inside(parent, zone or "") and _may_be_unit(parent):
                     ask.add((marker_name(parent), "TXT"))
                     self._parent.setdefault(marker_name(parent), zone or "")
@@ -308,20 +306,20 @@ class _Reader:
         return {
             (f"*.{above}", "TXT")
             for name, zone in new.items()
-            for above in zones.ancestors(name)[1:]
+            for above in ancestors(name)[1:]
             if inside(above, zone)
         }
 
     def _may_be_new(self, name: str) -> bool:
         answers = [self._data[name, kind] for kind in self._kinds[name]]
         new = not all(map(self._is_ours, self._at.get(name, ()))) or name not in self._at
-        return new and any(answer.rcode() == dns.rcode.NOERROR for answer in answers)
+        return new and any(answer.exists for answer in answers)
 
     def _wild(self) -> set[str]:
         return {
             name
             for (name, _), answer in self._data.items()
-            if name.startswith("*.") and answer.rcode() == dns.rcode.NOERROR and answer.flags & dns.flags.AA
+            if name.startswith("*.") and answer.exists and answer.authoritative
         }
 
     def _beside(self, name: str, kind: str) -> Key:
@@ -334,18 +332,19 @@ class _Reader:
             key
             for key in self._sets
             if not key[0].startswith((self._nobody, "*."))
+            and key[1] != "DNAME"
             and self._zone.get(key[0]) != key[0]
             and (f"*.{key[0].partition('.')[2]}" in wild or not self._is_ours(key))
             and not (is_marker(key[0]) and self._by_unit.get(key[0].removeprefix(marker_name(""))))
         ]
 
-    def _doubtful(self) -> set[_Proof]:
+    def _doubtful(self) -> set[Proof]:
         """Sets that read like what a wildcard makes up, and are not proved yet."""
         doubts = [key for key in self._suspects() if self._reads_made_up(key)]
         return {(zone, key) for key in doubts if (zone := self._zone_of_key(key))} - self._stands.keys()
 
     def _reads_made_up(self, key: Key) -> bool:
-        return zones.same(self._sets.get(self._beside(*key)), self._sets[key])
+        return same(key, self._sets.get(self._beside(*key)), self._sets[key])
 
     def _made_up(self) -> set[Key]:
         doubts = [key for key in self._suspects() if self._reads_made_up(key)]
@@ -353,7 +352,7 @@ class _Reader:
 
     def _result(self) -> Survey:
         result = Survey(
-            Zones(dict(self._zone), self._found.seen),
+            {name: self._found.get(name) or Place(zone) for name, zone in self._zone.items()},
             self._identity,
             wild=self._wild(),
             answers={**self._ahead, **self._data},
@@ -363,9 +362,9 @@ class _Reader:
             zone = self._zone_of_key(key)
             if zone is None or not self._covers(zone) or key[0].startswith((self._nobody, "*.")):
                 continue
-            zones.data_of(self._session, key, answer)  # raises where the server would not tell
+            answer.known()  # raises where the server would not tell
             into = result.snapshots.setdefault(zone, {})
-            for found in ((key[0], key[1]), (key[0], "CNAME")):
+            for found in (key, (key[0], "CNAME"), (key[0], "DNAME")):
                 if found in self._sets and found not in made_up:
                     into[found] = self._sets[found]
         for zone, snapshot in result.snapshots.items():
@@ -386,7 +385,7 @@ class _Reader:
 
 
 def _markers_above(name: str) -> set[Key]:
-    return {(marker_name(parent), "TXT") for parent in zones.ancestors(name)[1:] if _may_be_unit(parent)}
+    return {(marker_name(parent), "TXT") for parent in ancestors(name)[1:] if _may_be_unit(parent)}
 
 
 def _rank(key: Key) -> tuple[bool, Key]:

@@ -1,6 +1,7 @@
 """Taking back what was published: what each record set was before a run and after it, and the way back. Pure.
 
-    image(zone, edits, existing) -> Image       JSON-ready: {"zone", "sets": [{"name", "type", "before", "after"}]}
+    before_image(zone, edits, existing) -> Image
+                                                JSON-ready: {"zone", "sets": [{"name", "type", "before", "after"}]}
     merged(images) -> {zone: Image}             several runs, the oldest first, as one
     reads(image) -> keys                        the sets that undo_zone must know
     undo_zone(image, existing) -> Undo          what to edit now, and what somebody else has changed since
@@ -28,8 +29,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from mailprov.dns import ownership
-from mailprov.dns.diff import Edit, Key, ZoneDiff, change_of, shown
+from mailprov.dns.diff import ZoneDiff, change_of, shown
 from mailprov.dns.ownership import Entry, Marker
+from mailprov.dns.rrsets import Edit, Key, ancestors
 from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change
 from mailprov.model.records import Record
@@ -45,7 +47,7 @@ class Undo:
     left: tuple[str, ...] = ()
 
 
-def image(zone: str, edits: Iterable[Edit], existing: Iterable[Record]) -> Image:
+def before_image(zone: str, edits: Iterable[Edit], existing: Iterable[Record]) -> Image:
     """What these edits change in a zone that was read as `existing`."""
     stand: dict[tuple[str, str], list[Record]] = {}
     for record in existing:
@@ -80,11 +82,9 @@ def reads(one: Image) -> set[Key]:
     """All sets of the image, and the markers that may know of them."""
     keys = {(each["name"], each["type"]) for each in one["sets"]}
     for name, _ in list(keys):
-        labels = name.split(".")
-        parents = [".".join(labels[start:]) for start in range(len(labels))]
         keys |= {
             (ownership.marker_name(parent), "TXT")
-            for parent in parents
+            for parent in ancestors(name)
             if ownership.inside(parent, one["zone"]) and not parent.startswith("_") and "._" not in parent
         }
     return keys

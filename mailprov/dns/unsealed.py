@@ -8,8 +8,8 @@ values away and brings others back, and the two are not the same:
 - Taken away (or given another TTL) is only what mailprov's markers in this zone know as its own. Nobody else's values
   can be lost, whatever a host says.
 - Brought back is only what mailprov itself might write: what the inventory wants now; addresses of the host that tells;
-  and for a domain of that host an MX that leads to hosts of the inventory, the texts of SPF and DMARC as records/policy
-  makes them, a DKIM key under a selector that is no other host's. What --take-over replaced is not of these.
+  and for a domain of that host an MX that leads to hosts of the inventory, the texts of SPF and DMARC as records/types
+  has them, a DKIM key under a selector that is no other host's. What --take-over replaced is not of these.
 - A marker goes back only to what it still says or what is brought back with it: else the next apply would
   take somebody's records for its own.
 
@@ -20,21 +20,15 @@ Raises nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
 from mailprov.dns import ownership
-from mailprov.dns.diff import Edit
 from mailprov.dns.ownership import Identity, is_marker
-from mailprov.model import dkim
+from mailprov.dns.rrsets import Edit
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
-from mailprov.records import desired_records
-
-# As records/policy.py writes them.
-# As 0.1.0 wrote it: it knew no `include:`, and a host must not bring one in. Later images are sealed.
-_SPF = re.compile(r"v=spf1( (a|mx|a:[a-z0-9.-]+|ip4:[0-9.]+|ip6:[0-9a-f:]+))* -all")
-_DMARC = re.compile(r"v=DMARC1; p=(none|quarantine|reject)(; aspf=s)?(; rua=mailto:[^\s;,!]+)?")
+from mailprov.records import desired_records, types
+from mailprov.records.types.base import Own
 
 
 def doubts(
@@ -50,7 +44,7 @@ def doubts(
     owned = ownership.gather(texts, identity)
     ours = {(ownership.marker_name(marker.unit), marker.text) for marker in owned.ours}
     wanted = {(record.name, record.type, record.value) for record in desired_records(inventory)}
-    own = _Own(inventory, hosts)
+    own = _own(inventory, hosts)
     found: list[str] = []
     brought: set[ownership.Entry] = set()
     for edit in sorted(
@@ -72,7 +66,7 @@ def doubts(
                 value
                 for value in back
                 if (edit.name, edit.type, value) not in wanted
-                and not own.might_have(edit.name, edit.type, value)
+                and not types.may_return(own, edit.name, edit.type, value)
             ]
             brought |= {(edit.name, edit.type, ownership.digest(edit.type, value)) for value in back}
         if strange:
@@ -80,36 +74,22 @@ def doubts(
     return found
 
 
-class _Own:
+def _own(inventory: Inventory, hosts: Collection[str]) -> Own:
     """What is these hosts' own to bring back."""
-
-    def __init__(self, inventory: Inventory, hosts: Collection[str]) -> None:
-        self._hosts = hosts
-        self._everybody = [host.name for host in inventory.hosts]
-        self._targets = {host.fqdn for host in inventory.hosts}
-        self._addresses = {host.fqdn for host in inventory.hosts if host.name in hosts}
-        self._addresses |= {name for host in hosts for name in inventory.mail_names(host)}
-        self._domains = {
-            name
-            for domain in inventory.domains
-            if set(domain.hosts) & set(hosts)
-            for name in (domain.name, *domain.domain_aliases)
-        }
-        # Where a host's name is a mail domain, what it sends on has a name with an MX of its own.
-        self._domains |= {inventory.sender_domain(host) for host in inventory.hosts if host.name in hosts} - (
-            self._addresses
-        )
-
-    def might_have(self, name: str, kind: str, value: str) -> bool:
-        if kind in ("A", "AAAA"):
-            return name in self._addresses
-        if kind == "MX":
-            return name in self._domains and value.rpartition(" ")[2] in self._targets
-        first, _, rest = name.partition(".")
-        if first == "_dmarc":
-            return rest in self._domains and _DMARC.fullmatch(value) is not None
-        if rest.startswith("_domainkey."):
-            whose = dkim.owner(first, self._everybody)
-            mine = not whose or whose in self._hosts
-            return mine and rest.partition(".")[2] in self._domains and not dkim.flaw(first, value)
-        return name in self._domains | self._addresses and _SPF.fullmatch(value) is not None
+    addresses = {host.fqdn for host in inventory.hosts if host.name in hosts}
+    addresses |= {name for host in hosts for name in inventory.mail_names(host)}
+    domains = {
+        name
+        for domain in inventory.domains
+        if set(domain.hosts) & set(hosts)
+        for name in (domain.name, *domain.domain_aliases)
+    }
+    # Where a host's name is a mail domain, what it sends on has a name with an MX of its own.
+    domains |= {inventory.sender_domain(host) for host in inventory.hosts if host.name in hosts} - addresses
+    return Own(
+        frozenset(addresses),
+        frozenset(domains),
+        frozenset(host.fqdn for host in inventory.hosts),
+        frozenset(hosts),
+        [host.name for host in inventory.hosts],
+    )

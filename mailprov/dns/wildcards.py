@@ -1,6 +1,6 @@
 """What a wildcard stops answering for, once names under it have records of their own.
 
-    shadowed(session, zone, wild, snapshot, edits, known) -> [sentence]
+    shadowed(driver, zone, wild, snapshot, edits, known) -> [sentence]
     wishes(name, wild, zone)       the questions that it takes for a name, if it is new
 
 RFC 4592: a wildcard answers for a name that does not exist, for all types. With a record of its own the name exists,
@@ -8,26 +8,24 @@ and with it every name between it and the wildcard's parent; the wildcard is sil
 and below them. That may be mail or a web site of somebody's, so a plan tells it before it happens.
 
 survey.py asks for all that together with its own last questions; what it did not foresee is asked here. Nothing where
-there is no wildcard. Raises what zones.py and session.py raise.
+there is no wildcard. Raises what the driver raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import dns.message
-
-from mailprov.dns import ownership, zones
-from mailprov.dns.diff import Edit, Key, shown
-from mailprov.dns.rdata import from_rdata
-from mailprov.dns.session import Session
-from mailprov.dns.zones import RRset, Snapshot
+from mailprov.dns import ownership
+from mailprov.dns.diff import shown
+from mailprov.dns.provider import Answer, Driver
+from mailprov.dns.reading import same
+from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
 
 # What people put at wildcards. There is no question for all types that every server answers (RFC 8482).
 TYPES = ("A", "AAAA", "CAA", "CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT", "URI")
 
 
-Known = Mapping[Key, dns.message.Message]
+Known = Mapping[Key, Answer]
 
 
 def wishes(name: str, wild: Collection[str], zone: str) -> set[Key]:
@@ -36,7 +34,7 @@ def wishes(name: str, wild: Collection[str], zone: str) -> set[Key]:
 
 
 def shadowed(
-    session: Session,
+    driver: Driver,
     zone: str,
     wild: Collection[str],
     snapshot: Snapshot,
@@ -50,25 +48,34 @@ def shadowed(
         if edit.add and edit.name not in there and not ownership.is_marker(edit.name):
             new.setdefault(edit.name, set()).add(edit.type)
     above = {name: _above(name, wild, zone) for name in new}
-    sets = _sets(session, sorted({owner for owners in above.values() for owner in owners}), known)
+    sets = _sets(driver, sorted({owner for owners in above.values() for owner in owners}), known)
     over = {name: owner for name, owners in above.items() if (owner := _nearest(owners, sets))}
     tops = {name: _top(name, owner) for name, owner in over.items()}
     probes = sorted({(tops[name], kind) for name, owner in over.items() for kind in sets[owner]})
-    answers = dict(zip(probes, _ask(session, probes, known), strict=True))
+    answers = dict(zip(probes, _ask(driver, probes, known), strict=True))
     dark: dict[str, dict[str, set[str]]] = {}
     for name, owner in over.items():
         top = tops[name]
         # Where that name exists the wildcard does not answer for it as it is, nor for what is below it.
-        if not all(zones.same(answers[top, kind], rrset) for kind, rrset in sets[owner].items()):
+        if not all(
+            _goes(driver, (top, kind), answers[top, kind], rrset) for kind, rrset in sets[owner].items()
+        ):
             continue
         lost = set(sets[owner]) - (new[name] if top == name else set())
         dark.setdefault(owner, {}).setdefault(top, set(lost)).update(lost)
     return [_sentence(owner, sets[owner], names) for owner, names in sorted(dark.items())]
 
 
+def _goes(driver: Driver, key: Key, answer: RRset | None, made_up: RRset) -> bool:
+    """Whether the wildcard speaks for this name now. Of what is only stored there (provider.ZoneDriver) a name that has
+    nothing is answered for by the wildcard.
+    """
+    return answer is None if driver.reads_stored else same(key, answer, made_up)
+
+
 def _above(name: str, wild: Collection[str], zone: str) -> list[str]:
     """The wildcards above a name, the nearest first."""
-    every = (f"*.{parent}" for parent in zones.ancestors(name)[1:] if ownership.inside(parent, zone))
+    every = (f"*.{parent}" for parent in ancestors(name)[1:] if ownership.inside(parent, zone))
     return [owner for owner in every if owner in wild and owner != name]
 
 
@@ -87,22 +94,22 @@ def _nearest(owners: Sequence[str], sets: Mapping[str, Mapping[str, RRset]]) -> 
 
 
 def _alike(one: Mapping[str, RRset], other: Mapping[str, RRset]) -> bool:
-    return one.keys() == other.keys() and all(zones.same(one[kind], other[kind]) for kind in one)
+    return one.keys() == other.keys() and all(one[kind].same_data(other[kind]) for kind in one)
 
 
-def _sets(session: Session, owners: Sequence[str], known: Known) -> dict[str, dict[str, RRset]]:
+def _sets(driver: Driver, owners: Sequence[str], known: Known) -> dict[str, dict[str, RRset]]:
     keys = [(owner, kind) for owner in owners for kind in TYPES]
     found: dict[str, dict[str, RRset]] = {owner: {} for owner in owners}
-    for (owner, kind), rrset in zip(keys, _ask(session, keys, known), strict=True):
+    for (owner, kind), rrset in zip(keys, _ask(driver, keys, known), strict=True):
         if rrset is not None:
             found[owner][kind] = rrset
     return found
 
 
-def _ask(session: Session, keys: Sequence[Key], known: Known) -> list[RRset | None]:
+def _ask(driver: Driver, keys: Sequence[Key], known: Known) -> list[RRset | None]:
     fresh = [key for key in keys if key not in known]
-    answers = {**known, **dict(zip(fresh, session.ask([zones.question(*key) for key in fresh]), strict=True))}
-    return [zones.data_of(session, key, answers[key]).get(key) for key in keys]
+    answers = {**known, **(driver.query(fresh).answers if fresh else {})}
+    return [answers[key].known().get(key) for key in keys]
 
 
 def _sentence(owner: str, sets: dict[str, RRset], names: dict[str, set[str]]) -> str:
@@ -117,7 +124,7 @@ def _sentence(owner: str, sets: dict[str, RRset], names: dict[str, set[str]]) ->
 
 
 def _values(rrset: RRset) -> str:
-    return ", ".join(_listed(from_rdata(rdata) for rdata in rrset.rdatas))
+    return ", ".join(_listed(rrset.values))
 
 
 def _listed(values: Iterable[str]) -> list[str]:

@@ -8,11 +8,10 @@ Names and targets are complete with a final dot, so the text may be pasted into 
 from __future__ import annotations
 
 from mailprov.dns.diff import shown
-from mailprov.dns.rdata import quoted
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
-from mailprov.records import desired_records
+from mailprov.records import desired_records, types
 
 
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
@@ -47,9 +46,4 @@ def _domain_of(name: str, domains: list[str]) -> str:
 
 
 def _line(record: Record) -> str:
-    value = record.value
-    if record.type == "TXT":
-        value = quoted(value)
-    elif record.type == "MX":
-        value = f"{value}."
-    return f"{record.name}. {record.ttl} IN {record.type} {value}"
+    return f"{record.name}. {record.ttl} IN {record.type} {types.render(record.type, record.value)}"

@@ -1,10 +1,20 @@
-"""What `dns.plan` returns: ZonePlan. Pure values."""
+"""What `dns.plan` returns. Pure values.
+
+ZonePlan       one zone
+Work           what writing it needs
+Departures     domains that have left, over all zones of a run
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 
+from mailprov.dns.diff import ZoneDiff
+from mailprov.dns.provider import Driver
+from mailprov.dns.rrsets import Snapshot
 from mailprov.model.dataclass import dataclass
+from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Change
 
 # Domains leave the zone: the markers of all others name these until that is done.
@@ -16,6 +26,40 @@ OTHERS = 2
 GOING = 3
 
 
+Look = Callable[[Driver, frozenset[str]], tuple[Snapshot, ZoneDiff]]
+
+
+@dataclass
+class Departures:
+    """`zone_of`: names that have left the inventory, and where what stands of them is removed. `cleaned`: zones in
+    which that is done. Until then markers in other zones go on naming them, or nobody would know of them any more.
+    """
+
+    zone_of: dict[str, str] = field(default_factory=dict)
+    cleaned: set[str] = field(default_factory=set)
+
+    def waiting(self, zone: str) -> frozenset[str]:
+        """Names that the markers in this zone must go on naming."""
+        return frozenset(
+            name for name, own in self.zone_of.items() if own != zone and own not in self.cleaned
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What publishing needs of a plan, and nobody else looks at. `look` reads and compares once more; it is told which
+    departed names are still to be named. `units`: mail domains, for cutting a large update. `wild`: wildcards met.
+    """
+
+    settings: DnsSettings
+    snapshot: Snapshot
+    diff: ZoneDiff
+    look: Look
+    units: tuple[str, ...] = ()
+    departures: Departures = field(default_factory=Departures)
+    wild: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True)
 class ZonePlan:
     """One zone: what would change (may be empty), what to know, and what was looked at.
@@ -25,7 +69,7 @@ class ZonePlan:
     `left` names record sets that a rollback does not put back, because somebody changed them since.
     `turn`: plans of one turn may be written side by side, those of a lower one before (LEAVING: one after another).
     `unchanged` counts wanted records that stand already; `compared` is for events.Planned ("12 records").
-    `work` is the driver's own and holds no secret that repr would show.
+    `work`: what writing it needs; None where nothing is to be written.
     """
 
     zone: str
@@ -35,7 +79,7 @@ class ZonePlan:
     compared: str = ""
     left: tuple[str, ...] = ()
     turn: int = OTHERS
-    work: object = field(default=None, repr=False, compare=False)
+    work: Work | None = field(default=None, repr=False, compare=False)
 
     @property
     def subject(self) -> str:

@@ -6,12 +6,12 @@
 The one record model of the product: what `dns` publishes, what `dns export` prints and what `probe` checks
 is this list. Raises nothing: the inventory is already checked.
 
-`desired` puts the list together, `policy` writes the texts of SPF and DMARC, `dkim` the public keys of the hosts.
+`desired` puts the list together; `types` has a module for each type of record.
 """
 
 from __future__ import annotations
 
 from mailprov.records.desired import desired_records
-from mailprov.records.dkim import kept
+from mailprov.records.types.dkim import kept
 
 __all__ = ["desired_records", "kept"]

@@ -24,16 +24,18 @@ is left as it is, and told.
 from __future__ import annotations
 
 import calendar
-import ipaddress
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from mailprov.dns import seal
+from mailprov.dns.ownership import is_marker, marker_name
 from mailprov.errors import NotBelieved
 from mailprov.model import dkim
 from mailprov.model.inventory import Host, Inventory
+from mailprov.records import types
+from mailprov.records.types.base import PLAIN
 
 CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
 # Whoever made a run, and we now: each within CLOCK_LIMIT of the host's clock.
@@ -42,18 +44,7 @@ AHEAD = 2 * CLOCK_LIMIT
 MOST_KEYS = 50_000  # each domain that has left is looked for in DNS
 # As run.ident.run_id makes them; where a run had none, the agent tells the name of its directory (agent/runs.py).
 _RUN = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6,12}")
-_PLAIN = r"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
-_DOMAIN = re.compile(rf"(?=.*\.){_PLAIN}")
-# The names at which records/desired.py and dns/ownership.py write; the first label of a name is never a wildcard.
-_AT = {
-    "A": re.compile(_PLAIN),
-    "AAAA": re.compile(_PLAIN),
-    "MX": re.compile(_PLAIN),
-    "TXT": re.compile(
-        rf"(?:_mailprov\.|_dmarc\.|[a-z0-9-]{{1,63}}\._domainkey\.|{_PLAIN}\._report\._dmarc\.)?{_PLAIN}"
-    ),
-}
-_MX = re.compile(r"\d{1,5} \S{0,255}")  # what stood before may be anybody's
+_DOMAIN = re.compile(rf"(?=.*\.){PLAIN}")
 
 
 def run(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) -> None:
@@ -88,8 +79,7 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
                 host.name, f"it tells what zone {zone} was before, in which it serves no domain"
             )
         for each in image["sets"]:
-            form = _AT.get(each["type"])
-            if form is None or not form.fullmatch(each["name"]) or not inside(each["name"], zone):
+            if not _writes_at(each["name"], each["type"]) or not inside(each["name"], zone):
                 raise NotBelieved(
                     host.name,
                     f"it tells what {each['name']} {each['type']} was before, where mailprov never writes",
@@ -97,7 +87,7 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
             values = [
                 value for half in ("before", "after") for value in (each[half] or {"values": ()})["values"]
             ]
-            if wrong := next((value for value in values if not _is_value(each["type"], value)), None):
+            if wrong := next((value for value in values if not types.valid(each["type"], value)), None):
                 raise NotBelieved(
                     host.name,
                     f"it tells of {wrong[:60]!r} at {each['name']} {each['type']}, which is no such record",
@@ -117,15 +107,11 @@ def inside(name: str, zone: str) -> bool:
     return name == zone or name.endswith(f".{zone}")
 
 
-def _is_value(kind: str, value: str) -> bool:
-    if kind == "TXT":
-        return True
-    if kind == "MX":
-        return _MX.fullmatch(value) is not None
-    try:
-        return ipaddress.ip_address(value).version == (4 if kind == "A" else 6)
-    except ValueError:
-        return False
+def _writes_at(name: str, kind: str) -> bool:
+    """Whether mailprov ever writes there; the first label of a name is never a wildcard."""
+    if is_marker(name):
+        return kind == "TXT" and re.fullmatch(PLAIN, name.removeprefix(marker_name(""))) is not None
+    return types.writes_at(name, kind)
 
 
 def keys(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from mailprov import dns
 from mailprov.dns import seal
-from mailprov.dns.zoneplan import LEAVING
+from mailprov.dns.zoneplan import LEAVING, ZonePlan
 from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
@@ -26,7 +26,7 @@ from mailprov.run.select import Selection
 # told otherwise (max-tcp-connections).
 TOGETHER = 8
 
-Planner = Callable[[], list[Any]]  # dns.ZonePlan, which is not imported here: hosts alone need no DNS library
+Planner = Callable[[], list[ZonePlan]]
 
 
 class ZoneWork:
@@ -43,7 +43,7 @@ class ZoneWork:
         self.failed: list[str] = []  # zones in which not all was done
         self.skipped: list[str] = []
         self.left: list[str] = []  # record sets that a rollback does not put back
-        self._plans: list[Any] = []
+        self._plans: list[ZonePlan] = []
         self._inventory = inventory
         self._selection = selection
         self._planner = plan
@@ -57,16 +57,16 @@ class ZoneWork:
     @property
     def by_subject(self) -> dict[str, tuple[Change, ...]]:
         """The changes of each zone that was planned, by its name in events."""
-        return {_subject(plan): plan.changes for plan in self._plans if plan.zone}
+        return {plan.subject: plan.changes for plan in self._plans if plan.zone}
 
     def images(self, host: str) -> list[dict[str, Any]]:
         """What this run changes in the zones of a host, for taking it back."""
         found = (self._image(plan) for plan in self._plans if host in self._keepers(plan.zone))
         return [image for image in found if image is not None]
 
-    def _image(self, plan: Any) -> dict[str, Any] | None:
+    def _image(self, plan: ZonePlan) -> dict[str, Any] | None:
         """With the controller's seal: a host only keeps it."""
-        image = dns.image(plan)
+        image = dns.before_image(plan)
         return None if image is None else seal.sealed(image, self._ident, self._inventory.dns)
 
     def unkept(self, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
@@ -96,9 +96,9 @@ class ZoneWork:
                 for plan in self._plans:
                     self.left += plan.left
                     for notice in plan.notices:
-                        self._emit(Notice(_subject(plan), notice))
+                        self._emit(Notice(plan.subject, notice))
                     if plan.zone:
-                        self._emit(Planned(_subject(plan), plan.changes, plan.compared))
+                        self._emit(Planned(plan.subject, plan.changes, plan.compared))
         except MailprovError as error:
             self._fail(error)
         except Exception as error:  # a bug of ours: say so, and leave the hosts their own ending
@@ -108,18 +108,18 @@ class ZoneWork:
 
     def _publish(self, hosts_not_ready: set[str]) -> None:
         try:
-            todo: list[Any] = []
+            todo: list[ZonePlan] = []
             for plan in self._plans:
                 waiting = self._hosts_of(plan.zone) & hosts_not_ready
                 if plan.changes and waiting:
                     self.skipped.append(plan.zone)
-                    why = f"{_subject(plan)}: not published: {', '.join(sorted(waiting))} is not ready to take mail"
-                    self._emit(Ended(_subject(plan), "skipped", 0, why))
+                    why = f"{plan.subject}: not published: {', '.join(sorted(waiting))} is not ready to take mail"
+                    self._emit(Ended(plan.subject, "skipped", 0, why))
                 elif plan.changes:
                     todo.append(plan)
                     if not self._keepers(plan.zone):
                         what = "no host of this run is mailprov's, and those keep what records were before"
-                        self._emit(Notice(_subject(plan), f"a rollback will not know these records: {what}"))
+                        self._emit(Notice(plan.subject, f"a rollback will not know these records: {what}"))
             errors: dict[str, MailprovError | None] = {}
             for turn in sorted({plan.turn for plan in todo}):
                 now = [plan for plan in todo if plan.turn == turn]
@@ -130,8 +130,8 @@ class ZoneWork:
         finally:
             self.done.set()
 
-    def _side_by_side(self, plans: Collection[Any], most: int) -> dict[str, MailprovError | None]:
-        todo: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    def _side_by_side(self, plans: Collection[ZonePlan], most: int) -> dict[str, MailprovError | None]:
+        todo: queue.SimpleQueue[ZonePlan] = queue.SimpleQueue()
         for plan in plans:
             todo.put(plan)
         errors: dict[str, MailprovError | None] = {}
@@ -152,7 +152,7 @@ class ZoneWork:
             worker.join()
         return errors
 
-    def _publish_one(self, plan: Any) -> MailprovError | None:
+    def _publish_one(self, plan: ZonePlan) -> MailprovError | None:
         """Why not all of it was done, if so."""
         began = time.monotonic()
         done: list[Applied] = []
@@ -173,7 +173,7 @@ class ZoneWork:
             self.changed += len(done)
         status = _status(error) if error else "ok"
         text = str(error) if error else ""
-        self._emit(Ended(_subject(plan), status, len(done), text, seconds=time.monotonic() - began))
+        self._emit(Ended(plan.subject, status, len(done), text, seconds=time.monotonic() - began))
         return error
 
     def _fail(self, error: MailprovError) -> None:
@@ -199,10 +199,6 @@ class ZoneWork:
 
 def _inside(name: str, zone: str) -> bool:
     return name == zone or name.endswith("." + zone)
-
-
-def _subject(plan: Any) -> str:
-    return f"zone {plan.zone}" if plan.zone else "dns"
 
 
 def _status(error: MailprovError) -> str:

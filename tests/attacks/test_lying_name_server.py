@@ -33,7 +33,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mailprov.cli.app import build_app
-from mailprov.dns import rfc2136, session
+from mailprov.dns import publishing
+from mailprov.dns.providers.rfc2136 import session
 from mailprov.transport.connections import Connections
 from tests.attacks.tries import LONG, Tries, some
 from tests.unit.dns.conftest import tcp_server
@@ -578,7 +579,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
     monkeypatch.setenv("LIAR_TSIG", SECRET)
     monkeypatch.setattr(session, "ROUND_SECONDS", 6.0)
     monkeypatch.setattr(session, "QUESTION_SECONDS", 0.01)
-    monkeypatch.setattr(rfc2136, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(publishing, "LONGEST_PAUSE", 0.01)
     told = {"state": f"{ZONE} mx1-rsa-1 signing -\n", "public": {f"{ZONE}.mx1-rsa-1": record()}}
     monkeypatch.setattr(
         Connections,

@@ -15,7 +15,7 @@ import pytest
 from mailprov import dns as driver
 from mailprov.dns import ownership
 from mailprov.dns.ownership import digest
-from mailprov.dns.rdata import from_rdata
+from mailprov.dns.providers.rfc2136.rdata import from_rdata
 from mailprov.errors import MailprovError
 from tests.attacks.tries import LONG, Tries, some
 from tests.unit.dns.servers import KINDS, NameServer, inventory, serving

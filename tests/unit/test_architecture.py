@@ -107,3 +107,27 @@ def test_no_module_is_longer_than_400_lines() -> None:
         if (n := len(p.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_nothing_outside_dns_providers_names_a_provider() -> None:
+    """Whoever is about a provider asks its settings (model/dns.py), its driver or the list of them."""
+    providers = PACKAGE / "dns" / "providers"
+    named = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if providers not in path.parents and "rfc2136" in path.read_text().lower().replace("rfc 2136", "")
+    }
+    assert named == set()
+
+
+def test_only_a_providers_own_package_imports_it() -> None:
+    for path in (PACKAGE / "dns" / "providers").iterdir():
+        if path.name.startswith("_"):
+            continue
+        own = f"mailprov.dns.providers.{path.stem}"
+        users = {
+            str(module.relative_to(PACKAGE))
+            for module in PACKAGE.rglob("*.py")
+            if path not in (module, *module.parents) and any(name.startswith(own) for name in imports(module))
+        }
+        assert users == {"dns/providers/__init__.py"}

@@ -6,8 +6,9 @@
 Mail that goes on leaves under the sender it came with when that is one of ours, because SPF allows this host to use it.
 That holds for our users. A stranger who writes our user's address into the envelope would have his mail vouched for at
 the next host, SPF and DMARC included. So he is refused: our users log in, and whoever else sends for a domain stands in
-no SPF record of it (records/policy.py). He is refused there alone. What stays on this host is the filter's to judge, as
-mail in our name from outside may be honest: a forwarder elsewhere that keeps senders, a web service of the same people.
+no SPF record of it (records/types/spf.py). He is refused there alone. What stays on this host is the filter's to judge,
+as mail in our name from outside may be honest: a forwarder elsewhere that keeps senders, a web service of the same
+people.
 
 Pure.
 """

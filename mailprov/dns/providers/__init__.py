@@ -3,6 +3,7 @@
     PROVIDERS                      in the order in which people are told of them
     named(name) -> Provider        as `dns.provider` in the inventory names it
     of(settings) -> Provider
+    open_driver(settings) -> Driver
     by_update(server, …) -> dict   `dns:` of an inventory for a name server that takes updates
     for_dns_01() -> str            what an inventory must have for the challenge dns-01
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailprov.dns.provider import Provider
+from mailprov.dns.provider import Driver, Provider
 from mailprov.dns.providers.rfc2136 import Rfc2136
 from mailprov.dns.providers.zonefile import ZoneFile
 from mailprov.model.dns import DnsSettings
@@ -30,6 +31,11 @@ def named(name: str) -> Provider:
 
 def of(settings: DnsSettings) -> Provider:
     return named(settings.provider.name)
+
+
+def open_driver(settings: DnsSettings) -> Driver:
+    """Raises InputError for settings that cannot be used."""
+    return of(settings).open(settings.provider)
 
 
 def by_update(server: str, key: str, algorithm: str, secret: Mapping[str, str]) -> dict[str, object]:

@@ -101,6 +101,17 @@ ZONES = {
     "turns1.test": "",
     "turns2.test": "",
     "liar.test": "",
+    **{f"contract{number}.test": "" for number in range(1, 21)},
+    "contract2.test": (
+        '@ TXT "site=abc; x"\n@ TXT "part one " "and \\"two\\" \\200\\; end"\nwww A 192.0.2.80\n'
+        'www TXT "v=spf1 -all"\n'
+    ),
+    "contract3.test": '@ MX 5 ns.contract3.test.\n@ TXT "v=spf1 include:x.example ~all"\n',
+    "contract4.test": "mx1 CNAME target\ntarget A 192.0.2.9\n",
+    "contract5.test": "sub NS ns.elsewhere.test.\n",
+    "contract6.test": '@ 77 TXT "theirs"\n',
+    "contract7.test": "* A 10.0.0.1\n* MX 5 mail.example.\n",
+    "contract8.test": "sub DNAME other.example.\n",
 }
 
 

@@ -26,36 +26,18 @@ import pytest
 
 from mailprov import dns as driver
 from mailprov.dns import ownership, seal
-from mailprov.dns.rdata import from_rdata, to_rdata
+from mailprov.dns.providers.rfc2136.rdata import from_rdata, to_rdata
 from mailprov.errors import DnsFailed, MailprovError
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
 from mailprov.records import desired_records
 from tests.attacks.tries import LONG, Tries
-from tests.unit.dns.servers import SECRET, NameServer, inventory
+from tests.unit.dns.servers import NameServer, inventory
+from tests.unit.dns.transfer import Zone, whole
 
 ZONE = "random.test"
 KEYS = {f"mx{n}": {f"{ZONE}.mx{n}-rsa-1": f"v=DKIM1; k=rsa; p=b3Vycy{n}"} for n in (1, 2, 3)}
-Zone = dict[tuple[str, str], tuple[int, frozenset[str]]]
 Value = tuple[tuple[str, str], str]  # (name and type, value)
-
-
-def whole(name_server: NameServer, zone: str = ZONE) -> Zone:
-    """All that stands there but SOA and NS, values as text."""
-    key = dns.tsig.Key("mailprov", SECRET, "hmac-sha256")
-    found = dns.zone.from_xfr(
-        dns.query.xfr("127.0.0.1", zone, port=name_server.port, keyring=key, relativize=False, lifetime=20),
-        relativize=False,
-        check_origin=False,
-    )
-    return {
-        (name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(rdataset.rdtype)): (
-            rdataset.ttl,
-            frozenset(rdata.to_text() for rdata in rdataset),
-        )
-        for name, rdataset in found.iterate_rdatasets()
-        if rdataset.rdtype not in (dns.rdatatype.SOA, dns.rdatatype.NS) and name.to_text() != f"ns.{zone}."
-    }
 
 
 TEXTS = (
@@ -103,13 +85,13 @@ def foreign(rng: random.Random) -> list[tuple[str, int, str, str]]:
 
 def make_so(name_server: NameServer, records: list[tuple[str, int, str, str]]) -> Zone:
     def edit(message: dns.update.UpdateMessage) -> None:
-        for name, kind in whole(name_server):
+        for name, kind in whole(name_server, ZONE):
             message.delete(f"{name}.", kind)
         for name, ttl, kind, value in records:
             message.add(name, ttl, kind, value)
 
     name_server.change(ZONE, edit)
-    return whole(name_server)
+    return whole(name_server, ZONE)
 
 
 def wishes(name_server: NameServer, rng: random.Random) -> Inventory:
@@ -143,16 +125,16 @@ def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: 
         theirs = {(key, value) for key, (_, values) in before.items() for value in values}
         for step in range(3):
             wanted, take_over = wishes(name_server, rng), rng.random() < 0.3
-            at_first, theirs_at_first = whole(name_server), theirs
+            at_first, theirs_at_first = whole(name_server, ZONE), theirs
             events: list[Event] = []
             what = f"seed {seed}, step {step}, take_over {take_over}"
             try:
                 plans = driver.plan(wanted, take_over, KEYS)
-                images = [image for plan in plans if (image := driver.image(plan))]
+                images = [image for plan in plans if (image := driver.before_image(plan))]
                 for plan in plans:
                     driver.apply(plan, events.append)
             except DnsFailed as error:
-                tries.held(f"{what}: refused, nothing written", whole(name_server) == at_first, error)
+                tries.held(f"{what}: refused, nothing written", whole(name_server, ZONE) == at_first, error)
                 tries.held(
                     f"{what}: a reason",
                     "mailprov did not write" in str(error)
@@ -161,7 +143,7 @@ def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: 
                     error,
                 )
                 continue
-            now = whole(name_server)
+            now = whole(name_server, ZONE)
             desired = desired_records(wanted, KEYS)
             gone = theirs - standing(now)
             tries.held(
@@ -183,7 +165,7 @@ def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: 
                 undone = driver.plan_undo(wanted, told)
                 for plan in undone:
                     driver.apply(plan, events.append)
-                back = whole(name_server)
+                back = whole(name_server, ZONE)
                 left = {place for plan in undone for place in plan.left}
                 if not left:
                     tries.held(f"{what}: taken back", not (wrong := differing(back, at_first)), wrong)
@@ -290,7 +272,7 @@ def test_others_who_write_at_the_same_time_lose_nothing(name_server: NameServer)
         finally:
             stop.set()
             other.join()
-        missing = set(done) - whole(name_server)[ZONE, "TXT"][1]
+        missing = set(done) - whole(name_server, ZONE)[ZONE, "TXT"][1]
         tries.held(f"race {number}: {len(done)} values of others", not missing, missing)
     tries.settle()
 
@@ -335,7 +317,7 @@ def test_a_connection_that_is_cut_anywhere(
         except MailprovError as error:
             told = False
             tries.held(f"cut after {after}: one sentence", str(error).endswith("."), error)
-        now = whole(name_server)
+        now = whole(name_server, ZONE)
         direct = inventory(ZONE, name_server.settings())
         whole_done = not any(plan.changes for plan in driver.plan(direct))
         tries.held(f"cut after {after}: all or nothing", whole_done or now == start, now)

@@ -7,13 +7,13 @@ import dataclasses
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import ownership, rfc2136, update
-from mailprov.dns.batches import LIMIT, after, batches
-from mailprov.dns.diff import Edit, plan_zone
+from mailprov.dns import ownership
+from mailprov.dns.batches import batches
+from mailprov.dns.diff import plan_zone
 from mailprov.dns.ownership import FORMER, Identity, digest, marker_name
-from mailprov.dns.rdata import to_rdata
-from mailprov.dns.update import build_update
-from mailprov.dns.zones import RRset, Snapshot, as_records
+from mailprov.dns.providers.rfc2136 import ABILITIES, update
+from mailprov.dns.providers.rfc2136.update import build_update, octets
+from mailprov.dns.rrsets import Edit, RRset, Snapshot, Stored, after, as_records
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Dmarc, Domain, Inventory
@@ -46,25 +46,25 @@ def written_by_0_1_0() -> Snapshot:
     for record in DESIRED:
         key = (record.name, record.type)
         snapshot[key] = RRset(
-            3600, (*(snapshot[key].rdatas if key in snapshot else ()), to_rdata(*key[1:], record.value))
+            3600, (*(snapshot[key].stored if key in snapshot else ()), Stored(record.value))
         )
         words.append(
             f"{record.name.removesuffix('.' + ZONE)}/{record.type}={digest(record.type, record.value)}"
         )
     text = f"{FORMER} for={','.join(NAMES[:8])} {' '.join(words)}"
-    snapshot[marker_name(ZONE), "TXT"] = RRset(3600, (to_rdata("TXT", text),))
+    snapshot[marker_name(ZONE), "TXT"] = RRset(3600, (Stored(text),))
     return snapshot
 
 
 def cut(snapshot: Snapshot, desired: list[Record], identity: Identity = IDENTITY) -> list[list[Edit]]:
     diff = plan_zone(ZONE, as_records(snapshot), desired, identity)
-    return batches(ZONE, snapshot, diff.edits, identity.names)
+    return batches(ZONE, snapshot, diff.edits, identity.names, ABILITIES, octets)
 
 
 def check(snapshot: Snapshot, messages: list[list[Edit]], desired: list[Record]) -> None:
     """Each message fits; after each of them the markers know what stands of ours, and what is left is planned."""
     for number, edits in enumerate(messages):
-        assert len(build_update(ZONE, snapshot, edits).to_wire()) <= LIMIT
+        assert len(build_update(ZONE, snapshot, edits).to_wire()) <= (ABILITIES.capacity or 0)
         snapshot = after(snapshot, edits)
         standing = {(r.name, r.type, digest(r.type, r.value)) for r in as_records(snapshot)}
         texts = {
@@ -142,7 +142,7 @@ def test_more_domains_than_one_message_holds(
             raise DnsFailed("zone batches1.test", "it refused the update", "")
         return send(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rfc2136.update, "send", refused_once)
+    monkeypatch.setattr(update, "send", refused_once)
     events: list[Event] = []
     with pytest.raises(DnsFailed, match="it refused the update"):
         driver.apply(plan, events.append)

@@ -18,7 +18,7 @@ import dns.rrset
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import session
+from mailprov.dns.providers.rfc2136 import session
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.dns import DnsSettings

@@ -107,7 +107,7 @@ def test_what_it_wrote_is_taken_over_and_its_run_can_be_rolled_back(
     assert change.detail == (
         "ownership marker: 5 values, and replaces the one that mailprov 0.1.0 wrote for the whole zone"
     )
-    taken_over = driver.image(plans[0])
+    taken_over = driver.before_image(plans[0])
     apply(plans)
     assert not driver.plan(wanted)[0].changes
     (text,) = name_server.values("_mailprov.earlier1.test", "TXT")

@@ -30,7 +30,7 @@ def two(name_server: NameServer, first: str, second: str) -> Inventory:
 def publish(wanted: Inventory, **options: Any) -> list[dict[str, Any]]:
     """Publish; the images as 0.1.0 gave them to hosts, after a journey as JSON."""
     plans = driver.plan(wanted, **options)
-    images = [driver.image(plan) for plan in plans]
+    images = [driver.before_image(plan) for plan in plans]
     for plan in plans:
         driver.apply(plan, lambda event: None)
     return json.loads(json.dumps([one for one in images if one]))  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import rfc2136, update
+from mailprov.dns.providers.rfc2136 import update
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action
@@ -191,7 +191,7 @@ def test_a_domain_that_could_not_be_cleaned_stays_known(
             raise DnsFailed("zone left16.test", "it refused the update", "")
         return send(session, zone, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rfc2136.update, "send", failing)
+    monkeypatch.setattr(update, "send", failing)
     with pytest.raises(DnsFailed):
         driver.apply(plans[0], lambda event: None)
     driver.apply(plans[1], lambda event: None)

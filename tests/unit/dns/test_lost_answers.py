@@ -10,7 +10,7 @@ import dns.opcode
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import session
+from mailprov.dns.providers.rfc2136 import session
 from mailprov.errors import DnsUnreachable, DnsUnsure
 from mailprov.model.events import Applied, Event, Notice
 from tests.unit.dns.servers import NameServer, inventory

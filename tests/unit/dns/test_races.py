@@ -14,8 +14,8 @@ import dns.update
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import update
-from mailprov.dns.session import Session
+from mailprov.dns.providers.rfc2136 import update
+from mailprov.dns.providers.rfc2136.session import Session
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
@@ -29,18 +29,18 @@ def publish(wanted: Inventory) -> None:
         driver.apply(plan, lambda event: None)
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, name_server: NameServer, zone: str, write: Write) -> list[int]:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, name_server: NameServer, ours: str, write: Write) -> list[int]:
     """Somebody writes this just before our next UPDATE arrives, when nothing is read any more. Counts our UPDATEs."""
-    build = update.build_update
+    send = update._send
     sent: list[int] = []
 
-    def and_others(*args: object, **more: object) -> dns.update.UpdateMessage:
+    def and_others(session: Session, zone: str, message: dns.update.UpdateMessage, count: int) -> bool:
         if not sent:
-            name_server.change(zone, write)
+            name_server.change(ours, write)
         sent.append(1)
-        return build(*args, **more)  # type: ignore[arg-type]
+        return send(session, zone, message, count)
 
-    monkeypatch.setattr(update, "build_update", and_others)
+    monkeypatch.setattr(update, "_send", and_others)
     return sent
 
 

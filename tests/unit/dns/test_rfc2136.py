@@ -12,12 +12,14 @@ import dns.update
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import rfc2136, update
+from mailprov.dns import publishing
+from mailprov.dns.provider import Place
+from mailprov.dns.providers.rfc2136 import ABILITIES, update
+from mailprov.dns.providers.rfc2136.driver import UpdateDriver
+from mailprov.dns.providers.rfc2136.session import Session
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
-from mailprov.dns.rdata import to_rdata
-from mailprov.dns.session import Session
+from mailprov.dns.rrsets import RRset, Stored, as_records
 from mailprov.dns.zoneplan import ZonePlan
-from mailprov.dns.zones import RRset, as_records, find_zones
 from mailprov.errors import DnsFailed
 from mailprov.model.events import Action, Applied, Event
 from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
@@ -93,8 +95,8 @@ def test_no_change_sends_no_update(name_server: NameServer) -> None:
     assert name_server.serial("same.test") == serial
     # Not even a connection: the server of this plan does not exist.
     work = again.work
-    assert isinstance(work, rfc2136.Work)
-    gone = dataclasses.replace(work, settings=name_server.settings(port=free_port()).provider)
+    assert work is not None
+    gone = dataclasses.replace(work, settings=name_server.settings(port=free_port()))
     driver.apply(dataclasses.replace(again, work=gone), lambda event: None)
 
 
@@ -168,8 +170,8 @@ def test_changes_in_between_without_end_end_in_a_clear_error(
     tries: list[str] = []
     plan = only(inventory("race3.test", name_server.settings()))
     name_server.change("race3.test", lambda m: m.add("race3.test.", 300, "TXT", "one"))
-    again = rfc2136._Publishing._again
-    monkeypatch.setattr(rfc2136, "LONGEST_PAUSE", 0)
+    again = publishing._Publishing._again
+    monkeypatch.setattr(publishing, "LONGEST_PAUSE", 0)
 
     def and_changed(*args: object) -> object:
         result = again(*args)  # type: ignore[arg-type]
@@ -177,7 +179,7 @@ def test_changes_in_between_without_end_end_in_a_clear_error(
         name_server.change("race3.test", lambda m: m.add("race3.test.", 300, "TXT", tries[-1]))
         return result
 
-    monkeypatch.setattr(rfc2136._Publishing, "_again", and_changed)
+    monkeypatch.setattr(publishing._Publishing, "_again", and_changed)
     with pytest.raises(DnsFailed) as caught:
         driver.apply(plan, lambda event: None)
     assert str(caught.value) == (
@@ -266,7 +268,9 @@ def test_the_soa_behind_a_cname_is_not_taken_for_the_names_own() -> None:
     )
 
     class Answering(Session):
-        def ask(self, messages: Sequence[dns.message.Message]) -> list[dns.message.Message]:
+        def ask(
+            self, messages: Sequence[dns.message.Message], proofs: Sequence[dns.message.Message] = ()
+        ) -> list[dns.message.Message]:
             own = text.replace("www.sub", "sub").replace(
                 "300 IN CNAME gone.split.test.", "60 IN SOA a. b. 1 2 3 4 5"
             )
@@ -275,13 +279,16 @@ def test_the_soa_behind_a_cname_is_not_taken_for_the_names_own() -> None:
             nobody = dns.message.from_text("id 1\nopcode QUERY\nrcode REFUSED\nflags QR\n")
             return [texts.get(message.question[0].name.to_text(), nobody) for message in messages]
 
-    found = find_zones(Answering(Rfc2136Settings("127.0.0.1")), ["www.sub.split.test"])
-    assert found.zone_of == {"www.sub.split.test": "sub.split.test"}
+    settings = Rfc2136Settings("127.0.0.1")
+    asking = UpdateDriver(settings, ABILITIES)
+    asking.session = Answering(settings)
+    found = asking.query(names=["www.sub.split.test"]).places
+    assert found == {"www.sub.split.test": Place("sub.split.test")}
 
 
 def test_the_order_in_which_a_server_gives_a_set_does_not_matter() -> None:
-    rdatas = [to_rdata("MX", value) for value in ("100 c.test", "20 b.test", "3 a.test")]
-    for order in (rdatas, rdatas[::-1]):
+    stored = [Stored(value) for value in ("100 c.test", "20 b.test", "3 a.test")]
+    for order in (stored, stored[::-1]):
         records = as_records({("a.test", "MX"): RRset(60, tuple(order))})
         assert [record.value for record in records] == ["3 a.test", "20 b.test", "100 c.test"]
 
@@ -366,14 +373,13 @@ def test_an_accepted_update_that_had_no_effect_is_a_failure(
     name_server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server may say NOERROR and drop an addition: seen by reading back."""
-    build = update.build_update
+    send = update._send
 
-    def without_mx(*args: object, **more: object) -> dns.update.UpdateMessage:
-        message = build(*args, **more)  # type: ignore[arg-type]
+    def without_mx(session: Session, zone: str, message: dns.update.UpdateMessage, count: int) -> bool:
         message.update = [rrset for rrset in message.update if rrset.rdtype != dns.rdatatype.MX]
-        return message
+        return send(session, zone, message, count)
 
-    monkeypatch.setattr(update, "build_update", without_mx)
+    monkeypatch.setattr(update, "_send", without_mx)
     events: list[Event] = []
     with pytest.raises(DnsFailed, match=r"when read back readback\.sub\.split\.test MX is not as wanted"):
         driver.apply(only(inventory("readback.sub.split.test", name_server.settings())), events.append)
@@ -386,14 +392,13 @@ def test_a_ttl_that_a_server_did_not_change_is_a_failure(
     name_server: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(inventory("ttl.test", name_server.settings()))
-    build = update.build_update
+    send = update._send
 
-    def without_addresses(*args: object, **more: object) -> dns.update.UpdateMessage:
-        message = build(*args, **more)  # type: ignore[arg-type]
+    def without_addresses(session: Session, zone: str, message: dns.update.UpdateMessage, count: int) -> bool:
         message.update = [rrset for rrset in message.update if rrset.rdtype != dns.rdatatype.A]
-        return message
+        return send(session, zone, message, count)
 
-    monkeypatch.setattr(update, "build_update", without_addresses)
+    monkeypatch.setattr(update, "_send", without_addresses)
     with pytest.raises(
         DnsFailed, match=r"when read back the TTL of mx1\.ttl\.test A \(300, wanted 60\) is not as"
     ):

@@ -9,8 +9,9 @@ import dns.update
 import pytest
 
 from mailprov import dns as driver
-from mailprov.dns import session, survey
-from mailprov.dns.session import Session
+from mailprov.dns import survey
+from mailprov.dns.providers.rfc2136 import session
+from mailprov.dns.providers.rfc2136.session import Session
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS
 from mailprov.errors import DnsFailed
 from mailprov.model.inventory import Dmarc, Host, Inventory
@@ -164,7 +165,7 @@ def test_wildcards_in_many_zones(name_server: NameServer) -> None:
     plans, rounds, _ = cost(with_wildcards(name_server, ttl=600, hosts=2))
     assert rounds == 3
     assert set(written(plans).values()) == {3}
-    images = [image for plan in plans if (image := driver.image(plan))]
+    images = [image for plan in plans if (image := driver.before_image(plan))]
     before = session.TRAFFIC.rounds
     back = driver.plan_undo(wanted, [{**image, "told": ["mx1-0"]} for image in images])
     assert session.TRAFFIC.rounds - before <= 2

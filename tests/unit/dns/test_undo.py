@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from mailprov import dns as driver
-from mailprov.dns.diff import Edit
 from mailprov.dns.ownership import digest
-from mailprov.dns.undo import image, merged, undo_zone
+from mailprov.dns.rrsets import Edit
+from mailprov.dns.undo import before_image, merged, undo_zone
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Action, Applied, Event
@@ -21,7 +21,7 @@ from tests.unit.dns.servers import NameServer, inventory
 def publish(wanted: Inventory) -> list[dict[str, Any]]:
     """Publish; the images, after a journey as JSON."""
     plans = driver.plan(wanted)
-    images = [driver.image(plan) for plan in plans]
+    images = [driver.before_image(plan) for plan in plans]
     for plan in plans:
         driver.apply(plan, lambda event: None)
     return json.loads(json.dumps([one for one in images if one]))  # type: ignore[no-any-return]
@@ -48,7 +48,7 @@ def test_a_first_publication_is_taken_back_and_given_again(name_server: NameServ
     published = zone(name_server, "undo1.test")
 
     back = driver.plan_undo(wanted, images)[0]
-    forward = driver.image(back)
+    forward = driver.before_image(back)
     assert {change.action for change in back.changes} == {Action.DELETE}
     driver.apply(back, lambda event: None)
     assert zone(name_server, "undo1.test") == pristine
@@ -106,7 +106,7 @@ def test_a_change_between_plan_and_apply_is_not_overwritten(name_server: NameSer
 
 def test_what_was_never_published_needs_no_taking_back(name_server: NameServer) -> None:
     wanted = inventory("undo5.test", name_server.settings())
-    images = [driver.image(plan) for plan in driver.plan(wanted)]
+    images = [driver.before_image(plan) for plan in driver.plan(wanted)]
     (plan,) = driver.plan_undo(wanted, [one for one in images if one])
 
     assert (plan.changes, plan.notices, plan.left) == ((), (), ())
@@ -135,8 +135,8 @@ def test_without_a_server_the_zones_are_named() -> None:
 
 
 def test_several_runs_are_taken_back_as_one() -> None:
-    one = image("a.test", [Edit("a.test", "MX", 60, (), ("10 a.test",))], [])
-    two = image(
+    one = before_image("a.test", [Edit("a.test", "MX", 60, (), ("10 a.test",))], [])
+    two = before_image(
         "a.test",
         [Edit("a.test", "MX", 60, ("10 a.test",), ("20 b.test",))],
         [Record("a.test", "MX", "10 a.test", 60)],
@@ -156,7 +156,7 @@ def test_what_a_later_run_of_mailprov_changed_is_left_alone() -> None:
 
     edits = [Edit(f"{name}.a.test", "A", 60, (), ("192.0.2.1",)) for name in "xy"]
     edits.append(Edit("_mailprov.a.test", "TXT", 60, (), (marker("x192.0.2.1", "y192.0.2.1"),)))
-    one = image("a.test", edits, [])
+    one = before_image("a.test", edits, [])
     now = {"x": ("192.0.2.1", "192.0.2.9"), "y": ("192.0.2.1",), "z": ("192.0.2.1",)}
     later = [Record(f"{name}.a.test", "A", value, 60) for name, values in now.items() for value in values]
     text = marker("x192.0.2.1", "x192.0.2.9", "y192.0.2.1", "z192.0.2.1")
@@ -179,7 +179,7 @@ def test_what_another_inventory_owns_by_now_is_not_taken_back() -> None:
     ]
     now = [Record("x.a.test", "A", "192.0.2.1", 60)]
     now += [Record("_mailprov.a.test", "TXT", text, 60) for text in (mine, theirs)]
-    undo = undo_zone(image("a.test", edits, []), now)
+    undo = undo_zone(before_image("a.test", edits, []), now)
 
     assert undo.diff.edits == (Edit("_mailprov.a.test", "TXT", 60, (mine,), ()),)
 
@@ -195,7 +195,7 @@ def test_what_a_take_over_only_made_ours_is_its_owners_again() -> None:
 
     edits = [Edit(f"{name}.a.test", "A", 60, (), ("192.0.2.1",)) for name in "yz"]
     edits.append(Edit("_mailprov.a.test", "TXT", 60, (), (marker("xyz"),)))
-    one = image("a.test", edits, [Record("x.a.test", "A", "192.0.2.1", 60)])
+    one = before_image("a.test", edits, [Record("x.a.test", "A", "192.0.2.1", 60)])
     rest = {**one, "sets": [each for each in one["sets"] if each["name"] != "z.a.test"]}
     now = [Record(f"{name}.a.test", "A", "192.0.2.1", 60) for name in "xyz"]
     now.append(Record("_mailprov.a.test", "TXT", marker("xyz"), 60))
@@ -208,7 +208,7 @@ def test_what_a_take_over_only_made_ours_is_its_owners_again() -> None:
 
 
 def test_a_set_of_which_only_the_ttl_was_changed_is_compared_by_its_values() -> None:
-    one = image(
+    one = before_image(
         "a.test", [Edit("a.test", "MX", 60, (), ("10 a.test",))], [Record("a.test", "MX", "10 a.test", 9)]
     )
     same = undo_zone(one, [Record("a.test", "MX", "10 a.test", 60)])
@@ -220,7 +220,7 @@ def test_a_set_of_which_only_the_ttl_was_changed_is_compared_by_its_values() -> 
 
 def test_a_value_that_stood_before_stays() -> None:
     """The run put ours beside an address that was there; both are there again or still."""
-    one = image(
+    one = before_image(
         "a.test",
         [Edit("a.test", "A", 60, ("192.0.2.1",), ("192.0.2.2",))],
         [Record("a.test", "A", "192.0.2.1", 60), Record("a.test", "A", "192.0.2.9", 60)],

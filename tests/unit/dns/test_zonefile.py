@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from mailprov import dns as driver
 from mailprov.dns import zonefile
-from mailprov.dns.rdata import from_rdata, quoted, text_chunks, to_rdata
+from mailprov.dns.providers.rfc2136.rdata import from_rdata, to_rdata
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, SshSettings, Tls
 from mailprov.model.records import Record
 from mailprov.records import desired_records
+from mailprov.records.types.text import quoted, text_chunks
 
 ANY_TEXT = st.binary(max_size=700).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
 

@@ -1,6 +1,7 @@
 """DNS UPDATE (RFC 2136) with TSIG (RFC 8945): BIND, Knot, PowerDNS and others that take updates.
 
-`settings` is what the inventory says, `schema` reads it.
+`settings` is what the inventory says, `schema` reads it. `driver` is the driver: `session` is the connection, signed
+with `tsig`; `questions` asks and `update` writes, `rdata` is between DNS data and what mailprov means.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from mailprov.dns.provider import Provider
-from mailprov.dns.providers.rfc2136.settings import NAME
+from mailprov.dns.provider import Abilities, Driver, Provider
+from mailprov.dns.providers.rfc2136.settings import NAME, Rfc2136Settings
 from mailprov.model.dns import ProviderSettings
 
 if TYPE_CHECKING:
@@ -17,10 +18,23 @@ if TYPE_CHECKING:
     from mailprov.schema.entry import Entry
 
 
+ABILITIES = Abilities(
+    atomic=True,  # RFC 2136 section 3.7
+    compare_and_swap=True,  # prerequisites, section 2.4
+    holds_version=True,
+    lists_zones=False,
+    reads_sets=True,
+    most_in_set=100,  # BIND's max-records-per-type
+    capacity=64_000,  # octets; a message has 65,535 (RFC 1035 section 4.2.2), and a signature and a guard are added
+    capacity_is="one DNS message of 64 KiB",
+)
+
+
 class Rfc2136(Provider):
     name = NAME
     title = "updates to a name server"
     dns_01 = "`dns` with `provider: rfc2136` and `tsig`"
+    abilities = ABILITIES
     example = (
         "provider: rfc2136",
         "server: 192.0.2.53",
@@ -37,3 +51,9 @@ class Rfc2136(Provider):
 
         assert isinstance(entry, schema.Rfc2136Entry)
         return schema.settings(entry, written, context)
+
+    def open(self, settings: ProviderSettings) -> Driver:
+        from mailprov.dns.providers.rfc2136.driver import UpdateDriver
+
+        assert isinstance(settings, Rfc2136Settings)
+        return UpdateDriver(settings, ABILITIES)

@@ -38,10 +38,9 @@ import dns.rdatatype
 import dns.tsig
 
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
-from mailprov.dns.tsig import tsig_key
+from mailprov.dns.providers.rfc2136.tsig import tsig_key
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.model.dataclass import dataclass
-from mailprov.model.dns import ProviderSettings
 
 CONNECT_SECONDS = 5.0
 # Silence for so long is "no answer". A server may need a moment to write its journal.
@@ -79,9 +78,7 @@ def rcode_name(answer: dns.message.Message) -> str:
 class Session:
     """Not for several threads at once: each opens its own."""
 
-    def __init__(self, own: ProviderSettings) -> None:
-        assert isinstance(own, Rfc2136Settings)
-        settings = own
+    def __init__(self, settings: Rfc2136Settings) -> None:
         if not settings.server:
             raise InputError("dns.server", "is not set", "Name the primary server of your zones")
         self.server, self.port = settings.server, settings.port
@@ -100,7 +97,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._close()
+        self.close()
 
     def ask(
         self, messages: Sequence[dns.message.Message], proofs: Sequence[dns.message.Message] = ()
@@ -139,7 +136,7 @@ class Session:
             try:
                 self._exchange(waiting, answers)
             except TimeoutError:
-                self._close()
+                self.close()
                 what = f"no answer within {ANSWER_SECONDS:g} s"
                 if time.monotonic() >= self._deadline:
                     what = f"{len(answers)} of {len(messages)} answers within {seconds:g} s"
@@ -151,7 +148,7 @@ class Session:
             # A server may close after any answer (RFC 7766 section 6.2.3), and what it had not read yet is
             # lost: what is left is asked again, one by one. That holds for an UPDATE too, which is sent
             # alone: should the first one have been done, the second fails on its prerequisites.
-            self._close()
+            self.close()
             if fresh and len(answers) == before and self._pace == 1:
                 raise self._unreachable("the connection was closed before any answer came", waiting)
             self._pace = 1
@@ -289,7 +286,7 @@ class Session:
             return None
 
     def _no_dns(self, waiting: dict[int, dns.message.Message]) -> DnsUnreachable:
-        self._close()
+        self.close()
         return DnsUnreachable(
             self.where,
             f"what answers on TCP port {self.port} does not speak DNS, {_asked(waiting.values())}",
@@ -356,7 +353,7 @@ class Session:
             "Set both clocks, for example by NTP",
         )
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -1,17 +1,17 @@
-"""DNS UPDATE (RFC 2136) with TSIG (RFC 8945): what planner.py planned is done by compare-and-swap, and read back.
+"""Writes what was planned: by compare-and-swap where the provider has it, never over somebody's change, and read back.
 
-    apply(zone_plan, emit)
-    image(zone_plan) -> Image | None
+    publish(zone_plan, emit)
+    before_image(zone_plan) -> Image | None
 
-One UPDATE message per zone, which the server does whole or not at all; where that is more than a message holds,
-several, each with whole domains and their markers (batches.py). The prerequisites hold every touched RRset as it was
-read, so a change by somebody else in between is never overwritten: then the zone is read and planned once more, and
-done only if that asks for nothing that was not shown. What prerequisites know nothing of, TTLs and delegations, is for
-guard.py.
-That makes three rounds: what the guard asks, the UPDATE, reading back. None of them can travel with the one before it,
-whose answer it waits for. Two more for each further message; one for a TTL in a zone that was changed since the plan
+One write per zone, which most providers do whole or not at all; where that is more than one holds, several, each with
+whole domains and their markers (batches.py). Every touched RRset is held as it was read (for a name server by the
+prerequisites of RFC 2136, elsewhere as guard.py can), so a change by somebody else in between is not overwritten: then
+the zone is read and planned once more, and done only if that asks for nothing that was not shown. What compare-and-swap
+knows nothing of, TTLs and delegations, is for guard.py.
+That makes three rounds: what the guard asks, the write, reading back. None of them can travel with the one before it,
+whose answer it waits for. Two more for each further write; one for a TTL in a zone that was changed since the plan
 (guard.py says why), or where a wildcard that was not met before says the same.
-NOERROR is no proof (RFC 2136 section 3.4.2.2 lets a server drop additions silently): what counts is what is read back.
+That a write was accepted is no proof: what counts is what is read back.
 
 Raises DnsFailed, DnsUnreachable, InputError.
 """
@@ -20,15 +20,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from mailprov.dns import guard, ownership, undo, update, zones
-from mailprov.dns.batches import MOST_RECORDS, after, batches, size
-from mailprov.dns.diff import Edit, ZoneDiff
-from mailprov.dns.planner import Work, refusal
-from mailprov.dns.session import Session
-from mailprov.dns.zoneplan import ZonePlan
-from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
+from mailprov.dns import guard, ownership, providers, read_back, undo
+from mailprov.dns.batches import batches
+from mailprov.dns.diff import ZoneDiff
+from mailprov.dns.planner import refusal
+from mailprov.dns.provider import Driver, Result
+from mailprov.dns.rrsets import Edit, Snapshot, after, as_records
+from mailprov.dns.zoneplan import Work, ZonePlan
+from mailprov.errors import DnsFailed, MailprovError
 from mailprov.model.events import Applied, Change, Emit, Notice, Progress
 
 # Several inventories at once on the same records: what one of them writes makes all others read again. The pauses grow,
@@ -37,29 +38,28 @@ TRIES = 10
 LONGEST_PAUSE = 10.0  # seconds
 
 
-def image(zone_plan: ZonePlan) -> undo.Image | None:
+def before_image(zone_plan: ZonePlan) -> undo.Image | None:
     """What the plan changes, for taking it back later; None when it changes nothing."""
-    if not zone_plan.changes:
+    work = zone_plan.work
+    if work is None or not zone_plan.changes:
         return None
-    assert isinstance(zone_plan.work, Work)
-    return undo.image(zone_plan.zone, zone_plan.work.diff.edits, zones.as_records(zone_plan.work.snapshot))
+    return undo.before_image(zone_plan.zone, work.diff.edits, as_records(work.snapshot))
 
 
-def apply(zone_plan: ZonePlan, emit: Emit) -> None:
+def publish(zone_plan: ZonePlan, emit: Emit) -> None:
     """Do what the plan showed, and say so for each change once it has been read back. No changes: no
     traffic at all.
 
     DnsFailed when the server refuses, when somebody keeps changing the same records, or when the read-back
     differs; what was done until then has been told.
     """
-    if not zone_plan.changes:
-        return
     work = zone_plan.work
-    assert isinstance(work, Work)
+    if work is None or not zone_plan.changes:
+        return
     began = time.monotonic()
     emit(Progress(zone_plan.subject, f"updating {len(zone_plan.changes)} record sets"))
-    with Session(work.settings) as session:
-        publishing = _Publishing(session, zone_plan, work, emit)
+    with providers.open_driver(work.settings) as driver:
+        publishing = _Publishing(driver, zone_plan, work, emit)
         try:
             changes = publishing.all()
         except MailprovError:
@@ -74,10 +74,10 @@ def apply(zone_plan: ZonePlan, emit: Emit) -> None:
 class _Publishing:
     """`written`: edits that the server has accepted, in this run."""
 
-    def __init__(self, session: Session, zone_plan: ZonePlan, work: Work, emit: Emit) -> None:
-        self._session, self._plan, self._work, self._emit = session, zone_plan, work, emit
+    def __init__(self, driver: Driver, zone_plan: ZonePlan, work: Work, emit: Emit) -> None:
+        self._driver, self._plan, self._work, self._emit = driver, zone_plan, work, emit
         self._zone = zone_plan.zone
-        self._guard = guard.Guard(session, zone_plan.zone)
+        self._guard = guard.Guard(driver, zone_plan.zone)
         self._written: list[Edit] = []
 
     def all(self) -> list[Change]:
@@ -99,8 +99,8 @@ class _Publishing:
         else:
             raise self._moved(f"its records were changed by somebody else {TRIES} times in a row")
         last = {(edit.name, edit.type): edit for edit in self._written}
-        if missing := update.not_as_wanted(self._session, self._zone, list(last.values()), self._work.wild):
-            raise self._guard.no_effect(missing) or update.no_effect(self._session, self._zone, missing)
+        if missing := read_back.not_as_wanted(self._driver, self._zone, list(last.values()), self._work.wild):
+            raise self._guard.no_effect(missing) or read_back.no_effect(self._driver, self._zone, missing)
         return [*self._done_already(self._work.diff, diff), *diff.changes]
 
     def told(self) -> list[Change]:
@@ -111,42 +111,31 @@ class _Publishing:
         if not pairs:
             return []
         try:
-            missing = update.not_as_wanted(self._session, self._zone, [edit for edit, _ in pairs])
+            missing = read_back.not_as_wanted(self._driver, self._zone, [edit for edit, _ in pairs])
         except MailprovError:
             return []
         return [change for edit, change in pairs if f"{edit.name} {edit.type}" not in missing]
 
-    def _write(self, snapshot: zones.Snapshot, diff: ZoneDiff) -> bool:
+    def _write(self, snapshot: Snapshot, diff: ZoneDiff) -> bool:
         """False when something was changed by somebody else; then only whole messages have been done."""
-        for edits in batches(self._zone, snapshot, diff.edits, self._work.units):
+        driver, zone = self._driver, self._zone
+        for edits in batches(zone, snapshot, diff.edits, self._work.units, driver.abilities, driver.weigh):
             if not self._guard.before(snapshot, edits):
                 return False
-            try:
-                done = update.send(self._session, self._zone, snapshot, edits, self._say, self._guard.soa)
-            except (DnsUnreachable, DnsFailed) as lost:
-                if isinstance(lost, DnsFailed):
-                    self._explain(lost, snapshot, edits)
-                update.after_silence(self._session, self._zone, edits, lost)
-                self._say("no usable answer came to the update; read back from the server, all of it stands")
-                done = True
-            if not done:
+            outcome = driver.write(zone, snapshot, edits, self._guard.version, self._say)
+            if outcome.result is Result.CHANGED:
                 return False
+            if outcome.error is not None:
+                if not driver.abilities.atomic:
+                    self._written += edits  # as far as they stand, which `told` reads
+                if outcome.result is Result.REFUSED and (why := self._guard.away(e.name for e in edits)):
+                    what = f"{outcome.error.what}: {why}"
+                    raise DnsFailed(outcome.error.where, what, "Look at a new plan")
+                read_back.after_silence(driver, zone, edits, outcome.error)
+                self._say("no usable answer came to the update; read back from the server, all of it stands")
             self._written += edits
             snapshot = after(snapshot, edits)
         return True
-
-    def _explain(self, lost: DnsFailed, snapshot: zones.Snapshot, edits: Sequence[Edit]) -> None:
-        """Raises what says more than the server did, if it can be told why it refused."""
-        if why := self._guard.away(edit.name for edit in edits):
-            raise DnsFailed(lost.where, f"{lost.what}: {why}", "Look at a new plan") from None
-        sizes = {f"{edit.name} {edit.type}": size(snapshot, edit) for edit in edits}
-        if large := [f"{name} {count}" for name, count in sizes.items() if count > MOST_RECORDS]:
-            raise DnsFailed(
-                lost.where,
-                f"{lost.what}; of records in one set, BIND takes {MOST_RECORDS} unless it is told otherwise, and there "
-                f"would be: {', '.join(large)}",
-                "Set max-records-per-type in the zone's or the server's options (BIND), or have fewer hosts for that",
-            ) from None
 
     def _say(self, text: str) -> None:
         self._emit(Notice(self._plan.subject, text))
@@ -163,12 +152,12 @@ class _Publishing:
             for edit, change in zip(planned.edits, planned.changes, strict=True)
             if change.name not in names
         ]
-        missing = update.not_as_wanted(self._session, self._zone, [edit for edit, _ in gone])
+        missing = read_back.not_as_wanted(self._driver, self._zone, [edit for edit, _ in gone])
         return [change for edit, change in gone if f"{edit.name} {edit.type}" not in missing]
 
-    def _again(self) -> tuple[zones.Snapshot, ZoneDiff]:
+    def _again(self) -> tuple[Snapshot, ZoneDiff]:
         """Read and plan once more; only what the user has seen may be done."""
-        snapshot, diff = self._work.look(self._session, self._work.departures.waiting(self._zone))
+        snapshot, diff = self._work.look(self._driver, self._work.departures.waiting(self._zone))
         if diff.conflicts:
             raise refusal([(self._zone, diff)])
         # A marker's text depends on all the rest and nobody approves of it as such.

@@ -1,10 +1,8 @@
-"""One UPDATE message (RFC 2136) for a zone: made, sent, and read back.
+"""One UPDATE message (RFC 2136) for a zone: made and sent.
 
-    send(session, zone, snapshot, edits, say, soa)      False: a prerequisite did not hold, nothing was done
+    send(session, zone, snapshot, edits, read, say, soa)      False: a prerequisite did not hold, nothing was done
     build_update(zone, snapshot, edits, …) -> message
-    not_as_wanted(session, zone, edits, wild) -> {set: words}     read back; empty when all of it stands
-    no_effect(session, zone, missing) -> DnsFailed      it was accepted, and is not there
-    after_silence(session, zone, edits, lost)           no answer came: returns when all of it stands, else raises
+    octets(zone, snapshot, edits) -> int                      of the message
 
 The prerequisites hold every touched RRset as it was read, so a change by somebody else in between is never overwritten.
 All but one: at the zone's own marker each inventory has a text of its own, adds and removes that alone, and would
@@ -14,23 +12,25 @@ octoDNS have it, is another text to it, and of two texts that differ in case onl
 fails though the set reads as before, the set is only held to exist, and the zone's serial is held instead: that too
 changes with every update, and with what PowerDNS's own tools write unless they are told otherwise. What is answered and
 not stored at all (a LUA record) cannot be written, and is an error.
-Raises DnsFailed, DnsUnreachable, and from after_silence DnsUnsure.
+Raises DnsFailed, DnsUnreachable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import dns.exception
 import dns.rcode
 import dns.rdata
 import dns.update
 
-from mailprov.dns import ownership, zones
-from mailprov.dns.diff import Edit, Key, shown
-from mailprov.dns.rdata import absolute, from_rdata, to_rdata
-from mailprov.dns.session import NO_UPDATES, Session, rcode_name
-from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
+from mailprov.dns import ownership
+from mailprov.dns.diff import shown
+from mailprov.dns.providers.rfc2136 import questions
+from mailprov.dns.providers.rfc2136.rdata import absolute, exact, to_rdata
+from mailprov.dns.providers.rfc2136.session import NO_UPDATES, Session, rcode_name
+from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
+from mailprov.errors import DnsFailed
 
 # Codes by which a server says that a prerequisite did not hold (RFC 2136 section 3.2.5).
 CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN}
@@ -39,17 +39,18 @@ CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, d
 def send(
     session: Session,
     zone: str,
-    snapshot: zones.Snapshot,
+    snapshot: Snapshot,
     edits: Sequence[Edit],
+    read: Callable[[Collection[Key]], Snapshot],
     say: Callable[[str], None] = lambda text: None,
-    soa: dns.rdata.Rdata | None = None,
+    soa: RRset | None = None,
 ) -> bool:
-    """Send one UPDATE; False when a prerequisite did not hold. `say` gets what a person should know of it. `soa` is
-    held, too (guard.py says what for).
+    """Send one UPDATE; False when a prerequisite did not hold. `read`: sets of the zone as they are now. `say` gets
+    what a person should know of it. `soa` is held, too (guard.py says what for).
     """
     if _send(session, zone, build_update(zone, snapshot, edits, soa=soa), len(edits)):
         return True
-    serial, odd = _spelled_otherwise(session, zone, snapshot, edits)
+    serial, odd = _spelled_otherwise(session, zone, snapshot, edits, read)
     if not odd:
         return False
     names = ", ".join(f"{name} {kind}" for name, kind in sorted(odd))
@@ -77,29 +78,31 @@ def _send(session: Session, zone: str, message: dns.update.UpdateMessage, count:
 
 
 def _spelled_otherwise(
-    session: Session, zone: str, snapshot: zones.Snapshot, edits: Sequence[Edit]
-) -> tuple[dns.rdata.Rdata | None, set[Key]]:
+    session: Session,
+    zone: str,
+    snapshot: Snapshot,
+    edits: Sequence[Edit],
+    read: Callable[[Collection[Key]], Snapshot],
+) -> tuple[RRset | None, set[Key]]:
     """The sets that read as before and whose prerequisites do not hold, and the SOA that was there before they were
     read.
     """
     keys = [(edit.name, edit.type) for edit in edits if (edit.name, edit.type) in snapshot]
-    soa = zones.read_soa(session, zone)
-    exact = [dns.update.UpdateMessage(absolute(zone)) for _ in keys]
-    for message, key in zip(exact, keys, strict=True):
-        for rdata in snapshot[key].rdatas:
+    soa = _soa(session, zone)
+    held = [dns.update.UpdateMessage(absolute(zone)) for _ in keys]
+    for message, key in zip(held, keys, strict=True):
+        for rdata in _rdatas(key, snapshot):
             message.present(absolute(key[0]), rdata)
-    answers = session.ask(exact)
+    answers = session.ask(held)
     failed = {key for key, answer in zip(keys, answers, strict=True) if answer.rcode() == dns.rcode.NXRRSET}
-    now = zones.read(session, zone, failed)
-    if not failed or any(
-        key not in now or set(now[key].rdatas) != set(snapshot[key].rdatas) for key in failed
-    ):
+    now = read(failed)
+    if not failed or any(set(_rdatas(key, now)) != set(_rdatas(key, snapshot)) for key in failed):
         return None, set()
     for key, answer in zip(
-        sorted(failed), session.ask([zones.proof(zone, key) for key in sorted(failed)]), strict=True
+        sorted(failed), session.ask([questions.proof(zone, key) for key in sorted(failed)]), strict=True
     ):
         if answer.rcode() == dns.rcode.NXRRSET:
-            said = ", ".join(shown(from_rdata(rdata)) for rdata in snapshot[key].rdatas)
+            said = ", ".join(map(shown, snapshot[key].values))
             raise DnsFailed(
                 f"zone {zone}",
                 f"{session.where} answers {said} for {key[0]} {key[1]}, and has no such record: it makes the answer up "
@@ -109,12 +112,33 @@ def _spelled_otherwise(
     return soa, failed
 
 
+def _soa(session: Session, zone: str) -> RRset | None:
+    """The zone's SOA, with its serial; None when the server gives none."""
+    key = (zone, "SOA")
+    (message,) = session.ask([questions.question(*key)])
+    return questions.answer(session, key, message).sets.get(key)
+
+
+def _rdatas(key: Key, snapshot: Snapshot) -> list[dns.rdata.Rdata]:
+    return [exact(key[1], stored) for stored in snapshot[key].stored] if key in snapshot else []
+
+
+def octets(zone: str, snapshot: Snapshot, edits: Iterable[Edit]) -> int:
+    """Without compression, which only makes it smaller."""
+    total = 0
+    for section in build_update(zone, snapshot, edits).sections:
+        for rrset in section:
+            name = len(rrset.name.to_wire() or b"")
+            total += sum(name + 10 + len(rdata.to_wire() or b"") for rdata in rrset) or name + 10
+    return total
+
+
 def build_update(
     zone: str,
-    snapshot: zones.Snapshot,
+    snapshot: Snapshot,
     edits: Iterable[Edit],
     odd: Collection[Key] = (),
-    soa: dns.rdata.Rdata | None = None,
+    soa: RRset | None = None,
 ) -> dns.update.UpdateMessage:
     """The UPDATE for these edits on a zone that was read as `snapshot`. Of the sets `odd` the values are not held, but
     `soa` is.
@@ -125,7 +149,7 @@ def build_update(
     """
     message = dns.update.UpdateMessage(absolute(zone))
     if soa is not None:
-        message.present(absolute(zone), soa)
+        message.present(absolute(zone), *(exact("SOA", stored) for stored in soa.stored))
     for edit in edits:
         name = absolute(edit.name)
         rrset = snapshot.get((edit.name, edit.type))
@@ -139,27 +163,27 @@ def build_update(
             if (edit.name, edit.type) in odd:
                 message.present(name, edit.type)
             elif not shared:
-                for rdata in rrset.rdatas:
-                    message.present(name, rdata)
+                for stored in rrset.stored:
+                    message.present(name, exact(edit.type, stored))
             going = {v for v in edit.remove if v not in edit.add}
             if edit.type == "MX" and going:
                 message.delete(name, edit.type)
-                staying = [rdata for rdata in rrset.rdatas if from_rdata(rdata) not in {*going, *edit.add}]
-                for rdata in staying:
-                    message.add(name, edit.ttl, rdata)
+                for stored in rrset.stored:
+                    if stored.value not in {*going, *edit.add}:
+                        message.add(name, edit.ttl, exact(edit.type, stored))
             else:
-                for rdata in rrset.rdatas:
-                    value = from_rdata(rdata)
+                for stored in rrset.stored:
+                    value = stored.value
                     if value in edit.remove or (value in edit.add and rrset.ttl != edit.ttl):
-                        message.delete(name, rdata)
+                        message.delete(name, exact(edit.type, stored))
         for value in edit.add:
             message.add(name, edit.ttl, *_spelled(rrset, edit.type, value))
     return message
 
 
-def _spelled(rrset: zones.RRset | None, kind: str, value: str) -> list[dns.rdata.Rdata]:
+def _spelled(rrset: RRset | None, kind: str, value: str) -> list[dns.rdata.Rdata]:
     """The data for a value: as it stands already (a TXT may be cut otherwise than we do), else ours."""
-    same = [rdata for rdata in (rrset.rdatas if rrset else ()) if from_rdata(rdata) == value]
+    same = [exact(kind, stored) for stored in (rrset.stored if rrset else ()) if stored.value == value]
     return same or [to_rdata(kind, value)]
 
 
@@ -183,56 +207,3 @@ def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
     }
     what, advice = texts.get(code, ("it did not do the update", "Look at the server's log"))
     return DnsFailed(f"zone {zone}", f"{session.where}: {what} ({code})", advice)
-
-
-def not_as_wanted(
-    session: Session, zone: str, edits: Sequence[Edit], wild: Collection[str] = ()
-) -> dict[str, str]:
-    """Read back: which of these record sets are not as the edits make them, and how to call that. `wild`: wildcards
-    that are known, which saves a round where they may say the same.
-    """
-    if not edits:
-        return {}
-    snapshot = zones.read(session, zone, {(edit.name, edit.type) for edit in edits}, wild)
-    wrong: dict[str, str] = {}
-    for edit in edits:
-        name = f"{edit.name} {edit.type}"
-        rrset = snapshot.get((edit.name, edit.type))
-        stands = {from_rdata(rdata) for rdata in rrset.rdatas} if rrset else set()
-        if not set(edit.add) <= stands or set(edit.remove) & stands:
-            wrong[name] = name
-        elif rrset and edit.add and rrset.ttl != edit.ttl and not ownership.is_marker(edit.name):
-            wrong[name] = f"the TTL of {name} ({rrset.ttl}, wanted {edit.ttl})"
-    return wrong
-
-
-def no_effect(session: Session, zone: str, missing: Mapping[str, str]) -> DnsFailed:
-    return DnsFailed(
-        f"zone {zone}",
-        f"{session.where} accepted the update, but when read back {', '.join(missing.values())} is not as wanted",
-        "Look at the server's log; then run the command again",
-    )
-
-
-def after_silence(
-    session: Session, zone: str, edits: Sequence[Edit], lost: DnsUnreachable | DnsFailed
-) -> None:
-    """No answer to an UPDATE, or one that says nothing: it may have been done. Returns when all of it stands."""
-    where = f"zone {zone}: {lost.where}"
-    try:
-        missing = not_as_wanted(session, zone, edits)
-    except (DnsUnreachable, DnsFailed) as error:
-        if isinstance(lost, DnsFailed):
-            raise lost from None
-        what = f"{lost.what}; whether it was done is not known, because the zone could not be read after it"
-        advice = "Run `mailprov dns plan`: what it does not show any more was done"
-        raise DnsUnsure(where, what, advice) from error
-    if missing and isinstance(lost, DnsFailed):
-        raise lost
-    if missing:
-        told = (
-            "nothing of it was done"
-            if len(missing) == len(edits)
-            else f"these are not as wanted: {', '.join(missing)}"
-        )
-        raise DnsUnreachable(where, f"{lost.what}; read back, {told}", "Run the command again") from None

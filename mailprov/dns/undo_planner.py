@@ -1,9 +1,9 @@
 """Taking back what a run changed in zones: its images, which hosts kept, against what stands there now. Reads only.
 
-    plan_undo(inventory, images) -> list[ZonePlan]     for rfc2136.apply
+    plan_undo(inventory, images) -> list[ZonePlan]     for publishing.publish
 
 All zones are read at once: one round, and one more where something reads like what a wildcard makes up. What of an
-image is believed: seal.py and unsealed.py. What is to be edited: undo.py. Raises as rfc2136.
+image is believed: seal.py and unsealed.py. What is to be edited: undo.py. Raises as publishing.py.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from mailprov.dns import ownership, seal, undo, unsealed, zones
-from mailprov.dns.diff import Key, ZoneDiff
-from mailprov.dns.planner import Work, compared, turn
-from mailprov.dns.session import Session
-from mailprov.dns.zoneplan import ZonePlan
-from mailprov.dns.zones import Snapshot
+from mailprov.dns import ownership, providers, reading, seal, undo, unsealed
+from mailprov.dns.diff import ZoneDiff
+from mailprov.dns.planner import compared, turn
+from mailprov.dns.provider import Driver
+from mailprov.dns.rrsets import Key, Snapshot, as_records
+from mailprov.dns.zoneplan import Work, ZonePlan
 from mailprov.model.inventory import Inventory
 
 
@@ -34,8 +34,8 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
         zone: [image for image in each if seal.genuine(image, inventory.dns)] for zone, each in told.items()
     }
     whole = {zone: undo.merged(sealed[zone] or each)[zone] for zone, each in told.items()}
-    with Session(inventory.dns.provider) as session:
-        snapshots, wild = zones.read_zones(session, {zone: _reads(one) for zone, one in whole.items()})
+    with providers.open_driver(inventory.dns) as driver:
+        snapshots, wild = reading.read_zones(driver, {zone: _reads(one) for zone, one in whole.items()})
     return [
         _plan(inventory, one, snapshots[zone], told[zone], wild, sealed=bool(sealed[zone]))
         for zone, one in whole.items()
@@ -78,7 +78,7 @@ def _plan(
         for each in one["sets"]
         if ownership.is_marker(each["name"])
     )
-    work = Work(inventory.dns.provider, snapshot, diff, partial(_look, one=one, back=back), units, wild=wild)
+    work = Work(inventory.dns, snapshot, diff, partial(_look, one=one, back=back), units, wild=wild)
     return ZonePlan(zone, diff.changes, notices, 0, compared(diff), left=left, turn=turn(diff), work=work)
 
 
@@ -90,7 +90,7 @@ def _led_to(doubts: Collection[str], snapshot: Snapshot, one: undo.Image) -> lis
     """The addresses to which an MX leads that is left: they stay with it, or mail for the domain is lost."""
     targets = {
         record.value.partition(" ")[2]
-        for record in zones.as_records(snapshot)
+        for record in as_records(snapshot)
         if record.type == "MX" and f"{record.name} MX" in doubts
     }
     sets = [s for s in one["sets"] if s["type"] in ("A", "AAAA") and s["name"] in targets]
@@ -123,7 +123,7 @@ def _doubts(
     if len(tellers := _tellers(images)) > 1:
         return [_place(each) for image in images for each in image["sets"]]
     hosts = {host for names in tellers for host in names}
-    return unsealed.doubts(diff.edits, zones.as_records(snapshot), hosts=hosts, inventory=inventory)
+    return unsealed.doubts(diff.edits, as_records(snapshot), hosts=hosts, inventory=inventory)
 
 
 def _why(zone: str, doubts: Sequence[str], images: Sequence[undo.Image], *, whole: bool) -> str:
@@ -142,16 +142,16 @@ def _reads(one: undo.Image) -> set[Key]:
 
 
 def _back(snapshot: Snapshot, *, one: undo.Image, literal: bool, apart: Collection[Key] = ()) -> undo.Undo:
-    return undo.undo_zone(one, zones.as_records(snapshot), literal=literal, apart=apart)
+    return undo.undo_zone(one, as_records(snapshot), literal=literal, apart=apart)
 
 
 def _look(
-    session: Session,
+    driver: Driver,
     waiting: frozenset[str],
     *,
     one: undo.Image,
     back: Callable[[Snapshot], undo.Undo],
 ) -> tuple[Snapshot, ZoneDiff]:
     """Read once more."""
-    snapshot = zones.read(session, one["zone"], _reads(one))
+    snapshot = reading.read(driver, one["zone"], _reads(one))
     return snapshot, back(snapshot).diff

@@ -1,0 +1,69 @@
+"""Reads back what was written: an answer that it was done proves nothing (RFC 2136 section 3.4.2.2 lets a server drop
+additions silently), and without an answer it may have been done.
+
+    not_as_wanted(driver, zone, edits, wild) -> {set: words}     empty when all of it stands
+    no_effect(driver, zone, missing) -> DnsFailed      it was accepted, and is not there
+    after_silence(driver, zone, edits, lost)           no usable answer: returns when all of it stands, else raises
+
+Raises DnsFailed, DnsUnreachable, and from after_silence DnsUnsure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from mailprov.dns import ownership, reading
+from mailprov.dns.provider import Driver
+from mailprov.dns.rrsets import Edit
+from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
+
+
+def not_as_wanted(
+    driver: Driver, zone: str, edits: Sequence[Edit], wild: Collection[str] = ()
+) -> dict[str, str]:
+    """Read back: which of these record sets are not as the edits make them, and how to call that. `wild`: wildcards
+    that are known, which saves a round where they may say the same.
+    """
+    if not edits:
+        return {}
+    snapshot = reading.read(driver, zone, {(edit.name, edit.type) for edit in edits}, wild)
+    wrong: dict[str, str] = {}
+    for edit in edits:
+        name = f"{edit.name} {edit.type}"
+        rrset = snapshot.get((edit.name, edit.type))
+        stands = set(rrset.values) if rrset else set()
+        if not set(edit.add) <= stands or set(edit.remove) & stands:
+            wrong[name] = name
+        elif rrset and edit.add and rrset.ttl != edit.ttl and not ownership.is_marker(edit.name):
+            wrong[name] = f"the TTL of {name} ({rrset.ttl}, wanted {edit.ttl})"
+    return wrong
+
+
+def no_effect(driver: Driver, zone: str, missing: Mapping[str, str]) -> DnsFailed:
+    return DnsFailed(
+        f"zone {zone}",
+        f"{driver.where} accepted the update, but when read back {', '.join(missing.values())} is not as wanted",
+        "Look at the server's log; then run the command again",
+    )
+
+
+def after_silence(driver: Driver, zone: str, edits: Sequence[Edit], lost: DnsUnreachable | DnsFailed) -> None:
+    """No answer to an UPDATE, or one that says nothing: it may have been done. Returns when all of it stands."""
+    where = f"zone {zone}: {lost.where}"
+    try:
+        missing = not_as_wanted(driver, zone, edits)
+    except (DnsUnreachable, DnsFailed) as error:
+        if isinstance(lost, DnsFailed):
+            raise lost from None
+        what = f"{lost.what}; whether it was done is not known, because the zone could not be read after it"
+        advice = "Run `mailprov dns plan`: what it does not show any more was done"
+        raise DnsUnsure(where, what, advice) from error
+    if missing and isinstance(lost, DnsFailed):
+        raise lost
+    if missing:
+        told = (
+            "nothing of it was done"
+            if len(missing) == len(edits)
+            else f"these are not as wanted: {', '.join(missing)}"
+        )
+        raise DnsUnreachable(where, f"{lost.what}; read back, {told}", "Run the command again") from None

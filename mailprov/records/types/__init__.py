@@ -1,0 +1,101 @@
+"""All types of records that mailprov publishes, each a module of this package. Pure.
+
+    TYPES                                     in the order in which a domain's records are told and published
+    desired(wishes) -> records                of hosts, then of domains
+    formats() -> {DNS type: Format}           of all that is published, and of what is met beside it
+    parse(kind, text), render(kind, value), rank(kind, value), valid(kind, value)
+    alone(name, kind, value) -> RecordType | None      the type of which there may be only one set at that name
+    writes_at(name, kind) -> bool             whether any type is ever published there
+    may_return(own, name, kind, value) -> bool
+
+To add one: a module here with a RecordType (base.py says what that is), and its line in TYPES. Planning, writing,
+reading back, undoing and the zone file need nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from mailprov.model.records import Record
+from mailprov.records.types.addresses import ADDRESSES
+from mailprov.records.types.base import Format, Own, RecordType, Wishes, names_of
+from mailprov.records.types.dkim import DKIM
+from mailprov.records.types.dmarc import DMARC
+from mailprov.records.types.mx import MX
+from mailprov.records.types.spf import SPF
+from mailprov.records.types.text import TXT
+
+TYPES: list[RecordType] = [ADDRESSES, MX, SPF, DMARC, DKIM]
+
+
+def _name(text: str) -> str:
+    return text.lower().removesuffix(".") or "."
+
+
+def _absolute(value: str) -> str:
+    return f"{value.removesuffix('.')}."
+
+
+_MET = (TXT, Format("CNAME", _name, _absolute), Format("DNAME", _name, _absolute))
+
+
+def desired(wishes: Wishes) -> Iterator[Record]:
+    for host in wishes.inventory.hosts:
+        for each in TYPES:
+            yield from each.of_host(host, wishes)
+    for domain in wishes.inventory.domains:
+        if not domain.hosts:
+            continue  # no host of ours serves it: nothing of it is ours to publish
+        for each in TYPES:
+            yield from each.of_domain(domain, wishes)
+        for name in names_of(domain):
+            for each in TYPES:
+                yield from each.of_name(name, domain, wishes)
+
+
+def formats() -> dict[str, Format]:
+    return _formats(tuple(TYPES))
+
+
+@cache
+def _formats(all_types: tuple[RecordType, ...]) -> dict[str, Format]:
+    return {one.type: one for each in all_types for one in each.formats} | {one.type: one for one in _MET}
+
+
+def _format(kind: str) -> Format:
+    return formats().get(kind) or Format(kind)
+
+
+def parse(kind: str, text: str) -> str:
+    """The canonical value of zone file text; of a type that is unknown the text as it is."""
+    return _format(kind).parse(text)
+
+
+def render(kind: str, value: str) -> str:
+    return _format(kind).render(value)
+
+
+def rank(kind: str, value: str) -> int:
+    return _format(kind).rank(value)
+
+
+def valid(kind: str, value: str) -> bool:
+    return _format(kind).valid(value)
+
+
+def published() -> frozenset[str]:
+    """The DNS types in which mailprov publishes anything."""
+    return frozenset({"TXT", *(one.type for each in TYPES for one in each.formats)})
+
+
+def alone(name: str, kind: str, value: str) -> RecordType | None:
+    return next((each for each in reversed(TYPES) if each.alone(name, kind, value)), None)
+
+
+def writes_at(name: str, kind: str) -> bool:
+    return any(kind == one and place.fullmatch(name) for each in TYPES for one, place in each.places)
+
+
+def may_return(own: Own, name: str, kind: str, value: str) -> bool:
+    return any(each.may_return(own, name, kind, value) for each in TYPES)

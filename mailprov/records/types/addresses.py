@@ -1,0 +1,53 @@
+"""The addresses of hosts: A and AAAA (RFC 1035 section 3.4.1, RFC 3596)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from mailprov.model.inventory import Domain, Host
+from mailprov.model.records import Record
+from mailprov.records.types.base import PLAIN, Format, Need, Own, RecordType, Wishes
+
+
+def _one_spelling(text: str) -> str:
+    """RFC 5952, or a record read back would look different."""
+    return str(ipaddress.ip_address(text))
+
+
+def _valid(value: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(value).version == version
+    except ValueError:
+        return False
+
+
+class Addresses(RecordType):
+    name = "address"
+    need = Need.REQUIRED
+    why = "other mail servers connect to it, and without one an MX leads nowhere"
+    formats = (
+        Format("A", _one_spelling, valid=lambda value: _valid(value, 4)),
+        Format("AAAA", _one_spelling, valid=lambda value: _valid(value, 6)),
+    )
+    places = (("A", re.compile(PLAIN)), ("AAAA", re.compile(PLAIN)))
+
+    def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:
+        yield from _of(host.fqdn, host, wishes.ttl)
+
+    def of_domain(self, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        if domain.mail_name:
+            yield from _of(domain.mail_name, wishes.inventory.host(domain.hosts[0]), wishes.ttl)
+
+    def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
+        return kind in ("A", "AAAA") and name in own.addresses
+
+
+def _of(name: str, host: Host, ttl: int) -> Iterator[Record]:
+    for kind, addresses in (("A", host.ipv4), ("AAAA", host.ipv6)):
+        for address in addresses:
+            yield Record(name, kind, _one_spelling(address), ttl, f"address of {host.name}")
+
+
+ADDRESSES = Addresses()

@@ -1,0 +1,137 @@
+"""What a type of record is to mailprov.
+
+    Format         how the data of one DNS type (A, MX, TXT) is written in a zone file, and what mailprov makes of it
+    RecordType     one thing that mailprov publishes (SPF), where it is wanted, and how much
+    Need           how much
+
+A `value` is that of model.records.Record: one spelling for each meaning, names lower case without a final dot. A `text`
+is zone file text (RFC 1035 section 5.1): names absolute, with a final dot. Every provider speaks one or the other.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import field
+from enum import Enum
+from functools import cached_property
+
+from mailprov.model.dataclass import dataclass
+from mailprov.model.dkim import PublicKeys
+from mailprov.model.inventory import Domain, Host, Inventory
+from mailprov.model.records import Record
+
+PLAIN = r"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
+
+
+class Need(str, Enum):
+    REQUIRED = "required"  # without it mail is not delivered, or large receivers refuse it
+    RECOMMENDED = "recommended"
+    OPTIONAL = "optional"
+
+
+def _same(value: str) -> str:
+    return value
+
+
+@dataclass(frozen=True)
+class Format:
+    """`parse(text)` -> value, `render(value)` -> text. `rank(value)`: by which a set is sorted, before the value.
+    `valid(value)`: whether it can be one at all, whoever wrote it.
+    """
+
+    type: str
+    parse: Callable[[str], str] = _same
+    render: Callable[[str], str] = _same
+    rank: Callable[[str], int] = field(default=lambda value: 0)
+    valid: Callable[[str], bool] = field(default=lambda value: True)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the types look at. `keys`: what hosts told of their DKIM keys."""
+
+    inventory: Inventory
+    keys: PublicKeys
+
+    @property
+    def ttl(self) -> int:
+        return self.inventory.dns.ttl
+
+    @cached_property
+    def told(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """(host, domain) → (selector, text of the record) of each key."""
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for host, told in self.keys.items():
+            for key, text in told.items():
+                domain, _, selector = key.rpartition(".")
+                found.setdefault((host, domain), []).append((selector, text))
+        return found
+
+    @cached_property
+    def ehlo_names(self) -> frozenset[str]:
+        return frozenset(host.fqdn for host in self.inventory.hosts)
+
+    def hosts(self, domain: Domain) -> list[Host]:
+        return [self.inventory.host(name) for name in domain.hosts]
+
+    @cached_property
+    def mail_names(self) -> frozenset[str]:
+        """All mail domains that hosts of ours serve, and their aliases."""
+        return frozenset(
+            name for domain in self.inventory.domains if domain.hosts for name in names_of(domain)
+        )
+
+
+@dataclass(frozen=True)
+class Own:
+    """Of the hosts that tell what a zone was before: their names with addresses, the mail domains they serve.
+    `targets`: all hosts' names. `hosts` and `everybody`: the tellers, and all hosts.
+    """
+
+    addresses: frozenset[str]
+    domains: frozenset[str]
+    targets: frozenset[str]
+    hosts: frozenset[str]
+    everybody: Collection[str]
+
+
+class RecordType(ABC):
+    """`name`: as people call it. `why`: what it is for, in one sentence. `formats`: those it brings along; TXT is there
+    anyway. `alone`: at a name only one of it may stand (RFC 7208 section 3.2 of SPF); then a foreign one is a conflict,
+    and `otherwise` says what else could be done about it.
+    """
+
+    name: str
+    need: Need
+    why: str
+    formats: tuple[Format, ...] = ()
+    otherwise: str = ""
+    # Where mailprov writes it, by type: what a host tells to have been elsewhere is a lie (run/believed.py).
+    places: tuple[tuple[str, re.Pattern[str]], ...] = ()
+
+    def of_host(self, host: Host, wishes: Wishes) -> Iterable[Record]:
+        return ()
+
+    def of_domain(self, domain: Domain, wishes: Wishes) -> Iterable[Record]:
+        """Once for each domain that hosts of ours serve."""
+        return ()
+
+    def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterable[Record]:
+        """For such a domain, and for each of its aliases."""
+        return ()
+
+    def alone(self, name: str, kind: str, value: str) -> bool:
+        """Whether this value is one of those of which there may be only one set at this name."""
+        return False
+
+    @abstractmethod
+    def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
+        """Whether mailprov itself might have written this for these hosts: so much is believed of an image without a
+        seal (dns/unsealed.py). A type that came after 0.1.0, whose images alone have none, says no.
+        """
+
+
+def names_of(domain: Domain) -> tuple[str, ...]:
+    return (domain.name, *domain.domain_aliases)

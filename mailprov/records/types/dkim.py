@@ -1,0 +1,68 @@
+"""DKIM: the public keys of the hosts that send a domain's mail (RFC 6376 section 3.6). Pure.
+
+A host that cannot be asked, or is not part of a run, still signs with its keys: their records must not be taken away
+(`kept`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from mailprov.model import dkim
+from mailprov.model.dkim import PublicKeys, of_host, record_name
+from mailprov.model.inventory import Domain, Inventory
+from mailprov.model.records import Record
+from mailprov.records.types.base import PLAIN, Need, Own, RecordType, Wishes, names_of
+
+_TO_BE_MADE = "(made by the apply)"
+
+
+class Dkim(RecordType):
+    name = "DKIM key"
+    need = Need.REQUIRED
+    why = "receivers check with it that a message was signed by the domain's own hosts"
+    otherwise = ", or give the domain another dkim.selector"
+    places = (("TXT", re.compile(rf"[a-z0-9-]{{1,63}}\._domainkey\.{PLAIN}")),)
+
+    def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        """One for each key that a host of the domain told of. What a plan shows of a key is the same before it is
+        made.
+        """
+        for host in domain.hosts:
+            for selector, text in wishes.told.get((host, domain.name), ()):
+                kind = "ed25519" if "-ed25519-" in selector else "rsa"
+                why = f"DKIM: the key with which {host} signs mail of {name}"
+                value = text or f"v=DKIM1; k={kind}; p={_TO_BE_MADE}"
+                yield Record(record_name(name, selector), "TXT", value, wishes.ttl, why)
+
+    def alone(self, name: str, kind: str, value: str) -> bool:
+        # Whatever it says: a verifier may take any of the texts there for the key (RFC 6376 section 3.6.2.2).
+        return kind == "TXT" and name.partition(".")[2].startswith("_domainkey.")
+
+    def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
+        first, _, rest = name.partition(".")
+        if kind != "TXT" or not rest.startswith("_domainkey."):
+            return False
+        whose = dkim.owner(first, own.everybody)
+        mine = not whose or whose in own.hosts
+        return mine and rest.partition(".")[2] in own.domains and not dkim.flaw(first, value)
+
+
+def kept(inventory: Inventory, keys: PublicKeys) -> Callable[[str], bool]:
+    """Of a name at which mailprov has written and nothing is desired now."""
+    unknown = [host.name for host in inventory.hosts if host.name not in keys]
+    served = {
+        f"_domainkey.{name}"
+        for domain in inventory.domains
+        if set(domain.hosts) & set(unknown)
+        for name in names_of(domain)
+    }
+
+    def test(name: str) -> bool:
+        return name.partition(".")[2] in served and any(of_host(name, host) for host in unknown)
+
+    return test
+
+
+DKIM = Dkim()

@@ -1,0 +1,58 @@
+"""MX: where the mail of a domain goes (RFC 5321 section 5.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mailprov.model.inventory import Domain, Host
+from mailprov.model.records import Record
+from mailprov.records.types.base import PLAIN, Format, Need, Own, RecordType, Wishes
+
+
+def _parse(text: str) -> str:
+    preference, target = text.split()
+    return f"{int(preference)} {target.lower().removesuffix('.') or '.'}"
+
+
+def _render(value: str) -> str:
+    preference, target = value.split()
+    return f"{preference} {target.removesuffix('.')}."
+
+
+def _rank(value: str) -> int:
+    return int(value.split(maxsplit=1)[0])
+
+
+class Mx(RecordType):
+    name = "MX"
+    need = Need.REQUIRED
+    why = "it names the hosts that take the domain's mail"
+    formats = (
+        # What stood before may be anybody's.
+        Format("MX", _parse, _render, _rank, lambda value: bool(re.fullmatch(r"\d{1,5} \S{0,255}", value))),
+    )
+    otherwise = "; name others who take its mail under the domain's `mx` first"
+    places = (("MX", re.compile(PLAIN)),)
+
+    def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:
+        own = wishes.inventory.sender_domain(host)
+        if own != host.fqdn:
+            why = f"bounces to what {host.name} sends on go to it"
+            yield Record(own, "MX", f"10 {host.fqdn}", wishes.ttl, why)
+
+    def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        # The lowest preference is tried first; steps of ten leave room for others.
+        for each in domain.exchangers:
+            target = wishes.inventory.host(each.host).fqdn if each.ours else each.host
+            why = f"mail for {name} goes to {each.host}{'' if each.ours else ', which is not of this inventory'}"
+            yield Record(name, "MX", f"{each.preference} {target}", wishes.ttl, why)
+
+    def alone(self, name: str, kind: str, value: str) -> bool:
+        return kind == "MX"
+
+    def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
+        return kind == "MX" and name in own.domains and value.rpartition(" ")[2] in own.targets
+
+
+MX = Mx()

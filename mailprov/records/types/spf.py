@@ -1,0 +1,96 @@
+"""SPF: which hosts send a domain's mail (RFC 7208), for the name behind the @ and for the name a host says in EHLO.
+
+Why SPF says `mx` and not `ip4:`/`ip6:`. The hosts that send a domain's mail are exactly its MX hosts, so
+`mx` states that fact once: when a host changes its address, or gets an IPv6 address, only its A/AAAA
+records change, and no copy of the address in an SPF record of every domain goes stale in caches. It also
+holds for hosts whose addresses the inventory does not know (`address` is a name), and students see MX and
+SPF say the same thing. The price is one of the ten lookups RFC 7208 section 4.6.4 allows, which nothing
+else of ours uses. The same section makes `mx` a permanent error for more than ten MX hosts; such a domain
+gets its addresses listed.
+
+Where an MX is somebody else's (a filter in front, a backup), or a host of the domain is none, `mx` would say another
+thing, and each host is named: `a:mx1.example.org`.
+
+`-all`: mailprov knows every sender of the domain, because it makes them or the inventory names them (`spf:
+{include: …}`); mail from elsewhere is not the domain's. `spf: {all: soft}` says `~all` instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from mailprov.model.inventory import Domain, Host, Spf
+from mailprov.model.records import Record
+from mailprov.records.types.base import PLAIN, Need, Own, RecordType, Wishes
+
+# RFC 7208 section 4.6.4: more than ten names behind one "mx" mechanism are a permerror.
+MX_NAMES_LIMIT = 10
+_NOBODY_ELSE = Spf()
+
+
+def domain_spf(
+    hosts: Sequence[Host], also_a: bool = False, *, are_mx: bool = True, others: Spf = _NOBODY_ELSE
+) -> str:
+    """The SPF text of a domain that sends through `hosts`, and whomever `others` names.
+
+    `are_mx`: they are the domain's MX hosts, all of them and nobody else. `also_a`: the domain's own name is a host's
+    EHLO name too; there can be only one SPF record at a name, so it must cover both identities.
+    """
+    if not are_mx and len(hosts) <= MX_NAMES_LIMIT:
+        terms = [f"a:{host.fqdn}" for host in hosts]
+    elif are_mx and len(hosts) <= MX_NAMES_LIMIT:
+        terms = ["mx"]
+    else:
+        terms = []
+        for host in hosts:
+            known = [f"ip4:{address}" for address in host.ipv4] + [f"ip6:{address}" for address in host.ipv6]
+            terms += known or [f"a:{host.fqdn}"]
+    terms += [f"include:{domain}" for domain in others.include]
+    return " ".join(["v=spf1", *(["a"] if also_a else []), *terms, "~all" if others.soft else "-all"])
+
+
+def helo_spf() -> str:
+    """The SPF text at a host's EHLO name: it sends from its own addresses only (RFC 7208 section 2.3)."""
+    return "v=spf1 a -all"
+
+
+# As 0.1.0 wrote it: it knew no `include:`, and a host must not bring one in. Later images are sealed.
+_OURS = re.compile(r"v=spf1( (a|mx|a:[a-z0-9.-]+|ip4:[0-9.]+|ip6:[0-9a-f:]+))* -all")
+
+
+class SpfRecord(RecordType):
+    name = "SPF"
+    need = Need.REQUIRED
+    why = "receivers refuse or mark mail that comes from elsewhere; Gmail and others want SPF or DKIM of every sender"
+    otherwise = "; name others who send its mail under the domain's `spf: {include: […]}` first"
+    places = (("TXT", re.compile(PLAIN)),)
+
+    def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:
+        if host.fqdn not in wishes.mail_names:
+            why = f"SPF of the name {host.name} says in EHLO: mail comes from its own addresses only"
+            yield Record(host.fqdn, "TXT", helo_spf(), wishes.ttl, why)
+        own = wishes.inventory.sender_domain(host)
+        if own != host.fqdn:
+            why = f"SPF of the name under which {host.name} sends on what others wrote"
+            yield Record(own, "TXT", domain_spf([host]), wishes.ttl, why)
+
+    def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        hosts = wishes.hosts(domain)
+        sent_by = ", ".join(
+            [*(host.name for host in hosts), *(f"whom {one} names" for one in domain.spf.include)]
+        )
+        are_mx = {each.host for each in domain.exchangers} == set(domain.hosts)
+        text = domain_spf(hosts, name in wishes.ehlo_names, are_mx=are_mx, others=domain.spf)
+        yield Record(name, "TXT", text, wishes.ttl, f"SPF: mail of {name} is sent by {sent_by}")
+
+    def alone(self, name: str, kind: str, value: str) -> bool:
+        # RFC 7208 section 4.5: the version ends at a space or at the end of the text.
+        start = value.lower()
+        return kind == "TXT" and (start == "v=spf1" or start.startswith("v=spf1 "))
+
+    def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
+        return kind == "TXT" and name in own.domains | own.addresses and _OURS.fullmatch(value) is not None
+
+
+SPF = SpfRecord()

@@ -1,0 +1,200 @@
+"""What each driver is tried on: a provider with zones that somebody else changes as well, and that can be looked at.
+
+    Backend                    what a driver's tests need of its provider
+    BACKENDS                   name → context manager that gives one; another driver is one more line
+    HEAD, ZONES                the zones of test_contract.py
+
+`memory` is a provider made for these tests: a ZoneDriver as those with an API are, that knows no compare-and-swap and
+writes set by set. It shows that nothing outside a driver leans on what RFC 2136 can do.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import field
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import dns.rdatatype
+import dns.zone
+
+from mailprov.dns import providers
+from mailprov.dns.provider import Abilities, Driver, Outcome, Provider, Result, Say, ZoneDriver
+from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, Stored, after
+from mailprov.model.dataclass import dataclass
+from mailprov.model.dns import DnsSettings, ProviderSettings
+from mailprov.records import types
+from mailprov.schema.context import Context
+from mailprov.schema.entry import Entry
+from tests.unit.dns.servers import HEAD, ZONES, NameServer, serving
+from tests.unit.dns.transfer import whole
+
+Zone = dict[Key, tuple[int, frozenset[str]]]
+
+
+class Backend(ABC):
+    """`driver`: its class, in which faults are put."""
+
+    driver: type[Driver]
+    redirects = True  # what is below a DNAME
+
+    @abstractmethod
+    def settings(self, ttl: int = 300) -> DnsSettings: ...
+
+    @abstractmethod
+    def whole(self, zone: str) -> Zone:
+        """All that stands there but SOA and NS of the zone itself, as zone file text."""
+
+    @abstractmethod
+    def put(self, zone: str, name: str, ttl: int, kind: str, *texts: str) -> None:
+        """Somebody else makes this set so; without texts it goes."""
+
+    def texts(self, zone: str, name: str, kind: str) -> frozenset[str]:
+        return self.whole(zone).get((name, kind), (0, frozenset[str]()))[1]
+
+
+@dataclass
+class Updates(Backend):
+    """A real name server that takes updates."""
+
+    server: NameServer
+
+    def __post_init__(self) -> None:
+        from mailprov.dns.providers.rfc2136.driver import UpdateDriver
+
+        self.driver = UpdateDriver
+        self.redirects = self.server.kind != "powerdns"  # its dname-processing is off unless it is told
+
+    def settings(self, ttl: int = 300) -> DnsSettings:
+        return self.server.settings(ttl=ttl)
+
+    def whole(self, zone: str) -> Zone:
+        return whole(self.server, zone)
+
+    def put(self, zone: str, name: str, ttl: int, kind: str, *texts: str) -> None:
+        def edit(message: dns.update.UpdateMessage) -> None:
+            message.delete(f"{name}.", kind)
+            for text in texts:
+                message.add(f"{name}.", ttl, kind, text)
+
+        self.server.change(zone, edit)
+
+
+@contextmanager
+def _updates(kind: str, folder: Path) -> Iterator[Backend]:
+    with serving(kind, folder) as server:
+        yield Updates(server)
+
+
+Stores = dict[str, dict[Key, tuple[int, tuple[str, ...]]]]
+
+
+@dataclass(frozen=True)
+class MemorySettings(ProviderSettings):
+    name: ClassVar[str] = "memory"
+    publishes: ClassVar[bool] = True
+
+    stores: Stores = field(default_factory=dict, compare=False, repr=False)
+
+    def credential(self) -> str:
+        return "a token"
+
+
+class MemoryDriver(ZoneDriver):
+    where = "provider memory"
+
+    def __init__(self, stores: Stores, abilities: Abilities) -> None:
+        self._stores, self.abilities = stores, abilities
+
+    def find_zones(self) -> Collection[str]:
+        return list(self._stores)
+
+    def read(self, zone: str, keys: Collection[Key]) -> Snapshot:
+        return {
+            key: RRset(ttl, tuple(Stored(types.parse(key[1], text), text) for text in texts))
+            for key, (ttl, texts) in self._stores[zone].items()
+            if key != (zone, "NS")
+        }
+
+    def write(
+        self, zone: str, snapshot: Snapshot, edits: Sequence[Edit], version: RRset | None, say: Say
+    ) -> Outcome:
+        store = self._stores[zone]
+        for edit in edits:
+            key = (edit.name, edit.type)
+            made = after(self.read(zone, [key]), [edit]).get(key)
+            store.pop(key, None)
+            if made:
+                texts = (one.exact or types.render(edit.type, one.value) for one in made.stored)
+                store[key] = (made.ttl, tuple(texts))
+        return Outcome(Result.DONE)
+
+
+class Memory(Provider):
+    name = MemorySettings.name
+    title = "for tests"
+    abilities = Abilities(
+        atomic=False, compare_and_swap=False, holds_version=False, lists_zones=True, reads_sets=False
+    )
+
+    def entry(self) -> type[Entry]:
+        return Entry
+
+    def settings(self, entry: Entry, written: Collection[str], context: Context) -> ProviderSettings:
+        return MemorySettings()
+
+    def open(self, settings: ProviderSettings) -> Driver:
+        assert isinstance(settings, MemorySettings)
+        return MemoryDriver(settings.stores, self.abilities)
+
+
+class InMemory(Backend):
+    driver = MemoryDriver
+
+    def __init__(self) -> None:
+        self._stores: Stores = {}
+        for zone, text in ZONES.items():
+            if not zone.startswith("contract"):
+                continue
+            read = dns.zone.from_text(HEAD + text, zone, relativize=False)
+            self._stores[zone] = {
+                (name.to_text(omit_final_dot=True), dns.rdatatype.to_text(each.rdtype)): (
+                    each.ttl,
+                    tuple(rdata.to_text() for rdata in each),
+                )
+                for name, each in read.iterate_rdatasets()
+            }
+
+    def settings(self, ttl: int = 300) -> DnsSettings:
+        return DnsSettings(MemorySettings(self._stores), ttl)
+
+    def whole(self, zone: str) -> Zone:
+        return {
+            key: (ttl, frozenset(texts))
+            for key, (ttl, texts) in self._stores[zone].items()
+            if key[1] not in ("SOA", "NS") and key[0] != f"ns.{zone}"
+        }
+
+    def put(self, zone: str, name: str, ttl: int, kind: str, *texts: str) -> None:
+        self._stores[zone].pop((name, kind), None)
+        if texts:
+            self._stores[zone][name, kind] = (ttl, texts)
+
+
+@contextmanager
+def _memory(folder: Path) -> Iterator[Backend]:
+    before = providers.PROVIDERS
+    providers.PROVIDERS = (*before, Memory())
+    try:
+        yield InMemory()
+    finally:
+        providers.PROVIDERS = before
+
+
+BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
+    **{f"rfc2136-{kind}": partial(_updates, kind) for kind in ("bind", "knot", "powerdns")},
+    "memory": _memory,
+}
