@@ -50,7 +50,8 @@ def deployment(provider: ProviderSettings, events: list[Event], *only: str) -> d
 
 def test_the_hosts_are_asked_and_of_who_tells_nothing_the_records_stay(asked: list[str]) -> None:
     events: list[Event] = []
-    # Only mx1 is in what the zones are planned from: what stands there of the others is left alone (records/types/dkim.py).
+    # Only mx1 is in what the zones are planned from: what stands there of the others is left
+    # alone (records/types/dkim.py).
     assert deployment(Rfc2136Settings("192.0.2.53"), events, "dns").public_keys() == {"mx1": KEY}
     assert asked == ["mx1", "mx2", "mx3"]
     said = [event.text for event in events if isinstance(event, Notice)]
