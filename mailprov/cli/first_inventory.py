@@ -33,6 +33,7 @@ class Answers:
     fqdn: str
     address: str
     user: str = "root"
+    port: int = 22
     certificates: str = "self-signed"  # or acme
     email: str = ""  # for acme
     filter: str = "rspamd"  # or none
@@ -59,6 +60,7 @@ def text(answers: Answers) -> str:
             "# mailprov init --example",
             "ssh:",
             f"  user: {_word(answers.user)}",
+            *([f"  port: {answers.port}"] if answers.port != 22 else []),
             "",
             *_comment(
                 _(

@@ -30,7 +30,10 @@ def init(
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option("--address", help=N_("What SSH connects to: an address or a name."), show_default=False),
+        typer.Option(
+            "--address", help=N_("What SSH connects to: an address or a name; :PORT behind it if not 22."),
+            show_default=False,
+        ),
     ] = None,
     user: Annotated[
         str | None, typer.Option("--user", help=N_("The SSH user (default: root)."), show_default=False)

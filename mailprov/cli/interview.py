@@ -40,7 +40,8 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         _("The mail host's name for others: in HELO, in its certificate, and as the MX of the domain."),
         f"mx1.{domain}",
     )
-    address, user, known = one.login(domain, fqdn)
+    place, user, known = one.login(domain, fqdn)
+    address, port = _parted(place)
     certificates = one.value(
         "certificates",
         _("Certificates (self-signed, acme)"),
@@ -89,6 +90,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         fqdn,
         address,
         user,
+        int(port or 22),
         certificates,
         email,
         chosen,
@@ -123,7 +125,7 @@ class _Taking:
     def login(self, domain: str, fqdn: str) -> tuple[str, str, bool]:
         user = self.given["user"] or "root"
         return (
-            _flag("address", self.given["address"] or "", names.host_address),
+            _flag("address", self.given["address"] or "", _place),
             _flag("user", user, _user),
             False,
         )
@@ -155,8 +157,11 @@ class _Asking(_Taking):
             address = self.value(
                 "address",
                 _("Address for SSH"),
-                names.host_address,
-                _("What mailprov connects to over SSH: an IP address or a name. ~/.ssh/config counts."),
+                _place,
+                _(
+                    "What mailprov connects to over SSH: an IP address or a name, with :PORT behind it where that is "
+                    "not 22. ~/.ssh/config counts."
+                ),
                 fqdn,
             )
             user = self.value(
@@ -166,7 +171,8 @@ class _Asking(_Taking):
                 _("Who logs in there, with a key: root, or a user who may use sudo."),
                 "root",
             )
-            error, known = _tried(Answers(domain, fqdn, address, user))
+            host, port = _parted(address)
+            error, known = _tried(Answers(domain, fqdn, host, user, int(port or 22)))
             if not error:
                 return address, user, known
             typer.echo(at_words(f"  {error}", sys.stdout))
@@ -199,7 +205,9 @@ def _tried(wanted: Answers) -> tuple[str, bool]:
             ended.append(event)
 
     typer.echo(
-        _("  Trying to log in as {user} at {address} …").format(user=wanted.user, address=wanted.address)
+        _("  Trying to log in as {user} at {address}, port {port} …").format(
+            user=wanted.user, address=wanted.address, port=wanted.port
+        )
     )
     with Connections(read.hosts, others=read.hosts) as connections:
         trusting = Trusting(connections, Reports(json=False, text=False), yes=False, json=False)
@@ -246,6 +254,27 @@ def _domain(value: str) -> str:
 def _fqdn(value: str) -> str:
     names.host_name(names.fqdn(value).partition(".")[0])
     return value.lower().rstrip(".")
+
+
+def _place(value: str) -> str:
+    """An address or a name, and a port where one is given; an IPv6 address with a port has brackets (RFC 3986)."""
+    host, port = _parted(value)
+    host = names.host_address(host)
+    if not port:
+        return host
+    if not 0 < int(port) < 65536:
+        raise BadName(_("has a port that is not between 1 and 65535"))
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _parted(value: str) -> tuple[str, str]:
+    """Host and port; the port is empty where none is given."""
+    head, colon, tail = value.rpartition(":")
+    if not (colon and tail.isascii() and tail.isdigit()):
+        return value, ""
+    if head.startswith("[") and head.endswith("]"):
+        return head[1:-1], tail
+    return (head, tail) if ":" not in head else (value, "")
 
 
 def _user(value: str) -> str:

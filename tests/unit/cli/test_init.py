@@ -72,7 +72,7 @@ def test_every_choice_has_a_flag(tmp_path: Path) -> None:
         ("--domain", "localhost", "only one label"),
         ("--domain", "a b.org", "contains a space"),
         ("--fqdn", "mx1", "only one label"),
-        ("--address", "192.0.2.7:22", "contains a port"),
+        ("--address", "192.0.2.7:0", "has a port that is not between 1 and 65535"),
         ("--user", "ops:secret", "is no name of a user"),
         ("--certificates", "letsencrypt", "is not one of self-signed, acme"),
         ("--email", "admin", "has no @"),
@@ -109,6 +109,25 @@ def test_words_that_yaml_could_take_for_something_else(domain: str, address: str
     assert load(tmp_path / "mail.yml").hosts[0].address == address
 
 
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("192.0.2.7:2222", ("192.0.2.7", 2222)),
+        ("[2001:db8::7]:2222", ("2001:db8::7", 2222)),
+        ("2001:db8::7", ("2001:db8::7", None)),
+        ("mx1.alpha.test:22", ("mx1.alpha.test", None)),
+    ],
+)
+def test_a_port_for_ssh_stands_behind_the_address(
+    address: str, found: tuple[str, int | None], tmp_path: Path
+) -> None:
+    done = mailprov("init", "--domain", "alpha.test", "--address", address, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    (host,) = load(tmp_path / "mail.yml").hosts
+    assert (host.address, host.ssh.port) == found
+
+
 def test_passwords_that_are_there_already_stay(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/postmaster").write_text("mine-since-years")
@@ -125,8 +144,8 @@ def test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept(tm
         terminal.wait_for('"not a domain" contains a space.')
         terminal.answer("Mail domain", "alpha.test")
         terminal.answer("Host's full name [mx1.alpha.test]", "")
-        terminal.answer("Address for SSH", "127.0.0.1:22")
-        terminal.wait_for("contains a port")
+        terminal.answer("Address for SSH", "127.0.0.1:99999")
+        terminal.wait_for("has a port that is not between 1 and 65535")
         terminal.answer("Address for SSH", "no-such-host.invalid")
         terminal.answer("SSH user [root]", "")
         terminal.wait_for("does not resolve")
