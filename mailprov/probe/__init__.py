@@ -5,6 +5,7 @@
     mailauth/     SPF, DKIM, Received, probe messages
     registry      what a probe is; the decorator that makes one
     context       one probe on one target
+    timing        how long things may take
     accounts      who logs in
     deliveries    who sends to whom, and one message on its way
     targets       which addresses are looked at
@@ -18,8 +19,8 @@ Public: verify, catalogue, new_name, Bans, Entry, Timing. Findings are `model.fi
 
 from mailprov.probe.bans import Bans
 from mailprov.probe.checks import catalogue
-from mailprov.probe.context import Timing
 from mailprov.probe.registry import Entry, new_name
 from mailprov.probe.runner import verify
+from mailprov.probe.timing import Timing
 
 __all__ = ["Bans", "Entry", "Timing", "catalogue", "new_name", "verify"]

@@ -1,7 +1,7 @@
 """One probe on one target: what a probe function gets, with everything it needs to look and to say what it
 saw.
 
-Public: Timing, Run, Context, HostContext, PortContext, DomainContext, UntrustedCertificate. Raises the errors of
+Public: Run, Context, HostContext, PortContext, DomainContext, UntrustedCertificate. Raises the errors of
 `clients`; UntrustedCertificate when a password would have to be sent to a server that cannot show who it is.
 """
 
@@ -26,28 +26,12 @@ from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import QueryTimeout, Resolver
 from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.registry import PROBED, Entry
+from mailprov.probe.registry import PROBED, Entry, reachability
+from mailprov.probe.timing import Timing
 
 
 class UntrustedCertificate(ProbeError):
     """The certificate is not to be trusted, so the password was not sent."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long things may take, in seconds."""
-
-    connect: float = 10.0
-    # One probe. More than the 35 s that a server with postscreen and a slow greeting may take to say its
-    # first word.
-    probe: float = 60.0
-    # Wrong passwords: Dovecot's penalty grows to 17 s for each try from our address.
-    wrong_password: float = 150.0
-    delivery: float = 90.0  # from the acceptance of a message to its arrival
-    dns: float = 5.0  # one question
-    transfer: float = 20.0  # from a change of a zone until its secondaries have it
-    poll: float = 0.3
-    overall: float = 900.0  # the whole run; 10 s more for each host
 
 
 @dataclass
@@ -66,8 +50,8 @@ class Run:
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
     # What connections to the same service learn together: (host name, port) → peer.
     peers: dict[tuple[str, int], Peer] = field(default_factory=dict)
-    # What `auth.ok` found: (address, port, account) → verdict.
-    logins: dict[tuple[str, int, str], Verdict] = field(default_factory=dict)
+    # What probes found, for others that build on it: (probe, target) → verdict.
+    verdicts: dict[tuple[str, Target], Verdict] = field(default_factory=dict)
     # The run's name, which chooses the accounts that log in, and how many of each domain; None: all.
     ident: str = ""
     accounts: int | None = USUAL_ACCOUNTS
@@ -214,7 +198,7 @@ class Context:
                 address, number, deadline, self.transcript, self.run.timing.connect, peer
             )
         except (Refused, Unreachable):
-            self.waits_for = f"net.tcp {host}:{port.number}"
+            self.waits_for = f"{reachability().entry.id} {host}:{port.number}"
             raise
 
     def open(

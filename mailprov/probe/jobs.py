@@ -27,7 +27,7 @@ from mailprov.probe.clients.connection import unanswered
 from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
 from mailprov.probe.deliveries import DeliveryContext, DeliveryPlan, Partner, PartnerContext
-from mailprov.probe.registry import PROBED, Phase, Probe, Scope
+from mailprov.probe.registry import PROBED, Phase, Probe, Scope, reachability
 from mailprov.probe.targets import has_route, subjects
 
 # Connections at once to one address: polite to anvil and to small machines.
@@ -69,10 +69,7 @@ class Jobs:
         return self._limits.setdefault(address, threading.Semaphore(_PER_ADDRESS))
 
     def _seconds(self, probe: Probe) -> float:
-        timing = self._run.timing
-        if probe.entry.id == "delivery.path":
-            return timing.delivery + timing.probe
-        return timing.wrong_password if probe.phase is Phase.WRONG_PASSWORDS else timing.probe
+        return probe.seconds(self._run.timing)
 
     def looks(self, hosts: list[Host], domains: list[Domain]) -> Iterator[Job]:
         """Hosts take turns, so that none of them fills all the threads."""
@@ -197,15 +194,7 @@ class Jobs:
         if context.account is not None:
             limits.insert(0, self._run.user_slot(context.host.name, context.account.address))
 
-        def work() -> Iterator[Finding]:
-            for finding in self._guarded(probe, context):
-                if probe.entry.id == "auth.ok" and context.account is not None:
-                    key = (context.address, context.port.number, context.account.address)
-                    with self._run.lock:
-                        self._run.logins[key] = finding.verdict
-                yield finding
-
-        return Job(work, tuple(limits), probe.long)
+        return Job(partial(self._guarded, probe, context), tuple(limits), probe.long)
 
     def _passed_over(
         self, host: Host, address: str, number: int, phase: Phase, text: str, advice: str = ""
@@ -213,15 +202,16 @@ class Jobs:
         """One skip with its reason instead of dozens: no IPv6 here, or a port that need not be there. With advice it is
         a warning.
         """
-        for probe in self._selected(Scope.PORT, phase):
-            if probe.entry.id == "net.tcp":
-                port = dataclasses.replace(PORTS[0], number=number)
-                context = PortContext(self._run, probe.entry, 1.0, host=host, address=address, port=port)
+        probe = reachability()
+        if phase is not probe.phase or not self.wanted(probe.entry.id):
+            return
+        port = dataclasses.replace(PORTS[0], number=number)
+        context = PortContext(self._run, probe.entry, 1.0, host=host, address=address, port=port)
 
-                def work(context: PortContext = context) -> Iterator[Finding]:
-                    yield context.warn(text, advice) if advice else context.skip(text)
+        def work() -> Iterator[Finding]:
+            yield context.warn(text, advice) if advice else context.skip(text)
 
-                yield Job(work)
+        yield Job(work)
 
     def find_absent(self, hosts: list[Host]) -> None:
         """Whether ManageSieve is offered, at each address, if anything of it is to be looked at."""
@@ -257,7 +247,7 @@ class Jobs:
         """One finding for each host whose fail2ban holds us: nothing looks at the addresses that are shut. What is not
         held comes first among a host's addresses: the probes of delivery take that.
         """
-        entry = next(probe.entry for probe in self._probes if probe.entry.id == "net.tcp")
+        entry = reachability().entry
         port = dataclasses.replace(PORTS[0], number=0)
         for found in held.find(self._run, hosts, self._ports, ask):
             name = found.host.name
@@ -350,13 +340,19 @@ class Jobs:
         except Exception as error:
             found.append(context.error(f"the probe broke off: {type(error).__name__}: {error}"))
         seconds = round(time.monotonic() - started, 3)
+        with self._run.lock:
+            self._run.verdicts.update({(finding.id, finding.target): finding.verdict for finding in found})
         for finding in found:
             yield _completed(finding, context, seconds)
 
 
 def _completed(finding: Finding, context: Context, seconds: float) -> Finding:
     """With what the probe need not think of."""
-    waits = context.waits_for if finding.verdict is Verdict.ERROR and finding.id != "net.tcp" else ""
+    waits = (
+        context.waits_for
+        if finding.verdict is Verdict.ERROR and finding.id != reachability().entry.id
+        else ""
+    )
     return dataclasses.replace(finding, seconds=seconds, timed_out=context.timed_out, waits_for=waits)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import Finding
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port, Protocol
+from mailprov.probe.timing import Timing
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Probe:
     unless: str = ""  # why it applies to nothing, where it does not
     long: bool = False  # it takes longer than the others, so it begins before them
     after: str = ""  # the id of the probe that it builds on, of the same family
+    seconds: Callable[[Timing], float] = lambda timing: timing.probe  # what it may take on one target
+    reachability: bool = (
+        False  # its id is also that of what keeps a whole port or address from being looked at
+    )
 
 
 # The ports that are looked at. The last one is optional: where it does not answer there is nothing to look at.
@@ -126,15 +131,20 @@ def probe(
     unless: str = "",
     long: bool = False,
     after: str = "",
+    seconds: Callable[[Timing], float] = lambda timing: timing.probe,
+    reachability: bool = False,
 ) -> Callable[[Function], Function]:
-    """Put the decorated function into the table under the stable id `name`. Where `applies` says no to a context
+    """Put the decorated function into the registry under the stable id `name`. Where `applies` says no to a context
     there is nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. `after` names
-    the probe that must have run before, on the same target.
+    the probe that must have run before, on the same target. `seconds`: the time it has. `reachability`: the one probe
+    that tells, instead of all others, why a port or an address is not looked at.
     """
     entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
 
     def enter(function: Function) -> Function:
-        PROBES.append(Probe(entry, scope, phase, function, applies, unless, long, after))
+        PROBES.append(
+            Probe(entry, scope, phase, function, applies, unless, long, after, seconds, reachability)
+        )
         return function
 
     return enter
@@ -154,3 +164,8 @@ def in_order() -> list[Probe]:
         return (_FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES)), depth(probe)
 
     return sorted(PROBES, key=rank)
+
+
+def reachability() -> Probe:
+    """The probe under whose id it is told that a port, or a whole address, was not looked at."""
+    return next(probe for probe in PROBES if probe.reachability)

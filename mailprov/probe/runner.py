@@ -20,11 +20,12 @@ from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
 from mailprov.probe.clients.resolver import Resolver
-from mailprov.probe.context import PortContext, Run, Timing, port_numbered
+from mailprov.probe.context import PortContext, Run, port_numbered
 from mailprov.probe.deliveries import Partner, candidates, plan_deliveries
 from mailprov.probe.jobs import Job, Jobs
-from mailprov.probe.registry import ALL_PORTS, PROBED
+from mailprov.probe.registry import ALL_PORTS, PROBED, reachability
 from mailprov.probe.targets import find_addresses
+from mailprov.probe.timing import Timing
 
 _THREADS = 48
 
@@ -169,8 +170,7 @@ def _deliveries(
 
 
 def _nowhere(run: Run, host: Host) -> Finding:
-    entry = next(item.entry for item in probes() if item.entry.id == "net.tcp")
-    context = PortContext(run, entry, 1.0, host=host, address="", port=port_numbered(25))
+    context = PortContext(run, reachability().entry, 1.0, host=host, address="", port=port_numbered(25))
     return context.finding(
         Verdict.ERROR,
         f"neither {host.fqdn} nor {host.address} has an address, so no port was looked at",

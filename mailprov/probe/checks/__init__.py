@@ -1,6 +1,6 @@
 """The probes: every module here holds one family of them or a part of one, each probe a decorated function.
 
-Public: catalogue, probes. Importing this package fills the registry: a new module need be named nowhere else. No
+Public: catalogue, probes, load. Importing this package fills the registry: a new module need be named nowhere else. No
 module in here imports a name from this file.
 """
 
@@ -11,8 +11,11 @@ import pkgutil
 
 from mailprov.probe import registry
 
-for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
-    importlib.import_module(_module.name)
+
+def load() -> None:
+    """Import every module in this folder."""
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
 
 
 def probes() -> list[registry.Probe]:
@@ -23,3 +26,6 @@ def probes() -> list[registry.Probe]:
 def catalogue() -> list[registry.Entry]:
     """Every probe's entry, in the same order."""
     return [probe.entry for probe in probes()]
+
+
+load()

@@ -240,6 +240,7 @@ def _wait(context: DeliveryContext) -> str:
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),
     ports=SUBMISSION,
     after="delivery.submit",
+    seconds=lambda timing: timing.delivery + timing.probe,
 )
 def path(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan

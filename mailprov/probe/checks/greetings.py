@@ -49,6 +49,7 @@ def _secured(context: PortContext) -> Connection:
     },
     refs=("RFC 8314 section 3", "RFC 5321 section 4.5.4"),
     ports=ALL_PORTS,
+    reachability=True,
 )
 def tcp(context: PortContext) -> Iterator[Finding]:
     daemon = _daemon(context)

@@ -127,6 +127,7 @@ def auth_not_on_25(context: PortContext) -> Iterator[Finding]:
     refs=("RFC 8314 section 3", "RFC 4954 section 4", "RFC 5530 section 3", "RFC 2595 section 2.1"),
     ports=CLEAR_LOGIN_PORTS,
     phase=Phase.WRONG_PASSWORDS,
+    seconds=lambda timing: timing.wrong_password,
 )
 def enforced(context: PortContext) -> Iterator[Finding]:
     if context.port.number == 587:

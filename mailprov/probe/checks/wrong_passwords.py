@@ -29,6 +29,7 @@ from mailprov.transport.source import source_address
 if TYPE_CHECKING:
     from mailprov.components.fail2ban import Fail2ban
 
+_RIGHT = "auth.ok"  # the probe that this one builds on
 # From sending the first wrong password until the server has counted it; the answer to it comes much later.
 _HEAD_START = 0.15
 
@@ -58,6 +59,8 @@ Answer = Login | ProbeError  # or why nothing was decided
     refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
     ports=LOGIN_PORTS,
     phase=Phase.WRONG_PASSWORDS,
+    after=_RIGHT,
+    seconds=lambda timing: timing.wrong_password,
 )
 def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
     """`contexts`: ports of one host, all with the same account."""
@@ -98,10 +101,10 @@ def _early(context: PortContext) -> Finding | None:
         return context.skip(
             f"wrong passwords would get this machine banned by fail2ban: put {own} into fail2ban.ignore, then apply"
         )
-    before = context.run.logins.get((context.address, context.port.number, account.address))
+    before = context.run.verdicts.get((_RIGHT, context.target))
     if before not in {None, Verdict.PASS}:
-        context.waits_for = f"auth.ok {context.target}"
-        return context.error("not tried: the right password does not work here (see auth.ok)")
+        context.waits_for = f"{_RIGHT} {context.target}"
+        return context.error(f"not tried: the right password does not work here (see {_RIGHT})")
     context.transcript.hide(account.password.reveal(), _made_up(context))
     return None
 
