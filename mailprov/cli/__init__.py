@@ -11,9 +11,6 @@ unless MAILPROV_DEBUG is given.
 from __future__ import annotations
 
 import sys
-import time
-
-STARTED = time.monotonic()  # of the command: what is told at its end is how long its user has waited
 
 
 def _being_completed() -> str:
@@ -23,6 +20,12 @@ def _being_completed() -> str:
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
     words = line.split()
     return words[1] if len(words) > 2 or (len(words) == 2 and line[-1].isspace()) else ""
+
+
+def _begin_json() -> None:
+    from mailprov.cli.reports import Reports
+
+    Reports(json=True, text=False)
 
 
 def run() -> None:
@@ -39,6 +42,8 @@ def run() -> None:
         return
     import gc
 
+    from mailprov.cli import clock  # noqa: F401 - the time of the command begins here
+
     # A run makes many objects that live to its end (modules, the inventory); looking through them again and again
     # for garbage takes a fifth of its time.
     gc.set_threshold(1_000_000, 50, 1000)
@@ -47,7 +52,7 @@ def run() -> None:
 
     make_fit()
     try:
-        with ended_well(words):
+        with ended_well(_begin_json if "--json" in words else None):
             from mailprov.cli.fastpath import parsed
 
             if (command := parsed(words)) is not None:

@@ -1,6 +1,6 @@
 """How the process ends: every error becomes one sentence on stderr and the right exit code.
 
-ended_well(words)       a context: what is raised in it becomes SystemExit
+ended_well(begin_json)  a context: what is raised in it becomes SystemExit
 at_end(tell)            `tell(error, code)` is called before that: what programs read (--json, --junit) has an end, too.
                         `error` is None for one that typer has told already, and when the command ended by itself
 """
@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -38,10 +38,10 @@ def at_end(tell: Tell) -> None:
 
 
 @contextmanager
-def ended_well(words: Sequence[str] = ()) -> Iterator[None]:
+def ended_well(begin_json: Callable[[], None] | None = None) -> Iterator[None]:
     """Everything raised inside becomes SystemExit; a broken pipe (`| head`) is not an error.
 
-    `words`: the command line.
+    `begin_json`, where programs read (--json): called when the command did not come as far as its reports.
     """
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     _tell.clear()  # of a command before this one in the same process
@@ -51,26 +51,24 @@ def ended_well(words: Sequence[str] = ()) -> Iterator[None]:
         finally:
             sys.stdout.flush()  # what cannot be written is told here, not by the interpreter at its end
     except PastTyper as carrier:
-        raise SystemExit(_ended(carrier.__cause__ or carrier, words)) from None
+        raise SystemExit(_ended(carrier.__cause__ or carrier, begin_json)) from None
     except SystemExit as end:
         if isinstance(end.code, int) and end.code:
-            _tell_programs(None, end.code, words)
+            _tell_programs(None, end.code, begin_json)
         raise
     except (Exception, KeyboardInterrupt) as error:
-        raise SystemExit(_ended(error, words)) from None
+        raise SystemExit(_ended(error, begin_json)) from None
 
 
-def _ended(error: BaseException, words: Sequence[str]) -> int:
+def _ended(error: BaseException, begin_json: Callable[[], None] | None) -> int:
     code = _told(error)
-    _tell_programs(error, code, words)
+    _tell_programs(error, code, begin_json)
     return code
 
 
-def _tell_programs(error: BaseException | None, code: int, words: Sequence[str]) -> None:
-    if not _tell and "--json" in words:  # the command did not come as far as its reports
-        from mailprov.cli.reports import Reports
-
-        Reports(json=True, text=False)
+def _tell_programs(error: BaseException | None, code: int, begin_json: Callable[[], None] | None) -> None:
+    if not _tell and begin_json is not None:
+        begin_json()
     for tell in _tell:
         try:
             tell(error, code)

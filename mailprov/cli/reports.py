@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailprov import cli
+from mailprov.cli import clock
 from mailprov.cli.exit_codes import at_end
 from mailprov.errors import InputError, InventoryError, MailprovError
 from mailprov.i18n import N_, _, ngettext
@@ -87,7 +87,7 @@ class Reports:
 
     def end(self, code: int, summary: str) -> int:
         """The same; gives `code`."""
-        self.emit(RunEnded(code, summary, time.monotonic() - cli.STARTED))
+        self.emit(RunEnded(code, summary, time.monotonic() - clock.STARTED))
         return code
 
     def _watch(self, event: Event) -> None:
@@ -122,7 +122,7 @@ class Reports:
             )
         elif code == 2:
             events.append(Error("", _("the command line is wrong"), _("stderr says where")))
-        events.append(RunEnded(code, summary, time.monotonic() - cli.STARTED))
+        events.append(RunEnded(code, summary, time.monotonic() - clock.STARTED))
         from mailprov.report.fanout import fan_out
 
         for program in self._programs:
@@ -137,7 +137,7 @@ class Reports:
         the inventory and its secrets, and the question.
         """
         if isinstance(event, RunEnded):
-            event = dataclasses.replace(event, seconds=time.monotonic() - cli.STARTED)
+            event = dataclasses.replace(event, seconds=time.monotonic() - clock.STARTED)
         self._fan_out(event)
 
     def _terminal(self) -> TextReport:

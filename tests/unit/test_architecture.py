@@ -131,3 +131,67 @@ def test_only_a_providers_own_package_imports_it() -> None:
             if path not in (module, *module.parents) and any(name.startswith(own) for name in imports(module))
         }
         assert users == {"dns/providers/__init__.py"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def found_at_run_time(path: Path) -> set[str]:
+    """What a module may import by a name that it makes: all of the package that it looks into."""
+    folders = set()
+    for node in ast.walk(tree(path)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            continue
+        if node.func.attr == "iter_modules":
+            folders.add(module_name(path))
+        elif node.func.attr == "import_module" and isinstance(node.args[0], ast.JoinedStr):
+            first = node.args[0].values[0]
+            if isinstance(first, ast.Constant):
+                folders.add(str(first.value).rstrip("."))
+    return {name for name in MODULES if name.rpartition(".")[0] in folders}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of ours that this one imports, anywhere in it: on top, in a function, for types alone."""
+    names = found_at_run_time(path)
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names.update(name if name in MODULES else str(node.module) for name in whole)
+    return names & MODULES.keys() - {module_name(path)}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Every way that leads back to where it began, once: along each way depth first, as it is first met."""
+    found: list[list[str]] = []
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> None:
+        if name in way:
+            found.append([*way[way.index(name) :], name])
+        elif name not in done:
+            for other in sorted(graph[name]):
+                walk(other, [*way, name])
+            done.add(name)
+
+    for name in sorted(graph):
+        walk(name, [])
+    return found
+
+
+def test_circles_are_seen() -> None:
+    graph: dict[str, set[str]] = {"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}
+    assert circles(graph) == [["b", "d", "b"]]
+
+
+def test_no_import_leads_in_a_circle() -> None:
+    """Imports inside functions count: they put off a circle, and the next move of a line makes it one again."""
+    ways = circles({name: imported(path) for name, path in MODULES.items()})
+    assert ways == [], "\n".join(" → ".join(way) for way in ways)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov import cli
+from mailprov.cli import clock
 from mailprov.cli.reports import Reports
 from mailprov.model.events import Action, Change, Planned, RunEnded, RunStarted
 from tests.unit.cli.program import mailprov
@@ -45,7 +45,7 @@ def test_each_plan_of_a_rotation_is_shown(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_time_is_that_of_the_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "STARTED", time.monotonic() - 100)
+    monkeypatch.setattr(clock, "STARTED", time.monotonic() - 100)
     told: list[RunEnded] = []
     reports = Reports(json=False, text=False, also=lambda event: told.append(event))  # type: ignore[arg-type]
     reports.emit(RunEnded(0, "done", 3.0))
