@@ -38,11 +38,16 @@ def by_hand(count: int) -> str:
     return ngettext("{count} edited by hand", "{count} edited by hand", count).format(count=count)
 
 
-def done(changed: int, effects: int, word: str) -> str:
+def done(changed: int, effects: int, *, rolled_back: bool = False) -> str:
     """ "3 changes applied", as `counts` counts; what follows from them is told where it is all there was."""
     if effects and not changed:
-        return f"{effects} service{'' if effects == 1 else 's'} restarted or reloaded"
-    return f"{changed} change{'' if changed == 1 else 's'} {word}"
+        form = ngettext(
+            "{count} service restarted or reloaded", "{count} services restarted or reloaded", effects
+        )
+        return form.format(count=effects)
+    if rolled_back:
+        return ngettext("{count} change put back", "{count} changes put back", changed).format(count=changed)
+    return ngettext("{count} change applied", "{count} changes applied", changed).format(count=changed)
 
 
 def services(effects: int) -> str:

@@ -16,6 +16,7 @@
     bans.py         whom hosts have shut out
     verify.py       verification alone
     select.py       --host, --domain and --only
+    unfinished.py   what a run did not do, for its last line
     ident.py        the names of runs
 
 Each public function takes `report: Emit`, calls it from the calling thread only, and returns the exit code of

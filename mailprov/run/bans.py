@@ -17,6 +17,7 @@ from dataclasses import field
 
 from mailprov.components import fail2ban
 from mailprov.errors import MailprovError
+from mailprov.i18n import _
 from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Host
 from mailprov.run.hosts import DesiredMode, HostSession, Start
@@ -62,9 +63,15 @@ def propose(sessions: Iterable[HostSession], direct: Callable[[Host], bool]) -> 
         if missing := tuple(ip for ip in _ours(host, one.mode.peer) if not settings.spares(ip)):
             wanted.setdefault((missing, settings.ignore), []).append(host.name)
     return [
-        f"{', '.join(hosts)}: fail2ban would ban this machine ({' and '.join(missing)}) for the wrong passwords that "
-        f"`verify` tries, so they are not tried; in the inventory: fail2ban: {{ignore: "
-        f"[{', '.join(map(_yaml, (*ignore, *missing)))}]}}"
+        _(
+            "{hosts}: fail2ban would ban this machine ({addresses}) for the wrong passwords that "
+            "`verify` tries, so they are not tried; in the inventory: fail2ban: {{ignore: "
+            "[{ignored}]}}"
+        ).format(
+            hosts=", ".join(hosts),
+            addresses=_(" and ").join(missing),
+            ignored=", ".join(map(_yaml, (*ignore, *missing))),
+        )
         for (missing, ignore), hosts in wanted.items()
     ]
 

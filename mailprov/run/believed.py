@@ -32,6 +32,7 @@ from typing import Any
 from mailprov.dns import seal
 from mailprov.dns.ownership import is_marker, marker_name
 from mailprov.errors import NotBelieved
+from mailprov.i18n import _
 from mailprov.model import dkim
 from mailprov.model.inventory import Host, Inventory
 from mailprov.records import types
@@ -59,9 +60,13 @@ def run(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) -
     except ValueError:
         when = None
     if when is None:
-        raise NotBelieved(host.name, f"it tells of a run {told['run'][:60]!r}, which is no id of a run")
+        raise NotBelieved(
+            host.name, _("it tells of a run {run!r}, which is no id of a run").format(run=told["run"][:60])
+        )
     if when > now + AHEAD:
-        raise NotBelieved(host.name, f"it tells of a run {told['run']}, which is later than now")
+        raise NotBelieved(
+            host.name, _("it tells of a run {run}, which is later than now").format(run=told["run"])
+        )
     _images(inventory, host, told.get("images", ()))
 
 
@@ -76,13 +81,16 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
         # Without a key there are no seals, and a domain may have left; then the zone's markers are the only witness.
         if seal.possible(inventory.dns) and not any(inside(name, zone) for name in names(inventory, host)):
             raise NotBelieved(
-                host.name, f"it tells what zone {zone} was before, in which it serves no domain"
+                host.name,
+                _("it tells what zone {zone} was before, in which it serves no domain").format(zone=zone),
             )
         for each in image["sets"]:
             if not _writes_at(each["name"], each["type"]) or not inside(each["name"], zone):
                 raise NotBelieved(
                     host.name,
-                    f"it tells what {each['name']} {each['type']} was before, where mailprov never writes",
+                    _("it tells what {name} {type} was before, where mailprov never writes").format(
+                        name=each["name"], type=each["type"]
+                    ),
                 )
             values = [
                 value for half in ("before", "after") for value in (each[half] or {"values": ()})["values"]
@@ -90,7 +98,9 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
             if wrong := next((value for value in values if not types.valid(each["type"], value)), None):
                 raise NotBelieved(
                     host.name,
-                    f"it tells of {wrong[:60]!r} at {each['name']} {each['type']}, which is no such record",
+                    _("it tells of {value!r} at {name} {type}, which is no such record").format(
+                        value=wrong[:60], name=each["name"], type=each["type"]
+                    ),
                 )
 
 
@@ -124,23 +134,30 @@ def keys(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) 
     everybody = [each.name for each in inventory.hosts]
     known = dkim.read(told["state"])
     if len(known) > MOST_KEYS:
-        raise NotBelieved(host.name, f"it tells of {len(known)} DKIM keys")
+        raise NotBelieved(host.name, _("it tells of {count} DKIM keys").format(count=len(known)))
     for key in known:
         if not _DOMAIN.fullmatch(key.domain) or len(key.domain) > 253:
-            raise NotBelieved(host.name, f"it tells of a DKIM key of {key.domain[:80]!r}, which is no domain")
+            raise NotBelieved(
+                host.name,
+                _("it tells of a DKIM key of {domain!r}, which is no domain").format(domain=key.domain[:80]),
+            )
         if key.domain not in served:
             continue  # it has left, see dns/survey.py: only where a marker knows that its mail came here
         whose = dkim.owner(key.selector, everybody)
         if whose not in ("", host.name):
             raise NotBelieved(
                 host.name,
-                f"it tells of a DKIM key {key.selector} of {key.domain}, which is {whose}'s to tell",
+                _("it tells of a DKIM key {selector} of {domain}, which is {host}'s to tell").format(
+                    selector=key.selector, domain=key.domain, host=whose
+                ),
             )
         since = dkim.read_since(key)
         if since is None or since > now + AHEAD:
             raise NotBelieved(
                 host.name,
-                f"it tells of a DKIM key {key.selector} of {key.domain} since {key.since[:40]!r}, no time before now",
+                _("it tells of a DKIM key {selector} of {domain} since {date!r}, no time before now").format(
+                    selector=key.selector, domain=key.domain, date=key.since[:40]
+                ),
             )
         text = told["public"].get(key.name)
         if text is not None:
@@ -153,7 +170,8 @@ def public(host: Host, asked: Collection[dkim.Key], told: Mapping[str, str], *, 
     for name, text in told.items():
         if name not in wanted:
             raise NotBelieved(
-                host.name, f"it tells of a DKIM key {name[:80]!r}, which it was not asked to have"
+                host.name,
+                _("it tells of a DKIM key {name!r}, which it was not asked to have").format(name=name[:80]),
             )
         if text or made:
             _record(host, name, wanted[name].selector, text)
@@ -161,4 +179,7 @@ def public(host: Host, asked: Collection[dkim.Key], told: Mapping[str, str], *, 
 
 def _record(host: Host, name: str, selector: str, text: str) -> None:
     if wrong := dkim.flaw(selector, text):
-        raise NotBelieved(host.name, f"the record that it tells for its DKIM key {name} {wrong}")
+        raise NotBelieved(
+            host.name,
+            _("the record that it tells for its DKIM key {name} {wrong}").format(name=name, wrong=wrong),
+        )

@@ -19,7 +19,8 @@ from contextlib import suppress
 from typing import Any
 
 from mailprov import __version__, desired, dns
-from mailprov.errors import DnsUnsure, MailprovError, NotBelieved
+from mailprov.errors import MailprovError, NotBelieved
+from mailprov.i18n import _
 from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
@@ -33,6 +34,7 @@ from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredMode, HostSession, Mode, Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
+from mailprov.run.unfinished import unfinished
 from mailprov.run.verify import probe_into, worst
 from mailprov.run.zone_backup import back_up
 from mailprov.run.zones import Planner, ZoneWork
@@ -243,8 +245,11 @@ class Deployment:
     def _refuse(self, moved: list[str]) -> int:
         self.gate.decide(False)
         self._wait_for_hosts()
-        what = f"nothing was changed: not as when the plan was saved: {', '.join(sorted(moved))}"
-        self.events.emit(Notice("", f"{what}; look at a new plan (plan --out), then apply that"))
+        what = _(
+            "nothing was changed: not as when the plan was saved: {names}; look at a new plan (plan --out), "
+            "then apply that"
+        )
+        self.events.emit(Notice("", what.format(names=", ".join(sorted(moved)))))
         return self._finish(worst(1, self._failures()))
 
     def _decide(self) -> bool:
@@ -252,7 +257,7 @@ class Deployment:
         obstacle = self._obstacle()
         go = not obstacle
         if obstacle:
-            self.events.emit(Notice("", f"nothing was changed: {obstacle}"))
+            self.events.emit(Notice("", _("nothing was changed: {reason}").format(reason=obstacle)))
         elif self.options.preview:
             go = False
         elif self.options.confirm is not None:
@@ -276,11 +281,12 @@ class Deployment:
                 and not isinstance(s.outcome.error, NotBelieved)
             ]
             if unplanned:
-                return f"it is all or nothing, and {', '.join(unplanned)} cannot take part (--host leaves it out)"
+                what = _("rollback is all-or-nothing, and {hosts} cannot take part (--host leaves it out)")
+                return what.format(hosts=", ".join(unplanned))
             if self.zones.error is not None:
-                return "the zones could not be planned"
+                return _("the zones could not be planned")
         elif self.zones.error is not None:
-            return "the zones could not be planned (--only hosts leaves them out)"
+            return _("the zones could not be planned (--only hosts leaves them out)")
         return ""
 
     def _wait_for_hosts(self) -> None:
@@ -347,36 +353,26 @@ class Deployment:
         if not self.applies:
             summary = counted(self._changes())
         elif self.in_force:
-            summary = "this plan is already in force, so nothing was changed"
+            summary = _("this plan is already in force, so nothing was changed")
         else:
-            word = "put back" if self.options.command == "rollback" else "applied"
-            summary = done(changed, sum(s.outcome.effects for s in self.sessions), word)
+            effects = sum(s.outcome.effects for s in self.sessions)
+            summary = done(changed, effects, rolled_back=self.options.command == "rollback")
         if self.declined:
-            summary = "nothing was changed"
+            summary = _("nothing was changed")
         if self.options.preview and self._changes():
-            summary = f"{counted(self._changes())}; nothing was changed: {self.options.preview}"
+            form = _("{counts}; nothing was changed: {reason}")
+            summary = form.format(counts=counted(self._changes()), reason=self.options.preview)
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
-        if bad:
-            summary += f"; not {'done on' if self.applies else 'planned:'} {', '.join(bad)}"
-            if self.options.together and changed:
-                # Of all hosts this run is the last now, and another rollback would undo it.
-                summary += f" (to try again there: {' '.join('--host ' + name for name in bad)})"
-        if self.zones.failed:
-            summary += f"; not done: {', '.join(f'zone {zone}' for zone in self.zones.failed)}"
-            if isinstance(self.zones.error, DnsUnsure):
-                summary += " (or done, and nobody could tell)"
-        elif self.zones.error is not None:
-            summary += f"; the zones not {'done' if self.applies else 'planned'}"
-        if self.zones.skipped:
-            summary += f"; zones not published: {', '.join(self.zones.skipped)}"
-        if self.zones.left:
-            summary += f"; left as they are: {', '.join(self.zones.left)}"
-        self.events.wake(RunEnded(code, summary, time.monotonic() - self.began, self.declined))
+        # Of all hosts a rollback is the last run now, and another one would undo it.
+        again = self.applies and self.options.together and changed > 0
+        rest = unfinished(bad, self.zones, applies=self.applies, again=again)
+        line = "; ".join([summary, *rest])
+        self.events.wake(RunEnded(code, line, time.monotonic() - self.began, self.declined))
         return code
 
     def _interrupted(self) -> int:
         """First Ctrl-C: every agent stops at its next safe point. Second: the connections are cut."""
-        self.events.emit(Notice("", "stopping at the next safe point (Ctrl-C again cuts the connections)"))
+        self.events.emit(Notice("", _("stopping at the next safe point (Ctrl-C again cuts the connections)")))
         for session in self.sessions:
             session.stopping()
         self.gate.decide(False)
@@ -392,8 +388,7 @@ class Deployment:
         except KeyboardInterrupt:
             for session in self.sessions:
                 session.abandon()
-            self.events.emit(
-                Notice("", "connections cut: the agents undo or finish on their own; the next run says which")
-            )
-        self.events.wake(RunEnded(130, "interrupted", time.monotonic() - self.began))
+            cut = _("connections cut: the agents undo or finish on their own; the next run says which")
+            self.events.emit(Notice("", cut))
+        self.events.wake(RunEnded(130, _("interrupted"), time.monotonic() - self.began))
         return 130

@@ -15,6 +15,7 @@ from dataclasses import field
 from typing import Any
 
 from mailprov.errors import MailprovError, NotBelieved
+from mailprov.i18n import _
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import Key, read
 from mailprov.model.events import Emit, Ended, Notice, Progress
@@ -67,7 +68,7 @@ def for_zones(
     records need not have a login on the hosts, so that is told and no more. One that is not believed has failed; those
     alone remain in `errors`.
     """
-    report(Progress("dns", "asking the hosts for their DKIM keys"))
+    report(Progress("dns", _("asking the hosts for their DKIM keys")))
     told = ask(inventory, hosts, command=command, start=start, report=lambda event: None)
     lies = [error for error in told.errors if isinstance(error, NotBelieved)]
     for lie in lies:
@@ -75,16 +76,18 @@ def for_zones(
     for error in told.errors:
         if error in lies:
             continue
-        what = (
-            f"the DKIM records of {error.where} are left as they are, as it could not be asked for its keys"
+        what = _(
+            "the DKIM records of {host} are left as they are, as it could not be asked for its keys: {reason}"
         )
-        report(Notice("dns", f"{what}: {error.what}"))
+        report(Notice("dns", what.format(host=error.where, reason=error.what)))
     found = {host: keys for host, keys in told.public.items() if keys}
     for host in told.public.keys() - found.keys():
         report(
             Notice(
                 "dns",
-                f"{host} has no DKIM keys yet, so there is nothing to publish of them; an apply makes them",
+                _(
+                    "{host} has no DKIM keys yet, so there is nothing to publish of them; an apply makes them"
+                ).format(host=host),
             )
         )
     return Told(told.states, found, list(lies))

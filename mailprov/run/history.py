@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mailprov.i18n import ngettext
 from mailprov.model.events import Emit, PastRun
 from mailprov.model.inventory import Inventory
 from mailprov.run.hosts import Start
@@ -14,13 +15,14 @@ from mailprov.run.select import Selection
 
 def history(inventory: Inventory, selection: Selection, *, start: Start, report: Emit) -> int:
     """Emits a PastRun for each run of each host, in the inventory's order, the oldest first."""
-    hosts = f"{len(selection.hosts)} host{'' if len(selection.hosts) == 1 else 's'}"
+    number = len(selection.hosts)
+    hosts = ngettext("{count} host", "{count} hosts", number).format(count=number)
 
     def events(host: str, told: Mapping[str, Any]) -> Iterator[PastRun]:
         return (_event(host, run) for run in told.get("runs", ()))
 
     def summary(count: int, whole: bool) -> str:
-        runs = f"{count} run{'' if count == 1 else 's'}"
+        runs = ngettext("{count} run", "{count} runs", count).format(count=count)
         return f"{hosts}, {runs}" if whole else runs
 
     return listing(

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from mailprov import desired
 from mailprov.errors import HostFailed, MailprovError, NotBelieved, Unreachable, bug
+from mailprov.i18n import _, ngettext
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import STATE_FILE, Key
 from mailprov.model.dkim import read as read_keys
@@ -180,12 +181,12 @@ class HostSession:
     def run(self) -> None:
         output: tuple[str, ...] = ()
         try:
-            self._say(f"connecting to {self.host.address}")
+            self._say(_("connecting to {address}").format(address=self.host.address))
             with _CONNECTING:
                 self._channel = self._start(self.host, self._job)
             if self._cancelled:
                 self._channel.send({"t": "cancel"})
-            self._say("starting the agent")
+            self._say(_("starting the agent"))
             output = self._converse(self._channel)
         except Unreachable as error:
             self.outcome.status, self.outcome.error = "unreachable", error
@@ -234,7 +235,7 @@ class HostSession:
             kind = self._fence(message, seen)
             if kind == "hello":
                 self._check_clock(message["time"])
-                self._say("reading facts")
+                self._say(_("reading facts"))
             elif kind in ("facts", "runs", "mailboxes", "keys", "bans"):
                 reply = self.mode.answer(message)
                 if reply is not None:
@@ -259,8 +260,10 @@ class HostSession:
                 return self._end(message)
         raise HostFailed(
             self.host.name,
-            "the connection was lost before the agent reported its end",
-            "Run the same command again: the agent undoes or finishes what it had begun, and the next run says so",
+            _("the connection was lost before the agent reported its end"),
+            _(
+                "Run the same command again: the agent undoes or finishes what it had begun, and the next run says so"
+            ),
         )
 
     def _fence(self, message: dict[str, Any], seen: Counter[str]) -> str:
@@ -268,7 +271,9 @@ class HostSession:
         try:
             kind = shapes.check(message)
         except shapes.Nonsense as error:
-            raise NotBelieved(self.host.name, f"it tells what makes no sense ({error})") from None
+            raise NotBelieved(
+                self.host.name, _("it tells what makes no sense ({error})").format(error=error)
+            ) from None
         seen[kind] += kind != "beat"
         if (
             kind not in shapes.ORDER[self._job["mode"]]
@@ -279,10 +284,16 @@ class HostSession:
             or (kind == "ready" and not self.outcome.confirmed)
         ):
             raise NotBelieved(
-                self.host.name, f"it sends {kind!r} where that has no place (mode {self._job['mode']})"
+                self.host.name,
+                _("it sends {kind!r} where that has no place (mode {mode})").format(
+                    kind=kind, mode=self._job["mode"]
+                ),
             )
         if seen.total() > MOST_MESSAGES or seen["notice"] > MOST_NOTICES:
-            raise NotBelieved(self.host.name, f"it sends messages without end ({seen.total()} until now)")
+            raise NotBelieved(
+                self.host.name,
+                _("it sends messages without end ({count} until now)").format(count=seen.total()),
+            )
         return kind
 
     def _plan(self, channel: Channel, message: dict[str, Any]) -> None:
@@ -329,21 +340,38 @@ class HostSession:
 
     def _stopped(self, what: str) -> str:
         """Why the agent stopped, and whether anything is another thing on the host now."""
-        why = what.replace("cancelled", "interrupted", 1) or "interrupted"
-        if done := self.outcome.changed or self.outcome.effects:
-            return f"{why}; {done} change{' is' if done == 1 else 's are'} done, and a rollback undoes that"
+        why = what.replace("cancelled", "interrupted", 1) or _("interrupted")
+        if count := self.outcome.changed or self.outcome.effects:
+            return ngettext(
+                "{why}; {count} change is done, and a rollback undoes that",
+                "{why}; {count} changes are done, and a rollback undoes that",
+                count,
+            ).format(why=why, count=count)
         if self._brought:
-            return f"{why}; {' and '.join(sorted(self._brought))} that this run had brought stay"
-        return why if ";" in why else f"{why}; nothing was changed"
+            return _("{why}; {things} that this run had brought stay").format(
+                why=why, things=_(" and ").join(sorted(self._brought))
+            )
+        return why if ";" in why else _("{why}; nothing was changed").format(why=why)
 
     def _check_clock(self, theirs: float) -> None:
         offset = theirs - time.time()
         if abs(offset) > CLOCK_LIMIT:
             raise HostFailed(
                 self.host.name,
-                f"its clock is {abs(offset) / 60:.0f} minutes {'ahead' if offset > 0 else 'behind'}, so certificates, "
-                "TSIG and DKIM signatures would be refused",
-                "Set it (timedatectl set-ntp true on the host, or correct this machine's clock) and run again",
+                (
+                    _(
+                        "its clock is {minutes:.0f} minutes ahead, so certificates, TSIG and DKIM signatures "
+                        "would be refused"
+                    )
+                    if offset > 0
+                    else _(
+                        "its clock is {minutes:.0f} minutes behind, so certificates, TSIG and DKIM signatures "
+                        "would be refused"
+                    )
+                ).format(minutes=abs(offset) / 60),
+                _(
+                    "Set it (timedatectl set-ntp true on the host, or correct this machine's clock) and run again"
+                ),
             )
 
     def _change(self, raw: dict[str, Any]) -> Change:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mailprov import __version__
+from mailprov.i18n import _
 from mailprov.model.events import Emit, Event, RunEnded, RunStarted
 from mailprov.model.inventory import Inventory
 from mailprov.run.event_queue import EventQueue
@@ -41,7 +42,7 @@ def listing(
     try:
         answers = ask(selection.hosts, job, command=command, events=queue, start=start)
     except KeyboardInterrupt:
-        queue.wake(RunEnded(130, "interrupted", time.monotonic() - began))
+        queue.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
         return 130
     count = 0
     for one in answers:
@@ -50,18 +51,21 @@ def listing(
             queue.emit(event)
     errors = [one.outcome.error for one in answers if one.outcome.error is not None]
     code = worst(*(error.exit_code for error in errors))
-    known = summary(count, not errors) if len(errors) < len(answers) or not answers else "nothing is known"
-    text = f"{known}{_asked_alone(answers)}"
+    known = summary(count, not errors) if len(errors) < len(answers) or not answers else _("nothing is known")
+    text = _with_silent(known, answers)
     queue.wake(RunEnded(code, text, time.monotonic() - began))
     return code
 
 
-def _asked_alone(answers: Collection[Answer]) -> str:
-    """Of whom alone something is known, to go behind what is known; empty where that is all: " on mx1; mx2 could not be
-    asked".
-    """
+def _with_silent(known: str, answers: Collection[Answer]) -> str:
+    """What is known, and of whom alone: "3 runs on mx1; mx2 could not be asked"."""
     silent = [one.host.name for one in answers if one.outcome.error is not None]
     if not silent:
-        return ""
+        return known
     told = [one.host.name for one in answers if one.outcome.error is None]
-    return f"{' on ' if told else ''}{', '.join(told)}; {', '.join(silent)} could not be asked"
+    form = (
+        _("{known} on {hosts}; {silent} could not be asked")
+        if told
+        else _("{known}; {silent} could not be asked")
+    )
+    return form.format(known=known, hosts=", ".join(told), silent=", ".join(silent))

@@ -15,6 +15,7 @@ from typing import Any
 
 from mailprov.components.dovecot.passwd import MAIL_ROOT, USERS, passwd_file_key
 from mailprov.errors import InputError
+from mailprov.i18n import _, ngettext
 from mailprov.model.events import Emit, KeptMailbox
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.deploy import Deployment, Options
@@ -41,7 +42,11 @@ def kept(inventory: Inventory, selection: Selection, *, start: Start, report: Em
             yield KeptMailbox(host, box["address"], box["messages"], box["bytes"], box["changed"])
 
     def summary(count: int, whole: bool) -> str:
-        return f"{count or 'no'} mailbox{'' if count == 1 else 'es'} without an account"
+        if not count:
+            return _("no mailboxes without an account")
+        return ngettext(
+            "{count} mailbox without an account", "{count} mailboxes without an account", count
+        ).format(count=count)
 
     return listing("purge", inventory, selection, job, events, summary, start=start, report=report)
 
@@ -60,8 +65,12 @@ def purge(
         if address in _accounts(inventory, host):
             raise InputError(
                 f"purge {address}",
-                f"is an account of the inventory on {host.name}, and its mailbox is in use",
-                "Purge is for what accounts have left behind: take it out of the inventory and apply that first",
+                _("is an account of the inventory on {host}, and its mailbox is in use").format(
+                    host=host.name
+                ),
+                _(
+                    "Purge is for what accounts have left behind: take it out of the inventory and apply that first"
+                ),
             )
 
     ident = run_id()

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from mailprov import dns
 from mailprov.errors import HostFailed, HostUnreachable, InputError, NotBelieved
+from mailprov.i18n import _
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory, Secret
 from mailprov.run import believed
@@ -106,7 +107,7 @@ class RollbackMode:
         target = self._choose(told)
         if not target.run and told:
             # Else the host would say that there is nothing to undo, as it is asked about no run.
-            self.compared = "could go back, but not while another host cannot be asked"
+            self.compared = _("could go back, but not while another host cannot be asked")
         undo = {"undo": list(target.undo)} if self.job.get("to") else {}
         return {"t": "target", "run": target.run, "mask": self._mask, **undo}
 
@@ -148,8 +149,10 @@ class _Choice:
         if silent and len(self.sessions) > 1:
             raise HostUnreachable(
                 ", ".join(silent),
-                "could not be asked, so it cannot be told which apply was the last, and nothing is rolled back",
-                "Try again when it answers, or choose the others with --host",
+                _(
+                    "could not be asked, so it cannot be told which apply was the last, and nothing is rolled back"
+                ),
+                _("Try again when it answers, or choose the others with --host"),
             )
         if self._to:
             return self._images_since(run) if run else []
@@ -202,8 +205,12 @@ def _named(to: str, known: Collection[str]) -> str:
     meant = sorted(run for run in known if run == to or run.endswith(f"-{to}"))
     if len(meant) == 1:
         return meant[0]
-    what = f"several runs end so: {', '.join(meant)}" if meant else "no host remembers such a run"
-    raise InputError(f"--to {to}", what, "`mailprov history` shows the runs; give one of these")
+    what = (
+        _("several runs end so: {runs}").format(runs=", ".join(meant))
+        if meant
+        else _("no host remembers such a run")
+    )
+    raise InputError(f"--to {to}", what, _("`mailprov history` shows the runs; give one of these"))
 
 
 def later(host: str, runs: Sequence[Mapping[str, Any]], to: str) -> list[str]:
@@ -216,8 +223,10 @@ def later(host: str, runs: Sequence[Mapping[str, Any]], to: str) -> list[str]:
     if place < 0 and len(runs) >= _LOGS and all(run["run"] > to for run in runs):
         raise HostFailed(
             host,
-            f"it remembers its last {_LOGS} runs, and all of them are later than {to}",
-            "Go back to a later run; `mailprov history` shows them",
+            _("it remembers its last {count} runs, and all of them are later than {run}").format(
+                count=_LOGS, run=to
+            ),
+            _("Go back to a later run; `mailprov history` shows them"),
         )
     after = runs[place + 1 :] if place >= 0 else [run for run in runs if run["run"] > to]
     return [run["run"] for run in reversed(after) if run["committed"]]

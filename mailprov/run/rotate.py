@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from mailprov.desired import RotationStep, Step
+from mailprov.i18n import _
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import Key, State, record_name
 from mailprov.model.events import Emit, Notice, Progress
@@ -56,7 +57,9 @@ def rotate(
     domains = frozenset(domain.name for domain in inventory.domains if domain.name in selection.domains)
     say = _speaker(report)
     say(
-        f"step 1 of 2: a new key for {', '.join(sorted(domains))} is made and published; the old one goes on signing"
+        _("step 1 of 2: a new key for {domains} is made and published; the old one goes on signing").format(
+            domains=", ".join(sorted(domains))
+        )
     )
     first = dataclasses.replace(options, rotation=RotationStep(Step.PUBLISH, domains))
     published = toward_desired(inventory, selection, first, "apply", start, report)
@@ -68,7 +71,7 @@ def rotate(
         for host, told in _states(published.sessions).items()
     }
     if not any(keys.values()):
-        say("there is no key to rotate: none of these domains is signed by these hosts")
+        say(_("there is no key to rotate: none of these domains is signed by these hosts"))
         return 0
     wanted = _records(inventory, keys, texts)
     try:
@@ -78,9 +81,9 @@ def rotate(
         if code := _wait(inventory, wanted, max(since), waiting, report):
             return code
     except KeyboardInterrupt:
-        say("stopped; the new key stays published, and the same command goes on from here")
+        say(_("stopped; the new key stays published, and the same command goes on from here"))
         return 130
-    say("step 2 of 2: the new key signs from now on; the old one stays published for a week")
+    say(_("step 2 of 2: the new key signs from now on; the old one stays published for a week"))
     asked = None if published.changed else options.confirm  # one question for both steps
     second = dataclasses.replace(options, rotation=RotationStep(Step.SWITCH, domains), confirm=asked)
     return toward_desired(inventory, selection, second, "apply", start, report).run()
@@ -128,23 +131,29 @@ def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: W
             for name in missing if by_hand else ():
                 say(f'publish: {name}. TXT "{wanted[name]}"')
             say(
-                f"not published everywhere yet: {'; '.join(missing.values())}; then run the same command again"
+                _("not published everywhere yet: {places}; then run the same command again").format(
+                    places="; ".join(missing.values())
+                )
             )
             return 4 if by_hand or waiting.never else 3
-        pause(f"waiting for the name servers: {next(iter(missing.values()))}", POLL)
+        pause(_("waiting for the name servers: {place}").format(place=next(iter(missing.values()))), POLL)
     seconds = inventory.dns.ttl if waiting.seconds is None else waiting.seconds
     until = since + seconds
     if waiting.never and time.time() < until:
         say(
-            f"the new key may sign after {time.strftime('%H:%M UTC', time.gmtime(until))}; run the same command then"
+            _("the new key may sign after {time}; run the same command then").format(
+                time=time.strftime("%H:%M UTC", time.gmtime(until))
+            )
         )
         return 4
     if time.time() < until:
         say(
-            f"waiting until {time.strftime('%H:%M:%S UTC', time.gmtime(until))}: until then caches may not know the key"
+            _("waiting until {time}: until then caches may not know the key").format(
+                time=time.strftime("%H:%M:%S UTC", time.gmtime(until))
+            )
         )
     while (left := until - time.time()) > 0:
-        pause(f"the new key may sign in {left:.0f} s", min(left, POLL))
+        pause(_("the new key may sign in {seconds:.0f} s").format(seconds=left), min(left, POLL))
     return 0
 
 

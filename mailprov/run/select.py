@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Collection
 
 from mailprov.errors import InputError
+from mailprov.i18n import _
 from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Domain, Host, Inventory
 
@@ -75,8 +76,8 @@ def select(
     if hosts and looked_at and not verifies and not any(h.managed for h in looked_at):
         raise InputError(
             "--host",
-            f"{looked_at[0].name} has `managed: false` in the inventory: others built it",
-            "Only `mailprov verify` looks at such a host",
+            _("{host} has `managed: false` in the inventory: others built it").format(host=looked_at[0].name),
+            _("Only `mailprov verify` looks at such a host"),
         )
     zones = (not only or "dns" in only) and inventory.dns.provider.publishes and not asks
     if looked_at and not verifies and not zones and on_hosts and not any(h.managed for h in looked_at):
@@ -111,11 +112,15 @@ def _meet(domains: Collection[Domain], hosts: Collection[str]) -> None:
     """Each domain that was named is on a host that was named, and each of these hosts has one of these domains."""
     for domain in domains:
         if not set(domain.hosts) & set(hosts):
-            where = f"it is on {', '.join(domain.hosts)}" if domain.hosts else "it is on no host"
+            what = (
+                _("together with --host {hosts} this selects nothing, because it is on {others}")
+                if domain.hosts
+                else _("together with --host {hosts} this selects nothing, because it is on no host")
+            )
             raise InputError(
                 f"--domain {domain.name}",
-                f"together with --host {', '.join(hosts)} this selects nothing, because {where}",
-                "Leave one of the two out",
+                what.format(hosts=", ".join(hosts), others=", ".join(domain.hosts)),
+                _("Leave one of the two out"),
             )
     served = {name for domain in domains for name in domain.hosts}
     for host in hosts:
@@ -123,8 +128,10 @@ def _meet(domains: Collection[Domain], hosts: Collection[str]) -> None:
             names = ", ".join(domain.name for domain in domains)
             raise InputError(
                 f"--host {host}",
-                f"together with --domain {names} this selects nothing, because no such domain is on {host}",
-                "Leave one of the two out",
+                _(
+                    "together with --domain {domains} this selects nothing, because no such domain is on {host}"
+                ).format(domains=names, host=host),
+                _("Leave one of the two out"),
             )
 
 
@@ -132,5 +139,9 @@ def _known(option: str, name: str, known: list[str]) -> None:
     if name in known:
         return
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(known)}"
-    raise InputError(option, f'"{name}" is not in the inventory', hint)
+    hint = (
+        _('Did you mean "{name}"?').format(name=near[0])
+        if near
+        else _("There are: {names}").format(names=", ".join(known))
+    )
+    raise InputError(option, _('"{name}" is not in the inventory').format(name=name), hint)

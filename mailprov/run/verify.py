@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from mailprov import __version__
 from mailprov.errors import bug
+from mailprov.i18n import _
 from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Host, Inventory
@@ -38,7 +39,7 @@ def exit_code(findings: Collection[Finding], *, fail_on_warn: bool = False) -> i
 def summary(findings: Collection[Finding]) -> str:
     verdicts = Counter(finding.verdict for finding in findings)
     if not findings:
-        return "no probe ran"
+        return _("no probe ran")
     return ", ".join(f"{verdicts[v]} {v.value}" for v in Verdict if verdicts[v])
 
 
@@ -76,7 +77,7 @@ def verify(
             start=start,
         )
     except KeyboardInterrupt:
-        events.wake(RunEnded(130, "interrupted", time.monotonic() - began))
+        events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
         return 130
     events.wake(RunEnded(code, summary(findings), time.monotonic() - began))
     return code
@@ -117,7 +118,12 @@ def probe_into(
 
                 if start is None:
                     return {}
-                events.emit(Progress("verify", f"asking fail2ban on {', '.join(h.name for h in hosts)}"))
+                events.emit(
+                    Progress(
+                        "verify",
+                        _("asking fail2ban on {hosts}").format(hosts=", ".join(h.name for h in hosts)),
+                    )
+                )
                 told = ask(hosts, command="verify", start=start)
                 return {name: probe.Bans(told.peers[name], held) for name, held in told.bans.items()}
 
@@ -139,7 +145,7 @@ def probe_into(
         finally:
             done.set()
 
-    events.emit(Progress("verify", "probing from outside"))
+    events.emit(Progress("verify", _("probing from outside")))
     threading.Thread(target=work, name="verify", daemon=True).start()
     try:
         events.pump(done.is_set)

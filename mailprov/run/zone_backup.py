@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from mailprov.i18n import _
 from mailprov.model.events import Emit, Ended, Event, Notice
 from mailprov.model.inventory import Host
 from mailprov.run.event_queue import EventQueue
@@ -40,8 +41,9 @@ def back_up(
     for one in answers:
         if one.outcome.status != "ok":
             zones = ", ".join(image["zone"] for image in images[one.host.name])
-            what = f"a rollback will not know what the records of {zones} were before"
-            events.emit(Notice(one.host.name, f"{what}: {one.outcome.error or 'interrupted'}"))
+            what = _("a rollback will not know what the records of {zones} were before: {reason}")
+            reason = one.outcome.error or _("interrupted")
+            events.emit(Notice(one.host.name, what.format(zones=zones, reason=reason)))
 
 
 def _without_ending(emit: Emit) -> Emit:

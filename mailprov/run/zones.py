@@ -18,6 +18,7 @@ from mailprov import dns
 from mailprov.dns import seal
 from mailprov.dns.zoneplan import LEAVING, ZonePlan
 from mailprov.errors import MailprovError, Unreachable, bug
+from mailprov.i18n import _
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.run.select import Selection
@@ -88,7 +89,7 @@ class ZoneWork:
     def _plan(self) -> None:
         try:
             if self._selection.in_dns:
-                self._emit(Progress("dns", "comparing the zones"))
+                self._emit(Progress("dns", _("comparing the zones")))
                 plans = self._planner()
                 self._plans = [
                     plan for plan in plans if not plan.zone or self._selection.covers_zone(plan.zone)
@@ -113,13 +114,18 @@ class ZoneWork:
                 waiting = self._hosts_of(plan.zone) & hosts_not_ready
                 if plan.changes and waiting:
                     self.skipped.append(plan.zone)
-                    why = f"{plan.subject}: not published: {', '.join(sorted(waiting))} is not ready to take mail"
+                    why = _("{zone}: not published: {hosts} is not ready to take mail").format(
+                        zone=plan.subject, hosts=", ".join(sorted(waiting))
+                    )
                     self._emit(Ended(plan.subject, "skipped", 0, why))
                 elif plan.changes:
                     todo.append(plan)
                     if not self._keepers(plan.zone):
-                        what = "no host of this run is mailprov's, and those keep what records were before"
-                        self._emit(Notice(plan.subject, f"a rollback will not know these records: {what}"))
+                        what = _(
+                            "a rollback will not know these records: no host of this run is mailprov's, "
+                            "and those keep what records were before"
+                        )
+                        self._emit(Notice(plan.subject, what))
             errors: dict[str, MailprovError | None] = {}
             for turn in sorted({plan.turn for plan in todo}):
                 now = [plan for plan in todo if plan.turn == turn]
@@ -144,7 +150,7 @@ class ZoneWork:
 
         # No pool: the end of the program would wait for its threads, and whoever presses Ctrl-C does not want that.
         workers = [
-            threading.Thread(target=work, name="zones", daemon=True) for _ in range(min(len(plans), most))
+            threading.Thread(target=work, name="zones", daemon=True) for __ in range(min(len(plans), most))
         ]
         for worker in workers:
             worker.start()

@@ -101,7 +101,7 @@ def test_when_one_host_cannot_take_part_nothing_is_rolled_back() -> None:
     assert run.kinds("mx2") == ["target", "cancel"]
     notices = [event.text for event in run.events if isinstance(event, Notice)]
     assert notices == [
-        "nothing was changed: it is all or nothing, and mx1 cannot take part (--host leaves it out)"
+        "nothing was changed: rollback is all-or-nothing, and mx1 cannot take part (--host leaves it out)"
     ]
 
 
