@@ -20,4 +20,8 @@ class Entry(BaseModel):
     Strict, no unknown keys, and no input in its errors: a password may be among it.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    # Only the whole file is ever validated, and its validator holds those of all that is in it: each class's own would
+    # be built for nothing.
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, defer_build=True
+    )

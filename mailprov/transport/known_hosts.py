@@ -1,5 +1,6 @@
 """A tolerant reader of OpenSSH's known_hosts files (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
 
+    KEY_TYPES                        host key algorithms, best first
     KnownKey                         one line: for whom, marker, key
     read(paths) -> list[KnownKey]    all lines that can be understood; a bad line never hides the others
     fingerprint(blob)                "SHA256:…" as ssh-keygen -l prints it
@@ -18,6 +19,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mailprov.model.dataclass import dataclass
+
+KEY_TYPES: tuple[str, ...] = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from mailprov.transport import known_hosts
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import Conversation, Pipe
 from mailprov.transport.endpoint import Endpoint
+from mailprov.transport.known_hosts import KEY_TYPES
 from mailprov.transport.openssh.openssh_errors import explain, is_other_key, no_common_type
 from mailprov.transport.process import spawn
-from mailprov.transport.ssh.handshake import KEY_TYPES
 from mailprov.transport.ssh.keyring import default_keys
 from mailprov.transport.start.launch import launch
 

@@ -1,6 +1,5 @@
 """The SSH key exchange on an open socket, up to the moment where the host has shown its key.
 
-    KEY_TYPES                                       host key algorithms, best first
     Socket                                          what the bytes go over: a TCP socket, or a channel of a jump host
     shake_hands(where, at, sock, key_types, cancel) -> paramiko.Transport
 
@@ -20,15 +19,6 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from mailprov.errors import HostUnreachable
 from mailprov.transport.cancellation import CancelToken
-
-KEY_TYPES: tuple[str, ...] = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-)
 
 # Seconds. A server may look up our name before it says its own.
 _BANNER_TIMEOUT = 20.0

@@ -30,10 +30,10 @@ from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.transport import known_hosts
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.endpoint import Endpoint
-from mailprov.transport.known_hosts import KnownKey, fingerprint
+from mailprov.transport.known_hosts import KEY_TYPES, KnownKey, fingerprint
 from mailprov.transport.ssh import certificates
 from mailprov.transport.ssh.certificates import CERTIFICATE
-from mailprov.transport.ssh.handshake import KEY_TYPES, NoCommonAlgorithm, Socket, end, shake_hands
+from mailprov.transport.ssh.handshake import NoCommonAlgorithm, Socket, end, shake_hands
 
 Dial = Callable[[Endpoint], Socket]
 

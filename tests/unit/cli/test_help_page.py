@@ -95,6 +95,17 @@ def test_a_run_without_dns_or_verification_loads_neither(command: list[str], tmp
     }
 
 
+def test_the_ssh_program_needs_no_ssh_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "mail.yml"
+    path.write_text(INVENTORY.replace("ssh: {user", "ssh: {transport: openssh, user"))
+
+    modules = imported("plan", "--only", "hosts", str(path))
+
+    assert "mailprov.transport.openssh.program" in modules  # it got as far as the connection
+    assert "paramiko" not in modules
+    assert "mailprov.transport.ssh.handshake" not in modules
+
+
 def test_the_stand_in_for_metadata_says_what_it_would_say() -> None:
     stand_in = transport._Metadata("importlib.metadata")
 
