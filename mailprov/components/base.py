@@ -5,9 +5,10 @@
 
 Beside it: `setting.Setting` is one key of the inventory, `parts.Parts` what a component adds to a host's state.
 
-A component is a module or a folder here, its templates are in a folder of `templates/`, and `registry` holds it.
-Nothing else names it: the schema, the merging of defaults, the build, what is retired and the documents are loops over
-the registry. Pure, but for files that the inventory names, which a component may read while it is built.
+A component is a module here, or a folder with `component.py`; probes of its own are in `checks.py` beside that. Its
+templates are in a folder of `templates/`, and `registry` holds it. Nothing else names it: the schema, the merging of
+defaults, the build, what is retired, the lab's inventory and the documents are loops over the registry. Pure, but for
+files that the inventory names, which a component may read while it is built.
 
 Where roles go. Today a host has everything that its domains need. Once a domain has MX hosts, stores and proxies, what
 a host is for is another answer of `Component.wanted(host)`, `Build.domains` says who is served there in which role, and
@@ -52,8 +53,6 @@ class Component:
     before: ClassVar[str] = ""  # a component whose services must not start earlier than this one's
     # Secrets of the inventory that the host gets, by their key. Their files are for root alone.
     credentials: ClassVar[tuple[str, ...]] = ()
-    # Modules whose probes look at it, beside those of `mailprov.probe.checks`: loaded where probes are run or told.
-    checks: ClassVar[tuple[str, ...]] = ()
 
     def wanted(self, host: Host) -> bool:
         """Whether this host has it, by the inventory alone."""

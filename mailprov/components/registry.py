@@ -3,7 +3,8 @@
     components() -> tuple[Component, ...]    all of them
     on(host) -> tuple[Component, ...]        those that a host has
     settings() -> tuple[Setting, ...]        the keys of all of them
-    register(component)                      one more, before the inventory's schema is put together
+    checks() -> list[str]                    modules with their own probes, beside those of mailprov.probe.checks
+    register(module)                         one more, before the inventory's schema is put together
 
 The order is that of the packages and of the keys in the reference; services start in it too, but for `before`. Modules
 are loaded at the first question: what they need to build a host they load when they build one.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,6 +50,12 @@ def on(host: Host) -> tuple[Component, ...]:
 
 def settings() -> tuple[Setting[Any], ...]:
     return tuple(setting for each in components() for setting in each.settings)
+
+
+def checks() -> list[str]:
+    """Of those that are folders. Loads none of them: `explain` needs no schema."""
+    folders = [name.removesuffix(".component") for name in MODULES if name.endswith(".component")]
+    return [f"{folder}.checks" for folder in folders if find_spec(f"{folder}.checks")]
 
 
 def register(module: str) -> None:

@@ -1,7 +1,7 @@
 """The probes: every module here holds one family of them or a part of one, each probe a decorated function.
 
-Public: catalogue, probes, load. Importing this package fills the registry: a new module need be named nowhere else. No
-module in here imports a name from this file.
+Public: catalogue, probes, load. Importing this package fills the registry: a new module need be named nowhere else.
+Components may have further ones (components/registry.py). No module in here imports a name from this file.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from mailprov.components import registry as components
 from mailprov.probe import registry
 
 
 def load() -> None:
-    """Import every module in this folder."""
-    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        importlib.import_module(module.name)
+    """Import every module in this folder, and those with the probes of a component's own."""
+    own = [module.name for module in pkgutil.iter_modules(__path__, f"{__name__}.")]
+    for name in (*own, *components.checks()):
+        importlib.import_module(name)
 
 
 def probes() -> list[registry.Probe]:
