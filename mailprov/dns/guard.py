@@ -122,8 +122,7 @@ def _as_read(now: RRset | None, then: RRset | None) -> bool:
 
 
 def _touched(edits: Iterable[Edit]) -> list[Key]:
-    """All but markers, to which every inventory adds a text of its own."""
-    return sorted({(edit.name, edit.type) for edit in edits if not ownership.is_marker(edit.name)})
+    return sorted({(edit.name, edit.type) for edit in edits})
 
 
 def _sets_ttl(snapshot: Snapshot, edit: Edit) -> bool:

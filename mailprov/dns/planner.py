@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from mailprov.dns import providers
-from mailprov.dns.diff import ZoneDiff, plan_zone
+from mailprov.dns.diff import ZoneDiff, plan_zone, shown
 from mailprov.dns.ownership import Identity, marker_name
 from mailprov.dns.provider import Driver, Place
 from mailprov.dns.rrsets import Snapshot, as_records
@@ -58,8 +58,9 @@ def plan(
     one message). `covers`: zones and names that it does not hold for are in no plan and stop nothing.
     """
     names = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
+    desired, limits = _possible(desired_records(inventory, keys), inventory.dns)
     wishes = _Wishes(
-        tuple(desired_records(inventory, keys)),
+        desired,
         Identity(names, tuple(host.fqdn for host in inventory.hosts)),
         served or {},
         take_over,
@@ -70,7 +71,7 @@ def plan(
         where = driver.where
     by_zone, notices = _sort(where, wishes.desired, seen.places, names, covers)
     lost = [name for name, zone in seen.gone.items() if zone is None]
-    notices += tuple(_unreachable(where, seen, name) for name in lost)
+    notices += (*limits, *(_unreachable(where, seen, name) for name in lost))
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
     plans: list[ZonePlan] = []
     conflicts: list[tuple[str, ZoneDiff]] = []
@@ -114,6 +115,28 @@ def plan(
     if seen.wild:
         plans = _with_shadows(inventory.dns, plans, seen)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
+
+
+def _possible(desired: Iterable[Record], settings: DnsSettings) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    """As far as the provider can hold it, and what to know of the rest."""
+    provider = providers.of(settings)
+    abilities = provider.abilities
+    assert abilities is not None, "dns.plan asks only providers that write"
+    lowest, highest = abilities.ttls
+    kept: list[Record] = []
+    notices: dict[str, None] = {}
+    for record in desired:
+        if abilities.types is not None and record.type not in abilities.types:
+            what = f"{record.name} {record.type} {shown(record.value)}"
+            notices[f"{provider.name} has no {record.type} records, so publish by hand: {what}"] = None
+            continue
+        ttl = min(max(record.ttl, lowest), highest)
+        if ttl != record.ttl:
+            notices[
+                f"{provider.name} takes a TTL of {lowest} to {highest}: {ttl} in place of {record.ttl}"
+            ] = None
+        kept.append(replace(record, ttl=ttl))
+    return tuple(kept), tuple(notices)
 
 
 def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:

@@ -125,7 +125,9 @@ class MemoryDriver(ZoneDriver):
         store = self._stores[zone]
         for edit in edits:
             key = (edit.name, edit.type)
-            made = after(self.read(zone, [key]), [edit]).get(key)
+            made = after(snapshot, [edit]).get(
+                key
+            )  # a set is replaced, as by most APIs: what came since is lost
             store.pop(key, None)
             if made:
                 texts = (one.exact or types.render(edit.type, one.value) for one in made.stored)

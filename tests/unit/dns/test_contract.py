@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from mailprov.dns.rrsets import Edit, RRset, Snapshot
 from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
-from tests.unit.dns.drivers import BACKENDS, Backend, Zone
+from tests.unit.dns.drivers import BACKENDS, Backend, Memory, Zone
 from tests.unit.dns.servers import inventory
 
 
@@ -280,6 +281,24 @@ def test_a_compare_and_swap_that_fails_is_tried_again(backend: Backend, writing:
     events: list[Event] = []
     zones.apply(plan, events.append)
     assert told(events) == {change.name for change in plan.changes}
+
+
+def test_what_a_provider_cannot_hold_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of types and TTLs: here of the provider that is made for tests, whose abilities can be chosen."""
+    with BACKENDS["memory"](tmp_path) as backend:
+        narrow = dataclasses.replace(Memory.abilities, types=frozenset({"A", "TXT"}), ttls=(600, 3600))
+        monkeypatch.setattr(Memory, "abilities", narrow)
+        wanted = inventory("contract1.test", backend.settings(ttl=60))
+        plan, notices = zones.plan(wanted)
+        zones.apply(plan, lambda event: None)
+        assert notices.notices == (
+            "memory takes a TTL of 600 to 3600: 600 in place of 60",
+            "memory has no MX records, so publish by hand: contract1.test MX 10 mx1.contract1.test",
+        )
+        there = backend.whole("contract1.test")
+        assert {kind for _, kind in there} == {"A", "TXT"}
+        assert {ttl for ttl, _ in there.values()} == {600}
+        assert not zones.plan(wanted)[0].changes
 
 
 def test_a_zone_cut_that_comes_since_the_plan(backend: Backend) -> None:
