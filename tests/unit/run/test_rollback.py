@@ -138,7 +138,7 @@ def plans_zone(monkeypatch: Any, zone: str = "alpha.test", **more: Any) -> list[
     made = ZonePlan(zone, (RECORD,), **more)
     monkeypatch.setattr(dns, "plan", lambda *_, **__: [made])
     monkeypatch.setattr(dns, "plan_undo", lambda inventory, images: [made] if list(images) else [])
-    monkeypatch.setattr(dns, "image", lambda plan: IMAGE)
+    monkeypatch.setattr(dns, "before_image", lambda plan: IMAGE)
     monkeypatch.setattr(dns, "apply", lambda plan, emit: published.append(plan.zone))
     return published
 

@@ -40,7 +40,7 @@ def test_what_was_done_before_a_failure_counts(
         raise error
 
     monkeypatch.setattr(dns, "plan", lambda *_, **__: [dns.ZonePlan("alpha.test", CHANGES)])
-    monkeypatch.setattr(dns, "image", lambda plan: None)
+    monkeypatch.setattr(dns, "before_image", lambda plan: None)
     monkeypatch.setattr(dns, "apply", fails_half_way)
     run: Any = Run({"mx1": ScriptedAgent(NOTHING)}, command="dns apply")
 
@@ -88,7 +88,7 @@ def of(zone: str, **more: Any) -> dns.ZonePlan:
 
 def written(monkeypatch: pytest.MonkeyPatch, plans: list[dns.ZonePlan], apply: Any) -> Any:
     monkeypatch.setattr(dns, "plan", lambda *_, **__: plans)
-    monkeypatch.setattr(dns, "image", lambda plan: None)
+    monkeypatch.setattr(dns, "before_image", lambda plan: None)
     monkeypatch.setattr(dns, "apply", apply)
     return Run({"mx1": ScriptedAgent(NOTHING)}, command="dns apply")
 
