@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mailprov.agent import files, journal, manifest
+from mailprov.agent.changes import Observed
+from mailprov.agent.resources.packages import Package
 from mailprov.model.host_state import AccountEntry
 from tests.agent.driver import Agent, account_file, converse, file, job, of_kind, snapshot, state
 from tests.agent.test_agent_crash import KILLER
@@ -181,6 +184,69 @@ def test_links_in_the_spool_lead_nowhere(root: Path, tmp_path: Path) -> None:
     (root / "var/mail/ana").symlink_to(tmp_path / "secret")
 
     assert losses(converse(root, wanted(), mode="plan")) == []
+
+
+CONFFILE = "# acl\n"
+EXIM = f"""\
+Package: postfix
+Status: deinstall ok config-files
+Provides: default-mta, mail-transport-agent
+
+Package: exim4-config
+Status: install ok installed
+Source: exim4 (4.96-15)
+Conffiles:
+ /etc/exim4/conf.d/acl/00_header {hashlib.md5(CONFFILE.encode()).hexdigest()}
+
+Package: exim4-daemon-light
+Status: install ok installed
+Source: exim4
+Provides: exim4-localscanapi-6.0, mail-transport-agent
+"""
+LOCAL = "dc_eximconfig_configtype='local'\ndc_other_hostnames='mx1'\ndc_relay_nets=''\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, []),
+        (
+            {"/etc/exim4/update-exim4.conf.conf": LOCAL.replace("local", "smarthost")},
+            ["update-exim4.conf.conf"],
+        ),
+        ({"/etc/exim4/conf.d/acl/00_header": "deny\n"}, ["conf.d/acl/00_header"]),
+    ],
+)
+def test_another_mail_server_that_postfix_replaces(
+    root: Path, changed: dict[str, str], expected: list[str]
+) -> None:
+    """One that nobody has told anything goes without a question, as Debian's exim4 does when Postfix comes."""
+    put(root, "/var/lib/dpkg/status", EXIM)
+    put(root, "/etc/exim4/conf.d/acl/00_header", CONFFILE)
+    put(root, "/etc/exim4/update-exim4.conf.conf", LOCAL)
+    for path, text in changed.items():
+        put(root, path, text)
+    told = [
+        f"exim4-daemon-light is removed, and with it what this host has of its own in /etc/exim4/{path}"
+        for path in expected
+    ]
+
+    assert losses(converse(root, wanted(), mode="plan")) == told
+    end = converse(root, wanted(), take_over_host=False)[-1]
+    assert end["status"] == ("failed" if told else "ok")
+
+
+def test_what_postfix_removes_stands_beside_it_in_the_plan(root: Path) -> None:
+    put(root, "/var/lib/dpkg/status", EXIM)
+    found = {"postfix": {"installed": None, "candidate": "3.7.11"}}
+    look = SimpleNamespace(
+        observed=Observed(found, {}, set()),
+        state={"rendered_for": [], "packages": ["postfix"]},
+        tree=files.Tree(str(root)),
+    )
+
+    ((only,),) = [package.changes for package in Package.compare(look)]  # type: ignore[arg-type]
+    assert (only["name"], only["detail"]) == ("postfix", "3.7.11; removes exim4-daemon-light")
 
 
 @pytest.mark.parametrize("own", [False, True])

@@ -16,7 +16,7 @@ import pytest
 from mailprov import lab
 from mailprov.inventory import load
 from tests.lab.labs import run_on, wait_until
-from tests.lab.program import COMMAND
+from tests.lab.program import COMMAND, run
 from tests.unit.cli.terminal import Terminal
 
 TEXT = """\
@@ -119,14 +119,43 @@ def test_without_a_terminal_stderr_says_who_holds_dpkgs_lock(host: lab.Lab, tmp_
         f"cat >/root/holder.py <<'END'\n{HOLDER}END\nsystemd-run --unit=holder python3 /root/holder.py",
     )
     wait_until(lambda: run_on(host, "mx1", "ls /run/held", check=False), "the lock is held")
-    run = applying(host)
+    process = applying(host)
     told = r"still working: mx1: waiting for python3 \(pid \d+\), which has locked the package system \(\d+ s\)\n"
     try:
-        wait_for_line(run.stderr, told)
+        wait_for_line(process.stderr, told)
     finally:
-        run.kill()
-        run.wait()
+        process.kill()
+        process.wait()
         run_on(host, "mx1", "systemctl stop holder", check=False)
+
+
+def test_debians_own_mail_server_goes_and_what_it_was_told_is_asked_about(host: lab.Lab) -> None:
+    """exim4 comes with many Debian systems. As it was installed, nobody is asked; with a smarthost, its host's is."""
+    install = (
+        "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends exim4-daemon-light"
+    )
+    run_on(host, "mx1", f"apt-get update -q && {install}")
+    (plan,) = run("plan", "--only", "hosts", str(host.inventory_path)).of("planned")
+    (postfix,) = [change for change in plan["changes"] if change["name"] == "postfix"]
+    assert postfix["detail"].endswith("; removes exim4-daemon-light")
+    assert plan["takes_over"] == []
+
+    smarthost = "s/configtype='local'/configtype='smarthost'/; s/smarthost=''/smarthost='192.0.2.25'/"
+    run_on(
+        host,
+        "mx1",
+        f'sed -i "{smarthost}" /etc/exim4/update-exim4.conf.conf; echo "sales: root" >>/etc/aliases',
+    )
+    stopped = run("apply", "--yes", "--no-verify", "--only", "hosts", str(host.inventory_path))
+    assert stopped.code == 1
+    (plan,) = stopped.of("planned")
+    assert plan["takes_over"] == [
+        "/etc/aliases is no longer read, and with it the alias sales",
+        "exim4-daemon-light is removed, and with it what this host has of its own in "
+        "/etc/exim4/update-exim4.conf.conf",
+    ]
+    assert "--take-over-host" in stopped.ended("mx1")["error"]
+    assert run_on(host, "mx1", "systemctl is-active exim4").strip() == "active"
 
 
 def test_without_a_terminal_stderr_says_that_rspamd_starts_for_the_first_time(
@@ -134,14 +163,14 @@ def test_without_a_terminal_stderr_says_that_rspamd_starts_for_the_first_time(
 ) -> None:
     """It compiles its expressions, for half a minute, and nothing else happens meanwhile."""
     installed = ready_lab_factory(TEXT)
-    run = applying(installed)
+    process = applying(installed)
     try:
-        wait_for_line(run.stderr, r"still working: mx1: .*rspamd.* \([1-9]\d* s\)\n")
+        wait_for_line(process.stderr, r"still working: mx1: .*rspamd.* \([1-9]\d* s\)\n")
         active = run_on(installed, "mx1", "systemctl is-active rspamd", check=False).strip()
         assert active in ("active", "activating")
     finally:
-        run.kill()
-        run.wait()
+        process.kill()
+        process.wait()
 
 
 def applying(where: lab.Lab) -> subprocess.Popen[str]:

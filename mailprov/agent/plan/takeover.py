@@ -20,6 +20,7 @@ import stat
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from mailprov.agent import commands, files
+from mailprov.agent.apt import mail_servers
 from mailprov.agent.errors import AgentError
 from mailprov.agent.plan.diff import Plan
 from mailprov.agent.resources import local_settings
@@ -89,7 +90,7 @@ def losses(
 ) -> List[str]:
     """`content` reads a file of the host as it was before an apply that was killed on its way."""
     look = _Look(tree, plan, state, content or (lambda path: files.read(tree.at(path), follow=True)))
-    return [*look.mail(), *look.replaced(), *look.unread()]
+    return [*look.mail(), *look.replaced(), *look.unread(), *look.removed()]
 
 
 def stop(sentences: Sequence[str]) -> AgentError:
@@ -107,6 +108,7 @@ class _Look:
     def __init__(self, tree: files.Tree, plan: Plan, state: Dict[str, Any], content: Content) -> None:
         self._tree, self._plan, self._state, self._content = tree, plan, state, content
         self._packaged = _packaged(tree)
+        self._others = mail_servers.others(tree)
         works = (*plan.of(ConfigFile), *plan.of(Accounts), *plan.of(LeftFile))
         self._written = {path for work in works for path in work.paths()}
 
@@ -143,11 +145,17 @@ class _Look:
                 if data is not None and not self._is_packaged(path, data):
                     how = "was edited here" if path in self._packaged else "comes from no package"
                     yield f"{path}, which {how}, is no longer read"
-        if _MAIN in self._written and self._content(_MAIN) is not None:
+        if _MAIN in self._written and (self._content(_MAIN) is not None or self._others):
             names = _aliases(self._content(_ALIASES) or b"")
             if names:
                 many = "es" if len(names) > 1 else ""
                 yield f"{_ALIASES} is no longer read, and with it the alias{many} {_some(names)}"
+
+    def removed(self) -> Iterator[str]:
+        """Settings of another mail server, which apt removes when Postfix comes."""
+        for server in self._others if _MAIN in self._written else ():
+            if edited := mail_servers.edited(server, self._content):
+                yield f"{server.package} is removed, and with it what this host has of its own in {_some(edited)}"
 
     def _is_packaged(self, path: str, data: bytes) -> bool:
         return hashlib.md5(data).hexdigest() == self._packaged.get(path)  # noqa: S324 (as dpkg and ucf keep it)

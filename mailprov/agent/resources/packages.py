@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Iterator, Sequence
 
-from mailprov.agent.apt import installation
+from mailprov.agent.apt import installation, mail_servers
 from mailprov.agent.apt import packages as apt
 from mailprov.agent.changes import change
 from mailprov.agent.context import ApplyContext
@@ -46,7 +46,12 @@ class Package(Resource):
                     f"the host's package sources have no package {name}",
                     "add the source that has it (on Ubuntu: universe) to /etc/apt, then try again",
                 )
-            yield Package({"name": name}, [change("package", "create", name, found["candidate"])])
+            detail = found["candidate"]
+            if name == "postfix" and (
+                others := [server.package for server in mail_servers.others(look.tree)]
+            ):
+                detail += f"; removes {', '.join(others)}"
+            yield Package({"name": name}, [change("package", "create", name, detail)])
 
     @property
     def name(self) -> str:
