@@ -1,6 +1,7 @@
 """Every key of the inventory, its type, what it is for and whether it is needed: from the schema of the reader.
 
-page() -> str    docs/reference/inventory.md; at its end inventories/example.yml, which shows every key
+page() -> str              docs/reference/inventory.md; at its end inventories/example.yml, which shows every key
+objects(schema), resolved(schema, node)    for tests: its mappings, and a node whose $ref was followed
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ completes with it. `mailprov init --example` prints the [example](#the-example-w
 
 def page() -> str:
     schema = json_schema()
-    places = _objects(schema)
+    places = objects(schema)
     lines: list[str] = []
     for name, paths in places.items():
-        node = _resolved(schema, {"$ref": name}) if name else schema
+        node = resolved(schema, {"$ref": name}) if name else schema
         lines += [f"## `{paths[0]}`" if name else "## The file", ""]
         lines += [text(_sentence(node.get("description", ""))), ""]
         if len(paths) > 1:
@@ -37,7 +38,7 @@ def page() -> str:
         lines += ["| key | value | |", "|---|---|---|"]
         for key, value in node["properties"].items():
             needed = " **Needed.**" if key in node.get("required", []) else ""
-            what = value.get("description") or _resolved(schema, value).get("description", "")
+            what = value.get("description") or resolved(schema, value).get("description", "")
             link = _link(key, schema, value, places)
             lines.append(f"| {link} | {_kind(schema, value)} | {text(_sentence(what))}{needed} |")
         lines.append("")
@@ -46,14 +47,14 @@ def page() -> str:
     return HEAD + "\n".join(lines)
 
 
-def _objects(schema: dict[str, Any]) -> dict[str, list[str]]:
+def objects(schema: dict[str, Any]) -> dict[str, list[str]]:
     """Each mapping that has keys of its own (its $ref; "" for the file) → the paths at which it stands."""
     found: dict[str, list[str]] = {}
     waiting: list[tuple[str, dict[str, Any]]] = [("", schema)]
     while waiting:
         path, node = waiting.pop(0)
         name = str(node.get("$ref", ""))
-        node = _resolved(schema, node)
+        node = resolved(schema, node)
         if "properties" not in node:
             continue
         paths = found.setdefault(name, [])
@@ -68,7 +69,7 @@ def _objects(schema: dict[str, Any]) -> dict[str, list[str]]:
 
 def _inside(schema: dict[str, Any], value: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """What has the keys: the value itself, or each value of a mapping with free names, or each item of a list."""
-    real = _resolved(schema, value)
+    real = resolved(schema, value)
     if isinstance(real.get("additionalProperties"), dict) and "properties" not in real:
         return real["additionalProperties"], ".NAME"
     if isinstance(real.get("items"), dict):
@@ -76,7 +77,7 @@ def _inside(schema: dict[str, Any], value: dict[str, Any]) -> tuple[dict[str, An
     return value, ""
 
 
-def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+def resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
         found: Any = schema
         for step in node["$ref"].removeprefix("#/").split("/"):
@@ -97,7 +98,7 @@ def _anchor(path: str) -> str:
 
 
 def _kind(schema: dict[str, Any], value: dict[str, Any]) -> str:
-    real = _resolved(schema, value)
+    real = resolved(schema, value)
     if "enum" in real:
         return ", ".join(f"`{each}`" for each in real["enum"])
     if "anyOf" in real:

@@ -13,7 +13,8 @@ from mailprov import __version__, probe
 from mailprov.cli.help_page import COMMANDS
 from mailprov.components import registry
 from mailprov.inventory import json_schema
-from scripts.reference import commands, components, inventory, man, probes
+from mailprov.records.types import TYPES
+from scripts.reference import commands, components, inventory, man, probes, records
 
 
 def test_every_command_stands_on_its_page_with_every_option() -> None:
@@ -62,8 +63,13 @@ def test_every_component_stands_on_its_page_with_its_packages() -> None:
     assert "`postfix`" in page
 
 
+def test_every_type_of_record_stands_on_its_page() -> None:
+    for each in TYPES:
+        assert f"| {each.name} | {each.need.value} |" in records.page()
+
+
 def test_no_table_of_the_reference_is_broken() -> None:
-    for page in (commands.page(), components.page(), inventory.page(), probes.page()):
+    for page in (commands.page(), components.page(), inventory.page(), probes.page(), records.page()):
         width = 0
         for line in page.splitlines():
             cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
