@@ -6,7 +6,7 @@
 Beside it: `setting.Setting` is one key of the inventory, `parts.Parts` what a component adds to a host's state.
 
 A component is a module here, or a folder with `component.py`; probes of its own are in `checks.py` beside that. Its
-templates are in a folder of `templates/`, and `registry` holds it. Nothing else names it: the schema, the merging of
+templates are in `templates/NAME/`, and `registry` holds it. Nothing else names it: the schema, the merging of
 defaults, the build, what is retired, the lab's inventory and the documents are loops over the registry. Pure, but for
 files that the inventory names, which a component may read while it is built.
 
@@ -46,7 +46,7 @@ __all__ = ["Build", "Component", "Parts", "Setting"]
 class Component:
     """One thing that a host can have. What a subclass does not say, it does not have."""
 
-    name: ClassVar[str]  # also the folder of its templates, and of its page in the documents
+    name: ClassVar[str]  # also the folder of its templates
     about: ClassVar[str]  # one line for the documents
     settings: ClassVar[tuple[Setting[Any], ...]] = ()
     everywhere: ClassVar[bool] = False  # each host has it: its packages come first, by name

@@ -111,13 +111,11 @@ def make(domain: str, postsrsd: Version, until: datetime.date | None = None) -> 
     hashes = {"length": _LENGTH, "minimum": _SHORT if until else _LENGTH, "short_until": until or ""}
     if postsrsd.at_least(2):
         path, table = "/etc/postsrsd.conf", f"socketmap:inet:127.0.0.1:{_SOCKETMAP}"
-        text = render("postsrsd/postsrsd.conf.j2", domain=domain, port=_SOCKETMAP, **hashes)
+        text = render("srs/postsrsd.conf.j2", domain=domain, port=_SOCKETMAP, **hashes)
         forward, reverse, ports = f"{table}:forward", f"{table}:reverse", (_SOCKETMAP,)
     else:
         path = "/etc/default/postsrsd"
-        text = render(
-            "postsrsd/default.j2", domain=domain, forward_port=_FORWARD, reverse_port=_REVERSE, **hashes
-        )
+        text = render("srs/default.j2", domain=domain, forward_port=_FORWARD, reverse_port=_REVERSE, **hashes)
         forward, reverse = f"tcp:127.0.0.1:{_FORWARD}", f"tcp:127.0.0.1:{_REVERSE}"
         ports = (_FORWARD, _REVERSE)
     service = Service(unit="postsrsd.service", files=(path,), restart_on=(path,), ports=ports)

@@ -15,7 +15,7 @@ from mailprov.i18n import _
 from mailprov.model.events import Change
 
 TABLE = "/etc/postfix/mailprov/virtual"
-# As components/addresses.py writes them; the comment stands for each of these that is not in the inventory.
+# As components/postfix/addresses.py writes them; the comment stands for each of these that is not in the inventory.
 _COMMENT = re.compile(r"([+-])# ((?:postmaster|abuse)@\S+) is not in the inventory; it goes to (\S+)\.")
 _LINE = re.compile(r"-((?:postmaster|abuse)@\S+) (.+)")
 

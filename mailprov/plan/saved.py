@@ -193,7 +193,7 @@ def _secrets(inventory: Inventory, salt: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Of a file that components/tls.py complains about when it is not there."""
+    """Of a file that components/tls/material.py complains about when it is not there."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

@@ -129,6 +129,12 @@ def test_each_component_says_what_the_interface_asks(component: object) -> None:
     assert not (each.everywhere and each.retired()), "what every host has never leaves one"
 
 
+def test_each_folder_of_templates_is_a_components() -> None:
+    """`dovecot-2.4`: of one release line. A component without a folder has nothing to render."""
+    folders = {path.name.partition("-")[0] for path in (ROOT / "templates").iterdir()}
+    assert folders <= {each.name for each in registry.components()}
+
+
 def test_credentials_are_told_by_whoever_puts_a_secret_on_a_host() -> None:
     golden = ROOT / "tests" / "golden"
     states = [json.loads(path.read_text()) for path in golden.glob("*/state.json")]

@@ -232,16 +232,16 @@ def _virtual(
         named = [*_names(domain), *(name for role in _ROLES if (name := f"{role}@{domain.name}") in roles)]
         for address in named:
             local = address.rpartition("@")[0]
-            for twin in domain.domain_aliases:
-                rows[f"{local}@{twin}"] = (address,)
-                origins[f"{local}@{twin}"] = address
+            for other in domain.domain_aliases:
+                rows[f"{local}@{other}"] = (address,)
+                origins[f"{local}@{other}"] = address
     return rows, origins
 
 
 def _leads(
     known: Container[str], virtual: Mapping[str, tuple[str, ...]], origins: Mapping[str, str]
 ) -> dict[str, str]:
-    """Each alias or twin that leads to one account → that account. `known`: the accounts.
+    """Each alias or alias address that leads to one account → that account. `known`: the accounts.
 
     A list has several members and none of them owns it; a forward leads away from an account, not to it.
     """

@@ -63,10 +63,10 @@ def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
 
 def files(host: Host, dns: DnsSettings, certificates: tuple[Issued, ...]) -> tuple[File, ...]:
     """The deploy hook; roots for certbot and its timer; the key for dns-01."""
-    made = [File(HOOK, render("certbot/deploy.j2", certificates=certificates), mode="0755")]
+    made = [File(HOOK, render("acme/deploy.j2", certificates=certificates), mode="0755")]
     if host.tls.ca_file:
         made.append(File(_ROOTS, _roots(host)))
-        made.append(File(_DROP_IN, render("certbot/certbot.service.j2", roots=_ROOTS)))
+        made.append(File(_DROP_IN, render("acme/certbot.service.j2", roots=_ROOTS)))
     if dns_01 := plugin(host, dns):
         made.append(File(_CREDENTIALS, render(dns_01.template, **dns_01.values), mode="0600", secret=True))
     return tuple(made)

@@ -47,7 +47,7 @@ class Rfc2136Settings(ProviderSettings):
             "secret": self.tsig.secret.reveal(),
             "algorithm": self.tsig.algorithm.upper(),
         }
-        return Dns01("python3-certbot-dns-rfc2136", "dns-rfc2136", "certbot/dns-rfc2136.ini.j2", values)
+        return Dns01("python3-certbot-dns-rfc2136", "dns-rfc2136", "acme/dns-rfc2136.ini.j2", values)
 
     @property
     def why_no_dns_01(self) -> str:
