@@ -37,7 +37,7 @@ from mailprov.run.select import Selection
 from mailprov.run.unfinished import unfinished
 from mailprov.run.verify import probe_into, worst
 from mailprov.run.zone_backup import back_up
-from mailprov.run.zones import Planner, ZoneWork
+from mailprov.run.zones import ZoneWork
 
 SAFE_END = 120.0  # seconds the agents get to come to a safe end after Ctrl-C
 
@@ -82,10 +82,10 @@ def toward_desired(
     job["accept_drift"] = options.accept_drift
     job["take_over_host"] = options.take_over_host
 
-    def mode(host: Host, zones: ZoneWork) -> Mode:
-        return DesiredMode(inventory, host, job, lambda: zones.images(host.name), options.rotation)
+    def mode(host: Host, deployment: Deployment) -> Mode:
+        return DesiredMode(inventory, host, job, lambda: deployment.zones.images(host.name), options.rotation)
 
-    def zones() -> list[dns.ZonePlan]:
+    def zones(deployment: Deployment) -> list[dns.ZonePlan]:
         keys = deployment.public_keys()
         return dns.plan(
             inventory,
@@ -95,7 +95,7 @@ def toward_desired(
             covers=selection.covers_zone,
         )
 
-    deployment = Deployment(
+    return Deployment(
         inventory,
         selection,
         options,
@@ -106,11 +106,12 @@ def toward_desired(
         start=start,
         report=report,
     )
-    return deployment
 
 
 class Deployment:
-    """One run. `mode` says what each host's conversation is about; `zones` makes the plans of the zones."""
+    """One run. `mode` says what each host's conversation is about, `zones` makes the plans of the zones: both are given
+    the run itself, whose sessions and zones they may look at once it is going (`run`), and not before.
+    """
 
     def __init__(
         self,
@@ -120,8 +121,8 @@ class Deployment:
         *,
         applies: bool,
         ident: str,
-        mode: Callable[[Host, ZoneWork], Mode],
-        zones: Planner,
+        mode: Callable[[Host, Deployment], Mode],
+        zones: Callable[[Deployment], list[dns.ZonePlan]],
         start: Start,
         report: Emit,
     ) -> None:
@@ -137,12 +138,14 @@ class Deployment:
         self.declined = False  # somebody was asked and said no
         self.in_force = False  # a saved plan, all of which is done already
         self.published = Gate()
-        self.zones = ZoneWork(inventory, selection, plan=zones, emit=self.events.emit, ident=ident)
+        self.zones = ZoneWork(
+            inventory, selection, plan=lambda: zones(self), emit=self.events.emit, ident=ident
+        )
         self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
         self.sessions = [
             HostSession(
                 host,
-                mode(host, self.zones),
+                mode(host, self),
                 command=options.command,
                 emit=self.events.emit,
                 gate=self.gate,

@@ -24,7 +24,6 @@ from mailprov.run.ident import run_id
 from mailprov.run.inquiry import Question
 from mailprov.run.listing import listing
 from mailprov.run.select import Selection
-from mailprov.run.zones import ZoneWork
 
 
 def _accounts(inventory: Inventory, host: Host) -> list[str]:
@@ -75,7 +74,7 @@ def purge(
 
     ident = run_id()
 
-    def mode(host: Host, zones: ZoneWork) -> Mode:
+    def mode(host: Host, deployment: Deployment) -> Mode:
         return Question(
             host,
             {
@@ -98,7 +97,7 @@ def purge(
         applies=True,
         ident=ident,
         mode=mode,
-        zones=list,
+        zones=lambda deployment: [],
         start=start,
         report=report,
     )

@@ -33,7 +33,6 @@ from mailprov.run.deploy import Deployment, Options
 from mailprov.run.hosts import HostSession, Mode, Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
-from mailprov.run.zones import ZoneWork
 
 _LOGS = 50  # runs that a host remembers: agent/runs.py
 _LOOK = 0.1  # seconds between looks at hosts that may have ended without an answer
@@ -58,28 +57,26 @@ def rollback(
         job["to"] = to
     mask = _secrets(inventory)
 
-    def mode(host: Host, zones: ZoneWork) -> Mode:
+    def mode(host: Host, deployment: Deployment) -> Mode:
         return RollbackMode(
             job,
-            lambda runs: choice.target(host.name, runs),
-            lambda: zones.images(host.name),
+            lambda runs: choice.target(host.name, runs, deployment.sessions),
+            lambda: deployment.zones.images(host.name),
             mask,
             believe=lambda run: believed.run(inventory, host, run, time.time()),
         )
 
-    deployment = Deployment(
+    return Deployment(
         inventory,
         selection,
         dataclasses.replace(options, together=True),
         applies=True,
         ident=ident,
         mode=mode,
-        zones=lambda: dns.plan_undo(inventory, choice.images()),
+        zones=lambda deployment: dns.plan_undo(inventory, choice.images(deployment.sessions)),
         start=start,
         report=report,
-    )
-    choice.sessions = deployment.sessions
-    return deployment.run()
+    ).run()
 
 
 class RollbackMode:
@@ -124,29 +121,31 @@ class Target(NamedTuple):
 
 
 class _Choice:
-    """Where the hosts' threads meet before anything is planned. The zones' thread waits here as well."""
+    """Where the hosts' threads meet before anything is planned. The zones' thread waits here as well.
+
+    `sessions` are those of all hosts of the run.
+    """
 
     def __init__(self, to: str = "") -> None:
-        self.sessions: list[HostSession] = []
         self._to = to
         self._met = threading.Condition()
         self._told: dict[str, list[dict[str, Any]]] = {}
 
-    def target(self, host: str, runs: list[dict[str, Any]]) -> Target:
+    def target(self, host: str, runs: list[dict[str, Any]], sessions: Sequence[HostSession]) -> Target:
         """What to undo, as soon as all hosts have told their runs; an empty `run` when there is none. Raises InputError
         for a run to return to that no host remembers, and HostFailed when this host has forgotten too much.
         """
         with self._met:
             self._told[host] = runs
             self._met.notify_all()
-        run = self._decide()
+        run = self._decide(sessions)
         return Target(run, later(host, runs, run) if self._to and run else ())
 
-    def images(self) -> list[dict[str, Any]]:
+    def images(self, sessions: Sequence[HostSession]) -> list[dict[str, Any]]:
         """The DNS changes of that run, each as often as hosts keep it, the oldest first. Raises HostUnreachable."""
-        run = self._decide()
-        silent = [s.host.name for s in self.sessions if s.host.name not in self._told and not _left_out(s)]
-        if silent and len(self.sessions) > 1:
+        run = self._decide(sessions)
+        silent = [s.host.name for s in sessions if s.host.name not in self._told and not _left_out(s)]
+        if silent and len(sessions) > 1:
             raise HostUnreachable(
                 ", ".join(silent),
                 _(
@@ -190,11 +189,11 @@ class _Choice:
                         known["told"].append(host)
         return [image for run in sorted(kept) for image in kept[run]]
 
-    def _decide(self) -> str:
+    def _decide(self, sessions: Sequence[HostSession]) -> str:
         with self._met:
-            while not all(s.host.name in self._told or s.ended.is_set() for s in self.sessions):
+            while not all(s.host.name in self._told or s.ended.is_set() for s in sessions):
                 self._met.wait(_LOOK)
-            if not all(s.host.name in self._told or _left_out(s) for s in self.sessions):
+            if not all(s.host.name in self._told or _left_out(s) for s in sessions):
                 return ""
         told = {run["run"] for runs in self._told.values() for run in runs}
         return _named(self._to, told) if self._to else max(told, default="")
