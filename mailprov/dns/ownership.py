@@ -45,6 +45,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from mailprov.model.dataclass import dataclass
+from mailprov.model.hostnames import inside
 from mailprov.records import types
 
 VERSION = "v=mailprov2"
@@ -158,10 +159,6 @@ def unit_of(name: str, zone: str, names: Container[str]) -> str:
             return name
         name = name.partition(".")[2]
     return zone
-
-
-def inside(name: str, parent: str) -> bool:
-    return name == parent or name.endswith(f".{parent}")
 
 
 def digest(kind: str, value: str) -> str:

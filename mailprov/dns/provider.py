@@ -29,6 +29,7 @@ from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed, DnsUnreachable
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import ProviderSettings
+from mailprov.model.hostnames import below, inside
 
 if TYPE_CHECKING:
     from mailprov.schema.context import Context
@@ -180,7 +181,7 @@ class ZoneDriver(Driver):
     ) -> Reading:
         zones = sorted(self.find_zones(), key=len, reverse=True)
         every = dict.fromkeys([*(name for name, _ in keys), *names])
-        zone_of = {name: next((zone for zone in zones if _inside(name, zone)), None) for name in every}
+        zone_of = {name: next((zone for zone in zones if inside(name, zone)), None) for name in every}
         asked: dict[str, set[Key]] = {}
         for key in keys:
             if zone := zone_of[key[0]]:
@@ -196,13 +197,9 @@ class ZoneDriver(Driver):
         return Reading(answers, places, {(zone, key): key in stored[zone] for zone, key in proofs})
 
 
-def _inside(name: str, zone: str) -> bool:
-    return name == zone or name.endswith(f".{zone}")
-
-
 def _above(name: str, zone: str, kind: str, stored: Snapshot) -> str:
     """The highest name at or above this one, below the zone's own, that has a set of this type."""
-    owners = [one for one in ancestors(name) if one.endswith(f".{zone}") and (one, kind) in stored]
+    owners = [one for one in ancestors(name) if below(one, zone) and (one, kind) in stored]
     return owners[-1] if owners else ""
 
 
@@ -226,7 +223,7 @@ def _answer(key: Key, zone: str | None, stored: Mapping[str, Snapshot]) -> Answe
     owner = _above(name, zone, "DNAME", there)
     if owner and owner != name:
         sets = {(name, "DNAME"): there[owner, "DNAME"]}
-    exists = any(_inside(other, name) for other, _ in there)
+    exists = any(inside(other, name) for other, _ in there)
     return Answer(sets, exists, True, zone, there.get((zone, "SOA")))
 
 

@@ -28,12 +28,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
 from mailprov.dns import ownership, wildcards
-from mailprov.dns.ownership import Entry, Identity, Marker, inside, is_marker, marker_name
+from mailprov.dns.ownership import Entry, Identity, Marker, is_marker, marker_name
 from mailprov.dns.provider import Answer, Driver, Place, Proof
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
 from mailprov.model.dataclass import dataclass
+from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
 
 Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts that served it until now

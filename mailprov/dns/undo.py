@@ -34,6 +34,7 @@ from mailprov.dns.ownership import Entry, Marker
 from mailprov.dns.rrsets import Edit, Key, ancestors
 from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change
+from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
 
 Image = dict[str, Any]
@@ -85,7 +86,7 @@ def reads(one: Image) -> set[Key]:
         keys |= {
             (ownership.marker_name(parent), "TXT")
             for parent in ancestors(name)
-            if ownership.inside(parent, one["zone"]) and not parent.startswith("_") and "._" not in parent
+            if inside(parent, one["zone"]) and not parent.startswith("_") and "._" not in parent
         }
     return keys
 

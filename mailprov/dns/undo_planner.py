@@ -18,6 +18,7 @@ from mailprov.dns.planner import compared, turn
 from mailprov.dns.provider import Driver
 from mailprov.dns.rrsets import Key, Snapshot, as_records
 from mailprov.dns.zoneplan import Work, ZonePlan
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 
 
@@ -106,7 +107,7 @@ def _of_others(inventory: Inventory, place: str, images: Sequence[undo.Image]) -
         for name in (domain.name, *domain.domain_aliases):
             serving[name] = {*domain.hosts, *serving.get(name, ())}
     name = place.partition(" ")[0]
-    units = [unit for unit in serving if ownership.inside(name, unit)]
+    units = [unit for unit in serving if inside(name, unit)]
     return bool(units) and not serving[max(units, key=len)] & tellers
 
 

@@ -20,6 +20,7 @@ from mailprov.dns.diff import shown
 from mailprov.dns.provider import Answer, Driver
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
+from mailprov.model.hostnames import inside
 
 # What people put at wildcards. There is no question for all types that every server answers (RFC 8482).
 TYPES = ("A", "AAAA", "CAA", "CNAME", "HTTPS", "MX", "SRV", "SVCB", "TLSA", "TXT", "URI")
@@ -75,7 +76,7 @@ def _goes(driver: Driver, key: Key, answer: RRset | None, made_up: RRset) -> boo
 
 def _above(name: str, wild: Collection[str], zone: str) -> list[str]:
     """The wildcards above a name, the nearest first."""
-    every = (f"*.{parent}" for parent in ancestors(name)[1:] if ownership.inside(parent, zone))
+    every = (f"*.{parent}" for parent in ancestors(name)[1:] if inside(parent, zone))
     return [owner for owner in every if owner in wild and owner != name]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mailprov.dns.diff import shown
 from mailprov.model.dkim import PublicKeys
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.records import desired_records, types
@@ -41,8 +42,8 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
 
 def _domain_of(name: str, domains: list[str]) -> str:
     """The longest domain of the inventory that `name` is in; else its parent, which is the likely zone."""
-    inside = [domain for domain in domains if name == domain or name.endswith(f".{domain}")]
-    return max(inside, key=len) if inside else name.partition(".")[2] or name
+    around = [domain for domain in domains if inside(name, domain)]
+    return max(around, key=len) if around else name.partition(".")[2] or name
 
 
 def _line(record: Record) -> str:

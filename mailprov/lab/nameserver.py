@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.state import LabState
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 
 HOSTS_ZONE = "lab.internal"  # .internal is reserved for private use by ICANN
@@ -35,7 +36,7 @@ def zones_of(inventory: Inventory) -> tuple[str, ...]:
     zones = {domain.name for domain in inventory.domains}
     zones.update(alias for domain in inventory.domains for alias in domain.domain_aliases)
     for host in inventory.hosts:
-        if not any(host.fqdn == zone or host.fqdn.endswith("." + zone) for zone in zones):
+        if not any(inside(host.fqdn, zone) for zone in zones):
             parent = host.fqdn.partition(".")[2]
             zones.add(parent if "." in parent else host.fqdn)
     return tuple(sorted(zones))

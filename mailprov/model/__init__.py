@@ -5,6 +5,7 @@
     findings    the five verdicts and the finding a probe returns
     ports       the one table of the seven mail ports
     records     a DNS record
+    hostnames   which name lies in which, which certificate is for which host
 
 Every package may import from here; nothing here imports from another package.
 """

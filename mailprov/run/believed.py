@@ -34,6 +34,7 @@ from mailprov.dns.ownership import is_marker, marker_name
 from mailprov.errors import NotBelieved
 from mailprov.i18n import _
 from mailprov.model import dkim
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Host, Inventory
 from mailprov.records import types
 from mailprov.records.types.base import PLAIN
@@ -111,10 +112,6 @@ def names(inventory: Inventory, host: Host) -> tuple[str, ...]:
     ]
     own = (host.fqdn, inventory.sender_domain(host))
     return (*dict.fromkeys(own), *inventory.mail_names(host.name), *served)
-
-
-def inside(name: str, zone: str) -> bool:
-    return name == zone or name.endswith(f".{zone}")
 
 
 def _writes_at(name: str, kind: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.model.dataclass import dataclass
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Domain, Host, Inventory
 
 PARTS = ("hosts", "dns")
@@ -32,9 +33,9 @@ class Selection:
     def covers_zone(self, zone: str) -> bool:
         """Is this zone, or name in DNS, about a selected domain or the name of a selected host?"""
         names = [*self.domains, *(host.fqdn for host in self.looked_at)]
-        if self.whole or any(name == zone or name.endswith("." + zone) for name in names):
+        if self.whole or any(inside(name, zone) for name in names):
             return True
-        above = [name for name in (*names, *self.others) if zone.endswith("." + name) or zone == name]
+        above = [name for name in (*names, *self.others) if inside(zone, name)]
         return max(above, key=len, default="") in names
 
 

@@ -20,6 +20,7 @@ from mailprov.dns.zoneplan import LEAVING, ZonePlan
 from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.i18n import _
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 from mailprov.run.select import Selection
 
@@ -197,14 +198,10 @@ class ZoneWork:
     def _hosts_of(self, zone: str) -> set[str]:
         """Hosts that must serve before anything in this zone points at them."""
         domains = [
-            d for d in self._inventory.domains if any(_inside(n, zone) for n in (d.name, *d.domain_aliases))
+            d for d in self._inventory.domains if any(inside(n, zone) for n in (d.name, *d.domain_aliases))
         ]
-        named = {host.name for host in self._inventory.hosts if _inside(host.fqdn, zone)}
+        named = {host.name for host in self._inventory.hosts if inside(host.fqdn, zone)}
         return named | {name for domain in domains for name in domain.hosts}
-
-
-def _inside(name: str, zone: str) -> bool:
-    return name == zone or name.endswith("." + zone)
 
 
 def _status(error: MailprovError) -> str:

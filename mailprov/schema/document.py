@@ -12,6 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from mailprov.errors import Problem
+from mailprov.model import cleaning
 from mailprov.model.dataclass import dataclass
 
 Position = tuple[int, int]  # line and column, from 1
@@ -95,8 +96,7 @@ class Document:
 
 def show(text: str, limit: int = 80) -> str:
     """`text` on one line and safe for a terminal."""
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:limit])
-    return safe + ("…" if len(text) > limit else "")
+    return cleaning.line(text[:limit]) + ("…" if len(text) > limit else "")
 
 
 def show_path(path: Sequence[str | int]) -> str:

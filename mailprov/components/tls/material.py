@@ -19,6 +19,7 @@ from mailprov.errors import InputError
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Certificate, File, Issued
+from mailprov.model.hostnames import matches
 from mailprov.model.inventory import Host, KeyType, TlsMode
 
 FOLDER = "/etc/mailprov/tls"
@@ -179,7 +180,7 @@ def _check(where: str, host: Host, chain: bytes, private: bytes, needed: tuple[s
     except x509.ExtensionNotFound:
         dns_names = []
     for wanted in needed:
-        if not any(covers(name, wanted) for name in dns_names):
+        if not any(matches(name, wanted) for name in dns_names):
             seen = ", ".join(dns_names) or "no DNS name"
             own = (
                 "the host's fqdn" if wanted == host.fqdn else "that name, too, or drop the domain's mail_name"
@@ -189,11 +190,3 @@ def _check(where: str, host: Host, chain: bytes, private: bytes, needed: tuple[s
                 f"the certificate {certificate_path} is for {seen}, and not for {wanted}",
                 f"Get one whose subjectAltName holds {own}",
             )
-
-
-def covers(name: str, fqdn: str) -> bool:
-    """RFC 9525 section 6.3: the same name, or `*` as the whole first label in place of exactly one."""
-    name, fqdn = name.lower().rstrip("."), fqdn.lower()
-    if name.startswith("*."):
-        return fqdn.partition(".")[2] == name[2:] and "." in name[2:]
-    return name == fqdn

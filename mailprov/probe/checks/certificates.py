@@ -171,7 +171,7 @@ def chain(context: PortContext) -> Iterator[Finding]:
 def name(context: PortContext) -> Iterator[Finding]:
     leaf = _leaf(context)
     names = ", ".join(leaf.names) or f"no DNS name (subject {leaf.subject})"
-    if tls.name_matches(leaf.names, context.host.fqdn):
+    if leaf.is_for(context.host.fqdn):
         yield context.passed(names)
         return
     observed = f"the certificate is for {names}"
@@ -266,7 +266,7 @@ def sni(context: PortContext) -> Iterator[Finding]:
         )
         return
     leaf = tls.Leaf.parse(der)
-    if not tls.name_matches(leaf.names, name):
+    if not leaf.is_for(name):
         yield context.finding(
             wrong,
             f"asked for {name}: the certificate is for {_names(leaf)}",
@@ -276,7 +276,7 @@ def sni(context: PortContext) -> Iterator[Finding]:
     own = tls.Leaf.parse(
         context.served(context.host, context.address, context.port, tls.looking_context(), None)
     )
-    if not tls.name_matches(own.names, fqdn):
+    if not own.is_for(fqdn):
         yield context.finding(
             wrong,
             f"asked for no name: the certificate is for {_names(own)}, not for {fqdn}",

@@ -1,6 +1,6 @@
 """TLS contexts, and what a served certificate says about itself.
 
-Public: looking_context, verifying_context, Leaf, name_matches, remaining_fraction, why_untrusted. Raises
+Public: looking_context, verifying_context, Leaf, remaining_fraction, why_untrusted. Raises
 nothing of its own.
 
 Two kinds of context. The *verifying* one is for everything that sends a secret. The *looking* one verifies
@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from mailprov.model.dataclass import dataclass
+from mailprov.model.hostnames import matches
 
 
 def looking_context() -> ssl.SSLContext:
@@ -54,6 +55,10 @@ class Leaf:
     not_after: datetime.datetime
     self_signed: bool
 
+    def is_for(self, host: str) -> bool:
+        """Whether one of its names is this host's (RFC 9525)."""
+        return any(matches(name, host) for name in self.names)
+
     @classmethod
     def parse(cls, der: bytes) -> Leaf:
         """Raises ValueError when the bytes are no certificate."""
@@ -80,19 +85,6 @@ def _signed_by_itself(certificate: x509.Certificate) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
-
-
-def name_matches(names: tuple[str, ...], host: str) -> bool:
-    """RFC 9525 section 6.3: DNS names only, never the CN; `*` stands for the whole left-most label and
-    nothing else.
-    """
-    host = host.lower().rstrip(".")
-    _, _, parent = host.partition(".")
-    for name in names:
-        wanted = name.lower().rstrip(".")
-        if wanted == host or (wanted.startswith("*.") and "." in parent and wanted[2:] == parent):
-            return True
-    return False
 
 
 def remaining_fraction(leaf: Leaf, now: datetime.datetime) -> float:

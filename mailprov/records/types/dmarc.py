@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Domain
 from mailprov.model.records import Record
 from mailprov.records.types.base import PLAIN, Need, Own, RecordType, Wishes
@@ -63,7 +64,7 @@ class Dmarc(RecordType):
 
 
 def _related(one: str, other: str) -> bool:
-    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
+    return inside(one, other) or inside(other, one)
 
 
 DMARC = Dmarc()

@@ -142,20 +142,3 @@ def test_what_an_authority_issues_is_no_file_of_ours() -> None:
     assert found.pairs == (tls.Pair(issued.path, issued.path),)
     assert found.pairs[0].chain_files == issued.path
     assert found.watched == ()
-
-
-@pytest.mark.parametrize(
-    ("name", "covered"),
-    [
-        ("mx1.alpha.test", True),
-        ("MX1.Alpha.Test.", True),
-        ("*.alpha.test", True),
-        ("*.test", False),
-        ("*.mx1.alpha.test", False),
-        ("m*.alpha.test", False),
-        ("*", False),
-        ("alpha.test", False),
-    ],
-)
-def test_names_by_rfc_9525(name: str, covered: bool) -> None:
-    assert tls.covers(name, "mx1.alpha.test") is covered

@@ -23,7 +23,7 @@ from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import Answer
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.clients.tls import Leaf, looking_context, name_matches, remaining_fraction
+from mailprov.probe.clients.tls import Leaf, looking_context, remaining_fraction
 from mailprov.probe.mailauth import message, received, spf
 
 POSTFIX = (
@@ -143,24 +143,6 @@ def test_spf_permanent_errors(domain: str) -> None:
 def test_spf_ptr_is_not_evaluated() -> None:
     with pytest.raises(spf.NotEvaluated):
         spf.check_host("10.3.3.3", "ptr.test", ask)
-
-
-@pytest.mark.parametrize(
-    ("names", "host", "matches"),
-    [
-        (("mx1.alpha.test",), "mx1.alpha.test", True),
-        (("MX1.Alpha.Test",), "mx1.alpha.test", True),
-        (("*.alpha.test",), "mx1.alpha.test", True),
-        (("*.alpha.test",), "a.mx1.alpha.test", False),
-        (("*.alpha.test",), "alpha.test", False),
-        (("*.test",), "alpha.test", False),
-        (("m*.alpha.test",), "mx1.alpha.test", False),
-        (("*",), "alpha", False),
-        ((), "mx1.alpha.test", False),
-    ],
-)
-def test_certificate_names(names: tuple[str, ...], host: str, matches: bool) -> None:
-    assert name_matches(names, host) is matches
 
 
 def test_remaining_fraction_is_the_same_for_short_and_long_lives() -> None:

@@ -27,6 +27,7 @@ from mailprov.dns.providers.rfc2136.session import Session, rcode_name
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
 from mailprov.model.dataclass import dataclass
+from mailprov.model.hostnames import below, inside
 
 _ADD_THE_KEY = (
     "Add the TSIG key to each zone there; if it is, something between here and the server changes answers"
@@ -83,9 +84,9 @@ def _place(
         what = f"it answered REFUSED without a signature when asked for {unsigned} SOA, though it has zone {zone}"
         doubt = DnsFailed(session.where, what, _ADD_THE_KEY)
     owners = [plain(r.name) for r in answers[name].answer if r.rdtype == dns.rdatatype.DNAME]
-    dname = next((owner for owner in owners if name.endswith(f".{owner}")), "")
+    dname = next((owner for owner in owners if below(name, owner)), "")
     # The parent zone does not hold what it has delegated away: records put there would never be seen.
-    cuts = [cut for step in asked if (cut := looks[step].delegated) and zone and cut.endswith(f".{zone}")]
+    cuts = [cut for step in asked if (cut := looks[step].delegated) and zone and below(cut, zone)]
     if cuts:
         return Place(None, f"{cuts[0]} is delegated from {zone} to other servers", dname, doubt)
     if not zone:
@@ -120,17 +121,17 @@ def _look(session: Session, name: str, answer: dns.message.Message) -> _Look:
     authoritative = bool(answer.flags & dns.flags.AA)
     if not authoritative:
         cut = next((plain(r.name) for r in answer.authority if r.rdtype == dns.rdatatype.NS), None)
-        inside = cut if cut and cut != "." and (name == cut or name.endswith(f".{cut}")) else None
+        above = cut if cut and cut != "." and inside(name, cut) else None
         unsigned = session.signs and not answer.had_tsig
         said = rcode_name(answer) + (" without a signature" if unsigned else "")
-        return _Look(None, inside, "only a referral" if cut else said, unsigned)
+        return _Look(None, above, "only a referral" if cut else said, unsigned)
     # Behind a CNAME or DNAME the SOA in the answer is the target's, not this name's: the parent must be
     # asked.
     redirected = any(r.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for r in answer.answer)
     if not redirected:
         for rrset in (*answer.answer, *answer.authority):
             owner = plain(rrset.name)
-            if rrset.rdtype == dns.rdatatype.SOA and (name == owner or name.endswith(f".{owner}")):
+            if rrset.rdtype == dns.rdatatype.SOA and inside(name, owner):
                 return _Look(zone=owner)
     return _Look(rcode=rcode_name(answer))
 
@@ -157,11 +158,7 @@ def answer(session: Session, key: Key, message: dns.message.Message) -> Answer:
             found = dns.rdatatype.to_text(rrset.rdtype)
             if plain(rrset.name) == name and found in (kind, "CNAME"):
                 sets[name, found] = rrset_of(rrset)
-        above = [
-            r
-            for r in message.answer
-            if r.rdtype == dns.rdatatype.DNAME and name.endswith(f".{plain(r.name)}")
-        ]
+        above = [r for r in message.answer if r.rdtype == dns.rdatatype.DNAME and below(name, plain(r.name))]
         if above:  # RFC 6672 section 3.1: the CNAME is made up from it
             sets.pop((name, "CNAME"), None)
             sets[name, "DNAME"] = rrset_of(above[0])
@@ -173,7 +170,7 @@ def _soa_of(name: str, message: dns.message.Message) -> str | None:
     if message.answer:
         return None
     owners = [plain(rrset.name) for rrset in message.authority if rrset.rdtype == dns.rdatatype.SOA]
-    return next((owner for owner in owners if name == owner or name.endswith(f".{owner}")), None)
+    return next((owner for owner in owners if inside(name, owner)), None)
 
 
 def _apex_of(zone: str, message: dns.message.Message) -> RRset:
