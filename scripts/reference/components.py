@@ -18,8 +18,8 @@ HEAD = """\
 What mailprov puts on a host: each is installed where the inventory asks for it, and stopped where it does not any more.
 Those of every host come first. Packages stay when a component leaves.
 
-| component | what it does | keys | packages | gets of the inventory's secrets |
-|---|---|---|---|---|
+| component | what it does | keys | packages |
+|---|---|---|---|
 """
 EXAMPLE = Path(__file__).resolve().parents[2] / "inventories/example.yml"
 
@@ -30,10 +30,13 @@ def page() -> str:
 
 
 def _row(component: Component) -> str:
-    where = " (every host)" if component.everywhere else ""
+    about = text(component.about)
+    if component.everywhere:
+        about += "; on every host"
+    if component.credentials:
+        about += f"; the host gets the secret of {_listed(component.credentials)}"
     keys = ", ".join(f"[`{each.key}`](inventory.md#the-file)" for each in component.settings)
-    cells = (f"`{component.name}`{where}", text(component.about), keys, _listed(packages(component)))
-    return f"| {' | '.join((*cells, _listed(component.credentials)))} |"
+    return f"| `{component.name}` | {about} | {keys} | {_listed(packages(component))} |"
 
 
 def packages(component: Component) -> list[str]:
