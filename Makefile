@@ -6,7 +6,7 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases test-attacks check lab-up lab-down bench faults faults-short docs wheel clean
+.PHONY: help demo test test-releases test-attacks check lab-up lab-down bench faults faults-short docs messages wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ lab-down: .venv/ready ## Take the demo's hosts away: nothing of them stays
 docs: .venv/docs-ready ## Build the documentation as a site into build/site, and look at every page of it
 	@LC_ALL=C.UTF-8 NO_MKDOCS_2_WARNING=1 $(PYTHON_BIN) -m mkdocs build --strict --clean
 	@$(PYTHON_BIN) -m pytest tests/site
+
+messages: .venv/docs-ready ## Collect the sentences for translators, and compile what they have translated
+	@$(PYTHON_BIN) scripts/messages.py
 
 wheel: .venv/ready ## Build the wheel into dist/
 	@$(PYTHON_BIN) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -84,8 +84,10 @@ def select(
     if looked_at and not verifies and not zones and on_hosts and not any(h.managed for h in looked_at):
         raise InputError(
             inventory.source,
-            "every host has `managed: false`: others built them, so there is nothing to change or to ask there",
-            "Only `mailprov verify` looks at such hosts; `mailprov dns` has their records",
+            _(
+                "every host has `managed: false`: others built them, so there is nothing to change or to ask there"
+            ),
+            _("Only `mailprov verify` looks at such hosts; `mailprov dns` has their records"),
         )
     chosen_names = tuple(name for d in chosen_domains for name in (d.name, *d.domain_aliases))
     every = [*(domain.name for domain in inventory.domains), *aliases, *(h.fqdn for h in inventory.hosts)]

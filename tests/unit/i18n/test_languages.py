@@ -1,0 +1,212 @@
+"""The program in another language: a made-up one that has accents on its vowels, so that what is not translated shows.
+
+The catalogue is made of every text that `make messages` collects. The program is run in it, and every word of a screen
+that has no accent must be a name or a value: those that each screen may have are listed with it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailprov import i18n
+from mailprov.report.fanout import fan_out
+from mailprov.report.plain_text import Plain
+from mailprov.report.text import TextReport
+from tests.unit.cli.program import mailprov
+from tests.unit.i18n.test_sentences import script
+from tests.unit.report.test_screens import recorded
+
+_ACCENTS = str.maketrans("aeiouAEIOU", "àèìòùÀÈÌÒÙ")
+
+
+def foreign(text: str) -> str:
+    """With its placeholders as they are."""
+    parts = re.split(r"(\{[^{}]*\})", text)
+    return "".join(part if part.startswith("{") else part.translate(_ACCENTS) for part in parts)
+
+
+def compiled(texts: dict[str, str]) -> bytes:
+    """As msgfmt writes it (GNU gettext manual, "The Format of GNU MO Files")."""
+    rows = sorted((one.encode(), two.encode()) for one, two in texts.items())
+    start = 28 + 16 * len(rows)
+    tables, data = [b"", b""], b""
+    for column in (0, 1):
+        for row in rows:
+            tables[column] += struct.pack("<II", len(row[column]), start + len(data))
+            data += row[column] + b"\0"
+    head = struct.pack("<7I", 0x950412DE, 0, len(rows), 28, 28 + 8 * len(rows), 0, start)
+    return head + tables[0] + tables[1] + data
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    texts = {"": "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plural=(n != 1);\n"}
+    for one, many in script().messages():
+        texts[f"{one}\0{many}" if many else one] = (
+            f"{foreign(one)}\0{foreign(many)}" if many else foreign(one)
+        )
+    made = tmp_path_factory.mktemp("locale")
+    path = made / "eo/LC_MESSAGES/mailprov.mo"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(compiled(texts))
+    return made
+
+
+@pytest.fixture
+def _anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setattr(i18n, "FOLDER", str(folder))
+    monkeypatch.setattr(i18n, "_looked", False)
+    monkeypatch.setattr(i18n, "_catalogue", None)
+
+
+@pytest.fixture
+def _foreign(_anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "eo.UTF-8")
+
+
+def plain_words(text: str) -> set[str]:
+    """Words with a vowel and no accent, in lower case; not those of paths, options, addresses and names with dots."""
+    text = re.sub(r"\S*[/@_.=:-]\S*\w|[A-Z]{2,}", " ", text)
+    return {word.lower() for word in re.findall(r"\b[A-Za-z]{3,}\b", text) if re.search("[aeiouAEIOU]", word)}
+
+
+INVENTORY = """\
+ssh: {user: root, host_key: "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDhYIr3Jv2VxTjKdEM"}
+hosts: {mx1: {address: 127.0.0.1, fqdn: mx1.alpha.test, ssh: {port: 1}}}
+domains: {alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: HOME}}}}}
+"""
+# typer's own words: what its help and its mistakes look like.
+TYPER = {
+    "usage",
+    "options",
+    "arguments",
+    "show",
+    "this",
+    "message",
+    "and",
+    "exit",
+    "commands",
+    "default",
+    "mailprov",
+}
+TYPER |= {"path", "str", "list", "int"}
+
+LAB = {"lab", "start", "stop", "reset", "status", "cache", "inventory", "down"}
+INIT = ["init", "new.yml", "--domain", "beta.test", "--address", "192.0.2.1", "--yes"]
+COMMANDS = {
+    "init",
+    "validate",
+    "plan",
+    "apply",
+    "verify",
+    "rollback",
+    "history",
+    "purge",
+    "trust",
+    "schema",
+    "explain",
+}
+SCREENS: dict[str, tuple[list[str], set[str]]] = {
+    "the first page": (["--help"], COMMANDS | {"dkim", "lab"}),
+    "help of a command": (["plan", "--help"], TYPER | {"plan"}),
+    "help of a group": (["lab", "--help"], TYPER | LAB),
+    "help with arguments": (["purge", "--help"], TYPER | {"purge", "range"}),
+    "help of init": (["init", "--help"], TYPER | {"init"}),
+    "no inventory": (["purge"], {"mailprov", "purge"}),
+    "nobody to ask": (["apply", "mail.yml"], {"mailprov", "apply"}),
+    "a good inventory": (["validate", "mail.yml"], {"mail"}),
+    "a host that is not in it": (["plan", "mail.yml", "--host", "mx9"], {"mailprov"}),
+    "a number that is none": (["verify", "mail.yml", "--accounts", "none"], {"mailprov", "none"}),
+    "a probe that is none": (["explain", "nothing.such"], {"mailprov", "explain"}),
+    "no lab": (["lab", "reset", "--name", "a", "b.yml"], {"mailprov", "lab"}),
+    "a first inventory": (INIT, {"mailprov", "plan", "trust"}),
+    "flags that are missing": (["init", "other.yml", "--yes"], {"mailprov", "init"}),
+    "a plan that cannot be saved": (["plan", "mail.yml", "--out", "mail.yml"], {"mailprov"}),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("_foreign")
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_has_no_word_of_english_but_names(name: str, tmp_path: Path) -> None:
+    words, names = SCREENS[name]
+    if name != "no inventory":
+        (tmp_path / "mail.yml").write_text(INVENTORY)
+
+    done = mailprov(*words, cwd=tmp_path)
+
+    shown = done.stdout + done.stderr
+    assert plain_words(shown) <= names, shown
+    assert re.search("[àèìòù]", shown), shown
+
+
+@pytest.mark.usefixtures("_foreign")
+@pytest.mark.parametrize("name", ["first-plan", "small-change", "nothing-runs", "sound-hosts"])
+def test_reports_have_no_word_of_english_but_what_the_events_say(name: str) -> None:
+    out = io.StringIO()
+    report = fan_out([TextReport(Plain(out, lambda: pytest.fail("rich")), quiet=False)])
+    said = set()
+    for event in recorded(name):
+        said |= plain_words(repr(event)) | {word.lower() for word in re.findall(r"[A-Za-z]{3,}", repr(event))}
+        try:
+            report(event)
+        except pytest.fail.Exception:  # tables are drawn by rich
+            from mailprov.report.terminal import rich_console
+
+            report = fan_out([TextReport(rich_console(out))])
+    assert plain_words(out.getvalue()) <= said, plain_words(out.getvalue()) - said
+
+
+@pytest.mark.usefixtures("_anew")
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, False),
+        ({"LANG": "eo.UTF-8"}, True),
+        ({"LANG": "eo_XX.UTF-8@old"}, True),
+        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "eo"}, True),
+        ({"LANG": "eo", "LC_ALL": "C"}, False),
+        ({"LANG": "eo", "LC_ALL": "POSIX"}, False),
+        ({"LANG": "de_DE.UTF-8", "LANGUAGE": "fr:eo"}, True),
+        ({"LANG": "eo", "LANGUAGE": "en:eo"}, False),
+        ({"LANGUAGE": "eo"}, False),  # as GNU gettext: not in the locale C
+        ({"LANG": "../../eo"}, False),
+    ],
+)
+def test_the_language_is_the_users(
+    environment: dict[str, str], found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert i18n._("note:") == ("nòtè:" if found else "note:")
+    assert i18n.ngettext("{count} host", "{count} hosts", 2) == (
+        "{count} hòsts" if found else "{count} hosts"
+    )
+
+
+@pytest.mark.usefixtures("_anew")
+def test_without_a_catalogue_nothing_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    monkeypatch.delitem(sys.modules, "gettext", raising=False)
+
+    assert i18n._("note:") == "note:"
+    assert "gettext" not in sys.modules
+
+
+@pytest.mark.usefixtures("_foreign")
+def test_programs_read_the_same_in_every_language(tmp_path: Path) -> None:
+    (tmp_path / "mail.yml").write_text(INVENTORY)
+
+    done = mailprov("validate", "mail.yml", "--json", cwd=tmp_path)
+
+    assert '"event":"run_ended"' in done.stdout.replace('": "', '":"')
+    assert '"status":"ok"' in done.stdout.replace('": "', '":"')

@@ -1,0 +1,187 @@
+"""What people read passes through gettext: held for the packages in CONVERTED; those that wait are in WAITING.
+
+A sentence is a text with two words in a row. What looks like one and is none (shell, configuration, headers of formats)
+is in NO_SENTENCES, or stands in a module of OTHER_TEXTS.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGE = ROOT / "mailprov"
+
+CONVERTED = {"cli", "model", "plan", "report", "run", "errors.py"}
+# The agent speaks on the host, in English: its words travel as they are (agent/errors.py).
+WAITING = {
+    "agent",
+    "components",
+    "desired",
+    "dns",
+    "inventory",
+    "lab",
+    "probe",
+    "records",
+    "schema",
+    "transport",
+    "wire",
+}
+NOTHING_TO_SAY = {
+    "__init__.py",
+    "__main__.py",
+    "i18n.py",
+}  # __main__ speaks where the rest cannot be imported
+
+ERRORS = {
+    "DnsFailed",
+    "DnsUnreachable",
+    "DnsUnsure",
+    "HostFailed",
+    "HostUnreachable",
+    "InputError",
+    "Interrupted",
+    "LabError",
+    "NotBelieved",
+    "ReportFailed",
+    "SecretError",
+}
+# Call → from which argument on they are sentences. What comes before says where, by names.
+SENTENCES = {
+    **dict.fromkeys(ERRORS, 1),
+    "Interrupted": 0,
+    "Notice": 1,
+    "Progress": 1,
+    "Problem": 4,
+    "BadName": 0,
+}
+HELP = {"help", "short_help"}
+_WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? [a-z]{2,}")
+NO_SENTENCES = re.compile(
+    r"dkim (show|rotate)|dns (plan|apply|export|check)|lab \w*|"  # commands
+    r"(bold |not bold |bold)?(red|green|yellow|magenta|dim)|"  # styles
+    r"\{?mode: .*|dmarc: .*|"  # what init writes
+    r"(# )?mailprov (lab|plan|apply|trust|init)\b.*|"
+    r"# Managed by mailprov.*|# (signing|carry).*|"  # the head of a file of hosts: no language changes these
+    r"surrogatepass|unicode_escape",
+    re.DOTALL,
+)
+SILENT_CALLS = {"compile", "fullmatch", "N_", "_", "ngettext", "getattr", "sub"}
+
+
+OTHER_TEXTS = {"model/dataclass.py"}  # writes Python
+
+
+def modules(names: set[str]) -> list[Path]:
+    found = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] in names]
+    return sorted(path for path in found if str(path.relative_to(PACKAGE)) not in OTHER_TEXTS)
+
+
+def constants(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Texts that are shown as they stand: of f-strings what is between the values; not what `_` was given."""
+    if isinstance(node, ast.Call) and _name(node) in SILENT_CALLS:
+        for each in node.keywords:
+            yield from constants(each.value)
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.lineno, node.value
+        return
+    if isinstance(node, (ast.Compare, ast.Subscript)):  # names and keys; what is compared is shown elsewhere
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from constants(child)
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
+def unmarked(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):  # docstrings are no texts of the program
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        if isinstance(node, ast.Assert):
+            node.msg = None
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        first = SENTENCES.get(_name(node), 99)
+        for each in node.args[first:]:
+            for line, text in constants(each):
+                if re.search(r"[A-Za-z]{3}", text):
+                    yield line, text
+        for keyword in node.keywords:
+            if keyword.arg in HELP:
+                yield from constants(keyword.value)
+    for line, text in constants(tree):
+        if _WORDS.search(text) and not NO_SENTENCES.fullmatch(text.strip()):
+            yield line, text
+
+
+def test_every_package_is_converted_or_listed() -> None:
+    there = {
+        path.name for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert there == CONVERTED | WAITING | NOTHING_TO_SAY
+
+
+@pytest.mark.parametrize("path", modules(CONVERTED), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_sentence_passes_through_gettext(path: Path) -> None:
+    assert sorted(set(unmarked(ast.parse(path.read_text())))) == []
+
+
+def test_no_module_uses_the_name_of_gettext_for_something_else() -> None:
+    """`for _ in …` would make `_` another thing in the whole function."""
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        imported = any(
+            isinstance(node, ast.ImportFrom)
+            and node.module == "mailprov.i18n"
+            and any(alias.name == "_" for alias in node.names)
+            for node in ast.walk(tree)
+        )
+        stored = [
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store)
+        ]
+        assert not (imported and stored), f"{path}: {stored}"
+
+
+def test_gettext_is_given_texts_that_can_be_collected() -> None:
+    """A variable is translated too, but only where it was marked with N_; an f-string never can be."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _name(node) in ("_", "N_", "ngettext"):
+                texts = node.args[: 2 if _name(node) == "ngettext" else 1]
+                assert not [arg for arg in texts if isinstance(arg, (ast.JoinedStr, ast.BinOp))], (
+                    f"{path}:{node.lineno}"
+                )
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("messages", ROOT / "scripts/messages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_template_for_translators_is_current() -> None:
+    found = script()
+    assert found.POT.read_text(encoding="utf-8") == found.template(), "run `make messages`"
+
+
+def test_texts_for_one_and_for_several_have_the_same_placeholders() -> None:
+    form = re.compile(r"\{(\w+)[^{}]*\}")
+    for one, many in script().messages():
+        if many:
+            assert set(form.findall(one)) == set(form.findall(many))
