@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from mailprov.cli import complete
 from mailprov.model.findings import Verdict
+from mailprov.model.ports import Protocol
 from mailprov.probe import catalogue, checks, registry
+from mailprov.probe.clients.session import CLIENTS
 from tests.unit.probe.probe_lab import Lab
 
 # A small real one: a server that names no limit takes a whole message before it says that it was too large.
@@ -82,3 +85,22 @@ def test_probes_build_on_probes_that_there_are() -> None:
             assert probe.after in known
             assert probe.after.partition(".")[0] == probe.entry.id.partition(".")[0]
     assert [probe.entry.id for probe in known.values() if probe.reachability] == ["net.tcp"]
+
+
+def test_every_protocol_has_a_client_and_no_probe_asks_which() -> None:
+    """What differs between protocols is in their clients; a probe of one of them may assert that it has that."""
+    assert set(CLIENTS) == set(Protocol)
+    names = {client.__name__ for client in CLIENTS.values()}
+    asked = []
+    for path in Path(checks.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text())
+        asserted = {id(node.test) for node in ast.walk(tree) if isinstance(node, ast.Assert)}
+        asked += [
+            f"{path.name}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and id(node) not in asserted
+            and getattr(node.func, "id", "") == "isinstance"
+            and names & {each.id for each in ast.walk(node.args[1]) if isinstance(each, ast.Name)}
+        ]
+    assert asked == []

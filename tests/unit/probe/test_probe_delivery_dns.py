@@ -1,4 +1,4 @@
-"""The mail loop and the DNS probes: green in test_probe_verdicts, here each wrong in every way that
+"""Delivery and the DNS probes: green in test_probe_verdicts, here each wrong in every way that
 matters.
 """
 
@@ -31,7 +31,7 @@ def only(findings: list[Finding], probe: str, port: int = 0) -> list[Finding]:
 
 
 # faults → what they must show: (probe, port, verdict, words)
-LOOPS = {
+DELIVERIES = {
     "data-refused": [
         ("delivery.submit", 587, FAIL, "554 5.6.0"),
         ("delivery.path", 465, ERROR, "not submitted"),
@@ -98,11 +98,11 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("faults", LOOPS)
-def test_wrong_loop(lab: Lab, faults: str) -> None:
+@pytest.mark.parametrize("faults", DELIVERIES)
+def test_wrong_delivery(lab: Lab, faults: str) -> None:
     lab.spoil(faults, "")
     findings = lab.verify("delivery", wait=10, delivery=0.3 if "loses-mail" in faults else 10)
-    for probe, port, verdict, words in LOOPS[faults]:
+    for probe, port, verdict, words in DELIVERIES[faults]:
         mine = [item for item in only(findings, probe, port) if item.target.domain == "alpha.test->beta.test"]
         for item in mine:
             assert (item.verdict, words in item.observed) == (verdict, True), (item.observed, item.evidence)
@@ -246,7 +246,7 @@ def test_hashes_only_are_skipped_with_a_reason(lab: Lab) -> None:
     assert {item.verdict for item in lab.verify("unknown", wait=10)} == {PASS}
 
 
-def loops(
+def planned(
     inventory: Inventory, selected: Sequence[str], broken: Sequence[str] = (), named: str = ""
 ) -> set[tuple[str, str]]:
     """Who sends to whom, where all but the broken ones can take part."""
@@ -276,18 +276,18 @@ def test_loops_pair_every_domain_with_another_host_that_works(lab: Lab) -> None:
     both = {("alpha.test", "beta.test"), ("beta.test", "alpha.test")}
     with_eps = {("alpha.test", "eps.test"), ("eps.test", "alpha.test")}
     # Nobody to log in as, or nobody who keeps mail: no message from or to there.
-    assert loops(inventory, names) == both | with_eps
-    assert loops(inventory, ["alpha.test"], broken=["beta.test"]) == with_eps
-    assert loops(inventory, ["beta.test"]) == both
-    assert loops(inventory, ["alpha.test", "beta.test"], named="eps.test") == both | with_eps
-    assert loops(inventory, ["alpha.test"], broken=["beta.test", "eps.test"]) == {
+    assert planned(inventory, names) == both | with_eps
+    assert planned(inventory, ["alpha.test"], broken=["beta.test"]) == with_eps
+    assert planned(inventory, ["beta.test"]) == both
+    assert planned(inventory, ["alpha.test", "beta.test"], named="eps.test") == both | with_eps
+    assert planned(inventory, ["alpha.test"], broken=["beta.test", "eps.test"]) == {
         ("alpha.test", "alpha.test")
     }
-    assert loops(inventory, ["alpha.test"], broken=["eps.test"], named="eps.test") == {
+    assert planned(inventory, ["alpha.test"], broken=["eps.test"], named="eps.test") == {
         ("alpha.test", "alpha.test")
     }
-    assert loops(inventory, ["beta.test"], broken=["beta.test"]) == set()
-    assert loops(inventory, []) == set()
+    assert planned(inventory, ["beta.test"], broken=["beta.test"]) == set()
+    assert planned(inventory, []) == set()
 
 
 # (probe, target, changed records, verdict, words)

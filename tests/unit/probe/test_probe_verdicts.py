@@ -28,8 +28,8 @@ def test_right_servers_pass_every_probe(lab: Lab) -> None:
         seen = {(item.target.host, item.target.port) for item in findings if item.id == entry.id}
         if entry.ports and not entry.id.startswith("delivery."):
             assert seen == {(host, port) for host in ("mx1", "mx2") for port in entry.ports}, entry.id
-    loops = {(item.target.domain, item.target.port) for item in findings if item.id == "delivery.path"}
-    assert loops == {
+    deliveries = {(item.target.domain, item.target.port) for item in findings if item.id == "delivery.path"}
+    assert deliveries == {
         (pair, port) for pair in ("alpha.test->beta.test", "beta.test->alpha.test") for port in (587, 465)
     }
     # The probe's own messages are gone, and nothing else was touched.
