@@ -1,4 +1,4 @@
-"""mailprov explain: what a probe does and what its verdicts mean."""
+"""mailprov explain: what a probe does and what its verdicts mean; what a component of a host is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="ID",
-            help=N_("A probe's id, such as tls.chain."),
+            help=N_("A probe's id, such as tls.chain, or a component, such as fail2ban."),
             show_default=False,
             autocompletion=complete.probes,
         ),
@@ -48,6 +48,13 @@ def explain(
         for name, entry in entries.items():
             typer.echo(at_words(f"{name.ljust(width)}  {entry.title}", sys.stdout, width + 2))
         return
+    if probe_id not in entries and (words := _component(probe_id)):
+        title, rows = words
+        if json:
+            told = tuple(f"{name}: {text}" for name, text in rows)
+            reports.emit(Explained(probe_id, title, "", (), told, (), ()))
+            raise typer.Exit(reports.end(0, _("1 component")))
+        return _print(probe_id, title, rows)
     if probe_id not in entries:
         near = difflib.get_close_matches(probe_id, entries, n=1)
         raise InputError(
@@ -57,7 +64,6 @@ def explain(
             or (_("Did you mean {near}").format(near=near[0]) if near else _("See mailprov explain")),
         )
     entry = entries[probe_id]
-    typer.echo(f"{entry.id}: {entry.title}\n")
     rows = [(_("expected"), entry.expected)]
     if entry.ports:
         rows.append((_("ports"), ", ".join(str(port) for port in entry.ports)))
@@ -65,6 +71,28 @@ def explain(
         (_("step {number}").format(number=number), step) for number, step in enumerate(entry.steps, start=1)
     ]
     rows += [*entry.verdicts, (_("sources"), ", ".join(entry.refs))]
-    width = max(9, *(len(name) for name, text in rows))
-    for name, text in rows:
-        typer.echo(at_words(f"  {name.ljust(width)} {text}", sys.stdout, width + 3))
+    return _print(entry.id, entry.title, rows)
+
+
+def _print(name: str, title: str, rows: list[tuple[str, str]]) -> None:
+    typer.echo(f"{name}: {title}\n")
+    width = max(9, *(len(label) for label, text in rows))
+    for label, text in rows:
+        typer.echo(at_words(f"  {label.ljust(width)} {text}", sys.stdout, width + 3))
+
+
+def _component(name: str) -> tuple[str, list[tuple[str, str]]] | None:
+    """Its title and its words; None where there is no such component."""
+    from mailprov.components import registry
+
+    found = next((each for each in registry.components() if each.name == name), None)
+    if found is None:
+        return None
+    where = _("every host") if found.everywhere else _("hosts whose inventory asks for it")
+    rows = [(_("on"), where)]
+    rows += [(_("key"), f"{key.key}: {key.about}") for key in found.settings]
+    if found.credentials:
+        rows.append((_("gets"), ", ".join(found.credentials)))
+    if units := ", ".join(service.unit for service in found.retired()):
+        rows.append((_("stops"), _("{units}, when it leaves").format(units=units)))
+    return found.about, rows

@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "lab": {"components", "inventory", "dns"},  # of dns, how its own name server is written in an inventory
     "cli": {
         "schema",
+        "components",
         "inventory",
         "desired",
         "plan",

@@ -113,6 +113,17 @@ def test_probes_of_a_component_are_in_the_table(tmp_path: Path) -> None:
     assert "metrics.answers" not in python(listed, "explain")
 
 
+def test_explain_has_the_words_of_a_component_too() -> None:
+    listed = "from mailprov.__main__ import main; main()"
+    told = python(listed, "explain", "node-exporter").splitlines()
+    assert told[0] == "node-exporter: the host's own figures for Prometheus"
+    assert "  key       node_exporter: the host's own figures for Prometheus, on the loopback address" in told
+    assert "  stops     prometheus-node-exporter.service, when it leaves" in told
+    event = json.loads(python(listed, "explain", "relayhost", "--json").splitlines()[0])
+    assert (event["event"], event["id"]) == ("explained", "relayhost")
+    assert "gets: relayhost.password" in event["steps"]
+
+
 @pytest.mark.parametrize("component", registry.components(), ids=lambda each: each.name)
 def test_each_component_says_what_the_interface_asks(component: object) -> None:
     every = registry.components()
