@@ -98,8 +98,9 @@ MAGIC = b"MAILPROV1"
 
 
 def pack(modules: dict[str, str]) -> bytes:
-    """The agent, as it is the same for every host. Half the time of a better level, for a sixth more bytes."""
-    return zlib.compress(json.dumps(modules).encode("ascii"), 3)
+    """The agent, as it is the same for every host. Level 4 takes the time of level 3 for six bytes less in a hundred; the
+    next one takes half as long again for four more."""
+    return zlib.compress(json.dumps(modules).encode("ascii"), 4)
 
 
 def encode_start(packed: bytes, job: dict[str, Any]) -> bytes:
