@@ -20,7 +20,7 @@ import time
 from typing import Any, BinaryIO, Callable, Dict, Optional
 
 from mailprov.agent.errors import Cancelled
-from mailprov.agent.redaction import Mask
+from mailprov.agent.redaction import Redactor
 
 LOST = "the controller's connection ended"
 BEAT = 5.0  # seconds of silence before a beat; the controller takes 60 s of silence for a lost host
@@ -29,7 +29,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 class Channel:
     def __init__(self, tag: str, stdin: BinaryIO) -> None:
-        self.mask = Mask()
+        self.redact = Redactor()
         self._tag = tag.encode("ascii")
         self._out: Optional[int] = os.dup(1)  # not inherited by children
         os.dup2(2, 1)
@@ -49,9 +49,9 @@ class Channel:
         """Send one message; free text in it is masked."""
         for name in ("text", "what", "advice"):
             if name in fields:
-                fields[name] = self.mask(fields[name])
+                fields[name] = self.redact(fields[name])
         if "output" in fields:
-            fields["output"] = self.mask("\n".join(fields["output"])).splitlines()
+            fields["output"] = self.redact("\n".join(fields["output"])).splitlines()
         body = json.dumps({"t": t, **fields}).encode("ascii")
         with self._lock:
             self._last = time.monotonic()

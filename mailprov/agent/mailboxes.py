@@ -78,8 +78,8 @@ class _Purge:
         record = journal.begin(self.tree, self.job.owner, run=self.job.run, **kind)
         try:
             self._delete(address)
-        except AgentError as stop:
-            record.close(f"failed: {stop.what}")
+        except AgentError as error:
+            record.close(f"failed: {error.what}")
             raise
         record.close("ok", 1)
         self.session.applied([made])

@@ -1,8 +1,8 @@
 """Keeps secrets out of everything that leaves the host: diffs, progress, command output, error texts.
 
-Mask(values)              mask(text) -> text with each secret value, password hash and private key hidden
+Redactor(values)          redact(text) -> text with each secret value, password hash and private key hidden
 secrets_of(state)         the values to hide
-unified(path, old, new, mask) -> str     a unified diff of at most MAX_LINES lines
+unified(path, old, new, redact) -> str     a unified diff of at most MAX_LINES lines
 hide_keys(text)          text without the private keys in it
 """
 
@@ -18,7 +18,7 @@ _HASH = re.compile(r"(\{[A-Z0-9.-]+\})?\$(?:1|2[abxy]|5|6|7|y|gy|argon2[a-z]*|sc
 _KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
 
 
-class Mask:
+class Redactor:
     """Callable that hides secrets; values shorter than four characters only as whole words."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
@@ -48,11 +48,11 @@ def secrets_of(state: Dict[str, Any]) -> List[str]:
     return values
 
 
-def unified(path: str, old: Optional[bytes], new: Optional[bytes], mask: Mask) -> str:
+def unified(path: str, old: Optional[bytes], new: Optional[bytes], redact: Redactor) -> str:
     """The difference of two contents (None: no such file), masked, cut after MAX_LINES."""
     import difflib
 
-    texts = [mask(hide_keys((data or b"").decode("utf-8", "backslashreplace"))) for data in (old, new)]
+    texts = [redact(hide_keys((data or b"").decode("utf-8", "backslashreplace"))) for data in (old, new)]
     lines = list(
         difflib.unified_diff(
             texts[0].splitlines(),

@@ -98,8 +98,9 @@ MAGIC = b"MAILPROV1"
 
 
 def pack(modules: dict[str, str]) -> bytes:
-    """The agent, as it is the same for every host. Level 4 takes the time of level 3 for six bytes less in a hundred; the
-    next one takes half as long again for four more."""
+    """The agent, as it is the same for every host. Level 4 saves 6 % of the bytes of level 3 in the same time; the next
+    one saves 4 % more for half the time again.
+    """
     return zlib.compress(json.dumps(modules).encode("ascii"), 4)
 
 

@@ -26,5 +26,5 @@ def look_at(
         observed or Observed({}, {}, set()),
         manifest=remembered or manifest.load(tree),
         passwords=Passwords(tree),
-        mask=redaction.Mask(),
+        redact=redaction.Redactor(),
     )

@@ -73,7 +73,7 @@ def test_whatever_differs_is_found(root: Path, content: bytes) -> None:
 
 def test_fields_that_could_be_cut_elsewhere_are_never_taken_for_known(root: Path, content: bytes) -> None:
     passwords = passwd_file.Passwords(files.Tree(str(root)))
-    passwords.settle(PATH, [["a", "b\0c", "", ""]], content)
+    passwords.remember_unchanged(PATH, [["a", "b\0c", "", ""]], content)
     passwords.save()
-    assert not passwords.settled(PATH, [["a", "b\0c", "", ""]], content)
-    assert not passwords.settled(PATH, [["a", "b", "c", "\0"]], content)
+    assert not passwords.unchanged(PATH, [["a", "b\0c", "", ""]], content)
+    assert not passwords.unchanged(PATH, [["a", "b", "c", "\0"]], content)

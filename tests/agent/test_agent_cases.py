@@ -106,7 +106,7 @@ def planned(root: Path, case: dict[str, Any]) -> diff.Plan:
         observed,
         manifest=manifest.Manifest(tree, body),
         passwords=passwd_file.Passwords(tree),
-        mask=redaction.Mask(redaction.secrets_of(wanted)),
+        redact=redaction.Redactor(redaction.secrets_of(wanted)),
     )
 
 

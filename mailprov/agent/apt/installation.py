@@ -67,7 +67,7 @@ def install(
     """Install these packages in one transaction; apt's whole output goes to the file `log`. `check` may end the wait
     for another package manager by raising.
     """
-    lists.settle()
+    lists.adopt()
     lock = dpkg_lock.take(tree, say, check)
     try:
         _preset(debconf)

@@ -57,7 +57,7 @@ class Lists:
         outcome = update([*self.options(), *_NO_CACHES])
         self.problems = [line for line in outcome.lines(100) if line.startswith(("W: Failed", "E:", "Err:"))]
 
-    def settle(self) -> None:
+    def adopt(self) -> None:
         """After `go`: make the fetched lists the system's, when it has none."""
         import shutil
 

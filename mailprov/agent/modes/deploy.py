@@ -14,7 +14,7 @@ from mailprov.agent.apt import packages
 from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
 from mailprov.agent.plan import diff
-from mailprov.agent.redaction import Mask, secrets_of
+from mailprov.agent.redaction import Redactor, secrets_of
 from mailprov.agent.resources import dkim_keys, drift, obsolete_services, passwd_file
 from mailprov.agent.resources.dkim_keys import DkimKey
 from mailprov.agent.resources.registry import entries
@@ -43,7 +43,7 @@ class _Deployment:
         found = self._packages(job.packages)
         session.channel.say("facts", facts=facts.facts(self.tree, found))
         self.state = state = session.channel.wait("desired")["state"]
-        session.channel.mask = Mask(secrets_of(state))
+        session.channel.redact = Redactor(secrets_of(state))
         if self.tree.root and (state["packages"] or state["users"] or state["services"]):
             advice = "root is for tests of files"
             raise AgentError("packages, users and services cannot be managed under a root", advice)
@@ -75,7 +75,7 @@ class _Deployment:
             self._observe(found, retired),
             manifest=self.manifest,
             passwords=self.passwords,
-            mask=self.session.channel.mask,
+            redact=self.session.channel.redact,
             excused=self.interrupted.excused,
         )
 
@@ -114,7 +114,7 @@ class _Deployment:
         for notice in plan.notices:
             session.notice(notice)
         if losses:
-            told["takes_over"] = [session.channel.mask(one) for one in losses]
+            told["takes_over"] = [session.channel.redact(one) for one in losses]
         session.channel.say("plan", changes=plan.changes, **told)
 
     def _keep_as_found(self, plan: diff.Plan) -> None:
@@ -124,7 +124,7 @@ class _Deployment:
         self.manifest.keep_services({spec["unit"] for spec in self.state["services"]})
         self.manifest.save()
         self.passwords.save()
-        drift.keep(self.tree, self.manifest, self.session.channel.mask)
+        drift.keep(self.tree, self.manifest, self.session.channel.redact)
 
     def _apply(self, plan: diff.Plan) -> None:
         from mailprov.agent.context import ApplyContext

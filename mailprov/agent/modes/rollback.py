@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from mailprov.agent import history, journal
 from mailprov.agent.errors import AgentError
-from mailprov.agent.redaction import Mask
+from mailprov.agent.redaction import Redactor
 from mailprov.agent.session import Session
 from mailprov.agent.transaction import rollback, rollback_plan
 
@@ -27,7 +27,7 @@ def work(session: Session) -> None:
         told = [{**history.describe(chain[0]), "images": history.images(chain)}] if chain else []
     channel.say("runs", runs=told)
     target = channel.wait("target")
-    channel.mask = Mask(target["mask"])
+    channel.redact = Redactor(target["mask"])
     if job.to:
         chain = history.asked(chain, target.get("undo", []))
     elif chain and target["run"] != told[0]["run"]:
@@ -37,7 +37,7 @@ def work(session: Session) -> None:
         return
 
     def look() -> rollback_plan.Plan:
-        return rollback_plan.look(session.tree, chain, channel.mask, job.accept_drift)
+        return rollback_plan.look(session.tree, chain, channel.redact, job.accept_drift)
 
     plan = look()
     for notice in plan.notices:

@@ -13,7 +13,7 @@ from typing import Any, Container, Dict, List, Type, TypeVar
 from mailprov.agent import files
 from mailprov.agent.changes import Change, Observed, fingerprint
 from mailprov.agent.manifest import Manifest
-from mailprov.agent.redaction import Mask
+from mailprov.agent.redaction import Redactor
 from mailprov.agent.resources import sieve
 from mailprov.agent.resources.acme import Issue
 from mailprov.agent.resources.base import Look, Resource
@@ -66,11 +66,11 @@ def compare(
     *,
     manifest: Manifest,
     passwords: Passwords,
-    mask: Mask,
+    redact: Redactor,
     excused: Container[str] = (),
 ) -> Plan:
     """The plan, from files read here and now and from what was observed. `excused`: see resources/drift.py."""
-    look = Look(tree, state, observed, manifest=manifest, passwords=passwords, mask=mask, excused=excused)
+    look = Look(tree, state, observed, manifest=manifest, passwords=passwords, redact=redact, excused=excused)
     look.wanted.update(entry.path for entry in entries(state))
     for kind in KINDS:
         look.found.extend(kind.compare(look))

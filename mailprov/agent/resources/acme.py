@@ -122,8 +122,8 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
             left = need(run.tree, work.spec)
             if left.todo:
                 raise AgentError(f"the certificate {work.spec['name']} is not as it must be: {left.why}")
-        except AgentError as stop:
-            failures.append(stop)
+        except AgentError as error:
+            failures.append(error)
             continue
         run.applied(work.changes)
     if failures:

@@ -25,7 +25,7 @@ from mailprov.agent.changes import Change, Observed
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Entry, Manifest
-from mailprov.agent.redaction import Mask
+from mailprov.agent.redaction import Redactor
 from mailprov.agent.resources.drift import Drift, Edit
 from mailprov.agent.resources.passwd_file import Passwords
 from mailprov.agent.transaction.staging import Stage
@@ -100,12 +100,12 @@ class Look:
         *,
         manifest: Manifest,
         passwords: Passwords,
-        mask: Mask,
+        redact: Redactor,
         excused: Container[str] = (),
     ) -> None:
         self.tree, self.state, self.observed = tree, state, observed
-        self.manifest, self.passwords, self.mask = manifest, passwords, mask
-        self.drift = Drift(tree, manifest, mask, excused)
+        self.manifest, self.passwords, self.redact = manifest, passwords, redact
+        self.drift = Drift(tree, manifest, redact, excused)
         self.wanted: Set[str] = set()  # paths of all files of the state
         self.found: List[Resource] = []
         self.digests: Dict[str, str] = {}

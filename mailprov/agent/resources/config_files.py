@@ -16,7 +16,7 @@ from mailprov.agent import files
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.manifest import Entry
-from mailprov.agent.redaction import Mask, unified
+from mailprov.agent.redaction import Redactor, unified
 from mailprov.agent.resources import local_settings
 from mailprov.agent.resources.base import Look, Spec, Staged, State, notes, owner_mode
 from mailprov.agent.resources.drift import Edit
@@ -93,7 +93,7 @@ def _described(
         details.append(owner_mode(seen, spec))
     if secret:
         details.append(_SECRET)
-    diff = "" if secret else unified(path, data, content, look.mask)
+    diff = "" if secret else unified(path, data, content, look.redact)
     action, by_hand = "create" if seen is None else "update", "" if secret else edit.diff
     return change("file", action, path, ", ".join(details), diff, drift=edit.stops, edit=by_hand)
 
@@ -108,7 +108,7 @@ def _content(look: Look, spec: Spec) -> str:
     both = text + "\n" + (own or b"").decode("utf-8", "surrogateescape")
     for name, ours, theirs in local_settings.overridden(both, spec["guarded"]):
         what = f"a local setting makes {name} `{theirs}` instead of `{ours}`, and security depends on it"
-        look.notices.append(look.mask(f"{spec['path']}: {what}"))
+        look.notices.append(look.redact(f"{spec['path']}: {what}"))
     return local_settings.merged(text, own, spec["local"]) if spec["merges"] else text
 
 
@@ -127,7 +127,7 @@ class LeftFile(Staged):
             edit = look.drift.of(path, seen, data)
             if edit.content:  # another owner or mode is no loss when the file goes
                 details.append(edit.note)
-            diff = unified(path, data, None, look.mask) if entry["kind"] == "file" else ""
+            diff = unified(path, data, None, look.redact) if entry["kind"] == "file" else ""
             text = ", ".join(details)
             gone = change("file", "delete", path, text, diff, drift=edit.content, edit=edit.diff)
             yield LeftFile({"path": path}, [gone])
@@ -151,10 +151,10 @@ def undone(
     now: Optional[bytes],
     before: Optional[bytes],
     kind: str,
-    mask: Mask,
+    redact: Redactor,
 ) -> List[Change]:
     """A file that goes back to `before`; `kind` as the manifest has it."""
     if kind in ("secret", "key"):
         return [change("file", action, path, ", ".join([*details, _SECRET]))]
-    diff = unified(path, now, before, mask) if now != before else ""
+    diff = unified(path, now, before, redact) if now != before else ""
     return [change("file", action, path, ", ".join(details), diff)]

@@ -1,9 +1,9 @@
 """What somebody did to managed files since the last apply, and what is needed to show it.
 
-    Drift(tree, manifest, mask, excused).of(path, seen, data) -> Edit     compared with what was applied last
+    Drift(tree, manifest, redact, excused).of(path, seen, data) -> Edit     compared with what was applied last
     BY_HAND                     how a plan says it
     stop(changes, place)        AgentError for a plan with such changes: the files, and the two ways out
-    keep(tree, manifest, mask)  copies of what is applied now, for the diff of a later edit
+    keep(tree, manifest, redact)  copies of what is applied now, for the diff of a later edit
 
 The copies lie under /var/lib/mailprov/applied/, each at its file's own path, 0600: `diff` shows an edit on the host,
 too. There is none of a file that is secret or has a secret in it. A copy that a crash has torn, or that a rollback has
@@ -19,7 +19,7 @@ from typing import Any, Container, Dict, List, NamedTuple, Optional, Sequence
 from mailprov.agent import files
 from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Manifest
-from mailprov.agent.redaction import Mask, hide_keys, unified
+from mailprov.agent.redaction import Redactor, hide_keys, unified
 
 BY_HAND = "edited by hand since the last apply"
 _OWNED = "owner or mode changed by hand since the last apply"
@@ -49,9 +49,9 @@ class Drift:
     """`excused` are paths that an interrupted run has touched: what is there now is that run's work."""
 
     def __init__(
-        self, tree: files.Tree, manifest: Manifest, mask: Mask, excused: Container[str] = ()
+        self, tree: files.Tree, manifest: Manifest, redact: Redactor, excused: Container[str] = ()
     ) -> None:
-        self._tree, self._manifest, self._mask, self._excused = tree, manifest, mask, excused
+        self._tree, self._manifest, self._redact, self._excused = tree, manifest, redact, excused
         self._found: Dict[str, Edit] = {}
 
     @property
@@ -83,7 +83,7 @@ class Drift:
         last = files.read(_copy(self._tree, path)) if entry["kind"] == "file" else None
         if last is None or files.sha256(last) != entry["sha256"]:
             return ""
-        return unified(path, last, now, self._mask)
+        return unified(path, last, now, self._redact)
 
 
 def _owned_otherwise(seen: files.Seen, entry: Dict[str, Any]) -> bool:
@@ -121,7 +121,7 @@ def stop(changes: List[Dict[str, Any]], place: str, mends: Sequence[str] = ()) -
     )
 
 
-def keep(tree: files.Tree, manifest: Manifest, mask: Mask) -> None:
+def keep(tree: files.Tree, manifest: Manifest, redact: Redactor) -> None:
     """Bring the copies up to date. Writes nothing when they are, and never fails an apply that is done."""
     try:
         _prune(tree, manifest)
@@ -130,7 +130,7 @@ def keep(tree: files.Tree, manifest: Manifest, mask: Mask) -> None:
                 continue
             data = files.read(tree.at(path)) or b""
             text = data.decode("utf-8", "backslashreplace")
-            if files.sha256(data) == entry["sha256"] and mask(hide_keys(text)) == text:
+            if files.sha256(data) == entry["sha256"] and redact(hide_keys(text)) == text:
                 _write(_copy(tree, path), data)
     except (OSError, AgentError):
         pass  # a full disk: the next apply tries again, and until then an edit is named and not shown

@@ -60,7 +60,7 @@ class Passwords:
         """This hash was just made of this password."""
         self._fresh.setdefault(path, {})[user] = self._mark(user, password, hashed)
 
-    def settled(self, path: str, entries: List[List[str]], data: bytes) -> bool:
+    def unchanged(self, path: str, entries: List[List[str]], data: bytes) -> bool:
         """Whether exactly these entries and this content were found to be the same before."""
         mark = self._mark_of_all(entries, data)
         if not mark or self._known.get(_WHOLE, {}).get(path) != mark:
@@ -69,7 +69,7 @@ class Passwords:
         self._fresh.setdefault(_WHOLE, {})[path] = mark
         return True
 
-    def settle(self, path: str, entries: List[List[str]], data: bytes) -> None:
+    def remember_unchanged(self, path: str, entries: List[List[str]], data: bytes) -> None:
         """They are the same, each hash being one of its password."""
         self._fresh.setdefault(_WHOLE, {})[path] = self._mark_of_all(entries, data)
 
@@ -136,7 +136,7 @@ def in_words(fields: str) -> str:
 def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -> Comparison:
     """What differs between the wanted entries and a file's content (None: no file)."""
     path = spec["path"]
-    if data is not None and passwords.settled(path, spec["entries"], data):
+    if data is not None and passwords.unchanged(path, spec["entries"], data):
         return Comparison([], [], data)
     present = logins(data)
     changes: List[Tuple[str, str, str]] = []
@@ -163,7 +163,7 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
     changes += [("delete", user, "its mail is kept") for user in sorted(present)]
     content = _kept(lines)
     if content is not None and content == data:
-        passwords.settle(path, spec["entries"], data)
+        passwords.remember_unchanged(path, spec["entries"], data)
     # The file's spelling of a quote is Dovecot's business; people know the account by its name.
     changes = [(action, user.replace("\\'", "'"), detail) for action, user, detail in changes]
     return Comparison(changes, lines, content)
@@ -182,7 +182,7 @@ def render(
             passwords.remember(path, line.user, line.password, hashed)
         text.append(f"{line.user}:{hashed}::::::{line.fields}\n")
     content = "".join(text).encode("utf-8", "surrogateescape")
-    passwords.settle(path, spec["entries"], content)
+    passwords.remember_unchanged(path, spec["entries"], content)
     return content
 
 

@@ -12,7 +12,7 @@ from typing import Iterator, List, Optional, Sequence, Type
 
 from mailprov.agent.changes import Change
 from mailprov.agent.manifest import Entry
-from mailprov.agent.redaction import Mask
+from mailprov.agent.redaction import Redactor
 from mailprov.agent.resources import accounts, config_files
 from mailprov.agent.resources.accounts import Accounts
 from mailprov.agent.resources.acme import Issue, Placeholder
@@ -51,8 +51,8 @@ def undone(
     *,
     now: Optional[bytes],
     before: Optional[bytes],
-    mask: Mask,
+    redact: Redactor,
 ) -> List[Change]:
     if kind == "accounts":
         return accounts.undone(path, action, details, now=now, before=before)
-    return config_files.undone(path, action, details, now=now, before=before, kind=kind, mask=mask)
+    return config_files.undone(path, action, details, now=now, before=before, kind=kind, redact=redact)

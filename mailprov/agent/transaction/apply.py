@@ -155,7 +155,7 @@ class Apply(Transaction):
         self.manifest.describe(entries(self.context.state), left.digests, left.known)
         self.context.passwords.save()
         self.manifest.save()
-        drift.keep(self.tree, self.manifest, self.channel.mask)
+        drift.keep(self.tree, self.manifest, self.channel.redact)
 
 
 def _changed_meanwhile(path: str) -> AgentError:

@@ -127,7 +127,7 @@ class Transaction:
             raise AgentError(
                 f"{error}; and putting back failed: {problem.strerror}", "the next apply tries again"
             ) from error
-        record.close("undone: " + self.channel.mask(_why(error)))
+        record.close("undone: " + self.channel.redact(_why(error)))
         self.session.done = 0
         if isinstance(error, AgentError) and record.first("was"):
             how = "everything was put back" if count else "the configuration was left as it was"

@@ -103,7 +103,7 @@ class Rollback(Transaction):
         left = self.again()
         if left.changes:
             raise still_differs("put back", left.changes)
-        drift.keep(self.tree, manifest.load(self.tree), self.channel.mask)
+        drift.keep(self.tree, manifest.load(self.tree), self.channel.redact)
 
     def _remove_sockets(self) -> None:
         """Directories that are to go are empty but for sockets of daemons that have another configuration by now."""

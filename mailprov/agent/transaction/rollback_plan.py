@@ -1,6 +1,6 @@
 """Compares a host with what it was before a run: files, directories, logins, and whether and how services run.
 
-    look(tree, chain, mask, accept_drift) -> Plan     what is not as it was before the runs of the chain
+    look(tree, chain, redact, accept_drift) -> Plan     what is not as it was before the runs of the chain
 
 Reads only. Packages and users stay, directories that are not empty stay, and so mail is never touched. mailprov's own
 records on the host (manifest, fingerprints of passwords) go back with the files, unshown, so that the next plan is the
@@ -20,7 +20,7 @@ from mailprov.agent import files, journal, manifest, systemd
 from mailprov.agent.changes import Change, fingerprint
 from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
-from mailprov.agent.redaction import Mask
+from mailprov.agent.redaction import Redactor
 from mailprov.agent.resources import directories, services
 from mailprov.agent.resources.drift import BY_HAND
 from mailprov.agent.resources.registry import undone
@@ -55,7 +55,7 @@ class Plan:
         return fingerprint(self.changes)
 
 
-def look(tree: files.Tree, chain: Sequence[Journal], mask: Mask, accept_drift: bool) -> Plan:
+def look(tree: files.Tree, chain: Sequence[Journal], redact: Redactor, accept_drift: bool) -> Plan:
     """Compare the host with what these runs (newest first) found. Reads only."""
     oldest: Dict[str, Tuple[Dict[str, Any], Journal]] = {}
     after: Dict[str, str] = {}
@@ -67,7 +67,7 @@ def look(tree: files.Tree, chain: Sequence[Journal], mask: Mask, accept_drift: b
             newer = units.get(unit["spec"]["unit"], unit)
             units[unit["spec"]["unit"]] = {**unit, "spec": newer["spec"], "verb": newer["verb"]}
     plan = Plan()
-    comparison = _Comparison(tree, mask, oldest)
+    comparison = _Comparison(tree, redact, oldest)
     for record, source in sorted(oldest.values(), key=lambda pair: journal.order(pair[0])):
         made = comparison.changes(record, source)
         if record["path"].startswith(files.STATE + "/"):
@@ -102,9 +102,9 @@ def look(tree: files.Tree, chain: Sequence[Journal], mask: Mask, accept_drift: b
 
 class _Comparison:
     def __init__(
-        self, tree: files.Tree, mask: Mask, oldest: Dict[str, Tuple[Dict[str, Any], Journal]]
+        self, tree: files.Tree, redact: Redactor, oldest: Dict[str, Tuple[Dict[str, Any], Journal]]
     ) -> None:
-        self._tree, self._mask = tree, mask
+        self._tree, self._redact = tree, redact
         self._going = {path for path, (record, _) in oldest.items() if record["was"] is None}
         self._kinds = _kinds(files.read(tree.at(manifest.PATH)))
         if manifest.PATH in oldest and oldest[manifest.PATH][0]["was"]:
@@ -161,7 +161,7 @@ class _Comparison:
             if now != before:
                 self.content.add(path)
             kind = self._kinds.get(path, "file")
-            return undone(kind, path, action, notes, now=now, before=before, mask=self._mask)
+            return undone(kind, path, action, notes, now=now, before=before, redact=self._redact)
         return []
 
 
