@@ -23,6 +23,7 @@ class Accounts(Staged):
     """`lines` are to be written where `rewrite`; else only owner or mode differ."""
 
     word = "account"
+    stage_order = 0  # no address may be accepted before its mailbox has an owner
 
     def __init__(
         self, spec: Spec, changes: Sequence[Change], lines: List[passwd_file.Line], *, rewrite: bool
@@ -64,6 +65,9 @@ class Accounts(Staged):
 
     def paths(self) -> Sequence[str]:
         return (self.spec["path"],)
+
+    def as_planned(self) -> Sequence[str]:
+        return self.paths()
 
     def rewrites(self) -> Sequence[str]:
         return self.paths() if self.rewrite else ()

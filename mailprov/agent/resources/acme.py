@@ -20,7 +20,7 @@ from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
 from mailprov.agent.resources import certificates
-from mailprov.agent.resources.base import Look, Resource, Spec
+from mailprov.agent.resources.base import Look, Made, Resource, Spec
 
 CERTBOT = "/etc/letsencrypt"
 _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
@@ -35,7 +35,7 @@ class Need(NamedTuple):
     why: str
 
 
-class Placeholder(Resource):
+class Placeholder(Made):
     """Made in its place: nothing reads the file before this run's configuration is in force."""
 
     @classmethod

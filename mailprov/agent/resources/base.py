@@ -11,7 +11,8 @@ A rollback knows files and units alone. How what it puts back is shown is the ki
 the journal puts back the paths, and services.py the units.
 
     Look                one comparison of a host: what it reads, what it has found until now
-    Resource            the base of all kinds; Staged those that are files, Running those that systemd runs
+    Resource            the base of all kinds; Staged those that are files, Made what these need around them, Running
+                        those that systemd runs
 
 Raises AgentError for what cannot be made true.
 """
@@ -62,7 +63,17 @@ class Resource:
         """Make it true now."""
 
 
+class Made(Resource):
+    """What is put in its place at once, with the journal behind it: the frame of what is staged."""
+
+
 class Staged(Resource):
+    stage_order = 1  # 0 goes beside its place before all others, 2 takes away and writes nothing
+
+    def as_planned(self) -> Sequence[str]:
+        """Paths whose content must still be what it was when the plan was made."""
+        return ()
+
     def rewrites(self) -> Sequence[str]:
         """Paths whose content changes: whoever reads them must read them anew."""
         return ()

@@ -61,6 +61,9 @@ class ConfigFile(Staged):
     def paths(self) -> Sequence[str]:
         return (self.spec["path"],)
 
+    def as_planned(self) -> Sequence[str]:
+        return self.paths()
+
     def rewrites(self) -> Sequence[str]:
         return self.paths() if self.content is not None else ()
 
@@ -113,6 +116,8 @@ def _content(look: Look, spec: Spec) -> str:
 
 
 class LeftFile(Staged):
+    stage_order = 2
+
     @classmethod
     def compare(cls, look: Look) -> Iterator["LeftFile"]:
         for path, entry in sorted(look.manifest.files.items()):
@@ -134,6 +139,9 @@ class LeftFile(Staged):
 
     def paths(self) -> Sequence[str]:
         return (self.spec["path"],)
+
+    def as_planned(self) -> Sequence[str]:
+        return self.paths()
 
     def rewrites(self) -> Sequence[str]:
         return self.paths()

@@ -14,10 +14,10 @@ from mailprov.agent import files
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
-from mailprov.agent.resources.base import Look, Resource, owner_mode
+from mailprov.agent.resources.base import Look, Made, owner_mode
 
 
-class Directory(Resource):
+class Directory(Made):
     @classmethod
     def compare(cls, look: Look) -> Iterator["Directory"]:
         for spec in look.state["directories"]:

@@ -20,12 +20,7 @@ from mailprov.agent.journal import Journal
 from mailprov.agent.plan.diff import Plan
 from mailprov.agent.resources import drift, local_settings, packages, passwd_file
 from mailprov.agent.resources.accounts import Accounts
-from mailprov.agent.resources.acme import Placeholder
-from mailprov.agent.resources.base import Resource, Running, Staged
-from mailprov.agent.resources.certificates import Certificate
-from mailprov.agent.resources.config_files import ConfigFile, LeftFile
-from mailprov.agent.resources.directories import Directory
-from mailprov.agent.resources.dkim_keys import DkimKey
+from mailprov.agent.resources.base import Made, Resource, Running, Staged
 from mailprov.agent.resources.obsolete_services import ObsoleteService
 from mailprov.agent.resources.packages import Package
 from mailprov.agent.resources.registry import entries
@@ -82,7 +77,7 @@ class Apply(Transaction):
         units: List[Running] = [*plan.of(ObsoleteService), *plan.of(Service)]
         if units:
             record.note({"r": "services", "was": [unit.snapshot(plan.observed) for unit in units]})
-        self._put([*plan.of(Directory), *plan.of(Placeholder)])
+        self._put(plan.of(Made))
         self.put_in_place(record, self._staged())
 
     def _put(self, resources: Sequence[Resource]) -> None:
@@ -92,16 +87,15 @@ class Apply(Transaction):
             self.applied(one.changes)
 
     def _staged(self) -> Stage:
-        """Every new file beside its place; accounts first: no address is accepted before its mailbox has an owner."""
-        stage, of = Stage(self.tree), self.plan.of
-        new: List[Staged] = [*of(Accounts), *of(DkimKey), *of(Certificate), *of(ConfigFile)]
-        if new:
-            self.say(f"writing {len(new)} file{'s' if len(new) > 1 else ''}")
-        for one in new:
+        """Every new file beside its place, where no daemon sees it yet."""
+        stage = Stage(self.tree)
+        staged = sorted(self.plan.of(Staged), key=lambda one: one.stage_order)
+        count = sum(one.stage_order < 2 for one in staged)
+        if count:
+            self.say(f"writing {count} file{'s' if count > 1 else ''}")
+        for one in staged:
             self.check()
             one.stage(self.context, stage)
-        for left in of(LeftFile):
-            left.stage(self.context, stage)
         return stage
 
     def before_swap(self) -> None:
@@ -117,9 +111,7 @@ class Apply(Transaction):
 
     def _still_as_planned(self) -> None:
         """People take their time to say go, and an edit made meanwhile must not be lost."""
-        of = self.plan.of
-        own = [path for one in (*of(ConfigFile), *of(Accounts), *of(LeftFile)) for path in one.paths()]
-        for path in own:
+        for path in (path for one in self.plan.of(Staged) for path in one.as_planned()):
             data = files.read(self.tree.at(path))
             if (files.sha256(data) if data is not None else None) != self.plan.digests.get(path):
                 raise _changed_meanwhile(path)
@@ -131,7 +123,7 @@ class Apply(Transaction):
     def after_commit(self) -> None:
         of = self.plan.of
         released = installation.release_units(self.tree, [spec["unit"] for spec in self.specs()])
-        written = [path for one in (*of(ConfigFile), *of(LeftFile)) for path in one.paths()]
+        written = [path for one in of(Staged) for path in one.paths()]
         if released or any(path.startswith("/etc/systemd/") for path in written):
             systemd.reload_systemd()
         failures: List[AgentError] = []
