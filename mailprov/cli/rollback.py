@@ -61,13 +61,13 @@ def rollback(
             preview=preview,
             verify=False,  # the inventory describes another state than the one that is put back
             lock_timeout=lock_timeout,
+            accept_drift=accept_drift,
             on_interrupt=connections.interrupt,
         )
         code = run_rollback(
             read,
             chosen,
             options,
-            accept_drift=accept_drift,
             to=to or "",
             start=connections.start,
             report=reports.emit,

@@ -62,6 +62,11 @@ class Options:
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
     direct: Callable[[Host], bool] | None = None  # whether no jump host is between here and there
 
+    def job(self, mode: str, ident: str) -> dict[str, Any]:
+        """What the agents are told of these options."""
+        flags = {"accept_drift": self.accept_drift, "take_over_host": self.take_over_host}
+        return {"mode": mode, "run": ident, "lock_timeout": self.lock_timeout, **flags}
+
 
 def plan(inventory: Inventory, selection: Selection, options: Options, *, start: Start, report: Emit) -> int:
     """Say what would change; touch nothing. 4 instead of 0 when `exit_code_for_changes` and there is something."""
@@ -78,9 +83,7 @@ def toward_desired(
 ) -> Deployment:
     """A run toward the desired state that only plans (mode plan) or applies."""
     ident = run_id()
-    job = {"mode": goal, "run": ident, "lock_timeout": options.lock_timeout}
-    job["accept_drift"] = options.accept_drift
-    job["take_over_host"] = options.take_over_host
+    job = options.job(goal, ident)
 
     def mode(host: Host, deployment: Deployment) -> Mode:
         return DesiredMode(inventory, host, job, lambda: deployment.zones.images(host.name), options.rotation)

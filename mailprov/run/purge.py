@@ -78,16 +78,13 @@ def purge(
         return Question(
             host,
             {
-                "mode": "purge",
-                "run": ident,
+                **options.job("purge", ident),
                 "mail_root": MAIL_ROOT,
                 "users": USERS,
                 "login": passwd_file_key(address),
                 "accounts": _accounts(inventory, host),
                 "address": address,
-                "lock_timeout": options.lock_timeout,
             },
-            None,
         )
 
     deployment = Deployment(

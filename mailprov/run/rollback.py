@@ -43,7 +43,6 @@ def rollback(
     selection: Selection,
     options: Options,
     *,
-    accept_drift: bool = False,
     to: str = "",
     start: Start,
     report: Emit,
@@ -51,8 +50,7 @@ def rollback(
     """Plan, ask, put back. `to`: the state after this run (its id, or the end of it), not before the last one."""
     ident = run_id()
     choice = _Choice(to)
-    job = {"mode": "rollback", "run": ident, "lock_timeout": options.lock_timeout}
-    job["accept_drift"] = accept_drift
+    job = options.job("rollback", ident)
     if to:
         job["to"] = to
     mask = _secrets(inventory)
