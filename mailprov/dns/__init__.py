@@ -6,7 +6,8 @@
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
     export(inventory, keys) -> str                        zone file text for publishing by hand
 
-Nothing here knows which providers there are: `provider` says what one is, and each is a package of `providers`.
+Nothing here knows which providers there are: `provider` and `driver` say what one is, and each is a
+package of `providers`.
 `rrsets`, `ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey` and `reading` read,
 `planner` plans, `undo_planner` plans the way back; `publishing`, `guard` and `read_back` write; `zonefile` is the
 export.

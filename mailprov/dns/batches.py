@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from mailprov.dns import ownership
-from mailprov.dns.provider import Abilities
+from mailprov.dns.abilities import Abilities
 from mailprov.dns.rrsets import Edit, Snapshot, values_after
 from mailprov.errors import DnsFailed
 

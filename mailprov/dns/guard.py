@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mailprov.dns import ownership
-from mailprov.dns.provider import Driver, Place
+from mailprov.dns.driver import Driver, Place
 from mailprov.dns.reading import read_plain
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
 from mailprov.errors import DnsFailed

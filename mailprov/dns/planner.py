@@ -16,8 +16,8 @@ from functools import partial
 
 from mailprov.dns import providers
 from mailprov.dns.diff import ZoneDiff, plan_zone, shown
+from mailprov.dns.driver import Driver, Place
 from mailprov.dns.ownership import Identity, marker_name
-from mailprov.dns.provider import Driver, Place
 from mailprov.dns.rrsets import Snapshot, as_records
 from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed

@@ -25,8 +25,8 @@ from collections.abc import Iterable
 from mailprov.dns import guard, ownership, providers, read_back, undo
 from mailprov.dns.batches import batches
 from mailprov.dns.diff import ZoneDiff
+from mailprov.dns.driver import Driver, Result
 from mailprov.dns.planner import refusal
-from mailprov.dns.provider import Driver, Result
 from mailprov.dns.rrsets import Edit, Snapshot, after, as_records
 from mailprov.dns.zoneplan import Work, ZonePlan
 from mailprov.errors import DnsFailed, MailprovError

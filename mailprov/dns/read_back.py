@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from mailprov.dns import ownership, reading
-from mailprov.dns.provider import Driver
+from mailprov.dns.driver import Driver
 from mailprov.dns.rrsets import Edit
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 
-from mailprov.dns.provider import Driver, Proof
+from mailprov.dns.driver import Driver, Proof
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 
 

@@ -28,8 +28,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
 from mailprov.dns import ownership, wildcards
+from mailprov.dns.driver import Answer, Driver, Place, Proof
 from mailprov.dns.ownership import Entry, Identity, Marker, is_marker, marker_name
-from mailprov.dns.provider import Answer, Driver, Place, Proof
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed

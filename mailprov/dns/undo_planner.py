@@ -14,8 +14,8 @@ from typing import Any
 
 from mailprov.dns import ownership, providers, reading, seal, undo, unsealed
 from mailprov.dns.diff import ZoneDiff
+from mailprov.dns.driver import Driver
 from mailprov.dns.planner import compared, turn
-from mailprov.dns.provider import Driver
 from mailprov.dns.rrsets import Key, Snapshot, as_records
 from mailprov.dns.zoneplan import Work, ZonePlan
 from mailprov.model.hostnames import inside

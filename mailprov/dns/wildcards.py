@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mailprov.dns import ownership
 from mailprov.dns.diff import shown
-from mailprov.dns.provider import Answer, Driver
+from mailprov.dns.driver import Answer, Driver
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
 from mailprov.model.hostnames import inside

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
+from typing import TYPE_CHECKING
 
-from mailprov.dns.diff import ZoneDiff
-from mailprov.dns.provider import Driver
-from mailprov.dns.rrsets import Snapshot
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Change
+
+if TYPE_CHECKING:
+    from mailprov.dns.diff import ZoneDiff
+    from mailprov.dns.driver import Driver
+    from mailprov.dns.rrsets import Snapshot
+
+    Look = Callable[[Driver, frozenset[str]], tuple[Snapshot, ZoneDiff]]
 
 # Domains leave the zone: the markers of all others name these until that is done.
 LEAVING = 0
@@ -24,9 +29,6 @@ ADDRESSES = 1
 OTHERS = 2
 # It only loses addresses: until the others are written, an MX may still lead there.
 GOING = 3
-
-
-Look = Callable[[Driver, frozenset[str]], tuple[Snapshot, ZoneDiff]]
 
 
 @dataclass

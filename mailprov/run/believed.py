@@ -30,14 +30,12 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from mailprov.dns import seal
-from mailprov.dns.ownership import is_marker, marker_name
 from mailprov.errors import NotBelieved
 from mailprov.i18n import _
 from mailprov.model import dkim
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Host, Inventory
-from mailprov.records import types
-from mailprov.records.types.base import PLAIN
+from mailprov.model.records import PLAIN
 
 CLOCK_LIMIT = 300.0  # seconds; TSIG's fudge (RFC 8945 section 10) and about what TLS and DKIM bear
 # Whoever made a run, and we now: each within CLOCK_LIMIT of the host's clock.
@@ -93,6 +91,8 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
                         name=each["name"], type=each["type"]
                     ),
                 )
+            from mailprov.records import types
+
             values = [
                 value for half in ("before", "after") for value in (each[half] or {"values": ()})["values"]
             ]
@@ -116,6 +116,12 @@ def names(inventory: Inventory, host: Host) -> tuple[str, ...]:
 
 def _writes_at(name: str, kind: str) -> bool:
     """Whether mailprov ever writes there; the first label of a name is never a wildcard."""
+    from mailprov.dns.ownership import (  # here, because a plan of hosts alone needs none of it
+        is_marker,
+        marker_name,
+    )
+    from mailprov.records import types
+
     if is_marker(name):
         return kind == "TXT" and re.fullmatch(PLAIN, name.removeprefix(marker_name(""))) is not None
     return types.writes_at(name, kind)

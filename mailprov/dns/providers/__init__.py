@@ -13,11 +13,15 @@ To add one: a package here with a Provider (dns/provider.py says what that is), 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mailprov.dns.provider import Driver, Provider
+from mailprov.dns.provider import Provider
 from mailprov.dns.providers.rfc2136 import Rfc2136
 from mailprov.dns.providers.zonefile import ZoneFile
 from mailprov.model.dns import DnsSettings
+
+if TYPE_CHECKING:
+    from mailprov.dns.driver import Driver
 
 PROVIDERS: tuple[Provider, ...] = (Rfc2136(), ZoneFile())
 # Those that people ask for, and that are not there yet.

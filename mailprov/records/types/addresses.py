@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from mailprov.model.inventory import Domain, Host
-from mailprov.model.records import Record
-from mailprov.records.types.base import PLAIN, Format, Need, Own, RecordType, Wishes
+from mailprov.model.records import PLAIN, Record
+from mailprov.records.types.base import Format, Need, Own, RecordType, Wishes
 
 
 def _one_spelling(text: str) -> str:

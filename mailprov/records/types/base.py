@@ -22,8 +22,6 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.records import Record
 
-PLAIN = r"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
-
 
 class Need(str, Enum):
     REQUIRED = "required"  # without it mail is not delivered, or large receivers refuse it

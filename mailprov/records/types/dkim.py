@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from mailprov.model import dkim
 from mailprov.model.dkim import PublicKeys, of_host, record_name
 from mailprov.model.inventory import Domain, Inventory
-from mailprov.model.records import Record
-from mailprov.records.types.base import PLAIN, Need, Own, RecordType, Wishes, names_of
+from mailprov.model.records import PLAIN, Record
+from mailprov.records.types.base import Need, Own, RecordType, Wishes, names_of
 
 _TO_BE_MADE = "(made by the apply)"
 

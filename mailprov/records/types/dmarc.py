@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Domain
-from mailprov.model.records import Record
-from mailprov.records.types.base import PLAIN, Need, Own, RecordType, Wishes
+from mailprov.model.records import PLAIN, Record
+from mailprov.records.types.base import Need, Own, RecordType, Wishes
 
 _OURS = re.compile(r"v=DMARC1; p=(none|quarantine|reject)(; aspf=s)?(; rua=mailto:[^\s;,!]+)?")
 

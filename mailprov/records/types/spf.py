@@ -21,8 +21,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mailprov.model.inventory import Domain, Host, Spf
-from mailprov.model.records import Record
-from mailprov.records.types.base import PLAIN, Need, Own, RecordType, Wishes
+from mailprov.model.records import PLAIN, Record
+from mailprov.records.types.base import Need, Own, RecordType, Wishes
 
 # RFC 7208 section 4.6.4: more than ten names behind one "mx" mechanism are a permerror.
 MX_NAMES_LIMIT = 10

@@ -22,7 +22,9 @@ import dns.rdatatype
 import dns.zone
 
 from mailprov.dns import providers
-from mailprov.dns.provider import Abilities, Driver, Outcome, Provider, Result, Say, ZoneDriver
+from mailprov.dns.abilities import Abilities
+from mailprov.dns.driver import Driver, Outcome, Result, Say, ZoneDriver
+from mailprov.dns.provider import Provider
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, Stored, after
 from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import DnsSettings, ProviderSettings

@@ -13,7 +13,7 @@ import pytest
 
 from mailprov import dns as zones
 from mailprov.dns import providers, seal
-from mailprov.dns.provider import Driver, Outcome, Place, Result, Say
+from mailprov.dns.driver import Driver, Outcome, Place, Result, Say
 from mailprov.dns.rrsets import Edit, RRset, Snapshot
 from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.model.events import Applied, Event

@@ -13,7 +13,7 @@ import pytest
 
 from mailprov import dns as driver
 from mailprov.dns import publishing
-from mailprov.dns.provider import Place
+from mailprov.dns.driver import Place
 from mailprov.dns.providers.rfc2136 import ABILITIES, update
 from mailprov.dns.providers.rfc2136.driver import UpdateDriver
 from mailprov.dns.providers.rfc2136.session import Session

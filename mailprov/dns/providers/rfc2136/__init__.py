@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from mailprov.dns.provider import Abilities, Driver, Provider
+from mailprov.dns.abilities import Abilities
+from mailprov.dns.provider import Provider
 from mailprov.dns.providers.rfc2136.settings import NAME, Rfc2136Settings
 from mailprov.model.dns import ProviderSettings
 
 if TYPE_CHECKING:
+    from mailprov.dns.driver import Driver
     from mailprov.schema.context import Context
     from mailprov.schema.entry import Entry
 

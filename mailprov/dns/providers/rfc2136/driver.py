@@ -8,7 +8,8 @@ from functools import partial
 import dns.message
 
 from mailprov.dns import reading
-from mailprov.dns.provider import Abilities, Driver, Outcome, Proof, Reading, Result, Say
+from mailprov.dns.abilities import Abilities
+from mailprov.dns.driver import Driver, Outcome, Proof, Reading, Result, Say
 from mailprov.dns.providers.rfc2136 import questions, update
 from mailprov.dns.providers.rfc2136.session import Session
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings

@@ -21,7 +21,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.update
 
-from mailprov.dns.provider import Answer, Place
+from mailprov.dns.driver import Answer, Place
 from mailprov.dns.providers.rfc2136.rdata import absolute, plain, rrset_of
 from mailprov.dns.providers.rfc2136.session import Session, rcode_name
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
