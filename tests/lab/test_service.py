@@ -22,10 +22,10 @@ from mailprov import lab
 from tests.lab.labs import run_on
 from tests.lab.program import run
 
+# The default filter on mx2, none on mx1.
 INVENTORY = """\
-filter: none
 hosts:
-  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
+  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, filter: none, lab: {release: debian-12}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}
 domains:
   alpha.test:
@@ -51,7 +51,7 @@ MAIL_PORTS = {25, 465, 587, 110, 995, 143, 993}
 SNAPSHOT = (
     "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log "
     "-o -path /var/tmp -o -path /var/lib/systemd -o -path /var/lib/dovecot -o -path /var/lib/postfix "
-    "-o -path /var/spool/postfix -o -path /var/vmail -o -path /root/.cache \\) -prune -o "
+    "-o -path /var/lib/rspamd -o -path /var/spool/postfix -o -path /var/vmail -o -path /root/.cache \\) -prune -o "
     "-printf '%p %i %m %u %g %s %T@ %C@\\n' | sort"
 )
 PROCESSES = (

@@ -201,7 +201,8 @@ def test_a_server_of_others_is_asked_nothing(tmp_path: Path) -> None:
     assert (printed.returncode, "10 s1.alpha.test." in printed.stdout) == (0, True), printed.stderr
     for command in (["plan"], ["history"], ["dkim", "show"]):
         done = mailprov(*command, str(inventory))
-        assert done.returncode == 0, (command, done.stderr)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert "managed: false" in done.stderr, (command, done.stderr)
     chosen = mailprov("history", "--host", "s1", str(inventory))
     assert chosen.returncode == 2
     assert "s1 has `managed: false`" in chosen.stderr
