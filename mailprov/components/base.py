@@ -19,7 +19,7 @@ component asks which others there are: what two of them share is in `Build`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -27,7 +27,6 @@ from mailprov.components import dkim
 from mailprov.components.milter import Milter
 from mailprov.components.parts import Parts
 from mailprov.components.setting import Setting
-from mailprov.model.dataclass import dataclass
 from mailprov.model.host_state import Service
 
 if TYPE_CHECKING:

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import FOLDER, STATE_FILE, Key, State, read, selector, write
 from mailprov.model.host_state import File, SigningKey
 from mailprov.model.inventory import Domain, Host

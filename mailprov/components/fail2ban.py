@@ -10,12 +10,12 @@ postfix.service where Debian 12 has it under postfix@-.service. Both daemons are
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 
 from pydantic import Field
 
 from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.templates import render
-from mailprov.model.dataclass import dataclass
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol

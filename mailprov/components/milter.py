@@ -9,12 +9,12 @@ Dovecot and forwards leave by other ways and are not asked about again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from mailprov.components import dkim
 from mailprov.components.parts import Parts
 from mailprov.components.setting import Setting
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import Key
 from mailprov.model.host_state import Directory, File, Service, SigningKey
 from mailprov.model.inventory import Filter

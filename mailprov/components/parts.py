@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailprov.model.dataclass import dataclass
+from dataclasses import dataclass
+
 from mailprov.model.host_state import (
     AccountFile,
     Certificate,

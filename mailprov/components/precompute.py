@@ -8,10 +8,10 @@ Of 10,000 accounts this is most of the work. Raises InputError for addresses tha
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 from mailprov.components.dovecot import passwd
 from mailprov.components.postfix import addresses
-from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Account, Host, Inventory
 
 

@@ -11,6 +11,7 @@ Pure, but for reading `relayhost.ca_file`. Raises InputError when that cannot be
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,6 @@ from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.setting import Rehearsal, Setting
 from mailprov.components.templates import MANAGED
 from mailprov.errors import InputError
-from mailprov.model.dataclass import dataclass
 from mailprov.model.host_state import File
 from mailprov.model.inventory import Host, Inventory, Secret
 from mailprov.schema import names

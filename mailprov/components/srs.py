@@ -36,12 +36,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.templates import MANAGED, render
 from mailprov.components.versions import Version
-from mailprov.model.dataclass import dataclass
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
 

@@ -11,11 +11,11 @@ The version installed decides, else the candidate that apt would install; never 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from mailprov.errors import HostFailed
-from mailprov.model.dataclass import dataclass
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 

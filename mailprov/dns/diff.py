@@ -25,10 +25,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from mailprov.dns import ownership
 from mailprov.dns.rrsets import Edit, Key
-from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Action, Change
 from mailprov.model.records import Record
 from mailprov.records import types

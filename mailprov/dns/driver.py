@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 from typing import ClassVar
@@ -24,7 +24,6 @@ from typing import ClassVar
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed, DnsUnreachable
-from mailprov.model.dataclass import dataclass
 from mailprov.model.hostnames import below, inside
 
 Proof = tuple[str, Key]  # a zone and a set in it: is it stored there, or does a wildcard make it up?

@@ -42,9 +42,9 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.hostnames import inside
 from mailprov.records import types
 

@@ -11,7 +11,7 @@ Raises DnsFailed, DnsUnreachable, InputError.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mailprov.dns import providers
@@ -23,7 +23,6 @@ from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
 from mailprov.errors import DnsFailed
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from mailprov.dns import ownership, wildcards
 from mailprov.dns.driver import Answer, Driver, Place, Proof
@@ -33,7 +33,6 @@ from mailprov.dns.ownership import Entry, Identity, Marker, is_marker, marker_na
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
-from mailprov.model.dataclass import dataclass
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
 

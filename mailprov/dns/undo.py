@@ -26,13 +26,13 @@ of it what the run said, and what they say of the others stays. Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mailprov.dns import ownership
 from mailprov.dns.diff import ZoneDiff, change_of, shown
 from mailprov.dns.ownership import Entry, Marker
 from mailprov.dns.rrsets import Edit, Key, ancestors
-from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record

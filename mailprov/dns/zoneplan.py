@@ -8,10 +8,9 @@ Departures     domains that have left, over all zones of a run
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Change
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
-from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Account, Domain, Forward, Host, Secret
 from mailprov.schema import names
 from mailprov.schema.context import Context

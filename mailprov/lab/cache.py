@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import LabError
@@ -23,7 +24,6 @@ from mailprov.lab.preflight import require_machine
 from mailprov.lab.private import close_off, refusal
 from mailprov.lab.rootfs import in_use
 from mailprov.lab.state import every
-from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Emit, Progress
 
 __all__ = ["Kept", "clean", "contents", "size"]

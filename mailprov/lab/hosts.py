@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -33,7 +34,6 @@ from mailprov.lab.paths import LabPaths, cache_root
 from mailprov.lab.preflight import environment, run_tool
 from mailprov.lab.private import make_private, own
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Emit, Progress
 
 

@@ -9,6 +9,7 @@ Only what must differ differs: addresses, ssh, dns, tls, and passwords, which ar
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -21,7 +22,6 @@ from mailprov.lab.acme_server import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inventory, TlsMode
 
 # Names that readers of YAML 1.1 take for a boolean.

@@ -17,11 +17,10 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailprov.errors import InputError
-from mailprov.model.dataclass import dataclass
 
 _EVERYBODY = "*"
 

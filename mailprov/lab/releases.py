@@ -18,10 +18,10 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mailprov.errors import InputError
 from mailprov.lab import ubuntu
-from mailprov.model.dataclass import dataclass
 
 DEFAULT = "debian-12"
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from dataclasses import dataclass
 
 from mailprov.errors import LabError
 from mailprov.lab.mounts import Lock
 from mailprov.lab.paths import RUN_ROOT, LabPaths, state_root
-from mailprov.model.dataclass import dataclass
 
 _VERSION = 1
 

@@ -12,10 +12,8 @@ Whoever is not about one provider asks these questions and never which provider 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar
-
-from mailprov.model.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import Finding
 from mailprov.model.records import Record
 

@@ -11,9 +11,8 @@ what an authority issues.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-from mailprov.model.dataclass import dataclass
 
 
 @dataclass(frozen=True)

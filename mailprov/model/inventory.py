@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import DnsSettings
 from mailprov.model.jumps import Jump
 

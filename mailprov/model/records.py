@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailprov.model.dataclass import dataclass
+from dataclasses import dataclass
 
 # A name of hosts and domains, as a pattern: all that mailprov gives names to.
 PLAIN = r"(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"

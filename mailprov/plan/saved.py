@@ -21,13 +21,13 @@ import hmac
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from mailprov.errors import InputError
 from mailprov.i18n import _
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import ProviderSettings
 from mailprov.model.events import Action, Change, Planned
 from mailprov.model.inventory import SAVED_PLAN, Inventory, Secret, SshSettings

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Host
 from mailprov.model.ports import Port, Protocol
 from mailprov.probe.clients.connection import unanswered

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import ssl
 import threading
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import Target
 from mailprov.model.inventory import Account, Domain, Host, Inventory
 from mailprov.model.ports import Port

@@ -9,10 +9,10 @@ Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import Finding
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port, Protocol
 from mailprov.probe.timing import Timing

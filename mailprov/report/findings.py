@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from mailprov.i18n import N_, _, ngettext
-from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import PORTS, SIEVE_PORT
 from mailprov.report import grouping

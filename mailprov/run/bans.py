@@ -13,12 +13,11 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from mailprov.components import fail2ban
 from mailprov.errors import MailprovError
 from mailprov.i18n import _
-from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Host
 from mailprov.run.hosts import DesiredMode, HostSession, Start
 from mailprov.run.inquiry import launch

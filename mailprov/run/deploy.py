@@ -16,12 +16,12 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from mailprov import __version__, desired, dns
 from mailprov.errors import MailprovError, NotBelieved
 from mailprov.i18n import _
-from mailprov.model.dataclass import dataclass
 from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.plan.advisories import advisories

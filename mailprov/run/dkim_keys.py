@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov.errors import MailprovError, NotBelieved
 from mailprov.i18n import _
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import Key, read
 from mailprov.model.events import Emit, Ended, Notice, Progress
 from mailprov.model.inventory import Host, Inventory

@@ -20,12 +20,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailprov import desired
 from mailprov.errors import HostFailed, MailprovError, NotBelieved, Unreachable, bug
 from mailprov.i18n import _, ngettext
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import STATE_FILE, Key
 from mailprov.model.dkim import read as read_keys
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress

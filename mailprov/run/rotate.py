@@ -18,10 +18,10 @@ import calendar
 import dataclasses
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from mailprov.desired import RotationStep, Step
 from mailprov.i18n import _
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import Key, State, record_name
 from mailprov.model.events import Emit, Notice, Progress
 from mailprov.model.inventory import Inventory

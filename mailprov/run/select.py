@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from mailprov.errors import InputError
 from mailprov.i18n import _
-from mailprov.model.dataclass import dataclass
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Domain, Host, Inventory
 

@@ -9,10 +9,9 @@ Pure data; made by `transport.resolve`. Equal endpoints can share one connection
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.inventory import Secret, Transport
 
 

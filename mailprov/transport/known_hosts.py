@@ -15,10 +15,9 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-
-from mailprov.model.dataclass import dataclass
 
 KEY_TYPES: tuple[str, ...] = (
     "ssh-ed25519",

@@ -20,10 +20,10 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import HostUnreachable
-from mailprov.model.dataclass import dataclass
 from mailprov.transport import config_files
 
 # The name ssh answers with where the files name no user: ssh itself would say the name of who runs it.

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from mailprov.model.dataclass import dataclass
 
 Shape = Callable[[Any, str], None]
 

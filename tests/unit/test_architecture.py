@@ -200,17 +200,3 @@ def test_no_import_leads_in_a_circle() -> None:
     """Imports inside functions count: they put off a circle, and the next move of a line makes it one again."""
     ways = circles({name: imported(path) for name, path in MODULES.items()})
     assert ways == [], "\n".join(" → ".join(way) for way in ways)
-
-
-def test_dataclasses_are_mailprov_s_own() -> None:
-    """The standard library's take eight times as long to define, which every command pays (model/dataclass.py)."""
-    for path in PACKAGE.rglob("*.py"):
-        if path.is_relative_to(PACKAGE / "agent") or path == PACKAGE / "model/dataclass.py":
-            continue
-        taken = {
-            alias.name
-            for node in ast.walk(tree(path))
-            if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
-            for alias in node.names
-        }
-        assert "dataclass" not in taken, f"{path.relative_to(PACKAGE)}: take it from mailprov.model.dataclass"

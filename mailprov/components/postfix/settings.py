@@ -12,12 +12,12 @@ file. Pure.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from pydantic import Field
 
 from mailprov.components.local_settings import Value, group
 from mailprov.components.setting import Rehearsal, Setting
-from mailprov.model.dataclass import dataclass
 from mailprov.model.master_cf import OWN_SERVICES
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show

@@ -11,12 +11,12 @@ the names (RFC 9525: the DNS names in subjectAltName count, the common name does
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.components.base import Build
 from mailprov.components.tls import certbot
 from mailprov.errors import InputError
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Certificate, File, Issued
 from mailprov.model.hostnames import matches

@@ -7,8 +7,8 @@ Errors of `clients` pass through; the runner makes them errors.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import ssl
+from dataclasses import dataclass
 
-from mailprov.model.dataclass import dataclass
 from mailprov.probe.clients.client import Login, MailboxClient, Outcome
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError, ProtocolError, TemporaryFailure

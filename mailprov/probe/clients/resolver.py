@@ -7,6 +7,7 @@ QueryTimeout when it was waited for in vain; a name or type that is not there is
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 import dns.exception
 import dns.flags
@@ -19,7 +20,6 @@ import dns.rdatatype
 import dns.resolver
 import dns.rrset
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import NameServer
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import datetime
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.hostnames import matches
 
 

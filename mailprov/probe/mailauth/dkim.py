@@ -10,9 +10,8 @@ import base64
 import binascii
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import Any
-
-from mailprov.model.dataclass import dataclass
 
 _WSP = re.compile(rb"[ \t]+")
 

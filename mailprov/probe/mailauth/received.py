@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.findings import Verdict
 
 _BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")

@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.records import Record

@@ -13,11 +13,10 @@ paramiko can use certificates and checks nothing in them; the signature itself i
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import paramiko
 from paramiko.message import Message
-
-from mailprov.model.dataclass import dataclass
 
 CERTIFICATE = "-cert-v01@openssh.com"
 HOST = 2  # the type of a host's certificate; 1 is a user's

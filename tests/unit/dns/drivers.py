@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +26,6 @@ from mailprov.dns.abilities import Abilities
 from mailprov.dns.driver import Driver, Outcome, Result, Say, ZoneDriver
 from mailprov.dns.provider import Provider
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, Stored, after
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.records import types
 from mailprov.schema.context import Context

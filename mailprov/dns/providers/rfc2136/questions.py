@@ -14,6 +14,7 @@ Raises nothing: an answer that is an error is in the Answer or the Place as such
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import dns.flags
 import dns.message
@@ -26,7 +27,6 @@ from mailprov.dns.providers.rfc2136.rdata import absolute, plain, rrset_of
 from mailprov.dns.providers.rfc2136.session import Session, rcode_name
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
-from mailprov.model.dataclass import dataclass
 from mailprov.model.hostnames import below, inside
 
 _ADD_THE_KEY = (

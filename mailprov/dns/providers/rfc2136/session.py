@@ -25,6 +25,7 @@ import struct
 import threading
 import time
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 import dns.exception
@@ -40,7 +41,6 @@ import dns.tsig
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.dns.providers.rfc2136.tsig import tsig_key
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
-from mailprov.model.dataclass import dataclass
 
 CONNECT_SECONDS = 5.0
 # Silence for so long is "no answer". A server may need a moment to write its journal.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mailprov.model.dataclass import dataclass
 from mailprov.model.dns import Dns01, NameServer, ProviderSettings
 from mailprov.model.inventory import Secret
 
