@@ -135,7 +135,7 @@ class NotBelieved(HostFailed):
     def __init__(self, host: str, what: str) -> None:
         super().__init__(
             host,
-            _("{what}; so nothing that it tells is believed, and nothing is written because of it").format(
+            _("{what}; so nothing it reports is trusted, and nothing is written because of it").format(
                 what=what
             ),
             _(

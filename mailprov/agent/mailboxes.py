@@ -122,7 +122,7 @@ class _Purge:
         except OSError as error:
             raise AgentError(
                 f"the mailbox of {address} cannot be deleted: {error.strerror}",
-                "mend that on the host, then try again: what is left of it goes with the next purge in this domain",
+                "fix this on the host, then try again: what is left of it goes with the next purge in this domain",
             ) from error
 
 
@@ -266,7 +266,7 @@ def _measure(address: str, place: int) -> Box:
     except OSError as error:
         raise AgentError(
             f"the mailbox of {address} cannot be read: {error.strerror}",
-            "mend that on the host, then try again",
+            "fix this on the host, then try again",
         ) from error
     return Box(address, total["messages"], total["bytes"], total["changed"])
 

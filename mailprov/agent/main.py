@@ -83,7 +83,7 @@ def _explain(error: Exception) -> Tuple[str, str, List[str]]:
     """An error that nobody foresaw, as what, advice and output; without any values, which may be secrets."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}", "mend that on the host, then try again", []
+        return f"{where}{error.strerror}", "fix this on the host, then try again", []
     places = []
     trace = error.__traceback__
     while trace is not None:

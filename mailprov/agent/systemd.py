@@ -119,7 +119,7 @@ def _refused(unit: str, argv: Sequence[str], outcome: commands.Outcome) -> Agent
                 outcome.lines(),
             )
     how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
-    return AgentError(f"`{_command(argv)}` {how}: {what}", "mend what the output names", outcome.lines())
+    return AgentError(f"`{_command(argv)}` {how}: {what}", "fix what the output names", outcome.lines())
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -247,6 +247,6 @@ def _failed(unit: str, what: str, output: List[str]) -> AgentError:
     argv = ["systemctl", "status", "--no-pager", "--full", "--lines=15", "--", *_family(unit)]
     return AgentError(
         what,
-        "mend what its log says and apply again; the configuration passed the daemon's own check and stays",
+        "fix what its log reports and apply again; the configuration passed the daemon's own check and stays",
         [*output, *commands.run(argv).lines(40)],
     )

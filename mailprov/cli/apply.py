@@ -54,7 +54,7 @@ def apply(
     diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
-    """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
+    """Plan, ask (or --yes), apply to all hosts and to DNS, and verify from outside."""
     from mailprov.cli import plan_apply
 
     code = plan_apply.apply(

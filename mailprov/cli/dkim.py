@@ -37,13 +37,15 @@ def rotate(
             "--wait",
             metavar="SECONDS",
             min=0,
-            help=N_("Wait so long between publishing and signing (default: dns.ttl)."),
+            help=N_("Wait this long between publishing and signing (default: dns.ttl)."),
             show_default=False,
         ),
     ] = None,
     no_wait: Annotated[
         bool,
-        typer.Option("--no-wait", help=N_("Publish and end (exit code 4); the same command later goes on.")),
+        typer.Option(
+            "--no-wait", help=N_("Publish and end (exit code 4); the same command later continues.")
+        ),
     ] = False,
     accept_drift: AcceptDrift = False,
     lock_timeout: LockTimeout = 0,
@@ -52,7 +54,7 @@ def rotate(
     diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
-    """Publish a new key, wait until caches know it, sign with it. Interrupted, it goes on when run again."""
+    """Publish a new key, wait until caches know it, sign with it. If interrupted, it continues when run again."""
     from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run.deploy import Options

@@ -12,12 +12,12 @@ from mailprov.i18n import N_, _
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("init", "init", N_("Write a first inventory.")),
-    "validate": ("validate", "validate", N_("Read the inventory and say all that is wrong.")),
+    "validate": ("validate", "validate", N_("Read the inventory and report everything wrong with it.")),
     "plan": ("plan", "plan", N_("Show every change on every host and in every zone.")),
-    "apply": ("apply", "apply", N_("Plan, ask, make it true on all hosts and in DNS, and verify.")),
+    "apply": ("apply", "apply", N_("Plan, ask, apply to all hosts and to DNS, and verify.")),
     "verify": ("verify", "verify", N_("Probe ports, logins, mail in both directions, relaying and DNS.")),
     "rollback": ("rollback", "rollback", N_("Put hosts and zones back to the state before the last apply.")),
-    "history": ("history", "history", N_("Tell what was applied when, by whom, and how it ended.")),
+    "history": ("history", "history", N_("Show what was applied, when, by whom, and how it ended.")),
     "purge": ("purge", "purge", N_("List mailboxes whose accounts are gone, or delete one.")),
     "dkim": ("dkim", "app", N_("The keys that sign mail: show, rotate.")),
     "dns": ("dns", "app", N_("The DNS records alone: plan, apply, export, check.")),

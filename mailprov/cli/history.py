@@ -15,7 +15,7 @@ def history(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Tell what was applied when, by whom, and how it ended, as each host remembers it."""
+    """Show what was applied, when, by whom, and how it ended, as each host remembers it."""
     from mailprov.cli.reports import Reports
     from mailprov.cli.seen_runs import Remember
     from mailprov.inventory import load

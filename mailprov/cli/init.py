@@ -58,7 +58,7 @@ def init(
         list[str] | None,
         typer.Option(
             "--account",
-            help=N_("A mailbox; may be given again (default: postmaster). The first gets postmaster's mail."),
+            help=N_("A mailbox; may be repeated (default: postmaster). The first gets postmaster's mail."),
             show_default=False,
         ),
     ] = None,

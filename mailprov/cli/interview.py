@@ -177,7 +177,7 @@ class _Asking(_Taking):
                 return address, user, known
             typer.echo(at_words(f"  {error}", sys.stdout))
             # Flags stay as they are: there is nothing to ask again.
-            if (self.given["address"] and self.given["user"]) or _yes(_("Keep it all the same, and go on?")):
+            if (self.given["address"] and self.given["user"]) or _yes(_("Keep it anyway and continue?")):
                 return address, user, known
 
 
@@ -279,7 +279,7 @@ def _parted(value: str) -> tuple[str, str]:
 
 def _user(value: str) -> str:
     if not value or value.startswith("-") or any(c.isspace() or c in ":@/" for c in value):
-        raise BadName(_("is no name of a user"))
+        raise BadName(_("is not a valid user name"))
     return value
 
 

@@ -31,7 +31,7 @@ OnlyHosts = Annotated[
     typer.Option(
         "--host",
         metavar="HOST",
-        help=N_("Only this host (may be given again)."),
+        help=N_("Only this host (may be repeated)."),
         show_default=False,
         autocompletion=complete.lab_hosts,
     ),

@@ -48,7 +48,7 @@ Hosts = Annotated[
     typer.Option(
         "--host",
         metavar="HOST",
-        help=N_("Only this host (may be given again)."),
+        help=N_("Only this host (may be repeated)."),
         show_default=False,
         autocompletion=complete.hosts,
     ),
@@ -58,7 +58,7 @@ Domains = Annotated[
     typer.Option(
         "--domain",
         metavar="DOMAIN",
-        help=N_("Only this domain and its hosts (may be given again)."),
+        help=N_("Only this domain and its hosts (may be repeated)."),
         show_default=False,
         autocompletion=complete.domains,
     ),
@@ -93,7 +93,7 @@ LockTimeout = Annotated[
         "--lock-timeout",
         metavar="SECONDS",
         min=0,
-        help=N_("Wait so long for another run on a host (default: do not wait)."),
+        help=N_("Wait this long for another run on a host (default: do not wait)."),
         show_default=False,
     ),
 ]

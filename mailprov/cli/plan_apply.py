@@ -89,7 +89,7 @@ def apply(
     diff: bool = False,
     verbose: bool = False,
 ) -> int:
-    """Plan, ask (or --yes), make it true on all hosts and in DNS, and verify from outside."""
+    """Plan, ask (or --yes), apply to all hosts and to DNS, and verify from outside."""
     from mailprov.cli.reports import Reports
     from mailprov.cli.saved import load_saved
     from mailprov.errors import InputError
@@ -109,7 +109,7 @@ def apply(
         if host or domain or only or take_over:
             raise InputError(
                 str(inventory),
-                _("a saved plan knows by itself what it is about"),
+                _("a saved plan already says what it covers"),
                 _("Leave --host, --domain, --only and --take-over out, or give the inventory"),
             )
         known = saved[0].options

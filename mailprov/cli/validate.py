@@ -27,7 +27,7 @@ def validate(
     junit: JUnitFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read the inventory and say all that is wrong. Touches nothing; commands of secrets are not run."""
+    """Read the inventory and report everything wrong with it. Touches nothing; commands of secrets are not run."""
     from mailprov.cli.reports import Reports
     from mailprov.inventory import SecretMode, load
     from mailprov.model.events import Ended, Notice

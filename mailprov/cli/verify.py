@@ -27,7 +27,7 @@ def verify(
         typer.Option(
             "--probe",
             metavar="ID",
-            help=N_("Only probes whose id starts so: tls, auth, delivery, dns.mx."),
+            help=N_("Only probes whose id starts with this: tls, auth, delivery, dns.mx."),
             show_default=False,
             autocompletion=complete.probe_families,
         ),

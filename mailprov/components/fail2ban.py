@@ -50,7 +50,7 @@ class Fail2banEntry(Entry):
 
     ignore: list[Text] = Field(
         default=[],
-        description="addresses and networks that are never shut out, such as that of who runs `verify`",
+        description="addresses and networks that are never banned; include the host that runs `verify`",
         examples=[["192.0.2.0/24"]],
     )
 

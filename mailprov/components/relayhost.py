@@ -73,7 +73,7 @@ class Relay:
 def _resolve(entry: RelayEntry, path: KeyPath, base: Relay | None, context: Context) -> Relay:
     host = context.checked((*path, "host"), entry.host, names.fqdn) or ""
     if re.search(r"[\s:]", entry.user):
-        what = f'"{show(entry.user)}" is no login name; it contains a space or a colon'
+        what = f'"{show(entry.user)}" is not a valid login name; it contains a space or a colon'
         context.problem((*path, "user"), what)
     password = context.secret(entry.password, (*path, "password"), check=_not_in_a_table)
     if entry.port == 25:

@@ -75,7 +75,7 @@ def _resolve(entry: SshEntry, path: KeyPath, base: SshSettings, context: Context
     given: dict[str, Any] = {"user": entry.user, "port": entry.port, "host_key": entry.host_key}
     if entry.user is not None and re.search(r"[\s@:]", entry.user):
         context.problem(
-            (*path, "user"), f'"{show(entry.user)}" is no login name; it contains a space, @ or :'
+            (*path, "user"), f'"{show(entry.user)}" is not a valid login name; it contains a space, @ or :'
         )
     if entry.host_key is not None and not _FINGERPRINT.fullmatch(entry.host_key):
         seen = f'"{show(entry.host_key)}" is no fingerprint; write it as `ssh-keygen -lf` prints it, SHA256:…'

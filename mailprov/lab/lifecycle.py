@@ -144,7 +144,9 @@ def start(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
     with lab_lock(where):
         state = known(where)
         if state.phase == "starting":
-            raise LabError(f"lab {name}", "it never came up whole", "Bring it up anew with `mailprov lab up`")
+            raise LabError(
+                f"lab {name}", "it never came up completely", "Bring it up anew with `mailprov lab up`"
+            )
         off = [host for host in hosts_of(state, hosts) if boot_of(where, host.name) is None]
         if where.bridge not in network.links() and state.phase == "up":
             emit(

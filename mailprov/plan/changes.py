@@ -46,7 +46,9 @@ def done(changed: int, effects: int, *, rolled_back: bool = False) -> str:
         )
         return form.format(count=effects)
     if rolled_back:
-        return ngettext("{count} change put back", "{count} changes put back", changed).format(count=changed)
+        return ngettext("{count} change rolled back", "{count} changes rolled back", changed).format(
+            count=changed
+        )
     return ngettext("{count} change applied", "{count} changes applied", changed).format(count=changed)
 
 

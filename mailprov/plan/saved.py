@@ -148,7 +148,7 @@ def _change(body: dict[str, Any]) -> Change:
 def inventory_moved(saved: SavedPlan, inventory: Inventory) -> str:
     """In words that go behind the inventory's name."""
     if saved.meaning != _meaning(inventory):
-        return _("says another thing than when the plan was saved")
+        return _("has changed since the plan was saved")
     if not hmac.compare_digest(saved.secrets, _secrets(inventory, saved.salt)):
         return _("has another password, hash or certificate than when the plan was saved")
     return ""

@@ -37,7 +37,7 @@ class JUnit:
         if not path.resolve().parent.is_dir():
             raise InputError(f"--junit {path}", _("its folder does not exist"), _("Make the folder first"))
         try:
-            _tree({"mailprov": [_error_case("run", "error", _("the run came to no end"))]}, 0).write(
+            _tree({"mailprov": [_error_case("run", "error", _("the run did not complete"))]}, 0).write(
                 path, encoding="utf-8", xml_declaration=True
             )
         except OSError as error:

@@ -60,11 +60,12 @@ def run(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) -
         when = None
     if when is None:
         raise NotBelieved(
-            host.name, _("it tells of a run {run!r}, which is no id of a run").format(run=told["run"][:60])
+            host.name,
+            _("it reports a run {run!r}, which is not the id of a run").format(run=told["run"][:60]),
         )
     if when > now + AHEAD:
         raise NotBelieved(
-            host.name, _("it tells of a run {run}, which is later than now").format(run=told["run"])
+            host.name, _("it reports a run {run}, which is later than now").format(run=told["run"])
         )
     _images(inventory, host, told.get("images", ()))
 
@@ -81,7 +82,7 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
         if seal.possible(inventory.dns) and not any(inside(name, zone) for name in names(inventory, host)):
             raise NotBelieved(
                 host.name,
-                _("it tells what zone {zone} was before, in which it serves no domain").format(zone=zone),
+                _("it reports what zone {zone} was before, in which it serves no domain").format(zone=zone),
             )
         for each in image["sets"]:
             if not _writes_at(each["name"], each["type"]) or not inside(each["name"], zone):
@@ -142,7 +143,9 @@ def keys(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) 
         if not _DOMAIN.fullmatch(key.domain) or len(key.domain) > 253:
             raise NotBelieved(
                 host.name,
-                _("it tells of a DKIM key of {domain!r}, which is no domain").format(domain=key.domain[:80]),
+                _("it reports a DKIM key of {domain!r}, which is not a domain").format(
+                    domain=key.domain[:80]
+                ),
             )
         if key.domain not in served:
             continue  # it has left, see dns/survey.py: only where a marker knows that its mail came here
@@ -150,7 +153,7 @@ def keys(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) 
         if whose not in ("", host.name):
             raise NotBelieved(
                 host.name,
-                _("it tells of a DKIM key {selector} of {domain}, which is {host}'s to tell").format(
+                _("it reports a DKIM key {selector} of {domain}, which is {host}'s to tell").format(
                     selector=key.selector, domain=key.domain, host=whose
                 ),
             )
@@ -158,7 +161,7 @@ def keys(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) 
         if since is None or since > now + AHEAD:
             raise NotBelieved(
                 host.name,
-                _("it tells of a DKIM key {selector} of {domain} since {date!r}, no time before now").format(
+                _("it reports a DKIM key {selector} of {domain} since {date!r}, no time before now").format(
                     selector=key.selector, domain=key.domain, date=key.since[:40]
                 ),
             )
@@ -174,7 +177,7 @@ def public(host: Host, asked: Collection[dkim.Key], told: Mapping[str, str], *, 
         if name not in wanted:
             raise NotBelieved(
                 host.name,
-                _("it tells of a DKIM key {name!r}, which it was not asked to have").format(name=name[:80]),
+                _("it reports a DKIM key {name!r}, which it was not asked to have").format(name=name[:80]),
             )
         if text or made:
             _record(host, name, wanted[name].selector, text)
@@ -184,5 +187,5 @@ def _record(host: Host, name: str, selector: str, text: str) -> None:
     if wrong := dkim.flaw(selector, text):
         raise NotBelieved(
             host.name,
-            _("the record that it tells for its DKIM key {name} {wrong}").format(name=name, wrong=wrong),
+            _("the record that it reports for its DKIM key {name} {wrong}").format(name=name, wrong=wrong),
         )

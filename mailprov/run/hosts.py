@@ -272,7 +272,7 @@ class HostSession:
             kind = shapes.check(message)
         except shapes.Nonsense as error:
             raise NotBelieved(
-                self.host.name, _("it tells what makes no sense ({error})").format(error=error)
+                self.host.name, _("it sends what makes no sense ({error})").format(error=error)
             ) from None
         seen[kind] += kind != "beat"
         if (
@@ -348,7 +348,7 @@ class HostSession:
                 count,
             ).format(why=why, count=count)
         if self._brought:
-            return _("{why}; {things} that this run had brought stay").format(
+            return _("{why}; {things} that this run installed stay").format(
                 why=why, things=_(" and ").join(sorted(self._brought))
             )
         return why if ";" in why else _("{why}; nothing was changed").format(why=why)

@@ -173,7 +173,7 @@ def host_address(text: str) -> str:
 def host_name(text: str) -> str:
     """A host's key in the inventory: shown to people and given to --host."""
     if len(text) > 63 or not _HOST_NAME.fullmatch(text):
-        raise BadName("is no name for a host; use up to 63 letters, digits and - _ . between them")
+        raise BadName("is not a valid host name; use up to 63 letters, digits and - _ . between them")
     return text
 
 

@@ -145,7 +145,7 @@ class Conversation:
             what = f"the agent lives, and has said nothing else for {self._idle / 3600:.1f} hours"
             raise HostFailed(self._where, what, advice)
         if listened > WHOLE:
-            raise HostFailed(self._where, f"the agent came to no end within {WHOLE / 3600:.0f} hours", advice)
+            raise HostFailed(self._where, f"the agent did not end within {WHOLE / 3600:.0f} hours", advice)
 
     def send(self, message: dict[str, Any]) -> None:
         """See Channel."""

@@ -73,7 +73,7 @@ class Resolver:
                 ssh.proxy_jump if ssh.proxy_jump is not None else parse_jumps(answers.proxy_jump or "none")
             )
         except ValueError as error:
-            raise HostUnreachable(name, f"ProxyJump in ssh_config: {error}", "Mend it there") from error
+            raise HostUnreachable(name, f"ProxyJump in ssh_config: {error}", "Fix it there") from error
         here = (host.address, ssh.port)
         hops: tuple[Endpoint, ...] = ()
         for index, jump in enumerate(jumps):

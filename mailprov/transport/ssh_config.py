@@ -116,7 +116,7 @@ class SshConfig:
             raise HostUnreachable(
                 where,
                 f"ssh refuses its configuration ({lines[0] if lines else f'exit status {done.returncode}'})",
-                "Mend that file, or set `ssh: {config: none}` in the inventory",
+                "Fix that file, or set `ssh: {config: none}` in the inventory",
             )
         said: dict[str, list[str]] = {}
         for line in text.splitlines():

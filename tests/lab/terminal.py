@@ -115,8 +115,7 @@ class Terminal:
                 self._type(answers.pop(0)[1])
             if time.monotonic() > deadline:
                 pytest.fail(
-                    f"`{after}` came to no end within {timeout:g} s; on the screen:\n"
-                    + "\n".join(written[-40:])
+                    f"`{after}` did not end within {timeout:g} s; on the screen:\n" + "\n".join(written[-40:])
                 )
             time.sleep(0.2)
 

@@ -205,7 +205,7 @@ def test_a_saved_plan_is_done_once_and_without_a_question(hosts: lab.Lab, tmp_pa
     changed.write_text(kept.replace("compras", "pedidos"))
     other = run("apply", "--no-verify", str(saved))
     assert (other.code, other.of("planned")) == (2, [])
-    assert "says another thing than when the plan was saved" in other.stderr
+    assert "has changed since the plan was saved" in other.stderr
     changed.write_text(kept)
 
     read = saved.read_text()

@@ -83,7 +83,7 @@ def test_the_login_is_tried_once_the_key_is_trusted(
         asked(terminal)
         terminal.answer("SSH user", "nobody-here")
         terminal.wait_for("nobody-here")
-        terminal.answer("Keep it all the same", "n")
+        terminal.answer("Keep it anyway", "n")
         terminal.answer("Address for SSH", "goal")
         terminal.answer("SSH user", "root")
         terminal.wait_for("The login works")
@@ -97,7 +97,7 @@ def test_a_key_that_is_not_trusted_ends_nothing(env: dict[str, str], tmp_path: P
         terminal.answer("SSH user", "")
         terminal.answer("Add them to", "n")
         terminal.wait_for("Its key was not added to known_hosts")
-        terminal.answer("Keep it all the same", "y")
+        terminal.answer("Keep it anyway", "y")
         finish(terminal)
         assert "Next: mailprov trust a.yml, then mailprov plan a.yml" in terminal.shown
 

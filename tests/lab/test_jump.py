@@ -93,7 +93,7 @@ def test_python3_minimal_is_too_little_and_said_to_be(hosts: lab.Lab) -> None:
     assert behind(hosts, "command -v python3")
     result = run("apply", "--yes", "--only", "hosts", "--host", "mx2", inventory(hosts, "jump"))
     assert result.ended("mx2")["error"] == (
-        "mx2: python3 on the host is not whole, as python3-minimal is not "
+        "mx2: python3 on the host is incomplete, as python3-minimal is "
         "(ModuleNotFoundError: No module named 'hmac'). Install it there: apt-get install python3, or run apply with "
         "--bootstrap-python."
     )

@@ -323,7 +323,7 @@ def test_a_host_whose_journal_was_rewritten_harms_no_other(hosts: lab.Lab, inven
     assert run("apply", "--yes", "--no-verify", copy).code == 0
     for begin, images, words in (
         ({"run": "99991231T235959Z-ffffff"}, [], "which is later than now"),
-        ({}, [lie], "it tells what zone beta.test was before, in which it serves no domain"),
+        ({}, [lie], "it reports what zone beta.test was before, in which it serves no domain"),
     ):
         text = REWRITE.replace("BEGIN", repr(begin)).replace("IMAGES", repr(images))
         run_on(hosts, "mx1", text)

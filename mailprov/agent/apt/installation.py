@@ -86,7 +86,7 @@ def install(
     if outcome.code != 0:
         raise AgentError(
             f"apt-get install ended with code {outcome.code}",
-            "mend what the output names, then try again",
+            "fix what the output names, then try again",
             outcome.lines(),
         )
 
@@ -96,7 +96,7 @@ def _preset(debconf: Sequence[Sequence[str]]) -> None:
         text = "".join(" ".join(line) + "\n" for line in debconf)
         outcome = commands.run(["debconf-set-selections"], stdin=text.encode("utf-8"))
         if outcome.code != 0:
-            raise AgentError("debconf refused the presets", "mend what the output names", outcome.lines())
+            raise AgentError("debconf refused the presets", "fix what the output names", outcome.lines())
 
 
 class _Apt:

@@ -85,7 +85,7 @@ def update(options: Sequence[str]) -> commands.Outcome:
     if outcome.code != 0:
         raise AgentError(
             f"apt-get update ended with code {outcome.code}",
-            "mend the host's package sources or its network, then try again",
+            "fix the host's package sources or its network, then try again",
             outcome.lines(),
         )
     return outcome
@@ -118,7 +118,7 @@ def query(names: Sequence[str], lists: Lists, say: Say) -> Dict[str, Dict[str, O
             if unknown and lists.problems:
                 raise AgentError(
                     f"the package lists cannot be fetched whole, and {unknown[0]} is in none that is there",
-                    "mend the host's network or its package sources, then try again",
+                    "fix the host's network or its package sources, then try again",
                     lists.problems,
                 )
         for name, version in candidates.items():

@@ -141,7 +141,7 @@ def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:
         what = f"{spec['server']} issued no certificate for {', '.join(spec['names'])}"
         raise AgentError(
             f"{what}: {_reason(outcome)}; mail goes on with the certificate that was there before",
-            "mend that, then apply again: only the certificate is left to do",
+            "fix that, then apply again: only the certificate is left to do",
             outcome.lines(),
         )
 

@@ -9,7 +9,7 @@ Postfix starts processes as mail comes in. Between the renames and its reload, w
 daemon has its turn first, such a process knows the new tables beside others that know the old ones; mail that the
 one accepts is then returned by the other. So the signal goes out with the last rename, whatever follows.
 
-Who loses an account loses it last: first Postfix refuses its mail, then what it had accepted is delivered, and only
+Accounts are removed last: first Postfix refuses its mail, then what it had accepted is delivered, and only
 then Dovecot forgets who that was.
 
 Raises nothing: a daemon that does not run, or has no such file, needs no telling.

@@ -81,7 +81,7 @@ def _resolve(entry: DovecotEntry, path: KeyPath, base: tuple[str, ...], context:
 def _lines(settings: Mapping[str, Any], path: KeyPath, indent: str, context: Context) -> Iterator[str]:
     for name, value in settings.items():
         if not _NAME.fullmatch(name):
-            what = f'"{show(name)}" is no name of a setting; write it as in dovecot.conf'
+            what = f'"{show(name)}" is not the name of a setting; write it as in dovecot.conf'
             context.problem((*path, name), what, key=True)
         elif isinstance(value, Mapping):
             yield f"{indent}{name} {{"

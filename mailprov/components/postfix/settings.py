@@ -83,7 +83,7 @@ def _resolve(entry: PostfixEntry, path: KeyPath, base: Settings, context: Contex
     """`base` with what stands at `path`; key by key, the later wins."""
     for name in entry.main_cf:
         if not _NAME.fullmatch(name):
-            what = f'"{show(name)}" is no name of a setting; write it as postconf(5) does'
+            what = f'"{show(name)}" is not the name of a setting; write it as postconf(5) does'
             context.problem((*path, "main_cf", name), what, key=True)
     for name, line in entry.master_cf.items():
         here: KeyPath = (*path, "master_cf", name)

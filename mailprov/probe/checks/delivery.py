@@ -273,7 +273,7 @@ def path(context: DeliveryContext) -> Iterator[Finding]:
     if route is None:
         verdict, observed, advice = received.judge_local(chain, context.sender_host.fqdn)
         if plan.alone and verdict is Verdict.SKIP:
-            verdict, advice = Verdict.WARN, "mend that domain, or name one that works: --partner"
+            verdict, advice = Verdict.WARN, "fix that domain, or name one that works: --partner"
             observed = f"local only: {plan.alone}, so neither MX nor port 25 was used"
     else:
         verdict, observed, advice = received.judge(chain, route)

@@ -30,7 +30,7 @@ def _other_login(context: PortContext) -> str:
 @probe(
     "auth.ok",
     Scope.PORT_ACCOUNTS,
-    "The right password opens the door",
+    "A correct password is accepted",
     expected="logged in, and a command that needs a login works",
     steps=(
         "Connect with TLS and verify the certificate: no password goes to a server that cannot show who "

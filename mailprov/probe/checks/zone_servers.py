@@ -70,7 +70,7 @@ def dns_servers(context: DomainContext) -> Iterator[Finding]:
             if wrong:
                 yield context.failed(
                     f"{name} ({address}) {wrong}",
-                    f"mend the transfer of {zone} to {name}, or take it out of {zone} NS",
+                    f"fix the transfer of {zone} to {name}, or take it out of {zone} NS",
                 )
                 return
             good.append(f"{name} ({address})")

@@ -44,7 +44,7 @@ def explain(endpoint: Endpoint, status: int | None, noise: Sequence[str]) -> Hos
     said = f" ({noise[-1]})" if noise else ""
     return HostUnreachable(
         endpoint.name,
-        f"ssh did not come through to {endpoint.at}{said}",
+        f"ssh could not connect to {endpoint.at}{said}",
         f"Try it by hand: ssh {endpoint.written or endpoint.address}",
     )
 
@@ -185,7 +185,7 @@ _SENTENCES: tuple[tuple[str, _Sentence], ...] = (
         r"(?m)^(?P<place>.*): (?:terminating, \d+ bad configuration options|.*Bad configuration option.*)",
         _is(
             "ssh refuses its configuration ({said})",
-            "Mend that file, or set `ssh: {config: none}` in the inventory",
+            "Fix that file, or set `ssh: {config: none}` in the inventory",
         ),
     ),
 )

@@ -100,7 +100,7 @@ def shake_hands(
     if not transport.is_active() or not transport.initial_kex_done:
         end(transport)
         raise HostUnreachable(
-            where, f"the SSH handshake with {at} came to no end", "Check the load of the host"
+            where, f"the SSH handshake with {at} did not complete", "Check the load of the host"
         )
     return transport
 

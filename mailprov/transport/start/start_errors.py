@@ -46,13 +46,13 @@ def _sentence(
         return "there is no python3 on the host", f"{_INSTALL}, or run apply with --bootstrap-python"
     if word == "small-python":
         return (
-            f"python3 on the host is not whole, as python3-minimal is not{said}",
+            f"python3 on the host is incomplete, as python3-minimal is{said}",
             f"{_INSTALL}, or run apply with --bootstrap-python",
         )
     if word == "no-apt":
         return "there is neither python3 nor apt-get on the host", "mailprov serves Debian and Ubuntu"
     if word == "not-installed":
-        return f"apt-get could not install python3 on the host{said}", "Mend that there, then try again"
+        return f"apt-get could not install python3 on the host{said}", "Fix that there, then try again"
     if word == "no-sudo":
         return (
             f"{user} is not root, and there is no sudo on the host",

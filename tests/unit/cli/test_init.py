@@ -73,7 +73,7 @@ def test_every_choice_has_a_flag(tmp_path: Path) -> None:
         ("--domain", "a b.org", "contains a space"),
         ("--fqdn", "mx1", "only one label"),
         ("--address", "192.0.2.7:0", "has a port that is not between 1 and 65535"),
-        ("--user", "ops:secret", "is no name of a user"),
+        ("--user", "ops:secret", "is not a valid user name"),
         ("--certificates", "letsencrypt", "is not one of self-signed, acme"),
         ("--email", "admin", "has no @"),
         ("--filter", "spamassassin", "is not one of rspamd, none"),
@@ -149,10 +149,10 @@ def test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept(tm
         terminal.answer("Address for SSH", "no-such-host.invalid")
         terminal.answer("SSH user [root]", "")
         terminal.wait_for("does not resolve")
-        terminal.answer("Keep it all the same", "n")
+        terminal.answer("Keep it anyway", "n")
         terminal.answer("Address for SSH", "no-such-host.invalid")
         terminal.answer("SSH user", "ops")
-        terminal.answer("Keep it all the same", "y")
+        terminal.answer("Keep it anyway", "y")
         terminal.answer("Certificates (self-signed, acme) [self-signed]", "selfsigned")
         terminal.wait_for("is not one of self-signed, acme")
         terminal.answer("Certificates", "acme")

@@ -92,7 +92,7 @@ def test_of_a_zone_of_another_host_nothing_is_believed(
 
     assert everything(name_server, "told2.test") == before
     assert run.code == 1
-    assert "mx1: it tells what zone told2.test was before, in which it serves no domain" in run.error("mx1")
+    assert "mx1: it reports what zone told2.test was before, in which it serves no domain" in run.error("mx1")
     assert run.said("mx1") == [], "it is not asked to do anything"
     assert run.said("mx2") == ["target", "go"], "the other host goes back"
 
@@ -115,7 +115,7 @@ def test_an_invented_run_keeps_no_other_host_from_going_back(name_server: NameSe
     run = Run(wanted, mx1=past(run_id), mx2=past(RUN, *images))
 
     assert run.code == 1
-    assert "mx1: it tells of a run" in run.error("mx1")
+    assert "mx1: it reports a run" in run.error("mx1")
     assert (run.said("mx1"), run.said("mx2")) == ([], ["target", "go"])
     assert run.agents["mx2"].sent[0]["run"] == RUN
 

@@ -93,9 +93,7 @@ def test_another_meaning_is_noticed(folder: Path, old: str, new: str) -> None:
     found = again(folder)
     (folder / "mail.yml").write_text(TEXT.replace(old, new))
 
-    assert (
-        saved.inventory_moved(found, inventory(folder)) == "says another thing than when the plan was saved"
-    )
+    assert saved.inventory_moved(found, inventory(folder)) == "has changed since the plan was saved"
 
 
 def test_another_password_certificate_or_key_is_noticed(

@@ -266,7 +266,7 @@ def test_a_run_that_is_killed_leaves_a_junit_file_that_says_so(tmp_path: Path) -
     JUnit(path)
 
     (error,) = ET.parse(path).iter("error")
-    assert error.get("message") == "the run came to no end"
+    assert error.get("message") == "the run did not complete"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

@@ -254,7 +254,7 @@ def test_a_refusing_authority_fails_the_host_and_nobody_else() -> None:
     [
         ([], "mx1: interrupted; nothing was changed."),
         ([{"t": "applied", "change": {**FILE, "kind": "package", "name": "postfix"}, "seconds": 1.0}],
-         "mx1: interrupted; packages that this run had brought stay."),
+         "mx1: interrupted; packages that this run installed stay."),
     ],
 )  # fmt: skip
 def test_a_run_that_was_stopped_says_whether_anything_is_changed(

@@ -64,7 +64,7 @@ def test_only_the_last_run_is_undone_and_only_where_it_was() -> None:
     assert run.kinds("mx1") == ["target", "go"]
     assert run.kinds("mx2") == ["target"]
     assert run.agents["mx2"].sent[0]["run"] == R2
-    assert run.summary == "1 change put back"
+    assert run.summary == "1 change rolled back"
 
 
 def test_the_secrets_of_the_inventory_are_masked_on_the_host() -> None:
@@ -119,12 +119,12 @@ def test_where_a_rollback_fails_half_way_it_says_how_to_try_again() -> None:
     run = Run({"mx1": failing, "mx2": Remembering(past(R1), FILE)})
 
     assert run.code == 1
-    assert run.summary == "1 change put back; not done on mx1 (to try again there: --host mx1)"
+    assert run.summary == "1 change rolled back; not done on mx1 (to try again there: --host mx1)"
 
 
 def test_without_a_run_nothing_happens() -> None:
     run = Run({"mx1": Remembering(None)}, confirm=lambda counts: 1 / 0)
-    assert (run.code, run.summary) == (0, "0 changes put back")
+    assert (run.code, run.summary) == (0, "0 changes rolled back")
 
 
 def test_a_no_leaves_everything() -> None:
@@ -264,7 +264,7 @@ def test_back_to_a_run_undoes_all_later_ones_on_each_host(monkeypatch: Any) -> N
     mx1, mx2, mx3 = (ManyRuns(*each.runs) for each in (mx1, mx2, mx3))
     run = Run({"mx1": mx1, "mx2": mx2, "mx3": mx3}, to=R1)
 
-    assert (run.code, run.summary) == (0, "2 changes put back")
+    assert (run.code, run.summary) == (0, "2 changes rolled back")
     assert mx1.sent[0] == {"t": "target", "run": R1, "mask": ["s3cret-word"], "undo": [R4, R3]}
     assert mx2.sent[0]["undo"] == [R4, R2]
     assert (mx3.sent[0]["undo"], run.kinds("mx3")) == ([], ["target"])

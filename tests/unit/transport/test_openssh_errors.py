@@ -63,7 +63,7 @@ BEHIND = Endpoint("mx1", "mx1", "10.0.0.11", 2222, "root", jumps=(HOP,), jumps_s
         (
             DIRECT,
             "something unheard of",
-            "ssh did not come through to 10.0.0.11 port 2222 (something unheard of)",
+            "ssh could not connect to 10.0.0.11 port 2222 (something unheard of)",
         ),
     ],
 )

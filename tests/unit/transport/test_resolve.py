@@ -198,7 +198,7 @@ class TestProgram:
             endpoint(host())
         assert str(caught.value) == (
             f"mx1: ssh refuses its configuration ({path}: line 2: Bad configuration option: nosuchthing). "
-            "Mend that file, or set `ssh: {config: none}` in the inventory."
+            "Fix that file, or set `ssh: {config: none}` in the inventory."
         )
 
     def test_a_match_that_hangs(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,8 @@ def _tsig(entry: TsigEntry, context: Context) -> Tsig:
     name = entry.name.lower()
     if not _KEY_NAME.fullmatch(name) or len(name) > 253:
         context.problem(
-            (*path, "name"), f'"{show(name)}" is no name of a key; write it as in the server\'s configuration'
+            (*path, "name"),
+            f'"{show(name)}" is not the name of a key; write it as in the server\'s configuration',
         )
     secret = context.secret(entry.secret, (*path, "secret"), check=_not_base64)
     return Tsig(name.removesuffix("."), entry.algorithm, secret)
