@@ -17,6 +17,7 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 from mailprov.lab.keys import give
 from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabState
@@ -98,5 +99,7 @@ def _root(paths: LabPaths, state: LabState, timeout: float) -> str:
         finally:
             connection.close()
         if time.monotonic() > deadline:
-            raise LabError(state.dns.name, f"its ACME server does not tell its root ({why})")
+            raise LabError(
+                state.dns.name, _("its ACME server does not tell its root ({reason})").format(reason=why)
+            )
         time.sleep(0.05)

@@ -23,6 +23,7 @@ import dns.query
 import dns.rdatatype
 
 from mailprov.errors import InputError, LabError
+from mailprov.i18n import _
 from mailprov.lab import acme_server, network, private
 from mailprov.lab.hosts import start_host, wait_for
 from mailprov.lab.paths import LabPaths, state_root
@@ -44,12 +45,14 @@ def known(where: LabPaths) -> LabState:
     if there:
         raise LabError(
             f"lab {where.name}",
-            "its state cannot be read",
-            f"Remove it: mailprov lab down --name {where.name}",
+            _("its state cannot be read"),
+            _("Remove it: mailprov lab down --name {name}").format(name=where.name),
         )
     have = names()
     raise LabError(
-        f"lab {where.name}", "there is no such lab", f"There is {', '.join(have)}" if have else "No lab is up"
+        f"lab {where.name}",
+        _("there is no such lab"),
+        _("There is {names}").format(names=", ".join(have)) if have else _("No lab is up"),
     )
 
 
@@ -58,7 +61,11 @@ def hosts_of(state: LabState, names: Sequence[str]) -> list[LabHost]:
     unknown = sorted(set(names) - {host.name for host in state.all_hosts})
     if unknown:
         has = ", ".join(host.name for host in state.all_hosts)
-        raise InputError(f"lab {state.name}", f"it has no host {', '.join(unknown)}", f"Its hosts are {has}")
+        raise InputError(
+            f"lab {state.name}",
+            _("it has no host {names}").format(names=", ".join(unknown)),
+            _("Its hosts are {names}").format(names=has),
+        )
     return [host for host in state.all_hosts if not names or host.name in names]
 
 
@@ -88,7 +95,9 @@ def wait_for_dns(state: LabState, timeout: float = 15) -> None:
         except (dns.exception.DNSException, OSError):
             pass
         if time.monotonic() > deadline:
-            raise LabError(state.dns.name, f"its DNS server does not answer for {state.zones[0]}")
+            raise LabError(
+                state.dns.name, _("its DNS server does not answer for {zone}").format(zone=state.zones[0])
+            )
         time.sleep(0.03)
 
 

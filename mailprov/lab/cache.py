@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _, ngettext
 from mailprov.lab.facts import disk_usage, size
 from mailprov.lab.mounts import Lock, delete_tree
 from mailprov.lab.paths import RUN_ROOT, cache_root, paths
@@ -41,10 +42,11 @@ class Kept:
 
     def __str__(self) -> str:
         days = int(self.age // 86400)
-        made = "today" if days == 0 else "yesterday" if days == 1 else f"{days} days old"
-        more = f" and {len(self.labs) - 2} more" if len(self.labs) > 2 else ""
-        needed = f"lab {', '.join(self.labs[:2])}{more}" if self.labs else made
-        return f"{self.name:<28} {size(self.bytes):>8}  {needed}"
+        made = _("today") if days == 0 else ngettext("{count} day old", "{count} days old", days)
+        made = _("yesterday") if days == 1 else made.format(count=days)
+        form = _("lab {names} and {count} more") if len(self.labs) > 2 else _("lab {names}")
+        needed = form.format(names=", ".join(self.labs[:2]), count=len(self.labs) - 2)
+        return f"{self.name:<28} {size(self.bytes):>8}  {needed if self.labs else made}"
 
 
 def contents() -> list[Kept]:
@@ -71,17 +73,17 @@ def clean(emit: Emit) -> int:
             except BlockingIOError:
                 raise LabError(
                     "lab cache",
-                    f"another mailprov is working on lab {state.name}",
-                    "Wait for it and try again",
+                    _("another mailprov is working on lab {name}").format(name=state.name),
+                    _("Wait for it and try again"),
                 ) from None
         freed = 0
         for each in contents():
             if each.labs:
                 continue
             if not _delete(each):
-                emit(Progress(each.name, "it is being built, and stays"))
+                emit(Progress(each.name, _("it is being built, and stays")))
                 continue
-            emit(Progress(each.name, f"deleted, {size(each.bytes)}"))
+            emit(Progress(each.name, _("deleted, {size}").format(size=size(each.bytes))))
             freed += each.bytes
     return freed
 

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 
 
 def hierarchies() -> list[Path]:
@@ -51,7 +52,7 @@ def _members(group: str, within: tuple[str, ...]) -> set[int]:
     pids: set[int] = set()
     for hierarchy in hierarchies():
         top = hierarchy / group
-        for directory, _, files in os.walk(top):
+        for directory, __, files in os.walk(top):
             parts = Path(directory).relative_to(top).parts
             if "cgroup.procs" not in files or not all(name in parts for name in within):
                 continue
@@ -69,7 +70,9 @@ def kill_members(group: str, *, timeout: float = 10) -> None:
         for pid in pids:
             kill(pid)
         if time.monotonic() > deadline:
-            raise LabError("lab", f"processes {sorted(pids)} of {group} do not end")
+            raise LabError(
+                "lab", _("processes {pids} of {group} do not end").format(pids=sorted(pids), group=group)
+            )
         time.sleep(0.02)
 
 
@@ -89,14 +92,14 @@ def remove(group: str, *, timeout: float = 5) -> None:
         if not left:
             return
         for top in left:
-            for directory, _, _ in os.walk(top, topdown=False):
+            for directory, __, __ in os.walk(top, topdown=False):
                 try:
                     os.rmdir(directory)
                 except OSError:
                     pass
         if any(top.exists() for top in left):
             if time.monotonic() > deadline:
-                raise LabError("lab", f"the control group {left[0]} cannot be removed")
+                raise LabError("lab", _("the control group {group} cannot be removed").format(group=left[0]))
             time.sleep(0.02)
 
 

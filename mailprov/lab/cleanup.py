@@ -13,6 +13,7 @@ import os
 import time
 from pathlib import Path
 
+from mailprov.i18n import _
 from mailprov.lab import cgroups, hosts, network, supervise
 from mailprov.lab.mounts import delete_tree, mounts_below
 from mailprov.lab.paths import LabPaths
@@ -43,13 +44,22 @@ def clean_up(paths: LabPaths) -> None:
 
 def traces(paths: LabPaths) -> list[str]:
     """What there is of the lab: processes, mounts, links, table, directories."""
-    found = [f"process {pid}" for pid in sorted(cgroups.members(paths.cgroup) | _supervisors(paths))]
-    found += [f"mount {point}" for point in mounts_below(paths.directory)]
-    found += [f"control group {name}" for name in sorted(cgroups.groups(paths.cgroup))]
-    found += [f"link {n}" for n in network.links() if n == paths.bridge or n.startswith(paths.link_prefix)]
+    found = [
+        _("process {pid}").format(pid=pid)
+        for pid in sorted(cgroups.members(paths.cgroup) | _supervisors(paths))
+    ]
+    found += [_("mount {path}").format(path=point) for point in mounts_below(paths.directory)]
+    found += [_("control group {name}").format(name=name) for name in sorted(cgroups.groups(paths.cgroup))]
+    found += [
+        _("link {name}").format(name=n)
+        for n in network.links()
+        if n == paths.bridge or n.startswith(paths.link_prefix)
+    ]
     if paths.table in run_tool(["nft", "list", "tables", "inet"]).split():
-        found.append(f"nftables table {paths.table}")
-    found += [f"directory {path}" for path in (paths.directory, paths.run) if path.exists()]
+        found.append(_("nftables table {name}").format(name=paths.table))
+    found += [
+        _("directory {path}").format(path=path) for path in (paths.directory, paths.run) if path.exists()
+    ]
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mailprov.i18n import _
 from mailprov.inventory import SecretMode, load
 from mailprov.model.inventory import Inventory
 from mailprov.model.ports import PORTS, Protocol, TlsStart
@@ -15,13 +16,21 @@ from mailprov.model.ports import PORTS, Protocol, TlsStart
 def settings(inventory_path: Path) -> list[str]:
     inventory = load(inventory_path, SecretMode.IGNORE)
     lines = [
-        f"receive by IMAP: {_ports(Protocol.IMAP)}; by POP: {_ports(Protocol.POP3)}",
-        f"send by SMTP:    {_ports(Protocol.SMTP)}; log in there too",
-        f"login:           the whole address; its password: cat {inventory_path.parent / 'secrets'}/ADDRESS",
+        _("receive by IMAP: {imap}; by POP: {pop}").format(
+            imap=_ports(Protocol.IMAP), pop=_ports(Protocol.POP3)
+        ),
+        _("send by SMTP:    {ports}; log in there too").format(ports=_ports(Protocol.SMTP)),
+        _("login:           the whole address; its password: cat {folder}/ADDRESS").format(
+            folder=inventory_path.parent / "secrets"
+        ),
     ]
     for domain in inventory.domains:
-        accounts = ", ".join(account.address for account in domain.accounts) or "no accounts"
-        lines.append(f"server:          {_servers(inventory, domain.hosts)} for {accounts}")
+        accounts = ", ".join(account.address for account in domain.accounts) or _("no accounts")
+        lines.append(
+            _("server:          {servers} for {accounts}").format(
+                servers=_servers(inventory, domain.hosts), accounts=accounts
+            )
+        )
     return lines
 
 
@@ -34,6 +43,6 @@ def _ports(protocol: Protocol) -> str:
     """The users' ports, TLS from the first byte first, as RFC 8314 section 3 prefers."""
     word = {TlsStart.IMPLICIT: "TLS", TlsStart.UPGRADE: "STARTTLS"}
     ports = [port for port in PORTS if port.protocol is protocol and port.login]
-    return " or ".join(
+    return _(" or ").join(
         f"{p.number} ({word[p.tls]})" for p in sorted(ports, key=lambda p: p.tls is TlsStart.UPGRADE)
     )

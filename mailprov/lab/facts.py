@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import InputError
+from mailprov.i18n import _, ngettext
 from mailprov.lab import client
 from mailprov.lab.hosts import boot_of
 from mailprov.lab.paths import LabPaths, cache_root
@@ -53,7 +54,11 @@ class Lab:
             if member.name == name:
                 return member
         have = ", ".join(member.name for member in (*self.hosts, self.dns))
-        raise InputError(f"lab {self.name}", f"it has no host {name}", f"Its hosts are {have}")
+        raise InputError(
+            f"lab {self.name}",
+            _("it has no host {name}").format(name=name),
+            _("Its hosts are {names}").format(names=have),
+        )
 
     def ssh_argv(self, host: str, command: Sequence[str] = ()) -> list[str]:
         """Arguments of ssh: root on `host`, the lab's key, the pinned host key, no user settings."""
@@ -102,7 +107,7 @@ class LabStatus:
                 self.dns.name,
                 "DNS",
                 self.dns.address,
-                "1 zone" if len(self.zones) == 1 else f"{len(self.zones)} zones",
+                ngettext("{count} zone", "{count} zones", len(self.zones)).format(count=len(self.zones)),
                 self.dns.state,
                 _span(self.dns.uptime),
             )
@@ -113,17 +118,25 @@ class LabStatus:
             for row in rows
         ]
         off = sum(host.state == "down" for host in (*self.hosts, self.dns))
-        start = [f"  {off} off; boot as left: mailprov lab start --name {self.name}"] if off else []
+        form = ngettext("{count} off; boot as left: {command}", "{count} off; boot as left: {command}", off)
+        start = form.format(count=off, command=f"mailprov lab start --name {self.name}")
+        head = _("Lab {name}: {phase} since {date}, subnet {subnet}")
+        settings = _("Settings for a mail client on this machine (let it trust the CA above):")
+        cache = _("{path} (its size: {command})").format(path=self.cache, command="mailprov lab cache")
+        names = [
+            (_("inventory"), self.inventory_path),
+            (_("CA"), self.ca_file),
+            (_("passwords"), self.inventory_path.parent / "secrets"),
+            (_("cache"), cache),
+        ]
+        width = max(len(name) for name, value in names)
         return "\n".join(
             [
-                f"Lab {self.name}: {self.phase} since {self.since}, subnet {self.subnet}",
+                head.format(name=self.name, phase=self.phase, date=self.since, subnet=self.subnet),
                 *table,
-                *start,
-                f"  inventory  {self.inventory_path}",
-                f"  CA         {self.ca_file}",
-                f"  passwords  {self.inventory_path.parent / 'secrets'}",
-                f"  cache      {self.cache} (its size: mailprov lab cache)",
-                "  Settings for a mail client on this machine (let it trust the CA above):",
+                *([f"  {start}"] if off else []),
+                *(f"  {name.ljust(width)}  {value}" for name, value in names),
+                f"  {settings}",
                 *(f"    {line}" for line in self.client),
             ]
         )
@@ -161,7 +174,7 @@ def status_of(paths: LabPaths, state: LabState) -> LabStatus:
 def disk_usage(directory: Path) -> int:
     """Bytes on disk of a tree; what cannot be read counts nothing."""
     total = 0
-    for parent, _, files in os.walk(directory, onerror=lambda error: None):
+    for parent, __, files in os.walk(directory, onerror=lambda error: None):
         for name in files:
             try:
                 total += os.lstat(os.path.join(parent, name)).st_blocks * 512

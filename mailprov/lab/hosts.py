@@ -26,6 +26,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 from mailprov.lab import acme_server, cgroups, nameserver, releases, supervise, ubuntu
 from mailprov.lab.keys import ssh_host_key
 from mailprov.lab.mounts import delete_tree, unmount_below
@@ -86,7 +87,9 @@ def start_host(paths: LabPaths, state: LabState, host: LabHost) -> None:
             check=False,
         )
     if done.returncode != 0:
-        raise LabError(host.name, f"its supervisor did not start: {_console(paths, host)}")
+        raise LabError(
+            host.name, _("its supervisor did not start: {console}").format(console=_console(paths, host))
+        )
 
 
 def _mount(directory: Path, host: LabHost) -> None:
@@ -105,8 +108,10 @@ def _mount(directory: Path, host: LabHost) -> None:
         except LabError as error:
             raise LabError(
                 host.name,
-                f"its overlay on {directory} cannot be mounted ({error.what})",
-                "Set MAILPROV_LAB_STATE to a directory on a disk, such as ext4 or xfs",
+                _("its overlay on {directory} cannot be mounted ({reason})").format(
+                    directory=directory, reason=error.what
+                ),
+                _("Set MAILPROV_LAB_STATE to a directory on a disk, such as ext4 or xfs"),
             ) from error
 
 
@@ -268,20 +273,23 @@ def wait_for(paths: LabPaths, hosts: Iterable[LabHost], emit: Emit, *, timeout: 
             boot = boot_of(paths, host.name)
             early = releases.comes_early(host.release)
             if boot is not None and (boot.ready or early) and _greets(host.address):
-                still = " and still setting itself up" if not boot.ready else ""
-                emit(Progress(host.name, f"up at {host.address}, booted in {boot.uptime:.1f} s{still}"))
+                form = (
+                    _("up at {address}, booted in {seconds:.1f} s")
+                    if boot.ready
+                    else _("up at {address}, booted in {seconds:.1f} s and still setting itself up")
+                )
+                emit(Progress(host.name, form.format(address=host.address, seconds=boot.uptime)))
                 waiting.remove(host)
             elif time.monotonic() - begin > timeout:
-                raise LabError(
-                    host.name,
-                    f"did not boot within {timeout:.0f} s; its console ended with: {_console(paths, host)}",
-                )
+                what = _("did not boot within {seconds:.0f} s; its console ended with: {console}")
+                raise LabError(host.name, what.format(seconds=timeout, console=_console(paths, host)))
             elif (
                 boot is None
                 and time.monotonic() - begin > 5
                 and not cgroups.members(f"{paths.cgroup}/{host.name}")
             ):
-                raise LabError(host.name, f"did not boot; its console ended with: {_console(paths, host)}")
+                what = _("did not boot; its console ended with: {console}")
+                raise LabError(host.name, what.format(console=_console(paths, host)))
         if waiting:
             time.sleep(0.03)
 
@@ -323,7 +331,7 @@ def power_off(paths: LabPaths, hosts: Sequence[LabHost], emit: Emit, *, timeout:
             late = time.monotonic() > deadline
             if late or boot_of(paths, host.name) is None:
                 stop_hosts(paths, [(host.name, host.index)])
-                emit(Progress(host.name, "its power was cut" if late else "off"))
+                emit(Progress(host.name, _("its power was cut") if late else _("off")))
                 waiting.remove(host)
         time.sleep(0.03)
     run_tool(["sync", "--file-system", str(paths.directory)], timeout=600)
@@ -335,9 +343,9 @@ def stop_hosts(paths: LabPaths, hosts: Sequence[tuple[str, int]]) -> None:
     The supervisor goes first, or it would take the end for a reboot; then the processes inside, upon which
     systemd-nspawn removes its own temporary things and ends; then whatever is left.
     """
-    for name, _ in hosts:
+    for name, __ in hosts:
         cgroups.kill_members(f"{paths.cgroup}/{name}.supervisor")
-    groups = [f"{paths.cgroup}/{name}" for name, _ in hosts]
+    groups = [f"{paths.cgroup}/{name}" for name, __ in hosts]
     deadline = time.monotonic() + 3
     while any(cgroups.members(group) for group in groups) and time.monotonic() < deadline:
         for group in groups:

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network
 
 from mailprov.errors import Interrupted, LabError
+from mailprov.i18n import _, ngettext
 from mailprov.lab import acme_server, network, private, releases
 from mailprov.lab.booting import boot, hosts_of, known, now, wait_for_dns
 from mailprov.lab.cleanup import clean_up, traces
@@ -75,10 +76,12 @@ def up(
             return _bring_up(where, inventory, chosen, named, passwords, emit)
         except KeyboardInterrupt:
             with _undisturbed():
-                emit(Progress(f"lab {name}", "interrupted; taking away what was begun"))
+                emit(Progress(f"lab {name}", _("interrupted; taking away what was begun")))
                 clean_up(where)
                 lock.forget()
-            raise Interrupted(f"lab {name} did not come up, and nothing of it is left") from None
+            raise Interrupted(
+                _("lab {name} did not come up, and nothing of it is left").format(name=name)
+            ) from None
         except BaseException:
             with _undisturbed():
                 clean_up(where)
@@ -94,7 +97,7 @@ def down(name: str, emit: Emit) -> bool:
     with _undisturbed(), lab_lock(where) as lock:
         found = bool(traces(where))
         if found:
-            emit(Progress(f"lab {name}", "going down"))
+            emit(Progress(f"lab {name}", _("going down")))
         clean_up(where)
         lock.forget()
     return found
@@ -145,14 +148,14 @@ def start(name: str, hosts: Sequence[str] = (), emit: Emit = lambda event: None)
         state = known(where)
         if state.phase == "starting":
             raise LabError(
-                f"lab {name}", "it never came up completely", "Bring it up anew with `mailprov lab up`"
+                f"lab {name}", _("it never came up completely"), _("Bring it up anew with `mailprov lab up`")
             )
         off = [host for host in hosts_of(state, hosts) if boot_of(where, host.name) is None]
         if where.bridge not in network.links() and state.phase == "up":
             emit(
                 Notice(
                     f"lab {name}",
-                    "this machine was restarted while it ran: what its hosts wrote last may be lost",
+                    _("this machine was restarted while it ran: what its hosts wrote last may be lost"),
                 )
             )
         stop_hosts(where, [(host.name, host.index) for host in off])
@@ -185,7 +188,7 @@ def ssh_argv(name: str, host: str, command: Sequence[str] = ()) -> list[str]:
     """The argument list of the ssh client that logs in on the host as root (or runs `command` there)."""
     argv = load(name).ssh_argv(host, command)
     if os.geteuid() == 0 and boot_of(paths(name), host) is None:
-        raise LabError(host, "it is off", f"Boot it: mailprov lab start --name {name}")
+        raise LabError(host, _("it is off"), _("Boot it: mailprov lab start --name {name}").format(name=name))
     return argv
 
 
@@ -193,7 +196,9 @@ def _releases(inventory: Inventory, default: str | None) -> dict[str, releases.R
     """The release of each host by name; InputError before anything is touched."""
     if len(inventory.hosts) > MOST_HOSTS:
         raise LabError(
-            "lab", f"{len(inventory.hosts)} hosts do not fit in one lab", f"It holds up to {MOST_HOSTS}"
+            "lab",
+            _("{count} hosts do not fit in one lab").format(count=len(inventory.hosts)),
+            _("It holds up to {count}").format(count=MOST_HOSTS),
         )
     fallback = default or releases.DEFAULT
     releases.release(fallback)
@@ -211,21 +216,29 @@ def _make_room(where: LabPaths, emit: Emit) -> None:
         if not off:
             raise LabError(
                 f"lab {where.name}",
-                f"it is up already, since {state.since}",
-                f"Look with `mailprov lab status --name {where.name}`, or choose another name with --name",
+                _("it is up already, since {since}").format(since=state.since),
+                _("Look with `mailprov lab status --name {name}`, or choose another name with --name").format(
+                    name=where.name
+                ),
             )
         which = (
-            "its hosts are"
+            _("it is there already, but its hosts are off")
             if len(off) == len(state.all_hosts)
-            else f"{', '.join(off)} " + ("is" if len(off) == 1 else "are")
+            else ngettext(
+                "it is there already, but {hosts} is off",
+                "it is there already, but {hosts} are off",
+                len(off),
+            )
         )
         raise LabError(
             f"lab {where.name}",
-            f"it is there already, but {which} off",
-            f"Boot as it was left: mailprov lab start --name {where.name}. "
-            f"Begin anew: mailprov lab down --name {where.name}, then up",
+            which.format(hosts=", ".join(off)),
+            _(
+                "Boot as it was left: mailprov lab start --name {name}. Begin anew: mailprov lab "
+                "down --name {name}, then up"
+            ).format(name=where.name),
         )
-    emit(Progress(f"lab {where.name}", "removing the remains of an earlier lab of this name"))
+    emit(Progress(f"lab {where.name}", _("removing the remains of an earlier lab of this name")))
     clean_up(where)
 
 
@@ -272,7 +285,12 @@ def _bring_up(
     where.inventory.write_text(rehearse(inventory, where, state))
     give(where.inventory)
     private.admit(where)
-    emit(Progress(f"lab {where.name}", f"booting {len(state.all_hosts)} hosts in {state.subnet}"))
+    emit(
+        Progress(
+            f"lab {where.name}",
+            _("booting {count} hosts in {subnet}").format(count=len(state.all_hosts), subnet=state.subnet),
+        )
+    )
     for host in state.all_hosts:
         start_host(where, state, host)
     wait_for(where, state.all_hosts, emit)

@@ -21,6 +21,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 from mailprov.lab.mounts import Lock
 from mailprov.lab.paths import RUN_ROOT, TAG_PREFIX, LabPaths
 from mailprov.lab.preflight import run_tool
@@ -58,8 +59,8 @@ def restore(paths: LabPaths, subnet: IPv4Network, subnet6: IPv6Network | None) -
         if any(network.overlaps(subnet) for network in _networks_in_use() if network.prefixlen >= 12):
             raise LabError(
                 f"lab {paths.name}",
-                f"something else on this machine uses its subnet {subnet} by now",
-                "Take that away, or the lab (mailprov lab down), whose hosts cannot have other addresses",
+                _("something else on this machine uses its subnet {subnet} by now").format(subnet=subnet),
+                _("Take that away, or the lab (mailprov lab down), whose hosts cannot have other addresses"),
             )
         _make(paths, subnet, subnet6)
 
@@ -123,8 +124,8 @@ def choose_subnet(in_use: list[IPv4Network]) -> IPv4Network:
             return candidate
     raise LabError(
         "lab",
-        "no free subnet from 10.78.0.0 to 10.95.255.0 on this machine",
-        "Take a lab down, or remove a route",
+        _("no free subnet from 10.78.0.0 to 10.95.255.0 on this machine"),
+        _("Take a lab down, or remove a route"),
     )
 
 

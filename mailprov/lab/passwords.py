@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailprov.errors import InputError
+from mailprov.i18n import _
 
 _EVERYBODY = "*"
 
@@ -40,8 +41,8 @@ class Passwords:
         if unknown:
             raise InputError(
                 self.source,
-                f"the inventory has no account {', '.join(unknown)}",
-                "Write an account's whole address, or * for all others",
+                _("the inventory has no account {names}").format(names=", ".join(unknown)),
+                _("Write an account's whole address, or * for all others"),
             )
 
 
@@ -50,31 +51,41 @@ MADE_UP = Passwords()
 
 def read(path: Path) -> Passwords:
     """Empty lines and lines that begin with # are left out."""
-    name = "standard input" if str(path) == "-" else str(path)
+    name = _("standard input") if str(path) == "-" else str(path)
     try:
         text = (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode("utf-8-sig")
     except OSError as error:
         raise InputError(
-            name, f"cannot be read: {error.strerror}", "Give a file with a line for each account"
+            name,
+            _("cannot be read: {error}").format(error=error.strerror),
+            _("Give a file with a line for each account"),
         ) from error
     except UnicodeDecodeError as error:
-        raise InputError(name, "is not text in UTF-8", "Save it as UTF-8") from error
+        raise InputError(name, _("is not text in UTF-8"), _("Save it as UTF-8")) from error
     chosen: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        address, _, password = line.strip().replace("\t", " ", 1).partition(" ")
+        address, __, password = line.strip().replace("\t", " ", 1).partition(" ")
         password = password.strip()
         if not address or address.startswith("#"):
             continue
         where = f"{name}:{number}"
         if address != _EVERYBODY and "@" not in address:
-            raise InputError(where, "does not begin with an address or *", "Write: ana@alpha.test PASSWORD")
+            raise InputError(
+                where, _("does not begin with an address or *"), _("Write: ana@alpha.test PASSWORD")
+            )
         if not password:
-            raise InputError(where, f"there is no password for {address}", "Write: ana@alpha.test PASSWORD")
+            raise InputError(
+                where,
+                _("there is no password for {address}").format(address=address),
+                _("Write: ana@alpha.test PASSWORD"),
+            )
         if not password.isprintable():
             raise InputError(
-                where, f"the password for {address} has a control character in it", "Choose another"
+                where,
+                _("the password for {address} has a control character in it").format(address=address),
+                _("Choose another"),
             )
         if address.lower() in chosen:
-            raise InputError(where, f"{address} is there twice", "Leave one out")
+            raise InputError(where, _("{address} is there twice").format(address=address), _("Leave one out"))
         chosen[address.lower()] = password
     return Passwords(chosen, name)

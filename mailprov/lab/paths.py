@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import InputError
+from mailprov.i18n import _
 
 RUN_ROOT = Path("/run/mailprov-lab")
 STATE, CACHE = Path("/var/lib/mailprov-lab"), Path("/var/cache/mailprov-lab")
@@ -120,13 +121,13 @@ def paths(name: str) -> LabPaths:
     if not _NAME.fullmatch(name):
         raise InputError(
             f"lab {name!r}",
-            "a lab's name has letters, digits, dots, dashes and underscores only",
-            "Give one with --name",
+            _("a lab's name has letters, digits, dots, dashes and underscores only"),
+            _("Give one with --name"),
         )
     for directory in (state_root(), cache_root()):
         if set(str(directory)) & set(':,"\\\n'):  # mount(8) takes them for the end of an overlay's option
             raise InputError(
                 str(directory),
-                "a lab cannot be kept in a directory with a colon, comma, quote or backslash in its name",
+                _("a lab cannot be kept in a directory with a colon, comma, quote or backslash in its name"),
             )
     return LabPaths(name, state_root() / name)

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 from mailprov.model.events import Emit, Progress
 
 # tool → the Debian package that has it (Ubuntu's names are the same)
@@ -63,11 +64,20 @@ def run_tool(
             check=False,
         )
     except FileNotFoundError as error:
-        raise LabError(where, f"{argv[0]} is not installed", _install_advice([argv[0]])) from error
+        raise LabError(
+            where, _("{program} is not installed").format(program=argv[0]), _install_advice([argv[0]])
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise LabError(where, f"{argv[0]} did not end within {timeout:.0f} s") from error
+        raise LabError(
+            where, _("{program} did not end within {seconds:.0f} s").format(program=argv[0], seconds=timeout)
+        ) from error
     if done.returncode != 0:
-        raise LabError(where, f"`{' '.join(argv[:4])}` failed: {telling_line(done.stderr or done.stdout)}")
+        raise LabError(
+            where,
+            _("`{command}` failed: {line}").format(
+                command=" ".join(argv[:4]), line=telling_line(done.stderr or done.stdout)
+            ),
+        )
     return done.stdout
 
 
@@ -75,7 +85,7 @@ def telling_line(text: str) -> str:
     """The line that tells most: the first with `E:`, which is the cause of the rest, or else the last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("E:", "error:", "Error:"))]
-    return (telling[:1] or lines[-1:] or ["it said nothing"])[0]
+    return (telling[:1] or lines[-1:] or [_("it said nothing")])[0]
 
 
 def require_machine(emit: Emit, *, install: bool = True) -> None:
@@ -87,22 +97,26 @@ def require_machine(emit: Emit, *, install: bool = True) -> None:
     if platform.system() != "Linux":
         raise LabError(
             "lab",
-            f"a lab needs Linux, and this is {platform.system()}",
-            "Use a Linux machine or a virtual machine with root",
+            _("a lab needs Linux, and this is {system}").format(system=platform.system()),
+            _("Use a Linux machine or a virtual machine with root"),
         )
     if os.geteuid() != 0:
         raise LabError(
             "lab",
-            "a lab needs root, for it mounts file systems and makes networks",
-            "Run the same command with sudo",
+            _("a lab needs root, for it mounts file systems and makes networks"),
+            _("Run the same command with sudo"),
         )
     missing = missing_tools()
     if not missing:
         return
     if not install or shutil.which("apt-get", path=environment()["PATH"]) is None:
-        raise LabError("lab", f"{', '.join(missing)} missing on this machine", _install_advice(missing))
+        raise LabError(
+            "lab",
+            _("{packages} missing on this machine").format(packages=", ".join(missing)),
+            _install_advice(missing),
+        )
     packages = sorted({TOOLS.get(tool, "debian-archive-keyring") for tool in missing})
-    emit(Progress("lab", f"installing {', '.join(packages)} on this machine"))
+    emit(Progress("lab", _("installing {packages} on this machine").format(packages=", ".join(packages))))
     install_argv = ["apt-get", "install", "-qy", "--no-install-recommends", *packages]
     try:
         run_tool(install_argv, timeout=900)
@@ -112,7 +126,11 @@ def require_machine(emit: Emit, *, install: bool = True) -> None:
     still = missing_tools()
     if still:
         raise LabError(
-            "lab", f"{', '.join(still)} still missing after {' '.join(install_argv)}", _install_advice(still)
+            "lab",
+            _("{packages} still missing after {command}").format(
+                packages=", ".join(still), command=" ".join(install_argv)
+            ),
+            _install_advice(still),
         )
 
 
@@ -125,4 +143,4 @@ def missing_tools() -> list[str]:
 
 def _install_advice(missing: Sequence[str]) -> str:
     packages = sorted({TOOLS.get(tool, tool) for tool in missing})
-    return f"Run: apt-get install {' '.join(packages)}"
+    return _("Run: apt-get install {packages}").format(packages=" ".join(packages))

@@ -20,11 +20,14 @@ import stat
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 from mailprov.lab.paths import CACHE, RUN_ROOT, STATE, LabPaths, cache_root, state_root
 
 
 def refusal() -> LabError:
-    return LabError("lab", "the labs of this machine are for root alone", "Run the same command with sudo")
+    return LabError(
+        "lab", _("the labs of this machine are for root alone"), _("Run the same command with sudo")
+    )
 
 
 def make_private(directory: Path) -> Path:

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailprov.errors import InputError
+from mailprov.i18n import _
 from mailprov.lab import ubuntu
 
 DEFAULT = "debian-12"
@@ -154,5 +155,7 @@ def release(name: str) -> Release:
         return RELEASES[name]
     except KeyError:
         raise InputError(
-            "lab release", f"{name!r} is not known", f"Use one of {', '.join(RELEASES)}"
+            "lab release",
+            _("{name!r} is not known").format(name=name),
+            _("Use one of {releases}").format(releases=", ".join(RELEASES)),
         ) from None

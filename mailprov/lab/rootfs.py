@@ -26,6 +26,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 from mailprov.lab.mounts import Lock, delete_tree, lower_directories
 from mailprov.lab.paths import cache_root
 from mailprov.lab.preflight import environment, run_tool, telling_line
@@ -106,18 +107,23 @@ def _build_lock(home: Path, release: Release, emit: Emit, stop: threading.Event)
             return lock.take()
         except BlockingIOError:
             if not said:
-                emit(Progress(release.name, "waiting until its root is built"))
+                emit(Progress(release.name, _("waiting until its root is built")))
             said = True
         if stop.wait(0.1):
             raise _stopped(release)
 
 
 def _stopped(release: Release) -> LabError:
-    return LabError(release.name, "the build of its root was stopped")
+    return LabError(release.name, _("the build of its root was stopped"))
 
 
 def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event) -> None:
-    emit(Progress(release.name, f"building the root of {release.suite} (once; about half a minute)"))
+    emit(
+        Progress(
+            release.name,
+            _("building the root of {suite} (once; about half a minute)").format(suite=release.suite),
+        )
+    )
     if release.bracket and not _ubuntu_key(emit):
         raise _no_ubuntu(release, "no package here has its key")
     options = [part for option in release.apt_options for part in ("--aptopt", option)]
@@ -141,8 +147,8 @@ def _bootstrap(target: Path, release: Release, emit: Emit, stop: threading.Event
         raise _no_ubuntu(release, telling_line(output))
     raise LabError(
         release.name,
-        f"mmdebstrap could not build the root: {telling_line(output)}",
-        "Check the network and try again",
+        _("mmdebstrap could not build the root: {line}").format(line=telling_line(output)),
+        _("Check the network and try again"),
     )
 
 
@@ -183,12 +189,14 @@ def _ubuntu_key(emit: Emit) -> bool:
     if os.environ.get(UBUNTU_KEYRING):
         if not _ubuntu_keyring().is_file():
             raise LabError(
-                "lab", f"there is no keyring {_ubuntu_keyring()}", f"Set {UBUNTU_KEYRING} to the mirror's"
+                "lab",
+                _("there is no keyring {path}").format(path=_ubuntu_keyring()),
+                _("Set {variable} to the mirror's").format(variable=UBUNTU_KEYRING),
             )
         return True
     for package in ("ubuntu-keyring", "ubuntu-archive-keyring"):
         if not UBUNTU_KEY.exists() and shutil.which("apt-get", path=environment()["PATH"]):
-            emit(Progress("lab", f"installing {package} on this machine"))
+            emit(Progress("lab", _("installing {package} on this machine").format(package=package)))
             try:
                 run_tool(["apt-get", "install", "-qy", "--no-install-recommends", package], timeout=300)
             except LabError:
@@ -199,8 +207,10 @@ def _ubuntu_key(emit: Emit) -> bool:
 def _no_ubuntu(release: Release, why: str) -> LabError:
     return LabError(
         release.name,
-        f"Ubuntu's archive cannot be reached or trusted from here ({why.removeprefix('E: ').rstrip('.')})",
-        f"Use {release.bracket}, whose Postfix and Dovecot bracket it",
+        _("Ubuntu's archive cannot be reached or trusted from here ({reason})").format(
+            reason=why.removeprefix("E: ").rstrip(".")
+        ),
+        _("Use {bracket}, whose Postfix and Dovecot bracket it").format(bracket=release.bracket),
     )
 
 
@@ -209,7 +219,9 @@ def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threadin
     emit(
         Progress(
             release.built_on,
-            f"building a root with {len(release.packages)} more packages (once): {', '.join(release.packages)}",
+            _("building a root with {count} more packages (once): {packages}").format(
+                count=len(release.packages), packages=", ".join(release.packages)
+            ),
         )
     )
     resolver = target / "etc/resolv.conf"
@@ -230,8 +242,8 @@ def _copy(base: Path, target: Path, release: Release, emit: Emit, stop: threadin
         delete_tree(target)
         raise LabError(
             release.name,
-            f"its packages could not be installed: {telling_line(output)}",
-            "Check the network and try again",
+            _("its packages could not be installed: {line}").format(line=telling_line(output)),
+            _("Check the network and try again"),
         )
     policy.unlink()
     resolver.unlink(missing_ok=True)
@@ -250,12 +262,12 @@ def _run_build(argv: list[str], stop: threading.Event) -> tuple[int, str]:
     deadline = time.monotonic() + 1800
     while True:
         try:
-            output, _ = build.communicate(timeout=0.2)
+            output, __ = build.communicate(timeout=0.2)
             return build.returncode, output
         except subprocess.TimeoutExpired:
             if stop.is_set() or time.monotonic() > deadline:
                 build.kill()
-                output, _ = build.communicate()
+                output, __ = build.communicate()
                 return 1, output + "\nE: it did not end within 30 minutes"
 
 

@@ -16,6 +16,7 @@ import os
 from dataclasses import dataclass
 
 from mailprov.errors import LabError
+from mailprov.i18n import _
 from mailprov.lab.mounts import Lock
 from mailprov.lab.paths import RUN_ROOT, LabPaths, state_root
 
@@ -91,6 +92,6 @@ def lab_lock(paths: LabPaths) -> Lock:
     except BlockingIOError:
         raise LabError(
             f"lab {paths.name}",
-            "another mailprov is working on it right now",
-            "Wait until it ends, or stop it with Ctrl-C",
+            _("another mailprov is working on it right now"),
+            _("Wait until it ends, or stop it with Ctrl-C"),
         ) from None
