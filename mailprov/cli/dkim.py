@@ -123,7 +123,7 @@ def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json 
                     )
                 )
                 typer.echo(f"  {name}. TXT")
-                typer.echo(f"  {record or _('(its public half is not there)')}")
+                typer.echo(f"  {record or _('(its public key is missing)')}")
     for error in told.errors:
         typer.echo(f"mailprov: {error}", err=True)
     code = worst(*(error.exit_code for error in told.errors))

@@ -47,7 +47,7 @@ def init(
     email: Annotated[
         str | None,
         typer.Option(
-            "--email", help=N_("acme: whom the authority may write to (default: postmaster@DOMAIN)."),
+            "--email", help=N_("acme: contact address for the authority (default: postmaster@DOMAIN)."),
             show_default=False,
         ),
     ] = None,

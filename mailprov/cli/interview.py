@@ -32,7 +32,7 @@ Check = Callable[[str], str]
 def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
     one = _Asking(given) if ask else _Taking(given)
     one.begin()
-    domain = one.value("domain", _("Mail domain"), _domain, _("What stands behind the @ of your addresses."))
+    domain = one.value("domain", _("Mail domain"), _domain, _("The part after the @ in your addresses."))
     fqdn = one.value(
         "fqdn",
         _("Host's full name"),
@@ -57,7 +57,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
             "email",
             _("Mail address for Let's Encrypt"),
             names.address,
-            _("Where the authority writes to when something is wrong with a certificate."),
+            _("Where the authority sends mail about problems with a certificate."),
             f"postmaster@{domain}",
         )
     chosen = one.value(
@@ -135,7 +135,7 @@ class _Asking(_Taking):
     def begin(self) -> None:
         typer.echo(
             _(
-                "One question at a time. Enter takes what is in brackets; Ctrl-C ends it, and no file is written."
+                "One question at a time. Enter accepts the value in brackets; Ctrl-C stops, and no file is written."
             )
         )
 

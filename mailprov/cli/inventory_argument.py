@@ -40,7 +40,7 @@ def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bo
         # Never ./mail.yml: `apply "$(mailprov lab inventory)"` with two labs is not meant for the real hosts.
         raise InputError(
             command,
-            _("an argument is empty, as where a command in $(…) failed"),
+            _("an argument is empty, as when a command in $(…) failed"),
             _("See what that command said, or write the inventory's path"),
         )
     if word is not None:
@@ -56,7 +56,7 @@ def is_left_out(command: str, word: str | None, others: bool, spare: bool) -> bo
         what = (
             _("no inventory was given, and there is no {usual} in this folder")
             if word is None
-            else _("no inventory was given ({word} is no file), and there is no {usual} in this folder")
+            else _("no inventory was given ({word} is not a file), and there is no {usual} in this folder")
         )
         raise InputError(
             command,

@@ -19,7 +19,7 @@ def rollback(
     accept_drift: Annotated[
         bool,
         typer.Option(
-            "--accept-drift", help=N_("Also put back files that were edited by hand since that apply.")
+            "--accept-drift", help=N_("Also restore files that were edited by hand since that apply.")
         ),
     ] = False,
     to: Annotated[
@@ -39,7 +39,7 @@ def rollback(
     diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
-    """Put hosts and zones back to the state before the last apply, or after an earlier run (--to). Shows the plan and
+    """Return hosts and zones to the state before the last apply, or after an earlier run (--to). Shows the plan and
     asks first; where there is nobody to ask, and without --yes, it shows the plan only.
     """
     from mailprov.cli.reports import Reports

@@ -13,7 +13,7 @@ from mailprov.i18n import N_
 def schema(
     one_line: Annotated[
         bool,
-        typer.Option("--json", help=N_("On one line. It is no event: nothing but the schema is printed.")),
+        typer.Option("--json", help=N_("On one line. Not an event: only the schema is printed.")),
     ] = False,
 ) -> None:
     """Print the JSON Schema of the inventory (for an editor's completion)."""

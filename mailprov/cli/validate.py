@@ -19,7 +19,7 @@ def validate(
         typer.Option(
             "--no-secrets",
             help=N_(
-                "Do not look whether the variables and files of secrets are there: for a step that has none."
+                "Do not check whether the variables and files of secrets exist, for a step without secrets."
             ),
         ),
     ] = False,
@@ -47,7 +47,7 @@ def validate(
     )
     notes = list(advisories(read))
     if not quiet and not json:
-        good = _("{path}: good, secrets not looked at.") if no_secrets else _("{path}: good.")
+        good = _("{path}: good, secrets not checked.") if no_secrets else _("{path}: good.")
         typer.echo(f"{good.format(path=inventory)} {counted}.")
         for sentence in notes:
             typer.echo(_("note: {sentence}").format(sentence=sentence))
@@ -55,5 +55,5 @@ def validate(
     for sentence in notes:
         reports.emit(Notice("", sentence))
     reports.emit(Ended(str(inventory), "ok"))
-    unseen = [_("secrets not looked at")] if no_secrets else []
+    unseen = [_("secrets not checked")] if no_secrets else []
     raise typer.Exit(reports.end(0, ", ".join((counted, *unseen))))

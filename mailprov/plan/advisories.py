@@ -17,8 +17,8 @@ def advisories(inventory: Inventory, domains: Collection[str] | None = None) -> 
     found = [
         _(
             "{domain}: its accounts are on {hosts}, and each host keeps mailboxes of its own: "
-            "mail that arrives on {others} while {first} does not answer is not seen by who "
-            "reads on {first}; give the domain one host where that is not wanted"
+            "mail that arrives on {others} while {first} does not answer is not visible to users who "
+            "read on {first}; give the domain one host where that is not wanted"
         ).format(
             domain=domain.name,
             hosts=_listed(domain.hosts),

@@ -124,7 +124,7 @@ def read(content: str, name: str) -> SavedPlan | None:
     if edited:
         raise InputError(
             name,
-            _("was edited since it was saved, so what stands in it is not what was planned"),
+            _("was edited after it was saved, so its content is not what was planned"),
             _("Nothing was done; save the plan anew (plan --out)"),
         )
     return found

@@ -107,7 +107,7 @@ def taken_over(plans: Sequence[Planned]) -> Iterator[Text]:
         yield Text(places(names, most=6), style="bold").append(f" {has}")
         for sentence in sentences:
             yield Text("  ! ", style=_DRIFT[1]).append(sentence)
-        last = _("Apply does this with --take-over-host only; else it stops there.")
+        last = _("apply does this only with --take-over-host; otherwise it stops there.")
         yield Text(f"  {last}", style="dim")
 
 

@@ -88,7 +88,7 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
             if not _writes_at(each["name"], each["type"]) or not inside(each["name"], zone):
                 raise NotBelieved(
                     host.name,
-                    _("it tells what {name} {type} was before, where mailprov never writes").format(
+                    _("it reports what {name} {type} was before, where mailprov never writes").format(
                         name=each["name"], type=each["type"]
                     ),
                 )
@@ -100,7 +100,7 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
             if wrong := next((value for value in values if not types.valid(each["type"], value)), None):
                 raise NotBelieved(
                     host.name,
-                    _("it tells of {value!r} at {name} {type}, which is no such record").format(
+                    _("it reports {value!r} at {name} {type}, which is not such a record").format(
                         value=wrong[:60], name=each["name"], type=each["type"]
                     ),
                 )
@@ -138,7 +138,7 @@ def keys(inventory: Inventory, host: Host, told: Mapping[str, Any], now: float) 
     everybody = [each.name for each in inventory.hosts]
     known = dkim.read(told["state"])
     if len(known) > MOST_KEYS:
-        raise NotBelieved(host.name, _("it tells of {count} DKIM keys").format(count=len(known)))
+        raise NotBelieved(host.name, _("it reports {count} DKIM keys").format(count=len(known)))
     for key in known:
         if not _DOMAIN.fullmatch(key.domain) or len(key.domain) > 253:
             raise NotBelieved(

@@ -252,7 +252,7 @@ class Deployment:
         self.gate.decide(False)
         self._wait_for_hosts()
         what = _(
-            "nothing was changed: not as when the plan was saved: {names}; look at a new plan (plan --out), "
+            "nothing was changed: different since the plan was saved: {names}; look at a new plan (plan --out), "
             "then apply that"
         )
         self.events.emit(Notice("", what.format(names=", ".join(sorted(moved)))))

@@ -285,14 +285,14 @@ class HostSession:
         ):
             raise NotBelieved(
                 self.host.name,
-                _("it sends {kind!r} where that has no place (mode {mode})").format(
+                _("it sends {kind!r} where that is not expected (mode {mode})").format(
                     kind=kind, mode=self._job["mode"]
                 ),
             )
         if seen.total() > MOST_MESSAGES or seen["notice"] > MOST_NOTICES:
             raise NotBelieved(
                 self.host.name,
-                _("it sends messages without end ({count} until now)").format(count=seen.total()),
+                _("it keeps sending messages ({count} until now)").format(count=seen.total()),
             )
         return kind
 

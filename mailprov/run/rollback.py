@@ -147,7 +147,7 @@ class _Choice:
             raise HostUnreachable(
                 ", ".join(silent),
                 _(
-                    "could not be asked, so it cannot be told which apply was the last, and nothing is rolled back"
+                    "could not be asked, so mailprov cannot tell which apply was the last, and nothing is rolled back"
                 ),
                 _("Try again when it answers, or choose the others with --host"),
             )
@@ -203,7 +203,7 @@ def _named(to: str, known: Collection[str]) -> str:
     if len(meant) == 1:
         return meant[0]
     what = (
-        _("several runs end so: {runs}").format(runs=", ".join(meant))
+        _("several runs match: {runs}").format(runs=", ".join(meant))
         if meant
         else _("no host remembers such a run")
     )

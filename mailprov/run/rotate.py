@@ -57,7 +57,7 @@ def rotate(
     domains = frozenset(domain.name for domain in inventory.domains if domain.name in selection.domains)
     say = _speaker(report)
     say(
-        _("step 1 of 2: a new key for {domains} is made and published; the old one goes on signing").format(
+        _("step 1 of 2: a new key for {domains} is made and published; the old one keeps signing").format(
             domains=", ".join(sorted(domains))
         )
     )
@@ -81,7 +81,7 @@ def rotate(
         if code := _wait(inventory, wanted, max(since), waiting, report):
             return code
     except KeyboardInterrupt:
-        say(_("stopped; the new key stays published, and the same command goes on from here"))
+        say(_("stopped; the new key stays published, and the same command continues from here"))
         return 130
     say(_("step 2 of 2: the new key signs from now on; the old one stays published for a week"))
     asked = None if published.changed else options.confirm  # one question for both steps

@@ -25,7 +25,7 @@ def unfinished(hosts: Sequence[str], zones: ZoneWork, *, applies: bool, again: b
         found.append(form.format(hosts=", ".join(hosts)))
     if zones.failed:
         unsure = isinstance(zones.error, DnsUnsure)
-        form = _("not done: {zones} (or done, and nobody could tell)") if unsure else _("not done: {zones}")
+        form = _("not done: {zones} (or done: no answer came)") if unsure else _("not done: {zones}")
         found.append(form.format(zones=", ".join(f"zone {zone}" for zone in zones.failed)))
     elif zones.error is not None:
         found.append(_("the zones not done") if applies else _("the zones not planned"))

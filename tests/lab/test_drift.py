@@ -198,7 +198,7 @@ def test_a_saved_plan_is_done_once_and_without_a_question(hosts: lab.Lab, tmp_pa
     run_on(hosts, "mx2", "touch /etc/postfix/mailprov/x; chmod 0600 /etc/mailname")
     moved = run("apply", "--no-verify", str(saved))
     assert (moved.code, moved.of("applied")) == (1, [])
-    assert "not as when the plan was saved: mx2;" in notices(moved)
+    assert "different since the plan was saved: mx2;" in notices(moved)
     run_on(hosts, "mx2", "chmod 0644 /etc/mailname")
 
     kept = changed.read_text()
@@ -212,7 +212,7 @@ def test_a_saved_plan_is_done_once_and_without_a_question(hosts: lab.Lab, tmp_pa
     saved.write_text(read.replace("/etc/postfix/mailprov/virtual", "/etc/passwd", 1))
     edited = run("apply", "--no-verify", str(saved))
     assert (edited.code, edited.of("applied")) == (2, [])
-    assert "was edited since it was saved" in edited.stderr
+    assert "was edited after it was saved" in edited.stderr
     saved.write_text(read)
 
     done = run("apply", "--no-verify", str(saved))

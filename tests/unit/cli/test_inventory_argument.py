@@ -66,7 +66,7 @@ def test_it_is_the_first_argument_and_may_be_left_out(words: tuple[str, ...], fo
 @pytest.mark.parametrize("words", OF_AN_INVENTORY, ids=" ".join)
 def test_an_empty_one_is_never_the_usual_one(words: tuple[str, ...], folder: Path) -> None:
     """As `purge "$(mailprov lab inventory)" ana@alpha.test` has it where there are two labs."""
-    with pytest.raises(InputError, match=r"an argument is empty, as where a command in \$\(…\) failed"):
+    with pytest.raises(InputError, match=r"an argument is empty, as when a command in \$\(…\) failed"):
         parsed(words, "")
 
 

@@ -30,8 +30,8 @@ def test_mailboxes_on_two_hosts_are_two_mailboxes(tmp_path: Path) -> None:
 
     assert advisories(told) == [
         "alpha.test: its accounts are on mx1, mx2 and mx3, and each host keeps mailboxes of its own: mail that arrives "
-        "on mx2 and mx3 while mx1 does not answer is not seen by who reads on mx1; give the domain one host where that "
-        "is not wanted"
+        "on mx2 and mx3 while mx1 does not answer is not visible to users who read on mx1; give the domain one host "
+        "where that is not wanted"
     ]
     assert advisories(told, domains=["beta.test"]) == []
 

@@ -169,13 +169,13 @@ def test_a_file_that_was_edited_is_refused(folder: Path, path: tuple[Any, ...], 
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    with pytest.raises(InputError, match="was edited since it was saved") as caught:
+    with pytest.raises(InputError, match="was edited after it was saved") as caught:
         saved.read(json.dumps(body), "plan.json")
     assert caught.value.exit_code == 2
 
     body["text"] = saved._digest_of(body)
     if path[0] == "subjects" and path[-1] != "compared":
-        with pytest.raises(InputError, match="was edited since it was saved"):
+        with pytest.raises(InputError, match="was edited after it was saved"):
             saved.read(json.dumps(body), "plan.json")
 
 

@@ -65,7 +65,7 @@ def test_a_saved_plan_is_refused_everywhere_when_one_host_has_moved() -> None:
 
     assert run.code == 1
     assert run.sent("mx1") == run.sent("mx2") == ["desired", "cancel"]
-    assert "not as when the plan was saved: mx2;" in said(run)
+    assert "different since the plan was saved: mx2;" in said(run)
     assert isinstance(run.events[-1], RunEnded)
 
 
@@ -84,7 +84,7 @@ def test_a_saved_plan_that_is_done_on_one_host_only_is_refused() -> None:
     )
 
     assert run.code == 1
-    assert "not as when the plan was saved: mx1;" in said(run)
+    assert "different since the plan was saved: mx1;" in said(run)
 
 
 def test_a_saved_plan_without_changes_is_done_when_there_still_are_none() -> None:

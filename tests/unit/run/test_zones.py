@@ -28,7 +28,7 @@ CHANGES = tuple(
         (
             DnsUnsure("zone alpha.test", "no"),
             3,
-            "1 change applied; not done: zone alpha.test (or done, and nobody could tell)",
+            "1 change applied; not done: zone alpha.test (or done: no answer came)",
         ),
     ],
 )
