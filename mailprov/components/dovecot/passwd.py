@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import itemgetter
 
+from mailprov.components.templates import MANAGED
 from mailprov.components.versions import Version
 from mailprov.model.host_state import AccountEntry, AccountFile
 from mailprov.model.inventory import Account, Domain
@@ -52,7 +53,7 @@ def accounts(known: Entries, dovecot: Version) -> AccountFile:
 
 def names(others: dict[str, Account], dovecot: Version) -> str:
     """A passwd-file without passwords: whose room Postfix asks for when mail is for another name of an account."""
-    lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
+    lines = [f"# {MANAGED}"]
     for name, account in sorted(others.items(), key=itemgetter(0)):
         if account.quota is not None:
             home = f"{MAIL_ROOT}/{account.domain}/{account.local_part}"

@@ -24,6 +24,7 @@ import re
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from mailprov.components.postfix import spoofing
+from mailprov.components.templates import MANAGED
 from mailprov.errors import InputError
 from mailprov.model.inventory import Account, Domain
 
@@ -148,7 +149,7 @@ def texthash(
         seen = "it cannot be written in a Postfix table"
         raise InputError(f"address {min(bad)!r}", seen, "Use another address")
     known |= words
-    lines = ["# Managed by mailprov: do not edit, the inventory is where this file comes from."]
+    lines = [f"# {MANAGED}"]
     lines += [f"# {comment}" for comment in comments]
     lines += [f"{key} {', '.join(rows[key])}" for key in sorted(rows)]
     return "\n".join(lines) + "\n"
