@@ -20,6 +20,7 @@ RELEASES = [
     "tests/lab/test_ubuntu_like.py",
     "tests/lab/test_upgrade.py",
     "tests/lab/test_newcomers_hour.py",
+    "tests/lab/test_pages.py",
     "tests/lab/test_demo.py",
     "tests/lab/test_own_host.py",
     "tests/lab/test_ubuntu_archive.py",
