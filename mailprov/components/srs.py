@@ -10,7 +10,7 @@
 A forward keeps its sender, whose SPF record (RFC 7208) knows nothing of this host: the next host would refuse it. So
 Postfix hands mail that leaves under a sender who is not of this host to the transport `srs`, and that to a listener of
 its own on the loopback address, where the envelope's sender becomes `SRS0=…@domain`. Headers stay as they are, and so
-does all mail between users here. A bounce to such an address is checked (hash and date) while the sender listens, and
+does all mail between users here. A bounce to such an address is checked (hash and date) during the SMTP session, and
 goes on to whom it names; anything else of that form is refused as an unknown user.
 
 The domain of such senders is the host's own name: SPF allows the host to use it. So what is sent on passes SPF for

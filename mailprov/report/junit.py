@@ -5,7 +5,7 @@ error → error, skip → skipped. JUnit has no word for a warning: it is a pass
 How a host or zone ended is a case named by the command: `plan mx1`. Each mistake in the inventory is a failure, in a
 suite of the file's name; another error that ends the command is a case as well.
 A run without one case gets a failing case, so that an empty run is never green; and from its beginning the file holds
-the report of a run that came to no end, which is what is left of one that is killed.
+the report of a run that did not complete, which is what is left of one that is killed.
 No two cases of a suite have one name, because readers such as GitLab keep only one of them.
 """
 

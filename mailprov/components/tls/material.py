@@ -48,7 +48,7 @@ class Pair:
 class Material:
     """Paths on the host, and how what lies there comes about. ECDSA stands before RSA."""
 
-    pairs: tuple[Pair, ...]  # for the host's own name, and for who names none
+    pairs: tuple[Pair, ...]  # for the host's own name, and for clients that send no SNI
     names: tuple[tuple[str, tuple[Pair, ...]], ...] = ()  # for who asks for this name
     files: tuple[File, ...] = ()
     certificates: tuple[Certificate, ...] = ()

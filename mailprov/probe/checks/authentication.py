@@ -186,7 +186,7 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
 @probe(
     "delivery.forged",
     Scope.DELIVERY,
-    "Nobody can write results of checks in the recipient's host's name",
+    "Nobody can forge Authentication-Results in the name of the recipient's host",
     expected="a forged Authentication-Results with that name does not arrive",
     steps=(
         "The probe message carries an Authentication-Results field in the name of the recipient's host.",

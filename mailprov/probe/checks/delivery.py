@@ -141,7 +141,7 @@ def _taken(context: PartnerContext, account: Account) -> bool:
 @probe(
     "delivery.submit",
     Scope.DELIVERY,
-    "A user can hand in mail for another domain",
+    "A user can submit mail for another domain",
     expected="250 after the message",
     steps=(
         "Log in at the sender's host, on 587 with STARTTLS and on 465.",

@@ -189,7 +189,7 @@ def relay(context: PortContext) -> Iterator[Finding]:
 @probe(
     "unknown.user",
     Scope.PORT_DOMAIN,
-    "Mail for a user who does not exist is refused while the sender still listens",
+    "Mail for an unknown user is rejected during the SMTP session",
     expected="a known user is taken; 550 5.1.1 for a made-up one in the same session",
     steps=(
         "RCPT TO a user of the domain.",
@@ -266,7 +266,7 @@ def _other_address(context: PortContext, account: Account) -> str:
 @probe(
     "spoof.envelope",
     Scope.PORT_ACCOUNT,
-    "Who is logged in cannot send in another's name",
+    "A user who is logged in cannot send from another user's address",
     expected="553 5.7.1 for another's address as sender, while the own one is taken",
     steps=(
         "Log in as A.",

@@ -47,7 +47,7 @@ _NOT_TAKEN = "cannot tell, because mail for a user of this server is not taken"
 @probe(
     "smtp.vrfy",
     Scope.PORT,
-    "Nobody learns from the server which users there are",
+    "The server does not reveal which users exist",
     expected="the same refusal, or the same noncommittal 252, for a user and for a made-up name",
     steps=("VRFY a user of this server, then a made-up name in the same domain.", "EXPN the same two."),
     verdicts={
@@ -99,7 +99,7 @@ def _named_by_rcpt(client: Smtp, sender: str, known: str, unknown: str) -> bool:
 @probe(
     "smuggle.pipelining",
     Scope.PORT,
-    "Who sends ahead of the server's answer, as spam programs do, is refused",
+    "A client that sends before the server answers, as spam programs do, is rejected",
     expected="554 5.5.0 for what follows DATA before its 354",
     steps=(
         "MAIL FROM, and RCPT TO a user of this server: must be taken.",

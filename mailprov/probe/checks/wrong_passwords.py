@@ -39,7 +39,7 @@ Answer = Login | ProbeError  # or why nothing was decided
 @probe(
     "auth.bad-password",
     Scope.PORTS,
-    "A wrong password stays out",
+    "A wrong password is rejected",
     expected="right password in, wrong password out, right password in",
     steps=(
         "Only where auth.ok passed; after everything else; as one account on each host.",
