@@ -1,6 +1,6 @@
 """What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
 
-    plan_zone(zone, existing, desired, identity, take_over, kept) -> ZoneDiff
+    plan_zone(zone, existing, desired, identity, take_over, kept, special) -> ZoneDiff
 
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
@@ -14,6 +14,8 @@ Rules
   are `kept`: what belongs there is not known in this run.
 - A CNAME tolerates no data beside it (RFC 1034 section 3.6.2) and servers drop such an addition silently
   (RFC 2136 section 3.4.2.2), so it is a conflict, never a silent no-op.
+- What is no plain DNS data at the provider (an alias, an address behind its proxy) is never touched, and where
+  something is wanted in the same set it is a conflict that `take_over` does not solve either.
 - All records of a set share one TTL (RFC 2181 section 5.2). Where values of others are in the set, theirs
   stays.
 
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mailprov.dns import ownership
@@ -64,11 +66,12 @@ def plan_zone(
     identity: ownership.Identity,
     take_over: bool = False,
     kept: Callable[[str], bool] = lambda name: False,
+    special: Mapping[Key, str] | None = None,
 ) -> ZoneDiff:
     """Compare. `existing` holds whole RRsets: all that are desired, those in which we own values, the markers there may
     be of them, and CNAMEs met there; all names are in `zone`.
 
-    `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours.
+    `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours. `special`: as in rrsets.
     """
     stand = _grouped(existing)
     want = _grouped(desired)
@@ -78,7 +81,15 @@ def plan_zone(
         return ZoneDiff(conflicts=(Conflict(what, "Use that version of mailprov for this zone"),))
 
     sets = [
-        _Set(zone, key, want=want.get(key, []), stand=stand, owned=owned, take_over=take_over)
+        _Set(
+            zone,
+            key,
+            want=want.get(key, []),
+            stand=stand,
+            owned=owned,
+            take_over=take_over,
+            special=(special or {}).get(key, ""),
+        )
         for key in _order(want, owned)
         if key in want or not kept(key[0])
     ]
@@ -180,6 +191,7 @@ class _Set:
         stand: dict[Key, list[Record]],
         owned: ownership.Ownership,
         take_over: bool,
+        special: str,
     ) -> None:
         self.name, self.type = key
         self.notices: list[str] = []
@@ -206,6 +218,11 @@ class _Set:
                     Conflict(what, f"Remove the CNAME at {self.name}, or choose another name")
                 )
             return  # nothing of ours can stand beside a CNAME: there is nothing to remove either
+        if special:
+            if want:
+                what = f"{self.name} {self.type} is {special}, so {_list(r.value for r in want)} cannot stand there"
+                self.conflicts.append(Conflict(what, "Change that at the provider, or choose another name"))
+            return
 
         before = {record.value: record.ttl for record in stand.get(key, [])}
         wanted = {record.value: record.ttl for record in want}

@@ -140,7 +140,7 @@ class ZoneDriver(Driver):
     @abstractmethod
     def read(self, zone: str, keys: Collection[Key]) -> Snapshot:
         """What is stored at these keys, and CNAME, DNAME and NS at and above their names in the zone; more is
-        welcome.
+        welcome. A set that is no plain DNS data is `special`.
         """
 
     def query(

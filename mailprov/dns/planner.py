@@ -18,7 +18,7 @@ from mailprov.dns import providers
 from mailprov.dns.diff import ZoneDiff, plan_zone, shown
 from mailprov.dns.driver import Driver, Place
 from mailprov.dns.ownership import Identity, marker_name
-from mailprov.dns.rrsets import Snapshot, as_records
+from mailprov.dns.rrsets import Snapshot, as_records, special
 from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
@@ -201,8 +201,10 @@ def _compare(
     zone: str, seen: Survey, desired: Sequence[Record], wishes: _Wishes, pending: frozenset[str]
 ) -> ZoneDiff:
     identity = replace(seen.identity, pending=pending)
-    records = as_records(seen.snapshots.get(zone, {}))
-    return plan_zone(zone, records, desired, identity, wishes.take_over, wishes.kept)
+    stands = seen.snapshots.get(zone, {})
+    return plan_zone(
+        zone, as_records(stands), desired, identity, wishes.take_over, wishes.kept, special(stands)
+    )
 
 
 def _look(

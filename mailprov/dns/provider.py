@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Provider(ABC):
     """`name`: in `dns.provider`. `title`: what it does, for the schema. `dns_01`: what the inventory must have for the
     challenge dns-01; empty where it cannot be. `example`: lines of YAML, to begin with. `abilities`: None for one that
-    writes nothing, which then has no driver.
+    writes nothing, which then has no driver. `extra`: it needs a library of its own, and the extra of the package that
+    brings that is called as it is (extras.py). `scope`: the least that its credential must be allowed to do.
     """
 
     name: ClassVar[str]
@@ -31,6 +32,8 @@ class Provider(ABC):
     dns_01: ClassVar[str] = ""
     example: ClassVar[tuple[str, ...]] = ()
     abilities: ClassVar[Abilities | None] = None
+    extra: ClassVar[bool] = False
+    scope: ClassVar[str] = ""
 
     @abstractmethod
     def entry(self) -> type[Entry]:

@@ -6,6 +6,7 @@
     Snapshot       {Key: RRset}
     Edit           a change of one RRset
     values_after(snapshot, edit), after(snapshot, edits), as_records(snapshot)
+    special(snapshot) -> {Key: what it is}
     ancestors(name)
 
 A DNAME above a name stands in a snapshot under that name, with the type DNAME: what is put below it nobody sees (RFC
@@ -35,15 +36,24 @@ class Stored:
 
 @dataclass(frozen=True)
 class RRset:
+    """`special`: empty for plain DNS data. Else what this is at the provider ("an alias of lb.example"), in which no
+    value can be added, changed or removed without spoiling it: then nothing is ever written there.
+    """
+
     ttl: int
     stored: tuple[Stored, ...]
+    special: str = ""
 
     @property
     def values(self) -> tuple[str, ...]:
         return tuple(one.value for one in self.stored)
 
     def same_data(self, other: RRset | None) -> bool:
-        return other is not None and set(self.values) == set(other.values)
+        return (
+            other is not None
+            and set(self.values) == set(other.values)
+            and bool(self.special) == bool(other.special)
+        )
 
 
 Snapshot = dict[Key, RRset]
@@ -91,6 +101,11 @@ def as_records(snapshot: Snapshot) -> list[Record]:
         for value in rrset.values
     ]
     return sorted(records, key=lambda r: (r.name, r.type, types.rank(r.type, r.value), r.value))
+
+
+def special(snapshot: Snapshot) -> dict[Key, str]:
+    """The sets that are no plain DNS data, and what they are."""
+    return {key: rrset.special for key, rrset in snapshot.items() if rrset.special}
 
 
 def ancestors(name: str) -> list[str]:

@@ -25,7 +25,7 @@ of it what the run said, and what they say of the others stays. Raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,16 +92,21 @@ def reads(one: Image) -> set[Key]:
 
 
 def undo_zone(
-    one: Image, existing: Iterable[Record], *, literal: bool = True, apart: Collection[Key] = ()
+    one: Image,
+    existing: Iterable[Record],
+    *,
+    literal: bool = True,
+    apart: Collection[Key] = (),
+    special: Mapping[Key, str] | None = None,
 ) -> Undo:
     """The way back from what stands now. Not `literal`: a part of an image, so markers do not go back as they were.
 
-    `apart`: sets that were in the image, and that stay as they are.
+    `apart`: sets that were in the image, and that stay as they are. `special`: as in rrsets; they stay as well.
     """
     stand: dict[Key, list[Record]] = {}
     for record in existing:
         stand.setdefault((record.name, record.type), []).append(record)
-    back = _Back(one, stand, literal)
+    back = _Back(one, stand, literal, special or {})
     for each in one["sets"]:
         if not ownership.is_marker(each["name"]):
             back.put_back(each)
@@ -115,8 +120,10 @@ def undo_zone(
 class _Back:
     """The way back of one zone. `literal`: the markers stand as the run left them, and go back as they were."""
 
-    def __init__(self, one: Image, stand: dict[Key, list[Record]], literal: bool) -> None:
-        self.zone, self.stand = one["zone"], stand
+    def __init__(
+        self, one: Image, stand: dict[Key, list[Record]], literal: bool, special: Mapping[Key, str]
+    ) -> None:
+        self.zone, self.stand, self._special = one["zone"], stand, special
         self.edits: list[Edit] = []
         self.changes: list[Change] = []
         self.notices: list[str] = []
@@ -151,6 +158,8 @@ class _Back:
         name = f"{each['name']} {each['type']}"
         edit = _edit(each, now)
         key = (each["name"], each["type"])
+        if key in self._special:
+            edit = self._special[key]
         if isinstance(edit, str):
             self.left.append(name)
             self.notices.append(

@@ -16,7 +16,7 @@ from mailprov.dns import ownership, providers, reading, seal, undo, unsealed
 from mailprov.dns.diff import ZoneDiff
 from mailprov.dns.driver import Driver
 from mailprov.dns.planner import compared, turn
-from mailprov.dns.rrsets import Key, Snapshot, as_records
+from mailprov.dns.rrsets import Key, Snapshot, as_records, special
 from mailprov.dns.zoneplan import Work, ZonePlan
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
@@ -143,7 +143,8 @@ def _reads(one: undo.Image) -> set[Key]:
 
 
 def _back(snapshot: Snapshot, *, one: undo.Image, literal: bool, apart: Collection[Key] = ()) -> undo.Undo:
-    return undo.undo_zone(one, as_records(snapshot), literal=literal, apart=apart)
+    records = as_records(snapshot)
+    return undo.undo_zone(one, records, literal=literal, apart=apart, special=special(snapshot))
 
 
 def _look(

@@ -441,3 +441,28 @@ def test_a_marker_can_speak_only_of_what_mailprov_writes(word: str) -> None:
     assert marker
     assert marker.entries == {("a.test", "MX", "x")}
     assert marker.named == ("a.test", "host/mx1")
+
+
+ALIAS = {("mx1.alpha.test", "A"): "an alias of lb.example"}
+
+
+@pytest.mark.parametrize("take_over", [False, True])
+@pytest.mark.parametrize("stands", [[], [Record("mx1.alpha.test", "A", "10.0.0.1")]])
+def test_what_is_no_plain_data_is_a_conflict_where_something_is_wanted(
+    take_over: bool, stands: list[Record]
+) -> None:
+    """Also where it says what is wanted, and whoever wrote it."""
+    diff = plan_zone(ZONE, stands, [A1, MX1], DOMAINS, take_over, special=ALIAS)
+    assert [(conflict.what, conflict.advice) for conflict in diff.conflicts] == [
+        (
+            "mx1.alpha.test A is an alias of lb.example, so 10.0.0.1 cannot stand there",
+            "Change that at the provider, or choose another name",
+        )
+    ]
+
+
+def test_what_is_no_plain_data_is_left_where_nothing_is_wanted() -> None:
+    """Ours once, an alias by now: it stays as the provider has it."""
+    diff = plan_zone(ZONE, written(A1, MX1), [MX1], DOMAINS, special=ALIAS)
+    assert [edit for edit in diff.edits if edit.name == "mx1.alpha.test"] == []
+    assert not diff.conflicts

@@ -232,3 +232,15 @@ def test_a_value_that_stood_before_stays() -> None:
     assert undo.diff.changes[0].detail == (
         "192.0.2.2, 192.0.2.9, 192.0.2.77 → 192.0.2.9, 192.0.2.77, 192.0.2.1"
     )
+
+
+def test_what_is_no_plain_data_any_more_is_left_and_told() -> None:
+    """It was ours, and became an alias at the provider since."""
+    mine = Record("mx1.undo.test", "A", "10.0.0.1")
+    image = before_image("undo.test", [Edit(mine.name, mine.type, 300, (), (mine.value,))], [])
+    special = {(mine.name, mine.type): "an alias of lb.example"}
+    found = undo_zone(image, [mine], special=special)
+    assert (found.diff.edits, found.left) == ((), ("mx1.undo.test A",))
+    assert found.diff.notices == (
+        "mx1.undo.test A is not what mailprov wrote, so it is left alone; there is now: an alias of lb.example",
+    )

@@ -1,0 +1,27 @@
+"""Libraries that only one provider needs, and that are installed only where it is used.
+
+    library(provider, module) -> the module       InputError with what to install, where it is not there
+
+Each is an extra of the package (pyproject.toml), called as the provider is.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from mailprov.errors import InputError
+
+
+def library(provider: str, module: str) -> ModuleType:
+    own = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != own:
+            raise
+        raise InputError(
+            "dns.provider",
+            f"{provider} needs the Python library {own}, which is not installed",
+            f"Run `pip install 'mailprov[{provider}]'` in mailprov's environment",
+        ) from None
