@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from mailprov.cli import complete
 from mailprov.cli.commands import Commands
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import AcceptDrift, Diff, InventoryOrDomain, Json, LockTimeout, Quiet, Verbose, Yes
+from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _, ngettext
 
 app = Commands(
@@ -113,7 +115,7 @@ def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json 
                     if key.since == "-"
                     else _("{domain}: {selector} on {host}, {state} since {date}")
                 )
-                typer.echo(
+                print_text(
                     form.format(
                         domain=key.domain,
                         selector=key.selector,
@@ -125,6 +127,6 @@ def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json 
                 typer.echo(f"  {name}. TXT")
                 typer.echo(f"  {record or _('(its public key is missing)')}")
     for error in told.errors:
-        typer.echo(f"mailprov: {error}", err=True)
+        print_text(f"mailprov: {error}", sys.stderr)
     code = worst(*(error.exit_code for error in told.errors))
     raise typer.Exit(reports.end(code, ngettext("{count} key", "{count} keys", count).format(count=count)))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from mailprov.cli.streams import at_words
+from mailprov.cli.streams import print_text
 from mailprov.errors import InventoryError, MailprovError
 from mailprov.i18n import _, ngettext
 from mailprov.model import cleaning
@@ -86,7 +86,7 @@ def _told(error: BaseException) -> int:
         return 128 + signal.SIGPIPE
     if isinstance(error, InventoryError):
         count = len(error.problems)
-        print(at_words(str(error), sys.stderr), file=sys.stderr)
+        print_text(str(error), sys.stderr)
         _say(
             ngettext(
                 "{count} problem in the inventory; nothing was done",
@@ -118,7 +118,7 @@ def _told(error: BaseException) -> int:
 
 
 def _say(sentence: str) -> None:
-    print(at_words(f"mailprov: {sentence}", sys.stderr), file=sys.stderr)
+    print_text(f"mailprov: {sentence}", sys.stderr)
 
 
 def _drop_output() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from typing import Annotated
 
 import typer
 
 from mailprov.cli import complete
 from mailprov.cli.options import Json
-from mailprov.cli.streams import at_words
+from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _, ngettext
 
 
@@ -46,7 +45,7 @@ def explain(
     if probe_id is None:
         width = max(len(name) for name in entries)
         for name, entry in entries.items():
-            typer.echo(at_words(f"{name.ljust(width)}  {entry.title}", sys.stdout, width + 2))
+            print_text(f"{name.ljust(width)}  {entry.title}", indent=width + 2)
         return
     if probe_id not in entries and (words := _component(probe_id)):
         title, rows = words
@@ -75,10 +74,10 @@ def explain(
 
 
 def _print(name: str, title: str, rows: list[tuple[str, str]]) -> None:
-    typer.echo(f"{name}: {title}\n")
+    print_text(f"{name}: {title}\n")
     width = max(9, *(len(label) for label, text in rows))
     for label, text in rows:
-        typer.echo(at_words(f"  {label.ljust(width)} {text}", sys.stdout, width + 3))
+        print_text(f"  {label.ljust(width)} {text}", indent=width + 3)
 
 
 def _component(name: str) -> tuple[str, list[tuple[str, str]]] | None:

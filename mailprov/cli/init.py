@@ -15,6 +15,7 @@ import typer
 
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Json, Yes
+from mailprov.cli.streams import print_text
 from mailprov.errors import InputError
 from mailprov.i18n import N_, _
 
@@ -110,5 +111,5 @@ def init(
     for path in written:
         reports.emit(Written(str(path)))
     if not json:
-        typer.echo(first_inventory.next_step(output, answers, written))
+        print_text(first_inventory.next_step(output, answers, written))
     raise typer.Exit(reports.end(0, _("wrote {files}").format(files=", ".join(map(str, written)))))

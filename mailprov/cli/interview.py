@@ -10,17 +10,14 @@ Raises InputError for a wrong flag, KeyboardInterrupt for Ctrl-C and the end of 
 from __future__ import annotations
 
 import ipaddress
-import shutil
-import sys
 import tempfile
-import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import typer
 
 from mailprov.cli.first_inventory import Answers, text
-from mailprov.cli.streams import at_words
+from mailprov.cli.streams import print_text
 from mailprov.errors import InputError, MailprovError
 from mailprov.i18n import _, ngettext
 from mailprov.schema import names
@@ -133,7 +130,7 @@ class _Taking:
 
 class _Asking(_Taking):
     def begin(self) -> None:
-        typer.echo(
+        print_text(
             _(
                 "One question at a time. Enter accepts the value in brackets; Ctrl-C stops, and no file is written."
             )
@@ -143,13 +140,13 @@ class _Asking(_Taking):
         given = self.given[name]
         if given is not None:
             return _flag(name, given, check)
-        typer.echo("\n" + textwrap.fill(why, min(100, shutil.get_terminal_size().columns)))
+        print_text(f"\n{why}", indent=0)
         while True:
             answer = _read(question, default)
             try:
                 return check(answer)
             except BadName as error:
-                typer.echo(f'  "{answer}" {error}.')
+                print_text(f'  "{answer}" {error}.')
 
     def login(self, domain: str, fqdn: str) -> tuple[str, str, bool]:
         """Until a login works, or the user keeps what does not work yet."""
@@ -175,7 +172,7 @@ class _Asking(_Taking):
             error, known = _tried(Answers(domain, fqdn, host, user, int(port or 22)))
             if not error:
                 return address, user, known
-            typer.echo(at_words(f"  {error}", sys.stdout))
+            print_text(f"  {error}")
             # Flags stay as they are: there is nothing to ask again.
             if (self.given["address"] and self.given["user"]) or _yes(_("Keep it anyway and continue?")):
                 return address, user, known
@@ -204,7 +201,7 @@ def _tried(wanted: Answers) -> tuple[str, bool]:
         if isinstance(event, Ended):
             ended.append(event)
 
-    typer.echo(
+    print_text(
         _("  Trying to log in as {user} at {address}, port {port} …").format(
             user=wanted.user, address=wanted.address, port=wanted.port
         )
@@ -220,7 +217,7 @@ def _tried(wanted: Answers) -> tuple[str, bool]:
         history(read, select(read), start=connections.start, report=note)
     error_text = ended[-1].error if ended else _("it did not answer")
     if not error_text:
-        typer.echo(_("  The login works, and so does Python there."))
+        print_text(_("  The login works, and so does Python there."))
     return error_text, True
 
 

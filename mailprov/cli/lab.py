@@ -12,6 +12,7 @@ from mailprov.cli import complete
 from mailprov.cli.commands import Command, Commands, Plain
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Inventory, Json, LabName, Quiet, Verbose
+from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _
 
 if TYPE_CHECKING:
@@ -318,11 +319,11 @@ class _Said:
         """The result. The command is over."""
         if not self._json and not self._quiet:
             for line in lines:
-                typer.echo(line)
+                print_text(line)
         self._reports.end(0, lines[0] if lines else _("done"))
 
     def _print(self, event: Event) -> None:
         from mailprov.model.events import Notice, Progress
 
         if isinstance(event, (Progress, Notice)) and not self._quiet:
-            typer.echo(f"  {event.subject}: {event.text}" if event.subject else f"  {event.text}")
+            print_text(f"  {event.subject}: {event.text}" if event.subject else f"  {event.text}")

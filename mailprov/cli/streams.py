@@ -2,6 +2,7 @@
 
     make_fit()              called once, before anything is printed
     at_words(text, stream)  the text, cut at words where the stream is a terminal, which cuts in their middle
+    print_text(text)        prints it so, on standard output or another stream
 
 Cron jobs and containers close streams, and a terminal may know ASCII only: neither may stop an apply.
 """
@@ -43,6 +44,11 @@ def at_words(text: str, stream: TextIO, indent: int = 2) -> str:
         else line
         for line in text.split("\n")
     )
+
+
+def print_text(text: str, stream: TextIO | None = None, indent: int = 2) -> None:
+    stream = stream or sys.stdout
+    print(at_words(text, stream, indent), file=stream, flush=True)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

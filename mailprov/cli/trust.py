@@ -18,7 +18,7 @@ from mailprov.cli import complete
 from mailprov.cli.hints import next_is
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import InventoryOrHost, Json, Yes
-from mailprov.cli.streams import at_words
+from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _, ngettext
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def trust(
     if len(targets) == 1 and trusting.errors:
         raise trusting.errors[0]
     for failed in trusting.errors:
-        typer.echo(at_words(f"mailprov: {failed}", sys.stderr), err=True)
+        print_text(f"mailprov: {failed}", sys.stderr)
     code = reports.end(trusting.code, trusting.summary())
     if code == 0 and not json and not host:
         next_is("plan", inventory)
@@ -149,7 +149,7 @@ class Trusting:
             known, unknown = found
             self._known += len(known)
             if known and not unknown and not self._json:
-                typer.echo(
+                print_text(
                     _("{host} ({address}): its keys are known already.").format(
                         host=endpoint.name, address=endpoint.at
                     )
@@ -180,10 +180,10 @@ class Trusting:
         if self._json:
             return
         for endpoint, keys in new.items():
-            typer.echo(_("{host} ({address}) offers:").format(host=endpoint.name, address=endpoint.at))
+            print_text(_("{host} ({address}) offers:").format(host=endpoint.name, address=endpoint.at))
             for key in keys:
                 typer.echo(f"  {key.type:<22} {key.fingerprint}")
-        typer.echo(_("Compare with what the host itself says:"))
+        print_text(_("Compare with what the host itself says:"))
         typer.echo(_("  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"))
 
     def _agreed(self, new: Mapping[Endpoint, Sequence[Offered]]) -> bool:
@@ -227,7 +227,7 @@ class Trusting:
                 ) from error
             self._emit(endpoint, keys, "added")
         if not self._json:
-            typer.echo(_("Added to {files}.").format(files=", ".join(map(str, self._files(new)))))
+            print_text(_("Added to {files}.").format(files=", ".join(map(str, self._files(new)))))
 
     def _emit(self, endpoint: Endpoint, keys: Sequence[Offered], status: str) -> None:
         from mailprov.model.events import HostKey

@@ -9,6 +9,7 @@ import typer
 from mailprov.cli.hints import next_is
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Inventory, Json, JUnitFile, Quiet
+from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _, ngettext
 
 
@@ -48,9 +49,9 @@ def validate(
     notes = list(advisories(read))
     if not quiet and not json:
         good = _("{path}: good, secrets not checked.") if no_secrets else _("{path}: good.")
-        typer.echo(f"{good.format(path=inventory)} {counted}.")
+        print_text(f"{good.format(path=inventory)} {counted}.")
         for sentence in notes:
-            typer.echo(_("note: {sentence}").format(sentence=sentence))
+            print_text(_("note: {sentence}").format(sentence=sentence))
         next_is("plan", inventory)
     for sentence in notes:
         reports.emit(Notice("", sentence))

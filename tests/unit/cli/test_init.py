@@ -168,6 +168,22 @@ def test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept(tm
     assert [account.address for account in read.domains[0].accounts] == ["ana@alpha.test", "luis@alpha.test"]
 
 
+def test_a_terminal_of_80_columns_cuts_no_word(tmp_path: Path) -> None:
+    """Ten lines are longer: each is cut by the program, at a blank."""
+    with Terminal("init", cwd=tmp_path, env={"COLUMNS": "80"}) as terminal:
+        terminal.answer("Mail domain", "example.org")
+        terminal.answer("Host's full name", "")
+        terminal.answer("Address for SSH", "no-such-host-in-the-whole-world-of-names.invalid")
+        terminal.answer("SSH user", "")
+        terminal.answer("Keep it anyway", "y")
+        for question in ("Certificates", "Mail address for", "Filter", "Mailboxes", "Passwords"):
+            terminal.answer(question, "")
+        assert terminal.end() == 0
+        lines = [line.rstrip("\r") for line in terminal.shown.split("\n")]
+        typed = ("Address for SSH", "  Keep it anyway")  # the answer stands behind it
+        assert [line for line in lines if len(line) > 80 and not line.startswith(typed)] == []
+
+
 def test_flags_are_not_asked_again(tmp_path: Path) -> None:
     with Terminal("init", *FLAGS, "--yes", cwd=tmp_path) as terminal:
         assert terminal.end() == 0
