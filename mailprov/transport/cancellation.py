@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 
 T = TypeVar("T")
 TICK = 0.1  # seconds between looks at whether it is over
@@ -42,7 +43,7 @@ class CancelToken:
 
     def check(self, where: str) -> None:
         if self._event.is_set():
-            raise HostUnreachable(where, "interrupted while connecting")
+            raise HostUnreachable(where, _("interrupted while connecting"))
 
     @contextlib.contextmanager
     def closing(self, where: str, close: Callable[[], None]) -> Iterator[None]:
@@ -74,7 +75,7 @@ class CancelToken:
                 errors.append(error)
             done.set()
 
-        threading.Thread(target=run, name=f"connecting to {where}", daemon=True).start()
+        threading.Thread(target=run, name=f"connect-{where}", daemon=True).start()
         while not done.wait(TICK):
             self.check(where)
         if errors:

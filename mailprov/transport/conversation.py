@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mailprov.errors import HostFailed
+from mailprov.i18n import _
 from mailprov.wire.bundle import READY
 from mailprov.wire.messages import MAGIC, decode_line, encode_control
 
@@ -124,8 +125,8 @@ class Conversation:
                 if left <= 0:
                     raise HostFailed(
                         self._where,
-                        f"nothing was heard from the host for {SILENCE:.0f} s",
-                        "Run the same command again: it first finds out how far the host got",
+                        _("nothing was heard from the host for {seconds:.0f} s").format(seconds=SILENCE),
+                        _("Run the same command again: it first finds out how far the host got"),
                     )
                 if self._pull(left):
                     deadline = time.monotonic() + SILENCE
@@ -140,12 +141,18 @@ class Conversation:
                 return
 
     def _check_time(self, idle: float, listened: float) -> None:
-        advice = "Look at what runs on the host; the same command again first finds out how far it got"
+        advice = _("Look at what runs on the host; the same command again first finds out how far it got")
         if idle > self._idle:
-            what = f"the agent lives, and has said nothing else for {self._idle / 3600:.1f} hours"
+            what = _("the agent still runs, but has sent nothing else for {hours:.1f} hours").format(
+                hours=self._idle / 3600
+            )
             raise HostFailed(self._where, what, advice)
         if listened > WHOLE:
-            raise HostFailed(self._where, f"the agent did not end within {WHOLE / 3600:.0f} hours", advice)
+            raise HostFailed(
+                self._where,
+                _("the agent did not end within {hours:.0f} hours").format(hours=WHOLE / 3600),
+                advice,
+            )
 
     def send(self, message: dict[str, Any]) -> None:
         """See Channel."""
@@ -186,7 +193,7 @@ class Conversation:
             return False
         self._heard += len(data[0]) + len(data[1])
         if self._heard > TOTAL:
-            raise self._too_much(f"more than {TOTAL >> 20} MiB")
+            raise self._too_much(_("more than {size} MiB").format(size=TOTAL >> 20))
         for stream, more in ((self._out, data[0]), (self._err, data[1])):
             # A line may be megabytes long and come in pieces: look for its end only in the new piece.
             start = 0
@@ -197,7 +204,7 @@ class Conversation:
                 start = end + 1
             stream.extend(more[start:])
             if len(stream) > LINE:
-                raise self._too_much(f"a line of more than {LINE >> 20} MiB")
+                raise self._too_much(_("a line of more than {size} MiB").format(size=LINE >> 20))
             if stream is self._err:
                 del stream[_SHORT_LINE:]
         return bool(data[0] or data[1])
@@ -208,14 +215,18 @@ class Conversation:
         self._arrived.clear()
         return HostFailed(
             self._where,
-            f"it sent {what}, which no run of mailprov does, and was not listened to any longer",
-            "Look at that host: something on it prints without end, or somebody else answers for it",
+            _("it sent {what}; no run of mailprov sends that much, so the connection was closed").format(
+                what=what
+            ),
+            _(
+                "Look at that host: a program on it prints without end, or another machine answers in its place"
+            ),
         )
 
     def _line(self, line: bytes, from_stdout: bool) -> None:
         if from_stdout:
             if len(line) > PARTS and sum(map(line.count, (b",", b":", b"[", b"{"))) > PARTS:
-                raise self._too_much(f"a message of more than {PARTS} parts")
+                raise self._too_much(_("a message of more than {count} parts").format(count=PARTS))
             message = decode_line(line, self._tag)
             if message is not None:
                 self._arrived.append(message)
@@ -243,15 +254,23 @@ class Conversation:
             self._mark = word
 
     def _lost(self) -> HostFailed:
-        again = "Run the same command again: it first finds out how far the host got"
+        again = _("Run the same command again: it first finds out how far the host got")
         if self._closed:
-            return HostFailed(self._where, "the connection was closed before the host was done", again)
+            return HostFailed(self._where, _("the connection was closed before the host was done"), again)
         status = self.exit_status()
         last = f" ({self._shown(self._noise[-1])})" if self._noise else ""
         if status is None:
-            return HostFailed(self._where, f"the connection was lost before the host was done{last}", again)
+            return HostFailed(
+                self._where,
+                _("the connection was lost before the host was done{last}").format(last=last),
+                again,
+            )
         return HostFailed(
-            self._where, f"the agent stopped before it was done, exit status {status}{last}", again
+            self._where,
+            _("the agent stopped before it was done, exit status {status}{last}").format(
+                status=status, last=last
+            ),
+            again,
         )
 
 

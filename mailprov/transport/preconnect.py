@@ -24,7 +24,7 @@ class Preconnect(Generic[T]):
         self._dropped = False
         self._lock = threading.Lock()
         self._done = threading.Event()
-        threading.Thread(target=self._run, name=f"early connection to {name}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"preconnect-{name}", daemon=True).start()
 
     def take(self) -> T | None:
         """Waits for it."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 
 _LINGER = 5.0  # seconds given to the process to leave after its stdin has ended
 _SSH_FAILED = 255
@@ -31,7 +32,9 @@ def spawn(where: str, command: Sequence[str], *, killable: bool = False) -> Proc
         )
     except OSError as error:
         raise HostUnreachable(
-            where, f"{command[0]} cannot be run ({error.strerror})", "Install it"
+            where,
+            _("{program} cannot be run ({error})").format(program=command[0], error=error.strerror),
+            _("Install it"),
         ) from error
     return ProcessPipe(process, killable=killable)
 
@@ -56,7 +59,7 @@ class ProcessPipe:
         with self._reading:
             while len(self._selector.get_map() or ()) > 1:  # one is left: the waking pipe
                 got = [b"", b""]
-                for key, _ in self._selector.select(max(0.0, deadline - time.monotonic())):
+                for key, _events in self._selector.select(max(0.0, deadline - time.monotonic())):
                     if key.fd == self._woken:
                         return None
                     data = os.read(key.fd, 1 << 20)

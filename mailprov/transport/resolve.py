@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.model.inventory import Host, SshSettings, Transport
 from mailprov.model.jumps import Jump, parse_jumps
 from mailprov.transport.endpoint import Endpoint
@@ -73,21 +74,25 @@ class Resolver:
                 ssh.proxy_jump if ssh.proxy_jump is not None else parse_jumps(answers.proxy_jump or "none")
             )
         except ValueError as error:
-            raise HostUnreachable(name, f"ProxyJump in ssh_config: {error}", "Fix it there") from error
+            raise HostUnreachable(
+                name, _("ProxyJump in ssh_config: {error}").format(error=error), _("Fix it there")
+            ) from error
         here = (host.address, ssh.port)
         hops: tuple[Endpoint, ...] = ()
         for index, jump in enumerate(jumps):
             if (jump.address, jump.port) in (*behind, here) or len(behind) + len(jumps) > _MOST_JUMPS:
-                chain = " → ".join((*(each for each, _ in behind), host.address, jump.address))
-                advice = "Correct `proxy_jump` or ProxyJump"
-                raise HostUnreachable(name, f"the jump hosts go round in a circle ({chain})", advice)
+                chain = " → ".join((*(each for each, _port in behind), host.address, jump.address))
+                advice = _("Correct `proxy_jump` or ProxyJump")
+                raise HostUnreachable(
+                    name, _("the jump hosts go round in a circle ({chain})").format(chain=chain), advice
+                )
             hop = self._hop(host, made, jump, (*behind, here), first=index == 0)
             # Only the way to the first hop begins here; the others are reached from the hop before.
             hops += (*hop.jumps, dataclasses.replace(hop, jumps=()))
         return dataclasses.replace(made, jumps=hops, jumps_said_here=said_here)
 
     def _hop(self, host: Host, made: Endpoint, jump: Jump, behind: _Places, *, first: bool) -> Endpoint:
-        name = f"jump host {jump}"
+        name = f"jump host {jump}"  # a name: it is also the `subject` of events
         known = self._hosts.get(jump.address)
         if known is not None:
             ssh = known.ssh if first else dataclasses.replace(known.ssh, proxy_jump=())

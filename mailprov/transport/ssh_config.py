@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport import config_files
 
 # The name ssh answers with where the files name no user: ssh itself would say the name of who runs it.
@@ -65,8 +66,10 @@ class SshConfig:
     def ask(self, where: str, address: str, user: str | None = None, port: int | None = None) -> Answers:
         """`where` is for errors; `user` and `port` are what the inventory says already (Match may look at them)."""
         if self.config is not None and not self.config.is_file():
-            advice = "Correct `ssh.config`"
-            raise HostUnreachable(where, f"the ssh_config file {self.config} does not exist", advice)
+            advice = _("Correct `ssh.config`")
+            raise HostUnreachable(
+                where, _("the ssh_config file {file} does not exist").format(file=self.config), advice
+            )
         with self._lock:
             if self._silent is None:
                 self._silent = not config_files.says_anything(self._user, self._system)
@@ -107,20 +110,24 @@ class SshConfig:
         except subprocess.TimeoutExpired as error:
             raise HostUnreachable(
                 where,
-                f"`ssh -G {address}` gave no answer within {_TIMEOUT:.0f} s",
-                "Look for a `Match exec` in your ssh_config that hangs, or set `ssh: {config: none}`",
+                _("`ssh -G {address}` gave no answer within {seconds:.0f} s").format(
+                    address=address, seconds=_TIMEOUT
+                ),
+                _("Look for a `Match exec` in your ssh_config that hangs, or set `ssh: {config: none}`"),
             ) from error
         text = done.stdout.decode("utf-8", "replace")
         if done.returncode != 0 or not text:
             lines = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
             raise HostUnreachable(
                 where,
-                f"ssh refuses its configuration ({lines[0] if lines else f'exit status {done.returncode}'})",
-                "Fix that file, or set `ssh: {config: none}` in the inventory",
+                _("ssh refuses its configuration ({said})").format(
+                    said=lines[0] if lines else _("exit status {status}").format(status=done.returncode)
+                ),
+                _("Fix that file, or set `ssh: {config: none}` in the inventory"),
             )
         said: dict[str, list[str]] = {}
         for line in text.splitlines():
-            keyword, _, value = line.partition(" ")
+            keyword, _space, value = line.partition(" ")
             said.setdefault(keyword.lower(), []).append(value)
         return said
 
@@ -229,11 +236,11 @@ def _from_paramiko(where: str, text: str, address: str, user: str | None, port: 
     """paramiko's reader: Host and Match. It knows no Include, which `config_files.joined` has resolved."""
     import paramiko
 
-    advice = "Install openssh-client, or set `ssh: {config: none}` in the inventory"
+    advice = _("Install openssh-client, or set `ssh: {config: none}` in the inventory")
     if _EXEC.search(text):
         # paramiko would run it with our terminal as its stdin.
         raise HostUnreachable(
-            where, "`Match exec` in ssh_config needs the ssh program, which is not here", advice
+            where, _("`Match exec` in ssh_config needs the ssh program, which is not on this machine"), advice
         )
     try:
         found = paramiko.SSHConfig.from_text(text).lookup(address)
@@ -242,5 +249,5 @@ def _from_paramiko(where: str, text: str, address: str, user: str | None, port: 
         return _answers(said, address, user, port)
     except Exception as error:  # it raises bare Exceptions, too, for lines that it cannot read
         why = (str(error) or type(error).__name__).splitlines()[0]
-        what = f"ssh_config cannot be read without the ssh program ({why})"
+        what = _("ssh_config cannot be read without the ssh program ({why})").format(why=why)
         raise HostUnreachable(where, what, advice) from error

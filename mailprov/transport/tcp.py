@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport.cancellation import TICK, CancelToken
 
 # RFC 8305 section 8: time before the next address is tried beside the one that has not answered yet.
@@ -57,8 +58,8 @@ def _resolve(where: str, address: str, port: int, cancel: CancelToken) -> list[_
     except (socket.gaierror, UnicodeError) as error:
         raise HostUnreachable(
             where,
-            f"the name {address} does not resolve",
-            "Check `address`, or the name service of this machine",
+            _("the name {address} does not resolve").format(address=address),
+            _("Check `address`, or the name service of this machine"),
         ) from error
     first: list[_Address] = [(item[0], item[4]) for item in found if item[0] == found[0][0]]
     other: list[_Address] = [(item[0], item[4]) for item in found if item[0] != found[0][0]]
@@ -92,7 +93,7 @@ def _race(
                     running.add(attempt)
                     selector.register(attempt, selectors.EVENT_WRITE)
                 pause = max(0.0, deadline - time.monotonic())
-                for key, _ in selector.select(min(pause, TICK)):
+                for key, _events in selector.select(min(pause, TICK)):
                     done = key.fileobj
                     assert isinstance(done, socket.socket)
                     selector.unregister(done)
@@ -125,16 +126,18 @@ def _refusal(where: str, address: str, port: int, timeout: float, failures: list
     at = f"{address} port {port}"
     if errno.ECONNREFUSED in codes:
         return HostUnreachable(
-            where, f"{at} refused the connection", "Check `ssh.port`, and that sshd runs on the host"
+            where,
+            _("{at} refused the connection").format(at=at),
+            _("Check `ssh.port`, and that sshd runs on the host"),
         )
     if codes & {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL}:
         return HostUnreachable(
             where,
-            f"there is no route to {at}",
-            "Check that the host is up, `address`, and the network between",
+            _("there is no route to {at}").format(at=at),
+            _("Check that the host is up, `address`, and the network between"),
         )
     return HostUnreachable(
         where,
-        f"{at} did not answer within {timeout:g} s",
-        "Check that the host is up, `address`, and firewalls between",
+        _("{at} did not answer within {seconds:g} s").format(at=at, seconds=timeout),
+        _("Check that the host is up, `address`, and firewalls between"),
     )

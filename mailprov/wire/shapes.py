@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mailprov.i18n import _
+
 Shape = Callable[[Any, str], None]
 
 _NAME = 4_096  # characters of what has a name: a path, an address, a version
@@ -34,9 +36,9 @@ class Nonsense(ValueError):
 def text(limit: int = _TEXT) -> Shape:
     def look(value: Any, path: str) -> None:
         if not isinstance(value, str):
-            raise Nonsense(f"{path} is no text")
+            raise Nonsense(_("{path} is not text").format(path=path))
         if len(value) > limit:
-            raise Nonsense(f"{path} is {len(value)} characters long")
+            raise Nonsense(_("{path} is {count} characters long").format(path=path, count=len(value)))
 
     return look
 
@@ -44,7 +46,9 @@ def text(limit: int = _TEXT) -> Shape:
 def whole(low: int = 0, high: int = _COUNT) -> Shape:
     def look(value: Any, path: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise Nonsense(f"{path} is no number from {low} to {high}")
+            raise Nonsense(
+                _("{path} is not a number from {low} to {high}").format(path=path, low=low, high=high)
+            )
 
     return look
 
@@ -53,28 +57,32 @@ def number(high: float = _LAST_SECOND) -> Shape:
     def look(value: Any, path: str) -> None:
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if not good or not 0 <= value <= high:
-            raise Nonsense(f"{path} is no number from 0 to {high}")
+            raise Nonsense(_("{path} is not a number from 0 to {high}").format(path=path, high=high))
 
     return look
 
 
 def flag(value: Any, path: str) -> None:
     if not isinstance(value, bool):
-        raise Nonsense(f"{path} is neither true nor false")
+        raise Nonsense(_("{path} is neither true nor false").format(path=path))
 
 
 def one_of(*words: str) -> Shape:
     def look(value: Any, path: str) -> None:
         if not isinstance(value, str) or value not in words:
-            shown = repr(value)[:60] if isinstance(value, str) else "no text"
-            raise Nonsense(f"{path} is {shown}, and may be {', '.join(words)}")
+            shown = repr(value)[:60] if isinstance(value, str) else _("not text")
+            raise Nonsense(
+                _("{path} is {shown}, and may be {words}").format(
+                    path=path, shown=shown, words=", ".join(words)
+                )
+            )
 
     return look
 
 
 def nothing(value: Any, path: str) -> None:
     if value is not None:
-        raise Nonsense(f"{path} is not null")
+        raise Nonsense(_("{path} is not null").format(path=path))
 
 
 @dataclass(frozen=True)
@@ -101,9 +109,9 @@ class many:
 
     def __call__(self, value: Any, path: str) -> None:
         if not isinstance(value, list):
-            raise Nonsense(f"{path} is no list")
+            raise Nonsense(_("{path} is not a list").format(path=path))
         if len(value) > self.limit:
-            raise Nonsense(f"{path} has {len(value)} parts")
+            raise Nonsense(_("{path} has {count} parts").format(path=path, count=len(value)))
         for place, part in enumerate(value):
             self.of(part, f"{path}[{place}]")
 
@@ -116,10 +124,12 @@ class by_name:
 
     def __call__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):
-            raise Nonsense(f"{path} is no object")
+            raise Nonsense(_("{path} is not an object").format(path=path))
         for name, part in value.items():
             if len(name) > _NAME:
-                raise Nonsense(f"{path} has a name of {len(name)} characters")
+                raise Nonsense(
+                    _("{path} has a name of {count} characters").format(path=path, count=len(name))
+                )
             self.of(part, f"{path}[{name[:60]!r}]")
 
 
@@ -132,10 +142,10 @@ class fields:
 
     def __call__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):
-            raise Nonsense(f"{path} is no object")
+            raise Nonsense(_("{path} is not an object").format(path=path))
         for name, shape in self.needed.items():
             if name not in value:
-                raise Nonsense(f"{path + '.' if path else ''}{name} is missing")
+                raise Nonsense(_("{name} is missing").format(name=f"{path}.{name}" if path else name))
             shape(value[name], f"{path}.{name}" if path else name)
         for name, shape in self.optional.items():
             if name in value:
@@ -237,7 +247,7 @@ def check(message: Mapping[str, Any]) -> str:
     """The type of a message that is well-formed. Raises Nonsense."""
     kind = message.get("t")
     if not isinstance(kind, str) or kind not in MESSAGES:
-        raise Nonsense(f"a message of the type {str(kind)[:60]!r}, which there is not")
+        raise Nonsense(_("a message of the unknown type {kind!r}").format(kind=str(kind)[:60]))
     try:
         MESSAGES[kind](message, "")
     except Nonsense as error:

@@ -417,7 +417,7 @@ class TestBarred:
                 b"220 mx1.alpha.test ESMTP Postfix\r\n",
                 "is not an SSH server (it says '220 mx1.alpha.test ESMTP Postfix')",
             ),
-            (b"", "closed the connection without a word"),
+            (b"", "closed the connection without sending anything"),
             (b"SSH-2.0-Fake\r\n", "broke off"),
             (b"SSH-1.5-Old\r\n", "no algorithm in common"),
         ],

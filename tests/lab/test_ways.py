@@ -91,7 +91,7 @@ class TestConfig:
         relay = f"{sys.executable} -c 'import sys'"  # fails: shows that it is run
         config.write_text(f"Host goal\n ProxyCommand {relay}\n")
         host = Host("mx1", "goal", "goal.test", SshSettings(config=config), Tls())
-        assert "closed the connection without a word" in refusal(host)
+        assert "closed the connection without sending anything" in refusal(host)
         way = f"ssh -F {config} -W 127.0.0.1:{pair.goal.port} bastion"
         config.write_text(
             f"Host *\n User {pair.goal.host().ssh.user}\n IdentityFile {pair.key}\n UserKnownHostsFile {pair.known}\n"

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import N_, _
 from mailprov.transport import config_files
 from mailprov.transport.endpoint import Endpoint
 
@@ -44,8 +45,8 @@ def explain(endpoint: Endpoint, status: int | None, noise: Sequence[str]) -> Hos
     said = f" ({noise[-1]})" if noise else ""
     return HostUnreachable(
         endpoint.name,
-        f"ssh could not connect to {endpoint.at}{said}",
-        f"Try it by hand: ssh {endpoint.written or endpoint.address}",
+        _("ssh could not connect to {at}{said}").format(at=endpoint.at, said=said),
+        _("Try it by hand: ssh {address}").format(address=endpoint.written or endpoint.address),
     )
 
 
@@ -65,61 +66,79 @@ def _at(endpoint: Endpoint, text: str, found: re.Match[str]) -> str:
 
 def _changed(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
     shown, line = _FINGERPRINT.search(text), _OFFENDING.search(text)
-    shows = f": it shows {shown[1]}" if shown else ""
-    expected = f", but {line[2]} says another" if line else ""
+    shows = _(": it shows {key}").format(key=shown[1]) if shown else ""
+    expected = _(", but {place} has another").format(place=line[2]) if line else ""
     advice = (
-        f"remove {line[2]}, and trust the new key" if line else "remove the old key, and trust the new one"
+        _("remove {place}, and trust the new key").format(place=line[2])
+        if line
+        else _("remove the old key, and trust the new one")
     )
     return (
-        f"THE HOST KEY OF {_at(endpoint, text, found)} HAS CHANGED{shows}{expected}",
-        "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
-        f"Only if you know why it changed, {advice}",
+        _("THE HOST KEY OF {at} HAS CHANGED{shows}{expected}").format(
+            at=_at(endpoint, text, found), shows=shows, expected=expected
+        ),
+        _(
+            "Somebody may be listening in between, or the host was installed anew. Nothing was "
+            "sent. Only if you know why it changed, {advice}"
+        ).format(advice=advice),
     )
 
 
 def _unknown(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
     if endpoint.host_key is not None and not endpoint.jumps:
         return (
-            f"THE HOST KEY OF {endpoint.at} HAS CHANGED: the inventory's host_key says {endpoint.host_key}, and no "
-            "key that it shows is that one",
-            "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
-            "Only if you know why it changed, correct `host_key` in the inventory",
+            _(
+                "THE HOST KEY OF {at} HAS CHANGED: the inventory's host_key says {host_key}, and no "
+                "key that it shows is that one"
+            ).format(at=endpoint.at, host_key=endpoint.host_key),
+            _(
+                "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
+                "Only if you know why it changed, correct `host_key` in the inventory"
+            ),
         )
     return (
-        f"the host key of {_at(endpoint, text, found)} is not known",
-        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`",
+        _("the host key of {at} is not known").format(at=_at(endpoint, text, found)),
+        _("Compare it with the host's own, then run `mailprov trust {host}`").format(host=endpoint.host),
     )
 
 
 def _revoked(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
     return (
-        f"the host key of {_at(endpoint, text, found)} is REVOKED",
-        "Do not connect: the key may be in foreign hands. Give the host a new key",
+        _("the host key of {at} is REVOKED").format(at=_at(endpoint, text, found)),
+        _("Do not connect: somebody else may have this key. Give the host a new one"),
     )
 
 
 def _refused(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
     return (
-        f"the login as {found['who']} was refused (ssh tried all its keys; the server takes {found['kinds']})",
-        "Name the right key with `ssh.identity_file`, load it into the agent, or put it into authorized_keys there",
+        _("the login as {user} was refused (ssh tried all its keys; the server takes {methods})").format(
+            user=found["who"], methods=found["kinds"]
+        ),
+        _(
+            "Name the right key with `ssh.identity_file`, load it into the agent, or put it into authorized_keys there"
+        ),
     )
 
 
 def _unknown_name(endpoint: Endpoint, text: str, found: re.Match[str]) -> tuple[str, str]:
     """An alias that stands in another file than those which are read, most often."""
-    reads = f"{endpoint.config or config_files.user_file()}" + (
-        "" if endpoint.config else f" and {config_files.SYSTEM}"
-    )
-    return (
-        f"ssh does not know `{found['place']}`; it reads {'no ssh_config' if endpoint.ignore_config else reads}",
-        "Check `address`, HostName in such a file, or the name service of this machine",
-    )
+    if endpoint.ignore_config:
+        what = _("ssh does not know `{name}`; it reads no ssh_config").format(name=found["place"])
+    elif endpoint.config:
+        what = _("ssh does not know `{name}`; it reads {file}").format(
+            name=found["place"], file=endpoint.config
+        )
+    else:
+        what = _("ssh does not know `{name}`; it reads {file} and {system}").format(
+            name=found["place"], file=config_files.user_file(), system=config_files.SYSTEM
+        )
+    return what, _("Check `address`, HostName in such a file, or the name service of this machine")
 
 
 def _is(what: str, advice: str) -> _Sentence:
     return lambda endpoint, text, found: (
-        what.format(at=_at(endpoint, text, found), said=found[0].strip()),
-        advice,
+        _(what).format(at=_at(endpoint, text, found), said=found[0].strip()),
+        _(advice),
     )
 
 
@@ -128,7 +147,7 @@ _SENTENCES: tuple[tuple[str, _Sentence], ...] = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED|differs from the key", _changed),
     (
         r"Certificate invalid: (?P<why>.*)",
-        _is("the host certificate of {at} is no proof ({said})", "Sign it anew"),
+        _is(N_("the host certificate of {at} is not accepted ({said})"), N_("Sign the host's key again")),
     ),
     (r"No \S+ host key is known for (?P<place>\S+)", _unknown),
     (r"Host key verification failed", _unknown),
@@ -140,52 +159,64 @@ _SENTENCES: tuple[tuple[str, _Sentence], ...] = (
     (
         r"open failed: administratively prohibited.*",
         _is(
-            "a jump host forwards no connection to {at} ({said})",
-            "Allow it there: AllowTcpForwarding and PermitOpen in sshd_config",
+            N_("a jump host forwards no connection to {at} ({said})"),
+            N_("Allow it there: AllowTcpForwarding and PermitOpen in sshd_config"),
         ),
     ),
     (
         r"open failed: connect failed.*",
         _is(
-            "the last jump host cannot connect to {at} ({said})",
-            "Check that the host is up with sshd on that port, and `address` as seen from the jump host",
+            N_("the last jump host cannot connect to {at} ({said})"),
+            N_("Check that the host is up with sshd on that port, and `address` as seen from the jump host"),
         ),
     ),
     (
         r"connect to host (?P<place>\S+) port (?P<port>\d+): Connection refused",
-        _is("{at} refused the connection", "Check `ssh.port`, and that sshd runs on the host"),
+        _is(N_("{at} refused the connection"), N_("Check `ssh.port`, and that sshd runs on the host")),
     ),
     (
         r"connect to host (?P<place>\S+) port (?P<port>\d+): (No route to host|Network is unreachable)",
-        _is("there is no route to {at}", "Check that the host is up, `address`, and the network between"),
+        _is(
+            N_("there is no route to {at}"),
+            N_("Check that the host is up, `address`, and the network between"),
+        ),
     ),
     (
         r"(connect to host (?P<place>\S+) port (?P<port>\d+): \S+ timed out|timed out during banner exchange)",
-        _is("{at} did not answer in time", "Check that the host is up, `address`, and firewalls between"),
+        _is(
+            N_("{at} did not answer in time"),
+            N_("Check that the host is up, `address`, and firewalls between"),
+        ),
     ),
     (
         r"no matching [a-z ]+ found.*",
-        _is("the SSH server at {at} has no algorithm in common with ssh ({said})", "Update the SSH server"),
+        _is(
+            N_("the SSH server at {at} has no algorithm in common with ssh ({said})"),
+            N_("Update the SSH server"),
+        ),
     ),
     (
         r"kex_exchange_identification: .*",
         _is(
-            "{at} closed the connection without a word ({said})",
-            "It is no SSH server, is overloaded (MaxStartups) or bans us (fail2ban): look at the host's sshd log",
+            N_("{at} closed the connection without sending anything ({said})"),
+            N_(
+                "It is not an SSH server, is overloaded (MaxStartups), or has banned this machine (fail2ban): "
+                "look at the host's sshd log"
+            ),
         ),
     ),
     (
         r"(Connection to (?P<place>\S+) closed by remote host|Connection reset|Broken pipe|Connection closed by).*",
         _is(
-            "the connection was lost while the agent was started ({said})",
-            "Try again; look at the host's sshd log",
+            N_("the connection was lost while the agent was started ({said})"),
+            N_("Try again; look at the host's sshd log"),
         ),
     ),
     (
         r"(?m)^(?P<place>.*): (?:terminating, \d+ bad configuration options|.*Bad configuration option.*)",
         _is(
-            "ssh refuses its configuration ({said})",
-            "Fix that file, or set `ssh: {config: none}` in the inventory",
+            N_("ssh refuses its configuration ({said})"),
+            N_("Fix that file, or set `ssh: {config: none}` in the inventory"),
         ),
     ),
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport import known_hosts
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import Conversation, Pipe
@@ -53,11 +54,14 @@ def start(
 ) -> Conversation:
     """Run the agent by `ssh`. `folder` is a private place for what the pin needs."""
     if shutil.which("ssh") is None:
-        advice = "Install it (openssh-client), or leave `ssh.transport` out"
-        raise HostUnreachable(endpoint.name, "there is no ssh program on this machine", advice)
+        advice = _("Install it (openssh-client), or leave `ssh.transport` out")
+        raise HostUnreachable(endpoint.name, _("there is no ssh program on this machine"), advice)
     if endpoint.password is not None:
-        advice = "Use a key or an agent; mailprov's own transport takes passwords, but runs no ProxyCommand"
-        raise HostUnreachable(endpoint.name, "the ssh program takes no password from mailprov", advice)
+        advice = _(
+            "Use a key or an agent; mailprov's own transport (`ssh.transport` left out) takes passwords, but "
+            "runs no ProxyCommand"
+        )
+        raise HostUnreachable(endpoint.name, _("the ssh program takes no password from mailprov"), advice)
     refused: HostUnreachable | None = None
     for types in _type_rounds(endpoint):
         said: list[str] = []

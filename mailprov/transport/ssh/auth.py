@@ -18,6 +18,7 @@ from typing import NoReturn
 import paramiko
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.known_hosts import fingerprint
 from mailprov.transport.ssh import ssh_agent
@@ -57,13 +58,17 @@ class _Login:
         most = _MAX_TRIES - (1 if self.endpoint.password else 0)
         for label, key in self._identities():
             if len(self.tried) == most:
-                self.left_out.append(f"{label}: not tried, servers allow {_MAX_TRIES} tries")
+                self.left_out.append(
+                    _("{label}: not tried, servers allow {count} tries").format(label=label, count=_MAX_TRIES)
+                )
                 continue
             try:
                 further = self.transport.auth_publickey(self.user, key)
             except paramiko.BadAuthenticationType as error:
                 self.left_out.append(
-                    f"{label}: the server takes only {' or '.join(error.allowed_types) or 'nothing'}"
+                    _("{label}: the server takes only {methods}").format(
+                        label=label, methods=_(" or ").join(error.allowed_types) or _("nothing")
+                    )
                 )
                 return False
             except paramiko.AuthenticationException:
@@ -72,11 +77,17 @@ class _Login:
             except (paramiko.SSHException, EOFError, OSError) as error:
                 self._still_connected(label)
                 # The key could not sign: a security key that was not touched, an agent that said no.
-                self.left_out.append(f"{label}: it could not be used ({error})")
+                self.left_out.append(
+                    _("{label}: it could not be used ({error})").format(label=label, error=error)
+                )
             else:
                 if self.transport.is_authenticated():
                     return True
-                self.tried.append(f"{label} (accepted, but {' and '.join(further)} is wanted as well)")
+                self.tried.append(
+                    _("{label} (accepted, but the server also wants {methods})").format(
+                        label=label, methods=_(" and ").join(further)
+                    )
+                )
                 return False
         return False
 
@@ -88,14 +99,14 @@ class _Login:
             self.transport.auth_password(self.user, password.reveal())
         except paramiko.BadAuthenticationType as error:
             if "keyboard-interactive" in error.allowed_types:
-                self._still_connected("the password")
-                self.tried.append("the password")
+                self._still_connected(_("the password"))
+                self.tried.append(_("the password"))
             else:
-                takes = " or ".join(error.allowed_types)
-                self.left_out.append(f"the password: the server takes only {takes}")
+                takes = _(" or ").join(error.allowed_types)
+                self.left_out.append(_("the password: the server takes only {methods}").format(methods=takes))
         except (paramiko.SSHException, EOFError, OSError):
-            self._still_connected("the password")
-            self.tried.append("the password")
+            self._still_connected(_("the password"))
+            self.tried.append(_("the password"))
         return bool(self.transport.is_authenticated())
 
     def _identities(self) -> Iterator[tuple[str, paramiko.PKey]]:
@@ -105,7 +116,9 @@ class _Login:
         if only is not None:
             if not only.exists():
                 raise HostUnreachable(
-                    endpoint.name, f"identity_file {only} does not exist", "Correct the path"
+                    endpoint.name,
+                    _("identity_file {path} does not exist").format(path=only),
+                    _("Correct the path"),
                 )
             yield from self._from_file(only)
             return
@@ -117,7 +130,10 @@ class _Login:
         if not endpoint.only_named_keys:
             for blob, key in self._held().items():
                 if blob not in offered:
-                    yield f"agent key {getattr(key, 'comment', '') or fingerprint(blob)}", key
+                    yield (
+                        _("agent key {name}").format(name=getattr(key, "comment", "") or fingerprint(blob)),
+                        key,
+                    )
         if not endpoint.keys:
             held = {} if endpoint.only_named_keys else self._held()
             for path in default_keys():
@@ -133,7 +149,7 @@ class _Login:
                 if self._agent is not None:
                     self._keys_held = ssh_agent.held(self._agent)
             except (paramiko.SSHException, OSError) as error:
-                self.left_out.append(f"the ssh agent: {error}")
+                self.left_out.append(_("the ssh agent: {error}").format(error=error))
         return self._keys_held
 
     def _from_file(self, path: Path) -> Iterator[tuple[str, paramiko.PKey]]:
@@ -143,12 +159,12 @@ class _Login:
         try:
             key = self.keyring.load(path, self.endpoint)
         except Unusable as reason:
-            key, by = self._held().get(public_part(path) or b""), " (by the agent)"
+            key, by = self._held().get(public_part(path) or b""), _(" (by the agent)")
             if key is None:
-                self.left_out.append(f"key {path}: {reason}")
+                self.left_out.append(_("key {path}: {reason}").format(path=path, reason=reason))
                 return
         for label, variant in self.keyring.variants(key, path, self.endpoint):
-            yield f"key {path}{by}{label}", variant
+            yield _("key {path}{by}{certificate}").format(path=path, by=by, certificate=label), variant
 
     def _still_connected(self, label: str) -> None:
         if self.transport.is_active():
@@ -156,36 +172,46 @@ class _Login:
         if not self.tried:
             raise HostUnreachable(
                 self.endpoint.name,
-                f"the server closed the connection at the login as {self.user}, with {label}",
-                "Look at the host's sshd log",
+                _("the server closed the connection at the login as {user}, with {label}").format(
+                    user=self.user, label=label
+                ),
+                _("Look at the host's sshd log"),
             )
         self.tried.append(label)
-        self._refused("The server closed the connection after the last try (MaxAuthTries). ")
+        self._refused(_("The server closed the connection after the last try (MaxAuthTries). "))
 
     def _refused(self, hint: str = "") -> NoReturn:
         who = f"{self.user}@{self.endpoint.address}"
-        said = "; ".join([*(f"tried {item}" for item in self.tried), *self.left_out])
+        said = "; ".join([*(_("tried {item}").format(item=item) for item in self.tried), *self.left_out])
         if not said:
             raise HostUnreachable(
                 self.endpoint.name,
-                f"there is nothing to log in with as {who}: no ssh agent, no key in ~/.ssh, no password",
-                "Set `ssh.identity_file` or `ssh.password`, or start an agent",
+                _(
+                    "there is nothing to log in with as {who}: no ssh agent, no key in ~/.ssh, no password"
+                ).format(who=who),
+                _("Set `ssh.identity_file` or `ssh.password`, or start an agent"),
             )
-        if self.tried == ["the password"]:
+        if self.tried == [_("the password")]:
             raise HostUnreachable(
                 self.endpoint.name,
-                f"the password of {who} was refused"
+                _("the password of {who} was refused").format(who=who)
                 + (f" ({'; '.join(self.left_out)})" if self.left_out else ""),
                 hint
-                + "Check `ssh.user` and `ssh.password`, and that the server lets this user in by password",
+                + _("Check `ssh.user` and `ssh.password`, and that the server lets this user in by password"),
             )
         if self.endpoint.only_key is not None:
-            advice = f"Put its public key into ~{self.user}/.ssh/authorized_keys there, or correct `ssh.user`"
+            advice = _(
+                "Put its public key into ~{user}/.ssh/authorized_keys there, or correct `ssh.user`"
+            ).format(user=self.user)
         else:
-            advice = (
+            advice = _(
                 "Name the right key with `ssh.identity_file`, or put one into authorized_keys on the host"
             )
-        raise HostUnreachable(self.endpoint.name, f"the login as {who} was refused ({said})", hint + advice)
+        raise HostUnreachable(
+            self.endpoint.name,
+            _("the login as {who} was refused ({said})").format(who=who, said=said),
+            hint + advice,
+        )
 
 
 def _blob(key: paramiko.PKey) -> bytes:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import paramiko
 from paramiko.message import Message
 
+from mailprov.i18n import _
+
 CERTIFICATE = "-cert-v01@openssh.com"
 HOST = 2  # the type of a host's certificate; 1 is a user's
 _FIELDS = {"ssh-ed25519": 1, "ecdsa-sha2-nistp256": 2, "ecdsa-sha2-nistp384": 2, "ecdsa-sha2-nistp521": 2}
@@ -46,9 +48,11 @@ def parse(blob: bytes) -> Certificate:
         name = reader.string().decode("ascii")
         plain = name.removesuffix(CERTIFICATE)
         if plain == name or plain not in _FIELDS:
-            raise ValueError(f"{name[:60]} is no certificate that mailprov knows")
+            raise ValueError(
+                _("{type} is a type of certificate that mailprov does not know").format(type=name[:60])
+            )
         reader.string()  # nonce
-        fields = [reader.string() for _ in range(_FIELDS[plain])]
+        fields = [reader.string() for _each in range(_FIELDS[plain])]
         serial, kind = reader.number(8), reader.number(4)
         key_id = reader.string().decode("utf-8", "replace")
         names = _Reader(reader.string())
@@ -66,9 +70,9 @@ def parse(blob: bytes) -> Certificate:
         parts.string()
         parts.string()
         if reader.left or parts.left:  # nobody has signed what comes after
-            raise ValueError("there is more behind its end")
+            raise ValueError(_("there is data after its end"))
     except (IndexError, UnicodeDecodeError) as error:
-        raise ValueError("it is cut off or damaged") from error
+        raise ValueError(_("it is cut off or damaged")) from error
     key = b"".join(len(each).to_bytes(4, "big") + each for each in (plain.encode(), *fields))
     return Certificate(
         key,
@@ -97,18 +101,20 @@ def refusal(certificate: Certificate, name: str, now: float | None = None) -> st
     """Why a certificate of a known authority is no proof for the host `name`; empty when it is."""
     now = time.time() if now is None else now
     if certificate.kind != HOST:
-        return "it is a user's certificate, not a host's"
+        return _("it is a user's certificate, not a host's")
     if not signed_by(certificate):
-        return "its signature is wrong"
+        return _("its signature is wrong")
     if now < certificate.not_before:
-        return f"it is not valid before {_date(certificate.not_before)}"
+        return _("it is not valid before {date}").format(date=_date(certificate.not_before))
     if now >= certificate.not_after:
-        return f"it has expired on {_date(certificate.not_after)}"
+        return _("it has expired on {date}").format(date=_date(certificate.not_after))
     if certificate.critical:
-        return "it holds critical options, which no host certificate should"
+        return _("it holds critical options, which no host certificate should")
     # Letter by letter, as ssh does: `*.example.org` is no pattern. One without names would be for every host.
     if name.lower() not in [each.lower() for each in certificate.principals]:
-        return f"it is for {', '.join(certificate.principals[:5]) or 'no name'}, not for {name}"
+        return _("it is for {names}, not for {name}").format(
+            names=", ".join(certificate.principals[:5]) or _("no name"), name=name
+        )
     return ""
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import paramiko
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import SILENCE, Conversation, Pipe
 from mailprov.transport.endpoint import Endpoint
@@ -79,13 +80,15 @@ def _execute(transport: paramiko.Transport, endpoint: Endpoint, command: str) ->
         if isinstance(error, paramiko.ChannelException) or transport.is_active():
             raise HostUnreachable(
                 endpoint.name,
-                f"the server let {endpoint.user} in, but runs no command for this user ({error})",
-                "Look for restrictions in sshd_config (ForceCommand, MaxSessions) and in authorized_keys",
+                _(
+                    "the server accepted the login of {user}, but runs no command for this user ({error})"
+                ).format(user=endpoint.user, error=error),
+                _("Look for restrictions in sshd_config (ForceCommand, MaxSessions) and in authorized_keys"),
             ) from error
         raise HostUnreachable(
             endpoint.name,
-            "the connection was lost right after the login",
-            "Try again; look at the host's sshd log",
+            _("the connection was lost right after the login"),
+            _("Try again; look at the host's sshd log"),
         ) from error
     return channel
 

@@ -18,6 +18,7 @@ from paramiko.packet import Packetizer
 from paramiko.ssh_exception import IncompatiblePeer
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport.cancellation import CancelToken
 
 # Seconds. A server may look up our name before it says its own.
@@ -91,8 +92,10 @@ def shake_hands(
         end(transport)
         raise NoCommonAlgorithm(
             where,
-            f"the SSH server at {at} has no algorithm in common with mailprov ({_reason(error)})",
-            "Update the SSH server, or allow current algorithms in its sshd_config",
+            _("the SSH server at {at} has no algorithm in common with mailprov ({reason})").format(
+                at=at, reason=_reason(error)
+            ),
+            _("Update the SSH server, or allow current algorithms in its sshd_config"),
         ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         end(transport)
@@ -100,7 +103,9 @@ def shake_hands(
     if not transport.is_active() or not transport.initial_kex_done:
         end(transport)
         raise HostUnreachable(
-            where, f"the SSH handshake with {at} did not complete", "Check the load of the host"
+            where,
+            _("the SSH handshake with {at} did not complete").format(at=at),
+            _("Check the load of the host"),
         )
     return transport
 
@@ -114,29 +119,38 @@ def end(transport: paramiko.Transport) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).removeprefix("Incompatible ssh peer ").strip("()") or "negotiation failed"
+    return str(error).removeprefix("Incompatible ssh peer ").strip("()") or _("negotiation failed")
 
 
 def _refusal(where: str, at: str, seen: bytes, error: Exception) -> HostUnreachable:
     if b"SSH-" in seen:
         return HostUnreachable(
             where,
-            f"the SSH handshake with {at} broke off ({str(error) or type(error).__name__})",
-            "Try again; if it stays, look at the host's sshd log",
+            _("the SSH handshake with {at} broke off ({error})").format(
+                at=at, error=str(error) or type(error).__name__
+            ),
+            _("Try again; if it stays, look at the host's sshd log"),
         )
     if b"Exceeded MaxStartups" in seen:
-        advice = "Try again; MaxStartups in its sshd_config says how many it takes before their login"
-        return HostUnreachable(where, f"{at} has too many connections that are logging in", advice)
+        advice = _("Try again; MaxStartups in its sshd_config says how many it takes before their login")
+        return HostUnreachable(
+            where, _("{at} has too many connections that are logging in").format(at=at), advice
+        )
     if seen:
         opening = seen.split(b"\n")[0][:40].decode("ascii", "replace").strip()
         return HostUnreachable(
-            where, f"{at} is not an SSH server (it says {opening!r})", "Check `address` and `ssh.port`"
+            where,
+            _("{at} is not an SSH server (it says {opening!r})").format(at=at, opening=opening),
+            _("Check `address` and `ssh.port`"),
         )
     closed = isinstance(error, EOFError) or "timeout" not in str(error).lower()
     return HostUnreachable(
         where,
-        f"{at} closed the connection without a word"
+        _("{at} closed the connection without sending anything").format(at=at)
         if closed
-        else f"{at} accepted the connection and kept silent",
-        "It is no SSH server, is overloaded (MaxStartups) or bans us (fail2ban): look at the host's sshd log",
+        else _("{at} accepted the connection and sent nothing").format(at=at),
+        _(
+            "It is not an SSH server, is overloaded (MaxStartups), or has banned this machine (fail2ban): "
+            "look at the host's sshd log"
+        ),
     )

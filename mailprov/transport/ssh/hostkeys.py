@@ -27,6 +27,7 @@ from typing import NamedTuple
 import paramiko
 
 from mailprov.errors import HostFailed, HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport import known_hosts
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.endpoint import Endpoint
@@ -120,19 +121,27 @@ def trustworthy(endpoint: Endpoint, offered: Sequence[Offered]) -> list[Offered]
             if line.revoked and line.blob == key.blob:
                 raise HostFailed(
                     endpoint.name,
-                    f"{endpoint.at} shows a host key that is REVOKED in {line.place} ({key.type} {key.fingerprint})",
-                    "Nothing was added. The key may be in foreign hands: give the host new keys; only if it was "
-                    f"revoked by mistake, remove {line.place}",
+                    _("{at} shows a host key that is REVOKED in {place} ({type} {fingerprint})").format(
+                        at=endpoint.at, place=line.place, type=key.type, fingerprint=key.fingerprint
+                    ),
+                    _(
+                        "Nothing was added. Somebody else may have this key: give the host new ones; only if "
+                        "it was revoked by mistake, remove {place}"
+                    ).format(place=line.place),
                 )
     if endpoint.host_key is not None:
         pinned = [key for key in offered if _same_fingerprint(endpoint.host_key, key.blob)]
         if not pinned:
             raise HostFailed(
                 endpoint.name,
-                f"THE HOST KEY OF {endpoint.at} HAS CHANGED: it shows {_shown(offered)}, but the inventory's host_key "
-                f"says {endpoint.host_key}",
-                "Nothing was added. Somebody may be listening in between, or the host was installed anew; only if you "
-                f"know why it changed, correct `host_key` of {endpoint.host} in the inventory",
+                _(
+                    "THE HOST KEY OF {at} HAS CHANGED: it shows {shown}, but the inventory's host_key "
+                    "says {host_key}"
+                ).format(at=endpoint.at, shown=_shown(offered), host_key=endpoint.host_key),
+                _(
+                    "Nothing was added. Somebody may be listening in between, or the host was installed "
+                    "anew; only if you know why it changed, correct `host_key` of {host} in the inventory"
+                ).format(host=endpoint.host),
             )
         return pinned
     lines = [line for line in covering if not line.revoked and not line.authority]
@@ -142,9 +151,13 @@ def trustworthy(endpoint: Endpoint, offered: Sequence[Offered]) -> list[Offered]
     if wrong:
         raise HostFailed(
             endpoint.name,
-            f"THE HOST KEY OF {endpoint.at} HAS CHANGED: it shows {_shown(offered)}, but {_told(wrong)}",
-            "Nothing was added. Somebody may be listening in between, or the host was installed anew; only if you know "
-            f"why it changed, remove {_places(wrong)}, and run this again",
+            _("THE HOST KEY OF {at} HAS CHANGED: it shows {shown}, but {known}").format(
+                at=endpoint.at, shown=_shown(offered), known=_told(wrong)
+            ),
+            _(
+                "Nothing was added. Somebody may be listening in between, or the host was installed "
+                "anew; only if you know why it changed, remove {places}, and run this again"
+            ).format(places=_places(wrong)),
         )
     return list(offered)
 
@@ -240,8 +253,8 @@ def _check(endpoint: Endpoint, known: Sequence[KnownKey], key: paramiko.PKey) ->
     if endpoint.host_key is not None:
         if _same_fingerprint(endpoint.host_key, blob):
             return
-        advice = "correct `host_key` in the inventory"
-        raise _changed(endpoint, shown, endpoint.host_key, "the inventory's host_key", advice)
+        advice = _("correct `host_key` in the inventory")
+        raise _changed(endpoint, shown, endpoint.host_key, _("the inventory's host_key"), advice)
     if key.public_blob is not None and _certified(endpoint, lines, key.public_blob.key_blob):
         return
     lines = [line for line in lines if not line.revoked and not line.authority]
@@ -250,14 +263,21 @@ def _check(endpoint: Endpoint, known: Sequence[KnownKey], key: paramiko.PKey) ->
     if lines:
         same = [line for line in lines if line.type == _plain_type(key)] or lines
         expected = f"{same[0].type} {fingerprint(same[0].blob)}"
-        advice = f"remove {_places(lines)}, and trust the new key"
+        advice = _("remove {places}, and trust the new key").format(places=_places(lines))
         raise _changed(endpoint, shown, expected, same[0].place, advice)
     # A jump host has no pin of its own in the inventory.
-    pin = f' or set `host_key: "{fingerprint(blob)}"` in the inventory' * (endpoint.name == endpoint.host)
+    advice = (
+        _(
+            "Compare it with the host's own, then run `mailprov trust {host}` or set "
+            '`host_key: "{fingerprint}"` in the inventory'
+        )
+        if endpoint.name == endpoint.host
+        else _("Compare it with the host's own, then run `mailprov trust {host}`")
+    ).format(host=endpoint.host, fingerprint=fingerprint(blob))
     raise HostUnreachable(
         endpoint.name,
-        f"the host key of {endpoint.at} is not known ({shown})",
-        f"Compare it with the host's own, then run `mailprov trust {endpoint.host}`" + pin,
+        _("the host key of {at} is not known ({shown})").format(at=endpoint.at, shown=shown),
+        advice,
     )
 
 
@@ -266,8 +286,10 @@ def _refuse_revoked(endpoint: Endpoint, lines: Sequence[KnownKey], blob: bytes, 
         if line.revoked and line.blob == blob:
             raise HostUnreachable(
                 endpoint.name,
-                f"the host key of {endpoint.at} is REVOKED in {line.place} ({shown})",
-                "Do not connect: the key may be in foreign hands. Give the host a new key",
+                _("the host key of {at} is REVOKED in {place} ({shown})").format(
+                    at=endpoint.at, place=line.place, shown=shown
+                ),
+                _("Do not connect: somebody else may have this key. Give the host a new one"),
             )
 
 
@@ -286,12 +308,16 @@ def _certified(endpoint: Endpoint, lines: Sequence[KnownKey], blob: bytes) -> bo
     revoked = any(line.revoked and line.blob == certificate.authority for line in lines)
     # The certificate's own names are without a port, known_hosts' are not.
     name = endpoint.host_key_alias or endpoint.address
-    why = "its authority is @revoked" if revoked else certificates.refusal(certificate, name)
+    why = _("its authority is @revoked") if revoked else certificates.refusal(certificate, name)
     if why:
         raise HostUnreachable(
             endpoint.name,
-            f"the host certificate that {endpoint.at} shows is no proof: {why} (authority in {signers[0].place})",
-            "Sign the host's key anew (ssh-keygen -s, with -h and the right -n and -V), or set HostKeyAlias",
+            _("the host certificate that {at} shows is not accepted: {why} (authority in {place})").format(
+                at=endpoint.at, why=why, place=signers[0].place
+            ),
+            _(
+                "Sign the host's key again (ssh-keygen -s, with -h and the right -n and -V), or set HostKeyAlias"
+            ),
         )
     return True
 
@@ -303,7 +329,11 @@ def _same_fingerprint(pinned: str, blob: bytes) -> bool:
 def _changed(endpoint: Endpoint, shown: str, expected: str, source: str, advice: str) -> _WrongKey:
     return _WrongKey(
         endpoint.name,
-        f"THE HOST KEY OF {endpoint.at} HAS CHANGED: it shows {shown}, but {source} says {expected}",
-        "Somebody may be listening in between, or the host was installed anew. Nothing was sent. "
-        f"Only if you know why it changed, {advice}",
+        _("THE HOST KEY OF {at} HAS CHANGED: it shows {shown}, but {source} says {expected}").format(
+            at=endpoint.at, shown=shown, source=source, expected=expected
+        ),
+        _(
+            "Somebody may be listening in between, or the host was installed anew. Nothing was "
+            "sent. Only if you know why it changed, {advice}"
+        ).format(advice=advice),
     )

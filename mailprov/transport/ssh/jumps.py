@@ -17,6 +17,7 @@ from collections.abc import Callable
 import paramiko
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.ssh.handshake import Socket, end
@@ -99,10 +100,15 @@ class Jumps:
             raise _not_opened(endpoint, jump, error) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             if transport.is_active():
-                what = f"{jump.name} had no connection to {endpoint.at} within {self._timeout:g} s"
-                advice = "Check that the host is up, `address` as seen from there, and firewalls between"
+                what = _("{jump} had no connection to {at} within {seconds:g} s").format(
+                    jump=jump.name, at=endpoint.at, seconds=self._timeout
+                )
+                advice = _("Check that the host is up, `address` as seen from there, and firewalls between")
             else:
-                what, advice = f"the connection to {jump.name} was lost", "Try again; look at its sshd log"
+                what, advice = (
+                    _("the connection to {jump} was lost").format(jump=jump.name),
+                    _("Try again; look at its sshd log"),
+                )
             raise HostUnreachable(endpoint.name, what, advice) from error
 
 
@@ -115,12 +121,16 @@ def _not_opened(endpoint: Endpoint, jump: Endpoint, error: paramiko.ChannelExcep
     if error.code == _PROHIBITED:
         return HostUnreachable(
             endpoint.name,
-            f"{jump.name} let {jump.user} in, but forwards no connection to {endpoint.at} ({error.text})",
-            "Allow it there: AllowTcpForwarding and PermitOpen in sshd_config, restrictions in authorized_keys",
+            _("{jump} accepted the login of {user}, but forwards no connection to {at} ({said})").format(
+                jump=jump.name, user=jump.user, at=endpoint.at, said=error.text
+            ),
+            _(
+                "Allow it there: AllowTcpForwarding and PermitOpen in sshd_config, restrictions in authorized_keys"
+            ),
         )
     said = f" ({error.text})" if error.code != _CONNECT_FAILED else ""
     return HostUnreachable(
         endpoint.name,
-        f"{jump.name} cannot connect to {endpoint.at}{said}",
-        "Check that the host is up with sshd on that port, and `address` as seen from the jump host",
+        _("{jump} cannot connect to {at}{said}").format(jump=jump.name, at=endpoint.at, said=said),
+        _("Check that the host is up with sshd on that port, and `address` as seen from the jump host"),
     )

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailprov.i18n import N_, _
 from mailprov.transport.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -66,8 +67,12 @@ class Keyring:
                     kept = _read(path, passphrase)
                 except Unusable as error:
                     words = str(error)
-                    if words == _WRONG and reference is not None:
-                        words = f"the passphrase of {reference.origin} does not open it"
+                    if words == _WRONG:
+                        words = _(_WRONG)
+                        if reference is not None:
+                            words = _("the passphrase of {origin} does not open it").format(
+                                origin=reference.origin
+                            )
                     kept = Unusable(words)
                 self._loaded[path, passphrase] = kept
         if isinstance(kept, Unusable):
@@ -87,7 +92,7 @@ class Keyring:
             certified = _twin(key)
             with contextlib.suppress(Exception):  # paramiko raises many kinds for a damaged one
                 certified.load_certificate(str(each))
-                found.append((f" with certificate {each}", certified))
+                found.append((_(" with certificate {path}").format(path=each), certified))
         return [*found, ("", key)]
 
     def _wanted(self, endpoint: Endpoint, held: Callable[[Endpoint], set[bytes]]) -> list[Path]:
@@ -103,8 +108,12 @@ class Keyring:
 
     def _question(self, path: Path) -> None:
         for attempt in range(_ATTEMPTS):
-            again = "That did not open it. " if attempt else ""
-            given = self._ask(f"{again}Passphrase for {path} (empty: do not use this key): ")
+            again = _("That did not open it. ") if attempt else ""
+            given = self._ask(
+                _("{again}Passphrase for {path} (empty: do not use this key): ").format(
+                    again=again, path=path
+                )
+            )
             if not given:
                 return
             try:
@@ -118,7 +127,7 @@ class Keyring:
             return
 
 
-_WRONG = "the passphrase does not open it"
+_WRONG = N_("the passphrase does not open it")
 
 
 def default_keys() -> list[Path]:
@@ -132,7 +141,10 @@ def _read(path: Path, passphrase: str) -> paramiko.PKey:
     # Without a passphrase the libraries differ in what they raise for an encrypted key.
     if not passphrase and is_encrypted(path):
         raise Unusable(
-            f"it is encrypted and the agent does not hold it; run `ssh-add {path}` or give `ssh.passphrase`"
+            _(
+                "it is encrypted and the agent does not hold it; run `ssh-add {path}` or give "
+                "`ssh.passphrase`"
+            ).format(path=path)
         )
     try:
         # As bytes: of the two libraries it goes through, one takes nothing else.
@@ -144,7 +156,7 @@ def _read(path: Path, passphrase: str) -> paramiko.PKey:
         if passphrase and is_encrypted(path):
             raise Unusable(_WRONG) from error
         words = str(error).split("\n")[0] or type(error).__name__
-        raise Unusable(f"not a usable private key ({words[:80]})") from error
+        raise Unusable(_("not a usable private key ({words})").format(words=words[:80])) from error
     key.public_blob = None  # the certificate beside it: `variants` says which to offer
     return key
 

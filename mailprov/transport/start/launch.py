@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mailprov.errors import HostUnreachable
+from mailprov.i18n import _
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.conversation import SILENCE, Conversation, Pipe, is_ready
 from mailprov.transport.endpoint import Endpoint
@@ -73,13 +74,15 @@ class _Attempt:
         self.secret = password.reveal() if password and self.become is Become.PASSWORD else ""
         if "\n" in self.secret or "\r" in self.secret:
             raise HostUnreachable(
-                endpoint.name, "`ssh.become_password` holds a line break", "Give it without one"
+                endpoint.name, _("`ssh.become_password` holds a line break"), _("Give it without one")
             )
         if len(self.secret.encode()) > LONGEST:
             raise HostUnreachable(
                 endpoint.name,
-                f"`ssh.become_password` is longer than {LONGEST} octets, and no sudo takes such a password",
-                "Look at what it refers to",
+                _("`ssh.become_password` is longer than {most} bytes, which is more than sudo reads").format(
+                    most=LONGEST
+                ),
+                _("Look at what it refers to"),
             )
 
     def start(self, command: str, patience: float) -> tuple[Conversation, str]:

@@ -222,9 +222,9 @@ def test_too_much_before_the_agent_runs_is_told_as_well() -> None:
 @pytest.mark.parametrize(
     ("piece", "patience", "words", "hours"),
     [
-        (said('{"t": "beat"}'), 0.0, "has said nothing else for 2.0 hours", 2),
-        (b"noise\n", 0.0, "has said nothing else for 2.0 hours", 2),
-        (said('{"t": "beat"}'), 3600.0, "has said nothing else for 3.0 hours", 3),
+        (said('{"t": "beat"}'), 0.0, "has sent nothing else for 2.0 hours", 2),
+        (b"noise\n", 0.0, "has sent nothing else for 2.0 hours", 2),
+        (said('{"t": "beat"}'), 3600.0, "has sent nothing else for 3.0 hours", 3),
         (said('{"t": "progress", "text": "soon"}'), 0.0, "did not end within 24 hours", 24),
     ],
     ids=["beats", "noise", "waiting for a lock", "progress"],

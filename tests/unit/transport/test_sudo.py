@@ -304,7 +304,7 @@ PLACE = Endpoint("mx1", "mx1", "10.0.0.11", 22, "ana")
             ["ImportError: no json"],
             "mx1: the agent could not be started as ana, exit status 1 (ImportError: no json). "
             "Run a command by hand "
-            "(ssh, then python3 --version) to see what stands in the way.",
+            "(ssh, then python3 --version) to see what prevents it.",
         ),
         (
             Become.NOT,
