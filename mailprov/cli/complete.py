@@ -53,7 +53,7 @@ def domains(ctx: Any) -> Names:
 def probes(ctx: Any) -> Names:
     from mailprov import probe
 
-    return [(entry.id, entry.title) for entry in probe.catalogue()]
+    return [(entry.id, _(entry.title)) for entry in probe.catalogue()]
 
 
 @_silent
@@ -61,7 +61,7 @@ def probe_families(ctx: Any) -> Names:
     """For options that take the beginning of an id: the families (`tls`), then the probes."""
     from mailprov import probe
 
-    ids = [(entry.id, entry.title) for entry in probe.catalogue()]
+    ids = [(entry.id, _(entry.title)) for entry in probe.catalogue()]
     families = dict.fromkeys(name.partition(".")[0] for name, title in ids)
     return [*((family, _("all {family} probes").format(family=family)) for family in families), *ids]
 

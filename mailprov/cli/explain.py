@@ -32,7 +32,7 @@ def explain(
     from mailprov.model.events import Explained
 
     reports = Reports(json=json, text=False)
-    entries = {entry.id: entry for entry in probe.catalogue()}
+    entries = {entry.id: entry.translated() for entry in probe.catalogue()}
     if json and (probe_id is None or probe_id in entries):
         shown = list(entries.values()) if probe_id is None else [entries[probe_id]]
         for one in shown:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from mailprov.i18n import _, ngettext
 from mailprov.model.inventory import Account, Domain
 
 _NAMED = 5  # names in one sentence
@@ -47,17 +48,22 @@ def chosen(domain: Domain, run: str, count: int | None) -> list[Account]:
 def lacking(domain: Domain | None, *, reads: bool = False) -> str:
     """Why `usable` found none, of a domain or of none at all."""
     if domain is None or not domain.accounts:
-        return "no account" if domain is None else f"{domain.name} has no account"
+        return _("no account") if domain is None else _("{domain} has no account").format(domain=domain.name)
     able = known(domain)
     if reads and able:
-        return f"no account of {domain.name} keeps mail: {names(able)} forwards all of it (keep: false)"
-    return (
-        f"no account with a known password in {domain.name}: only a hash is known of {names(domain.accounts)}"
-    )
+        return ngettext(
+            "no account of {domain} keeps mail: {names} forwards all of it (keep: false)",
+            "no account of {domain} keeps mail: {names} forward all of it (keep: false)",
+            len(able),
+        ).format(domain=domain.name, names=names(able))
+    return _(
+        "no account with a known password in {domain}: the inventory has only a hash for {names}"
+    ).format(domain=domain.name, names=names(domain.accounts))
 
 
 def names(accounts: Iterable[Account]) -> str:
     """Some of their addresses, and how many more there are."""
     addresses = [account.address for account in accounts]
     more = len(addresses) - _NAMED
-    return ", ".join(addresses[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    shown = ", ".join(addresses[:_NAMED])
+    return _("{names} and {count} more").format(names=shown, count=more) if more > 0 else shown

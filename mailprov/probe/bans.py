@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from mailprov.i18n import _, ngettext
 from mailprov.model.inventory import Host
 from mailprov.model.ports import Port, Protocol
 from mailprov.probe.clients.connection import unanswered
@@ -62,7 +63,7 @@ def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | 
     shut = {key: numbers for key, numbers in seen.items() if numbers}
     if not shut:
         return []
-    asked = ask([host for host in hosts if any(name == host.name for name, _ in shut)]) if ask else {}
+    asked = ask([host for host in hosts if any(name == host.name for name, __ in shut)]) if ask else {}
     told: dict[
         tuple[str, bool], dict[str, str]
     ] = {}  # host, whether it said so → its address → ours, with jails
@@ -84,17 +85,34 @@ def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | 
 
 def _words(host: Host, addresses: Mapping[str, str], *, said: bool) -> Held:
     ours = [*dict.fromkeys(addresses.values())]
-    held = f"fail2ban on {host.name} holds this machine's address{'es' if len(ours) > 1 else ''} {' and '.join(ours)}"
+    own = (
+        ours[-1]
+        if len(ours) == 1
+        else _("{names} and {last}").format(names=", ".join(ours[:-1]), last=ours[-1])
+    )
     if said:
-        observed = f"{held}, so no port of mail was looked at"
+        form = ngettext(
+            "fail2ban on {host} has banned this machine's address {addresses}, so no port of mail was looked at",
+            "fail2ban on {host} has banned this machine's addresses {addresses}, so no port of mail was looked at",
+            len(ours),
+        )
     else:
-        observed = f"SSH answers and no port of mail does: {held}, or the mail services are down (the host could not "
-        observed += "be asked)"
-    words = " ".join(own.partition(" ")[0] for own in ours)
-    them = "them" if len(ours) > 1 else "it"
-    advice = f"on {host.name}: fail2ban-client unban {words}; then add {them} to fail2ban.ignore in the inventory and "
-    advice += "apply, which lifts a ban, too"
-    return Held(host, tuple(addresses), observed, advice)
+        form = ngettext(
+            "SSH answers and no port of mail does: fail2ban on {host} has banned this machine's address {addresses}, "
+            "or "
+            "the mail services are down (the host could not be asked)",
+            "SSH answers and no port of mail does: fail2ban on {host} has banned this machine's addresses {addresses}, "
+            "or the mail services are down (the host could not be asked)",
+            len(ours),
+        )
+    command = f"fail2ban-client unban {' '.join(each.partition(' ')[0] for each in ours)}"
+    advice = ngettext(
+        "on {host}: {command}; then add it to fail2ban.ignore in the inventory and apply, which lifts a ban, too",
+        "on {host}: {command}; then add them to fail2ban.ignore in the inventory and apply, which lifts a ban, too",
+        len(ours),
+    )
+    observed = form.format(host=host.name, addresses=own)
+    return Held(host, tuple(addresses), observed, advice.format(host=host.name, command=command))
 
 
 def _group(port: Port) -> str:

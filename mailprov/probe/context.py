@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailprov.i18n import N_, _
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
@@ -92,15 +93,19 @@ class Run:
 
 
 _ADVICE = {
-    "Refused": "see net.tcp for this port",
-    "Unreachable": "see net.tcp for this port",
-    "Mute": "see the server's log: a service that ends itself is started again after a while only (Postfix waits a "
-    "minute), as with submission where Dovecot, which checks the logins, does not run",
-    "ReadTimeout": "see whether the server is up and not overloaded, then run it again",
-    "ConnectionClosed": "see the server's log for the reason, then run it again",
-    "UntrustedCertificate": "see tls.chain and tls.name",
-    "NoZone": "give this machine a resolver that knows it (/etc/resolv.conf), or set dns.server in the inventory",
-    "NoAnswer": "see that the name server is up and reachable from here on port 53, UDP and TCP",
+    "Refused": N_("see net.tcp for this port"),
+    "Unreachable": N_("see net.tcp for this port"),
+    "Mute": N_(
+        "see the server's log: Postfix starts a service that has crashed again only after a minute, as it does with "
+        "submission where Dovecot, which checks the logins, does not run"
+    ),
+    "ReadTimeout": N_("see whether the server is up and not overloaded, then run it again"),
+    "ConnectionClosed": N_("see the server's log for the reason, then run it again"),
+    "UntrustedCertificate": N_("see tls.chain and tls.name"),
+    "NoZone": N_(
+        "give this machine a resolver that knows it (/etc/resolv.conf), or set dns.server in the inventory"
+    ),
+    "NoAnswer": N_("see that the name server is up and reachable from here on port 53, UDP and TCP"),
 }
 
 
@@ -155,8 +160,8 @@ class Context:
             id=self.entry.id,
             target=target or self.target,
             verdict=verdict,
-            title=self.entry.title,
-            expected=expected or self.entry.expected,
+            title=_(self.entry.title),
+            expected=expected or _(self.entry.expected),
             observed=self.transcript.clean(observed),
             advice="" if verdict is Verdict.PASS else self.transcript.clean(advice),
             evidence=evidence,
@@ -182,7 +187,7 @@ class Context:
         """An error, for what the probe could not find out."""
         self.late = self.late or isinstance(error, QueryTimeout)
         kinds = (kind.__name__ for kind in type(error).__mro__)
-        return self.error(str(error), next((_ADVICE[kind] for kind in kinds if kind in _ADVICE), ""))
+        return self.error(str(error), next((_(_ADVICE[kind]) for kind in kinds if kind in _ADVICE), ""))
 
     # Connections. A probe holds at most one at a time, so the limit per server cannot lock itself up.
 
@@ -224,7 +229,9 @@ class Context:
             reason = tls.why_untrusted(error)
         if host.tls.mode is TlsMode.SELF_SIGNED:
             return self._pinned_session(host, address, port, deadline, reason)
-        raise UntrustedCertificate(f"the password was not sent, the certificate is not trusted: {reason}")
+        raise UntrustedCertificate(
+            _("the password was not sent, the certificate is not trusted: {reason}").format(reason=reason)
+        )
 
     def _session(
         self,
@@ -253,13 +260,17 @@ class Context:
             leaf = tls.Leaf.parse(client.connection.certificate)
             if not leaf.self_signed:
                 raise UntrustedCertificate(
-                    f"the password was not sent, the certificate is not trusted: {reason}"
+                    _("the password was not sent, the certificate is not trusted: {reason}").format(
+                        reason=reason
+                    )
                 )
             with self.run.lock:
                 pin = self.run.pins.setdefault(host.name, leaf.der)
             if pin != leaf.der:
                 raise UntrustedCertificate(
-                    "the password was not sent: this is another self-signed certificate than elsewhere"
+                    _(
+                        "the password was not sent: another self-signed certificate is served here than on other ports"
+                    )
                 )
         except BaseException:
             client.connection.close()

@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mailprov.i18n import _
 from mailprov.model.findings import Target
 from mailprov.model.inventory import Account, Domain, Host, Inventory
 from mailprov.model.ports import Port
@@ -100,7 +101,7 @@ def plan_deliveries(
         partner = able[mail.index(domain.name) % len(able)] if able else mine
         alone = ""
         if apart and not able:
-            alone = f"no domain on another host can take part ({_why(apart, known)})"
+            alone = _("no domain on another host can take part ({reason})").format(reason=_why(apart, known))
         for one, other in ((mine, partner), (partner, mine)):
             for number in one.ports:
                 here = set(one.domain.hosts) & set(other.domain.hosts)
@@ -136,7 +137,7 @@ class PartnerContext(Context):
     def address(self) -> str:
         addresses = self.run.addresses.get(self.host.name)
         if not addresses:
-            raise ProbeError(f"no address of {self.host.fqdn} is known")
+            raise ProbeError(_("no address of {host} is known").format(host=self.host.fqdn))
         return addresses[0]
 
     @property
@@ -152,7 +153,7 @@ class DeliveryContext(Context):
     plan: DeliveryPlan = field(kw_only=True)
     token: str = field(default_factory=lambda: secrets.token_hex(12))
     sent: bytes = b""
-    not_sent: str = "not submitted (see delivery.submit)"
+    not_sent: str = field(default_factory=lambda: _("not submitted (see delivery.submit)"))
     fetched: bytes = b""
     folder: str = "INBOX"
     removed: bool = False
@@ -177,7 +178,7 @@ class DeliveryContext(Context):
     def address(self, host: Host) -> str:
         addresses = self.run.addresses.get(host.name)
         if not addresses:
-            raise ProbeError(f"no address of {host.fqdn} is known")
+            raise ProbeError(_("no address of {host} is known").format(host=host.fqdn))
         return addresses[0]
 
     def session(self, host: Host, number: int, account: Account) -> Client:
@@ -189,7 +190,9 @@ class DeliveryContext(Context):
             login = client.login(account.login_name, account.password.reveal())
             if not login.accepted:
                 raise ProbeError(
-                    f"login as {account.login_name} on {host.fqdn} port {number} is refused: {login.words}"
+                    _("login as {user} on {host} port {port} is refused: {reply}").format(
+                        user=account.login_name, host=host.fqdn, port=number, reply=login.words
+                    )
                 )
         except BaseException:
             client.connection.close()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port
@@ -106,11 +107,26 @@ class Jobs:
             hashed = [account for account in domain.accounts if account not in able]
             if len(trying) < len(able):
                 yield context.skip(
-                    f"{len(trying)} of {len(able)} accounts of {domain.name} log in: {names(trying)}, chosen by run "
-                    f"{self._run.ident}; --accounts all tries all"
+                    ngettext(
+                        "{count} of {all} accounts of {domain} logs in: {names}, chosen by run {run}; --accounts all "
+                        "tries all",
+                        "{count} of {all} accounts of {domain} log in: {names}, chosen by run {run}; --accounts all "
+                        "tries all",
+                        len(trying),
+                    ).format(
+                        count=len(trying),
+                        all=len(able),
+                        domain=domain.name,
+                        names=names(trying),
+                        run=self._run.ident,
+                    )
                 )
             if able and hashed:
-                yield context.skip(f"not tried, as only a hash of the password is known: {names(hashed)}")
+                yield context.skip(
+                    _("not tried, as only a hash of the password is known: {names}").format(
+                        names=names(hashed)
+                    )
+                )
 
         return Job(work)
 
@@ -156,13 +172,17 @@ class Jobs:
             if (host.name, address) in self._run.held:
                 continue  # told before, once
             if ":" in address and not has_route(address):
-                text = f"{address} was not looked at on any port: this machine has no IPv6 route to it"
+                text = _(
+                    "{address} was not looked at on any port: this machine has no IPv6 route to it"
+                ).format(address=address)
                 yield from self._passed_over(host, address, 0, phase, text)
                 continue
             for port in self._ports:
                 if seen := self._run.absent.get((address, port.number)):
-                    text = f"{port.service} is not offered here: {seen}"
-                    advice = _MISSED if host.name in self._run.provisioned else ""
+                    text = _("{service} is not offered here: {reason}").format(
+                        service=port.service, reason=seen
+                    )
+                    advice = _(_MISSED) if host.name in self._run.provisioned else ""
                     yield from self._passed_over(host, address, port.number, phase, text, advice)
                     continue
                 for scope in (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT, Scope.PORT_ACCOUNTS):
@@ -236,11 +256,13 @@ class Jobs:
                 continue
             ports = probe.entry.ports
             absent = [
-                seen for (_, number), seen in self._run.absent.items() if ports and {number}.issuperset(ports)
+                seen
+                for (__, number), seen in self._run.absent.items()
+                if ports and {number}.issuperset(ports)
             ]
-            why = f"not offered here: {absent[0]}" if absent else probe.unless
+            why = _("not offered here: {reason}").format(reason=absent[0]) if absent else _(probe.unless)
             yield Context(self._run, probe.entry, 1.0).skip(
-                why or "nothing that was selected is what it looks at"
+                why or _("nothing of what it looks at was selected")
             )
 
     def find_held(self, hosts: list[Host], ask: held.Ask | None) -> Iterator[Finding]:
@@ -322,7 +344,7 @@ class Jobs:
                 yield _completed(finding, context, seconds)
         except Exception as error:
             for context in missing.values():
-                yield context.error(f"the probe broke off: {type(error).__name__}: {error}")
+                yield context.error(_broke_off(error))
 
     def _guarded(self, probe: Probe, context: Context) -> Iterator[Finding]:
         """The probe's findings; what it could not find out, for whatever reason, is an error."""
@@ -334,16 +356,20 @@ class Jobs:
             for finding in probe.run(context):
                 found.append(finding)  # one by one: what was found before an error stays found
             if not found:
-                found.append(context.error("the probe said nothing (a bug in mailprov)"))
+                found.append(context.error(_("the probe said nothing (a bug in mailprov)")))
         except ProbeError as error:
             found.append(context.could_not_test(error))
         except Exception as error:
-            found.append(context.error(f"the probe broke off: {type(error).__name__}: {error}"))
+            found.append(context.error(_broke_off(error)))
         seconds = round(time.monotonic() - started, 3)
         with self._run.lock:
             self._run.verdicts.update({(finding.id, finding.target): finding.verdict for finding in found})
         for finding in found:
             yield _completed(finding, context, seconds)
+
+
+def _broke_off(error: Exception) -> str:
+    return _("the probe broke off: {error}").format(error=f"{type(error).__name__}: {error}")
 
 
 def _completed(finding: Finding, context: Context, seconds: float) -> Finding:
@@ -356,7 +382,7 @@ def _completed(finding: Finding, context: Context, seconds: float) -> Finding:
     return dataclasses.replace(finding, seconds=seconds, timed_out=context.timed_out, waits_for=waits)
 
 
-_MISSED = (
-    "see the status and the log of dovecot on the host, where mailprov sets ManageSieve up; if local settings turn "
-    "it off, all is well"
+_MISSED = N_(
+    "see the status and the log of dovecot on the host, as mailprov sets ManageSieve up there; if local settings turn "
+    "it off, nothing need be done"
 )

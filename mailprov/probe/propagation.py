@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings, NameServer
 from mailprov.probe.clients.resolver import NoAnswer, Resolver
 
@@ -20,11 +21,11 @@ def not_yet(settings: DnsSettings, wanted: Mapping[str, str]) -> dict[str, str]:
     for name, text in wanted.items():
         try:
             if text not in primary.ask(name, "TXT").values:
-                missing[name] = f"{name} is not on the primary name server"
+                missing[name] = _("{name} is not on the primary name server").format(name=name)
                 continue
             for address in _others(primary, name):
                 if text not in Resolver(NameServer(address), seconds=_SECONDS).ask(name, "TXT").values:
-                    missing[name] = f"{name} is not on {address}"
+                    missing[name] = _("{name} is not on {address}").format(name=name, address=address)
         except NoAnswer as error:
             missing[name] = str(error)
     return missing

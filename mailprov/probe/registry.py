@@ -9,10 +9,11 @@ Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from mailprov.i18n import _
 from mailprov.model.findings import Finding
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port, Protocol
 from mailprov.probe.timing import Timing
@@ -20,7 +21,7 @@ from mailprov.probe.timing import Timing
 
 @dataclass(frozen=True)
 class Entry:
-    """What a person can read about one probe."""
+    """What a person can read about one probe. Texts are marked for translation; `translated` has them translated."""
 
     id: str
     title: str  # what a pass proves, in one line
@@ -30,19 +31,29 @@ class Entry:
     refs: tuple[str, ...]
     ports: tuple[int, ...] = ()  # where it looks; empty: it does not look at ports
 
+    def translated(self) -> Entry:
+        """In the user's language; ids, verdicts and sources are the same in all."""
+        return replace(
+            self,
+            title=_(self.title),
+            expected=_(self.expected),
+            steps=tuple(_(step) for step in self.steps),
+            verdicts=tuple((verdict, _(when)) for verdict, when in self.verdicts),
+        )
+
 
 class Scope(Enum):
     """What a probe runs once for. It decides the kind of context its function gets (see `context`)."""
 
     HOST = "host"
     DOMAIN = "domain"  # and each domain alias
-    PORT = "port of an address"
-    PORT_DOMAIN = "port of an address, and domain on it"
-    PORT_ACCOUNT = "port of an address, and one account of each domain on it"
-    PORT_ACCOUNTS = "port of an address, and the chosen accounts of each domain on it"
-    PORTS = "all its ports of an address at once, and one account"
-    PARTNER = "domain that is to send and get mail"
-    DELIVERY = "pair of domains"
+    PORT = "port"  # of an address; so are all that follow
+    PORT_DOMAIN = "port_domain"  # each domain on the host
+    PORT_ACCOUNT = "port_account"  # one account of each domain on the host
+    PORT_ACCOUNTS = "port_accounts"  # the chosen accounts of each domain on the host
+    PORTS = "ports"  # of an address, all that it looks at at once, and one account
+    PARTNER = "partner"  # a domain that is to send and get mail
+    DELIVERY = "delivery"  # a pair of domains
 
 
 class Phase(Enum):
@@ -101,7 +112,9 @@ _FORMER = {"loop": "delivery"}
 def new_name(name: str) -> str:
     """A sentence with the id that the probe, or family, of a former name has now; empty for others."""
     family, dot, rest = name.partition(".")
-    return f"Its name is {_FORMER[family]}{dot}{rest} now" if family in _FORMER else ""
+    return (
+        _("Its name is {name} now").format(name=f"{_FORMER[family]}{dot}{rest}") if family in _FORMER else ""
+    )
 
 
 def ports_where(test: Callable[[Any], bool]) -> tuple[int, ...]:
@@ -135,7 +148,8 @@ def probe(
     reachability: bool = False,
 ) -> Callable[[Function], Function]:
     """Put the decorated function into the registry under the stable id `name`. Where `applies` says no to a context
-    there is nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. `after` names
+    there is nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. Texts are
+    marked with N_. `after` names
     the probe that must have run before, on the same target. `seconds`: the time it has. `reachability`: the one probe
     that tells, instead of all others, why a port or an address is not looked at.
     """

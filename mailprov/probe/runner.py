@@ -14,6 +14,7 @@ from contextlib import ExitStack
 
 import dns.resolver
 
+from mailprov.i18n import _
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.probe.bans import Ask
@@ -173,8 +174,12 @@ def _nowhere(run: Run, host: Host) -> Finding:
     context = PortContext(run, reachability().entry, 1.0, host=host, address="", port=port_numbered(25))
     return context.finding(
         Verdict.ERROR,
-        f"neither {host.fqdn} nor {host.address} has an address, so no port was looked at",
-        f"publish an address for {host.fqdn}, or give an IP address in hosts.{host.name}.address",
+        _("neither {name} nor {address} leads to an IP address, so no port was looked at").format(
+            name=host.fqdn, address=host.address
+        ),
+        _("publish an address for {name}, or give an IP address in {key}").format(
+            name=host.fqdn, key=f"hosts.{host.name}.address"
+        ),
     )
 
 

@@ -249,7 +249,7 @@ def _cause_head(findings: list[Finding], behind: Behind) -> Text:
     """ "s2: nothing listens on 7 ports (25, 465, …); 103 probes wait for that"."""
     hosts = [*dict.fromkeys(finding.target.host for finding in findings)]
     numbers = sorted({finding.target.port for finding in findings}, key=lambda port: RANK.get(port, -1))
-    refused = findings[0].observed == "connection refused"
+    refused = findings[0].verdict is Verdict.FAIL  # an error where there is no answer
     form = _("nothing listens on {ports}") if refused else _("no connection to {ports}")
     if len(numbers) > 1:
         ports = ngettext("{count} port ({ports})", "{count} ports ({ports})", len(numbers))

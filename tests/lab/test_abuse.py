@@ -443,7 +443,7 @@ def test_a_ban_of_the_verifier_is_one_finding_and_an_apply_lifts_it(inventory: t
     assert sorted(found) == [("net.tcp", host, "error") for host in sorted(jails)]
     for finding in held.of("found"):
         assert all(f" {each} " in finding["observed"] for each in own)
-        assert f"fail2ban on {finding['target']['host']} holds" in finding["observed"]
+        assert f"fail2ban on {finding['target']['host']} has banned" in finding["observed"]
         command, _, _ = finding["advice"].partition(";")
         _, unban, addresses = command.partition("fail2ban-client unban ")
         assert (unban, sorted(addresses.split())) == ("fail2ban-client unban ", sorted(own))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter, Host
 from mailprov.probe.deliveries import SUBMISSION, DeliveryContext
 from mailprov.probe.mailauth import dkim, message
 from mailprov.probe.registry import Scope, probe
 
-_NOTHING = "nothing to look at (see delivery.submit and delivery.path)"
+_NOTHING = N_("no message to look at (see delivery.submit and delivery.path)")
 _GOOD_BITS = 2048
 # Fields without which a signature says little of a message (RFC 6376 section 5.4.1).
 _EXPECTED = ("from", "subject", "date", "to", "message-id")
@@ -24,19 +25,21 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
 @probe(
     "delivery.dkim",
     Scope.DELIVERY,
-    "What a user sends is signed, with the key that is published",
-    expected="a DKIM signature of the sender's domain that holds, by a key of 2048 bits or Ed25519",
+    N_("What a user sends is signed, with the key that is published"),
+    expected=N_("a valid DKIM signature of the sender's domain, by a key of 2048 bits or Ed25519"),
     steps=(
-        "Take the message as it was fetched, byte for byte.",
-        "For each DKIM signature of the sender's domain, ask the authoritative server for its key.",
-        "Verify it: a signature that holds proves that the published key is the host's own.",
+        N_("Take the message as it was fetched, byte for byte."),
+        N_("For each DKIM signature of the sender's domain, ask the authoritative server for its key."),
+        N_("Verify it: a valid signature proves that the published key is the host's own."),
     ),
     verdicts={
-        "pass": "every signature of the domain holds",
-        "warn": "no signature of the domain, an RSA key of less than 2048 bits, a key that is declared a test "
-        "(t=y), or a field that should be signed and is not",
-        "fail": "no key is published, or a signature does not hold",
-        "error": "no message arrived, or no authoritative server answers",
+        "pass": N_("every signature of the domain is valid"),
+        "warn": N_(
+            "no signature of the domain, an RSA key of less than 2048 bits, a key that is declared a test "
+            "(t=y), or a field that should be signed and is not"
+        ),
+        "fail": N_("no key is published, or a signature is not valid"),
+        "error": N_("no message arrived, or no authoritative server answers"),
     },
     refs=("RFC 6376", "RFC 8301 section 3.2", "RFC 8463"),
     ports=SUBMISSION,
@@ -49,7 +52,9 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
     domain, host = context.plan.sender_domain.name, context.sender_host
     found = [one for one in dkim.signatures(context.fetched) if one.domain == domain]
     if not found:
-        yield context.warn(f"the message has no DKIM signature of {domain}", _to_sign(host, domain))
+        yield context.warn(
+            _("the message has no DKIM signature of {domain}").format(domain=domain), _to_sign(host, domain)
+        )
         return
     weak: list[str] = []
     good: list[str] = []
@@ -59,10 +64,14 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
         texts = [text for text in answer.values if "p=" in text]
         if not texts:
             yield context.failed(
-                f"signed with {one.selector}, and there is no key at {one.record}",
-                "publish the host's key: mailprov apply, or mailprov dns export --dkim and publish by hand"
+                _("signed with {selector}, and there is no key at {record}").format(
+                    selector=one.selector, record=one.record
+                ),
+                _("publish the host's key: mailprov apply, or mailprov dns export --dkim and publish by hand")
                 if host.managed
-                else f"publish the key that {host.name} signs with as TXT at {one.record}",
+                else _("publish the key that {host} signs with as TXT at {record}").format(
+                    host=host.name, record=one.record
+                ),
             )
             return
         try:
@@ -70,45 +79,57 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
             dkim.verify(message.without_mbox_quotes(context.fetched, context.sent), one, public)
         except dkim.BadSignature as reason:
             yield context.failed(
-                f"the signature with {one.record} does not hold: {reason}",
-                f"compare the record with the host's key{' (mailprov apply)' if host.managed else ''}, and see what "
-                "alters mail on the way",
+                _("the signature with {record} is not valid: {reason}").format(
+                    record=one.record, reason=reason
+                ),
+                _(
+                    "compare the record with the host's key (mailprov apply), and see what alters mail on the way"
+                )
+                if host.managed
+                else _("compare the record with the host's key, and see what alters mail on the way"),
             )
             return
         weak += _weak(one, public)
-        good.append(f"{one.selector} ({f'rsa, {public.bits} bits' if public.bits else public.kind})")
+        size = ngettext("{type}, {count} bit", "{type}, {count} bits", public.bits)
+        kind = size.format(type=public.kind, count=public.bits) if public.bits else public.kind
+        good.append(f"{one.selector} ({kind})")
     if weak:
-        new = "make a new key: mailprov dkim rotate"
+        new = _("make a new key: {command}").format(command="mailprov dkim rotate")
         yield context.warn(
-            "; ".join(weak), new if host.managed else "make a new key, and sign and publish with that"
+            "; ".join(weak), new if host.managed else _("make a new key, publish it, and sign with it")
         )
     else:
-        yield context.passed(f"signed by {domain} with {' and '.join(good)}")
+        yield context.passed(_("signed by {domain} with {keys}").format(domain=domain, keys=", ".join(good)))
 
 
 def _to_sign(host: Host, domain: str) -> str:
     if not host.managed:
-        return (
-            f"on {host.name}: let a milter (OpenDKIM, Rspamd) sign what users send, and publish its key as TXT at "
-            f"SELECTOR._domainkey.{domain}; if it should sign already, see its log"
-        )
+        return _(
+            "on {host}: let a milter (OpenDKIM, Rspamd) sign what users send, and publish its key as TXT at {record}; "
+            "if "
+            "it should sign already, see its log"
+        ).format(host=host.name, record=f"SELECTOR._domainkey.{domain}")
     signer = "opendkim" if host.filter is Filter.NONE else "rspamd"
-    return f"on {host.name}: see that {signer} runs (systemctl status {signer}), else mailprov apply"
+    return _("on {host}: see that {signer} runs (systemctl status {signer}), else mailprov apply").format(
+        host=host.name, signer=signer
+    )
 
 
 def _weak(one: dkim.Signature, public: dkim.PublicKey) -> list[str]:
     found = []
     if 0 < public.bits < _GOOD_BITS:
-        found.append(f"the key {one.record} has only {public.bits} bits")
+        found.append(_("the key {record} has only {count} bits").format(record=one.record, count=public.bits))
     if public.testing:
-        found.append(f"the key {one.record} is declared a test (t=y)")
+        found.append(_("the key {record} is declared a test (t=y)").format(record=one.record))
     if missing := [name for name in _EXPECTED if name not in one.signed]:
-        found.append(f"{one.selector} does not sign {', '.join(missing)}")
+        found.append(
+            _("{selector} does not sign {fields}").format(selector=one.selector, fields=", ".join(missing))
+        )
     return found
 
 
 def _early(context: DeliveryContext) -> Finding | None:
-    return None if context.fetched else context.error(_NOTHING)
+    return None if context.fetched else context.error(_(_NOTHING))
 
 
 def _results(context: DeliveryContext) -> list[str]:
@@ -118,7 +139,7 @@ def _results(context: DeliveryContext) -> list[str]:
     found = [field.partition(":") for field in fields]
     values = [
         " ".join(value.split())
-        for name, _, value in found
+        for name, __, value in found
         if name.strip().lower() == "authentication-results"
     ]
     own = context.recipient_host.fqdn
@@ -128,16 +149,19 @@ def _results(context: DeliveryContext) -> list[str]:
 @probe(
     "delivery.results",
     Scope.DELIVERY,
-    "The recipient's host has checked SPF, DKIM and DMARC, and they pass",
-    expected="Authentication-Results of the recipient's host with spf=pass, dkim=pass and dmarc=pass",
-    steps=("Read the topmost Authentication-Results field that the recipient's host has written.",),
+    N_("The recipient's host has checked SPF, DKIM and DMARC, and they pass"),
+    expected=N_("Authentication-Results of the recipient's host with spf=pass, dkim=pass and dmarc=pass"),
+    steps=(N_("Read the topmost Authentication-Results field that the recipient's host has written."),),
     verdicts={
-        "pass": "all three pass",
-        "warn": "the host has checked nothing: its filter does not answer; or the message was not signed; or the "
-        "sender's domain has no DMARC policy in the inventory, so that nobody is told what to do with forgeries",
-        "fail": "one of them does not pass",
-        "error": "no message arrived",
-        "skip": "`filter: none` there, or both domains on one host",
+        "pass": N_("all three pass"),
+        "warn": N_(
+            "the host has checked nothing: its filter does not answer; or the message was not signed; or the "
+            "sender's domain has no DMARC policy in the inventory, so that receivers do not know what to do with "
+            "forgeries"
+        ),
+        "fail": N_("one of them does not pass"),
+        "error": N_("no message arrived"),
+        "skip": N_("`filter: none` there, or both domains on one host"),
     },
     refs=("RFC 8601", "RFC 7208", "RFC 9989"),
     ports=SUBMISSION,
@@ -149,16 +173,16 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
         return
     host = context.recipient_host
     if host.filter is Filter.NONE:
-        yield context.skip(f"`filter: none` on {host.name}: nothing is checked there")
+        yield context.skip(_("`filter: none` on {host}: nothing is checked there").format(host=host.name))
         return
     if context.plan.local:
-        yield context.skip("both domains are on one host, which does not check its own users")
+        yield context.skip(_("both domains are on one host, which does not check its own users"))
         return
     ours = [value for value in _results(context) if message.FORGED not in value]
     if not ours:
         yield context.warn(
-            f"no Authentication-Results of {host.fqdn}: mail goes in there unchecked",
-            f"on {host.name}: see that rspamd runs (systemctl status rspamd)",
+            _("no Authentication-Results of {host}: mail is not checked there").format(host=host.fqdn),
+            _("on {host}: see that rspamd runs (systemctl status rspamd)").format(host=host.name),
         )
         return
     context.transcript.add("-", ours[0])
@@ -168,36 +192,51 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
     shown = ", ".join(f"{name}={'/'.join(values)}" for name, values in seen.items() if values)
     domain = context.plan.sender_domain
     if wrong == ["dkim"] and seen["dkim"] == ["none"]:
-        yield context.warn(f"{host.fqdn} says {shown}", "see delivery.dkim: the message was not signed")
+        yield context.warn(
+            _says(host, shown),
+            _("see delivery.dkim: the message was not signed"),
+        )
     elif wrong == ["dmarc"] and domain.dmarc is None and set(seen["dmarc"]) <= {"none"}:
         yield context.warn(
-            f"{host.fqdn} says {shown}: {domain.name} has no DMARC policy",
-            f"give domains.{domain.name} a policy, to begin with dmarc: {{policy: none}}",
+            _("{host} says {results}: {domain} has no DMARC policy").format(
+                host=host.fqdn, results=shown, domain=domain.name
+            ),
+            _("give {key} a policy, to begin with {setting}").format(
+                key=f"domains.{domain.name}", setting="dmarc: {policy: none}"
+            ),
         )
     elif wrong:
         yield context.failed(
-            f"{host.fqdn} says {shown or 'nothing of them'}",
-            "see dns.spf and delivery.dkim for the sender's domain, and the log of the recipient's filter",
+            _says(host, shown),
+            _("see dns.spf and delivery.dkim for the sender's domain, and the log of the recipient's filter"),
         )
     else:
-        yield context.passed(f"{host.fqdn} says {shown}")
+        yield context.passed(_says(host, shown))
+
+
+def _says(host: Host, results: str) -> str:
+    if not results:
+        return _("{host} says nothing about SPF, DKIM and DMARC").format(host=host.fqdn)
+    return _("{host} says {results}").format(host=host.fqdn, results=results)
 
 
 @probe(
     "delivery.forged",
     Scope.DELIVERY,
-    "Nobody can forge Authentication-Results in the name of the recipient's host",
-    expected="a forged Authentication-Results with that name does not arrive",
+    N_("Nobody can forge Authentication-Results in the name of the recipient's host"),
+    expected=N_("a forged Authentication-Results with that name does not arrive"),
     steps=(
-        "The probe message carries an Authentication-Results field in the name of the recipient's host.",
-        "Look whether it is still there on arrival.",
+        N_("The probe message carries an Authentication-Results field in the name of the recipient's host."),
+        N_("Look whether it is still there on arrival."),
     ),
     verdicts={
-        "pass": "it was taken out",
-        "warn": "it arrived on a server with `managed: false` and no filter: nothing there writes such results, so "
-        "nobody should believe any",
-        "fail": "it arrived: mail programs and filters would believe it",
-        "error": "no message arrived",
+        "pass": N_("it was removed"),
+        "warn": N_(
+            "it arrived on a server with `managed: false` and no filter: nothing there writes such results, so "
+            "nobody should believe any"
+        ),
+        "fail": N_("it arrived: mail programs and filters would believe it"),
+        "error": N_("no message arrived"),
     },
     refs=("RFC 8601 section 5",),
     ports=SUBMISSION,
@@ -211,9 +250,10 @@ def delivery_forged(context: DeliveryContext) -> Iterator[Finding]:
         unread = not host.managed and host.filter is Filter.NONE
         yield context.finding(
             Verdict.WARN if unread else Verdict.FAIL,
-            f"the forged field in the name of {host.fqdn} arrived",
-            "postconf -e 'header_checks = regexp:/etc/postfix/header_checks' with a line that IGNOREs it, or let "
-            "the filter remove such fields",
+            _("the forged field in the name of {host} arrived").format(host=host.fqdn),
+            _(
+                "{command} with a line there that removes it (IGNORE), or let the filter remove such fields"
+            ).format(command="postconf -e 'header_checks = regexp:/etc/postfix/header_checks'"),
         )
     else:
-        yield context.passed("it was taken out")
+        yield context.passed(_("it was removed"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding
 from mailprov.model.ports import SIEVE_PORT, TlsStart
 from mailprov.probe.clients import tls
@@ -17,7 +18,7 @@ from mailprov.probe.clients.managesieve import ManageSieve
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import IMAP_PORTS, POP_PORTS, SMTP_PORTS, Scope, ports_where, probe
 
-_NO_CLEARTEXT = "set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
+_NO_CLEARTEXT = N_("set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)")
 
 
 def _upgrade(context: PortContext, client: Client, wrong: list[tuple[str, str]]) -> bool:
@@ -28,7 +29,7 @@ def _upgrade(context: PortContext, client: Client, wrong: list[tuple[str, str]])
     except ProbeError as error:
         if not wrong:
             raise
-        wrong.append((f"then: {error}", "see tls.starttls"))
+        wrong.append((_("then: {error}").format(error=error), _("see tls.starttls")))
         return False
     return True
 
@@ -36,16 +37,19 @@ def _upgrade(context: PortContext, client: Client, wrong: list[tuple[str, str]])
 @probe(
     "smtp.ehlo",
     Scope.PORT,
-    "The SMTP server offers what it should, and only that",
-    expected="STARTTLS before TLS and not after; no AUTH without TLS; AUTH with TLS on 465 and 587; no "
-    "XCLIENT",
-    steps=("EHLO.", "STARTTLS on 25 and 587.", "EHLO again."),
+    N_("The SMTP server offers what it should, and only that"),
+    expected=N_(
+        "STARTTLS before TLS and not after; no AUTH without TLS; AUTH with TLS on 465 and 587; no XCLIENT"
+    ),
+    steps=("EHLO.", N_("STARTTLS on 25 and 587."), N_("EHLO again.")),
     verdicts={
-        "pass": "all as expected, and SIZE, 8BITMIME, PIPELINING and ENHANCEDSTATUSCODES too",
-        "warn": "one of those four is missing",
-        "fail": "STARTTLS missing or still there under TLS, AUTH without TLS, no AUTH where users "
-        "submit, XCLIENT for strangers",
-        "error": "no EHLO to judge",
+        "pass": N_("all as expected, and SIZE, 8BITMIME, PIPELINING and ENHANCEDSTATUSCODES too"),
+        "warn": N_("one of those four is missing"),
+        "fail": N_(
+            "STARTTLS missing or still there under TLS, AUTH without TLS, no AUTH where users "
+            "submit, XCLIENT for strangers"
+        ),
+        "error": N_("no answer to EHLO"),
     },
     refs=(
         "RFC 3207 section 4",
@@ -66,54 +70,67 @@ def smtp_ehlo(context: PortContext) -> Iterator[Finding]:
         if upgrade:
             before = client.extensions
             if "AUTH" in before:
-                wrong.append(("AUTH is offered without TLS", "postconf -e 'smtpd_tls_auth_only = yes'"))
+                wrong.append((_("AUTH is offered without TLS"), "postconf -e 'smtpd_tls_auth_only = yes'"))
             if "STARTTLS" in before:
                 secure = _upgrade(context, client, wrong)
             else:
                 wrong.append(
                     (
-                        "STARTTLS is not offered",
-                        "postconf -e 'smtpd_tls_security_level = may' and a certificate",
+                        _("STARTTLS is not offered"),
+                        _("{command} and a certificate").format(
+                            command="postconf -e 'smtpd_tls_security_level = may'"
+                        ),
                     )
                 )
     after = client.extensions
     if secure:
         if "STARTTLS" in after:
-            wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
+            wrong.append(
+                (_("STARTTLS is still offered under TLS"), _("see what stands in front of the server"))
+            )
         if context.port.login and "AUTH" not in after:
             service = context.port.service
             wrong.append(
-                ("AUTH is not offered under TLS", f"postconf -P '{service}/inet/smtpd_sasl_auth_enable=yes'")
+                (
+                    _("AUTH is not offered under TLS"),
+                    f"postconf -P '{service}/inet/smtpd_sasl_auth_enable=yes'",
+                )
             )
     for name in ("XCLIENT", "XFORWARD"):
         if name in before or name in after:
             setting = f"smtpd_authorized_{name.lower()}_hosts"
             wrong.append(
-                (f"{name} is offered to a stranger", f"take this network out of {setting} in main.cf")
+                (
+                    _("{command} is offered to strangers").format(command=name),
+                    _("remove this network from {setting} in main.cf").format(setting=setting),
+                )
             )
     offered = " ".join(sorted(after))
     if wrong:
-        yield context.failed("; ".join(what for what, _ in wrong), "; ".join(advice for _, advice in wrong))
+        yield context.failed("; ".join(what for what, __ in wrong), "; ".join(advice for __, advice in wrong))
         return
     missing = [
         word for word in ("SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES") if word not in after
     ]
     if missing:
-        yield context.warn(f"not offered: {' '.join(missing)}", "see smtpd_discard_ehlo_keywords in main.cf")
+        yield context.warn(
+            _("not offered: {capabilities}").format(capabilities=" ".join(missing)),
+            _("see smtpd_discard_ehlo_keywords in main.cf"),
+        )
     else:
-        yield context.passed(f"offered: {offered}")
+        yield context.passed(_("offered: {capabilities}").format(capabilities=offered))
 
 
 @probe(
     "imap.capability",
     Scope.PORT,
-    "The IMAP server takes no password without TLS, and takes it with TLS",
-    expected="STARTTLS and LOGINDISABLED before TLS, neither after; no AUTH=PLAIN before TLS",
-    steps=("CAPABILITY.", "STARTTLS on 143.", "CAPABILITY again."),
+    N_("The IMAP server accepts no password without TLS, and accepts it with TLS"),
+    expected=N_("STARTTLS and LOGINDISABLED before TLS, neither after; no AUTH=PLAIN before TLS"),
+    steps=("CAPABILITY.", N_("STARTTLS on 143."), N_("CAPABILITY again.")),
     verdicts={
-        "pass": "all as expected",
-        "fail": "something else is offered",
-        "error": "no capabilities to judge",
+        "pass": N_("all as expected"),
+        "fail": N_("something else is offered"),
+        "error": N_("the server does not say what it offers"),
     },
     refs=("RFC 9051 section 6.2.1", "RFC 9051 section 6.2.3", "RFC 2595 section 3.2"),
     ports=IMAP_PORTS,
@@ -127,42 +144,53 @@ def imap_capability(context: PortContext) -> Iterator[Finding]:
         if context.port.tls is TlsStart.UPGRADE:
             before = client.capabilities()
             if "LOGINDISABLED" not in before:
-                wrong.append(("LOGIN is allowed without TLS (no LOGINDISABLED)", _NO_CLEARTEXT))
+                wrong.append((_("LOGIN is allowed without TLS (no LOGINDISABLED)"), _(_NO_CLEARTEXT)))
             if mechanisms := before & {"AUTH=PLAIN", "AUTH=LOGIN"}:
-                wrong.append((f"{' '.join(sorted(mechanisms))} is offered without TLS", _NO_CLEARTEXT))
+                wrong.append(
+                    (
+                        _("{mechanisms} is offered without TLS").format(
+                            mechanisms=" ".join(sorted(mechanisms))
+                        ),
+                        _(_NO_CLEARTEXT),
+                    )
+                )
             if "STARTTLS" in before:
                 secure = _upgrade(context, client, wrong)
             else:
                 wrong.append(
-                    ("STARTTLS is not offered", "set ssl = required and a certificate in dovecot.conf")
+                    (_("STARTTLS is not offered"), _("set ssl = required and a certificate in dovecot.conf"))
                 )
         after = client.capabilities() if secure else before
     if secure:
         if "STARTTLS" in after:
-            wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
+            wrong.append(
+                (_("STARTTLS is still offered under TLS"), _("see what stands in front of the server"))
+            )
         if "LOGINDISABLED" in after:
-            wrong.append(("LOGIN is disabled under TLS", "see the passdb and ssl settings (doveconf -n)"))
+            wrong.append(
+                (_("LOGIN is disabled under TLS"), _("see the passdb and ssl settings (doveconf -n)"))
+            )
     if not after & {"IMAP4REV1", "IMAP4REV2"}:
-        wrong.append(("neither IMAP4rev1 nor IMAP4rev2 is offered", "see what listens there"))
+        wrong.append((_("neither IMAP4rev1 nor IMAP4rev2 is offered"), _("see what listens there")))
     if wrong:
         yield context.failed(
-            "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
+            "; ".join(what for what, __ in wrong), "; ".join(dict.fromkeys(advice for __, advice in wrong))
         )
     else:
-        yield context.passed(f"offered: {' '.join(sorted(after))}")
+        yield context.passed(_("offered: {capabilities}").format(capabilities=" ".join(sorted(after))))
 
 
 @probe(
     "pop.capa",
     Scope.PORT,
-    "The POP server offers STLS, and a login only under TLS",
-    expected="STLS before TLS and not after; USER and SASL PLAIN only under TLS; UIDL and TOP",
-    steps=("CAPA.", "STLS on 110.", "CAPA again."),
+    N_("The POP server offers STLS, and a login only under TLS"),
+    expected=N_("STLS before TLS and not after; USER and SASL PLAIN only under TLS; UIDL and TOP"),
+    steps=("CAPA.", N_("STLS on 110."), N_("CAPA again.")),
     verdicts={
-        "pass": "all as expected",
-        "warn": "UIDL or TOP is missing (clients cannot leave mail on the server)",
-        "fail": "a login is offered without TLS, none with it, STLS is missing, or still there under TLS",
-        "error": "no capabilities to judge",
+        "pass": N_("all as expected"),
+        "warn": N_("UIDL or TOP is missing (clients cannot leave mail on the server)"),
+        "fail": N_("a login is offered without TLS, none with it, STLS is missing, or still there under TLS"),
+        "error": N_("the server does not say what it offers"),
     },
     refs=("RFC 2449 section 5", "RFC 2595 section 4"),
     ports=POP_PORTS,
@@ -176,31 +204,38 @@ def pop_capa(context: PortContext) -> Iterator[Finding]:
         if context.port.tls is TlsStart.UPGRADE:
             before = client.capabilities() or {}
             if "USER" in before or {"PLAIN", "LOGIN"} & set(before.get("SASL", "").split()):
-                wrong.append(("a login is offered without TLS", _NO_CLEARTEXT))
+                wrong.append((_("a login is offered without TLS"), _(_NO_CLEARTEXT)))
             if "STLS" in before:
                 secure = _upgrade(context, client, wrong)
             else:
-                wrong.append(("STLS is not offered", "set ssl = required and a certificate in dovecot.conf"))
+                wrong.append(
+                    (_("STLS is not offered"), _("set ssl = required and a certificate in dovecot.conf"))
+                )
         after = client.capabilities() if secure else before
     if after is None:
-        yield context.error("CAPA is not known to the server", "nothing can be said about what it offers")
+        yield context.error(
+            _("CAPA is not known to the server"), _("nothing can be said about what it offers")
+        )
         return
     if secure:
         if "STLS" in after:
-            wrong.append(("STLS is still offered under TLS", "see what stands in front of the server"))
+            wrong.append((_("STLS is still offered under TLS"), _("see what stands in front of the server")))
         if "USER" not in after and not after.get("SASL"):
             wrong.append(
-                ("no login is offered under TLS", "see auth_mechanisms and the passdb (doveconf -n)")
+                (_("no login is offered under TLS"), _("see auth_mechanisms and the passdb (doveconf -n)"))
             )
     missing = [word for word in ("UIDL", "TOP") if word not in after]
     if wrong:
         yield context.failed(
-            "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
+            "; ".join(what for what, __ in wrong), "; ".join(dict.fromkeys(advice for __, advice in wrong))
         )
     elif missing:
-        yield context.warn(f"not offered: {' '.join(missing)}", "use a server that knows them; Dovecot does")
+        yield context.warn(
+            _("not offered: {capabilities}").format(capabilities=" ".join(missing)),
+            _("use a server that knows them; Dovecot does"),
+        )
     else:
-        yield context.passed(f"offered: {' '.join(sorted(after))}")
+        yield context.passed(_("offered: {capabilities}").format(capabilities=" ".join(sorted(after))))
 
 
 # Mechanisms that send the password, or what is as good as it, to whoever listens on the way.
@@ -210,17 +245,20 @@ _CLEAR = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
 @probe(
     "sieve.capability",
     Scope.PORT,
-    "The ManageSieve server greets, and takes a password only under TLS",
-    expected="SIEVE and STARTTLS before TLS and no SASL PLAIN; SASL PLAIN and no STARTTLS after it",
+    N_("The ManageSieve server greets, and accepts a password only under TLS"),
+    expected=N_("SIEVE and STARTTLS before TLS and no SASL PLAIN; SASL PLAIN and no STARTTLS after it"),
     steps=(
-        "Where port 4190 answers: read the greeting, which is the list of capabilities.",
-        "STARTTLS, and read the list that follows unasked.",
+        N_("Where port 4190 answers: read the greeting, which is the list of capabilities."),
+        N_("STARTTLS, and read the list that the server sends after it."),
     ),
     verdicts={
-        "pass": "all as expected",
-        "fail": "no ManageSieve, a mechanism that shows the password is offered without TLS, none with it, STARTTLS "
-        "is missing or still there under TLS",
-        "error": "silence, or a dropped connection",
+        "pass": N_("all as expected"),
+        "fail": N_(
+            "no ManageSieve, a mechanism that sends the password in clear is offered without TLS, none with it, "
+            "STARTTLS "
+            "is missing or still there under TLS"
+        ),
+        "error": N_("silence, or a dropped connection"),
     },
     refs=("RFC 5804 section 1.7", "RFC 5804 section 2.2", "RFC 8314 section 3"),
     ports=ports_where(lambda port: port is SIEVE_PORT),
@@ -233,30 +271,52 @@ def sieve_capability(context: PortContext) -> Iterator[Finding]:
         try:
             greeting = client.greeting()
         except ProtocolError as error:
-            yield context.failed(str(error), "see what listens on port 4190: it is not a ManageSieve server")
+            yield context.failed(
+                str(error), _("see what listens on port 4190: it is not a ManageSieve server")
+            )
             return
         if not greeting.ok:
-            yield context.failed(f"turned away: {greeting}", "see the server's log for the reason")
+            yield context.failed(
+                _("the server ends the session: {greeting}").format(greeting=greeting),
+                _("see the server's log for the reason"),
+            )
             return
         if "SIEVE" not in client.capabilities:
-            wrong.append(("no Sieve extensions are told (SIEVE)", "see what listens on port 4190"))
+            wrong.append(
+                (_("the server names no Sieve extensions (SIEVE)"), _("see what listens on port 4190"))
+            )
         if shown := client.mechanisms & _CLEAR:
-            wrong.append((f"SASL {' '.join(sorted(shown))} is offered without TLS", _NO_CLEARTEXT))
+            wrong.append(
+                (
+                    _("{mechanisms} is offered without TLS").format(
+                        mechanisms=f"SASL {' '.join(sorted(shown))}"
+                    ),
+                    _(_NO_CLEARTEXT),
+                )
+            )
         if "STARTTLS" in client.capabilities:
             secure = _upgrade(context, client, wrong)
         else:
-            wrong.append(("STARTTLS is not offered", "set ssl = required and a certificate in dovecot.conf"))
+            wrong.append(
+                (_("STARTTLS is not offered"), _("set ssl = required and a certificate in dovecot.conf"))
+            )
     if secure:
         if "STARTTLS" in client.capabilities:
-            wrong.append(("STARTTLS is still offered under TLS", "see what stands in front of the server"))
+            wrong.append(
+                (_("STARTTLS is still offered under TLS"), _("see what stands in front of the server"))
+            )
         if not client.mechanisms:
             wrong.append(
-                ("no login is offered under TLS", "see auth_mechanisms and the passdb (doveconf -n)")
+                (_("no login is offered under TLS"), _("see auth_mechanisms and the passdb (doveconf -n)"))
             )
     if wrong:
         yield context.failed(
-            "; ".join(what for what, _ in wrong), "; ".join(dict.fromkeys(advice for _, advice in wrong))
+            "; ".join(what for what, __ in wrong), "; ".join(dict.fromkeys(advice for __, advice in wrong))
         )
     else:
-        what = client.capabilities.get("IMPLEMENTATION", "a server without a name")
-        yield context.passed(f"{what}; login by {' '.join(sorted(client.mechanisms))} under TLS")
+        what = client.capabilities.get("IMPLEMENTATION", _("a server that does not name its software"))
+        yield context.passed(
+            _("{software}; login by {mechanisms} under TLS").format(
+                software=what, mechanisms=" ".join(sorted(client.mechanisms))
+            )
+        )

@@ -10,6 +10,7 @@ import datetime
 import ssl
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
 from mailprov.model.ports import Protocol, TlsStart
@@ -32,17 +33,19 @@ def _leaf(context: PortContext) -> tls.Leaf:
 @probe(
     "tls.starttls",
     Scope.PORT,
-    "STARTTLS (STLS) really upgrades, with nothing slipped in before it",
-    expected="no byte between the reply and the handshake; the protocol goes on under TLS",
+    N_("STARTTLS (STLS) really upgrades, with nothing slipped in before it"),
+    expected=N_("no byte between the reply and the handshake; the protocol goes on under TLS"),
     steps=(
-        "Connect, send STARTTLS (STLS) and read exactly its reply.",
-        "See that no further byte has come in clear.",
-        "Shake hands, then ask for the capabilities under TLS.",
+        N_("Connect, send STARTTLS (STLS) and read exactly its reply."),
+        N_("See that no further byte has come in clear."),
+        N_("Do the TLS handshake, then ask for the capabilities."),
     ),
     verdicts={
-        "pass": "upgraded, and the server answers under TLS",
-        "fail": "refused, bytes in clear before the handshake (response injection), or the handshake fails",
-        "error": "silence, or a dropped connection",
+        "pass": N_("upgraded, and the server answers under TLS"),
+        "fail": N_(
+            "refused, bytes in clear before the handshake (response injection), or the handshake fails"
+        ),
+        "error": N_("silence, or a dropped connection"),
     },
     refs=("RFC 3207 section 4", "RFC 3207 section 6", "RFC 2595 section 4", "CVE-2011-0411"),
     ports=UPGRADE_PORTS,
@@ -56,55 +59,61 @@ def starttls(context: PortContext) -> Iterator[Finding]:
         except ResponseInjection as error:
             yield context.failed(
                 str(error),
-                "update the server, or what stands in front of it: it must discard its buffer at STARTTLS",
+                _("update the server, or what stands in front of it: it must discard its buffer at STARTTLS"),
             )
         except (ProtocolError, TlsError) as error:
             if context.port.protocol is Protocol.SMTP:
-                advice = (
-                    "postconf -e 'smtpd_tls_security_level = may' with smtpd_tls_chain_files set, and see "
-                    "the log"
+                command = "postconf -e 'smtpd_tls_security_level = may'"
+                advice = _("{command} with smtpd_tls_chain_files set, and see the log").format(
+                    command=command
                 )
             else:
-                advice = "set ssl = required and the certificate in dovecot.conf, and see the log"
+                advice = _("set ssl = required and the certificate in dovecot.conf, and see the log")
             yield context.failed(str(error), advice)
         else:
-            yield context.passed("upgraded: " + connection.tls_summary)
+            yield context.passed(_("upgraded: {tls}").format(tls=connection.tls_summary))
 
 
 @probe(
     "tls.implicit",
     Scope.PORT,
-    "TLS from the first byte",
-    expected="the handshake comes first, the greeting after it",
-    steps=("Connect and shake hands at once.", "Read the greeting under TLS."),
+    N_("TLS from the first byte"),
+    expected=N_("the handshake comes first, the greeting after it"),
+    steps=(N_("Connect and do the TLS handshake at once."), N_("Read the greeting under TLS.")),
     verdicts={
-        "pass": "the greeting came under TLS",
-        "fail": "the handshake fails, for instance because a greeting in clear came first",
-        "error": "silence, or a dropped connection",
+        "pass": N_("the greeting came under TLS"),
+        "fail": N_("the handshake fails, for instance because a greeting in clear came first"),
+        "error": N_("silence, or a dropped connection"),
     },
     refs=("RFC 8314 section 3",),
     ports=IMPLICIT_PORTS,
 )
 def implicit(context: PortContext) -> Iterator[Finding]:
     if context.port.protocol is Protocol.SMTP:
-        advice = f"postconf -P '{context.port.service}/inet/smtpd_tls_wrappermode=yes' and restart Postfix"
+        command = f"postconf -P '{context.port.service}/inet/smtpd_tls_wrappermode=yes'"
+        advice = _("{command} and restart Postfix").format(command=command)
     else:
-        advice = f"set ssl = yes on the inet_listener {context.port.service} in dovecot.conf"
+        advice = _("set ssl = yes on the inet_listener {service} in dovecot.conf").format(
+            service=context.port.service
+        )
     with context.connect() as connection:
         try:
             connection.start_tls(tls.looking_context(), context.host.fqdn)
         except (ResponseInjection, TlsError) as error:
-            yield context.failed(f"{error}{_clear_greeting(context)}", advice)
+            clear = _clear_greeting(context)
+            yield context.failed(f"{error}; {clear}" if clear else str(error), advice)
             return
         greeting = connection.line()
-        yield context.passed(f"{connection.tls_summary}, then {greeting}")
+        yield context.passed(
+            _("{tls}, then {greeting}").format(tls=connection.tls_summary, greeting=greeting)
+        )
 
 
 def _clear_greeting(context: PortContext) -> str:
     """Why a handshake went wrong: what the server says in clear when it is not asked for TLS."""
     try:
         with context.connect() as connection:
-            return f"; without TLS it says {connection.line()} in clear"
+            return _("without TLS it says {greeting} in clear").format(greeting=connection.line())
     except ProbeError:
         return ""
 
@@ -112,14 +121,14 @@ def _clear_greeting(context: PortContext) -> str:
 @probe(
     "tls.chain",
     Scope.PORT,
-    "The certificate is issued by someone a client trusts",
-    expected="a chain to the system's store, or to the inventory's tls.ca_file",
-    steps=("Shake hands with verification of the chain, not of the name.",),
+    N_("The certificate is issued by someone a client trusts"),
+    expected=N_("a chain to the system's store, or to the inventory's tls.ca_file"),
+    steps=(N_("Do the TLS handshake, verifying the chain, not the name."),),
     verdicts={
-        "pass": "trusted",
-        "warn": "self-signed, as the inventory declares",
-        "fail": "not trusted",
-        "error": "no certificate to judge",
+        "pass": N_("trusted"),
+        "warn": N_("self-signed, as the inventory declares"),
+        "fail": N_("not trusted"),
+        "error": N_("no certificate to judge"),
     },
     refs=("RFC 5280 section 6", "RFC 8314 section 5.2"),
     ports=ALL_PORTS,
@@ -133,66 +142,75 @@ def chain(context: PortContext) -> Iterator[Finding]:
         declared = context.host.tls.mode is TlsMode.SELF_SIGNED
         if error.verify_code == _SELF_SIGNED_LEAF and declared:
             yield context.warn(
-                "self-signed, as declared: clients will warn, and nobody can tell this server from an "
-                "impostor",
-                f"set hosts.{context.host.name}.tls to certificate files from a certificate authority"
+                _(
+                    "self-signed, as declared: clients will warn, and nobody can tell this server from an "
+                    "impostor"
+                ),
+                _("set {key} to certificate files from a certificate authority").format(
+                    key=f"hosts.{context.host.name}.tls"
+                )
                 if context.host.managed
-                else f"get a certificate for {context.host.fqdn} from an authority (certbot), and give it to both "
-                "daemons",
+                else _(
+                    "get a certificate for {name} from an authority (certbot), and give it to both daemons"
+                ).format(name=context.host.fqdn),
             )
         else:
             yield context.failed(
-                f"not trusted: {reason}",
-                "serve the whole chain (leaf first, then intermediates) of an authority that clients know, "
-                "or name your own with tls.ca_file",
+                _("not trusted: {reason}").format(reason=reason),
+                _(
+                    "serve the whole chain (leaf first, then intermediates) of an authority that clients know, "
+                    "or name your own with tls.ca_file"
+                ),
             )
     else:
-        yield context.passed(f"issued by {tls.Leaf.parse(der).issuer}")
+        yield context.passed(_("issued by {issuer}").format(issuer=tls.Leaf.parse(der).issuer))
 
 
 @probe(
     "tls.name",
     Scope.PORT,
-    "The certificate is for the name that clients and senders use",
-    expected="the host's fqdn among the certificate's DNS names",
+    N_("The certificate is for the name that clients and senders use"),
+    expected=N_("the host's fqdn among the certificate's DNS names"),
     steps=(
-        "Shake hands with the host's fqdn as SNI.",
-        "Compare with the DNS names (SAN) of the leaf; the CN does not count.",
+        N_("Do the TLS handshake with the host's fqdn as SNI."),
+        N_("Compare with the DNS names (SAN) of the leaf; the CN does not count."),
     ),
     verdicts={
-        "pass": "named",
-        "warn": "not named, on port 25 (senders seldom check)",
-        "fail": "not named, on a port for users",
-        "error": "no certificate to judge",
+        "pass": N_("it has that name"),
+        "warn": N_("it does not have that name, on port 25 (senders seldom check)"),
+        "fail": N_("it does not have that name, on a port for users"),
+        "error": N_("no certificate to judge"),
     },
     refs=("RFC 9525 section 6", "RFC 7817 section 3"),
     ports=ALL_PORTS,
 )
 def name(context: PortContext) -> Iterator[Finding]:
     leaf = _leaf(context)
-    names = ", ".join(leaf.names) or f"no DNS name (subject {leaf.subject})"
+    names = ", ".join(leaf.names) or _("no DNS name (subject {subject})").format(subject=leaf.subject)
     if leaf.is_for(context.host.fqdn):
         yield context.passed(names)
         return
-    observed = f"the certificate is for {names}"
-    advice = f"install a certificate with the DNS name {context.host.fqdn}"
+    observed = _("the certificate is for {names}").format(names=names)
+    advice = _("install a certificate with the DNS name {name}").format(name=context.host.fqdn)
     yield context.failed(observed, advice) if context.port.login else context.warn(observed, advice)
 
 
 @probe(
     "tls.expiry",
     Scope.PORT,
-    "The certificate is valid today, and is renewed in time",
-    expected="more than a third of the lifetime is left",
+    N_("The certificate is valid today, and is renewed in time"),
+    expected=N_("more than a third of the lifetime is left"),
     steps=(
-        "Compare the time that is left with the whole lifetime: days say nothing, as lifetimes run from "
-        "6 to 3650 days.",
+        N_(
+            "Compare the time that is left with the whole lifetime; not with a number of days, as lifetimes "
+            "run from 6 to 3650 days."
+        ),
     ),
     verdicts={
-        "pass": "a third or more is left",
-        "warn": "less than a third is left",
-        "fail": "less than a tenth is left, expired, or not valid yet",
-        "error": "no certificate to judge",
+        "pass": N_("a third or more is left"),
+        "warn": N_("less than a third is left"),
+        "fail": N_("less than a tenth is left, expired, or not valid yet"),
+        "error": N_("no certificate to judge"),
     },
     refs=("RFC 5280 section 4.1.2.5",),
     ports=ALL_PORTS,
@@ -206,13 +224,14 @@ def _judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:
     now = datetime.datetime.now(datetime.timezone.utc)
     left = tls.remaining_fraction(leaf, now)
     until = f"{leaf.not_after:%Y-%m-%d %H:%M} UTC"
-    observed = f"{left:.0%} of the lifetime is left, until {until}"
-    advice = "renew the certificate and reload Postfix and Dovecot; see why the automatic renewal did not"
+    observed = _("{fraction:.0%} of the lifetime is left, until {date}").format(fraction=left, date=until)
+    advice = _("renew the certificate and reload Postfix and Dovecot; see why the automatic renewal did not")
     if now < leaf.not_before:
-        clocks = "see the clocks of both machines"
-        return Verdict.FAIL, f"not valid before {leaf.not_before:%Y-%m-%d %H:%M} UTC", clocks
+        since = f"{leaf.not_before:%Y-%m-%d %H:%M} UTC"
+        not_yet = _("not valid before {date}").format(date=since)
+        return Verdict.FAIL, not_yet, _("see the clocks of both machines")
     if left <= 0:
-        return Verdict.FAIL, f"expired at {until}", advice
+        return Verdict.FAIL, _("expired at {date}").format(date=until), advice
     if left < 1 / 10:
         return Verdict.FAIL, observed, advice
     return (Verdict.WARN if left < 1 / 3 else Verdict.PASS), observed, advice
@@ -226,23 +245,29 @@ def _leads_here(context: PortContext) -> bool:
 @probe(
     "tls.sni",
     Scope.PORT_DOMAIN,
-    "The domain's own name (mail_name) has its certificate, and the host still has its own",
-    expected="asked for mail_name: a trusted certificate for that name; asked for no name: one for the host's fqdn",
+    N_("The domain's own name (mail_name) has its certificate, and the host still has its own"),
+    expected=N_(
+        "with SNI mail_name a trusted certificate for that name, without SNI one for the host's fqdn"
+    ),
     steps=(
-        "Only for domains with a mail_name, on the host that it leads to.",
-        "Shake hands with mail_name as SNI, with verification of the chain; compare name and dates.",
-        "Shake hands without SNI, as old programs do, and compare with the host's fqdn.",
+        N_("Only for domains with a mail_name, on the host that it leads to."),
+        N_("Do the TLS handshake with mail_name as SNI, verifying the chain; compare name and dates."),
+        N_("Do it without SNI, as old programs do, and compare with the host's fqdn."),
     ),
     verdicts={
-        "pass": "both are served",
-        "warn": "not served on port 25 (senders use the MX's name), or less than a third of the lifetime is left",
-        "fail": "not trusted, for another name, or nearly over, on a port for users; or the host's own is gone",
-        "error": "no certificate to judge",
+        "pass": N_("both are served"),
+        "warn": N_(
+            "not served on port 25 (senders use the MX's name), or less than a third of the lifetime is left"
+        ),
+        "fail": N_(
+            "not trusted, for another name, or nearly over, on a port for users; or the host's own is gone"
+        ),
+        "error": N_("no certificate to judge"),
     },
     refs=("RFC 6066 section 3", "RFC 9525 section 6", "RFC 7817 section 3"),
     ports=ALL_PORTS,
     applies=_leads_here,
-    unless="no domain has a mail_name that leads to a host looked at",
+    unless=N_("no domain has a mail_name that leads to a host looked at"),
 )
 def sni(context: PortContext) -> Iterator[Finding]:
     assert context.domain is not None
@@ -261,16 +286,23 @@ def sni(context: PortContext) -> Iterator[Finding]:
     except ssl.SSLCertVerificationError as error:
         yield context.finding(
             wrong,
-            f"asked for {name}: not trusted: {tls.why_untrusted(error)}",
-            f"get a certificate for {name} from the authority that the host's own is from",
+            _("with SNI {name} the certificate is not trusted: {reason}").format(
+                name=name, reason=tls.why_untrusted(error)
+            ),
+            _("get a certificate for {name} from the authority that the host's own is from").format(
+                name=name
+            ),
         )
         return
     leaf = tls.Leaf.parse(der)
     if not leaf.is_for(name):
         yield context.finding(
             wrong,
-            f"asked for {name}: the certificate is for {_names(leaf)}",
-            f"serve one for {name}: tls_server_sni_maps in main.cf, local_name in dovecot.conf; or apply again",
+            _("with SNI {name} the certificate is for {names}").format(name=name, names=_names(leaf)),
+            _(
+                "serve one for {name}: tls_server_sni_maps in main.cf, local_name in dovecot.conf; "
+                "or apply again"
+            ).format(name=name),
         )
         return
     own = tls.Leaf.parse(
@@ -279,13 +311,21 @@ def sni(context: PortContext) -> Iterator[Finding]:
     if not own.is_for(fqdn):
         yield context.finding(
             wrong,
-            f"asked for no name: the certificate is for {_names(own)}, not for {fqdn}",
-            f"the certificate outside of tls_server_sni_maps and local_name must be the one for {fqdn}",
+            _("without SNI the certificate is for {names}, not for {host}").format(
+                names=_names(own), host=fqdn
+            ),
+            _(
+                "the certificate outside of tls_server_sni_maps and local_name must be the one for {host}"
+            ).format(host=fqdn),
         )
         return
     verdict, observed, advice = _judge_life(leaf)
-    yield context.finding(verdict, f"{name}: {observed}; asked for no name: {_names(own)}", advice)
+    yield context.finding(
+        verdict,
+        _("{name}: {lifetime}; without SNI: {names}").format(name=name, lifetime=observed, names=_names(own)),
+        advice,
+    )
 
 
 def _names(leaf: tls.Leaf) -> str:
-    return ", ".join(leaf.names) or f"no DNS name (subject {leaf.subject})"
+    return ", ".join(leaf.names) or _("no DNS name (subject {subject})").format(subject=leaf.subject)

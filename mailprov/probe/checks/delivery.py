@@ -12,8 +12,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Account
+from mailprov.model.inventory import Account, Domain
 from mailprov.probe.accounts import lacking, usable
 from mailprov.probe.clients.errors import ProbeError, ReadTimeout, Unreachable
 from mailprov.probe.clients.folders import folders_at
@@ -29,19 +30,26 @@ _READS = 993
 @probe(
     "delivery.ready",
     Scope.PARTNER,
-    "Test messages can be sent from the domain, and to it",
-    expected="a user can log in to hand in mail and to read it, and mail from others finds its way there",
+    N_("Test messages can be sent from the domain, and to it"),
+    expected=N_("a user can log in to send mail and to read it, and mail from other hosts arrives there"),
     steps=(
-        "Log in on 587 and 465 as who is to send, and on 993 as who is to read.",
-        "If there are domains on other hosts: look up the MX, which must lead to the domain's hosts; on port 25, RCPT "
-        "TO who is to read; RSET, never DATA.",
-        "What does not work is left out; other domains take a partner that works (--partner names one).",
+        N_("Log in on 587 and 465 as the account that sends, and on 993 as the account that reads."),
+        N_(
+            "If there are domains on other hosts: look up the MX, which must lead to the domain's hosts; on port 25, "
+            "RCPT "
+            "TO the account that reads; RSET, never DATA."
+        ),
+        N_(
+            "What does not work is left out; other domains exchange mail with one that works (--partner names it)."
+        ),
     ),
     verdicts={
-        "pass": "all of that works",
-        "fail": "some of it does not: messages that need it are not sent",
-        "error": "some of it cannot be found out: silence, a dropped connection, an untrusted certificate",
-        "skip": "no account with a known password, or none that keeps mail",
+        "pass": N_("all of that works"),
+        "fail": N_("some of it does not: messages that need it are not sent"),
+        "error": N_(
+            "some of it cannot be found out: silence, a dropped connection, an untrusted certificate"
+        ),
+        "skip": N_("no account with a known password, or none that keeps mail"),
     },
     refs=("RFC 6409", "RFC 5321 section 5.1"),
     ports=(*SUBMISSION, _READS, 25),
@@ -60,17 +68,25 @@ def ready(context: PartnerContext) -> Iterator[Finding]:
         partner.reads = _works(context, _READS, partner.recipient)
         if context.waits_for and not (partner.ports or partner.reads or partner.wrong):
             # Nothing answers, which net.tcp tells: whether the MX leads there and what port 25 says is no news.
-            yield context.error("; ".join(partner.unknown), f"see net of {context.host.name}")
+            yield context.error(
+                "; ".join(partner.unknown), _("see net.tcp of {host}").format(host=context.host.name)
+            )
             return
         partner.takes = partner.alone or (_led_here(context) and _taken(context, partner.recipient))
     except (Unreachable, ReadTimeout) as error:  # the rest would most likely only take as long again
-        partner.unknown.append(f"{error}; the rest was not tried")
+        partner.unknown.append(_("{error}; the rest was not tried").format(error=error))
     if partner.wrong or partner.unknown:
-        advice = f"see net, auth.ok, unknown.user and dns.mx of {context.host.name} and {domain.name}"
+        advice = _("see net.tcp, auth.ok, unknown.user and dns.mx of {host} and {domain}").format(
+            host=context.host.name, domain=domain.name
+        )
         say = context.failed if partner.wrong else context.error
         yield say("; ".join((*partner.wrong, *partner.unknown)), advice)
     else:
-        yield context.passed(f"{partner.sender.address} hands in, {partner.recipient.address} reads")
+        yield context.passed(
+            _("{sender} can send, {reader} can read").format(
+                sender=partner.sender.address, reader=partner.recipient.address
+            )
+        )
 
 
 def _works(context: PartnerContext, number: int, account: Account) -> bool:
@@ -93,7 +109,11 @@ def _works(context: PartnerContext, number: int, account: Account) -> bool:
         context.partner.unknown.append(f"{number}: {error}")
         return False
     if not login.accepted:
-        context.partner.wrong.append(f"{number}: login as {account.login_name}: {login.words}")
+        context.partner.wrong.append(
+            _("{port}: login as {user}: {reply}").format(
+                port=number, user=account.login_name, reply=login.words
+            )
+        )
     return login.accepted
 
 
@@ -107,11 +127,16 @@ def _led_here(context: PartnerContext) -> bool:
     except ProbeError as error:
         context.partner.unknown.append(f"MX: {error}")
         return False
-    context.transcript.add("-", f"MX of {domain.name}: {', '.join(targets) or 'none'}")
+    context.transcript.add("-", _mx_shown(domain, targets))
     if own.intersection(targets):
         return True
-    context.partner.wrong.append(f"the MX of {domain.name} is {', '.join(targets) or 'not there'}")
+    wrong = _("the MX of {domain} is {hosts}") if targets else _("{domain} has no MX")
+    context.partner.wrong.append(wrong.format(domain=domain.name, hosts=", ".join(targets)))
     return False
+
+
+def _mx_shown(domain: Domain, targets: list[str]) -> str:
+    return _("MX of {domain}: {hosts}").format(domain=domain.name, hosts=", ".join(targets) or _("none"))
 
 
 def _taken(context: PartnerContext, account: Account) -> bool:
@@ -133,7 +158,11 @@ def _taken(context: PartnerContext, account: Account) -> bool:
         context.partner.unknown.append(f"25: {error}")
         return False
     if reply.kind == 5 and not reply.enhanced.startswith("5.7."):
-        context.partner.wrong.append(f"25: RCPT TO:<{account.address}> gets {reply}")
+        context.partner.wrong.append(
+            _("{port}: {command} gets {reply}").format(
+                port=25, command=f"RCPT TO:<{account.address}>", reply=reply
+            )
+        )
         return False
     return True
 
@@ -141,17 +170,19 @@ def _taken(context: PartnerContext, account: Account) -> bool:
 @probe(
     "delivery.submit",
     Scope.DELIVERY,
-    "A user can submit mail for another domain",
-    expected="250 after the message",
+    N_("A user can submit mail for another domain"),
+    expected=N_("250 after the message"),
     steps=(
-        "Log in at the sender's host, on 587 with STARTTLS and on 465.",
-        "Send a marked message to an account of another domain: leading dots, 8 bits, a line of 998 "
-        "octets, blanks at the end.",
+        N_("Log in at the sender's host, on 587 with STARTTLS and on 465."),
+        N_(
+            "Send a marked message to an account of another domain: leading dots, 8 bits, a line of 998 "
+            "octets, blanks at the end."
+        ),
     ),
     verdicts={
-        "pass": "accepted and queued",
-        "fail": "refused for good",
-        "error": "no login, temporary refusal, silence, or a dropped connection",
+        "pass": N_("accepted and queued"),
+        "fail": N_("refused permanently"),
+        "error": N_("no login, temporary refusal, silence, or a dropped connection"),
     },
     refs=("RFC 6409", "RFC 5321 section 3.3"),
     ports=SUBMISSION,
@@ -173,14 +204,20 @@ def submit(context: DeliveryContext) -> Iterator[Finding]:
         reply, at = _hand_in(client, plan.sender.address, plan.recipient.address, text, eight_bit)
         if reply.code == 250:
             client.quit()
-    context.not_sent = f"not submitted: {at} gets {reply}"
+    context.not_sent = _("not submitted: {command} gets {reply}").format(command=at, reply=reply)
     if reply.code == 250:
         context.sent = text
         yield context.passed(f"{reply}")
     elif reply.kind == 4:
-        yield context.error(f"temporary refusal: {at} gets {reply}", "see the log of the sender's host")
+        yield context.error(
+            _("temporary refusal: {command} gets {reply}").format(command=at, reply=reply),
+            _("see the log of the sender's host"),
+        )
     else:
-        yield context.failed(f"{at} gets {reply}", "see the log of the sender's host for the reason")
+        yield context.failed(
+            _("{command} gets {reply}").format(command=at, reply=reply),
+            _("see the log of the sender's host for the reason"),
+        )
 
 
 def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: bool) -> tuple[Reply, str]:
@@ -190,11 +227,13 @@ def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: 
     reply = client.rcpt(recipient)
     if reply.kind != 2:
         return reply, f"RCPT TO:<{recipient}>"
-    return client.data(text), "the message"
+    return client.data(text), _("the message")
 
 
-def _wait(context: DeliveryContext) -> str:
-    """Fetch the message when it arrives. '' when it is there, else what was seen; Interrupted passes through."""
+def _wait(context: DeliveryContext) -> tuple[str, bool]:
+    """Fetch the message when it arrives. What is wrong, or '', and whether it arrived once: not never, and not several
+    times. Interrupted passes through.
+    """
     with context.run.user_slot(context.recipient_host.name, context.plan.recipient.address):
         # The clocks start when it is our turn.
         arrival = context.new_deadline(context.run.timing.delivery)
@@ -207,35 +246,45 @@ def _wait(context: DeliveryContext) -> str:
                     if found := context.search(client, folder):
                         context.folder = folder
                         context.fetched = client.fetch(found[0])
-                        if len(found) > 1:
-                            return f"arrived {len(found)} times"
-                        return "" if folder == "INBOX" else f"arrived in {folder}, not in INBOX"
+                        if (count := len(found)) > 1:
+                            several = ngettext("arrived {count} time", "arrived {count} times", count)
+                            return several.format(count=count), False
+                        elsewhere = _("arrived in {folder}, not in INBOX").format(folder=folder)
+                        return "" if folder == "INBOX" else elsewhere, True
                 try:
                     arrival.pause(context.run.timing.poll)
                 except ReadTimeout:
                     break
                 del context.transcript.lines[mark:]  # only the last of many polls is worth reading
-    return f"accepted, but not in the mailbox within {context.run.timing.delivery:g} s"
+    late = _("accepted, but not in the mailbox within {seconds:g} s")
+    return late.format(seconds=context.run.timing.delivery), False
 
 
 @probe(
     "delivery.path",
     Scope.DELIVERY,
-    "The message went from A to B's MX, over TLS all the way",
-    expected="Received: by A with ESMTPSA, then from A by an MX of B with ESMTPS",
+    N_("The message went from A to B's MX, over TLS all the way"),
+    expected=N_("Received: by A with ESMTPSA, then from A by an MX of B with ESMTPS"),
     steps=(
-        "Look up the recipient domain's MX ourselves.",
-        "Poll the recipient's INBOX and Junk over IMAP for the mark, and now and then all folders, until a deadline.",
-        "Read the Received fields of what arrived.",
+        N_("Look up the recipient domain's MX ourselves."),
+        N_(
+            "Poll the recipient's INBOX and Junk over IMAP for the mark, and now and then all folders, until a "
+            "deadline."
+        ),
+        N_("Read the Received fields of what arrived."),
     ),
     verdicts={
-        "pass": "the chain proves submission with login over TLS, and the transfer to an MX over TLS",
-        "warn": "arrived, but in another folder, or the sender's host showed another name or address, or on one host "
-        "only, as no domain on another host can take part",
-        "fail": "not arrived, more than once, a hop is missing, or a hop was in clear",
-        "error": "not submitted, or the mailbox cannot be read",
-        "skip": "arrived, but both domains are on one host, so there was no way between hosts to prove, or the first "
-        "MX is somebody else's",
+        "pass": N_("the chain proves submission with login over TLS, and the transfer to an MX over TLS"),
+        "warn": N_(
+            "arrived, but in another folder, or the sender's host showed another name or address, or on one host "
+            "only, as no domain on another host can take part"
+        ),
+        "fail": N_("not arrived, more than once, a hop is missing, or a hop was without TLS"),
+        "error": N_("not submitted, or the mailbox cannot be read"),
+        "skip": N_(
+            "arrived, but both domains are on one host, so there was no way between hosts to prove, or the first "
+            "MX is somebody else's"
+        ),
     },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),
     ports=SUBMISSION,
@@ -250,33 +299,37 @@ def path(context: DeliveryContext) -> Iterator[Finding]:
     route = None
     if not plan.local:
         targets = context.run.resolver.mail_servers(plan.recipient_domain.name)
-        context.transcript.add("-", f"MX of {plan.recipient_domain.name}: {', '.join(targets) or 'none'}")
+        context.transcript.add("-", _mx_shown(plan.recipient_domain, targets))
         host = context.sender_host
         addresses = tuple(dict.fromkeys((*host.ipv4, *host.ipv6, *context.run.addresses.get(host.name, ()))))
         route = received.Route(host.fqdn, addresses, tuple(targets))
-    wrong = _wait(context)
+    wrong, once = _wait(context)
     chain = received.hops(context.fetched)
     for hop in reversed(chain):
         context.transcript.add("-", f"Received: {hop}")
-    if not context.fetched or wrong.endswith("times"):
+    if not once:
         yield context.failed(
             wrong,
-            f"on {context.sender_host.name}: postqueue -p; on {context.recipient_host.name}: see the mail log",
+            _("on {sender}: {command}; on {recipient}: see the mail log").format(
+                sender=context.sender_host.name, command="postqueue -p", recipient=context.recipient_host.name
+            ),
         )
         return
     foreign = [each.host for each in plan.recipient_domain.exchangers[:1] if not each.ours]
     if foreign and route is not None:
         yield context.skip(
-            f"arrived; the way led over {foreign[0]}, which is not of this inventory: not proved further"
+            _(
+                "arrived; it went by way of {host}, which is not in this inventory: the way was not looked at"
+            ).format(host=foreign[0])
         )
         return
     if route is None:
         verdict, observed, advice = received.judge_local(chain, context.sender_host.fqdn)
         if plan.alone and verdict is Verdict.SKIP:
-            verdict, advice = Verdict.WARN, "fix that domain, or name one that works: --partner"
-            observed = f"local only: {plan.alone}, so neither MX nor port 25 was used"
+            verdict, advice = Verdict.WARN, _("fix that domain, or name one that works: --partner")
+            observed = _("local only: {reason}, so neither MX nor port 25 was used").format(reason=plan.alone)
     else:
         verdict, observed, advice = received.judge(chain, route)
     if wrong and verdict in (Verdict.PASS, Verdict.SKIP):
-        verdict, observed, advice = Verdict.WARN, wrong, "see the recipient's filters (Sieve, spam)"
+        verdict, observed, advice = Verdict.WARN, wrong, _("see the recipient's filters (Sieve, spam)")
     yield context.finding(verdict, observed, advice)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import dns.inet
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Spf
 from mailprov.model.records import Record
@@ -27,13 +28,13 @@ _FOREIGN = ("192.0.2.1", "2001:db8::1")
 @probe(
     "dns.a",
     Scope.HOST,
-    "The host's name leads to its addresses",
-    expected="the A and AAAA records of the fqdn are the inventory's addresses",
-    steps=("Ask the authoritative server for A and AAAA of the host's fqdn.",),
+    N_("The host's name leads to its addresses"),
+    expected=N_("the A and AAAA records of the fqdn are the inventory's addresses"),
+    steps=(N_("Ask the authoritative server for A and AAAA of the host's fqdn."),),
     verdicts={
-        "pass": "as the inventory says, or some where it says none",
-        "fail": "no address, or other ones than the inventory's",
-        "error": "no authoritative server answers",
+        "pass": N_("as the inventory says; any address where it names none"),
+        "fail": N_("no address, or other ones than the inventory's"),
+        "error": N_("no authoritative server answers"),
     },
     refs=("RFC 5321 section 5.1", "RFC 1035 section 3.4.1"),
 )
@@ -46,19 +47,22 @@ def dns_a(context: HostContext) -> Iterator[Finding]:
     seen = [value for answer in answers for value in answer.values]
     declared = [*host.ipv4, *host.ipv6] or ([host.address] if dns.inet.is_address(host.address) else [])
     records = ", ".join(f"{host.fqdn}. {'AAAA' if ':' in item else 'A'} {item}" for item in declared)
+    advice = _publish(records) if records else _("publish its addresses")
     if any(answer.alias for answer in answers):
-        yield context.failed(
-            f"{host.fqdn} is a CNAME, which no MX may point at", f"publish {records or 'its addresses'}"
-        )
+        yield context.failed(_("{host} is a CNAME, which no MX may point at").format(host=host.fqdn), advice)
     elif not seen:
-        used = ", ".join(context.run.addresses.get(host.name, ())) or "nothing"
-        yield context.failed(
-            f"{host.fqdn} has no address in DNS; the other probes look at {used} (hosts.{host.name}.address)",
-            f"publish {records or 'its addresses'}",
-        )
+        used = ", ".join(context.run.addresses.get(host.name, ()))
+        form = _("{host} has no address in DNS; the other probes look at {addresses} ({key})")
+        if not used:
+            form = _("{host} has no address in DNS; the other probes look at nothing ({key})")
+        key = f"hosts.{host.name}.address"
+        yield context.failed(form.format(host=host.fqdn, addresses=used, key=key), advice)
     elif declared and sorted(map(_canonical, declared)) != sorted(map(_canonical, seen)):
         yield context.failed(
-            f"{', '.join(seen)}, but the inventory says {', '.join(declared)}", f"publish {records}"
+            _("{values}, but the inventory says {wanted}").format(
+                values=", ".join(seen), wanted=", ".join(declared)
+            ),
+            advice,
         )
     else:
         yield context.passed(", ".join(seen))
@@ -73,17 +77,19 @@ def _canonical(address: str) -> str:
 @probe(
     "dns.mx",
     Scope.DOMAIN,
-    "Mail for the domain is sent to the right hosts",
-    expected="the MX of the inventory (the domain's hosts, and its `mx`), in that order, each with an address",
+    N_("Mail for the domain is sent to the right hosts"),
+    expected=N_(
+        "the MX of the inventory (the domain's hosts, and its `mx`), in that order, each with an address"
+    ),
     steps=(
-        "Ask the authoritative server for the MX records of the domain, and of each domain alias.",
-        "Compare the targets with the fqdns of its hosts and of its `mx`; look up the addresses of each.",
+        N_("Ask the authoritative server for the MX records of the domain, and of each domain alias."),
+        N_("Compare the targets with the fqdns of its hosts and of its `mx`; look up the addresses of each."),
     ),
     verdicts={
-        "pass": "the targets are those of the inventory and have addresses",
-        "warn": "the right targets in another order",
-        "fail": "no MX, another target, a CNAME or an address as target, or a target without an address",
-        "error": "no authoritative server answers",
+        "pass": N_("the targets are those of the inventory and have addresses"),
+        "warn": N_("the right targets in another order"),
+        "fail": N_("no MX, another target, a CNAME or an address as target, or a target without an address"),
+        "error": N_("no authoritative server answers"),
     },
     refs=("RFC 5321 section 5.1", "RFC 2181 section 10.3", "RFC 7505"),
 )
@@ -92,36 +98,54 @@ def dns_mx(context: DomainContext) -> Iterator[Finding]:
     published = [
         record.value for record in _wanted(context) if record.name == context.name and record.type == "MX"
     ]
-    wanted = [name for _, name in sorted((int(p), name) for p, name in map(str.split, published))]
-    records = ", ".join(f"{context.name}. MX {value}." for value in published)
+    wanted = [name for __, name in sorted((int(p), name) for p, name in map(str.split, published))]
+    advice = _publish(", ".join(f"{context.name}. MX {value}." for value in published))
     answer = resolver.ask(context.name, "MX")
     context.transcript.add("-", str(answer))
     targets = resolver.mail_servers(context.name)
     observed = ", ".join(answer.values)
     if not targets:
-        alias = f" (it is a CNAME to {answer.alias})" if answer.alias else ""
-        yield context.failed(f"no MX record{alias}", f"publish {records}")
+        form = _("no MX record (it is a CNAME to {alias})") if answer.alias else _("no MX record")
+        yield context.failed(form.format(alias=answer.alias), advice)
         return
     for target in dict.fromkeys(targets):
         if target == ".":
-            yield context.failed("a null MX: the domain says that it takes no mail", f"publish {records}")
+            yield context.failed(
+                _("a null MX: the domain says that it takes no mail"),
+                advice,
+            )
             return
         if dns.inet.is_address(target):
-            yield context.failed(f"the target {target} is an address, not a name", f"publish {records}")
+            yield context.failed(
+                _("the target {target} is an address, not a name").format(target=target),
+                advice,
+            )
             return
         answers = [resolver.ask(target, kind) for kind in ("A", "AAAA")]
         for item in answers:
             context.transcript.add("-", str(item))
         if any(item.alias for item in answers):
-            yield context.failed(f"the target {target} is a CNAME", f"publish {records}")
+            yield context.failed(
+                _("the target {target} is a CNAME").format(target=target),
+                advice,
+            )
             return
         if not any(item.values for item in answers):
-            yield context.failed(f"the target {target} has no address", f"publish A or AAAA for {target}.")
+            yield context.failed(
+                _("the target {target} has no address").format(target=target),
+                _("publish A or AAAA for {target}").format(target=f"{target}."),
+            )
             return
     if sorted(targets) != sorted(wanted):
-        yield context.failed(f"{observed}, but the inventory wants {', '.join(wanted)}", f"publish {records}")
+        yield context.failed(
+            _("{values}, but the inventory says {wanted}").format(values=observed, wanted=", ".join(wanted)),
+            advice,
+        )
     elif targets != wanted:
-        yield context.warn(f"{observed}: the order is not {', '.join(wanted)}", f"publish {records}")
+        yield context.warn(
+            _("{values}: the order is not {wanted}").format(values=observed, wanted=", ".join(wanted)),
+            advice,
+        )
     else:
         yield context.passed(observed)
 
@@ -129,18 +153,23 @@ def dns_mx(context: DomainContext) -> Iterator[Finding]:
 @probe(
     "dns.spf",
     Scope.DOMAIN,
-    "The domain's hosts may send in its name, and others may not",
-    expected="exactly one SPF record, which passes every address of the domain's hosts and no foreign one",
+    N_("The domain's hosts may send in its name, and others may not"),
+    expected=N_(
+        "exactly one SPF record, which lets every address of the domain's hosts pass and no foreign one"
+    ),
     steps=(
-        "Ask the authoritative server for the TXT records of the domain.",
-        "Evaluate the SPF record for each address of its hosts, and for addresses that nobody has.",
+        N_("Ask the authoritative server for the TXT records of the domain."),
+        N_("Evaluate the SPF record for each address of its hosts, and for addresses that nobody has."),
     ),
     verdicts={
-        "pass": "own addresses pass, foreign ones do not",
-        "fail": "no SPF record or several, a syntax error, an own address that does not pass, or a "
-        "foreign one that does",
-        "error": "no authoritative server answers, or the record uses macros or ptr, which are not "
-        "evaluated here",
+        "pass": N_("own addresses pass, foreign ones do not"),
+        "fail": N_(
+            "no SPF record or several, a syntax error, an own address that does not pass, or a "
+            "foreign one that does"
+        ),
+        "error": N_(
+            "no authoritative server answers, or the record uses macros or ptr, which are not evaluated here"
+        ),
     },
     refs=("RFC 7208 section 3.2", "RFC 7208 section 4.6.4"),
 )
@@ -148,30 +177,45 @@ def dns_spf(context: DomainContext) -> Iterator[Finding]:
     resolver = context.run.resolver
     own = [item for name in context.domain.hosts for item in _sending_addresses(context, name)]
     terms = " ".join(f"{'ip6' if ':' in item else 'ip4'}:{item}" for item in own)
-    advice = f'publish {context.name}. TXT "v=spf1 {terms} -all"'
+    record = f'{context.name}. TXT "v=spf1 {terms} -all"'
     if context.domain.spf != Spf():
         wanted = [
             record.value
             for record in _wanted(context)
             if record.name == context.name and record.type == "TXT"
         ]
-        advice = f'publish {context.name}. TXT "{wanted[0]}"'
+        record = f'{context.name}. TXT "{wanted[0]}"'
     answer = resolver.ask(context.name, "TXT")
     context.transcript.add("-", str(answer))
+    advice = _publish(record)
     found = spf.records(answer)
     if len(found) != 1:
-        many = f"{len(found)} SPF records: {' | '.join(found)}" if found else "no SPF record"
-        yield context.failed(many, f"{advice}{', and nothing else that starts with v=spf1' if found else ''}")
+        if found:
+            several = _("several SPF records ({count}): {records}")
+            observed = several.format(count=len(found), records=" | ".join(found))
+            yield context.failed(observed, _publish_alone(record, "v=spf1"))
+        else:
+            yield context.failed(_("no SPF record"), advice)
         return
     try:
         for address in _FOREIGN:
             if spf.check_host(address, context.name, resolver.ask) == "pass":
-                yield context.failed(f"{found[0]} lets anybody pass (such as {address})", advice)
+                yield context.failed(
+                    _("{record} lets anybody pass (such as {address})").format(
+                        record=found[0], address=address
+                    ),
+                    advice,
+                )
                 return
         for address in own:
             result = spf.check_host(address, context.name, resolver.ask)
             if result != "pass":
-                yield context.failed(f"{found[0]} gives {result} for our own {address}", advice)
+                yield context.failed(
+                    _("{record} gives {result} for the host's own {address}").format(
+                        record=found[0], result=result, address=address
+                    ),
+                    advice,
+                )
                 return
     except spf.SpfError as error:
         yield context.failed(f"{found[0]}: {error}", advice)
@@ -181,7 +225,7 @@ def dns_spf(context: DomainContext) -> Iterator[Finding]:
         if own:
             yield context.passed(found[0])
         else:
-            yield context.error("no address of the domain's hosts is known, so nothing was evaluated")
+            yield context.error(_("no address of the domain's hosts is known, so nothing was evaluated"))
 
 
 def _sending_addresses(context: DomainContext, name: str) -> tuple[str, ...]:
@@ -192,18 +236,18 @@ def _sending_addresses(context: DomainContext, name: str) -> tuple[str, ...]:
 @probe(
     "dns.dmarc",
     Scope.DOMAIN,
-    "Receivers are told what to do with forged mail of the domain",
-    expected="one DMARC record, with the policy that the inventory declares",
+    N_("Receivers are told what to do with forged mail of the domain"),
+    expected=N_("one DMARC record, with the policy that the inventory declares"),
     steps=(
-        "Ask the authoritative server for the TXT records of _dmarc at the domain.",
-        "Compare policy and address for reports with the inventory's.",
+        N_("Ask the authoritative server for the TXT records of _dmarc at the domain."),
+        N_("Compare policy and address for reports with the inventory's."),
     ),
     verdicts={
-        "pass": "one record, with the declared policy; any valid one where the inventory declares none",
-        "warn": "reports do not go where the inventory says",
-        "fail": "no DMARC record or several, no valid policy, or another one than the inventory's",
-        "error": "no authoritative server answers",
-        "skip": "the inventory declares no DMARC record, and there is none",
+        "pass": N_("one record, with the declared policy; any valid one where the inventory declares none"),
+        "warn": N_("reports do not go where the inventory says"),
+        "fail": N_("no DMARC record or several, no valid policy, or another one than the inventory's"),
+        "error": N_("no authoritative server answers"),
+        "skip": N_("the inventory declares no DMARC record, and there is none"),
     },
     refs=("RFC 9989 section 4",),
 )
@@ -212,52 +256,78 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
     answer = context.run.resolver.ask(name, "TXT")
     context.transcript.add("-", str(answer))
     wanted = next((record.value for record in _wanted(context) if record.name == name), "")
-    advice = f'publish {name}. TXT "{wanted or "v=DMARC1; p=none"}"'
+    record = f'{name}. TXT "{wanted or "v=DMARC1; p=none"}"'
+    advice = _publish(record)
     found = [text for text in answer.values if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]
     if not found and not wanted:
-        yield context.skip("the inventory declares no DMARC record, and there is none")
+        yield context.skip(_("the inventory declares no DMARC record, and there is none"))
         return
     if len(found) != 1:
-        many = f"{len(found)} DMARC records: {' | '.join(found)}" if found else "no DMARC record"
-        yield context.failed(
-            many, f"{advice}{', and nothing else that starts with v=DMARC1' if found else ''}"
-        )
+        if found:
+            several = _("several DMARC records ({count}): {records}")
+            observed = several.format(count=len(found), records=" | ".join(found))
+            yield context.failed(observed, _publish_alone(record, "v=DMARC1"))
+        else:
+            yield context.failed(_("no DMARC record"), advice)
         return
     said, declared = _tags(found[0]), _tags(wanted)
     policy = said.get("p", "").lower()
     if policy not in ("none", "quarantine", "reject"):
-        yield context.failed(f"{found[0]} has no valid policy (p=)", advice)
+        yield context.failed(_("{record} has no valid policy (p=)").format(record=found[0]), advice)
     elif wanted and policy != declared["p"]:
-        yield context.failed(f"{found[0]}, but the inventory says p={declared['p']}", advice)
+        yield context.failed(
+            _("{values}, but the inventory says {wanted}").format(
+                values=found[0], wanted=f"p={declared['p']}"
+            ),
+            advice,
+        )
     elif (rua := declared.get("rua")) and rua not in re.split(r"\s*,\s*", said.get("rua", "")):
-        yield context.warn(f"{found[0]} sends no reports to {rua.removeprefix('mailto:')}", advice)
+        yield context.warn(
+            _("{record} sends no reports to {address}").format(
+                record=found[0], address=rua.removeprefix("mailto:")
+            ),
+            advice,
+        )
     else:
         yield context.passed(found[0])
 
 
+def _publish(records: str) -> str:
+    return _("publish {records}").format(records=records)
+
+
+def _publish_alone(record: str, start: str) -> str:
+    return _("publish {record}, and nothing else that starts with {start}").format(record=record, start=start)
+
+
 def _tags(text: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split(";"))
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return {name.strip().lower(): value.strip() for name, __, value in pairs}
 
 
 @probe(
     "dns.published",
     Scope.DOMAIN,
-    "What else the inventory wants in the domain's DNS is there",
-    expected="SPF of the hosts' EHLO names, the addresses of mail_name, consent to DMARC reports about other domains",
+    N_("What else the inventory wants in the domain's DNS is there"),
+    expected=N_(
+        "SPF of the hosts' EHLO names, the addresses of mail_name, consent to DMARC reports about other domains"
+    ),
     steps=(
-        "Ask the authoritative server for each record that `mailprov dns export` prints for names below the domain, "
-        "and that no other dns probe looks at; not for DKIM keys, which delivery.dkim looks at.",
+        N_(
+            "Ask the authoritative server for each record that `mailprov dns export` prints for names below the "
+            "domain, "
+            "and that no other dns probe looks at; not for DKIM keys, which delivery.dkim looks at."
+        ),
     ),
     verdicts={
-        "pass": "all of them are there",
-        "warn": "one is missing, and mailprov does not publish for this inventory",
-        "fail": "one is missing, though mailprov publishes for this inventory",
-        "error": "no authoritative server answers",
+        "pass": N_("all of them are there"),
+        "warn": N_("one is missing, and mailprov does not publish for this inventory"),
+        "fail": N_("one is missing, though mailprov publishes for this inventory"),
+        "error": N_("no authoritative server answers"),
     },
     refs=("RFC 7208 section 2.3", "RFC 9990 section 4"),
     applies=lambda context: bool(_beside(context)),
-    unless="the inventory wants no records here but those that the other probes of DNS look at",
+    unless=N_("the inventory wants no records here but those that the other probes of DNS look at"),
 )
 def dns_published(context: DomainContext) -> Iterator[Finding]:
     wanted = _beside(context)
@@ -268,12 +338,18 @@ def dns_published(context: DomainContext) -> Iterator[Finding]:
         if record.value not in answer.values:
             missing.append(f'{record.name}. {record.type} "{record.value}"')
     if not missing:
-        yield context.passed(f"{len(wanted)} record{'' if len(wanted) == 1 else 's'}")
+        yield context.passed(
+            ngettext("{count} record", "{count} records", len(wanted)).format(count=len(wanted))
+        )
         return
     publishes = context.run.inventory.dns.provider.publishes
     verdict = context.failed if publishes else context.warn
-    advice = "run mailprov dns apply" if publishes else "publish them, or run mailprov dns export and compare"
-    yield verdict(f"not there: {', '.join(missing)}", advice)
+    advice = (
+        _("run {command}").format(command="mailprov dns apply")
+        if publishes
+        else _("publish them, or run {command} and compare").format(command="mailprov dns export")
+    )
+    yield verdict(_("not there: {records}").format(records=", ".join(missing)), advice)
 
 
 def _beside(context: DomainContext) -> list[Record]:

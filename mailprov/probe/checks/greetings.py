@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding
 from mailprov.model.ports import TlsStart
 from mailprov.probe.clients import tls
@@ -34,18 +35,22 @@ def _secured(context: PortContext) -> Connection:
 @probe(
     "net.tcp",
     Scope.PORT,
-    "The port answers on this address",
-    expected="the connection is accepted",
+    N_("The port answers on this address"),
+    expected=N_("the connection is accepted"),
     steps=(
-        "Connect to each published address, IPv4 and IPv6, on each of the seven ports, and on 4190 (ManageSieve).",
+        N_(
+            "Connect to each published address, IPv4 and IPv6, on each of the seven ports, and on 4190 (ManageSieve)."
+        ),
     ),
     verdicts={
-        "pass": "accepted",
-        "warn": "nothing answers as ManageSieve on a host that mailprov has just set up",
-        "fail": "refused: nothing listens, or a firewall says no",
-        "error": "no answer or no route: it cannot be told whether the server or the way to it is at fault; or the "
-        "host's fail2ban holds this machine, which is told once for an address",
-        "skip": "ManageSieve is not offered, or this machine has no IPv6",
+        "pass": N_("accepted"),
+        "warn": N_("nothing answers as ManageSieve on a host that mailprov has just set up"),
+        "fail": N_("refused: nothing listens, or a firewall says no"),
+        "error": N_(
+            "no answer or no route: the server or the way to it may be at fault; or the host's fail2ban has "
+            "banned this machine, which is reported once for an address"
+        ),
+        "skip": N_("ManageSieve is not offered, or this machine has no IPv6"),
     },
     refs=("RFC 8314 section 3", "RFC 5321 section 4.5.4"),
     ports=ALL_PORTS,
@@ -57,24 +62,44 @@ def tcp(context: PortContext) -> Iterator[Finding]:
         context.connect().close()
     except Refused:
         yield context.failed(
-            "connection refused",
+            _("connection refused"),
             # The same for all ports of a daemon: a host where nothing runs is told once.
-            f"see on the host that {daemon} runs (systemctl status {daemon}), that it offers the port "
-            f"({'postconf -M' if daemon == 'postfix' else 'doveconf protocols'}) and that the firewall lets it "
-            f"in{_ANEW if context.host.managed else _HELD}",
+            _(_REFUSED if context.host.managed else _REFUSED_BY_OTHERS).format(
+                daemon=daemon, command="postconf -M" if daemon == "postfix" else "doveconf protocols"
+            ),
         )
     except Unreachable as error:
-        hint = " and that this machine has working IPv6" if ":" in context.address else ""
-        hint += " (many networks block outgoing connections to port 25)" if context.port.number == 25 else ""
-        yield context.error(str(error), f"see that a firewall lets port {context.port.number} through{hint}")
+        yield context.error(str(error), _no_way(context).format(port=context.port.number))
     else:
-        yield context.passed("accepted")
+        yield context.passed(_("accepted"))
 
 
-_HELD = "; if SSH answers, see also that no fail2ban there holds this machine (fail2ban-client banned)"
-_ANEW = (
-    "; after an upgrade of the system apply writes the configuration anew for the versions that are there now"
+_REFUSED = N_(
+    "see on the host that {daemon} runs (systemctl status {daemon}), that it offers the port ({command}) and that the "
+    "firewall lets it in; after an upgrade of the system apply writes the configuration anew for the versions that are "
+    "there now"
 )
+_REFUSED_BY_OTHERS = N_(
+    "see on the host that {daemon} runs (systemctl status {daemon}), that it offers the port ({command}) and that the "
+    "firewall lets it in; if SSH answers, see also that no fail2ban there has banned this machine (fail2ban-client "
+    "banned)"
+)
+
+
+def _no_way(context: PortContext) -> str:
+    """Why there may be no answer, with the port still to be put in."""
+    if context.port.number == 25 and ":" in context.address:
+        return _(
+            "see that a firewall lets port {port} through and that this machine has working IPv6 (many networks block "
+            "outgoing connections to port 25)"
+        )
+    if context.port.number == 25:
+        return _(
+            "see that a firewall lets port {port} through (many networks block outgoing connections to port 25)"
+        )
+    if ":" in context.address:
+        return _("see that a firewall lets port {port} through and that this machine has working IPv6")
+    return _("see that a firewall lets port {port} through")
 
 
 def _daemon(context: PortContext) -> str:
@@ -84,17 +109,17 @@ def _daemon(context: PortContext) -> str:
 @probe(
     "smtp.banner",
     Scope.PORT,
-    "An SMTP server greets, under its right name",
-    expected="220 and the host's name",
+    N_("An SMTP server greets, under its right name"),
+    expected=N_("220 and the host's name"),
     steps=(
-        "Connect (with TLS at once on 465).",
-        "Read the greeting, which may have several lines and be slow.",
+        N_("Connect (with TLS at once on 465)."),
+        N_("Read the greeting, which may have several lines and be slow."),
     ),
     verdicts={
-        "pass": "220 with the host's fqdn",
-        "warn": "220 with another name, or one that tells the software's version",
-        "fail": "another reply code, or no SMTP",
-        "error": "silence, a dropped connection, or asterisks (a firewall that rewrites SMTP)",
+        "pass": N_("220 with the host's fqdn"),
+        "warn": N_("220 with another name, or one that reveals the software's version"),
+        "fail": N_("another reply code, or no SMTP"),
+        "error": N_("silence, a dropped connection, or asterisks (a firewall that rewrites SMTP)"),
     },
     refs=("RFC 5321 section 4.2", "RFC 5321 section 4.3.1"),
     ports=SMTP_PORTS,
@@ -105,22 +130,30 @@ def smtp_banner(context: PortContext) -> Iterator[Finding]:
             reply = Smtp(connection).reply()
         except ProtocolError as error:
             yield context.failed(
-                str(error), f"see what listens on port {context.port.number}: it is not an SMTP server"
+                str(error),
+                _("see what listens on port {port}: it is not an SMTP server").format(
+                    port=context.port.number
+                ),
             )
             return
     words = reply.lines[0].split()
     name = words[0].lower().rstrip(".") if words else ""
-    advice = f"postconf -e 'myhostname = {context.host.fqdn}' 'smtpd_banner = $myhostname ESMTP' and restart Postfix"
+    command = f"postconf -e 'myhostname = {context.host.fqdn}' 'smtpd_banner = $myhostname ESMTP'"
+    advice = _("{command} and restart Postfix").format(command=command)
     if reply.code != 220:
-        yield context.failed(f"the greeting is {reply}", "see the server's log for the reason")
+        yield context.failed(
+            _("the greeting is {greeting}").format(greeting=reply), _("see the server's log for the reason")
+        )
     elif "***" in reply.lines[0]:
         yield context.error(
-            f"the greeting is hidden: {reply}", "a firewall on the way rewrites SMTP; turn its inspection off"
+            _("a firewall on the way hides the greeting: {greeting}").format(greeting=reply),
+            _("turn off the inspection of SMTP in that firewall"),
         )
     elif name != context.host.fqdn:
-        yield context.warn(f"the name in the greeting is {name or 'missing'}", advice)
+        observed = _("the name in the greeting is {name}").format(name=name)
+        yield context.warn(observed if name else _("the greeting has no name"), advice)
     elif re.search(r"\d+\.\d+", " ".join(words[1:])):
-        yield context.warn(f"the greeting tells the version: {reply}", advice)
+        yield context.warn(_("the greeting reveals the version: {greeting}").format(greeting=reply), advice)
     else:
         yield context.passed(str(reply))
 
@@ -128,13 +161,13 @@ def smtp_banner(context: PortContext) -> Iterator[Finding]:
 @probe(
     "imap.greeting",
     Scope.PORT,
-    "An IMAP server greets, and wants a login",
+    N_("An IMAP server greets, and requires a login"),
     expected="* OK",
-    steps=("Connect (with TLS at once on 993).", "Read the greeting."),
+    steps=(N_("Connect (with TLS at once on 993)."), N_("Read the greeting.")),
     verdicts={
         "pass": "* OK",
-        "fail": "* PREAUTH (a session without a login, and a way around STARTTLS), * BYE, or no IMAP",
-        "error": "silence, or a dropped connection",
+        "fail": N_("* PREAUTH (a session without a login, and a way around STARTTLS), * BYE, or no IMAP"),
+        "error": N_("silence, or a dropped connection"),
     },
     refs=("RFC 9051 section 7.1.4", "RFC 9051 section 11.1"),
     ports=IMAP_PORTS,
@@ -145,27 +178,37 @@ def imap_greeting(context: PortContext) -> Iterator[Finding]:
             text = Imap(connection).greeting()
         except ProtocolError as error:
             yield context.failed(
-                str(error), f"see what listens on port {context.port.number}: it is not an IMAP server"
+                str(error),
+                _("see what listens on port {port}: it is not an IMAP server").format(
+                    port=context.port.number
+                ),
             )
             return
     if text.upper().startswith("OK"):
         yield context.passed(f"* {text}")
     elif text.upper().startswith("PREAUTH"):
         yield context.failed(
-            f"logged in without a password: * {text}",
-            "run the server as a daemon with a login process; a PREAUTH session is for local pipes only",
+            _("logged in without a password: {greeting}").format(greeting=f"* {text}"),
+            _("run the server as a daemon with a login process; a PREAUTH session is for local pipes only"),
         )
     else:
-        yield context.failed(f"turned away: * {text}", "see the server's log for the reason")
+        yield context.failed(
+            _("the server ends the session: {greeting}").format(greeting=f"* {text}"),
+            _("see the server's log for the reason"),
+        )
 
 
 @probe(
     "pop.greeting",
     Scope.PORT,
-    "A POP server greets",
+    N_("A POP server greets"),
     expected="+OK",
-    steps=("Connect (with TLS at once on 995).", "Read the greeting."),
-    verdicts={"pass": "+OK", "fail": "-ERR, or no POP", "error": "silence, or a dropped connection"},
+    steps=(N_("Connect (with TLS at once on 995)."), N_("Read the greeting.")),
+    verdicts={
+        "pass": "+OK",
+        "fail": N_("-ERR, or no POP"),
+        "error": N_("silence, or a dropped connection"),
+    },
     refs=("RFC 1939 section 4",),
     ports=POP_PORTS,
 )
@@ -175,10 +218,14 @@ def pop_greeting(context: PortContext) -> Iterator[Finding]:
             reply = Pop3(connection).reply()
         except ProtocolError as error:
             yield context.failed(
-                str(error), f"see what listens on port {context.port.number}: it is not a POP server"
+                str(error),
+                _("see what listens on port {port}: it is not a POP server").format(port=context.port.number),
             )
             return
     if reply.ok:
         yield context.passed(str(reply))
     else:
-        yield context.failed(f"turned away: {reply}", "see the server's log for the reason")
+        yield context.failed(
+            _("the server ends the session: {greeting}").format(greeting=reply),
+            _("see the server's log for the reason"),
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking
@@ -46,7 +47,7 @@ def known_address(context: PortContext, domain: str = "") -> str:
         if domain in {"", item.name}:
             for account in item.accounts:
                 return account.address
-            for alias, _ in (*item.aliases, *item.lists):
+            for alias, __ in (*item.aliases, *item.lists):
                 return alias
     return ""
 
@@ -97,7 +98,10 @@ class Outcome:
 
     def __str__(self) -> str:
         attempt = self.attempt
-        return f"MAIL FROM:<{attempt.sender}> RCPT TO:{attempt.recipient} gets {self.reply} at {self.at}"
+        commands = f"MAIL FROM:<{attempt.sender}> RCPT TO:{attempt.recipient}"
+        return _("{commands} gets {reply} at {command}").format(
+            commands=commands, reply=self.reply, command=self.at
+        )
 
 
 def _attempt(client: Smtp, attempt: Attempt) -> Outcome:
@@ -118,29 +122,40 @@ def _not_relayed(outcome: Outcome) -> bool:
 @probe(
     "relay.classic",
     Scope.PORT,
-    "Strangers cannot send mail through this server (no open relay)",
-    expected="every foreign recipient is refused (5xx, or 454 4.7.1), while an own one is taken on port 25",
+    N_("Strangers cannot send mail through this server (no open relay)"),
+    expected=N_(
+        "every foreign recipient is refused (5xx, or 454 4.7.1), while one of its own is accepted on port 25"
+    ),
     steps=(
-        "Without a login, from a sender whose domain resolves: RCPT TO a user of this server must be "
-        "taken (25 only).",
-        "RCPT TO an address in example.invalid, in a dozen spellings and with half a dozen senders; then "
-        "RSET, never DATA.",
+        N_(
+            "Without a login, from a sender whose domain resolves: RCPT TO a user of this server must be "
+            "accepted (25 only)."
+        ),
+        N_(
+            "RCPT TO an address in example.invalid, in a dozen spellings and with half a dozen senders; then "
+            "RSET, never DATA."
+        ),
     ),
     verdicts={
-        "pass": "every one refused with 5xx, or with 454 4.7.1, by which Postfix defers what it does not relay",
-        "warn": "an odd spelling in an own domain is taken, but so is any user there (a catch-all)",
-        "fail": "one is taken",
-        "error": "4xx, silence, a dropped connection; or on 25 the own user is refused as well, so the "
-        "refusals show nothing",
+        "pass": N_(
+            "every one refused with 5xx, or with 454 4.7.1, by which Postfix defers what it does not relay"
+        ),
+        "warn": N_(
+            "an odd spelling in one of its own domains is accepted, but so is any user there (a catch-all)"
+        ),
+        "fail": N_("a foreign recipient is accepted"),
+        "error": N_(
+            "4xx, silence, a dropped connection; or on 25 a user of this server is refused as well, so "
+            "the refusals prove nothing"
+        ),
     },
     refs=("RFC 5321 section 3.6", "RFC 5321 section 7.9", "postconf(5) smtpd_relay_restrictions"),
     ports=SMTP_PORTS,
 )
 def relay(context: PortContext) -> Iterator[Finding]:
-    advice = (
-        "postconf -e 'smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, "
-        "reject_unauth_destination' "
-        "and see that mynetworks holds no more than this host"
+    restrictions = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination"
+    advice = _("{command} and see that mynetworks holds no more than this host").format(
+        command=f"postconf -e 'smtpd_relay_restrictions = {restrictions}'"
     )
     known = known_address(context)
     sender = outside_sender(context)
@@ -163,45 +178,74 @@ def relay(context: PortContext) -> Iterator[Finding]:
                     catch_all = anyone.reply.kind == 2
             client.quit()
     if control is not None and control.reply.kind != 2:
-        yield context.error(f"cannot tell, because a user of this server is refused as well: {control}")
+        yield context.error(
+            _("cannot tell, because a user of this server is refused as well: {reply}").format(reply=control)
+        )
         return
     taken = [item for item in outcomes if item.reply.kind == 2]
     deferred = [item for item in outcomes if _not_relayed(item)]
     undecided = [item for item in outcomes if item.reply.kind == 4 and not _not_relayed(item)]
     if any(item.attempt.plain for item in taken) or (taken and not catch_all):
-        yield context.failed(f"{len(taken)} of {len(outcomes)} are taken: {taken[0]}", advice)
+        yield context.failed(
+            ngettext(
+                "{count} of {all} recipients is accepted: {first}",
+                "{count} of {all} recipients are accepted: {first}",
+                len(taken),
+            ).format(count=len(taken), all=len(outcomes), first=taken[0]),
+            advice,
+        )
     elif undecided:
         yield context.error(
-            f"{len(undecided)} of {len(outcomes)} are refused only for now: {undecided[0]}",
-            "see the server's log for what it waits for (greylisting, a name server, a policy service), then run it "
-            "again",
+            ngettext(
+                "{count} of {all} recipients is refused temporarily: {first}",
+                "{count} of {all} recipients are refused temporarily: {first}",
+                len(undecided),
+            ).format(count=len(undecided), all=len(outcomes), first=undecided[0]),
+            _(
+                "see the server's log for what it waits for (greylisting, a name server, a policy service), then run "
+                "it "
+                "again"
+            ),
         )
     elif taken:
         yield context.warn(
-            f"{taken[0]}, and so is any name in that domain",
-            "refuse unknown users, then it can be told whether the odd spelling relays",
+            _("{attempt}, and so does any name in that domain").format(attempt=taken[0]),
+            _("refuse unknown users; then run it again, to see whether the odd spelling relays"),
         )
     else:
-        shown = f"; {len(deferred)} of them with {deferred[0].reply}" if deferred else ""
-        yield context.passed(f"{len(outcomes)} of {len(outcomes)} refused: {outcomes[0].reply}{shown}")
+        form = _("{count} of {all} refused: {reply}")
+        if deferred:
+            form = _("{count} of {all} refused: {reply}; {deferred} of them with {deferred_reply}")
+        count = len(outcomes)
+        yield context.passed(
+            form.format(
+                count=count,
+                all=count,
+                reply=outcomes[0].reply,
+                deferred=len(deferred),
+                deferred_reply=deferred[0].reply if deferred else "",
+            )
+        )
 
 
 @probe(
     "unknown.user",
     Scope.PORT_DOMAIN,
-    "Mail for an unknown user is rejected during the SMTP session",
-    expected="a known user is taken; 550 5.1.1 for a made-up one in the same session",
+    N_("Mail for an unknown user is rejected during the SMTP session"),
+    expected=N_("a known user is accepted; 550 5.1.1 for a made-up one in the same session"),
     steps=(
-        "RCPT TO a user of the domain.",
-        "RCPT TO a random name in the domain, and in each domain alias.",
-        "RSET, never DATA.",
+        N_("RCPT TO a user of the domain."),
+        N_("RCPT TO a random name in the domain, and in each domain alias."),
+        N_("RSET, never DATA."),
     ),
     verdicts={
-        "pass": "taken; refused with 550 5.1.1, or 550 alone by a server without enhanced codes",
-        "warn": "refused for good, with another code",
-        "fail": "the made-up user is taken: a catch-all nobody asked for, or bounces to forged senders later",
-        "error": "the known user is refused too, 4xx, silence, or a dropped connection",
-        "skip": "the domain has no address to compare with, or a catch-all and no domain alias",
+        "pass": N_("accepted; refused with 550 5.1.1, or 550 alone by a server without enhanced codes"),
+        "warn": N_("refused permanently, with another code"),
+        "fail": N_(
+            "the made-up user is accepted: a catch-all nobody asked for, or bounces to forged senders later"
+        ),
+        "error": N_("the known user is refused too, 4xx, silence, or a dropped connection"),
+        "skip": N_("the domain has no address to compare with, or a catch-all and no domain alias"),
     },
     refs=("RFC 5321 section 3.6.2", "RFC 3463 section 3.2", "postconf(5) smtpd_reject_unlisted_recipient"),
     ports=ports_where(lambda port: port.number == 25),
@@ -210,13 +254,15 @@ def unknown_user(context: PortContext) -> Iterator[Finding]:
     assert context.domain is not None
     known = known_address(context, context.domain.name)
     if not known:
-        yield context.skip("the domain has no account, alias or list to compare with")
+        yield context.skip(_("the domain has no account, alias or list to compare with"))
         return
     names = [] if context.domain.catch_all else [context.domain.name]
     names += context.domain.domain_aliases
     if not names:
         yield context.skip(
-            f"{context.domain.name} has a catch-all: mail for any name goes to {context.domain.catch_all}"
+            _("{domain} has a catch-all: mail for any name goes to {address}").format(
+                domain=context.domain.name, address=context.domain.catch_all
+            )
         )
         return
     client = context.smtp()
@@ -224,7 +270,11 @@ def unknown_user(context: PortContext) -> Iterator[Finding]:
         start = client.mail(outside_sender(context))
         control = client.rcpt(known) if start.code == 250 else start
         if control.kind != 2:
-            yield context.error(f"cannot tell, because {known} is refused as well: {control}")
+            yield context.error(
+                _("cannot tell, because {address} is refused as well: {reply}").format(
+                    address=known, reply=control
+                )
+            )
             return
         replies = {}
         for name in names:
@@ -235,20 +285,25 @@ def unknown_user(context: PortContext) -> Iterator[Finding]:
     for address, reply in replies.items():
         if reply.kind == 2:
             yield context.failed(
-                f"{address} is taken: {reply}",
-                f"list the users in virtual_mailbox_maps, with no @{address.rpartition('@')[2]} entry for "
-                "everybody",
+                _("{address} is accepted: {reply}").format(address=address, reply=reply),
+                _("list the users in virtual_mailbox_maps, with no @{domain} entry for everybody").format(
+                    domain=address.rpartition("@")[2]
+                ),
             )
             return
     for address, reply in replies.items():
         if reply.kind != 5:
-            yield context.error(f"{address} is refused only for now: {reply}", advice)
+            yield context.error(
+                _("{address} is refused temporarily: {reply}").format(address=address, reply=reply), advice
+            )
             return
     usual = {(550, "5.1.1")} if "ENHANCEDSTATUSCODES" in client.extensions else {(550, "5.1.1"), (550, "")}
     odd = {address: reply for address, reply in replies.items() if (reply.code, reply.enhanced) not in usual}
     if odd:
         address, reply = next(iter(odd.items()))
-        yield context.warn(f"{address} is refused with {reply}", advice)
+        yield context.warn(
+            _("{address} is refused with {reply}").format(address=address, reply=reply), advice
+        )
     else:
         yield context.passed("; ".join(f"{address}: {reply}" for address, reply in replies.items()))
 
@@ -266,19 +321,19 @@ def _other_address(context: PortContext, account: Account) -> str:
 @probe(
     "spoof.envelope",
     Scope.PORT_ACCOUNT,
-    "A user who is logged in cannot send from another user's address",
-    expected="553 5.7.1 for another's address as sender, while the own one is taken",
+    N_("A user who is logged in cannot send from another user's address"),
+    expected=N_("553 5.7.1 for another's address as sender, while the user's own is accepted"),
     steps=(
-        "Log in as A.",
-        "MAIL FROM A, RCPT TO A: must be taken; RSET.",
-        "MAIL FROM somebody else, RCPT TO A: must be refused, at either of the two; RSET, never DATA.",
+        N_("Log in as A."),
+        N_("MAIL FROM A, RCPT TO A: must be accepted; RSET."),
+        N_("MAIL FROM somebody else, RCPT TO A: must be refused, at either of the two; RSET, never DATA."),
     ),
     verdicts={
-        "pass": "the own sender is taken, the other refused with 553 5.7.1",
-        "warn": "refused for good, with another code",
-        "fail": "the other sender is taken",
-        "error": "the login or the own sender is refused, 4xx, silence, or a dropped connection",
-        "skip": "no account with a known password",
+        "pass": N_("the user's own address is accepted, the other one refused with 553 5.7.1"),
+        "warn": N_("refused permanently, with another code"),
+        "fail": N_("the other address is accepted"),
+        "error": N_("the login or the user's own address is refused, 4xx, silence, or a dropped connection"),
+        "skip": N_("no account with a known password"),
     },
     refs=("RFC 6409 section 6.1", "postconf(5) reject_sender_login_mismatch"),
     ports=SUBMISSION_PORTS,
@@ -294,22 +349,32 @@ def spoof_envelope(context: PortContext) -> Iterator[Finding]:
     with client.connection:
         login = client.login(account.login_name, account.password.reveal())
         if not login.accepted:
-            yield context.error(f"cannot tell, because the login is refused: {login.words}")
+            yield context.error(
+                _("cannot tell, because the login is refused: {reply}").format(reply=login.words)
+            )
             return
         own = _attempt(client, Attempt(account.address, f"<{account.address}>", False))
         if own.reply.kind != 2:
-            yield context.error(f"cannot tell, because the own address is refused too: {own}")
+            yield context.error(
+                _("cannot tell, because the user's own address is refused too: {attempt}").format(attempt=own)
+            )
             return
         foreign = _attempt(client, Attempt(other, f"<{account.address}>", False))
-    advice = (
-        "postconf -e 'smtpd_sender_login_maps = …' and put reject_sender_login_mismatch first in "
-        f"smtpd_sender_restrictions of {context.port.service} in master.cf"
-    )
+    advice = _(
+        "{command} and put reject_sender_login_mismatch first in smtpd_sender_restrictions of {service} in master.cf"
+    ).format(command="postconf -e 'smtpd_sender_login_maps = …'", service=context.port.service)
     if foreign.reply.kind == 2:
-        yield context.failed(f"{account.address} may send as {other}: {foreign.reply}", advice)
+        yield context.failed(
+            _("{address} may send as {other}: {reply}").format(
+                address=account.address, other=other, reply=foreign.reply
+            ),
+            advice,
+        )
     elif foreign.reply.kind != 5:
-        yield context.error(f"refused only for now: {foreign}", advice)
+        yield context.error(_("refused temporarily: {attempt}").format(attempt=foreign), advice)
     elif foreign.reply.code == 553 or foreign.reply.enhanced.startswith("5.7."):
         yield context.passed(str(foreign))
     else:
-        yield context.warn(f"refused, but not for the sender's sake: {foreign}", advice)
+        yield context.warn(
+            _("refused, but not because of the sender: {attempt}").format(attempt=foreign), advice
+        )

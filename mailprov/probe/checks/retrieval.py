@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.ports import Protocol
 from mailprov.probe.clients.client import MailboxClient
@@ -34,20 +35,22 @@ def _read(context: DeliveryContext, number: int) -> bytes:
 @probe(
     "delivery.fetch",
     Scope.DELIVERY,
-    "The recipient reads the same bytes by IMAP and POP",
-    expected="the body as it was sent, and the same message byte for byte on 993, 143, 995 and 110",
+    N_("The recipient reads the same bytes by IMAP and POP"),
+    expected=N_("the body as it was sent, and the same message byte for byte on 993, 143, 995 and 110"),
     steps=(
-        "Fetch the message over 993 and over 143 with STARTTLS (BODY.PEEK[], which leaves it unread).",
-        "Fetch it over 995 and over 110 with STLS (UIDL, TOP, RETR; never DELE).",
-        "Compare with each other, and the body with what was sent.",
+        N_("Fetch the message over 993 and over 143 with STARTTLS (BODY.PEEK[], which leaves it unread)."),
+        N_("Fetch it over 995 and over 110 with STLS (UIDL, TOP, RETR; never DELE)."),
+        N_("Compare with each other, and the body with what was sent."),
     ),
     verdicts={
-        "pass": "the same bytes",
-        "warn": "the same but for a > before lines that begin with `From `, on a server with `managed: false`: so do "
-        "mailboxes of the format mbox",
-        "fail": "other bytes, or the message is not there",
-        "error": "not submitted or not arrived, no login, silence, or a dropped connection",
-        "skip": "the folder is not INBOX (POP shows no other)",
+        "pass": N_("the same bytes"),
+        "warn": N_(
+            "the same but for a > before lines that begin with `From `, on a server with `managed: false`: so do "
+            "mailboxes of the format mbox"
+        ),
+        "fail": N_("other bytes, or the message is not there"),
+        "error": N_("not submitted or not arrived, no login, silence, or a dropped connection"),
+        "skip": N_("the folder is not INBOX (POP shows no other)"),
     },
     refs=("RFC 9051 section 6.4.5", "RFC 1939 section 5", "RFC 5321 section 4.5.2"),
     ports=READING,
@@ -59,11 +62,13 @@ def fetch(context: DeliveryContext) -> Iterator[Finding]:
         target = context.at(context.recipient_host, number, plan.recipient)
         if not context.fetched:
             yield context.finding(
-                Verdict.ERROR, "nothing to fetch (see delivery.submit and delivery.path)", target=target
+                Verdict.ERROR, _("nothing to fetch (see delivery.submit and delivery.path)"), target=target
             )
         elif port_numbered(number).protocol is Protocol.POP3 and context.folder != "INBOX":
             yield context.finding(
-                Verdict.SKIP, f"the message is in {context.folder}, which POP does not show", target=target
+                Verdict.SKIP,
+                _("the message is in {folder}, which POP does not show").format(folder=context.folder),
+                target=target,
             )
         else:
             yield _compare(context, number, target)
@@ -75,35 +80,55 @@ def _compare(context: DeliveryContext, number: int, target: Target) -> Finding:
             context.deadline = context.new_deadline(context.seconds)
             text = _read(context, number)
     except ProtocolError as error:
-        return context.finding(Verdict.FAIL, str(error), "see the server's log", target=target)
+        return context.finding(Verdict.FAIL, str(error), _("see the server's log"), target=target)
     except ProbeError as error:
         return context.finding(Verdict.ERROR, str(error), target=target)
     if wrong := message.first_difference(context.fetched, text):
-        advice = "see that IMAP and POP read the same mailbox (mail_location, mail_path)"
-        return context.finding(Verdict.FAIL, f"not as over IMAP before: {wrong}", advice, target=target)
+        advice = _("see that IMAP and POP read the same mailbox (mail_location, mail_path)")
+        return context.finding(
+            Verdict.FAIL,
+            _("not the same as over IMAP before: {difference}").format(difference=wrong),
+            advice,
+            target=target,
+        )
     whole = message.without_mbox_quotes(text, context.sent)
     if whole != text and not context.recipient_host.managed:
-        what = "lines that begin with `From ` got a > before them, and signatures of such mail hold no more"
-        advice = "mailboxes of the format mbox do that; Maildir does not (Postfix: home_mailbox = Maildir/; Dovecot: "
-        advice += "mail_location or mail_driver and mail_path)"
+        what = _(
+            "lines that begin with `From ` got a > before them, so signatures of such mail are no longer valid"
+        )
+        advice = _(
+            "mailboxes of the format mbox do that; Maildir does not (Postfix: home_mailbox = Maildir/; Dovecot: "
+            "mail_location or mail_driver and mail_path)"
+        )
         return context.finding(Verdict.WARN, what, advice, target=target)
     if wrong := message.first_difference(message.body_of(context.sent), message.body_of(text)):
-        advice = "see what on the way alters mail: a content filter, a disclaimer, or a host without 8BITMIME"
-        return context.finding(Verdict.FAIL, f"the body {wrong}", advice, target=target)
-    return context.finding(Verdict.PASS, f"{len(text)} bytes, the same", target=target)
+        advice = _(
+            "see what on the way alters mail: a content filter, a disclaimer, or a host without 8BITMIME"
+        )
+        return context.finding(
+            Verdict.FAIL,
+            _("the body is not the same as it was sent: {difference}").format(difference=wrong),
+            advice,
+            target=target,
+        )
+    return context.finding(
+        Verdict.PASS,
+        ngettext("{count} byte, the same", "{count} bytes, the same", len(text)).format(count=len(text)),
+        target=target,
+    )
 
 
 @probe(
     "delivery.cleanup",
     Scope.DELIVERY,
-    "The probe message is removed again",
-    expected="exactly the marked message is gone",
-    steps=("Over IMAP: search for the mark, mark it as deleted, UID EXPUNGE just that.",),
+    N_("The probe message is removed again"),
+    expected=N_("exactly the marked message is gone"),
+    steps=(N_("Over IMAP: search for the mark, mark it as deleted, UID EXPUNGE just that."),),
     verdicts={
-        "pass": "removed",
-        "warn": "left in the mailbox, because the server cannot remove just one message, or refuses",
-        "error": "the mailbox cannot be reached",
-        "skip": "nothing was sent",
+        "pass": N_("removed"),
+        "warn": N_("left in the mailbox, because the server cannot remove just one message, or refuses"),
+        "error": N_("the mailbox cannot be reached"),
+        "skip": N_("nothing was sent"),
     },
     refs=("RFC 4315 section 2.1",),
     ports=(993,),
@@ -113,7 +138,7 @@ def cleanup(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan
     target = context.at(context.recipient_host, 993, plan.recipient)
     if not context.sent:
-        yield context.finding(Verdict.SKIP, "nothing was sent", target=target)
+        yield context.finding(Verdict.SKIP, _("nothing was sent"), target=target)
         return
     with context.run.user_slot(context.recipient_host.name, plan.recipient.address):
         context.deadline = context.new_deadline(context.seconds)
@@ -121,14 +146,14 @@ def cleanup(context: DeliveryContext) -> Iterator[Finding]:
         with client.connection:
             verdict, observed = _remove(context, client)
             client.quit()
-    advice = f"remove the messages with the header {message.MARK} by hand"
+    advice = _("remove the messages with the header {header} by hand").format(header=message.MARK)
     yield context.finding(verdict, observed, advice, target=target)
 
 
 def _remove(context: DeliveryContext, client: Imap) -> tuple[Verdict, str]:
     found = context.search(client, context.folder)
     if not found:
-        return Verdict.WARN, "the message is not there (if it arrives later, it stays)"
+        return Verdict.WARN, _("the message is not there (if it arrives later, it stays)")
     if left := client.remove(found):
         return Verdict.WARN, left
-    return Verdict.PASS, f"removed {len(found)} from {context.folder}"
+    return Verdict.PASS, _("removed {count} from {folder}").format(count=len(found), folder=context.folder)

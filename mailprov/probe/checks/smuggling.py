@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking, usable
@@ -41,22 +42,27 @@ _ENDINGS = {
 _SENDER, _AUTHOR = "", "nobody@mailprov-stranger.invalid"
 _AT_ONCE = 4
 Seen = dict[str, set[tuple[str, int]]]  # token → folder and UID of each message that has it
-_NOT_TAKEN = "cannot tell, because mail for a user of this server is not taken"
+_NOT_TAKEN = N_("cannot tell, because mail for a user of this server is not accepted: {reply}")
 
 
 @probe(
     "smtp.vrfy",
     Scope.PORT,
-    "The server does not reveal which users exist",
-    expected="the same refusal, or the same noncommittal 252, for a user and for a made-up name",
-    steps=("VRFY a user of this server, then a made-up name in the same domain.", "EXPN the same two."),
+    N_("The server does not reveal which users exist"),
+    expected=N_("the same refusal, or the same 252 (cannot verify), for a user and for a made-up name"),
+    steps=(
+        N_("VRFY a user of this server, then a made-up name in the same domain."),
+        N_("EXPN the same two."),
+    ),
     verdicts={
-        "pass": "the same answer to both, and no 250",
-        "warn": "VRFY tells the two apart on a server with `managed: false`, and so does RCPT, as it must "
-        "(unknown.user)",
-        "fail": "250 for the user, or answers that tell the two apart",
-        "error": "4xx, silence, or a dropped connection",
-        "skip": "no address of this server is known",
+        "pass": N_("the same answer to both, and no 250"),
+        "warn": N_(
+            "VRFY tells the two apart on a server with `managed: false`, and so does RCPT, as it must "
+            "(unknown.user)"
+        ),
+        "fail": N_("250 for the user, or answers that tell the two apart"),
+        "error": N_("4xx, silence, or a dropped connection"),
+        "skip": N_("no address of this server is known"),
     },
     refs=("RFC 5321 section 7.3", "RFC 5321 section 3.5.3", "postconf(5) disable_vrfy_command"),
     ports=_FROM_STRANGERS,
@@ -64,7 +70,7 @@ _NOT_TAKEN = "cannot tell, because mail for a user of this server is not taken"
 def vrfy(context: PortContext) -> Iterator[Finding]:
     known = known_address(context)
     if not known:
-        yield context.skip("no address of this server is known")
+        yield context.skip(_("no address of this server is known"))
         return
     unknown = f"nobody-{context.run.nonce}@{known.rpartition('@')[2]}"
     client = context.smtp()
@@ -74,14 +80,23 @@ def vrfy(context: PortContext) -> Iterator[Finding]:
         client.quit()
     replies = [reply for pair in pairs for reply in pair]
     later = [reply for reply in replies if reply.kind == 4]
-    shown = f"VRFY {known} gets {pairs[0][0]}, a made-up name {pairs[0][1]}; EXPN gets {pairs[1][0]} and {pairs[1][1]}"
+    vrfy_both, expn_both = pairs
+    shown = _(
+        "VRFY {address} gets {reply}, a made-up name {other_reply}; EXPN gets {expn} and {other_expn}"
+    ).format(
+        address=known,
+        reply=vrfy_both[0],
+        other_reply=vrfy_both[1],
+        expn=expn_both[0],
+        other_expn=expn_both[1],
+    )
     advice = "postconf -e 'disable_vrfy_command = yes'"
     says_more = any(reply.code == 250 for reply in replies) or pairs[1][0].code != pairs[1][1].code
     if later:
-        yield context.error(f"refused only for now: {later[0]}")
+        yield context.error(_("refused temporarily: {reply}").format(reply=later[0]))
     elif pairs[0][0].code != pairs[0][1].code and named and not says_more and not context.host.managed:
         # What Postfix does if nobody says otherwise: a guesser learns by VRFY what RCPT must tell anyway.
-        yield context.warn(f"{shown}; RCPT tells the two apart as well", advice)
+        yield context.warn(_("{replies}; RCPT tells the two apart as well").format(replies=shown), advice)
     elif says_more or pairs[0][0].code != pairs[0][1].code:
         yield context.failed(shown, advice)
     else:
@@ -99,18 +114,18 @@ def _named_by_rcpt(client: Smtp, sender: str, known: str, unknown: str) -> bool:
 @probe(
     "smuggle.pipelining",
     Scope.PORT,
-    "A client that sends before the server answers, as spam programs do, is rejected",
-    expected="554 5.5.0 for what follows DATA before its 354",
+    N_("A client that sends before the server answers, as spam programs do, is rejected"),
+    expected=N_("554 5.5.0 for what follows DATA before its 354"),
     steps=(
-        "MAIL FROM, and RCPT TO a user of this server: must be taken.",
-        "DATA and QUIT in one go, before the 354; close without a message.",
+        N_("MAIL FROM, and RCPT TO a user of this server: must be accepted."),
+        N_("DATA and QUIT in one go, before the 354; close without a message."),
     ),
     verdicts={
-        "pass": "refused for good",
-        "warn": "354 from a server with `managed: false`: Postfix before 3.9 takes it if nobody says otherwise",
-        "fail": "354: the server takes what was sent ahead as if it had been asked for",
-        "error": "the user is refused as well, 4xx, silence, or a connection dropped without a word",
-        "skip": "no address of this server is known",
+        "pass": N_("refused permanently"),
+        "warn": N_("354 from a server with `managed: false`: Postfix before 3.9 accepts it by default"),
+        "fail": N_("354: the server accepts what was sent before its answer"),
+        "error": N_("the user is refused as well, 4xx, silence, or a connection dropped without a word"),
+        "skip": N_("no address of this server is known"),
     },
     refs=(
         "RFC 2920 section 3.1",
@@ -122,25 +137,27 @@ def _named_by_rcpt(client: Smtp, sender: str, known: str, unknown: str) -> bool:
 def pipelining(context: PortContext) -> Iterator[Finding]:
     known = known_address(context)
     if not known:
-        yield context.skip("no address of this server is known")
+        yield context.skip(_("no address of this server is known"))
         return
     client = context.smtp()
     with client.connection:
         taken = _begun(client, outside_sender(context), known)
         if taken.kind != 2:
-            yield context.error(f"{_NOT_TAKEN}: {taken}")
+            yield context.error(_(_NOT_TAKEN).format(reply=taken))
             return
         client.connection.send(b"DATA\r\nQUIT\r\n", "DATA QUIT")
         reply = client.reply()
     if reply.code == 354:
         yield context.finding(
             Verdict.FAIL if context.host.managed else Verdict.WARN,
-            f"what was sent ahead of the answer is taken: {reply}",
-            "postconf -e 'smtpd_forbid_unauth_pipelining = yes', or on a Postfix without it "
-            "'smtpd_data_restrictions = reject_unauth_pipelining'",
+            _("what was sent before the answer is accepted: {reply}").format(reply=reply),
+            _("{command}, or on a Postfix without it {other_command}").format(
+                command="postconf -e 'smtpd_forbid_unauth_pipelining = yes'",
+                other_command="'smtpd_data_restrictions = reject_unauth_pipelining'",
+            ),
         )
     elif reply.kind == 4:
-        yield context.error(f"refused only for now: {reply}")
+        yield context.error(_("refused temporarily: {reply}").format(reply=reply))
     else:
         yield context.passed(f"{reply}")
 
@@ -148,21 +165,33 @@ def pipelining(context: PortContext) -> Iterator[Finding]:
 @probe(
     "smuggle.in",
     Scope.PORT,
-    "A message cannot hide a second one (SMTP smuggling)",
-    expected="only CR LF . CR LF ends a message; whatever else looks like an end is refused, or stays inside",
+    N_("A message cannot hide a second one (SMTP smuggling)"),
+    expected=N_(
+        "only CR LF . CR LF ends a message; whatever else looks like an end is refused, or stays inside"
+    ),
     steps=(
-        "From outside, with the null sender, a plain message to an account of this server: must be taken, and arrive.",
-        "The same seven times more, each with another false end in the middle and behind it the commands and the "
-        "text of a second message. A server that takes the false end for one obeys those commands and answers them.",
-        "When all that were taken are in the mailbox (INBOX, Junk, or another folder), send another plain one and wait "
-        "for it: what was hidden has then had its time to arrive, too.",
-        "See what arrived; remove it.",
+        N_(
+            "From outside, with the null sender, a plain message to an account of this server: must be accepted, and "
+            "arrive."
+        ),
+        N_(
+            "The same seven times more, each with another false end of the message in the middle, followed by the "
+            "commands "
+            "and the text of a second message. A server that takes the false end for the end obeys those commands and "
+            "answers them."
+        ),
+        N_(
+            "When all that were accepted are in the mailbox (INBOX, Junk, or another folder), send another plain one "
+            "and wait "
+            "for it: what was hidden has then had its time to arrive, too."
+        ),
+        N_("See what arrived; remove it."),
     ),
     verdicts={
-        "pass": "refused, or one message for each that was taken",
-        "fail": "the second message was taken, or is in the mailbox",
-        "error": "the plain message is refused, or not all that were taken arrive, 4xx, silence",
-        "skip": "no account with a known password whose mail stays on this host",
+        "pass": N_("refused, or one message for each that was accepted"),
+        "fail": N_("the second message was accepted, or is in the mailbox"),
+        "error": N_("the plain message is refused, or not all that were accepted arrive, 4xx, silence"),
+        "skip": N_("no account with a known password whose mail stays on this host"),
     },
     refs=("CVE-2023-51764", "RFC 5321 section 4.1.1.4", "postconf(5) smtpd_forbid_bare_newline"),
     ports=_FROM_STRANGERS,
@@ -173,12 +202,14 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
     account = next(filter(None, (usable(item, reads=True) for item in mine)), None)
     if account is None or account.password is None:
         reasons = [lacking(item, reads=True) for item in mine]
-        yield context.skip("; ".join(reasons) or f"no domain has {context.host.name} as its first host")
+        yield context.skip(
+            "; ".join(reasons) or _("no domain has {host} as its first host").format(host=context.host.name)
+        )
         return
     cover, hidden = secrets.token_hex(12), secrets.token_hex(12)
     control = _send(context, account, _message(context, account, cover))
     if control.code != 250:
-        yield context.error(f"{_NOT_TAKEN}: {control}")
+        yield context.error(_(_NOT_TAKEN).format(reply=control))
         return
     taken = 1
     obeyed: list[str] = []
@@ -194,25 +225,39 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
     if len(seen[cover]) == taken and not (obeyed or seen[hidden]):
         again = _send(context, account, _message(context, account, cover))
         if again.code != 250:
-            yield context.error(f"{_NOT_TAKEN} any more: {again}")
+            yield context.error(
+                _(
+                    "cannot tell, because mail for a user of this server is no longer accepted: {reply}"
+                ).format(reply=again)
+            )
             return
         taken += 1
         left = _look_and_remove(context, account, seen, cover, taken)
     covers, smuggled = len(seen[cover]), len(seen[hidden])
     if obeyed or smuggled:
         yield context.failed(
-            f"a second message is taken after {', '.join(obeyed) or 'a false end'}, and {smuggled} arrived",
-            "postconf -e 'smtpd_forbid_bare_newline = normalize', or update Postfix to a version that knows it",
+            (
+                _("a second message is accepted after {ends}; {count} arrived")
+                if obeyed
+                else _("a second message is accepted after a false end; {count} arrived")
+            ).format(ends=", ".join(obeyed), count=smuggled),
+            _("{command}, or update Postfix to a version that knows it").format(
+                command="postconf -e 'smtpd_forbid_bare_newline = normalize'"
+            ),
         )
     elif covers < taken:
         yield context.error(
-            f"cannot tell, because of {taken} messages that were taken {covers} arrived in time",
-            f"see the mail log of {context.host.name}",
+            _("cannot tell, because only {count} of {all} accepted messages arrived in time").format(
+                count=covers, all=taken
+            ),
+            _("see the mail log of {host}").format(host=context.host.name),
         )
     else:
-        yield context.passed(
-            f"{taken - 2} of {len(_ENDINGS)} taken as one message, none as two; {words[0]}{left}"
+        passed = _("{count} of {all} accepted as one message, none as two; {reply}").format(
+            count=taken - 2, all=len(_ENDINGS), reply=words[0]
         )
+        stay = _("messages of this probe could not be removed: {reason}").format(reason=left)
+        yield context.passed(f"{passed}; {stay}" if left else passed)
 
 
 def _begun(client: Smtp, sender: str, recipient: str) -> Reply:
@@ -239,7 +284,7 @@ def _smuggle_all(
     context: PortContext, account: Account, cover: str, hidden: str
 ) -> list[tuple[str, list[Reply]]]:
     """For each false end what `_smuggle` gives, some at once: a filter that asks DNS takes a second a message."""
-    tries = [dataclasses.replace(context) for _ in _ENDINGS]  # each with a transcript of its own
+    tries = [dataclasses.replace(context) for __ in _ENDINGS]  # each with a transcript of its own
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="smuggle") as pool:
         futures = [
             pool.submit(_smuggle, each, account, cover, hidden, ending)
@@ -264,7 +309,7 @@ def _smuggle(context: PortContext, account: Account, cover: str, hidden: str, en
         first, second = (message.header_of(_message(context, account, token)) for token in (cover, hidden))
         commands = f"MAIL FROM:<{_SENDER}>\r\nRCPT TO:<{account.address}>\r\nDATA\r\n".encode()
         text = first + b"A line" + ending + commands + second + b"smuggled\r\n.\r\nQUIT\r\n"
-        client.connection.send(text, "(a false end)")
+        client.connection.send(text, _("(a false end)"))
         try:
             while not replies or replies[-1].code != 221:
                 replies.append(client.reply())
@@ -285,7 +330,7 @@ def _look_and_remove(context: PortContext, account: Account, seen: Seen, cover: 
         with client.connection:
             login = client.login(account.login_name, account.password.reveal())
             if not login.accepted:
-                raise ProbeError(f"the mailbox cannot be looked into: {login.words}")
+                raise ProbeError(_("the login to the mailbox is refused: {reply}").format(reply=login.words))
             waiting = context.new_deadline(context.run.timing.delivery)
             for turn in itertools.count(1):
                 for folder in folders_at(client, turn):
@@ -299,7 +344,7 @@ def _look_and_remove(context: PortContext, account: Account, seen: Seen, cover: 
             for folder in client.folders():
                 left = _see_and_remove(client, folder, seen) or left  # a hidden one may be elsewhere
             client.quit()
-    return f"; messages of this probe stay: {left}" if left else ""
+    return left
 
 
 def _see_and_remove(client: Imap, folder: str, seen: Seen) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import Protocol
 from mailprov.probe.accounts import lacking
@@ -39,22 +40,28 @@ Answer = Login | ProbeError  # or why nothing was decided
 @probe(
     "auth.bad-password",
     Scope.PORTS,
-    "A wrong password is rejected",
-    expected="right password in, wrong password out, right password in",
+    N_("A wrong password is rejected"),
+    expected=N_("the right password is accepted, a wrong one refused, the right one accepted again"),
     steps=(
-        "Only where auth.ok passed; after everything else; as one account on each host.",
-        "Log in with the right password on every port.",
-        "Log in with a wrong one, the same everywhere: on one port first, then the right one on another, which waits "
-        "as long as the server makes guessers wait; then the wrong one on all others at the same time.",
-        "Log in with the right password again.",
+        N_("Only where auth.ok passed; after everything else; as one account on each host."),
+        N_("Log in with the right password on every port."),
+        N_(
+            "Log in with a wrong one, the same everywhere: on one port first, then the right one on another, which "
+            "waits "
+            "as long as the server makes guessers wait; then the wrong one on all others at the same time."
+        ),
+        N_("Log in with the right password again."),
     ),
     verdicts={
-        "pass": "in, out (535, NO, -ERR), in",
-        "fail": "the wrong password is let in",
-        "error": "the right password does not work, so a refusal of the wrong one shows nothing; or 4xx, "
-        "silence",
-        "skip": "no account with a known password; or fail2ban would ban this machine, which fail2ban.ignore does not "
-        "name",
+        "pass": N_("accepted; refused with 535, NO or -ERR; accepted"),
+        "fail": N_("the wrong password is accepted"),
+        "error": N_(
+            "the right password does not work, so a refusal of the wrong one proves nothing; or 4xx, silence"
+        ),
+        "skip": N_(
+            "no account with a known password; or fail2ban would ban this machine, which fail2ban.ignore does not "
+            "name"
+        ),
     },
     refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
     ports=LOGIN_PORTS,
@@ -78,7 +85,7 @@ def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
             if isinstance(answer, ProbeError):
                 yield context.could_not_test(answer)
             elif not answer.accepted:
-                yield context.error(f"the right password does not work: {answer.words}")
+                yield context.error(_("the right password does not work: {reply}").format(reply=answer.words))
             else:
                 good.append(context)
         answers = _wrong_everywhere(pool, good)
@@ -97,14 +104,23 @@ def _early(context: PortContext) -> Finding | None:
 
     banning = fail2ban.SETTING.of(context.host)
     if banning is not None and not _spared(banning, context.address):
-        own = source_address(context.address) or "its address"
-        return context.skip(
-            f"wrong passwords would get this machine banned by fail2ban: put {own} into fail2ban.ignore, then apply"
+        own = source_address(context.address)
+        form = _(
+            "wrong passwords would get this machine banned by fail2ban: put its address into fail2ban.ignore, then "
+            "apply"
         )
+        if own:
+            form = _(
+                "wrong passwords would get this machine banned by fail2ban: put {address} into fail2ban.ignore, then "
+                "apply"
+            )
+        return context.skip(form.format(address=own))
     before = context.run.verdicts.get((_RIGHT, context.target))
     if before not in {None, Verdict.PASS}:
         context.waits_for = f"{_RIGHT} {context.target}"
-        return context.error(f"not tried: the right password does not work here (see {_RIGHT})")
+        return context.error(
+            _("not tried: the right password does not work here (see {probe})").format(probe=_RIGHT)
+        )
     context.transcript.hide(account.password.reveal(), _made_up(context))
     return None
 
@@ -168,11 +184,15 @@ def _judged(context: PortContext, bad: Answer, again: Answer) -> Finding:
         return context.could_not_test(bad)
     if bad.accepted:
         return context.failed(
-            f"a wrong password is let in: {bad.words}",
-            "see the passdb (doveconf -n passdb): static, nopassword or an empty password must not be there",
+            _("a wrong password is accepted: {reply}").format(reply=bad.words),
+            _(
+                "see the passdb (doveconf -n passdb): static, nopassword or an empty password must not be there"
+            ),
         )
     if isinstance(again, ProbeError):
         return context.could_not_test(again)
     if again.accepted:
         return context.passed(bad.words)
-    return context.error(f"the wrong password is refused, but then the right one too: {again.words}")
+    return context.error(
+        _("the wrong password is refused, but then the right one too: {reply}").format(reply=again.words)
+    )

@@ -19,9 +19,9 @@ class Outcome(Enum):
     """What came of a user and a password."""
 
     ACCEPTED = "accepted"
-    CONTINUES = "the server asks for more"  # where there was nothing more to say
+    CONTINUES = "continues"  # the server asks for more, where there was nothing more to say
     REFUSED = "refused"
-    UNSEEN = "refused before the password was looked at"  # for want of TLS, as a right server does in clear
+    UNSEEN = "unseen"  # refused before the password was looked at, for want of TLS: what a right server does in clear
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from mailprov.i18n import _, ngettext
 from mailprov.model import cleaning
 from mailprov.probe.clients.errors import (
     ConnectionClosed,
@@ -64,17 +65,21 @@ class Deadline:
     def left(self) -> float:
         """Seconds left, more than zero. Raises Interrupted or ReadTimeout when there are none."""
         if self._stop is not None and self._stop.is_set():
-            raise Interrupted("interrupted before it was tested")
+            raise Interrupted(_("interrupted before it was tested"))
         left = self._end - time.monotonic()
         if self._outer is not None:
             outer = self._outer._end - time.monotonic()
             if outer <= 0:
                 self.reached = True
-                raise Interrupted(f"not tested: the {self._outer.seconds:g} s for the whole run were used up")
+                raise Interrupted(
+                    _("not tested: the {seconds:g} s for the whole run were used up").format(
+                        seconds=self._outer.seconds
+                    )
+                )
             left = min(left, outer)
         if left <= 0:
             self.reached = True
-            raise ReadTimeout(f"no answer within {self.seconds:g} s")
+            raise ReadTimeout(_("no answer within {seconds:g} s").format(seconds=self.seconds))
         return left
 
     def pause(self, seconds: float) -> None:
@@ -117,7 +122,7 @@ class Transcript:
         if len(self.lines) < _LINES_LIMIT:
             self.lines.append(f"{who}: {self.clean(text)}")
         elif len(self.lines) == _LINES_LIMIT:
-            self.lines.append("-: … (cut)")
+            self.lines.append(f"-: … {_('(the rest is not shown)')}")
 
 
 class Peer:
@@ -160,7 +165,7 @@ class Peer:
             return
         if time.monotonic() - since > patience:
             self._mute = True
-            raise Mute("no greeting, as on other connections here")
+            raise Mute(_("no greeting, as on other connections to this port"))
 
 
 class Connection:
@@ -200,16 +205,18 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except ConnectionRefusedError:
             sock.close()
-            raise Refused("connection refused") from None
+            raise Refused(_("connection refused")) from None
         except TimeoutError:
             sock.close()
             deadline.left()
             deadline.reached = True
-            raise Unreachable(f"no answer to the connection attempt within {seconds:g} s") from None
+            raise Unreachable(
+                _("no answer to the connection attempt within {seconds:g} s").format(seconds=seconds)
+            ) from None
         except OSError as error:
             sock.close()
-            raise Unreachable(f"cannot connect: {error.strerror or error}") from None
-        transcript.add("-", f"connected to {address} port {port}")
+            raise Unreachable(_("cannot connect: {error}").format(error=error.strerror or error)) from None
+        transcript.add("-", _("connected to {address} port {port}").format(address=address, port=port))
         return cls(sock, deadline, transcript, peer)
 
     def __enter__(self) -> Connection:
@@ -262,21 +269,23 @@ class Connection:
                 raise
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError):
                 self._peer.dropped()
-                raise ConnectionClosed("the server closed the connection") from None
+                raise ConnectionClosed(_("the server closed the connection")) from None
             except ssl.SSLError as error:
-                raise TlsError(f"TLS: {_reason(error)}") from None
+                raise TlsError(_("TLS: {reason}").format(reason=_reason(error))) from None
             except OSError as error:
-                raise ConnectionClosed(f"the connection broke: {error.strerror or error}") from None
+                raise ConnectionClosed(
+                    _("the connection broke: {error}").format(error=error.strerror or error)
+                ) from None
 
     def _fill(self) -> None:
         chunk = self._wait(lambda: self._sock.recv(65536))
         if not chunk:
             self._peer.dropped()
-            raise ConnectionClosed("the server closed the connection")
+            raise ConnectionClosed(_("the server closed the connection"))
         self._hear()
         self._heard += len(chunk)
         if self._heard > _TOTAL_LIMIT:
-            raise ProtocolError(f"more than {_TOTAL_LIMIT >> 20} MiB without an end")
+            raise ProtocolError(_("more than {limit} MiB without an end").format(limit=_TOTAL_LIMIT >> 20))
         self._buffer += chunk
 
     def _hear(self) -> None:
@@ -290,14 +299,12 @@ class Connection:
         """
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _LINE_LIMIT:
-                raise ProtocolError("a line longer than 64 KiB")
+                raise ProtocolError(_("a line longer than 64 KiB"))
             try:
                 self._fill()
             except (ReadTimeout, ConnectionClosed):
                 if self._buffer:  # half a line is evidence, so it must not be lost
-                    self.transcript.add(
-                        "S", bytes(self._buffer).decode("utf-8", "replace") + " (no line end)"
-                    )
+                    self._add_remark("S", bytes(self._buffer), _("(no line end)"))
                 raise
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
@@ -309,10 +316,13 @@ class Connection:
         self.transcript.add("S", text)
         return text
 
+    def _add_remark(self, who: str, data: bytes, remark: str) -> None:
+        self.transcript.add(who, f"{data.decode('utf-8', 'replace')} {remark}")
+
     def exactly(self, count: int) -> bytes:
         """The next `count` bytes. Raises ProtocolError for more than a connection may have."""
         if count > _TOTAL_LIMIT:
-            raise ProtocolError(f"a literal of {count} bytes is announced")
+            raise ProtocolError(_("a literal of {count} bytes is announced").format(count=count))
         while len(self._buffer) < count:
             self._fill()
         data = bytes(self._buffer[:count])
@@ -343,15 +353,22 @@ class Connection:
         verifies and the certificate does not, TlsError or ConnectionClosed when the handshake fails otherwise.
         """
         if surplus := self.surplus():
-            self.transcript.add("S", surplus.decode("utf-8", "replace") + " (in clear, before the handshake)")
+            self._add_remark("S", surplus, _("(in clear, before the handshake)"))
             raise ResponseInjection(
-                f"{len(surplus)} bytes in clear came before the handshake: {printable(repr(surplus))}"
+                ngettext(
+                    "{count} byte in clear came before the handshake: {text}",
+                    "{count} bytes in clear came before the handshake: {text}",
+                    len(surplus),
+                ).format(count=len(surplus), text=printable(repr(surplus)))
             )
         self._sock.settimeout(None)
         wrapped = tls_context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
         self._sock = wrapped
         self._wait(wrapped.do_handshake)
-        self.transcript.add("-", f"{self.tls_summary}, name asked for: {name or 'none'}")
+        self.transcript.add(
+            "-",
+            _("{tls}, server name sent (SNI): {name}").format(tls=self.tls_summary, name=name or _("none")),
+        )
 
 
 def unanswered(address: str, number: int, seconds: float) -> str:

@@ -10,6 +10,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
+from mailprov.i18n import _
 from mailprov.probe.clients.client import Login, MailboxClient, Outcome
 from mailprov.probe.clients.connection import Connection, printable
 from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
@@ -69,15 +70,15 @@ class Imap(MailboxClient):
 
     def greeting(self) -> str:
         """The greeting without `* `: `OK …`, `PREAUTH …` or `BYE …`. Raises ProtocolError for anything else."""
-        text, _ = self._response()
+        text, __ = self._response()
         if not re.match(r"\* (OK|PREAUTH|BYE)\b", text, re.IGNORECASE):
-            raise ProtocolError(f"not an IMAP greeting: {printable(repr(text))}")
+            raise ProtocolError(_("not an IMAP greeting: {text}").format(text=printable(repr(text))))
         return text[2:]
 
     def greet(self) -> None:
         text = self.greeting()
         if not text.upper().startswith("OK"):
-            raise ProtocolError(f"the greeting is * {text}")
+            raise ProtocolError(_("the greeting is {greeting}").format(greeting=f"* {text}"))
 
     def _finish(self, tag: str) -> Response:
         untagged = []
@@ -88,10 +89,10 @@ class Imap(MailboxClient):
                 continue
             if text.startswith("+"):
                 return Response("+", text[1:].strip(), tuple(untagged))
-            word, _, rest = text.partition(" ")
-            status, _, rest = rest.partition(" ")
+            word, __, rest = text.partition(" ")
+            status, __, rest = rest.partition(" ")
             if word != tag or status.upper() not in {"OK", "NO", "BAD"}:
-                raise ProtocolError(f"not an IMAP response: {printable(repr(text))}")
+                raise ProtocolError(_("not an IMAP response: {text}").format(text=printable(repr(text))))
             return Response(status.upper(), rest, tuple(untagged))
 
     def command(self, line: str, shown: str | None = None) -> Response:
@@ -110,7 +111,7 @@ class Imap(MailboxClient):
             if item.text.upper().startswith("CAPABILITY "):
                 words.update(item.text.upper().split()[1:])
         if response.status != "OK" or not words:
-            raise ProtocolError(f"no answer to CAPABILITY: {response}")
+            raise ProtocolError(_("no answer to CAPABILITY: {reply}").format(reply=response))
         return frozenset(words)
 
     def offers(self) -> dict[str, str]:
@@ -119,7 +120,7 @@ class Imap(MailboxClient):
     def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
         response = self.command("STARTTLS")
         if response.status != "OK":
-            raise ProtocolError(f"STARTTLS was refused: {response}")
+            raise ProtocolError(_("STARTTLS was refused: {reply}").format(reply=response))
         self.connection.start_tls(tls_context, name)
 
     def login(self, user: str, password: str) -> Login:
@@ -129,7 +130,7 @@ class Imap(MailboxClient):
         if response.status == "OK":
             return Login(Outcome.ACCEPTED, str(response))
         if response.code in {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"}:
-            raise TemporaryFailure(f"temporary refusal: {response}")
+            raise TemporaryFailure(_("temporary refusal: {reply}").format(reply=response))
         unseen = response.code == "PRIVACYREQUIRED" or response.status == "BAD"
         unseen = unseen or (disabled and response.code != "AUTHENTICATIONFAILED")
         return Login(Outcome.UNSEEN if unseen else Outcome.REFUSED, str(response))
@@ -174,21 +175,23 @@ class Imap(MailboxClient):
     def find(self, field: str, value: str, folder: str) -> bytes:
         found = self.search_in(folder, f"HEADER {field} {value}")
         if not found:
-            raise ProtocolError("the message is not there")
+            raise ProtocolError(_("the message is not there"))
         return self.fetch(found[0])
 
     def search_in(self, folder: str, criteria: str) -> list[int]:
         """UIDs in this folder, which is selected. Raises ProtocolError when it cannot be."""
         response = self.select(folder)
         if response.status != "OK":
-            raise ProtocolError(f"SELECT {folder} was refused: {response}")
+            raise ProtocolError(
+                _("SELECT {folder} was refused: {reply}").format(folder=folder, reply=response)
+            )
         return self.search(criteria)
 
     def search(self, criteria: str) -> list[int]:
         """UIDs in the selected mailbox that match."""
         response = self.command(f"UID SEARCH {criteria}")
         if response.status != "OK":
-            raise ProtocolError(f"SEARCH was refused: {response}")
+            raise ProtocolError(_("SEARCH was refused: {reply}").format(reply=response))
         found: list[int] = []
         for item in response.untagged:
             words = item.text.split()
@@ -202,7 +205,7 @@ class Imap(MailboxClient):
         for item in response.untagged:
             if item.literals and re.search(rf"\bUID {uid}\b", item.text, re.IGNORECASE):
                 return item.literals[0]
-        raise ProtocolError(f"FETCH gave no message: {response}")
+        raise ProtocolError(_("FETCH gave no message: {reply}").format(reply=response))
 
     def remove(self, uids: list[int]) -> str:
         """Remove just these messages from the selected mailbox. "" when it is done, else why they stay.
@@ -213,12 +216,12 @@ class Imap(MailboxClient):
         expunge = f"UID EXPUNGE {numbers}"
         if "UIDPLUS" not in self.capabilities():
             if self.search("DELETED"):
-                return "the server has no UIDPLUS, and the user has marked messages of his own as deleted"
+                return _("the server has no UIDPLUS, and the user has marked messages of his own as deleted")
             expunge = "EXPUNGE"
         for command in (f"UID STORE {numbers} +FLAGS.SILENT (\\Deleted)", expunge):
             response = self.command(command)
             if response.status != "OK":
-                return f"{command} gets {response}"
+                return _("{command} gets {reply}").format(command=command, reply=response)
         return ""
 
     def quit(self) -> None:

@@ -11,6 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
+from mailprov.i18n import _
 from mailprov.probe.clients.client import Client, Login, Outcome
 from mailprov.probe.clients.connection import Connection, printable
 from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
@@ -75,7 +76,7 @@ class ManageSieve(Client):
                 text = match[3].strip().strip('"')
                 return SieveReply(match[1].upper(), (match[2] or "").upper(), text, tuple(lines))
             if not line.startswith('"') and not lines:
-                raise ProtocolError(f"not a ManageSieve reply: {printable(repr(line))}")
+                raise ProtocolError(_("not a ManageSieve reply: {text}").format(text=printable(repr(line))))
             lines.append(line)
 
     def greeting(self) -> SieveReply:
@@ -88,7 +89,7 @@ class ManageSieve(Client):
     def greet(self) -> None:
         reply = self.greeting()
         if not reply.ok:
-            raise ProtocolError(f"the greeting is {reply}")
+            raise ProtocolError(_("the greeting is {greeting}").format(greeting=reply))
 
     def offers(self) -> dict[str, str]:
         return self.capabilities
@@ -101,7 +102,7 @@ class ManageSieve(Client):
         """And the capabilities that hold from then on, which come unasked (RFC 5804 section 2.2)."""
         reply = self.command("STARTTLS")
         if not reply.ok:
-            raise ProtocolError(f"STARTTLS was refused: {reply}")
+            raise ProtocolError(_("STARTTLS was refused: {reply}").format(reply=reply))
         self.connection.start_tls(tls_context, name)
         self.greeting()
 
@@ -114,7 +115,7 @@ class ManageSieve(Client):
         if reply.ok:
             return Login(Outcome.ACCEPTED, str(reply))
         if reply.code == "TRYLATER" or reply.status == "BYE":
-            raise TemporaryFailure(f"temporary refusal: {reply}")
+            raise TemporaryFailure(_("temporary refusal: {reply}").format(reply=reply))
         unseen = not offered and "authentication failed" not in reply.text.lower()
         return Login(
             Outcome.UNSEEN if unseen or reply.code == "ENCRYPT-NEEDED" else Outcome.REFUSED, str(reply)

@@ -11,6 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
+from mailprov.i18n import _, ngettext
 from mailprov.probe.clients.client import Login, MailboxClient, Outcome
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError, ProtocolError, TemporaryFailure
@@ -44,15 +45,15 @@ class Pop3(MailboxClient):
 
     def reply(self) -> PopReply:
         text = self.connection.line()
-        word, _, rest = text.partition(" ")
+        word, __, rest = text.partition(" ")
         if word not in {"+OK", "-ERR"}:
-            raise ProtocolError(f"not a POP reply: {printable(repr(text))}")
+            raise ProtocolError(_("not a POP reply: {text}").format(text=printable(repr(text))))
         return PopReply(word == "+OK", rest)
 
     def greet(self) -> None:
         ready = self.reply()
         if not ready.ok:
-            raise ProtocolError(f"the greeting is {ready}")
+            raise ProtocolError(_("the greeting is {greeting}").format(greeting=ready))
 
     def command(self, line: str, shown: str | None = None) -> PopReply:
         """One command and the first line of its reply."""
@@ -64,7 +65,7 @@ class Pop3(MailboxClient):
         lines = []
         while (line := self.connection.raw_line()) not in {b".\r\n", b".\n"}:
             lines.append(line[1:] if line.startswith(b".") else line)
-        self.connection.transcript.add("S", f"({sum(map(len, lines))} bytes)")
+        self.connection.transcript.add("S", _shown(sum(map(len, lines))))
         return b"".join(lines)
 
     def capabilities(self) -> dict[str, str] | None:
@@ -73,7 +74,7 @@ class Pop3(MailboxClient):
             return None
         found: dict[str, str] = {}
         while (line := self.connection.line()) != ".":
-            word, _, rest = line.partition(" ")
+            word, __, rest = line.partition(" ")
             found[word.upper()] = rest.strip().upper()
         return found
 
@@ -84,20 +85,20 @@ class Pop3(MailboxClient):
         """POP's word for it is STLS (RFC 2595 section 4)."""
         reply = self.command("STLS")
         if not reply.ok:
-            raise ProtocolError(f"STLS was refused: {reply}")
+            raise ProtocolError(_("STLS was refused: {reply}").format(reply=reply))
         self.connection.start_tls(tls_context, name)
 
     def login(self, user: str, password: str) -> Login:
         """USER and PASS. A refused USER ends it."""
         self.connection.transcript.hide(password)
         if "\r" in password or "\n" in password:
-            raise ProbeError("a password with a line end in it cannot be sent over POP")
+            raise ProbeError(_("a password with a line end in it cannot be sent over POP"))
         named = self.command(f"USER {user}")
         reply = self.command(f"PASS {password}", "PASS ****") if named.ok else named
         if reply.ok:
             return Login(Outcome.ACCEPTED, str(reply))
         if reply.code in {"SYS/TEMP", "IN-USE", "LOGIN-DELAY"}:
-            raise TemporaryFailure(f"temporary refusal: {reply}")
+            raise TemporaryFailure(_("temporary refusal: {reply}").format(reply=reply))
         return Login(Outcome.REFUSED if named.ok else Outcome.UNSEEN, str(reply))
 
     def prove_login(self, address: str) -> tuple[bool, str]:
@@ -109,7 +110,7 @@ class Pop3(MailboxClient):
         """UIDL: (message number, unique id) of every message, oldest first."""
         reply = self.command("UIDL")
         if not reply.ok:
-            raise ProtocolError(f"UIDL was refused: {reply}")
+            raise ProtocolError(_("UIDL was refused: {reply}").format(reply=reply))
         rows = [line.split(maxsplit=1) for line in self._body().decode("ascii", "replace").splitlines()]
         return [(int(row[0]), row[1]) for row in rows if len(row) == 2 and row[0].isdigit()]
 
@@ -130,13 +131,15 @@ class Pop3(MailboxClient):
     def find(self, field: str, value: str, folder: str) -> bytes:
         refused = ""
         mark = f"{field}: {value}".encode()
-        for number, _ in reversed(self.identifiers()[-_NEWEST:]):
+        for number, __ in reversed(self.identifiers()[-_NEWEST:]):
             try:
                 if mark in self.headers(number):
                     return self.retrieve(number)
             except NoSuchMessage as error:
-                refused = f" ({error})"  # removed meanwhile, by another run or by the user: not ours
-        raise ProtocolError(f"the message is not there{refused}")
+                refused = str(error)  # removed meanwhile, by another run or by the user: not ours
+        if refused:
+            raise ProtocolError(_("the message is not there ({reply})").format(reply=refused))
+        raise ProtocolError(_("the message is not there"))
 
     def quit(self) -> None:
         """QUIT (nothing was marked for deletion) without waiting for the answer, and close."""
@@ -144,3 +147,7 @@ class Pop3(MailboxClient):
             self.connection.send(b"QUIT\r\n")
         finally:
             self.connection.close()
+
+
+def _shown(count: int) -> str:
+    return ngettext("({count} byte)", "({count} bytes)", count).format(count=count)

@@ -20,6 +20,7 @@ import dns.rdatatype
 import dns.resolver
 import dns.rrset
 
+from mailprov.i18n import _
 from mailprov.model.dns import NameServer
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError
@@ -52,7 +53,7 @@ class Answer:
     alias: str = ""
 
     def __str__(self) -> str:
-        shown = ", ".join(self.values) or (f"CNAME {self.alias}" if self.alias else "nothing")
+        shown = ", ".join(self.values) or (f"CNAME {self.alias}" if self.alias else _("nothing"))
         return printable(f"{self.server}: {self.name} {self.type}: {shown}")
 
 
@@ -101,7 +102,7 @@ class Resolver:
     def mail_servers(self, domain: str) -> list[str]:
         """The MX targets of a domain, best preference first. Raises NoAnswer."""
         rows = [value.split() for value in self.ask(domain, "MX").values]
-        return [name for _, name in sorted((int(preference), name) for preference, name in rows)]
+        return [name for __, name in sorted((int(preference), name) for preference, name in rows)]
 
     def zone_of(self, name: str) -> str:
         """The zone that holds a name: the nearest one at or above it that has a SOA. Raises NoAnswer."""
@@ -110,7 +111,7 @@ class Resolver:
             parent = ".".join(labels[start:])
             if self.ask(parent, "SOA").values:
                 return parent
-        raise NoAnswer(f"{name} is in no zone")
+        raise NoAnswer(_("{name} is in no zone").format(name=name))
 
     def ask_at(self, server: str, address: str, name: str, kind: str) -> Answer | None:
         """What one name server says now; None when it does not hold the zone. Raises NoAnswer when it is silent or
@@ -138,9 +139,13 @@ class Resolver:
                         return answer
             except NoAnswer as error:
                 errors.append(error)
-        said = "; ".join(map(str, errors)) or "none of them holds it"
+        said = "; ".join(map(str, errors)) or _("none of them holds it")
         kind_of = QueryTimeout if any(isinstance(error, QueryTimeout) for error in errors) else NoAnswer
-        raise kind_of(f"no authoritative answer for {name} {kind} from {', '.join(servers)}: {said}")
+        raise kind_of(
+            _("no authoritative answer for {name} {type} from {servers}: {reason}").format(
+                name=name, type=kind, servers=", ".join(servers), reason=said
+            )
+        )
 
     def _server_addresses(self, server: str) -> tuple[str, ...]:
         return (
@@ -156,17 +161,22 @@ class Resolver:
         query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
         query.flags &= ~dns.flags.RD  # we want what it holds, not what it can find out
         try:
-            reply, _ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
+            reply, __ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
         except (dns.exception.DNSException, OSError, EOFError) as error:
-            where = f"no answer from name server {server} port {port}"
             if isinstance(error, dns.exception.Timeout):
-                raise QueryTimeout(f"{where} within {self._seconds:g} s") from None
-            raise NoAnswer(f"{where} ({error})") from None
+                late = _("no answer from name server {server} port {port} within {seconds:g} s")
+                raise QueryTimeout(late.format(server=server, port=port, seconds=self._seconds)) from None
+            none = _("no answer from name server {server} port {port} ({error})")
+            raise NoAnswer(none.format(server=server, port=port, error=error)) from None
         code = reply.rcode()
         if code == dns.rcode.REFUSED or (code == dns.rcode.NOERROR and not reply.flags & dns.flags.AA):
             return None
         if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-            raise NoAnswer(f"name server {server} answers {dns.rcode.to_text(code)} for {name} {kind}")
+            raise NoAnswer(
+                _("name server {server} answers {code} for {name} {type}").format(
+                    server=server, code=dns.rcode.to_text(code), name=name, type=kind
+                )
+            )
         owner, wanted = dns.name.from_text(name), dns.rdatatype.from_text(kind)
         values, alias = [], ""
         for rrset in reply.answer:
@@ -182,7 +192,7 @@ class Resolver:
                 try:
                     self._given = dns.resolver.Resolver()
                 except dns.exception.DNSException as error:
-                    raise NoAnswer(f"this machine has no resolver: {error}") from None
+                    raise NoAnswer(_("this machine has no resolver: {error}").format(error=error)) from None
                 self._given.lifetime = self._seconds
             return self._given
 
@@ -193,9 +203,17 @@ class Resolver:
             return tuple(sorted(_text(rdata) for rdata in resolver.resolve(zone, "NS")))
         except dns.resolver.NoRootSOA:  # it went up to the root, and the resolver has not even that
             servers = ", ".join(map(str, resolver.nameservers))
-            raise NoZone(f"this machine's resolver ({servers}) knows no zone of {name}") from None
+            raise NoZone(
+                _("this machine's resolver ({servers}) knows no zone of {name}").format(
+                    servers=servers, name=name
+                )
+            ) from None
         except dns.exception.DNSException as error:
-            raise _kind(error)(f"the name servers of {name} cannot be found: {_first_line(error)}") from None
+            raise _kind(error)(
+                _("the name servers of {name} cannot be found: {error}").format(
+                    name=name, error=_first_line(error)
+                )
+            ) from None
 
     def _resolve(self, name: str, kind: str) -> tuple[str, ...]:
         try:
@@ -205,7 +223,11 @@ class Resolver:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return ()
         except dns.exception.DNSException as error:
-            raise _kind(error)(f"the resolver gives no answer for {name}: {_first_line(error)}") from None
+            raise _kind(error)(
+                _("the resolver gives no answer for {name}: {error}").format(
+                    name=name, error=_first_line(error)
+                )
+            ) from None
 
 
 def _kind(error: Exception) -> type[NoAnswer]:

@@ -11,6 +11,7 @@ import re
 import ssl
 from dataclasses import dataclass
 
+from mailprov.i18n import _, ngettext
 from mailprov.probe.clients.client import Client, Login, Outcome
 from mailprov.probe.clients.connection import Connection, printable
 from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
@@ -56,7 +57,7 @@ class Smtp(Client):
             text = self.connection.line()
             match = _REPLY.fullmatch(text)
             if match is None or (first and match[1] != first):
-                raise ProtocolError(f"not an SMTP reply: {printable(repr(text))}")
+                raise ProtocolError(_("not an SMTP reply: {text}").format(text=printable(repr(text))))
             first = match[1]
             lines.append(match[3] or "")
             if match[2] != "-":
@@ -72,10 +73,10 @@ class Smtp(Client):
     def greet(self) -> None:
         greeting = self.reply()
         if greeting.code != 220:
-            raise ProtocolError(f"the greeting is {greeting}")
+            raise ProtocolError(_("the greeting is {greeting}").format(greeting=greeting))
         hello = self.ehlo()
         if hello.code != 250:
-            raise ProtocolError(f"EHLO was refused: {hello}")
+            raise ProtocolError(_("EHLO was refused: {reply}").format(reply=hello))
 
     def offers(self) -> dict[str, str]:
         return self.extensions
@@ -89,7 +90,7 @@ class Smtp(Client):
         self.extensions = {}
         if reply.code == 250:
             for line in reply.lines[1:]:
-                keyword, _, value = line.partition(" ")
+                keyword, __, value = line.partition(" ")
                 if keyword.upper().startswith(
                     "AUTH="
                 ):  # an old spelling that some servers add for old clients
@@ -101,14 +102,14 @@ class Smtp(Client):
         """And EHLO again (RFC 3207 section 4.2)."""
         reply = self.command("STARTTLS")
         if reply.code != 220:
-            raise ProtocolError(f"STARTTLS was refused: {reply}")
+            raise ProtocolError(_("STARTTLS was refused: {reply}").format(reply=reply))
         self.connection.start_tls(tls_context, name)
         self.ehlo()
 
     def login(self, user: str, password: str) -> Login:
         reply = self.auth(user, password)
         if reply.kind == 4:
-            raise TemporaryFailure(f"temporary refusal: {reply}")
+            raise TemporaryFailure(_("temporary refusal: {reply}").format(reply=reply))
         if reply.kind == 5:  # 535 is about the password; 530 and 538 want TLS first (RFC 4954 section 6)
             return Login(Outcome.REFUSED if reply.code == 535 else Outcome.UNSEEN, str(reply))
         return Login(Outcome.ACCEPTED if reply.code == 235 else Outcome.CONTINUES, str(reply))
@@ -117,7 +118,7 @@ class Smtp(Client):
         """MAIL FROM."""
         reply = self.mail(address)
         if reply.kind == 4:
-            raise TemporaryFailure(f"temporary refusal of MAIL FROM: {reply}")
+            raise TemporaryFailure(_("temporary refusal of MAIL FROM: {reply}").format(reply=reply))
         if reply.code == 250:
             self.command("RSET")
         return reply.code == 250, str(reply)
@@ -153,7 +154,8 @@ class Smtp(Client):
         if reply.code != 354:
             return reply
         stuffed = re.sub(rb"(?m)^\.", b"..", message)
-        self.connection.send(stuffed + b".\r\n", f"({len(message)} bytes of message)")
+        shown = ngettext("({count} byte of message)", "({count} bytes of message)", len(message))
+        self.connection.send(stuffed + b".\r\n", shown.format(count=len(message)))
         return self.reply()
 
     def quit(self) -> None:

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mailprov.i18n import _
+
 _WSP = re.compile(rb"[ \t]+")
 
 
@@ -72,9 +74,9 @@ def key_of(text: str) -> PublicKey:
     tags = _tags(text.encode("utf-8", "replace"))
     kind = tags.get("k", "rsa")
     if tags.get("v", "DKIM1") != "DKIM1":
-        raise BadSignature("the record is no DKIM key (v= is not DKIM1)")
+        raise BadSignature(_("the record is no DKIM key (v= is not DKIM1)"))
     if not tags.get("p"):
-        raise BadSignature("the record says that the key is revoked (p= is empty)")
+        raise BadSignature(_("the record says that the key is revoked (p= is empty)"))
     testing = "y" in tags.get("t", "").split(":")
     try:
         data = base64.b64decode(re.sub(r"\s", "", tags["p"]), validate=True)
@@ -82,9 +84,11 @@ def key_of(text: str) -> PublicKey:
             return PublicKey(kind, Ed25519PublicKey.from_public_bytes(data), 0, testing)
         key = load_der_public_key(data)
     except (ValueError, binascii.Error, UnsupportedAlgorithm):
-        raise BadSignature("the record holds no readable key") from None
-    if kind != "rsa" or not isinstance(key, RSAPublicKey):
-        raise BadSignature(f"the record holds a key of kind {kind}, which is not what it says or not known")
+        raise BadSignature(_("the record holds no readable key")) from None
+    if kind != "rsa":
+        raise BadSignature(_("the record's type of key is not known (k={type})").format(type=kind))
+    if not isinstance(key, RSAPublicKey):
+        raise BadSignature(_("the record says k=rsa, and its key is of another type"))
     return PublicKey(kind, key, key.key_size, testing)
 
 
@@ -92,20 +96,28 @@ def verify(message: bytes, signature: Signature, public: PublicKey) -> None:
     """Returns when body and fields are as they were signed, else raises BadSignature."""
     tags = signature.tags
     algorithm = tags.get("a", "")
+    if not algorithm:
+        raise BadSignature(_("it names no algorithm (a=)"))
     if algorithm != f"{public.kind}-sha256":
-        raise BadSignature(f"it is {algorithm or 'of no algorithm'}, and the published key is {public.kind}")
+        raise BadSignature(
+            _("its algorithm is {algorithm}, and the published key is of type {type}").format(
+                algorithm=algorithm, type=public.kind
+            )
+        )
     if "from" not in signature.signed:
-        raise BadSignature("it does not cover From")
+        raise BadSignature(_("it does not cover From"))
     if "l" in tags:
-        raise BadSignature("it covers only a part of the body (l=)")
-    header_form, _, body_form = tags.get("c", "simple/simple").partition("/")
+        raise BadSignature(_("it covers only a part of the body (l=)"))
+    header_form, __, body_form = tags.get("c", "simple/simple").partition("/")
     body = _body(message.partition(b"\r\n\r\n")[2], body_form or "simple")
     if hashlib.sha256(body).digest() != _decoded(tags.get("bh", "")):
-        raise BadSignature("the body is not as it was signed")
+        raise BadSignature(_("the body was changed after it was signed"))
     try:
         _check(public, _decoded(tags.get("b", "")), _header(message, signature, header_form))
     except _invalid() as error:
-        raise BadSignature("the key does not fit, or a header field is not as it was signed") from error
+        raise BadSignature(
+            _("a header field was changed after it was signed, or the published key is not the signer's")
+        ) from error
 
 
 def _invalid() -> type[Exception]:
@@ -128,7 +140,7 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(re.sub(r"\s", "", text), validate=True)
     except (ValueError, binascii.Error):
-        raise BadSignature("it is not readable (base64)") from None
+        raise BadSignature(_("it is not readable (base64)")) from None
 
 
 def _fields(message: bytes) -> list[tuple[str, bytes]]:
@@ -163,7 +175,7 @@ def _field(field: bytes, form: str) -> bytes:
     """RFC 6376 sections 3.4.1 and 3.4.2."""
     if form != "relaxed":
         return field
-    name, _, value = field.partition(b":")
+    name, __, value = field.partition(b":")
     value = _WSP.sub(b" ", value.replace(b"\r\n", b"")).strip(b" \t")
     return name.strip().lower() + b":" + value + b"\r\n"
 

@@ -9,6 +9,8 @@ import datetime
 import re
 from email.utils import format_datetime
 
+from mailprov.i18n import _
+
 # The header that a probe message is found by: nobody can place a message with it before the run.
 MARK = "X-Mailprov-Probe"
 # In the forged Authentication-Results that a message may carry: a domain that nobody has (RFC 2606).
@@ -86,7 +88,12 @@ def first_difference(left: bytes, right: bytes) -> str:
     at = next(
         (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
     )
-    return (
-        f"differs at byte {at}: {left[at : at + 24]!r} became {right[at : at + 24]!r} "
-        f"({len(left)} and {len(right)} bytes)"
+    return _(
+        "byte {position}: {sent!r} became {received!r} ({length} bytes became {received_length})"
+    ).format(
+        position=at,
+        sent=left[at : at + 24],
+        received=right[at : at + 24],
+        length=len(left),
+        received_length=len(right),
     )

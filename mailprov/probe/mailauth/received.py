@@ -9,6 +9,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from mailprov.i18n import _
 from mailprov.model.findings import Verdict
 
 _BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
@@ -28,7 +29,9 @@ class Hop:
 
     def __str__(self) -> str:
         sender = f"from {self.from_name} [{self.from_address}] " if self.from_name else ""
-        return f"{sender}by {self.by} with {self.protocol or 'nothing said'}"
+        if not self.protocol:
+            return f"{sender}by {self.by} {_('(no protocol given)')}"
+        return f"{sender}by {self.by} with {self.protocol}"
 
 
 def hops(message: bytes) -> list[Hop]:
@@ -36,7 +39,7 @@ def hops(message: bytes) -> list[Hop]:
     header = message.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
     unfolded = re.sub(r"\r?\n[ \t]+", " ", header)
     fields = [line.partition(":") for line in re.split(r"\r?\n", unfolded)]
-    return [_hop(value) for name, _, value in fields if name.strip().lower() == "received"]
+    return [_hop(value) for name, __, value in fields if name.strip().lower() == "received"]
 
 
 def _hop(value: str) -> Hop:
@@ -107,37 +110,45 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
     if not transfers:
         return (
             Verdict.FAIL,
-            f"no hop by an MX of the recipient ({', '.join(route.mx)}): {_shown(chain)}",
-            "see that the MX record's target is the name the server gives itself (myhostname)",
+            _("no Received field of an MX of the recipient ({hosts}): {fields}").format(
+                hosts=", ".join(route.mx), fields=_shown(chain)
+            ),
+            _("see that the MX record's target is the name the server gives itself (myhostname)"),
         )
     ours = [hop for hop in transfers if hop.from_name == route.submission or hop.from_address in addresses]
     if not ours:
         return (
             Verdict.FAIL,
-            f"the MX did not get it from {route.submission}: {transfers[-1]}",
-            "see relayhost and transport_maps on the sender's host",
+            _("the MX did not get it from {host}: {field}").format(
+                host=route.submission, field=transfers[-1]
+            ),
+            _("see relayhost and transport_maps on the sender's host"),
         )
     hop = ours[-1]
     if hop.protocol not in _SECURE:
         return (
             Verdict.FAIL,
-            f"in clear between the hosts: {hop}",
-            "postconf -e 'smtp_tls_security_level = may' at the sender, 'smtpd_tls_security_level = may' "
-            "at the MX",
+            _("sent without TLS between the hosts: {field}").format(field=hop),
+            _("at the sender {command}, at the MX {other_command}").format(
+                command="postconf -e 'smtp_tls_security_level = may'",
+                other_command="postconf -e 'smtpd_tls_security_level = may'",
+            ),
         )
     if hop.from_name != route.submission:
         return (
             Verdict.WARN,
-            f"the sender's host says another name: {hop}",
+            _("the sender's host gives another name in EHLO: {field}").format(field=hop),
             f"postconf -e 'smtp_helo_name = {route.submission}'",
         )
     if hop.from_address not in addresses:
         return (
             Verdict.WARN,
-            f"seen from an address that is not the sender's host's ({', '.join(route.addresses)}): {hop}",
-            "publish that address too, or bind Postfix to the published one (smtp_bind_address)",
+            _("it came from an address that is not the sender's host's ({addresses}): {field}").format(
+                addresses=", ".join(route.addresses), field=hop
+            ),
+            _("publish that address too, or bind Postfix to the published one (smtp_bind_address)"),
         )
-    return Verdict.PASS, f"{chain[at[-1]]}, then {hop}", ""
+    return Verdict.PASS, _("{field}, then {next_field}").format(field=chain[at[-1]], next_field=hop), ""
 
 
 def judge_local(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
@@ -149,8 +160,11 @@ def judge_local(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
     at = _submissions(chain, host)
     if not at:
         return _not_submitted(chain, host)
-    what = "local only: both domains are on one host, so neither MX nor port 25 was used"
-    return Verdict.SKIP, f"{what}; submitted with login over TLS, and arrived", ""
+    observed = _(
+        "local only: both domains are on one host, so neither MX nor port 25 was used; submitted with login over TLS, "
+        "and arrived"
+    )
+    return Verdict.SKIP, observed, ""
 
 
 def _submissions(chain: list[Hop], host: str) -> list[int]:
@@ -162,15 +176,19 @@ def _not_submitted(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
     if clear:
         return (
             Verdict.FAIL,
-            f"submitted without TLS: {clear[0]}",
+            _("submitted without TLS: {field}").format(field=clear[0]),
             "postconf -e 'smtpd_tls_auth_only = yes'",
         )
     return (
         Verdict.FAIL,
-        f"no hop shows a submission with login over TLS (ESMTPSA) by {host}: {_shown(chain)}",
-        f"postconf -e 'myhostname = {host}', and see that nothing removes Received fields",
+        _("no Received field shows a submission with login over TLS (ESMTPSA) to {host}: {fields}").format(
+            host=host, fields=_shown(chain)
+        ),
+        _("{command}, and see that nothing removes Received fields").format(
+            command=f"postconf -e 'myhostname = {host}'"
+        ),
     )
 
 
 def _shown(chain: list[Hop]) -> str:
-    return " | ".join(str(hop) for hop in reversed(chain)) or "no Received field at all"
+    return " | ".join(str(hop) for hop in reversed(chain)) or _("no Received field at all")

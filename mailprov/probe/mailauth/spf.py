@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 
+from mailprov.i18n import _
 from mailprov.probe.clients.resolver import Answer
 
 Ask = Callable[[str, str], Answer]
@@ -49,14 +50,18 @@ class _Evaluation:
     def _count(self, term: str) -> None:
         self._lookups += 1
         if self._lookups > _LOOKUP_LIMIT:
-            raise SpfError(f"more than {_LOOKUP_LIMIT} DNS lookups, at {term}")
+            raise SpfError(
+                _("more than {limit} DNS lookups, at {term}").format(limit=_LOOKUP_LIMIT, term=term)
+            )
 
     def check(self, domain: str) -> str:
         found = records(self._ask(domain, "TXT"))
         if not found:
             return "none"
         if len(found) > 1:
-            raise SpfError(f"{len(found)} SPF records at {domain}")
+            raise SpfError(
+                _("several SPF records ({count}) at {domain}").format(count=len(found), domain=domain)
+            )
         redirect = ""
         # A syntax error anywhere is a permanent error, also behind a term that matches (section 4.6).
         terms = []
@@ -66,7 +71,7 @@ class _Evaluation:
             elif modifier := _MODIFIER.fullmatch(term):
                 redirect = modifier[2] if modifier[1].lower() == "redirect" else redirect
             else:
-                raise SpfError(f"unknown term {term}")
+                raise SpfError(_("unknown term {term}").format(term=term))
         for term, match in terms:
             if self._matches(term, match[2].lower(), match[3] or "", match[4] or "", domain):
                 return _RESULTS[match[1] or "+"]
@@ -74,13 +79,13 @@ class _Evaluation:
             self._count(f"redirect={redirect}")
             result = self.check(redirect)
             if result == "none":
-                raise SpfError(f"redirect={redirect} leads to no SPF record")
+                raise SpfError(_("redirect={redirect} leads to no SPF record").format(redirect=redirect))
             return result
         return "neutral"
 
     def _matches(self, term: str, mechanism: str, value: str, cidr: str, domain: str) -> bool:
         if "%" in term or mechanism == "ptr":
-            raise NotEvaluated(f"{term} is not evaluated")
+            raise NotEvaluated(_("mailprov does not evaluate {term}").format(term=term))
         if mechanism == "all":
             return True
         if mechanism in {"ip4", "ip6"}:
@@ -89,7 +94,7 @@ class _Evaluation:
         if mechanism == "include":
             result = self.check(value)
             if result == "none":
-                raise SpfError(f"{term} leads to no SPF record")
+                raise SpfError(_("{term} leads to no SPF record").format(term=term))
             return result == "pass"
         if mechanism == "exists":
             return bool(self._ask(value, "A").values)
@@ -97,21 +102,25 @@ class _Evaluation:
         if mechanism == "mx":
             names = [item.split()[1] for item in self._ask(value or domain, "MX").values]
             if len(names) > _LOOKUP_LIMIT:
-                raise SpfError(f"{term} has more than {_LOOKUP_LIMIT} MX records")
+                raise SpfError(
+                    _("{term} has more than {limit} MX records").format(term=term, limit=_LOOKUP_LIMIT)
+                )
         return any(self._is_host(name, cidr) for name in names)
 
     def _in_network(self, term: str, mechanism: str, text: str) -> bool:
         try:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:
-            raise SpfError(f"{term} holds no address") from None
+            raise SpfError(_("{term} holds no address").format(term=term)) from None
         if network.version != int(mechanism[2]):
-            raise SpfError(f"{term} holds an address of the other family")
+            raise SpfError(
+                _("{term} and its address are of different families (IPv4, IPv6)").format(term=term)
+            )
         return self._address in network
 
     def _is_host(self, name: str, cidr: str) -> bool:
         kind = "A" if self._address.version == 4 else "AAAA"
-        four, _, six = (
+        four, __, six = (
             cidr.removeprefix("/").partition("//") if not cidr.startswith("//") else ("", "", cidr[2:])
         )
         length = (four or "32") if self._address.version == 4 else (six or "128")

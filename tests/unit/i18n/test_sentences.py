@@ -18,14 +18,25 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "mailprov"
 
-CONVERTED = {"cli", "desired", "lab", "model", "plan", "report", "run", "transport", "wire", "errors.py"}
+CONVERTED = {
+    "cli",
+    "desired",
+    "lab",
+    "model",
+    "plan",
+    "probe",
+    "report",
+    "run",
+    "transport",
+    "wire",
+    "errors.py",
+}
 # The agent speaks on the host, in English: its words travel as they are (agent/errors.py).
 WAITING = {
     "agent",
     "components",
     "dns",
     "inventory",
-    "probe",
     "records",
     "schema",
 }
@@ -48,6 +59,27 @@ ERRORS = {
     "ReportFailed",
     "SecretError",
 }
+COULD_NOT_TEST = {
+    "BadSignature",
+    "ConnectionClosed",
+    "Mute",
+    "NoAnswer",
+    "NoSuchMessage",
+    "NoZone",
+    "NotEvaluated",
+    "ProbeError",
+    "ProtocolError",
+    "QueryTimeout",
+    "ReadTimeout",
+    "Refused",
+    "ResponseInjection",
+    "SpfError",
+    "TemporaryFailure",
+    "TlsError",
+    "Unreachable",
+    "UntrustedCertificate",
+}
+FINDINGS = {"passed", "warn", "failed", "error", "skip"}  # methods of probe.context.Context
 # Call → from which argument on they are sentences. What comes before says where, by names.
 SENTENCES = {
     **dict.fromkeys(ERRORS, 1),
@@ -56,21 +88,39 @@ SENTENCES = {
     "Progress": 1,
     "Problem": 4,
     "BadName": 0,
+    **dict.fromkeys(COULD_NOT_TEST, 0),
+    **dict.fromkeys(FINDINGS, 0),
+    "finding": 1,
+    "probe": 2,
 }
+PROBE = {
+    "expected",
+    "steps",
+    "verdicts",
+    "unless",
+}  # of the decorator; verdicts are names, and their texts are not
 HELP = {"help", "short_help"}
 _WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? [a-z]{2,}")
 NO_SENTENCES = re.compile(
     r"dkim (show|rotate)|dns (plan|apply|export|check)|lab \w*|"  # commands
     r"(bold |not bold |bold)?(red|green|yellow|magenta|dim)|"  # styles
     r"\{?mode: .*|dmarc: .*|"  # what init writes
-    r"(# )?mailprov (lab|plan|apply|trust|init)\b.*|"
+    r"(# )?mailprov (dkim|dns|lab|plan|apply|trust|init)\b.*|"
     r"# Managed by mailprov.*|# (signing|carry).*|"  # the head of a file of hosts: no language changes these
     r".*(\(\?P<|\.\*|[A-Za-z]\|[A-Za-z]).*|Host key verification failed|Incompatible ssh peer|"  # what ssh says
     r"may not run sudo|not in the sudoers file|is not allowed to|I'm afraid I can't do that|"  # what sudo says
     r"password is required|authentication required|interactive authentication|if test .*|"
     r"jump host|"  # part of a name
+    r"(doveadm|doveconf|fail2ban-client|postconf|postqueue) .*|"  # on hosts; in advice, a placeholder stands for them
+    r"permit_mynetworks, .*|"
     r"surrogatepass|debian-\d+ or debian-\d+|debian-\d+ or debian-testing|unicode_escape",
     re.DOTALL,
+)
+# What is no text where a sentence is expected: commands, keys of the inventory, beginnings of records and replies.
+NAMES = re.compile(
+    r"(hosts|domains)\.|\.(address|tls)|mailprov (dkim|dns) \w+|"
+    r"(doveadm|doveconf|fail2ban-client|postconf|postqueue) .*|"
+    r"v=(spf1|DMARC1)|mailto:|'smtpd_\w+ = \w+'|dmarc: \{policy: none\}|VRFY: |; EXPN: |\* OK|EHLO.*|CAPA(BILITY)?\."
 )
 SILENT_CALLS = {"compile", "fullmatch", "N_", "_", "ngettext", "getattr", "sub"}
 
@@ -88,6 +138,7 @@ OTHER_TEXTS = {
     "lab/ubuntu.py",
     "transport/start/sudo.py",
     "wire/bundle.py",
+    "probe/mailauth/message.py",  # the messages that probes send
 }
 
 
@@ -127,11 +178,16 @@ def unmarked(tree: ast.Module, *, configuration: bool = False) -> Iterator[tuple
         first = SENTENCES.get(_name(node), 99)
         for each in node.args[first:]:
             for line, text in constants(each):
-                if re.search(r"[A-Za-z]{3}", text):
+                if re.search(r"[A-Za-z]{3}", text) and not NAMES.fullmatch(text):
                     yield line, text
         for keyword in node.keywords:
             if keyword.arg in HELP:
                 yield from constants(keyword.value)
+            if _name(node) == "probe" and keyword.arg in PROBE:
+                texts = keyword.value.values if isinstance(keyword.value, ast.Dict) else [keyword.value]
+                for line, text in (found for each in texts for found in constants(each)):
+                    if re.search(r"[A-Za-z]{3}", text) and not NAMES.fullmatch(text):
+                        yield line, text
     for line, text in () if configuration else constants(tree):
         if _WORDS.search(text) and not NO_SENTENCES.fullmatch(text.strip()):
             yield line, text

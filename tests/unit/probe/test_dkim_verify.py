@@ -71,7 +71,7 @@ def test_blanks_that_relaxed_form_allows_do_no_harm() -> None:
         ("v=DKIM2; p=AAAA", "no DKIM key"),
         ("v=DKIM1; k=rsa; p=AAAA", "no readable key"),
         ("v=DKIM1; k=rsa; p=***", "no readable key"),
-        (EDWARDS, "the published key is ed25519"),
+        (EDWARDS, "the published key is of type ed25519"),
         (RSA[:-20], "no readable key"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_ban_is_one_finding(shut: Lab) -> None:
 
     (only,) = at(findings, "mx1")
     assert (only.id, only.verdict, only.target.port) == ("net.tcp", Verdict.ERROR, 0)
-    assert "holds this machine's address 127.0.0.1 (mailprov-dovecot, mailprov-postfix)" in only.observed
+    assert "has banned this machine's address 127.0.0.1 (mailprov-dovecot, mailprov-postfix)" in only.observed
     assert only.advice.startswith("on mx1: fail2ban-client unban 127.0.0.1; then add it to fail2ban.ignore")
     # The other host has no fail2ban: nothing listens there, and that is what is told.
     assert asked == ["mx1"]
@@ -67,7 +67,7 @@ def test_bans_of_both_families_are_one_finding(shut: Lab) -> None:
 
     assert (only.id, only.target.address) == ("net.tcp", "")
     assert (
-        "holds this machine's addresses 127.0.0.1 (mailprov-dovecot) and ::1 (mailprov-postfix),"
+        "has banned this machine's addresses 127.0.0.1 (mailprov-dovecot) and ::1 (mailprov-postfix),"
         in only.observed
     )
     assert only.advice.startswith(

@@ -44,16 +44,16 @@ CASES = [
     ("smtp.banner", 25, "banner-554", "", FAIL, "554 5.3.2"),
     ("smtp.banner", 465, "banner-name", "", WARN, "localhost"),
     ("smtp.banner", 587, "banner-version", "", WARN, "3.7.11"),
-    ("smtp.banner", 25, "banner-stars", "", ERROR, "hidden"),
+    ("smtp.banner", 25, "banner-stars", "", ERROR, "hides the greeting"),
     ("smtp.banner", 25, "garbage", "", FAIL, "SSH-2.0"),
     ("smtp.banner", 25, "silent", "", ERROR, "no answer within"),
     ("smtp.banner", 25, "dropped", "", ERROR, "closed the connection"),
     ("imap.greeting", 143, "preauth", "", FAIL, "PREAUTH"),
-    ("imap.greeting", 993, "bye", "", FAIL, "turned away"),
+    ("imap.greeting", 993, "bye", "", FAIL, "the server ends the session"),
     ("imap.greeting", 143, "garbage", "", FAIL, "SSH-2.0"),
     ("imap.greeting", 143, "silent", "", ERROR, "no answer within"),
     ("imap.greeting", 993, "dropped", "", ERROR, "closed the connection"),
-    ("pop.greeting", 110, "bye", "", FAIL, "turned away"),
+    ("pop.greeting", 110, "bye", "", FAIL, "the server ends the session"),
     ("pop.greeting", 995, "garbage", "", FAIL, "SSH-2.0"),
     ("pop.greeting", 110, "silent", "", ERROR, "no answer within"),
     ("smtp.ehlo", 587, "clear-auth", "", FAIL, "AUTH is offered without TLS"),
@@ -81,7 +81,7 @@ CASES = [
     ("sieve.capability", 4190, "no-starttls", "", FAIL, "STARTTLS is not offered"),
     ("sieve.capability", 4190, "starttls-twice", "", FAIL, "still offered under TLS"),
     ("sieve.capability", 4190, "no-auth", "", FAIL, "no login is offered under TLS"),
-    ("sieve.capability", 4190, "bye", "", FAIL, "turned away: BYE"),
+    ("sieve.capability", 4190, "bye", "", FAIL, "the server ends the session: BYE"),
     ("sieve.capability", 4190, "garbage", "", FAIL, "SSH-2.0"),
     ("sieve.capability", 4190, "clear-auth injected", "", FAIL, "then: 12 bytes in clear"),
     ("sieve.capability", 4190, "silent", "", ERROR, "no answer within"),
@@ -105,10 +105,10 @@ CASES = [
     ("tls.name", 110, "silent", "", ERROR, "no answer within"),
     ("tls.chain", 4190, "", "unknown-ca", FAIL, "not trusted"),
     ("tls.name", 4190, "", "wrong-name", FAIL, "elsewhere.test"),
-    ("tls.sni", 993, "no-sni", "", FAIL, "asked for mail.alpha.test: the certificate is for mx1.alpha.test"),
-    ("tls.sni", 4190, "no-sni", "", FAIL, "asked for mail.alpha.test"),
-    ("tls.sni", 25, "no-sni", "", WARN, "asked for mail.alpha.test"),
-    ("tls.sni", 587, "sni-takes-over", "", FAIL, "asked for no name: the certificate is for mail.alpha.test"),
+    ("tls.sni", 993, "no-sni", "", FAIL, "with SNI mail.alpha.test the certificate is for mx1.alpha.test"),
+    ("tls.sni", 4190, "no-sni", "", FAIL, "with SNI mail.alpha.test"),
+    ("tls.sni", 25, "no-sni", "", WARN, "with SNI mail.alpha.test"),
+    ("tls.sni", 587, "sni-takes-over", "", FAIL, "without SNI the certificate is for mail.alpha.test"),
     ("tls.sni", 465, "sni-unknown-ca", "", FAIL, "not trusted"),
     ("tls.sni", 995, "sni-self-signed", "", FAIL, "not trusted: self"),
     ("tls.sni", 143, "sni-nearly-over", "", FAIL, "2% of the lifetime"),
@@ -125,7 +125,7 @@ CASES = [
     ("tls.enforced", 4190, "clear-auth anybody-gets-in", "", FAIL, "OK"),
     ("tls.enforced", 4190, "looks-in-clear", "", WARN, "Authentication failed"),
     ("tls.enforced", 4190, "looks-in-clear auth-later", "", ERROR, "TRYLATER"),
-    ("tls.enforced", 587, "asks-in-clear", "", WARN, "looked at in clear: 535"),
+    ("tls.enforced", 587, "asks-in-clear", "", WARN, "looked at without TLS: 535"),
     ("tls.enforced", 143, "looks-in-clear", "", WARN, "AUTHENTICATIONFAILED"),
     ("tls.enforced", 110, "looks-in-clear", "", WARN, "-ERR [AUTH]"),
     ("tls.enforced", 587, "asks-in-clear auth-later", "", ERROR, "454"),
@@ -146,37 +146,37 @@ CASES = [
     ("auth.ok", 993, "", "unknown-ca", ERROR, "the password was not sent"),
     ("auth.ok", 587, "", "wrong-name", ERROR, "the password was not sent"),
     ("auth.not-on-25", 25, "auth-on-25", "", FAIL, "offered under TLS"),
-    ("auth.not-on-25", 25, "hidden-auth-on-25 asks-in-clear", "", FAIL, "goes on: 334"),
+    ("auth.not-on-25", 25, "hidden-auth-on-25 asks-in-clear", "", FAIL, "is answered: 334"),
     ("auth.not-on-25", 25, "dropped", "", ERROR, "closed the connection"),
-    ("auth.bad-password", 587, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
-    ("auth.bad-password", 143, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
-    ("auth.bad-password", 4190, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
-    ("auth.bad-password", 995, "anybody-gets-in", "", FAIL, "a wrong password is let in"),
+    ("auth.bad-password", 587, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
+    ("auth.bad-password", 143, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
+    ("auth.bad-password", 4190, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
+    ("auth.bad-password", 995, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
     ("auth.bad-password", 465, "nobody-gets-in", "", ERROR, "the right password does not work"),
     ("auth.bad-password", 993, "auth-later", "", ERROR, "UNAVAILABLE"),
-    ("relay.classic", 25, "open-relay", "", FAIL, "16 of 18 are taken"),
-    ("relay.classic", 587, "open-relay", "", FAIL, "are taken"),
-    ("relay.classic", 465, "open-relay", "", FAIL, "are taken"),
+    ("relay.classic", 25, "open-relay", "", FAIL, "16 of 18 recipients are accepted"),
+    ("relay.classic", 587, "open-relay", "", FAIL, "recipients are accepted"),
+    ("relay.classic", 465, "open-relay", "", FAIL, "recipients are accepted"),
     ("relay.classic", 25, "percent-hack", "", FAIL, "%example.invalid"),
-    ("relay.classic", 25, "rcpt-4xx", "", ERROR, "only for now"),
+    ("relay.classic", 25, "rcpt-4xx", "", ERROR, "temporarily"),
     ("relay.classic", 25, "sender-4xx", "", ERROR, "450 4.1.8"),
     ("relay.classic", 25, "refuses-all", "", ERROR, "a user of this server is refused as well"),
     ("relay.classic", 25, "silent", "", ERROR, "no answer within"),
     ("smtp.vrfy", 25, "tells-users", "", FAIL, "250 2.1.5"),
     ("smtp.vrfy", 25, "vrfy-4xx", "", ERROR, "450 4.3.0"),
     ("smuggle.pipelining", 25, "sent-ahead", "", FAIL, "354"),
-    ("smuggle.pipelining", 25, "refuses-all", "", ERROR, "is not taken: 554"),
-    ("smuggle.in", 25, "smuggles", "", FAIL, "a second message is taken after LF . LF"),
-    ("smuggle.in", 25, "refuses-all", "", ERROR, "is not taken: 554"),
-    ("unknown.user", 25, "catch-all", "", FAIL, "is taken"),
+    ("smuggle.pipelining", 25, "refuses-all", "", ERROR, "is not accepted: 554"),
+    ("smuggle.in", 25, "smuggles", "", FAIL, "a second message is accepted after LF . LF"),
+    ("smuggle.in", 25, "refuses-all", "", ERROR, "is not accepted: 554"),
+    ("unknown.user", 25, "catch-all", "", FAIL, "is accepted"),
     ("unknown.user", 25, "odd-code", "", WARN, "550 5.7.0"),
     ("unknown.user", 25, "rcpt-4xx", "", ERROR, "450 4.7.1"),
     ("unknown.user", 25, "refuses-all", "", ERROR, "is refused as well"),
     ("spoof.envelope", 587, "spoof", "", FAIL, "may send as"),
-    ("spoof.envelope", 465, "spoof-4xx", "", ERROR, "only for now"),
+    ("spoof.envelope", 465, "spoof-4xx", "", ERROR, "temporarily"),
     ("spoof.envelope", 465, "spoof-other", "", WARN, "550 5.1.0"),
     ("spoof.envelope", 587, "nobody-gets-in", "", ERROR, "the login is refused"),
-    ("spoof.envelope", 587, "refuses-all", "", ERROR, "the own address is refused too"),
+    ("spoof.envelope", 587, "refuses-all", "", ERROR, "the user's own address is refused too"),
 ]
 
 
@@ -226,7 +226,9 @@ def test_a_service_that_dies_keeps_nobody_waiting_until_a_deadline(lab: Lab) -> 
     at_submission = [item for item in findings if item.target.port in (465, 587)]
     assert ERROR in {item.verdict for item in at_submission}
     assert not [item for item in findings if item.timed_out]
-    mute = [item for item in at_submission if item.observed == "no greeting, as on other connections here"]
+    mute = [
+        item for item in at_submission if item.observed == "no greeting, as on other connections to this port"
+    ]
     assert mute
     assert all("Dovecot, which checks the logins, does not run" in item.advice for item in mute)
 
@@ -346,7 +348,7 @@ def test_smuggling_removes_no_mail_that_its_user_has_marked(lab: Lab) -> None:
     lab.spoil("no-uidplus others-deleted", "")
     for finding in lab.verify("smuggle.in", wait=10):
         assert finding.verdict is PASS, finding.observed
-        assert "messages of this probe stay: the server has no UIDPLUS" in finding.observed
+        assert "messages of this probe could not be removed: the server has no UIDPLUS" in finding.observed
         assert not [line for line in finding.evidence if "EXPUNGE" in line or "STORE" in line]
 
 
