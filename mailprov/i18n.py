@@ -3,6 +3,7 @@
     _("{host} is off").format(host=name)            a sentence in the user's language
     ngettext("{count} host", "{count} hosts", n)    the same with a count, which is still a placeholder in it
     N_("a text of a table")                         marks a text for translators; `_(text)` translates it later
+    NN_("{count} host", "{count} hosts")            the same for a pair, for `ngettext(*pair, n)`
 
 Sentences are written in English, in the source, and catalogues know them by that text. A placeholder has a name that
 a translator understands. The language is that of LC_ALL, LC_MESSAGES or LANG, and the languages of LANGUAGE come
@@ -44,6 +45,10 @@ def ngettext(one: str, many: str, count: int) -> str:
 
 def N_(text: str) -> str:
     return text
+
+
+def NN_(one: str, many: str) -> tuple[str, str]:
+    return one, many
 
 
 def languages() -> list[str]:

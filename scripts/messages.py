@@ -3,8 +3,9 @@
     template() -> str       mailprov/locale/mailprov.pot, as it should be now (a test holds the file against it)
     main                    writes it, merges it into each locale/LANGUAGE/LC_MESSAGES/mailprov.po, and makes the .mo
 
-What is collected: the arguments of `_`, `N_` and `ngettext` (mailprov/i18n.py), and the docstrings of commands, which
-are their help. References name files without lines, so that the file changes with the words alone. Merging needs Babel.
+What is collected: the arguments of `_`, `N_`, `NN_` and `ngettext` (mailprov/i18n.py), and the docstrings of commands,
+which are their help. References name files without lines, so that the file changes with the words alone. Merging needs
+Babel.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _of(tree: ast.Module) -> Iterator[Message]:
             texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
             if node.func.id in ("_", "N_") and texts:
                 yield str(texts[0]), ""
-            elif node.func.id == "ngettext" and len(texts) > 1:
+            elif node.func.id in ("ngettext", "NN_") and len(texts) > 1:
                 yield str(texts[0]), str(texts[1])
         elif isinstance(node, ast.FunctionDef) and _is_command(node) and (text := ast.get_docstring(node)):
             yield inspect.cleandoc(text), ""

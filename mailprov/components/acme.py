@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailprov.components.base import Build, Component, Parts
+from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Service
 from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
@@ -53,8 +54,10 @@ class _Acme(Component):
                 ("hosts", host.name, "tls") if "tls" in context.marks(("hosts", host.name)) else ("tls",)
             )
             if dns.provider.dns_01 is None:
-                need = f"needs {providers.for_dns_01()}; add them, or use http-01"
-                context.problem(path, f"challenge dns-01 {dns.provider.why_no_dns_01 or need}", key=True)
+                need = _("challenge dns-01 needs {needed}; add them, or use http-01").format(
+                    needed=providers.for_dns_01()
+                )
+                context.problem(path, dns.provider.why_no_dns_01 or need, key=True)
 
 
 COMPONENT = _Acme()

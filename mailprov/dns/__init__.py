@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mailprov.dns.zoneplan import ZonePlan
+from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
@@ -48,7 +49,9 @@ def plan(
     """
     if not inventory.dns.provider.publishes:
         command = f"`mailprov dns export --dkim {inventory.source}`"
-        text = f"mailprov publishes no DNS records here; {command} prints them for publishing by hand"
+        text = _(
+            "mailprov publishes no DNS records here; {command} prints them for publishing by hand"
+        ).format(command=command)
         return [ZonePlan("", (), (text,))]
     from mailprov.dns import planner
 
@@ -81,7 +84,9 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
         return []
     if not inventory.dns.provider.publishes:
         zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
-        text = f"the records of {zones} are not put back: this inventory names no DNS server"
+        text = _("the records of {zones} are not put back: this inventory names no DNS server").format(
+            zones=zones
+        )
         return [ZonePlan("", (), (text,))]
     from mailprov.dns import undo_planner
 

@@ -20,6 +20,7 @@ from mailprov.dns import ownership
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.rrsets import Edit, Snapshot, values_after
 from mailprov.errors import DnsFailed
+from mailprov.i18n import _
 
 Weigh = Callable[[str, Snapshot, Sequence[Edit]], int]
 
@@ -55,12 +56,13 @@ def batches(
         if now.remove or now.add:
             units.setdefault(unit, []).append(now)
     groups = [(unit, group, weigh(zone, snapshot, group)) for unit, group in units.items() if group]
-    if too_large := [unit for unit, _, weight in groups if weight > limit]:
+    if too_large := [unit for unit, __, weight in groups if weight > limit]:
         raise DnsFailed(
             f"zone {zone}",
-            f"the changed records of {', '.join(too_large)} do not fit in {abilities.capacity_is}, so nothing was "
-            "written",
-            "Apply in several steps with fewer hosts each",
+            _("the changed records of {domains} do not fit in {limit}, so nothing was written").format(
+                domains=", ".join(too_large), limit=_(abilities.capacity_is)
+            ),
+            _("Apply in several steps with fewer hosts each"),
         )
 
     most = abilities.most_in_set or sys.maxsize
@@ -71,7 +73,7 @@ def batches(
     groups.sort(key=first)
     found: list[list[Edit]] = []
     room = 0
-    for _, group, weight in groups:
+    for __, group, weight in groups:
         if weight > room:
             found.append([])
             room = limit

@@ -31,14 +31,17 @@ from dataclasses import dataclass
 
 from mailprov.dns import ownership
 from mailprov.dns.rrsets import Edit, Key
+from mailprov.i18n import N_, _
 from mailprov.model.events import Action, Change
 from mailprov.model.records import Record
+from mailprov.plan import zone_details
 from mailprov.records import types
+from mailprov.records.types.dkim import TO_BE_MADE
 
 _PUBLIC_KEY = re.compile(r"\bp=[^;]+")
 # What every 2048-bit RSA key begins with (RFC 5280 section 4.1: the algorithm, and how long the modulus is).
 _RSA_HEAD = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
-TAKE_OVER = "Delete what is not wanted, or run again with --take-over to replace it"
+TAKE_OVER = N_("Delete what is not wanted, or run again with --take-over to replace it")
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,10 @@ def plan_zone(
     want = _grouped(desired)
     owned = ownership.gather(texts_in(stand), identity)
     if owned.newer:
-        what = f"a marker in {zone} was written by a later mailprov ({shown(owned.newer[:40])}…)"
-        return ZoneDiff(conflicts=(Conflict(what, "Use that version of mailprov for this zone"),))
+        what = _("a marker in {zone} was written by a later mailprov ({beginning}…)").format(
+            zone=zone, beginning=shown(owned.newer[:40])
+        )
+        return ZoneDiff(conflicts=(Conflict(what, _("Use that version of mailprov for this zone")),))
 
     sets = [
         _Set(
@@ -104,8 +109,9 @@ def plan_zone(
     notices = [text for one in sets for text in one.notices]
     if same := [text for one in sets for text in one.not_ours]:
         notices.append(
-            f"stood in {zone} before mailprov and is as wanted, so mailprov never changes or removes it: "
-            + "; ".join(same)
+            _(
+                "stood in {zone} before mailprov and is as wanted, so mailprov never changes or removes it: {records}"
+            ).format(zone=zone, records="; ".join(same))
         )
     return ZoneDiff(
         tuple(changes),
@@ -204,24 +210,36 @@ class _Set:
 
         if want and (dname := stand.get((self.name, "DNAME"))):
             target = shown(dname[0].value)
-            what = f"{self.name} is below a DNAME to {target}, so it cannot have a {self.type} record"
+            what = _("{name} is below a DNAME to {target}, so it cannot have a {type} record").format(
+                name=self.name, target=target, type=self.type
+            )
             self.conflicts.append(
-                Conflict(what, f"Remove the DNAME above {self.name}, or choose another name")
+                Conflict(
+                    what, _("Remove the DNAME above {name}, or choose another name").format(name=self.name)
+                )
             )
             return
         cname = stand.get((self.name, "CNAME"))
         if cname:
             if want:
                 target = shown(cname[0].value)
-                what = f"{self.name} is a CNAME of {target}, so it cannot have a {self.type} record too"
+                what = _("{name} is a CNAME of {target}, so it cannot have a {type} record too").format(
+                    name=self.name, target=target, type=self.type
+                )
                 self.conflicts.append(
-                    Conflict(what, f"Remove the CNAME at {self.name}, or choose another name")
+                    Conflict(
+                        what, _("Remove the CNAME at {name}, or choose another name").format(name=self.name)
+                    )
                 )
             return  # nothing of ours can stand beside a CNAME: there is nothing to remove either
         if special:
             if want:
-                what = f"{self.name} {self.type} is {special}, so {_list(r.value for r in want)} cannot stand there"
-                self.conflicts.append(Conflict(what, "Change that at the provider, or choose another name"))
+                what = _("{name} {type} is {special}, so {values} cannot stand there").format(
+                    name=self.name, type=self.type, special=special, values=_list(r.value for r in want)
+                )
+                self.conflicts.append(
+                    Conflict(what, _("Change that at the provider, or choose another name"))
+                )
             return
 
         before = {record.value: record.ttl for record in stand.get(key, [])}
@@ -278,21 +296,28 @@ class _Set:
             besides = [value for value in foreign if value not in wanted]
             if besides:
                 self.notices.append(
-                    f"{self.name} {self.type} also has {', '.join(besides)}, which mailprov did not write; it "
-                    "stays, and some mail will go there: delete it by hand if it is not that host's"
+                    _(
+                        "{name} {type} also has {addresses}, which mailprov did not write; it stays, and some "
+                        "mail will go there: delete it by hand if it is not that host's"
+                    ).format(name=self.name, type=self.type, addresses=", ".join(besides))
                 )
 
     def _refuse(self, before: dict[str, int], rivals: list[str], wanted: dict[str, int]) -> None:
         kind = types.alone(self.name, self.type, rivals[0])
         same = [v for v in before if types.alone(self.name, self.type, v) == kind]
-        goal = _told(v for v in wanted if types.alone(self.name, self.type, v) == kind)
-        label = kind.name if kind else self.type
+        goal = _recognisable(v for v in wanted if types.alone(self.name, self.type, v) == kind)
+        label = _(kind.name) if kind else self.type
         if self.type == "TXT" and len(same) > 1:
-            what = f"{self.name} has {len(same)} {label} records where there may be only one: {_told(same)}"
+            what = _(
+                "{name} has {count} {type} records where there may be only one: {values} (wanted: {wanted})"
+            ).format(name=self.name, count=len(same), type=label, values=_recognisable(same), wanted=goal)
         else:
-            what = f"{self.name} has {label} that mailprov did not write: {_told(rivals)}"
-        advice = TAKE_OVER + (kind.otherwise if kind else "")
-        self.conflicts.append(Conflict(f"{what} (wanted: {goal})", advice))
+            what = _("{name} has {type} that mailprov did not write: {values} (wanted: {wanted})").format(
+                name=self.name, type=label, values=_recognisable(rivals), wanted=goal
+            )
+        # Two clauses, each of its own; what else could be done is the type's to know.
+        advice = "; ".join(map(_, filter(None, (TAKE_OVER, kind.otherwise if kind else ""))))
+        self.conflicts.append(Conflict(what, advice))
 
 
 def _grouped(records: Iterable[Record]) -> dict[Key, list[Record]]:
@@ -304,7 +329,7 @@ def _grouped(records: Iterable[Record]) -> dict[Key, list[Record]]:
 
 def _order(want: dict[Key, list[Record]], owned: ownership.Ownership) -> list[Key]:
     """Desired sets in their order, then sets in which only leftovers of ours can be."""
-    return list(dict.fromkeys([*want, *sorted((name, kind) for name, kind, _ in owned.entries)]))
+    return list(dict.fromkeys([*want, *sorted((name, kind) for name, kind, __ in owned.entries)]))
 
 
 def change_of(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: str) -> Change:
@@ -321,9 +346,9 @@ def change_of(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: s
             and old != new
             and all(value.startswith("v=DKIM1") for value in old + new)
         ):
-            detail = f"new key ({_ends(old[0])} → {_ends(new[0])})"
+            detail = zone_details.new_key(_ends(old[0]), _ends(new[0]))
         elif set(old) != set(new) and _list(old) == _list(new):
-            detail += " (another key)"
+            detail = zone_details.another_key(detail)
     return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail + ttl_note)
 
 
@@ -333,11 +358,7 @@ def _marker_change(
     """What a person sees of a marker's edit."""
     action = Action.UPDATE if ours and entries is not None else Action.DELETE if ours else Action.CREATE
     count = len(entries or ()) or sum(len(marker.entries) for marker in ours)
-    detail = f"ownership marker: {count} value{'' if count == 1 else 's'}"
-    if not count:
-        detail = "ownership marker: says that the domains' own markers stand below"
-    if any(marker.former for marker in ours):
-        detail += ", and replaces the one that mailprov 0.1.0 wrote for the whole zone"
+    detail = zone_details.marker(count, replaces_first=any(marker.former for marker in ours))
     return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail)
 
 
@@ -345,7 +366,7 @@ def _list(values: Iterable[str]) -> str:
     return ", ".join(shown(value) for value in values)
 
 
-def _told(values: Iterable[str]) -> str:
+def _recognisable(values: Iterable[str]) -> str:
     """Values that are refused: of a public key enough to know it again."""
     return ", ".join(_with_key(value) if value.startswith("v=DKIM1") else shown(value) for value in values)
 
@@ -364,6 +385,8 @@ def _ends(value: str) -> str:
 def _with_key(value: str) -> str:
     def excerpt(found: re.Match[str]) -> str:
         key = found[0][2:].strip().removeprefix(_RSA_HEAD)
+        if key == TO_BE_MADE:
+            return f"p={_('(made by the apply)')}"
         return f"p=…{key[:16]}…" if len(key) > 50 else f"p={key}"
 
     return _clean(_PUBLIC_KEY.sub(excerpt, value))

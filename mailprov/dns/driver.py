@@ -24,6 +24,7 @@ from typing import ClassVar
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed, DnsUnreachable
+from mailprov.i18n import _, ngettext
 from mailprov.model.hostnames import below, inside
 
 Proof = tuple[str, Key]  # a zone and a set in it: is it stored there, or does a wildcard make it up?
@@ -74,10 +75,10 @@ class Reading:
 
 
 class Result(Enum):
-    DONE = "it was accepted; what stands is for the reading back to tell"
-    CHANGED = "a set is not as it was read: nothing of it was done"
-    REFUSED = "it says that it does not do it"
-    UNKNOWN = "no usable answer: it may have been done, or half of it"
+    DONE = "done"  # it was accepted; whether it stands is seen when it is read back
+    CHANGED = "changed"  # a set is not as it was read: nothing of it was done
+    REFUSED = "refused"  # the provider says that it does not do it
+    UNKNOWN = "unknown"  # no usable answer: it may have been done, or half of it
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class ZoneDriver(Driver):
         self, keys: Collection[Key] = (), names: Collection[str] = (), proofs: Collection[Proof] = ()
     ) -> Reading:
         zones = sorted(self.find_zones(), key=len, reverse=True)
-        every = dict.fromkeys([*(name for name, _ in keys), *names])
+        every = dict.fromkeys([*(name for name, __ in keys), *names])
         zone_of = {name: next((zone for zone in zones if inside(name, zone)), None) for name in every}
         asked: dict[str, set[Key]] = {}
         for key in keys:
@@ -172,9 +173,14 @@ def _above(name: str, zone: str, kind: str, stored: Snapshot) -> str:
 
 def _place(name: str, zone: str | None, stored: Mapping[str, Snapshot], zones: Sequence[str]) -> Place:
     if zone is None:
-        return Place(None, f"looked for {name} in its {len(zones)} zone{'' if len(zones) == 1 else 's'}")
+        return Place(
+            None,
+            ngettext(
+                "looked for {name} in its {count} zone", "looked for {name} in its {count} zones", len(zones)
+            ).format(name=name, count=len(zones)),
+        )
     if cut := _above(name, zone, "NS", stored[zone]):
-        return Place(None, f"{cut} is delegated from {zone} to other servers")
+        return Place(None, _("{name} is delegated from {zone} to other servers").format(name=cut, zone=zone))
     owner = _above(name, zone, "DNAME", stored[zone])
     return Place(zone, dname=owner if owner != name else "")
 
@@ -190,5 +196,5 @@ def _answer(key: Key, zone: str | None, stored: Mapping[str, Snapshot]) -> Answe
     owner = _above(name, zone, "DNAME", there)
     if owner and owner != name:
         sets = {(name, "DNAME"): there[owner, "DNAME"]}
-    exists = any(inside(other, name) for other, _ in there)
+    exists = any(inside(other, name) for other, __ in there)
     return Answer(sets, exists, True, zone, there.get((zone, "SOA")))

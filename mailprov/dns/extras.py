@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from mailprov.errors import InputError
+from mailprov.i18n import _
 
 
 def library(provider: str, module: str) -> ModuleType:
@@ -20,8 +21,11 @@ def library(provider: str, module: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != own:
             raise
+        command = f"`pip install 'mailprov[{provider}]'`"
         raise InputError(
             "dns.provider",
-            f"{provider} needs the Python library {own}, which is not installed",
-            f"Run `pip install 'mailprov[{provider}]'` in mailprov's environment",
+            _("{provider} needs the Python library {library}, which is not installed").format(
+                provider=provider, library=own
+            ),
+            _("Run {command} in mailprov's environment").format(command=command),
         ) from None

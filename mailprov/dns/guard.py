@@ -30,6 +30,7 @@ from mailprov.dns.driver import Driver, Place
 from mailprov.dns.reading import read_plain
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
 from mailprov.errors import DnsFailed
+from mailprov.i18n import _
 
 
 class Guard:
@@ -74,10 +75,9 @@ class Guard:
     def _refuse(self, found: Mapping[str, Place], names: Iterable[str]) -> None:
         for name in names:
             if self._away(found[name]):
+                unseen = _("a record there would not be seen; nothing was written")
                 raise DnsFailed(
-                    f"zone {self._zone}",
-                    f"{_why(found[name], name)}, so a record there would not be seen; nothing was written",
-                    "Look at a new plan",
+                    f"zone {self._zone}", f"{_why(found[name], name)}; {unseen}", _("Look at a new plan")
                 )
 
     def _away(self, place: Place) -> bool:
@@ -99,8 +99,10 @@ class Guard:
             return None
         return DnsFailed(
             f"zone {self._zone}",
-            f"{self._driver.where} accepted the update, but nobody sees what it wrote: {why}",
-            "Somebody wrote that in the same moment: remove it, or plan anew",
+            _("{server} accepted the update, but nobody sees what it wrote: {reason}").format(
+                server=self._driver.where, reason=why
+            ),
+            _("Somebody wrote that in the same moment: remove it, or plan anew"),
         )
 
 
@@ -111,10 +113,12 @@ def _same(version: RRset | None, other: RRset | None) -> bool:
 
 def _why(place: Place, name: str) -> str:
     if place.dname:
-        return f"{name} is below a DNAME of {place.dname} now"
+        return _("{name} is below a DNAME of {owner} now").format(name=name, owner=place.dname)
     if place.zone:
-        return f"{name} is now in zone {place.zone}"
-    return f"{name} is no longer in this zone ({place.seen or 'no answer'})"
+        return _("{name} is now in zone {zone}").format(name=name, zone=place.zone)
+    return _("{name} is no longer in this zone ({reason})").format(
+        name=name, reason=place.seen or _("no answer")
+    )
 
 
 def _as_read(now: RRset | None, then: RRset | None) -> bool:

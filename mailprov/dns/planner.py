@@ -23,6 +23,7 @@ from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
 from mailprov.errors import DnsFailed
+from mailprov.i18n import _, ngettext
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory
@@ -127,13 +128,16 @@ def _possible(desired: Iterable[Record], settings: DnsSettings) -> tuple[tuple[R
     for record in desired:
         if abilities.types is not None and record.type not in abilities.types:
             what = f"{record.name} {record.type} {shown(record.value)}"
-            notices[f"{provider.name} has no {record.type} records, so publish by hand: {what}"] = None
+            text = _("{provider} has no {type} records, so publish by hand: {record}")
+            notices[text.format(provider=provider.name, type=record.type, record=what)] = None
             continue
         ttl = min(max(record.ttl, lowest), highest)
         if ttl != record.ttl:
-            notices[
-                f"{provider.name} takes a TTL of {lowest} to {highest}: {ttl} in place of {record.ttl}"
-            ] = None
+            text = _("{provider} takes a TTL of {lowest} to {highest}: {ttl} in place of {wanted}")
+            said = text.format(
+                provider=provider.name, lowest=lowest, highest=highest, ttl=ttl, wanted=record.ttl
+            )
+            notices[said] = None
         kept.append(replace(record, ttl=ttl))
     return tuple(kept), tuple(notices)
 
@@ -178,23 +182,27 @@ def _sort(
         seen = "; ".join(found[name].seen for name in missing)
         raise DnsFailed(
             where,
-            f"the zone of {', '.join(missing)} is not there ({seen})",
-            "Create the zone on that server, or name the server that has it in dns.server",
+            _("the zone of {domains} is not there ({reason})").format(
+                domains=", ".join(missing), reason=seen
+            ),
+            _("Create the zone on that server, or name the server that has it in dns.server"),
         )
     notices = tuple(
-        f"{name} is in no zone of {where} ({found[name].seen}); "
-        f"publish by hand where it belongs: {', '.join(values)}"
+        _("{name} is in no zone of {server} ({reason}); publish by hand where it belongs: {records}").format(
+            name=name, server=where, reason=found[name].seen, records=", ".join(values)
+        )
         for name, values in elsewhere.items()
     )
     return by_zone, notices
 
 
 def _unreachable(where: str, seen: Survey, name: str) -> str:
-    why = (seen.places[name].seen if name in seen.places else "") or "no answer"
-    return (
-        f"{name} has left the inventory, and what mailprov published for it cannot be removed, because its zone is not "
-        f"on {where} ({why}); remove it by hand where the zone is: all that {marker_name(name)} TXT lists, and that"
-    )
+    why = (seen.places[name].seen if name in seen.places else "") or _("no answer")
+    return _(
+        "{name} has left the inventory, and what mailprov published for it cannot be "
+        "removed, because its zone is not on {server} ({reason}); remove it by hand where the "
+        "zone is: all that {marker} TXT lists, and that"
+    ).format(name=name, server=where, reason=why, marker=marker_name(name))
 
 
 def _compare(
@@ -222,16 +230,24 @@ def _look(
     moved = [record.name for record in desired if seen.places[record.name].zone != zone]
     if moved:
         now = seen.places[moved[0]].zone
-        why = f"is now in zone {now}" if now else f"is in no zone any more ({seen.places[moved[0]].seen})"
+        what = (
+            _("{name} is now in zone {zone}; nothing was written").format(name=moved[0], zone=now)
+            if now
+            else _("{name} is in no zone any more ({reason}); nothing was written").format(
+                name=moved[0], reason=seen.places[moved[0]].seen
+            )
+        )
         raise DnsFailed(
-            f"zone {zone}", f"{moved[0]} {why}; nothing was written", "Look at a new plan, then try again"
+            f"zone {zone}",
+            what,
+            _("Look at a new plan, then try again"),
         )
     diff = _compare(zone, seen, desired, wishes, lost | waiting)
     return seen.snapshots.get(zone, {}), diff
 
 
 def compared(diff: ZoneDiff) -> str:
-    return f"{diff.compared} record{'' if diff.compared == 1 else 's'}"
+    return ngettext("{count} record", "{count} records", diff.compared).format(count=diff.compared)
 
 
 def turn(diff: ZoneDiff) -> int:
@@ -243,7 +259,7 @@ def turn(diff: ZoneDiff) -> int:
 
 
 def refusal(conflicts: list[tuple[str, ZoneDiff]]) -> DnsFailed:
-    where = "zone " + ", ".join(zone for zone, _ in conflicts)
-    every = [conflict for _, diff in conflicts for conflict in diff.conflicts]
+    where = "zone " + ", ".join(zone for zone, __ in conflicts)
+    every = [conflict for __, diff in conflicts for conflict in diff.conflicts]
     advice = ". ".join(dict.fromkeys(conflict.advice for conflict in every))
     return DnsFailed(where, "; ".join(conflict.what for conflict in every), advice)

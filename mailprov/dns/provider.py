@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 class Provider(ABC):
     """`name`: in `dns.provider`. `title`: what it does, for the schema. `dns_01`: what the inventory must have for the
-    challenge dns-01; empty where it cannot be. `example`: lines of YAML, to begin with. `abilities`: None for one that
-    writes nothing, which then has no driver. `extra`: it needs a library of its own, and the extra of the package that
-    brings that is called as it is (extras.py). `scope`: the least that its credential must be allowed to do.
+    challenge dns-01; empty where it cannot be. Both are marked with N_ (i18n.py). `example`: lines of YAML, to begin
+    with. `abilities`: None for one that writes nothing, which then has no driver. `extra`: it needs a library of its
+    own, and the extra of the package that brings that is called as it is (extras.py). `scope`: the least that its
+    credential must be allowed to do.
     """
 
     name: ClassVar[str]
@@ -47,4 +48,4 @@ class Provider(ABC):
 
     def open(self, settings: ProviderSettings) -> Driver:
         """Raises InputError for settings that cannot be used."""
-        raise NotImplementedError(f"{self.name} writes no zones")
+        raise NotImplementedError(self.name)

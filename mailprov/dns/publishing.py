@@ -30,7 +30,9 @@ from mailprov.dns.planner import refusal
 from mailprov.dns.rrsets import Edit, Snapshot, after, as_records
 from mailprov.dns.zoneplan import Work, ZonePlan
 from mailprov.errors import DnsFailed, MailprovError
+from mailprov.i18n import _, ngettext
 from mailprov.model.events import Applied, Change, Emit, Notice, Progress
+from mailprov.plan import zone_details
 
 # Several inventories at once on the same records: what one of them writes makes all others read again. The pauses grow,
 # so that fewer of them fall into the time that one needs to read and write.
@@ -57,7 +59,9 @@ def publish(zone_plan: ZonePlan, emit: Emit) -> None:
     if work is None or not zone_plan.changes:
         return
     began = time.monotonic()
-    emit(Progress(zone_plan.subject, f"updating {len(zone_plan.changes)} record sets"))
+    count = len(zone_plan.changes)
+    text = ngettext("updating {count} record set", "updating {count} record sets", count)
+    emit(Progress(zone_plan.subject, text.format(count=count)))
     with providers.open_driver(work.settings) as driver:
         publishing = _Publishing(driver, zone_plan, work, emit)
         try:
@@ -97,7 +101,9 @@ class _Publishing:
             snapshot, diff = self._again()
             pace = max(pace, time.monotonic() - began)
         else:
-            raise self._moved(f"its records were changed by somebody else {TRIES} times in a row")
+            raise self._moved(
+                _("its records were changed by somebody else {count} times in a row").format(count=TRIES)
+            )
         last = {(edit.name, edit.type): edit for edit in self._written}
         if missing := read_back.not_as_wanted(self._driver, self._zone, list(last.values()), self._work.wild):
             raise self._guard.no_effect(missing) or read_back.no_effect(self._driver, self._zone, missing)
@@ -111,7 +117,7 @@ class _Publishing:
         if not pairs:
             return []
         try:
-            missing = read_back.not_as_wanted(self._driver, self._zone, [edit for edit, _ in pairs])
+            missing = read_back.not_as_wanted(self._driver, self._zone, [edit for edit, __ in pairs])
         except MailprovError:
             return []
         return [change for edit, change in pairs if f"{edit.name} {edit.type}" not in missing]
@@ -130,9 +136,11 @@ class _Publishing:
                     self._written += edits  # as far as they stand, which `told` reads
                 if outcome.result is Result.REFUSED and (why := self._guard.away(e.name for e in edits)):
                     what = f"{outcome.error.what}: {why}"
-                    raise DnsFailed(outcome.error.where, what, "Look at a new plan")
+                    raise DnsFailed(outcome.error.where, what, _("Look at a new plan"))
                 read_back.after_silence(driver, zone, edits, outcome.error)
-                self._say("no usable answer came to the update; read back from the server, all of it stands")
+                self._say(
+                    _("no usable answer came to the update; read back from the server, all of it stands")
+                )
             self._written += edits
             snapshot = after(snapshot, edits)
         return True
@@ -152,7 +160,7 @@ class _Publishing:
             for edit, change in zip(planned.edits, planned.changes, strict=True)
             if change.name not in names
         ]
-        missing = read_back.not_as_wanted(self._driver, self._zone, [edit for edit, _ in gone])
+        missing = read_back.not_as_wanted(self._driver, self._zone, [edit for edit, __ in gone])
         return [change for edit, change in gone if f"{edit.name} {edit.type}" not in missing]
 
     def _again(self) -> tuple[Snapshot, ZoneDiff]:
@@ -163,14 +171,18 @@ class _Publishing:
         # A marker's text depends on all the rest and nobody approves of it as such.
         unseen = [c for c in diff.changes if c not in self._plan.changes and not ownership.is_marker(c.name)]
         if unseen:
-            what = f"it was changed since the plan was made, and now would need: {_brief(unseen)}"
+            what = _("it was changed since the plan was made, and now would need: {changes}").format(
+                changes=_brief(unseen)
+            )
             raise self._moved(what)
         return snapshot, diff
 
     def _moved(self, what: str) -> DnsFailed:
-        left = "the rest was not written" if self._written else "nothing was written"
-        return DnsFailed(self._plan.subject, f"{what}; {left}", "Run the command again")
+        left = _("the rest was not written") if self._written else _("nothing was written")
+        return DnsFailed(self._plan.subject, f"{what}; {left}", _("Run the command again"))
 
 
 def _brief(changes: Iterable[Change]) -> str:
-    return "; ".join(f"{change.action.value} {change.name} {change.detail}" for change in changes)
+    return "; ".join(
+        f"{change.action.value} {change.name} {zone_details.in_language(change.detail)}" for change in changes
+    )

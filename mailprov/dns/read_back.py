@@ -16,6 +16,7 @@ from mailprov.dns import ownership, reading
 from mailprov.dns.driver import Driver
 from mailprov.dns.rrsets import Edit
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
+from mailprov.i18n import _
 
 
 def not_as_wanted(
@@ -35,15 +36,19 @@ def not_as_wanted(
         if not set(edit.add) <= stands or set(edit.remove) & stands:
             wrong[name] = name
         elif rrset and edit.add and rrset.ttl != edit.ttl and not ownership.is_marker(edit.name):
-            wrong[name] = f"the TTL of {name} ({rrset.ttl}, wanted {edit.ttl})"
+            wrong[name] = _("the TTL of {name} ({ttl}, wanted {wanted})").format(
+                name=name, ttl=rrset.ttl, wanted=edit.ttl
+            )
     return wrong
 
 
 def no_effect(driver: Driver, zone: str, missing: Mapping[str, str]) -> DnsFailed:
     return DnsFailed(
         f"zone {zone}",
-        f"{driver.where} accepted the update, but when read back {', '.join(missing.values())} is not as wanted",
-        "Look at the server's log; then run the command again",
+        _("{server} accepted the update, but when read back {records} is not as wanted").format(
+            server=driver.where, records=", ".join(missing.values())
+        ),
+        _("Look at the server's log; then run the command again"),
     )
 
 
@@ -55,15 +60,16 @@ def after_silence(driver: Driver, zone: str, edits: Sequence[Edit], lost: DnsUnr
     except (DnsUnreachable, DnsFailed) as error:
         if isinstance(lost, DnsFailed):
             raise lost from None
-        what = f"{lost.what}; whether it was done is not known, because the zone could not be read after it"
-        advice = "Run `mailprov dns plan`: what it does not show any more was done"
+        unknown = _("whether it was done is not known, because the zone could not be read after it")
+        what = f"{lost.what}; {unknown}"
+        advice = _("Run `mailprov dns plan`: what it does not show any more was done")
         raise DnsUnsure(where, what, advice) from error
     if missing and isinstance(lost, DnsFailed):
         raise lost
     if missing:
-        told = (
-            "nothing of it was done"
+        seen = (
+            _("read back, nothing of it was done")
             if len(missing) == len(edits)
-            else f"these are not as wanted: {', '.join(missing)}"
+            else _("read back, these are not as wanted: {records}").format(records=", ".join(missing))
         )
-        raise DnsUnreachable(where, f"{lost.what}; read back, {told}", "Run the command again") from None
+        raise DnsUnreachable(where, f"{lost.what}; {seen}", _("Run the command again")) from None

@@ -33,6 +33,7 @@ from mailprov.dns.ownership import Entry, Identity, Marker, is_marker, marker_na
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
+from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
 
@@ -134,8 +135,10 @@ class _Reader:
                 name = next(reversed(self._explored), "")
                 raise DnsFailed(
                     self._driver.where,
-                    f"ownership markers lead on from domain to domain without end, at last to {name}",
-                    "Look at who may write texts in these zones",
+                    _(
+                        "ownership markers lead on from domain to domain without end, at last to {name}"
+                    ).format(name=name),
+                    _("Look at who may write texts in these zones"),
                 )
             self._fetch(ask, names, self._doubtful())
             self._note(ask)
@@ -286,7 +289,7 @@ class _Reader:
 
     def _next(self) -> set[Key]:
         """What the answers lead to."""
-        ask: set[Key] = {(name, kind) for name, kind, _ in self._entries}
+        ask: set[Key] = {(name, kind) for name, kind, __ in self._entries}
         ask |= {(marker_name(name), "TXT") for name in self._explored}
         for name, zone in self._zone.items():
             # Whoever else writes in this zone has a marker at the zone, or at a domain between it and the name.
@@ -318,7 +321,7 @@ class _Reader:
     def _wild(self) -> set[str]:
         return {
             name
-            for (name, _), answer in self._data.items()
+            for (name, __), answer in self._data.items()
             if name.startswith("*.") and answer.exists and answer.authoritative
         }
 

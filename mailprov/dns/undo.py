@@ -33,9 +33,11 @@ from mailprov.dns import ownership
 from mailprov.dns.diff import ZoneDiff, change_of, shown
 from mailprov.dns.ownership import Entry, Marker
 from mailprov.dns.rrsets import Edit, Key, ancestors
+from mailprov.i18n import _
 from mailprov.model.events import Change
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
+from mailprov.plan import zone_details
 
 Image = dict[str, Any]
 
@@ -82,7 +84,7 @@ def merged(images: Iterable[Image]) -> dict[str, Image]:
 def reads(one: Image) -> set[Key]:
     """All sets of the image, and the markers that may know of them."""
     keys = {(each["name"], each["type"]) for each in one["sets"]}
-    for name, _ in list(keys):
+    for name, __ in list(keys):
         keys |= {
             (ownership.marker_name(parent), "TXT")
             for parent in ancestors(name)
@@ -163,14 +165,18 @@ class _Back:
         if isinstance(edit, str):
             self.left.append(name)
             self.notices.append(
-                f"{name} is not what mailprov wrote, so it is left alone; there is now: {edit}"
+                _("{name} is not what mailprov wrote, so it is left alone; there is now: {values}").format(
+                    name=name, values=edit
+                )
             )
             return
         if not self.literal:
             said, says = _of(self._after, key), _of(self._entries, key)
             if edit is not None and says != said:
                 self.left.append(name)
-                self.notices.append(f"a later run of mailprov changed {name}; it is left alone")
+                self.notices.append(
+                    _("a later run of mailprov changed {name}; it is left alone").format(name=name)
+                )
                 return
             self._entries = (self._entries - says) | _of(self._before, key) if says == said else self._entries
         if edit is not None:
@@ -218,9 +224,8 @@ class _Back:
     def _mark(self, edit: Edit) -> None:
         self.edits.append(edit)
         count = sum(len(marker.entries) for marker in _parsed([(edit.name, set(edit.add))]))
-        detail = f"ownership marker: as before, {count} value{'' if count == 1 else 's'}"
         now = self.stand.get((edit.name, edit.type), [])
-        self.changes.append(_change(self.zone, edit, now, detail))
+        self.changes.append(_change(self.zone, edit, now, zone_details.restored_marker(count)))
 
 
 def _values(half: dict[str, Any] | None) -> set[str]:
@@ -250,7 +255,7 @@ def _edit(each: dict[str, Any], now: Sequence[Record]) -> Edit | str | None:
     written = added if added or removed else after["values"]  # only its TTL was changed
     if not set(written) <= set(stands):
         as_before = set(stands) == set(before["values"])  # it was never published
-        return None if as_before else ", ".join(map(shown, stands)) or "nothing"
+        return None if as_before else ", ".join(map(shown, stands)) or _("nothing")
     back = [value for value in removed if value not in stands]
     ttl = before["ttl"] if before["values"] else now[0].ttl if now else after["ttl"]
     if ttl_changed and now and now[0].ttl == after["ttl"]:

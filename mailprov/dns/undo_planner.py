@@ -18,6 +18,7 @@ from mailprov.dns.driver import Driver
 from mailprov.dns.planner import compared, turn
 from mailprov.dns.rrsets import Key, Snapshot, as_records, special
 from mailprov.dns.zoneplan import Work, ZonePlan
+from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 
@@ -129,12 +130,21 @@ def _doubts(
 
 def _why(zone: str, doubts: Sequence[str], images: Sequence[undo.Image], *, whole: bool) -> str:
     tellers = _tellers(images)
-    hosts = ", ".join(sorted({host for names in tellers for host in names})) or "a host"
-    what = f"{zone} (each another thing)" if len(tellers) > 1 else ", ".join(doubts)
-    return (
-        f"left as {'it is' if whole else 'they are'}: what {hosts} tells of {what} before that run is borne out "
-        "neither by a seal of mailprov nor by its markers in the zone; put back by hand what is to be put back"
-    )
+    hosts = ", ".join(sorted({host for names in tellers for host in names})) or _("a host")
+    if len(tellers) > 1:
+        return _(
+            "{zone} is left alone: its hosts ({hosts}) report different states of it from before that run, none with a "
+            "seal of mailprov; put back by hand what is to be put back"
+        ).format(zone=zone, hosts=hosts)
+    if whole:
+        return _(
+            "{zone} is left alone: what {hosts} reports of {records} from before that run has no seal of mailprov, and "
+            "its markers in the zone do not confirm it; put back by hand what is to be put back"
+        ).format(zone=zone, hosts=hosts, records=", ".join(doubts))
+    return _(
+        "left alone: {records}; what {hosts} reports from before that run has no seal of mailprov, and its markers in "
+        "the zone do not confirm it; put back by hand what is to be put back"
+    ).format(records=", ".join(doubts), hosts=hosts)
 
 
 def _reads(one: undo.Image) -> set[Key]:

@@ -20,6 +20,7 @@ from mailprov.dns.diff import shown
 from mailprov.dns.driver import Answer, Driver
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
+from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 
 # What people put at wildcards. There is no question for all types that every server answers (RFC 8482).
@@ -43,7 +44,7 @@ def shadowed(
     known: Known,
 ) -> list[str]:
     """`wild`: wildcards that answer when they are asked for by name, also of other zones. `known`: answers so far."""
-    there = {name for name, _ in snapshot}
+    there = {name for name, __ in snapshot}
     new: dict[str, set[str]] = {}
     for edit in edits:
         if edit.add and edit.name not in there and not ownership.is_marker(edit.name):
@@ -116,12 +117,13 @@ def _ask(driver: Driver, keys: Sequence[Key], known: Known) -> list[RRset | None
 def _sentence(owner: str, sets: dict[str, RRset], names: dict[str, set[str]]) -> str:
     gives = "; ".join(f"{kind} {_values(rrset)}" for kind, rrset in sorted(sets.items()))
     lost = ", ".join(
-        f"{name} ({', '.join(sorted(kinds)) or 'only below it'})" for name, kinds in sorted(names.items())
+        f"{name} ({', '.join(sorted(kinds)) or _('only below it')})" for name, kinds in sorted(names.items())
     )
-    return (
-        f"{owner} ({gives}) answers no more for names that get records of their own, nor below them (RFC 4592). "
-        f"What goes: {lost}. Give a name records of its own for what it must keep"
-    )
+    return _(
+        "{wildcard} ({answers}) answers no more for names that get records of their own, nor "
+        "below them (RFC 4592). What goes: {names}. Give a name records of its own for what "
+        "it must keep"
+    ).format(wildcard=owner, answers=gives, names=lost)
 
 
 def _values(rrset: RRset) -> str:

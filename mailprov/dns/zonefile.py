@@ -8,6 +8,7 @@ Names and targets are complete with a final dot, so the text may be pasted into 
 from __future__ import annotations
 
 from mailprov.dns.diff import shown
+from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
@@ -25,11 +26,15 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
     groups: dict[str, list[Record]] = {name: [] for name in domains}
     for record in records:
         groups.setdefault(_domain_of(record.name, domains), []).append(record)
-    lines = [f"; DNS records for {shown(inventory.source)}, made by mailprov"]
+    head = _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source))
+    lines = [f"; {head}"]
     unknown = [host.name for host in inventory.hosts if host.name not in keys]
     if unknown:
         lines.append(
-            f"; without the DKIM keys of {', '.join(unknown)}: `dns export --dkim` asks the hosts for them"
+            "; "
+            + _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them").format(
+                hosts=", ".join(unknown)
+            )
         )
     for name, members in groups.items():
         if members:

@@ -53,7 +53,7 @@ class ProviderSettings:
 
     @property
     def why_no_dns_01(self) -> str:
-        """More exactly, where the inventory could say otherwise: a sentence's end; else empty."""
+        """Why, where the inventory could say otherwise: a whole sentence; else empty."""
         return ""
 
     def credential(self) -> str:

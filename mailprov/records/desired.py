@@ -19,7 +19,7 @@ from mailprov.records.types.base import Wishes
 
 def desired_records(inventory: Inventory, keys: PublicKeys | None = None) -> list[Record]:
     """Every record the inventory wants, with `dns.ttl` and a reason each; deterministic, without
-    duplicates. `keys`: what hosts told of their DKIM keys; of other hosts there are no DKIM records here.
+    duplicates. `keys`: the DKIM keys that hosts reported; of other hosts there are no DKIM records here.
     """
     found: dict[tuple[str, str, str], Record] = {}
     for record in types.desired(Wishes(inventory, keys or {})):

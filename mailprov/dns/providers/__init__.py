@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mailprov.dns.provider import Provider
 from mailprov.dns.providers.rfc2136 import Rfc2136
 from mailprov.dns.providers.zonefile import ZoneFile
+from mailprov.i18n import N_, _
 from mailprov.model.dns import DnsSettings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 PROVIDERS: tuple[Provider, ...] = (Rfc2136(), ZoneFile())
 # Those that people ask for, and that are not there yet.
 LATER = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh", "powerdns", "route53")
-UNTIL_THEN = "use `rfc2136`, or `zonefile` and publish the printed records there"
+UNTIL_THEN = N_("use `rfc2136`, or `zonefile` and publish the printed records there")
 
 
 def named(name: str) -> Provider:
@@ -49,4 +50,7 @@ def by_update(server: str, key: str, algorithm: str, secret: Mapping[str, str]) 
 
 
 def for_dns_01() -> str:
-    return ", or ".join(provider.dns_01 for provider in PROVIDERS if provider.dns_01)
+    found, *others = [_(provider.dns_01) for provider in PROVIDERS if provider.dns_01]
+    for other in others:
+        found = _("{one}, or {other}").format(one=found, other=other)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mailprov.dns.provider import Provider
+from mailprov.i18n import N_
 from mailprov.model.dns import ProviderSettings
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 class ZoneFile(Provider):
     name = ProviderSettings.name
-    title = "only printed, you publish them"
+    title = N_("only printed, you publish them")
 
     def entry(self) -> type[Entry]:
         from mailprov.schema.entry import Entry

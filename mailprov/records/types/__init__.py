@@ -1,6 +1,6 @@
 """All types of records that mailprov publishes, each a module of this package. Pure.
 
-    TYPES                                     in the order in which a domain's records are told and published
+    TYPES                                     in the order in which a domain's records are listed and published
     desired(wishes) -> records                of hosts, then of domains
     formats() -> {DNS type: Format}           of all that is published, and of what is met beside it
     parse(kind, text), render(kind, value), rank(kind, value), valid(kind, value)

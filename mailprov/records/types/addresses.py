@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Format, Need, Own, RecordType, Wishes
@@ -24,9 +25,9 @@ def _valid(value: str, version: int) -> bool:
 
 
 class Addresses(RecordType):
-    name = "address"
+    name = N_("address")
     need = Need.REQUIRED
-    why = "other mail servers connect to it, and without one an MX leads nowhere"
+    why = N_("other mail servers connect to it, and without one an MX leads nowhere")
     formats = (
         Format("A", _one_spelling, valid=lambda value: _valid(value, 4)),
         Format("AAAA", _one_spelling, valid=lambda value: _valid(value, 6)),
@@ -47,7 +48,8 @@ class Addresses(RecordType):
 def _of(name: str, host: Host, ttl: int) -> Iterator[Record]:
     for kind, addresses in (("A", host.ipv4), ("AAAA", host.ipv6)):
         for address in addresses:
-            yield Record(name, kind, _one_spelling(address), ttl, f"address of {host.name}")
+            why = _("address of {host}").format(host=host.name)
+            yield Record(name, kind, _one_spelling(address), ttl, why)
 
 
 ADDRESSES = Addresses()

@@ -47,7 +47,7 @@ class Format:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the types look at. `keys`: what hosts told of their DKIM keys."""
+    """What the types look at. `keys`: the DKIM keys that hosts reported."""
 
     inventory: Inventory
     keys: PublicKeys
@@ -57,11 +57,11 @@ class Wishes:
         return self.inventory.dns.ttl
 
     @cached_property
-    def told(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    def reported(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """(host, domain) → (selector, text of the record) of each key."""
         found: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        for host, told in self.keys.items():
-            for key, text in told.items():
+        for host, keys in self.keys.items():
+            for key, text in keys.items():
                 domain, _, selector = key.rpartition(".")
                 found.setdefault((host, domain), []).append((selector, text))
         return found
@@ -97,7 +97,8 @@ class Own:
 class RecordType(ABC):
     """`name`: as people call it. `why`: what it is for, in one sentence. `formats`: those it brings along; TXT is there
     anyway. `alone`: at a name only one of it may stand (RFC 7208 section 3.2 of SPF); then a foreign one is a conflict,
-    and `otherwise` says what else could be done about it.
+    and `otherwise` says what else could be done about it, in a clause of its own. `name`, `why` and `otherwise` are
+    marked with N_ (i18n.py).
     """
 
     name: str

@@ -9,31 +9,35 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from mailprov.i18n import N_, _
 from mailprov.model import dkim
 from mailprov.model.dkim import PublicKeys, of_host, record_name
 from mailprov.model.inventory import Domain, Inventory
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Need, Own, RecordType, Wishes, names_of
 
-_TO_BE_MADE = "(made by the apply)"
+# In place of a key that is made later: the same in every language, for saved plans are compared by it.
+TO_BE_MADE = "(made by the apply)"
 
 
 class Dkim(RecordType):
-    name = "DKIM key"
+    name = N_("DKIM key")
     need = Need.REQUIRED
-    why = "receivers check with it that a message was signed by the domain's own hosts"
-    otherwise = ", or give the domain another dkim.selector"
+    why = N_("receivers check with it that a message was signed by the domain's own hosts")
+    otherwise = N_("or give the domain another dkim.selector")
     places = (("TXT", re.compile(rf"[a-z0-9-]{{1,63}}\._domainkey\.{PLAIN}")),)
 
     def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
-        """One for each key that a host of the domain told of. What a plan shows of a key is the same before it is
+        """One for each key that a host of the domain reported. What a plan shows of a key is the same before it is
         made.
         """
         for host in domain.hosts:
-            for selector, text in wishes.told.get((host, domain.name), ()):
+            for selector, text in wishes.reported.get((host, domain.name), ()):
                 kind = "ed25519" if "-ed25519-" in selector else "rsa"
-                why = f"DKIM: the key with which {host} signs mail of {name}"
-                value = text or f"v=DKIM1; k={kind}; p={_TO_BE_MADE}"
+                why = _("DKIM: the key with which {host} signs mail of {domain}").format(
+                    host=host, domain=name
+                )
+                value = text or f"v=DKIM1; k={kind}; p={TO_BE_MADE}"
                 yield Record(record_name(name, selector), "TXT", value, wishes.ttl, why)
 
     def alone(self, name: str, kind: str, value: str) -> bool:
@@ -41,7 +45,7 @@ class Dkim(RecordType):
         return kind == "TXT" and name.partition(".")[2].startswith("_domainkey.")
 
     def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
-        first, _, rest = name.partition(".")
+        first, __, rest = name.partition(".")
         if kind != "TXT" or not rest.startswith("_domainkey."):
             return False
         whose = dkim.owner(first, own.everybody)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from mailprov.i18n import N_, _
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Domain
 from mailprov.model.records import PLAIN, Record
@@ -29,7 +30,7 @@ def dmarc(policy: str, rua: str | None) -> str:
 class Dmarc(RecordType):
     name = "DMARC"
     need = Need.RECOMMENDED
-    why = (
+    why = N_(
         "large receivers want it of whoever sends much, and it keeps others from writing in the domain's name"
     )
     places = (("TXT", re.compile(rf"_dmarc\.{PLAIN}|{PLAIN}\._report\._dmarc\.{PLAIN}")),)
@@ -39,16 +40,16 @@ class Dmarc(RecordType):
             return
         rua = domain.dmarc.rua
         if rua:
-            local, _, at = rua.rpartition("@")
+            local, __, at = rua.rpartition("@")
             if at == domain.name and name != at:
                 # Every user of a domain has the same name in its domain alias: reports stay in the domain they
                 # are about and need no consent of another one.
                 rua, at = f"{local}@{name}", name
             if at in wishes.mail_names and not _related(name, at):
                 # RFC 9990: reports about one domain go to another only where that one consents.
-                why = f"DMARC: {at} takes reports about {name}"
+                why = _("DMARC: {receiver} takes reports about {domain}").format(receiver=at, domain=name)
                 yield Record(f"{name}._report._dmarc.{at}", "TXT", "v=DMARC1", wishes.ttl, why)
-        why = f"DMARC: what receivers do with mail of {name} that fails SPF and DKIM"
+        why = _("DMARC: what receivers do with mail of {domain} that fails SPF and DKIM").format(domain=name)
         yield Record(f"_dmarc.{name}", "TXT", dmarc(domain.dmarc.policy, rua), wishes.ttl, why)
 
     def alone(self, name: str, kind: str, value: str) -> bool:
@@ -57,7 +58,7 @@ class Dmarc(RecordType):
         return kind == "TXT" and value.lower().startswith("v=dmarc1") and not elsewhere
 
     def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
-        first, _, rest = name.partition(".")
+        first, __, rest = name.partition(".")
         return (
             kind == "TXT" and first == "_dmarc" and rest in own.domains and _OURS.fullmatch(value) is not None
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mailprov.i18n import N_, _
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Format, Need, Own, RecordType, Wishes
@@ -27,25 +28,30 @@ def _rank(value: str) -> int:
 class Mx(RecordType):
     name = "MX"
     need = Need.REQUIRED
-    why = "it names the hosts that take the domain's mail"
+    why = N_("it names the hosts that take the domain's mail")
     formats = (
         # What stood before may be anybody's.
         Format("MX", _parse, _render, _rank, lambda value: bool(re.fullmatch(r"\d{1,5} \S{0,255}", value))),
     )
-    otherwise = "; name others who take its mail under the domain's `mx` first"
+    otherwise = N_("name others who take its mail under the domain's `mx` first")
     places = (("MX", re.compile(PLAIN)),)
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:
         own = wishes.inventory.sender_domain(host)
         if own != host.fqdn:
-            why = f"bounces to what {host.name} sends on go to it"
+            why = _("bounces to what {host} forwards go to it").format(host=host.name)
             yield Record(own, "MX", f"10 {host.fqdn}", wishes.ttl, why)
 
     def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
         # The lowest preference is tried first; steps of ten leave room for others.
         for each in domain.exchangers:
             target = wishes.inventory.host(each.host).fqdn if each.ours else each.host
-            why = f"mail for {name} goes to {each.host}{'' if each.ours else ', which is not of this inventory'}"
+            if each.ours:
+                why = _("mail for {domain} goes to {host}").format(domain=name, host=each.host)
+            else:
+                why = _("mail for {domain} goes to {host}, which is not of this inventory").format(
+                    domain=name, host=each.host
+                )
             yield Record(name, "MX", f"{each.preference} {target}", wishes.ttl, why)
 
     def alone(self, name: str, kind: str, value: str) -> bool:

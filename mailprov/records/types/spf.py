@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from mailprov.i18n import N_, _
 from mailprov.model.inventory import Domain, Host, Spf
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Need, Own, RecordType, Wishes
@@ -62,27 +63,31 @@ _OURS = re.compile(r"v=spf1( (a|mx|a:[a-z0-9.-]+|ip4:[0-9.]+|ip6:[0-9a-f:]+))* -
 class SpfRecord(RecordType):
     name = "SPF"
     need = Need.REQUIRED
-    why = "receivers refuse or mark mail that comes from elsewhere; Gmail and others want SPF or DKIM of every sender"
-    otherwise = "; name others who send its mail under the domain's `spf: {include: […]}` first"
+    why = N_(
+        "receivers refuse or mark mail that comes from elsewhere; Gmail and others want SPF or DKIM of every sender"
+    )
+    otherwise = N_("name others who send its mail under the domain's `spf: {include: […]}` first")
     places = (("TXT", re.compile(PLAIN)),)
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:
         if host.fqdn not in wishes.mail_names:
-            why = f"SPF of the name {host.name} says in EHLO: mail comes from its own addresses only"
+            why = _(
+                "SPF of the name that {host} gives in EHLO: mail comes from its own addresses only"
+            ).format(host=host.name)
             yield Record(host.fqdn, "TXT", helo_spf(), wishes.ttl, why)
         own = wishes.inventory.sender_domain(host)
         if own != host.fqdn:
-            why = f"SPF of the name under which {host.name} sends on what others wrote"
+            why = _("SPF of the name under which {host} forwards mail of others").format(host=host.name)
             yield Record(own, "TXT", domain_spf([host]), wishes.ttl, why)
 
     def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
         hosts = wishes.hosts(domain)
-        sent_by = ", ".join(
-            [*(host.name for host in hosts), *(f"whom {one} names" for one in domain.spf.include)]
-        )
+        included = (_("those whom {domain} names").format(domain=one) for one in domain.spf.include)
+        senders = ", ".join([*(host.name for host in hosts), *included])
         are_mx = {each.host for each in domain.exchangers} == set(domain.hosts)
         text = domain_spf(hosts, name in wishes.ehlo_names, are_mx=are_mx, others=domain.spf)
-        yield Record(name, "TXT", text, wishes.ttl, f"SPF: mail of {name} is sent by {sent_by}")
+        why = _("SPF: mail of {domain} is sent by {senders}").format(domain=name, senders=senders)
+        yield Record(name, "TXT", text, wishes.ttl, why)
 
     def alone(self, name: str, kind: str, value: str) -> bool:
         # RFC 7208 section 4.5: the version ends at a space or at the end of the text.

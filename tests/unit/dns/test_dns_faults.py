@@ -101,7 +101,7 @@ def test_clock(name_server: NameServer, monkeypatch: pytest.MonkeyPatch, ahead: 
 def test_update_refused(name_server: NameServer) -> None:
     refused = "zone {}: DNS server 127.0.0.1: it refused the update (REFUSED). Allow updates"
     by_key = (
-        "DNS server 127.0.0.1: it does not let TSIG key {} do that (BADKEY), told to update zone {}. "
+        "DNS server 127.0.0.1: it does not let TSIG key {} do that (BADKEY), asked to update zone {}. "
         "Allow updates of this zone with this key (Knot: action update in an acl)."
     )
     for zone, key, secret in (("locked.test", "mailprov", SECRET), ("stranger.test", "stranger", STRANGER)):
@@ -116,7 +116,7 @@ def test_a_secondary_takes_no_update(name_server: NameServer) -> None:
     """BIND refuses; the others pass the update on to the primary, which does not answer here."""
     says = {
         "bind": "it refused the update (REFUSED). Allow updates of this zone with this TSIG key, on the zone's primary",
-        "knot": "SERVFAIL without a signature, told to update zone copy.test with TSIG key mailprov. Look at the "
+        "knot": "SERVFAIL without a signature, asked to update zone copy.test with TSIG key mailprov. Look at the "
         "server's log; a secondary that cannot reach its primary answers so",
         "powerdns": "it failed to do the update (SERVFAIL). Look at the server's log; often it cannot write the zone's "
         "journal, or it is not the zone's primary and cannot reach that",

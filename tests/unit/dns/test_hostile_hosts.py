@@ -144,7 +144,7 @@ def test_in_its_own_zone_only_what_mailprov_would_write_comes_back(
 
     assert everything(name_server, "told5.test") == before
     assert run.code == 1
-    assert f"what mx1 tells of {name} {kind}" in run.notices
+    assert f"what mx1 reports of {name} {kind}" in run.notices
 
 
 def test_nobody_elses_values_are_taken_away_or_get_another_ttl(name_server: NameServer) -> None:
@@ -180,7 +180,7 @@ def test_with_the_seal_what_was_taken_over_comes_back_and_forged_it_does_not(nam
     assert forged != kept
     run = Run(wanted, mx1=past(RUN, *forged))
     assert run.code == 1
-    assert "what mx1 tells of told7.test MX" in run.notices
+    assert "left alone: told7.test MX, mx1.told7.test A; what mx1 reports" in run.notices
     assert name_server.values("told7.test", "MX") == {"10 mx1.told7.test."}, "as it was: the rest went back"
     assert name_server.values("mx1.told7.test", "A") == {"10.0.0.1"}, "what that MX leads to"
     assert name_server.values("_dmarc.told7.test", "TXT") == set()
@@ -212,7 +212,7 @@ def test_what_the_zone_bears_out_goes_back_beside_what_is_left(name_server: Name
     run = Run(wanted, mx1=past(RUN, {**image, "sets": image["sets"] + lie}))
 
     assert (run.code, everything(name_server, "told9.test")) == (1, published)
-    assert "left as they are: what mx1 tells of www.told9.test AAAA" in run.notices
+    assert "left alone: www.told9.test AAAA; what mx1 reports from before" in run.notices
     assert name_server.values("www.told9.test", "AAAA") == set()
     assert driver.plan(wanted)[0].changes == (), "and the markers know it"
 
@@ -229,7 +229,7 @@ def test_of_a_shared_zone_a_host_puts_back_its_own_part(name_server: NameServer)
     run = Run(wanted, mx1=None, mx2=past(RUN, {"zone": "told9.test", "sets": [lie]}))
 
     assert (run.code, name_server.values("_dmarc.told9.test", "TXT")) == (0, set())
-    assert "what mx2 tells of _dmarc.told9.test TXT" in run.notices
+    assert "what mx2 reports of _dmarc.told9.test TXT" in run.notices
 
 
 def test_hosts_that_tell_different_things_of_a_zone_are_not_believed(name_server: NameServer) -> None:

@@ -86,7 +86,7 @@ def test_what_was_not_done_is_told_so(
     assert type(caught.value) is DnsUnreachable
     assert str(caught.value).startswith("zone lost.test: DNS server 127.0.0.1 port ")
     assert "no answer within 1 s on TCP port" in str(caught.value)
-    assert "told to update zone lost.test; read back, nothing of it was done" in str(caught.value)
+    assert "asked to update zone lost.test; read back, nothing of it was done" in str(caught.value)
     assert name_server.values("dropped.lost.test", "MX") == set()
 
 
@@ -96,6 +96,6 @@ def test_what_nobody_can_tell_is_not_told_as_undone(
     monkeypatch.setattr(session, "ANSWER_SECONDS", 1)
     with pytest.raises(DnsUnsure) as caught:
         publish(name_server, tcp_server(Between(name_server.port, "dead")), "dead.lost.test")
-    assert "told to update zone lost.test; whether it was done is not known" in str(caught.value)
+    assert "asked to update zone lost.test; whether it was done is not known" in str(caught.value)
     assert str(caught.value).endswith("Run `mailprov dns plan`: what it does not show any more was done.")
     assert name_server.values("dead.lost.test", "MX") == {"10 mx1.dead.lost.test."}

@@ -84,6 +84,13 @@ ssh: {user: root, host_key: "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDhYIr3Jv2VxTjKdEM"
 hosts: {mx1: {address: 127.0.0.1, fqdn: mx1.alpha.test, ssh: {port: 1}}}
 domains: {alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: HOME}}}}}
 """
+# A zone file, and a name server that is not there.
+TSIG = "tsig: {name: mailprov, secret: {env: HOME}}"
+ZONE_FILE = INVENTORY.replace(
+    "hosts: [mx1]",
+    "hosts: [mx1], mx: [{host: mx.beta.test, preference: 20}], spf: {include: [_spf.beta.test]}",
+)
+DNS = f"dns: {{provider: rfc2136, server: 127.0.0.1, port: 1}}\n{INVENTORY}"
 # typer's own words: what its help and its mistakes look like.
 TYPER = {
     "usage",
@@ -140,6 +147,28 @@ def test_a_screen_has_no_word_of_english_but_names(name: str, tmp_path: Path) ->
     words, names = SCREENS[name]
     if name != "no inventory":
         (tmp_path / "mail.yml").write_text(INVENTORY)
+
+    done = mailprov(*words, cwd=tmp_path)
+
+    shown = done.stdout + done.stderr
+    assert plain_words(shown) <= names, shown
+    assert re.search("[àèìòù]", shown), shown
+
+
+# What the system says of a connection is its own; the sentences of transport wait.
+SYSTEM = {"connection", "refused", "port", "the"}
+INVENTORIES: dict[str, tuple[str, list[str], set[str]]] = {
+    "a zone file": (ZONE_FILE, ["dns", "export", "mail.yml"], {"mail", "include", "none", "quarantine", "reject"}),
+    "nothing is published": (ZONE_FILE, ["dns", "plan", "mail.yml"], {"mailprov", "export"}),
+    "no name server": (DNS, ["dns", "plan", "mail.yml"], {"mailprov", *SYSTEM}),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("_foreign")
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_an_inventory_is_spoken_of_without_a_word_of_english(name: str, tmp_path: Path) -> None:
+    text, words, names = INVENTORIES[name]
+    (tmp_path / "mail.yml").write_text(text)
 
     done = mailprov(*words, cwd=tmp_path)
 

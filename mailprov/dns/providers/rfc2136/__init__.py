@@ -1,7 +1,8 @@
 """DNS UPDATE (RFC 2136) with TSIG (RFC 8945): BIND, Knot, PowerDNS and others that take updates.
 
 `settings` is what the inventory says, `schema` reads it. `driver` is the driver: `session` is the connection, signed
-with `tsig`; `questions` asks and `update` writes, `rdata` is between DNS data and what mailprov means.
+with `tsig`, and `tsig_errors` says what is wrong with that; `questions` asks and `update` writes, `rdata` is between
+DNS data and what mailprov means.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.provider import Provider
 from mailprov.dns.providers.rfc2136.settings import NAME, Rfc2136Settings
+from mailprov.i18n import N_
 from mailprov.model.dns import ProviderSettings
 
 if TYPE_CHECKING:
@@ -28,14 +30,14 @@ ABILITIES = Abilities(
     reads_sets=True,
     most_in_set=100,  # BIND's max-records-per-type
     capacity=64_000,  # octets; a message has 65,535 (RFC 1035 section 4.2.2), and a signature and a guard are added
-    capacity_is="one DNS message of 64 KiB",
+    capacity_is=N_("one DNS message of 64 KiB"),
 )
 
 
 class Rfc2136(Provider):
     name = NAME
-    title = "updates to a name server"
-    dns_01 = "`dns` with `provider: rfc2136` and `tsig`"
+    title = N_("updates to a name server")
+    dns_01 = N_("`dns` with `provider: rfc2136` and `tsig`")
     abilities = ABILITIES
     example = (
         "provider: rfc2136",

@@ -15,6 +15,7 @@ from mailprov.dns.providers.rfc2136.session import Session
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, values_after
 from mailprov.errors import DnsFailed, DnsUnreachable
+from mailprov.i18n import _
 
 
 class UpdateDriver(Driver):
@@ -66,9 +67,13 @@ class UpdateDriver(Driver):
             return lost
         return DnsFailed(
             lost.where,
-            f"{lost.what}; of records in one set, BIND takes {most} unless it is told otherwise, and there "
-            f"would be: {', '.join(large)}",
-            "Set max-records-per-type in the zone's or the server's options (BIND), or have fewer hosts for that",
+            f"{lost.what}; "
+            + _("BIND takes at most {most} records in one set by default, and there would be: {sets}").format(
+                most=most, sets=", ".join(large)
+            ),
+            _(
+                "Set max-records-per-type in the zone's or the server's options (BIND), or have fewer hosts for that"
+            ),
         )
 
     def weigh(self, zone: str, snapshot: Snapshot, edits: Sequence[Edit]) -> int:

@@ -24,12 +24,14 @@ import dns.update
 
 from mailprov.dns.driver import Answer, Place
 from mailprov.dns.providers.rfc2136.rdata import absolute, plain, rrset_of
-from mailprov.dns.providers.rfc2136.session import Session, rcode_name
+from mailprov.dns.providers.rfc2136.session import Session
+from mailprov.dns.providers.rfc2136.tsig_errors import rcode_name
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
+from mailprov.i18n import N_, _
 from mailprov.model.hostnames import below, inside
 
-_ADD_THE_KEY = (
+_ADD_THE_KEY = N_(
     "Add the TSIG key to each zone there; if it is, something between here and the server changes answers"
 )
 
@@ -81,17 +83,29 @@ def _place(
     unsigned = next((step for step in asked if looks[step].unsigned), None)
     doubt = None
     if zone and unsigned:
-        what = f"it answered REFUSED without a signature when asked for {unsigned} SOA, though it has zone {zone}"
-        doubt = DnsFailed(session.where, what, _ADD_THE_KEY)
+        what = _(
+            "it answered REFUSED without a signature when asked for {name} SOA, though it has zone {zone}"
+        ).format(name=unsigned, zone=zone)
+        doubt = DnsFailed(session.where, what, _(_ADD_THE_KEY))
     owners = [plain(r.name) for r in answers[name].answer if r.rdtype == dns.rdatatype.DNAME]
     dname = next((owner for owner in owners if below(name, owner)), "")
     # The parent zone does not hold what it has delegated away: records put there would never be seen.
     cuts = [cut for step in asked if (cut := looks[step].delegated) and zone and below(cut, zone)]
     if cuts:
-        return Place(None, f"{cuts[0]} is delegated from {zone} to other servers", dname, doubt)
+        return Place(
+            None,
+            _("{name} is delegated from {zone} to other servers").format(name=cuts[0], zone=zone),
+            dname,
+            doubt,
+        )
     if not zone:
         return Place(
-            None, f"looked for {', '.join(asked)}; it answered {looks[asked[-1]].rcode}", dname, doubt
+            None,
+            _("looked for {names}; it answered {code}").format(
+                names=", ".join(asked), code=looks[asked[-1]].rcode
+            ),
+            dname,
+            doubt,
         )
     return Place(zone, "", dname, doubt)
 
@@ -115,16 +129,19 @@ def _look(session: Session, name: str, answer: dns.message.Message) -> _Look:
     if code in (dns.rcode.SERVFAIL, dns.rcode.FORMERR, dns.rcode.NOTIMP):
         raise DnsFailed(
             session.where,
-            f"it answered {rcode_name(answer)} when asked for the SOA of {name}",
-            "Look at the server's log; a zone that could not be loaded or has expired answers so",
+            _("it answered {code} when asked for the SOA of {name}").format(
+                code=rcode_name(answer), name=name
+            ),
+            _("Look at the server's log; a zone that could not be loaded or has expired answers so"),
         )
     authoritative = bool(answer.flags & dns.flags.AA)
     if not authoritative:
         cut = next((plain(r.name) for r in answer.authority if r.rdtype == dns.rdatatype.NS), None)
         above = cut if cut and cut != "." and inside(name, cut) else None
         unsigned = session.signs and not answer.had_tsig
-        said = rcode_name(answer) + (" without a signature" if unsigned else "")
-        return _Look(None, above, "only a referral" if cut else said, unsigned)
+        return _Look(
+            None, above, _("only a referral") if cut else _code_of(answer, unsigned=unsigned), unsigned
+        )
     # Behind a CNAME or DNAME the SOA in the answer is the target's, not this name's: the parent must be
     # asked.
     redirected = any(r.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for r in answer.answer)
@@ -134,6 +151,11 @@ def _look(session: Session, name: str, answer: dns.message.Message) -> _Look:
             if rrset.rdtype == dns.rdatatype.SOA and inside(name, owner):
                 return _Look(zone=owner)
     return _Look(rcode=rcode_name(answer))
+
+
+def _code_of(answer: dns.message.Message, *, unsigned: bool) -> str:
+    code = rcode_name(answer)
+    return _("{code} without a signature").format(code=code) if unsigned else code
 
 
 def answer(session: Session, key: Key, message: dns.message.Message) -> Answer:
@@ -146,11 +168,15 @@ def answer(session: Session, key: Key, message: dns.message.Message) -> Answer:
     error = None
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         unsigned = session.signs and not message.had_tsig
-        said = rcode_name(message) + (" without a signature" if unsigned else "")
+        code_name = _code_of(message, unsigned=unsigned)
         error = DnsFailed(
             session.where,
-            f"it answered {said} when asked for {name} {kind}, though it has the zone",
-            _ADD_THE_KEY if unsigned else "Allow queries with this TSIG key, or look at the server's log",
+            _("it answered {code} when asked for {name} {type}, though it has the zone").format(
+                code=code_name, name=name, type=kind
+            ),
+            _(_ADD_THE_KEY)
+            if unsigned
+            else _("Allow queries with this TSIG key, or look at the server's log"),
         )
     sets: Snapshot = {}
     if authoritative:  # else it is below a delegation: not this zone's data

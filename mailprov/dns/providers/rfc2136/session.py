@@ -5,7 +5,6 @@
       .where                      "DNS server 10.0.0.2", as errors begin
       .traffic                    what it has asked so far: Traffic(rounds, questions)
       .signs                      whether questions are signed
-    rcode_name(answer)            REFUSED, NXRRSET, …
     TRAFFIC                       what all sessions of this process have asked; for tests and measurements
 
 Raises DnsUnreachable (does not resolve, refused, no answer, not DNS), DnsFailed (TSIG: BADKEY, BADSIG,
@@ -24,7 +23,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -38,9 +37,12 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.tsig
 
+from mailprov.dns.providers.rfc2136 import tsig_errors
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.dns.providers.rfc2136.tsig import tsig_key
+from mailprov.dns.providers.rfc2136.tsig_errors import asked
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
+from mailprov.i18n import _
 
 CONNECT_SECONDS = 5.0
 # Silence for so long is "no answer". A server may need a moment to write its journal.
@@ -54,9 +56,6 @@ QUESTION_SECONDS = 0.2
 WINDOW = 50
 # Messages that can be told apart by their ids (16 bits) with room to spare.
 MOST_AT_ONCE = 10_000
-NO_UPDATES = (
-    "Let it take updates (PowerDNS: dnsupdate=yes), name a primary that does, or use the provider zonefile"
-)
 
 
 @dataclass
@@ -71,18 +70,17 @@ TRAFFIC = Traffic()
 _COUNTING = threading.Lock()
 
 
-def rcode_name(answer: dns.message.Message) -> str:
-    return dns.rcode.to_text(answer.rcode())
-
-
 class Session:
     """Not for several threads at once: each opens its own."""
 
     def __init__(self, settings: Rfc2136Settings) -> None:
         if not settings.server:
-            raise InputError("dns.server", "is not set", "Name the primary server of your zones")
+            raise InputError("dns.server", _("is not set"), _("Name the primary server of your zones"))
         self.server, self.port = settings.server, settings.port
-        self.where = f"DNS server {self.server}" + (f" port {self.port}" if self.port != 53 else "")
+        if self.port == 53:
+            self.where = _("DNS server {server}").format(server=self.server)
+        else:
+            self.where = _("DNS server {server} port {port}").format(server=self.server, port=self.port)
         self._key = tsig_key(settings)
         self.signs = self._key is not None
         self._socket: socket.socket | None = None
@@ -137,9 +135,13 @@ class Session:
                 self._exchange(waiting, answers)
             except TimeoutError:
                 self.close()
-                what = f"no answer within {ANSWER_SECONDS:g} s"
+                what = _("no answer within {seconds:g} s on TCP port {port}").format(
+                    seconds=ANSWER_SECONDS, port=self.port
+                )
                 if time.monotonic() >= self._deadline:
-                    what = f"{len(answers)} of {len(messages)} answers within {seconds:g} s"
+                    what = _("{count} of {total} answers within {seconds:g} s on TCP port {port}").format(
+                        count=len(answers), total=len(messages), seconds=seconds, port=self.port
+                    )
                 raise self._unreachable(what, waiting) from None
             except OSError:
                 pass
@@ -150,7 +152,8 @@ class Session:
             # alone: should the first one have been done, the second fails on its prerequisites.
             self.close()
             if fresh and len(answers) == before and self._pace == 1:
-                raise self._unreachable("the connection was closed before any answer came", waiting)
+                what = _("the connection was closed before any answer came on TCP port {port}")
+                raise self._unreachable(what.format(port=self.port), waiting)
             self._pace = 1
         return [answers[message.id] for message in messages]
 
@@ -189,11 +192,13 @@ class Session:
         try:
             places = socket.getaddrinfo(self.server, self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or "not a host name"
-            what = f"the name does not resolve ({reason}), {_asked(waiting.values())}"
-            raise DnsUnreachable(self.where, what, "Correct dns.server") from None
+            reason = getattr(error, "strerror", None) or _("not a host name")
+            what = _("the name does not resolve ({reason}), {question}").format(
+                reason=reason, question=asked(waiting.values())
+            )
+            raise DnsUnreachable(self.where, what, _("Correct dns.server")) from None
         problem: OSError | None = None
-        for family, kind, protocol, _, address in places:
+        for family, kind, protocol, __, address in places:
             connection = socket.socket(family, kind, protocol)
             try:
                 connection.settimeout(CONNECT_SECONDS)
@@ -207,16 +212,22 @@ class Session:
                 self._socket = connection
                 return connection
         if isinstance(problem, TimeoutError):
-            raise self._unreachable(f"no connection within {CONNECT_SECONDS:g} s", waiting)
-        raise self._unreachable(
-            f"no connection ({problem.strerror or problem})" if problem else "it has no address", waiting
-        )
+            what = _("no connection within {seconds:g} s on TCP port {port}").format(
+                seconds=CONNECT_SECONDS, port=self.port
+            )
+        elif problem is not None:
+            what = _("no connection ({reason}) on TCP port {port}").format(
+                reason=problem.strerror or problem, port=self.port
+            )
+        else:
+            what = _("it has no address")
+        raise self._unreachable(what, waiting)
 
     def _unreachable(self, what: str, waiting: dict[int, dns.message.Message]) -> DnsUnreachable:
         return DnsUnreachable(
             self.where,
-            f"{what} on TCP port {self.port}, {_asked(waiting.values())}",
-            "Start the name server, open the port, or correct dns.server",
+            f"{what}, {asked(waiting.values())}",
+            _("Start the name server, open the port, or correct dns.server"),
         )
 
     def _receive(self, connection: socket.socket) -> bytes | None:
@@ -247,13 +258,17 @@ class Session:
             keyring = {self._key.name: self._key} if self._key else False
             answer = dns.message.from_wire(wire, keyring=keyring, request_mac=question.mac)
             if not question.is_response(answer):
-                raise ValueError("not an answer to the question")
+                raise ValueError
             if self._key and not answer.had_tsig:  # newer dnspython has said so already, older does not
                 raise dns.tsig.PeerError
             if answer.flags & dns.flags.TC:
                 # On TCP there is no reason for it; what is left of a set would be taken for all of it.
-                asked = _asked([question])
-                raise DnsFailed(self.where, f"it cut its answer short, {asked}", "Look at the server's log")
+                about = asked([question])
+                raise DnsFailed(
+                    self.where,
+                    _("it cut its answer short, {question}").format(question=about),
+                    _("Look at the server's log"),
+                )
             for section in (answer.answer, answer.authority):
                 # A record of another class (RFC 1035 section 3.2.4) is none that was asked for.
                 section[:] = [rrset for rrset in section if rrset.rdclass == dns.rdataclass.IN]
@@ -266,15 +281,17 @@ class Session:
                 raise self._no_dns(waiting) from None
             if self._not_here(bare):
                 return _only_refused(question)
-            self._check_tsig(bare, question)
+            tsig_errors.check(self.where, self._key, bare, question)
             raise self._no_dns(waiting) from None
         except dns.tsig.BadTime:
-            raise self._clock(None, waiting.values()) from None
+            raise tsig_errors.clock_error(self.where, None, waiting.values()) from None
         except (dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm, dns.message.UnknownTSIGKey):
-            asked = _asked(waiting.values())
-            what = f"an answer came whose signature with TSIG key {self._key_name} is wrong, {asked}"
+            about = asked(waiting.values())
+            what = _("an answer came whose signature with TSIG key {key} is wrong, {question}").format(
+                key=tsig_errors.key_name(self._key), question=about
+            )
             raise DnsFailed(
-                self.where, what, "Something between here and the server changes answers"
+                self.where, what, _("Something between here and the server changes answers")
             ) from None
         except (dns.exception.DNSException, ValueError, KeyError, struct.error, IndexError):
             raise self._no_dns(waiting) from None
@@ -289,13 +306,11 @@ class Session:
         self.close()
         return DnsUnreachable(
             self.where,
-            f"what answers on TCP port {self.port} does not speak DNS, {_asked(waiting.values())}",
-            "Correct dns.server or dns.port",
+            _("what answers on TCP port {port} does not speak DNS, {question}").format(
+                port=self.port, question=asked(waiting.values())
+            ),
+            _("Correct dns.server or dns.port"),
         )
-
-    @property
-    def _key_name(self) -> str:
-        return self._key.name.to_text(omit_final_dot=True) if self._key else ""
 
     def _not_here(self, answer: dns.message.Message) -> bool:
         return (
@@ -304,70 +319,10 @@ class Session:
             and not answer.had_tsig
         )
 
-    def _check_tsig(self, answer: dns.message.Message, question: dns.message.Message) -> None:
-        """RFC 8945 section 5.2: what a server says about our signature, or that it says nothing."""
-        if self._key is None:
-            return
-        asked = _asked([question])
-        if not answer.had_tsig:
-            code = rcode_name(answer)
-            what = f"it answered {code} without a signature, {asked} with TSIG key {self._key_name}"
-            raise DnsFailed(self.where, what, _unsigned_advice(answer))
-        error = answer.tsig_error or 0
-        if error == dns.rcode.BADKEY and question.opcode() == dns.opcode.UPDATE:
-            # It has answered questions signed with this key, or we would not be here: Knot means the key's rights.
-            what = f"it does not let TSIG key {self._key_name} do that (BADKEY), {asked}"
-            raise DnsFailed(
-                self.where, what, "Allow updates of this zone with this key (Knot: action update in an acl)"
-            )
-        if error == dns.rcode.BADKEY:
-            algorithm = self._key.algorithm.to_text(omit_final_dot=True)
-            raise DnsFailed(
-                self.where,
-                f"it knows no TSIG key {self._key_name} with {algorithm} (BADKEY), {asked}",
-                "Correct dns.tsig.name and dns.tsig.algorithm, or add the key there (Knot: also to an acl of the zone)",
-            )
-        if error == dns.rcode.BADSIG:
-            raise DnsFailed(
-                self.where,
-                f"the secret of TSIG key {self._key_name} is not the one it has (BADSIG), {asked}",
-                "Correct dns.tsig.secret",
-            )
-        if error == dns.rcode.BADTIME:
-            assert answer.tsig is not None
-            other = answer.tsig[0].other  # RFC 8945 section 5.2.3: the server's clock, 48 bits
-            raise self._clock(int.from_bytes(other, "big") if len(other) == 6 else None, [question])
-        if error:
-            name = dns.rcode.to_text(dns.rcode.Rcode.make(error))
-            what = f"it refused the TSIG signature ({name}), {asked}"
-            raise DnsFailed(self.where, what, "Look at the server's log")
-
-    def _clock(self, theirs: int | None, questions: Iterable[dns.message.Message]) -> DnsFailed:
-        by = ""
-        if theirs is not None:
-            ahead = round(theirs - time.time())
-            by = f": its clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
-        return DnsFailed(
-            self.where,
-            f"the clocks differ too much for TSIG (BADTIME){by}, {_asked(questions)}",
-            "Set both clocks, for example by NTP",
-        )
-
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-def _asked(questions: Iterable[dns.message.Message]) -> str:
-    """What a failure is about: `asked for alpha.test SOA and 3 more`, `told to update zone alpha.test`."""
-    first, *more = questions
-    (about,) = first.question
-    name = about.name.to_text(omit_final_dot=True)
-    if first.opcode() == dns.opcode.UPDATE:
-        return f"told to update zone {name}"
-    others = f" and {len(more)} more" if more else ""
-    return f"asked for {name} {dns.rdatatype.to_text(about.rdtype)}{others}"
 
 
 def _only_refused(question: dns.message.Message) -> dns.message.Message:
@@ -376,17 +331,3 @@ def _only_refused(question: dns.message.Message) -> dns.message.Message:
     answer.tsig = None
     answer.set_rcode(dns.rcode.REFUSED)
     return answer
-
-
-def _unsigned_advice(answer: dns.message.Message) -> str:
-    code = answer.rcode()
-    if code == dns.rcode.NOTIMP and answer.opcode() == dns.opcode.UPDATE:
-        return NO_UPDATES
-    if code == dns.rcode.SERVFAIL:
-        return "Look at the server's log; a secondary that cannot reach its primary answers so to an update"
-    if code in (dns.rcode.NOTAUTH, dns.rcode.REFUSED):
-        return (
-            "Correct dns.tsig.name, dns.tsig.algorithm and dns.tsig.secret, and set both clocks: PowerDNS answers so "
-            "when any of them is wrong, and its log says which"
-        )
-    return "Use a name server that supports TSIG (RFC 8945)"

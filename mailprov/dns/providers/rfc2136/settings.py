@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from mailprov.i18n import _
 from mailprov.model.dns import Dns01, NameServer, ProviderSettings
 from mailprov.model.inventory import Secret
 
@@ -52,7 +53,9 @@ class Rfc2136Settings(ProviderSettings):
     def why_no_dns_01(self) -> str:
         if self.tsig is None or not self.server or _is_address(self.server):
             return ""
-        return f"needs the name server's address, and `dns.server` is the name {self.server}"
+        return _(
+            "challenge dns-01 needs the name server's address, and `dns.server` is the name {server}"
+        ).format(server=self.server)
 
     def without_credential(self) -> ProviderSettings:
         return replace(self, tsig=None)

@@ -14,6 +14,7 @@ import dns.tsig
 
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.errors import InputError
+from mailprov.i18n import _
 
 
 def tsig_key(settings: Rfc2136Settings) -> dns.tsig.Key | None:
@@ -28,16 +29,22 @@ def tsig_key(settings: Rfc2136Settings) -> dns.tsig.Key | None:
     if not secret:
         raise InputError(
             "dns.tsig.secret",
-            f"the value from {tsig.secret.origin} is not base64",
-            "Give the secret exactly as `tsig-keygen` or the name server's key file shows it",
+            _("the value from {source} is not base64").format(source=tsig.secret.origin),
+            _("Give the secret exactly as `tsig-keygen` or the name server's key file shows it"),
         )
     algorithms = {name.to_text(omit_final_dot=True).lower(): name for name in dns.tsig.mac_sizes}
     wanted = tsig.algorithm.lower().rstrip(".")
     if wanted not in algorithms or algorithms[wanted] == dns.tsig.GSS_TSIG:
         known = ", ".join(sorted(name for name in algorithms if name.startswith("hmac-sha")))
-        raise InputError("dns.tsig.algorithm", f"{tsig.algorithm} is not known", f"Use one of {known}")
+        raise InputError(
+            "dns.tsig.algorithm",
+            _("{algorithm} is not known").format(algorithm=tsig.algorithm),
+            _("Use one of {names}").format(names=known),
+        )
     try:
         name = dns.name.from_text(tsig.name)
     except dns.exception.DNSException:
-        raise InputError("dns.tsig.name", f"{tsig.name!r} is not a DNS name", "Use the key's name") from None
+        raise InputError(
+            "dns.tsig.name", _("{name!r} is not a DNS name").format(name=tsig.name), _("Use the key's name")
+        ) from None
     return dns.tsig.Key(name, secret, algorithms[wanted])

@@ -28,9 +28,11 @@ from mailprov.dns import ownership
 from mailprov.dns.diff import shown
 from mailprov.dns.providers.rfc2136 import questions
 from mailprov.dns.providers.rfc2136.rdata import absolute, exact, to_rdata
-from mailprov.dns.providers.rfc2136.session import NO_UPDATES, Session, rcode_name
+from mailprov.dns.providers.rfc2136.session import Session
+from mailprov.dns.providers.rfc2136.tsig_errors import NO_UPDATES, rcode_name
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
 from mailprov.errors import DnsFailed
+from mailprov.i18n import _, ngettext
 
 # Codes by which a server says that a prerequisite did not hold (RFC 2136 section 3.2.5).
 CHANGED_MEANWHILE = {dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN}
@@ -55,8 +57,11 @@ def send(
         return False
     names = ", ".join(f"{name} {kind}" for name, kind in sorted(odd))
     say(
-        f"{session.where} compares {names} in another spelling than it answers (PowerDNS: \\; in a text, or texts that "
-        "differ in case only); the zone's serial was held in place of the values"
+        _(
+            "{server} compares {records} in another spelling than it answers (PowerDNS: \\; in a "
+            "text, or texts that differ in case only); the zone's serial was held in place of "
+            "the values"
+        ).format(server=session.where, records=names)
     )
     return _send(session, zone, build_update(zone, snapshot, edits, odd, serial), len(edits))
 
@@ -67,8 +72,12 @@ def _send(session: Session, zone: str, message: dns.update.UpdateMessage, count:
     except dns.exception.TooBig:
         raise DnsFailed(
             f"zone {zone}",
-            f"{count} changed record sets do not fit in one DNS message of 64 KiB",
-            "Split the zone, or apply in several steps with fewer domains each",
+            ngettext(
+                "{count} changed record set does not fit in one DNS message of 64 KiB",
+                "{count} changed record sets do not fit in one DNS message of 64 KiB",
+                count,
+            ).format(count=count),
+            _("Split the zone, or apply in several steps with fewer domains each"),
         ) from None
     if answer.rcode() == dns.rcode.NOERROR:
         return True
@@ -89,7 +98,7 @@ def _spelled_otherwise(
     """
     keys = [(edit.name, edit.type) for edit in edits if (edit.name, edit.type) in snapshot]
     soa = _soa(session, zone)
-    held = [dns.update.UpdateMessage(absolute(zone)) for _ in keys]
+    held = [dns.update.UpdateMessage(absolute(zone)) for __ in keys]
     for message, key in zip(held, keys, strict=True):
         for rdata in _rdatas(key, snapshot):
             message.present(absolute(key[0]), rdata)
@@ -105,9 +114,11 @@ def _spelled_otherwise(
             said = ", ".join(map(shown, snapshot[key].values))
             raise DnsFailed(
                 f"zone {zone}",
-                f"{session.where} answers {said} for {key[0]} {key[1]}, and has no such record: it makes the answer up "
-                "(PowerDNS: a LUA record), so nothing can be written there",
-                "Remove that on the name server, or choose another name",
+                _(
+                    "{server} answers {values} for {name} {type}, and has no such record: it makes the "
+                    "answer up (PowerDNS: a LUA record), so nothing can be written there"
+                ).format(server=session.where, values=said, name=key[0], type=key[1]),
+                _("Remove that on the name server, or choose another name"),
             )
     return soa, failed
 
@@ -190,20 +201,27 @@ def _spelled(rrset: RRset | None, kind: str, value: str) -> list[dns.rdata.Rdata
 def _rejected(session: Session, zone: str, code: str) -> DnsFailed:
     texts = {
         "REFUSED": (
-            "it refused the update",
-            "Allow updates of this zone with this TSIG key, on the zone's primary (BIND: update-policy or "
-            "allow-update; PowerDNS: dnsupdate=yes, and ALLOW-DNSUPDATE-FROM and TSIG-ALLOW-DNSUPDATE of the zone); "
-            "BIND also refuses an MX whose host has no address in the zone (see its log)",
+            _("it refused the update"),
+            _(
+                "Allow updates of this zone with this TSIG key, on the zone's primary (BIND: update-policy or "
+                "allow-update; PowerDNS: dnsupdate=yes, and ALLOW-DNSUPDATE-FROM and TSIG-ALLOW-DNSUPDATE of the "
+                "zone); BIND also refuses an MX whose host has no address in the zone (see its log)"
+            ),
         ),
-        "NOTAUTH": ("it is not the primary of the zone", "Name the primary server in dns.server"),
-        "NOTZONE": ("it says a name is outside the zone", "Check how the zone is delegated on that server"),
-        "NOTIMP": ("it takes no updates", NO_UPDATES),
+        "NOTAUTH": (_("it is not the primary of the zone"), _("Name the primary server in dns.server")),
+        "NOTZONE": (
+            _("it says a name is outside the zone"),
+            _("Check how the zone is delegated on that server"),
+        ),
+        "NOTIMP": (_("it takes no updates"), _(NO_UPDATES)),
         "SERVFAIL": (
-            "it failed to do the update",
-            "Look at the server's log; often it cannot write the zone's journal, or it is not the zone's primary and "
-            "cannot reach that",
+            _("it failed to do the update"),
+            _(
+                "Look at the server's log; often it cannot write the zone's journal, or it is not the zone's primary "
+                "and cannot reach that"
+            ),
         ),
-        "FORMERR": ("it did not understand the update", "Look at the server's log"),
+        "FORMERR": (_("it did not understand the update"), _("Look at the server's log")),
     }
-    what, advice = texts.get(code, ("it did not do the update", "Look at the server's log"))
+    what, advice = texts.get(code, (_("it did not do the update"), _("Look at the server's log")))
     return DnsFailed(f"zone {zone}", f"{session.where}: {what} ({code})", advice)
