@@ -1,6 +1,5 @@
 """What each driver is tried on: a provider with zones that somebody else changes as well, and that can be looked at.
 
-    Backend                    what a driver's tests need of its provider
     BACKENDS                   name → context manager that gives one; another driver is one more line
     HEAD, ZONES                the zones of test_contract.py
 
@@ -10,7 +9,6 @@ writes set by set. It shows that nothing outside a driver leans on what RFC 2136
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -30,31 +28,10 @@ from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.records import types
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry
+from tests.unit.dns.backend import Backend, Zone
+from tests.unit.dns.route53_backend import route53
 from tests.unit.dns.servers import HEAD, ZONES, NameServer, serving
 from tests.unit.dns.transfer import whole
-
-Zone = dict[Key, tuple[int, frozenset[str]]]
-
-
-class Backend(ABC):
-    """`driver`: its class, in which faults are put."""
-
-    driver: type[Driver]
-    redirects = True  # what is below a DNAME
-
-    @abstractmethod
-    def settings(self, ttl: int = 300) -> DnsSettings: ...
-
-    @abstractmethod
-    def whole(self, zone: str) -> Zone:
-        """All that stands there but SOA and NS of the zone itself, as zone file text."""
-
-    @abstractmethod
-    def put(self, zone: str, name: str, ttl: int, kind: str, *texts: str) -> None:
-        """Somebody else makes this set so; without texts it goes."""
-
-    def texts(self, zone: str, name: str, kind: str) -> frozenset[str]:
-        return self.whole(zone).get((name, kind), (0, frozenset[str]()))[1]
 
 
 @dataclass
@@ -200,4 +177,5 @@ def _memory(folder: Path) -> Iterator[Backend]:
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
     **{f"rfc2136-{kind}": partial(_updates, kind) for kind in ("bind", "knot", "powerdns")},
     "memory": _memory,
+    "route53": route53,
 }

@@ -18,7 +18,8 @@ from mailprov.dns.rrsets import Edit, RRset, Snapshot
 from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
-from tests.unit.dns.drivers import BACKENDS, Backend, Memory, Zone
+from tests.unit.dns.backend import Backend, Zone
+from tests.unit.dns.drivers import BACKENDS, Memory
 from tests.unit.dns.servers import inventory
 
 
