@@ -128,7 +128,7 @@ def _clear_greeting(context: PortContext) -> str:
         "pass": N_("trusted"),
         "warn": N_("self-signed, as the inventory declares"),
         "fail": N_("not trusted"),
-        "error": N_("no certificate to judge"),
+        "error": N_("no certificate could be read"),
     },
     refs=("RFC 5280 section 6", "RFC 8314 section 5.2"),
     ports=ALL_PORTS,
@@ -179,7 +179,7 @@ def chain(context: PortContext) -> Iterator[Finding]:
         "pass": N_("it has that name"),
         "warn": N_("it does not have that name, on port 25 (senders seldom check)"),
         "fail": N_("it does not have that name, on a port for users"),
-        "error": N_("no certificate to judge"),
+        "error": N_("no certificate could be read"),
     },
     refs=("RFC 9525 section 6", "RFC 7817 section 3"),
     ports=ALL_PORTS,
@@ -210,7 +210,7 @@ def name(context: PortContext) -> Iterator[Finding]:
         "pass": N_("a third or more is left"),
         "warn": N_("less than a third is left"),
         "fail": N_("less than a tenth is left, expired, or not valid yet"),
-        "error": N_("no certificate to judge"),
+        "error": N_("no certificate could be read"),
     },
     refs=("RFC 5280 section 4.1.2.5",),
     ports=ALL_PORTS,
@@ -260,9 +260,9 @@ def _leads_here(context: PortContext) -> bool:
             "not served on port 25 (senders use the MX's name), or less than a third of the lifetime is left"
         ),
         "fail": N_(
-            "not trusted, for another name, or nearly over, on a port for users; or the host's own is gone"
+            "not trusted, for another name, or about to expire, on a port for users; or the host's own is not served"
         ),
-        "error": N_("no certificate to judge"),
+        "error": N_("no certificate could be read"),
     },
     refs=("RFC 6066 section 3", "RFC 9525 section 6", "RFC 7817 section 3"),
     ports=ALL_PORTS,

@@ -266,7 +266,7 @@ def _wait(context: DeliveryContext) -> tuple[str, bool]:
     N_("The message went from A to B's MX, over TLS all the way"),
     expected=N_("Received: by A with ESMTPSA, then from A by an MX of B with ESMTPS"),
     steps=(
-        N_("Look up the recipient domain's MX ourselves."),
+        N_("Look up the recipient domain's MX from here."),
         N_(
             "Poll the recipient's INBOX and Junk over IMAP for the mark, and now and then all folders, until a "
             "deadline."

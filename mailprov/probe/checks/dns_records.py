@@ -308,7 +308,7 @@ def _tags(text: str) -> dict[str, str]:
 @probe(
     "dns.published",
     Scope.DOMAIN,
-    N_("What else the inventory wants in the domain's DNS is there"),
+    N_("The domain's other records are published"),
     expected=N_(
         "SPF of the hosts' EHLO names, the addresses of mail_name, consent to DMARC reports about other domains"
     ),

@@ -45,7 +45,7 @@ def _secured(context: PortContext) -> Connection:
     verdicts={
         "pass": N_("accepted"),
         "warn": N_("nothing answers as ManageSieve on a host that mailprov has just set up"),
-        "fail": N_("refused: nothing listens, or a firewall says no"),
+        "fail": N_("refused: nothing listens, or a firewall rejects it"),
         "error": N_(
             "no answer or no route: the server or the way to it may be at fault; or the host's fail2ban has "
             "banned this machine, which is reported once for an address"

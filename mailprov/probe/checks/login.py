@@ -43,7 +43,7 @@ def _when_refused(context: PortContext, account: Account) -> str:
             "who it is."
         ),
         N_(
-            "Log in as three accounts of each domain, which the run chooses (--accounts N or all: as more or fewer)."
+            "Log in as three accounts of each domain, which the run chooses (--accounts N or all for another number)."
         ),
         N_("Use the login: MAIL FROM, SELECT INBOX, STAT or LISTSCRIPTS."),
     ),

@@ -167,7 +167,7 @@ def pipelining(context: PortContext) -> Iterator[Finding]:
     Scope.PORT,
     N_("A message cannot hide a second one (SMTP smuggling)"),
     expected=N_(
-        "only CR LF . CR LF ends a message; whatever else looks like an end is refused, or stays inside"
+        "only CR LF . CR LF ends a message; whatever else looks like an end is refused, or stays part of it"
     ),
     steps=(
         N_(
