@@ -3,6 +3,7 @@
     Guard(driver, zone).before(snapshot, edits) -> whether all is as in the snapshot; else look again
     Guard.version                                    what the write is to require beside the sets, if anything
     Guard.away(names), Guard.no_effect(missing)      why what was sent is not there: a new delegation or DNAME
+    as_read(now, then)                               whether a set has the same values
 
 Prerequisites compare values, not TTLs (RFC 2136 section 2.4.2), and records added to a set give all of it their TTL. So
 where a set stands whose TTL an edit sets, the TTLs are read once more, and the write requires the zone's version (its
@@ -59,7 +60,7 @@ class Guard:
         now: Snapshot = {}
         for key in (*timed, *touched):
             now.update(told.answers[key].known())
-        if any(not _as_read(now.get(key), snapshot.get(key)) for key in touched):
+        if any(not as_read(now.get(key), snapshot.get(key)) for key in touched):
             return False
         if not timed:
             return True
@@ -121,7 +122,7 @@ def _why(place: Place, name: str) -> str:
     )
 
 
-def _as_read(now: RRset | None, then: RRset | None) -> bool:
+def as_read(now: RRset | None, then: RRset | None) -> bool:
     return (now is None and then is None) or (now is not None and now.same_data(then))
 
 

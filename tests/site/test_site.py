@@ -109,7 +109,8 @@ def test_every_page_of_the_documentation_is_in_the_site() -> None:
     docs = SITE.parents[1] / "docs"
     written = {path.relative_to(docs).with_suffix(".html").as_posix() for path in docs.rglob("*.md")}
     reference = {
-        f"reference/{name}.html" for name in ("commands", "components", "inventory", "probes", "records")
+        f"reference/{name}.html"
+        for name in ("commands", "components", "inventory", "probes", "providers", "records")
     }
     made = reference | {"changelog.html", "contributing.html"}
 

@@ -23,14 +23,16 @@ from mailprov.dns import providers
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.driver import Driver, Outcome, Result, Say, ZoneDriver
 from mailprov.dns.provider import Provider
+from mailprov.dns.providers.powerdns.settings import PowerDnsSettings
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, Stored, after
 from mailprov.model.dns import DnsSettings, ProviderSettings
+from mailprov.model.inventory import Secret
 from mailprov.records import types
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.route53_backend import route53
-from tests.unit.dns.servers import HEAD, ZONES, NameServer, serving
+from tests.unit.dns.servers import API_KEY, HEAD, ZONES, NameServer, serving
 from tests.unit.dns.transfer import whole
 
 
@@ -65,6 +67,29 @@ class Updates(Backend):
 def _updates(kind: str, folder: Path) -> Iterator[Backend]:
     with serving(kind, folder) as server:
         yield Updates(server)
+
+
+@dataclass
+class PowerDnsApi(Updates):
+    """The same real name server; mailprov writes over HTTP, others by updates."""
+
+    def __post_init__(self) -> None:
+        from mailprov.dns.providers.powerdns.driver import PowerDnsDriver
+
+        self.driver = (
+            PowerDnsDriver  # and what is below a DNAME counts as such: it may be switched on any time
+        )
+
+    def settings(self, ttl: int = 300) -> DnsSettings:
+        token = Secret("env:DNS_TOKEN", API_KEY)
+        return DnsSettings(PowerDnsSettings(token, self.server.api()), ttl)
+
+
+@contextmanager
+def _powerdns_api(folder: Path) -> Iterator[Backend]:
+    zones = {name: text for name, text in ZONES.items() if name.startswith("contract")}
+    with serving("powerdns", folder, zones) as server:
+        yield PowerDnsApi(server)
 
 
 Stores = dict[str, dict[Key, tuple[int, tuple[str, ...]]]]
@@ -176,6 +201,7 @@ def _memory(folder: Path) -> Iterator[Backend]:
 
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
     **{f"rfc2136-{kind}": partial(_updates, kind) for kind in ("bind", "knot", "powerdns")},
+    "powerdns": _powerdns_api,
     "memory": _memory,
     "route53": route53,
 }

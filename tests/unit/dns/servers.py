@@ -39,6 +39,7 @@ from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, Secret, Ssh
 
 SECRET = "c2VjcmV0IG9mIHRoZSBrZXkgbWFpbHByb3YgaW4gdGVzdHM="
 STRANGER = "YSBrZXkgdGhhdCBpcyBrbm93biBhbmQgbWF5IG5vdCB1cGRhdGU="
+API_KEY = "key-of-the-http-api"
 HEAD = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
 # One zone per test, so that tests do not see each other's records. Text behind HEAD.
 ZONES = {
@@ -146,6 +147,12 @@ class NameServer:
             "tsig": Tsig("mailprov", "hmac-sha256", Secret("env:MAILPROV_TSIG", SECRET)),
         }
         return DnsSettings(Rfc2136Settings(**{**values, **changes}), ttl)  # type: ignore[arg-type]
+
+    def api(self) -> str:
+        """Where PowerDNS has its HTTP API."""
+        lines = (self.folder / "pdns.conf").read_text().splitlines()
+        (port,) = (line.partition("=")[2] for line in lines if line.startswith("webserver-port="))
+        return f"http://127.0.0.1:{port}"
 
     def ask(self, name: str, kind: str) -> dns.message.Message:
         return dns.query.tcp(dns.message.make_query(name, kind), "127.0.0.1", port=self.port, timeout=5)
@@ -255,10 +262,10 @@ def start(
 
 
 @contextmanager
-def serving(kind: str, folder: Path) -> Iterator[NameServer]:
+def serving(kind: str, folder: Path, zones: Mapping[str, str] = ZONES) -> Iterator[NameServer]:
     if missing := KINDS[kind].missing():
         pytest.skip(f"{missing}: DNS updates are not tried on a real server of this kind")
-    server, process = start(kind, folder)
+    server, process = start(kind, folder, zones)
     try:
         yield server
     finally:
@@ -362,6 +369,11 @@ receiver-threads=1
 distributor-threads=1
 secondary=yes
 enable-lua-records=yes
+webserver=yes
+webserver-address=127.0.0.1
+webserver-port={free_port()}
+api=yes
+api-key={API_KEY}
 {settings}
 """)
     (folder / "zones.sqlite3").unlink(missing_ok=True)

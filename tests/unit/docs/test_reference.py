@@ -12,9 +12,11 @@ import pytest
 from mailprov import __version__, probe
 from mailprov.cli.help_page import COMMANDS
 from mailprov.components import registry
+from mailprov.dns import providers as dns_providers
 from mailprov.inventory import json_schema
 from mailprov.records.types import TYPES
-from scripts.reference import commands, components, inventory, man, probes, records
+from scripts.reference import commands, components, inventory, man, probes, providers, records
+from tests.unit.dns.drivers import BACKENDS
 
 
 def test_every_command_stands_on_its_page_with_every_option() -> None:
@@ -68,8 +70,17 @@ def test_every_type_of_record_stands_on_its_page() -> None:
         assert f"| {each.name} | {each.need.value} |" in records.page()
 
 
+def test_every_dns_provider_stands_on_its_page_and_its_driver_is_tried() -> None:
+    """What the table says of a driver holds because tests/unit/dns/test_contract.py runs on it."""
+    page = providers.page()
+    writing = [each for each in dns_providers.PROVIDERS if each.abilities]
+    for each in writing:
+        assert len(re.findall(rf"^\| `{each.name}` \|", page, re.MULTILINE)) == (2 if each.scope else 1)
+    assert {each.name for each in writing} == {name.partition("-")[0] for name in BACKENDS} - {"memory"}
+
+
 def test_no_table_of_the_reference_is_broken() -> None:
-    for page in (commands.page(), components.page(), inventory.page(), probes.page(), records.page()):
+    for page in (m.page() for m in (commands, components, inventory, probes, providers, records)):
         width = 0
         for line in page.splitlines():
             cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0

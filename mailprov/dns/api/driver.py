@@ -1,0 +1,72 @@
+"""The base of drivers over HTTP: what went wrong in a write is an Outcome, and zones are listed once.
+
+    ApiDriver      list_zones, read and change are a provider's own
+
+What a provider's record sets were read as last is what `change` goes by: just before a write guard.py reads all of them
+once more, so that this is as new as can be where there is no compare-and-swap.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from mailprov.dns.abilities import Abilities
+from mailprov.dns.api.client import Client
+from mailprov.dns.api.records import Item
+from mailprov.dns.driver import Outcome, Result, Say, ZoneDriver
+from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
+from mailprov.errors import DnsFailed, DnsUnreachable
+
+
+class ApiDriver(ZoneDriver):
+    """`zones`: name → what the API calls the zone."""
+
+    def __init__(self, client: Client, abilities: Abilities) -> None:
+        self.client, self.abilities, self.where = client, abilities, client.api.where
+        self._zones: Mapping[str, str] | None = None
+        self._items: dict[tuple[str, Key], list[Item]] = {}
+
+    def close(self) -> None:
+        self.client.close()
+
+    @abstractmethod
+    def list_zones(self) -> Mapping[str, str]: ...
+
+    @abstractmethod
+    def change(self, zone: str, snapshot: Snapshot, edits: Sequence[Edit], say: Say) -> bool:
+        """False where a set was found changed, and nothing was done. Raises DnsFailed where it was refused,
+        DnsUnreachable where it is not known what was done.
+        """
+
+    @property
+    def zones(self) -> Mapping[str, str]:
+        if self._zones is None:
+            self._zones = self.list_zones()
+        return self._zones
+
+    def find_zones(self) -> Collection[str]:
+        return self.zones.keys()
+
+    def write(
+        self, zone: str, snapshot: Snapshot, edits: Sequence[Edit], version: RRset | None, say: Say
+    ) -> Outcome:
+        try:
+            done = self.change(zone, snapshot, edits, say)
+        except DnsUnreachable as lost:
+            return Outcome(Result.UNKNOWN, lost)
+        except DnsFailed as lost:
+            return Outcome(Result.REFUSED, lost)
+        return Outcome(Result.DONE if done else Result.CHANGED)
+
+    def noted(self, zone: str, items: Iterable[Item], keys: Collection[Key]) -> list[Item]:
+        """The records that were read, kept for `change`. `keys`: what was asked for, though there may be nothing."""
+        found = list(items)
+        for key in keys:
+            self._items[zone, key] = []
+        for one in dict.fromkeys(item.key for item in found):
+            self._items[zone, one] = [item for item in found if item.key == one]
+        return found
+
+    def standing(self, zone: str, edit: Edit) -> list[Item]:
+        return self._items.get((zone, (edit.name, edit.type)), [])

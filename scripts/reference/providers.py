@@ -1,0 +1,57 @@
+"""Every DNS provider and what its driver can do, from the list that the zones are written with.
+
+page() -> str    docs/reference/providers.md
+"""
+
+from __future__ import annotations
+
+from mailprov.dns.abilities import Abilities
+from mailprov.dns.provider import Provider
+from mailprov.dns.providers import PROVIDERS
+from scripts.reference.commands import text
+
+HEAD = """\
+# DNS providers
+
+Where `mailprov dns` can write records, and what can be relied on there. The [page about DNS](../dns.md) says how each
+is set up.
+
+- **Whole**: of one write all is done, or nothing. Elsewhere records are written one by one; after a failure the output
+  says which of them stand, and the next `apply` does the rest.
+- **Held**: a write is refused where somebody has changed the same records since they were read. Elsewhere they are
+  read once more just before the write, and what comes in the moment between can be lost.
+- **Cost**: whether reading a large zone costs more than reading a small one.
+
+| `provider` | | whole | held | cost | TTL | calls a second | installed with |
+|---|---|---|---|---|---|---|---|
+"""
+SCOPES = """
+What the token or key of each must be allowed, and nothing more:
+
+| `provider` | |
+|---|---|
+"""
+
+
+def page() -> str:
+    rows = [_row(each, each.abilities) for each in PROVIDERS if each.abilities]
+    scopes = [
+        f"| `{each.name}` | {text(each.scope)} |" for each in PROVIDERS if each.abilities and each.scope
+    ]
+    return HEAD + "\n".join(rows) + "\n" + SCOPES + "\n".join(scopes) + "\n"
+
+
+def _row(provider: Provider, can: Abilities) -> str:
+    lowest, highest = can.ttls
+    ttl = "any" if can.ttls == Abilities.ttls else f"{lowest:,} to {highest:,}"
+    cells = [
+        f"`{provider.name}`",
+        text(provider.title),
+        "yes" if can.atomic else "no",
+        "yes" if can.compare_and_swap else "no",
+        "the same" if can.reads_sets else "grows",
+        ttl,
+        f"{can.calls_per_second:g}" if can.calls_per_second else "",
+        f"`mailprov[{provider.name}]`" if provider.extra else "`mailprov`",
+    ]
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,105 @@
+"""`dns:` for providers with an API: what is refused, and that a token is seen nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailprov.dns import providers
+from mailprov.dns.api.provider import TokenProvider
+from mailprov.dns.api.settings import TokenSettings
+from mailprov.errors import InputError
+from mailprov.inventory import load
+from mailprov.model.dns import DnsSettings
+
+FILE = """\
+hosts: {{mx1: {{address: 192.0.2.1, fqdn: mx1.a.test}}}}
+domains: {{a.test: {{hosts: [mx1]}}}}
+{more}
+dns:
+  {lines}
+"""
+TOKEN = "a-token-that-must-not-be-seen"
+WITH_TOKEN = [each for each in providers.PROVIDERS if isinstance(each, TokenProvider)]
+
+
+def read(folder: Path, *lines: str, more: str = "") -> DnsSettings:
+    path = folder / "mail.yml"
+    path.write_text(FILE.format(lines="\n  ".join(lines), more=more))
+    return load(path).dns
+
+
+def refused(folder: Path, *lines: str, more: str = "") -> str:
+    with pytest.raises(InputError) as caught:
+        read(folder, *lines, more=more)
+    assert TOKEN not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DNS_TOKEN", TOKEN)
+
+
+def example(provider: TokenProvider) -> list[str]:
+    return list(provider.example)
+
+
+@pytest.mark.parametrize("provider", WITH_TOKEN, ids=lambda each: each.name)
+def test_the_example_of_each_is_read_and_shows_no_token(provider: TokenProvider, tmp_path: Path) -> None:
+    settings = read(tmp_path, *example(provider)).provider
+    assert isinstance(settings, TokenSettings)
+    assert settings.name == provider.name
+    assert settings.credential() == TOKEN
+    assert settings.without_credential().credential() == ""
+    assert settings.dns_01 is None
+    with provider.open(settings) as driver:
+        for shown in (settings, driver, vars(driver), driver.where):
+            assert TOKEN not in repr(shown)
+
+
+@pytest.mark.parametrize("provider", WITH_TOKEN, ids=lambda each: each.name)
+def test_each_needs_a_token_and_cannot_answer_dns_01(provider: TokenProvider, tmp_path: Path) -> None:
+    without = [line for line in example(provider) if "token" not in line]
+    assert f"provider {provider.name} needs `token`" in refused(tmp_path, *without)
+    acme = "tls: {mode: acme, email: a@a.test, challenge: dns-01}"
+    assert "dns-01" in refused(tmp_path, *example(provider), more=acme)
+
+
+def test_a_token_that_cannot_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DNS_TOKEN", f"{TOKEN} and more")
+    assert "gives a text that cannot be a token" in refused(tmp_path, *example(WITH_TOKEN[0]))
+
+
+def test_a_key_of_another_provider_names_those_it_is_for(tmp_path: Path) -> None:
+    text = refused(tmp_path, "provider: rfc2136", "server: 192.0.2.2", "token: {env: DNS_TOKEN}")
+    assert "`token` is for " in text
+    assert "`provider: powerdns`" in text
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("ns1.example.org", "is not the address of an API"),
+        ("ftp://ns1.example.org", "is not the address of an API"),
+        ("https://user:secret@ns1.example.org", "is not the address of an API"),
+        ("https://[::1", "is not the address of an API"),
+        ("https://ns1.example.org:x", "is not the address of an API"),
+        ("https://ns1.example.org/api/v1", "has a path"),
+        ("http://ns1.example.org:8081", "would send the token unencrypted"),
+        ("http://192.0.2.1:8081", "would send the token unencrypted"),
+    ],
+)
+def test_an_address_that_is_none_or_not_safe(url: str, says: str, tmp_path: Path) -> None:
+    assert says in refused(tmp_path, "provider: powerdns", f'url: "{url}"', "token: {env: DNS_TOKEN}")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ns1.example.org", "http://127.0.0.1:8081/", "http://[::1]:8081", "http://localhost"]
+)
+def test_an_address_that_is_one(url: str, tmp_path: Path) -> None:
+    settings = read(tmp_path, "provider: powerdns", f'url: "{url}"', "token: {env: DNS_TOKEN}").provider
+    assert isinstance(settings, TokenSettings)
+    assert settings.url == url.rstrip("/")
+    assert "needs `url`" in refused(tmp_path, "provider: powerdns", "token: {env: DNS_TOKEN}")
