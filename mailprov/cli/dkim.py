@@ -88,11 +88,11 @@ def show(inventory: InventoryOrDomain = USUAL, domain: Names = None, json: Json 
     """Ask the hosts for their keys: what each is used for, and the record to publish. Changes nothing."""
     from mailprov.cli.reports import Reports
     from mailprov.inventory import load
+    from mailprov.model.answers import DkimKey
     from mailprov.model.dkim import record_name
-    from mailprov.model.events import DkimKey
     from mailprov.run.dkim_keys import ask
+    from mailprov.run.exit_code import worst
     from mailprov.run.select import select
-    from mailprov.run.verify import worst
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, text=False)

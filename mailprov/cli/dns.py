@@ -96,7 +96,7 @@ def export(
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
-    from mailprov.model.events import Written
+    from mailprov.model.answers import Written
     from mailprov.records import desired_records
 
     reports = Reports(json=json, text=False)

@@ -29,7 +29,7 @@ def explain(
     from mailprov import probe
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
-    from mailprov.model.events import Explained
+    from mailprov.model.answers import Explained
 
     reports = Reports(json=json, text=False)
     entries = {entry.id: entry.translated() for entry in probe.catalogue()}

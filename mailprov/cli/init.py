@@ -86,7 +86,7 @@ def init(
         typer.echo(example_text(), nl=False)
         return
     from mailprov.cli import first_inventory, interview
-    from mailprov.model.events import Written
+    from mailprov.model.answers import Written
 
     reports = Reports(json=json, text=False)
     reports.begin("init", output)

@@ -202,7 +202,7 @@ def cache(
     """What labs leave on this machine for the next one, and its size; `lab down` leaves it alone."""
     from mailprov import lab
     from mailprov.lab.paths import cache_root
-    from mailprov.model.events import LabCache
+    from mailprov.model.answers import LabCache
 
     said = _Said("cache", json, quiet and clean)
     if clean:
@@ -305,7 +305,7 @@ class _Said:
         if not self._json:
             return
         from mailprov import lab
-        from mailprov.model.events import LabHost, LabStatus
+        from mailprov.model.answers import LabHost, LabStatus
 
         now = lab.status(name)
         hosts = tuple(

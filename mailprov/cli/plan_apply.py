@@ -30,15 +30,17 @@ def plan(
     verbose: bool = False,
 ) -> int:
     """Show every change on every host and in every zone. Touches nothing."""
-    from mailprov.cli.hints import next_is
     from mailprov.cli.reports import Reports
-    from mailprov.cli.saved import Saving
     from mailprov.inventory import load
     from mailprov.model.events import Event, Planned
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    saving = Saving(out, inventory) if out is not None else None
+    saving: Saving | None = None
+    if out is not None:
+        from mailprov.cli.saved import Saving
+
+        saving = Saving(out, inventory)
     pending = 0
 
     def note(event: Event) -> None:
@@ -67,6 +69,8 @@ def plan(
         narrowed = {"host": host, "domain": domain, "only": only, "take_over": take_over}
         print(f"{out}: {saving.write(read, code, narrowed)}", file=sys.stderr)
     elif pending and code in (0, 4) and not (json or quiet or host or domain or only or take_over):
+        from mailprov.cli.hints import next_is
+
         next_is("apply", inventory)
     return code
 

@@ -15,7 +15,8 @@ import os
 from pathlib import Path
 
 from mailprov.i18n import ngettext
-from mailprov.model.events import Event, PastRun, RunEnded
+from mailprov.model.answers import PastRun
+from mailprov.model.events import Event, RunEnded
 
 _MOST = 50
 

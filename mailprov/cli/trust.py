@@ -92,7 +92,7 @@ class Trusting:
 
     @property
     def code(self) -> int:
-        from mailprov.run.verify import worst
+        from mailprov.run.exit_code import worst
 
         return worst(*(error.exit_code for error in self.errors), 1 if self.declined else 0)
 
@@ -230,7 +230,7 @@ class Trusting:
             print_text(_("Added to {files}.").format(files=", ".join(map(str, self._files(new)))))
 
     def _emit(self, endpoint: Endpoint, keys: Sequence[Offered], status: str) -> None:
-        from mailprov.model.events import HostKey
+        from mailprov.model.answers import HostKey
         from mailprov.transport.ssh import hostkeys
 
         path = str(hostkeys.known_hosts_path(endpoint))

@@ -18,15 +18,17 @@ InputError (settings). dnspython is loaded only when one of these is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mailprov.dns.zoneplan import ZonePlan
 from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
 
-__all__ = ["ZonePlan", "apply", "before_image", "export", "plan", "plan_undo"]
+if TYPE_CHECKING:
+    from mailprov.dns.zoneplan import ZonePlan as ZonePlan
+
+__all__ = ["apply", "before_image", "export", "plan", "plan_undo"]
 
 
 def plan(
@@ -52,7 +54,7 @@ def plan(
         text = _(
             "mailprov publishes no DNS records here; {command} prints them for publishing by hand"
         ).format(command=command)
-        return [ZonePlan("", (), (text,))]
+        return [_only(text)]
     from mailprov.dns import planner
 
     return planner.plan(inventory, take_over, keys or {}, served, covers)
@@ -87,10 +89,16 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
         text = _("the records of {zones} are not put back: this inventory names no DNS server").format(
             zones=zones
         )
-        return [ZonePlan("", (), (text,))]
+        return [_only(text)]
     from mailprov.dns import undo_planner
 
     return undo_planner.plan_undo(inventory, told)
+
+
+def _only(notice: str) -> ZonePlan:
+    from mailprov.dns.zoneplan import ZonePlan
+
+    return ZonePlan("", (), (notice,))
 
 
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:

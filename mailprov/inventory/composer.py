@@ -33,7 +33,9 @@ MAX_DEPTH = 32
 MAX_EVENTS = 2_000_000  # keys, values, beginnings and ends; 100,000 accounts have 1,100,000
 MAX_EXPANDED = 1_000_000  # values that aliases may add; 10,000 accounts with a shared one need 30,000
 
-_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Everything but YAML's c-printable (YAML 1.2.2 section 5.1), and the byte order mark. The few that are unwanted and not
+# the others, because re's compiler looks at each character of a set: 6 ms for the others, 0.3 ms for these.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TAGS = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 

@@ -1,7 +1,8 @@
 """The event stream of a run: what `run/` emits and all that `report/` ever sees.
 
 Terminal, JSON and JUnit are made from the same events, so they cannot disagree. `to_json` gives the public form
-(one object per line with `--json`); its field names are a contract: add, never rename.
+(one object per line with `--json`); its field names are a contract: add, never rename. Here are the events of a run;
+those of other commands, and findings, are in `answers`.
 Events carry no secrets: diffs are masked where they are made.
 """
 
@@ -11,10 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
-
-from mailprov.model.findings import Finding
-from mailprov.model.records import Record
+from typing import TYPE_CHECKING, Any
 
 
 class Action(str, Enum):
@@ -105,34 +103,6 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class PastRun:
-    """One run that host `subject` remembers. `kind` is apply, rollback, zones or purge; `status` says how it ended.
-
-    `run` is the same on all hosts of one run; `undoes` the run that a rollback undid; `next`: a rollback would undo it.
-    `address`: whose mailbox a purge deleted; `to`: the run to whose state a rollback of several runs returned.
-    """
-
-    subject: str
-    run: str
-    kind: str
-    owner: str
-    began: str
-    ended: str
-    status: str
-    changed: int
-    zones: tuple[str, ...] = ()
-    undoes: str = ""
-    next: bool = False
-    address: str = ""
-    to: str = ""
-
-
-@dataclass(frozen=True)
-class Found:
-    finding: Finding
-
-
-@dataclass(frozen=True)
 class RunEnded:
     """The last event of every command, however it ends. `declined`: somebody was asked and answered no."""
 
@@ -159,89 +129,6 @@ class StillWorking:
 
 
 @dataclass(frozen=True)
-class DkimKey:
-    """A key with which host `subject` signs mail of `domain`. `state` is signing, waiting or retired, `since` a date or
-    time in UTC, or "-"; `record` is the text of the TXT record at `name`, or empty where the host does not tell it.
-    """
-
-    subject: str
-    domain: str
-    selector: str
-    state: str
-    since: str
-    name: str
-    record: str
-
-
-@dataclass(frozen=True)
-class HostKey:
-    """An SSH host key that host `subject`, or a jump host before it, shows at `at`.
-
-    `status` is known (it is in `file`), new, or added (to `file`, by this command).
-    """
-
-    subject: str
-    at: str
-    type: str
-    fingerprint: str
-    status: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Explained:
-    """What a probe does. `verdicts` are pairs: a verdict, and when it is given."""
-
-    id: str
-    title: str
-    expected: str
-    ports: tuple[int, ...]
-    steps: tuple[str, ...]
-    verdicts: tuple[tuple[str, str], ...]
-    refs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LabHost:
-    """One host of a lab. `state` is up, booting or down."""
-
-    name: str
-    fqdn: str
-    release: str
-    address: str
-    state: str
-
-
-@dataclass(frozen=True)
-class LabStatus:
-    """How lab `name` is doing. `inventory` is the path of its own inventory; its name server is the last of `hosts`."""
-
-    name: str
-    phase: str
-    since: str
-    subnet: str
-    inventory: str
-    zones: tuple[str, ...]
-    hosts: tuple[LabHost, ...]
-
-
-@dataclass(frozen=True)
-class LabCache:
-    """Something that labs leave on this machine for the next one; `labs` are those that need it now."""
-
-    what: str
-    bytes: int
-    labs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Written:
-    """A file that the command has made."""
-
-    path: str
-
-
-@dataclass(frozen=True)
 class InventoryProblem:
     """One mistake in the inventory; the command ends with 2. `line` and `column` count from 1; `path` is the key path:
     `hosts.mx1.tls.mode`.
@@ -263,39 +150,44 @@ class Error:
     advice: str = ""
 
 
-@dataclass(frozen=True)
-class KeptMailbox:
-    """A mailbox on host `subject` whose account is gone. `changed`: when its last message came, unix seconds, or 0."""
+if TYPE_CHECKING:
+    from mailprov.model.answers import (
+        DkimKey,
+        Explained,
+        Found,
+        HostKey,
+        KeptMailbox,
+        LabCache,
+        LabStatus,
+        PastRun,
+        Written,
+    )
+    from mailprov.model.records import Record
 
-    subject: str
-    address: str
-    messages: int
-    bytes: int
-    changed: int = 0
-
-
-Event = (
-    RunStarted
-    | Progress
-    | StillWorking
-    | Notice
-    | Planned
-    | Applied
-    | Ended
-    | PastRun
-    | KeptMailbox
-    | Found
-    | Record
-    | DkimKey
-    | HostKey
-    | Explained
-    | LabStatus
-    | LabCache
-    | Written
-    | InventoryProblem
-    | Error
-    | RunEnded
-)
+    Event = (
+        RunStarted
+        | Progress
+        | StillWorking
+        | Notice
+        | Planned
+        | Applied
+        | Ended
+        | PastRun
+        | KeptMailbox
+        | Found
+        | Record
+        | DkimKey
+        | HostKey
+        | Explained
+        | LabStatus
+        | LabCache
+        | Written
+        | InventoryProblem
+        | Error
+        | RunEnded
+    )
+else:
+    Event = object  # who has no event of the others need not load them
 Emit = Callable[[Event], None]
 
 
@@ -303,6 +195,6 @@ def to_json(event: Event) -> dict[str, Any]:
     """The event as a flat dictionary of plain values; `event` holds its kind in snake case."""
     name = "".join("_" + c.lower() if c.isupper() else c for c in type(event).__name__).lstrip("_")
     body = dataclasses.asdict(event)
-    if isinstance(event, Found):
+    if name == "found":
         body = body["finding"]
     return {"event": name, **body}

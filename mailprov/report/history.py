@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mailprov.i18n import N_, _
-from mailprov.model.events import PastRun
+from mailprov.model.answers import PastRun
 
 
 def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:

@@ -17,7 +17,8 @@ from xml.etree import ElementTree as ET
 
 from mailprov.errors import InputError, ReportFailed
 from mailprov.i18n import _
-from mailprov.model.events import Ended, Error, Event, Found, InventoryProblem, RunEnded, RunStarted
+from mailprov.model.answers import Found
+from mailprov.model.events import Ended, Error, Event, InventoryProblem, RunEnded, RunStarted
 from mailprov.model.findings import Finding, Verdict
 
 _ELEMENT = {Verdict.FAIL: "failure", Verdict.ERROR: "error", Verdict.SKIP: "skipped"}

@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from mailprov.i18n import N_, _
-from mailprov.model.events import KeptMailbox
+from mailprov.model.answers import KeptMailbox
 
 
 def render(boxes: Iterable[KeptMailbox]) -> Table:

@@ -19,10 +19,7 @@ from mailprov.model.events import (
     Change,
     Ended,
     Event,
-    Found,
-    KeptMailbox,
     Notice,
-    PastRun,
     Planned,
     Progress,
     RunEnded,
@@ -33,6 +30,7 @@ from mailprov.report import plans
 from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
+    from mailprov.model.answers import Found, KeptMailbox, PastRun
     from mailprov.report.terminal import Live
 
 _STATUS = {
@@ -101,14 +99,21 @@ class TextReport:
             self._notice(event)
         elif isinstance(event, Ended):
             self._ended(event)
-        elif isinstance(event, PastRun):
+        elif isinstance(event, RunEnded):
+            self._run_ended(event)
+        else:
+            self._answer(event)
+
+    def _answer(self, event: Event) -> None:
+        """What only other commands than plan and apply tell is kept for the end."""
+        from mailprov.model.answers import Found, KeptMailbox, PastRun
+
+        if isinstance(event, PastRun):
             self._past.append(event)
         elif isinstance(event, KeptMailbox):
             self._kept.append(event)
         elif isinstance(event, Found):
             self._found.append(event)
-        elif isinstance(event, RunEnded):
-            self._run_ended(event)
 
     def _begin(self, event: RunStarted) -> None:
         """Also the second step of a rotation of keys: it has a plan of its own."""

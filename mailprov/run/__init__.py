@@ -18,6 +18,7 @@
     select.py       --host, --domain and --only
     unfinished.py   what a run did not do, for its last line
     ident.py        the names of runs
+    exit_code.py    what several endings come to
 
 Each public function takes `report: Emit`, calls it from the calling thread only, and returns the exit code of
 design.md section 5. MailprovErrors of a host, a zone or a probe become events; none escapes.

@@ -20,7 +20,6 @@ from mailprov.errors import MailprovError
 from mailprov.i18n import _
 from mailprov.model.inventory import Host
 from mailprov.run.hosts import DesiredMode, HostSession, Start
-from mailprov.run.inquiry import launch
 from mailprov.transport.source import source_address
 
 _PATIENCE = 60.0  # seconds for an answer over SSH
@@ -35,6 +34,8 @@ class Told:
 
 def ask(hosts: Collection[Host], *, command: str, start: Start) -> Told:
     """From any thread. A host that does not answer within a minute is left out, as one that cannot be asked."""
+    from mailprov.run.inquiry import launch
+
     answers = launch(
         hosts, lambda host: {"mode": "bans"}, command=command, emit=lambda event: None, start=start
     )

@@ -26,17 +26,14 @@ from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.plan.advisories import advisories
 from mailprov.plan.changes import counted, counts, done
-from mailprov.run import as_saved
 from mailprov.run.bans import propose
-from mailprov.run.dkim_keys import for_zones
 from mailprov.run.event_queue import EventQueue
+from mailprov.run.exit_code import worst
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredMode, HostSession, Mode, Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
 from mailprov.run.unfinished import unfinished
-from mailprov.run.verify import probe_into, worst
-from mailprov.run.zone_backup import back_up
 from mailprov.run.zones import ZoneWork
 
 SAFE_END = 120.0  # seconds the agents get to come to a safe end after Ctrl-C
@@ -170,10 +167,7 @@ class Deployment:
             self._plan()
             if not self.applies:
                 return self._finish(self._planned_code())
-            saved = self.options.saved
-            moved = as_saved.moved(saved, self._now()) if saved is not None else []
-            self.in_force = bool(moved) and as_saved.in_force(saved or {}, self._now())
-            if moved and not self.in_force:
+            if self.options.saved is not None and (moved := self._moved(self.options.saved)):
                 return self._refuse(moved)
             if not self._changes():
                 self.gate.decide(False)
@@ -204,10 +198,10 @@ class Deployment:
         if not self.selection.on_hosts:
             if not self.inventory.dns.provider.publishes:
                 return {}
-            hosts, command = self.selection.hosts, self.options.command
-            told = for_zones(
-                self.inventory, hosts, command=command, start=self.start, report=self.events.emit
-            )
+            from mailprov.run.dkim_keys import for_zones
+
+            more: dict[str, Any] = {"command": self.options.command, "start": self.start}
+            told = for_zones(self.inventory, self.selection.hosts, report=self.events.emit, **more)
             self.lies = told.errors
             return told.public
         for session in self.sessions:
@@ -243,10 +237,16 @@ class Deployment:
             for sentence in propose(self.sessions, self.options.direct):
                 self.events.emit(Notice("", sentence))
 
-    def _now(self) -> dict[str, tuple[Change, ...]]:
-        """Of all that could be asked: also of a host that stops at its own plan, which has not moved by that."""
+    def _moved(self, saved: Mapping[str, str]) -> list[str]:
+        """What is not as in the saved plan, unless all of that is in force already."""
+        from mailprov.run import as_saved
+
+        # Of all that could be asked: also of a host that stops at its own plan, which has not moved by that.
         told = {one.host.name: one.outcome.changes for one in self.sessions if one.outcome.planned}
-        return {**told, **self.zones.by_subject}
+        now = {**told, **self.zones.by_subject}
+        moved = as_saved.moved(saved, now)
+        self.in_force = bool(moved) and as_saved.in_force(saved, now)
+        return [] if self.in_force else moved
 
     def _refuse(self, moved: list[str]) -> int:
         self.gate.decide(False)
@@ -305,6 +305,8 @@ class Deployment:
         )
 
     def _publish(self) -> None:
+        from mailprov.run.zone_backup import back_up
+
         keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
         back_up(
             self.zones.unkept(keeping),
@@ -324,11 +326,12 @@ class Deployment:
         wanted = changed if self.options.verify is None else self.options.verify
         if code or not wanted:
             return code
+        from mailprov.run.verify import probe_into
+
         made = () if self.options.command == "rollback" else self.sessions
         provisioned = [session.host.name for session in made if session.outcome.status == "ok"]
         more: dict[str, Any] = {"ident": self.ident, "provisioned": provisioned, "start": self.start}
-        probed = probe_into(self.events, self.inventory, self.selection, **more)
-        return worst(code, probed)
+        return worst(code, probe_into(self.events, self.inventory, self.selection, **more))
 
     def _changes(self) -> list[Change]:
         """What there is to decide on. A host that stopped at its own plan, on an edit by hand, is out of it."""
@@ -349,10 +352,7 @@ class Deployment:
         return worst(*codes)
 
     def _planned_code(self) -> int:
-        code = self._failures()
-        if code == 0 and self._changes() and self.options.exit_code_for_changes:
-            return 4
-        return code
+        return self._failures() or (4 if self._changes() and self.options.exit_code_for_changes else 0)
 
     def _finish(self, code: int) -> int:
         changed = sum(s.outcome.changed for s in self.sessions) + self.zones.changed

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mailprov.i18n import ngettext
-from mailprov.model.events import Emit, PastRun
+from mailprov.model.answers import PastRun
+from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
 from mailprov.run.hosts import Start
 from mailprov.run.listing import listing

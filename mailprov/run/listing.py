@@ -15,10 +15,10 @@ from mailprov.i18n import _
 from mailprov.model.events import Emit, Event, RunEnded, RunStarted
 from mailprov.model.inventory import Inventory
 from mailprov.run.event_queue import EventQueue
+from mailprov.run.exit_code import worst
 from mailprov.run.hosts import Start
 from mailprov.run.inquiry import Answer, Job, ask
 from mailprov.run.select import Selection
-from mailprov.run.verify import worst
 
 
 def listing(

@@ -16,7 +16,8 @@ from typing import Any
 from mailprov.components.dovecot.passwd import MAIL_ROOT, USERS, passwd_file_key
 from mailprov.errors import InputError
 from mailprov.i18n import _, ngettext
-from mailprov.model.events import Emit, KeptMailbox
+from mailprov.model.answers import KeptMailbox
+from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.deploy import Deployment, Options
 from mailprov.run.hosts import Mode, Start

@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mailprov.errors import DnsUnsure
 from mailprov.i18n import _
-from mailprov.run.zones import ZoneWork
+
+if TYPE_CHECKING:
+    from mailprov.run.zones import ZoneWork
 
 
 def unfinished(hosts: Sequence[str], zones: ZoneWork, *, applies: bool, again: bool) -> list[str]:

@@ -11,19 +11,15 @@ from collections.abc import Collection
 from mailprov import __version__
 from mailprov.errors import bug
 from mailprov.i18n import _
-from mailprov.model.events import Emit, Found, Notice, Progress, RunEnded, RunStarted
+from mailprov.model.answers import Found
+from mailprov.model.events import Emit, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Host, Inventory
 from mailprov.run.event_queue import EventQueue
+from mailprov.run.exit_code import worst
 from mailprov.run.hosts import Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
-
-
-def worst(*codes: int) -> int:
-    """The code a run ends with: a failure (1) outranks "could not tell" (3), which outranks warnings (4)."""
-    rank = {130: 5, 2: 4, 1: 3, 3: 2, 4: 1, 0: 0}
-    return max(codes, key=lambda code: rank.get(code, 3), default=0)
 
 
 def exit_code(findings: Collection[Finding], *, fail_on_warn: bool = False) -> int:

@@ -12,11 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailprov import dns
-from mailprov.dns import seal
-from mailprov.dns.zoneplan import LEAVING, ZonePlan
 from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.i18n import _
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
@@ -24,11 +22,14 @@ from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 from mailprov.run.select import Selection
 
+if TYPE_CHECKING:
+    from mailprov.dns.zoneplan import ZonePlan
+
 # Zones under way at once. A name server takes only so many connections, and not only ours: PowerDNS 20, unless it is
 # told otherwise (max-tcp-connections).
 TOGETHER = 8
 
-Planner = Callable[[], list[ZonePlan]]
+Planner = Callable[[], "list[ZonePlan]"]
 
 
 class ZoneWork:
@@ -69,7 +70,11 @@ class ZoneWork:
     def _image(self, plan: ZonePlan) -> dict[str, Any] | None:
         """With the controller's seal: a host only keeps it."""
         image = dns.before_image(plan)
-        return None if image is None else seal.sealed(image, self._ident, self._inventory.dns)
+        if image is None:
+            return None
+        from mailprov.dns import seal
+
+        return seal.sealed(image, self._ident, self._inventory.dns)
 
     def unkept(self, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """What none of these hosts keeps, by the hosts that are to keep it."""
@@ -127,6 +132,8 @@ class ZoneWork:
                             "and those keep what records were before"
                         )
                         self._emit(Notice(plan.subject, what))
+            from mailprov.dns.zoneplan import LEAVING
+
             errors: dict[str, MailprovError | None] = {}
             for turn in sorted({plan.turn for plan in todo}):
                 now = [plan for plan in todo if plan.turn == turn]

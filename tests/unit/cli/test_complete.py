@@ -14,7 +14,8 @@ import pytest
 from mailprov.cli import seen_runs
 from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost, LabState, save
-from mailprov.model.events import PastRun, RunEnded
+from mailprov.model.answers import PastRun
+from mailprov.model.events import RunEnded
 from tests.unit.cli.terminal import Terminal
 from tests.unit.cli.test_help_page import libraries
 

@@ -8,7 +8,8 @@ import os
 import pytest
 from rich.console import Console
 
-from mailprov.model.events import Action, Change, Event, KeptMailbox, Notice, Planned, RunEnded, RunStarted
+from mailprov.model.answers import KeptMailbox
+from mailprov.model.events import Action, Change, Event, Notice, Planned, RunEnded, RunStarted
 from mailprov.report import text as report
 from mailprov.report.plain_text import Plain, Text
 from mailprov.report.terminal import rich_console

@@ -12,14 +12,13 @@ import pytest
 from rich.console import Console
 
 from mailprov.errors import InputError, ReportFailed
+from mailprov.model.answers import Found, KeptMailbox
 from mailprov.model.events import (
     Action,
     Applied,
     Change,
     Ended,
     Event,
-    Found,
-    KeptMailbox,
     Notice,
     Planned,
     Progress,

@@ -23,7 +23,8 @@ from rich.console import Console
 
 from mailprov.cli import streams
 from mailprov.model import events
-from mailprov.model.events import Action, Change, Event, Found
+from mailprov.model.answers import Found
+from mailprov.model.events import Action, Change, Event
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.report.fanout import fan_out
 from mailprov.report.plain_text import Plain

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from mailprov.model.answers import KeptMailbox
 from mailprov.model.dkim import flaw, owner
-from mailprov.model.events import Ended, KeptMailbox, RunEnded
+from mailprov.model.events import Ended, RunEnded
 from mailprov.run import dkim_keys
 from mailprov.run.select import select
 from mailprov.wire import shapes

@@ -9,7 +9,7 @@ import pytest
 from mailprov.errors import HostUnreachable
 from mailprov.model.events import Applied, Ended, Event, Notice, Planned, RunEnded
 from mailprov.model.inventory import Host
-from mailprov.run import deploy
+from mailprov.run import deploy, verify
 from mailprov.run.select import select
 from mailprov.run.zones import ZoneWork
 from mailprov.transport.channel import Channel
@@ -125,7 +125,7 @@ def test_the_question_is_asked_once_with_the_counts_of_everything() -> None:
 
 def test_verification_knows_which_hosts_were_just_made(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
-    monkeypatch.setattr(deploy, "probe_into", lambda *_, provisioned, **__: bool(told.append(provisioned)))
+    monkeypatch.setattr(verify, "probe_into", lambda *_, provisioned, **__: bool(told.append(provisioned)))
     Run({"mx1": ScriptedAgent(GOOD), "mx2": ScriptedAgent(NOTHING)}, verify=None)
     Run({"mx1": ScriptedAgent(NOTHING)}, verify=True)
     Run({"mx1": ScriptedAgent(GOOD)}, verify=True, command="rollback")

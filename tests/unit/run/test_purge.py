@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mailprov.errors import HostUnreachable, InputError
-from mailprov.model.events import Ended, Event, KeptMailbox, RunEnded
+from mailprov.model.answers import KeptMailbox
+from mailprov.model.events import Ended, Event, RunEnded
 from mailprov.model.inventory import Host
 from mailprov.run import purge
 from mailprov.run.deploy import Options

@@ -10,7 +10,8 @@ from rich.console import Console
 from mailprov import dns
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import HostUnreachable
-from mailprov.model.events import Action, Change, Ended, Event, Notice, PastRun, Planned, RunEnded
+from mailprov.model.answers import PastRun
+from mailprov.model.events import Action, Change, Ended, Event, Notice, Planned, RunEnded
 from mailprov.model.inventory import Host
 from mailprov.report.text import TextReport
 from mailprov.run import deploy

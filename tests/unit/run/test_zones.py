@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailprov import dns
-from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS
+from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, ZonePlan
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, RunEnded
 from mailprov.run.zones import TOGETHER
@@ -35,11 +35,11 @@ CHANGES = tuple(
 def test_what_was_done_before_a_failure_counts(
     monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, summary: str
 ) -> None:
-    def fails_half_way(zone_plan: dns.ZonePlan, emit: Emit) -> None:
+    def fails_half_way(zone_plan: ZonePlan, emit: Emit) -> None:
         emit(Applied(zone_plan.changes[0]))
         raise error
 
-    monkeypatch.setattr(dns, "plan", lambda *_, **__: [dns.ZonePlan("alpha.test", CHANGES)])
+    monkeypatch.setattr(dns, "plan", lambda *_, **__: [ZonePlan("alpha.test", CHANGES)])
     monkeypatch.setattr(dns, "before_image", lambda plan: None)
     monkeypatch.setattr(dns, "apply", fails_half_way)
     run: Any = Run({"mx1": ScriptedAgent(NOTHING)}, command="dns apply")
@@ -55,7 +55,7 @@ def test_what_was_done_before_a_failure_counts(
 def test_zones_that_cannot_be_planned_end_an_apply_as_could_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody was asked, so that nobody said no: not 1."""
 
-    def silent(*_: Any, **__: Any) -> list[dns.ZonePlan]:
+    def silent(*_: Any, **__: Any) -> list[ZonePlan]:
         raise DnsUnreachable("dns", "no answer")
 
     monkeypatch.setattr(dns, "plan", silent)
@@ -70,7 +70,7 @@ def test_only_what_was_chosen_is_planned(monkeypatch: pytest.MonkeyPatch) -> Non
     """What stands in the way in the zone of a host that was left out must not stop the others."""
     asked: list[Any] = []
 
-    def plans(*_: Any, covers: Any, **__: Any) -> list[dns.ZonePlan]:
+    def plans(*_: Any, covers: Any, **__: Any) -> list[ZonePlan]:
         asked.append({name: covers(name) for name in ("mx1.alpha.test", "mx2.alpha.test")})
         return []
 
@@ -80,13 +80,11 @@ def test_only_what_was_chosen_is_planned(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == [{"mx1.alpha.test": False, "mx2.alpha.test": True}]
 
 
-def of(zone: str, **more: Any) -> dns.ZonePlan:
-    return dns.ZonePlan(
-        zone, (Change(f"zone {zone}", "record", Action.CREATE, f"{zone} MX", "10 mx"),), **more
-    )
+def of(zone: str, **more: Any) -> ZonePlan:
+    return ZonePlan(zone, (Change(f"zone {zone}", "record", Action.CREATE, f"{zone} MX", "10 mx"),), **more)
 
 
-def written(monkeypatch: pytest.MonkeyPatch, plans: list[dns.ZonePlan], apply: Any) -> Any:
+def written(monkeypatch: pytest.MonkeyPatch, plans: list[ZonePlan], apply: Any) -> Any:
     monkeypatch.setattr(dns, "plan", lambda *_, **__: plans)
     monkeypatch.setattr(dns, "before_image", lambda plan: None)
     monkeypatch.setattr(dns, "apply", apply)
@@ -98,7 +96,7 @@ def test_zones_are_written_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None
     assert TOGETHER > 1
     together = threading.Barrier(TOGETHER)
 
-    def apply(plan: dns.ZonePlan, emit: Emit) -> None:
+    def apply(plan: ZonePlan, emit: Emit) -> None:
         together.wait(timeout=60)
         emit(Applied(plan.changes[0]))
 
@@ -116,7 +114,7 @@ def test_zones_are_written_in_their_turns(monkeypatch: pytest.MonkeyPatch) -> No
     """The markers of all others name what leaves until it is gone; an MX is to lead to an address at any time."""
     told: list[str] = []
 
-    def apply(plan: dns.ZonePlan, emit: Emit) -> None:
+    def apply(plan: ZonePlan, emit: Emit) -> None:
         told.append(f"{plan.zone} begins")
         emit(Applied(plan.changes[0]))
         told.append(f"{plan.zone} ends")
@@ -132,7 +130,7 @@ def test_a_zone_that_fails_keeps_no_other_from_being_written(monkeypatch: pytest
     """What is told is in the order of the plan, whichever failed first; a bug of ours is told as one."""
     failed = threading.Event()
 
-    def apply(plan: dns.ZonePlan, emit: Emit) -> None:
+    def apply(plan: ZonePlan, emit: Emit) -> None:
         if plan.zone == "a.test":
             assert failed.wait(timeout=60)
             raise DnsUnreachable("zone a.test", "no answer")
@@ -158,7 +156,7 @@ def test_domains_that_a_host_has_served_until_now_are_told_to_the_zones(
     """The zone of a domain that has left is in nothing else that the inventory knows."""
     told: list[Any] = []
 
-    def plans(*_: Any, served: Any, **__: Any) -> list[dns.ZonePlan]:
+    def plans(*_: Any, served: Any, **__: Any) -> list[ZonePlan]:
         told.append({domain: set(hosts) for domain, hosts in served.items()})
         return []
 

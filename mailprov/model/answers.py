@@ -1,0 +1,134 @@
+"""Events of the commands that look something up or make files, beside those of a run (model/events.py).
+
+history, mailboxes, dkim status, trust, explain, lab, init, and what a verification finds. They are part of the same
+stream and of the same contract. Apart, because a plan needs none of them, and each dataclass takes half a millisecond
+to make when its module is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailprov.model.findings import Finding
+
+
+@dataclass(frozen=True)
+class Found:
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run that host `subject` remembers. `kind` is apply, rollback, zones or purge; `status` says how it ended.
+
+    `run` is the same on all hosts of one run; `undoes` the run that a rollback undid; `next`: a rollback would undo it.
+    `address`: whose mailbox a purge deleted; `to`: the run to whose state a rollback of several runs returned.
+    """
+
+    subject: str
+    run: str
+    kind: str
+    owner: str
+    began: str
+    ended: str
+    status: str
+    changed: int
+    zones: tuple[str, ...] = ()
+    undoes: str = ""
+    next: bool = False
+    address: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True)
+class KeptMailbox:
+    """A mailbox on host `subject` whose account is gone. `changed`: when its last message came, unix seconds, or 0."""
+
+    subject: str
+    address: str
+    messages: int
+    bytes: int
+    changed: int = 0
+
+
+@dataclass(frozen=True)
+class DkimKey:
+    """A key with which host `subject` signs mail of `domain`. `state` is signing, waiting or retired, `since` a date or
+    time in UTC, or "-"; `record` is the text of the TXT record at `name`, or empty where the host does not tell it.
+    """
+
+    subject: str
+    domain: str
+    selector: str
+    state: str
+    since: str
+    name: str
+    record: str
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """An SSH host key that host `subject`, or a jump host before it, shows at `at`.
+
+    `status` is known (it is in `file`), new, or added (to `file`, by this command).
+    """
+
+    subject: str
+    at: str
+    type: str
+    fingerprint: str
+    status: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a probe does. `verdicts` are pairs: a verdict, and when it is given."""
+
+    id: str
+    title: str
+    expected: str
+    ports: tuple[int, ...]
+    steps: tuple[str, ...]
+    verdicts: tuple[tuple[str, str], ...]
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """One host of a lab. `state` is up, booting or down."""
+
+    name: str
+    fqdn: str
+    release: str
+    address: str
+    state: str
+
+
+@dataclass(frozen=True)
+class LabStatus:
+    """How lab `name` is doing. `inventory` is the path of its own inventory; its name server is the last of `hosts`."""
+
+    name: str
+    phase: str
+    since: str
+    subnet: str
+    inventory: str
+    zones: tuple[str, ...]
+    hosts: tuple[LabHost, ...]
+
+
+@dataclass(frozen=True)
+class LabCache:
+    """Something that labs leave on this machine for the next one; `labs` are those that need it now."""
+
+    what: str
+    bytes: int
+    labs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that the command has made."""
+
+    path: str
