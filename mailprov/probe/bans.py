@@ -99,10 +99,9 @@ def _words(host: Host, addresses: Mapping[str, str], *, said: bool) -> Held:
     else:
         form = ngettext(
             "SSH answers and no port of mail does: fail2ban on {host} has banned this machine's address {addresses}, "
-            "or "
-            "the mail services are down (the host could not be asked)",
-            "SSH answers and no port of mail does: fail2ban on {host} has banned this machine's addresses {addresses}, "
             "or the mail services are down (the host could not be asked)",
+            "SSH answers and no port of mail does: fail2ban on {host} has banned this machine's addresses "
+            "{addresses}, or the mail services are down (the host could not be asked)",
             len(ours),
         )
     command = f"fail2ban-client unban {' '.join(each.partition(' ')[0] for each in ours)}"

@@ -35,8 +35,8 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
     verdicts={
         "pass": N_("every signature of the domain is valid"),
         "warn": N_(
-            "no signature of the domain, an RSA key of less than 2048 bits, a key that is declared a test "
-            "(t=y), or a field that should be signed and is not"
+            "no signature of the domain, an RSA key of less than 2048 bits, a key that is declared a test (t=y), or a "
+            "field that should be signed and is not"
         ),
         "fail": N_("no key is published, or a signature is not valid"),
         "error": N_("no message arrived, or no authoritative server answers"),
@@ -106,8 +106,7 @@ def _to_sign(host: Host, domain: str) -> str:
     if not host.managed:
         return _(
             "on {host}: let a milter (OpenDKIM, Rspamd) sign what users send, and publish its key as TXT at {record}; "
-            "if "
-            "it should sign already, see its log"
+            "if it should sign already, see its log"
         ).format(host=host.name, record=f"SELECTOR._domainkey.{domain}")
     signer = "opendkim" if host.filter is Filter.NONE else "rspamd"
     return _("on {host}: see that {signer} runs (systemctl status {signer}), else mailprov apply").format(
@@ -155,9 +154,8 @@ def _results(context: DeliveryContext) -> list[str]:
     verdicts={
         "pass": N_("all three pass"),
         "warn": N_(
-            "the host has checked nothing: its filter does not answer; or the message was not signed; or the "
-            "sender's domain has no DMARC policy in the inventory, so that receivers do not know what to do with "
-            "forgeries"
+            "the host has checked nothing: its filter does not answer; or the message was not signed; or the sender's "
+            "domain has no DMARC policy in the inventory, so that receivers do not know what to do with forgeries"
         ),
         "fail": N_("one of them does not pass"),
         "error": N_("no message arrived"),
@@ -232,8 +230,8 @@ def _says(host: Host, results: str) -> str:
     verdicts={
         "pass": N_("it was removed"),
         "warn": N_(
-            "it arrived on a server with `managed: false` and no filter: nothing there writes such results, so "
-            "nobody should believe any"
+            "it arrived on a server with `managed: false` and no filter: nothing there writes such results, so nobody "
+            "should believe any"
         ),
         "fail": N_("it arrived: mail programs and filters would believe it"),
         "error": N_("no message arrived"),

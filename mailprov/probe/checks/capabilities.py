@@ -46,8 +46,8 @@ def _upgrade(context: PortContext, client: Client, wrong: list[tuple[str, str]])
         "pass": N_("all as expected, and SIZE, 8BITMIME, PIPELINING and ENHANCEDSTATUSCODES too"),
         "warn": N_("one of those four is missing"),
         "fail": N_(
-            "STARTTLS missing or still there under TLS, AUTH without TLS, no AUTH where users "
-            "submit, XCLIENT for strangers"
+            "STARTTLS missing or still there under TLS, AUTH without TLS, no AUTH where users submit, XCLIENT for "
+            "strangers"
         ),
         "error": N_("no answer to EHLO"),
     },
@@ -255,8 +255,7 @@ _CLEAR = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
         "pass": N_("all as expected"),
         "fail": N_(
             "no ManageSieve, a mechanism that sends the password in clear is offered without TLS, none with it, "
-            "STARTTLS "
-            "is missing or still there under TLS"
+            "STARTTLS is missing or still there under TLS"
         ),
         "error": N_("silence, or a dropped connection"),
     },

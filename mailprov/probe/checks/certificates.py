@@ -143,8 +143,7 @@ def chain(context: PortContext) -> Iterator[Finding]:
         if error.verify_code == _SELF_SIGNED_LEAF and declared:
             yield context.warn(
                 _(
-                    "self-signed, as declared: clients will warn, and nobody can tell this server from an "
-                    "impostor"
+                    "self-signed, as declared: clients will warn, and nobody can tell this server from an impostor"
                 ),
                 _("set {key} to certificate files from a certificate authority").format(
                     key=f"hosts.{context.host.name}.tls"
@@ -158,8 +157,8 @@ def chain(context: PortContext) -> Iterator[Finding]:
             yield context.failed(
                 _("not trusted: {reason}").format(reason=reason),
                 _(
-                    "serve the whole chain (leaf first, then intermediates) of an authority that clients know, "
-                    "or name your own with tls.ca_file"
+                    "serve the whole chain (leaf first, then intermediates) of an authority that clients know, or "
+                    "name your own with tls.ca_file"
                 ),
             )
     else:
@@ -202,8 +201,8 @@ def name(context: PortContext) -> Iterator[Finding]:
     expected=N_("more than a third of the lifetime is left"),
     steps=(
         N_(
-            "Compare the time that is left with the whole lifetime; not with a number of days, as lifetimes "
-            "run from 6 to 3650 days."
+            "Compare the time that is left with the whole lifetime; not with a number of days, as lifetimes run from "
+            "6 to 3650 days."
         ),
     ),
     verdicts={
@@ -300,8 +299,7 @@ def sni(context: PortContext) -> Iterator[Finding]:
             wrong,
             _("with SNI {name} the certificate is for {names}").format(name=name, names=_names(leaf)),
             _(
-                "serve one for {name}: tls_server_sni_maps in main.cf, local_name in dovecot.conf; "
-                "or apply again"
+                "serve one for {name}: tls_server_sni_maps in main.cf, local_name in dovecot.conf; or apply again"
             ).format(name=name),
         )
         return

@@ -36,8 +36,7 @@ _READS = 993
         N_("Log in on 587 and 465 as the account that sends, and on 993 as the account that reads."),
         N_(
             "If there are domains on other hosts: look up the MX, which must lead to the domain's hosts; on port 25, "
-            "RCPT "
-            "TO the account that reads; RSET, never DATA."
+            "RCPT TO the account that reads; RSET, never DATA."
         ),
         N_(
             "What does not work is left out; other domains exchange mail with one that works (--partner names it)."
@@ -175,8 +174,8 @@ def _taken(context: PartnerContext, account: Account) -> bool:
     steps=(
         N_("Log in at the sender's host, on 587 with STARTTLS and on 465."),
         N_(
-            "Send a marked message to an account of another domain: leading dots, 8 bits, a line of 998 "
-            "octets, blanks at the end."
+            "Send a marked message to an account of another domain: leading dots, 8 bits, a line of 998 octets, "
+            "blanks at the end."
         ),
     ),
     verdicts={
@@ -282,8 +281,8 @@ def _wait(context: DeliveryContext) -> tuple[str, bool]:
         "fail": N_("not arrived, more than once, a hop is missing, or a hop was without TLS"),
         "error": N_("not submitted, or the mailbox cannot be read"),
         "skip": N_(
-            "arrived, but both domains are on one host, so there was no way between hosts to prove, or the first "
-            "MX is somebody else's"
+            "arrived, but both domains are on one host, so there was no way between hosts to prove, or the first MX "
+            "is somebody else's"
         ),
     },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),

@@ -164,8 +164,7 @@ def dns_mx(context: DomainContext) -> Iterator[Finding]:
     verdicts={
         "pass": N_("own addresses pass, foreign ones do not"),
         "fail": N_(
-            "no SPF record or several, a syntax error, an own address that does not pass, or a "
-            "foreign one that does"
+            "no SPF record or several, a syntax error, an own address that does not pass, or a foreign one that does"
         ),
         "error": N_(
             "no authoritative server answers, or the record uses macros or ptr, which are not evaluated here"
@@ -315,8 +314,7 @@ def _tags(text: str) -> dict[str, str]:
     steps=(
         N_(
             "Ask the authoritative server for each record that `mailprov dns export` prints for names below the "
-            "domain, "
-            "and that no other dns probe looks at; not for DKIM keys, which delivery.dkim looks at."
+            "domain, and that no other dns probe looks at; not for DKIM keys, which delivery.dkim looks at."
         ),
     ),
     verdicts={

@@ -47,8 +47,8 @@ def _secured(context: PortContext) -> Connection:
         "warn": N_("nothing answers as ManageSieve on a host that mailprov has just set up"),
         "fail": N_("refused: nothing listens, or a firewall rejects it"),
         "error": N_(
-            "no answer or no route: the server or the way to it may be at fault; or the host's fail2ban has "
-            "banned this machine, which is reported once for an address"
+            "no answer or no route: the server or the way to it may be at fault; or the host's fail2ban has banned "
+            "this machine, which is reported once for an address"
         ),
         "skip": N_("ManageSieve is not offered, or this machine has no IPv6"),
     },
@@ -76,8 +76,8 @@ def tcp(context: PortContext) -> Iterator[Finding]:
 
 _REFUSED = N_(
     "see on the host that {daemon} runs (systemctl status {daemon}), that it offers the port ({command}) and that the "
-    "firewall lets it in; after an upgrade of the system apply writes the configuration anew for the versions that are "
-    "there now"
+    "firewall lets it in; after an upgrade of the system apply writes the configuration anew for the versions that "
+    "are there now"
 )
 _REFUSED_BY_OTHERS = N_(
     "see on the host that {daemon} runs (systemctl status {daemon}), that it offers the port ({command}) and that the "

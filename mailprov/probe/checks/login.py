@@ -39,8 +39,7 @@ def _when_refused(context: PortContext, account: Account) -> str:
     expected=N_("logged in, and a command that requires a login works"),
     steps=(
         N_(
-            "Connect with TLS and verify the certificate: no password is sent to a server that cannot prove "
-            "who it is."
+            "Connect with TLS and verify the certificate: no password is sent to a server that cannot prove who it is."
         ),
         N_(
             "Log in as three accounts of each domain, which the run chooses (--accounts N or all for another number)."
@@ -136,8 +135,7 @@ def auth_not_on_25(context: PortContext) -> Iterator[Finding]:
     verdicts={
         "pass": N_(
             "refused because there is no TLS (530, 538, LOGINDISABLED, PRIVACYREQUIRED, -ERR to USER, NO to a "
-            "mechanism "
-            "that is not offered)"
+            "mechanism that is not offered)"
         ),
         "warn": N_("refused only after the password was looked at: a client with wrong settings reveals it"),
         "fail": N_("accepted, or asked to go on"),
@@ -156,8 +154,7 @@ def enforced(context: PortContext) -> Iterator[Finding]:
         )
     else:
         advice = _(
-            "set ssl = required, and auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes "
-            "(2.3)"
+            "set ssl = required, and auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)"
         )
     client = context.open(context.host, context.address, context.port, secure=False)
     with client.connection:

@@ -128,12 +128,12 @@ def _not_relayed(outcome: Outcome) -> bool:
     ),
     steps=(
         N_(
-            "Without a login, from a sender whose domain resolves: RCPT TO a user of this server must be "
-            "accepted (25 only)."
+            "Without a login, from a sender whose domain resolves: RCPT TO a user of this server must be accepted (25 "
+            "only)."
         ),
         N_(
-            "RCPT TO an address in example.invalid, in a dozen spellings and with half a dozen senders; then "
-            "RSET, never DATA."
+            "RCPT TO an address in example.invalid, in a dozen spellings and with half a dozen senders; then RSET, "
+            "never DATA."
         ),
     ),
     verdicts={
@@ -145,8 +145,8 @@ def _not_relayed(outcome: Outcome) -> bool:
         ),
         "fail": N_("a foreign recipient is accepted"),
         "error": N_(
-            "4xx, silence, a dropped connection; or on 25 a user of this server is refused as well, so "
-            "the refusals prove nothing"
+            "4xx, silence, a dropped connection; or on 25 a user of this server is refused as well, so the refusals "
+            "prove nothing"
         ),
     },
     refs=("RFC 5321 section 3.6", "RFC 5321 section 7.9", "postconf(5) smtpd_relay_restrictions"),
@@ -203,8 +203,7 @@ def relay(context: PortContext) -> Iterator[Finding]:
             ).format(count=len(undecided), all=len(outcomes), first=undecided[0]),
             _(
                 "see the server's log for what it waits for (greylisting, a name server, a policy service), then run "
-                "it "
-                "again"
+                "it again"
             ),
         )
     elif taken:

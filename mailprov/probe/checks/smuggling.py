@@ -57,8 +57,7 @@ _NOT_TAKEN = N_("cannot tell, because mail for a user of this server is not acce
     verdicts={
         "pass": N_("the same answer to both, and no 250"),
         "warn": N_(
-            "VRFY tells the two apart on a server with `managed: false`, and so does RCPT, as it must "
-            "(unknown.user)"
+            "VRFY tells the two apart on a server with `managed: false`, and so does RCPT, as it must (unknown.user)"
         ),
         "fail": N_("250 for the user, or answers that tell the two apart"),
         "error": N_("4xx, silence, or a dropped connection"),
@@ -176,14 +175,12 @@ def pipelining(context: PortContext) -> Iterator[Finding]:
         ),
         N_(
             "The same seven times more, each with another false end of the message in the middle, followed by the "
-            "commands "
-            "and the text of a second message. A server that takes the false end for the end obeys those commands and "
-            "answers them."
+            "commands and the text of a second message. A server that takes the false end for the end obeys those "
+            "commands and answers them."
         ),
         N_(
             "When all that were accepted are in the mailbox (INBOX, Junk, or another folder), send another plain one "
-            "and wait "
-            "for it: what was hidden has then had its time to arrive, too."
+            "and wait for it: what was hidden has then had its time to arrive, too."
         ),
         N_("See what arrived; remove it."),
     ),

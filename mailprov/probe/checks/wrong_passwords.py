@@ -47,8 +47,7 @@ Answer = Login | ProbeError  # or why nothing was decided
         N_("Log in with the right password on every port."),
         N_(
             "Log in with a wrong one, the same everywhere: on one port first, then the right one on another, which "
-            "waits "
-            "as long as the server makes guessers wait; then the wrong one on all others at the same time."
+            "waits as long as the server makes guessers wait; then the wrong one on all others at the same time."
         ),
         N_("Log in with the right password again."),
     ),
@@ -59,8 +58,7 @@ Answer = Login | ProbeError  # or why nothing was decided
             "the right password does not work, so a refusal of the wrong one proves nothing; or 4xx, silence"
         ),
         "skip": N_(
-            "no account with a known password; or fail2ban would ban this machine, which fail2ban.ignore does not "
-            "name"
+            "no account with a known password; or fail2ban would ban this machine, which fail2ban.ignore does not name"
         ),
     },
     refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),

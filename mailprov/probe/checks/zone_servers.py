@@ -90,7 +90,7 @@ def dns_servers(context: DomainContext) -> Iterator[Finding]:
                 yield context.failed(
                     wrong,
                     _(
-                        "fix the transfer of {zone} to {name}, or remove that from the NS records of {zone}"
+                        "fix the transfer of {zone} to {name}, or remove {name} from the NS records of {zone}"
                     ).format(zone=zone, name=name),
                 )
                 return

@@ -88,9 +88,7 @@ def first_difference(left: bytes, right: bytes) -> str:
     at = next(
         (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
     )
-    return _(
-        "byte {position}: {sent!r} became {received!r} ({length} bytes became {received_length})"
-    ).format(
+    return _("byte {position}: {sent!r} became {received!r} ({length} and {received_length} bytes)").format(
         position=at,
         sent=left[at : at + 24],
         received=right[at : at + 24],
