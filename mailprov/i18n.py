@@ -4,6 +4,7 @@
     ngettext("{count} host", "{count} hosts", n)    the same with a count, which is still a placeholder in it
     N_("a text of a table")                         marks a text for translators; `_(text)` translates it later
     NN_("{count} host", "{count} hosts")            the same for a pair, for `ngettext(*pair, n)`
+    all_of(names), one_of(names)                    `mx1, mx2 and mx3`, `mx1, mx2 or mx3`
 
 Sentences are written in English, in the source, and catalogues know them by that text. A placeholder has a name that
 a translator understands. The language is that of LC_ALL, LC_MESSAGES or LANG, and the languages of LANGUAGE come
@@ -20,6 +21,7 @@ import os
 
 TYPE_CHECKING = False  # typing is not imported: `mailprov --help` would wait for it
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from gettext import NullTranslations
 
 FOLDER = os.path.join(os.path.dirname(__file__), "locale")
@@ -49,6 +51,16 @@ def N_(text: str) -> str:
 
 def NN_(one: str, many: str) -> tuple[str, str]:
     return one, many
+
+
+def all_of(names: Iterable[str]) -> str:
+    *most, last = names
+    return _("{names} and {last}").format(names=", ".join(most), last=last) if most else last
+
+
+def one_of(names: Iterable[str]) -> str:
+    *most, last = names
+    return _("{names} or {last}").format(names=", ".join(most), last=last) if most else last
 
 
 def languages() -> list[str]:

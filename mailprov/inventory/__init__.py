@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mailprov.i18n import _
 from mailprov.schema.secrets import SecretMode
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def load(path: str | Path, secrets: SecretMode = SecretMode.RESOLVE) -> Inventor
     told = sorted(dict.fromkeys(problems))
     if len(told) >= MAX_PROBLEMS:
         last = told[MAX_PROBLEMS - 1]
-        more = f"more than {MAX_PROBLEMS:,} problems; those above are the first that were found"
+        more = _("more than {count:,} problems; those above are the first that were found").format(
+            count=MAX_PROBLEMS
+        )
         told = [*told[:MAX_PROBLEMS], Problem(last.file, last.line, last.column + 1, "", more)]
     raise InventoryError(told)
 
@@ -83,6 +86,6 @@ def example_text() -> str:
         from mailprov.errors import InputError
 
         raise InputError(
-            "the annotated example", "is not part of this installation", "Install mailprov again"
+            _("the annotated example"), _("is not part of this installation"), _("Install mailprov again")
         )
     return found.read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mailprov.errors import InventoryError, Problem
+from mailprov.i18n import _
 from mailprov.inventory.yaml_errors import Lines, plain_words
 from mailprov.schema.document import (
     Document,
@@ -48,7 +49,9 @@ def parse(text: str, file: str) -> Document:
     if found := _CONTROL.search(text):
         before = text[: found.start()]
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
-        seen = f"the control character U+{ord(found[0]):04X} cannot stand in YAML; remove it"
+        seen = _("the control character U+{code:04X} cannot stand in YAML; remove it").format(
+            code=ord(found[0])
+        )
         raise InventoryError([Problem(file, line, column, "", seen)])
     return _Reader(text, file).document()
 
@@ -114,7 +117,7 @@ class _Reader:
         try:
             for number, event in enumerate(events(self.text)):
                 if number > MAX_EVENTS:
-                    raise self._stop(self._at(event), "this is more than an inventory holds; split it")
+                    raise self._stop(self._at(event), _("this is more than an inventory holds; split it"))
                 if (with_it := take.get(type(event))) is not None:
                     with_it(event)
         except MarkedYAMLError as error:
@@ -122,9 +125,11 @@ class _Reader:
             raise self._stop((line, column), what) from None
         except (YAMLError, ValueError, RecursionError, AttributeError):
             # The parser in Python meets some broken input with these instead of an error with a position.
-            raise self._stop((1, 1), "this is not YAML; check indentation, quotes and brackets") from None
+            raise self._stop((1, 1), _("this is not YAML; check indentation, quotes and brackets")) from None
         if self.top is None:
-            seen = "the file is empty; it needs at least `hosts:` and `domains:` (`mailprov init` writes a first one)"
+            seen = _(
+                "the file is empty; it needs at least `hosts:` and `domains:` (`mailprov init` writes a first one)"
+            )
             raise self._stop((1, 1), seen)
         return Document(self.file, self.top, self.problems, self.empty)
 
@@ -152,7 +157,7 @@ class _Reader:
 
     def _document(self, event: Any) -> None:
         if self.top is not None:
-            seen = "a second document begins here (`---`); an inventory is one document"
+            seen = _("a second document begins here (`---`); an inventory is one document")
             raise self._stop(self._at(event), seen)
 
     def _scalar(self, event: Any) -> None:
@@ -161,7 +166,7 @@ class _Reader:
         if not self.stack:
             if not event.value and not event.style:
                 return  # an empty document; what comes of it is said at the end
-            raise self._stop(at, "the top level must be a mapping (`hosts:`, `domains:`, …), not text")
+            raise self._stop(at, _("the top level must be a mapping (`hosts:`, `domains:`, …), not text"))
         text = event.value
         quoted = bool(event.style)
         if event.ctag is not None:
@@ -183,21 +188,25 @@ class _Reader:
         marks: Any = frame.into.marks
         if key in marks and not merging:
             line, column = marks[key][0]
-            seen = f"this key is here twice, first in line {line}, column {column}; keep one"
+            seen = _("this key is here twice, first in line {line}, column {column}; keep one").format(
+                line=line, column=column
+            )
             self.problems.append(Problem(self.file, at[0], at[1], self._shown_path(), seen))
             frame.skip = True
 
     def _begin(self, event: Any, into: type[Map] | type[Seq]) -> None:
         at = self._at(event)
         if not self.stack and into is Seq:
-            raise self._stop(at, "the top level must be a mapping (`hosts:`, `domains:`, …), not a list")
+            raise self._stop(at, _("the top level must be a mapping (`hosts:`, `domains:`, …), not a list"))
         if event.ctag is not None:
             self._check_tag(event, at)
         if self.stack and self.stack[-1].is_map and self.stack[-1].key is None:
-            seen = "a key must be text; quote a text that begins with `{` or `[`, and use no `{{ }}`"
+            seen = _("a key must be text; quote a text that begins with `{` or `[`, and use no `{{ }}`")
             raise self._stop(at, seen)
         if len(self.stack) >= MAX_DEPTH:
-            raise self._stop(at, f"mappings and lists are nested more than {MAX_DEPTH} deep")
+            raise self._stop(
+                at, _("mappings and lists are nested more than {depth} deep").format(depth=MAX_DEPTH)
+            )
         if event.anchor:
             self.anchors.pop(event.anchor, None)  # until it ends, an alias to it would be inside itself
         self.stack.append(_Frame(into(at), event.anchor))
@@ -221,20 +230,27 @@ class _Reader:
     def _alias(self, event: Any) -> None:
         at = self._at(event)
         if not self.stack:
-            raise self._stop(at, "the top level must be a mapping, not an alias")
+            raise self._stop(at, _("the top level must be a mapping, not an alias"))
         if any(frame.anchor == event.anchor for frame in self.stack):
-            raise self._stop(at, "this alias (`*`) stands inside the value it repeats; write the value out")
+            raise self._stop(
+                at, _("this alias (`*`) stands inside the value it repeats; write the value out")
+            )
         if event.anchor not in self.anchors:
-            seen = "this alias (`*`) has no anchor (`&`) before it; a text that begins with `*` needs quotes"
+            seen = _(
+                "this alias (`*`) has no anchor (`&`) before it; a text that begins with `*` needs quotes"
+            )
             raise self._stop(at, seen)
         value, weight = self.anchors[event.anchor]
         self.expanded += weight
         if self.expanded > MAX_EXPANDED:
-            raise self._stop(at, f"aliases expand to more than {MAX_EXPANDED:,} values; use fewer")
+            raise self._stop(
+                at,
+                _("aliases expand to more than {count:,} values; use fewer").format(count=MAX_EXPANDED),
+            )
         frame = self.stack[-1]
         if frame.is_map and frame.key is None:
             if not isinstance(value, str):
-                raise self._stop(at, "a key must be text, not an alias of something else")
+                raise self._stop(at, _("a key must be text, not an alias of something else"))
             self._key(frame, str(value), at, False)
             return
         self._put(value, at, weight)
@@ -256,7 +272,7 @@ class _Reader:
         elif frame.merging:
             maps = value if isinstance(value, Seq) else [value]
             if not all(isinstance(item, Map) for item in maps):
-                raise self._stop(frame.key_at, "`<<` takes a mapping, or a list of mappings")
+                raise self._stop(frame.key_at, _("`<<` takes a mapping, or a list of mappings"))
             frame.merges += tuple(maps)
         else:
             into.marks[key] = (frame.key_at, at)
@@ -265,7 +281,7 @@ class _Reader:
 
     def _check_tag(self, event: Any, at: Position) -> None:
         if str(event.ctag) not in _TAGS:
-            seen = "tags (`!…`) have no meaning here; quote a text that begins with `!`"
+            seen = _("tags (`!…`) have no meaning here; quote a text that begins with `!`")
             raise self._stop(at, seen)
 
 

@@ -14,22 +14,25 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, create_model
 
 from mailprov.dns import providers
+from mailprov.i18n import N_, _, one_of
 from mailprov.model.dns import DnsSettings
 from mailprov.schema.context import Context
-from mailprov.schema.entry import Entry
+from mailprov.schema.entry import Entry, composed
 from mailprov.schema.scalars import choice, whole
 
-_LATER = f"this provider is not in this version; {providers.UNTIL_THEN}"
-_TITLES = "; ".join(f"{each.name}: {each.title}" for each in providers.PROVIDERS)
+_LATER = dict.fromkeys(providers.LATER, providers.UNTIL_THEN)
 
 
 class _Everywhere(Entry):
     provider: Annotated[
         str,
-        choice(*(each.name for each in providers.PROVIDERS), later=dict.fromkeys(providers.LATER, _LATER)),
-    ] = Field(description=_TITLES)
+        choice(
+            *(each.name for each in providers.PROVIDERS),
+            later=dict.fromkeys(providers.LATER, providers.UNTIL_THEN),
+        ),
+    ] = Field(description=composed({each.name: each.title for each in providers.PROVIDERS}))
     ttl: Annotated[int, whole(1, 2**31 - 1)] = Field(
-        3600, description="seconds that others may keep a record; 3600 if not given"
+        3600, description=N_("seconds that others may keep a record; 3600 if not given")
     )
 
 
@@ -39,7 +42,10 @@ else:
     _PARTS = dict.fromkeys(each.entry() for each in providers.PROVIDERS)
     _PARTS.pop(Entry, None)
     DnsEntry = create_model(
-        "DnsEntry", __base__=(_Everywhere, *_PARTS), __doc__="How records are published.", __module__=__name__
+        "DnsEntry",
+        __base__=(_Everywhere, *_PARTS),
+        __doc__="How records are published.",
+        __module__=__name__,
     )
 
 
@@ -50,8 +56,12 @@ def resolve(entry: DnsEntry, written: Collection[str], context: Context) -> DnsS
     for name in written:
         owners = [each.name for each in providers.PROVIDERS if name in each.entry().model_fields]
         if owners and name not in own:
-            where = " or ".join(f"`provider: {owner}`" for owner in owners)
+            where = one_of(f"`provider: {owner}`" for owner in owners)
             context.problem(
-                ("dns", name), f"`{name}` is for {where}; set that, or leave `{name}` out", key=True
+                ("dns", name),
+                _("`{key}` is for {providers}; set that, or leave `{key}` out").format(
+                    key=name, providers=where
+                ),
+                key=True,
             )
     return DnsSettings(provider.settings(entry, written, context), entry.ttl)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from mailprov.i18n import _
 from mailprov.inventory import recipients
 from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
 from mailprov.model.inventory import Dkim, Dmarc, Domain, Filter, Host, Mx, Spf
@@ -28,11 +29,15 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
     domains: list[Domain] = []
     first: dict[str, str] = {}
     aliases: dict[str, str] = {}
-    mail_names: dict[str, tuple[str, str]] = {host.fqdn: (host.name, f"host {host.name}") for host in hosts}
+    mail_names: dict[str, tuple[str, str]] = {
+        host.fqdn: (host.name, _("host {host}").format(host=host.name)) for host in hosts
+    }
     for key, entry, name in written:
         if name and (other := first.setdefault(name, key)) != key:
             context.problem(
-                ("domains", key), f'is the same domain as "{show(other)}"; write it once', key=True
+                ("domains", key),
+                _('is the same domain as "{domain}"; write it once').format(domain=show(other)),
+                key=True,
             )
             continue
         path: KeyPath = ("domains", key)
@@ -69,11 +74,15 @@ def _mail_name(
     name = context.checked(here, entry.mail_name, names.fqdn)
     if name is None:
         return None
-    target, owner = seen.setdefault(name, (entry.hosts[0], f"domain {show(str(path[-1]))}"))
+    this = _("domain {domain}").format(domain=show(str(path[-1])))
+    target, owner = seen.setdefault(name, (entry.hosts[0], this))
     if target != entry.hosts[0]:
         first = show(entry.hosts[0])
         context.problem(
-            here, f'"{name}" leads to {target} already (it is the name of {owner}), not to {first}'
+            here,
+            _('"{name}" leads to {host} already (it is the name of {owner}), not to {wanted}').format(
+                name=name, host=target, owner=owner, wanted=first
+            ),
         )
     return name
 
@@ -82,12 +91,17 @@ def _check_hosts(entry: DomainEntry, path: KeyPath, context: Context) -> None:
     known = context.names.hosts
     for index, name in enumerate(entry.hosts):
         if name in entry.hosts[:index]:
-            context.problem((*path, "hosts", index), f'host "{show(name)}" is in this list twice; keep one')
+            context.problem(
+                (*path, "hosts", index),
+                _('host "{host}" is in this list twice; keep one').format(host=show(name)),
+            )
         elif context.names.hosts_known and name not in known:
-            listed = f"; the hosts are {', '.join(show(each) for each in known[:10])}" if known else ""
+            hosts = ", ".join(show(each) for each in known[:10])
+            listed = "; " + _("the hosts are {hosts}").format(hosts=hosts) if known else ""
             hint = context.did_you_mean(name, known, listed)
             context.problem(
-                (*path, "hosts", index), f'host "{show(name)}" is not defined under `hosts`{hint}'
+                (*path, "hosts", index),
+                _('host "{host}" is not defined under `hosts`').format(host=show(name)) + hint,
             )
 
 
@@ -101,13 +115,21 @@ def _domain_aliases(
         if name is None:
             continue
         if name == domain:
-            context.problem(here, f'"{name}" is this domain itself; leave it out')
+            context.problem(here, _('"{name}" is this domain itself; leave it out').format(name=name))
         elif name in context.names.locals:
             context.problem(
-                here, f'"{name}" is a domain of its own in this file; it cannot be a domain alias, too'
+                here,
+                _('"{name}" is a domain of its own in this file; it cannot be a domain alias, too').format(
+                    name=name
+                ),
             )
         elif name in seen:
-            context.problem(here, f'"{name}" is already a domain alias of {seen[name]}; keep one')
+            context.problem(
+                here,
+                _('"{name}" is already a domain alias of {domain}; keep one').format(
+                    name=name, domain=seen[name]
+                ),
+            )
         else:
             seen[name] = domain or str(path[-1])
             found.append(name)
@@ -132,20 +154,22 @@ def _mx(
             if known in entry.hosts:
                 name, ours = known, True
             elif known:
-                what = f"host {show(known)} does not serve this domain, so it would refuse the mail; add it to `hosts`"
+                what = _(
+                    "host {host} does not serve this domain, so it would refuse the mail; add it to `hosts`"
+                ).format(host=show(known))
                 context.problem(here, what)
                 continue
         if name in found:
-            context.problem(here, f'"{show(name)}" is in this list twice; keep one')
+            context.problem(here, _('"{name}" is in this list twice; keep one').format(name=show(name)))
         elif each.preference is None and not ours:
             context.problem(
-                (*path, "mx", index, "preference"), "none is for hosts of this domain; leave the entry out"
+                (*path, "mx", index, "preference"), _("none is for hosts of this domain; leave the entry out")
             )
         else:
             found[name] = Mx(name, each.preference, ours)
     hidden = {each.host for each in found.values() if each.preference is None}
     if entry.hosts and hidden >= set(entry.hosts) and all(each.ours for each in found.values()):
-        context.problem((*path, "mx"), "leaves no MX at all; give one a preference")
+        context.problem((*path, "mx"), _("leaves no MX at all; give one a preference"))
     return tuple(found.values())
 
 
@@ -155,14 +179,15 @@ def _spf(entry: DomainEntry, exchangers: tuple[Mx, ...], path: KeyPath, context:
         here: KeyPath = (*path, "spf", "include", index)
         name = context.checked(here, text, names.spf_domain)
         if name in found:
-            context.problem(here, f"{name} is in this list twice; keep one")
+            context.problem(here, _("{name} is in this list twice; keep one").format(name=name))
         elif name:
             found[name] = None
     # RFC 7208 section 4.6.4. The host's own name may be the domain's, which costs one more.
     own = len(entry.hosts) if any(not each.ours or each.preference is None for each in exchangers) else 1
     if (most := _SPF_LOOKUPS - own - 1) < len(found):
-        allowed = f"SPF allows {_SPF_LOOKUPS} DNS lookups in all, and {most} are left for these"
-        what = f"{len(found)} domains are too many: {allowed}"
+        what = _(
+            "{count} domains are too many: SPF allows {limit} DNS lookups in all, and {left} are left for these"
+        ).format(count=len(found), limit=_SPF_LOOKUPS, left=most)
         context.problem((*path, "spf", "include"), what)
     return Spf(tuple(found), entry.spf.all == "soft")
 
@@ -171,23 +196,28 @@ def _dkim(domain: DomainEntry, hosts: tuple[Host, ...], path: KeyPath, context: 
     entry, here = domain.dkim, (*path, "dkim")
     unable = [host.name for host in hosts if host.name in domain.hosts and host.filter is Filter.NONE]
     if "ed25519" in entry.algorithms and unable:
-        what = f"ed25519 needs `filter: rspamd`, and {unable[0]} has `filter: none`, where OpenDKIM signs with rsa only"
+        what = _(
+            "ed25519 needs `filter: rspamd`, and {host} has `filter: none`, where OpenDKIM "
+            "signs with rsa only"
+        ).format(host=unable[0])
         context.problem((*here, "algorithms", entry.algorithms.index("ed25519")), what)
     for index, name in enumerate(entry.algorithms):
         if name in entry.algorithms[:index]:
-            context.problem((*here, "algorithms", index), f"{name} is in this list twice; keep one")
+            context.problem(
+                (*here, "algorithms", index), _("{name} is in this list twice; keep one").format(name=name)
+            )
     if not entry.algorithms:
-        context.problem((*here, "algorithms"), "is an empty list; write rsa, or leave `algorithms` out")
+        context.problem((*here, "algorithms"), _("is an empty list; write rsa, or leave `algorithms` out"))
     prefix = entry.selector or ""
     if prefix and not _SELECTOR.fullmatch(prefix):
-        what = "no beginning of a selector; use up to 20 of a-z, 0-9 and -, such as corp"
-        context.problem((*here, "selector"), f'"{show(prefix)}" is {what}')
+        what = _('"{value}" is no beginning of a selector; use up to 20 of a-z, 0-9 and -, such as corp')
+        context.problem((*here, "selector"), what.format(value=show(prefix)))
     return Dkim(tuple(entry.algorithms), prefix)
 
 
 def _dmarc(entry: DmarcEntry, path: KeyPath, domain: str | None, context: Context) -> Dmarc:
     rua = None
     if entry.rua is not None and domain:
-        lead = "the DMARC reports would go to nobody"
+        lead = _("the DMARC reports would go to nobody")
         rua = recipients.target(entry.rua, (*path, "dmarc", "rua"), domain, lead, context=context)
     return Dmarc(entry.policy, rua)

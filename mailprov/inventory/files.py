@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from mailprov.errors import InputError, InventoryError, Problem
+from mailprov.i18n import _
 from mailprov.model.inventory import SAVED_PLAN
 from mailprov.schema.document import show
 
@@ -27,32 +28,39 @@ def read(path: str | os.PathLike[str]) -> str:
         with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise InputError(name, "is not a regular file", "Give the path of an inventory file")
+                raise InputError(name, _("is not a regular file"), _("Give the path of an inventory file"))
             if status.st_size > MAX_BYTES:
                 raise _too_big(name, status.st_size)
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise InputError(name, "no such file", _nearest_file(Path(path))) from None
+        raise InputError(name, _("no such file"), _nearest_file(Path(path))) from None
     except IsADirectoryError:
-        raise InputError(name, "is a directory", _inside(Path(path))) from None
+        raise InputError(name, _("is a directory"), _inside(Path(path))) from None
     except NotADirectoryError:
-        raise InputError(name, "no such file; a part of this path is a file, not a directory") from None
+        raise InputError(name, _("no such file; a part of this path is a file, not a directory")) from None
     except PermissionError:
-        raise InputError(name, "may not be read by this user", "Check the permissions of the file") from None
+        raise InputError(
+            name, _("may not be read by this user"), _("Check the permissions of the file")
+        ) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-        raise InputError(name, f"cannot be read ({reason})") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else _("not a usable path")
+        raise InputError(name, _("cannot be read ({reason})").format(reason=reason)) from None
     if len(raw) > MAX_BYTES:
         raise _too_big(name, len(raw))
     if (at := raw.find(b"\0")) >= 0:
-        raise _not_text(name, raw, at, "this is a NUL byte, not text; an inventory is YAML in UTF-8")
+        raise _not_text(name, raw, at, _("this is a NUL byte, not text; an inventory is YAML in UTF-8"))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        what = f"the byte 0x{raw[error.start]:02x} is not UTF-8 here; save the file as UTF-8"
+        what = _("the byte 0x{byte:02x} is not UTF-8 here; save the file as UTF-8").format(
+            byte=raw[error.start]
+        )
         raise _not_text(name, raw, error.start, what) from None
     if text.startswith("{") and f'"{SAVED_PLAN}"' in text[:200]:
-        raise InputError(name, "is a saved plan, not an inventory", f"Use `mailprov apply {name}`")
+        command = f"`mailprov apply {name}`"
+        raise InputError(
+            name, _("is a saved plan, not an inventory"), _("Use {command}").format(command=command)
+        )
     return text
 
 
@@ -65,17 +73,21 @@ def _not_text(name: str, raw: bytes, at: int, what: str) -> InventoryError:
 
 
 def _too_big(name: str, size: int) -> InputError:
-    seen = f"is {size / 1024 / 1024:.1f} MiB; an inventory is at most {MAX_BYTES // 1024 // 1024} MiB"
-    return InputError(name, seen, "Check that this is the right file")
+    seen = _("is {size:.1f} MiB; an inventory is at most {limit} MiB").format(
+        size=size / 1024 / 1024, limit=MAX_BYTES // 1024 // 1024
+    )
+    return InputError(name, seen, _("Check that this is the right file"))
 
 
 def _nearest_file(path: Path) -> str:
     try:
         names = os.listdir(path.parent)
     except OSError:
-        return f"There is no folder {show(str(path.parent), 300)} either"
+        return _("There is no folder {path} either").format(path=show(str(path.parent), 300))
     near = difflib.get_close_matches(path.name, names[:5000], 1, 0.6)
-    return f"Did you mean {show(str(path.parent / near[0]), 300)}?"[:-1] if near else "Check the path"
+    if not near:
+        return _("Check the path")
+    return _("Did you mean {path}").format(path=show(str(path.parent / near[0]), 300))
 
 
 def _inside(path: Path) -> str:
@@ -84,5 +96,7 @@ def _inside(path: Path) -> str:
     except OSError:
         found = []
     return (
-        f"Give a file in it, such as {show(str(path / found[0]), 300)}" if found else "Give an inventory file"
+        _("Give a file in it, such as {path}").format(path=show(str(path / found[0]), 300))
+        if found
+        else _("Give an inventory file")
     )

@@ -15,6 +15,7 @@ from pydantic import Field, create_model
 
 from mailprov.components import registry
 from mailprov.components.setting import Setting
+from mailprov.i18n import N_, _
 from mailprov.inventory import ssh
 from mailprov.model.inventory import Host
 from mailprov.schema.context import Context
@@ -30,7 +31,7 @@ def _delimiter(value: Any) -> str:
         return ""
     if isinstance(value, str) and value in DELIMITERS:
         return str(value)
-    raise said('must be one of "+", "-", "=" and ".", or none')
+    raise said(_('must be one of "+", "-", "=" and ".", or none'))
 
 
 Delimiter = Annotated[str, Reads(_delimiter, {"type": "string", "enum": [*DELIMITERS, "none"]})]
@@ -44,30 +45,32 @@ def _as_written(entry: Any, path: KeyPath, base: Any, context: Context) -> Any:
 _MANAGED: Setting[bool] = Setting(
     "managed",
     Boolean,
-    "false: others built the server; `verify` looks at it, and no command changes anything there. Its `filter` is then "
-    "none unless given",
+    N_(
+        "false: others built the server; `verify` looks at it, and no command changes anything there. Its `filter` is "
+        "then none unless given"
+    ),
     _as_written,
     default=True,
-    if_missing="true if not given",
+    if_missing=N_("true if not given"),
     field="managed",
 )
 _DELIMITER: Setting[str] = Setting(
     "recipient_delimiter",
     Delimiter,
-    'what separates a detail from a name: with "+", ana+shop@ reaches ana@; none: no details',
+    N_('what separates a detail from a name: with "+", ana+shop@ reaches ana@; none: no details'),
     _as_written,
     default="+",
-    if_missing="+ if not given",
+    if_missing=N_("+ if not given"),
     written="+",
     field="recipient_delimiter",
 )
 _SIZE: Setting[int] = Setting(
     "message_size_limit",
     Annotated[int, size_between("64K", "2000M")],
-    "the largest message that is taken, as it is on the wire (half as much again as its attachments)",
+    N_("the largest message that is taken, as it is on the wire (half as much again as its attachments)"),
     _as_written,
     default=50 * 2**20,
-    if_missing="50M if not given",
+    if_missing=N_("50M if not given"),
     field="message_size_limit",
 )
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mailprov.i18n import N_, _
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
 from mailprov.model.inventory import Account, Domain, Forward, Host, Secret
 from mailprov.schema import names
@@ -56,7 +57,7 @@ def of_domain(
     aliases = [here.alias(name, text) for name, text in entry.aliases.items()]
     lists = [here.mailing_list(name, members) for name, members in entry.lists.items()]
     catch_all = entry.catch_all and here.target(
-        entry.catch_all, (*path, "catch_all"), "the catch-all leads to nobody"
+        entry.catch_all, (*path, "catch_all"), _("the catch-all leads to nobody")
     )
     return Recipients(
         tuple(accounts),
@@ -64,6 +65,20 @@ def of_domain(
         tuple(each for each in lists if each),
         catch_all,
     )
+
+
+# By what the address is: `account`, `alias`, `list`.
+_ALREADY = {
+    "account": N_("{address} is already an account (line {line}); an address is one thing only"),
+    "alias": N_("{address} is already an alias (line {line}); an address is one thing only"),
+    "list": N_("{address} is already a list (line {line}); an address is one thing only"),
+}
+_LOOPS = {
+    "forwarding": N_("forwarding loop: {addresses}; let one of them lead elsewhere"),
+    "alias": N_("alias loop: {addresses}; let one of them lead elsewhere"),
+    "list": N_("list loop: {addresses}; let one of them lead elsewhere"),
+    "mail": N_("mail loop: {addresses}; let one of them lead elsewhere"),
+}
 
 
 @dataclass(frozen=True)
@@ -81,8 +96,11 @@ class _Domain:
         address = self._own(name, "account", path)
         for sign in {host.recipient_delimiter for host in hosts}:
             if sign and sign in name and address and sign in address.rpartition("@")[0]:
-                what = f'contains "{sign}", which separates a name from its detail (recipient_delimiter)'
-                self.context.problem(path, f'"{show(name)}" {what}; name the account without it', key=True)
+                what = _(
+                    '"{name}" contains "{sign}", which separates a name from its detail (recipient_delimiter); name '
+                    "the account without it"
+                ).format(name=show(name), sign=sign)
+                self.context.problem(path, what, key=True)
         password = ready = None
         if entry.password.hash is not None:
             ready = _hash(entry.password.hash, (*path, "password", "hash"), self.context)
@@ -90,8 +108,8 @@ class _Domain:
             password = self.context.secret(entry.password, (*path, "password"))
         forward = None
         if entry.forward:
-            itself = "the account forwards to itself; leave that out, `keep: true` keeps a copy"
-            to = self._several(entry.forward.to, (*path, "forward", "to"), "the forward goes to nobody")
+            itself = _("the account forwards to itself; leave that out, `keep: true` keeps a copy")
+            to = self._several(entry.forward.to, (*path, "forward", "to"), _("the forward goes to nobody"))
             forward = Forward(
                 self._without(address, to, (*path, "forward", "to"), itself), entry.forward.keep
             )
@@ -106,26 +124,31 @@ class _Domain:
         if name is None:
             return None
         if managed := [host.name for host in hosts if host.managed]:
-            what = f"`login` is for servers of others; mailprov manages {managed[0]}, where the login is the address"
-            self.context.problem(path, f"{what}; leave it out, or give that host `managed: false`")
+            what = _(
+                "`login` is for servers of others; mailprov manages {host}, where the login is the address; leave it "
+                "out, or give that host `managed: false`"
+            ).format(host=managed[0])
+            self.context.problem(path, what)
         elif not name.isprintable() or name != name.strip():
-            what = "is not a valid login name; it begins or ends with a blank or contains a control character"
-            self.context.problem(path, f'"{show(name)}" {what}')
+            what = _(
+                '"{name}" is not a valid login name; it begins or ends with a blank or contains a control character'
+            )
+            self.context.problem(path, what.format(name=show(name)))
         return name
 
     def alias(self, name: str, text: str) -> tuple[str, str] | None:
         path: KeyPath = (*self.path, "aliases", name)
         address = self._own(name, "alias", path)
-        to = self.target(text, path, "the alias leads to nobody")
+        to = self.target(text, path, _("the alias leads to nobody"))
         return (address, to) if address and to else None
 
     def mailing_list(self, name: str, members: list[str]) -> tuple[str, tuple[str, ...]] | None:
         path: KeyPath = (*self.path, "lists", name)
         address = self._own(name, "list", path)
         if not members:
-            self.context.problem(path, "the list has no members; name at least one")
-        members_at = self._several(members, path, "this member does not exist")
-        found = self._without(address, members_at, path, "the list contains itself; leave that out")
+            self.context.problem(path, _("the list has no members; name at least one"))
+        members_at = self._several(members, path, _("this member does not exist"))
+        found = self._without(address, members_at, path, _("the list contains itself; leave that out"))
         return (address, found) if address else None
 
     def _own(self, name: str, kind: str, path: KeyPath) -> str | None:
@@ -138,8 +161,7 @@ class _Domain:
             other, where = self.seen[local]
             what = f"{local}@{self.name}" if self.name else local
             line = self.context.document.position(where, key=True)[0]
-            article = "an" if other[0] == "a" else "a"
-            seen = f"{what} is already {article} {other} (line {line}); an address is one thing only"
+            seen = _(_ALREADY[other]).format(address=what, line=line)
             self.context.problem(path, seen, key=True)
             return None
         self.seen[local] = (kind, path)
@@ -162,7 +184,9 @@ class _Domain:
         for index, text in enumerate(texts):
             address = self.target(text, (*path, index), lead)
             if address in found:
-                self.context.problem((*path, index), f"{address} is in this list twice; keep one")
+                self.context.problem(
+                    (*path, index), _("{address} is in this list twice; keep one").format(address=address)
+                )
             elif address:
                 found[address] = index
         return found
@@ -176,10 +200,14 @@ class _Domain:
 def _hash(text: str, path: KeyPath, context: Context) -> Secret:
     found = _HASH.fullmatch(text)
     if not found:
-        context.problem(path, "is no hash as `doveadm pw` prints it: {SCHEME} and the hash, without spaces")
+        context.problem(
+            path, _("is no hash as `doveadm pw` prints it: {SCHEME} and the hash, without spaces")
+        )
     elif found[1].upper() not in _SCHEMES:
         known = ", ".join(_SCHEMES[:5])
-        context.problem(path, f"its scheme is not one that is safe to keep; use one of {known}")
+        context.problem(
+            path, _("its scheme is not one that is safe to keep; use one of {schemes}").format(schemes=known)
+        )
     return Secret("hash", text)
 
 
@@ -194,11 +222,18 @@ def target(text: str, path: KeyPath, domain: str, lead: str, *, context: Context
         return None
     address = context.names.canonical(address)
     if context.names.lacks(address):
-        local, _, at = address.rpartition("@")
+        local, __, at = address.rpartition("@")
         near = context.hints.near(local, context.names.locals[at])
         shown = near if "@" not in text else f"{near}@{at}"
-        hint = f'; did you mean "{show(shown)}"?' if near else f"; define it in {at}, or name another"
-        context.problem(path, f"{lead}: there is no {address}{hint}")
+        if near:
+            what = _('there is no {address}; did you mean "{near}"?').format(
+                address=address, near=show(shown)
+            )
+        else:
+            what = _("there is no {address}; define it in {domain}, or name another").format(
+                address=address, domain=at
+            )
+        context.problem(path, f"{lead}: {what}")
         return None
     return address
 
@@ -220,12 +255,13 @@ def check_loops(domains: list[Domain], context: Context) -> None:
         start = min(range(len(circle)), key=lambda index: order[circle[index]])
         ring = [*circle[start:], *circle[:start], circle[start]]
         mixed = {kinds[address] for address in circle}
-        kind = mixed.pop() if len(mixed) == 1 else "mail"
+        text = _LOOPS[mixed.pop() if len(mixed) == 1 else "mail"]
         one_domain = len({address.rpartition("@")[2] for address in ring}) == 1
         shown = " → ".join(address.rpartition("@")[0] if one_domain else address for address in ring[:12])
         more = " → …" if len(ring) > 12 else ""
         context.problem(
-            context.defined[ring[0]], f"{kind} loop: {shown}{more}; let one of them lead elsewhere"
+            context.defined[ring[0]],
+            _(text).format(addresses=f"{shown}{more}"),
         )
 
 

@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 from mailprov.components import registry
+from mailprov.i18n import _
 from mailprov.inventory import dns, domains, ssh
 from mailprov.inventory.host_settings import merged, settings
 from mailprov.inventory.schema import File
@@ -47,12 +48,16 @@ def _hosts(file: File, context: Context) -> tuple[Host, ...]:
     for host in hosts:
         path: KeyPath = ("hosts", host.name)
         if host.fqdn and (other := fqdns.setdefault(host.fqdn, host.name)) != host.name:
-            seen = f'"{host.fqdn}" is already the name of host {other}; every host needs its own'
+            seen = _('"{fqdn}" is already the name of host {host}; every host needs its own').format(
+                fqdn=host.fqdn, host=other
+            )
             context.problem((*path, "fqdn"), seen)
         port = host.ssh.port or 22
         place = (host.address, port, host.ssh.proxy_jump)  # behind another jump host it is another network
         if host.address and (other := places.setdefault(place, host.name)) != host.name:
-            seen = f"host {other} is already at {host.address}, SSH port {port}; a host is written once"
+            seen = _("host {host} is already at {address}, SSH port {port}; a host is written once").format(
+                host=other, address=host.address, port=port
+            )
             context.problem((*path, "address"), seen)
     ssh.check_jumps(hosts, context)
     return tuple(hosts)
@@ -80,10 +85,9 @@ def _unmanaged(path: KeyPath, defaults: Host, context: Context) -> Host:
     """The defaults of a server that others built. Keys that only say what mailprov should do there are refused."""
     for setting in settings():
         if setting.sets_up and setting.key in context.marks(path):
-            what = (
-                f"`{setting.key}` says what mailprov sets up, and this host has `managed: false`; "
-                "leave one of them out"
-            )
+            what = _(
+                "`{key}` says what mailprov sets up, and this host has `managed: false`; leave one of them out"
+            ).format(key=setting.key)
             context.problem((*path, setting.key), what, key=True)
         if setting.unmanaged is not None and setting.key not in context.marks(()):
             defaults = setting.on(defaults, setting.unmanaged)
@@ -103,7 +107,7 @@ def _published(
     for index, text in enumerate(given):
         value = context.checked((*path, index), text, lambda each: names.ip(each, version))
         if value in found:
-            context.problem((*path, index), f"{value} is in this list twice; keep one")
+            context.problem((*path, index), _("{value} is in this list twice; keep one").format(value=value))
         elif value:
             found[value] = None
     return tuple(found)

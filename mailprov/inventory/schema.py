@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from mailprov.i18n import N_
 from mailprov.inventory.dns import DnsEntry
 from mailprov.inventory.host_settings import HostSettings, settings
 from mailprov.inventory.schema_domains import DomainEntry
@@ -23,13 +24,13 @@ class File(HostSettings):
     """An inventory of mailprov: hosts, and the mail domains on them."""
 
     dns: DnsEntry | None = Field(
-        default=None, description="how records are published; only printed if not given"
+        default=None, description=N_("how records are published; only printed if not given")
     )
     hosts: dict[str, HostEntry] = Field(
-        description="the machines, by a name of your choice", json_schema_extra={"minProperties": 1}
+        description=N_("the machines, by a name of your choice"), json_schema_extra={"minProperties": 1}
     )
     domains: dict[str, DomainEntry] = Field(
-        description="the mail domains", json_schema_extra={"minProperties": 1}
+        description=N_("the mail domains"), json_schema_extra={"minProperties": 1}
     )
 
 
@@ -44,7 +45,9 @@ LATER: dict[tuple[str, str], str] = {
     (
         "DomainEntry",
         "hosted",
-    ): "a domain whose mail is elsewhere is not in this version; list only domains served by `hosts` here",
+    ): N_(
+        "a domain whose mail is elsewhere is not in this version; list only domains served by `hosts` here"
+    ),
 }
 
 
@@ -65,7 +68,11 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the file, with a description on every key."""
     made = File.model_json_schema(schema_generator=_Generator)
     _tell_shared_keys(made, made["$defs"]["HostEntry"])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "mailprov inventory"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **made,
+        "title": "mailprov inventory",
+    }
 
 
 def _tell_shared_keys(file: dict[str, Any], host: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
+from mailprov.i18n import N_, _
 from mailprov.model.dkim import ALGORITHMS
 from mailprov.schema.document import Seq
 from mailprov.schema.entry import Entry
@@ -21,29 +22,37 @@ class ForwardEntry(Entry):
     """Mail for the account goes on to other addresses."""
 
     to: list[Text] = Field(
-        description="addresses; a name alone is one of this domain",
+        description=N_("addresses; a name alone is one of this domain"),
         examples=[["luis@example.net"]],
         min_length=1,
     )
-    keep: Boolean = Field(default=True, description="whether a copy stays in the mailbox; true if not given")
+    keep: Boolean = Field(
+        default=True, description=N_("whether a copy stays in the mailbox; true if not given")
+    )
 
 
 class AccountEntry(Entry):
     """A mailbox with a login, which is the full address if `login` is not given."""
 
-    password: PasswordEntry = Field(description="the account's password", examples=[{"env": "ANA_PASSWORD"}])
+    password: PasswordEntry = Field(
+        description=N_("the account's password"), examples=[{"env": "ANA_PASSWORD"}]
+    )
     quota: Quota | None = Field(
         default=None,
-        description="the mailbox's size: 500K, 200M, 1G or bytes; none: no limit; the domain's if not given",
+        description=N_(
+            "the mailbox's size: 500K, 200M, 1G or bytes; none: no limit; the domain's if not given"
+        ),
         examples=["200M"],
     )
     forward: ForwardEntry | None = Field(
-        default=None, description="sends mail for the account on to other addresses"
+        default=None, description=N_("sends mail for the account on to other addresses")
     )
     login: Text | None = Field(
         default=None,
-        description="what the account logs in as on hosts with `managed: false`, such as the name of a system user; "
-        "the full address if not given",
+        description=N_(
+            "what the account logs in as on hosts with `managed: false`, such as the name of a system user; "
+            "the full address if not given"
+        ),
         examples=["ana"],
     )
 
@@ -52,10 +61,10 @@ class DmarcEntry(Entry):
     """What others should do with mail that only claims to come from this domain (RFC 9989)."""
 
     policy: Annotated[str, choice("none", "quarantine", "reject")] = Field(
-        "none", description="none, quarantine or reject"
+        "none", description=N_("none, quarantine or reject")
     )
     rua: Text | None = Field(
-        default=None, description="who gets the reports: a name in this domain, or an address"
+        default=None, description=N_("who gets the reports: a name in this domain, or an address")
     )
 
 
@@ -64,12 +73,14 @@ class SpfEntry(Entry):
 
     include: list[Text] = Field(
         default=[],
-        description="domains whose SPF records say who else may send, as a newsletter service or a hosted mail "
-        "service names them",
+        description=N_(
+            "domains whose SPF records say who else may send, as a newsletter service or a hosted mail "
+            "service names them"
+        ),
         examples=[["_spf.example.net"]],
     )
     all: Annotated[str, choice("fail", "soft")] = Field(
-        "fail", description="what mail from elsewhere is: fail (-all) or soft (~all); fail if not given"
+        "fail", description=N_("what mail from elsewhere is: fail (-all) or soft (~all); fail if not given")
     )
 
 
@@ -79,7 +90,7 @@ def _preference(value: Any) -> int | None:
     try:
         return _NUMBER.function(value)  # type: ignore[no-any-return]
     except PydanticCustomError:
-        raise said("must be a whole number from 0 to 65535, without quotes, or none") from None
+        raise said(_("must be a whole number from 0 to 65535, without quotes, or none")) from None
 
 
 _NUMBER = whole(0, 65535)
@@ -93,11 +104,13 @@ class MxEntry(Entry):
     """One MX of the domain: another preference for a host of it, or a host of somebody else."""
 
     host: Text = Field(
-        description="a host of this domain, by its name in this file, or the full name of somebody else's",
+        description=N_(
+            "a host of this domain, by its name in this file, or the full name of somebody else's"
+        ),
         examples=["mx.example.net"],
     )
     preference: Preference = Field(
-        description="the lowest is tried first; none: a host of this domain that is no MX", examples=[30]
+        description=N_("the lowest is tried first; none: a host of this domain that is no MX"), examples=[30]
     )
 
 
@@ -106,19 +119,19 @@ class DkimEntry(Entry):
 
     algorithms: list[Annotated[str, choice(*ALGORITHMS)]] = Field(
         default=["rsa"],
-        description="rsa (2048 bits), ed25519 (RFC 8463; beside rsa, by Rspamd only); rsa if not given",
+        description=N_("rsa (2048 bits), ed25519 (RFC 8463; beside rsa, by Rspamd only); rsa if not given"),
         json_schema_extra={"minItems": 1},
     )
     selector: Text | None = Field(
         default=None,
-        description="what the names of the keys in DNS begin with, before the host's name",
+        description=N_("what the names of the keys in DNS begin with, before the host's name"),
         examples=["corp"],
     )
 
 
 def _one_target(value: Any) -> Any:
     if isinstance(value, Seq):
-        raise said("an alias leads to one address; for several use `lists`")
+        raise said(_("an alias leads to one address; for several use `lists`"))
     return text(value)
 
 
@@ -129,7 +142,9 @@ class DomainEntry(Entry):
     """A mail domain: what stands behind the @."""
 
     hosts: list[Text] = Field(
-        description="the hosts that serve it, by their names in this file; the order is the MX preference",
+        description=N_(
+            "the hosts that serve it, by their names in this file; the order is the MX preference"
+        ),
         examples=[["mx1"]],
         json_schema_extra={
             "minItems": 1
@@ -137,39 +152,47 @@ class DomainEntry(Entry):
     )
     quota: Size | None = Field(
         default=None,
-        description="the size of each mailbox whose account says nothing else; no limit if not given",
+        description=N_("the size of each mailbox whose account says nothing else; no limit if not given"),
         examples=["1G"],
     )
-    accounts: dict[str, AccountEntry] = Field(default={}, description="mailboxes, by the name before the @")
+    accounts: dict[str, AccountEntry] = Field(
+        default={}, description=N_("mailboxes, by the name before the @")
+    )
     aliases: dict[str, Target] = Field(
-        default={}, description="other names: alias → an account, list or alias here, or an address"
+        default={}, description=N_("other names: alias → an account, list or alias here, or an address")
     )
     lists: dict[str, list[Text]] = Field(
         default={},
-        description="names that reach several: list → names in this domain, or addresses",
+        description=N_("names that reach several: list → names in this domain, or addresses"),
         examples=[{"team": ["ana"]}],
     )
     catch_all: Target | None = Field(
         default=None,
-        description="who gets mail for names that the domain does not have; it is refused if not given",
+        description=N_("who gets mail for names that the domain does not have; it is refused if not given"),
     )
     domain_aliases: list[Text] = Field(
         default=[],
-        description="domains in which every name of this domain is valid, too",
+        description=N_("domains in which every name of this domain is valid, too"),
         examples=[["example.net"]],
     )
     mail_name: Text | None = Field(
         default=None,
-        description="a name of its own for its users' programs, which leads to the first of `hosts`: "
-        "published, and with a certificate that is served to who asks for it",
+        description=N_(
+            "a name of its own for its users' programs, which leads to the first of `hosts`: "
+            "published, and with a certificate that is served to who asks for it"
+        ),
         examples=["mail.example.org"],
     )
     mx: list[MxEntry] = Field(
         default=[],
-        description="further MX hosts, those of others too, and other preferences than 10, 20, … for `hosts`",
+        description=N_(
+            "further MX hosts, those of others too, and other preferences than 10, 20, … for `hosts`"
+        ),
     )
     spf: SpfEntry = Field(
-        default=SpfEntry(all="fail"), description="who may send mail of the domain beside its hosts"
+        default=SpfEntry(all="fail"), description=N_("who may send mail of the domain beside its hosts")
     )
-    dkim: DkimEntry = Field(default=DkimEntry(), description="how mail of the domain is signed")
-    dmarc: DmarcEntry | None = Field(default=None, description="the domain's DMARC record; none if not given")
+    dkim: DkimEntry = Field(default=DkimEntry(), description=N_("how mail of the domain is signed"))
+    dmarc: DmarcEntry | None = Field(
+        default=None, description=N_("the domain's DMARC record; none if not given")
+    )

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mailprov.i18n import N_
 from mailprov.inventory.host_settings import HostSettings
 from mailprov.schema.entry import Entry
 from mailprov.schema.scalars import Text, choice
@@ -29,26 +30,28 @@ class LabEntry(Entry):
     """What `mailprov lab` boots for this host. Other commands do not look at it."""
 
     release: Annotated[str, choice(*RELEASES)] = Field(
-        description="the system to boot", examples=["debian-12"]
+        description=N_("the system to boot"), examples=["debian-12"]
     )
 
 
 class HostEntry(HostSettings):
     """A machine that serves mail. What it does not say, the top of the file says for all hosts."""
 
-    address: Text = Field(description="what SSH connects to: a name, IPv4 or IPv6", examples=["10.0.0.11"])
+    address: Text = Field(
+        description=N_("what SSH connects to: a name, IPv4 or IPv6"), examples=["10.0.0.11"]
+    )
     fqdn: Text = Field(
-        description="the host's full name: in HELO, in the certificate and as MX target",
+        description=N_("the host's full name: in HELO, in the certificate and as MX target"),
         examples=["mx1.example.org"],
     )
     ipv4: list[Text] | None = Field(
         default=None,
-        description="IPv4 addresses to publish; `address` if not given",
+        description=N_("IPv4 addresses to publish; `address` if not given"),
         examples=[["192.0.2.11"]],
     )
     ipv6: list[Text] | None = Field(
         default=None,
-        description="IPv6 addresses to publish; `address` if not given",
+        description=N_("IPv6 addresses to publish; `address` if not given"),
         examples=[["2001:db8::11"]],
     )
-    lab: LabEntry | None = Field(default=None, description="for `mailprov lab` alone")
+    lab: LabEntry | None = Field(default=None, description=N_("for `mailprov lab` alone"))

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mailprov.components.setting import Setting
+from mailprov.i18n import N_, _
 from mailprov.model.inventory import Host, SshSettings, Transport
 from mailprov.model.jumps import parse_jumps
 from mailprov.schema.context import Context
@@ -30,43 +31,49 @@ class SshEntry(Entry):
 
     user: Text | None = Field(
         default=None,
-        description="login name; by ssh_config or root if not given, any other user needs sudo",
+        description=N_("login name; by ssh_config or root if not given, any other user needs sudo"),
     )
     port: Annotated[int, whole(1, 65535)] | None = Field(
-        default=None, description="TCP port; by ssh_config or 22 if not given"
+        default=None, description=N_("TCP port; by ssh_config or 22 if not given")
     )
     identity_file: Text | None = Field(
-        default=None, description="private key; a relative path begins at the inventory's folder"
+        default=None, description=N_("private key; a relative path begins at the inventory's folder")
     )
     passphrase: SecretEntry | None = Field(
-        default=None, description="opens an encrypted private key; asked for on a terminal if not given"
+        default=None, description=N_("opens an encrypted private key; asked for on a terminal if not given")
     )
-    password: SecretEntry | None = Field(default=None, description="login password, if there is no key")
+    password: SecretEntry | None = Field(default=None, description=N_("login password, if there is no key"))
     become_password: SecretEntry | None = Field(
-        default=None, description="password for sudo, if it asks for one"
+        default=None, description=N_("password for sudo, if it asks for one")
     )
     known_hosts: Text | None = Field(
-        default=None, description="file with known host keys; ~/.ssh/known_hosts if not given"
+        default=None, description=N_("file with known host keys; ~/.ssh/known_hosts if not given")
     )
     host_key: Text | None = Field(
         default=None,
-        description="the host key's fingerprint, as `ssh-keygen -lf` prints it",
+        description=N_("the host key's fingerprint, as `ssh-keygen -lf` prints it"),
         examples=["SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDhYIr3Jv2VxTjKdEM"],
     )
     proxy_jump: Text | None = Field(
         default=None,
-        description="jump hosts from here to there, user@host:port with commas between; "
-        "a name of this file's hosts is that host; none: no jump, whatever ssh_config says",
+        description=N_(
+            "jump hosts from here to there, user@host:port with commas between; "
+            "a name of this file's hosts is that host; none: no jump, whatever ssh_config says"
+        ),
         examples=["ops@bastion.example.org"],
     )
     transport: Annotated[str, choice("builtin", "openssh", "local")] | None = Field(
         default=None,
-        description="builtin: mailprov's SSH client; openssh: this machine's ssh program; "
-        "local: no SSH, the host is this machine; builtin if not given",
+        description=N_(
+            "builtin: mailprov's SSH client; openssh: this machine's ssh program; "
+            "local: no SSH, the host is this machine; builtin if not given"
+        ),
     )
     config: Text | None = Field(
         default=None,
-        description="ssh_config file in place of ~/.ssh/config and /etc/ssh/ssh_config; none: no such file",
+        description=N_(
+            "ssh_config file in place of ~/.ssh/config and /etc/ssh/ssh_config; none: no such file"
+        ),
     )
 
 
@@ -75,10 +82,15 @@ def _resolve(entry: SshEntry, path: KeyPath, base: SshSettings, context: Context
     given: dict[str, Any] = {"user": entry.user, "port": entry.port, "host_key": entry.host_key}
     if entry.user is not None and re.search(r"[\s@:]", entry.user):
         context.problem(
-            (*path, "user"), f'"{show(entry.user)}" is not a valid login name; it contains a space, @ or :'
+            (*path, "user"),
+            _('"{name}" is not a valid login name; it contains a space, @ or :').format(
+                name=show(entry.user)
+            ),
         )
     if entry.host_key is not None and not _FINGERPRINT.fullmatch(entry.host_key):
-        seen = f'"{show(entry.host_key)}" is no fingerprint; write it as `ssh-keygen -lf` prints it, SHA256:…'
+        seen = _('"{value}" is no fingerprint; write it as `ssh-keygen -lf` prints it, SHA256:…').format(
+            value=show(entry.host_key)
+        )
         context.problem((*path, "host_key"), seen)
     elif entry.host_key is not None:
         given["host_key"] = entry.host_key.rstrip("=")
@@ -103,7 +115,7 @@ def _resolve(entry: SshEntry, path: KeyPath, base: SshSettings, context: Context
         made = dataclasses.replace(made, config=None)
     if made.transport is Transport.OPENSSH and made.password and (entry.transport or entry.password):
         key = "password" if entry.password else "transport"
-        what = (
+        what = _(
             "the ssh program takes no password from mailprov; use a key or an agent, or `transport: builtin`"
         )
         context.problem((*path, key), what, key=True)
@@ -113,10 +125,10 @@ def _resolve(entry: SshEntry, path: KeyPath, base: SshSettings, context: Context
 SETTING: Setting[SshSettings] = Setting(
     "ssh",
     SshEntry,
-    "how to reach the hosts",
+    N_("how to reach the hosts"),
     _resolve,
     default=SshSettings(),
-    wins="wins key by key",
+    wins=N_("wins key by key"),
     field="ssh",
 )
 
@@ -147,6 +159,7 @@ def check_jumps(hosts: Sequence[Host], context: Context) -> None:
         route = " → ".join(
             show(each) for each in (*circle[circle.index(member) :], *circle[: circle.index(member)], member)
         )
-        advice = "write `proxy_jump: none` at the host that is reached first"
-        what = f"the jump hosts go round in a circle ({route}); {advice}"
-        context.problem(written, what)
+        what = _(
+            "the jump hosts go round in a circle ({hosts}); write `proxy_jump: none` at the host that is reached first"
+        )
+        context.problem(written, what.format(hosts=route))

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mailprov.errors import Problem
+from mailprov.i18n import N_, _
 from mailprov.inventory.schema import LATER, File, keys
 from mailprov.inventory.yaml_errors import ITEM_WITHOUT_BLANK
 from mailprov.schema.context import MAX_PROBLEMS
@@ -29,10 +30,15 @@ from mailprov.schema.document import (
     show,
     show_path,
 )
+from mailprov.schema.entry import in_language
 from mailprov.schema.hints import Hints
 from mailprov.schema.scalars import kind
 
 _OUT = "out"
+_NONE = {
+    "hosts": N_("there are no hosts; define at least one"),
+    "domains": N_("there are no domains; define at least one"),
+}
 # What a missing key may be for the sake of reading on: an empty one misleads no later check.
 _FILLED: dict[tuple[str, str], Any] = {
     ("File", "hosts"): {},
@@ -80,15 +86,18 @@ def _problem(document: Document, error: dict[str, Any], hints: Hints) -> Problem
     if code == "said":
         what = str(error["ctx"]["sentence"])
     elif code == "too_short":
-        what = "the forward goes to nobody; name at least one address, or leave `forward` out"
+        what = _("the forward goes to nobody; name at least one address, or leave `forward` out")
     elif code in ("dict_type", "model_type", "model_attributes_type"):
-        what = f"must be a mapping (`key: value`), not {kind(value)}{_if_switched(path, value)}"
+        what = _("must be a mapping (`key: value`), not {kind}").format(kind=kind(value))
+        what += _if_switched(path, value)
     elif code == "list_type" and isinstance(value, Plain) and value.startswith("-"):
-        what = ITEM_WITHOUT_BLANK
+        what = _(ITEM_WITHOUT_BLANK)
     elif code == "list_type":
-        what = f"must be a list{_example(path)}, not {kind(value)}"
+        what = _("must be a list such as {example}, not {kind}").format(
+            example=_example(path), kind=kind(value)
+        )
     else:
-        what = "has a value of the wrong kind"
+        what = _("has a value of the wrong kind")
     return document.problem(path, what)
 
 
@@ -96,16 +105,19 @@ def _unknown(path: KeyPath, document: Document, hints: Hints) -> Problem:
     key, entry, parent = str(path[-1]), _entry(path[:-1]), document.node(path[:-1])
     assert entry
     if later := LATER.get((entry.__name__, key)):
-        return document.problem(path, later, key=True)
+        return document.problem(path, _(later), key=True)
     known = keys(entry)
     near = hints.near(key, known)
     hint = (
-        f'did you mean "{near}"?' if near and near not in parent else f"the keys here are {', '.join(known)}"
+        _('did you mean "{word}"?').format(word=near)
+        if near and near not in parent
+        else _("the keys here are {keys}").format(keys=", ".join(known))
     )
     if is_secret(path[:-1]) or holds_bare_secret(parent):
         # In `{hunter2: x}` in the place of a reference, and in `{password: my,secret}`, the key is a secret.
-        return document.unnamed(path, f"unknown key; {hint}")
-    return document.problem(path, f'unknown key "{show(key)}"; {hint}', key=True)
+        return document.unnamed(path, f"{_('unknown key')}; {hint}")
+    what = _('unknown key "{key}"').format(key=show(key))
+    return document.problem(path, f"{what}; {hint}", key=True)
 
 
 def _no_value(path: KeyPath, at: Position, document: Document, hints: Hints) -> Problem | None:
@@ -114,7 +126,7 @@ def _no_value(path: KeyPath, at: Position, document: Document, hints: Hints) -> 
         if is_secret(path[:-1]) and not document.node(path[:-1]):
             return None  # `password: {hunter2}`: the schema says what must stand there
         return _unknown(path, document, hints)
-    return Problem(document.file, *at, show_path(path), "has no value; write one, or leave the key out")
+    return Problem(document.file, *at, show_path(path), _("has no value; write one, or leave the key out"))
 
 
 def _missing(path: KeyPath, document: Document) -> Problem | None:
@@ -130,8 +142,10 @@ def _missing(path: KeyPath, document: Document) -> Problem | None:
             key, [str(other) for other in parent if other not in entry.model_fields]
         ):
             return None  # it is there with a slip in its name, which is said
-    about = entry.model_fields[key].description
-    return document.problem(path[:-1], f'the key "{key}" is missing ({about})', key=True)
+    about = in_language(entry.model_fields[key].description or "")
+    return document.problem(
+        path[:-1], _('the key "{key}" is missing ({meaning})').format(key=key, meaning=about), key=True
+    )
 
 
 def _nothing_in(document: Document) -> list[tuple[KeyPath, str]]:
@@ -140,16 +154,17 @@ def _nothing_in(document: Document) -> list[tuple[KeyPath, str]]:
     Pydantic would take what stands beside them for wrong, too.
     """
     found: list[tuple[KeyPath, str]] = [
-        ((key,), f"there are no {key}; define at least one")
-        for key in ("hosts", "domains")
-        if document.data.get(key) == {}
+        ((key,), _(text)) for key, text in _NONE.items() if document.data.get(key) == {}
     ]
     domains = document.data.get("domains")
     if isinstance(domains, Map):
         for name, domain in domains.items():
             if isinstance(domain, Map) and domain.get("hosts") == []:
                 found.append(
-                    (("domains", name, "hosts"), "the domain has no hosts; name at least one, such as [mx1]")
+                    (
+                        ("domains", name, "hosts"),
+                        _("the domain has no hosts; name at least one, such as [mx1]"),
+                    )
                 )
     return found
 
@@ -164,22 +179,21 @@ def _if_switched(path: KeyPath, value: Any) -> str:
     ):
         return ""
     if value.lower() in ("true", "on", "yes"):
-        return f"; write `{show(str(path[-1]))}: {{}}`, which is enough"
+        return "; " + _("write `{key}: {{}}`, which is enough").format(key=show(str(path[-1])))
     if value.lower() in ("false", "off", "no"):
-        return f"; leave `{show(str(path[-1]))}` out"
+        return "; " + _("leave `{key}` out").format(key=show(str(path[-1])))
     return ""
 
 
 def _example(path: KeyPath) -> str:
     names = [step for step in path if isinstance(step, str)]
-    example = {
+    return {
         "to": "[luis@example.net]",
         "hosts": "[mx1]",
         "ipv4": "[192.0.2.11]",
         "ipv6": '["2001:db8::11"]',
         "domain_aliases": "[example.net]",
     }.get(names[-1] if names else "", "[ana, luis]")
-    return f" such as {example}"
 
 
 def _entry(path: KeyPath) -> type[BaseModel] | None:

@@ -11,37 +11,42 @@ import re
 from bisect import bisect_right
 from typing import Any
 
-# (what the parser's problem or context contains, what we say). `{opened}` becomes where the construct began.
+from mailprov.i18n import N_, _
+
+# (what the parser's problem or context contains, what we say). `{place}` becomes where the construct began.
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("quoted scalar", "the quote that opens here is never closed"),
-    ("flow sequence", "the `[` opened {opened} is not closed, or a comma is missing before this"),
-    ("flow mapping", "the `{{` opened {opened} is not closed, or a comma is missing before this"),
+    ("quoted scalar", N_("the quote that opens here is never closed")),
+    ("flow sequence", N_("the `[` opened {place} is not closed, or a comma is missing before this")),
+    ("flow mapping", N_("the `{{` opened {place} is not closed, or a comma is missing before this")),
     (
         "mapping values are not allowed",
-        "a `: ` cannot stand here; quote a text that contains one, or fix the line above",
+        N_("a `: ` cannot stand here; quote a text that contains one, or fix the line above"),
     ),
-    ("unexpected ':'", "a text with `:` in it needs quotes inside `{{ }}` and `[ ]`"),
-    ("tab character", "a tab is used for indentation; use spaces"),
-    ("sequence entries are not allowed", "a list item (`- `) cannot stand here; begin it on its own line"),
-    ("block mapping", "this line does not fit the mapping that began {opened}; fix the indentation"),
-    ("block collection", "this line does not fit the list that began {opened}; fix the indentation"),
-    ("block sequence", "this line does not fit the list that began {opened}; fix the indentation"),
-    ("simple key", "this is not `key: value`; a `:` with a space behind it is missing"),
-    ("an anchor", "a text that begins with `&` needs quotes"),
-    ("an alias", "a text that begins with `*` needs quotes"),
-    ("a tag", "a text that begins with `!` needs quotes"),
-    ("node", "the value here cannot be read; quote a text that begins with a special character"),
-    ("block scalar", "a text that begins with `|` or `>` needs quotes"),
-    ("document start", "this does not belong to what stands above; fix the indentation"),
-    ("directive", "a line that begins with `%` needs quotes"),
-    ("YAML document", "the `%YAML` line names another version of YAML; remove the line"),
+    ("unexpected ':'", N_("a text with `:` in it needs quotes inside `{{ }}` and `[ ]`")),
+    ("tab character", N_("a tab is used for indentation; use spaces")),
+    (
+        "sequence entries are not allowed",
+        N_("a list item (`- `) cannot stand here; begin it on its own line"),
+    ),
+    ("block mapping", N_("this line does not fit the mapping that began {place}; fix the indentation")),
+    ("block collection", N_("this line does not fit the list that began {place}; fix the indentation")),
+    ("block sequence", N_("this line does not fit the list that began {place}; fix the indentation")),
+    ("simple key", N_("this is not `key: value`; a `:` with a space behind it is missing")),
+    ("an anchor", N_("a text that begins with `&` needs quotes")),
+    ("an alias", N_("a text that begins with `*` needs quotes")),
+    ("a tag", N_("a text that begins with `!` needs quotes")),
+    ("node", N_("the value here cannot be read; quote a text that begins with a special character")),
+    ("block scalar", N_("a text that begins with `|` or `>` needs quotes")),
+    ("document start", N_("this does not belong to what stands above; fix the indentation")),
+    ("directive", N_("a line that begins with `%` needs quotes")),
+    ("YAML document", N_("the `%YAML` line names another version of YAML; remove the line")),
 )
 # YAML 1.1 ends a line at these, too; no editor's line numbers do.
 _UNSEEN_BREAKS = re.compile("[\x85\u2028\u2029]")
 _BREAK = re.compile("\r\n|\n|\r")
 _LIST_ITEM_WITHOUT_BLANK = re.compile(r"\s*-[^\s-]")
-ITEM_WITHOUT_BLANK = "a list item needs a space after the `-`"
-_OTHERWISE = "this is not YAML; check indentation, quotes and brackets"
+ITEM_WITHOUT_BLANK = N_("a list item needs a space after the `-`")
+_OTHERWISE = N_("this is not YAML; check indentation, quotes and brackets")
 
 
 class Lines:
@@ -72,34 +77,40 @@ def plain_words(error: Any, lines: Lines) -> tuple[int, int, str]:
     mark = error.problem_mark or error.context_mark
     line, column = lines.position(mark) if mark else (1, 1)
     context, problem = str(error.context or ""), str(error.problem or "")
-    opened = "here"
+    opened = _("here")
     if (began := error.context_mark) is not None:
-        opened = "in line {}, column {}".format(*lines.position(began))
+        opened_line, opened_column = lines.position(began)
+        opened = _("in line {line}, column {column}").format(line=opened_line, column=opened_column)
         if "quoted scalar" in context and "end of stream" in problem:
             line, column = lines.position(began)  # where it opened says more than the end of the file
     if unseen := _UNSEEN_BREAKS.search(lines.line(line)):
-        what = f"U+{ord(unseen[0]):04X}, which no editor shows, ends a line for YAML; remove it"
+        what = _("U+{code:04X}, which no editor shows, ends a line for YAML; remove it").format(
+            code=ord(unseen[0])
+        )
         return line, unseen.start() + 1, what
     if "mapping values" in problem or "simple key" in problem + context:
         # `- mx1` without its blank is a text that goes on in the next line, where the parser stumbles.
         for above in range(line - 1, max(0, line - 4), -1):
             if _LIST_ITEM_WITHOUT_BLANK.match(lines.line(above)):
-                return above, lines.line(above).index("-") + 1, ITEM_WITHOUT_BLANK
+                return above, lines.line(above).index("-") + 1, _(ITEM_WITHOUT_BLANK)
     return line, column, _sentence(context, problem, lines.line(line), column - 1, opened)
 
 
 def _sentence(context: str, problem: str, line: str, column: int, opened: str) -> str:
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent and "quoted scalar" not in context:
-        return "a tab is used for indentation; use spaces"
+        return _("a tab is used for indentation; use spaces")
     if "escape" in problem or "hexdecimal" in problem or "hexadecimal" in problem:
-        return "this backslash escape is unknown; use single quotes, or `\\\\` for a backslash"
+        return _("this backslash escape is unknown; use single quotes, or `\\\\` for a backslash")
     if "start any token" in problem and line[column : column + 1] in ("@", "`", "%", "\t"):
-        return f"a text that begins with `{line[column]}` needs quotes".replace("\t", "a tab")
+        text = _("a text that begins with `{character}` needs quotes")
+        return text.format(character=_("a tab") if line[column] == "\t" else line[column])
     if "document indicator" in problem:
-        return f"`---` or `...` stands inside the quoted text opened {opened}; close the quote"
+        return _("`---` or `...` stands inside the quoted text opened {place}; close the quote").format(
+            place=opened
+        )
     for part in (problem, context):
         for seen, said in _WORDS:
             if seen in part:
-                return said.format(opened=opened)
-    return _OTHERWISE
+                return _(said).format(place=opened)
+    return _(_OTHERWISE)

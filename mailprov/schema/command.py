@@ -1,8 +1,8 @@
 """Runs the command that prints a secret, and never longer, or more, than it may.
 
 `output_of(arguments, folder, limit)` → the bytes it printed. The command gets no input and no terminal,
-and ends with all its children after 30 s. Raises CommandFailed, whose text continues a sentence that names
-the command; it may hold the command's last line on stderr, never its stdout.
+and ends with all its children after 30 s. Raises CommandFailed, whose text is a sentence that names the command; it may
+hold the command's last line on stderr, never its stdout.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import threading
 import time
 from pathlib import Path
 
+from mailprov.i18n import _
+
 SECONDS = 30.0
 
 
 class CommandFailed(Exception):
-    """Such as `ended with status 1: Error: mail/ana is not in the password store`."""
+    """Such as `the command pass ended with status 1: Error: mail/ana is not in the password store`."""
 
 
 def output_of(
@@ -28,11 +30,14 @@ def output_of(
     limit: int,
     seconds: float = SECONDS,
     stop: threading.Event | None = None,
+    name: str = "",
 ) -> bytes:
-    """`folder` is the working directory, `limit` the most bytes of stdout that are accepted.
+    """`folder` is the working directory, `limit` the most bytes of stdout that are accepted. `name`: as the command is
+    called to people; its first argument if not given.
 
     Setting `stop` from another thread ends the command early (Ctrl-C reaches only the main thread).
     """
+    name = name or arguments[0]
     try:
         process = subprocess.Popen(
             arguments,
@@ -43,22 +48,26 @@ def output_of(
             start_new_session=True,  # a group of its own, so that its children end with it
         )
     except FileNotFoundError:
-        raise CommandFailed("is not installed, or not in PATH") from None
+        what = _("the command {command} is not installed, or not in PATH")
+        raise CommandFailed(what.format(command=name)) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable argument"
-        raise CommandFailed(f"cannot be run ({reason})") from None
+        reason = (
+            error.strerror if isinstance(error, OSError) and error.strerror else _("not a usable argument")
+        )
+        what = _("the command {command} cannot be run ({reason})")
+        raise CommandFailed(what.format(command=name, reason=reason)) from None
     try:
-        out, err = _collect(process, limit, seconds, stop or threading.Event())
+        out, err = _collect(process, name, limit, seconds, stop or threading.Event())
     finally:
         # Also on Ctrl-C.
         _end(process)
     if process.returncode:
-        raise CommandFailed(_how(process.returncode) + _last_line(err, out))
+        raise CommandFailed(_how(name, process.returncode) + _last_line(err, out))
     return out
 
 
 def _collect(
-    process: subprocess.Popen[bytes], limit: int, seconds: float, stop: threading.Event
+    process: subprocess.Popen[bytes], name: str, limit: int, seconds: float, stop: threading.Event
 ) -> tuple[bytes, bytes]:
     assert process.stdout
     assert process.stderr
@@ -69,23 +78,25 @@ def _collect(
         selector.register(process.stderr, selectors.EVENT_READ, err)
         while True:
             ready = selector.select(0.02) if selector.get_map() else []
-            for key, _ in ready:
+            for key, __ in ready:
                 data = os.read(key.fd, 65536)
                 if not data:
                     selector.unregister(key.fileobj)
                 key.data.extend(data)
             del err[:-4096]
             if len(out) > limit:
-                raise CommandFailed(f"printed more than {limit // 1024} KiB; a secret is one line")
+                what = _("the command {command} printed more than {limit} KiB; a secret is one line")
+                raise CommandFailed(what.format(command=name, limit=limit // 1024))
             if not ready and process.poll() is not None:
                 # A child in the background that holds the pipes is not waited for.
                 return bytes(out), bytes(err)
             if not selector.get_map():
                 stop.wait(0.005)  # the pipes are closed and the process lives on
             if time.monotonic() > until:
-                raise CommandFailed(f"did not end within {seconds:g} s")
+                what = _("the command {command} did not end within {seconds:g} s")
+                raise CommandFailed(what.format(command=name, seconds=seconds))
             if stop.is_set():
-                raise CommandFailed("was interrupted")
+                raise CommandFailed(_("the command {command} was interrupted").format(command=name))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -101,10 +112,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def _how(status: int) -> str:
+def _how(name: str, status: int) -> str:
     if status == 127:
-        return "ended with status 127 (not found)"
-    return f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+        return _("the command {command} ended with status 127 (not found)").format(command=name)
+    if status > 0:
+        return _("the command {command} ended with status {status}").format(command=name, status=status)
+    return _("the command {command} was ended by signal {number}").format(command=name, number=-status)
 
 
 def _last_line(err: bytes, out: bytes) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.errors import Problem
+from mailprov.i18n import _
 from mailprov.model.inventory import Secret
 from mailprov.schema import names
 from mailprov.schema.document import Document, KeyPath, Map, show
@@ -61,7 +62,7 @@ class Context:
             if (given := getattr(entry, kind)) is not None:
                 text = tuple(given) if isinstance(given, list) else str(given)
                 return self.vault.secret((*path, kind), Reference(kind, text), check)
-        raise AssertionError("the schema lets no reference without a form through")
+        raise AssertionError  # the schema lets no reference without a form through
 
     def path(self, name: str | None) -> Path | None:
         """A file that the inventory names; a relative path begins at its folder."""
@@ -73,7 +74,7 @@ class Context:
 
     def did_you_mean(self, word: str, known: list[str], otherwise: str = "") -> str:
         near = self.hints.near(word, known)
-        return f'; did you mean "{near}"?' if near else otherwise
+        return "; " + _('did you mean "{word}"?').format(word=near) if near else otherwise
 
 
 class Names:
@@ -116,7 +117,7 @@ class Names:
 
     def canonical(self, address: str) -> str:
         """The address with a domain alias replaced by its domain."""
-        local, _, domain = address.rpartition("@")
+        local, __, domain = address.rpartition("@")
         return (
             f"{local}@{self.alias_of[domain]}"
             if domain in self.alias_of and domain not in self.locals
@@ -125,5 +126,5 @@ class Names:
 
     def lacks(self, address: str) -> bool:
         """Whether the (canonical) address is in one of the file's own domains and nothing defines it."""
-        local, _, domain = address.rpartition("@")
+        local, __, domain = address.rpartition("@")
         return domain in self.locals and domain not in self.opaque and local not in self.locals[domain]

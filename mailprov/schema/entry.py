@@ -1,17 +1,36 @@
-"""What every mapping of the inventory file has in common."""
+"""What every mapping of the inventory file has in common, and the descriptions of keys in the user's language."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 
 from pydantic import BaseModel, ConfigDict
+
+from mailprov.i18n import _
 
 # At its first class pydantic looks through all installed packages for plugins of its own. The inventory's shape is
 # nobody else's business, and the search takes a sixth of the time that pydantic needs to load.
 _NO_PLUGINS = ModuleType("pydantic.plugin._loader")
 _NO_PLUGINS.get_plugins = lambda: ()  # type: ignore[attr-defined]
 sys.modules.setdefault(_NO_PLUGINS.__name__, _NO_PLUGINS)
+
+
+_COMPOSED: dict[str, Mapping[str, str]] = {}  # English text → of what it is made
+
+
+def composed(parts: Mapping[str, str]) -> str:
+    """A key's description that is made of several, marked with N_ each: `{value of the key: what it means}`."""
+    text = "; ".join(f"{name}: {about}" for name, about in parts.items())
+    _COMPOSED[text] = parts
+    return text
+
+
+def in_language(description: str) -> str:
+    """A key's description in the user's language: the schema itself is in English."""
+    parts = _COMPOSED.get(description)
+    return "; ".join(f"{name}: {_(about)}" for name, about in parts.items()) if parts else _(description)
 
 
 class Entry(BaseModel):

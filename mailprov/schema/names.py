@@ -12,6 +12,8 @@ import ipaddress
 import re
 from functools import lru_cache
 
+from mailprov.i18n import _
+
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _ATEXT = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -44,7 +46,7 @@ def fqdn(text: str) -> str:
 def _qualified(text: str, like: str) -> str:
     name = dns_name(text)
     if "." not in name:
-        raise BadName(f"has only one label; write the full name, such as {like}")
+        raise BadName(_("has only one label; write the full name, such as {example}").format(example=like))
     return name
 
 
@@ -57,9 +59,9 @@ def spf_domain(text: str) -> str:
     if "_" not in name:
         return domain(text)
     if name.startswith("include:"):
-        raise BadName("is a term of SPF; write the domain alone")
+        raise BadName(_("is a term of SPF; write the domain alone"))
     if not _SPF_DOMAIN.fullmatch(name):
-        raise BadName("is not a domain name")
+        raise BadName(_("is not a domain name"))
     return name
 
 
@@ -68,47 +70,53 @@ def dns_name(text: str) -> str:
     octets.
     """
     if not text or text == ".":
-        raise BadName("is empty")
+        raise BadName(_("is empty"))
     if "@" in text:
-        raise BadName("is a mail address, not a domain")
+        raise BadName(_("is a mail address, not a domain"))
     if "://" in text or "/" in text:
-        raise BadName("is not a domain name; write the name alone, without http:// or a path")
+        raise BadName(_("is not a domain name; write the name alone, without http:// or a path"))
     if _is_ip(text):
-        raise BadName("is an IP address, not a domain name")
+        raise BadName(_("is an IP address, not a domain name"))
     name = text.lower() if text.isascii() else _to_ascii(text)
     name = name.removesuffix(".")
     labels = name.split(".")
     for label in labels:
         _check_label(label)
     if len(name) > 253:  # 255 octets on the wire (RFC 1035 section 2.3.4)
-        raise BadName(f"is {len(name)} characters long; the limit is 253")
+        raise BadName(_("is {count} characters long; the limit is 253").format(count=len(name)))
     if _MEANT_AS_IPV4.fullmatch(name):
-        raise BadName("is not a valid IPv4 address: it is four numbers from 0 to 255, without leading zeros")
+        raise BadName(
+            _("is not a valid IPv4 address: it is four numbers from 0 to 255, without leading zeros")
+        )
     if labels[-1].isdigit():
         # RFC 3696 section 2: the last label is never all digits, or it could be taken for an IPv4 address.
-        raise BadName("ends in a number, as only IP addresses do")
+        raise BadName(_("ends in a number, as only IP addresses do"))
     return name
 
 
 def _check_label(label: str) -> None:
     if not label:
-        raise BadName("has an empty label (a dot too many)")
+        raise BadName(_("has an empty label (a dot too many)"))
     if len(label) > 63:
-        raise BadName(f"has a label of {len(label)} characters; the limit is 63")
+        raise BadName(_("has a label of {count} characters; the limit is 63").format(count=len(label)))
     if not _LABEL.fullmatch(label):
         odd = next((c for c in label if not (c.isascii() and (c.isalnum() or c == "-"))), "")
         if odd == " ":
-            raise BadName("contains a space")
+            raise BadName(_("contains a space"))
         if odd:
-            raise BadName(f'contains "{odd}"' if odd.isprintable() else "contains a control character")
-        raise BadName("has a label that begins or ends with a hyphen")
+            raise BadName(
+                _('contains "{character}"').format(character=odd)
+                if odd.isprintable()
+                else _("contains a control character")
+            )
+        raise BadName(_("has a label that begins or ends with a hyphen"))
     if label.startswith("xn--"):
         try:
             label[4:].encode("ascii").decode("punycode")
         except UnicodeError:
-            raise BadName("has a label that begins with xn-- and is not an IDNA label") from None
+            raise BadName(_("has a label that begins with xn-- and is not an IDNA label")) from None
     elif label[2:4] == "--":
-        raise BadName('has a label with "--" in third place, which is reserved (RFC 5891)')
+        raise BadName(_('has a label with "--" in third place, which is reserved (RFC 5891)'))
 
 
 def _to_ascii(text: str) -> str:
@@ -116,16 +124,24 @@ def _to_ascii(text: str) -> str:
     from dns.name import IDNA_2003, from_text
 
     if odd := next((c for c in text if c in _DEVIATIONS), ""):
-        seen = f'contains "{odd}"' if odd.isprintable() else "contains an invisible joiner"
-        raise BadName(f"{seen}, which older and newer standards read differently; write the name as xn--…")
+        if odd.isprintable():
+            text = _(
+                'contains "{character}", which older and newer standards read differently; write the name as xn--…'
+            )
+        else:
+            text = _(
+                "contains an invisible joiner, which older and newer standards read differently; write the name as "
+                "xn--…"
+            )
+        raise BadName(text.format(character=odd))
     for dot in _DOTS:
         text = text.replace(dot, ".")
     if re.search(r"[\\\"();\s\x00-\x20]", text):  # these mean something in a zone file's names
-        raise BadName("contains a space or another character that no domain has")
+        raise BadName(_("contains a space or another character that no domain has"))
     try:
         return from_text(text, origin=None, idna_codec=IDNA_2003).to_text().lower()
     except (DNSException, UnicodeError):
-        raise BadName("is not an international domain name (IDNA)") from None
+        raise BadName(_("is not an international domain name (IDNA)")) from None
 
 
 def _is_ip(text: str) -> bool:
@@ -141,39 +157,42 @@ def ip(text: str, version: int) -> str:
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
-        why = (
-            ": it is four numbers from 0 to 255, without leading zeros"
-            if version == 4 and _MEANT_AS_IPV4.fullmatch(text)
-            else ""
-        )
-        raise BadName(f"is not a valid IPv{version} address{why}") from None
+        if version == 4 and _MEANT_AS_IPV4.fullmatch(text):
+            why = _("is not a valid IPv4 address: it is four numbers from 0 to 255, without leading zeros")
+        else:
+            why = _("is not a valid IPv{version} address").format(version=version)
+        raise BadName(why) from None
     if found.version != version:
-        raise BadName(f"is an IPv{found.version} address; here stand IPv{version} addresses")
+        raise BadName(
+            _("is an IPv{version} address; here stand IPv{wanted} addresses").format(
+                version=found.version, wanted=version
+            )
+        )
     if "%" in text:
-        raise BadName("has a zone (%), which DNS cannot publish")
+        raise BadName(_("has a zone (%), which DNS cannot publish"))
     return str(found)
 
 
 def host_address(text: str) -> str:
     """What a connection goes to: IPv4, IPv6 (a zone such as %eth0 allowed) or a name, also of one label."""
     if "@" in text:
-        raise BadName("contains a user; write that as `ssh: {user: …}`")
+        raise BadName(_("contains a user; write that as `ssh: {user: …}`"))
     if text.startswith("["):
-        raise BadName("has brackets; write an IPv6 address without them")
+        raise BadName(_("has brackets; write an IPv6 address without them"))
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
         pass
     head, colon, tail = text.rpartition(":")
     if colon and ":" not in head and tail.isdigit():
-        raise BadName("contains a port; write that as a key of its own, `port`")
+        raise BadName(_("contains a port; write that as a key of its own, `port`"))
     return dns_name(text)
 
 
 def host_name(text: str) -> str:
     """A host's key in the inventory: shown to people and given to --host."""
     if len(text) > 63 or not _HOST_NAME.fullmatch(text):
-        raise BadName("is not a valid host name; use up to 63 letters, digits and - _ . between them")
+        raise BadName(_("is not a valid host name; use up to 63 letters, digits and - _ . between them"))
     return text
 
 
@@ -188,33 +207,39 @@ def local_part(text: str) -> str:
         return name
     _check_local(name)
     if "+" in name:
-        raise BadName('contains "+", which separates a name from its detail: mail for ana+shop reaches ana')
+        raise BadName(
+            _('contains "+", which separates a name from its detail: mail for ana+shop reaches ana')
+        )
     if not _OWN.fullmatch(name):
         odd = next(c for c in name if not _OWN.fullmatch(c))
-        raise BadName(f'contains "{odd}"; a name here has letters, digits and . _ - = \'')
+        text = _('contains "{character}"; a name here has letters, digits and . _ - = \'')
+        raise BadName(text.format(character=odd))
     if name.startswith("-"):
-        raise BadName("begins with a hyphen, which mail programs take for an option")
+        raise BadName(_("begins with a hyphen, which mail programs take for an option"))
     return name
 
 
 def _check_local(name: str) -> None:
     """RFC 5321 section 4.1.2 (Dot-string) and 4.5.3.1.1 (64 octets)."""
     if not name:
-        raise BadName("is empty")
+        raise BadName(_("is empty"))
     if "@" in name:
-        raise BadName("contains @; write only what stands before it")
+        raise BadName(_("contains @; write only what stands before it"))
     if not name.isascii():
-        raise BadName("has letters outside ASCII before the @, which many mail hosts refuse (RFC 6531)")
+        raise BadName(_("has letters outside ASCII before the @, which many mail hosts refuse (RFC 6531)"))
     if len(name) > 64:
-        raise BadName(f"has {len(name)} characters before the @; the limit is 64")
+        raise BadName(_("has {count} characters before the @; the limit is 64").format(count=len(name)))
     if name.startswith('"'):
-        raise BadName("is quoted before the @, which is not supported; write the name without quotes")
+        raise BadName(_("is quoted before the @, which is not supported; write the name without quotes"))
     if name.startswith(".") or name.endswith(".") or ".." in name:
-        raise BadName("has a dot at the beginning or end, or two in a row, before the @")
+        raise BadName(_("has a dot at the beginning or end, or two in a row, before the @"))
     if not _ATEXT.fullmatch(name):
         odd = next(c for c in name if c != "." and not _ATEXT.fullmatch(c))
-        shown = "a space" if odd == " " else f'"{odd}"' if odd.isprintable() else "a control character"
-        raise BadName(f"contains {shown}")
+        if odd == " ":
+            raise BadName(_("contains a space"))
+        if not odd.isprintable():
+            raise BadName(_("contains a control character"))
+        raise BadName(_('contains "{character}"').format(character=odd))
 
 
 @lru_cache(maxsize=65536)
@@ -225,23 +250,25 @@ def address(text: str) -> str:
     """
     local, at, after = text.rpartition("@")
     if not at:
-        raise BadName("has no @")
+        raise BadName(_("has no @"))
     if not local:
-        raise BadName("has nothing before the @")
+        raise BadName(_("has nothing before the @"))
     if after.startswith("["):
-        raise BadName("has an IP address behind the @, which is not supported; write a domain")
+        raise BadName(_("has an IP address behind the @, which is not supported; write a domain"))
     if "@" in local and not local.startswith('"'):
-        raise BadName("has more than one @")
+        raise BadName(_("has more than one @"))
     local = local.lower()
     _check_local(local)
     if local[0] in "|/-":
         raise BadName(
-            f'begins with "{local[0]}", which mail programs take for a command, a file or an option'
+            _(
+                'begins with "{character}", which mail programs take for a command, a file or an option'
+            ).format(character=local[0])
         )
     try:
         name = domain(after)
     except BadName as error:
-        raise BadName(f"has a wrong domain: it {error}") from None
+        raise BadName(_("has a wrong domain: it {reason}").format(reason=error)) from None
     whole = f"{local}@{name}"
     check_length(whole)
     return whole
@@ -249,4 +276,4 @@ def address(text: str) -> str:
 
 def check_length(whole: str) -> None:
     if len(whole) > 254:
-        raise BadName(f"is {len(whole)} characters long; the limit is 254")
+        raise BadName(_("is {count} characters long; the limit is 254").format(count=len(whole)))

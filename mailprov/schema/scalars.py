@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from mailprov.i18n import _, one_of
 from mailprov.schema.document import Map, Plain, Seq, show
 
 _SIZE = re.compile(r"([0-9]{1,18})([KMGT]?)")
@@ -45,15 +46,15 @@ class Reads:
 
 
 def said(sentence: str) -> PydanticCustomError:
-    """An error whose message needs no translation."""
+    """An error whose message is the whole sentence, in the user's language."""
     return PydanticCustomError("said", "{sentence}", {"sentence": sentence})
 
 
 def kind(value: Any) -> str:
     """What a value is, in words."""
     if isinstance(value, Map):
-        return "a mapping"
-    return "a list" if isinstance(value, Seq) else "text"
+        return _("a mapping")
+    return _("a list") if isinstance(value, Seq) else _("text")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -71,17 +72,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def text(value: Any) -> str:
     """Any single value, as it is written, on one line."""
     if not isinstance(value, str):
-        raise said(f"must be text, not {kind(value)}")
+        raise said(_("must be text, not {kind}").format(kind=kind(value)))
     if value and value.isascii() and value.isprintable():  # nearly all, told apart quicker than by a pattern
         return str(value)
     if not value:
-        raise said("is an empty text; write one, or leave the key out")
+        raise said(_("is an empty text; write one, or leave the key out"))
     if _UNUSABLE.search(value):
-        raise said("contains a control character or a line break; write it on one line")
+        raise said(_("contains a control character or a line break; write it on one line"))
     if value[0] in _TYPOGRAPHIC or value[-1] in _TYPOGRAPHIC:
         raise said(
-            f"has typographic quotes ({value[0] if value[0] in _TYPOGRAPHIC else value[-1]}), which YAML "
-            'takes for a part of the text; write it without quotes, or in straight ones (")'
+            _(
+                "has typographic quotes ({quote}), which YAML takes for a part of the text; write it "
+                'without quotes, or in straight ones (")'
+            ).format(quote=value[0] if value[0] in _TYPOGRAPHIC else value[-1])
         )
     return str(value)
 
@@ -93,8 +96,8 @@ def _boolean(value: Any) -> bool:
     if isinstance(value, Plain) and value in ("true", "True", "TRUE", "false", "False", "FALSE"):
         return value.lower() == "true"
     if isinstance(value, str):
-        raise said("must be `true` or `false`, without quotes")
-    raise said(f"must be `true` or `false`, not {kind(value)}")
+        raise said(_("must be `true` or `false`, without quotes"))
+    raise said(_("must be `true` or `false`, not {kind}").format(kind=kind(value)))
 
 
 Boolean = Annotated[bool, Reads(_boolean, {"type": "boolean"})]
@@ -104,33 +107,39 @@ def whole(least: int, most: int) -> Reads:
     """For `Annotated[int, whole(…)]`: a whole number within bounds, written without quotes."""
 
     def read(value: Any) -> int:
-        wanted = f"must be a whole number from {least} to {most}"
         if not isinstance(value, str):
-            raise said(f"{wanted}, not {kind(value)}")
+            what = _("must be a whole number from {least} to {most}, not {kind}")
+            raise said(what.format(least=least, most=most, kind=kind(value)))
         if not isinstance(value, Plain) or not re.fullmatch(r"[0-9]{1,18}", value):
-            raise said(f'{wanted}, without quotes; "{show(value)}" is none')
+            what = _('must be a whole number from {least} to {most}, without quotes; "{value}" is none')
+            raise said(what.format(least=least, most=most, value=show(value)))
         if not least <= int(value) <= most:
-            raise said(f"{wanted}; {int(value)} is outside")
+            what = _("must be a whole number from {least} to {most}; {value} is outside")
+            raise said(what.format(least=least, most=most, value=int(value)))
         return int(value)
 
     return Reads(read, {"type": "integer", "minimum": least, "maximum": most})
 
 
-def _bytes(value: Any, wanted: str) -> int:
-    if not isinstance(value, str):
-        raise said(f"{wanted}, not {kind(value)}")
-    found = _SIZE.fullmatch(value)
-    if not found:
-        raise said(f'{wanted}; "{show(value)}" is none')
-    return int(found[1]) * _UNITS[found[2]]
+def _bytes(value: Any) -> int | None:
+    """None where it is no size."""
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    return int(found[1]) * _UNITS[found[2]] if found else None
 
 
 def _size(value: Any) -> int:
-    size = _bytes(value, "must be a size such as 500K, 200M or 1G (or bytes)")
+    size = _bytes(value)
+    if not isinstance(value, str):
+        what = _("must be a size such as 500K, 200M or 1G (or bytes), not {kind}")
+        raise said(what.format(kind=kind(value)))
+    if size is None:
+        what = _('must be a size such as 500K, 200M or 1G (or bytes); "{value}" is none')
+        raise said(what.format(value=show(value)))
     if size == 0:
-        raise said("must be more than 0; for no limit leave `quota` out")
+        raise said(_("must be more than 0; for no limit leave `quota` out"))
     if size > _MAX_SIZE:
-        raise said(f'"{show(value)}" is more than any mailbox can hold; for no limit leave `quota` out')
+        what = _('"{value}" is more than any mailbox can hold; for no limit leave `quota` out')
+        raise said(what.format(value=show(value)))
     return size
 
 
@@ -171,13 +180,21 @@ Quota = Annotated[
 
 def size_between(least: str, most: str) -> Reads:
     """For `Annotated[int, size_between("64K", "2000M")]`: a size in bytes within bounds."""
-    wanted = f"must be a size from {least} to {most}, such as 50M"
-    low, high = _bytes(least, wanted), _bytes(most, wanted)
+    low, high = _bytes(least), _bytes(most)
+    assert low is not None
+    assert high is not None
 
     def read(value: Any) -> int:
-        size = _bytes(value, wanted)
+        size = _bytes(value)
+        if not isinstance(value, str):
+            what = _("must be a size from {least} to {most}, such as 50M, not {kind}")
+            raise said(what.format(least=least, most=most, kind=kind(value)))
+        if size is None:
+            what = _('must be a size from {least} to {most}, such as 50M; "{value}" is none')
+            raise said(what.format(least=least, most=most, value=show(value)))
         if not low <= size <= high:
-            raise said(f'{wanted}; "{show(value)}" is outside')
+            what = _('must be a size from {least} to {most}, such as 50M; "{value}" is outside')
+            raise said(what.format(least=least, most=most, value=show(value)))
         return size
 
     schema = {
@@ -192,19 +209,21 @@ def size_between(least: str, most: str) -> Reads:
 def choice(*allowed: str, later: dict[str, str] | None = None) -> Reads:
     """For `Annotated[str, choice(…)]`: one of some words.
 
-    `later` holds words that are planned and the sentence that says what to use until then.
+    `later` holds words that are planned and the sentence, marked with N_, that says what to use until then.
     """
 
     def read(value: Any) -> str:
-        listed = " or ".join([", ".join(allowed[:-1]), allowed[-1]])
-        if not isinstance(value, str):
-            raise said(f"must be {listed}, not {kind(value)}")
-        if value in allowed:
+        if isinstance(value, str) and value in allowed:
             return str(value)
+        if not isinstance(value, str):
+            what = _("must be {words}, not {kind}")
+            raise said(what.format(words=one_of(allowed), kind=kind(value)))
         if later and value in later:
-            raise said(later[value])
-        near = "" if value.lower() in _YES | _NO else nearest(value.lower(), allowed)
-        hint = f'; did you mean "{near}"?' if near else f"; write {listed}"
-        raise said(f'"{show(value)}" is not known here{hint}')
+            raise said(_(later[value]))
+        if value.lower() not in _YES | _NO and (near := nearest(value.lower(), allowed)):
+            what = _('"{value}" is not known here; did you mean "{word}"?')
+            raise said(what.format(value=show(value), word=near))
+        what = _('"{value}" is not known here; write {words}')
+        raise said(what.format(value=show(value), words=one_of(allowed)))
 
     return Reads(read, {"type": "string", "enum": list(allowed)})

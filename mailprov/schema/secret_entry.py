@@ -11,19 +11,21 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from mailprov.i18n import N_, _, all_of, one_of
 from mailprov.schema.document import Map, Seq
 from mailprov.schema.entry import Entry
 from mailprov.schema.scalars import Reads, Text, kind, said
 
-_FORMS = "`{env: NAME}`, `{file: path}` or `{command: …}`"
+_FORMS = ("`{env: NAME}`", "`{file: path}`", "`{command: …}`")
+_HASH = "`{hash: …}`"
 
 
 def _command(value: Any) -> str | list[str]:
     words = value if isinstance(value, Seq) else [value]
     if not words or not all(isinstance(word, str) for word in words) or not words[0].strip():
-        raise said("must be a command line, or a list of a program and its arguments")
+        raise said(_("must be a command line, or a list of a program and its arguments"))
     if any("\0" in word or any("\ud800" <= c <= "\udfff" for c in word) for word in words):
-        raise said("contains a character that no command line can have")
+        raise said(_("contains a character that no command line can have"))
     return [str(word) for word in words] if isinstance(value, Seq) else str(value)
 
 
@@ -48,16 +50,18 @@ class SecretEntry(Entry):
     _own: ClassVar[tuple[str, ...]] = ("env", "file", "command")
 
     env: Text | None = Field(
-        default=None, description="name of an environment variable", examples=["ANA_PASSWORD"]
+        default=None, description=N_("name of an environment variable"), examples=["ANA_PASSWORD"]
     )
     file: Text | None = Field(
         default=None,
-        description="a file whose first line is the secret; a relative path begins at the inventory's folder",
+        description=N_(
+            "a file whose first line is the secret; a relative path begins at the inventory's folder"
+        ),
         examples=["secrets/ana"],
     )
     command: Command | None = Field(
         default=None,
-        description="a shell command line, or a list of program and arguments, that prints the secret",
+        description=N_("a shell command line, or a list of program and arguments, that prints the secret"),
         examples=["pass show mail/ana", ["pass", "show", "mail/ana"]],
     )
 
@@ -67,21 +71,26 @@ class SecretEntry(Entry):
         own = cls._own
         if isinstance(value, Map) and len(value.marks) == 1 and len(value) == 1 and next(iter(value)) in own:
             return value
-        forms = (
-            _FORMS if "hash" not in own else "`{env: NAME}`, `{file: path}`, `{command: …}` or `{hash: …}`"
-        )
+        forms = one_of(_FORMS if "hash" not in own else (*_FORMS, _HASH))
         if not isinstance(value, Map):
             if isinstance(value, str):
-                raise said(f"a secret is never written in the inventory itself; write {forms}")
-            raise said(f"must be {forms}, not {kind(value)}")
+                raise said(
+                    _("a secret is never written in the inventory itself; write {forms}").format(forms=forms)
+                )
+            raise said(_("must be {forms}, not {kind}").format(forms=forms, kind=kind(value)))
         if "hash" in value and "hash" not in own:
-            raise said(f"a hash serves only for accounts; write {forms}")
+            raise said(_("a hash serves only for accounts; write {forms}").format(forms=forms))
         given = [name for name in own if name in value.marks]
         if len(given) > 1:
-            raise said(f"has {' and '.join(f'`{name}`' for name in given)}; keep one")
+            keys = all_of(f"`{name}`" for name in given)
+            raise said(_("has {keys}; keep one").format(keys=keys))
         if not value:
             # A form without a value has been said to be one; `{hunter2}` and `{}` have not.
-            raise said(f"must be {forms}") if not given else PydanticCustomError("said_before", "no value")
+            raise (
+                said(_("must be {forms}").format(forms=forms))
+                if not given
+                else PydanticCustomError("said_before", "-")
+            )
         return value
 
 
@@ -92,6 +101,6 @@ class PasswordEntry(SecretEntry):
 
     hash: Text | None = Field(
         default=None,
-        description="a ready hash in Dovecot's spelling, as `doveadm pw` prints it",
+        description=N_("a ready hash in Dovecot's spelling, as `doveadm pw` prints it"),
         examples=["{SHA512-CRYPT}$6$…"],
     )

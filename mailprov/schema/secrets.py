@@ -19,6 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from mailprov.i18n import _
 from mailprov.model.inventory import Secret
 
 MAX_SECRET = 64 * 1024  # bytes
@@ -84,7 +85,7 @@ class Vault:
         if self._mode is SecretMode.IGNORE:
             return []
         run = commands and self._mode is SecretMode.RESOLVE
-        distinct = {reference for _, reference, _, _ in self._wanted if run or reference.kind != "command"}
+        distinct = {wanted[1] for wanted in self._wanted if run or wanted[1].kind != "command"}
         values = self._read(distinct)
         wrong: list[tuple[KeyPath, str]] = []
         for path, reference, secret, check in self._wanted:
@@ -134,59 +135,78 @@ def _value(reference: Reference, folder: Path, stop: threading.Event) -> str:
 def _from_environment(name: str) -> str:
     value = os.environ.get(name)
     if value is None:
-        raise SecretUnavailable(f"the environment variable {name} is not set; set it, or name another")
-    return _usable(value, f"the environment variable {name}")
+        raise SecretUnavailable(
+            _("the environment variable {name} is not set; set it, or name another").format(name=name)
+        )
+    return _usable(value, _("the environment variable {name}").format(name=name), "env")
 
 
 def _from_file(name: str, folder: Path) -> str:
     path = absolute(name, folder)
-    what = f"the secret file {name}"
+    what = _("the secret file {name}").format(name=name)
     try:
         with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
             raw = file.read(MAX_SECRET + 1) or b""
     except FileNotFoundError:
-        raise SecretUnavailable(f"{what} does not exist (looked for {path})") from None
+        raise SecretUnavailable(
+            _("the secret file {name} does not exist (looked for {path})").format(name=name, path=path)
+        ) from None
     except IsADirectoryError:
-        raise SecretUnavailable(f"{what} is a directory; name a file") from None
+        raise SecretUnavailable(
+            _("the secret file {name} is a directory; name a file").format(name=name)
+        ) from None
     except PermissionError:
-        raise SecretUnavailable(f"{what} may not be read by this user; check its permissions") from None
+        raise SecretUnavailable(
+            _("the secret file {name} may not be read by this user; check its permissions").format(name=name)
+        ) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-        raise SecretUnavailable(f"{what} cannot be read ({reason})") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else _("not a usable path")
+        raise SecretUnavailable(
+            _("the secret file {name} cannot be read ({reason})").format(name=name, reason=reason)
+        ) from None
     if len(raw) > MAX_SECRET:
-        raise SecretUnavailable(f"{what} is larger than {MAX_SECRET // 1024} KiB; name a file with one line")
+        raise SecretUnavailable(
+            _("the secret file {name} is larger than {limit} KiB; name a file with one line").format(
+                name=name, limit=MAX_SECRET // 1024
+            )
+        )
     # As in pass(1): the secret is the first line, notes may follow it.
-    return _usable(_text(raw, what).split("\n", 1)[0].removesuffix("\r"), what)
+    return _usable(_text(raw, what).split("\n", 1)[0].removesuffix("\r"), what, "file")
 
 
 def _from_command(reference: Reference, folder: Path, stop: threading.Event) -> str:
     from mailprov.schema.command import CommandFailed, output_of
 
-    what = f"the command {reference.origin.partition(':')[2]}"
+    name = reference.origin.partition(":")[2]
+    what = _("the command {command}").format(command=name)
     arguments = ["/bin/sh", "-c", reference.text] if isinstance(reference.text, str) else list(reference.text)
     try:
-        raw = output_of(arguments, folder, limit=MAX_SECRET, stop=stop)
+        raw = output_of(arguments, folder, limit=MAX_SECRET, stop=stop, name=name)
     except CommandFailed as failed:
-        raise SecretUnavailable(f"{what} {failed}") from None
-    return _usable(_text(raw, what).removesuffix("\n").removesuffix("\r"), what, "printed nothing")
+        raise SecretUnavailable(str(failed)) from None
+    return _usable(_text(raw, what).removesuffix("\n").removesuffix("\r"), what, "command")
 
 
 def _text(raw: bytes, what: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise SecretUnavailable(f"{what} gives no text in UTF-8") from None
+        raise SecretUnavailable(_("{reference} gives no text in UTF-8").format(reference=what)) from None
 
 
-def _usable(value: str, what: str, empty: str = "is empty; put the secret there") -> str:
+def _usable(value: str, what: str, kind: str) -> str:
+    """`what`: the reference in words, with which a sentence begins; `kind` as in Reference."""
     if not value.strip():
-        raise SecretUnavailable(f"{what} {empty}")
+        if kind == "command":
+            raise SecretUnavailable(_("{reference} printed nothing").format(reference=what))
+        raise SecretUnavailable(_("{reference} is empty; put the secret there").format(reference=what))
     if "\n" in value:
-        raise SecretUnavailable(f"{what} gives more than one line; a secret is one line")
+        text = _("{reference} gives more than one line; a secret is one line")
+        raise SecretUnavailable(text.format(reference=what))
     if _ODD.search(value):
-        raise SecretUnavailable(f"{what} gives a text with control characters")
+        raise SecretUnavailable(_("{reference} gives a text with control characters").format(reference=what))
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        raise SecretUnavailable(f"{what} gives no text in UTF-8")
+        raise SecretUnavailable(_("{reference} gives no text in UTF-8").format(reference=what))
     return value
 
 

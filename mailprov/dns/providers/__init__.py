@@ -20,7 +20,7 @@ from mailprov.dns.providers.powerdns import PowerDns
 from mailprov.dns.providers.rfc2136 import Rfc2136
 from mailprov.dns.providers.route53 import Route53
 from mailprov.dns.providers.zonefile import ZoneFile
-from mailprov.i18n import N_, _
+from mailprov.i18n import N_, _, one_of
 from mailprov.model.dns import DnsSettings
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 PROVIDERS: tuple[Provider, ...] = (Rfc2136(), PowerDns(), Route53(), ZoneFile())
 # Those that people ask for, and that are not there yet.
 LATER = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh")
-UNTIL_THEN = N_("use `rfc2136`, or `zonefile` and publish the printed records there")
+UNTIL_THEN = N_(
+    "this provider is not in this version; use `rfc2136`, or `zonefile` and publish the printed records there"
+)
 
 
 def named(name: str) -> Provider:
@@ -52,7 +54,4 @@ def by_update(server: str, key: str, algorithm: str, secret: Mapping[str, str]) 
 
 
 def for_dns_01() -> str:
-    found, *others = [_(provider.dns_01) for provider in PROVIDERS if provider.dns_01]
-    for other in others:
-        found = _("{one}, or {other}").format(one=found, other=other)
-    return found
+    return one_of(_(provider.dns_01) for provider in PROVIDERS if provider.dns_01)

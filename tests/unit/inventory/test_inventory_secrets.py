@@ -153,8 +153,10 @@ def test_an_environment_that_is_not_text_is_told(tmp_path: Path, monkeypatch: py
 
 def ends(arguments: list[str], folder: Path, seconds: float = 5) -> str:
     with pytest.raises(CommandFailed) as caught:
-        output_of(arguments, folder, limit=MAX_SECRET, seconds=seconds)
-    return str(caught.value)
+        output_of(arguments, folder, limit=MAX_SECRET, seconds=seconds, name="pass")
+    said = str(caught.value)
+    assert said.startswith("the command pass ")
+    return said.removeprefix("the command pass ")
 
 
 def shell(line: str) -> list[str]:
