@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mailprov.dns.provider import Provider
+from mailprov.dns.providers.hetzner import Hetzner
 from mailprov.dns.providers.powerdns import PowerDns
 from mailprov.dns.providers.rfc2136 import Rfc2136
 from mailprov.dns.providers.route53 import Route53
@@ -26,9 +27,9 @@ from mailprov.model.dns import DnsSettings
 if TYPE_CHECKING:
     from mailprov.dns.driver import Driver
 
-PROVIDERS: tuple[Provider, ...] = (Rfc2136(), PowerDns(), Route53(), ZoneFile())
+PROVIDERS: tuple[Provider, ...] = (Rfc2136(), PowerDns(), Route53(), Hetzner(), ZoneFile())
 # Those that people ask for, and that are not there yet.
-LATER = ("azure", "cloudflare", "digitalocean", "gandi", "google", "hetzner", "ovh")
+LATER = ("azure", "cloudflare", "digitalocean", "gandi", "google", "ovh")
 UNTIL_THEN = N_(
     "this provider is not in this version; use `rfc2136`, or `zonefile` and publish the printed records there"
 )

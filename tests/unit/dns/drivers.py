@@ -31,6 +31,7 @@ from mailprov.records import types
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry
 from tests.unit.dns.backend import Backend, Zone
+from tests.unit.dns.hetzner_backend import hetzner
 from tests.unit.dns.route53_backend import route53
 from tests.unit.dns.servers import API_KEY, HEAD, ZONES, NameServer, serving
 from tests.unit.dns.transfer import whole
@@ -204,4 +205,5 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
     "powerdns": _powerdns_api,
     "memory": _memory,
     "route53": route53,
+    "hetzner": hetzner,
 }

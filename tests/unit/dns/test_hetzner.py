@@ -1,0 +1,203 @@
+"""Hetzner: what only it has, what it refuses, and that nothing of anybody else is ever harmed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailprov import dns as zones
+from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
+from mailprov.model.events import Applied, Event
+from tests.unit.dns.hetzner_backend import Hetzner, hetzner
+from tests.unit.dns.hetzner_server import READ_ONLY, TOKEN, error
+from tests.unit.dns.servers import inventory
+from tests.unit.dns.stand_in import Fault, Request, Response
+
+ZONE = "contract1.test"
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Hetzner]:
+    with hetzner(tmp_path) as made:
+        yield made
+
+
+def publish(backend: Hetzner, **changes: object) -> list[Event]:
+    events: list[Event] = []
+    for plan in zones.plan(inventory(ZONE, backend.settings(**changes))):  # type: ignore[arg-type]
+        zones.apply(plan, events.append)
+    return events
+
+
+def told(kind: type[MailprovError], backend: Hetzner, **changes: object) -> str:
+    with pytest.raises(kind) as caught:
+        publish(backend, **changes)
+    assert type(caught.value) is kind
+    assert TOKEN not in str(caught.value)
+    return str(caught.value)
+
+
+def writing(request: Request) -> bool:
+    return request.method == "POST"
+
+
+def test_zones_and_records_on_further_pages_are_found(backend: Hetzner) -> None:
+    backend.server.most = 3
+    for number in range(20):
+        backend.put(ZONE, f"h{number}.{ZONE}", 60, "A", "192.0.2.1")
+    backend.put(ZONE, ZONE, 60, "MX", f"5 h1.{ZONE}.")
+    before = backend.whole(ZONE)
+    assert "has MX that mailprov did not write: 5 h1" in told(DnsFailed, backend)
+    assert backend.whole(ZONE) == before
+
+
+def test_what_somebody_adds_at_the_same_moment_stays(
+    backend: Hetzner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no compare-and-swap, and nothing to be lost by it: values go one by one."""
+    backend.put(ZONE, ZONE, 300, "TXT", '"theirs"')
+    write = backend.driver.write
+
+    def late(self: object, zone: str, *args: object) -> object:
+        backend.put(ZONE, ZONE, 300, "TXT", '"theirs"', '"late"')
+        return write(self, zone, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(backend.driver, "write", late)
+    publish(backend)
+    assert backend.texts(ZONE, ZONE, "TXT") == {'"theirs"', '"late"', '"v=spf1 mx -all"'}
+    (spf, *_) = [r for r in backend.server.sets[ZONE]["@", "TXT"]["records"] if r["value"] == '"late"']
+    assert spf["comment"] == "theirs"
+
+
+def test_a_set_without_a_ttl_of_its_own_keeps_none(backend: Hetzner) -> None:
+    backend.server.put(ZONE, "@", "TXT", None, '"theirs"')
+    publish(backend)
+    there = backend.server.sets[ZONE]["@", "TXT"]
+    assert there["ttl"] is None
+    assert [record["value"] for record in there["records"]] == ['"theirs"', '"v=spf1 mx -all"']
+
+
+def test_the_cost_does_not_grow_with_the_zone(backend: Hetzner) -> None:
+    asked = []
+    for number in (2000, 4000):
+        for one in range(number):
+            backend.put(ZONE, f"h{one}.{ZONE}", 60, "A", "192.0.2.1")
+        backend.server.seen.clear()
+        zones.plan(inventory(ZONE, backend.settings()))
+        asked.append(len(backend.server.seen))
+    assert asked[1] <= asked[0] < 40
+
+
+def test_a_protected_set_is_told_and_the_rest_is_named(backend: Hetzner) -> None:
+    backend.server.put(ZONE, "@", "TXT", 60, '"theirs"', protected=True)
+    before = backend.whole(ZONE)
+    events: list[Event] = []
+    (plan,) = zones.plan(inventory(ZONE, backend.settings()))
+    with pytest.raises(DnsFailed) as caught:
+        zones.apply(plan, events.append)
+    assert str(caught.value) == (
+        f"Hetzner: it refused to change {ZONE} TXT: the record set is protected against changes (protected: rrset "
+        "is protected). Take the protection away in the Cloud Console, or publish that record by hand."
+    )
+    done = {event.change.name for event in events if isinstance(event, Applied)}
+    assert done == {f"mx1.{ZONE} A", f"mx1.{ZONE} TXT", f"{ZONE} MX"}
+    assert before.items() <= backend.whole(ZONE).items()
+    backend.server.put(ZONE, "@", "TXT", 60, '"theirs"')
+    publish(backend)
+    assert not zones.plan(inventory(ZONE, backend.settings()))[0].changes
+
+
+def test_a_token_that_may_only_read(backend: Hetzner) -> None:
+    before = backend.whole(ZONE)
+    assert zones.plan(inventory(ZONE, backend.settings(token=READ_ONLY)))[0].changes
+    assert "the token may only read (token_readonly: " in told(DnsFailed, backend, token=READ_ONLY)
+    assert backend.whole(ZONE) == before
+
+
+def test_a_token_that_is_wrong(backend: Hetzner) -> None:
+    assert told(DnsFailed, backend, token="wrong") == (
+        "Hetzner: it refused to list its zones: it does not know the token (unauthorized: unable to authenticate). "
+        "Correct dns.token (env:HCLOUD_TOKEN): an API token of the project that has the zone."
+    )
+
+
+def test_a_token_revoked_between_plan_and_apply(backend: Hetzner) -> None:
+    (plan,) = zones.plan(inventory(ZONE, backend.settings()))
+    before = backend.whole(ZONE)
+    backend.server.faults.append(Fault(writing, error(401, "unauthorized", "unable to authenticate")))
+    with pytest.raises(DnsFailed, match="it does not know the token"):
+        zones.apply(plan, lambda event: None)
+    assert backend.whole(ZONE) == before
+
+
+def test_a_secondary_zone(backend: Hetzner) -> None:
+    backend.server.zones[ZONE]["mode"] = "secondary"
+    assert "the zone is a secondary one (incorrect_zone_mode" in told(DnsFailed, backend)
+
+
+def test_an_action_that_fails_later(backend: Hetzner) -> None:
+    (plan,) = zones.plan(inventory(ZONE, backend.settings()))
+    before = backend.whole(ZONE)
+    running = '{"action": {"id": 0, "command": "x", "status": "running", "resources": [], "error": null}}'
+    backend.server.actions.append("zone_update_failed")
+    backend.server.faults.append(Fault(writing, Response(201, running.encode())))
+    with pytest.raises(
+        DnsFailed, match=r"it failed to change mx1\.contract1\.test A: The pending action failed: no"
+    ):
+        zones.apply(plan, lambda event: None)
+    assert backend.whole(ZONE) == before
+
+
+def test_the_rate_limit_is_waited_for_and_then_told(backend: Hetzner) -> None:
+    limit = error(429, "rate_limit_exceeded", "rate limit exceeded")
+    backend.server.faults += [Fault(writing, limit)] * 2
+    publish(backend)
+    assert not zones.plan(inventory(ZONE, backend.settings()))[0].changes
+    backend.server.faults += [Fault(lambda request: True, limit) for _ in range(6)]
+    assert "it is called too often (rate_limit_exceeded), told to list its zones" in told(
+        DnsUnreachable, backend
+    )
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        error(500, "server_error"),
+        error(503, "unavailable"),
+        Response(500, b"<html>"),
+        Response(lost=True),
+        Response(200, b"no JSON"),
+        Response(200, b"{}"),
+    ],
+    ids=["500", "503", "html", "lost", "garbage", "empty"],
+)
+def test_broken(backend: Hetzner, instead: Response) -> None:
+    before = backend.whole(ZONE)
+    backend.server.faults.append(Fault(writing, instead))
+    assert "read back, nothing of it was done" in told(DnsUnreachable, backend)
+    backend.server.faults.append(Fault(lambda request: "rrsets" in request.path, instead))
+    told(DnsUnreachable, backend)
+    assert backend.whole(ZONE) == before
+
+
+def test_no_redirect_is_followed_with_the_token(backend: Hetzner) -> None:
+    there = Response(302, b"", {"Location": f"{backend.server.url}/elsewhere"})
+    backend.server.faults.append(Fault(lambda request: True, there))
+    assert "it redirects elsewhere, where the token is not sent" in told(DnsFailed, backend)
+    assert [request.path for request in backend.server.seen] == ["/zones"]
+
+
+def test_the_token_is_in_no_log(backend: Hetzner, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    publish(backend)
+    assert "urllib3.connectionpool" in {record.name for record in caplog.records}
+    assert TOKEN not in caplog.text + repr(backend.settings())
+
+
+def test_without_hcloud_it_is_said_what_to_install(backend: Hetzner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hcloud", None)
+    assert "Run `pip install 'mailprov[hetzner]'` in" in told(InputError, backend)
