@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailprov.model.dkim import FOLDER, STATE_FILE, Key, State, read, selector, write
 from mailprov.model.host_state import File, SigningKey
@@ -32,8 +32,7 @@ class Step(str, Enum):
     SWITCH = "switch"  # the new key signs, the old one retires
 
 
-@dataclass(frozen=True)
-class RotationStep:
+class RotationStep(NamedTuple):
     """One step of a rotation, for the keys of these domains."""
 
     step: Step

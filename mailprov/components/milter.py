@@ -9,8 +9,7 @@ Dovecot and forwards leave by other ways and are not asked about again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from mailprov.components import dkim
 from mailprov.components.parts import Parts
@@ -40,8 +39,7 @@ FILTER: Setting[Filter] = Setting(
 )
 
 
-@dataclass(frozen=True)
-class Milter:
+class Milter(NamedTuple):
     """`arrival`: it is asked about mail from outside, too, and not only about what is submitted."""
 
     package: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailprov.model.host_state import (
     AccountFile,
@@ -17,8 +17,7 @@ from mailprov.model.host_state import (
 )
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """What one component adds to a host's state. The meaning of each field is told in model.host_state."""
 
     packages: tuple[str, ...] = ()

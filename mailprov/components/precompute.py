@@ -8,15 +8,14 @@ Of 10,000 accounts this is most of the work. Raises InputError for addresses tha
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailprov.components.dovecot import passwd
 from mailprov.components.postfix import addresses
 from mailprov.model.inventory import Account, Host, Inventory
 
 
-@dataclass(frozen=True)
-class Mail:
+class Mail(NamedTuple):
     """Who has mail here, as `addresses` and `passwd` make it."""
 
     tables: dict[str, str]

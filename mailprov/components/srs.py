@@ -36,8 +36,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.templates import MANAGED, render
@@ -52,8 +51,7 @@ _DAYS = 21  # PostSRSd's: so old may an address be
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # of its days: two, and then they begin again
 
 
-@dataclass(frozen=True)
-class Srs:
+class Srs(NamedTuple):
     forward: str  # a Postfix lookup table: sender → rewritten sender
     reverse: str  # rewritten sender → sender
     files: tuple[File, ...]

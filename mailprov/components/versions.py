@@ -11,17 +11,15 @@ The version installed decides, else the candidate that apt would install; never 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailprov.errors import HostFailed
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 
 
-@dataclass(frozen=True, order=True)
-class Version:
+class Version(NamedTuple):
     """An upstream version that compares: four numbers; `released` is False for what comes before (~rc1)."""
 
     parts: tuple[int, int, int, int]
@@ -61,8 +59,7 @@ def parse(text: str) -> Version:
     return Version(plain.parts, released=not tilde)
 
 
-@dataclass(frozen=True)
-class Releases:
+class Releases(NamedTuple):
     postfix: Version
     dovecot: Version
     postsrsd: Version

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailprov.i18n import N_, _
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
@@ -37,8 +37,7 @@ _SCHEMES = (
 _HASH = re.compile(r"\{([A-Za-z0-9-]+)(\.(b64|hex|B64|HEX))?\}([!-9;-~]+)")  # a colon ends the field
 
 
-@dataclass(frozen=True)
-class Recipients:
+class Recipients(NamedTuple):
     accounts: tuple[Account, ...]
     aliases: tuple[tuple[str, str], ...]
     lists: tuple[tuple[str, tuple[str, ...]], ...]
@@ -81,8 +80,7 @@ _LOOPS = {
 }
 
 
-@dataclass(frozen=True)
-class _Domain:
+class _Domain(NamedTuple):
     """The domain that is being read. `seen`: name before the @ → what it is, and where."""
 
     path: KeyPath

@@ -55,6 +55,8 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Key:
+    """One key of a domain on a host."""
+
     domain: str
     selector: str
     state: State = State.SIGNING

@@ -18,6 +18,8 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class NameServer:
+    """Where a name server takes questions."""
+
     address: str  # or a name
     port: int = 53
 
@@ -67,5 +69,7 @@ class ProviderSettings:
 
 @dataclass(frozen=True)
 class DnsSettings:
+    """The inventory's `dns:`."""
+
     provider: ProviderSettings = ProviderSettings()
     ttl: int = 3600

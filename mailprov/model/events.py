@@ -48,6 +48,8 @@ class Change:
 
 @dataclass(frozen=True)
 class RunStarted:
+    """The first event of every run."""
+
     command: str  # plan, apply, verify, dns plan, …
     inventory: str
     version: str
@@ -86,6 +88,8 @@ class Planned:
 
 @dataclass(frozen=True)
 class Applied:
+    """One change is done."""
+
     change: Change
     seconds: float = 0.0
 

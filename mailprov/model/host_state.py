@@ -27,6 +27,8 @@ class User:
 
 @dataclass(frozen=True)
 class Directory:
+    """A directory with its owner and mode."""
+
     path: str
     owner: str = "root"
     group: str = "root"
@@ -184,6 +186,8 @@ class Filters:
 
 @dataclass(frozen=True)
 class HostState:
+    """All that a host must be."""
+
     host: str  # inventory name
     hostname: str  # fully qualified, for the packages' own set-up (debconf: postfix/mailname)
     packages: tuple[str, ...] = ()

@@ -84,6 +84,8 @@ LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 @dataclass(frozen=True)
 class Acme:
+    """The authority that issues certificates, and how it is answered."""
+
     email: str | None = None  # whom the authority may write to
     directory: str = LETS_ENCRYPT
     challenge: Challenge = Challenge.HTTP
@@ -92,6 +94,8 @@ class Acme:
 
 @dataclass(frozen=True)
 class Tls:
+    """Where a host's certificate comes from."""
+
     mode: TlsMode = TlsMode.SELF_SIGNED
     certificate: Path | None = None  # PEM, leaf first, then intermediates (mode files)
     key: Path | None = None  # PEM (mode files)
@@ -109,6 +113,8 @@ class Filter(str, Enum):
 
 @dataclass(frozen=True)
 class Host:
+    """One machine, with what the file's top says of all of them filled in."""
+
     name: str  # the key in the inventory: mx1
     address: str  # what SSH connects to: name, IPv4 or IPv6
     fqdn: str  # HELO name, certificate name, MX target
@@ -129,6 +135,8 @@ class Host:
 
 @dataclass(frozen=True)
 class Forward:
+    """Where an account's mail goes."""
+
     to: tuple[str, ...]  # addresses
     keep: bool  # also keep a copy in the own mailbox
 
@@ -159,12 +167,16 @@ class Account:
 
 @dataclass(frozen=True)
 class Dmarc:
+    """What receivers are asked to do with mail that fails."""
+
     policy: str = "none"  # none, quarantine, reject (RFC 9989)
     rua: str | None = None  # an address
 
 
 @dataclass(frozen=True)
 class Dkim:
+    """How a domain's mail is signed."""
+
     algorithms: tuple[str, ...] = ("rsa",)  # one signature for each: rsa, ed25519
     selector: str = ""  # what selectors begin with, before host, algorithm and number
 
@@ -188,6 +200,8 @@ class Mx:
 
 @dataclass(frozen=True)
 class Domain:
+    """One mail domain and who has mail there."""
+
     name: str
     hosts: tuple[
         str, ...

@@ -25,6 +25,8 @@ class TlsStart(str, Enum):
 
 @dataclass(frozen=True)
 class Port:
+    """One port that a mail host listens on."""
+
     number: int
     protocol: Protocol
     tls: TlsStart

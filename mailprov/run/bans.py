@@ -27,6 +27,8 @@ _PATIENCE = 60.0  # seconds for an answer over SSH
 
 @dataclass
 class Told:
+    """What the hosts answered."""
+
     bans: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # host → (jail, address)
     peers: dict[str, str] = field(default_factory=dict)  # host → our address, as it sees it
     errors: list[MailprovError] = field(default_factory=list)  # hosts that could not be asked

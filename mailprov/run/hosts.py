@@ -57,6 +57,8 @@ def owner(command: str) -> str:
 
 @dataclass
 class Outcome:
+    """How a conversation went, as far as it got."""
+
     status: str = "interrupted"
     changes: tuple[Change, ...] = ()
     changed: int = 0  # as the plan counts: without what follows from it

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailprov.errors import InputError
 from mailprov.i18n import _
@@ -18,8 +18,7 @@ from mailprov.model.inventory import Domain, Host, Inventory
 PARTS = ("hosts", "dns")
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """`hosts` are those that a command may change or ask; `looked_at` has those of others (`managed: false`), too."""
 
     hosts: tuple[Host, ...]

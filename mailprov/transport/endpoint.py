@@ -17,6 +17,8 @@ from mailprov.model.inventory import Secret, Transport
 
 @dataclass(frozen=True)
 class Endpoint:
+    """Where one SSH server is, and how to log in there. What is not compared does not make it another server."""
+
     name: str = field(compare=False)  # in errors: mx1, or "jump host bastion"
     host: str = field(compare=False)  # the inventory's host this is for: what `mailprov trust` takes
     address: str  # what a socket is opened to

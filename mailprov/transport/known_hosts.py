@@ -15,9 +15,9 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 KEY_TYPES: tuple[str, ...] = (
     "ssh-ed25519",
@@ -29,8 +29,7 @@ KEY_TYPES: tuple[str, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class KnownKey:
+class KnownKey(NamedTuple):
     """One line. `hosts` is the field as written: patterns with commas, or one hashed name."""
 
     hosts: str

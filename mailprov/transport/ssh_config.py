@@ -20,8 +20,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mailprov.errors import HostUnreachable
 from mailprov.i18n import _
@@ -35,8 +35,7 @@ _EXEC = re.compile(r"^\s*match\s.*\bexec\b", re.IGNORECASE | re.MULTILINE)
 _DEFAULT_KEY = re.compile(r"~/\.ssh/id_(rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)")
 
 
-@dataclass(frozen=True)
-class Answers:
+class Answers(NamedTuple):
     hostname: str | None = None
     user: str | None = None
     port: int | None = None

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailprov.i18n import _
@@ -85,11 +84,11 @@ def nothing(value: Any, path: str) -> None:
         raise Nonsense(_("{path} is not null").format(path=path))
 
 
-@dataclass(frozen=True)
 class either:
     """The first of these that it is; an error is the last one's."""
 
-    shapes: tuple[Shape, ...]
+    def __init__(self, shapes: tuple[Shape, ...]) -> None:
+        self.shapes = shapes
 
     def __call__(self, value: Any, path: str) -> None:
         for shape in self.shapes[:-1]:
@@ -100,12 +99,11 @@ class either:
         return self.shapes[-1](value, path)
 
 
-@dataclass(frozen=True)
 class many:
     """A list of these, at most `limit`. Classes, here and below, so that a test can walk through all fields."""
 
-    of: Shape
-    limit: int = 1_000_000
+    def __init__(self, of: Shape, limit: int = 1_000_000) -> None:
+        self.of, self.limit = of, limit
 
     def __call__(self, value: Any, path: str) -> None:
         if not isinstance(value, list):
@@ -116,11 +114,11 @@ class many:
             self.of(part, f"{path}[{place}]")
 
 
-@dataclass(frozen=True)
 class by_name:
     """An object whose keys are names, all values of one shape."""
 
-    of: Shape
+    def __init__(self, of: Shape) -> None:
+        self.of = of
 
     def __call__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):
@@ -133,12 +131,11 @@ class by_name:
             self.of(part, f"{path}[{name[:60]!r}]")
 
 
-@dataclass(frozen=True)
 class fields:
     """An object. `optional` ones may be missing."""
 
-    needed: Mapping[str, Shape]
-    optional: Mapping[str, Shape]
+    def __init__(self, needed: Mapping[str, Shape], optional: Mapping[str, Shape]) -> None:
+        self.needed, self.optional = needed, optional
 
     def __call__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):

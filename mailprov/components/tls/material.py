@@ -11,8 +11,8 @@ the names (RFC 9525: the DNS names in subjectAltName count, the common name does
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mailprov.components.base import Build
 from mailprov.components.tls import certbot
@@ -31,8 +31,7 @@ TLS12_CIPHERS = ":".join(
 )
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Paths of a certificate (leaf first) and its key, which may be the same file."""
 
     certificate: str
@@ -44,8 +43,7 @@ class Pair:
         return self.key if self.key == self.certificate else f"{self.key}, {self.certificate}"
 
 
-@dataclass(frozen=True)
-class Material:
+class Material(NamedTuple):
     """Paths on the host, and how what lies there comes about. ECDSA stands before RSA."""
 
     pairs: tuple[Pair, ...]  # for the host's own name, and for clients that send no SNI

@@ -13,7 +13,7 @@ paramiko can use certificates and checks nothing in them; the signature itself i
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import paramiko
 from paramiko.message import Message
@@ -26,8 +26,7 @@ _FIELDS = {"ssh-ed25519": 1, "ecdsa-sha2-nistp256": 2, "ecdsa-sha2-nistp384": 2,
 _FIELDS["ssh-rsa"] = 2
 
 
-@dataclass(frozen=True)
-class Certificate:
+class Certificate(NamedTuple):
     key: bytes  # the certified public key in wire format
     kind: int
     serial: int

@@ -15,6 +15,8 @@ NAME = "rfc2136"
 
 @dataclass(frozen=True)
 class Tsig:
+    """The key that signs what is asked of the name server (RFC 8945)."""
+
     name: str
     algorithm: str  # hmac-sha256, hmac-sha512, …
     secret: Secret  # base64
