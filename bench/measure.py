@@ -61,11 +61,15 @@ class Table:
 
     rows: dict[str, list[Run]] = field(default_factory=dict)
     loads: list[float] = field(default_factory=list)  # of the machine, at each run
+    quiet: bool = False  # runs are not printed as they end
 
     def add(self, name: str, run: Run) -> None:
         self.loads.append(os.getloadavg()[0])
         self.rows.setdefault(name, []).append(run)
-        print(f"  {name:<44} {run.wall:8.3f} s  cpu {run.cpu:7.3f} s  peak {run.peak:5.0f} MiB", flush=True)
+        if not self.quiet:
+            print(
+                f"  {name:<44} {run.wall:8.3f} s  cpu {run.cpu:7.3f} s  peak {run.peak:5.0f} MiB", flush=True
+            )
 
     def wall(self, name: str) -> float:
         return statistics.median(run.wall for run in self.rows[name])

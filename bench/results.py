@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench import demo
+from bench import cpu, demo
 from bench.measure import Need, Table
 from bench.peers import VERSIONS
 from mailprov import __version__
@@ -17,6 +17,7 @@ from mailprov import __version__
 NEEDS = (
     Need("mailprov --version", "empty Python", 2, "`mailprov --version`, of an empty Python"),
     Need("mailprov --help", "empty Python", 2, "`mailprov --help`, of an empty Python"),
+    Need("cpu: plan, hosts alone", "cpu: ssh true", 2, "no-change plan of one host, of a cold `ssh HOST true`"),
     Need("first install: mailprov", "first install: bare apt-get", 1.10, "first install, of bare apt-get"),
     Need("first install: mailprov", "first install: pyinfra", 1, "first install, of pyinfra"),
     Need("first install: mailprov", "first install: ansible", 1, "first install, of Ansible"),
@@ -91,6 +92,7 @@ def write(
             "|---|---|---|---|",
             *verdicts,
             "",
+            *cpu.lines(table),
             *demo.lines(table),
             *more,
             *_fleet(table),

@@ -9,6 +9,7 @@
     load              mail through a provisioned host, beside the distribution's stock configuration; the filter's cost
     since             hosts of 0.1.0 before and after this version: memory of 50 idle clients on 587, mail in and out
     zones             questions and rounds of DNS: 100 domains in one zone, ten zones, with wildcards
+    cpu               a no-change plan of one host: the controller's CPU above its libraries', wall beside `ssh true`
     start             `--version` and `--help` beside an empty Python
 
 Tools take turns, so that a drift of the machine hits all of them; what is judged is the median of the rounds' ratios.
@@ -31,7 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import demo, fleet, mail_load, peers, since, zones  # noqa: E402
+from bench import cpu, demo, fleet, mail_load, peers, since, zones  # noqa: E402
 from bench.commands import apply, bare_install, mailprov  # noqa: E402
 from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
@@ -40,7 +41,20 @@ from mailprov import desired  # noqa: E402
 from mailprov.inventory import load  # noqa: E402
 
 ROUND_TRIP = 0.1
-PHASES = ("start", "demo", "install", "near", "far", "hosts", "fleet", "sizes", "load", "since", "zones")
+PHASES = (
+    "start",
+    "cpu",
+    "demo",
+    "install",
+    "near",
+    "far",
+    "hosts",
+    "fleet",
+    "sizes",
+    "load",
+    "since",
+    "zones",
+)
 
 
 class Bench:
@@ -81,6 +95,9 @@ class Bench:
             self.table.add("empty Python", run([sys.executable, "-c", "pass"]))
             self.table.add("mailprov --version", mailprov("--version"))
             self.table.add("mailprov --help", mailprov("--help"))
+
+    def cpu(self) -> None:
+        cpu.measure(self.folder, 25 if self.full else 15, self.table)
 
     def demo(self) -> None:
         demo.measure(self.folder, 3 if self.full else 1, self.table)
@@ -189,7 +206,14 @@ class Bench:
 
     def run(self, phases: list[str]) -> None:
         try:
-            if set(phases) - {"start", "demo", "fleet", "since", "zones"}:  # these need none of its hosts
+            if set(phases) - {
+                "start",
+                "cpu",
+                "demo",
+                "fleet",
+                "since",
+                "zones",
+            }:  # these need none of its hosts
                 self.hosts.up()
             if set(phases) & {"near", "far", "hosts"}:
                 self.prepare()

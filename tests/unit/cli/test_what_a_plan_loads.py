@@ -1,0 +1,101 @@
+"""What a no-change plan of one host loads, and nothing else: half of its CPU is the loading of modules.
+
+Seconds are `make bench`'s (phase `cpu`); here is what they come from. Components and DNS providers are not counted:
+each new one is loaded with the inventory, because its keys are part of it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.unit.cli.test_help_page import INVENTORY
+
+# Libraries that are loaded on purpose, and what they bring.
+LIBRARIES = {
+    "annotated_types", "bcrypt", "cryptography", "jinja2", "markupsafe", "nacl", "paramiko", "pydantic",
+    "pydantic_core", "ruamel", "typing_extensions", "typing_inspection",
+    "invoke",  # the one that stands for it: mailprov/transport/__init__.py
+}  # fmt: skip
+# Of the standard library: those that take milliseconds, and are loaded by nobody whom a plan needs.
+HEAVY = {
+    "asyncio", "concurrent.futures", "configparser", "csv", "email.message", "html", "http", "multiprocessing",
+    "sqlite3", "ssl", "unittest", "urllib.request", "xml", "zipfile",
+}  # fmt: skip
+# Modules of ours that belong to other commands, or to what a run without changes does not come to.
+OTHERS = {
+    "cli.app", "cli.options", "cli.saved", "cli.hints", "dns.planner", "dns.publishing", "dns.undo",
+    "dns.zoneplan", "lab", "model.answers", "model.findings", "plan.saved", "probe", "records", "report.findings",
+    "report.jsonlines", "report.junit", "report.terminal", "run.as_saved", "run.dkim_keys", "run.inquiry",
+    "run.purge", "run.rollback", "run.rotate", "run.verify", "run.zone_backup",
+}  # fmt: skip
+# What grows with the program: 108 and 52 when this was written. A module costs a quarter of a millisecond, a frozen
+# dataclass half of one (until Python 3.13 it compiles six methods). So whoever raises these has looked at NamedTuple
+# and at importing later.
+MOST_MODULES = 115
+MOST_DATACLASSES = 56
+
+_PROGRAM = """\
+import dataclasses, json, sys
+bare = set(sys.modules)
+made = []
+process = dataclasses._process_class
+def counted(cls, *args):
+    made.append(cls.__module__)
+    return process(cls, *args)
+dataclasses._process_class = counted
+sys.argv = ["mailprov", *sys.argv[1:]]
+from mailprov.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+sys.stderr.write("\\n" + json.dumps([sorted(set(sys.modules) - bare), made]))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], list[str]]:
+    """All modules, and for each dataclass its module. The host refuses the connection: what follows loads the files of
+    the host's services, a module for each.
+    """
+    path = tmp_path_factory.mktemp("plan") / "mail.yml"
+    path.write_text(INVENTORY)
+    words = ["plan", "--only", "hosts", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *words], capture_output=True, text=True, check=True
+    )
+    modules, made = json.loads(done.stderr.splitlines()[-1])
+    return set(modules), made
+
+
+def counted(names: list[str]) -> list[str]:
+    grows = ("mailprov.components", "mailprov.dns.providers")
+    return [name for name in names if name.startswith("mailprov") and not name.startswith(grows)]
+
+
+def test_a_plan_gets_as_far_as_the_connection(loaded: tuple[set[str], list[str]]) -> None:
+    assert {"paramiko.transport", "mailprov.transport.ssh.client", "mailprov.run.hosts"} <= loaded[0]
+
+
+def test_a_plan_loads_no_other_library(loaded: tuple[set[str], list[str]]) -> None:
+    tops = {name.partition(".")[0] for name in loaded[0]}
+    theirs = {name for name in tops if not name.startswith("_")} - sys.stdlib_module_names - {"mailprov"}
+
+    assert theirs - LIBRARIES <= {"cython_runtime"}
+    assert loaded[0] & HEAVY == set()
+
+
+def test_a_plan_loads_nothing_of_other_commands(loaded: tuple[set[str], list[str]]) -> None:
+    assert {name for name in OTHERS if f"mailprov.{name}" in loaded[0]} == set()
+
+
+def test_a_plan_loads_few_modules_and_makes_few_dataclasses(loaded: tuple[set[str], list[str]]) -> None:
+    modules, dataclasses = counted(sorted(loaded[0])), counted(loaded[1])
+
+    assert len(modules) <= MOST_MODULES, modules
+    assert len(dataclasses) <= MOST_DATACLASSES, Counter(dataclasses)
