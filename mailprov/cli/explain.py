@@ -18,7 +18,9 @@ def explain(
         str | None,
         typer.Argument(
             metavar="ID",
-            help=N_("A probe's id, such as tls.chain, or a component, such as fail2ban."),
+            help=N_(
+                "A probe's id, such as tls.chain, a component, such as fail2ban, or a DNS record: dmarc."
+            ),
             show_default=False,
             autocompletion=complete.probes,
         ),
@@ -47,12 +49,13 @@ def explain(
         for name, entry in entries.items():
             print_text(f"{name.ljust(width)}  {entry.title}", indent=width + 2)
         return
-    if probe_id not in entries and (words := _component(probe_id)):
+    if probe_id not in entries and (words := _component(probe_id) or _record(probe_id)):
         title, rows = words
         if json:
             told = tuple(f"{name}: {text}" for name, text in rows)
             reports.emit(Explained(probe_id, title, "", (), told, (), ()))
-            raise typer.Exit(reports.end(0, _("1 component")))
+            record = ngettext("{count} record", "{count} records", 1).format(count=1)
+            raise typer.Exit(reports.end(0, _("1 component") if _component(probe_id) else record))
         return _print(probe_id, title, rows)
     if probe_id not in entries:
         near = difflib.get_close_matches(probe_id, entries, n=1)
@@ -95,3 +98,17 @@ def _component(name: str) -> tuple[str, list[tuple[str, str]]] | None:
     if units := ", ".join(service.unit for service in found.retired()):
         rows.append((_("stops"), _("{units}, when it leaves").format(units=units)))
     return found.about, rows
+
+
+def _record(name: str) -> tuple[str, list[tuple[str, str]]] | None:
+    """The same of a type of DNS record, by what people call it: spf, dkim-key."""
+    from mailprov.model.records import NEEDS
+    from mailprov.records.types import TYPES
+
+    found = next((each for each in TYPES if each.name.lower().replace(" ", "-") == name.lower()), None)
+    if found is None:
+        return None
+    rows = [(_("needed"), _(NEEDS[found.need.value])), (_("what for"), _(found.why))]
+    if found.key:
+        rows.append((_("key"), _(found.key)))
+    return _("DNS record {label}").format(label=_(found.name)), rows

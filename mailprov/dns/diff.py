@@ -1,12 +1,13 @@
 """What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
 
-    plan_zone(zone, existing, desired, identity, take_over, kept, special) -> ZoneDiff
+    plan_zone(zone, existing, desired, identity, take_over, kept, special, answered) -> ZoneDiff
 
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
   so nothing later can lose them.
 - Some things can stand only once (records/types says which: MX, SPF, DMARC, a DKIM key). A foreign value of these is
   a conflict, shown with what to do; `take_over` replaces it.
+- What the inventory did not ask for gives way to all of that and is no conflict (defaults.py).
 - A foreign value that is equal to a wanted one stays foreign: somebody put it there before mailprov came, so it is
   never removed and never gets another TTL. That is told; `take_over` makes it ours where it can stand only once.
 - A value that another inventory wrote too belongs to both: the last one that no longer wants it removes it.
@@ -24,23 +25,19 @@ Raises nothing: conflicts are values, so that those of all zones can be shown at
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from mailprov.dns import ownership
+from mailprov.dns import defaults, ownership
 from mailprov.dns.rrsets import Edit, Key
+from mailprov.dns.shown import ends, listed, refused, shown
 from mailprov.i18n import N_, _
 from mailprov.model.events import Action, Change
 from mailprov.model.records import Record
 from mailprov.plan import zone_details
 from mailprov.records import types
-from mailprov.records.types.dkim import TO_BE_MADE
 
-_PUBLIC_KEY = re.compile(r"\bp=[^;]+")
-# What every 2048-bit RSA key begins with (RFC 5280 section 4.1: the algorithm, and how long the modulus is).
-_RSA_HEAD = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
 TAKE_OVER = N_("Delete what is not wanted, or run again with --take-over to replace it")
 
 
@@ -60,6 +57,7 @@ class ZoneDiff:
     conflicts: tuple[Conflict, ...] = ()
     unchanged: int = 0  # desired values that already stand
     compared: int = 0  # desired values
+    first_seen: tuple[Record, ...] = ()  # that nobody asked for, and that do not stand yet
 
 
 def plan_zone(
@@ -70,11 +68,13 @@ def plan_zone(
     take_over: bool = False,
     kept: Callable[[str], bool] = lambda name: False,
     special: Mapping[Key, str] | None = None,
+    answered: Mapping[Key, Sequence[str]] | None = None,
 ) -> ZoneDiff:
     """Compare. `existing` holds whole RRsets: all that are desired, those in which we own values, the markers there may
     be of them, and CNAMEs met there; all names are in `zone`.
 
     `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours. `special`: as in rrsets.
+    `answered`: what defaults.py looks at besides.
     """
     stand = _grouped(existing)
     want = _grouped(desired)
@@ -85,6 +85,8 @@ def plan_zone(
         )
         return ZoneDiff(conflicts=(Conflict(what, _("Use that version of mailprov for this zone")),))
 
+    settled = defaults.settle(want, stand, owned, special or {}, answered or {})
+    want = settled.want
     sets = [
         _Set(
             zone,
@@ -106,7 +108,7 @@ def plan_zone(
     for edit, change in _markers(zone, stand, owned, entries, identity, ttl):
         edits.append(edit)
         changes.append(change)
-    notices = [text for one in sets for text in one.notices]
+    notices = [*settled.notices, *(text for one in sets for text in one.notices)]
     if same := [text for one in sets for text in one.not_ours]:
         notices.append(
             _(
@@ -120,6 +122,7 @@ def plan_zone(
         tuple(conflict for one in sets for conflict in one.conflicts),
         sum(one.unchanged for one in sets),
         sum(len(records) for records in want.values()),
+        defaults.first_seen(want, stand),
     )
 
 
@@ -169,22 +172,6 @@ def _markers(
         yield edit, _marker_change(zone, edit, ours, told)
 
 
-def shown(value: str) -> str:
-    """A value as it may be printed: other people's TXT can hold anything, terminal escapes included.
-
-    Of a public key only that it is one: nobody compares its 392 characters by eye, and a plan that is made before the
-    key is made says the same.
-    """
-    return _clean(_PUBLIC_KEY.sub("p=…", value) if value.startswith("v=DKIM1") else value)
-
-
-def _clean(value: str) -> str:
-    return "".join(
-        c if c.isprintable() else "".join(f"\\{b:03d}" for b in c.encode("utf-8", "surrogateescape"))
-        for c in value
-    )
-
-
 class _Set:
     """One RRset judged: what to do with it, and what mailprov owns in it afterwards."""
 
@@ -206,7 +193,7 @@ class _Set:
         self.entries: set[ownership.Entry] = set()
         self.edit: Edit | None = None
         self.unchanged = 0
-        self._zone = zone
+        self._zone, self._want = zone, want
 
         if want and (dname := stand.get((self.name, "DNAME"))):
             target = shown(dname[0].value)
@@ -235,7 +222,7 @@ class _Set:
         if special:
             if want:
                 what = _("{name} {type} is {special}, so {values} cannot stand there").format(
-                    name=self.name, type=self.type, special=special, values=_list(r.value for r in want)
+                    name=self.name, type=self.type, special=special, values=listed(r.value for r in want)
                 )
                 self.conflicts.append(
                     Conflict(what, _("Change that at the provider, or choose another name"))
@@ -247,9 +234,8 @@ class _Set:
         only = {types.alone(self.name, self.type, value) for value in wanted} - {None}
         ours = {value for value in before if owned.owns(self.name, self.type, value)}
         if take_over:
-            ours |= {
-                value for value in before if value in wanted and types.alone(self.name, self.type, value)
-            }
+            asked = {record.value for record in want if record.asked}
+            ours |= {value for value in before if value in asked and types.alone(self.name, self.type, value)}
         rivals = [
             v
             for v in before
@@ -278,7 +264,7 @@ class _Set:
             if value not in foreign
         }
         if same := [value for value in foreign if value in wanted]:
-            self.not_ours.append(f"{self.name} {self.type} {_list(same)}")
+            self.not_ours.append(f"{self.name} {self.type} {listed(same)}")
         ttl_now = next(iter(before.values()), None)
         ttl = next(iter(wanted.values()), ttl_now or 0)
         ttl_note = ""
@@ -289,9 +275,10 @@ class _Set:
         if remove or add:
             self.edit = Edit(self.name, self.type, ttl, remove, add)
             old = [value for value in before if value not in others]
-            self.change = change_of(
-                self._zone, self.edit, old, [v for v in wanted if v not in others], ttl_note
-            )
+            new = [v for v in wanted if v not in others]
+            self.change = change_of(self._zone, self.edit, old, new, ttl_note)
+            if of := next((record for record in self._want if record.value in add), None):
+                self.change = replace(self.change, label=of.label, need=of.need, purpose=of.purpose)
         if self.type in ("A", "AAAA") and wanted:
             besides = [value for value in foreign if value not in wanted]
             if besides:
@@ -305,15 +292,15 @@ class _Set:
     def _refuse(self, before: dict[str, int], rivals: list[str], wanted: dict[str, int]) -> None:
         kind = types.alone(self.name, self.type, rivals[0])
         same = [v for v in before if types.alone(self.name, self.type, v) == kind]
-        goal = _recognisable(v for v in wanted if types.alone(self.name, self.type, v) == kind)
+        goal = refused(v for v in wanted if types.alone(self.name, self.type, v) == kind)
         label = _(kind.name) if kind else self.type
         if self.type == "TXT" and len(same) > 1:
             what = _(
                 "{name} has {count} {type} records where there may be only one: {values} (wanted: {wanted})"
-            ).format(name=self.name, count=len(same), type=label, values=_recognisable(same), wanted=goal)
+            ).format(name=self.name, count=len(same), type=label, values=refused(same), wanted=goal)
         else:
             what = _("{name} has {type} that mailprov did not write: {values} (wanted: {wanted})").format(
-                name=self.name, type=label, values=_recognisable(rivals), wanted=goal
+                name=self.name, type=label, values=refused(rivals), wanted=goal
             )
         # Two clauses, each of its own; what else could be done is the type's to know.
         advice = "; ".join(map(_, filter(None, (TAKE_OVER, kind.otherwise if kind else ""))))
@@ -335,19 +322,19 @@ def _order(want: dict[Key, list[Record]], owned: ownership.Ownership) -> list[Ke
 def change_of(zone: str, edit: Edit, old: list[str], new: list[str], ttl_note: str) -> Change:
     """What a person sees of an edit that makes values `new` of `old`."""
     if not old:
-        action, detail = Action.CREATE, _list(new)
+        action, detail = Action.CREATE, listed(new)
     elif not new:
-        action, detail = Action.DELETE, _list(old)
+        action, detail = Action.DELETE, listed(old)
     else:
         action = Action.UPDATE
-        detail = f"{_list(old)} → {_list(new)}" if set(old) != set(new) else _list(new)
+        detail = f"{listed(old)} → {listed(new)}" if set(old) != set(new) else listed(new)
         if (
             len(old) == len(new) == 1
             and old != new
             and all(value.startswith("v=DKIM1") for value in old + new)
         ):
-            detail = zone_details.new_key(_ends(old[0]), _ends(new[0]))
-        elif set(old) != set(new) and _list(old) == _list(new):
+            detail = zone_details.new_key(ends(old[0]), ends(new[0]))
+        elif set(old) != set(new) and listed(old) == listed(new):
             detail = zone_details.another_key(detail)
     return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail + ttl_note)
 
@@ -360,33 +347,3 @@ def _marker_change(
     count = len(entries or ()) or sum(len(marker.entries) for marker in ours)
     detail = zone_details.marker(count, replaces_first=any(marker.former for marker in ours))
     return Change(f"zone {zone}", "record", action, f"{edit.name} {edit.type}", detail)
-
-
-def _list(values: Iterable[str]) -> str:
-    return ", ".join(shown(value) for value in values)
-
-
-def _recognisable(values: Iterable[str]) -> str:
-    """Values that are refused: of a public key enough to know it again."""
-    return ", ".join(_with_key(value) if value.startswith("v=DKIM1") else shown(value) for value in values)
-
-
-def _ends(value: str) -> str:
-    """Enough of a key to know it again beside another one: they begin alike, and those of RSA end alike, too (in the
-    exponent, IDAQAB), so the last twelve characters. A key that is still to be made says that.
-    """
-    found = re.search(r"\bp=\s*(\([^)]*\)|[^;]*)", value)
-    key = _clean(found[1].strip()) if found else ""
-    if key.startswith("("):
-        return key.strip("()")
-    return f"p={key[:4]}…{key[-12:]}" if len(key) > 20 else f"p={key}"
-
-
-def _with_key(value: str) -> str:
-    def excerpt(found: re.Match[str]) -> str:
-        key = found[0][2:].strip().removeprefix(_RSA_HEAD)
-        if key == TO_BE_MADE:
-            return f"p={_('(made by the apply)')}"
-        return f"p=…{key[:16]}…" if len(key) > 50 else f"p={key}"
-
-    return _clean(_PUBLIC_KEY.sub(excerpt, value))

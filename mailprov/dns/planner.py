@@ -14,11 +14,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mailprov.dns import providers
-from mailprov.dns.diff import ZoneDiff, plan_zone, shown
+from mailprov.dns import defaults, providers
+from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.driver import Driver, Place
 from mailprov.dns.ownership import Identity, marker_name
-from mailprov.dns.rrsets import Snapshot, as_records, special
+from mailprov.dns.rrsets import Key, Snapshot, as_records, special
+from mailprov.dns.shown import shown
 from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
@@ -28,7 +29,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
-from mailprov.records import desired_records, kept
+from mailprov.records import desired_records, kept, types
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def plan(
         )
     if conflicts:
         raise refusal(conflicts)
+    notices += defaults.notes(one for plan in plans if plan.work for one in plan.work.diff.first_seen)
     if seen.wild:
         plans = _with_shadows(inventory.dns, plans, seen)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
@@ -210,9 +212,17 @@ def _compare(
 ) -> ZoneDiff:
     identity = replace(seen.identity, pending=pending)
     stands = seen.snapshots.get(zone, {})
+    asked = {(record.name, record.type) for record in desired if not record.asked}
+    asked |= {key for record in desired for key in types.above(record)}
+    answered = {key: seen.answers[key].sets[key].values for key in asked if _is_told(seen, key)}
     return plan_zone(
-        zone, as_records(stands), desired, identity, wishes.take_over, wishes.kept, special(stands)
+        zone, as_records(stands), desired, identity, wishes.take_over, wishes.kept, special(stands), answered
     )
+
+
+def _is_told(seen: Survey, key: Key) -> bool:
+    answer = seen.answers.get(key)
+    return answer is not None and answer.error is None and key in answer.sets
 
 
 def _look(

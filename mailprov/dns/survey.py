@@ -36,6 +36,7 @@ from mailprov.errors import DnsFailed
 from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
+from mailprov.records import types
 
 Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts that served it until now
 # A longer chain of departed domains was not written by mailprov, but by somebody who wants us to go on for ever.
@@ -94,7 +95,9 @@ class _Reader:
         self._inventory = identity
         self._told = {name: hosts for name, hosts in told.items() if name not in identity.names}
         self._also = dict.fromkeys(also)
+        desired = tuple(desired)
         self._desired = dict.fromkeys((record.name, record.type) for record in desired)
+        self._above = {key for record in desired for key in types.above(record)}
         self._kinds: dict[str, list[str]] = {}
         for name, kind in self._desired:
             self._kinds.setdefault(name, []).append(kind)
@@ -115,11 +118,10 @@ class _Reader:
 
     def read(self) -> Survey:
         ask = {*self._desired, *((marker_name(name), "TXT") for name in self._names if _may_be_unit(name))}
-        ask |= {(marker_name(name), "TXT") for name in self._also}
+        ask |= {(marker_name(name), "TXT") for name in self._also} | self._above
         # A wildcard beside a host: it may say what stood at the host's name, and must not be taken for that.
-        ask |= {
-            (f"*.{name.partition('.')[2]}", "TXT") for name, kind in self._desired if kind in ("A", "AAAA")
-        }
+        hosts = {name.partition(".")[2] for name, kind in self._desired if kind in ("A", "AAAA")}
+        ask |= {(f"*.{parent}", "TXT") for parent in hosts}
         for name in self._told:
             ask |= {(marker_name(name), "TXT"), (name, "MX")}
         self._fetch(ask)
@@ -354,12 +356,9 @@ class _Reader:
         return {key for key in doubts if (zone := self._zone_of_key(key)) and not self._stands[zone, key]}
 
     def _result(self) -> Survey:
-        result = Survey(
-            {name: self._found.get(name) or Place(zone) for name, zone in self._zone.items()},
-            self._identity,
-            wild=self._wild(),
-            answers={**self._ahead, **self._data},
-        )
+        places = {name: self._found.get(name) or Place(zone) for name, zone in self._zone.items()}
+        answers = {**self._ahead, **self._data}
+        result = Survey(places, self._identity, wild=self._wild(), answers=answers)
         made_up = self._made_up()
         for key, answer in self._data.items():
             zone = self._zone_of_key(key)

@@ -30,9 +30,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailprov.dns import ownership
-from mailprov.dns.diff import ZoneDiff, change_of, shown
+from mailprov.dns.diff import ZoneDiff, change_of
 from mailprov.dns.ownership import Entry, Marker
 from mailprov.dns.rrsets import Edit, Key, ancestors
+from mailprov.dns.shown import shown
 from mailprov.i18n import _
 from mailprov.model.events import Change
 from mailprov.model.hostnames import inside

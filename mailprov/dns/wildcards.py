@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mailprov.dns import ownership
-from mailprov.dns.diff import shown
 from mailprov.dns.driver import Answer, Driver
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
+from mailprov.dns.shown import shown
 from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 

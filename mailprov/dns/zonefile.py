@@ -7,12 +7,12 @@ Names and targets are complete with a final dot, so the text may be pasted into 
 
 from __future__ import annotations
 
-from mailprov.dns.diff import shown
+from mailprov.dns.shown import shown
 from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
-from mailprov.model.records import Record
+from mailprov.model.records import NEEDS, Record
 from mailprov.records import desired_records, types
 
 
@@ -36,12 +36,15 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
                 hosts=", ".join(unknown)
             )
         )
+    lines += [
+        f"; {label}: {why}" for label, why in dict.fromkeys((_(r.label), r.purpose) for r in records) if why
+    ]
     for name, members in groups.items():
         if members:
             lines += ["", f"; {name}"]
             # What belongs to the domain itself first, then the hosts in it.
             for record in sorted(members, key=lambda r: r.name != name):
-                lines += [f"; {shown(record.why)}", _line(record)]
+                lines += [_comment(record), _line(record)]
     return "\n".join(lines) + "\n"
 
 
@@ -49,6 +52,11 @@ def _domain_of(name: str, domains: list[str]) -> str:
     """The longest domain of the inventory that `name` is in; else its parent, which is the likely zone."""
     around = [domain for domain in domains if inside(name, domain)]
     return max(around, key=len) if around else name.partition(".")[2] or name
+
+
+def _comment(record: Record) -> str:
+    need = f" ({_(NEEDS[record.need])})" if record.need else ""
+    return f"; {shown(record.why)}{need}"
 
 
 def _line(record: Record) -> str:

@@ -8,10 +8,11 @@ What is wrong goes to `context.problems`. Accounts, aliases and lists are in `re
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mailprov.i18n import _
 from mailprov.inventory import recipients
-from mailprov.inventory.schema_domains import DmarcEntry, DomainEntry
+from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.model.inventory import Dkim, Dmarc, Domain, Filter, Host, Mx, Spf
 from mailprov.schema import names
 from mailprov.schema.context import Context
@@ -57,7 +58,7 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
                 mx=(exchangers := _mx(entry, path, mail_names, context)),
                 spf=_spf(entry, exchangers, path, context),
                 dkim=_dkim(entry, hosts, path, context),
-                dmarc=_dmarc(entry.dmarc, path, name, context) if entry.dmarc else None,
+                dmarc=_dmarc(entry, serving, path, name, context),
             )
         )
     recipients.check_loops(domains, context)
@@ -215,7 +216,13 @@ def _dkim(domain: DomainEntry, hosts: tuple[Host, ...], path: KeyPath, context: 
     return Dkim(tuple(entry.algorithms), prefix)
 
 
-def _dmarc(entry: DmarcEntry, path: KeyPath, domain: str | None, context: Context) -> Dmarc:
+def _dmarc(
+    of: DomainEntry, hosts: Sequence[Host], path: KeyPath, domain: str | None, context: Context
+) -> Dmarc | None:
+    entry = of.dmarc
+    if entry is None:
+        off = "dmarc" in of.model_fields_set  # or what stood there was wrong, and that was said
+        return Dmarc(asked=False) if not off and any(host.managed for host in hosts) else None
     rua = None
     if entry.rua is not None and domain:
         lead = _("the DMARC reports would go to nobody")

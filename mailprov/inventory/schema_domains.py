@@ -14,7 +14,7 @@ from mailprov.i18n import N_, _
 from mailprov.model.dkim import ALGORITHMS
 from mailprov.schema.document import Seq
 from mailprov.schema.entry import Entry
-from mailprov.schema.scalars import Boolean, Quota, Reads, Size, Text, choice, said, text, whole
+from mailprov.schema.scalars import OR_OFF, Boolean, Quota, Reads, Size, Text, choice, said, text, whole
 from mailprov.schema.secret_entry import PasswordEntry
 
 
@@ -193,6 +193,7 @@ class DomainEntry(Entry):
         default=SpfEntry(all="fail"), description=N_("who may send mail of the domain beside its hosts")
     )
     dkim: DkimEntry = Field(default=DkimEntry(), description=N_("how mail of the domain is signed"))
-    dmarc: DmarcEntry | None = Field(
-        default=None, description=N_("the domain's DMARC record; none if not given")
+    dmarc: Annotated[DmarcEntry | None, OR_OFF] = Field(
+        default=None,
+        description=N_("the domain's DMARC record, or off; if not given, p=none where nothing stands there"),
     )

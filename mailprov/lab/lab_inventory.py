@@ -157,7 +157,9 @@ def _domain(paths: LabPaths, domain: Domain) -> dict[str, Any]:
     if domain.dkim != Dkim():
         selector = {"selector": domain.dkim.selector} if domain.dkim.selector else {}
         body["dkim"] = {"algorithms": list(domain.dkim.algorithms), **selector}
-    if domain.dmarc is not None:
+    if domain.dmarc is None:
+        body["dmarc"] = "off"
+    elif domain.dmarc.asked:
         body["dmarc"] = {
             "policy": domain.dmarc.policy,
             **({"rua": domain.dmarc.rua} if domain.dmarc.rua is not None else {}),

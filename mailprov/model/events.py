@@ -33,6 +33,8 @@ class Change:
     `because`: all files that a service is reloaded or restarted for, where `detail` only says how many they are.
     `drift`: it would undo what somebody did by hand since the last apply. `edit` is then the diff of that, from what
     was applied to what is there now, where it can be shown.
+    `label`, `need` and `purpose`: of a record that is wanted, what people call it (SPF), whether it is required,
+    recommended or optional, and what it is for.
     """
 
     subject: str
@@ -44,6 +46,9 @@ class Change:
     drift: bool = False
     edit: str = ""
     because: tuple[str, ...] = ()
+    label: str = ""
+    need: str = ""
+    purpose: str = ""
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,7 @@ class Dmarc:
 
     policy: str = "none"  # none, quarantine, reject (RFC 9989)
     rua: str | None = None  # an address
+    asked: bool = True  # False: a default, which gives way to what stands there
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class Domain:
     ] = ()  # (alias address, target address); the target is an account, alias or list
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (list address, member addresses, inside or outside)
     domain_aliases: tuple[str, ...] = ()
-    dmarc: Dmarc | None = None
+    dmarc: Dmarc | None = None  # None: no record
     dkim: Dkim = Dkim()
     catch_all: str | None = None  # who gets mail for names that do not exist; None: it is refused
     mail_name: str | None = None  # what its users' programs connect to, besides the first host's own name

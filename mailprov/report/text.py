@@ -26,7 +26,7 @@ from mailprov.model.events import (
     RunStarted,
     StillWorking,
 )
-from mailprov.report import plans
+from mailprov.report import plans, records
 from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ class TextReport:
         self._out.print()
         self._out.print(plans.legend(everything))
         for text in plans.details(self._plans, full=self._diff, listed=self._verbose):
+            self._out.print(text)
+        for text in records.purposes(self._plans):
             self._out.print(text)
         self._out.print()
         if (hint := plans.hint(self._plans, full=self._diff)) is not None:

@@ -89,6 +89,25 @@ def text(value: Any) -> str:
     return str(value)
 
 
+@dataclass(frozen=True, eq=False)
+class _OrOff:
+    """`Annotated[T | None, OR_OFF]`: what else it would be, or `off`, of which it makes None: the key is in
+    `model_fields_set` then.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def read(value: Any, inner: Callable[[Any], Any]) -> Any:
+            return None if isinstance(value, str) and value == "off" else inner(value)
+
+        return core_schema.no_info_wrap_validator_function(read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "string", "enum": ["off"]}]}
+
+
+OR_OFF = _OrOff()
 Text = Annotated[str, Reads(text, {"type": "string", "minLength": 1})]
 
 

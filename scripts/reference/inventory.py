@@ -70,6 +70,9 @@ def objects(schema: dict[str, Any]) -> dict[str, list[str]]:
 def _inside(schema: dict[str, Any], value: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """What has the keys: the value itself, or each value of a mapping with free names, or each item of a list."""
     real = resolved(schema, value)
+    for each in real.get("anyOf", ()):  # a mapping, or a word such as off
+        if "$ref" in each:
+            return each, ""
     if isinstance(real.get("additionalProperties"), dict) and "properties" not in real:
         return real["additionalProperties"], ".NAME"
     if isinstance(real.get("items"), dict):

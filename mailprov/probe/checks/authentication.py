@@ -194,7 +194,7 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
             _says(host, shown),
             _("see delivery.dkim: the message was not signed"),
         )
-    elif wrong == ["dmarc"] and domain.dmarc is None and set(seen["dmarc"]) <= {"none"}:
+    elif wrong == ["dmarc"] and not (domain.dmarc and domain.dmarc.asked) and set(seen["dmarc"]) <= {"none"}:
         yield context.warn(
             _("{host} says {results}: {domain} has no DMARC policy").format(
                 host=host.fqdn, results=shown, domain=domain.name

@@ -15,10 +15,11 @@ from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Spf
 from mailprov.model.records import Record
+from mailprov.probe.clients.resolver import Answer
 from mailprov.probe.context import DomainContext, HostContext
 from mailprov.probe.mailauth import spf
 from mailprov.probe.registry import Scope, probe
-from mailprov.records import desired_records
+from mailprov.records import desired_records, types
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there, so no SPF record may let them
 # pass.
@@ -243,7 +244,9 @@ def _sending_addresses(context: DomainContext, name: str) -> tuple[str, ...]:
     ),
     verdicts={
         "pass": N_("one record, with the declared policy; any valid one where the inventory declares none"),
-        "warn": N_("reports do not go where the inventory says"),
+        "warn": N_(
+            "reports do not go where the inventory says; no record, where the inventory leaves it to mailprov"
+        ),
         "fail": N_("no DMARC record or several, no valid policy, or another one than the inventory's"),
         "error": N_("no authoritative server answers"),
         "skip": N_("the inventory declares no DMARC record, and there is none"),
@@ -254,12 +257,18 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
     name = f"_dmarc.{context.name}"
     answer = context.run.resolver.ask(name, "TXT")
     context.transcript.add("-", str(answer))
-    wanted = next((record.value for record in _wanted(context) if record.name == name), "")
+    planned = next((one for one in _wanted(context) if one.name == name), None)
+    wanted = planned.value if planned else ""
+    by_default = planned is not None and not planned.asked
     record = f'{name}. TXT "{wanted or "v=DMARC1; p=none"}"'
     advice = _publish(record)
     found = [text for text in answer.values if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]
     if not found and not wanted:
         yield context.skip(_("the inventory declares no DMARC record, and there is none"))
+        return
+    if not found and by_default:
+        off = _("{publish}, or say `dmarc: off` in the inventory").format(publish=advice)
+        yield context.warn(_("no DMARC record"), off)
         return
     if len(found) != 1:
         if found:
@@ -273,7 +282,7 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
     policy = said.get("p", "").lower()
     if policy not in ("none", "quarantine", "reject"):
         yield context.failed(_("{record} has no valid policy (p=)").format(record=found[0]), advice)
-    elif wanted and policy != declared["p"]:
+    elif wanted and not by_default and policy != declared["p"]:
         yield context.failed(
             _("{values}, but the inventory says {wanted}").format(
                 values=found[0], wanted=f"p={declared['p']}"
@@ -333,7 +342,7 @@ def dns_published(context: DomainContext) -> Iterator[Finding]:
     for record in wanted:
         answer = context.run.resolver.ask(record.name, record.type)
         context.transcript.add("-", str(answer))
-        if record.value not in answer.values:
+        if record.value not in answer.values and not _gave_way(record, answer):
             missing.append(f'{record.name}. {record.type} "{record.value}"')
     if not missing:
         yield context.passed(
@@ -348,6 +357,15 @@ def dns_published(context: DomainContext) -> Iterator[Finding]:
         else _("publish them, or run {command} and compare").format(command="mailprov dns export")
     )
     yield verdict(_("not there: {records}").format(records=", ".join(missing)), advice)
+
+
+def _gave_way(record: Record, answer: Answer) -> bool:
+    """Whether something of somebody else stands where mailprov would have put a default (dns/defaults.py)."""
+    kind = types.alone(record.name, record.type, record.value)
+    others = [
+        value for value in answer.values if kind and types.alone(record.name, record.type, value) is kind
+    ]
+    return not record.asked and bool(others or answer.alias)
 
 
 def _beside(context: DomainContext) -> list[Record]:

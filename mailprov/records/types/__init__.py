@@ -4,6 +4,8 @@
     desired(wishes) -> records                of hosts, then of domains
     formats() -> {DNS type: Format}           of all that is published, and of what is met beside it
     parse(kind, text), render(kind, value), rank(kind, value), valid(kind, value)
+    named(label) -> RecordType | None         by what people call it
+    above(record) -> (name, DNS type) …       whose values may hold for its name, too
     alone(name, kind, value) -> RecordType | None      the type of which there may be only one set at that name
     writes_at(name, kind) -> bool             whether any type is ever published there
     may_return(own, name, kind, value) -> bool
@@ -14,9 +16,11 @@ reading back, undoing and the zone file need nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 
+from mailprov.i18n import _
 from mailprov.model.records import Record
 from mailprov.records.types.addresses import ADDRESSES
 from mailprov.records.types.base import Format, Own, RecordType, Wishes, names_of
@@ -43,15 +47,32 @@ _MET = (TXT, Format("CNAME", _name, _absolute), Format("DNAME", _name, _absolute
 def desired(wishes: Wishes) -> Iterator[Record]:
     for host in wishes.inventory.hosts:
         for each in TYPES:
-            yield from each.of_host(host, wishes)
+            yield from _labelled(each, each.of_host(host, wishes))
     for domain in wishes.inventory.domains:
         if not domain.hosts:
             continue  # no host of ours serves it: nothing of it is ours to publish
         for each in TYPES:
-            yield from each.of_domain(domain, wishes)
+            yield from _labelled(each, each.of_domain(domain, wishes))
         for name in names_of(domain):
             for each in TYPES:
-                yield from each.of_name(name, domain, wishes)
+                yield from _labelled(each, each.of_name(name, domain, wishes))
+
+
+def _labelled(each: RecordType, records: Iterable[Record]) -> Iterator[Record]:
+    for record in records:
+        need, purpose = record.need or each.need.value, record.purpose or _(each.why)
+        yield replace(record, label=each.name, need=need, purpose=purpose)
+
+
+def named(label: str) -> RecordType | None:
+    """By what people call it."""
+    return next((each for each in TYPES if each.name == label), None)
+
+
+def above(record: Record) -> Iterator[tuple[str, str]]:
+    """Names and types whose values may hold for this record's name as well, if it is a default of ours."""
+    sort = None if record.asked else named(record.label)
+    return ((name, record.type) for name in (sort.above(record.name) if sort else ()))
 
 
 def formats() -> dict[str, Format]:

@@ -27,11 +27,12 @@ def _valid(value: str, version: int) -> bool:
 class Addresses(RecordType):
     name = N_("address")
     need = Need.REQUIRED
-    why = N_("other mail servers connect to it, and without one an MX leads nowhere")
+    why = N_("an MX leads nowhere without the address of its host")
     formats = (
         Format("A", _one_spelling, valid=lambda value: _valid(value, 4)),
         Format("AAAA", _one_spelling, valid=lambda value: _valid(value, 6)),
     )
+    key = N_("hosts.HOST.ipv4 and ipv6: the addresses to publish, if they are not those that SSH goes to")
     places = (("A", re.compile(PLAIN)), ("AAAA", re.compile(PLAIN)))
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -74,6 +74,12 @@ class Wishes:
         return [self.inventory.host(name) for name in domain.hosts]
 
     @cached_property
+    def with_dmarc(self) -> frozenset[str]:
+        """Those of mail_names that have a DMARC record."""
+        domains = (domain for domain in self.inventory.domains if domain.hosts and domain.dmarc)
+        return frozenset(name for domain in domains for name in names_of(domain))
+
+    @cached_property
     def mail_names(self) -> frozenset[str]:
         """All mail domains that hosts of ours serve, and their aliases."""
         return frozenset(
@@ -97,8 +103,14 @@ class Own:
 class RecordType(ABC):
     """`name`: as people call it. `why`: what it is for, in one sentence. `formats`: those it brings along; TXT is there
     anyway. `alone`: at a name only one of it may stand (RFC 7208 section 3.2 of SPF); then a foreign one is a conflict,
-    and `otherwise` says what else could be done about it, in a clause of its own. `name`, `why` and `otherwise` are
-    marked with N_ (i18n.py).
+    and `otherwise` says what else could be done about it, in a clause of its own.
+
+    `key`: what the inventory can say of it, for `explain`.
+
+    Of records that the inventory did not ask for (Record.asked): `note` says what to know when they come, of `{names}`;
+    `instead` what to write where one gives way to what stands there, of which `judge` says what it is worth.
+
+    `name`, `why`, `otherwise`, `key`, `note` and `instead` are marked with N_ (i18n.py).
     """
 
     name: str
@@ -106,6 +118,9 @@ class RecordType(ABC):
     why: str
     formats: tuple[Format, ...] = ()
     otherwise: str = ""
+    key: str = ""
+    note: str = ""
+    instead: str = ""
     # Where mailprov writes it, by type: what a host tells to have been elsewhere is a lie (run/believed.py).
     places: tuple[tuple[str, re.Pattern[str]], ...] = ()
 
@@ -123,6 +138,14 @@ class RecordType(ABC):
     def alone(self, name: str, kind: str, value: str) -> bool:
         """Whether this value is one of those of which there may be only one set at this name."""
         return False
+
+    def above(self, name: str) -> Iterable[str]:
+        """Names whose records hold for this name, too, where it has none."""
+        return ()
+
+    def judge(self, values: Sequence[str]) -> str:
+        """What these values of somebody else do, in a few words; empty where there is nothing to say."""
+        return ""
 
     @abstractmethod
     def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:

@@ -23,8 +23,9 @@ TO_BE_MADE = "(made by the apply)"
 class Dkim(RecordType):
     name = N_("DKIM key")
     need = Need.REQUIRED
-    why = N_("receivers check with it that a message was signed by the domain's own hosts")
+    why = N_("with it receivers check who signed a message")
     otherwise = N_("or give the domain another dkim.selector")
+    key = N_("domains.DOMAIN.dkim: algorithms, and what selectors begin with")
     places = (("TXT", re.compile(rf"[a-z0-9-]{{1,63}}\._domainkey\.{PLAIN}")),)
 
     def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:

@@ -34,6 +34,9 @@ class Mx(RecordType):
         Format("MX", _parse, _render, _rank, lambda value: bool(re.fullmatch(r"\d{1,5} \S{0,255}", value))),
     )
     otherwise = N_("name others who take its mail under the domain's `mx` first")
+    key = N_(
+        "domains.DOMAIN.hosts, in their order; domains.DOMAIN.mx: other preferences, and hosts of others"
+    )
     places = (("MX", re.compile(PLAIN)),)
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:

@@ -63,10 +63,10 @@ _OURS = re.compile(r"v=spf1( (a|mx|a:[a-z0-9.-]+|ip4:[0-9.]+|ip6:[0-9a-f:]+))* -
 class SpfRecord(RecordType):
     name = "SPF"
     need = Need.REQUIRED
-    why = N_(
-        "receivers refuse or mark mail that comes from elsewhere; Gmail and others want SPF or DKIM of every sender"
-    )
+    why = N_("receivers take the domain's mail from these hosts only")
     otherwise = N_("name others who send its mail under the domain's `spf: {include: […]}` first")
+    instead = N_("See that it lets the host's own addresses pass (`a`), or remove it")
+    key = N_("domains.DOMAIN.spf: who else may send, and ~all")
     places = (("TXT", re.compile(PLAIN)),)
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:
@@ -74,7 +74,8 @@ class SpfRecord(RecordType):
             why = _(
                 "SPF of the name that {host} gives in EHLO: mail comes from its own addresses only"
             ).format(host=host.name)
-            yield Record(host.fqdn, "TXT", helo_spf(), wishes.ttl, why)
+            need = Need.RECOMMENDED.value
+            yield Record(host.fqdn, "TXT", helo_spf(), wishes.ttl, why, need=need, asked=False)
         own = wishes.inventory.sender_domain(host)
         if own != host.fqdn:
             why = _("SPF of the name under which {host} forwards mail of others").format(host=host.name)
@@ -93,6 +94,13 @@ class SpfRecord(RecordType):
         # RFC 7208 section 4.5: the version ends at a space or at the end of the text.
         start = value.lower()
         return kind == "TXT" and (start == "v=spf1" or start.startswith("v=spf1 "))
+
+    def judge(self, values: Sequence[str]) -> str:
+        if len(values) > 1:
+            return _("more than one, which is an error to receivers")
+        if values[0].lower().split()[1:] in (["-all"], ["~all"]):
+            return _("it says that nobody sends under this name, so bounces of the host fail SPF")
+        return ""
 
     def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
         return kind == "TXT" and name in own.domains | own.addresses and _OURS.fullmatch(value) is not None

@@ -149,7 +149,7 @@ def meant(draw: st.DrawFn) -> tuple[Inventory, dict[str, str]]:
                 tuple(aliases),
                 tuple(lists),
                 (f"alias-{name}",) if draw(st.booleans()) and len(name) < 50 else (),
-                dmarc if draw(st.booleans()) else None,
+                draw(st.sampled_from([dmarc, None, Dmarc(asked=False)])),
                 catch_all=draw(st.sampled_from([None, own[-1]])),
             )
         )
@@ -206,7 +206,9 @@ def as_written(inventory: Inventory, draw: Any) -> dict[str, Any]:
             entry["lists"][address.rpartition("@")[0]] = [name_for(each, domain.name) for each in members]
         if domain.domain_aliases:
             entry["domain_aliases"] = list(domain.domain_aliases)
-        if domain.dmarc:
+        if domain.dmarc is None:
+            entry["dmarc"] = "off"
+        elif domain.dmarc.asked:
             entry["dmarc"] = {"policy": domain.dmarc.policy}
             if domain.dmarc.rua:
                 entry["dmarc"]["rua"] = name_for(domain.dmarc.rua, domain.name)

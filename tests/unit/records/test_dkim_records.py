@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailprov.dns.diff import plan_zone, shown
+from mailprov.dns.diff import plan_zone
 from mailprov.dns.ownership import Identity
+from mailprov.dns.shown import shown
 from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
 from mailprov.model.records import Record
 from mailprov.records import desired_records, kept

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from mailprov.dns.api import records
-from mailprov.dns.diff import shown
 from mailprov.dns.extras import library
 from mailprov.dns.providers.hetzner.settings import NAME, HetznerSettings
+from mailprov.dns.shown import shown
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.i18n import N_, _
 

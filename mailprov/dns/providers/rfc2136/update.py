@@ -25,12 +25,12 @@ import dns.rdata
 import dns.update
 
 from mailprov.dns import ownership
-from mailprov.dns.diff import shown
 from mailprov.dns.providers.rfc2136 import questions
 from mailprov.dns.providers.rfc2136.rdata import absolute, exact, to_rdata
 from mailprov.dns.providers.rfc2136.session import Session
 from mailprov.dns.providers.rfc2136.tsig_errors import NO_UPDATES, rcode_name
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
+from mailprov.dns.shown import shown
 from mailprov.errors import DnsFailed
 from mailprov.i18n import _, ngettext
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mailprov.dns.diff import shown
 from mailprov.dns.extras import library
 from mailprov.dns.providers.route53 import text
 from mailprov.dns.providers.route53.settings import NAME, Route53Settings
+from mailprov.dns.shown import shown
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.i18n import N_, _
 
