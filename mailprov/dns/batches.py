@@ -1,11 +1,16 @@
 """Cuts the changes of a zone into writes that the provider takes at once. Pure.
 
     batches(zone, snapshot, edits, names, abilities, weigh) -> [edits of one write]     one, if all of it fits
+    one_by_one(edits) -> edits                                  in which order, where a write can end in the middle
 
 A domain's records and its marker are always in one write, so that each by itself leaves the zone as a run
 would that is about some of the domains. First comes what belongs to the zone itself, with the sign at which 0.1.0
 stops; last goes the marker that 0.1.0 wrote for the whole zone, when all that it knows is known elsewhere. Sets of more
 records than the provider may take come with the first write: where they are refused, nothing was written.
+
+Where a provider writes record by record, what was written must be known for ours wherever that ends: so first the
+markers get their new texts, then the records are written, and then the markers lose the old texts. Several texts at one
+marker are read as one (ownership.py).
 
 Raises DnsFailed for a domain that does not fit by itself; nothing has been written then.
 """
@@ -80,3 +85,13 @@ def batches(
         found[-1] += group
         room -= weight
     return [*found, last] if last else found
+
+
+def one_by_one(edits: Iterable[Edit]) -> list[Edit]:
+    whole = list(edits)
+    markers = [edit for edit in whole if ownership.is_marker(edit.name)]
+    return [
+        *(replace(edit, remove=()) for edit in markers if edit.add),
+        *(edit for edit in whole if edit not in markers),
+        *(replace(edit, add=()) for edit in markers if edit.remove),
+    ]

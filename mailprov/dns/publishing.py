@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterable
 
 from mailprov.dns import guard, ownership, providers, read_back, undo
-from mailprov.dns.batches import batches
+from mailprov.dns.batches import batches, one_by_one
 from mailprov.dns.diff import ZoneDiff
 from mailprov.dns.driver import Driver, Result
 from mailprov.dns.planner import refusal
@@ -125,7 +125,8 @@ class _Publishing:
     def _write(self, snapshot: Snapshot, diff: ZoneDiff) -> bool:
         """False when something was changed by somebody else; then only whole messages have been done."""
         driver, zone = self._driver, self._zone
-        for edits in batches(zone, snapshot, diff.edits, self._work.units, driver.abilities, driver.weigh):
+        for batch in batches(zone, snapshot, diff.edits, self._work.units, driver.abilities, driver.weigh):
+            edits = batch if driver.abilities.atomic else one_by_one(batch)
             if not self._guard.before(snapshot, edits):
                 return False
             outcome = driver.write(zone, snapshot, edits, self._guard.version, self._say)

@@ -4,7 +4,8 @@
     Client(api, sign, secrets)            a connection, made at the first call
       .call(method, path, …) -> Reply     JSON in, JSON out
       .get(path, …) -> Reply
-      .pages(fetch) -> items              all pages of a list
+      .pages(fetch, …) -> items           all pages of a list
+      .refusal(reply, …) -> error         what an answer says that is no success
 
 Certificates are verified with the system's roots (SSL_CERT_FILE names others). No redirect is followed: the token would
 go where it leads. An answer has ANSWER_SECONDS and MOST_OCTETS at most. What the provider says in an error is shown
@@ -138,7 +139,7 @@ class Client:
                 continue
             if reply.status < 300 or (absent and reply.status == 404):
                 return reply
-            raise self._refused(reply, asked)
+            raise self.refusal(reply, asked)
 
     def pages(self, fetch: Fetch[T], asked: str) -> list[T]:
         """`fetch(number)`: page `number` (from 1): its items, how many there are in all if that is told, and whether
@@ -256,7 +257,7 @@ class Client:
         )
         return DnsUnreachable(self.api.where, f"{why} ({asked})", advice)
 
-    def _refused(self, reply: Reply, asked: str) -> DnsFailed | DnsUnreachable:
+    def refusal(self, reply: Reply, asked: str) -> DnsFailed | DnsUnreachable:
         where, status = self.api.where, reply.status
         said = self._shown(_said(reply.data))
         answer = f"{status}: {said}" if said else str(status)

@@ -1,6 +1,7 @@
 """The base of drivers over HTTP: what went wrong in a write is an Outcome, and zones are listed once.
 
-    ApiDriver      list_zones, read and change are a provider's own
+    ApiDriver          list_zones, read and change are a provider's own
+    RecordsDriver      for those that have an id for each record, and write one after the other: make, alter, remove
 
 What a provider's record sets were read as last is what `change` goes by: just before a write guard.py reads all of them
 once more, so that this is as new as can be where there is no compare-and-swap.
@@ -10,13 +11,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.api.client import Client
-from mailprov.dns.api.records import Item
+from mailprov.dns.api.records import Item, steps
 from mailprov.dns.driver import Outcome, Result, Say, ZoneDriver
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
 from mailprov.errors import DnsFailed, DnsUnreachable
+from mailprov.records import types
 
 
 class ApiDriver(ZoneDriver):
@@ -70,3 +73,39 @@ class ApiDriver(ZoneDriver):
 
     def standing(self, zone: str, edit: Edit) -> list[Item]:
         return self._items.get((zone, (edit.name, edit.type)), [])
+
+
+class RecordsDriver(ApiDriver):
+    """`about`: what errors name."""
+
+    @abstractmethod
+    def make(self, zone: str, edit: Edit, value: str, about: str) -> Item: ...
+
+    @abstractmethod
+    def alter(self, zone: str, edit: Edit, item: Item, value: str, about: str) -> None:
+        """This record gets this value and the edit's TTL."""
+
+    @abstractmethod
+    def remove(self, zone: str, item: Item, about: str) -> None: ...
+
+    def change(self, zone: str, snapshot: Snapshot, edits: Sequence[Edit], say: Say) -> bool:
+        self.each(zone, edits)
+        return True
+
+    def each(self, zone: str, edits: Iterable[Edit]) -> None:
+        for edit in edits:
+            about = f"{edit.name} {edit.type}"
+            standing = self.standing(zone, edit)
+            todo = steps(standing, edit)
+            for item, value in todo.change:
+                self.alter(zone, edit, item, value, about)
+            made = [self.make(zone, edit, value, about) for value in todo.make]
+            for item in todo.remove:
+                self.remove(zone, item, about)
+            altered = {item for item, _value in todo.change}
+            left = [one for one in standing if one not in altered and one not in todo.remove]
+            new = [
+                replace(item, text=types.render(edit.type, value), ttl=edit.ttl)
+                for item, value in todo.change
+            ]
+            self._items[zone, (edit.name, edit.type)] = [*left, *new, *made]

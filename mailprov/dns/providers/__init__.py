@@ -16,7 +16,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mailprov.dns.provider import Provider
+from mailprov.dns.providers.cloudflare import Cloudflare
+from mailprov.dns.providers.digitalocean import DigitalOcean
+from mailprov.dns.providers.gandi import Gandi
 from mailprov.dns.providers.hetzner import Hetzner
+from mailprov.dns.providers.ovh import Ovh
 from mailprov.dns.providers.powerdns import PowerDns
 from mailprov.dns.providers.rfc2136 import Rfc2136
 from mailprov.dns.providers.route53 import Route53
@@ -27,9 +31,19 @@ from mailprov.model.dns import DnsSettings
 if TYPE_CHECKING:
     from mailprov.dns.driver import Driver
 
-PROVIDERS: tuple[Provider, ...] = (Rfc2136(), PowerDns(), Route53(), Hetzner(), ZoneFile())
+PROVIDERS: tuple[Provider, ...] = (
+    Rfc2136(),
+    Cloudflare(),
+    DigitalOcean(),
+    Gandi(),
+    Hetzner(),
+    Ovh(),
+    PowerDns(),
+    Route53(),
+    ZoneFile(),
+)
 # Those that people ask for, and that are not there yet.
-LATER = ("azure", "cloudflare", "digitalocean", "gandi", "google", "ovh")
+LATER = ("azure", "google")
 UNTIL_THEN = N_(
     "this provider is not in this version; use `rfc2136`, or `zonefile` and publish the printed records there"
 )

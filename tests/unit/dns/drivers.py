@@ -30,10 +30,12 @@ from mailprov.model.inventory import Secret
 from mailprov.records import types
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry
+from tests.unit.dns.api_backends import standing_in
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_backend import hetzner
 from tests.unit.dns.route53_backend import route53
 from tests.unit.dns.servers import API_KEY, HEAD, ZONES, NameServer, serving
+from tests.unit.dns.standins import STAND_INS
 from tests.unit.dns.transfer import whole
 
 
@@ -206,4 +208,5 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
     "memory": _memory,
     "route53": route53,
     "hetzner": hetzner,
+    **{name: partial(standing_in, name) for name in STAND_INS},
 }

@@ -9,6 +9,8 @@ import pytest
 from mailprov.dns import providers
 from mailprov.dns.api.provider import TokenProvider
 from mailprov.dns.api.settings import TokenSettings
+from mailprov.dns.providers.ovh import Ovh
+from mailprov.dns.providers.ovh.settings import OvhSettings
 from mailprov.errors import InputError
 from mailprov.inventory import load
 from mailprov.model.dns import DnsSettings
@@ -103,3 +105,33 @@ def test_an_address_that_is_one(url: str, tmp_path: Path) -> None:
     assert isinstance(settings, TokenSettings)
     assert settings.url == url.rstrip("/")
     assert "needs `url`" in refused(tmp_path, "provider: powerdns", "token: {env: DNS_TOKEN}")
+
+
+OVH = [
+    "provider: ovh",
+    "application_key: k",
+    "application_secret: {env: DNS_TOKEN}",
+    "consumer_key: {env: DNS_TOKEN}",
+]
+
+
+def test_what_ovh_needs(tmp_path: Path) -> None:
+    settings = read(tmp_path, *OVH, "endpoint: ca").provider
+    assert isinstance(settings, OvhSettings)
+    assert settings.url == "https://ca.api.ovh.com/1.0"
+    assert settings.credential() == TOKEN
+    assert settings.without_credential().credential() == ""
+    with Ovh().open(settings) as driver:
+        assert TOKEN not in repr((settings, driver, vars(driver)))
+    for key in ("application_key", "application_secret", "consumer_key"):
+        without = [line for line in OVH if not line.startswith(key)]
+        assert f"provider ovh needs `{key}`" in refused(tmp_path, *without)
+    assert "endpoint" in refused(tmp_path, *OVH, "endpoint: mars")
+    assert "cannot be a token" in refused(tmp_path, *OVH[:1], 'application_key: "a b"', *OVH[2:])
+
+
+def test_the_examples_in_a_providers_module_are_read(tmp_path: Path) -> None:
+    lines = [
+        line.replace("OVH_SECRET", "DNS_TOKEN").replace("OVH_CONSUMER", "DNS_TOKEN") for line in Ovh.example
+    ]
+    assert read(tmp_path, *lines).provider.name == "ovh"

@@ -106,7 +106,7 @@ NO_SENTENCES = re.compile(
     r"(bold |not bold |bold)?(red|green|yellow|magenta|dim)|"  # styles
     r"\{?mode: .*|dmarc: .*|"  # what init writes
     r"(# |`)?mailprov (dkim|dns|lab|plan|apply|trust|init)\b.*|"
-    r"`?(provider|tsig|url|token): .*|pdnsutil .*|"  # an example of `dns:`
+    r"`?(provider|tsig|url|token|application_\w+|consumer_key|endpoint): .*|pdnsutil .*|"  # an example of `dns:`
     r"\(made by the apply\)|"  # in place of a key, in a value
     r"# Managed by mailprov.*|# (signing|carry).*|"  # the head of a file of hosts: no language changes these
     r".*(\(\?P<|\.\*|[A-Za-z]\|[A-Za-z]).*|Host key verification failed|Incompatible ssh peer|"  # what ssh says

@@ -1,0 +1,84 @@
+"""The driver for DigitalOcean: reads all records of a zone, page by page, and writes record by record.
+
+Names are labels in the zone, `@` the zone itself. Targets are told without a final dot, and `@` for the zone; written
+they need the dot. A TXT is one text without quotes. How long it may be nobody says; about 500 characters are known to
+be taken, and where a longer one is refused the error says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from mailprov.dns.api.client import part
+from mailprov.dns.api.driver import RecordsDriver
+from mailprov.dns.api.records import TARGETS, Item, absolute, plain, relative, sets, unquoted
+from mailprov.dns.rrsets import Edit, Key, Snapshot
+from mailprov.errors import DnsFailed
+from mailprov.i18n import _
+from mailprov.records import types
+
+_PAGE = 200  # the largest
+_LONG = 500
+
+
+class DigitalOceanDriver(RecordsDriver):
+    def list_zones(self) -> Mapping[str, str]:
+        names = [str(zone["name"]) for zone in self._all("/domains", "domains")]
+        return {plain(name): name for name in names}
+
+    def read(self, zone: str, keys: Collection[Key]) -> Snapshot:
+        told = self._all(self._path(zone), "domain_records")
+        return sets(self.noted(zone, [_item(one, zone) for one in told], keys))
+
+    def make(self, zone: str, edit: Edit, value: str, about: str) -> Item:
+        body = {"type": edit.type, "name": relative(edit.name, zone), **_data(edit, value)}
+        made = self._write("POST", self._path(zone), value, about, body)["domain_record"]
+        return Item((edit.name, edit.type), edit.ttl, types.render(edit.type, value), str(made["id"]))
+
+    def alter(self, zone: str, edit: Edit, item: Item, value: str, about: str) -> None:
+        body = {"type": edit.type, **_data(edit, value)}
+        self._write("PATCH", f"{self._path(zone)}/{part(item.id)}", value, about, body)
+
+    def remove(self, zone: str, item: Item, about: str) -> None:
+        self.client.call("DELETE", f"{self._path(zone)}/{part(item.id)}", about)
+
+    def _write(self, method: str, path: str, value: str, about: str, body: Mapping[str, Any]) -> Any:
+        try:
+            return self.client.call(method, path, about, body=body).data
+        except DnsFailed as refused:
+            if body["type"] != "TXT" or len(value) <= _LONG:
+                raise
+            long = _("DigitalOcean may not take a text of {count} characters").format(count=len(value))
+            raise DnsFailed(refused.where, f"{refused.what}; {long}", refused.advice) from None
+
+    def _path(self, zone: str) -> str:
+        return f"/domains/{part(self.zones[zone])}/records"
+
+    def _all(self, path: str, what: str) -> list[dict[str, Any]]:
+        def fetch(number: int) -> tuple[Sequence[dict[str, Any]], int | None, bool]:
+            told = self.client.get(path, [("page", number), ("per_page", _PAGE)]).data
+            pages = (told.get("links") or {}).get("pages") or {}
+            return told[what], (told.get("meta") or {}).get("total"), "next" in pages
+
+        return self.client.pages(fetch, f"GET {path}")
+
+
+def _item(record: Mapping[str, Any], zone: str) -> Item:
+    kind, text = str(record["type"]), str(record["data"])
+    if kind == "TXT":
+        text = unquoted(text)
+    elif kind in TARGETS:
+        text = f"{zone if text == '@' else text.removesuffix('.')}."
+    if kind == "MX":
+        text = f"{record.get('priority') or 0} {text}"
+    return Item(
+        (absolute(str(record["name"]), zone), kind), int(record["ttl"]), text, str(record["id"]), record
+    )
+
+
+def _data(edit: Edit, value: str) -> dict[str, Any]:
+    if edit.type == "MX":
+        preference, target = value.split(" ")
+        return {"data": f"{target}.", "priority": int(preference), "ttl": edit.ttl}
+    return {"data": value if edit.type == "TXT" else types.render(edit.type, value), "ttl": edit.ttl}
