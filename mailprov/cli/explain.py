@@ -92,12 +92,12 @@ def _component(name: str) -> tuple[str, list[tuple[str, str]]] | None:
         return None
     where = _("every host") if found.everywhere else _("hosts whose inventory asks for it")
     rows = [(_("on"), where)]
-    rows += [(_("key"), f"{key.key}: {key.about}") for key in found.settings]
+    rows += [(_("key"), f"{key.key}: {_(key.about)}") for key in found.settings]
     if found.credentials:
         rows.append((_("gets"), ", ".join(found.credentials)))
     if units := ", ".join(service.unit for service in found.retired()):
         rows.append((_("stops"), _("{units}, when it leaves").format(units=units)))
-    return found.about, rows
+    return _(found.about), rows
 
 
 def _record(name: str) -> tuple[str, list[tuple[str, str]]] | None:

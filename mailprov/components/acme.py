@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailprov.components.base import Build, Component, Parts
-from mailprov.i18n import _
+from mailprov.i18n import N_, _
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Service
 from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
@@ -19,7 +19,7 @@ from mailprov.schema.document import KeyPath
 
 class _Acme(Component):
     name = "acme"
-    about = "certificates from an authority (RFC 8555), renewed by certbot"
+    about = N_("certificates from an authority (RFC 8555), renewed by certbot")
     credentials = ("dns",)  # with dns-01, since the host must renew by itself
 
     def wanted(self, host: Host) -> bool:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.templates import render
+from mailprov.i18n import N_, _
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol
@@ -50,7 +51,7 @@ class Fail2banEntry(Entry):
 
     ignore: list[Text] = Field(
         default=[],
-        description="addresses and networks that are never banned; include the host that runs `verify`",
+        description=N_("addresses and networks that are never banned; include the host that runs `verify`"),
         examples=[["192.0.2.0/24"]],
     )
 
@@ -79,24 +80,24 @@ def _network(text: str) -> str:
             str(ipaddress.ip_network(text, strict=False)) if "/" in text else str(ipaddress.ip_address(text))
         )
     except ValueError:
-        raise BadName("is no IP address and no network such as 192.0.2.0/24") from None
+        raise BadName(_("is no IP address and no network such as 192.0.2.0/24")) from None
 
 
 SETTING: Setting[Fail2ban | None] = Setting(
     "fail2ban",
     Fail2banEntry,
-    "fail2ban for the logins of mail, by Dovecot and Postfix",
+    N_("fail2ban for the logins of mail, by Dovecot and Postfix"),
     _resolve,
     default=None,
-    if_missing="none if not given",
-    wins="wins as a whole",
+    if_missing=N_("none if not given"),
+    wins=N_("wins as a whole"),
     rehearse=lambda value, lab: None if value is None else {"ignore": list(value.ignore)},
 )
 
 
 class _Fail2ban(Component):
     name = "fail2ban"
-    about = "bans for a while who tries many wrong passwords"
+    about = N_("bans for a while who tries many wrong passwords")
     settings = (SETTING,)
 
     def wanted(self, host: Host) -> bool:

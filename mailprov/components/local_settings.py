@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
+from mailprov.i18n import _
 from mailprov.schema.scalars import Reads, kind, said
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -19,9 +20,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 def one_line(value: Any) -> str:
     if not isinstance(value, str):
-        raise said(f"must be a value in text, not {kind(value)}; lists are written with commas")
+        raise said(
+            _("must be a value in text, not {kind}; lists are written with commas").format(kind=kind(value))
+        )
     if _CONTROL.search(value):
-        raise said("contains a control character or a line break; write it on one line")
+        raise said(_("contains a control character or a line break; write it on one line"))
     return value.strip()
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 from mailprov.components import dkim
 from mailprov.components.parts import Parts
 from mailprov.components.setting import Setting
+from mailprov.i18n import N_
 from mailprov.model.dkim import Key
 from mailprov.model.host_state import Directory, File, Service, SigningKey
 from mailprov.model.inventory import Filter
@@ -29,10 +30,10 @@ def _resolve(entry: str, path: KeyPath, base: Filter, context: Context) -> Filte
 FILTER: Setting[Filter] = Setting(
     "filter",
     Annotated[str, choice("rspamd", "none")],
-    "rspamd: checks what arrives, spam to Junk; none: only signs (small labs)",
+    N_("rspamd: checks what arrives, spam to Junk; none: only signs (small labs)"),
     _resolve,
     default=Filter.RSPAMD,
-    if_missing="rspamd if not given",
+    if_missing=N_("rspamd if not given"),
     written="rspamd",
     field="filter",
     unmanaged=Filter.NONE,  # what mailprov would set up says nothing about a server of others

@@ -13,6 +13,7 @@ from mailprov.components import dkim
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.milter import Milter
 from mailprov.components.templates import MANAGED, render
+from mailprov.i18n import N_
 from mailprov.model.dkim import FOLDER, Key
 from mailprov.model.host_state import Directory, File, Service
 from mailprov.model.inventory import Domain, Filter, Host, Inventory
@@ -28,7 +29,7 @@ _FILE = "/etc/opendkim.conf"
 
 class _OpenDkim(Component):
     name = "opendkim"
-    about = "signs what users send on a host with `filter: none`"
+    about = N_("signs what users send on a host with `filter: none`")
     before = "postfix"  # which would let mail in unasked until it answers
 
     def wanted(self, host: Host) -> bool:

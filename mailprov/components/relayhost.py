@@ -22,6 +22,7 @@ from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.setting import Rehearsal, Setting
 from mailprov.components.templates import MANAGED
 from mailprov.errors import InputError
+from mailprov.i18n import N_, _
 from mailprov.model.host_state import File
 from mailprov.model.inventory import Host, Inventory, Secret
 from mailprov.schema import names
@@ -39,14 +40,14 @@ SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 class RelayEntry(Entry):
     """A smarthost for all mail that leaves: where the provider blocks port 25."""
 
-    host: Text = Field(description="its name, as in its certificate", examples=["smtp.example.net"])
+    host: Text = Field(description=N_("its name, as in its certificate"), examples=["smtp.example.net"])
     port: Annotated[int, whole(1, 65535)] = Field(
-        587, description="587 (STARTTLS) or 465 (TLS at once); 587 if not given"
+        587, description=N_("587 (STARTTLS) or 465 (TLS at once); 587 if not given")
     )
-    user: Text = Field(description="the login there")
-    password: SecretEntry = Field(description="its password", examples=[{"env": "RELAY_PASSWORD"}])
+    user: Text = Field(description=N_("the login there"))
+    password: SecretEntry = Field(description=N_("its password"), examples=[{"env": "RELAY_PASSWORD"}])
     ca_file: Text | None = Field(
-        default=None, description="PEM with the roots of its certificate; the system's store if not given"
+        default=None, description=N_("PEM with the roots of its certificate; the system's store if not given")
     )
 
 
@@ -73,11 +74,13 @@ class Relay:
 def _resolve(entry: RelayEntry, path: KeyPath, base: Relay | None, context: Context) -> Relay:
     host = context.checked((*path, "host"), entry.host, names.fqdn) or ""
     if re.search(r"[\s:]", entry.user):
-        what = f'"{show(entry.user)}" is not a valid login name; it contains a space or a colon'
+        what = _('"{name}" is not a valid login name; it contains a space or a colon').format(
+            name=show(entry.user)
+        )
         context.problem((*path, "user"), what)
     password = context.secret(entry.password, (*path, "password"), check=_not_in_a_table)
     if entry.port == 25:
-        what = "port 25 takes no logins; a smarthost for customers listens on 587 or 465"
+        what = _("port 25 takes no logins; a smarthost for customers listens on 587 or 465")
         context.problem((*path, "port"), what)
     return Relay(host, entry.port, entry.user, password, context.path(entry.ca_file))
 
@@ -85,7 +88,7 @@ def _resolve(entry: RelayEntry, path: KeyPath, base: Relay | None, context: Cont
 def _not_in_a_table(value: str) -> str:
     """Postfix takes blanks off the ends of a table's values."""
     if value != value.strip() or not value.isprintable():
-        return "gives a password that begins or ends with a blank, or has a control character in it"
+        return _("gives a password that begins or ends with a blank, or has a control character in it")
     return ""
 
 
@@ -106,11 +109,11 @@ def _rehearse(relay: Relay | None, lab: Rehearsal) -> dict[str, Any] | None:
 SETTING: Setting[Relay | None] = Setting(
     "relayhost",
     RelayEntry,
-    "a smarthost for all mail that leaves",
+    N_("a smarthost for all mail that leaves"),
     _resolve,
     default=None,
-    if_missing="mail goes to its destination directly if not given",
-    wins="wins as a whole",
+    if_missing=N_("mail goes to its destination directly if not given"),
+    wins=N_("wins as a whole"),
     sets_up=True,
     rehearse=_rehearse,
 )
@@ -118,7 +121,7 @@ SETTING: Setting[Relay | None] = Setting(
 
 class _Relayhost(Component):
     name = "relayhost"
-    about = "hands all mail that leaves to a smarthost"
+    about = N_("hands all mail that leaves to a smarthost")
     settings = (SETTING,)
     credentials = ("relayhost.password",)
 
@@ -155,9 +158,11 @@ def files(host: Host) -> tuple[File, ...]:
         try:
             made.append(File(_ROOTS, relay.ca_file.read_text(encoding="ascii")))
         except (OSError, UnicodeDecodeError) as error:
-            reason = (isinstance(error, OSError) and error.strerror) or "it is not PEM"
+            reason = (isinstance(error, OSError) and error.strerror) or _("it is not PEM")
             where = f"host {host.name}"
             raise InputError(
-                where, f"cannot read {relay.ca_file}: {reason}", "Check relayhost.ca_file"
+                where,
+                _("cannot read {path}: {reason}").format(path=relay.ca_file, reason=reason),
+                _("Check relayhost.ca_file"),
             ) from None
     return tuple(made)

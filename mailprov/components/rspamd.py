@@ -16,6 +16,7 @@ from mailprov.components import dkim
 from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.milter import FILTER, Milter
 from mailprov.components.templates import render
+from mailprov.i18n import N_, _
 from mailprov.model.dkim import Key
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Directory, File, Service
@@ -59,11 +60,15 @@ def _written(value: Any) -> str | list[str]:
     if isinstance(value, str):
         if value in ("default", "none"):
             return str(value)
-        raise said(f"must be default, none, or a list of zones such as {_ZONES}")
+        raise said(_("must be default, none, or a list of zones such as {zones}").format(zones=_ZONES))
     if not isinstance(value, list):
-        raise said(f"must be default, none, or a list of zones such as {_ZONES}, not {kind(value)}")
+        raise said(
+            _("must be default, none, or a list of zones such as {zones}, not {kind}").format(
+                zones=_ZONES, kind=kind(value)
+            )
+        )
     if not value:
-        raise said("is empty; to ask no blocklist, write none")
+        raise said(_("is empty; to ask no blocklist, write none"))
     return [text(each) for each in value]
 
 
@@ -93,12 +98,14 @@ def _resolve(
 BLOCKLISTS: Setting[tuple[str, ...] | None] = Setting(
     "blocklists",
     _Blocklists,
-    "DNS blocklists that Rspamd asks about what arrives. default: those that it comes with; none: no list, and nobody "
-    "outside learns who writes to you; a list of zones: these, about the sender's address, and no others",
+    N_(
+        "DNS blocklists that Rspamd asks about what arrives. default: those that it comes with; none: no list, and "
+        "nobody outside learns who writes to you; a list of zones: these, about the sender's address, and no others"
+    ),
     _resolve,
     default=None,
-    if_missing="default if not given",
-    wins="wins as a whole",
+    if_missing=N_("default if not given"),
+    wins=N_("wins as a whole"),
     sets_up=True,
     rehearse=lambda value, lab: None if value is None else list(value) or "none",
 )
@@ -106,7 +113,7 @@ BLOCKLISTS: Setting[tuple[str, ...] | None] = Setting(
 
 class _Rspamd(Component):
     name = "rspamd"
-    about = "checks what arrives, and signs what is sent"
+    about = N_("checks what arrives, and signs what is sent")
     settings = (FILTER, BLOCKLISTS)
     before = "postfix"  # which would let mail in unasked until it answers
 
@@ -146,11 +153,11 @@ class _Rspamd(Component):
         """OpenDKIM, which `filter: none` leaves, looks at nothing that arrives."""
         without = [host.name for host in hosts if host.filter is Filter.NONE]
         if file.blocklists is not None and len(without) == len(file.hosts):
-            what = "Rspamd asks them, and every host has `filter: none`"
+            what = _("Rspamd asks them, and every host has `filter: none`")
             context.problem(("blocklists",), what, key=True)
         for name in without:
             if file.hosts[name].blocklists is not None:
-                what = "Rspamd asks them, and this host has `filter: none`"
+                what = _("Rspamd asks them, and this host has `filter: none`")
                 context.problem(("hosts", name, "blocklists"), what, key=True)
 
 

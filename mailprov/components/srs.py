@@ -41,6 +41,7 @@ from typing import Any, NamedTuple
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.templates import MANAGED, render
 from mailprov.components.versions import Version
+from mailprov.i18n import N_
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
 
@@ -66,7 +67,7 @@ def of(build: Build) -> Srs:
 
 class _SenderRewriting(Component):
     name = "srs"
-    about = "rewrites the senders of mail that is sent on to other hosts (PostSRSd)"
+    about = N_("rewrites the senders of mail that is forwarded to other hosts (PostSRSd)")
     everywhere = True
 
     def packages(self, inventory: Inventory, host: Host) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.templates import render
+from mailprov.i18n import N_
 from mailprov.model.host_state import File, Service
 
 UNIT = "mailprov-submission"
@@ -27,7 +28,7 @@ _UNITS = "/etc/systemd/system"
 
 class _Submission(Component):
     name = "submission"
-    about = "sees to it that users send under their own addresses, in what readers see as well"
+    about = N_("sees to it that users send under their own addresses, in what readers see as well")
     everywhere = True
     before = "postfix"  # which would refuse submitted mail until it answers
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.templates import render
+from mailprov.i18n import N_
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
 from mailprov.model.ports import PORTS, SIEVE_PORT
@@ -31,7 +32,7 @@ def _resolve(entry: str, path: KeyPath, base: bool, context: Context) -> bool:
 SETTING: Setting[bool] = Setting(
     "firewall",
     Annotated[str, choice("ufw", "none")],
-    "ufw: only the ports of mail and SSH are open; none: left alone, as if not given",
+    N_("ufw: only the ports of mail and SSH are open; none: left alone, as if not given"),
     _resolve,
     default=False,
     sets_up=True,
@@ -41,7 +42,7 @@ SETTING: Setting[bool] = Setting(
 
 class _Ufw(Component):
     name = "ufw"
-    about = "opens the ports of mail and SSH, and no others"
+    about = N_("opens the ports of mail and SSH, and no others")
     settings = (SETTING,)
 
     def wanted(self, host: Host) -> bool:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mailprov.errors import HostFailed
+from mailprov.i18n import _
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -51,7 +52,7 @@ def parse(text: str) -> Version:
     upstream = upstream.rpartition("-")[0] or upstream
     upstream = upstream.partition("+really")[2] or upstream
     upstream = upstream.partition("+")[0]
-    upstream, tilde, _ = upstream.partition("~")
+    upstream, tilde, __ = upstream.partition("~")
     found = _NUMBERS.match(upstream)
     if not found:
         raise ValueError(text)
@@ -78,17 +79,21 @@ def choose(facts: dict[str, Any], host: str) -> Releases:
     """The releases on this host, by `facts["packages"]`. HostFailed says which version was seen."""
     postfix = _seen(facts, "postfix", "Postfix", host)
     if not (postfix.at_least(3, 5) and not postfix.at_least(4)):
-        raise _unsupported("postfix", facts, "Postfix", host, "3.5 or later (below 4)")
+        raise _unsupported("postfix", facts, "Postfix", host, _between("3.5", "4"))
     dovecot = _seen(facts, "dovecot-core", "Dovecot", host)
     known = (dovecot.at_least(2, 3, 13) and dovecot.line == "2.3") or (
         dovecot.at_least(2, 4, 1) and dovecot.line == "2.4"
     )
     if not known:
-        raise _unsupported("dovecot-core", facts, "Dovecot", host, "2.3 from 2.3.13 and 2.4 from 2.4.1")
+        raise _unsupported("dovecot-core", facts, "Dovecot", host, _("2.3 from 2.3.13 and 2.4 from 2.4.1"))
     postsrsd = _seen(facts, "postsrsd", "PostSRSd", host)
     if not (postsrsd.at_least(1, 4) and not postsrsd.at_least(3)):
-        raise _unsupported("postsrsd", facts, "PostSRSd", host, "1.4 or later (below 3)")
+        raise _unsupported("postsrsd", facts, "PostSRSd", host, _between("1.4", "3"))
     return Releases(postfix, dovecot, postsrsd)
+
+
+def _between(first: str, limit: str) -> str:
+    return _("{first} or later (below {limit})").format(first=first, limit=limit)
 
 
 def _text(facts: dict[str, Any], package: str) -> str:
@@ -101,24 +106,31 @@ def _seen(facts: dict[str, Any], package: str, name: str, host: str) -> Version:
     if not text:
         raise HostFailed(
             f"host {host}",
-            f"{name} (Debian package {package}) is neither installed nor available",
-            "Check the host's package sources, then run `apt-get update` there",
+            _("{name} (Debian package {package}) is neither installed nor available").format(
+                name=name, package=package
+            ),
+            _("Check the host's package sources, then run `apt-get update` there"),
         )
     try:
         return parse(text)
     except ValueError:
         raise HostFailed(
-            f"host {host}", f"{name} has the version {text!r}, which is no version number"
+            f"host {host}",
+            _("{name} has the version {version!r}, which is no version number").format(
+                name=name, version=text
+            ),
         ) from None
 
 
 def _unsupported(package: str, facts: dict[str, Any], name: str, host: str, supported: str) -> HostFailed:
-    installed = bool(facts["packages"][package].get("installed"))
+    if facts["packages"][package].get("installed"):
+        text = _("{name} {version} is installed, and mailprov supports {supported}")
+    else:
+        text = _("{name} {version} is what apt would install, and mailprov supports {supported}")
     return HostFailed(
         f"host {host}",
-        f"{name} {_text(facts, package)} is {'installed' if installed else 'what apt would install'}, "
-        f"and mailprov supports {supported}",
-        "Use a release of Debian or Ubuntu that has a supported version",
+        text.format(name=name, version=_text(facts, package), supported=supported),
+        _("Use a release of Debian or Ubuntu that has a supported version"),
     )
 
 

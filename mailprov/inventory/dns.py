@@ -28,7 +28,7 @@ class _Everywhere(Entry):
         str,
         choice(
             *(each.name for each in providers.PROVIDERS),
-            later=dict.fromkeys(providers.LATER, providers.UNTIL_THEN),
+            later=_LATER,
         ),
     ] = Field(description=composed({each.name: each.title for each in providers.PROVIDERS}))
     ttl: Annotated[int, whole(1, 2**31 - 1)] = Field(

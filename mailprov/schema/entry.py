@@ -17,19 +17,19 @@ _NO_PLUGINS.get_plugins = lambda: ()  # type: ignore[attr-defined]
 sys.modules.setdefault(_NO_PLUGINS.__name__, _NO_PLUGINS)
 
 
-_COMPOSED: dict[str, Mapping[str, str]] = {}  # English text → of what it is made
+COMPOSED: dict[str, Mapping[str, str]] = {}  # English text → of what it is made
 
 
 def composed(parts: Mapping[str, str]) -> str:
     """A key's description that is made of several, marked with N_ each: `{value of the key: what it means}`."""
     text = "; ".join(f"{name}: {about}" for name, about in parts.items())
-    _COMPOSED[text] = parts
+    COMPOSED[text] = parts
     return text
 
 
 def in_language(description: str) -> str:
     """A key's description in the user's language: the schema itself is in English."""
-    parts = _COMPOSED.get(description)
+    parts = COMPOSED.get(description)
     return "; ".join(f"{name}: {_(about)}" for name, about in parts.items()) if parts else _(description)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.dovecot import settings
+from mailprov.i18n import N_
 from mailprov.model.inventory import Host, Inventory
 
 
 class _Dovecot(Component):
     name = "dovecot"
-    about = "keeps mail, lets users read and filter it, and checks every login"
+    about = N_("keeps mail, lets users read and filter it, and checks every login")
     settings = (settings.SETTING,)
     everywhere = True
 

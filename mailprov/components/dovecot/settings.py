@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from mailprov.components.local_settings import group, one_line
 from mailprov.components.setting import Setting
+from mailprov.i18n import N_, _
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, Map, show
 from mailprov.schema.entry import Entry
@@ -43,10 +44,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_/:.]*( [A-Za-z0-9_*/:.@-]+)*")
 def _written(value: Any) -> str | Map:
     if isinstance(value, str):
         if _NOT_IN_LINES.search(value):
-            raise said("contains a control character")
+            raise said(_("contains a control character"))
         return str(value)
     if not isinstance(value, Map):
-        raise said(f"must be lines of text or a mapping (`name: value`), not {kind(value)}")
+        raise said(
+            _("must be lines of text or a mapping (`name: value`), not {kind}").format(kind=kind(value))
+        )
     for name, inner in value.items():
         try:
             _written(inner) if isinstance(inner, Map) else one_line(inner)
@@ -65,7 +68,9 @@ class DovecotEntry(Entry):
 
     settings: Settings = Field(
         default={},
-        description="lines as in dovecot.conf, or a mapping: name → value, and `protocol imap` → a mapping again",
+        description=N_(
+            "lines as in dovecot.conf, or a mapping: name → value, and `protocol imap` → a mapping again"
+        ),
         examples=[{"mail_max_userip_connections": "50"}],
     )
 
@@ -81,7 +86,9 @@ def _resolve(entry: DovecotEntry, path: KeyPath, base: tuple[str, ...], context:
 def _lines(settings: Mapping[str, Any], path: KeyPath, indent: str, context: Context) -> Iterator[str]:
     for name, value in settings.items():
         if not _NAME.fullmatch(name):
-            what = f'"{show(name)}" is not the name of a setting; write it as in dovecot.conf'
+            what = _('"{name}" is not the name of a setting; write it as in dovecot.conf').format(
+                name=show(name)
+            )
             context.problem((*path, name), what, key=True)
         elif isinstance(value, Mapping):
             yield f"{indent}{name} {{"
@@ -94,10 +101,10 @@ def _lines(settings: Mapping[str, Any], path: KeyPath, indent: str, context: Con
 SETTING: Setting[tuple[str, ...]] = Setting(
     "dovecot",
     DovecotEntry,
-    "local settings of Dovecot",
+    N_("local settings of Dovecot"),
     _resolve,
     default=(),
-    wins="wins setting by setting",
+    wins=N_("wins setting by setting"),
     sets_up=True,
     rehearse=lambda value, lab: {"settings": "\n".join(value) + "\n"} if value else None,
 )

@@ -26,6 +26,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from mailprov.components.postfix import spoofing
 from mailprov.components.templates import MANAGED
 from mailprov.errors import InputError
+from mailprov.i18n import _
 from mailprov.model.inventory import Account, Domain
 
 MAPS = "/etc/postfix/mailprov"  # the directory of all lookup tables of Postfix
@@ -50,8 +51,8 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
         if not _LOGIN.fullmatch(account.address):
             raise InputError(
                 f"account {account.address}",
-                "the name cannot be a login and a directory",
-                "Use letters, digits and . _ - = ' before the @",
+                _("the name cannot be a login and a directory"),
+                _("Use letters, digits and . _ - = ' before the @"),
             )
     roles = _roles(served)
     virtual, origins = _virtual(served, roles)
@@ -146,8 +147,8 @@ def texthash(
     words = set(rows).union(*rows.values()).difference(known, whole)
     bad = [word for word in words if not (word.isascii() and _WORD.fullmatch(word))]
     if bad:
-        seen = "it cannot be written in a Postfix table"
-        raise InputError(f"address {min(bad)!r}", seen, "Use another address")
+        seen = _("it cannot be written in a Postfix table")
+        raise InputError(f"address {min(bad)!r}", seen, _("Use another address"))
     known |= words
     lines = [f"# {MANAGED}"]
     lines += [f"# {comment}" for comment in comments]
@@ -187,8 +188,8 @@ def _names(domain: Domain) -> list[str]:
     """Every address of a domain, as written in the inventory."""
     return [
         *(account.address for account in domain.accounts),
-        *(alias for alias, _ in domain.aliases),
-        *(name for name, _ in domain.lists),
+        *(alias for alias, __ in domain.aliases),
+        *(name for name, __ in domain.lists),
     ]
 
 

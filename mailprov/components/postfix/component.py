@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.postfix import settings
+from mailprov.i18n import N_
 from mailprov.model.inventory import Host, Inventory
 
 
 class _Postfix(Component):
     name = "postfix"
-    about = "takes mail, sends it, and hands what is for accounts to Dovecot"
+    about = N_("takes mail, sends it, and hands what is for accounts to Dovecot")
     settings = (settings.SETTING,)
     everywhere = True
 

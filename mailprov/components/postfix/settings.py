@@ -18,6 +18,7 @@ from pydantic import Field
 
 from mailprov.components.local_settings import Value, group
 from mailprov.components.setting import Rehearsal, Setting
+from mailprov.i18n import N_, _
 from mailprov.model.master_cf import OWN_SERVICES
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
@@ -60,13 +61,15 @@ class PostfixEntry(Entry):
 
     main_cf: dict[str, Value] = Field(
         default={},
-        description="settings of main.cf: name → value, as in postconf(5)",
+        description=N_("settings of main.cf: name → value, as in postconf(5)"),
         examples=[{"message_size_limit": "104857600"}],
     )
     master_cf: dict[str, Value] = Field(
         default={},
-        description="further services in master.cf: name/type → the rest of the line (private unpriv chroot wakeup "
-        "maxproc command and arguments), as in master(5)",
+        description=N_(
+            "further services in master.cf: name/type → the rest of the line (private unpriv chroot wakeup "
+            "maxproc command and arguments), as in master(5)"
+        ),
         examples=[{"policy/unix": "- n n - 0 spawn user=nobody argv=/usr/local/bin/policy"}],
     )
 
@@ -83,21 +86,25 @@ def _resolve(entry: PostfixEntry, path: KeyPath, base: Settings, context: Contex
     """`base` with what stands at `path`; key by key, the later wins."""
     for name in entry.main_cf:
         if not _NAME.fullmatch(name):
-            what = f'"{show(name)}" is not the name of a setting; write it as postconf(5) does'
+            what = _('"{name}" is not the name of a setting; write it as postconf(5) does').format(
+                name=show(name)
+            )
             context.problem((*path, "main_cf", name), what, key=True)
     for name, line in entry.master_cf.items():
         here: KeyPath = (*path, "master_cf", name)
         if not _SERVICE.fullmatch(name):
-            what = f'"{show(name)}" is no service; write name/type, such as policy/unix'
+            what = _('"{name}" is no service; write name/type, such as policy/unix').format(name=show(name))
             context.problem(here, what, key=True)
         elif name in OWN_SERVICES:
-            what = (
-                f"{name} is a service that mailprov writes itself; give yours another name, "
-                "or change what it does with postfix.main_cf"
-            )
+            what = _(
+                "{name} is a service that mailprov writes itself; give yours another name, or change "
+                "what it does with postfix.main_cf"
+            ).format(name=name)
             context.problem(here, what, key=True)
         elif len(line.split()) < 6:
-            what = f"has {len(line.split())} of the six fields: private unpriv chroot wakeup maxproc command"
+            what = _("has {count} of the six fields: private unpriv chroot wakeup maxproc command").format(
+                count=len(line.split())
+            )
             context.problem(here, what)
     return Settings(
         main_cf=tuple({**dict(base.main_cf), **entry.main_cf}.items()),
@@ -113,10 +120,10 @@ def _rehearse(value: Settings, lab: Rehearsal) -> dict[str, dict[str, str]] | No
 SETTING: Setting[Settings] = Setting(
     "postfix",
     PostfixEntry,
-    "local settings of Postfix",
+    N_("local settings of Postfix"),
     _resolve,
     default=Settings(),
-    wins="wins key by key",
+    wins=N_("wins key by key"),
     sets_up=True,
     rehearse=_rehearse,
 )
@@ -132,6 +139,6 @@ def master_cf(text: str, settings: Settings) -> str:
     """Further services behind mailprov's own."""
     lines = []
     for name, rest in settings.master_cf:
-        service, _, kind = name.rpartition("/")
+        service, __, kind = name.rpartition("/")
         lines.append(f"{service.ljust(10)} {kind.ljust(4)} {rest}")
     return group(text, "postfix.master_cf", lines)

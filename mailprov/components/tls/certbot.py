@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from mailprov.components.templates import render
 from mailprov.errors import InputError
+from mailprov.i18n import _
 from mailprov.model.dns import Dns01, DnsSettings
 from mailprov.model.host_state import File, Issued
 from mailprov.model.inventory import Challenge, Host
@@ -77,7 +78,9 @@ def _roots(host: Host) -> str:
     try:
         return host.tls.ca_file.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "it is not PEM"
+        reason = (isinstance(error, OSError) and error.strerror) or _("it is not PEM")
         raise InputError(
-            f"host {host.name}", f"cannot read {host.tls.ca_file}: {reason}", "Check tls.ca_file"
+            f"host {host.name}",
+            _("cannot read {path}: {reason}").format(path=host.tls.ca_file, reason=reason),
+            _("Check tls.ca_file"),
         ) from None

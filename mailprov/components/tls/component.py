@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.tls import settings
+from mailprov.i18n import N_
 from mailprov.model.host_state import Directory
 from mailprov.model.inventory import Host, Inventory
 
 
 class _Tls(Component):
     name = "tls"
-    about = "the certificate that a host shows, and its key"
+    about = N_("the certificate that a host shows, and its key")
     settings = (settings.SETTING,)
     everywhere = True
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from mailprov.components.base import Build
 from mailprov.components.tls import certbot
 from mailprov.errors import InputError
+from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Certificate, File, Issued
 from mailprov.model.hostnames import matches
@@ -55,7 +56,7 @@ class Material(NamedTuple):
     @property
     def watched(self) -> tuple[str, ...]:
         """The files whose change makes daemons reload; what an authority issues is the deploy hook's business."""
-        pairs = [*self.pairs, *(pair for _, each in self.names for pair in each)]
+        pairs = [*self.pairs, *(pair for __, each in self.names for pair in each)]
         paths = dict.fromkeys(path for pair in pairs for path in (pair.certificate, pair.key))
         theirs = {each.path for each in self.issued}
         return tuple(path for path in paths if path not in theirs)
@@ -103,7 +104,7 @@ def _given(host: Host, others: tuple[str, ...]) -> Material:
     certificate, key = f"{FOLDER}/{host.fqdn}.crt", f"{FOLDER}/{host.fqdn}.key"
     where = f"host {host.name}"
     if host.tls.certificate is None or host.tls.key is None:
-        raise InputError(where, "tls mode files needs both certificate and key", "Name the two files")
+        raise InputError(where, _("tls mode files needs both certificate and key"), _("Name the two files"))
     chain, private = _read(where, host.tls.certificate), _read(where, host.tls.key)
     _check(where, host, chain, private, (host.fqdn, *others))
     # One certificate for all names: nothing to choose by SNI.
@@ -121,9 +122,17 @@ def _read(where: str, path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise InputError(where, f"cannot read {path}: {reason}", "Check the path under tls") from None
+        raise InputError(
+            where,
+            _("cannot read {path}: {reason}").format(path=path, reason=reason),
+            _("Check the path under tls"),
+        ) from None
     if not data.isascii():
-        raise InputError(where, f"{path} is not PEM", "Give a text file with -----BEGIN …----- lines")
+        raise InputError(
+            where,
+            _("{path} is not PEM").format(path=path),
+            _("Give a text file with -----BEGIN …----- lines"),
+        )
     return data
 
 
@@ -143,19 +152,25 @@ def _check(where: str, host: Host, chain: bytes, private: bytes, needed: tuple[s
         certificates = x509.load_pem_x509_certificates(chain)
     except ValueError:
         raise InputError(
-            where, f"{certificate_path} holds no PEM certificate", "Give the host's certificate, leaf first"
+            where,
+            _("{path} holds no PEM certificate").format(path=certificate_path),
+            _("Give the host's certificate, leaf first"),
         ) from None
     try:
         key = load_pem_private_key(private, password=None)
     except TypeError:
         raise InputError(
             where,
-            f"the key {key_path} is encrypted, and the daemons could not start without someone typing",
-            "Give it without a passphrase (openssl pkey)",
+            _("the key {path} is encrypted, and the daemons could not start without someone typing").format(
+                path=key_path
+            ),
+            _("Give it without a passphrase (openssl pkey)"),
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise InputError(
-            where, f"{key_path} holds no PEM private key", "Give the certificate's key"
+            where,
+            _("{path} holds no PEM private key").format(path=key_path),
+            _("Give the certificate's key"),
         ) from None
 
     spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -165,11 +180,15 @@ def _check(where: str, host: Host, chain: bytes, private: bytes, needed: tuple[s
     ]
     if not fits[0]:
         advice = (
-            "Put the host's certificate first, then the intermediates" if any(fits) else "Give its own key"
+            _("Put the host's certificate first, then the intermediates")
+            if any(fits)
+            else _("Give its own key")
         )
         raise InputError(
             where,
-            f"the key {key_path} does not belong to the first certificate in {certificate_path}",
+            _("the key {key} does not belong to the first certificate in {certificate}").format(
+                key=key_path, certificate=certificate_path
+            ),
             advice,
         )
     try:
@@ -179,12 +198,16 @@ def _check(where: str, host: Host, chain: bytes, private: bytes, needed: tuple[s
         dns_names = []
     for wanted in needed:
         if not any(matches(name, wanted) for name in dns_names):
-            seen = ", ".join(dns_names) or "no DNS name"
-            own = (
-                "the host's fqdn" if wanted == host.fqdn else "that name, too, or drop the domain's mail_name"
+            seen = ", ".join(dns_names) or _("no DNS name")
+            advice = (
+                _("Get one whose subjectAltName holds the host's fqdn")
+                if wanted == host.fqdn
+                else _("Get one whose subjectAltName holds that name, too, or drop the domain's mail_name")
             )
             raise InputError(
                 where,
-                f"the certificate {certificate_path} is for {seen}, and not for {wanted}",
-                f"Get one whose subjectAltName holds {own}",
+                _("the certificate {path} is for {names}, and not for {wanted}").format(
+                    path=certificate_path, names=seen, wanted=wanted
+                ),
+                advice,
             )

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mailprov.components.setting import Setting
+from mailprov.i18n import N_, _
 from mailprov.model.inventory import Acme, Challenge, KeyType, Tls, TlsMode
 from mailprov.schema import names
 from mailprov.schema.context import Context
@@ -22,7 +23,7 @@ _URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+/[!-~]*")
 _ACME = ("email", "directory", "challenge", "propagation")
 
 
-_LETS_ENCRYPT = {"letsencrypt": "for certificates of Let's Encrypt write `mode: acme`"}
+_LETS_ENCRYPT = {"letsencrypt": N_("for certificates of Let's Encrypt write `mode: acme`")}
 
 
 class TlsEntry(Entry):
@@ -30,37 +31,46 @@ class TlsEntry(Entry):
 
     mode: Annotated[str, choice("self-signed", "files", "acme", later=_LETS_ENCRYPT)] | None = Field(
         default=None,
-        description="self-signed: made on the host; files: given here; "
-        "acme: issued by an authority, renewed by certbot; self-signed if not given",
+        description=N_(
+            "self-signed: made on the host; files: given here; "
+            "acme: issued by an authority, renewed by certbot; self-signed if not given"
+        ),
     )
     certificate: Text | None = Field(
-        default=None, description="mode files: PEM with the certificate, then those between it and the root"
+        default=None,
+        description=N_("mode files: PEM with the certificate, then those between it and the root"),
     )
-    key: Text | None = Field(default=None, description="mode files: PEM with the private key")
+    key: Text | None = Field(default=None, description=N_("mode files: PEM with the private key"))
     key_type: Annotated[str, choice("ecdsa", "rsa", "both")] | None = Field(
         default=None,
-        description="what keys are made: ecdsa (P-256), rsa (3072 bits) or both; ecdsa if not given",
+        description=N_("what keys are made: ecdsa (P-256), rsa (3072 bits) or both; ecdsa if not given"),
     )
     email: Text | None = Field(
-        default=None, description="mode acme: whom the authority may write to", examples=["admin@example.org"]
+        default=None,
+        description=N_("mode acme: whom the authority may write to"),
+        examples=["admin@example.org"],
     )
     directory: Text | None = Field(
         default=None,
-        description="mode acme: URL of the authority's directory; Let's Encrypt if not given",
+        description=N_("mode acme: URL of the authority's directory; Let's Encrypt if not given"),
         examples=["https://acme.example.org/directory"],
     )
     challenge: Annotated[str, choice("http-01", "dns-01")] | None = Field(
         default=None,
-        description="mode acme: how the host shows that the name is its own: http-01 (port 80) or "
-        "dns-01 (the key in `dns`, which the host gets); http-01 if not given",
+        description=N_(
+            "mode acme: how the host shows that the name is its own: http-01 (port 80) or "
+            "dns-01 (the key in `dns`, which the host gets); http-01 if not given"
+        ),
     )
     propagation: Annotated[int, whole(0, 3600)] | None = Field(
         default=None,
-        description="dns-01: seconds until all servers of the zone have a new record; 60 if not given",
+        description=N_("dns-01: seconds until all servers of the zone have a new record; 60 if not given"),
     )
     ca_file: Text | None = Field(
         default=None,
-        description="PEM with root certificates that `verify`, and certbot in mode acme, trust besides the system's",
+        description=N_(
+            "PEM with root certificates that `verify`, and certbot in mode acme, trust besides the system's"
+        ),
     )
 
 
@@ -78,24 +88,30 @@ def _resolve(entry: TlsEntry, path: KeyPath, base: Tls, context: Context) -> Tls
     )
     for name in ("certificate", "key"):
         if mode is TlsMode.FILES and getattr(made, name) is None and name not in context.marks(path):
-            context.problem(path, f"mode files needs `certificate` and `key`; `{name}` is missing", key=True)
+            context.problem(
+                path,
+                _("mode files needs `certificate` and `key`; `{key}` is missing").format(key=name),
+                key=True,
+            )
         if mode is not TlsMode.FILES and getattr(entry, name) is not None:
             _misplaced(name, "files", path, context)
     for name in _ACME:
         if mode is not TlsMode.ACME and getattr(entry, name) is not None:
             _misplaced(name, "acme", path, context)
     if entry.propagation is not None and mode is TlsMode.ACME and made.acme.challenge is not Challenge.DNS:
-        what = "`propagation` is for `challenge: dns-01`; set that, or leave `propagation` out"
+        what = _("`propagation` is for `challenge: dns-01`; set that, or leave `propagation` out")
         context.problem((*path, "propagation"), what, key=True)
     if entry.key_type is not None and mode is TlsMode.FILES:
-        what = "`key_type` is for keys that are made; in mode files the key is given"
+        what = _("`key_type` is for keys that are made; in mode files the key is given")
         context.problem((*path, "key_type"), what, key=True)
     return made
 
 
 def _misplaced(name: str, mode: str, path: KeyPath, context: Context) -> None:
     context.problem(
-        (*path, name), f"`{name}` is for `mode: {mode}`; set that, or leave `{name}` out", key=True
+        (*path, name),
+        _("`{key}` is for `mode: {mode}`; set that, or leave `{key}` out").format(key=name, mode=mode),
+        key=True,
     )
 
 
@@ -104,7 +120,9 @@ def _acme(entry: TlsEntry, path: KeyPath, base: Acme, context: Context) -> Acme:
     if entry.email is not None:
         email = context.checked((*path, "email"), entry.email, names.address)
     if entry.directory is not None and not _URL.fullmatch(entry.directory):
-        seen = f'"{show(entry.directory)}" is no URL of an authority; write https://…, as it says'
+        seen = _('"{url}" is no URL of an authority; write https://…, as it says').format(
+            url=show(entry.directory)
+        )
         context.problem((*path, "directory"), seen)
     return Acme(
         email=email,
@@ -117,9 +135,9 @@ def _acme(entry: TlsEntry, path: KeyPath, base: Acme, context: Context) -> Acme:
 SETTING: Setting[Tls] = Setting(
     "tls",
     TlsEntry,
-    "certificates",
+    N_("certificates"),
     _resolve,
     default=Tls(),
-    wins="wins key by key",
+    wins=N_("wins key by key"),
     field="tls",
 )

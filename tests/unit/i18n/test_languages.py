@@ -7,6 +7,7 @@ that has no accent must be a name or a value: those that each screen may have ar
 from __future__ import annotations
 
 import io
+import json
 import re
 import struct
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from mailprov import i18n
+from mailprov.errors import InputError
+from mailprov.inventory import SecretMode, json_schema, load
 from mailprov.report.fanout import fan_out
 from mailprov.report.plain_text import Plain
 from mailprov.report.text import TextReport
@@ -91,6 +94,7 @@ ZONE_FILE = INVENTORY.replace(
     "hosts: [mx1], mx: [{host: mx.beta.test, preference: 20}], spf: {include: [_spf.beta.test]}",
 )
 DNS = f"dns: {{provider: rfc2136, server: 127.0.0.1, port: 1}}\n{INVENTORY}"
+WRONG = INVENTORY.replace("ana: {", "ana: {quotta: 1G, ").replace("port: 1}", "port: many}")
 # typer's own words: what its help and its mistakes look like.
 TYPER = {
     "usage",
@@ -133,6 +137,8 @@ SCREENS: dict[str, tuple[list[str], set[str]]] = {
     "a good inventory": (["validate", "mail.yml"], {"mail"}),
     "a host that is not in it": (["plan", "mail.yml", "--host", "mx9"], {"mailprov"}),
     "a number that is none": (["verify", "mail.yml", "--accounts", "none"], {"mailprov", "none"}),
+    "a component": (["explain", "fail2ban"], {"fail2ban", "verify"}),
+    "a component with a key": (["explain", "relayhost"], {"relayhost"}),
     "a probe that is none": (["explain", "nothing.such"], {"mailprov", "explain"}),
     "no lab": (["lab", "reset", "--name", "a", "b.yml"], {"mailprov", "lab"}),
     "a first inventory": (INIT, {"mailprov", "plan", "trust"}),
@@ -160,6 +166,7 @@ SYSTEM = {"connection", "refused", "port", "the"}
 INVENTORIES: dict[str, tuple[str, list[str], set[str]]] = {
     "a zone file": (ZONE_FILE, ["dns", "export", "mail.yml"], {"mail", "include", "none", "quarantine", "reject"}),
     "nothing is published": (ZONE_FILE, ["dns", "plan", "mail.yml"], {"mailprov", "export"}),
+    "a wrong key": (WRONG, ["validate", "mail.yml"], {"mailprov", "quotta", "quota", "many"}),
     "no name server": (DNS, ["dns", "plan", "mail.yml"], {"mailprov", *SYSTEM}),
 }  # fmt: skip
 
@@ -239,3 +246,27 @@ def test_programs_read_the_same_in_every_language(tmp_path: Path) -> None:
 
     assert '"event":"run_ended"' in done.stdout.replace('": "', '":"')
     assert '"status":"ok"' in done.stdout.replace('": "', '":"')
+
+
+BAD = Path(__file__).resolve().parents[2] / "bad"
+KEY = r'"enum": \[([^]]*)\]|"(\w+)":'
+
+
+@pytest.mark.usefixtures("_foreign")
+@pytest.mark.parametrize("path", sorted(BAD.glob("*.yml")), ids=lambda path: path.stem)
+def test_what_is_wrong_with_an_inventory_has_no_word_of_english(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the words of the file itself."""
+    monkeypatch.setenv("ANA_PASSWORD", "not base 64 hunter2")
+    monkeypatch.setenv("P", "hunter2")
+    with pytest.raises(InputError) as caught:
+        load(path, SecretMode.RESOLVE)
+    shown = str(caught.value)
+    own = {word.lower() for word in re.findall("[A-Za-z]{3,}", path.read_text(errors="replace"))}
+    for key, words in re.findall(KEY, json.dumps(json_schema())):
+        own |= {word.lower() for word in re.findall("[A-Za-z]{3,}", f"{key} {words}")}
+    problems = getattr(caught.value, "problems", [])
+    said = " ".join(re.sub('`[^`]*`|"[^"]*"', " ", problem.what) for problem in problems)
+    assert plain_words(said) <= own, shown
+    assert re.search("[àèìòù]", said), shown

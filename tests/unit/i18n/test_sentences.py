@@ -12,14 +12,23 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+from mailprov.components import registry
+from mailprov.dns.providers import PROVIDERS
+from mailprov.inventory import json_schema
+from mailprov.inventory.host_settings import settings
+from mailprov.records.types import TYPES
+from mailprov.schema.entry import COMPOSED
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "mailprov"
 
 CONVERTED = {
     "cli",
+    "components",
     "desired",
     "dns",
     "inventory",
@@ -38,7 +47,6 @@ CONVERTED = {
 # The agent speaks on the host, in English: its words travel as they are (agent/errors.py).
 WAITING = {
     "agent",
-    "components",
 }
 NOTHING_TO_SAY = {
     "__init__.py",
@@ -119,6 +127,7 @@ NO_SENTENCES = re.compile(
     r"(mapping values|sequence entries) are not allowed|document start|YAML document|"  # what YAML's parsers say
     r"mailprov inventory|as the top-level `|How records are published\.|What may be said for all hosts and for one\.|"
     r"`, for this host|\[ana, luis\]|"  # the schema is in English
+    r"# Local settings, from .*|# The login at .*|- n n - 0 spawn .*|comes too late: the .*|"
     r"`pip install .*|pass show .*|`\{file: path\}`|"  # examples
     r"surrogatepass|debian-\d+ or debian-\d+|debian-\d+ or debian-testing|unicode_escape",
     re.DOTALL,
@@ -134,6 +143,14 @@ SILENT_CALLS = {"compile", "fullmatch", "N_", "NN_", "_", "ngettext", "getattr",
 
 # Modules that write configuration or commands; what they give to the calls of SENTENCES is held all the same.
 OTHER_TEXTS = {
+    "components/dovecot/files.py",
+    "components/fail2ban.py",
+    "components/opendkim.py",
+    "components/postfix/addresses.py",
+    "components/postfix/files.py",
+    "components/postfix/spoofing.py",
+    "components/srs.py",
+    "components/templates.py",
     "lab/acme_server.py",
     "lab/hosts.py",
     "lab/keys.py",
@@ -254,6 +271,29 @@ def script() -> ModuleType:
 def test_the_template_for_translators_is_current() -> None:
     found = script()
     assert found.POT.read_text(encoding="utf-8") == found.template(), "run `make messages`"
+
+
+def descriptions(schema: dict[str, Any]) -> Iterator[str]:
+    """Of all keys, as the JSON schema has them."""
+    for part in (schema, *schema["$defs"].values()):
+        for key in part.get("properties", {}).values():
+            if "description" in key:
+                yield key["description"]
+
+
+def test_what_keys_components_and_records_are_for_can_be_translated() -> None:
+    """Tables that are shown elsewhere: `explain`, what a missing key means, what stands in the way of a record."""
+    collected = {one for one, many in script().messages()}
+    found = {each.about for each in registry.components()}
+    found |= {key.about for each in registry.components() for key in each.settings}
+    found |= {each.title for each in PROVIDERS} | {each.dns_01 for each in PROVIDERS} - {""}
+    found |= {each.why for each in TYPES} | {each.otherwise for each in TYPES} - {""}
+    found |= {each.name for each in TYPES if not each.name.isupper()}
+    shared = tuple(f"{key.about}; {key.if_missing}" if key.if_missing else key.about for key in settings())
+    for text in descriptions(json_schema()):
+        if text not in shared and not text.startswith("as the top-level `") and text not in COMPOSED:
+            found.add(text)
+    assert found - collected == set()
 
 
 def test_texts_for_one_and_for_several_have_the_same_placeholders() -> None:
