@@ -14,6 +14,7 @@ Raises HostUnreachable from `start`; nothing else.
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import sys
 import tempfile
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 # Of more hosts than this, some would have to wait for their turn (see run/hosts.py), and their servers for a login.
 _MOST_EARLY = 10
+_SOON = 0.05  # seconds within which it is known of nearly every host how it is reached
 
 
 class Connections:
@@ -99,12 +101,22 @@ class Connections:
 
         What goes wrong is raised by `start`, which is to follow at once.
         """
-        if len(hosts) <= _MOST_EARLY:
-            self._early = {host.name: self._logging_in(host) for host in hosts}
+        if not hosts or len(hosts) > _MOST_EARLY:
+            return
+        ours: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._early = {host.name: self._logging_in(host, ours) for host in hosts}
+        with contextlib.suppress(queue.Empty):
+            if ours.get(timeout=_SOON):
+                # No login begins before SSH is loaded. Threads of one Python share its time, so if the caller went on
+                # with loading other things, that would take as long as both.
+                from mailprov.transport.ssh import client  # noqa: F401
 
-    def _logging_in(self, host: Host) -> Preconnect[paramiko.Transport]:
+    def _logging_in(self, host: Host, ours: queue.SimpleQueue[bool]) -> Preconnect[paramiko.Transport]:
+        """`ours` is told whether this host is reached by SSH of ours."""
+
         def make() -> paramiko.Transport | None:
             endpoint = self._resolver.endpoint(host)
+            ours.put(endpoint.transport is Transport.BUILTIN)
             if endpoint.transport is not Transport.BUILTIN:
                 return None
             if endpoint.jumps:

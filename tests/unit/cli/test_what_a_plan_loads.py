@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,26 @@ def counted(names: list[str]) -> list[str]:
 
 def test_a_plan_gets_as_far_as_the_connection(loaded: tuple[set[str], list[str]]) -> None:
     assert {"paramiko.transport", "mailprov.transport.ssh.client", "mailprov.run.hosts"} <= loaded[0]
+
+
+def test_ssh_is_loaded_before_what_can_wait_for_the_login(tmp_path: Path) -> None:
+    path = tmp_path / "mail.yml"
+    path.write_text(INVENTORY)
+    code = (
+        "import sys; sys.argv = ['mailprov', *sys.argv[1:]]\n"
+        "from mailprov.transport import connections\n"
+        "from mailprov.__main__ import main\n"
+        "connections._SOON = 60\n"  # however busy the machine is
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.stderr.write('\\n' + ' '.join(sys.modules))"
+    )
+    words = [sys.executable, "-c", code, "plan", "--only", "hosts", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    order = done.stderr.splitlines()[-1].split(" ")
+
+    last = max(place for place, name in enumerate(order) if name.startswith("paramiko"))
+    assert last < order.index("mailprov.run.deploy") < order.index("jinja2")
 
 
 def test_a_plan_loads_no_other_library(loaded: tuple[set[str], list[str]]) -> None:
