@@ -150,5 +150,10 @@ def check(
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
     read = load(inventory)
     raise typer.Exit(
-        run_verify(read, select(read, None, domain, verifies=True), probe_ids=("dns.",), report=reports.emit)
+        run_verify(
+            read,
+            select(read, None, domain, verifies=True),
+            probe_ids=("dns.", "hosted."),
+            report=reports.emit,
+        )
     )

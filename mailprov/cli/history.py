@@ -21,10 +21,11 @@ def history(
     from mailprov.inventory import load
     from mailprov.run.history import history as run_history
     from mailprov.run.select import select
+    from mailprov.run.undo_file import present
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, quiet=quiet, verbose=verbose, also=Remember(inventory))
     read = load(inventory)
-    chosen = select(read, host, asks=True)
+    chosen = select(read, host, asks=not present(read))
     with Connections(chosen.hosts, others=read.hosts) as connections:
         raise typer.Exit(run_history(read, chosen, start=connections.start, report=reports.emit))

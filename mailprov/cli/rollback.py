@@ -47,13 +47,14 @@ def rollback(
     from mailprov.run.deploy import Options
     from mailprov.run.rollback import rollback as run_rollback
     from mailprov.run.select import select
+    from mailprov.run.undo_file import present
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff)
     preview = "" if yes or reports.can_ask() else _("this is a preview; give --yes to roll back")
     confirm = None if preview else reports.confirm(yes, "rollback")
     read = load(inventory)
-    chosen = select(read, host, asks=True)
+    chosen = select(read, host, asks=not present(read))
     with Connections(chosen.hosts, others=read.hosts) as connections:
         options = Options(
             command="rollback",

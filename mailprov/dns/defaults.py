@@ -113,7 +113,12 @@ def _why_not(
     answered: Mapping[Key, Sequence[str]],
 ) -> str | None:
     name, kind = record.name, record.type
-    for alias in ("DNAME", "CNAME"):
+    beside = sorted(k for n, k in stand if n == name and k not in ("CNAME", "DNAME"))
+    if kind == "CNAME" and beside:
+        form = _("{name} has {types} records, which stay: mailprov publishes no {label} record there")
+        text = form.format(name=name, types=", ".join(beside), label=_(record.label))
+        return _with_advice(text, types.named(record.label))
+    for alias in ("DNAME", *(("CNAME",) if kind != "CNAME" else ())):
         if there := stand.get((name, alias)):
             form = (
                 _("{name} is a CNAME of {target}, which stays: mailprov publishes no {label} record there")

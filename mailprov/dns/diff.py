@@ -29,8 +29,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mailprov.dns import defaults, ownership
+from mailprov.dns import aliases, defaults, ownership
 from mailprov.dns.rrsets import Edit, Key
+from mailprov.dns.served import served
 from mailprov.dns.shown import ends, listed, refused, shown
 from mailprov.i18n import N_, _
 from mailprov.model.events import Action, Change
@@ -87,19 +88,22 @@ def plan_zone(
 
     settled = defaults.settle(want, stand, owned, special or {}, answered or {})
     want = settled.want
+    others = aliases.beyond(stand, want, owned)
+    blocked = {key: Conflict(*told) for key, told in aliases.in_the_way(stand, want, owned).items()}
     sets = [
         _Set(
             zone,
             key,
             want=want.get(key, []),
-            stand=stand,
+            stand=stand if key[1] == "CNAME" else others,
             owned=owned,
             take_over=take_over,
             special=(special or {}).get(key, ""),
         )
         for key in _order(want, owned)
-        if key in want or not kept(key[0])
+        if key not in blocked and (key in want or not kept(key[0]))
     ]
+    sets = aliases.in_order(sets, lambda one: one.edit or Edit(one.name, one.type, 0, (), ("",)))
     edits = [one.edit for one in sets if one.edit]
     changes = [one.change for one in sets if one.edit]
     untouched = {entry for entry in owned.entries if entry[:2] not in want and kept(entry[0])}
@@ -119,7 +123,7 @@ def plan_zone(
         tuple(changes),
         tuple(edits),
         tuple(notices),
-        tuple(conflict for one in sets for conflict in one.conflicts),
+        (*(conflict for one in sets for conflict in one.conflicts), *blocked.values()),
         sum(one.unchanged for one in sets),
         sum(len(records) for records in want.values()),
         defaults.first_seen(want, stand),
@@ -206,7 +210,7 @@ class _Set:
                 )
             )
             return
-        cname = stand.get((self.name, "CNAME"))
+        cname = stand.get((self.name, "CNAME")) if self.type != "CNAME" else None
         if cname:
             if want:
                 target = shown(cname[0].value)
@@ -236,6 +240,8 @@ class _Set:
         if take_over:
             asked = {record.value for record in want if record.asked}
             ours |= {value for value in before if value in asked and types.alone(self.name, self.type, value)}
+        else:
+            wanted = served(key, before, wanted, ours)
         rivals = [
             v
             for v in before

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mailprov.dns import ownership
+from mailprov.dns.aliases import beside
 from mailprov.dns.driver import Driver, Place
 from mailprov.dns.reading import read_plain
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
@@ -127,7 +128,8 @@ def as_read(now: RRset | None, then: RRset | None) -> bool:
 
 
 def _touched(edits: Iterable[Edit]) -> list[Key]:
-    return sorted({(edit.name, edit.type) for edit in edits})
+    keys = {(edit.name, edit.type): bool(edit.add) for edit in edits}
+    return sorted(keys.keys() | beside(key for key, adds in keys.items() if adds))
 
 
 def _sets_ttl(snapshot: Snapshot, edit: Edit) -> bool:

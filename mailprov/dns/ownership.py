@@ -187,6 +187,8 @@ def _entries(unit: str, word: str) -> Iterable[Entry]:
     name = unit if label == "@" else f"{label}.{unit}"
     if not (equals and slash and kind in types.published() and _NAME.fullmatch(name)):
         return
+    if kind == "CNAME" and not types.writes_at(name, kind):  # at few names, unlike the others
+        return
     for one in digests.split(","):
         yield name, kind, one
 

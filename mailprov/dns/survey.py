@@ -27,7 +27,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mailprov.dns import ownership, wildcards
+from mailprov.dns import aliases, ownership, wildcards
 from mailprov.dns.driver import Answer, Driver, Place, Proof
 from mailprov.dns.ownership import Entry, Identity, Marker, is_marker, marker_name
 from mailprov.dns.reading import same
@@ -119,6 +119,7 @@ class _Reader:
     def read(self) -> Survey:
         ask = {*self._desired, *((marker_name(name), "TXT") for name in self._names if _may_be_unit(name))}
         ask |= {(marker_name(name), "TXT") for name in self._also} | self._above
+        ask |= aliases.beside(self._desired)
         # A wildcard beside a host: it may say what stood at the host's name, and must not be taken for that.
         hosts = {name.partition(".")[2] for name, kind in self._desired if kind in ("A", "AAAA")}
         ask |= {(f"*.{parent}", "TXT") for parent in hosts}

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailprov.dns import ownership
+from mailprov.dns.aliases import in_order
 from mailprov.dns.diff import ZoneDiff, change_of
 from mailprov.dns.ownership import Entry, Marker
 from mailprov.dns.rrsets import Edit, Key, ancestors
@@ -116,7 +117,9 @@ def undo_zone(
     if not back.literal:
         back.disown({(each["name"], each["type"]) for each in one["sets"]} | set(apart))
     back.put_back_markers()
-    diff = ZoneDiff(tuple(back.changes), tuple(back.edits), tuple(back.notices), compared=len(one["sets"]))
+    pairs = in_order(list(zip(back.edits, back.changes, strict=True)), lambda pair: pair[0])
+    edits, changes = tuple(edit for edit, __ in pairs), tuple(change for __, change in pairs)
+    diff = ZoneDiff(changes, edits, tuple(back.notices), compared=len(one["sets"]))
     return Undo(diff, tuple(back.left))
 
 

@@ -102,6 +102,8 @@ def _led_to(doubts: Collection[str], snapshot: Snapshot, one: undo.Image) -> lis
 def _of_others(inventory: Inventory, place: str, images: Sequence[undo.Image]) -> bool:
     """Whether a set is of a domain, or of a host's name, that none of those serves who tell these images."""
     tellers = {host for names in _tellers(images) for host in names}
+    if not tellers & {host.name for host in inventory.hosts}:
+        return False  # an undo file: nobody else knows of it
     serving: dict[str, set[str]] = {host.fqdn: {host.name} for host in inventory.hosts}
     serving |= {inventory.sender_domain(host): {host.name} for host in inventory.hosts}
     for domain in inventory.domains:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mailprov.i18n import _
-from mailprov.inventory import recipients
+from mailprov.inventory import hosted, recipients
 from mailprov.inventory.schema_domains import DomainEntry
+from mailprov.inventory.schema_hosted import HostedEntry
 from mailprov.model.inventory import Dkim, Dmarc, Domain, Filter, Host, Mx, Spf
 from mailprov.schema import names
 from mailprov.schema.context import Context
@@ -42,6 +44,9 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
             )
             continue
         path: KeyPath = ("domains", key)
+        if entry.hosted is not None:
+            domains.append(_at_provider(entry, entry.hosted, path, name, context))
+            continue
         _check_hosts(entry, path, context)
         serving = [host for host in hosts if host.name in entry.hosts]
         found = recipients.of_domain(entry, path, name, serving, context)
@@ -63,6 +68,18 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
         )
     recipients.check_loops(domains, context)
     return tuple(domains)
+
+
+def _at_provider(
+    entry: DomainEntry, at: HostedEntry, path: KeyPath, name: str | None, context: Context
+) -> Domain:
+    hosted.check_alone(path, context)
+    there = hosted.resolve(at, path, name or "", context)
+    spf = _spf(entry, (), path, context)
+    if "all" not in context.marks((*path, "spf")):
+        spf = replace(spf, soft=there.provider.soft)
+    dmarc = _dmarc(entry, (), path, name, context)
+    return Domain(name=name or "", hosts=(), hosted=there, spf=spf, dmarc=dmarc)
 
 
 def _mail_name(
@@ -222,7 +239,8 @@ def _dmarc(
     entry = of.dmarc
     if entry is None:
         off = "dmarc" in of.model_fields_set  # or what stood there was wrong, and that was said
-        return Dmarc(asked=False) if not off and any(host.managed for host in hosts) else None
+        ours = of.hosted is not None or any(host.managed for host in hosts)
+        return Dmarc(asked=False) if ours and not off else None
     rua = None
     if entry.rua is not None and domain:
         lead = _("the DMARC reports would go to nobody")

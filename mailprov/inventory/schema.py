@@ -21,13 +21,15 @@ from mailprov.inventory.schema_hosts import HostEntry
 
 
 class File(HostSettings):
-    """An inventory of mailprov: hosts, and the mail domains on them."""
+    """An inventory of mailprov: hosts, and the mail domains on them or at providers."""
 
     dns: DnsEntry | None = Field(
         default=None, description=N_("how records are published; only printed if not given")
     )
     hosts: dict[str, HostEntry] = Field(
-        description=N_("the machines, by a name of your choice"), json_schema_extra={"minProperties": 1}
+        default={},  # needed where a domain has hosts: checked in `validation`
+        description=N_("the machines, by a name of your choice"),
+        json_schema_extra={"minProperties": 1},
     )
     domains: dict[str, DomainEntry] = Field(
         description=N_("the mail domains"), json_schema_extra={"minProperties": 1}
@@ -38,17 +40,6 @@ def keys(entry: type[BaseModel]) -> list[str]:
     """All that may stand in a mapping: its own keys first, then those that hosts share with the top of the file."""
     shared = set(HostSettings.model_fields) if issubclass(entry, HostSettings) else set()
     return sorted(entry.model_fields, key=shared.__contains__)
-
-
-# Keys that the design has and this version does not: (class, key) → what to do until then.
-LATER: dict[tuple[str, str], str] = {
-    (
-        "DomainEntry",
-        "hosted",
-    ): N_(
-        "a domain whose mail is elsewhere is not in this version; list only domains served by `hosts` here"
-    ),
-}
 
 
 class _Generator(GenerateJsonSchema):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from mailprov.i18n import N_, _
+from mailprov.inventory.schema_hosted import HostedEntry
 from mailprov.model.dkim import ALGORITHMS
 from mailprov.schema.document import Seq
 from mailprov.schema.entry import Entry
@@ -139,16 +140,25 @@ Target = Annotated[str, Reads(_one_target, {"type": "string", "minLength": 1})]
 
 
 class DomainEntry(Entry):
-    """A mail domain: what stands behind the @."""
+    """A mail domain: what stands behind the @. It has either `hosts` or `hosted`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["hosts"]}, {"required": ["hosted"]}]}
+    )  # checked in `validation`, so that what is missing hides nothing else
 
     hosts: list[Text] = Field(
+        default=[],
         description=N_(
             "the hosts that serve it, by their names in this file; the order is the MX preference"
         ),
         examples=[["mx1"]],
-        json_schema_extra={
-            "minItems": 1
-        },  # checked in `validation`, so that an empty list hides nothing else
+        json_schema_extra={"minItems": 1},
+    )
+    hosted: HostedEntry | None = Field(
+        default=None,
+        description=N_(
+            "its mail is at a provider, in place of `hosts`: then it has DNS records, and no accounts here"
+        ),
     )
     quota: Size | None = Field(
         default=None,

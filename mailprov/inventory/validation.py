@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from mailprov.errors import Problem
 from mailprov.i18n import N_, _
-from mailprov.inventory.schema import LATER, File, keys
+from mailprov.inventory.hosted import unserved
+from mailprov.inventory.schema import File, keys
 from mailprov.inventory.yaml_errors import ITEM_WITHOUT_BLANK
 from mailprov.schema.context import MAX_PROBLEMS
 from mailprov.schema.document import (
@@ -41,9 +42,7 @@ _NONE = {
 }
 # What a missing key may be for the sake of reading on: an empty one misleads no later check.
 _FILLED: dict[tuple[str, str], Any] = {
-    ("File", "hosts"): {},
     ("File", "domains"): {},
-    ("DomainEntry", "hosts"): [],
 }
 _ROUNDS = 8  # a removal can leave its parent incomplete, and so on upwards; the file is not deeper than this
 
@@ -55,6 +54,9 @@ def validate(document: Document, hints: Hints) -> tuple[File | None, list[Proble
         problem
         for path, at in document.empty[:MAX_PROBLEMS]
         if (problem := _no_value(path, at, document, hints))
+    ]
+    problems += [
+        problem for path in unserved(document)[:MAX_PROBLEMS] if (problem := _missing(path, document))
     ]
     data: Any = document.data
     for attempt in range(_ROUNDS):
@@ -104,8 +106,6 @@ def _problem(document: Document, error: dict[str, Any], hints: Hints) -> Problem
 def _unknown(path: KeyPath, document: Document, hints: Hints) -> Problem:
     key, entry, parent = str(path[-1]), _entry(path[:-1]), document.node(path[:-1])
     assert entry
-    if later := LATER.get((entry.__name__, key)):
-        return document.problem(path, _(later), key=True)
     known = keys(entry)
     near = hints.near(key, known)
     hint = (
@@ -136,8 +136,6 @@ def _missing(path: KeyPath, document: Document) -> Problem | None:
     if isinstance(parent, Map):
         if key in parent.marks:
             return None  # it is there without a value, which has been said
-        if any((entry.__name__, other) in LATER for other in parent) and key == "hosts":
-            return None  # a kind of domain that we do not know yet, which is said
         if difflib.get_close_matches(
             key, [str(other) for other in parent if other not in entry.model_fields]
         ):

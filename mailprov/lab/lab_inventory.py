@@ -37,7 +37,8 @@ def rehearse(inventory: Inventory, paths: LabPaths, state: LabState) -> str:
             "ttl": inventory.dns.ttl,
         },
         "hosts": {host.name: _host(paths, state, host, inventory) for host in state.hosts},
-        "domains": {domain.name: _domain(paths, domain) for domain in inventory.domains},
+        # A provider is not in a lab.
+        "domains": {domain.name: _domain(paths, domain) for domain in inventory.domains if not domain.hosted},
     }
     yaml = YAML()
     yaml.width = 4096

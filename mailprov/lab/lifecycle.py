@@ -194,6 +194,9 @@ def ssh_argv(name: str, host: str, command: Sequence[str] = ()) -> list[str]:
 
 def _releases(inventory: Inventory, default: str | None) -> dict[str, releases.Release]:
     """The release of each host by name; InputError before anything is touched."""
+    if not inventory.hosts:
+        what = _("the inventory has no hosts to boot: the mail of its domains is at providers")
+        raise LabError("lab", what, _("Give it a host and a domain on it"))
     if len(inventory.hosts) > MOST_HOSTS:
         raise LabError(
             "lab",

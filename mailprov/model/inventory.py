@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mailprov.model.dns import DnsSettings
+from mailprov.model.hosted import Hosted
 from mailprov.model.jumps import Jump
 
 # The first key of a plan saved by plan/saved.py: JSON, and so YAML, but no inventory.
@@ -219,6 +220,9 @@ class Domain:
     mail_name: str | None = None  # what its users' programs connect to, besides the first host's own name
     spf: Spf = Spf()
     mx: tuple[Mx, ...] = ()
+    hosted: Hosted | None = (
+        None  # its mail is at a provider: no hosts, and nothing of it but DNS records is ours
+    )
 
     @property
     def exchangers(self) -> tuple[Mx, ...]:
@@ -259,8 +263,8 @@ class Inventory:
 
     @cached_property
     def _served(self) -> frozenset[str]:
-        """All mail domains that have hosts, and their aliases."""
-        domains = (domain for domain in self.domains if domain.hosts)
+        """All mail domains that have hosts or a provider, and their aliases."""
+        domains = (domain for domain in self.domains if domain.hosts or domain.hosted)
         return frozenset(name for domain in domains for name in (domain.name, *domain.domain_aliases))
 
     @cached_property

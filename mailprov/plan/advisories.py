@@ -28,6 +28,14 @@ def advisories(inventory: Inventory, domains: Collection[str] | None = None) -> 
         for domain in wanted
         if domain.accounts and len(domain.hosts) > 1
     ]
+    found += [
+        _(
+            "{domain}: no DKIM key of {provider} is in the inventory (`hosted: {{dkim: …}}`), and large receivers want "
+            "signed mail; copy what its console shows"
+        ).format(domain=domain.name, provider=_(domain.hosted.provider.title))
+        for domain in wanted
+        if domain.hosted and not domain.hosted.dkim
+    ]
     theirs = [
         host.name
         for host in inventory.hosts

@@ -309,8 +309,8 @@ class Deployment:
 
         keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
         back_up(
-            self.zones.unkept(keeping),
-            self.selection.hosts,
+            self.zones,
+            keeping,
             ident=self.ident,
             command=self.options.command,
             start=self.start,

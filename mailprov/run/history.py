@@ -9,13 +9,14 @@ from mailprov.i18n import ngettext
 from mailprov.model.answers import PastRun
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
+from mailprov.run import undo_file
 from mailprov.run.hosts import Start
 from mailprov.run.listing import listing
 from mailprov.run.select import Selection
 
 
 def history(inventory: Inventory, selection: Selection, *, start: Start, report: Emit) -> int:
-    """Emits a PastRun for each run of each host, in the inventory's order, the oldest first."""
+    """Emits a PastRun for each run of undo files, then of each host, in the inventory's order, the oldest first."""
     number = len(selection.hosts)
     hosts = ngettext("{count} host", "{count} hosts", number).format(count=number)
 
@@ -26,6 +27,8 @@ def history(inventory: Inventory, selection: Selection, *, start: Start, report:
         runs = ngettext("{count} run", "{count} runs", count).format(count=count)
         return f"{hosts}, {runs}" if whole else runs
 
+    kept = undo_file.kept(inventory) if selection.whole else []
+    files = [_event(undo_file.label(inventory), {**run, "next": run is kept[-1]}) for run in kept]
     return listing(
         "history",
         inventory,
@@ -35,6 +38,7 @@ def history(inventory: Inventory, selection: Selection, *, start: Start, report:
         summary,
         start=start,
         report=report,
+        also=files,
     )
 
 

@@ -31,9 +31,10 @@ def listing(
     *,
     start: Start,
     report: Emit,
+    also: Collection[Event] = (),
 ) -> int:
     """`events` makes them of what one host has told, in the inventory's order; `summary` is given their number, and
-    whether all hosts have answered.
+    whether all hosts have answered. `also`: events that no host tells.
     """
     queue = EventQueue(report)
     began = time.monotonic()
@@ -44,7 +45,9 @@ def listing(
     except KeyboardInterrupt:
         queue.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
         return 130
-    count = 0
+    count = len(also)
+    for event in also:
+        queue.emit(event)
     for one in answers:
         for event in events(one.host.name, one.told):
             count += 1

@@ -28,7 +28,7 @@ from mailprov.errors import HostFailed, HostUnreachable, InputError, NotBelieved
 from mailprov.i18n import _
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory, Secret
-from mailprov.run import believed
+from mailprov.run import believed, undo_file
 from mailprov.run.deploy import Deployment, Options
 from mailprov.run.hosts import HostSession, Mode, Start
 from mailprov.run.ident import run_id
@@ -49,7 +49,7 @@ def rollback(
 ) -> int:
     """Plan, ask, put back. `to`: the state after this run (its id, or the end of it), not before the last one."""
     ident = run_id()
-    choice = _Choice(to)
+    choice = _Choice(to, _undo_files(inventory, selection))
     job = options.job("rollback", ident)
     if to:
         job["to"] = to
@@ -124,10 +124,11 @@ class _Choice:
     `sessions` are those of all hosts of the run.
     """
 
-    def __init__(self, to: str = "") -> None:
+    def __init__(self, to: str = "", files: Mapping[str, list[dict[str, Any]]] | None = None) -> None:
+        """`files`: what undo files tell, as if they were a host."""
         self._to = to
         self._met = threading.Condition()
-        self._told: dict[str, list[dict[str, Any]]] = {}
+        self._told: dict[str, list[dict[str, Any]]] = dict(files or {})
 
     def target(self, host: str, runs: list[dict[str, Any]], sessions: Sequence[HostSession]) -> Target:
         """What to undo, as soon as all hosts have told their runs; an empty `run` when there is none. Raises InputError
@@ -227,6 +228,18 @@ def later(host: str, runs: Sequence[Mapping[str, Any]], to: str) -> list[str]:
         )
     after = runs[place + 1 :] if place >= 0 else [run for run in runs if run["run"] > to]
     return [run["run"] for run in reversed(after) if run["committed"]]
+
+
+def _undo_files(inventory: Inventory, selection: Selection) -> dict[str, list[dict[str, Any]]]:
+    """Those about zones that are selected, under the name by which they are spoken of."""
+    if not selection.in_dns:
+        return {}
+    runs = [
+        run
+        for run in undo_file.kept(inventory)
+        if any(selection.covers_zone(image["zone"]) for image in run["images"])
+    ]
+    return {undo_file.label(inventory): runs} if runs else {}
 
 
 def _left_out(session: HostSession) -> bool:

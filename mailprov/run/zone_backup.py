@@ -1,6 +1,6 @@
-"""Keeps what a zone was before it is published, on hosts that this run does not change otherwise.
+"""Keeps what a zone was before it is published, on hosts that this run does not change otherwise, or in an undo file.
 
-    back_up(images by host, hosts, …)
+    back_up(zones, keeping, …)
 
 A host that is changed keeps the images with its own run. Where no host of a zone is changed (only records differ, or
 only DNS is applied), its hosts are asked for that alone, in the agent's mode `zones`. That must not keep anybody from
@@ -10,28 +10,33 @@ publishing: where it fails a notice says that a rollback will not know these rec
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from mailprov.i18n import _
 from mailprov.model.events import Emit, Ended, Event, Notice
-from mailprov.model.inventory import Host
+from mailprov.run import undo_file
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
 from mailprov.run.inquiry import ask
+from mailprov.run.zones import ZoneWork
 
 
 def back_up(
-    images: dict[str, list[dict[str, Any]]],
-    hosts: Collection[Host],
+    zones: ZoneWork,
+    keeping: Collection[str],
     *,
     ident: str,
     command: str,
     start: Start,
     events: EventQueue,
 ) -> None:
-    """Returns when it is done or has failed. KeyboardInterrupt goes on up; nothing is published then."""
+    """Returns when it is done or has failed. `keeping`: hosts that keep their images with this run already.
+    KeyboardInterrupt goes on up; nothing is published then.
+    """
+    images = zones.unkept(keeping)
+    rolls_back = command == "rollback"
+    undo_file.keep(zones.inventory, zones.homeless(), ident=ident, rolls_back=rolls_back, emit=events.emit)
     answers = ask(
-        (host for host in hosts if host.name in images),
+        (host for host in zones.selection.hosts if host.name in images),
         lambda host: {"mode": "zones", "run": ident, "zones": images[host.name]},
         command=command,
         events=events,
@@ -40,10 +45,10 @@ def back_up(
     )
     for one in answers:
         if one.outcome.status != "ok":
-            zones = ", ".join(image["zone"] for image in images[one.host.name])
+            names = ", ".join(image["zone"] for image in images[one.host.name])
             what = _("a rollback will not know what the records of {zones} were before: {reason}")
             reason = one.outcome.error or _("interrupted")
-            events.emit(Notice(one.host.name, what.format(zones=zones, reason=reason)))
+            events.emit(Notice(one.host.name, what.format(zones=names, reason=reason)))
 
 
 def _without_ending(emit: Emit) -> Emit:

@@ -47,8 +47,8 @@ class ZoneWork:
         self.skipped: list[str] = []
         self.left: list[str] = []  # record sets that a rollback does not put back
         self._plans: list[ZonePlan] = []
-        self._inventory = inventory
-        self._selection = selection
+        self.inventory = inventory
+        self.selection = selection
         self._planner = plan
         self._emit = emit
         self._ident = ident  # the run's
@@ -74,7 +74,7 @@ class ZoneWork:
             return None
         from mailprov.dns import seal
 
-        return seal.sealed(image, self._ident, self._inventory.dns)
+        return seal.sealed(image, self._ident, self.inventory.dns)
 
     def unkept(self, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """What none of these hosts keeps, by the hosts that are to keep it."""
@@ -86,6 +86,11 @@ class ZoneWork:
                 todo.setdefault(host, []).append(image or {})
         return todo
 
+    def homeless(self) -> list[dict[str, Any]]:
+        """What no host of this run can keep, because it has none of mailprov's."""
+        found = (self._image(plan) for plan in self._plans if not self._keepers(plan.zone))
+        return [image for image in found if image is not None]
+
     def launch_plan(self) -> None:
         threading.Thread(target=self._plan, name="zones", daemon=True).start()
 
@@ -94,11 +99,11 @@ class ZoneWork:
 
     def _plan(self) -> None:
         try:
-            if self._selection.in_dns:
+            if self.selection.in_dns:
                 self._emit(Progress("dns", _("comparing the zones")))
                 plans = self._planner()
                 self._plans = [
-                    plan for plan in plans if not plan.zone or self._selection.covers_zone(plan.zone)
+                    plan for plan in plans if not plan.zone or self.selection.covers_zone(plan.zone)
                 ]
                 for plan in self._plans:
                     self.left += plan.left
@@ -126,12 +131,6 @@ class ZoneWork:
                     self._emit(Ended(plan.subject, "skipped", 0, why))
                 elif plan.changes:
                     todo.append(plan)
-                    if not self._keepers(plan.zone):
-                        what = _(
-                            "a rollback will not know these records: no host of this run is mailprov's, "
-                            "and those keep what records were before"
-                        )
-                        self._emit(Notice(plan.subject, what))
             from mailprov.dns.zoneplan import LEAVING
 
             errors: dict[str, MailprovError | None] = {}
@@ -196,18 +195,18 @@ class ZoneWork:
         self._emit(Ended("dns", _status(error), 0, str(error)))
 
     def _keepers(self, zone: str) -> set[str]:
-        """Who keeps what a zone was: its hosts; all, where none is left as everything of it has left the inventory, or
-        as others built them.
+        """Who of this run keeps what a zone was: its hosts; all, where none is left as everything of it has left the
+        inventory, as others built them, or as its mail is at a provider. Nobody: then it is in an undo file.
         """
-        managed = {host.name for host in self._inventory.hosts if host.managed}
-        return (self._hosts_of(zone) & managed) or {host.name for host in self._selection.hosts}
+        selected = {host.name for host in self.selection.hosts}
+        return (self._hosts_of(zone) & selected) or selected
 
     def _hosts_of(self, zone: str) -> set[str]:
         """Hosts that must serve before anything in this zone points at them."""
         domains = [
-            d for d in self._inventory.domains if any(inside(n, zone) for n in (d.name, *d.domain_aliases))
+            d for d in self.inventory.domains if any(inside(n, zone) for n in (d.name, *d.domain_aliases))
         ]
-        named = {host.name for host in self._inventory.hosts if inside(host.fqdn, zone)}
+        named = {host.name for host in self.inventory.hosts if inside(host.fqdn, zone)}
         return named | {name for domain in domains for name in domain.hosts}
 
 

@@ -99,7 +99,9 @@ class Names:
 
     def _domain(self, domain: str, entry: object) -> None:
         local = self.locals.setdefault(domain, set())
-        if not isinstance(entry, Map):
+        if (
+            not isinstance(entry, Map) or "hosted" in entry.marks
+        ):  # who has a mailbox at a provider is not ours to know
             self.opaque.add(domain)
             return
         for section in SECTIONS:

@@ -21,9 +21,9 @@ from mailprov.probe.mailauth import spf
 from mailprov.probe.registry import Scope, probe
 from mailprov.records import desired_records, types
 
-# Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there, so no SPF record may let them
-# pass.
+# Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there, so no SPF record may let them pass.
 _FOREIGN = ("192.0.2.1", "2001:db8::1")
+_HOSTED = N_("the mail of every domain is at a provider; see the probes hosted.*")
 
 
 @probe(
@@ -93,6 +93,8 @@ def _canonical(address: str) -> str:
         "error": N_("no authoritative server answers"),
     },
     refs=("RFC 5321 section 5.1", "RFC 2181 section 10.3", "RFC 7505"),
+    applies=lambda context: not context.domain.hosted,
+    unless=_HOSTED,
 )
 def dns_mx(context: DomainContext) -> Iterator[Finding]:
     resolver = context.run.resolver
@@ -172,6 +174,8 @@ def dns_mx(context: DomainContext) -> Iterator[Finding]:
         ),
     },
     refs=("RFC 7208 section 3.2", "RFC 7208 section 4.6.4"),
+    applies=lambda context: not context.domain.hosted,
+    unless=_HOSTED,
 )
 def dns_spf(context: DomainContext) -> Iterator[Finding]:
     resolver = context.run.resolver
@@ -372,6 +376,7 @@ def _beside(context: DomainContext) -> list[Record]:
     """What is wanted for this domain and looked at by no other probe."""
     hosts = {context.run.inventory.host(name).fqdn for name in context.domain.hosts}
     looked_at = {context.name, f"_dmarc.{context.name}"}
+    looked_at |= context.domain.hosted.names(context.name) if context.domain.hosted else set()
     return [
         record
         for record in _wanted(context)

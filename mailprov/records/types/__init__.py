@@ -23,14 +23,16 @@ from functools import cache
 from mailprov.i18n import _
 from mailprov.model.records import Record
 from mailprov.records.types.addresses import ADDRESSES
+from mailprov.records.types.autodiscover import AUTODISCOVER
 from mailprov.records.types.base import Format, Own, RecordType, Wishes, names_of
 from mailprov.records.types.dkim import DKIM
 from mailprov.records.types.dmarc import DMARC
 from mailprov.records.types.mx import MX
 from mailprov.records.types.spf import SPF
 from mailprov.records.types.text import TXT
+from mailprov.records.types.verification import VERIFICATION
 
-TYPES: list[RecordType] = [ADDRESSES, MX, SPF, DMARC, DKIM]
+TYPES: list[RecordType] = [ADDRESSES, MX, SPF, DMARC, DKIM, AUTODISCOVER, VERIFICATION]
 
 
 def _name(text: str) -> str:
@@ -41,7 +43,7 @@ def _absolute(value: str) -> str:
     return f"{value.removesuffix('.')}."
 
 
-_MET = (TXT, Format("CNAME", _name, _absolute), Format("DNAME", _name, _absolute))
+_MET = (TXT, Format("DNAME", _name, _absolute))
 
 
 def desired(wishes: Wishes) -> Iterator[Record]:
@@ -49,6 +51,9 @@ def desired(wishes: Wishes) -> Iterator[Record]:
         for each in TYPES:
             yield from _labelled(each, each.of_host(host, wishes))
     for domain in wishes.inventory.domains:
+        if domain.hosted:
+            for each in TYPES:
+                yield from _labelled(each, each.of_hosted(domain.hosted, domain, wishes))
         if not domain.hosts:
             continue  # no host of ours serves it: nothing of it is ours to publish
         for each in TYPES:

@@ -18,6 +18,7 @@ from enum import Enum
 from functools import cached_property
 
 from mailprov.model.dkim import PublicKeys
+from mailprov.model.hosted import Hosted
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.records import Record
 
@@ -76,15 +77,14 @@ class Wishes:
     @cached_property
     def with_dmarc(self) -> frozenset[str]:
         """Those of mail_names that have a DMARC record."""
-        domains = (domain for domain in self.inventory.domains if domain.hosts and domain.dmarc)
+        domains = (one for one in self.inventory.domains if (one.hosts or one.hosted) and one.dmarc)
         return frozenset(name for domain in domains for name in names_of(domain))
 
     @cached_property
     def mail_names(self) -> frozenset[str]:
-        """All mail domains that hosts of ours serve, and their aliases."""
-        return frozenset(
-            name for domain in self.inventory.domains if domain.hosts for name in names_of(domain)
-        )
+        """All mail domains that hosts of ours or a provider serve, and their aliases."""
+        domains = (domain for domain in self.inventory.domains if domain.hosts or domain.hosted)
+        return frozenset(name for domain in domains for name in names_of(domain))
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,10 @@ class RecordType(ABC):
         """For such a domain, and for each of its aliases."""
         return ()
 
+    def of_hosted(self, there: Hosted, domain: Domain, wishes: Wishes) -> Iterable[Record]:
+        """For a domain whose mail is at a provider."""
+        return ()
+
     def alone(self, name: str, kind: str, value: str) -> bool:
         """Whether this value is one of those of which there may be only one set at this name."""
         return False
@@ -146,6 +150,10 @@ class RecordType(ABC):
     def judge(self, values: Sequence[str]) -> str:
         """What these values of somebody else do, in a few words; empty where there is nothing to say."""
         return ""
+
+    def serves(self, wanted: Collection[str], stands: Collection[str]) -> bool:
+        """Whether these other values do the same as the wanted ones, so that they may stay."""
+        return False
 
     @abstractmethod
     def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from mailprov.i18n import N_, _
+from mailprov.model.hosted import Hosted
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Domain
 from mailprov.model.records import PLAIN, Record
@@ -20,15 +21,15 @@ _POLICIES = {
 _OURS = re.compile(r"v=DMARC1; p=(none|quarantine|reject)(; aspf=s)?(; rua=mailto:[^\s;,!]+)?")
 
 
-def dmarc(policy: str, rua: str | None) -> str:
+def dmarc(policy: str, rua: str | None, strict: bool = True) -> str:
     """The DMARC text. No `pct`: RFC 9989 removed it. `rua` is an address; `,` and `!` in it must not stand
     bare.
 
     Strict about SPF (`aspf=s`, a tag of RFC 9989): what a host of ours forwards leaves under a sender of that host
     (SRS) and passes SPF there. Were mx1.example.org as good as example.org, anybody's forged `From:` would pass DMARC
-    by being forwarded.
+    by being forwarded. At a provider no host of ours sends, and newsletters may come from names below (not `strict`).
     """
-    text = f"v=DMARC1; p={policy}; aspf=s"
+    text = f"v=DMARC1; p={policy}{'; aspf=s' if strict else ''}"
     return f"{text}; rua=mailto:{quote(rua, safe='@')}" if rua else text
 
 
@@ -65,8 +66,11 @@ class Dmarc(RecordType):
                 why = _("DMARC: {receiver} takes reports about {domain}").format(receiver=at, domain=name)
                 yield Record(f"{name}._report._dmarc.{at}", "TXT", "v=DMARC1", wishes.ttl, why)
         why = _("DMARC: what receivers do with mail of {domain} that fails SPF and DKIM").format(domain=name)
-        text = dmarc(domain.dmarc.policy, rua)
+        text = dmarc(domain.dmarc.policy, rua, domain.hosted is None)
         yield Record(f"_dmarc.{name}", "TXT", text, wishes.ttl, why, asked=asked)
+
+    def of_hosted(self, there: Hosted, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        return self.of_name(domain.name, domain, wishes)
 
     def alone(self, name: str, kind: str, value: str) -> bool:
         # At …._report._dmarc any v=DMARC1 text gives consent, so others may stand beside ours.

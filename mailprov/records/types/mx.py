@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mailprov.i18n import N_, _
+from mailprov.model.hosted import Hosted, same_mx
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Format, Need, Own, RecordType, Wishes
@@ -57,8 +58,21 @@ class Mx(RecordType):
                 )
             yield Record(name, "MX", f"{each.preference} {target}", wishes.ttl, why)
 
+    def of_hosted(self, there: Hosted, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        why = _("mail for {name} goes to {provider}").format(
+            name=domain.name, provider=_(there.provider.title)
+        )
+        for preference, target in there.mx:
+            yield Record(domain.name, "MX", f"{preference} {target}", wishes.ttl, why)
+
     def alone(self, name: str, kind: str, value: str) -> bool:
         return kind == "MX"
+
+    def serves(self, wanted: Collection[str], stands: Collection[str]) -> bool:
+        return same_mx(
+            {value.partition(" ")[2] for value in wanted},
+            {value.partition(" ")[2]: _rank(value) for value in stands},
+        )
 
     def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
         return kind == "MX" and name in own.domains and value.rpartition(" ")[2] in own.targets

@@ -18,9 +18,10 @@ thing, and each host is named: `a:mx1.example.org`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mailprov.i18n import N_, _
+from mailprov.model.hosted import Hosted
 from mailprov.model.inventory import Domain, Host, Spf
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Need, Own, RecordType, Wishes
@@ -49,6 +50,27 @@ def domain_spf(
             terms += known or [f"a:{host.fqdn}"]
     terms += [f"include:{domain}" for domain in others.include]
     return " ".join(["v=spf1", *(["a"] if also_a else []), *terms, "~all" if others.soft else "-all"])
+
+
+def hosted_spf(there: Hosted, others: Spf, also_a: bool = False) -> str:
+    """The SPF text of a domain whose mail is at a provider; empty where nothing tells who sends its mail. `also_a`: as
+    in domain_spf.
+    """
+    named = dict.fromkeys(filter(None, (there.provider.include, *others.include)))
+    terms = [f"include:{domain}" for domain in named]
+    if not terms:
+        return ""
+    return " ".join(["v=spf1", *(["a"] if also_a else []), *terms, "~all" if others.soft else "-all"])
+
+
+def lets_send(text: str) -> frozenset[str] | None:
+    """The terms of an SPF text by which somebody may send, in lower case; None where it does not end in ~all or -all,
+    so that everybody may, or nobody can tell.
+    """
+    terms = text.lower().split()[1:]
+    if not terms or terms[-1] not in ("~all", "-all"):
+        return None
+    return frozenset(term.removeprefix("+") for term in terms[:-1])
 
 
 def helo_spf() -> str:
@@ -89,6 +111,22 @@ class SpfRecord(RecordType):
         text = domain_spf(hosts, name in wishes.ehlo_names, are_mx=are_mx, others=domain.spf)
         why = _("SPF: mail of {domain} is sent by {senders}").format(domain=name, senders=senders)
         yield Record(name, "TXT", text, wishes.ttl, why)
+
+    def of_hosted(self, there: Hosted, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        if text := hosted_spf(there, domain.spf, domain.name in wishes.ehlo_names):
+            why = _("SPF: mail of {name} is sent by {provider}").format(
+                name=domain.name, provider=_(there.provider.title)
+            )
+            yield Record(domain.name, "TXT", text, wishes.ttl, why)
+
+    def serves(self, wanted: Collection[str], stands: Collection[str]) -> bool:
+        """Whoever sends by others' servers (`include:` alone) often lets more of them send, and is soft or not."""
+        if len(wanted) != 1 or len(stands) != 1:
+            return False
+        needed, there = lets_send(*wanted), lets_send(*stands)
+        if needed is None or there is None or not any(term.startswith("include:") for term in needed):
+            return False
+        return all(term == "a" or term.startswith("include:") for term in needed) and needed <= there
 
     def alone(self, name: str, kind: str, value: str) -> bool:
         # RFC 7208 section 4.5: the version ends at a space or at the end of the text.

@@ -112,6 +112,7 @@ ZONES = {
     "contract5.test": "sub NS ns.elsewhere.test.\n",
     "contract6.test": '@ 77 TXT "theirs"\n',
     "contract7.test": "* A 10.0.0.1\n* MX 5 mail.example.\n",
+    **{f"contracth{number}.test": "" for number in range(1, 13)},
     "contract8.test": "sub DNAME other.example.\n",
 }
 

@@ -50,11 +50,12 @@ def test_the_schema_describes_every_key_and_allows_no_other() -> None:
 
 def test_the_schema_says_what_is_needed() -> None:
     schema = json_schema()
-    assert schema["required"] == ["hosts", "domains"]
+    assert schema["required"] == ["domains"]
     assert schema["properties"]["hosts"]["minProperties"] == 1
     defs = schema["$defs"]
     assert defs["HostEntry"]["required"] == ["address", "fqdn"]
-    assert defs["DomainEntry"]["required"] == ["hosts"]
+    assert defs["DomainEntry"]["oneOf"] == [{"required": ["hosts"]}, {"required": ["hosted"]}]
+    assert defs["HostedEntry"]["required"] == ["provider"]
     assert defs["DomainEntry"]["properties"]["hosts"]["minItems"] == 1
     assert defs["AccountEntry"]["required"] == ["password"]
     assert defs["SecretEntry"]["minProperties"] == defs["SecretEntry"]["maxProperties"] == 1

@@ -166,8 +166,12 @@ def build_update(
         rrset = snapshot.get((edit.name, edit.type))
         shared = edit.name == ownership.marker_name(zone)
         if rrset is None and not shared:
-            message.absent(name, edit.type)
-            message.absent(name, "CNAME")
+            if edit.type == "CNAME" and not any(owner == edit.name for owner, __ in snapshot):
+                message.absent(name)  # it would be passed over beside anything (section 3.4.2.2)
+            else:
+                message.absent(name, edit.type)
+            if edit.type != "CNAME" and (edit.name, "CNAME") not in snapshot:
+                message.absent(name, "CNAME")
         elif rrset is not None:
             # Single rdatas, not the set as read: those get TTL 0, and servers answer FORMERR to any other
             # (RFC 2136 section 3.2.4). All of them together mean: the set is exactly this.
