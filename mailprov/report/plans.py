@@ -27,7 +27,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.events import Action, Change, Planned
-from mailprov.plan import zone_details
 from mailprov.plan.changes import by_hand, counted, counts, services
 from mailprov.report.plain_text import Text
 
@@ -124,9 +123,16 @@ def change_line(change: Change, name_width: int = 0) -> Text:
     text.append(sign, style=f"bold {style}").append(f" {change.kind:<11} ", style="dim")
     text.append(change.name if not change.detail else change.name.ljust(name_width))
     if change.detail:
-        detail = zone_details.in_language(change.detail) if change.kind == "record" else change.detail
-        text.append("  ").append(detail, style="dim")
+        text.append("  ").append(_detail(change), style="dim")
     return text
+
+
+def _detail(change: Change) -> str:
+    if change.kind != "record":
+        return change.detail
+    from mailprov.plan import zone_details  # a plan of hosts alone needs nothing of zones
+
+    return zone_details.in_language(change.detail)
 
 
 def details(plans: Sequence[Planned], *, full: bool, listed: bool = False) -> Iterator[Text]:

@@ -110,12 +110,14 @@ def test_another_password_certificate_or_key_is_noticed(
     assert saved.inventory_moved(found, inventory(folder)) == what
 
 
-def test_every_field_of_a_change_is_in_its_fingerprint() -> None:
+def test_every_field_of_a_change_is_in_its_fingerprint_but_what_follows_from_the_others() -> None:
+    """What a record is for is said in the language of who plans; who applies may have another."""
     other: dict[str, Any] = {"action": Action.DELETE, "drift": True, "because": ("/etc/a",)}
     (change,) = CHANGES
     for field in dataclasses.fields(change):
         moved = dataclasses.replace(change, **{field.name: other.get(field.name, "other")})
-        assert fingerprint((moved,)) != fingerprint(CHANGES), field.name
+        same = fingerprint((moved,)) == fingerprint(CHANGES)
+        assert same is (field.name in ("label", "need", "purpose")), field.name
 
 
 @pytest.mark.parametrize(
