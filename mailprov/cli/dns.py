@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailprov.cli.commands import Commands
+from mailprov.cli.commands import Commands, Plain
+from mailprov.cli.dns_providers import providers
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, ExitCode, Inventory, Json, JUnitFile, Quiet, TakeOver, Verbose, Yes
 from mailprov.i18n import N_, _, ngettext
 
+if TYPE_CHECKING:
+    from mailprov.model.answers import PanelRecord
+    from mailprov.model.records import Record
+
 app = Commands(
-    no_args_is_help=True, rich_markup_mode=None, help=N_("The DNS records alone: plan, apply, export, check.")
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help=N_("The DNS records alone: plan, apply, export, check; and the providers."),
 )
+
+
+app.command("providers", cls=Plain)(providers)
 
 
 @app.command()
@@ -89,9 +99,19 @@ def export(
         bool,
         typer.Option("--dkim", help=N_("Ask the hosts for their DKIM keys, and print their records, too.")),
     ] = False,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--form",
+            metavar="zone|nsupdate|panel",
+            help=N_("A zone file; a script of nsupdate; or field by field, as web panels take them."),
+        ),
+    ] = "zone",
     json: Json = False,
 ) -> None:
-    """Print the records as a zone file (RFC 1035), to publish by hand. Asks nobody, but with --dkim the hosts."""
+    """Print the records, to publish by hand: as a zone file (RFC 1035), or in another form. Asks nobody, but with
+    --dkim the hosts.
+    """
     from mailprov import dns
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
@@ -100,6 +120,9 @@ def export(
     from mailprov.records import desired_records
 
     reports = Reports(json=json, text=False)
+    if form not in dns.FORMS:
+        what = _('"{form}" is not a form').format(form=form)
+        raise InputError("--form", what, _("Use one of {forms}").format(forms=", ".join(dns.FORMS)))
     reports.begin("dns export", inventory)
     keys: dict[str, dict[str, str]] = {}
     if dkim:
@@ -109,13 +132,13 @@ def export(
         read = load(inventory)
         hosts = [host for host in read.hosts if host.managed]
         with Connections(hosts, others=read.hosts) as connections:
-            told = ask(read, hosts, command="dns export", start=connections.start, report=reports.emit)
-        if told.errors:
-            raise told.errors[0]
-        keys = told.public
+            asked = ask(read, hosts, command="dns export", start=connections.start, report=reports.emit)
+        if asked.errors:
+            raise asked.errors[0]
+        keys = asked.public
     else:
         read = load(inventory, SecretMode.IGNORE)
-    text = dns.export(read, keys)
+    text = dns.export(read, keys, form)
     if output is not None:
         try:
             output.write_text(text, encoding="utf-8")
@@ -125,10 +148,14 @@ def export(
         reports.emit(Written(str(output)))
     elif not json:
         typer.echo(text, nl=False)
-    records = desired_records(read, keys)
-    for record in records:
+    told: list[Record | PanelRecord] = [*desired_records(read, keys)]
+    if form == "panel":
+        from mailprov.dns import panel
+
+        told = [*panel.fields(read, keys)]
+    for record in told:
         reports.emit(record)
-    count = len(records)
+    count = len(told)
     raise typer.Exit(reports.end(0, ngettext("{count} record", "{count} records", count).format(count=count)))
 
 

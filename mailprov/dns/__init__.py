@@ -4,13 +4,14 @@
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
     before_image(zone_plan) -> Image | None               what it changes, JSON-ready, for taking it back later
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
-    export(inventory, keys) -> str                        zone file text for publishing by hand
+    export(inventory, keys, form) -> str                  for publishing by hand: a zone file, a script of nsupdate,
+                                                          or what web panels take
 
 Nothing here knows which providers there are: `provider` and `driver` say what one is, and each is a
 package of `providers`.
 `rrsets`, `ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey` and `reading` read,
-`planner` plans, `undo_planner` plans the way back; `publishing`, `guard` and `read_back` write; `zonefile` is the
-export.
+`planner` plans, `undo_planner` plans the way back; `publishing`, `guard` and `read_back` write; `zonefile`,
+`nsupdate` and `panel` are the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from mailprov.dns.zoneplan import ZonePlan as ZonePlan
 
 __all__ = ["apply", "before_image", "export", "plan", "plan_undo"]
+
+
+FORMS = ("zone", "nsupdate", "panel")
 
 
 def plan(
@@ -101,8 +105,9 @@ def _only(notice: str) -> ZonePlan:
     return ZonePlan("", (), (notice,))
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
-    """All records as zone file text (RFC 1035 section 5) with a comment on each; it needs no server."""
-    from mailprov.dns import zonefile
+def export(inventory: Inventory, keys: PublicKeys | None = None, form: str = "zone") -> str:
+    """All records, for publishing by hand; it needs no server. `form`: one of FORMS."""
+    from mailprov.dns import nsupdate, panel, zonefile
 
-    return zonefile.export(inventory, keys or {})
+    made = {"zone": zonefile.export, "nsupdate": nsupdate.export, "panel": panel.export}
+    return made[form](inventory, keys or {})

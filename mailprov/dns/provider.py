@@ -24,8 +24,8 @@ class Provider(ABC):
     """`name`: in `dns.provider`. `title`: what it does, for the schema. `dns_01`: what the inventory must have for the
     challenge dns-01; empty where it cannot be. Both are marked with N_ (i18n.py). `example`: lines of YAML, to begin
     with. `abilities`: None for one that writes nothing, which then has no driver. `extra`: it needs a library of its
-    own, and the extra of the package that brings that is called as it is (extras.py). `scope`: the least that its
-    credential must be allowed to do.
+    own, and the extra of the package that brings that is called as it is (extras.py); `libraries`: what is imported
+    then. `scope`: the least that its credential must be allowed to do.
     """
 
     name: ClassVar[str]
@@ -34,6 +34,7 @@ class Provider(ABC):
     example: ClassVar[tuple[str, ...]] = ()
     abilities: ClassVar[Abilities | None] = None
     extra: ClassVar[bool] = False
+    libraries: ClassVar[tuple[str, ...]] = ()
     scope: ClassVar[str] = ""
 
     @abstractmethod

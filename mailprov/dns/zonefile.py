@@ -1,11 +1,14 @@
 """The records as zone file text (RFC 1035 section 5), for people whose DNS mailprov cannot write. Pure.
 
     export(inventory, keys) -> str
+    by_domain(inventory, records)       as panel.py and nsupdate.py group them, too
 
 Names and targets are complete with a final dot, so the text may be pasted into any zone whatever its $ORIGIN.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from mailprov.dns.shown import shown
 from mailprov.i18n import _
@@ -20,12 +23,9 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
     """All desired records, grouped by domain in the inventory's order, each under a comment with its
     reason.
     """
-    domains = [name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases)]
     keys = keys or {}
     records = desired_records(inventory, keys)
-    groups: dict[str, list[Record]] = {name: [] for name in domains}
-    for record in records:
-        groups.setdefault(_domain_of(record.name, domains), []).append(record)
+    groups = by_domain(inventory, records)
     head = _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source))
     lines = [f"; {head}"]
     unknown = [host.name for host in inventory.hosts if host.name not in keys]
@@ -46,6 +46,15 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
             for record in sorted(members, key=lambda r: r.name != name):
                 lines += [_comment(record), _line(record)]
     return "\n".join(lines) + "\n"
+
+
+def by_domain(inventory: Inventory, records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Each domain of the inventory, in its order, with the records in it; those of none under their likely zone."""
+    domains = [name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases)]
+    groups: dict[str, list[Record]] = {name: [] for name in domains}
+    for record in records:
+        groups.setdefault(_domain_of(record.name, domains), []).append(record)
+    return groups
 
 
 def _domain_of(name: str, domains: list[str]) -> str:

@@ -95,6 +95,48 @@ class Explained:
 
 
 @dataclass(frozen=True)
+class DnsProvider:
+    """What a DNS provider needs, and what its driver can do (dns/abilities.py). `install`: a command line, or empty.
+
+    `keys`: in `dns:`. `scope`: what its credential must be allowed. `types`: of records; empty for all of them.
+    `calls_per_second`: its limit; 0 where none is known.
+    """
+
+    name: str
+    title: str
+    install: str
+    installed: bool
+    keys: tuple[str, ...]
+    scope: str
+    publishes: bool
+    atomic: bool
+    compare_and_swap: bool
+    lists_zones: bool
+    reads_sets: bool
+    types: tuple[str, ...]
+    ttls: tuple[int, int]
+    calls_per_second: float
+    dns_01: bool
+
+
+@dataclass(frozen=True)
+class PanelRecord:
+    """A record as web panels take it. `name`: relative to `zone`, or `@`. `value`: without `priority` (which is empty
+    where there is none), a text without quotes. `parts`: a text of more than 255 octets, cut; else empty.
+    """
+
+    zone: str
+    name: str
+    type: str
+    value: str
+    ttl: int
+    priority: str
+    parts: tuple[str, ...]
+    why: str
+    need: str
+
+
+@dataclass(frozen=True)
 class LabHost:
     """One host of a lab. `state` is up, booting or down."""
 

@@ -162,12 +162,14 @@ class Error:
 if TYPE_CHECKING:
     from mailprov.model.answers import (
         DkimKey,
+        DnsProvider,
         Explained,
         Found,
         HostKey,
         KeptMailbox,
         LabCache,
         LabStatus,
+        PanelRecord,
         PastRun,
         Written,
     )
@@ -188,6 +190,8 @@ if TYPE_CHECKING:
         | DkimKey
         | HostKey
         | Explained
+        | DnsProvider
+        | PanelRecord
         | LabStatus
         | LabCache
         | Written

@@ -28,6 +28,7 @@ class TokenProvider(Provider):
     abilities: ClassVar[Abilities]
     called: ClassVar[str]
     extra = True
+    libraries = ("urllib3",)
     url: ClassVar[str]
     settings_of: ClassVar[type[TokenSettings]]
 

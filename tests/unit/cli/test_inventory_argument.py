@@ -30,7 +30,11 @@ def leaves(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 COMMANDS = dict(leaves(get_command(build_app())))
 OF_AN_INVENTORY = [
-    words for words in COMMANDS if words[0] not in WITHOUT and (words[0] != "lab" or words == ("lab", "up"))
+    words
+    for words in COMMANDS
+    if words[0] not in WITHOUT
+    and (words[0] != "lab" or words == ("lab", "up"))
+    and words != ("dns", "providers")
 ]
 
 

@@ -99,6 +99,8 @@ ZONES = {
     **{f"guard{number}.test": "" for number in range(1, 10)},
     **{f"batches{number}.test": "" for number in range(1, 3)},
     **{f"side{number}.test": "" for number in range(1, 9)},
+    "byhand1.test": '@ TXT "theirs"\nwww A 192.0.2.80\n',
+    "byhand2.test": "@ MX 5 old.byhand2.test.\n",
     "turns1.test": "",
     "turns2.test": "",
     "liar.test": "",

@@ -110,7 +110,7 @@ PROBE = {
 HELP = {"help", "short_help"}
 _WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? [a-z]{2,}")
 NO_SENTENCES = re.compile(
-    r"dkim (show|rotate)|dns (plan|apply|export|check)|lab \w*|"  # commands
+    r"dkim (show|rotate)|dns (plan|apply|export|check|providers)|lab \w*|"  # commands
     r"(bold |not bold |bold)?(red|green|yellow|magenta|dim)|"  # styles
     r"\{?mode: .*|dmarc: .*|"  # what init writes
     r"(# |`)?mailprov (dkim|dns|lab|plan|apply|trust|init)\b.*|"
@@ -128,7 +128,7 @@ NO_SENTENCES = re.compile(
     r"mailprov inventory|as the top-level `|How records are published\.|What may be said for all hosts and for one\.|"
     r"`, for this host|\[ana, luis\]|"  # the schema is in English
     r"# Local settings, from .*|# The login at .*|- n n - 0 spawn .*|comes too late: the .*|"
-    r"`pip install .*|pass show .*|`\{file: path\}`|"  # examples
+    r"`?pip install .*|prereq.*|update add.*|pass show .*|`\{file: path\}`|"  # examples
     r"surrogatepass|debian-\d+ or debian-\d+|debian-\d+ or debian-testing|unicode_escape",
     re.DOTALL,
 )

@@ -38,6 +38,7 @@ class Hetzner(Provider):
     title = N_("Hetzner, by its Cloud API")
     abilities = ABILITIES
     extra = True
+    libraries = ("hcloud",)
     scope = N_("to be an API token of the project that has the zones, with the permission to read and write")
     example = ("provider: hetzner", "token: {env: HCLOUD_TOKEN}")
 

@@ -43,6 +43,7 @@ class Route53(Provider):
     title = N_("Amazon Route 53")
     abilities = ABILITIES
     extra = True
+    libraries = ("boto3",)
     scope = N_(
         "to be allowed route53:ListHostedZones, and on the zones' ARNs route53:ListResourceRecordSets and "
         "route53:ChangeResourceRecordSets"
