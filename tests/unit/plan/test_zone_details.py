@@ -38,44 +38,44 @@ KEY, OTHER = "v=DKIM1; k=rsa; p=MIIB" + "a" * 60, "v=DKIM1; k=rsa; p=MIIB" + "b"
 TO_COME = "v=DKIM1; k=rsa; p=(made by the apply)"
 DETAILS = {
     "a new key": (
-        _detail([KEY], [OTHER], " (ttl 60 → 300)"),
+        lambda: _detail([KEY], [OTHER], " (ttl 60 → 300)"),
         "new key (p=MIIB…aaaaaaaaaaaa → p=MIIB…bbbbbbbbbbbb) (ttl 60 → 300)",
         "NEW KEY (p=MIIB…aaaaaaaaaaaa → p=MIIB…bbbbbbbbbbbb) (ttl 60 → 300)",
     ),
     "a key to come": (
-        _detail([KEY], [TO_COME], ""),
+        lambda: _detail([KEY], [TO_COME], ""),
         "new key (p=MIIB…aaaaaaaaaaaa → made by the apply)",
         "NEW KEY (p=MIIB…aaaaaaaaaaaa → MADE BY THE APPLY)",
     ),
     "keys that look alike": (
-        _detail([KEY, KEY + "c"], [OTHER, KEY + "d"], ""),
+        lambda: _detail([KEY, KEY + "c"], [OTHER, KEY + "d"], ""),
         "v=DKIM1; k=rsa; p=…, v=DKIM1; k=rsa; p=… → v=DKIM1; k=rsa; p=…, v=DKIM1; k=rsa; p=… (another key)",
         "v=DKIM1; k=rsa; p=…, v=DKIM1; k=rsa; p=… → v=DKIM1; k=rsa; p=…, v=DKIM1; k=rsa; p=… (ANOTHER KEY)",
     ),
     "one value": (
-        zone_details.marker(1, replaces_first=False),
+        lambda: zone_details.marker(1, replaces_first=False),
         "ownership marker: 1 value",
         "OWNERSHIP MARKER: 1 VALUE",
     ),
     "a marker of 0.1.0": (
-        zone_details.marker(12, replaces_first=True),
+        lambda: zone_details.marker(12, replaces_first=True),
         "ownership marker: 12 values, and replaces the one that mailprov 0.1.0 wrote for the whole zone",
         "OWNERSHIP MARKER: 12 VALUES, AND REPLACES THE ONE THAT MAILPROV 0.1.0 WROTE FOR THE WHOLE ZONE",
     ),
     "no value": (
-        zone_details.marker(0, replaces_first=False),
+        lambda: zone_details.marker(0, replaces_first=False),
         "ownership marker: says that the domains' own markers stand below",
         "OWNERSHIP MARKER: SAYS THAT THE DOMAINS' OWN MARKERS STAND BELOW",
     ),
     "no value, and one of 0.1.0": (
-        zone_details.marker(0, replaces_first=True),
+        lambda: zone_details.marker(0, replaces_first=True),
         "ownership marker: says that the domains' own markers stand below, and replaces the one that mailprov 0.1.0 "
         "wrote for the whole zone",
         "OWNERSHIP MARKER: SAYS THAT THE DOMAINS' OWN MARKERS STAND BELOW, AND REPLACES THE ONE THAT MAILPROV 0.1.0 "
         "WROTE FOR THE WHOLE ZONE",
     ),
     "put back": (
-        zone_details.restored_marker(2),
+        lambda: zone_details.restored_marker(2),
         "ownership marker: as before, 2 values",
         "OWNERSHIP MARKER: AS BEFORE, 2 VALUES",
     ),
@@ -85,7 +85,8 @@ DETAILS = {
 @pytest.mark.usefixtures("_large")
 @pytest.mark.parametrize("name", DETAILS)
 def test_a_detail_is_english_where_it_is_compared_and_translated_where_it_is_shown(name: str) -> None:
-    detail, english, shown = DETAILS[name]
+    make, english, shown = DETAILS[name]
+    detail = make()  # with that language in force
 
     assert detail == english
     assert zone_details.in_language(detail) == shown
