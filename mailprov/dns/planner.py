@@ -69,8 +69,8 @@ def plan(
     )
     with providers.open_driver(inventory.dns) as driver:
         seen = survey(driver, wishes.desired, wishes.identity, wishes.told, covers=covers)
-        where = driver.where
-    by_zone, notices = _sort(where, wishes.desired, seen.places, names, covers)
+        where, lists_zones = driver.where, driver.abilities.lists_zones
+    by_zone, notices = _sort(where, lists_zones, wishes.desired, seen.places, names, covers)
     lost = [name for name, zone in seen.gone.items() if zone is None]
     notices += (*limits, *(_unreachable(where, seen, name) for name in lost))
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
@@ -159,6 +159,7 @@ def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) ->
 
 def _sort(
     where: str,
+    lists_zones: bool,
     desired: Iterable[Record],
     found: Mapping[str, Place],
     mail_names: Sequence[str],
@@ -187,7 +188,9 @@ def _sort(
             _("the zone of {domains} is not there ({reason})").format(
                 domains=", ".join(missing), reason=seen
             ),
-            _("Create the zone on that server, or name the server that has it in dns.server"),
+            _("Create the zone there, or use a token that may see it")
+            if lists_zones
+            else _("Create the zone on that server, or name the server that has it in dns.server"),
         )
     notices = tuple(
         _("{name} is in no zone of {server} ({reason}); publish by hand where it belongs: {records}").format(

@@ -48,7 +48,9 @@ def no_effect(driver: Driver, zone: str, missing: Mapping[str, str]) -> DnsFaile
         _("{server} accepted the update, but when read back {records} is not as wanted").format(
             server=driver.where, records=", ".join(missing.values())
         ),
-        _("Look at the server's log; then run the command again"),
+        _("Look at the zone at the provider; then run the command again")
+        if driver.abilities.lists_zones
+        else _("Look at the server's log; then run the command again"),
     )
 
 

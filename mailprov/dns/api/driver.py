@@ -9,16 +9,21 @@ once more, so that this is as new as can be where there is no compare-and-swap.
 
 from __future__ import annotations
 
+import os
+import traceback
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.api.client import Client
 from mailprov.dns.api.records import Item, steps
-from mailprov.dns.driver import Outcome, Result, Say, ZoneDriver
+from mailprov.dns.driver import Outcome, Proof, Reading, Result, Say, ZoneDriver
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
 from mailprov.errors import DnsFailed, DnsUnreachable
+from mailprov.i18n import _
 from mailprov.records import types
 
 
@@ -51,11 +56,33 @@ class ApiDriver(ZoneDriver):
     def find_zones(self) -> Collection[str]:
         return self.zones.keys()
 
+    def query(
+        self, keys: Collection[Key] = (), names: Collection[str] = (), proofs: Collection[Proof] = ()
+    ) -> Reading:
+        with self._sense():
+            return super().query(keys, names, proofs)
+
+    @contextmanager
+    def _sense(self) -> Iterator[None]:
+        """JSON that is not what the API describes is no usable answer, whoever sent it."""
+        try:
+            yield
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if os.environ.get("MAILPROV_DEBUG"):
+                traceback.print_exception(error)
+            server = urlsplit(self.client.api.url).netloc
+            raise DnsUnreachable(
+                self.where,
+                _("its answer is not what its API describes"),
+                _("Look whether {server} is the provider's API; if it is, report this").format(server=server),
+            ) from None
+
     def write(
         self, zone: str, snapshot: Snapshot, edits: Sequence[Edit], version: RRset | None, say: Say
     ) -> Outcome:
         try:
-            done = self.change(zone, snapshot, edits, say)
+            with self._sense():
+                done = self.change(zone, snapshot, edits, say)
         except DnsUnreachable as lost:
             return Outcome(Result.UNKNOWN, lost)
         except DnsFailed as lost:

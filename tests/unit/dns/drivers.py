@@ -90,7 +90,9 @@ class PowerDnsApi(Updates):
 
 @contextmanager
 def _powerdns_api(folder: Path) -> Iterator[Backend]:
-    zones = {name: text for name, text in ZONES.items() if name.startswith("contract")}
+    zones = {
+        name: text for name, text in ZONES.items() if name.startswith("contract") or name == "random.test"
+    }
     with serving("powerdns", folder, zones) as server:
         yield PowerDnsApi(server)
 

@@ -23,7 +23,7 @@ from mailprov.model.inventory import Inventory
 from tests.unit.dns.api_backends import ApiBackend, standing_in
 from tests.unit.dns.api_server import Answer, Fault
 from tests.unit.dns.servers import inventory
-from tests.unit.dns.standins import STAND_INS, TOKEN
+from tests.unit.dns.standins import STAND_INS, TOKEN, Row
 
 ZONE = "mine.test"
 FOREIGN = (
@@ -216,6 +216,66 @@ def test_a_name_in_the_zone_that_is_no_domain_of_ours(backend: ApiBackend) -> No
     assert after["xn--caf-dma.theirs.test", "MX"] == (300, frozenset({"10 mx.web.theirs.test."}))
     assert after["mx.web.theirs.test", "A"] == (300, frozenset({"10.0.0.1"}))
     assert not zones.plan(mine)[0].changes
+
+
+def test_what_a_large_zone_costs(backend: ApiBackend) -> None:
+    """Names are asked for one by one, or the whole zone is read, page by page: then that is what its abilities say."""
+    publish(backend)
+    asked = []
+    for more in (0, 3000):
+        rows = backend.api.zones[ZONE]
+        rows += [Row(10_000 + one, f"h{one}.{ZONE}", "A", 600, "192.0.2.1") for one in range(more)]
+        backend.api.published()
+        backend.api.requests.clear()
+        assert not plan(backend).changes
+        asked.append(len(backend.api.requests))
+    with providers.open_driver(backend.settings()) as driver:
+        assert (asked[0] == asked[1]) == driver.abilities.reads_sets
+    assert asked[1] <= asked[0] + 3 * 17
+    before = backend.whole(ZONE)
+    publish(backend, ttl=900)
+    assert {key: one for key, one in backend.whole(ZONE).items() if key[0].startswith("h")} == {
+        key: one for key, one in before.items() if key[0].startswith("h")
+    }
+
+
+SENSELESS = [None, True, 5, "x", [], [5], [None], {}, [{}], {"result": [{}], "success": True}, {"domains": 5}]
+SENSELESS += [
+    {"domain_records": [{}]},
+    {"result": 7, "success": True},
+    [[[]]],
+    {"errors": [5]},
+    [{"rrset_values": 1}],
+]
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_answers_that_make_no_sense(backend: ApiBackend, status: int) -> None:
+    """To each call of a plan and of an apply: one sentence, and nothing that was not there before is claimed."""
+    one = plan(backend)
+    count = len(backend.api.requests)
+    before = everything(backend)
+    for number in range(0, count, 7):
+        for data in SENSELESS:
+            backend.api.faults = [Fault("GET", Answer(status, data), skip=number)]
+            with contextlib.suppress(MailprovError):
+                zones.plan(wanted(backend))
+    assert everything(backend) == before
+    for data in SENSELESS:
+        backend.api.faults = [Fault(WRITES, Answer(status, data), times=99)]
+        with pytest.raises(MailprovError):
+            zones.apply(one, lambda event: None)
+    backend.api.faults.clear()
+    assert everything(backend) == before
+
+
+def test_a_zone_that_the_token_does_not_see(backend: ApiBackend) -> None:
+    with pytest.raises(DnsFailed) as caught:
+        plan(backend, "nowhere.example")
+    assert "the zone of nowhere.example is not there (looked for nowhere.example in its 3 zones)" in str(
+        caught.value
+    )
+    assert str(caught.value).endswith("Create the zone there, or use a token that may see it.")
 
 
 def test_no_token_in_what_a_driver_shows(backend: ApiBackend) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,12 @@ def test_the_examples_in_a_providers_module_are_read(tmp_path: Path) -> None:
         line.replace("OVH_SECRET", "DNS_TOKEN").replace("OVH_CONSUMER", "DNS_TOKEN") for line in Ovh.example
     ]
     assert read(tmp_path, *lines).provider.name == "ovh"
+
+
+def test_an_inventory_is_read_without_any_library_of_a_provider(tmp_path: Path) -> None:
+    """Whoever has another provider pays nothing for it at the start."""
+    code = (
+        "import sys, mailprov.inventory.dns; print({'urllib3', 'ssl', 'boto3', 'hcloud'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,4 +1,5 @@
-"""Random zones, races and lost connections on each of the three servers, judged by the whole zone as it is transferred.
+"""Random zones, races and lost connections on each of the three servers, judged by the whole zone as it is transferred;
+random zones also at providers with an API.
 
 MAILPROV_ATTACKS=long (`make test-attacks`) tries hundreds; else there are some of each, which `make test` has.
 """
@@ -10,7 +11,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dns.message
@@ -28,10 +29,13 @@ from mailprov import dns as driver
 from mailprov.dns import ownership, seal
 from mailprov.dns.providers.rfc2136.rdata import from_rdata, to_rdata
 from mailprov.errors import DnsFailed, MailprovError
+from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
 from mailprov.records import desired_records
 from tests.attacks.tries import LONG, Tries
+from tests.unit.dns.backend import Backend
+from tests.unit.dns.drivers import BACKENDS
 from tests.unit.dns.servers import NameServer, inventory
 from tests.unit.dns.transfer import Zone, whole
 
@@ -94,10 +98,10 @@ def make_so(name_server: NameServer, records: list[tuple[str, int, str, str]]) -
     return whole(name_server, ZONE)
 
 
-def wishes(name_server: NameServer, rng: random.Random) -> Inventory:
+def wishes(stage: Stage, rng: random.Random) -> Inventory:
     return inventory(
         ZONE,
-        name_server.settings(ttl=rng.choice((60, 300))),
+        stage.settings(ttl=rng.choice((60, 300))),
         hosts=rng.randrange(1, 3),
         start=rng.randrange(1, 3),
     )
@@ -110,22 +114,84 @@ def only_once(key: tuple[str, str], text: str) -> bool:
     return key[1] == "MX" or (key[1] == "TXT" and (words.startswith(("v=spf1", "v=dmarc1")) or selector))
 
 
-@pytest.mark.parametrize(("part", "with_seal"), [(0, True), (1, True), (1, False)])
+class Stage:
+    """Where it is tried."""
+
+    def __init__(self, name_server: NameServer) -> None:
+        self.kind, self._server = name_server.kind, name_server
+
+    def settings(self, ttl: int) -> DnsSettings:
+        return self._server.settings(ttl=ttl)
+
+    def whole(self, zone: str) -> Zone:
+        return whole(self._server, zone)
+
+    def make_so(self, records: list[tuple[str, int, str, str]]) -> Zone:
+        return make_so(self._server, records)
+
+
+class ApiStage(Stage):
+    """A provider with an API, which others change as they do."""
+
+    def __init__(self, kind: str, backend: Backend) -> None:
+        self.kind, self._backend = f"{kind} by its API", backend
+
+    def settings(self, ttl: int) -> DnsSettings:
+        return self._backend.settings(ttl)
+
+    def whole(self, zone: str) -> Zone:
+        return self._backend.whole(zone)
+
+    def make_so(self, records: list[tuple[str, int, str, str]]) -> Zone:
+        for name, kind in self.whole(ZONE):
+            self._backend.put(ZONE, name, 0, kind)
+        sets: dict[tuple[str, str, int], list[str]] = {}
+        for name, ttl, kind, value in records:
+            sets.setdefault((name.removesuffix("."), kind, ttl), []).append(value)
+        for (name, kind, ttl), values in sets.items():
+            self._backend.put(ZONE, name, ttl, kind, *values)
+        return self.whole(ZONE)
+
+
+APIS = ("powerdns", "cloudflare", "digitalocean", "gandi", "ovh")
+
+
+@pytest.fixture(scope="module", params=APIS)
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiStage]:
+    with BACKENDS[request.param](tmp_path_factory.mktemp(request.param)) as backend:
+        yield ApiStage(request.param, backend)
+
+
+PARTS = pytest.mark.parametrize(("part", "with_seal"), [(0, True), (1, True), (1, False)])
+
+
+@PARTS
 def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: int, with_seal: bool) -> None:
+    survive(Stage(name_server), part, with_seal)
+
+
+@PARTS
+def test_foreign_records_survive_in_random_zones_at_providers(
+    api: ApiStage, part: int, with_seal: bool
+) -> None:
+    survive(api, part, with_seal)
+
+
+def survive(stage: Stage, part: int, with_seal: bool) -> None:
     """Three runs, of which some take over and some are rolled back: what is whose is told here without any marker.
 
     With the controller's seal all goes back as it was. Without it (0.1.0, another key) a set may be left, if values
-    would come back that this inventory does not want; then it is name_server.
+    would come back that this inventory does not want; then it is told.
     """
-    tries = Tries(f"random zones, {name_server.kind}, part {part}{'' if with_seal else ', without seals'}")
+    tries = Tries(f"random zones, {stage.kind}, part {part}{'' if with_seal else ', without seals'}")
     for number in range(150 if LONG else 2):
         seed = part * 1000 + number
         rng = random.Random(seed)
-        before = make_so(name_server, foreign(rng))
+        before = stage.make_so(foreign(rng))
         theirs = {(key, value) for key, (_, values) in before.items() for value in values}
         for step in range(3):
-            wanted, take_over = wishes(name_server, rng), rng.random() < 0.3
-            at_first, theirs_at_first = whole(name_server, ZONE), theirs
+            wanted, take_over = wishes(stage, rng), rng.random() < 0.3
+            at_first, theirs_at_first = stage.whole(ZONE), theirs
             events: list[Event] = []
             what = f"seed {seed}, step {step}, take_over {take_over}"
             try:
@@ -134,7 +200,7 @@ def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: 
                 for plan in plans:
                     driver.apply(plan, events.append)
             except DnsFailed as error:
-                tries.held(f"{what}: refused, nothing written", whole(name_server, ZONE) == at_first, error)
+                tries.held(f"{what}: refused, nothing written", stage.whole(ZONE) == at_first, error)
                 tries.held(
                     f"{what}: a reason",
                     "mailprov did not write" in str(error)
@@ -143,7 +209,7 @@ def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: 
                     error,
                 )
                 continue
-            now = whole(name_server, ZONE)
+            now = stage.whole(ZONE)
             desired = desired_records(wanted, KEYS)
             gone = theirs - standing(now)
             tries.held(
@@ -165,7 +231,7 @@ def test_foreign_records_survive_in_random_zones(name_server: NameServer, part: 
                 undone = driver.plan_undo(wanted, told)
                 for plan in undone:
                     driver.apply(plan, events.append)
-                back = whole(name_server, ZONE)
+                back = stage.whole(ZONE)
                 left = {place for plan in undone for place in plan.left}
                 if not left:
                     tries.held(f"{what}: taken back", not (wrong := differing(back, at_first)), wrong)
