@@ -5,6 +5,7 @@
     N_("a text of a table")                         marks a text for translators; `_(text)` translates it later
     NN_("{count} host", "{count} hosts")            the same for a pair, for `ngettext(*pair, n)`
     all_of(names), one_of(names)                    `mx1, mx2 and mx3`, `mx1, mx2 or mx3`
+    translates()                                    whether there is anything to translate with
 
 Sentences are written in English, in the source, and catalogues know them by that text. A placeholder has a name that
 a translator understands. The language is that of LC_ALL, LC_MESSAGES or LANG, and the languages of LANGUAGE come
@@ -61,6 +62,11 @@ def all_of(names: Iterable[str]) -> str:
 def one_of(names: Iterable[str]) -> str:
     *most, last = names
     return _("{names} or {last}").format(names=", ".join(most), last=last) if most else last
+
+
+def translates() -> bool:
+    """Whether there is a catalogue for what the user reads."""
+    return (_catalogue if _looked else _find()) is not None
 
 
 def languages() -> list[str]:

@@ -12,9 +12,15 @@ import hashlib
 import json
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Set, Union
 
+from mailprov.agent.sentences import N_, _, joined, ngettext
 from mailprov.agent.systemd import State
 
 Change = Dict[str, Any]
+
+_REREAD = {
+    "reload": (N_("reload because of {reasons}"), N_("reload: {reasons}")),
+    "restart": (N_("restart because of {reasons}"), N_("restart: {reasons}")),
+}
 
 
 class Observed(NamedTuple):
@@ -49,9 +55,16 @@ def reread(unit: str, verb: str, differ: Sequence[str], others: Sequence[str] = 
     """A unit is told to read its files again. `differ` are the files, `others` what else it is done for. Up to two are
     named in the line; of more it says how many they are, and `because` has all.
     """
+    because, why = _REREAD[verb]
     reasons = [*differ, *others]
     if len(reasons) <= 2:
-        return change("service", "run", unit, f"{verb} because of {', '.join(reasons)}")
-    counted = [f"{len(differ)} file{'' if len(differ) == 1 else 's'} changed"] if differ else []
-    made = change("service", "run", unit, f"{verb}: {', '.join([*counted, *others])}")
+        return change("service", "run", unit, _(because).format(reasons=joined(reasons)))
+    count = len(differ)
+    # As report/plans.py knows it again.
+    counted = (
+        [ngettext("{count} file changed", "{count} files changed", count).format(count=count)]
+        if differ
+        else []
+    )
+    made = change("service", "run", unit, _(why).format(reasons=joined([*counted, *others])))
     return {**made, "because": list(differ)} if differ else made

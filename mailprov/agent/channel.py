@@ -6,7 +6,7 @@
     channel.check()            raises Cancelled when cancel, end of input or a signal has come
 
 `channel.lost` and `channel.on_lost()` tell that the controller is gone, from the reading thread, at once.
-After `channel.log_to(path)` a lost controller's messages go to that file instead.
+After `channel.log_to(path)` a lost controller's messages go to that file instead, in English.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from typing import Any, BinaryIO, Callable, Dict, Optional
 
 from mailprov.agent.errors import Cancelled
 from mailprov.agent.redaction import Redactor
+from mailprov.agent.sentences import N_, _, sent
 
-LOST = "the controller's connection ended"
+LOST = N_("the controller's connection ended")
+INTERRUPTED = N_("interrupted")
 BEAT = 5.0  # seconds of silence before a beat; the controller takes 60 s of silence for a lost host
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -52,7 +54,7 @@ class Channel:
                 fields[name] = self.redact(fields[name])
         if "output" in fields:
             fields["output"] = self.redact("\n".join(fields["output"])).splitlines()
-        body = json.dumps({"t": t, **fields}).encode("ascii")
+        body = json.dumps({"t": t, **_sent(fields)}).encode("ascii")
         with self._lock:
             self._last = time.monotonic()
             if self._out is not None:
@@ -64,7 +66,7 @@ class Channel:
                     self._out = None
             if self._log is not None and t != "beat":
                 try:
-                    _write(self._log, body + b"\n")
+                    _write(self._log, json.dumps({"t": t, **fields}).encode("ascii") + b"\n")
                 except OSError:
                     pass
 
@@ -90,13 +92,13 @@ class Channel:
 
     def _note(self, message: Dict[str, Any]) -> None:
         why = {
-            "cancel": "cancelled",
+            "cancel": INTERRUPTED,
             "eof": LOST,
-            "signal": "stopped by a signal",
+            "signal": N_("stopped by a signal"),
         }
         if message["t"] in why:
             self._inbox.put(message)  # stays true for every later look
-            raise Cancelled(why[message["t"]])
+            raise Cancelled(_(why[message["t"]]))
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._inbox.put({"t": "signal"})
@@ -123,6 +125,28 @@ class Channel:
                 self.say("beat")
             else:
                 time.sleep(BEAT - silent)
+
+
+def _sent(fields: Dict[str, Any]) -> Dict[str, Any]:
+    """With what the controller needs to translate the sentences in it."""
+    made = dict(fields)
+    for name in ("text", "what", "advice", "compared"):
+        if name in made:
+            made[name] = sent(made[name])
+    if "change" in made:
+        made["change"] = _sent_change(made["change"])
+    if "changes" in made:
+        made["changes"] = [_sent_change(change) for change in made["changes"]]
+    if "takes_over" in made:
+        made["takes_over"] = [sent(sentence) for sentence in made["takes_over"]]
+    if "runs" in made:
+        made["runs"] = [{**run, "status": sent(run["status"])} for run in made["runs"]]
+    return made
+
+
+def _sent_change(change: Dict[str, Any]) -> Dict[str, Any]:
+    detail = sent(change["detail"])
+    return change if detail is change["detail"] else {**change, "detail": detail}
 
 
 def _write(handle: int, data: bytes) -> None:

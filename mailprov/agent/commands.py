@@ -21,6 +21,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 TAIL = 64 * 1024  # bytes of output that are kept
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -60,10 +61,13 @@ def _start(
         )
     except FileNotFoundError as error:
         raise AgentError(
-            f"the program {argv[0]} is not on this host", "install the package that has it"
+            _("the program {program} is not on this host").format(program=argv[0]),
+            _("install the package that has it"),
         ) from error
     except OSError as error:
-        raise AgentError(f"the program {argv[0]} cannot be run: {error.strerror}") from error
+        raise AgentError(
+            _("the program {program} cannot be run: {error}").format(program=argv[0], error=error.strerror)
+        ) from error
 
 
 def _memory_file() -> int:
@@ -92,7 +96,7 @@ def run(
     argv: Sequence[str], timeout: float = 60, stdin: bytes = b"", env: Optional[Dict[str, str]] = None
 ) -> Outcome:
     """Run to the end, at most `timeout` seconds (then it is killed with its children)."""
-    handles = [_memory_file() for _ in range(3 if stdin else 2)]
+    handles = [_memory_file() for _each in range(3 if stdin else 2)]
     source = subprocess.DEVNULL
     try:
         if stdin:
@@ -118,9 +122,9 @@ def run_on_terminal(argv: Sequence[str], timeout: float) -> Outcome:
     """As `run`, with terminals for both outputs: elsewhere Postfix complains to the system's log only."""
     pairs = [os.openpty(), os.openpty()]
     process = _start(argv, subprocess.DEVNULL, pairs[0][1], pairs[1][1], _environment(None))
-    for _, slave in pairs:
+    for _master, slave in pairs:
         os.close(slave)
-    texts = {master: b"" for master, _ in pairs}
+    texts = {master: b"" for master, _slave in pairs}
     still = set(texts)
     deadline = time.monotonic() + timeout
     while still:

@@ -1,4 +1,4 @@
-"""How the agent stops: two exceptions, both end in one `end` message.
+"""How the agent stops: two exceptions, both end in one `end` message. What they say are sentences (sentences.py).
 
 AgentError        the work cannot or must not go on; becomes status "failed": sentence, advice, output
 joined      one AgentError of several
@@ -8,6 +8,8 @@ Cancelled   the controller asked for it or is lost; becomes status "cancelled"
 from __future__ import annotations
 
 from typing import Sequence
+
+from mailprov.agent import sentences
 
 
 class AgentError(Exception):
@@ -23,10 +25,14 @@ class AgentError(Exception):
 def joined(failures: Sequence[AgentError]) -> AgentError:
     """All that was seen, in one sentence, with the first one's advice."""
     first = failures[0]
-    first.what = "; ".join(one.what for one in failures)
+    first.what = sentences.joined((one.what for one in failures), "; ")
     first.output = [line for one in failures for line in one.output]
     return first
 
 
 class Cancelled(Exception):
-    """`str(error)` says why: cancelled by the controller, its connection ended, or a signal."""
+    """`why`: interrupted by the controller, its connection ended, or a signal."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why

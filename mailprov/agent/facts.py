@@ -17,6 +17,7 @@ from typing import Any, Dict, List
 
 from mailprov.agent import commands, files, srs
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 # Bridges of container and virtual-machine managers: their addresses are nobody's way to this host.
 _MOST_PARENTS = 8  # shells and sudo between sshd and this process
@@ -61,15 +62,18 @@ def refuse_unsupported(tree: files.Tree) -> None:
     missing = [name for name in ("dpkg", "dpkg-query", "apt-get", "apt-cache") if not commands.have(name)]
     process = init()
     if missing or process != "systemd":
-        seen = f"without {missing[0]}" if missing else f"with {process} as init"
+        if missing:
+            what = _("this is {system} without {program}; mailprov needs Debian or Ubuntu with systemd")
+        else:
+            what = _("this is {system} with {init} as init; mailprov needs Debian or Ubuntu with systemd")
         raise AgentError(
-            f"this is {system(tree)['name']} {seen}; mailprov needs Debian or Ubuntu with systemd",
-            "use a supported system for this host",
+            what.format(system=system(tree)["name"], program="".join(missing[:1]), init=process),
+            _("use a supported system for this host"),
         )
     if os.geteuid() != 0:
         raise AgentError(
-            f"the agent runs as user {os.geteuid()} and needs root",
-            "log in as root, or let the inventory's ssh user become root with sudo",
+            _("the agent runs as user {uid} and needs root").format(uid=os.geteuid()),
+            _("log in as root, or let the inventory's ssh user become root with sudo"),
         )
 
 
@@ -97,7 +101,7 @@ def peer() -> str:
     sshd writes it into SSH_CONNECTION (ssh(1)). sudo takes that out of its child's environment, not out of its own.
     """
     process = os.getpid()
-    for _ in range(_MOST_PARENTS):
+    for _each in range(_MOST_PARENTS):
         try:
             with open(f"/proc/{process}/environ", "rb") as file:
                 found = [each for each in file.read().split(b"\0") if each.startswith(b"SSH_CONNECTION=")]
@@ -140,7 +144,7 @@ def _ipv6() -> List[str]:
     try:
         with open("/proc/net/if_inet6", encoding="ascii") as file:
             for line in file:
-                digits, _, _, scope, flags, name = line.split()
+                digits, _number, _length, scope, flags, name = line.split()
                 if scope == "00" and not int(flags, 16) & 0x69 and not name.startswith(_INNER):
                     found.append(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits)))
     except OSError:

@@ -19,6 +19,7 @@ import stat
 from typing import Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _, joined
 
 _IDS: Dict[Tuple[str, str], Tuple[int, int]] = {}  # those that are known stay as they are while an agent runs
 STATE = "/var/lib/mailprov"  # what mailprov keeps on the host; 0700 root
@@ -34,7 +35,8 @@ class Tree:
         """The real path of an absolute path of the host."""
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
             raise AgentError(
-                f"{path!r} is not an absolute path without '..'", "this is a mistake in mailprov"
+                _("{path} is not an absolute path without '..'").format(path=repr(path)),
+                _("this is a mistake in mailprov"),
             )
         return self.root + path
 
@@ -57,7 +59,9 @@ def look(real: str) -> Optional[Seen]:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise AgentError(f"{real} cannot be read: {error.strerror}") from error
+        raise AgentError(
+            _("{path} cannot be read: {error}").format(path=real, error=error.strerror)
+        ) from error
     kind, target = "other", ""
     if stat.S_ISREG(status.st_mode):
         kind = "file"
@@ -77,7 +81,9 @@ def read(real: str, follow: bool = False) -> Optional[bytes]:
             return None
         if not follow and os.path.islink(real):
             return None
-        raise AgentError(f"{real} cannot be read: {error.strerror}") from error
+        raise AgentError(
+            _("{path} cannot be read: {error}").format(path=real, error=error.strerror)
+        ) from error
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
@@ -137,7 +143,9 @@ def _give_up(real: str, temporary: str, error: OSError) -> NoReturn:
         remove(temporary)
     except OSError:
         pass
-    raise AgentError(f"{real} cannot be written: {error.strerror}") from error
+    raise AgentError(
+        _("{path} cannot be written: {error}").format(path=real, error=error.strerror)
+    ) from error
 
 
 def _own(handle: int, uid: int, gid: int) -> None:
@@ -161,7 +169,9 @@ def set_owner_mode(real: str, mode: int, uid: int, gid: int, directory: bool = F
         finally:
             os.close(handle)
     except OSError as error:
-        raise AgentError(f"the owner or mode of {real} cannot be set: {error.strerror}") from error
+        raise AgentError(
+            _("the owner or mode of {path} cannot be set: {error}").format(path=real, error=error.strerror)
+        ) from error
 
 
 def make_state(tree: "Tree") -> None:
@@ -191,7 +201,9 @@ def make_directory(real: str, mode: int = 0o755, uid: int = -1, gid: int = -1) -
     except FileExistsError:
         pass
     except OSError as error:
-        raise AgentError(f"the directory {real} cannot be made: {error.strerror}") from error
+        raise AgentError(
+            _("the directory {path} cannot be made: {error}").format(path=real, error=error.strerror)
+        ) from error
     set_owner_mode(real, mode, uid, gid, directory=True)
 
 
@@ -220,7 +232,11 @@ def ids(owner: str, group: str) -> Tuple[int, int]:
     """Numbers of a user and a group; AgentError when the host does not know them."""
     found = ids_or_none(owner, group)
     if found is None:
-        raise AgentError(f"the user {owner} or the group {group} does not exist on this host")
+        raise AgentError(
+            _("the user {owner} or the group {group} does not exist on this host").format(
+                owner=owner, group=group
+            )
+        )
     return found
 
 
@@ -255,10 +271,10 @@ def owner_mode_change(seen: Seen, mode: int, ids: Optional[Tuple[int, int]], nam
     """
     details = []
     if (seen.uid, seen.gid) != ids:
-        details.append(f"owner {owner_name(seen.uid, seen.gid)} → {name()}")
+        details.append(_("owner {old} → {new}").format(old=owner_name(seen.uid, seen.gid), new=name()))
     if seen.mode != mode and seen.kind != "link":
-        details.append(f"mode {seen.mode:04o} → {mode:04o}")
-    return ", ".join(details)
+        details.append(_("mode {old} → {new}").format(old=f"{seen.mode:04o}", new=f"{mode:04o}"))
+    return joined(details)
 
 
 def recorded_owner_mode(seen: Seen, was: Dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Callable
 
 from mailprov.agent import commands, files
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 PATIENCE = 900.0  # seconds; a first boot that also upgrades all packages takes minutes
 _LOOK = 0.5  # seconds between looks
@@ -31,12 +32,14 @@ def wait(tree: files.Tree, say: Callable[[str], None], check: Callable[[], None]
     told = False
     while _at_work(tree):
         if not told:
-            say("waiting for cloud-init, which still sets up this machine")
+            say(_("waiting for cloud-init, which still sets up this machine"))
             told = True
         if time.monotonic() > deadline:
             raise AgentError(
-                f"cloud-init has not set up this machine within {PATIENCE:g} s",
-                "see there what it waits for (cloud-init status --long), then try again",
+                _("cloud-init has not set up this machine within {seconds} s").format(
+                    seconds=f"{PATIENCE:g}"
+                ),
+                _("see on the host what it waits for (cloud-init status --long), then try again"),
             )
         check()
         time.sleep(_LOOK)

@@ -17,6 +17,7 @@ from typing import Any, Dict, List
 from mailprov.agent import files, journal, lock, runs
 from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
+from mailprov.agent.sentences import N_, _
 
 
 def describe(record: Journal) -> Dict[str, Any]:
@@ -28,7 +29,7 @@ def describe(record: Journal) -> Dict[str, Any]:
         "owner": record.owner,
         "began": record.since,
         "ended": end.get("time", ""),
-        "status": end.get("status", ""),
+        "status": _ended(end.get("status", "")),
         "committed": record.committed,
         "changed": end.get("changed", 0),
         "undoes": begin.get("undoes", ""),
@@ -37,6 +38,29 @@ def describe(record: Journal) -> Dict[str, Any]:
         "address": begin.get("address", ""),
         "to": begin.get("to", ""),
     }
+
+
+# As journals have it, in English, of this version and of earlier ones.
+_ENDED = (
+    N_("ok"),
+    N_("ok, without its controller"),
+    N_("ok, finished by the next run"),
+    N_("failed after the commit point"),
+    N_("interrupted"),
+    N_("interrupted after the commit point"),
+    N_("interrupted; what it had written was put back"),
+)
+_WHY = (N_("interrupted by the user"), N_("its controller was gone"), N_("disk full"))
+_BECAUSE = (N_("undone: {reason}"), N_("failed: {reason}"))
+
+
+def _ended(status: str) -> str:
+    for form in _BECAUSE:
+        head = form.partition("{")[0]
+        if status.startswith(head):
+            reason = status[len(head) :]
+            return _(form).format(reason=_(reason) if reason in _WHY else reason)
+    return _(status) if status in _ENDED else status
 
 
 def runs_of(tree: files.Tree) -> List[Dict[str, Any]]:
@@ -48,12 +72,15 @@ def runs_of(tree: files.Tree) -> List[Dict[str, Any]]:
         told[ended.index(last[0])]["next"] = True
     left = journal.unfinished(tree)
     if left is not None:
-        under_way = {**describe(left), "status": "under way"}
+        under_way = {**describe(left), "status": _("under way")}
         if not lock.holder(tree):
-            finishes = "finishes it" if left.committed else "puts back what it had written"
-            under_way["status"] = f"interrupted; the next apply {finishes}"
+            under_way["status"] = (
+                _("interrupted; the next apply finishes it")
+                if left.committed
+                else _("interrupted; the next apply puts back what it had written")
+            )
             if under_way["kind"] == "purge":
-                under_way["status"] = "interrupted; the next purge in this domain deletes the rest"
+                under_way["status"] = _("interrupted; the next purge in this domain deletes the rest")
         told.append(under_way)
     return told
 
@@ -76,20 +103,24 @@ def asked(chain: List[Journal], undo: List[str]) -> List[Journal]:
     """
     asked = chain[: len(undo)]
     if [describe(record)["run"] for record in asked] != undo:
-        raise AgentError("the host has other runs than it told", "try again")
+        raise AgentError(_("the runs on this host are not those that it reported"), _("try again"))
     names = [os.path.basename(record.directory) for record in asked]
     for record in asked:
         if record.lacks_copies():
             raise AgentError(
-                f"the {describe(record)['kind']} of {record.since} is no longer kept whole on this host (the last "
-                f"{runs.KEEP} are), so what was before it cannot be brought back",
-                "go back to a later run; `mailprov history` shows them",
+                _(
+                    "the copies that the {kind} of {since} made are no longer on this host (those of the last "
+                    "{count} runs are), so what was before it cannot be brought back"
+                ).format(kind=describe(record)["kind"], since=record.since, count=runs.KEEP),
+                _("go back to a later run; `mailprov history` shows them"),
             )
         continues = record.first("begin").get("continues", "")
         if continues and continues not in names:
             raise AgentError(
-                f"the apply of {record.since} finished one that was killed, and they are undone together",
-                "go back to the run before both",
+                _("the apply of {since} finished one that was killed, and they are undone together").format(
+                    since=record.since
+                ),
+                _("go back to the run before both"),
             )
     return asked
 

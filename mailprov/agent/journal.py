@@ -39,6 +39,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from mailprov.agent import files, runs
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 # Words of `status`, of runs whose controller was killed or cut off.
 NO_CONTROLLER = "its controller was gone"
@@ -94,7 +95,11 @@ class Journal:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise AgentError(f"the journal {self.directory} cannot be written: {error.strerror}") from error
+            raise AgentError(
+                _("the journal {path} cannot be written: {error}").format(
+                    path=self.directory, error=error.strerror
+                )
+            ) from error
         self.records += records
 
     def remember(self, paths: Iterable[str]) -> None:

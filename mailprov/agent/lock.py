@@ -19,6 +19,7 @@ from typing import Callable
 
 from mailprov.agent import files
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 _DIRECTORY = "/run/mailprov"
 TOLD = _DIRECTORY + "/told"  # of which run an apply has told already that it lost its controller
@@ -41,16 +42,21 @@ def take(tree: files.Tree, owner: str, seconds: float, wait: Callable[[str], Non
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise AgentError(
-            f"the lock {path} cannot be opened: {error.strerror}", "run as root or with sudo"
+            _("the lock {path} cannot be opened: {error}").format(path=path, error=error.strerror),
+            _("run as root or with sudo"),
         ) from error
     deadline = time.monotonic() + seconds
     try:
         while not _locked(handle):
             by = _holder(os.pread(handle, 4096, 0))
             if time.monotonic() >= deadline:
-                waited = f" and still after {seconds:g} s" if seconds else ""
-                advice = "wait until that run has ended, then try again (--lock-timeout SECONDS waits for it)"
-                raise AgentError(f"locked by {by}{waited}", advice)
+                advice = _(
+                    "wait until that run has ended, then try again (--lock-timeout SECONDS waits for it)"
+                )
+                if not seconds:
+                    raise AgentError(_("locked by {owner}").format(owner=by), advice)
+                what = _("locked by {owner} and still after {seconds} s")
+                raise AgentError(what.format(owner=by, seconds=f"{seconds:g}"), advice)
             wait(by)
             time.sleep(_LOOK)
     except BaseException:
@@ -102,7 +108,11 @@ def _locked(handle: int) -> bool:
 def _holder(text: bytes) -> str:
     try:
         holder = json.loads(text)
-        alone = "; its controller is gone, and the agent on the host brings it to a safe end"
-        return f"{holder['owner']} since {holder['since']}" + (alone if holder.get("orphaned") else "")
+        form = _("{owner} since {time}")
+        if holder.get("orphaned"):
+            form = _(
+                "{owner} since {time}; its controller is gone, and the agent on the host brings it to a safe end"
+            )
+        return form.format(owner=holder["owner"], time=holder["since"])
     except (ValueError, KeyError, TypeError):
-        return "another run that has just begun"
+        return _("another run that has just begun")

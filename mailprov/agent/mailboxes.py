@@ -21,6 +21,7 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 from mailprov.agent import commands, files, journal
 from mailprov.agent.changes import change
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _, joined, ngettext
 from mailprov.agent.session import Session
 
 _GOING = ".mailprov-purge-"  # what is being deleted; a later purge finishes what a killed one left
@@ -59,19 +60,23 @@ class _Purge:
         self._refuse(address)
         box = self._box(address)
         if box is None:
-            compared = f"no mailbox of {address}"
+            compared = _("no mailbox of {address}").format(address=address)
             channel.say("plan", changes=[], compared=compared, fingerprint="", waits=False)
             return
         made = change("mailbox", "delete", address, _describe(box))
-        told = {"compared": f"the mailbox of {address}", "fingerprint": _fingerprint(box)}
+        told = {
+            "compared": _("the mailbox of {address}").format(address=address),
+            "fingerprint": _fingerprint(box),
+        }
         channel.say("plan", changes=[made], waits=True, **told)
-        changed = AgentError("the plan has changed", "look at the new plan, then try again")
+        changed = AgentError(_("the plan has changed"), _("look at the new plan, then try again"))
         self.session.await_go(_fingerprint(box), changed)
         self.session.check()
         self._refuse(address)
         if self._box(address) != box:
             raise AgentError(
-                f"the mailbox of {address} has changed since it was shown", "look at it again, then try again"
+                _("the mailbox of {address} has changed since it was shown").format(address=address),
+                _("look at it again, then try again"),
             )
         # In the history, and behind no commit point: there is nothing that a rollback could bring back.
         kind = {"kind": "purge", "address": address}
@@ -89,17 +94,21 @@ class _Purge:
         users = (files.read(self.tree.at(self.job.users)) or b"").split(b"\n")
         if any(line.startswith(self.job.login.encode("utf-8") + b":") for line in users):
             raise AgentError(
-                f"{address} can still log in on this host, so nothing was deleted",
-                "take the account out of the inventory and apply that first",
+                _("{address} can still log in on this host, so nothing was deleted").format(address=address),
+                _("take the account out of the inventory and apply that first"),
             )
         if address in self.job.accounts:
-            raise AgentError(f"{address} is an account of the inventory on this host, so nothing was deleted")
+            raise AgentError(
+                _("{address} is an account of the inventory on this host, so nothing was deleted").format(
+                    address=address
+                )
+            )
 
     def _box(self, address: str) -> Optional[Box]:
         return next(_boxes(self._root, address), None)
 
     def _delete(self, address: str) -> None:
-        name, _, domain = address.rpartition("@")
+        name, _at, domain = address.rpartition("@")
         try:
             root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -121,8 +130,12 @@ class _Purge:
                 os.close(place)
         except OSError as error:
             raise AgentError(
-                f"the mailbox of {address} cannot be deleted: {error.strerror}",
-                "fix this on the host, then try again: what is left of it goes with the next purge in this domain",
+                _("the mailbox of {address} cannot be deleted: {error}").format(
+                    address=address, error=error.strerror
+                ),
+                _(
+                    "fix this on the host, then try again: the next purge in this domain deletes what is left of it"
+                ),
             ) from error
 
 
@@ -265,8 +278,10 @@ def _measure(address: str, place: int) -> Box:
         _walk(place, look)
     except OSError as error:
         raise AgentError(
-            f"the mailbox of {address} cannot be read: {error.strerror}",
-            "fix this on the host, then try again",
+            _("the mailbox of {address} cannot be read: {error}").format(
+                address=address, error=error.strerror
+            ),
+            _("fix this on the host, then try again"),
         ) from error
     return Box(address, total["messages"], total["bytes"], total["changed"])
 
@@ -293,9 +308,11 @@ def _remove(parent: int, name: str) -> None:
 
 def _describe(box: Box) -> str:
     """ "12 messages, 3.4 MB, the last of 2026-05-01"."""
-    count = f"{box.messages} message{'' if box.messages == 1 else 's'}"
-    when = f", the last of {time.strftime('%Y-%m-%d', time.gmtime(box.changed))}" if box.changed else ""
-    return f"{count}, {_readable(box.bytes)}{when}"
+    count = ngettext("{count} message", "{count} messages", box.messages).format(count=box.messages)
+    told = [count, _readable(box.bytes)]
+    if box.changed:
+        told.append(_("the last of {date}").format(date=time.strftime("%Y-%m-%d", time.gmtime(box.changed))))
+    return joined(told)
 
 
 def _readable(size: float) -> str:
@@ -304,7 +321,9 @@ def _readable(size: float) -> str:
     while size >= 1000 and len(units) > 1:
         size /= 1000
         del units[0]
-    return f"{size:.0f} bytes" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
+    if units[0] == "bytes":
+        return ngettext("{count} byte", "{count} bytes", int(size)).format(count=int(size))
+    return f"{size:.1f} {units[0]}"
 
 
 def _fingerprint(box: Box) -> str:

@@ -18,6 +18,7 @@ from mailprov.agent.channel import Channel
 from mailprov.agent.errors import AgentError, Cancelled
 from mailprov.agent.job import Job
 from mailprov.agent.modes.table import MODES, Mode
+from mailprov.agent.sentences import _
 from mailprov.agent.session import Session
 from mailprov.agent.transaction import recovery
 
@@ -39,7 +40,7 @@ def run(job: Dict[str, Any], stdin: BinaryIO) -> None:
     except AgentError as error:
         status, what, advice, output = "failed", error.what, error.advice, error.output
     except Cancelled as reason:
-        status, what = "cancelled", str(reason)
+        status, what = "cancelled", reason.why
     except Exception as error:
         status, what, advice, output = "failed", *_explain(error)
     seconds = round(time.monotonic() - started, 3)
@@ -71,11 +72,10 @@ def _rescue(job: Job, stdin: BinaryIO, number: int) -> None:
     try:
         how = recovery.rescue(session)
     except Exception as error:
-        how = "it could not be brought to an end: " + (
-            str(error) if isinstance(error, AgentError) else _explain(error)[0]
-        )
-    what = f"the agent on the host was killed (signal {number}); {how}"
-    advice = "run the same command again"
+        why = error.what if isinstance(error, AgentError) else _explain(error)[0]
+        how = _("it could not be brought to an end: {why}").format(why=why)
+    what = _("the agent on the host was killed (signal {number}); {how}").format(number=number, how=how)
+    advice = _("run the same command again")
     session.channel.say("end", status="failed", changed=0, seconds=0.0, what=what, advice=advice, output=[])
 
 
@@ -83,12 +83,14 @@ def _explain(error: Exception) -> Tuple[str, str, List[str]]:
     """An error that nobody foresaw, as what, advice and output; without any values, which may be secrets."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}", "fix this on the host, then try again", []
+        return f"{where}{error.strerror}", _("fix this on the host, then try again"), []
     places = []
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
-    what = f"the agent met an unforeseen {type(error).__name__} at {places[-1]}"
-    return what, "report this as a bug in mailprov", places
+    what = _("internal error in the agent: {error} at {place}").format(
+        error=type(error).__name__, place=places[-1]
+    )
+    return what, _("report this as a bug in mailprov"), places

@@ -18,6 +18,7 @@ from typing import Any, Container, Dict, Iterable, List, NamedTuple
 
 from mailprov.agent import files
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 PATH = files.STATE + "/manifest.json"
 
@@ -90,6 +91,7 @@ def load(tree: files.Tree) -> Manifest:
             raise ValueError
     except ValueError as error:
         raise AgentError(
-            f"{PATH} is damaged", "move it away; mailprov then takes over what it finds"
+            _("{path} is damaged").format(path=PATH),
+            _("move it away; mailprov then takes over what it finds"),
         ) from error
     return Manifest(tree, body)

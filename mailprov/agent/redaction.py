@@ -26,21 +26,24 @@ class Redactor:
         self._values = sorted({value for value in values if value}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
+        """The very same where there is nothing to hide: a Sentence stays one."""
+        masked = text
         for value in self._values:
-            if value not in text:
+            if value not in masked:
                 continue
             if len(value) < 4:
-                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
+                masked = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, masked)
             else:
-                text = text.replace(value, HIDDEN)
-        return _HASH.sub(HIDDEN, text)
+                masked = masked.replace(value, HIDDEN)
+        masked = _HASH.sub(HIDDEN, masked)
+        return text if masked == text else masked
 
 
 def secrets_of(state: Dict[str, Any]) -> List[str]:
     """Passwords and ready hashes of all accounts, and the longer lines of secret files."""
     values: List[str] = []
     for account_file in state["account_files"]:
-        for _, password, hashed, _ in account_file["entries"]:
+        for _user, password, hashed, _fields in account_file["entries"]:
             values += [password, hashed]
     for file in state["files"]:
         if file["secret"]:
@@ -63,7 +66,7 @@ def unified(path: str, old: Optional[bytes], new: Optional[bytes], redact: Redac
         )
     )
     if len(lines) > MAX_LINES:
-        lines[MAX_LINES:] = [f"… {len(lines) - MAX_LINES} more lines"]
+        lines[MAX_LINES:] = [f"… {len(lines) - MAX_LINES} more lines"]  # report/plans.py knows it again
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from mailprov.agent.changes import Change
 from mailprov.agent.channel import Channel
 from mailprov.agent.errors import AgentError
 from mailprov.agent.job import Job
+from mailprov.agent.sentences import _
 
 
 class Session:
@@ -58,7 +59,7 @@ class Session:
         def wait(holder: str) -> None:
             if not told:
                 told.append(holder)
-                self.notice(f"waiting for the lock, which is held by {holder}")
+                self.notice(_("waiting for the lock, which is held by {owner}").format(owner=holder))
             self.check()
 
         held = lock.take(self.tree, self.job.owner, self.job.lock_timeout, wait)

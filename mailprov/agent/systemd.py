@@ -20,6 +20,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Set, Union
 
 from mailprov.agent import commands
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import N_, _
 
 PORT_DEADLINE = 30.0  # seconds after a stop; after a start, unless the spec has its own `patience`
 # What the two daemons say of a name that they do not know, and where such a name comes from.
@@ -28,6 +29,16 @@ _UNKNOWN = (
     (re.compile(r"unused parameter: ([^=\s]+)"), "Postfix", "postfix.main_cf"),
     (re.compile(r"Unknown setting: (\S+)"), "Dovecot", "dovecot.settings"),
 )
+_DID_NOT = {
+    "start": N_("{unit} did not start"),
+    "reload": N_("{unit} did not reload"),
+    "restart": N_("{unit} did not restart"),
+}
+_NOT_UP = {
+    "start": N_("{unit} has not come up after its start; ports not listening: {ports}"),
+    "reload": N_("{unit} has not come up after its reload; ports not listening: {ports}"),
+    "restart": N_("{unit} has not come up after its restart; ports not listening: {ports}"),
+}
 _ACCEPTS = "00010000"  # the flags of a socket that listens (__SO_ACCEPTCON)
 RELOAD_DEADLINE = 10.0  # seconds after which a reload that opened no port becomes a restart
 
@@ -58,7 +69,9 @@ def states(units: Sequence[str]) -> Dict[str, State]:
     blocks = outcome.out.strip("\n").split("\n\n")
     if outcome.code != 0 or len(blocks) != len(units):
         raise AgentError(
-            "systemctl show gave no state of the services", "look at the output", outcome.lines()
+            _("systemctl show did not report the state of the services"),
+            _("look at the output"),
+            outcome.lines(),
         )
     found = {}
     for unit, block in zip(units, blocks):  # noqa: B905 (strict= is Python 3.10)
@@ -91,7 +104,7 @@ def listening() -> Set[Union[int, str]]:
 
 def door(port: Union[int, str]) -> str:
     """A port or a socket, in words."""
-    return f"port {port}" if isinstance(port, int) else str(port)
+    return _("port {port}").format(port=port) if isinstance(port, int) else str(port)
 
 
 def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
@@ -99,7 +112,7 @@ def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
 
     AgentError with their words.
     """
-    for argv in [*spec["checks"], *(argv for _, argv in spec.get("tables", ()))]:
+    for argv in [*spec["checks"], *(argv for _table, argv in spec.get("tables", ()))]:
         outcome = commands.run_on_terminal([*prefix, *argv], timeout=120)
         complaint = spec["quiet_checks"] and outcome.err.strip()
         if outcome.code != 0 or complaint:
@@ -107,19 +120,24 @@ def check(spec: Dict[str, Any], prefix: Sequence[str] = ()) -> None:
 
 
 def _refused(unit: str, argv: Sequence[str], outcome: commands.Outcome) -> AgentError:
-    what = f"the new configuration of {unit} is not accepted"
+    what = _("the new configuration of {unit} is not accepted").format(unit=unit)
     text = outcome.out + outcome.err
     for pattern, daemon, key in _UNKNOWN:
         names = list(dict.fromkeys(pattern.findall(text)))
         if names:
             listed = ", ".join(f"`{name}`" for name in names)
             return AgentError(
-                f"{daemon} does not know {listed} ({key}): {what}",
-                "correct the name there, or in the host's own file of local settings",
+                _("{daemon} does not know {names} ({key}): {what}").format(
+                    daemon=daemon, names=listed, key=key, what=what
+                ),
+                _("correct the name there or in the host's own file of local settings"),
                 outcome.lines(),
             )
-    how = f"ended with code {outcome.code}" if outcome.code else "printed a warning"
-    return AgentError(f"`{_command(argv)}` {how}: {what}", "fix what the output names", outcome.lines())
+    seen = _("`{command}` printed a warning: {what}")
+    if outcome.code:
+        seen = _("`{command}` ended with code {code}: {what}")
+    seen = seen.format(command=_command(argv), code=outcome.code, what=what)
+    return AgentError(seen, _("fix what the output names"), outcome.lines())
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -135,26 +153,31 @@ def enable(unit: str) -> None:
         return
     outcome = commands.run(["systemctl", "enable", "--", unit])
     if outcome.code != 0:
-        raise AgentError(f"{unit} cannot be enabled", "look at the output", outcome.lines())
+        raise AgentError(
+            _("{unit} cannot be enabled").format(unit=unit), _("look at the output"), outcome.lines()
+        )
 
 
 def disable(unit: str) -> None:
     """Do not start at boot."""
     outcome = commands.run(["systemctl", "disable", "--", unit])
     if outcome.code != 0:
-        raise AgentError(f"{unit} cannot be disabled", "look at the output", outcome.lines())
+        raise AgentError(
+            _("{unit} cannot be disabled").format(unit=unit), _("look at the output"), outcome.lines()
+        )
 
 
 def stop(unit: str, ports: Sequence[Union[int, str]]) -> None:
     """AgentError, then wait until none of these ports listens any more."""
     outcome = commands.run(["systemctl", "stop", "--", unit], timeout=180)
     if outcome.code != 0:
-        raise _failed(unit, f"{unit} did not stop", outcome.lines(8))
+        raise _failed(unit, _("{unit} did not stop").format(unit=unit), outcome.lines(8))
     deadline = time.monotonic() + PORT_DEADLINE
     while set(ports) & listening() or _busy(unit):
         if time.monotonic() > deadline:
             still = ", ".join(str(port) for port in sorted(set(ports) & listening()))
-            raise _failed(unit, f"{unit} was stopped and these ports still listen: {still or 'none'}", [])
+            what = _("{unit} was stopped and these ports still listen: {ports}")
+            raise _failed(unit, what.format(unit=unit, ports=still or _("none")), [])
         time.sleep(0.05)
     commands.run(["systemctl", "reset-failed", "--", *_family(unit)])
 
@@ -194,13 +217,13 @@ def act(spec: Dict[str, Any], verb: str) -> None:
         commands.run(["systemctl", "stop", "--", *_family(unit)], timeout=180)
         outcome = commands.run(["systemctl", "start", "--", unit], timeout=180)
     if outcome.code != 0:
-        raise _failed(unit, f"{unit} did not {verb}", outcome.lines(8))
+        raise _failed(unit, _(_DID_NOT[verb]).format(unit=unit), outcome.lines(8))
     if verb == "reload" and not wait_for_ports(unit, spec["ports"], RELOAD_DEADLINE):
         act(spec, "restart")
         return
     if not wait_for_ports(unit, spec["ports"], spec.get("patience", PORT_DEADLINE)):
-        missing = ", ".join(str(port) for port in sorted(set(spec["ports"]) - listening())) or "none"
-        what = f"{unit} has not come up after its {verb}; ports not listening: {missing}"
+        missing = ", ".join(str(port) for port in sorted(set(spec["ports"]) - listening())) or _("none")
+        what = _(_NOT_UP[verb]).format(unit=unit, ports=missing)
         raise _failed(unit, what, [])
 
 
@@ -247,6 +270,8 @@ def _failed(unit: str, what: str, output: List[str]) -> AgentError:
     argv = ["systemctl", "status", "--no-pager", "--full", "--lines=15", "--", *_family(unit)]
     return AgentError(
         what,
-        "fix what its log reports and apply again; the configuration passed the daemon's own check and stays",
+        _(
+            "fix what its log reports and apply again; the configuration passed the daemon's own check and stays"
+        ),
         [*output, *commands.run(argv).lines(40)],
     )

@@ -20,6 +20,8 @@ import re
 from enum import Enum
 from typing import Any, TypeVar
 
+from mailprov.model.sentences import Sentence
+
 T = TypeVar("T")
 
 # Letters and signs to Unicode, nothing to the eye: joiners, fillers of Hangul, vowels of Khmer that are not drawn,
@@ -52,6 +54,8 @@ def event(one: T) -> T:
 def _cleaned(value: Any, clean: Any) -> Any:
     if isinstance(value, Enum):
         return value
+    if isinstance(value, Sentence):
+        return value.cleaned(clean)
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, tuple):

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mailprov.i18n import N_, _
 from mailprov.model.answers import PastRun
+from mailprov.model.sentences import shown
 
 
 def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
@@ -38,7 +39,7 @@ def render(runs: Iterable[PastRun]) -> Iterator[Table | Text]:
             run.owner.partition(" (pid ")[0],
             str(run.changed),
             ", ".join(run.zones),
-            Text(run.status, style="green" if good else "yellow"),
+            Text(shown(run.status), style="green" if good else "yellow"),
         )
     yield table
     for run in told:

@@ -37,7 +37,7 @@ SIGNS = {
     Action.RUN: (">", "cyan", N_("reload or restart")),
 }
 SMALL = 18  # lines of a diff: two changed places
-_COUNTED = re.compile(r"(files? changed)")
+_CUT = re.compile(r"… ([0-9]+) more lines")  # agent/redaction.py
 _DRIFT = ("!", "bold magenta", N_("edited by hand since the last apply, which stops an apply"))
 _DIFF_STYLE = {"+": "green", "-": "red", "@": "cyan"}
 _NAMED = 4  # places that are named in one line; of more the number is told
@@ -233,7 +233,10 @@ def _shown(change: Change, *, full: bool, listed: bool) -> Change:
     """The change as it is shown, without the place: what is too long has become a few words."""
     words = [change.detail] if change.detail else []
     if change.because and not listed:
-        words[-1:] = [_COUNTED.sub(rf"\1 ({_('-v lists them')})", change.detail, count=1)]
+        # As the agent says it (agent/changes.py), which is translated by the same text.
+        count = len(change.because)
+        files = ngettext("{count} file changed", "{count} files changed", count).format(count=count)
+        words[-1:] = [change.detail.replace(files, f"{files} ({_('-v lists them')})", 1)]
     diff, edit = change.diff, change.edit
     if not full:
         if _undoes(diff, edit) and not _is_small(edit):
@@ -279,10 +282,12 @@ def _size(diff: str) -> str:
     """ "+43 -612 lines"; the agent cuts a diff and says how much more there is of it."""
     added, removed = len(_lines(diff, "+")), len(_lines(diff, "-"))
     parts = [f"{sign}{number}" for sign, number in (("+", added), ("-", removed)) if number]
-    cut = [line for line in diff.splitlines() if line.startswith("… ")]
+    cut = [found for line in diff.splitlines() if (found := _CUT.fullmatch(line))]
     lines = ngettext("{numbers} line", "{numbers} lines", added + removed).format(numbers=" ".join(parts))
     if cut:
-        return _("{lines} and {more}").format(lines=lines, more=cut[0].removeprefix("… "))
+        count = int(cut[0][1])
+        more = ngettext("{count} more line", "{count} more lines", count).format(count=count)
+        return _("{lines} and {more}").format(lines=lines, more=more)
     return lines
 
 
@@ -299,7 +304,12 @@ def _diff(diff: str) -> Iterator[Text]:
     for line in diff.splitlines():
         if line.startswith(("--- ", "+++ ")):
             continue
-        yield Text("        " + line, style=_DIFF_STYLE.get(line[:1], "dim"))
+        if found := _CUT.fullmatch(line):
+            count = int(found[1])
+            more = ngettext("{count} more line", "{count} more lines", count).format(count=count)
+            yield Text(f"        … {more}", style="dim")
+        else:
+            yield Text("        " + line, style=_DIFF_STYLE.get(line[:1], "dim"))
 
 
 def counts_line(changes: Collection[Change]) -> Text:

@@ -27,6 +27,7 @@ from mailprov.model.events import (
     StillWorking,
 )
 from mailprov.report import plans, records
+from mailprov.report.language import translated
 from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class TextReport:
         self._early: list[Ended | Notice] = []  # told before the plan is shown: it would scroll away above it
 
     def __call__(self, event: Event) -> None:
+        event = translated(event)
         if isinstance(event, RunStarted):
             self._begin(event)
         elif isinstance(event, Progress):

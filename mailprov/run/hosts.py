@@ -30,12 +30,14 @@ from mailprov.model.dkim import STATE_FILE, Key
 from mailprov.model.dkim import read as read_keys
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Host, Inventory
+from mailprov.model.sentences import shown
 from mailprov.plan import roles
 from mailprov.run import believed
 from mailprov.run.believed import CLOCK_LIMIT
 from mailprov.run.gate import Gate
 from mailprov.transport.channel import Channel
 from mailprov.wire import shapes
+from mailprov.wire.sentences import understood
 
 # A host says no more than this in one run, beats not counted: 100,000 accounts take that many.
 MOST_MESSAGES = 250_000
@@ -233,8 +235,9 @@ class HostSession:
 
     def _converse(self, channel: Channel) -> tuple[str, ...]:
         seen: Counter[str] = Counter()
-        for message in channel.messages():
-            kind = self._fence(message, seen)
+        for raw in channel.messages():
+            kind = self._fence(raw, seen)
+            message = understood(raw)
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say(_("reading facts"))
@@ -249,9 +252,9 @@ class HostSession:
                 go = self._published is None or self._published.wait()
                 channel.send({"t": "issue" if go else "cancel"})
             elif kind == "progress":
-                self._say(message["text"])
+                self._say(shown(message["text"]))
             elif kind == "notice":
-                self._emit(Notice(self.host.name, message["text"]))
+                self._emit(Notice(self.host.name, shown(message["text"])))
             elif kind == "applied":
                 change = self._change(message["change"])
                 if change.kind in _STAY and change.action is Action.CREATE:
@@ -332,8 +335,8 @@ class HostSession:
         if status == "cancelled":
             self.outcome.error = HostFailed(self.host.name, self._stopped(message["what"]))
         elif message["what"]:
-            advice = message["advice"]  # a clause, as the agent writes it; here it follows a full stop
-            error = HostFailed(self.host.name, message["what"], advice[:1].upper() + advice[1:])
+            advice = shown(message["advice"])  # a clause, as the agent writes it; here it follows a full stop
+            error = HostFailed(self.host.name, shown(message["what"]), advice[:1].upper() + advice[1:])
             if status == "ok":
                 self._emit(Notice(self.host.name, str(error)))
             else:
@@ -342,7 +345,7 @@ class HostSession:
 
     def _stopped(self, what: str) -> str:
         """Why the agent stopped, and whether anything is another thing on the host now."""
-        why = what.replace("cancelled", "interrupted", 1) or _("interrupted")
+        why = shown(what) or _("interrupted")
         if count := self.outcome.changed or self.outcome.effects:
             return ngettext(
                 "{why}; {count} change is done, and a rollback undoes that",
@@ -353,7 +356,7 @@ class HostSession:
             return _("{why}; {things} that this run installed stay").format(
                 why=why, things=_(" and ").join(sorted(self._brought))
             )
-        return why if ";" in why else _("{why}; nothing was changed").format(why=why)
+        return why if ";" in what else _("{why}; nothing was changed").format(why=why)
 
     def _check_clock(self, theirs: float) -> None:
         offset = theirs - time.time()

@@ -34,11 +34,11 @@ modes   plan       the agent ends after `plan` and has written nothing
 agent → controller, in order (t is the message type)
     hello      {"t", "version", "python": "3.11.2", "pid", "uid", "time": unix seconds (float)}
     facts      {"t", "facts": FACTS}                 then waits for `desired`
-    plan       {"t", "changes": [CHANGE], "compared": str, "fingerprint": str,     then, in mode apply, waits for `go`
+    plan       {"t", "changes": [CHANGE], "compared": SENTENCE, "fingerprint": str, then, in mode apply, waits for `go`
                 "keys": {name: TXT},                 DKIM: public keys, those of this apply too; "" for one to be made
                                                      (with no changes it ends at once, without waiting);
                                                      mode rollback adds "waits": whether there is a run to undo
-                "takes_over": [str]}                 before a first apply: what of the host's own mail and settings it
+                "takes_over": [SENTENCE]}            before a first apply: what of the host's own mail and settings it
                                                      hides or replaces, a sentence each. An apply ends there with status
                                                      failed and has changed nothing, unless the job has take_over_host.
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
@@ -46,14 +46,14 @@ agent → controller, in order (t is the message type)
     keys       {"t", "dkim": as in FACTS}
     bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}]}
-    notice     {"t", "text": str}                    something to know: an interrupted run, a lock waited for
-    progress   {"t", "text": str}                    any time
+    notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for
+    progress   {"t", "text": SENTENCE}               any time
     beat       {"t"}                                 every 5 s of silence
     applied    {"t", "change": CHANGE, "seconds": float}
     ready      {"t"}                                 the mail service runs, and a certificate is to be issued: then
                                                      waits for `issue`, which comes when the zones are published
     end        {"t", "status": "ok"|"failed"|"cancelled", "changed": int, "seconds": float,
-                "what": str, "advice": str, "output": [str]}     last message; then the agent exits 0
+                "what": SENTENCE, "advice": SENTENCE, "output": [str]}     last message; then the agent exits 0
 
 controller → agent
     desired    {"t", "state": HostState.to_wire()}
@@ -65,15 +65,20 @@ controller → agent
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
 CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mailbox,
-         "action": create|update|delete|run, "name": str, "detail": str, "diff": str, "drift": bool, "edit": str,
+         "action": create|update|delete|run, "name": str, "detail": SENTENCE, "diff": str, "drift": bool, "edit": str,
          "because": [str]}                           as model.events.Change, no `subject`; secrets masked
          drift: it would undo what somebody did by hand since the last apply. An apply whose plan has such a change
          ends after `plan` with status failed and has changed nothing, unless the job has accept_drift.
 
 RUN     {"run": str, "kind": "apply"|"rollback"|"zones"|"purge", "owner": str, "began": str, "ended": str,
-         "status": str,
+         "status": SENTENCE,
          "committed": bool, "changed": int, "undoes": run id or "", "zones": [name],
          "next": whether a rollback would undo it, "address": str, of a purge, "to": run id or "", of a rollback}
+
+SENTENCE  what people read, in English: a str, or, where the controller may translate it, [TEXT, VALUE …] with a value
+         for each placeholder of the text, in its order. TEXT is a str with plain placeholders, {name}, each of them
+         once, or [for one, for several, how many]; VALUE a str (a name: nobody translates it), a whole number, or a
+         SENTENCE as a list. Made by agent/sentences.py, checked by shapes.py, read by model/sentences.py.
 
 IMAGE   {"zone": str, "sets": [{"name", "type", "before", "after"}]}, each half null or {"ttl", "values": [str]}: made
         and read by dns.undo; the agent only keeps it

@@ -25,6 +25,7 @@ _NAME = 4_096  # characters of what has a name: a path, an address, a version
 _TEXT = 65_536  # of a sentence, of one line of output, of a record
 _LONG = 16 * 2**20  # of a diff, or of the file that tells of all DKIM keys
 _COUNT = 2**53
+_DEPTH = 8  # of sentences within sentences
 _LAST_SECOND = 253_402_300_799  # of the year 9999: no later time can be shown
 
 
@@ -40,6 +41,40 @@ def text(limit: int = _TEXT) -> Shape:
             raise Nonsense(_("{path} is {count} characters long").format(path=path, count=len(value)))
 
     return look
+
+
+def sentence(value: Any, path: str) -> None:
+    """SENTENCE: a text, or a list of a text and its values, together no longer than a text.
+
+    In place of the text, a list of those for one and for several, and how many there are.
+    """
+    length = len(value) if isinstance(value, str) else _length(value, path, 0)
+    if length > _TEXT:
+        raise Nonsense(_("{path} is {count} characters long").format(path=path, count=length))
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _COUNT
+
+
+def _length(value: Any, path: str, depth: int) -> int:
+    if not isinstance(value, list) or not value or depth > _DEPTH:
+        raise Nonsense(_("{path} is not a sentence").format(path=path))
+    head, *values = value
+    forms = [head]
+    if isinstance(head, list) and len(head) == 3 and _is_whole(head[2]):
+        forms = head[:2]
+    if not all(isinstance(form, str) for form in forms):
+        raise Nonsense(_("{path} is not a sentence").format(path=path))
+    length = sum(map(len, forms))
+    for each in values:
+        if isinstance(each, str):
+            length += len(each)
+        elif _is_whole(each):
+            length += 20
+        else:
+            length += _length(each, path, depth + 1)
+    return length
 
 
 def whole(low: int = 0, high: int = _COUNT) -> Shape:
@@ -158,7 +193,7 @@ _name, _text, _long = text(_NAME), text(_TEXT), text(_LONG)
 _version = either((nothing, _name))
 
 CHANGE = _object(
-    {"detail": _text, "diff": _long, "drift": flag, "edit": _long, "because": many(_name, 10_000)},
+    {"detail": sentence, "diff": _long, "drift": flag, "edit": _long, "because": many(_name, 10_000)},
     kind=one_of(*KINDS),
     action=one_of("create", "update", "delete", "run"),
     name=_name,
@@ -177,7 +212,7 @@ RUN = _object(
     owner=_text,
     began=_name,
     ended=_name,
-    status=_text,
+    status=sentence,
     committed=flag,
     changed=whole(),
     undoes=_name,
@@ -201,17 +236,17 @@ MESSAGES: Mapping[str, fields] = {
     "hello": _object(version=either((whole(), _name)), python=_name, pid=whole(), uid=whole(), time=number()),
     "facts": _object(facts=FACTS),
     "plan": _object(
-        {"keys": by_name(_text), "waits": flag, "takes_over": many(_text, 10_000)},
+        {"keys": by_name(_text), "waits": flag, "takes_over": many(sentence, 10_000)},
         changes=many(CHANGE),
-        compared=_text,
+        compared=sentence,
         fingerprint=_name,
     ),
     "runs": _object(runs=many(RUN, 10_000)),
     "keys": _object(dkim=DKIM),
     "mailboxes": _object(mailboxes=many(MAILBOX)),
     "bans": _object(bans=many(_object(jail=_name, address=_name), 100_000), peer=_name),
-    "notice": _object(text=_text),
-    "progress": _object(text=_text),
+    "notice": _object(text=sentence),
+    "progress": _object(text=sentence),
     "beat": _object(),
     "applied": _object(change=CHANGE, seconds=number()),
     "ready": _object(),
@@ -219,8 +254,8 @@ MESSAGES: Mapping[str, fields] = {
         status=one_of("ok", "failed", "cancelled"),
         changed=whole(),
         seconds=number(),
-        what=_text,
-        advice=_text,
+        what=sentence,
+        advice=sentence,
         output=many(_text, 10_000),
     ),
 }

@@ -24,6 +24,7 @@ from typing import Any
 from mailprov.model.host_state import AccountEntry, AccountFile, Certificate, Directory, File, HostState
 from mailprov.wire import bundle
 from mailprov.wire.messages import decode_line, encode_control
+from mailprov.wire.sentences import understood
 from tests.agent.small import Fork
 
 TAG = "0123456789abcdef"
@@ -161,6 +162,8 @@ class Agent:
         assert self.process.stdout
         for line in self.process.stdout:
             message = decode_line(line, TAG)
+            if message is not None:
+                message = understood(message)
             if message is None:
                 self.noise.append(line.decode("utf-8", "replace"))
             else:

@@ -173,8 +173,9 @@ def test_a_controller_that_stops_listening_does_not_stop_the_work(python: str, r
     assert agent.process.wait(30) == 0
     assert (root / "etc/a/two").read_text() == "2\n"
     (events,) = (root / "var/lib/mailprov/runs").glob("*/events")
-    kinds = [json.loads(line)["t"] for line in events.read_text().splitlines()]
-    assert kinds == ["progress", "applied", "applied", "end"]
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [message["t"] for message in told] == ["progress", "applied", "applied", "end"]
+    assert told[0]["text"] == "writing 2 files", "as people read it there, and not in parts"
     agent.close()
 
 
@@ -255,7 +256,7 @@ def test_an_unforeseen_error_is_one_sentence_without_values(root: Path) -> None:
     end = converse(root, broken)[-1]
 
     assert end["status"] == "failed"
-    assert "unforeseen AttributeError at " in end["what"] or "unforeseen TypeError at " in end["what"]
+    assert "in the agent: AttributeError at " in end["what"] or "in the agent: TypeError at " in end["what"]
     assert "bug" in end["advice"]
 
 

@@ -83,7 +83,7 @@ def test_an_apply_stops_before_it_changes_anything(root: Path, applied: Path, ha
     if hand is chmod:  # nothing to take into settings
         assert end["what"] == f"owner or mode of /etc/a was {stopped}"
         assert end["advice"] == (
-            "give them back there (chmod 0644 /etc/a), or give --accept-drift, which does that"
+            "set them back on the host (chmod 0644 /etc/a), or give --accept-drift, which does that"
         )
     else:
         assert end["what"] == f"/etc/a was {stopped}"

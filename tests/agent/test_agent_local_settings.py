@@ -55,7 +55,7 @@ def test_without_local_settings_the_file_is_as_it_is_rendered() -> None:
 
 @pytest.mark.parametrize("line", ["no setting at all", " continues = nothing", "two words = x"])
 def test_a_line_that_is_no_setting_is_named(line: str) -> None:
-    with pytest.raises(local_settings.AgentError, match="no setting"):
+    with pytest.raises(local_settings.AgentError, match="not a setting"):
         local_settings.merged(MAIN, line.encode(), OWN)
 
 
@@ -100,9 +100,7 @@ def test_a_file_that_others_could_write_is_refused(root: Path, mode: int) -> Non
     end = converse(root, wanted())[-1]
 
     assert (end["status"], end["changed"]) == ("failed", 0)
-    assert end["what"] == (
-        f"{OWN} can be changed by others than root, and what stands in it configures the mail service"
-    )
+    assert end["what"] == (f"{OWN} can be changed by others than root, and it configures the mail service")
 
 
 def test_a_file_of_another_user_is_refused(root: Path) -> None:

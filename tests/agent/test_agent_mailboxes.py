@@ -129,7 +129,7 @@ def test_a_purge_that_was_killed_is_told_as_what_it_is(host: Path) -> None:
         (notice,) = of_kind(converse(host, state(files=(file("/etc/a", "1\n"),)), mode=mode), "notice")
         assert notice["text"].startswith(f"a purge of {GONE} by ana@laptop mailprov apply at 20")
         assert notice["text"].endswith(
-            "was interrupted; what is left of that mailbox goes with the next purge in its domain"
+            "was interrupted; the next purge in its domain deletes what is left of that mailbox"
         )
     assert [one["status"] for one in history(host)] == ["interrupted", "ok"]
 

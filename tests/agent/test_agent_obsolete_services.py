@@ -66,7 +66,7 @@ def test_a_unit_is_stopped_after_its_undo(tmp_path: Path, monkeypatch: pytest.Mo
     assert mark.exists()
     assert done == ["stop a.service [7]", "disable a.service"]
     (work,) = plan(tmp_path, spec("a.service", undo=["false"]), RUNS)
-    with pytest.raises(AgentError, match=r"what a\.service set up could not be taken back"):
+    with pytest.raises(AgentError, match=r"what a\.service set up could not be undone"):
         work.retire()
     assert len(done) == 2
 

@@ -528,7 +528,7 @@ def test_a_run_that_is_no_longer_kept_is_not_undone(root: Path) -> None:
     end = back_to(root, [f"r{number}" for number in range(7, 1, -1)])
 
     assert end["status"] == "failed"
-    assert "is no longer kept whole on this host (the last 5 are)" in end["what"]
+    assert "are no longer on this host (those of the last 5 runs are)" in end["what"]
     assert (root / "etc/a").read_text() == "7\n"
     assert back_to(root, [f"r{number}" for number in range(7, 2, -1)], "r2")["status"] == "ok"
     assert (root / "etc/a").read_text() == "2\n"
@@ -539,7 +539,7 @@ def test_other_runs_than_were_told_and_none_are_left_alone(root: Path) -> None:
     apply(root, second(), "r2")
     before = everything(root)
 
-    assert back_to(root, ["r1"])["what"] == "the host has other runs than it told"
+    assert back_to(root, ["r1"])["what"] == "the runs on this host are not those that it reported"
     assert back_to(root, [])["status"] == "ok"
     assert everything(root) == before
 

@@ -93,4 +93,4 @@ def test_a_plan_names_them_where_the_configuration_changes(tmp_path: Path) -> No
     assert of_kind(converse(tmp_path, wanted("old\n"), mode="plan"), "notice") == []
     (notice,) = of_kind(converse(tmp_path, wanted("new\n"), mode="plan"), "notice")
     assert notice["text"].startswith("1 active filter (Sieve) cannot run")
-    assert notice["text"].endswith(" Of o'neil@a.test")
+    assert notice["text"].endswith(" Accounts: o'neil@a.test")

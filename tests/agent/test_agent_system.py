@@ -96,7 +96,7 @@ def test_lists_that_cannot_be_fetched_are_named_with_apts_words(tools: Tools) ->
     tools.add("apt-get", "echo 'W: Failed to fetch http://x.test  Temporary failure resolving' >&2")
     tools.add("apt-cache", "exit 0")
     lists = packages.Lists()
-    with pytest.raises(AgentError, match="lists cannot be fetched whole, and postfix is in none") as stop:
+    with pytest.raises(AgentError, match="lists cannot all be fetched, and postfix is in none") as stop:
         packages.query(["postfix"], lists, print)
     lists.close()
 
@@ -198,7 +198,7 @@ def test_who_is_at_work_on_the_packages_is_named_and_waited_for(
 def test_ctrl_c_ends_the_wait_for_another_package_manager(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dpkg_lock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
+    monkeypatch.setattr(dpkg_lock, "_remains", lambda tree: iter([("frontend (pid 7)", dpkg_lock._DPKGS)]))
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     said: list[str] = []
 
@@ -208,20 +208,20 @@ def test_ctrl_c_ends_the_wait_for_another_package_manager(
 
     with pytest.raises(Cancelled):
         dpkg_lock.take(files.Tree(str(tmp_path)), said.append, check)
-    assert said == ["waiting for frontend (pid 7), which is at work"]
+    assert said == ["waiting for frontend (pid 7), which has locked dpkg's database"]
 
 
 def test_who_does_not_end_is_named_and_the_lock_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dpkg_lock, "LOCK_TIMEOUT", 0)
-    monkeypatch.setattr(dpkg_lock, "_remains", lambda tree: iter([("frontend (pid 7)", "is at work")]))
+    monkeypatch.setattr(dpkg_lock, "_remains", lambda tree: iter([("frontend (pid 7)", dpkg_lock._DPKGS)]))
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(AgentError) as caught:
         dpkg_lock.take(files.Tree(str(tmp_path)), print, lambda: None)
 
-    assert caught.value.what == "frontend (pid 7) is at work, and still after 0 s"
+    assert caught.value.what == "frontend (pid 7) has locked dpkg's database, and still after 0 s"
     assert len(os.listdir("/proc/self/fd")) == before
 
 

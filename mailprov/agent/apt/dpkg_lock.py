@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Callable, Iterator, List, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Tuple
 
 from mailprov.agent import files
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import N_, _
 
 LOCK_TIMEOUT = 300  # seconds
 _FRONTEND = "/var/lib/dpkg/lock-frontend"
@@ -34,6 +35,31 @@ _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 Say = Callable[[str], None]
 
 
+class _Way(NamedTuple):
+    """How somebody is at work: while that is waited for, and when it is still so at the end of the patience."""
+
+    waiting: str
+    still: str
+
+
+_SYSTEM = _Way(
+    N_("waiting for {program}, which has locked the package system"),
+    N_("{program} has locked the package system, and still after {seconds} s"),
+)
+_DPKGS = _Way(
+    N_("waiting for {program}, which has locked dpkg's database"),
+    N_("{program} has locked dpkg's database, and still after {seconds} s"),
+)
+_DEBCONFS = _Way(
+    N_("waiting for {program}, which has locked debconf's database"),
+    N_("{program} has locked debconf's database, and still after {seconds} s"),
+)
+_LEFT = _Way(
+    N_("waiting for {program}, which an interrupted package manager left running"),
+    N_("{program}, which an interrupted package manager left running, has not ended after {seconds} s"),
+)
+
+
 def take(tree: files.Tree, say: Say, check: Callable[[], None]) -> int:
     """The frontend lock, once it is free and no part of an earlier package manager is still at work."""
     handle = os.open(tree.at(_FRONTEND), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -45,16 +71,16 @@ def take(tree: files.Tree, say: Say, check: Callable[[], None]) -> int:
             check()
             held = held or _lock(handle)
             if held:
-                holder, does = next(_remains(tree), ("", ""))
+                holder, how = next(_remains(tree), ("", _SYSTEM))
                 if not holder:
                     return handle
             else:
-                holder, does = _holder(handle), "has locked the package system"
+                holder, how = _holder(handle), _SYSTEM
             if time.monotonic() > deadline:
-                what = f"{holder} {does}, and still after {LOCK_TIMEOUT} s"
-                raise AgentError(what, "wait until it has ended, or end it, then try again")
+                what = _(how.still).format(program=holder, seconds=LOCK_TIMEOUT)
+                raise AgentError(what, _("wait until it has ended, or end it, then try again"))
             if told != holder:
-                say(f"waiting for {holder}, which {does}")
+                say(_(how.waiting).format(program=holder))
                 told = holder
             time.sleep(0.1)
     except BaseException:
@@ -72,16 +98,16 @@ def _lock(handle: int) -> bool:
     return True
 
 
-def _remains(tree: files.Tree) -> Iterator[Tuple[str, str]]:
+def _remains(tree: files.Tree) -> Iterator[Tuple[str, _Way]]:
     """Who is at work although nobody else holds the frontend lock, and what that one does."""
     import fcntl
 
     # dpkg's lock is of the process (fcntl), debconf's of the open file (flock).
-    locks: List[Tuple[str, Callable[[int, int], object], str]] = [
-        (_DPKG, fcntl.lockf, "has locked dpkg's database"),
-        *((path, fcntl.flock, "has locked debconf's database") for path in _DEBCONF),
+    locks: List[Tuple[str, Callable[[int, int], object], _Way]] = [
+        (_DPKG, fcntl.lockf, _DPKGS),
+        *((path, fcntl.flock, _DEBCONFS) for path in _DEBCONF),
     ]
-    for path, lock, does in locks:
+    for path, lock, how in locks:
         try:
             handle = os.open(tree.at(path), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
@@ -89,14 +115,14 @@ def _remains(tree: files.Tree) -> Iterator[Tuple[str, str]]:
         try:
             lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            yield _holder(handle), does
+            yield _holder(handle), how
         finally:
             os.close(handle)
     if not tree.root:
         yield from _scripts()
 
 
-def _scripts() -> Iterator[Tuple[str, str]]:
+def _scripts() -> Iterator[Tuple[str, _Way]]:
     """Maintainer scripts that run on this host; those of containers on it are none of ours.
 
     dpkg runs them as root. Anybody can name a process of his own so, and would hold up every apply by it.
@@ -108,8 +134,8 @@ def _scripts() -> Iterator[Tuple[str, str]]:
             package = next(filter(None, map(_package, words[:4])), "")
             if package and _of_root(pid) and os.path.samestat(os.stat(f"/proc/{pid}/root"), os.stat("/")):
                 yield (
-                    f"the installation script of {package} (pid {pid})",
-                    "an interrupted package manager left running",
+                    _("the installation script of {package} (pid {pid})").format(package=package, pid=pid),
+                    _LEFT,
                 )
         except OSError:
             continue  # it has ended
@@ -123,8 +149,8 @@ def _of_root(pid: str) -> bool:
 
 def _package(word: str) -> str:
     """Of whom this is the maintainer script: /var/lib/dpkg/info/postfix.postinst, or tmp.ci/preinst."""
-    directory, _, name = word.rpartition("/")
-    package, _, kind = name.rpartition(".")
+    directory, _slash, name = word.rpartition("/")
+    package, _dot, kind = name.rpartition(".")
     if kind in _SCRIPTS and directory == "/var/lib/dpkg/info":
         return package
     return "a package" if name in _SCRIPTS and directory == "/var/lib/dpkg/tmp.ci" else ""
@@ -139,4 +165,4 @@ def _holder(handle: int) -> str:
         with open(f"/proc/{pids[0]}/comm", encoding="utf-8") as file:
             return f"{file.read().strip()} (pid {pids[0]})"
     except (OSError, IndexError):
-        return "another package manager"
+        return _("another package manager")

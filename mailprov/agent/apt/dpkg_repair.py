@@ -19,6 +19,7 @@ from typing import List, NamedTuple, Sequence
 
 from mailprov.agent import commands, files
 from mailprov.agent.apt import packages, policy_rc_d
+from mailprov.agent.sentences import _
 
 # It tells dpkg that its caller holds the frontend lock, dpkg(1).
 _ENVIRONMENT = {**packages.ENVIRONMENT, "DPKG_FRONTEND_LOCKED": "1"}
@@ -29,12 +30,16 @@ def finish(tree: files.Tree, options: Sequence[str], say: packages.Say) -> bool:
     """Bring the installation to its end, as far as dpkg can."""
     if not _broken():
         return False
-    say("finishing an interrupted package installation (dpkg --configure -a)")
+    say(_("finishing an interrupted package installation (dpkg --configure -a)"))
     policy_rc_d.hold(tree)
     try:
         torn = _torn()
         if torn:
-            say(f"unpacking anew what was torn: {', '.join(torn)}")
+            say(
+                _("unpacking again what was unpacked only in part: {packages}").format(
+                    packages=", ".join(torn)
+                )
+            )
             _unpack(torn, options)
         _dpkg("--configure", "-a")
     finally:
@@ -65,7 +70,7 @@ def _unpack(names: Sequence[str], options: Sequence[str]) -> None:
     expected = _expected(
         commands.run([*download, "--print-uris", *names], _LONG, env=packages.ENVIRONMENT).out
     )
-    folder, own = (tempfile.mkdtemp(prefix="mailprov-packages-") for _ in range(2))
+    folder, own = (tempfile.mkdtemp(prefix="mailprov-packages-") for _each in range(2))
     os.chmod(folder, 0o755)  # apt must pass  # noqa: S103
     if files.ids_or_none("_apt", "root"):
         shutil.chown(folder, "_apt")

@@ -18,6 +18,7 @@ from typing import Callable, List, Sequence
 from mailprov.agent import commands, files
 from mailprov.agent.apt import dpkg_lock, dpkg_repair, packages, policy_rc_d
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 _NOT_YET = b"""# mailprov has installed this service and not configured it yet: its first apply did not come to its end.
 # Apply again, or remove this file (and run systemctl daemon-reload) to start the service as it is.
@@ -79,14 +80,14 @@ def install(
         apt.mend(names)
     outcome = apt.install(names)
     if outcome.code != 0 and _OLD_LISTS.search(outcome.out):
-        say("the package lists were out of date: fetching them again")
+        say(_("the package lists were out of date: fetching them again"))
         lists.close()
         packages.update([])
         outcome = apt.install(names)
     if outcome.code != 0:
         raise AgentError(
-            f"apt-get install ended with code {outcome.code}",
-            "fix what the output names, then try again",
+            _("apt-get install ended with code {code}").format(code=outcome.code),
+            _("fix what the output names, then try again"),
             outcome.lines(),
         )
 
@@ -96,7 +97,9 @@ def _preset(debconf: Sequence[Sequence[str]]) -> None:
         text = "".join(" ".join(line) + "\n" for line in debconf)
         outcome = commands.run(["debconf-set-selections"], stdin=text.encode("utf-8"))
         if outcome.code != 0:
-            raise AgentError("debconf refused the presets", "fix what the output names", outcome.lines())
+            raise AgentError(
+                _("debconf refused the presets"), _("fix what the output names"), outcome.lines()
+            )
 
 
 class _Apt:
@@ -118,7 +121,7 @@ class _Apt:
         ).out
         removed = {line.split()[1] for line in would.splitlines() if line.startswith("Remv ")}
         if removed <= set(names):
-            self._say("mending broken packages (apt-get --fix-broken install)")
+            self._say(_("mending broken packages (apt-get --fix-broken install)"))
             self._follow([*self._words(), "--fix-broken"])
 
     def _words(self) -> List[str]:
@@ -136,4 +139,4 @@ class _Apt:
 
     def _tell(self, line: str) -> None:
         if line.startswith(("Setting up ", "Unpacking ", "Get:", "Waiting for cache lock")):
-            self._say("apt: " + line.partition(" (")[0])
+            self._say(_("apt: {line}").format(line=line.partition(" (")[0]))

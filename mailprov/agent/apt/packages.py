@@ -15,6 +15,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from mailprov.agent import commands, files
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 SYSTEM_LISTS = "/var/lib/apt/lists"
 ENVIRONMENT = {
@@ -47,7 +48,7 @@ class Lists:
         import shutil
         import tempfile
 
-        say("fetching the package lists")
+        say(_("fetching the package lists"))
         self.private = tempfile.mkdtemp(prefix="mailprov-lists-")
         os.chmod(self.private, 0o755)  # apt downloads as user _apt, which must pass  # noqa: S103
         for name in ("/lists", "/lists/partial"):
@@ -84,8 +85,8 @@ def update(options: Sequence[str]) -> commands.Outcome:
     outcome = commands.run(argv, timeout=600, env=ENVIRONMENT)
     if outcome.code != 0:
         raise AgentError(
-            f"apt-get update ended with code {outcome.code}",
-            "fix the host's package sources or its network, then try again",
+            _("apt-get update ended with code {code}").format(code=outcome.code),
+            _("fix the host's package sources or its network, then try again"),
             outcome.lines(),
         )
     return outcome
@@ -117,8 +118,10 @@ def query(names: Sequence[str], lists: Lists, say: Say) -> Dict[str, Dict[str, O
             unknown = [name for name in missing if name not in candidates]
             if unknown and lists.problems:
                 raise AgentError(
-                    f"the package lists cannot be fetched whole, and {unknown[0]} is in none that is there",
-                    "fix the host's network or its package sources, then try again",
+                    _(
+                        "the package lists cannot all be fetched, and {package} is in none of those that are there"
+                    ).format(package=unknown[0]),
+                    _("fix the host's network or its package sources, then try again"),
                     lists.problems,
                 )
         for name, version in candidates.items():

@@ -18,6 +18,7 @@ from mailprov.agent.redaction import Redactor, secrets_of
 from mailprov.agent.resources import dkim_keys, drift, obsolete_services, passwd_file
 from mailprov.agent.resources.dkim_keys import DkimKey
 from mailprov.agent.resources.registry import entries
+from mailprov.agent.sentences import _
 from mailprov.agent.session import Session
 from mailprov.agent.transaction.recovery import Interrupted
 
@@ -45,8 +46,8 @@ class _Deployment:
         self.state = state = session.channel.wait("desired")["state"]
         session.channel.redact = Redactor(secrets_of(state))
         if self.tree.root and (state["packages"] or state["users"] or state["services"]):
-            advice = "root is for tests of files"
-            raise AgentError("packages, users and services cannot be managed under a root", advice)
+            advice = _("root is for tests of files")
+            raise AgentError(_("packages, users and services cannot be managed under a root"), advice)
         self.manifest, self.passwords = manifest.load(self.tree), passwd_file.Passwords(self.tree)
         plan = self._look(found)
         losses = self._losses(plan)
@@ -86,7 +87,7 @@ class _Deployment:
 
     def _observe(self, found: Found, retired: List[str]) -> Observed:
         """Packages, units and ports that this state is about; asks for packages that `found` lacks."""
-        asked = [*self.state["packages"], *(name for name, _ in self.state["rendered_for"])]
+        asked = [*self.state["packages"], *(name for name, _version in self.state["rendered_for"])]
         if any(name not in found for name in asked):
             found = self._packages(asked)
         units = [*(spec["unit"] for spec in self.state["services"]), *retired]
@@ -132,7 +133,7 @@ class _Deployment:
         from mailprov.agent.transaction.apply import apply
 
         session, job = self.session, self.session.job
-        changed = AgentError("the plan has changed", "look at the new plan, then apply again")
+        changed = AgentError(_("the plan has changed"), _("look at the new plan, then apply again"))
         go = session.await_go(plan.fingerprint, changed)
         begin = {"owner": job.owner, "run": job.run, "kind": "apply", "continues": self.interrupted.continues}
         context = ApplyContext(

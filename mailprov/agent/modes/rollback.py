@@ -13,6 +13,7 @@ from __future__ import annotations
 from mailprov.agent import history, journal
 from mailprov.agent.errors import AgentError
 from mailprov.agent.redaction import Redactor
+from mailprov.agent.sentences import _, ngettext
 from mailprov.agent.session import Session
 from mailprov.agent.transaction import rollback, rollback_plan
 
@@ -33,7 +34,7 @@ def work(session: Session) -> None:
     elif chain and target["run"] != told[0]["run"]:
         chain = []
     if not chain:
-        channel.say("plan", changes=[], compared="nothing to undo", fingerprint="", waits=False)
+        channel.say("plan", changes=[], compared=_("nothing to undo"), fingerprint="", waits=False)
         return
 
     def look() -> rollback_plan.Plan:
@@ -42,14 +43,18 @@ def work(session: Session) -> None:
     plan = look()
     for notice in plan.notices:
         session.notice(notice)
-    which = f"run of {chain[0].since}"
+    which = _("{compared} of the run of {time}").format(compared=plan.compared, time=chain[0].since)
     if job.to and len(chain) > 1:
-        which = f"{len(chain)} runs from {chain[-1].since} to {chain[0].since}"
-    compared, fingerprint = f"{plan.compared} of the {which}", plan.fingerprint
+        which = ngettext(
+            "{compared} of the {count} run from {first} to {last}",
+            "{compared} of the {count} runs from {first} to {last}",
+            len(chain),
+        ).format(compared=plan.compared, count=len(chain), first=chain[-1].since, last=chain[0].since)
+    compared, fingerprint = which, plan.fingerprint
     # Also without a change on this host there may be zones to undo, and the run is to be in the history.
     channel.say("plan", changes=plan.changes, compared=compared, fingerprint=fingerprint, waits=True)
     changed = AgentError(
-        "the host has changed since the plan was made", "look at the new plan, then try again"
+        _("the host has changed since the plan was made"), _("look at the new plan, then try again")
     )
     go = session.await_go(fingerprint, changed)
     if look().fingerprint != fingerprint:

@@ -16,16 +16,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from mailprov.agent import commands, files
 from mailprov.agent.apt import mail_servers
 from mailprov.agent.errors import AgentError
+from mailprov.agent.plan import found_mail
 from mailprov.agent.plan.diff import Plan
 from mailprov.agent.resources import local_settings
 from mailprov.agent.resources.accounts import Accounts
 from mailprov.agent.resources.config_files import ConfigFile, LeftFile
+from mailprov.agent.sentences import _, joined, ngettext
 
 Content = Callable[
     [str], Optional[bytes]
@@ -73,16 +74,9 @@ _CHOSEN = {
 _ALIASES = "/etc/aliases"
 _USUAL = {"postmaster", "root", "mailer-daemon", "nobody", "hostmaster", "usenet", "news", "webmaster", "www"}
 _USUAL |= {"ftp", "abuse", "noc", "security", "clamav", "logcheck"}
-_MBOX_FROM = b"\n\nFrom "  # mbox(5); whoever stores a message writes such a line of its body as ">From "
 _SHOWN = 20  # mailboxes that are named one by one, those with most messages first
 _DEEP = 6  # folders below a mail root, in which mailboxes are looked for
 _MOST_FOLDERS = 200_000
-
-
-class Box(NamedTuple):
-    who: str
-    path: str
-    messages: int
 
 
 def losses(
@@ -95,12 +89,21 @@ def losses(
 
 def stop(sentences: Sequence[str]) -> AgentError:
     """The plan has all of them."""
-    first = "; ".join(sentences[:2])
-    more = f"; and {len(sentences) - 2} more" if len(sentences) > 2 else ""
+    first = joined(sentences[:2], "; ")
+    if more := len(sentences) - 2 if len(sentences) > 2 else 0:
+        what = _(
+            "this host has mail or settings of its own, so nothing was changed on it: {first}; and {count} more"
+        ).format(first=first, count=more)
+    else:
+        what = _("this host has mail or settings of its own, so nothing was changed on it: {first}").format(
+            first=first
+        )
     return AgentError(
-        f"this host has mail or settings of its own, so nothing was changed on it: {first}{more}",
-        "look at the plan, and give `mailprov apply --take-over-host` if that is meant: mail stays where it is, and a "
-        "rollback puts every file back",
+        what,
+        _(
+            "look at the plan, and give `mailprov apply --take-over-host` if that is meant: mail stays where "
+            "it is, and a rollback puts every file back"
+        ),
     )
 
 
@@ -125,37 +128,53 @@ class _Look:
                 if path == _MAIN:
                     names = self._destinations(data, names)
                 if names:
-                    yield f"{path} is replaced, and with it {_listed(names, 'setting')} of this host's own"
+                    yield ngettext(
+                        "{path} is replaced, and with it the setting {names} of this host's own",
+                        "{path} is replaced, and with it the settings {names} of this host's own",
+                        len(names),
+                    ).format(path=path, names=_some(names))
             elif path == _MASTER:
                 names = self._services(data)
                 if names:
-                    yield f"{path} is replaced, and with it {_listed(names, 'service')} of this host's own"
+                    yield ngettext(
+                        "{path} is replaced, and with it the service {names} of this host's own",
+                        "{path} is replaced, and with it the services {names} of this host's own",
+                        len(names),
+                    ).format(path=path, names=_some(names))
+            elif path in self._packaged:
+                yield _("{path} is replaced, which was edited here").format(path=path)
             else:
-                how = "was edited here" if path in self._packaged else "comes from no package"
-                yield f"{path} is replaced, which {how}"
+                yield _("{path} is replaced, which comes from no package").format(path=path)
 
     def unread(self) -> Iterator[str]:
         """Files that stay, and that nothing reads any more once this plan's files are in their places."""
         if _DOVECOT in self._written and self._content(_DOVECOT) is not None:
             folder = "/etc/dovecot/conf.d"
-            for name in _names(self._tree.at(folder)):
+            for name in found_mail.names(self._tree.at(folder)):
                 path, data = f"{folder}/{name}", None
                 if name.endswith((".conf", ".conf.ext")):
                     data = self._content(path)
                 if data is not None and not self._is_packaged(path, data):
-                    how = "was edited here" if path in self._packaged else "comes from no package"
-                    yield f"{path}, which {how}, is no longer read"
+                    if path in self._packaged:
+                        yield _("{path}, which was edited here, is no longer read").format(path=path)
+                    else:
+                        yield _("{path}, which comes from no package, is no longer read").format(path=path)
         if _MAIN in self._written and (self._content(_MAIN) is not None or self._others):
             names = _aliases(self._content(_ALIASES) or b"")
             if names:
-                many = "es" if len(names) > 1 else ""
-                yield f"{_ALIASES} is no longer read, and with it the alias{many} {_some(names)}"
+                yield ngettext(
+                    "{path} is no longer read, and with it the alias {names}",
+                    "{path} is no longer read, and with it the aliases {names}",
+                    len(names),
+                ).format(path=_ALIASES, names=_some(names))
 
     def removed(self) -> Iterator[str]:
         """Settings of another mail server, which apt removes when Postfix comes."""
         for server in self._others if _MAIN in self._written else ():
             if edited := mail_servers.edited(server, self._content):
-                yield f"{server.package} is removed, and with it what this host has of its own in {_some(edited)}"
+                yield _("{package} is removed, and with it what this host has of its own in {paths}").format(
+                    package=server.package, paths=_some(edited)
+                )
 
     def _is_packaged(self, path: str, data: bytes) -> bool:
         return hashlib.md5(data).hexdigest() == self._packaged.get(path)  # noqa: S324 (as dpkg and ucf keep it)
@@ -193,17 +212,17 @@ class _Look:
         boxes = {box.path: box for box in self._boxes() if box.messages}
         told = sorted(boxes.values(), key=lambda box: (-box.messages, box.path))
         served = bool({143, 993} & self._plan.observed.ports)
-        how = "will no longer be shown by IMAP" if served else "will not be shown by IMAP"
         for box in told[:_SHOWN]:
-            many = "s" if box.messages > 1 else ""
-            yield f"{box.messages} message{many} of {box.who} in {box.path} {how}"
+            yield found_mail.hidden(box.messages, served).format(
+                count=box.messages, user=box.who, path=box.path
+            )
         if rest := told[_SHOWN:]:
             count = sum(box.messages for box in rest)
-            yield f"{count} message{'s' * (count > 1)} in {len(rest)} more mailboxes {how}"
+            yield found_mail.more_hidden(count, served).format(count=count, mailboxes=len(rest))
 
-    def _boxes(self) -> Iterator[Box]:
+    def _boxes(self) -> Iterator[found_mail.Box]:
         spool = "/var/mail"
-        for name in _names(self._tree.at(spool)):
+        for name in found_mail.names(self._tree.at(spool)):
             yield from self._box(name, f"{spool}/{name}")
         homes, roots = self._places()
         for user, home in self._users():
@@ -245,92 +264,53 @@ class _Look:
                     found.append((parts[0], parts[5].rstrip("/")))
         return found
 
-    def _box(self, who: str, path: str) -> Iterator[Box]:
+    def _box(self, who: str, path: str) -> Iterator[found_mail.Box]:
         """An mbox file, a Maildir, or a folder of mbox files."""
         real = self._tree.at(path)
         seen = files.look(real)
         if seen is None or seen.kind == "link":
             return
         if seen.kind == "file":
-            yield Box(who, path, _in_mbox(real))
-        elif _is_maildir(real):
-            yield Box(who, path, _in_maildir(real))
+            yield found_mail.Box(who, path, found_mail.in_mbox(real))
+        elif found_mail.is_maildir(real):
+            yield found_mail.Box(who, path, found_mail.in_maildir(real))
         elif seen.kind == "directory":
-            for name in _names(real):
+            for name in found_mail.names(real):
                 inner = os.path.join(real, name)
                 if not name.startswith(".") and os.path.isfile(inner) and not os.path.islink(inner):
-                    yield Box(who, f"{path}/{name}", _in_mbox(inner))
+                    yield found_mail.Box(who, f"{path}/{name}", found_mail.in_mbox(inner))
 
-    def _below(self, root: str) -> Iterator[Box]:
+    def _below(self, root: str) -> Iterator[found_mail.Box]:
         """The Maildirs in a folder of the host, but for those that accounts of the inventory open."""
         entries = [entry for file in self._state["account_files"] for entry in file["entries"]]
         ours = {"/{}/{}/Maildir".format(*reversed(entry[0].rpartition("@")[::2])) for entry in entries}
         base = self._tree.at(root)
-        for count, (here, folders, _) in enumerate(os.walk(base)):
+        for count, (here, folders, _inside) in enumerate(os.walk(base)):
             inside = here[len(base) :]
             if count > _MOST_FOLDERS or inside.count("/") >= _DEEP:
                 folders.clear()
             if "cur" in folders and "new" in folders:
                 folders.clear()
                 if inside not in ours:
-                    yield Box(_who(inside) or os.path.basename(root), root + inside, _in_maildir(here))
-
-
-def _who(inside: str) -> str:
-    """Of "/example.org/ana/Maildir", as virtual users' mail usually lies."""
-    parts = [part for part in inside.split("/") if part and part not in ("Maildir", "mail")]
-    if len(parts) == 2 and "." in parts[0]:
-        return f"{parts[1]}@{parts[0]}"
-    return "/".join(parts)
-
-
-def _names(real: str) -> List[str]:
-    try:
-        return sorted(os.listdir(real))
-    except OSError:
-        return []
-
-
-def _is_maildir(real: str) -> bool:
-    return os.path.isdir(real + "/cur") or os.path.isdir(real + "/new")
-
-
-def _in_maildir(real: str) -> int:
-    """maildir(5), and the folders of Maildir++ beside its own: `.Sent` and so on."""
-    places = [real, *(os.path.join(real, name) for name in _names(real) if name.startswith("."))]
-    return sum(len(_names(f"{place}/{part}")) for place in places for part in ("cur", "new"))
-
-
-def _in_mbox(real: str) -> int:
-    """Messages of an mbox file; one where none can be told and there is something in it all the same."""
-    count, last, size = 0, b"\n\n", 0
-    try:
-        with open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            while stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                chunk = file.read(1 << 20)
-                if not chunk:
-                    break
-                text = last + chunk
-                count += text.count(_MBOX_FROM)
-                size += len(chunk)
-                last = text[1 - len(_MBOX_FROM) :]  # too short to be counted again
-    except OSError:
-        return 0
-    return count or int(size > 0)
+                    yield found_mail.Box(
+                        found_mail.who(inside) or os.path.basename(root),
+                        root + inside,
+                        found_mail.in_maildir(here),
+                    )
 
 
 def _packaged(tree: files.Tree) -> Dict[str, str]:
     """Path → MD5 of it as its package brought it, by dpkg's status file and ucf's hashfile."""
     found: Dict[str, str] = {}
     for line in (files.read(tree.at("/var/lib/ucf/hashfile")) or b"").decode("utf-8", "replace").splitlines():
-        digest, _, path = line.partition("  ")
+        digest, _space, path = line.partition("  ")
         found[path.strip()] = digest
     inside = False
     for line in (files.read(tree.at("/var/lib/dpkg/status")) or b"").decode("utf-8", "replace").splitlines():
         if not line.startswith(" "):
             inside = line == "Conffiles:"
         elif inside:
-            path, _, digest = line.strip().partition(" ")
+            path, _space, digest = line.strip().partition(" ")
             found[path] = digest.partition(" ")[0]
     return found
 
@@ -373,18 +353,16 @@ def _aliases(data: bytes) -> List[str]:
     """Names of aliases(5) that somebody has added to those of the distribution."""
     found = []
     for line in data.decode("utf-8", "replace").splitlines():
-        name, colon, _ = line.partition(":")
+        name, colon, _targets = line.partition(":")
         name = name.strip().strip('"').lower()
         if colon and name and not line[0].isspace() and not name.startswith("#") and name not in _USUAL:
             found.append(name)
     return found
 
 
-def _listed(names: Sequence[str], word: str) -> str:
-    return f"the {word}{'s' * (len(names) > 1)} {_some(names)}"
-
-
 def _some(names: Sequence[str], most: int = 8) -> str:
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+        return _("{names} and {count} more").format(names=", ".join(names[:most]), count=len(names) - most)
+    if len(names) < 2:
+        return names[0]
+    return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])

@@ -16,13 +16,13 @@ from mailprov.agent.manifest import Entry
 from mailprov.agent.resources import passwd_file
 from mailprov.agent.resources.base import Look, Spec, Staged, State, notes, owner_mode
 from mailprov.agent.resources.config_files import place
+from mailprov.agent.sentences import _, joined
 from mailprov.agent.transaction.staging import Stage
 
 
 class Accounts(Staged):
     """`lines` are to be written where `rewrite`; else only owner or mode differ."""
 
-    word = "account"
     stage_order = 0  # no address may be accepted before its mailbox has an owner
 
     def __init__(
@@ -53,12 +53,12 @@ class Accounts(Staged):
                 if seen is not None and seen.kind == "file":
                     details.append(owner_mode(seen, spec))
                 action = "create" if seen is None else "update"
-                changes.append(change("file", action, path, ", ".join(details), drift=drift))
+                changes.append(change("file", action, path, joined(details), drift=drift))
             elif not found.changes and rewrite:
-                details.append("lines that are no account's")
-                changes.append(change("file", "update", path, ", ".join(details), drift=drift))
+                details.append(_("lines that belong to no account"))
+                changes.append(change("file", "update", path, joined(details), drift=drift))
             elif details and found.changes:
-                changes.append(change("file", "update", path, ", ".join(details), drift=drift))
+                changes.append(change("file", "update", path, joined(details), drift=drift))
             changes += [change("account", action, user, detail) for action, user, detail in found.changes]
             if changes:
                 yield Accounts(spec, changes, found.lines, rewrite=rewrite)
@@ -86,19 +86,22 @@ def undone(
     """The logins that come, go, or get their password or settings back."""
     accounts = _accounts(now, before)
     shown = action != "update" or details or not accounts
-    return [change("file", action, path, ", ".join(details))] * bool(shown) + accounts
+    return [change("file", action, path, joined(details))] * bool(shown) + accounts
 
 
 def _accounts(now: Optional[bytes], before: Optional[bytes]) -> List[Change]:
     current, wanted = passwd_file.logins(now), passwd_file.logins(before)
-    made = [change("account", "create", user, "as before") for user in sorted(wanted.keys() - current.keys())]
+    made = [
+        change("account", "create", user, _("as before")) for user in sorted(wanted.keys() - current.keys())
+    ]
     for user in sorted(wanted.keys() & current.keys()):
         details = []
         if wanted[user][0] != current[user][0]:
-            details.append("password as before")
+            details.append(_("password as before"))
         if wanted[user][1] != current[user][1]:
-            details.append(f"fields {current[user][1] or 'none'} → {wanted[user][1] or 'none'}")
+            fields = (current[user][1] or _("none"), wanted[user][1] or _("none"))
+            details.append(_("fields {old} → {new}").format(old=fields[0], new=fields[1]))
         if details:
-            made.append(change("account", "update", user, ", ".join(details)))
+            made.append(change("account", "update", user, joined(details)))
     gone = sorted(current.keys() - wanted.keys())
-    return made + [change("account", "delete", user, "its mail is kept") for user in gone]
+    return made + [change("account", "delete", user, _("its mail is kept")) for user in gone]

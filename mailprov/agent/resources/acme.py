@@ -21,6 +21,7 @@ from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
 from mailprov.agent.resources import certificates
 from mailprov.agent.resources.base import Look, Made, Resource, Spec
+from mailprov.agent.sentences import _
 
 CERTBOT = "/etc/letsencrypt"
 _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
@@ -42,7 +43,9 @@ class Placeholder(Made):
     def compare(cls, look: Look) -> Iterator["Placeholder"]:
         for spec in look.state.get("issued", ()):
             if files.read(look.tree.at(spec["path"])) is None:
-                detail = f"self-signed for {', '.join(spec['names'])}, until it is issued"
+                detail = _("self-signed for {names}, until it is issued").format(
+                    names=", ".join(spec["names"])
+                )
                 yield Placeholder(spec, [change("certificate", "create", spec["path"], detail)])
 
     def put(self, run: ApplyContext) -> None:
@@ -67,9 +70,11 @@ class Issue(Resource):
         for spec in look.state.get("issued", ()):
             found = need(look.tree, spec)
             if found.todo:
-                issued = f"{spec['server']} issues it for {', '.join(spec['names'])}"
-                how = issued if found.todo == "issue" else "put into service"
-                made = [change("certificate", "run", spec["name"], f"{how}: {found.why}")]
+                how = _("put into service: {why}")
+                if found.todo == "issue":
+                    how = _("{server} issues it for {names}: {why}")
+                detail = how.format(server=spec["server"], names=", ".join(spec["names"]), why=found.why)
+                made = [change("certificate", "run", spec["name"], detail)]
                 yield Issue(spec, made, found.todo)
 
 
@@ -79,21 +84,21 @@ def need(tree: files.Tree, spec: Spec) -> Need:
     chain = files.read(live + "/fullchain.pem", follow=True)
     key = files.read(live + "/privkey.pem", follow=True)
     if not chain or not key:
-        return Need("issue", "not issued yet")
+        return Need("issue", _("not issued yet"))
     renewal = _settings(files.read(tree.at(f"{CERTBOT}/renewal/{spec['name']}.conf")) or b"")
     for name in ("server", "authenticator"):
         if renewal.get(name) != spec[name]:
-            return Need("issue", f"{name} {renewal.get(name, 'unknown')} → {spec[name]}")
+            return Need("issue", f"{name} {renewal.get(name, '?')} → {spec[name]}")
     if not commands.have("openssl"):
-        return Need("issue", "nothing on this host can read the old one yet")
+        return Need("issue", _("nothing on this host can read the old one yet"))
     known = certificates.describe(live + "/fullchain.pem")
     if sorted(known["names"]) != sorted(spec["names"]):
-        names = f"names {', '.join(known['names'])} → {', '.join(spec['names'])}"
+        names = _("names {old} → {new}").format(old=", ".join(known["names"]), new=", ".join(spec["names"]))
         return Need("issue", names)
     if known["expires"] < time.time():
-        return Need("issue", "it has expired, so the timer of certbot does not renew it")
+        return Need("issue", _("it has expired, so the timer of certbot does not renew it"))
     if files.read(tree.at(spec["path"])) != key + chain:
-        return Need("deploy", "issued, and not in service yet")
+        return Need("deploy", _("issued, and not in service yet"))
     return Need("", "")
 
 
@@ -116,12 +121,20 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
         run.check()
         try:
             if work.todo == "issue":
-                run.say(f"asking {work.spec['server']} for {', '.join(work.spec['names'])}")
+                run.say(
+                    _("asking {server} for {names}").format(
+                        server=work.spec["server"], names=", ".join(work.spec["names"])
+                    )
+                )
                 _issue(run.tree, work.spec)
             _deploy(work.spec)
             left = need(run.tree, work.spec)
             if left.todo:
-                raise AgentError(f"the certificate {work.spec['name']} is not as it must be: {left.why}")
+                raise AgentError(
+                    _("the certificate {name} is not as it must be: {why}").format(
+                        name=work.spec["name"], why=left.why
+                    )
+                )
         except AgentError as error:
             failures.append(error)
             continue
@@ -138,10 +151,13 @@ def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:
         environment["REQUESTS_CA_BUNDLE"] = _ROOTS
     outcome = commands.run(["certbot", *spec["arguments"]], timeout=600, env=environment)
     if outcome.code != 0:
-        what = f"{spec['server']} issued no certificate for {', '.join(spec['names'])}"
+        what = _(
+            "{server} issued no certificate for {names}: {reason}; mail goes on with the certificate that was "
+            "there before"
+        ).format(server=spec["server"], names=", ".join(spec["names"]), reason=_reason(outcome))
         raise AgentError(
-            f"{what}: {_reason(outcome)}; mail goes on with the certificate that was there before",
-            "fix that, then apply again: only the certificate is left to do",
+            what,
+            _("fix that, then apply again: only the certificate is left to do"),
             outcome.lines(),
         )
 
@@ -155,7 +171,7 @@ def _reason(outcome: commands.Outcome) -> str:
     telling = [
         line for line in lines if not line.startswith(("Ask for help", "See the logfile", "Saving debug"))
     ]
-    return telling[-1] if telling else f"certbot ended with code {outcome.code}"
+    return telling[-1] if telling else _("certbot ended with code {code}").format(code=outcome.code)
 
 
 def _deploy(spec: Dict[str, Any]) -> None:
@@ -164,8 +180,10 @@ def _deploy(spec: Dict[str, Any]) -> None:
     outcome = commands.run([spec["hook"]], timeout=180, env={"RENEWED_LINEAGE": lineage})
     if outcome.code != 0:
         raise AgentError(
-            f"the certificate for {', '.join(spec['names'])} was issued, and {spec['hook']} could not deploy it",
-            "look at the output, then apply again",
+            _("the certificate for {names} was issued, and {program} could not deploy it").format(
+                names=", ".join(spec["names"]), program=spec["hook"]
+            ),
+            _("look at the output, then apply again"),
             outcome.lines(),
         )
     import ssl
@@ -176,8 +194,10 @@ def _deploy(spec: Dict[str, Any]) -> None:
         while _served(port, spec) != wanted:
             if time.monotonic() > deadline:
                 raise AgentError(
-                    f"port {port} does not serve the new certificate for {spec['names'][0]} within {_SERVED:.0f} s",
-                    "look at the logs of postfix and dovecot",
+                    _("port {port} does not serve the new certificate for {name} within {seconds} s").format(
+                        port=port, name=spec["names"][0], seconds=f"{_SERVED:.0f}"
+                    ),
+                    _("look at the logs of postfix and dovecot"),
                 )
             time.sleep(0.1)
 

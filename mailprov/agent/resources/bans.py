@@ -18,6 +18,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence
 
 from mailprov.agent import commands
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 # Fail2BanDb keeps the time up to which a jail has read the journal (since fail2ban 0.11.2).
 _COUNT_FROM_NOW = """
@@ -76,8 +77,8 @@ def _inside(text: str, networks: Sequence[Any]) -> bool:
 def lift(addresses: Sequence[str]) -> None:
     outcome = commands.run(["fail2ban-client", "unban", *addresses])
     if outcome.code != 0:
-        what = f"fail2ban does not let {', '.join(addresses)} in again"
-        raise AgentError(what, "look at the output, then apply again", outcome.lines())
+        what = _("fail2ban did not lift the ban of {addresses}").format(addresses=", ".join(addresses))
+        raise AgentError(what, _("look at the output, then apply again"), outcome.lines())
 
 
 def count_from_now(jails: Sequence[str]) -> bool:

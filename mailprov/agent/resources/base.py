@@ -29,6 +29,7 @@ from mailprov.agent.manifest import Entry, Manifest
 from mailprov.agent.redaction import Redactor
 from mailprov.agent.resources.drift import Drift, Edit
 from mailprov.agent.resources.passwd_file import Passwords
+from mailprov.agent.sentences import _, joined
 from mailprov.agent.transaction.staging import Stage
 
 State = Dict[str, Any]  # the desired state as it travels
@@ -37,8 +38,6 @@ Spec = Dict[str, Any]  # one resource of it
 
 class Resource:
     """One resource that is not as wanted; `changes` is what the plan shows of it."""
-
-    word = ""  # by which a plan counts them
 
     def __init__(self, spec: Spec, changes: Sequence[Change]) -> None:
         self.spec, self.changes = spec, list(changes)
@@ -139,7 +138,10 @@ class Look:
         seen, data = files.look(real), files.read(real)
         if seen is not None and seen.kind != "link":
             if data is None:
-                raise AgentError(f"{path} is not a regular file", "move what is there away, then try again")
+                raise AgentError(
+                    _("{path} is not a regular file").format(path=path),
+                    _("move what is there away, then try again"),
+                )
             self.digests[path] = files.sha256(data)
         return seen, data, self.drift.of(path, seen, data)
 
@@ -150,7 +152,7 @@ class Look:
             seen = files.look(self.tree.at(entry.path))
             change = owner_mode(seen, entry._asdict()) if seen is not None and not self.tree.root else ""
             if change:
-                details.append(f"{entry.path}: {change}")
+                details.append(joined((entry.path, change), ": "))
         return details
 
     def digest(self, path: str) -> str:
@@ -175,7 +177,7 @@ def owner_mode(seen: files.Seen, spec: Spec) -> str:
 def notes(seen: Optional[files.Seen], edit: Edit) -> List[str]:
     """What the plan says of the file that it overwrites."""
     if seen is not None and seen.kind == "link" and not edit.note:
-        return [f"replaces a symbolic link to {seen.target}"]
+        return [_("replaces a symbolic link to {target}").format(target=seen.target)]
     return [edit.note] if edit.note else []
 
 

@@ -22,6 +22,7 @@ from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Entry
 from mailprov.agent.resources.base import Look, Spec, Staged, State, root_ids
 from mailprov.agent.resources.packages import Package
+from mailprov.agent.sentences import _, joined, ngettext
 from mailprov.agent.transaction.staging import Stage
 
 # openssl-req(1). RSA below 3072 bits is being phased out.
@@ -33,8 +34,6 @@ _NEW_KEY = {
 
 class Certificate(Staged):
     """A certificate and its key; both are made anew where `renew`, else owners or modes differ."""
-
-    word = "certificate"
 
     def __init__(self, spec: Spec, changes: Sequence[Change], *, renew: bool) -> None:
         super().__init__(spec, changes)
@@ -59,7 +58,7 @@ class Certificate(Staged):
             edits = [look.edit(name), look.edit(spec["key"])]
             if found.action:
                 told = [found.detail, *(edit.note for edit in edits if edit.note)]
-                detail, drift = ", ".join(dict.fromkeys(told)), any(edit.stops for edit in edits)
+                detail, drift = joined(dict.fromkeys(told)), any(edit.stops for edit in edits)
                 made = [change("certificate", found.action, name, detail, drift=drift)]
                 yield Certificate(spec, made, renew=True)
                 continue
@@ -67,7 +66,7 @@ class Certificate(Staged):
             details = look.owners(_entries(spec))
             if details:
                 by_hand = list(dict.fromkeys(edit.note for edit in edits if edit.note and not edit.content))
-                detail = ", ".join([*by_hand, *details])
+                detail = joined([*by_hand, *details])
                 made = [change("certificate", "update", name, detail, drift=bool(by_hand))]
                 yield Certificate(spec, made, renew=False)
 
@@ -117,32 +116,45 @@ def inspect(
     paths = ((spec["certificate"], pem), (spec["key"], key))
     digests = {path: files.sha256(data) for path, data in paths if data is not None}
     if pem is None:
-        return Inspection("create", f"self-signed for {', '.join(spec['names'])}", {}, digests)
+        return Inspection(
+            "create", _("self-signed for {names}").format(names=", ".join(spec["names"])), {}, digests
+        )
     if key is None:
-        return Inspection("update", "its key is missing", {}, digests)
-    entries = [manifest.get(path, {}) for path, _ in paths]
+        return Inspection("update", _("its key is missing"), {}, digests)
+    entries = [manifest.get(path, {}) for path, _data in paths]
     known: Optional[Dict[str, Any]] = None
-    if [entry.get("sha256") for entry in entries] == [digests[path] for path, _ in paths]:
+    if [entry.get("sha256") for entry in entries] == [digests[path] for path, _data in paths]:
         known = {name: entries[0][name] for name in ("names", "expires") if name in entries[0]}
     if not known or len(known) != 2:
         if not commands.have("openssl"):
             if may_lack_openssl:
                 return Inspection(
-                    "update", "made anew: nothing on this host can read the old one yet", {}, digests
+                    "update", _("made again: nothing on this host can read the old one yet"), {}, digests
                 )
             raise AgentError(
-                f"{spec['certificate']} cannot be read without openssl", "install openssl on the host"
+                _("{path} cannot be read without openssl").format(path=spec["certificate"]),
+                _("install openssl on the host"),
             )
         if not _belong(tree.at(spec["certificate"]), tree.at(spec["key"])):
-            return Inspection("update", "certificate and key do not belong together", {}, digests)
+            return Inspection("update", _("certificate and key do not belong together"), {}, digests)
         known = describe(tree.at(spec["certificate"]))
     if sorted(set(known["names"])) != sorted(set(spec["names"])):
         return Inspection(
-            "update", f"names {', '.join(known['names'])} → {', '.join(spec['names'])}", {}, digests
+            "update",
+            _("names {old} → {new}").format(old=", ".join(known["names"]), new=", ".join(spec["names"])),
+            {},
+            digests,
         )
     days = int((known["expires"] - time.time()) // 86400)
     if days < min(30, spec["days"] // 3):
-        return Inspection("update", f"expires in {days} days" if days >= 0 else "has expired", {}, digests)
+        return Inspection(
+            "update",
+            ngettext("expires in {count} day", "expires in {count} days", days).format(count=days)
+            if days >= 0
+            else _("has expired"),
+            {},
+            digests,
+        )
     return Inspection("", "", known, digests)
 
 
@@ -196,8 +208,8 @@ authorityKeyIdentifier=keyid
         outcome = commands.run(argv)
         pem, secret = files.read(certificate), files.read(key)
         if outcome.code != 0 or not pem or not secret:
-            what = f"openssl made no certificate for {', '.join(names)}"
-            raise AgentError(what, "look at the output", outcome.lines())
+            what = _("openssl could not make a certificate for {names}").format(names=", ".join(names))
+            raise AgentError(what, _("look at the output"), outcome.lines())
         return pem, secret
     finally:
         for path in (certificate, key, settings):

@@ -20,15 +20,14 @@ from mailprov.agent.redaction import Redactor, unified
 from mailprov.agent.resources import local_settings
 from mailprov.agent.resources.base import Look, Spec, Staged, State, notes, owner_mode
 from mailprov.agent.resources.drift import Edit
+from mailprov.agent.sentences import N_, _, joined
 from mailprov.agent.transaction.staging import Stage
 
-_SECRET = "content is secret, not shown"  # noqa: S105
+_SECRET = N_("content is secret, not shown")
 
 
 class ConfigFile(Staged):
     """`content` is what it must hold, None when only owner or mode differ."""
-
-    word = "file"
 
     def __init__(self, spec: Spec, changes: Sequence[Change], content: Optional[bytes] = None) -> None:
         super().__init__(spec, changes)
@@ -53,7 +52,7 @@ class ConfigFile(Staged):
                 if detail:
                     # Edited to what is wanted anyway is no drift; another owner or mode than applied is.
                     by_hand = bool(edit.note) and not edit.content
-                    detail = ", ".join([*(notes(seen, edit) if by_hand else []), detail])
+                    detail = joined([*(notes(seen, edit) if by_hand else []), detail])
                     yield ConfigFile(spec, [change("file", "update", spec["path"], detail, drift=by_hand)])
             else:
                 yield ConfigFile(spec, [_described(look, spec, seen, data, content, edit)], content)
@@ -95,10 +94,10 @@ def _described(
     if seen is not None and seen.kind == "file" and owner_mode(seen, spec):
         details.append(owner_mode(seen, spec))
     if secret:
-        details.append(_SECRET)
+        details.append(_(_SECRET))
     diff = "" if secret else unified(path, data, content, look.redact)
     action, by_hand = "create" if seen is None else "update", "" if secret else edit.diff
-    return change("file", action, path, ", ".join(details), diff, drift=edit.stops, edit=by_hand)
+    return change("file", action, path, joined(details), diff, drift=edit.stops, edit=by_hand)
 
 
 def _content(look: Look, spec: Spec) -> str:
@@ -110,8 +109,10 @@ def _content(look: Look, spec: Spec) -> str:
     look.locals[spec["local"]] = "absent" if own is None else files.sha256(own)
     both = text + "\n" + (own or b"").decode("utf-8", "surrogateescape")
     for name, ours, theirs in local_settings.overridden(both, spec["guarded"]):
-        what = f"a local setting makes {name} `{theirs}` instead of `{ours}`, and security depends on it"
-        look.notices.append(look.redact(f"{spec['path']}: {what}"))
+        told = _(
+            "{path}: a local setting makes {name} `{theirs}` instead of `{ours}`, and security depends on it"
+        ).format(path=spec["path"], name=name, theirs=theirs, ours=ours)
+        look.notices.append(look.redact(told))
     return local_settings.merged(text, own, spec["local"]) if spec["merges"] else text
 
 
@@ -128,12 +129,12 @@ class LeftFile(Staged):
                 continue
             if data is not None:
                 look.digests[path] = files.sha256(data)
-            details = ["no longer in the inventory"]
+            details: List[str] = [_("no longer in the inventory")]
             edit = look.drift.of(path, seen, data)
             if edit.content:  # another owner or mode is no loss when the file goes
                 details.append(edit.note)
             diff = unified(path, data, None, look.redact) if entry["kind"] == "file" else ""
-            text = ", ".join(details)
+            text = joined(details)
             gone = change("file", "delete", path, text, diff, drift=edit.content, edit=edit.diff)
             yield LeftFile({"path": path}, [gone])
 
@@ -163,6 +164,6 @@ def undone(
 ) -> List[Change]:
     """A file that goes back to `before`; `kind` as the manifest has it."""
     if kind in ("secret", "key"):
-        return [change("file", action, path, ", ".join([*details, _SECRET]))]
+        return [change("file", action, path, joined([*details, _(_SECRET)]))]
     diff = unified(path, now, before, redact) if now != before else ""
-    return [change("file", action, path, ", ".join(details), diff)]
+    return [change("file", action, path, joined(details), diff)]

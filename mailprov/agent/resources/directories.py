@@ -15,6 +15,7 @@ from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
 from mailprov.agent.resources.base import Look, Made, owner_mode
+from mailprov.agent.sentences import _
 
 
 class Directory(Made):
@@ -30,7 +31,10 @@ class Directory(Made):
                 detail = f"{spec['owner']}:{spec['group']} {spec['mode']}"
                 yield Directory(spec, [change("directory", "create", path, detail)])
             elif seen.kind != "directory":
-                raise AgentError(f"{path} is not a directory", "move what is there away, then try again")
+                raise AgentError(
+                    _("{path} is not a directory").format(path=path),
+                    _("move what is there away, then try again"),
+                )
             elif owner_mode(seen, spec):
                 yield Directory(spec, [change("directory", "update", path, owner_mode(seen, spec))])
 
@@ -49,6 +53,6 @@ def undone(path: str, was: Optional[Dict[str, Any]], seen: Optional[files.Seen])
     if was is None:
         return [change("directory", "delete", path)]
     if seen is None:
-        return [change("directory", "create", path, f"mode {was['mode']:04o}")]
+        return [change("directory", "create", path, _("mode {mode}").format(mode=f"{was['mode']:04o}"))]
     detail = files.recorded_owner_mode(seen, was)
     return [change("directory", "update", path, detail)] if detail else []

@@ -26,6 +26,7 @@ from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Entry
 from mailprov.agent.resources.base import Look, Spec, Staged, State, root_ids
 from mailprov.agent.resources.packages import Package
+from mailprov.agent.sentences import _, joined
 from mailprov.agent.transaction.staging import Stage
 
 FOLDER = "/etc/mailprov/dkim"
@@ -40,8 +41,6 @@ class DkimKey(Staged):
     """`pair`: path → content of a new pair, which is made before the plan is told; None where only owners or modes
     differ.
     """
-
-    word = "DKIM key"
 
     def __init__(self, spec: Spec, changes: Sequence[Change], pair: Optional[Dict[str, bytes]]) -> None:
         super().__init__(spec, changes)
@@ -67,12 +66,12 @@ class DkimKey(Staged):
             ]
             if found.action:
                 told = [found.detail, *(edit.note for edit in edits if edit.note)]
-                detail, drift = ", ".join(dict.fromkeys(told)), any(edit.stops for edit in edits)
+                detail, drift = joined(dict.fromkeys(told)), any(edit.stops for edit in edits)
                 yield DkimKey(spec, [change("key", found.action, spec["name"], detail, drift=drift)], {})
                 continue
             details = look.owners(_entries(spec))
             if details:
-                yield DkimKey(spec, [change("key", "update", spec["name"], ", ".join(details))], None)
+                yield DkimKey(spec, [change("key", "update", spec["name"], joined(details))], None)
 
     def paths(self) -> Sequence[str]:
         return paths(self.spec)
@@ -138,22 +137,25 @@ def inspect(
     data = {path: files.read(tree.at(path)) for path in paths(spec)}
     digests = {path: files.sha256(content) for path, content in data.items() if content is not None}
     if data[spec["key"]] is None:
-        return Inspection("create", f"DKIM, {spec['algorithm']}", digests, data)
+        return Inspection("create", _("DKIM, {algorithm}").format(algorithm=spec["algorithm"]), digests, data)
     if len(digests) < len(data):
-        return Inspection("update", "a part of the pair is missing", digests, data)
+        return Inspection("update", _("a part of the pair is missing"), digests, data)
     if all(manifest.get(path, {}).get("sha256") == digest for path, digest in digests.items()):
         return Inspection("", "", digests, data)
     if not commands.have("openssl"):
         if may_lack_openssl:
-            why = "made anew: nothing on this host can read the old one yet"
+            why = _("made again: nothing on this host can read the old one yet")
             return Inspection("update", why, digests, data)
-        raise AgentError(f"{spec['key']} cannot be read without openssl", "install openssl on the host")
+        raise AgentError(
+            _("{path} cannot be read without openssl").format(path=spec["key"]),
+            _("install openssl on the host"),
+        )
     try:
         wanted = _pair(spec, data[spec["key"]] or b"")
     except AgentError:
-        return Inspection("update", "the private key cannot be read", digests, data)
+        return Inspection("update", _("the private key cannot be read"), digests, data)
     if any(wanted[path] != content for path, content in data.items()):
-        return Inspection("update", "private and public key do not belong together", digests, data)
+        return Inspection("update", _("private and public key do not belong together"), digests, data)
     return Inspection("", "", digests, data)
 
 
@@ -165,7 +167,9 @@ def make(spec: Dict[str, Any]) -> Dict[str, bytes]:
     outcome = commands.run(argv)
     if outcome.code != 0 or "PRIVATE KEY" not in outcome.out:
         raise AgentError(
-            f"openssl made no key for {spec['name']}", "look at the output", outcome.err.splitlines()[-8:]
+            _("openssl could not make a key for {name}").format(name=spec["name"]),
+            _("look at the output"),
+            outcome.err.splitlines()[-8:],
         )
     private = outcome.out.encode("ascii")
     if spec["algorithm"] == "rsa" and (public := _rsa_public(_body(private))):
@@ -178,13 +182,13 @@ def make_all(
 ) -> List[Dict[str, bytes]]:
     """In the order of `specs`. `say` hears each second how far it is: a hundred keys take some seconds."""
     if len(specs) == 1:
-        say(f"making the DKIM key {specs[0]['name']}")
+        say(_("making the DKIM key {name}").format(name=specs[0]["name"]))
     last = [0.0]
 
     def told(done: int) -> None:
         if len(specs) > 1 and (done == len(specs) or time.monotonic() > last[0] + 1):
             last[0] = time.monotonic()
-            say(f"making DKIM keys: {done} of {len(specs)}")
+            say(_("making DKIM keys: {done} of {total}").format(done=done, total=len(specs)))
 
     return parallel.each(make, specs, check, told)
 
@@ -197,14 +201,14 @@ def _rsa_public(der: bytes) -> bytes:
     is a SEQUENCE of these two. It spares each key a second process.
     """
     try:
-        _, outer = _first(der)
-        _, after_version = _split(outer)
+        _tag, outer = _first(der)
+        _version, after_version = _split(outer)
         algorithm, rest = _split(after_version)
-        _, private = _first(rest)
-        _, inner = _first(private)
-        _, after_version = _split(inner)
+        _tag, private = _first(rest)
+        _tag, inner = _first(private)
+        _version, after_version = _split(inner)
         modulus, rest = _split(after_version)
-        exponent, _ = _split(rest)
+        exponent, _rest = _split(rest)
     except IndexError:
         return b""
     if (algorithm[0], modulus[0], exponent[0]) != (0x30, 0x02, 0x02):
@@ -225,7 +229,7 @@ def _split(data: bytes) -> Tuple[bytes, bytes]:
 
 def _first(data: bytes) -> Tuple[int, bytes]:
     """Tag and content of the first DER value."""
-    value, _ = _split(data)
+    value, _rest = _split(data)
     return value[0], value[2 + (value[1] & 0x7F if value[1] & 0x80 else 0) :]
 
 
@@ -244,8 +248,8 @@ def _pair(spec: Dict[str, Any], private: bytes) -> Dict[str, bytes]:
     )
     if outcome.code != 0:
         raise AgentError(
-            f"openssl cannot read the key of {spec['name']}",
-            "look at the output",
+            _("openssl cannot read the key of {name}").format(name=spec["name"]),
+            _("look at the output"),
             outcome.err.splitlines()[-8:],
         )
     return _files(spec, private, _body(outcome.out.encode("ascii")))

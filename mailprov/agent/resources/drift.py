@@ -20,10 +20,11 @@ from mailprov.agent import files
 from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Manifest
 from mailprov.agent.redaction import Redactor, hide_keys, unified
+from mailprov.agent.sentences import N_, _, ngettext
 
-BY_HAND = "edited by hand since the last apply"
-_OWNED = "owner or mode changed by hand since the last apply"
-_REMOVED = "removed by hand since the last apply"
+BY_HAND = N_("edited by hand since the last apply")
+_OWNED = N_("owner or mode changed by hand since the last apply")
+_REMOVED = N_("removed by hand since the last apply")
 APPLIED = files.STATE + "/applied"
 
 
@@ -70,13 +71,15 @@ class Drift:
         if entry is None or path in self._excused:
             return Edit()
         if seen is None:
-            return Edit(_REMOVED, "", True)
+            return Edit(_(_REMOVED), "", True)
         if seen.kind == "link":
-            return Edit(f"replaced by hand by a symbolic link to {seen.target}", "", True)
+            return Edit(
+                _("replaced by hand by a symbolic link to {target}").format(target=seen.target), "", True
+            )
         if data is not None and files.sha256(data) != entry["sha256"]:
-            return Edit(BY_HAND, self._diff(path, entry, data), True)
+            return Edit(_(BY_HAND), self._diff(path, entry, data), True)
         if seen.kind == "file" and _owned_otherwise(seen, entry):
-            return Edit(_OWNED, mend=_mend(path, seen, entry))
+            return Edit(_(_OWNED), mend=_mend(path, seen, entry))
         return Edit()
 
     def _diff(self, path: str, entry: Dict[str, Any], now: bytes) -> str:
@@ -107,17 +110,30 @@ def _mend(path: str, seen: files.Seen, entry: Dict[str, Any]) -> str:
 def stop(changes: List[Dict[str, Any]], place: str, mends: Sequence[str] = ()) -> AgentError:
     """`place` is where on the host the backup of an apply would be; `mends` where only owners and modes differ."""
     names = list(dict.fromkeys(change["name"] for change in changes if change["drift"]))
-    was = "was" if len(names) == 1 else "were"
     if mends:
         return AgentError(
-            f"owner or mode of {', '.join(names)} {was} changed by hand since the last apply, so nothing was changed "
-            "on this host",
-            f"give them back there ({'; '.join(mends)}), or give --accept-drift, which does that",
+            ngettext(
+                "owner or mode of {names} was changed by hand since the last apply, so nothing was changed on "
+                "this host",
+                "owner or mode of {names} were changed by hand since the last apply, so nothing was changed on "
+                "this host",
+                len(names),
+            ).format(names=", ".join(names)),
+            _("set them back on the host ({commands}), or give --accept-drift, which does that").format(
+                commands="; ".join(mends)
+            ),
         )
     return AgentError(
-        f"{', '.join(names)} {was} changed by hand since the last apply, so nothing was changed on this host",
-        "take the edit into the inventory's local settings (postfix.main_cf, dovecot.settings), or give "
-        f"--accept-drift, which overwrites it and keeps what was edited in the run's backup under {place}",
+        ngettext(
+            "{names} was changed by hand since the last apply, so nothing was changed on this host",
+            "{names} were changed by hand since the last apply, so nothing was changed on this host",
+            len(names),
+        ).format(names=", ".join(names)),
+        _(
+            "take the edit into the inventory's local settings (postfix.main_cf, "
+            "dovecot.settings), or give --accept-drift, which overwrites it and keeps what was "
+            "edited in the run's backup under {path}"
+        ).format(path=place),
     )
 
 
@@ -158,7 +174,7 @@ def _write(real: str, data: bytes) -> None:
 def _prune(tree: files.Tree, manifest: Manifest) -> None:
     """Copies of what mailprov manages no longer, and the directories that this leaves empty."""
     base = tree.at(APPLIED)
-    for directory, _, names in os.walk(base, topdown=False):
+    for directory, _folders, names in os.walk(base, topdown=False):
         for name in names:
             if manifest.files.get(os.path.join(directory, name)[len(base) :], {}).get("kind") != "file":
                 files.remove(os.path.join(directory, name))

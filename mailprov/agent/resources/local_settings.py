@@ -19,6 +19,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from mailprov.agent import files
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _
 
 _SETTING = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*(.*)")
 
@@ -34,8 +35,10 @@ def read(tree: files.Tree, path: str) -> Optional[bytes]:
     status = os.stat(real)
     if status.st_uid not in (0, os.geteuid()) or stat.S_IMODE(status.st_mode) & 0o022:
         raise AgentError(
-            f"{path} can be changed by others than root, and what stands in it configures the mail service",
-            f"give it to root alone: chown root {path}; chmod 0644 {path}",
+            _("{path} can be changed by others than root, and it configures the mail service").format(
+                path=path
+            ),
+            _("give it to root alone: {commands}").format(commands=f"chown root {path}; chmod 0644 {path}"),
         )
     return data
 
@@ -45,18 +48,20 @@ def merged(content: str, own: Optional[bytes], path: str) -> str:
     logical = _logical(content)
     if own is not None:
         added = [one for one in _logical(own.decode("utf-8", "surrogateescape")) if not _is_comment(one)]
-        for name, _, lines in added:
+        for name, _value, lines in added:
             if not name:
                 raise AgentError(
-                    f"{path} has a line that is no setting: {lines[0][:80]!r}",
-                    "write each as `name = value`, as in main.cf",
+                    _("{path} has a line that is not a setting: {line}").format(
+                        path=path, line=repr(lines[0][:80])
+                    ),
+                    _("write each as `name = value`, as in main.cf"),
                 )
         if added:
             heading = ["", f"# Local settings of this host, from {path}."]
             logical += [("", "", [line]) for line in heading] + added
-    last = {name: place for place, (name, _, _) in enumerate(logical) if name}
+    last = {name: place for place, (name, _value, _lines) in enumerate(logical) if name}
     text: List[str] = []
-    for place, (name, _, lines) in enumerate(logical):
+    for place, (name, _value, lines) in enumerate(logical):
         if name and last[name] != place:
             text += ["# replaced below: " + lines[0], *("#   " + line.strip() for line in lines[1:])]
         else:
@@ -68,7 +73,7 @@ def overridden(text: str, names: Sequence[str]) -> List[Tuple[str, str, str]]:
     """Of these names, those with a first and another last value. Only lines that are not indented count."""
     first: Dict[str, str] = {}
     last: Dict[str, str] = {}
-    for name, value, _ in _logical(text):
+    for name, value, _lines in _logical(text):
         if name in names:
             first.setdefault(name, value)
             last[name] = value
@@ -77,7 +82,7 @@ def overridden(text: str, names: Sequence[str]) -> List[Tuple[str, str, str]]:
 
 def settings(text: str) -> List[Tuple[str, str]]:
     """Name and value of each setting; one that is given twice comes twice."""
-    return [(name, value) for name, value, _ in _logical(text) if name]
+    return [(name, value) for name, value, _lines in _logical(text) if name]
 
 
 def _logical(text: str) -> List[Logical]:

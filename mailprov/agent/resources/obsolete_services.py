@@ -20,6 +20,7 @@ from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Manifest
 from mailprov.agent.resources.base import Look, Running, Spec
+from mailprov.agent.sentences import _
 
 
 class ObsoleteService(Running):
@@ -38,14 +39,15 @@ class ObsoleteService(Running):
             spec = {**known, "files": sorted(manifest.services[known["unit"]])}
             if spec["shared"] and spec["unit"] in manifest.found:
                 if unit.runs:
-                    detail = "reload: it ran before mailprov came, and goes on without its settings"
+                    detail = _("reload: it ran before mailprov came, and goes on without its settings")
                     yield cls(spec, [change("service", "run", spec["unit"], detail)], stops=False)
             elif unit.runs or unit.starts_at_boot or (spec["undo"] and unit.load != "not-found"):
-                detail = "stop and disable: no longer in the inventory; its package stays"
+                detail = _("stop and disable: no longer in the inventory; its package stays")
                 yield cls(spec, [change("service", "delete", spec["unit"], detail)], stops=True)
 
     def serve(self, run: ApplyContext) -> None:
-        run.say(f"{'stopp' if self.stops else 'reload'}ing {self.spec['unit']}")
+        doing = _("stopping {unit}") if self.stops else _("reloading {unit}")
+        run.say(doing.format(unit=self.spec["unit"]))
         self.retire()
         run.applied(self.changes)
 
@@ -73,5 +75,5 @@ def undo(spec: Spec) -> None:
     if argv:
         outcome = commands.run(argv, timeout=120)
         if outcome.code != 0:
-            what = f"what {spec['unit']} set up could not be taken back"
-            raise AgentError(what, "look at the output, then run the same command again", outcome.lines())
+            what = _("what {unit} set up could not be undone").format(unit=spec["unit"])
+            raise AgentError(what, _("look at the output, then run the same command again"), outcome.lines())

@@ -16,11 +16,10 @@ from mailprov.agent.changes import change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
 from mailprov.agent.resources.base import Look, Resource, State
+from mailprov.agent.sentences import _
 
 
 class Package(Resource):
-    word = "package"
-
     @classmethod
     def count(cls, state: State) -> int:
         return len(state["packages"])
@@ -32,10 +31,14 @@ class Package(Resource):
             found = observed.packages[name]
             version = found["installed"] or found["candidate"]
             if version and not apt.version_matches(version, prefix):
-                how = "has" if found["installed"] else "would install"
+                form = _(
+                    "the configuration was made for {name} {prefix}, and this host would install {version}"
+                )
+                if found["installed"]:
+                    form = _("the configuration was made for {name} {prefix}, and this host has {version}")
                 raise AgentError(
-                    f"the configuration was made for {name} {prefix}, and this host {how} {version}",
-                    "run again; if it stays so, this version is not supported yet",
+                    form.format(name=name, prefix=prefix, version=version),
+                    _("run again; if it stays so, this version is not supported yet"),
                 )
         for name in look.state["packages"]:
             found = observed.packages[name]
@@ -43,14 +46,14 @@ class Package(Resource):
                 continue
             if found["candidate"] is None:
                 raise AgentError(
-                    f"the host's package sources have no package {name}",
-                    "add the source that has it (on Ubuntu: universe) to /etc/apt, then try again",
+                    _("the host's package sources have no package {name}").format(name=name),
+                    _("add the source that has it (on Ubuntu: universe) to /etc/apt, then try again"),
                 )
             detail = found["candidate"]
             if name == "postfix" and (
                 others := [server.package for server in mail_servers.others(look.tree)]
             ):
-                detail += f"; removes {', '.join(others)}"
+                detail = _("{version}; removes {packages}").format(version=detail, packages=", ".join(others))
             yield Package({"name": name}, [change("package", "create", name, detail)])
 
     @property
@@ -78,10 +81,11 @@ def install(packages: Sequence[Package], run: ApplyContext, log: str) -> None:
 def _versions(run: ApplyContext) -> None:
     """The state was made for certain versions; what got installed must be these."""
     wanted = run.state["rendered_for"]
-    found = apt.query([name for name, _ in wanted], run.lists, run.say)
+    found = apt.query([name for name, _version in wanted], run.lists, run.say)
     for name, prefix in wanted:
         version = found[name]["installed"] or ""
         if not apt.version_matches(version, prefix):
-            seen = f"{name} {version or '(nothing)'} got installed"
-            what = f"{seen}, and the configuration was made for {prefix}"
-            raise AgentError(what, "run again: the new plan starts from what is installed now")
+            what = _("{name} {version} got installed, and the configuration was made for {prefix}").format(
+                name=name, version=version or _("(nothing)"), prefix=prefix
+            )
+            raise AgentError(what, _("run again: the new plan starts from what is installed now"))

@@ -22,6 +22,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from mailprov.agent import commands, files, parallel
 from mailprov.agent.errors import AgentError
+from mailprov.agent.sentences import _, joined
 
 PEPPER = files.STATE + "/pepper"
 FINGERPRINTS = files.STATE + "/passwords.json"
@@ -31,6 +32,7 @@ _ODD = re.compile("[\n\r\0]")
 _WHOLE = "whole"  # among the fingerprints, by path: those of whole files. No path is written like this
 # A second of work for one processor; what `commands.run` keeps of an output (64 KB) has room for 600.
 _BATCH = 100
+_CHANGED, _KEPT = _("password changed"), _("its mail is kept")  # once: there may be 100,000 accounts
 
 
 class Passwords:
@@ -130,7 +132,7 @@ def in_words(fields: str) -> str:
         if size % 1024 or size == 0:
             break
         size, unit = size // 1024, unit_next
-    return f"quota {size}{unit}"
+    return _("quota {size}").format(size=f"{size}{unit}")
 
 
 def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -> Comparison:
@@ -144,7 +146,8 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
     for user, password, ready, fields in sorted(spec["entries"]):
         if _ODD.search(user + fields + ready) or ":" in user + ready:
             raise AgentError(
-                f"the account {user!r} cannot be a line of {path}", "take line ends and colons out of it"
+                _("the account {name} cannot be a line of {path}").format(name=repr(user), path=path),
+                _("remove line ends and colons from it"),
             )
         old, old_fields = present.pop(user, ("", ""))
         keeps = not ready and old and passwords.belongs(path, user, password, old)
@@ -153,14 +156,18 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
         if not old:
             changes.append(("create", user, in_words(fields)))
             continue
-        details = [] if wanted == old else ["password changed"]
+        details: List[str] = [] if wanted == old else [_CHANGED]
         if fields != old_fields:
-            old_words, new_words = in_words(old_fields) or "no quota", in_words(fields) or "no quota"
+            old_words, new_words = in_words(old_fields) or _("no quota"), in_words(fields) or _("no quota")
             same = old_words == new_words
-            details.append(f"{new_words}, written otherwise" if same else f"{old_words} → {new_words}")
+            details.append(
+                _("{settings}, in another spelling").format(settings=new_words)
+                if same
+                else joined((old_words, new_words), " → ")
+            )
         if details:
-            changes.append(("update", user, ", ".join(details)))
-    changes += [("delete", user, "its mail is kept") for user in sorted(present)]
+            changes.append(("update", user, joined(details)))
+    changes += [("delete", user, _KEPT) for user in sorted(present)]
     content = _kept(lines)
     if content is not None and content == data:
         passwords.remember_unchanged(path, spec["entries"], data)
@@ -192,7 +199,7 @@ def logins(data: Optional[bytes]) -> Dict[str, Tuple[str, str]]:
     for line in (data or b"").decode("utf-8", "surrogateescape").split("\n"):
         user, colon, rest = line.partition(":")
         if colon and not line.startswith("#"):
-            hashed, _, fields = rest.partition(":")
+            hashed, _colon, fields = rest.partition(":")
             found[user] = (hashed, fields[5:] if fields.startswith(":::::") else ":" + fields)
     return found
 
@@ -210,7 +217,7 @@ def hash_passwords(values: List[str], check: Callable[[], None] = lambda: None) 
     if not values:
         return []
     if any(sign in value for value in values for sign in "\n\0"):
-        raise AgentError("a password has a line end or a NUL in it", "choose one without")
+        raise AgentError(_("a password has a line end or a NUL in it"), _("choose one without"))
     if not commands.have("openssl") or any(len(value.encode("utf-8")) > OPENSSL_MAX for value in values):
         return ["{SHA512-CRYPT}" + _crypt(value, "$6$" + os.urandom(8).hex()) for value in values]
     parts = [values[start : start + _BATCH] for start in range(0, len(values), _BATCH)]
@@ -223,7 +230,7 @@ def _hash(part: List[str]) -> List[str]:
     made = outcome.out.split()
     if outcome.code != 0 or len(made) != len(part):
         raise AgentError(
-            "openssl passwd did not hash the passwords", "look at the output", outcome.err.splitlines()
+            _("openssl passwd did not hash the passwords"), _("look at the output"), outcome.err.splitlines()
         )
     return made
 
@@ -251,11 +258,11 @@ def _crypt(password: str, setting: str) -> str:
         library = ctypes.CDLL("libcrypt.so.1")
     except (ImportError, OSError) as error:
         raise AgentError(
-            "neither openssl nor libcrypt is there to hash passwords", "install openssl"
+            _("neither openssl nor libcrypt is there to hash passwords"), _("install openssl")
         ) from error
     library.crypt.restype = ctypes.c_char_p
     library.crypt.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
     result = library.crypt(password.encode("utf-8"), setting.encode("ascii", "replace"))
     if not result or result.startswith(b"*"):
-        raise AgentError("libcrypt cannot compute this kind of hash")
+        raise AgentError(_("libcrypt cannot compute this kind of hash"))
     return bytes(result).decode("ascii")

@@ -8,7 +8,7 @@ undone(kind, …)     how a rollback shows a file of this kind, by the manifest'
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Type
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Type
 
 from mailprov.agent.changes import Change
 from mailprov.agent.manifest import Entry
@@ -25,12 +25,21 @@ from mailprov.agent.resources.obsolete_services import ObsoleteService
 from mailprov.agent.resources.packages import Package
 from mailprov.agent.resources.services import Service
 from mailprov.agent.resources.users import User
+from mailprov.agent.sentences import joined, ngettext
 
 KINDS: Sequence[Type[Resource]] = (
     Package, User, Directory, DkimKey, Placeholder, Certificate,
     ConfigFile, Accounts, LeftFile, Service, ObsoleteService, Issue,
 )  # fmt: skip
-_COUNTED = (Package, User, ConfigFile, Accounts, DkimKey, Certificate, Service)  # in this order
+_COUNTED: Sequence[Tuple[Type[Resource], Callable[[int], str]]] = (  # in this order
+    (Package, lambda count: ngettext("{count} package", "{count} packages", count)),
+    (User, lambda count: ngettext("{count} user", "{count} users", count)),
+    (ConfigFile, lambda count: ngettext("{count} file", "{count} files", count)),
+    (Accounts, lambda count: ngettext("{count} account", "{count} accounts", count)),
+    (DkimKey, lambda count: ngettext("{count} DKIM key", "{count} DKIM keys", count)),
+    (Certificate, lambda count: ngettext("{count} certificate", "{count} certificates", count)),
+    (Service, lambda count: ngettext("{count} service", "{count} services", count)),
+)
 
 
 def entries(state: State) -> Iterator[Entry]:
@@ -39,8 +48,8 @@ def entries(state: State) -> Iterator[Entry]:
 
 
 def counted(state: State) -> str:
-    counts = [(kind.count(state), kind.word) for kind in _COUNTED]
-    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count)
+    counts = [(kind.count(state), form) for kind, form in _COUNTED]
+    return joined(form(count).format(count=count) for count, form in counts if count)
 
 
 def undone(

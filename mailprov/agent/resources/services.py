@@ -11,24 +11,29 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Union
 
-from mailprov.agent import systemd
+from mailprov.agent import errors, systemd
 from mailprov.agent.changes import Change, Observed, change, reread
 from mailprov.agent.context import ApplyContext
-from mailprov.agent.errors import AgentError, joined
+from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
 from mailprov.agent.resources import bans, obsolete_services
 from mailprov.agent.resources.base import Look, Running, Spec, Staged, State, digest
 from mailprov.agent.resources.packages import Package
+from mailprov.agent.sentences import N_, _, joined
 
-_COUNTS_EARLIER = (
-    "fail2ban could not be told to count from now on: wrong passwords of the last ten minutes count, too"
+_COUNTS_EARLIER = N_(
+    "fail2ban could not be set to count from now on: wrong passwords of the last ten minutes count, too"
 )
+_DOING = {
+    "start": N_("starting {unit}"),
+    "reload": N_("reloading {unit}"),
+    "restart": N_("restarting {unit}"),
+}
+_WORDS = {"stop": N_("stop"), "disable": N_("disable"), "enable": N_("enable"), "start": N_("start")}
 Say = Callable[[str], None]
 
 
 class Service(Running):
-    word = "service"
-
     def __init__(self, spec: Spec, changes: Sequence[Change], *, enable: bool, verb: str) -> None:
         super().__init__(spec, changes)
         self.enable, self.verb = enable, verb
@@ -56,9 +61,9 @@ class Service(Running):
         if self.enable:
             systemd.enable(unit)
         if spec.get("counts") and not bans.count_from_now(spec["counts"]):
-            run.session.notice(_COUNTS_EARLIER)
+            run.session.notice(_(_COUNTS_EARLIER))
         if self.verb:
-            run.say(f"{self.verb}ing {unit}" if self.verb != "start" else f"starting {unit}")
+            run.say(_(_DOING[self.verb]).format(unit=unit))
             systemd.act(spec, self.verb)
         if spec.get("unban"):
             bans.lift(spec["unban"])
@@ -78,14 +83,14 @@ def needed(spec: Spec, observed: Observed, *, differ: List[str], installing: Seq
     """What the unit needs. `differ`: files it has not loaded as they will be; `installing`: packages."""
     unit, state = spec["unit"], observed.units[spec["unit"]]
     if state.load == "masked":
-        advice = f"run `systemctl unmask {unit}` there, then try again"
-        raise AgentError(f"{unit} is masked on this host", advice)
+        advice = _("run `systemctl unmask {unit}` there, then try again").format(unit=unit)
+        raise AgentError(_("{unit} is masked on this host").format(unit=unit), advice)
     enable = not state.starts_at_boot
     if not state.runs:
         action = "create" if state.load == "not-found" else "update"
-        made = [change("service", action, unit, "enable and start" if enable else "start")]
+        made = [change("service", action, unit, _("enable and start") if enable else _("start"))]
         return Service(spec, made, enable=enable, verb="start")
-    changes = [change("service", "update", unit, "enable")] if enable else []
+    changes = [change("service", "update", unit, _("enable"))] if enable else []
     stem = unit.partition(".")[0]
     # A new package of the same family, such as dovecot-pop3d, is a module the running daemon lacks.
     added = [name for name in installing if name.startswith(stem)]
@@ -96,7 +101,7 @@ def needed(spec: Spec, observed: Observed, *, differ: List[str], installing: Seq
     if verb:
         changes.append(reread(unit, verb, differ, [*added, *silent]))
     if spec.get("unban"):
-        lifted = f"unban {', '.join(spec['unban'])}: in fail2ban.ignore"
+        lifted = _("unban {addresses}: in fail2ban.ignore").format(addresses=", ".join(spec["unban"]))
         changes.append(change("service", "run", unit, lifted))
     tables = dict(spec.get("tables", ()))
     if verb == "reload" and all(path in tables for path in differ):
@@ -107,8 +112,12 @@ def needed(spec: Spec, observed: Observed, *, differ: List[str], installing: Seq
 def _silent(ports: Sequence[Union[int, str]]) -> List[str]:
     """One clause, or none."""
     if len(ports) < 2:
-        return [f"{systemd.door(port)} is not listening" for port in ports]
-    return [f"ports {', '.join(map(str, ports[:-1]))} and {ports[-1]} are not listening"]
+        return [_("{port} is not listening").format(port=systemd.door(port)) for port in ports]
+    return [
+        _("ports {ports} and {last} are not listening").format(
+            ports=", ".join(map(str, ports[:-1])), last=ports[-1]
+        )
+    ]
 
 
 class Restoration(NamedTuple):
@@ -149,7 +158,7 @@ def _undone(unit: Dict[str, Any], todo: Dict[str, Any], differ: List[str]) -> Li
     made = []
     if words:
         action = "delete" if unit["load"] == "not-found" else "update"
-        made.append(change("service", action, name, " and ".join(words)))
+        made.append(change("service", action, name, joined([_(_WORDS[word]) for word in words], _(" and "))))
     if todo["verb"] in ("reload", "restart"):
         made.append(reread(name, todo["verb"], differ))
     return made
@@ -159,7 +168,7 @@ def halt(units: Sequence[Dict[str, Any]], say: Say) -> None:
     """In reverse order: what comes last relies on what comes first."""
     for unit in reversed(units):
         if unit["stop"] is not None:
-            say(f"stopping {unit['spec']['unit']}")
+            say(_("stopping {unit}").format(unit=unit["spec"]["unit"]))
             systemd.stop(unit["spec"]["unit"], unit["stop"])
             obsolete_services.undo(unit["spec"])
 
@@ -179,12 +188,12 @@ def finish(units: Sequence[Dict[str, Any]], say: Say) -> None:
             if unit["enable"]:
                 systemd.enable(name)
             if unit["verb"]:
-                say(f"{unit['verb']}ing {name}")
+                say(_(_DOING[unit["verb"]]).format(unit=name))
                 systemd.act(unit["spec"], unit["verb"])
         except AgentError as error:
             failures.append(error)
     if failures:
-        raise joined(failures)
+        raise errors.joined(failures)
 
 
 def restart_stopped(record: Journal, say: Say) -> None:
@@ -195,7 +204,7 @@ def restart_stopped(record: Journal, say: Say) -> None:
         states = systemd.states([unit["spec"]["unit"] for unit in ran])
         for unit in ran:
             if not states[unit["spec"]["unit"]].runs:
-                say(f"starting {unit['spec']['unit']} again")
+                say(_("starting {unit} again").format(unit=unit["spec"]["unit"]))
                 systemd.act({**unit["spec"], "ports": unit["listening"]}, "start")
     except AgentError as error:
-        say(f"not started again: {error.what}")
+        say(_("not started again: {what}").format(what=error.what))

@@ -16,6 +16,7 @@ import stat
 from typing import Any, Dict, Iterable, List, Optional, Set
 
 from mailprov.agent import files
+from mailprov.agent.sentences import ngettext
 
 _NAMED = 100  # accounts in one sentence
 _LARGEST = 1 << 20  # octets of a script (sieve_max_script_size)
@@ -31,7 +32,7 @@ def requiring(tree: files.Tree, spec: Dict[str, Any], accounts: Iterable[str]) -
     """`spec`: root, scripts and active (paths below an account's folder), refused. Sorted."""
     found = []
     for account in accounts:
-        local, _, domain = account.rpartition("@")
+        local, _at, domain = account.rpartition("@")
         home = os.path.join(tree.at(spec["root"]), domain, local)
         text = _read(home, os.path.join(home, spec["active"]))
         if text is None:
@@ -48,12 +49,18 @@ def requiring(tree: files.Tree, spec: Dict[str, Any], accounts: Iterable[str]) -
 
 def notices(spec: Dict[str, Any], accounts: List[str]) -> List[str]:
     """What will be, and for whom; the host is named with every notice."""
-    what = " and ".join(spec["refused"])
+    what = ", ".join(spec["refused"])
     parts = [accounts[start : start + _NAMED] for start in range(0, len(accounts), _NAMED)]
     return [
-        f"{len(part)} active filter{'s' * (len(part) > 1)} (Sieve) cannot run with this configuration, which refuses "
-        f"{what}, since it sends in anybody's name: until {what} is taken out of the filter, all mail for its account "
-        f"is stored in INBOX. Of {', '.join(part)}"
+        ngettext(
+            "{count} active filter (Sieve) cannot run with this configuration, which refuses {extensions}, since "
+            "that sends in anybody's name: until it is removed from the filter, all mail for its account is stored "
+            "in INBOX. Accounts: {accounts}",
+            "{count} active filters (Sieve) cannot run with this configuration, which refuses {extensions}, since "
+            "that sends in anybody's name: until it is removed from a filter, all mail for its account is stored "
+            "in INBOX. Accounts: {accounts}",
+            len(part),
+        ).format(count=len(part), extensions=what, accounts=", ".join(part))
         for part in parts
     ]
 

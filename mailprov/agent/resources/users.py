@@ -15,11 +15,10 @@ from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
 from mailprov.agent.resources.base import Look, Resource, Spec, State
+from mailprov.agent.sentences import _, joined
 
 
 class User(Resource):
-    word = "user"
-
     def __init__(self, spec: Spec, changes: Sequence[Change], *, exists: bool) -> None:
         super().__init__(spec, changes)
         self.exists = exists
@@ -34,13 +33,18 @@ class User(Resource):
             try:
                 entry = pwd.getpwnam(spec["name"])
             except KeyError:
-                made = change("user", "create", spec["name"], f"system user, home {spec['home']}")
+                made = change(
+                    "user", "create", spec["name"], _("system user, home {path}").format(path=spec["home"])
+                )
                 yield User(spec, [made], exists=False)
                 continue
-            pairs = (("home", entry.pw_dir, spec["home"]), ("shell", entry.pw_shell, spec["shell"]))
-            details = [f"{what} {old} → {new}" for what, old, new in pairs if old != new]
+            pairs = (
+                (_("home {old} → {new}"), entry.pw_dir, spec["home"]),
+                (_("shell {old} → {new}"), entry.pw_shell, spec["shell"]),
+            )
+            details = [form.format(old=old, new=new) for form, old, new in pairs if old != new]
             if details:
-                made = change("user", "update", spec["name"], ", ".join(details))
+                made = change("user", "update", spec["name"], joined(details))
                 yield User(spec, [made], exists=True)
 
     def put(self, run: ApplyContext) -> None:
@@ -57,4 +61,8 @@ class User(Resource):
             argv += ["--comment", spec["comment"], "--", spec["name"]]
         outcome = commands.run(argv)
         if outcome.code != 0:
-            raise AgentError(f"the user {spec['name']} cannot be made", "look at the output", outcome.lines())
+            raise AgentError(
+                _("the user {name} cannot be made").format(name=spec["name"]),
+                _("look at the output"),
+                outcome.lines(),
+            )

@@ -26,6 +26,7 @@ from mailprov.agent.resources.packages import Package
 from mailprov.agent.resources.registry import entries
 from mailprov.agent.resources.services import Service
 from mailprov.agent.resources.users import User
+from mailprov.agent.sentences import _, ngettext
 from mailprov.agent.transaction import daemons
 from mailprov.agent.transaction.base import Spec, Transaction, still_differs
 from mailprov.agent.transaction.staging import Stage
@@ -44,7 +45,9 @@ def apply(
     for change in plan.drifted:
         copy = record.copy_of(change["name"])
         if copy:
-            run.session.notice(f"{change['name']} as it was edited by hand is kept in {copy}")
+            run.session.notice(
+                _("{path} as it was edited by hand is kept in {copy}").format(path=change["name"], copy=copy)
+            )
 
 
 class Apply(Transaction):
@@ -66,7 +69,11 @@ class Apply(Transaction):
         self._still_as_planned()
         if plan.of(Package):
             names = [package.name for package in plan.of(Package)]
-            self.say(f"installing {len(names)} package{'s' if len(names) > 1 else ''}")
+            self.say(
+                ngettext("installing {count} package", "installing {count} packages", len(names)).format(
+                    count=len(names)
+                )
+            )
             record.note({"r": "packages", "names": names})
             packages.install(plan.of(Package), self.context, record.directory + "/apt.log")
         if plan.of(User):
@@ -92,7 +99,7 @@ class Apply(Transaction):
         staged = sorted(self.plan.of(Staged), key=lambda one: one.stage_order)
         count = sum(one.stage_order < 2 for one in staged)
         if count:
-            self.say(f"writing {count} file{'s' if count > 1 else ''}")
+            self.say(ngettext("writing {count} file", "writing {count} files", count).format(count=count))
         for one in staged:
             self.check()
             one.stage(self.context, stage)
@@ -143,7 +150,7 @@ class Apply(Transaction):
         self.manifest.keep_services({spec["unit"] for spec in self.context.state["services"]})
         left = self.again()
         if left.transaction:
-            raise still_differs("done", left.transaction)
+            raise still_differs(left.transaction)
         self.manifest.describe(entries(self.context.state), left.digests, left.known)
         self.context.passwords.save()
         self.manifest.save()
@@ -151,4 +158,7 @@ class Apply(Transaction):
 
 
 def _changed_meanwhile(path: str) -> AgentError:
-    return AgentError(f"{path} was changed after the plan was made", "look at the new plan, then apply again")
+    return AgentError(
+        _("{path} was changed after the plan was made").format(path=path),
+        _("look at the new plan, then apply again"),
+    )

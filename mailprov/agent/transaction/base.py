@@ -19,6 +19,7 @@ from mailprov.agent.apt import policy_rc_d
 from mailprov.agent.changes import Change
 from mailprov.agent.errors import AgentError, Cancelled
 from mailprov.agent.journal import Journal
+from mailprov.agent.sentences import _
 from mailprov.agent.session import Session
 from mailprov.agent.transaction import daemons, staging
 
@@ -111,7 +112,7 @@ class Transaction:
     def _check(self, prefix: Sequence[str]) -> None:
         for spec in self.checked_specs():
             self.check()
-            self.say(f"checking the configuration of {spec['unit']}")
+            self.say(_("checking the configuration of {unit}").format(unit=spec["unit"]))
             systemd.check(spec, prefix)
 
     def _put_back(self, record: Journal, error: BaseException) -> None:
@@ -125,22 +126,27 @@ class Transaction:
             daemons.reload(self.tree, staging.readers_of(record) if swapped else ())
         except OSError as problem:
             raise AgentError(
-                f"{error}; and putting back failed: {problem.strerror}", "the next apply tries again"
+                _("{why}; and putting back failed: {error}").format(
+                    why=getattr(error, "what", error), error=problem.strerror
+                ),
+                _("the next apply tries again"),
             ) from error
         record.close("undone: " + self.channel.redact(_why(error)))
         self.session.done = 0
         if isinstance(error, AgentError) and record.first("was"):
-            how = "everything was put back" if count else "the configuration was left as it was"
-            error.what += f"; {how}, and the host serves as before"
+            form = _("{what}; the configuration was left as it was, and the host serves as before")
+            if count:
+                form = _("{what}; everything was put back, and the host serves as before")
+            error.what = form.format(what=error.what)
         elif isinstance(error, Cancelled) and count:
-            error.args = (f"{error}; what had been written was put back",)
+            error.why = _("{why}; what had been written was put back").format(why=error.why)
 
 
 def _why(error: BaseException) -> str:
-    """In a few words, for the history."""
+    """In a few words, for the journal: agent/history.py tells them."""
     if isinstance(error, Cancelled):
-        words = {"cancelled": "interrupted by the user", channel.LOST: journal.NO_CONTROLLER}
-        return words.get(str(error), str(error))
+        words = {channel.INTERRUPTED: "interrupted by the user", channel.LOST: journal.NO_CONTROLLER}
+        return words.get(error.why, error.why)
     said = (
         error.what if isinstance(error, AgentError) else error.strerror if isinstance(error, OSError) else ""
     )
@@ -150,11 +156,14 @@ def _why(error: BaseException) -> str:
     return "disk full" if any(one in said for one in full) else said[:200]
 
 
-def still_differs(done: str, changes: Sequence[Change]) -> AgentError:
-    """`done`: what has been done, and in vain."""
+def still_differs(changes: Sequence[Change], *, put_back: bool = False) -> AgentError:
+    """After everything was done, or put back."""
     names = ", ".join(f"{one['kind']} {one['name']}" for one in changes[:5])
+    form = _("after everything was done the host still differs: {names}")
+    if put_back:
+        form = _("after everything was put back the host still differs: {names}")
     return AgentError(
-        f"after everything was {done} the host still differs: {names}",
-        "something else on the host changes it; look at the plan",
+        form.format(names=names),
+        _("something else on the host changes it; look at the plan"),
         [f"{one['name']}: {one['detail']}" for one in changes],
     )

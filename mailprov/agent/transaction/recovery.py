@@ -14,9 +14,13 @@ from typing import FrozenSet, NamedTuple, Optional
 
 from mailprov.agent import files, journal, lock, manifest
 from mailprov.agent.journal import Journal
+from mailprov.agent.sentences import N_, _, ngettext
 from mailprov.agent.session import Session
 
-_UNDONE = "what it had written was put back"
+_FINISHED_NEXT = N_(
+    "an earlier run of {owner} at {time} was interrupted after its commit point; the next apply finishes it"
+)
+_UNDONE = N_("what it had written was put back")
 
 
 class Interrupted(NamedTuple):
@@ -60,24 +64,27 @@ def recover(session: Session, *, writes: bool, tells: bool) -> Interrupted:
     if left.first("begin").get("kind") == "purge":
         if writes:
             left.close("interrupted")
-        what = f"a purge of {left.first('begin').get('address', '')} by {left.owner} at {left.since}"
-        rest = "what is left of that mailbox goes with the next purge in its domain"
-        session.notice(f"{what} was interrupted; {rest}")
+        told = _(
+            "a purge of {address} by {owner} at {time} was interrupted; the next purge in its domain deletes what "
+            "is left of that mailbox"
+        )
+        address = left.first("begin").get("address", "")
+        session.notice(told.format(address=address, owner=left.owner, time=left.since))
         return Interrupted()
     if not writes:
         return _look(session, left)
     return _put_right(session, left)
 
 
-def _who(left: Journal, begun: bool) -> str:
-    where = "after its commit point" if begun else "before its commit point"
-    return f"an earlier run of {left.owner} at {left.since} was interrupted {where}"
-
-
 def _look(session: Session, left: Journal) -> Interrupted:
     begun = left.must_finish
-    what = "finishes it" if begun else "puts back what it had written"
-    session.notice(f"{_who(left, begun)}; the next apply {what}")
+    told = _(
+        "an earlier run of {owner} at {time} was interrupted before its commit point; the next apply puts back what "
+        "it had written"
+    )
+    if begun:
+        told = _(_FINISHED_NEXT)
+    session.notice(told.format(owner=left.owner, time=left.since))
     excused = frozenset(record["path"] for record in left.records if record["r"] == "was")
     return Interrupted(excused, None if begun else left)
 
@@ -87,19 +94,34 @@ def _put_right(session: Session, left: Journal) -> Interrupted:
     from mailprov.agent.resources import services
     from mailprov.agent.transaction import staging
 
-    who = _who(left, left.must_finish)
     policy_rc_d.release(session.tree, session.say)
     staging.complete(session.tree, left)
     if left.committed:
         continues = _finish(session, left)
-        what = "this run finishes it" if session.job.mode == "apply" else "the next apply finishes it"
-        session.notice(f"{who}; {what if continues else 'its end was made up for'}")
+        told = _(_FINISHED_NEXT)
+        if not continues:
+            told = _(
+                "an earlier run of {owner} at {time} was interrupted after its commit point; what it had left to do "
+                "is done now"
+            )
+        elif session.job.mode == "apply":
+            told = _(
+                "an earlier run of {owner} at {time} was interrupted after its commit point; this run finishes it"
+            )
+        session.notice(told.format(owner=left.owner, time=left.since))
         return Interrupted(continues=continues)
     count = left.undo()
     if left.first("begin").get("kind") == "rollback":
         services.restart_stopped(left, session.say)
     left.close(f"interrupted; {_UNDONE}")
-    session.notice(f"{who}; {_UNDONE} ({count} path{'' if count == 1 else 's'})")
+    form = ngettext(
+        "an earlier run of {owner} at {time} was interrupted before its commit point; what it had written was put "
+        "back ({count} path)",
+        "an earlier run of {owner} at {time} was interrupted before its commit point; what it had written was put "
+        "back ({count} paths)",
+        count,
+    )
+    session.notice(form.format(owner=left.owner, time=left.since, count=count))
     return Interrupted()
 
 
@@ -130,11 +152,11 @@ def rescue(session: Session) -> str:
     held = session.lock()
     left = journal.unfinished(session.tree)
     if left is None:
-        return "it had changed nothing"
+        return _("it had changed nothing")
     ahead = left.must_finish
     if not ahead or left.first("begin").get("kind") != "apply":
         recover(session, writes=True, tells=True)
-        return "its work was brought to its end" if ahead else _UNDONE
+        return _("its work was brought to its end") if ahead else _(_UNDONE)
     policy_rc_d.release(session.tree, session.say)
     staging.complete(session.tree, left)
     units = left.first("services").get("was", [])
@@ -147,7 +169,7 @@ def rescue(session: Session) -> str:
             systemd.enable(unit["spec"]["unit"])
             systemd.act(unit["spec"], unit["verb"])
     os.close(held)
-    return "the new configuration is in force, and the next apply finishes the rest"
+    return _("the new configuration is in force, and the next apply finishes the rest")
 
 
 def _tell_of_others(session: Session, writes: bool) -> None:
@@ -157,7 +179,7 @@ def _tell_of_others(session: Session, writes: bool) -> None:
     """
     tree = session.tree
     if not writes and lock.holder(tree):
-        session.notice(f"at work on this host now: {lock.holder(tree)}")
+        session.notice(_("at work on this host now: {owner}").format(owner=lock.holder(tree)))
         return
     last = journal.last(tree)
     status = last.first("end").get("status", "") if last is not None else ""
@@ -166,7 +188,13 @@ def _tell_of_others(session: Session, writes: bool) -> None:
     told, name = tree.at(lock.TOLD), os.path.basename(last.directory).encode("ascii")
     if files.read(told) == name:
         return
-    how = "it was finished all the same" if status == journal.ALONE else _UNDONE
-    session.notice(f"the last run on this host, of {last.owner} at {last.since}, lost its controller; {how}")
+    form = _(
+        "the last run on this host, of {owner} at {time}, lost its controller; what it had written was put back"
+    )
+    if status == journal.ALONE:
+        form = _(
+            "the last run on this host, of {owner} at {time}, lost its controller; it was finished all the same"
+        )
+    session.notice(form.format(owner=last.owner, time=last.since))
     if writes:
         files.write(told, name, 0o600, sync=False)

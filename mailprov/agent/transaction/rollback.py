@@ -102,7 +102,7 @@ class Rollback(Transaction):
         self.applied(self.plan.unit_changes)
         left = self.again()
         if left.changes:
-            raise still_differs("put back", left.changes)
+            raise still_differs(left.changes, put_back=True)
         drift.keep(self.tree, manifest.load(self.tree), self.channel.redact)
 
     def _remove_sockets(self) -> None:

@@ -24,6 +24,7 @@ from mailprov.agent.redaction import Redactor
 from mailprov.agent.resources import directories, services
 from mailprov.agent.resources.drift import BY_HAND
 from mailprov.agent.resources.registry import undone
+from mailprov.agent.sentences import Sentence, _, joined, ngettext
 
 
 class Item(NamedTuple):
@@ -76,28 +77,40 @@ def look(tree: files.Tree, chain: Sequence[Journal], redact: Redactor, accept_dr
             now = source.digest(record["path"])
             if now != after.get(record["path"]) and record["path"] not in comparison.directories:
                 comparison.by_hand.append(record["path"])
-                made[0]["detail"] = ", ".join(filter(None, [made[0]["detail"], BY_HAND]))
+                made[0]["detail"] = joined(filter(None, [made[0]["detail"], _(BY_HAND)]))
                 made[0]["drift"] = True
             plan.items.append(Item(record, source, made))
     if comparison.by_hand and not accept_drift:
         raise AgentError(
-            f"edited by hand since that run: {', '.join(comparison.by_hand)}",
-            "put back what mailprov wrote there, or give --accept-drift: then the edit is kept in the record of the "
-            "rollback, and rolling back once more brings it back",
+            _("edited by hand since that run: {paths}").format(paths=", ".join(comparison.by_hand)),
+            _(
+                "put back what mailprov wrote there, or give --accept-drift: then the edit is kept in the record of "
+                "the rollback, and rolling back once more brings it back"
+            ),
         )
     _units(plan, list(units.values()), comparison.content)
-    kept = (("packages", "package"), ("users", "user"))
-    for kind, word in kept:
+    for kind in ("packages", "users"):
         names = [name for run in chain for name in run.first(kind).get("names", [])]
         if names:
-            many = len(names) > 1
-            plan.notices.append(f"the {word}{'s' * many} {', '.join(names)} stay{'' if many else 's'}")
-    plan.notices += [f"the directory {path} stays, because it is not empty" for path in comparison.staying]
+            plan.notices.append(_stay(kind, len(names)).format(names=", ".join(names)))
+    plan.notices += [
+        _("the directory {path} stays, because it is not empty").format(path=path)
+        for path in comparison.staying
+    ]
     paths = len(oldest) - sum(path.startswith(files.STATE + "/") for path in oldest)
-    plan.compared = (
-        f"{paths} path{'' if paths == 1 else 's'}, {len(units)} service{'' if len(units) == 1 else 's'}"
+    plan.compared = joined(
+        (
+            ngettext("{count} path", "{count} paths", paths).format(count=paths),
+            ngettext("{count} service", "{count} services", len(units)).format(count=len(units)),
+        )
     )
     return plan
+
+
+def _stay(kind: str, count: int) -> Sentence:
+    if kind == "users":
+        return ngettext("the user {names} stays", "the users {names} stay", count)
+    return ngettext("the package {names} stays", "the packages {names} stay", count)
 
 
 class _Comparison:
@@ -105,7 +118,7 @@ class _Comparison:
         self, tree: files.Tree, redact: Redactor, oldest: Dict[str, Tuple[Dict[str, Any], Journal]]
     ) -> None:
         self._tree, self._redact = tree, redact
-        self._going = {path for path, (record, _) in oldest.items() if record["was"] is None}
+        self._going = {path for path, (record, _run) in oldest.items() if record["was"] is None}
         self._kinds = _kinds(files.read(tree.at(manifest.PATH)))
         if manifest.PATH in oldest and oldest[manifest.PATH][0]["was"]:
             record, source = oldest[manifest.PATH]
@@ -144,11 +157,11 @@ class _Comparison:
     ) -> List[Change]:
         now = files.read(self._tree.at(path)) if seen is not None else None
         before = source.content(was) if was is not None and was["kind"] == "file" else None
-        notes = []
+        notes: List[str] = []
         if was is not None and was["kind"] == "link":
             if seen is not None and seen.kind == "link" and seen.target == was["target"]:
                 return []
-            notes.append(f"a symbolic link to {was['target']}")
+            notes.append(_("a symbolic link to {target}").format(target=was["target"]))
         if (
             seen is not None
             and was is not None

@@ -30,6 +30,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 from mailprov.agent import commands, files
 from mailprov.agent.errors import AgentError
 from mailprov.agent.journal import Journal
+from mailprov.agent.sentences import _
 from mailprov.agent.transaction import daemons
 
 _VIEW = "/run/mailprov/view"  # memory: copies of private keys lie there for a moment, for root alone
@@ -138,7 +139,9 @@ def swap(tree: files.Tree, moves: List[Move], specs: Sequence[Dict[str, Any]] = 
             elif files.look(files.temporary_name(real)) is not None:
                 os.rename(files.temporary_name(real), real)
         except OSError as error:
-            raise AgentError(f"{real} cannot be written: {error.strerror}") from error
+            raise AgentError(
+                _("{path} cannot be written: {error}").format(path=real, error=error.strerror)
+            ) from error
     daemons.reload(tree, specs)
     for directory in sorted(touched):
         files.sync_directory(directory)

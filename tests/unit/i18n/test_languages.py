@@ -12,18 +12,29 @@ import re
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailprov import i18n
+from mailprov.agent import files
+from mailprov.agent.changes import change, reread
+from mailprov.agent.channel import _sent
+from mailprov.agent.resources import drift
+from mailprov.agent.resources.base import owner_mode
+from mailprov.agent.sentences import _, joined, ngettext
 from mailprov.errors import InputError
 from mailprov.inventory import SecretMode, json_schema, load
 from mailprov.report.fanout import fan_out
 from mailprov.report.plain_text import Plain
+from mailprov.report.terminal import rich_console
 from mailprov.report.text import TextReport
+from mailprov.run import deploy
+from mailprov.run.select import select
 from tests.unit.cli.program import mailprov
 from tests.unit.i18n.test_sentences import script
 from tests.unit.report.test_screens import recorded
+from tests.unit.run.scripted import FACTS, ScriptedAgent, end, hello, inventory, plan
 
 _ACCENTS = str.maketrans("aeiouAEIOU", "àèìòùÀÈÌÒÙ")
 
@@ -199,6 +210,89 @@ def test_reports_have_no_word_of_english_but_what_the_events_say(name: str) -> N
 
             report = fan_out([TextReport(rich_console(out))])
     assert plain_words(out.getvalue()) <= said, plain_words(out.getvalue()) - said
+
+
+# Kinds of changes, names of hosts, and what the inventory and these agents call things.
+NAMES = {
+    "package",
+    "file",
+    "account",
+    "service",
+    "postfix",
+    "exim",
+    "ana",
+    "root",
+    "mode",
+    "mailprov",
+    "apply",
+    "plan",
+}
+
+
+def agents() -> dict[str, Any]:
+    """mx1 plans what mailprov's agent would, and fails; mx2 is lost on the way; mx3 has a first apply before it."""
+    counted = ngettext("{count} file", "{count} files", 2).format(count=2)
+    spec = {"owner": "root", "group": "root", "mode": "0600"}
+    seen = files.Seen("file", 0o644, 0, 0, 0, "")
+    by_hand = joined([_(drift.BY_HAND), owner_mode(seen, spec)])
+    changes = [
+        change(
+            "package",
+            "create",
+            "postfix",
+            _("{version}; removes {packages}").format(version="3.7", packages="exim4"),
+        ),
+        change("file", "update", "/etc/a", by_hand, "-a\n+b\n… 12 more lines", drift=True, edit="-a\n+b"),
+        change("account", "delete", "ana@alpha.test", _("its mail is kept")),
+        change("service", "create", "dovecot.service", _("enable and start")),
+        reread(
+            "postfix.service", "reload", ["/etc/a", "/etc/b", "/etc/c"], [_("port {port}").format(port=25)]
+        ),
+        reread("rspamd.service", "restart", ["/etc/a"]),
+    ]
+    told = {**plan(*changes), "compared": counted}
+    lost = _("{count} messages of {user} in {path} will not be shown by IMAP")
+    takes = ngettext(str(lost).replace("messages", "message"), str(lost), 3).format(
+        count=3, user="ana", path="/var/mail/ana"
+    )
+    ends = drift.stop(changes, "/var/lib/mailprov/runs/", [])
+    stopped = _("{what}; everything was put back, and the host serves as before").format(what=ends.what)
+    notice = _("at work on this host now: {owner}").format(owner=_("another run that has just begun"))
+    failed = {**end("failed", stopped), "advice": ends.advice}
+    facts = {"t": "facts", "facts": FACTS}
+    return {
+        "mx1": [{"t": "notice", "text": notice}, facts, told, failed],
+        "mx2": [facts, {**told, "changes": []}],
+        "mx3": [facts, {**told, "takes_over": [takes]}, {**end("cancelled", _("interrupted")), "changed": 0}],
+    }
+
+
+@pytest.mark.usefixtures("_foreign")
+@pytest.mark.parametrize("command", ["plan", "apply"])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_agents_say_has_no_word_of_english_but_names(command: str, verbose: bool) -> None:
+    out = io.StringIO()
+    report = TextReport(rich_console(out), verbose=verbose)
+    scripts = {
+        name: ScriptedAgent([hello(), *(json.loads(json.dumps(_sent(one))) for one in script)])
+        for name, script in agents().items()
+    }
+    read = inventory(*scripts)
+    options = deploy.Options(command=command, verify=False)
+    verb = deploy.apply if command == "apply" else deploy.plan
+
+    verb(read, select(read), options, start=lambda host, job: scripts[host.name], report=fan_out([report]))  # type: ignore[arg-type]
+
+    # What waits for its own conversion: the notices of dns and of the inventory.
+    shown = "\n".join(
+        line for line in out.getvalue().splitlines() if "dns:" not in line and "alpha.test:" not in line
+    )
+    assert plain_words(shown) <= NAMES, shown
+    assert (
+        "3 fìlès chàngèd, pòrt 25" in shown
+        if verbose
+        else "3 fìlès chàngèd (-v lìsts thèm), pòrt 25" in shown
+    )
 
 
 @pytest.mark.usefixtures("_anew")

@@ -62,7 +62,7 @@ class ScriptedAgent:
         if "go" in kinds:
             yield from self._on_go
         elif "cancel" in kinds:
-            yield end("cancelled", "cancelled")
+            yield end("cancelled", "interrupted")
 
     def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
@@ -99,7 +99,7 @@ class Remembering(ScriptedAgent):
         elif self.sent[-1]["t"] == "go":
             yield end(changed=len(self.changes))
         else:
-            yield end("cancelled", "cancelled")
+            yield end("cancelled", "interrupted")
 
 
 def inventory(*hosts: str) -> Inventory:

@@ -261,12 +261,12 @@ def test_a_run_that_was_stopped_says_whether_anything_is_changed(
     before: list[dict[str, Any]], told: str
 ) -> None:
     """It was "cancelled." and left that open."""
-    agent = ScriptedAgent(GOOD, [*before, end("cancelled", "cancelled")])
+    agent = ScriptedAgent(GOOD, [*before, end("cancelled", "interrupted")])
     assert Run({"mx1": agent}).ended("mx1").error == told
 
 
 def test_what_was_put_back_is_said_as_the_host_says_it() -> None:
-    agent = ScriptedAgent(GOOD, [end("cancelled", "cancelled; what had been written was put back")])
+    agent = ScriptedAgent(GOOD, [end("cancelled", "interrupted; what had been written was put back")])
     assert Run({"mx1": agent}).ended("mx1").error == "mx1: interrupted; what had been written was put back."
 
 

@@ -248,7 +248,7 @@ class ManyRuns(Remembering):
         elif self.sent[-1]["t"] == "go":
             yield end(changed=1)
         else:
-            yield end("cancelled", "cancelled")
+            yield end("cancelled", "interrupted")
 
 
 def test_back_to_a_run_undoes_all_later_ones_on_each_host(monkeypatch: Any) -> None:
