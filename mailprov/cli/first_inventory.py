@@ -39,6 +39,7 @@ class Answers:
     filter: str = "rspamd"  # or none
     accounts: tuple[str, ...] = ("postmaster",)
     passwords: str = "file"  # or env
+    dns: str = ""  # the provider that the zone is at, if that is known
     known: bool = True  # the host's SSH key is, as far as init has looked
 
     @property
@@ -62,14 +63,7 @@ def text(answers: Answers) -> str:
             f"  user: {_word(answers.user)}",
             *([f"  port: {answers.port}"] if answers.port != 22 else []),
             "",
-            *_comment(
-                _(
-                    "Where your DNS server takes updates (RFC 2136), mailprov publishes the records itself. "
-                    "Else publish what `mailprov dns export` prints."
-                )
-            ),
-            "# dns:",
-            *(f"#   {line}" for line in providers.PROVIDERS[0].example),
+            *_dns(answers),
             "",
             "hosts:",
             f"  {_word(answers.host)}:",
@@ -96,6 +90,24 @@ def text(answers: Answers) -> str:
             "",
         ]
     )  # fmt: skip
+
+
+def _dns(answers: Answers) -> list[str]:
+    """Commented out, for a key is needed: of the provider that has the zone, if that is known."""
+    if answers.dns:
+        provider = providers.named(answers.dns)
+        words = _(
+            "The name servers of {domain} are those of {provider}. With a key of yours mailprov publishes the records "
+            "itself, and `mailprov dns providers {name}` says what that needs. Else publish what `mailprov dns export` "
+            "prints."
+        ).format(domain=answers.domain, provider=_(provider.title), name=provider.name)
+    else:
+        provider = providers.PROVIDERS[0]
+        words = _(
+            "Where your DNS server takes updates (RFC 2136), mailprov publishes the records itself. "
+            "Else publish what `mailprov dns export` prints."
+        )
+    return [*_comment(words), "# dns:", *(f"#   {line}" for line in provider.example)]
 
 
 def _comment(sentences: str, indent: str = "") -> list[str]:

@@ -2,7 +2,8 @@
 
 On a terminal it asks for what the flags do not say, one thing at a time, each explained in a line and checked at once:
 a wrong answer is asked again. What cannot be reached now (an address, a login) is told and may be kept, for a host may
-still be on its way. Without a terminal, and with --yes, it takes its defaults, and contacts nobody.
+still be on its way. Without a terminal, and with --yes, it takes its defaults, and contacts nobody (but
+with --dns auto the resolver of this machine).
 """
 
 from __future__ import annotations
@@ -71,6 +72,14 @@ def init(
             show_default=False,
         ),
     ] = None,
+    dns: Annotated[
+        str | None,
+        typer.Option(
+            "--dns",
+            help=N_("auto: look up who has the domain's zone (a terminal's default); none: do not."),
+            show_default=False,
+        ),
+    ] = None,
     example: Annotated[
         bool, typer.Option("--example", help=N_("Print the annotated example and write nothing."))
     ] = False,
@@ -104,6 +113,7 @@ def init(
         "filter": mail_filter,
         "accounts": ",".join(account) if account else None,
         "passwords": passwords,
+        "dns": dns,
     }
     ask = sys.stdin.isatty() and sys.stdout.isatty() and not yes and not json
     answers = interview.answers(given, ask=ask)

@@ -18,6 +18,7 @@ import typer
 
 from mailprov.cli.first_inventory import Answers, text
 from mailprov.cli.streams import print_text
+from mailprov.dns import providers
 from mailprov.errors import InputError, MailprovError
 from mailprov.i18n import _, ngettext
 from mailprov.schema import names
@@ -30,6 +31,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
     one = _Asking(given) if ask else _Taking(given)
     one.begin()
     domain = one.value("domain", _("Mail domain"), _domain, _("The part after the @ in your addresses."))
+    dns = one.dns(domain)
     fqdn = one.value(
         "fqdn",
         _("Host's full name"),
@@ -93,6 +95,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         chosen,
         tuple(accounts.split(",")),
         passwords,
+        dns,
         known,
     )
 
@@ -118,6 +121,15 @@ class _Taking:
     def value(self, name: str, question: str, check: Check, why: str, default: str = "") -> str:
         given = self.given[name]
         return _flag(name, default if given is None else given, check)
+
+    def dns(self, domain: str) -> str:
+        """The provider that has the domain's zone, if the names of its name servers tell; else nothing."""
+        if _flag("dns", self.given["dns"] or "none", _one_of("auto", "none")) == "none":
+            return ""
+        from mailprov.cli.name_servers import provider_of
+
+        found = provider_of(domain)
+        return found.name if found else ""
 
     def login(self, domain: str, fqdn: str) -> tuple[str, str, bool]:
         user = self.given["user"] or "root"
@@ -147,6 +159,17 @@ class _Asking(_Taking):
                 return check(answer)
             except BadName as error:
                 print_text(f'  "{answer}" {error}.')
+
+    def dns(self, domain: str) -> str:
+        if self.given["dns"] is None:
+            self.given = {**self.given, "dns": "auto"}
+        found = super().dns(domain)
+        if found:
+            words = _(
+                "  Its zone is at {provider}: what mailprov needs there stands in the file, commented out."
+            )
+            print_text(words.format(provider=_(providers.named(found).title)))
+        return found
 
     def login(self, domain: str, fqdn: str) -> tuple[str, str, bool]:
         """Until a login works, or the user keeps what does not work yet."""

@@ -57,6 +57,11 @@ class _Acme(Component):
                 need = _("challenge dns-01 needs {needed}; add them, or use http-01").format(
                     needed=providers.for_dns_01()
                 )
+                if dns.provider.publishes and not providers.of(dns).dns_01:
+                    need = _(
+                        "challenge dns-01 is not there for provider {provider}: each host would need the credential, "
+                        "with which it could change your zones; use http-01, or `mode: files`"
+                    ).format(provider=dns.provider.name)
                 context.problem(path, dns.provider.why_no_dns_01 or need, key=True)
 
 

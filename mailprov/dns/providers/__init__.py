@@ -12,7 +12,8 @@ To add one: a package here with a Provider (dns/provider.py says what that is), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from mailprov.dns.provider import Provider
@@ -47,6 +48,25 @@ LATER = ("azure", "google")
 UNTIL_THEN = N_(
     "this provider is not in this version; use `rfc2136`, or `zonefile` and publish the printed records there"
 )
+
+
+# How the name servers of each are called, as a pattern of the whole name.
+NAME_SERVERS = {
+    "cloudflare": r"[a-z]+\.ns\.cloudflare\.com",
+    "digitalocean": r"ns[1-3]\.digitalocean\.com",
+    "gandi": r"ns-\d+-[a-c]\.gandi\.net",
+    "hetzner": r"(hydrogen\.ns\.hetzner\.com|oxygen\.ns\.hetzner\.com|helium\.ns\.hetzner\.de)",
+    "ovh": r"d?ns\d*\.(ovh\.net|ovh\.ca|anycast\.me)",
+    "route53": r"ns-\d+\.awsdns-\d+\.(com|net|org|co\.uk)",
+}
+
+
+def at_name_servers(servers: Collection[str]) -> Provider | None:
+    """The provider whose name servers these are, all of them."""
+    for name, pattern in NAME_SERVERS.items():
+        if servers and all(re.fullmatch(pattern, server) for server in servers):
+            return named(name)
+    return None
 
 
 def named(name: str) -> Provider:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mailprov.cli import first_inventory, interview, name_servers
+from mailprov.dns import providers
 from mailprov.inventory import SecretMode, load
 from tests.unit.cli.program import mailprov
 from tests.unit.cli.terminal import Terminal
@@ -196,3 +198,60 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
         terminal.wait_for("Host's full name")
         assert terminal.interrupt() == 130
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "name"),
+    [
+        (["ns-12.awsdns-01.com", "ns-2000.awsdns-58.co.uk"], "route53"),
+        (["hydrogen.ns.hetzner.com", "helium.ns.hetzner.de"], "hetzner"),
+        (["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"], "cloudflare"),
+        (["ns1.digitalocean.com"], "digitalocean"),
+        (["ns-231-a.gandi.net", "ns-12-b.gandi.net"], "gandi"),
+        (["dns19.ovh.net", "ns19.ovh.net"], "ovh"),
+        (["ns-12.awsdns-01.com", "ns1.example.org"], ""),  # some of them are elsewhere
+        (["ns-12.awsdns-01.com.evil.example"], ""),
+        ([], ""),
+    ],
+)
+def test_who_has_the_zone_is_told_by_its_name_servers(servers: list[str], name: str) -> None:
+    found = providers.at_name_servers(servers)
+    assert (found.name if found else "") == name
+
+
+def test_what_the_provider_needs_is_written_down_for_each_of_them(tmp_path: Path) -> None:
+    for name in ("", *providers.NAME_SERVERS):
+        answers = first_inventory.Answers("example.org", "mx1.example.org", "192.0.2.7", dns=name)
+        text = first_inventory.text(answers)
+        example = providers.named(name or "rfc2136").example
+        assert "# dns:\n" + "".join(f"#   {line}\n" for line in example) in text
+        (tmp_path / "mail.yml").write_text(text.replace("# dns:", "dns:").replace("#   ", "  "))
+        settings = load(tmp_path / "mail.yml", SecretMode.IGNORE).dns.provider
+        assert settings.name == (name or "rfc2136")
+
+
+def test_name_servers_are_looked_up_only_when_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(name_servers, "_name_servers", lambda domain: ["ns-12.awsdns-01.com"])
+    for flags, wanted in (((), 0), (("--dns", "none"), 0), (("--dns", "auto"), 1)):
+        path = tmp_path / f"{len(flags)}{wanted}.yml"
+        done = mailprov("init", str(path), *FLAGS, *flags)
+        assert done.returncode == 0, done.stderr
+        assert ("# dns:\n#   provider: route53\n" in path.read_text()) == bool(wanted)
+    assert interview._Asking({"dns": None}).dns("example.org") == "route53"
+    assert "Its zone is at Amazon Route 53" in capsys.readouterr().out
+    assert interview._Asking({"dns": "none"}).dns("example.org") == ""
+
+
+def test_a_resolver_that_does_not_answer_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: object, **named: object) -> object:
+        raise OSError("no resolver at all")
+
+    monkeypatch.setattr("dns.resolver.Resolver", broken)
+    assert name_servers.provider_of("example.org") is None
+
+
+def test_a_wrong_word_for_dns(tmp_path: Path) -> None:
+    done = mailprov("init", *FLAGS, "--dns", "route53", cwd=tmp_path)
+    assert (done.returncode, '--dns: "route53" is not one of auto, none' in done.stderr) == (2, True)
