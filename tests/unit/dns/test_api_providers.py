@@ -202,6 +202,23 @@ def test_take_over_and_back_in_a_full_zone(backend: ApiBackend) -> None:
     assert everything(backend)[ZONE] == before[ZONE]
 
 
+def test_a_domain_that_takes_no_mail_and_back(backend: ApiBackend) -> None:
+    """RFC 7505: its MX is the root."""
+    backend.put(ZONE, ZONE, 300, "MX", "0 .")
+    before = everything(backend)
+    (one,) = zones.plan(wanted(backend), take_over=True)
+    image = zones.before_image(one)
+    zones.apply(one, lambda event: None)
+    assert backend.texts(ZONE, ZONE, "MX") == {"10 mx1.mine.test."}
+    assert image is not None
+    sealed = seal.sealed(image, "run", backend.settings())
+    (back,) = zones.plan_undo(wanted(backend), [{**sealed, "told": ["mx1"]}])
+    zones.apply(back, lambda event: None)
+    assert {zone: one[0] for zone, one in everything(backend).items()} == {
+        zone: one[0] for zone, one in before.items()
+    }
+
+
 def test_a_name_in_the_zone_that_is_no_domain_of_ours(backend: ApiBackend) -> None:
     """A mail domain below the zone, internationalised, and a host at a name that a wildcard covers."""
     before = backend.whole("theirs.test")

@@ -79,6 +79,6 @@ def _item(record: Mapping[str, Any], zone: str) -> Item:
 
 def _data(edit: Edit, value: str) -> dict[str, Any]:
     if edit.type == "MX":
-        preference, target = value.split(" ")
-        return {"data": f"{target}.", "priority": int(preference), "ttl": edit.ttl}
+        preference, target = types.render("MX", value).split(" ")
+        return {"data": target, "priority": int(preference), "ttl": edit.ttl}
     return {"data": value if edit.type == "TXT" else types.render(edit.type, value), "ttl": edit.ttl}
