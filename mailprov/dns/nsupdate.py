@@ -45,9 +45,15 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
 
 def _update(records: list[Record]) -> list[str]:
     sets = dict.fromkeys((record.name, record.type) for record in records)
-    lines = [f"prereq nxrrset {name}. CNAME" for name in dict.fromkeys(name for name, kind in sets)]
+    aliases = {
+        name for name, kind in sets if kind == "CNAME"
+    }  # passed over beside anything: nothing may be there
+    names = dict.fromkeys(name for name, __ in sets)
+    lines = [
+        f"prereq nxdomain {name}." if name in aliases else f"prereq nxrrset {name}. CNAME" for name in names
+    ]
     for name, kind in sets:
-        if not _shared(name, kind, records):
+        if kind != "CNAME" and not _shared(name, kind, records):
             lines.append(f"prereq nxrrset {name}. {kind}")
     look = [name for name, kind in sets if _shared(name, kind, records)]
     if look:

@@ -131,11 +131,10 @@ class MemoryDriver(ZoneDriver):
         self, zone: str, snapshot: Snapshot, edits: Sequence[Edit], version: RRset | None, say: Say
     ) -> Outcome:
         store = self._stores[zone]
-        for edit in edits:
+        for number, edit in enumerate(edits, 1):
             key = (edit.name, edit.type)
-            made = after(snapshot, [edit]).get(
-                key
-            )  # a set is replaced, as by most APIs: what came since is lost
+            # A set is replaced, as by most APIs: what came since is lost. A marker is in two edits (batches.py).
+            made = after(snapshot, edits[:number]).get(key)
             store.pop(key, None)
             if made:
                 texts = (one.exact or types.render(edit.type, one.value) for one in made.stored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mailprov.dns import nsupdate
 from mailprov.inventory import SecretMode, load
 from mailprov.records import desired_records
 
@@ -41,3 +42,15 @@ def test_what_is_wanted_of_them(tmp_path: Path) -> None:
     assert {(kind, value) for name, kind, value in found if name == "b.test"} == {
         ("MX", "10 mx.mail.example")
     }
+
+
+def test_a_script_of_nsupdate_requires_that_nothing_is_at_an_alias(tmp_path: Path) -> None:
+    """Servers pass over a CNAME that is added beside something, and say nothing (RFC 2136 section 3.4.2.2)."""
+    path = tmp_path / "mail.yml"
+    path.write_text(
+        "domains: {a.test: {hosted: {provider: exchange-online, mx: a-test.mail.protection.outlook.com}}}\n"
+    )
+    script = nsupdate.export(load(path, SecretMode.IGNORE), {}).splitlines()
+    assert "prereq nxdomain autodiscover.a.test." in script
+    assert not [line for line in script if line.startswith("prereq nxrrset autodiscover.")]
+    assert "prereq nxrrset a.test. CNAME" in script
