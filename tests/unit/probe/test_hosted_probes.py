@@ -11,6 +11,7 @@ from mailprov.inventory import load
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Inventory
 from mailprov.probe import runner
+from mailprov.probe.checks import catalogue
 from mailprov.probe.clients.resolver import Answer, NoAnswer, Resolver
 from tests.unit.dns.test_hosted import EXCHANGE, GOOGLE, KEY, OTHER
 
@@ -232,6 +233,11 @@ def test_what_is_wrong_is_said(
     (finding,) = found.values()
     assert (finding.verdict, words in finding.observed) == (verdict, True), finding.observed
     assert bool(finding.advice) is (verdict in (WARN, FAIL)) or verdict is ERROR
+
+
+def test_each_of_them_has_been_seen_red() -> None:
+    red = {f"hosted.{case[4]}" for case in WRONG if case[5] in (FAIL, WARN)}
+    assert red == {entry.id for entry in catalogue() if entry.id.startswith("hosted.")} - {"hosted.mail"}
 
 
 def test_what_the_inventory_does_not_say_is_a_warning(
