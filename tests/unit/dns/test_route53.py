@@ -145,35 +145,43 @@ def test_several_zones_of_one_name_are_refused_unless_one_is_chosen(backend: Rou
 
 labels = st.sampled_from(["a", "b", "a-x", "_a"])
 names = st.lists(labels, max_size=3).map(lambda found: ".".join([*found, "contract1.test"]))
+wild = names.map(lambda name: f"*.{name}")
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    there=st.sets(names | names.map(lambda name: f"*.{name}"), max_size=12), asked=st.sets(names, max_size=8)
-)
-def test_whatever_the_pages_are_all_is_read(there: set[str], asked: set[str]) -> None:
-    with route53(Path()) as backend:
-        backend.server.most = 2
-        backend.server.zones_on_page = 100
+def test_whatever_the_pages_are_all_is_read(backend: Route53) -> None:
+    backend.server.most = 2
+    backend.server.zones_on_page = 100
+    apex = backend.server.zones[backend.zone_id("contract1.test")].sets
+    empty = dict(apex)
+    driver = providers.open_driver(backend.settings())
+
+    @settings(max_examples=80, deadline=None)
+    @given(there=st.sets(names | wild, max_size=12), asked=st.sets(names | wild, max_size=8))
+    def holds(there: set[str], asked: set[str]) -> None:
+        apex.clear()
+        apex.update(empty)
         for name in there:
             backend.put("contract1.test", name, 60, "TXT", '"x"', '"y"')
-            weighted(
-                backend,
-                "contract1.test",
-                text.written(name).rstrip("."),
-                "A",
-                "10.0.0.1",
-                "10.0.0.2",
-                "10.0.0.3",
-            )
-        keys = [(name, kind) for name in asked | there for kind in ("TXT", "A")]
-        with providers.open_driver(backend.settings()) as driver:
-            answers = driver.query(keys).answers
-    for (name, kind), answer in answers.items():
-        assert ((name, kind) in answer.sets) == (name in there), name
-        assert answer.exists == any(inside(other, name) for other in {*there, "ns.contract1.test"}), name
-        if name in there:
-            assert len(answer.sets[name, kind].stored) == (2 if kind == "TXT" else 3)
+            owner = text.written(name).rstrip(".")
+            weighted(backend, "contract1.test", owner, "A", "10.0.0.1", "10.0.0.2", "10.0.0.3")
+        keys = [(name, kind) for name in asked for kind in ("TXT", "A")]
+        for (name, kind), answer in driver.query(keys).answers.items():
+            assert ((name, kind) in answer.sets) == (name in there), name
+            assert answer.exists == any(inside(other, name) for other in {*there, "ns.contract1.test"}), name
+            if name in there:
+                assert len(answer.sets[name, kind].stored) == (2 if kind == "TXT" else 3)
+
+    with driver:
+        holds()
+
+
+def test_a_name_that_is_only_above_others_exists_also_where_a_page_ends_before_it(backend: Route53) -> None:
+    backend.server.most = 2
+    weighted(backend, "contract1.test", "a.contract1.test", "A", "10.0.0.1", "10.0.0.2")
+    backend.put("contract1.test", "b.b.contract1.test", 60, "TXT", '"x"')
+    with providers.open_driver(backend.settings()) as driver:
+        keys = [("a.contract1.test", "A"), ("b.contract1.test", "A")]
+        assert [driver.query(keys).answers[key].exists for key in keys] == [True, True]
 
 
 def test_the_cost_does_not_grow_with_the_zone(backend: Route53) -> None:
