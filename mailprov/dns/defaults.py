@@ -132,19 +132,19 @@ def _why_not(
         return None
     here = [one.value for one in stand.get((name, kind), ())]
     others = _of(sort, name, kind, [value for value in here if not owned.owns(name, kind, value)])
-    if others and record.value not in others:
+    if any(value != record.value for value in others):
         form = _("{name}: {label} of somebody else stands here and stays: {values}")
-        return _told(form, name, sort, others)
+        return _told(form, record, sort, others)
     if others:
         return None  # the same: diff.py says so
     made_up = _of(sort, name, kind, [v for v in answered.get((name, kind), ()) if v not in here])
     if made_up and not any(inside(other, name) for other in asked):
         form = _("{name}: a wildcard answers with {label}, and mailprov hides it with nothing: {values}")
-        return _told(form, name, sort, made_up)
+        return _told(form, record, sort, made_up)
     for above in sort.above(name):
         if holding := _of(sort, above, kind, answered.get((above, kind), ())):
             form = _("{name}: what stands at {above} holds here, so mailprov adds no {label}: {values}")
-            return _told(form, name, sort, holding, above)
+            return _told(form, record, sort, holding, above)
     return None
 
 
@@ -152,9 +152,11 @@ def _of(sort: RecordType, name: str, kind: str, values: Iterable[str]) -> list[s
     return [value for value in values if types.alone(name, kind, value) is sort]
 
 
-def _told(form: str, name: str, sort: RecordType, values: Sequence[str], above: str = "") -> str:
-    text = form.format(name=name, above=above, label=_(sort.name), values=", ".join(map(shown, values)))
-    if verdict := sort.judge(values):
+def _told(form: str, record: Record, sort: RecordType, values: Sequence[str], above: str = "") -> str:
+    text = form.format(
+        name=record.name, above=above, label=_(sort.name), values=", ".join(map(shown, values))
+    )
+    if verdict := sort.judge(values, record.value):
         text += f" ({verdict})"
     return _with_advice(text, sort)
 

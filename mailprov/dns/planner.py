@@ -10,7 +10,7 @@ Raises DnsFailed, DnsUnreachable, InputError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,6 +30,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.records import desired_records, kept, types
+from mailprov.records.types import ptr
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,23 @@ def plan(
         )
     if conflicts:
         raise refusal(conflicts)
+    if not inventory.dns.reverse and (task := ptr.task(_new_addresses(inventory, plans))):
+        notices += (task,)
     notices += defaults.notes(one for plan in plans if plan.work for one in plan.work.diff.first_seen)
     if seen.wild:
         plans = _with_shadows(inventory.dns, plans, seen)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
+
+
+def _new_addresses(inventory: Inventory, plans: Sequence[ZonePlan]) -> Iterator[tuple[str, str]]:
+    """(address, host's name) of hosts that get it by these plans."""
+    hosts = {host.fqdn for host in inventory.hosts}
+    for plan in plans:
+        for edit in plan.work.diff.edits if plan.work else ():
+            if plan.work and edit.name in hosts and edit.type in ("A", "AAAA"):
+                there = plan.work.snapshot.get((edit.name, edit.type))
+                known = there.values if there else ()
+                yield from ((value, edit.name) for value in edit.add if value not in known)
 
 
 def _possible(desired: Iterable[Record], settings: DnsSettings) -> tuple[tuple[Record, ...], tuple[str, ...]]:

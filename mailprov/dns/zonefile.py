@@ -17,6 +17,7 @@ from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import NEEDS, Record
 from mailprov.records import desired_records, types
+from mailprov.records.types import ptr
 
 
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
@@ -37,8 +38,13 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
             )
         )
     lines += [
-        f"; {label}: {why}" for label, why in dict.fromkeys((_(r.label), r.purpose) for r in records) if why
+        f"; {label}: {why}"
+        for label, why in dict.fromkeys((_(r.label), _(r.purpose)) for r in records)
+        if why
     ]
+    own = ((address, host.fqdn) for host in inventory.hosts for address in (*host.ipv4, *host.ipv6))
+    if not inventory.dns.reverse and (task := ptr.task(own)):
+        lines.append(f"; {task}")
     for name, members in groups.items():
         if members:
             lines += ["", f"; {name}"]

@@ -18,7 +18,7 @@ from mailprov.i18n import N_, _, one_of
 from mailprov.model.dns import DnsSettings
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry, composed
-from mailprov.schema.scalars import choice, whole
+from mailprov.schema.scalars import Boolean, choice, whole
 
 _LATER = dict.fromkeys(providers.LATER, providers.UNTIL_THEN)
 
@@ -33,6 +33,13 @@ class _Everywhere(Entry):
     ] = Field(description=composed({each.name: each.title for each in providers.PROVIDERS}))
     ttl: Annotated[int, whole(1, 2**31 - 1)] = Field(
         3600, description=N_("seconds that others may keep a record; 3600 if not given")
+    )
+    reverse: Boolean = Field(
+        default=False,
+        description=N_(
+            "whether the zones of the hosts' addresses are at the provider, too, so that PTR records are published; "
+            "false if not given"
+        ),
     )
 
 
@@ -64,4 +71,4 @@ def resolve(entry: DnsEntry, written: Collection[str], context: Context) -> DnsS
                 ),
                 key=True,
             )
-    return DnsSettings(provider.settings(entry, written, context), entry.ttl)
+    return DnsSettings(provider.settings(entry, written, context), entry.ttl, entry.reverse)

@@ -64,6 +64,8 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
                 spf=_spf(entry, exchangers, path, context),
                 dkim=_dkim(entry, hosts, path, context),
                 dmarc=_dmarc(entry, serving, path, name, context),
+                tls_rpt=_tls_rpt(entry.tls_rpt, path, name, context),
+                srv=entry.srv,
             )
         )
     recipients.check_loops(domains, context)
@@ -246,3 +248,10 @@ def _dmarc(
         lead = _("the DMARC reports would go to nobody")
         rua = recipients.target(entry.rua, (*path, "dmarc", "rua"), domain, lead, context=context)
     return Dmarc(entry.policy, rua)
+
+
+def _tls_rpt(text: str | None, path: KeyPath, domain: str | None, context: Context) -> str | None:
+    if text is None or domain is None:
+        return None
+    lead = _("the TLS reports would go to nobody")
+    return recipients.target(text, (*path, "tls_rpt"), domain, lead, context=context)

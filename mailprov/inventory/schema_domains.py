@@ -207,3 +207,15 @@ class DomainEntry(Entry):
         default=None,
         description=N_("the domain's DMARC record, or off; if not given, p=none where nothing stands there"),
     )
+    tls_rpt: Annotated[Text | None, OR_OFF] = Field(
+        default=None,
+        description=N_(
+            "who gets other servers' reports of failed TLS (TLS-RPT): a name here, or an address; nobody if off or "
+            "not given"
+        ),
+        examples=["postmaster"],
+    )
+    srv: Boolean = Field(
+        default=False,
+        description=N_("whether SRV records tell mail programs where the servers are; false if not given"),
+    )

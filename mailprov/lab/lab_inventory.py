@@ -35,6 +35,7 @@ def rehearse(inventory: Inventory, paths: LabPaths, state: LabState) -> str:
         "dns": {
             **providers.by_update(state.dns.address, TSIG_NAME, TSIG_ALGORITHM, _file(paths, "tsig")),
             "ttl": inventory.dns.ttl,
+            "reverse": inventory.dns.reverse,
         },
         "hosts": {host.name: _host(paths, state, host, inventory) for host in state.hosts},
         # A provider is not in a lab.
@@ -165,6 +166,10 @@ def _domain(paths: LabPaths, domain: Domain) -> dict[str, Any]:
             "policy": domain.dmarc.policy,
             **({"rua": domain.dmarc.rua} if domain.dmarc.rua is not None else {}),
         }
+    if domain.tls_rpt:
+        body["tls_rpt"] = domain.tls_rpt
+    if domain.srv:
+        body["srv"] = True
     return body
 
 

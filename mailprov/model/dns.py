@@ -73,3 +73,4 @@ class DnsSettings:
 
     provider: ProviderSettings = ProviderSettings()
     ttl: int = 3600
+    reverse: bool = False  # the zones of the hosts' addresses are there, too

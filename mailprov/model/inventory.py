@@ -81,6 +81,7 @@ class KeyType(str, Enum):
 
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+_LETS_ENCRYPTS = ("https://acme-v02.api.letsencrypt.org", "https://acme-staging-v02.api.letsencrypt.org")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,13 @@ class Acme:
     directory: str = LETS_ENCRYPT
     challenge: Challenge = Challenge.HTTP
     propagation: int = 60  # seconds until all servers of a zone have a new record (dns-01)
+    caa: str | None = None  # the authority's name in CAA records (RFC 8659 section 4.2); "": no such record
+
+    @property
+    def authority(self) -> str:
+        """`caa`, or by default that of Let's Encrypt where it is used; empty: not known, or not to be published."""
+        known = "letsencrypt.org" if self.directory.partition("/directory")[0] in _LETS_ENCRYPTS else ""
+        return known if self.caa is None else self.caa
 
 
 @dataclass(frozen=True)
@@ -223,6 +231,8 @@ class Domain:
     hosted: Hosted | None = (
         None  # its mail is at a provider: no hosts, and nothing of it but DNS records is ours
     )
+    tls_rpt: str | None = None  # an address
+    srv: bool = False  # programs find the servers by the domain's name
 
     @property
     def exchangers(self) -> tuple[Mx, ...]:

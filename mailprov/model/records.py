@@ -24,7 +24,8 @@ class Record:
     `value` is canonical: an address for A/AAAA; `10 mx1.alpha.test` for MX (no final dot); for TXT the whole
     string, unquoted and not cut into 255-octet pieces (the edges cut and quote, RFC 1035 section 3.3.14).
     `why` is one line for people and for the zone file's comment. `label`, `need` and `purpose` are those of its type
-    (records/types): what people call it, required, recommended or optional, and what it is for in one sentence.
+    (records/types): what people call it; required, recommended or optional; what it is for, in one sentence. All three
+    are in English, and translated where they are shown.
     `asked`: the inventory wants it. Else it is a default of mailprov, which gives way to what stands at its name
     (dns/defaults.py).
     """

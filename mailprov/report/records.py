@@ -22,7 +22,7 @@ def purposes(plans: Iterable[Planned]) -> Iterator[Text]:
     for planned in plans:
         for change in planned.changes:
             if change.need in NEEDS:
-                key = (_(change.label), change.purpose)
+                key = (_(change.label), _(change.purpose))
                 rows[key] = min(change.need, rows.get(key, change.need), key=most.index)
     if not rows:
         return

@@ -17,10 +17,10 @@ from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
 from mailprov.schema.entry import Entry
-from mailprov.schema.scalars import Text, choice, whole
+from mailprov.schema.scalars import OR_OFF, Text, choice, whole
 
 _URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+/[!-~]*")
-_ACME = ("email", "directory", "challenge", "propagation")
+_ACME = ("email", "directory", "challenge", "propagation", "caa")
 
 
 _LETS_ENCRYPT = {"letsencrypt": N_("for certificates of Let's Encrypt write `mode: acme`")}
@@ -65,6 +65,14 @@ class TlsEntry(Entry):
     propagation: Annotated[int, whole(0, 3600)] | None = Field(
         default=None,
         description=N_("dns-01: seconds until all servers of the zone have a new record; 60 if not given"),
+    )
+    caa: Annotated[Text | None, OR_OFF] = Field(
+        default=None,
+        description=N_(
+            "mode acme: the authority's name in the CAA records of the hosts' names, or off; that of Let's Encrypt if "
+            "it is used, else none, if not given"
+        ),
+        examples=["letsencrypt.org"],
     )
     ca_file: Text | None = Field(
         default=None,
@@ -129,7 +137,14 @@ def _acme(entry: TlsEntry, path: KeyPath, base: Acme, context: Context) -> Acme:
         directory=entry.directory or base.directory,
         challenge=Challenge(entry.challenge) if entry.challenge else base.challenge,
         propagation=base.propagation if entry.propagation is None else entry.propagation,
+        caa=_caa(entry, path, base, context),
     )
+
+
+def _caa(entry: TlsEntry, path: KeyPath, base: Acme, context: Context) -> str | None:
+    if "caa" not in entry.model_fields_set:
+        return base.caa
+    return "" if entry.caa is None else context.checked((*path, "caa"), entry.caa, names.fqdn)
 
 
 SETTING: Setting[Tls] = Setting(

@@ -245,6 +245,8 @@ def _text(rdata: object) -> str:
         return b"".join(strings).decode("utf-8", "replace")
     if hasattr(rdata, "exchange"):
         return f"{rdata.preference} {_name(rdata.exchange)}"  # type: ignore[attr-defined]
+    if hasattr(rdata, "weight"):  # SRV
+        return f"{rdata.priority} {rdata.weight} {rdata.port} {_name(rdata.target)}"  # type: ignore[attr-defined]
     if hasattr(rdata, "target"):
         return _name(rdata.target)
     return str(rdata)

@@ -20,19 +20,34 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
-from mailprov.i18n import _
 from mailprov.model.records import Record
 from mailprov.records.types.addresses import ADDRESSES
 from mailprov.records.types.autodiscover import AUTODISCOVER
 from mailprov.records.types.base import Format, Own, RecordType, Wishes, names_of
+from mailprov.records.types.caa import CAA
 from mailprov.records.types.dkim import DKIM
 from mailprov.records.types.dmarc import DMARC
 from mailprov.records.types.mx import MX
+from mailprov.records.types.ptr import PTR
 from mailprov.records.types.spf import SPF
+from mailprov.records.types.srv import SRV
 from mailprov.records.types.text import TXT
+from mailprov.records.types.tls_rpt import TLS_RPT
 from mailprov.records.types.verification import VERIFICATION
 
-TYPES: list[RecordType] = [ADDRESSES, MX, SPF, DMARC, DKIM, AUTODISCOVER, VERIFICATION]
+TYPES: list[RecordType] = [
+    ADDRESSES,
+    PTR,
+    CAA,
+    MX,
+    SPF,
+    DMARC,
+    DKIM,
+    AUTODISCOVER,
+    VERIFICATION,
+    TLS_RPT,
+    SRV,
+]
 
 
 def _name(text: str) -> str:
@@ -65,7 +80,7 @@ def desired(wishes: Wishes) -> Iterator[Record]:
 
 def _labelled(each: RecordType, records: Iterable[Record]) -> Iterator[Record]:
     for record in records:
-        need, purpose = record.need or each.need.value, record.purpose or _(each.why)
+        need, purpose = record.need or each.need.value, record.purpose or each.why
         yield replace(record, label=each.name, need=need, purpose=purpose)
 
 

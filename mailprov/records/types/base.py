@@ -147,8 +147,10 @@ class RecordType(ABC):
         """Names whose records hold for this name, too, where it has none."""
         return ()
 
-    def judge(self, values: Sequence[str]) -> str:
-        """What these values of somebody else do, in a few words; empty where there is nothing to say."""
+    def judge(self, values: Sequence[str], wanted: str) -> str:
+        """What these values of somebody else do, in a few words, in place of the wanted one; empty where there is
+        nothing to say.
+        """
         return ""
 
     def serves(self, wanted: Collection[str], stands: Collection[str]) -> bool:

@@ -81,7 +81,7 @@ class Dmarc(RecordType):
         """RFC 9989 section 4.10: the domains above, but those with one label."""
         return [f"_dmarc.{parent}" for parent in _above(name.removeprefix("_dmarc.")) if "." in parent]
 
-    def judge(self, values: Sequence[str]) -> str:
+    def judge(self, values: Sequence[str], wanted: str) -> str:
         if len(values) > 1:
             return _("more than one: receivers take none of them")
         found = re.search(r";\s*p\s*=\s*(\w+)", values[0], re.IGNORECASE)

@@ -133,7 +133,7 @@ class SpfRecord(RecordType):
         start = value.lower()
         return kind == "TXT" and (start == "v=spf1" or start.startswith("v=spf1 "))
 
-    def judge(self, values: Sequence[str]) -> str:
+    def judge(self, values: Sequence[str], wanted: str) -> str:
         if len(values) > 1:
             return _("more than one, which is an error to receivers")
         if values[0].lower().split()[1:] in (["-all"], ["~all"]):

@@ -1,4 +1,4 @@
-"""A type of record that mailprov does not have (CAA, RFC 8659), in one module, as another would be in records/types."""
+"""A type of record in one module, as another would be in records/types: a CAA (RFC 8659) unlike mailprov's own."""
 
 from __future__ import annotations
 

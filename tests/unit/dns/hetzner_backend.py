@@ -30,7 +30,7 @@ class Hetzner(Backend):
     def __init__(self, server: HetznerServer) -> None:
         self.server = server
         for zone, text in ZONES.items():
-            if zone.startswith("contract"):
+            if zone.startswith(("contract", "0.0.10.")):
                 server.add(zone)
                 read = dns.zone.from_text(HEAD + text, zone, relativize=False)
                 for name, each in read.iterate_rdatasets():

@@ -105,6 +105,7 @@ ZONES = {
     "turns2.test": "",
     "liar.test": "",
     **{f"contract{number}.test": "" for number in range(1, 21)},
+    "0.0.10.in-addr.arpa": "",
     "contract2.test": (
         '@ TXT "site=abc; x"\n@ TXT "part one " "and \\"two\\" \\200\\; end"\nwww A 192.0.2.80\n'
         'www TXT "v=spf1 -all"\n'

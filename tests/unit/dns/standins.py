@@ -85,7 +85,7 @@ class StandIn(ApiServer):
         self.numbers = itertools.count(1001)
         self.zones: dict[str, list[Row]] = {}
         for zone, text in ZONES.items():
-            if zone.startswith("contract") or zone == "random.test":
+            if zone.startswith(("contract", "0.0.10.")) or zone == "random.test":
                 self.add(zone, text)
 
     def add(self, zone: str, text: str = "") -> None:

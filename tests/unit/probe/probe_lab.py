@@ -37,6 +37,8 @@ SLOW_ONLY = {"silent", "dns-silent"}
 RECORDS = {
     ("mx1.alpha.test", "A"): ["127.0.0.1"],
     ("mx2.beta.test", "A"): ["127.0.0.2"],
+    ("1.0.0.127.in-addr.arpa", "PTR"): ["mx1.alpha.test."],
+    ("2.0.0.127.in-addr.arpa", "PTR"): ["mx2.beta.test."],
     ("mail.alpha.test", "A"): ["127.0.0.1"],
     ("mail.beta.test", "A"): ["127.0.0.2"],
     ("alpha.test", "MX"): ["10 mx1.alpha.test."],

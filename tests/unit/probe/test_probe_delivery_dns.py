@@ -350,6 +350,13 @@ RECORDS = [
         ERROR,
         "does not evaluate",
     ),
+    (
+        "dns.ptr",
+        "mx1",
+        {("1.0.0.127.in-addr.arpa", "PTR"): ["other.test."]},
+        FAIL,
+        "127.0.0.1 is other.test, not mx1.alpha.test",
+    ),
     ("dns.dmarc", "alpha.test", {("_dmarc.alpha.test", "TXT"): []}, FAIL, "no DMARC record"),
     (
         "dns.dmarc",
@@ -408,6 +415,33 @@ def test_wrong_records(
     assert mine[0].advice or verdict is ERROR
 
 
+def test_a_private_address_needs_no_name_and_a_public_one_does(lab: Lab) -> None:
+    lab.world.records["1.0.0.127.in-addr.arpa", "PTR"] = []
+    assert [item.verdict for item in lab.verify("dns.ptr", wait=10)] == [SKIP, PASS]
+    hosts = tuple(dataclasses.replace(host, ipv4=("9.9.9.9",)) for host in lab.inventory.hosts)
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
+    lab.world.records["9.9.9.9.in-addr.arpa", "PTR"] = ["mx2.beta.test."]
+    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}
+    assert {name: item.verdict for name, item in found.items()} == {"mx1": FAIL, "mx2": PASS}
+    assert found["mx1"].advice == "have the owner of the address give it the name mx1.alpha.test (PTR)"
+
+
+def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(lab: Lab) -> None:
+    domains = tuple(dataclasses.replace(item, dmarc=Dmarc(asked=False)) for item in lab.inventory.domains)
+    lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
+    assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {PASS}
+    lab.world.records["_dmarc.alpha.test", "TXT"] = []
+    (warned,) = [item for item in lab.verify("dns.dmarc", wait=10) if item.verdict is not PASS]
+    assert (warned.target.domain, warned.verdict, warned.observed) == ("alpha.test", WARN, "no DMARC record")
+    assert "`dmarc: off`" in warned.advice
+
+
+def test_what_stands_in_place_of_a_default_is_not_missing(lab: Lab) -> None:
+    """SPF of the name in EHLO: somebody else's stands there."""
+    lab.world.records["mx1.alpha.test", "TXT"] = ['"v=spf1 ip4:127.0.0.1 -all"']
+    assert {item.verdict for item in lab.verify("dns.published", wait=10)} == {PASS}
+
+
 def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: Lab) -> None:
     domains = tuple(
         dataclasses.replace(item, dmarc=Dmarc("reject", "dmarc@alpha.test")) for item in lab.inventory.domains
@@ -434,7 +468,13 @@ def test_no_authoritative_answer_is_an_error(lab: Lab, fault: str) -> None:
     assert {item.id for item in findings} == {
         entry.id for entry in catalogue() if entry.id.startswith("dns.")
     }
-    assert {item.verdict for item in findings} == {ERROR}
+    assert {item.verdict for item in findings if item.id != "dns.ptr"} == {ERROR}
+    # Of a private address nobody need know a name, of a public one the owner's servers do.
+    assert {item.verdict for item in findings if item.id == "dns.ptr"} == {SKIP}
+    hosts = tuple(dataclasses.replace(host, ipv4=("9.9.9.9",)) for host in lab.inventory.hosts)
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
+    if fault != "dns-hearsay":  # which knows only what the resolver does
+        assert {item.verdict for item in lab.verify("dns.ptr", wait=10)} == {ERROR}
 
 
 def test_without_dns_the_hosts_are_looked_at_by_address(lab: Lab) -> None:
@@ -474,7 +514,8 @@ def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: py
     lab.start()
     monkeypatch.setattr(Resolver, "name_server_port", lab.world.dns_port)
     findings = [item for item in lab.verify("dns", wait=10) if item.target.domain != "alfa.test"]
-    assert {(item.verdict, item.observed) for item in findings if item.verdict is not PASS} == {
+    found = {(item.verdict, item.observed) for item in findings if item.id != "dns.ptr"}
+    assert {each for each in found if each[0] is not PASS} == {
         (FAIL, "the name server silent.beta.test of beta.test has no address")
     }
     assert any("ns.beta.test: beta.test MX" in line for item in findings for line in item.evidence)

@@ -1,0 +1,66 @@
+"""SRV: how mail programs find the servers of a domain (RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8). Pure.
+
+All lead to the name that users' programs connect to, which the certificate has. TLS from the first byte comes before
+STARTTLS. A target of `.` says that there is no such service (RFC 6186 section 3.4); mailprov's hosts have them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mailprov.i18n import N_, _
+from mailprov.model.inventory import Domain
+from mailprov.model.ports import PORTS, SIEVE_PORT, TlsStart
+from mailprov.model.records import PLAIN, Record
+from mailprov.records.types.base import Format, Need, Own, RecordType, Wishes
+
+# What a host of mailprov offers, all of it always. `sieve` is none of PORTS, which mail goes over.
+SERVICES = {port.service: port for port in PORTS if port.login} | {"sieve": SIEVE_PORT}
+
+
+def _parse(text: str) -> str:
+    priority, weight, port, target = text.split()
+    return f"{int(priority)} {int(weight)} {int(port)} {target.lower().removesuffix('.') or '.'}"
+
+
+def _render(value: str) -> str:
+    *numbers, target = value.split()
+    return f"{' '.join(numbers)} {target.removesuffix('.')}."
+
+
+class Srv(RecordType):
+    name = "SRV"
+    need = Need.OPTIONAL
+    why = N_("mail programs find the servers by the domain's name")
+    formats = (
+        Format(
+            "SRV",
+            _parse,
+            _render,
+            lambda value: int(value.split(maxsplit=1)[0]),
+            lambda value: bool(re.fullmatch(r"(\d{1,5} ){3}\S{1,255}", value)),
+        ),
+    )
+    otherwise = N_("or leave `srv` out")
+    key = N_("domains.DOMAIN.srv: true publishes them")
+    places = (("SRV", re.compile(rf"_({'|'.join(SERVICES)})\._tcp\.{PLAIN}")),)
+
+    def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        if not domain.srv:
+            return
+        target = domain.mail_name or wishes.inventory.host(domain.hosts[0]).fqdn
+        for service, port in SERVICES.items():
+            priority = 0 if port.tls is TlsStart.IMPLICIT or service == "sieve" else 10
+            why = _("SRV: where {service} of {domain} is").format(service=service, domain=name)
+            value = f"{priority} 1 {port.number} {target}"
+            yield Record(f"_{service}._tcp.{name}", "SRV", value, wishes.ttl, why)
+
+    def alone(self, name: str, kind: str, value: str) -> bool:
+        return kind == "SRV"
+
+    def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
+        return False
+
+
+SRV = Srv()
