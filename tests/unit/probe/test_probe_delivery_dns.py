@@ -424,6 +424,8 @@ def test_a_private_address_needs_no_name_and_a_public_one_does(lab: Lab) -> None
     found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}
     assert {name: item.verdict for name, item in found.items()} == {"mx1": FAIL, "mx2": PASS}
     assert found["mx1"].advice == "have the owner of the address give it the name mx1.alpha.test (PTR)"
+    lab.world.records["9.9.9.9.in-addr.arpa", "PTR"] = []
+    assert {item.verdict for item in lab.verify("dns.ptr", wait=10)} == {FAIL}
 
 
 def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(lab: Lab) -> None:
