@@ -14,7 +14,7 @@ import pytest
 
 from mailprov import lab
 from tests.lab.labs import run_on, wait_until
-from tests.lab.program import COMMAND, run
+from tests.lab.program import COMMAND, act_when, run
 
 INVENTORY = """\
 filter: none
@@ -29,7 +29,7 @@ domains:
 """
 
 # As unattended-upgrades does on a first boot: takes the lock of dpkg for some seconds, and again as soon as apt-get has
-# brought python3, so that the agent meets it, too.
+# brought python3, until the agent has met it, too.
 BUSY = r"""
 use Fcntl qw(:DEFAULT :flock :seek);
 $0 = "unattended-upgr";
@@ -41,7 +41,8 @@ sleep 3;
 set(F_UNLCK);
 select(undef, undef, undef, 0.05) until -x "/usr/bin/python3";
 set(F_WRLCK);
-sleep 4;
+alarm 240;
+select(undef, undef, undef, 0.05) until -e "/run/met";
 """
 
 
@@ -115,7 +116,13 @@ def test_bootstrap_and_first_install_while_others_hold_the_lock(hosts: lab.Lab) 
     behind(hosts, f"setsid perl -e {shlex.quote(BUSY)} </dev/null >/dev/null 2>&1 &")
     wait_until(lambda: behind(hosts, "ls /run/busy", check=False), "the lock is taken")
     words = ("--yes", "--no-verify", "--only", "hosts", "--host", "mx2", "--bootstrap-python")
-    result = run("apply", *words, inventory(hosts, "jump"))
+    result = act_when(
+        lambda event: event.get("text", "").startswith("waiting for unattended-upgr (pid "),
+        lambda _: behind(hosts, "touch /run/met"),
+        "apply",
+        *words,
+        inventory(hosts, "jump"),
+    )
     assert result.code == 0, result.ended("mx2")
     told = [event["text"] for event in result.of("progress", subject="mx2")]
     assert any(text.startswith("waiting for unattended-upgr (pid ") for text in told), told
