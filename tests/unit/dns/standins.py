@@ -184,7 +184,12 @@ def label_of(name: str, zone: str, apex: str = "@") -> str:
     return apex if name == zone else name.removesuffix(f".{zone}")
 
 
-TARGETS = ("CNAME", "DNAME", "MX", "NS")
+TARGETS = ("CNAME", "DNAME", "MX", "NS", "PTR")
+FIELDS = {"CAA": ("flags", "tag", "value"), "SRV": ("priority", "weight", "port", "target")}
+
+
+def number_or_text(word: str) -> int | str:
+    return int(word) if word.isdigit() else word
 
 
 class Cloudflare(StandIn):
@@ -241,6 +246,10 @@ class Cloudflare(StandIn):
         if row.type == "MX":
             priority, content = content.split(" ")
             told |= {"priority": int(priority), "content": content}
+        elif row.type in FIELDS:
+            words = content.split(" ", len(FIELDS[row.type]) - 1)
+            words[-1] = words[-1].strip('"').removesuffix(".") or "."
+            told["data"] = dict(zip(FIELDS[row.type], map(number_or_text, words), strict=True))
         return {**told, "proxied": False, "comment": None, "tags": [], **row.more}
 
     def batch(self, zone: str, body: dict[str, Any]) -> Answer:
@@ -266,12 +275,22 @@ class Cloudflare(StandIn):
         if ttl != 1 and not 60 <= ttl <= 86400:
             raise Refused(400, "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.", 9021)
         row.ttl = ttl
+        if row.type in FIELDS:
+            if set(one.get("data", {})) != set(FIELDS[row.type]):
+                raise Refused(400, f"{' '.join(FIELDS[row.type])}: required data fields", 9101)
+            words = [one["data"][name] for name in FIELDS[row.type]]
+            words[-1] = f'"{words[-1]}"' if row.type == "CAA" else f"{words[-1].removesuffix('.')}."
+            row.text = " ".join(map(str, words))
+            return
         content = one["content"]
         if row.type == "TXT" and not content.startswith('"'):
             content = quoted(content)
         if row.type in TARGETS:
             content = f"{content.removesuffix('.')}."
         row.text = f"{one['priority']} {content}" if row.type == "MX" else content
+
+
+NUMBERS = {"MX": ("priority",), "SRV": ("priority", "weight", "port")}
 
 
 class DigitalOcean(StandIn):
@@ -328,13 +347,16 @@ class DigitalOcean(StandIn):
 
     def told(self, zone: str, row: Row) -> dict[str, Any]:
         data: str = row.text
-        priority = None
+        fields: dict[str, Any] = dict.fromkeys(("priority", "port", "weight", "flags", "tag"))
         if row.type == "TXT":
             data = unquoted(data)
-        elif row.type == "MX":
-            first, _, data = data.partition(" ")
-            priority = int(first)
-        if row.type in TARGETS:
+        elif row.type == "CAA":
+            flags, fields["tag"], data = data.split(" ", 2)
+            fields["flags"], data = int(flags), data.strip('"')
+        elif row.type in NUMBERS:
+            *numbers, data = data.split(" ")
+            fields |= dict(zip(NUMBERS[row.type], map(int, numbers), strict=True))
+        if row.type in (*TARGETS, "SRV"):
             data = data.removesuffix(".")
             data = "@" if data == zone else data
         told = {
@@ -344,7 +366,7 @@ class DigitalOcean(StandIn):
             "data": data,
             "ttl": row.ttl,
         }
-        return {**told, "priority": priority, "port": None, "weight": None, "flags": None, "tag": None}
+        return {**told, **fields}
 
     def fill(self, zone: str, row: Row, body: dict[str, Any]) -> None:
         row.ttl = body.get("ttl", row.ttl)
@@ -355,9 +377,11 @@ class DigitalOcean(StandIn):
             if data.startswith('"'):
                 raise Refused(422, "Data must not be quoted")
             data = quoted(data)
-        if row.type in TARGETS and not data.endswith("."):
+        if row.type in (*TARGETS, "SRV", "CAA") and not data.endswith("."):
             raise Refused(422, "Data needs to end with a dot (.)")
-        row.text = f"{body['priority']} {data}" if row.type == "MX" else data
+        if row.type == "CAA":
+            data = f'{body["flags"]} {body["tag"]} "{data[:-1]}"'
+        row.text = " ".join([*(str(body[name]) for name in NUMBERS.get(row.type, ())), data])
 
 
 class Gandi(StandIn):

@@ -307,7 +307,10 @@ def test_the_catalogue_explains_every_probe() -> None:
         assert entry.steps
         assert entry.refs
         verdicts = dict(entry.verdicts)
-        assert verdicts["pass"]
         assert set(verdicts) <= {"pass", "warn", "fail", "error", "skip"}
+        if entry.id == "hosted.mail":  # says what nobody looked at, and nothing else
+            assert set(verdicts) == {"skip"}
+            continue
+        assert verdicts["pass"]
         assert "fail" in verdicts or "warn" in verdicts
         assert "error" in verdicts or entry.id in {"net.tcp"}

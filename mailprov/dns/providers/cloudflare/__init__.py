@@ -42,7 +42,7 @@ class Cloudflare(TokenProvider):
         holds_version=False,
         lists_zones=True,
         reads_sets=False,
-        types=frozenset({"A", "AAAA", "CNAME", "MX", "NS", "PTR", "TXT"}),  # others need fields of their own
+        types=frozenset({"A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"}),
         ttls=(60, 86400),
         calls_per_second=4.0,  # 1,200 in five minutes
         capacity=200,  # of the free plan

@@ -2,7 +2,8 @@
 
 Records are changed by their ids, in place where a value takes another one's place, so what the API has besides
 (comment, tags, an automatic TTL) stays. A TTL of 1 is "automatic", which is 300 seconds. A record behind Cloudflare's
-proxy is answered with the addresses of the proxy, which takes no mail: such a set is `special`.
+proxy is answered with the addresses of the proxy, which takes no mail: such a set is `special`. CAA and SRV have their
+parts in an object, `data`; their text is told and cannot be written.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _AUTOMATIC, _AUTOMATIC_IS = 1, 300
 _PROXIED = N_("behind Cloudflare's proxy, which takes no mail")
 # Records in a page. The API takes more; a page of these is about half a megabyte.
 _PAGE = 1000
+# In the order of zone file text.
+_PARTS = {"CAA": ("flags", "tag", "value"), "SRV": ("priority", "weight", "port", "target")}
 
 
 class CloudflareDriver(ApiDriver):
@@ -93,8 +96,11 @@ class CloudflareDriver(ApiDriver):
 
 def _item(record: Mapping[str, Any]) -> Item:
     kind, text = str(record["type"]), str(record.get("content") or "")
+    parts = record.get("data")
     if kind == "TXT":
         text = unquoted(text)
+    elif kind in _PARTS and isinstance(parts, Mapping):
+        text = _joined(kind, parts)
     elif kind in TARGETS:
         text = f"{text.removesuffix('.')}."
     if kind == "MX":
@@ -110,8 +116,19 @@ def _item(record: Mapping[str, Any]) -> Item:
     )
 
 
+def _joined(kind: str, parts: Mapping[str, Any]) -> str:
+    if kind == "CAA":
+        return f'{parts.get("flags")} {parts.get("tag")} "{parts.get("value")}"'
+    numbers = " ".join(str(parts.get(name)) for name in _PARTS[kind][:-1])
+    return f"{numbers} {str(parts.get('target')).removesuffix('.')}."
+
+
 def _data(edit: Edit, value: str) -> dict[str, Any]:
     text = types.render(edit.type, value)
+    if edit.type in _PARTS:
+        *numbers, last = text.split(" ", len(_PARTS[edit.type]) - 1)
+        words = [*(int(word) if word.isdigit() else word for word in numbers), last.strip('"')]
+        return {"data": dict(zip(_PARTS[edit.type], words, strict=True)), "ttl": edit.ttl}
     if edit.type == "MX":
         preference, target = value.split(" ")
         return {"content": target, "priority": int(preference), "ttl": edit.ttl}

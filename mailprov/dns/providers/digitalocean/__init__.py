@@ -37,7 +37,7 @@ class DigitalOcean(TokenProvider):
         holds_version=False,
         lists_zones=True,
         reads_sets=False,
-        types=frozenset({"A", "AAAA", "CNAME", "MX", "NS", "TXT"}),  # CAA and SRV need fields of their own
+        types=frozenset({"A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT"}),
         ttls=(30, 2**31 - 1),
         calls_per_second=4.0,  # 250 a minute; beyond 5,000 an hour it asks to wait
     )

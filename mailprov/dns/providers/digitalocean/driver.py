@@ -2,7 +2,8 @@
 
 Names are labels in the zone, `@` the zone itself. Targets are told without a final dot, and `@` for the zone; written
 they need the dot. A TXT is one text without quotes. How long it may be nobody says; about 500 characters are known to
-be taken, and where a longer one is refused the error says so.
+be taken, and where a longer one is refused the error says so. MX, SRV and CAA have their numbers in fields of their
+own; the authority of a CAA is written with a final dot as well, and told without.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mailprov.records import types
 
 _PAGE = 200  # the largest
 _LONG = 500
+_NUMBERS = {"MX": ("priority",), "SRV": ("priority", "weight", "port")}
 
 
 class DigitalOceanDriver(RecordsDriver):
@@ -70,15 +72,21 @@ def _item(record: Mapping[str, Any], zone: str) -> Item:
         text = unquoted(text)
     elif kind in TARGETS:
         text = f"{zone if text == '@' else text.removesuffix('.')}."
-    if kind == "MX":
-        text = f"{record.get('priority') or 0} {text}"
+    if kind in _NUMBERS:
+        text = f"{' '.join(str(record.get(name) or 0) for name in _NUMBERS[kind])} {text}"
+    elif kind == "CAA":
+        text = f'{record.get("flags") or 0} {record.get("tag")} "{text}"'
     return Item(
         (absolute(str(record["name"]), zone), kind), int(record["ttl"]), text, str(record["id"]), record
     )
 
 
 def _data(edit: Edit, value: str) -> dict[str, Any]:
-    if edit.type == "MX":
-        preference, target = types.render("MX", value).split(" ")
-        return {"data": target, "priority": int(preference), "ttl": edit.ttl}
+    if edit.type in _NUMBERS:
+        *numbers, target = types.render(edit.type, value).split(" ")
+        fields = dict(zip(_NUMBERS[edit.type], map(int, numbers), strict=True))
+        return {"data": target, **fields, "ttl": edit.ttl}
+    if edit.type == "CAA":
+        flags, tag, authority = value.split(" ", 2)
+        return {"data": f"{authority.strip(chr(34))}.", "flags": int(flags), "tag": tag, "ttl": edit.ttl}
     return {"data": value if edit.type == "TXT" else types.render(edit.type, value), "ttl": edit.ttl}
