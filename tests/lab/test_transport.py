@@ -242,7 +242,7 @@ class TestHostKeys:
         said = refusal(server.host(known_hosts=known))
         assert "HAS CHANGED" in said
         assert server.fingerprint("ed25519") in said
-        assert f"{known}:2 says " in said
+        assert f"but {known}:2 " in said
 
     @pytest.mark.usefixtures("each_transport")
     def test_a_known_type_that_the_server_no_longer_has_is_a_changed_key(

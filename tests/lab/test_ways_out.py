@@ -229,7 +229,7 @@ def test_filters_that_need_what_is_refused_are_named_and_lose_no_mail(hosts: lab
     for host, domain in PLACES:
         run_on(hosts, host, f"cp -a /root/dovecot.conf {conf}")
         said = [one["text"] for one in planned.of("notice", subject=host) if "(Sieve)" in one["text"]]
-        assert [text.rpartition(" Of ")[2] for text in said] == [f"eva@{domain}"], planned.of("notice")
+        assert [text.rpartition(" Accounts: ")[2] for text in said] == [f"eva@{domain}"], planned.of("notice")
         assert "refuses enotify" in said[0]
         wait_until(lambda: arrived(hosts, host, f"eva@{domain}", "Subject: noted"), "the message, kept")  # noqa: B023
         folders = {
