@@ -39,8 +39,9 @@ check: .venv/ready ## Format, lint, types and the tests that need no hosts
 bench: .venv/ready ## Measure beside Ansible, pyinfra and bare apt-get; FULL=1 for all rounds (root on Linux)
 	@$(PYTHON_BIN) bench/run.py $(if $(FULL),--full)
 
-faults-short: .venv/ready ## Each fault once, where a host changes its state (root on Linux, 2 minutes)
-	@$(PYTHON_BIN) -m pytest tests/faults
+faults-short: .venv/ready ## Each fault once, where a host changes its state (root on Linux, 3 minutes)
+	@scripts/test-tools
+	@$(PYTHON_BIN) scripts/lab_tests.py faults
 
 faults: .venv/ready ## Every fault at every event of install, change and rollback: resumable, MINUTES=60 (root on Linux)
 	@$(PYTHON_BIN) -m tests.faults
