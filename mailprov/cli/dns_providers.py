@@ -78,7 +78,7 @@ def _told(provider: Provider) -> DnsProvider:
 
 def _table(found: list[DnsProvider]) -> None:
     yes, no = _("yes"), _("no")
-    head = [_("provider"), _("whole"), _("held"), _("cost"), _("installed"), ""]
+    head = [_("provider"), _("atomic"), _("conditional"), _("reads"), _("installed"), ""]
     rows = [
         [
             one.name,
@@ -86,7 +86,7 @@ def _table(found: list[DnsProvider]) -> None:
                 [
                     yes if one.atomic else no,
                     yes if one.compare_and_swap else no,
-                    _("the same") if one.reads_sets else _("grows"),
+                    _("by name") if one.reads_sets else _("whole zones"),
                 ]
                 if one.publishes
                 else ["-", "-", "-"]
@@ -101,14 +101,18 @@ def _table(found: list[DnsProvider]) -> None:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print_text(line.rstrip(), indent=sum(widths[:-1]) + 2 * len(widths[:-1]))
     print_text("")
-    print_text(_("whole: of one write all is done, or nothing; elsewhere the next apply does the rest"))
+    print_text(_("atomic: a write is done as a whole or not at all; elsewhere the next apply does the rest"))
     print_text(
         _(
-            "held: a write is refused where the same records were changed since they were read; elsewhere they are "
-            "read once more just before it, and what comes in the moment between may be lost"
+            "conditional: a write is refused if the same records were changed since they were read; elsewhere they "
+            "are read once more just before it, and a change in the moment between may be lost"
         )
     )
-    print_text(_("cost: whether reading a large zone takes more calls than reading a small one"))
+    print_text(
+        _(
+            "reads: whether the names in question are read, or the whole zone, which takes longer the larger it is"
+        )
+    )
     print_text(_("More: mailprov dns providers PROVIDER"))
 
 
@@ -123,22 +127,20 @@ def _details(one: DnsProvider) -> None:
     if one.publishes:
         rows += [
             (
-                _("whole"),
-                _("yes: of one write all is done, or nothing")
+                _("atomic"),
+                _("yes: a write is done as a whole or not at all")
                 if one.atomic
                 else _("no: set by set; what is half done is told, and the next apply does the rest"),
             ),
             (
-                _("held"),
-                _("yes: a write is refused where the same records were changed since they were read")
+                _("conditional"),
+                _("yes: a write is refused if the same records were changed since they were read")
                 if one.compare_and_swap
                 else _("no: the records are read once more just before, and afterwards"),
             ),
             (
-                _("cost"),
-                _("of reading: the same for a large zone and a small one")
-                if one.reads_sets
-                else _("of reading: grows with the zone"),
+                _("reads"),
+                _("the names in question") if one.reads_sets else _("the whole zone"),
             ),
             (
                 _("zones"),

@@ -16,13 +16,13 @@ HEAD = """\
 Where `mailprov dns` can write records, and what can be relied on there. The [page about DNS](../dns.md) says how each
 is set up.
 
-- **Whole**: of one write all is done, or nothing. Elsewhere records are written one by one; after a failure the output
-  says which of them stand, and the next `apply` does the rest.
-- **Held**: a write is refused where somebody has changed the same records since they were read. Elsewhere they are
-  read once more just before the write, and what comes in the moment between can be lost.
-- **Cost**: whether reading a large zone costs more than reading a small one.
+- **Atomic**: a write is done as a whole or not at all. Elsewhere records are written one by one; after a failure the
+  output says which of them stand, and the next `apply` does the rest.
+- **Conditional**: a write is refused if somebody has changed the same records since they were read. Elsewhere they
+  are read once more just before the write, and a change in the moment between can be lost.
+- **Reads**: whether the names in question are read, or the whole zone, which takes longer the larger it is.
 
-| `provider` | | whole | held | cost | TTL | calls a second | installed with |
+| `provider` | | atomic | conditional | reads | TTL | calls a second | installed with |
 |---|---|---|---|---|---|---|---|
 """
 SCOPES = """
@@ -49,7 +49,7 @@ def _row(provider: Provider, can: Abilities) -> str:
         text(provider.title),
         "yes" if can.atomic else "no",
         "yes" if can.compare_and_swap else "no",
-        "the same" if can.reads_sets else "grows",
+        "by name" if can.reads_sets else "whole zones",
         ttl,
         f"{can.calls_per_second:g}" if can.calls_per_second else "",
         f"`mailprov[{provider.name}]`" if provider.extra else "`mailprov`",

@@ -13,7 +13,7 @@ def test_every_provider_has_its_line() -> None:
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[1 : len(PROVIDERS) + 1]] == [each.name for each in PROVIDERS]
     route53 = next(line for line in lines if line.startswith("route53"))
-    assert route53.split()[:4] == ["route53", "yes", "yes", "the"]
+    assert route53.split()[:4] == ["route53", "yes", "yes", "by"]
 
 
 def test_as_json_with_what_its_driver_can_do() -> None:
