@@ -12,7 +12,7 @@ the first time: what stands already is met by the prerequisites, and then nothin
 from __future__ import annotations
 
 from mailprov.dns.shown import shown
-from mailprov.dns.zonefile import by_domain
+from mailprov.dns.zonefile import by_domain, comment
 from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
@@ -23,17 +23,18 @@ from mailprov.records import desired_records, types
 def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
     keys = keys or {}
     lines = [
-        f"; {text}"
+        line
         for text in (
             _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source)),
             _("`nsupdate -k KEYFILE FILE` sends them to the zones' primary servers."),
             _("It is for zones without these records: an update that meets one of them changes nothing."),
         )
+        for line in comment(text)
     ]
     unknown = [host.name for host in inventory.hosts if host.name not in keys]
     if unknown:
         without = _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them")
-        lines.append(f"; {without.format(hosts=', '.join(unknown))}")
+        lines += comment(without.format(hosts=", ".join(unknown)))
     for zone, members in by_domain(inventory, desired_records(inventory, keys)).items():
         if members:
             lines += ["", f"; {zone}"]
@@ -57,9 +58,8 @@ def _update(records: list[Record]) -> list[str]:
             lines.append(f"prereq nxrrset {name}. {kind}")
     look = [name for name, kind in sets if _shared(name, kind, records)]
     if look:
-        lines.append(
-            "; "
-            + _("look first that there is no other SPF record (v=spf1) at: {names}").format(
+        lines += comment(
+            _("look first that there is no other SPF record (v=spf1) at: {names}").format(
                 names=", ".join(look)
             )
         )

@@ -2,12 +2,14 @@
 
     export(inventory, keys) -> str
     by_domain(inventory, records)       as panel.py and nsupdate.py group them, too
+    comment(text) -> lines              no longer than a terminal of 80 columns
 
 Names and targets are complete with a final dot, so the text may be pasted into any zone whatever its $ORIGIN.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 from mailprov.dns.shown import shown
@@ -28,29 +30,26 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
     records = desired_records(inventory, keys)
     groups = by_domain(inventory, records)
     head = _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source))
-    lines = [f"; {head}"]
+    lines = comment(head)
     unknown = [host.name for host in inventory.hosts if host.name not in keys]
     if unknown:
-        lines.append(
-            "; "
-            + _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them").format(
+        lines += comment(
+            _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them").format(
                 hosts=", ".join(unknown)
             )
         )
-    lines += [
-        f"; {label}: {why}"
-        for label, why in dict.fromkeys((_(r.label), _(r.purpose)) for r in records)
-        if why
-    ]
+    for label, why in dict.fromkeys((_(r.label), _(r.purpose)) for r in records):
+        if why:
+            lines += comment(f"{label}: {why}")
     own = ((address, host.fqdn) for host in inventory.hosts for address in (*host.ipv4, *host.ipv6))
     if not inventory.dns.reverse and (task := ptr.task(own)):
-        lines.append(f"; {task}")
+        lines += comment(task)
     for name, members in groups.items():
         if members:
             lines += ["", f"; {name}"]
             # What belongs to the domain itself first, then the hosts in it.
             for record in sorted(members, key=lambda r: r.name != name):
-                lines += [_comment(record), _line(record)]
+                lines += [*_reason(record), _line(record)]
     return "\n".join(lines) + "\n"
 
 
@@ -69,9 +68,20 @@ def _domain_of(name: str, domains: list[str]) -> str:
     return max(around, key=len) if around else name.partition(".")[2] or name
 
 
-def _comment(record: Record) -> str:
+def comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        79,
+        initial_indent="; ",
+        subsequent_indent=";   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _reason(record: Record) -> list[str]:
     need = f" ({_(NEEDS[record.need])})" if record.need else ""
-    return f"; {shown(record.why)}{need}"
+    return comment(f"{shown(record.why)}{need}")
 
 
 def _line(record: Record) -> str:
