@@ -54,6 +54,7 @@ FORMER = "v=mailprov1"
 NAMED = 8
 _LABEL = "_mailprov."
 # As records/desired.py makes them; all of them can be asked for (RFC 1035 section 3.1: at most 63 octets, and 253).
+_ANYWHERE = ("A", "AAAA", "MX", "TXT")
 _NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
 Entry = tuple[str, str, str]  # (absolute name, type, digest)
@@ -187,7 +188,7 @@ def _entries(unit: str, word: str) -> Iterable[Entry]:
     name = unit if label == "@" else f"{label}.{unit}"
     if not (equals and slash and kind in types.published() and _NAME.fullmatch(name)):
         return
-    if kind == "CNAME" and not types.writes_at(name, kind):  # at few names, unlike the others
+    if kind not in _ANYWHERE and not types.writes_at(name, kind):  # at few names, unlike these
         return
     for one in digests.split(","):
         yield name, kind, one
@@ -199,12 +200,18 @@ def gather(texts: Mapping[str, Iterable[str]], identity: Identity) -> Ownership:
     ours = tuple(marker for marker in markers if identity.has(marker))
     theirs = tuple(marker for marker in markers if not identity.has(marker) and not marker.newer)
     return Ownership(
-        frozenset(entry for marker in ours for entry in marker.entries),
+        frozenset(entry for marker in ours for entry in marker.entries if _believed(entry, identity)),
         ours,
         theirs,
         frozenset(entry for marker in theirs for entry in marker.entries),
         next((marker.text for marker in markers if marker.newer), ""),
     )
+
+
+def _believed(entry: Entry, identity: Identity) -> bool:
+    """Whoever may write a TXT can forge a marker. A record that is never written at a mail domain is none of ours."""
+    name, kind, _digest = entry
+    return name not in identity.units or types.at_domains(kind)
 
 
 def named_at(unit: str, identity: Identity) -> tuple[str, ...]:

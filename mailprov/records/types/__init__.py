@@ -8,6 +8,7 @@
     above(record) -> (name, DNS type) …       whose values may hold for its name, too
     alone(name, kind, value) -> RecordType | None      the type of which there may be only one set at that name
     writes_at(name, kind) -> bool             whether any type is ever published there
+    at_domains(kind) -> bool                  whether it may be at a mail domain itself
     may_return(own, name, kind, value) -> bool
 
 To add one: a module here with a RecordType (base.py says what that is), and its line in TYPES. Planning, writing,
@@ -136,6 +137,11 @@ def alone(name: str, kind: str, value: str) -> RecordType | None:
 
 def writes_at(name: str, kind: str) -> bool:
     return any(kind == one and place.fullmatch(name) for each in TYPES for one, place in each.places)
+
+
+def at_domains(kind: str) -> bool:
+    """Whether records of this DNS type are ever published at a mail domain itself."""
+    return all(each.at_domains for each in TYPES if any(one.type == kind for one in each.formats))
 
 
 def may_return(own: Own, name: str, kind: str, value: str) -> bool:

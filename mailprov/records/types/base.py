@@ -123,6 +123,9 @@ class RecordType(ABC):
     instead: str = ""
     # Where mailprov writes it, by type: what a host tells to have been elsewhere is a lie (run/believed.py).
     places: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    at_domains: bool = (
+        True  # False: never at a mail domain itself, so no marker is believed that it is ours there
+    )
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterable[Record]:
         return ()

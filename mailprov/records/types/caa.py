@@ -36,6 +36,7 @@ class Caa(RecordType):
     )
     instead = N_("`tls: {caa: off}` leaves it at that")
     places = (("CAA", re.compile(PLAIN)),)
+    at_domains = False
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterator[Record]:
         yield from _of(host.fqdn, host, wishes)
