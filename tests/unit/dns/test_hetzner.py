@@ -159,7 +159,7 @@ def test_the_rate_limit_is_waited_for_and_then_told(backend: Hetzner) -> None:
     publish(backend)
     assert not zones.plan(inventory(ZONE, backend.settings()))[0].changes
     backend.server.faults += [Fault(lambda request: True, limit) for _ in range(6)]
-    assert "it is called too often (rate_limit_exceeded), told to list its zones" in told(
+    assert "it is called too often (rate_limit_exceeded) when asked to list its zones" in told(
         DnsUnreachable, backend
     )
 

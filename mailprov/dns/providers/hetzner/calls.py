@@ -106,7 +106,7 @@ class Calls:
         except self._api_error as error:
             raise self._refused(error, doing) from None
         except self._timeout:
-            what = _("it did not finish within {seconds} s, told to {task}").format(
+            what = _("it did not finish within {seconds} s when asked to {task}").format(
                 seconds=round(POLL_SECONDS * POLLS), task=doing
             )
             raise DnsUnreachable(WHERE, what, _("Run the command again")) from None
@@ -114,10 +114,12 @@ class Calls:
             what = _("it failed to {task}: {error}").format(task=doing, error=_line(error))
             raise DnsFailed(WHERE, what, _("Run the command again")) from None
         except self._requests.exceptions.TooManyRedirects:
-            what = _("it redirects elsewhere, where the token is not sent, told to {task}").format(task=doing)
+            what = _("it redirects elsewhere, where the token is not sent when asked to {task}").format(
+                task=doing
+            )
             raise DnsFailed(WHERE, what, _("Look at what is between here and Hetzner")) from None
         except (self._requests.exceptions.RequestException, KeyError, TypeError, OSError) as error:
-            what = _("no usable answer ({error}), told to {task}").format(error=_line(error), task=doing)
+            what = _("no usable answer ({error}) when asked to {task}").format(error=_line(error), task=doing)
             raise DnsUnreachable(
                 WHERE, what, _("Look at this machine's connection to the Internet")
             ) from None
@@ -125,7 +127,7 @@ class Calls:
     def _refused(self, error: Any, doing: str) -> DnsFailed | DnsUnreachable:
         code, said = str(error.code), _line(error.message or "")
         if code == "rate_limit_exceeded":
-            what = _("it is called too often ({code}), told to {task}").format(code=code, task=doing)
+            what = _("it is called too often ({code}) when asked to {task}").format(code=code, task=doing)
             return DnsUnreachable(WHERE, what, _("Run the command again in some minutes"))
         if code.isdigit() or code in (
             "service_error",
@@ -134,7 +136,7 @@ class Calls:
             "timeout",
             "bad_gateway",
         ):
-            what = _("it failed ({code}), told to {task}").format(code=code, task=doing)
+            what = _("it failed ({code}) when asked to {task}").format(code=code, task=doing)
             return DnsUnreachable(WHERE, what, _("Try again later"))
         what, advice = _REFUSALS.get(code, ("", N_("Change what it names")))
         refused = _("it refused to {task}").format(task=doing)

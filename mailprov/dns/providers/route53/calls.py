@@ -171,7 +171,7 @@ class Calls:
             advice = _("Give it some, or name an access key in the inventory (dns.access_key_id)")
             raise InputError("dns.default_credentials", _said(error), advice) from None
         except (self._errors.BotoCoreError, self._unreadable, OSError) as error:
-            what = _("no usable answer ({error}), told to {task}").format(error=_said(error), task=doing)
+            what = _("no usable answer ({error}) when asked to {task}").format(error=_said(error), task=doing)
             raise DnsUnreachable(
                 WHERE, what, _("Look at this machine's connection to the Internet")
             ) from None
@@ -188,13 +188,13 @@ class Calls:
             return DnsFailed(WHERE, f"{refused}: {said}", _("Change what it names"))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _BUSY:
-            what = _("it has too much to do ({code}), told to {task}").format(code=code, task=doing)
+            what = _("it has too much to do ({code}) when asked to {task}").format(code=code, task=doing)
             advice = _(
                 "Wait a minute, then run the command again: it takes five requests a second of an account"
             )
             return DnsUnreachable(WHERE, what, advice)
         if status >= 500:
-            what = _("it failed ({code}), told to {task}").format(code=code or status, task=doing)
+            what = _("it failed ({code}) when asked to {task}").format(code=code or status, task=doing)
             return DnsUnreachable(WHERE, what, _("Try again later"))
         what, advice = _REFUSALS.get(code, ("", N_("Change what it names")))
         return DnsFailed(WHERE, f"{_(what) if what else refused} ({code}: {said})", _(advice))
