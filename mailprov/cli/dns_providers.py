@@ -28,13 +28,13 @@ def providers(
 ) -> None:
     """List the DNS providers: what each needs, and what can be relied on there."""
     from mailprov.cli.reports import Reports
-    from mailprov.dns.providers import PROVIDERS
+    from mailprov.dns.providers import NAMES, every
     from mailprov.errors import InputError
 
     reports = Reports(json=json, text=False)
-    shown = [each for each in PROVIDERS if name in (None, each.name)]
+    shown = [each for each in every() if name in (None, each.name)]
     if not shown:
-        near = difflib.get_close_matches(name or "", [each.name for each in PROVIDERS], n=1)
+        near = difflib.get_close_matches(name or "", NAMES, n=1)
         raise InputError(
             "dns providers",
             _('there is no provider "{name}"').format(name=name),

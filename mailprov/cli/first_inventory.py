@@ -102,7 +102,7 @@ def _dns(answers: Answers) -> list[str]:
             "prints."
         ).format(domain=answers.domain, provider=_(provider.title), name=provider.name)
     else:
-        provider = providers.PROVIDERS[0]
+        provider = providers.named(providers.NAMES[0])
         words = _(
             "Where your DNS server takes updates (RFC 2136), mailprov publishes the records itself. "
             "Else publish what `mailprov dns export` prints."

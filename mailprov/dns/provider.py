@@ -2,7 +2,7 @@
 
     Provider       one for each in dns/providers, where they are listed; it opens a driver (driver.py)
 
-Nothing here loads a library, nor what only planning zones needs: every inventory is read with this.
+Nothing here loads a library, nor what only planning zones needs: an inventory is read with its provider.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Provider(ABC):
     challenge dns-01; empty where it cannot be. Both are marked with N_ (i18n.py). `example`: lines of YAML, to begin
     with. `abilities`: None for one that writes nothing, which then has no driver. `extra`: it needs a library of its
     own, and the extra of the package that brings that is called as it is (extras.py); `libraries`: what is imported
-    then. `scope`: the least that its credential must be allowed to do.
+    then. `scope`: the least that its credential must be allowed to do. `name_servers`: how those of its zones are
+    called, a regular expression for the whole name; empty where they may be called anything.
     """
 
     name: ClassVar[str]
@@ -36,6 +37,7 @@ class Provider(ABC):
     extra: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
     scope: ClassVar[str] = ""
+    name_servers: ClassVar[str] = ""
 
     @abstractmethod
     def entry(self) -> type[Entry]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from mailprov.i18n import N_
-from mailprov.inventory.dns import DnsEntry
+from mailprov.inventory.dns import DnsEntry, every_key
 from mailprov.inventory.host_settings import HostSettings, settings
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosts import HostEntry
@@ -57,7 +57,9 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the file, with a description on every key."""
-    made = File.model_json_schema(schema_generator=_Generator)
+    with every_key():
+        whole = create_model("File", __base__=File, __doc__=File.__doc__, __module__=__name__)
+        made = whole.model_json_schema(schema_generator=_Generator)
     _tell_shared_keys(made, made["$defs"]["HostEntry"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

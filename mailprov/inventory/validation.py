@@ -12,7 +12,7 @@ import difflib
 import typing
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mailprov.errors import Problem
 from mailprov.i18n import N_, _
@@ -31,7 +31,7 @@ from mailprov.schema.document import (
     show,
     show_path,
 )
-from mailprov.schema.entry import in_language
+from mailprov.schema.entry import Entry, in_language
 from mailprov.schema.hints import Hints
 from mailprov.schema.scalars import kind
 
@@ -194,18 +194,18 @@ def _example(path: KeyPath) -> str:
     }.get(names[-1] if names else "", "[ana, luis]")
 
 
-def _entry(path: KeyPath) -> type[BaseModel] | None:
+def _entry(path: KeyPath) -> type[Entry] | None:
     """The schema class of the mapping at `path`; None where there is none (names, lists, unknown keys)."""
     here: Any = File
     for step in path:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            field = here.model_fields.get(str(step))
+        if isinstance(here, type) and issubclass(here, Entry):
+            field = here.whole().model_fields.get(str(step))
             here = _plain(field.annotation) if field else None
         elif inside := typing.get_args(here):
             here = _plain(inside[-1])
         else:
             return None
-    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+    return here.whole() if isinstance(here, type) and issubclass(here, Entry) else None
 
 
 def _plain(annotation: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.provider import Provider
-from mailprov.dns.providers import PROVIDERS
+from mailprov.dns.providers import every
 from scripts.reference.commands import text
 
 HEAD = """\
@@ -34,10 +34,8 @@ What the token or key of each must be allowed, and nothing more:
 
 
 def page() -> str:
-    rows = [_row(each, each.abilities) for each in PROVIDERS if each.abilities]
-    scopes = [
-        f"| `{each.name}` | {text(each.scope)} |" for each in PROVIDERS if each.abilities and each.scope
-    ]
+    rows = [_row(each, each.abilities) for each in every() if each.abilities]
+    scopes = [f"| `{each.name}` | {text(each.scope)} |" for each in every() if each.abilities and each.scope]
     return HEAD + "\n".join(rows) + "\n" + SCOPES + "\n".join(scopes) + "\n"
 
 

@@ -1,47 +1,43 @@
-"""All DNS providers, each a package of this one. Nothing outside knows which there are.
+"""All DNS providers, each a module or package of this one. Nothing outside knows which there are.
 
-    PROVIDERS                      in the order in which people are told of them
+    NAMES                          in the order in which people are told of them
+    every() -> Iterator[Provider]  all of them
     named(name) -> Provider        as `dns.provider` in the inventory names it
     of(settings) -> Provider
     open_driver(settings) -> Driver
+    at_name_servers(servers) -> Provider | None
     by_update(server, …) -> dict   `dns:` of an inventory for a name server that takes updates
     for_dns_01() -> str            what an inventory must have for the challenge dns-01
 
-To add one: a package here with a Provider (dns/provider.py says what that is), and its line in PROVIDERS.
+To add one: a package here that is called as it is in the inventory and has a PROVIDER (dns/provider.py says what that
+is), and its name in NAMES. A provider is loaded when it is named: an inventory has one or two of them, and waits for no
+other. `every` is for those who list them, and for messages about keys of others.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mailprov.dns.provider import Provider
-from mailprov.dns.providers.cloudflare import Cloudflare
-from mailprov.dns.providers.digitalocean import DigitalOcean
-from mailprov.dns.providers.gandi import Gandi
-from mailprov.dns.providers.hetzner import Hetzner
-from mailprov.dns.providers.ovh import Ovh
-from mailprov.dns.providers.powerdns import PowerDns
-from mailprov.dns.providers.rfc2136 import Rfc2136
-from mailprov.dns.providers.route53 import Route53
-from mailprov.dns.providers.zonefile import ZoneFile
 from mailprov.i18n import N_, _, one_of
-from mailprov.model.dns import DnsSettings
 
 if TYPE_CHECKING:
     from mailprov.dns.driver import Driver
+    from mailprov.dns.provider import Provider
+    from mailprov.model.dns import DnsSettings
 
-PROVIDERS: tuple[Provider, ...] = (
-    Rfc2136(),
-    Cloudflare(),
-    DigitalOcean(),
-    Gandi(),
-    Hetzner(),
-    Ovh(),
-    PowerDns(),
-    Route53(),
-    ZoneFile(),
+NAMES: tuple[str, ...] = (
+    "rfc2136",
+    "cloudflare",
+    "digitalocean",
+    "gandi",
+    "hetzner",
+    "ovh",
+    "powerdns",
+    "route53",
+    "zonefile",
 )
 # Those that people ask for, and that are not there yet.
 LATER = ("azure", "google")
@@ -50,27 +46,16 @@ UNTIL_THEN = N_(
 )
 
 
-# How the name servers of each are called, as a pattern of the whole name.
-NAME_SERVERS = {
-    "cloudflare": r"[a-z]+\.ns\.cloudflare\.com",
-    "digitalocean": r"ns[1-3]\.digitalocean\.com",
-    "gandi": r"ns-\d+-[a-c]\.gandi\.net",
-    "hetzner": r"(hydrogen\.ns\.hetzner\.com|oxygen\.ns\.hetzner\.com|helium\.ns\.hetzner\.de)",
-    "ovh": r"d?ns\d*\.(ovh\.net|ovh\.ca|anycast\.me)",
-    "route53": r"ns-\d+\.awsdns-\d+\.(com|net|org|co\.uk)",
-}
-
-
-def at_name_servers(servers: Collection[str]) -> Provider | None:
-    """The provider whose name servers these are, all of them."""
-    for name, pattern in NAME_SERVERS.items():
-        if servers and all(re.fullmatch(pattern, server) for server in servers):
-            return named(name)
-    return None
-
-
 def named(name: str) -> Provider:
-    return next(provider for provider in PROVIDERS if provider.name == name)
+    """KeyError for a name that is not in NAMES."""
+    if name not in NAMES:
+        raise KeyError(name)
+    provider: Provider = importlib.import_module(f"mailprov.dns.providers.{name}").PROVIDER
+    return provider
+
+
+def every() -> Iterator[Provider]:
+    return map(named, NAMES)
 
 
 def of(settings: DnsSettings) -> Provider:
@@ -82,11 +67,20 @@ def open_driver(settings: DnsSettings) -> Driver:
     return of(settings).open(settings.provider)
 
 
+def at_name_servers(servers: Collection[str]) -> Provider | None:
+    """The provider whose name servers these are, all of them."""
+    for provider in every():
+        pattern = provider.name_servers
+        if pattern and servers and all(re.fullmatch(pattern, server) for server in servers):
+            return provider
+    return None
+
+
 def by_update(server: str, key: str, algorithm: str, secret: Mapping[str, str]) -> dict[str, object]:
     """`dns:` for a name server that takes updates signed with a key (RFC 2136)."""
     tsig = {"name": key, "algorithm": algorithm, "secret": dict(secret)}
-    return {"provider": Rfc2136.name, "server": server, "tsig": tsig}
+    return {"provider": "rfc2136", "server": server, "tsig": tsig}
 
 
 def for_dns_01() -> str:
-    return one_of(_(provider.dns_01) for provider in PROVIDERS if provider.dns_01)
+    return one_of(_(provider.dns_01) for provider in every() if provider.dns_01)

@@ -25,3 +25,6 @@ class ZoneFile(Provider):
 
     def settings(self, entry: Entry, written: Collection[str], context: Context) -> ProviderSettings:
         return ProviderSettings()
+
+
+PROVIDER = ZoneFile()

@@ -9,6 +9,7 @@ writes set by set. It shows that nothing outside a driver leans on what RFC 2136
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -162,6 +163,9 @@ class Memory(Provider):
         return MemoryDriver(settings.stores, self.abilities)
 
 
+PROVIDER = Memory()
+
+
 class InMemory(Backend):
     driver = MemoryDriver
 
@@ -197,12 +201,15 @@ class InMemory(Backend):
 
 @contextmanager
 def _memory(folder: Path) -> Iterator[Backend]:
-    before = providers.PROVIDERS
-    providers.PROVIDERS = (*before, Memory())
+    """Its module is this one, for as long as it is there."""
+    before = providers.NAMES
+    providers.NAMES = (*before, Memory.name)
+    sys.modules[f"{providers.__name__}.{Memory.name}"] = sys.modules[__name__]
     try:
         yield InMemory()
     finally:
-        providers.PROVIDERS = before
+        providers.NAMES = before
+        del sys.modules[f"{providers.__name__}.{Memory.name}"]
 
 
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {

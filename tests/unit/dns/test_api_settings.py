@@ -25,7 +25,7 @@ dns:
   {lines}
 """
 TOKEN = "a-token-that-must-not-be-seen"
-WITH_TOKEN = [each for each in providers.PROVIDERS if isinstance(each, TokenProvider)]
+WITH_TOKEN = [each for each in providers.every() if isinstance(each, TokenProvider)]
 
 
 def read(folder: Path, *lines: str, more: str = "") -> DnsSettings:
@@ -137,6 +137,20 @@ def test_the_examples_in_a_providers_module_are_read(tmp_path: Path) -> None:
         line.replace("OVH_SECRET", "DNS_TOKEN").replace("OVH_CONSUMER", "DNS_TOKEN") for line in Ovh.example
     ]
     assert read(tmp_path, *lines).provider.name == "ovh"
+
+
+@pytest.mark.parametrize("name", ["", *providers.NAMES])
+def test_an_inventory_loads_its_own_provider_and_no_other(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "mail.yml"
+    lines = list(providers.named(name).example or ["provider: zonefile"]) if name else []
+    path.write_text(FILE.format(lines="\n  ".join(lines), more="").replace("dns:\n  \n", ""))
+    code = (
+        "import sys; from mailprov.inventory import SecretMode, load; load(sys.argv[1], SecretMode.IGNORE)\n"
+        "print({name.split('.')[3] for name in sys.modules if name.startswith('mailprov.dns.providers.')})"
+    )
+    words = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == (f"{{{name!r}}}\n" if name else "set()\n")
 
 
 def test_an_inventory_is_read_without_any_library_of_a_provider(tmp_path: Path) -> None:

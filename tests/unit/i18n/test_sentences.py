@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mailprov.components import registry
-from mailprov.dns.providers import PROVIDERS
+from mailprov.dns.providers import every
 from mailprov.inventory import json_schema
 from mailprov.inventory.host_settings import settings
 from mailprov.records.types import TYPES
@@ -289,7 +289,7 @@ def test_what_keys_components_and_records_are_for_can_be_translated() -> None:
     collected = {one for one, many in script().messages()}
     found = {each.about for each in registry.components()}
     found |= {key.about for each in registry.components() for key in each.settings}
-    found |= {each.title for each in PROVIDERS} | {each.dns_01 for each in PROVIDERS} - {""}
+    found |= {each.title for each in every()} | {each.dns_01 for each in every()} - {""}
     found |= {each.why for each in TYPES} | {each.otherwise for each in TYPES} - {""}
     found |= {each.name for each in TYPES if not each.name.isupper()}
     shared = tuple(f"{key.about}; {key.if_missing}" if key.if_missing else key.about for key in settings())

@@ -62,7 +62,7 @@ def test_the_schema_says_what_is_needed() -> None:
     assert set(defs["SecretEntry"]["properties"]) == {"env", "file", "command"}
     assert set(defs["PasswordEntry"]["properties"]) == {"env", "file", "command", "hash"}
     assert defs["TlsEntry"]["properties"]["mode"]["enum"] == [mode.value for mode in TlsMode]
-    assert defs["DnsEntry"]["properties"]["provider"]["enum"] == [each.name for each in providers.PROVIDERS]
+    assert defs["DnsEntry"]["properties"]["provider"]["enum"] == list(providers.NAMES)
 
 
 def test_the_annotated_example_holds_every_key_with_a_comment() -> None:

@@ -32,6 +32,7 @@ class CloudflareSettings(TokenSettings):
 class Cloudflare(TokenProvider):
     name = CloudflareSettings.name
     title = N_("zones at Cloudflare")
+    name_servers = r"[a-z]+\.ns\.cloudflare\.com"
     called = "Cloudflare"
     scope = N_("Zone.Zone Read and Zone.DNS Edit, for the zones that it writes")
     url = "https://api.cloudflare.com/client/v4"
@@ -59,3 +60,6 @@ class Cloudflare(TokenProvider):
         from mailprov.dns.providers.cloudflare.driver import CloudflareDriver
 
         return CloudflareDriver(client, self.abilities)
+
+
+PROVIDER = Cloudflare()

@@ -27,6 +27,7 @@ class DigitalOceanSettings(TokenSettings):
 class DigitalOcean(TokenProvider):
     name = DigitalOceanSettings.name
     title = N_("zones at DigitalOcean")
+    name_servers = r"ns[1-3]\.digitalocean\.com"
     called = "DigitalOcean"
     scope = N_("the custom scopes domain:read, domain:create, domain:update and domain:delete")
     url = "https://api.digitalocean.com/v2"
@@ -47,3 +48,6 @@ class DigitalOcean(TokenProvider):
         from mailprov.dns.providers.digitalocean.driver import DigitalOceanDriver
 
         return DigitalOceanDriver(client, self.abilities)
+
+
+PROVIDER = DigitalOcean()

@@ -27,6 +27,7 @@ class GandiSettings(TokenSettings):
 class Gandi(TokenProvider):
     name = GandiSettings.name
     title = N_("zones at Gandi LiveDNS")
+    name_servers = r"ns-\d+-[a-c]\.gandi\.net"
     called = "Gandi"
     scope = N_(
         "as a personal access token: to manage the technical configuration of the domains that it writes"
@@ -48,3 +49,6 @@ class Gandi(TokenProvider):
         from mailprov.dns.providers.gandi.driver import GandiDriver
 
         return GandiDriver(client, self.abilities)
+
+
+PROVIDER = Gandi()

@@ -36,6 +36,7 @@ ABILITIES = Abilities(
 class Hetzner(Provider):
     name = NAME
     title = N_("Hetzner, by its Cloud API")
+    name_servers = r"(hydrogen\.ns\.hetzner\.com|oxygen\.ns\.hetzner\.com|helium\.ns\.hetzner\.de)"
     abilities = ABILITIES
     extra = True
     libraries = ("hcloud",)
@@ -58,3 +59,6 @@ class Hetzner(Provider):
 
         assert isinstance(settings, HetznerSettings)
         return HetznerDriver(settings, ABILITIES)
+
+
+PROVIDER = Hetzner()

@@ -34,6 +34,7 @@ ABILITIES = Abilities(
 class Ovh(Provider):
     name = NAME
     title = N_("zones at OVHcloud")
+    name_servers = r"d?ns\d*\.(ovh\.net|ovh\.ca|anycast\.me)"
     extra = True
     scope = N_("the rights GET, POST, PUT and DELETE on /domain/zone and /domain/zone/*")
     abilities = ABILITIES
@@ -74,3 +75,6 @@ class Ovh(Provider):
             Client(api, lambda method, url, content: {}, []), settings.application_key, *secrets
         )
         return OvhDriver(Client(api, signature, secrets), ABILITIES)
+
+
+PROVIDER = Ovh()

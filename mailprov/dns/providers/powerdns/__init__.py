@@ -64,3 +64,6 @@ class PowerDns(TokenProvider):
 
     def where(self, settings: TokenSettings) -> str:
         return _("PowerDNS at {server}").format(server=urlsplit(settings.url).netloc)
+
+
+PROVIDER = PowerDns()

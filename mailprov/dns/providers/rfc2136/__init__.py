@@ -61,3 +61,6 @@ class Rfc2136(Provider):
 
         assert isinstance(settings, Rfc2136Settings)
         return UpdateDriver(settings, ABILITIES)
+
+
+PROVIDER = Rfc2136()

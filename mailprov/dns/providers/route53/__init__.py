@@ -41,6 +41,7 @@ ABILITIES = Abilities(
 class Route53(Provider):
     name = NAME
     title = N_("Amazon Route 53")
+    name_servers = r"ns-\d+\.awsdns-\d+\.(com|net|org|co\.uk)"
     abilities = ABILITIES
     extra = True
     libraries = ("boto3",)
@@ -70,3 +71,6 @@ class Route53(Provider):
 
         assert isinstance(settings, Route53Settings)
         return Route53Driver(settings, ABILITIES)
+
+
+PROVIDER = Route53()
