@@ -1,8 +1,9 @@
 """Domains whose mail is at a provider: whether DNS says of them what the provider needs.
 
-Public: the probes `hosted.mx`, `hosted.spf`, `hosted.dkim`, `hosted.verification`, `hosted.autodiscover` and
-`hosted.mail`. Nothing logs in there and no mail is sent: mailprov has no account at the provider. What stands in
-another form that is as good (model/hosted.py) passes. NoAnswer passes through; the runner makes it an error.
+Public: the probes `hosted.mx`, `hosted.dkim`, `hosted.verification`, `hosted.autodiscover` and `hosted.mail`
+(`hosted.spf` is in spf_records.py). Nothing logs in there and no mail is sent: mailprov has no account at the provider.
+What stands in another form that is as good (model/hosted.py) passes. NoAnswer passes through; the runner makes it an
+error.
 """
 
 from __future__ import annotations
@@ -15,15 +16,11 @@ from mailprov.model.findings import Finding
 from mailprov.model.hosted import GOOGLE, Hosted, ProviderKey, is_googles, same_key, same_mx, tags
 from mailprov.probe.clients.resolver import Answer
 from mailprov.probe.context import DomainContext
-from mailprov.probe.mailauth import spf
 from mailprov.probe.registry import Scope, probe
-from mailprov.records.types.spf import hosted_spf, lets_send
+from mailprov.probe.wanted import NONE_HOSTED
 
-# Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there.
-_FOREIGN = ("192.0.2.1", "2001:db8::1")
 _CHAIN = 8  # CNAMEs one behind the other that are followed
 _NO_ANSWER = N_("no authoritative server answers")
-_ELSEWHERE = N_("the mail of every domain is at hosts of the inventory")
 
 
 def _hosted(context: DomainContext) -> bool:
@@ -67,7 +64,7 @@ def _publish(context: DomainContext, records: str) -> str:
     },
     refs=("RFC 5321 section 5.1",),
     applies=_hosted,
-    unless=_ELSEWHERE,
+    unless=NONE_HOSTED,
 )
 def hosted_mx(context: DomainContext) -> Iterator[Finding]:
     there = _there(context)
@@ -107,68 +104,6 @@ def hosted_mx(context: DomainContext) -> Iterator[Finding]:
 
 
 @probe(
-    "hosted.spf",
-    Scope.DOMAIN,
-    N_("The provider may send in the domain's name, and others may not"),
-    expected=N_(
-        "exactly one SPF record, which includes the provider's and what the inventory names, and ends in ~all or -all"
-    ),
-    steps=(
-        N_("Ask the authoritative server for the TXT records of the domain."),
-        N_("Look for the includes; evaluate the record, and the provider's, for addresses that nobody has."),
-    ),
-    verdicts={
-        "pass": N_("the includes are there, and foreign addresses do not pass"),
-        "warn": N_("there is none, and the inventory does not say who sends"),
-        "fail": N_(
-            "no SPF record or several, a missing include, a syntax error, or a foreign address that passes"
-        ),
-        "error": N_(
-            "no authoritative server answers, or the record uses macros or ptr, which are not evaluated here"
-        ),
-    },
-    refs=("RFC 7208 section 3.2", "RFC 7208 section 4.6.4"),
-    applies=_hosted,
-    unless=_ELSEWHERE,
-)
-def hosted_spf_record(context: DomainContext) -> Iterator[Finding]:
-    wanted = hosted_spf(_there(context), context.domain.spf)
-    advice = _publish(context, f'{context.name}. TXT "{wanted}"')
-    found = spf.records(_ask(context, context.name, "TXT"))
-    if not found and not wanted:
-        what = _("no SPF record, and the inventory does not say who sends mail of the domain")
-        yield context.warn(
-            what, _("name the provider's domain for SPF in the domain's `spf: {include: […]}`")
-        )
-        return
-    if len(found) != 1:
-        form = _("several SPF records ({count}): {records}") if found else _("no SPF record")
-        yield context.failed(form.format(count=len(found), records=" | ".join(found)), advice)
-        return
-    needed, there = lets_send(wanted) or frozenset(), lets_send(found[0])
-    if there is None:
-        form = _("{record} does not end in ~all or -all, so others may send as well")
-        yield context.failed(form.format(record=found[0]), advice)
-        return
-    if missing := sorted(needed - there):
-        form = _("{record} lacks {terms}")
-        yield context.failed(form.format(record=found[0], terms=", ".join(missing)), advice)
-        return
-    try:
-        for address in _FOREIGN:
-            if spf.check_host(address, context.name, context.run.resolver.ask) == "pass":
-                form = _("{record} lets anybody pass (such as {address})")
-                yield context.failed(form.format(record=found[0], address=address), advice)
-                return
-    except spf.SpfError as error:
-        yield context.failed(f"{found[0]}: {error}", advice)
-    except spf.NotEvaluated as error:
-        yield context.error(f"{found[0]}: {error}")
-    else:
-        yield context.passed(found[0])
-
-
-@probe(
     "hosted.dkim",
     Scope.DOMAIN,
     N_("Receivers find the key with which the provider signs"),
@@ -185,7 +120,7 @@ def hosted_spf_record(context: DomainContext) -> Iterator[Finding]:
     },
     refs=("RFC 6376 section 3.6",),
     applies=_hosted,
-    unless=_ELSEWHERE,
+    unless=NONE_HOSTED,
 )
 def hosted_dkim(context: DomainContext) -> Iterator[Finding]:
     keys = _there(context).dkim
@@ -300,7 +235,7 @@ def hosted_autodiscover(context: DomainContext) -> Iterator[Finding]:
     verdicts={"skip": N_("always: no login and no delivery is tried at a provider")},
     refs=("RFC 5321",),
     applies=_hosted,
-    unless=_ELSEWHERE,
+    unless=NONE_HOSTED,
 )
 def hosted_mail(context: DomainContext) -> Iterator[Finding]:
     form = _(

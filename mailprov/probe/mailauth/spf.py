@@ -1,6 +1,6 @@
 """SPF evaluation (RFC 7208 section 4) on DNS answers: small, without macros and without `ptr`.
 
-Public: check_host, records, SpfError, NotEvaluated. Raises SpfError for a permanent error in a record,
+Public: check_host, records, USUAL_SIZE, SpfError, NotEvaluated. Raises SpfError for a permanent error in a record,
 NotEvaluated for what it does not evaluate, and lets NoAnswer of `resolver` pass through.
 """
 
@@ -21,6 +21,8 @@ _TERM = re.compile(
 _MODIFIER = re.compile(r"([a-z][a-z0-9._-]*)=(.*)", re.I)
 _RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 _LOOKUP_LIMIT = 10  # RFC 7208 section 4.6.4
+_VOID_LIMIT = 2  # the same section: lookups that find nothing
+USUAL_SIZE = 450  # octets that always fit into an answer (section 3.4)
 
 
 class SpfError(Exception):
@@ -46,12 +48,22 @@ class _Evaluation:
         self._address = address
         self._ask = ask
         self._lookups = 0
+        self._voids: list[str] = []
 
     def _count(self, term: str) -> None:
         self._lookups += 1
         if self._lookups > _LOOKUP_LIMIT:
             raise SpfError(
                 _("more than {limit} DNS lookups, at {term}").format(limit=_LOOKUP_LIMIT, term=term)
+            )
+
+    def _void(self, term: str) -> None:
+        self._voids.append(term)
+        if len(self._voids) > _VOID_LIMIT:
+            raise SpfError(
+                _("more than {limit} DNS lookups find nothing: {terms}").format(
+                    limit=_VOID_LIMIT, terms=", ".join(self._voids)
+                )
             )
 
     def check(self, domain: str) -> str:
@@ -97,7 +109,10 @@ class _Evaluation:
                 raise SpfError(_("{term} leads to no SPF record").format(term=term))
             return result == "pass"
         if mechanism == "exists":
-            return bool(self._ask(value, "A").values)
+            there = bool(self._ask(value, "A").values)
+            if not there:
+                self._void(term)
+            return there
         names = [value or domain]
         if mechanism == "mx":
             names = [item.split()[1] for item in self._ask(value or domain, "MX").values]
@@ -105,7 +120,13 @@ class _Evaluation:
                 raise SpfError(
                     _("{term} has more than {limit} MX records").format(term=term, limit=_LOOKUP_LIMIT)
                 )
+        if not names or (mechanism == "a" and not self._has_address(names[0])):
+            self._void(term)
         return any(self._is_host(name, cidr) for name in names)
+
+    def _has_address(self, name: str) -> bool:
+        """Of either family: which one is asked for hangs on the sender, and the record is judged for all of them."""
+        return bool(self._ask(name, "A").values or self._ask(name, "AAAA").values)
 
     def _in_network(self, term: str, mechanism: str, text: str) -> bool:
         try:

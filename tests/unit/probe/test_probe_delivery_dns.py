@@ -346,6 +346,27 @@ RECORDS = [
     (
         "dns.spf",
         "alpha.test",
+        {("alpha.test", "TXT"): [f'"v=spf1 ip4:127.0.0.1 {"a:mx2.beta.test " * 11}-all"']},
+        FAIL,
+        "more than 10 DNS lookups, at a:mx2.beta.test",
+    ),
+    (
+        "dns.spf",
+        "alpha.test",
+        {("alpha.test", "TXT"): ['"v=spf1 ip4:127.0.0.1 a:g1.test exists:g2.test mx:g3.test -all"']},
+        FAIL,
+        "more than 2 DNS lookups find nothing: a:g1.test, exists:g2.test, mx:g3.test",
+    ),
+    (
+        "dns.spf",
+        "alpha.test",
+        {("alpha.test", "TXT"): [f'"v=spf1 {"ip4:127.0.0.1 " * 16}" "{"ip4:127.0.0.1 " * 16}-all"']},
+        WARN,
+        "it has 459 characters, and some receivers read no more than 450",
+    ),
+    (
+        "dns.spf",
+        "alpha.test",
         {("alpha.test", "TXT"): ['"v=spf1 exists:%{i}.x.test -all"']},
         ERROR,
         "does not evaluate",

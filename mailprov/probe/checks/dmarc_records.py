@@ -1,0 +1,88 @@
+"""The probe `dns.dmarc`: what receivers are told to do with forged mail.
+
+NoAnswer passes through; the runner makes it an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mailprov.i18n import N_, _
+from mailprov.model.findings import Finding
+from mailprov.probe.context import DomainContext
+from mailprov.probe.registry import Scope, probe
+from mailprov.probe.remedies import publish, publish_alone
+from mailprov.probe.wanted import wanted_records
+
+
+@probe(
+    "dns.dmarc",
+    Scope.DOMAIN,
+    N_("Receivers are told what to do with forged mail of the domain"),
+    expected=N_("one DMARC record, with the policy that the inventory declares"),
+    steps=(
+        N_("Ask the authoritative server for the TXT records of _dmarc at the domain."),
+        N_("Compare policy and address for reports with the inventory's."),
+    ),
+    verdicts={
+        "pass": N_("one record, with the declared policy; any valid one where the inventory declares none"),
+        "warn": N_(
+            "reports do not go where the inventory says; no record, where the inventory leaves it to mailprov"
+        ),
+        "fail": N_("no DMARC record or several, no valid policy, or another one than the inventory's"),
+        "error": N_("no authoritative server answers"),
+        "skip": N_("the inventory declares no DMARC record, and there is none"),
+    },
+    refs=("RFC 9989 section 4",),
+)
+def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
+    name = f"_dmarc.{context.name}"
+    answer = context.run.resolver.ask(name, "TXT")
+    context.transcript.add("-", str(answer))
+    planned = next((one for one in wanted_records(context) if one.name == name), None)
+    wanted = planned.value if planned else ""
+    by_default = planned is not None and not planned.asked
+    record = f'{name}. TXT "{wanted or "v=DMARC1; p=none"}"'
+    advice = publish(record)
+    found = [text for text in answer.values if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]
+    if not found and not wanted:
+        yield context.skip(_("the inventory declares no DMARC record, and there is none"))
+        return
+    if not found and by_default:
+        off = _("{publish}, or say `dmarc: off` in the inventory").format(publish=advice)
+        yield context.warn(_("no DMARC record"), off)
+        return
+    if len(found) != 1:
+        if found:
+            several = _("several DMARC records ({count}): {records}")
+            observed = several.format(count=len(found), records=" | ".join(found))
+            yield context.failed(observed, publish_alone(record, "v=DMARC1"))
+        else:
+            yield context.failed(_("no DMARC record"), advice)
+        return
+    said, declared = _tags(found[0]), _tags(wanted)
+    policy = said.get("p", "").lower()
+    if policy not in ("none", "quarantine", "reject"):
+        yield context.failed(_("{record} has no valid policy (p=)").format(record=found[0]), advice)
+    elif wanted and not by_default and policy != declared["p"]:
+        yield context.failed(
+            _("{values}, but the inventory says {wanted}").format(
+                values=found[0], wanted=f"p={declared['p']}"
+            ),
+            advice,
+        )
+    elif (rua := declared.get("rua")) and rua not in re.split(r"\s*,\s*", said.get("rua", "")):
+        yield context.warn(
+            _("{record} sends no reports to {address}").format(
+                record=found[0], address=rua.removeprefix("mailto:")
+            ),
+            advice,
+        )
+    else:
+        yield context.passed(found[0])
+
+
+def _tags(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {name.strip().lower(): value.strip() for name, __, value in pairs}
