@@ -20,7 +20,8 @@ the name can be asked for before the zone is known, which saves a round of quest
 - Names stand in clear (relative to the unit), because records are read by name: no zone transfer is needed.
 - `for` says whose it is: the unit, then the next mail domains of the inventory in alphabetical order, the first behind
   the last. So every domain is named by another one's marker, and one that leaves the inventory is found, also the
-  ninth. One that could not be cleaned stays named until it is gone. Without mail domains, the hosts are named.
+  ninth. One that could not be cleaned stays named until it is gone. Without mail domains, the hosts are named. A zone
+  of addresses is named behind them while there are PTR records of ours in it.
 - Several inventories may share a zone and a host; each has a marker of its own, beside each other where the unit is the
   same, and each owns an equal value. It is deleted by the last one.
 
@@ -78,13 +79,15 @@ class Identity:
     """What an inventory is known by: its mail domains and their aliases, its hosts' names.
 
     `departed`: names that have left it and whose markers are still its own. `pending`: those among them, and others,
-    that must stay named, because they could not be cleaned.
+    that must stay named, because they could not be cleaned, or because nothing else leads there (a zone of addresses).
+    `in_use`: names that may be named without having left: of such zones.
     """
 
     names: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     departed: frozenset[str] = frozenset()
     pending: frozenset[str] = frozenset()
+    in_use: frozenset[str] = frozenset()
 
     def has(self, marker: Marker) -> bool:
         """Whether this inventory wrote it, or has a domain of it now."""

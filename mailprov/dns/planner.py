@@ -18,7 +18,7 @@ from mailprov.dns import defaults, providers
 from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.driver import Driver, Place
 from mailprov.dns.ownership import Identity, marker_name
-from mailprov.dns.rrsets import Key, Snapshot, as_records, special
+from mailprov.dns.rrsets import Key, Snapshot, ancestors, as_records, special
 from mailprov.dns.shown import shown
 from mailprov.dns.survey import Survey, Told, survey
 from mailprov.dns.wildcards import shadowed
@@ -35,13 +35,16 @@ from mailprov.records.types import ptr
 
 @dataclass(frozen=True)
 class _Wishes:
-    """What is wanted of all zones."""
+    """What is wanted of all zones. `of_addresses`: those with PTR records, which no mail domain leads to: the markers
+    of all others name them, so that they are found when the last PTR there is not wanted any more.
+    """
 
     desired: tuple[Record, ...]
     identity: Identity
     told: Told
     take_over: bool
     kept: Callable[[str], bool]
+    of_addresses: frozenset[str] = frozenset()
 
     def within(self, names: Collection[str]) -> _Wishes:
         return replace(self, desired=tuple(record for record in self.desired if record.name in names))
@@ -63,7 +66,7 @@ def plan(
     desired, limits = _possible(desired_records(inventory, keys), inventory.dns)
     wishes = _Wishes(
         desired,
-        Identity(names, tuple(host.fqdn for host in inventory.hosts)),
+        Identity(names, tuple(host.fqdn for host in inventory.hosts), in_use=_above_pointers(desired)),
         served or {},
         take_over,
         kept(inventory, keys or {}),
@@ -72,6 +75,8 @@ def plan(
         seen = survey(driver, wishes.desired, wishes.identity, wishes.told, covers=covers)
         where, lists_zones = driver.where, driver.abilities.lists_zones
     by_zone, notices = _sort(where, lists_zones, wishes.desired, seen.places, names, covers)
+    of_addresses = (zone for zone, records in by_zone.items() if any(one.type == "PTR" for one in records))
+    wishes = replace(wishes, of_addresses=frozenset(of_addresses))
     lost = [name for name, zone in seen.gone.items() if zone is None]
     notices += (*limits, *(_unreachable(where, seen, name) for name in lost))
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
@@ -120,6 +125,11 @@ def plan(
     if seen.wild:
         plans = _with_shadows(inventory.dns, plans, seen)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
+
+
+def _above_pointers(desired: Iterable[Record]) -> frozenset[str]:
+    """Names that may be the zones of these PTR records."""
+    return frozenset(above for one in desired if one.type == "PTR" for above in ancestors(one.name))
 
 
 def _new_addresses(inventory: Inventory, plans: Sequence[ZonePlan]) -> Iterator[tuple[str, str]]:
@@ -227,7 +237,7 @@ def _unreachable(where: str, seen: Survey, name: str) -> str:
 def _compare(
     zone: str, seen: Survey, desired: Sequence[Record], wishes: _Wishes, pending: frozenset[str]
 ) -> ZoneDiff:
-    identity = replace(seen.identity, pending=pending)
+    identity = replace(seen.identity, pending=pending | wishes.of_addresses)
     stands = seen.snapshots.get(zone, {})
     asked = {(record.name, record.type) for record in desired if not record.asked}
     asked |= {key for record in desired for key in types.above(record)}

@@ -240,7 +240,7 @@ class _Reader:
         self._by_unit: dict[str, list[Marker]] = {}
         for marker in self._ours:
             self._by_unit.setdefault(marker.unit, []).append(marker)
-        known = set(self._inventory.names)
+        known = {*self._inventory.names, *self._inventory.in_use}
         named = [*(name for marker in self._ours for name in marker.named), *self._told, *self._also]
         self._candidates = dict.fromkeys(name for name in named if name not in known and "/" not in name)
         # Of a domain that is not ours (yet), because only those it names lead to one that is.

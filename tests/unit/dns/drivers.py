@@ -35,7 +35,7 @@ from tests.unit.dns.api_backends import standing_in
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_backend import hetzner
 from tests.unit.dns.route53_backend import route53
-from tests.unit.dns.servers import API_KEY, HEAD, ZONES, NameServer, serving
+from tests.unit.dns.servers import API_KEY, AT_PROVIDERS, HEAD, NameServer, serving
 from tests.unit.dns.standins import STAND_INS
 from tests.unit.dns.transfer import whole
 
@@ -91,12 +91,7 @@ class PowerDnsApi(Updates):
 
 @contextmanager
 def _powerdns_api(folder: Path) -> Iterator[Backend]:
-    zones = {
-        name: text
-        for name, text in ZONES.items()
-        if name.startswith(("contract", "0.0.10.")) or name == "random.test"
-    }
-    with serving("powerdns", folder, zones) as server:
+    with serving("powerdns", folder, AT_PROVIDERS) as server:
         yield PowerDnsApi(server)
 
 
@@ -171,9 +166,7 @@ class InMemory(Backend):
 
     def __init__(self) -> None:
         self._stores: Stores = {}
-        for zone, text in ZONES.items():
-            if not zone.startswith(("contract", "0.0.10.")):
-                continue
+        for zone, text in AT_PROVIDERS.items():
             read = dns.zone.from_text(HEAD + text, zone, relativize=False)
             self._stores[zone] = {
                 (name.to_text(omit_final_dot=True), dns.rdatatype.to_text(each.rdtype)): (

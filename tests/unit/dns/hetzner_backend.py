@@ -19,7 +19,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Secret
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_server import TOKEN, HetznerServer
-from tests.unit.dns.servers import HEAD, ZONES
+from tests.unit.dns.servers import AT_PROVIDERS, HEAD
 from tests.unit.dns.stand_in import serving
 
 
@@ -29,14 +29,13 @@ class Hetzner(Backend):
 
     def __init__(self, server: HetznerServer) -> None:
         self.server = server
-        for zone, text in ZONES.items():
-            if zone.startswith(("contract", "0.0.10.")):
-                server.add(zone)
-                read = dns.zone.from_text(HEAD + text, zone, relativize=False)
-                for name, each in read.iterate_rdatasets():
-                    kind, owner = dns.rdatatype.to_text(each.rdtype), name.to_text(omit_final_dot=True)
-                    if kind not in ("SOA", "DNAME") and (kind, owner) != ("NS", zone):
-                        self.put(zone, owner, each.ttl, kind, *(rdata.to_text() for rdata in each))
+        for zone, text in AT_PROVIDERS.items():
+            server.add(zone)
+            read = dns.zone.from_text(HEAD + text, zone, relativize=False)
+            for name, each in read.iterate_rdatasets():
+                kind, owner = dns.rdatatype.to_text(each.rdtype), name.to_text(omit_final_dot=True)
+                if kind not in ("SOA", "DNAME") and (kind, owner) != ("NS", zone):
+                    self.put(zone, owner, each.ttl, kind, *(rdata.to_text() for rdata in each))
 
     def settings(self, ttl: int = 300, token: str = TOKEN) -> DnsSettings:
         return DnsSettings(HetznerSettings(Secret("env:HCLOUD_TOKEN", token)), ttl)

@@ -19,7 +19,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Secret
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.route53_server import KEY_ID, SECRET, Route53Server, canonical
-from tests.unit.dns.servers import HEAD, ZONES
+from tests.unit.dns.servers import AT_PROVIDERS, HEAD
 from tests.unit.dns.stand_in import serving
 
 
@@ -29,15 +29,14 @@ class Route53(Backend):
 
     def __init__(self, server: Route53Server) -> None:
         self.server = server
-        for zone, records in ZONES.items():
-            if zone.startswith(("contract", "0.0.10.")):
-                server.add(zone)
-                read = dns.zone.from_text(HEAD + records, zone, relativize=False)
-                for name, each in read.iterate_rdatasets():
-                    kind = dns.rdatatype.to_text(each.rdtype)
-                    owner = name.to_text(omit_final_dot=True)
-                    if kind not in ("SOA", "DNAME") and (kind, owner) != ("NS", zone):
-                        self.put(zone, owner, each.ttl, kind, *(rdata.to_text() for rdata in each))
+        for zone, records in AT_PROVIDERS.items():
+            server.add(zone)
+            read = dns.zone.from_text(HEAD + records, zone, relativize=False)
+            for name, each in read.iterate_rdatasets():
+                kind = dns.rdatatype.to_text(each.rdtype)
+                owner = name.to_text(omit_final_dot=True)
+                if kind not in ("SOA", "DNAME") and (kind, owner) != ("NS", zone):
+                    self.put(zone, owner, each.ttl, kind, *(rdata.to_text() for rdata in each))
 
     def settings(self, ttl: int = 300, **changes: object) -> DnsSettings:
         values: dict[str, object] = {

@@ -1,5 +1,6 @@
 """Real name servers for the tests of this folder: BIND, Knot and PowerDNS, each with the same zones and keys.
 
+    ZONES, AT_PROVIDERS           the zones, and those of them that providers with an API have as well
     KINDS                         what there is, and for each the program, its Debian packages and how it is started
     start(kind, folder, zones)    -> a server on a free loopback port, and its process
     serving(kind, folder)         the same until the end of a `with`; a test is skipped where the program is missing
@@ -117,6 +118,13 @@ ZONES = {
     "contract7.test": "* A 10.0.0.1\n* MX 5 mail.example.\n",
     **{f"contracth{number}.test": "" for number in range(1, 13)},
     "contract8.test": "sub DNAME other.example.\n",
+}
+
+# Those of the tests that run on providers with an API, too.
+AT_PROVIDERS = {
+    name: text
+    for name, text in ZONES.items()
+    if name.startswith(("contract", "0.0.10.")) or name == "random.test"
 }
 
 

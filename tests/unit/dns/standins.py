@@ -27,7 +27,7 @@ import dns.zone
 
 from mailprov.dns.rrsets import Key
 from tests.unit.dns.api_server import Answer, ApiServer, Request
-from tests.unit.dns.servers import HEAD, ZONES
+from tests.unit.dns.servers import AT_PROVIDERS, HEAD
 
 TOKEN = "token-of-the-stand-in"
 
@@ -84,9 +84,8 @@ class StandIn(ApiServer):
         self.rights = {TOKEN: "edit"}
         self.numbers = itertools.count(1001)
         self.zones: dict[str, list[Row]] = {}
-        for zone, text in ZONES.items():
-            if zone.startswith(("contract", "0.0.10.")) or zone == "random.test":
-                self.add(zone, text)
+        for zone, text in AT_PROVIDERS.items():
+            self.add(zone, text)
 
     def add(self, zone: str, text: str = "") -> None:
         rows = self.zones[zone] = []

@@ -42,6 +42,11 @@ def holds(wanted: Inventory, kind: str) -> bool:
     return abilities is not None and (abilities.types is None or kind in abilities.types)
 
 
+def publish(wanted: Inventory) -> None:
+    for plan in zones.plan(wanted):
+        zones.apply(plan, lambda event: None)
+
+
 def test_published_read_back_and_taken_back(backend: Backend) -> None:
     zone = "contract15.test"
     wanted = everything(zone, backend, Acme())
@@ -98,3 +103,34 @@ def test_foreign_ones_stay_or_stop_it(backend: Backend) -> None:
         with pytest.raises(DnsFailed, match=f"{name} has .* that mailprov did not write"):
             zones.plan(everything("contract17.test", backend, Acme()))
         backend.put(place, name, 77, kind)
+
+
+@pytest.mark.parametrize("leaves", ["the domain", "reverse"])
+def test_pointers_leave_with_what_wanted_them(backend: Backend, leaves: str) -> None:
+    """No mail domain leads to the zone of an address: the markers of others do."""
+    zone = "contract18.test"
+    wanted = everything(zone, backend, Acme())
+    if not holds(wanted, "PTR"):
+        pytest.skip("there are no PTR records at this provider")
+    backend.put(REVERSE, f"80.{REVERSE}", 77, "PTR", "theirs.example.")
+    before = backend.whole(zone), backend.whole(REVERSE)
+    beside = dataclasses.replace(
+        inventory("contract19.test", wanted.dns, start=9),
+        hosts=tuple(
+            dataclasses.replace(one, ipv4=("10.9.9.9",))
+            for one in inventory("contract19.test", wanted.dns, start=9).hosts
+        ),
+    )
+    both = dataclasses.replace(
+        wanted, hosts=(*wanted.hosts, *beside.hosts), domains=(*wanted.domains, *beside.domains)
+    )
+    publish(both)
+    assert not [plan.changes for plan in zones.plan(both) if plan.changes]
+    assert backend.texts(REVERSE, POINTER, "PTR") == {f"mx77.{zone}."}
+    if leaves == "reverse":
+        publish(dataclasses.replace(both, dns=dataclasses.replace(both.dns, reverse=False)))
+        assert backend.whole(REVERSE) == before[1]
+    publish(beside)
+    assert (backend.whole(zone), backend.whole(REVERSE)) == before
+    assert not [plan.changes for plan in zones.plan(beside) if plan.changes]
+    assert "in-addr.arpa" not in str(backend.texts("contract19.test", "_mailprov.contract19.test", "TXT"))

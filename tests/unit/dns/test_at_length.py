@@ -34,8 +34,10 @@ from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
 from mailprov.records import desired_records
 from tests.attacks.tries import LONG, Tries
+from tests.unit.dns import random_zones
 from tests.unit.dns.backend import Backend
 from tests.unit.dns.drivers import BACKENDS
+from tests.unit.dns.random_zones import TEXTS
 from tests.unit.dns.servers import NameServer, inventory
 from tests.unit.dns.transfer import Zone, whole
 
@@ -44,54 +46,11 @@ KEYS = {f"mx{n}": {f"{ZONE}.mx{n}-rsa-1": f"v=DKIM1; k=rsa; p=b3Vycy{n}"} for n 
 Value = tuple[tuple[str, str], str]  # (name and type, value)
 
 
-TEXTS = (
-    '"v=spf1 mx -all"',
-    '"v=spf1 " "mx -all"',
-    '"v=spf1 include:x.example ~all"',
-    '"V=SPF1 ?all"',
-    '"v=spf10 not"',
-    '"site=a; b"',
-    '"Site=A; B"',
-    '"\\000\\255\\"\\\\"',
-    '"v=DMARC1; p=none"',
-    '"v=DKIM1; k=rsa; p=dGhlaXJz"',
-    f'"{"x" * 255}" "{"y" * 200}"',
-    '""',
-)
-VALUES = {
-    "A": ("10.0.0.1", "10.0.0.2", "192.0.2.1"),
-    "AAAA": ("2001:db8::1", "2001:db8::2"),
-    # BIND refuses an MX in the zone without an address there.
-    "MX": ("10 ns.random.test.", "5 Mail.Example.", "0 ."),
-    "TXT": TEXTS,
-    "CAA": ('0 issue "ca.example"',),
-    "SRV": ("0 0 993 mx1.random.test.",),
-}
-NAMES = ("@", "@", "mx1", "mx2", "_dmarc", "www", "mx1-rsa-1._domainkey", "*", "*.mx1", "deep.mx2", "mx1.sub")
-
-
-def foreign(rng: random.Random) -> list[tuple[str, int, str, str]]:
-    """Random records, of which each set has one TTL; a CNAME stands alone."""
-    ttls: dict[tuple[str, str], int] = {}
-    found: dict[tuple[str, str, str], int] = {}
-    for _ in range(rng.randrange(12)):
-        label = rng.choice(NAMES)
-        name = f"{ZONE}." if label == "@" else f"{label}.{ZONE}."
-        # BIND refuses addresses and MX at names that no host can have.
-        kind = "TXT" if "_" in label else rng.choice(list(VALUES))
-        value = rng.choice(VALUES[kind])
-        ttl = ttls.setdefault((name, kind), rng.choice((60, 300, 3600)))
-        found[name, kind, value] = ttl
-    if rng.random() < 0.2 and not any(name == f"www.{ZONE}." for name, _, _ in found):
-        found[f"www.{ZONE}.", "CNAME", f"mx1.{ZONE}."] = 60
-    return [(name, ttl, kind, value) for (name, kind, value), ttl in found.items()]
-
-
-def make_so(name_server: NameServer, records: list[tuple[str, int, str, str]]) -> Zone:
+def make_so(name_server: NameServer, made: list[tuple[str, int, str, str]]) -> Zone:
     def edit(message: dns.update.UpdateMessage) -> None:
         for name, kind in whole(name_server, ZONE):
             message.delete(f"{name}.", kind)
-        for name, ttl, kind, value in records:
+        for name, ttl, kind, value in made:
             message.add(name, ttl, kind, value)
 
     name_server.change(ZONE, edit)
@@ -187,7 +146,7 @@ def survive(stage: Stage, part: int, with_seal: bool) -> None:
     for number in range(150 if LONG else 2):
         seed = part * 1000 + number
         rng = random.Random(seed)
-        before = stage.make_so(foreign(rng))
+        before = stage.make_so(random_zones.records(rng, ZONE))
         theirs = {(key, value) for key, (_, values) in before.items() for value in values}
         for step in range(3):
             wanted, take_over = wishes(stage, rng), rng.random() < 0.3
