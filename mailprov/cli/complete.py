@@ -1,6 +1,6 @@
 """What the shell offers after TAB: names from the inventory of the line, probes, labs, runs.
 
-    hosts, domains, probes, probe_families, labs, runs      for `autocompletion=` of an argument or option
+    hosts, domains, accounts, probes, probe_families, labs, runs    for `autocompletion=` of an argument or option
     inventory_or(names)                                     for INVENTORY, which may be left out
 
 Nothing is asked that is not on this machine's disk: the inventory is read without its secrets and need not be right,
@@ -47,6 +47,16 @@ def domains(ctx: Any) -> Names:
         aliases = entry.get("domain_aliases") if isinstance(entry, dict) else None
         found += [(str(alias), _("alias of {name}").format(name=name)) for alias in aliases or []]
     return found
+
+
+@_silent
+def accounts(ctx: Any) -> Names:
+    return [
+        (f"{name}@{domain}", "")
+        for domain, entry in _part(ctx, "domains").items()
+        if isinstance(entry, dict) and isinstance(entry.get("accounts"), dict)
+        for name in entry["accounts"]
+    ]
 
 
 @_silent

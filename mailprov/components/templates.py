@@ -2,6 +2,7 @@
 
     prepare()                    loads Jinja and the templates that every host has; for any thread
     render(name, **values) -> str    name such as "postfix/main.cf.j2"
+    folders()                    where they lie, for pages, which are rendered by other rules (client/sheet.py)
 
 The templates lie beside the package in a checkout, and in `mailprov/_data/templates` in a wheel. A name that
 is used and not given is an error (jinja2.UndefinedError: a bug in mailprov, not in the inventory). Addresses
@@ -30,19 +31,22 @@ if TYPE_CHECKING:
 MANAGED = "Managed by mailprov: do not edit, the inventory is where this file comes from."
 
 
+def folders() -> list[Path]:
+    package = Path(__file__).resolve().parent.parent
+    return [package / "_data" / "templates", package.parent / "templates"]
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to load, and not always needed
 
-    package = Path(__file__).resolve().parent.parent
-    places = [package / "_data" / "templates", package.parent / "templates"]
     options: dict[str, Any] = {
         "trim_blocks": True,
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
     return Environment(
-        loader=FileSystemLoader(places),
+        loader=FileSystemLoader(folders()),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
         bytecode_cache=_kept(options),

@@ -1,8 +1,8 @@
 """Events of the commands that look something up or make files, beside those of a run (model/events.py).
 
-history, mailboxes, dkim status, trust, explain, lab, init, and what a verification finds. They are part of the same
-stream and of the same contract. Apart, because a plan needs none of them, and each dataclass takes half a millisecond
-to make when its module is loaded.
+history, mailboxes, dkim status, client, trust, explain, lab, init, and what a verification finds. They are part of the
+same stream and of the same contract. Apart, because a plan needs none of them, and each dataclass takes half a
+millisecond to make when its module is loaded.
 """
 
 from __future__ import annotations
@@ -134,6 +134,21 @@ class PanelRecord:
     parts: tuple[str, ...]
     why: str
     need: str
+
+
+@dataclass(frozen=True)
+class ClientServer:
+    """A server that a mail program talks to for an account. `protocol` is imap, pop3 or smtp, `security` tls (from the
+    first byte) or starttls, `login` password or oauth2 (by the provider's own page).
+    """
+
+    address: str
+    protocol: str
+    host: str
+    port: int
+    security: str
+    user: str
+    login: str
 
 
 @dataclass(frozen=True)

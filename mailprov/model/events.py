@@ -161,6 +161,7 @@ class Error:
 
 if TYPE_CHECKING:
     from mailprov.model.answers import (
+        ClientServer,
         DkimKey,
         DnsProvider,
         Explained,
@@ -189,6 +190,7 @@ if TYPE_CHECKING:
         | Record
         | DkimKey
         | HostKey
+        | ClientServer
         | Explained
         | DnsProvider
         | PanelRecord

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "components": {"schema", "dns"},
     "desired": {"components"},
     "records": set(),
+    "client": {"components"},  # of components, where the templates lie
     "plan": set(),
     "wire": {"agent"},  # bundles its sources; never runs it
     "transport": {"wire"},
@@ -46,6 +47,7 @@ MAY_IMPORT = {
         "report",
         "lab",
         "transport",
+        "client",
     },
 }
 

@@ -27,6 +27,7 @@ WRONG = NOWHERE.replace("[mx1]", "[mx2]")
 LAB = {words for words in COMMANDS if words[0] == "lab"}
 # What a command needs besides the inventory to get to its work.
 MORE = {
+    ("client",): ("--sheet",),
     ("apply",): ("--yes",),
     ("rollback",): ("--yes",),
     ("dns", "apply"): ("--yes",),
@@ -34,7 +35,13 @@ MORE = {
     ("trust",): ("--yes",),
 }
 # With hosts that cannot be reached; else 3. Those that ask no host have no part in it.
-REACHES_NOBODY = {("validate",): 0, ("dns", "export"): 0, ("dns", "plan"): 0, ("dns", "apply"): 0}
+REACHES_NOBODY = {
+    ("client",): 0,
+    ("validate",): 0,
+    ("dns", "export"): 0,
+    ("dns", "plan"): 0,
+    ("dns", "apply"): 0,
+}
 CODES = {0, 1, 2, 3, 4, 130}
 
 
@@ -92,7 +99,9 @@ def test_hosts_that_cannot_be_reached_are_3(words: tuple[str, ...], tmp_path: Pa
 
 
 # A rollback shows its plan where nobody can say yes.
-@pytest.mark.parametrize("words", sorted(MORE.keys() - {("trust",), ("rollback",)}), ids=" ".join)
+@pytest.mark.parametrize(
+    "words", sorted(MORE.keys() - {("client",), ("trust",), ("rollback",)}), ids=" ".join
+)
 def test_what_needs_an_answer_and_has_nobody_to_give_it_is_2(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "mail.yml").write_text(NOWHERE)
     code, events = run(words, cwd=tmp_path)

@@ -133,6 +133,7 @@ COMMANDS = {
     "rollback",
     "history",
     "purge",
+    "client",
     "trust",
     "schema",
     "explain",

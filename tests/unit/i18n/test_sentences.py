@@ -29,6 +29,7 @@ PACKAGE = ROOT / "mailprov"
 CONVERTED = {
     "agent",
     "cli",
+    "client",
     "components",
     "desired",
     "dns",
