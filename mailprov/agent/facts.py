@@ -79,7 +79,8 @@ def refuse_unsupported(tree: files.Tree) -> None:
 
 def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
     """FACTS of wire.messages."""
-    from mailprov.agent.resources import dkim_keys  # with all that it needs, and only who deploys needs that
+    # With all that they need, and only who deploys needs that.
+    from mailprov.agent.resources import dkim_keys, tls_keys
 
     return {
         "system": system(tree),
@@ -90,6 +91,7 @@ def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
         "ipv4": _ipv4(),
         "ipv6": _ipv6(),
         "dkim": dkim_keys.facts(tree),
+        "tls": tls_keys.facts(tree),
         "srs": srs.facts(tree),
         "peer": peer(),
     }

@@ -97,7 +97,10 @@ def export(
     ] = None,
     dkim: Annotated[
         bool,
-        typer.Option("--dkim", help=N_("Ask the hosts for their DKIM keys, and print their records, too.")),
+        typer.Option(
+            "--dkim",
+            help=N_("Ask the hosts for their keys, and print the records of these, too (DKIM, TLSA)."),
+        ),
     ] = False,
     form: Annotated[
         str,
@@ -117,6 +120,7 @@ def export(
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
     from mailprov.model.answers import Written
+    from mailprov.model.tls_keys import ServedKeys
     from mailprov.records import desired_records
 
     reports = Reports(json=json, text=False)
@@ -125,6 +129,7 @@ def export(
         raise InputError("--form", what, _("Use one of {forms}").format(forms=", ".join(dns.FORMS)))
     reports.begin("dns export", inventory)
     keys: dict[str, dict[str, str]] = {}
+    tls: ServedKeys = {}
     if dkim:
         from mailprov.run.dkim_keys import ask
         from mailprov.transport.connections import Connections
@@ -135,10 +140,10 @@ def export(
             asked = ask(read, hosts, command="dns export", start=connections.start, report=reports.emit)
         if asked.errors:
             raise asked.errors[0]
-        keys = asked.public
+        keys, tls = asked.public, asked.tls
     else:
         read = load(inventory, SecretMode.IGNORE)
-    text = dns.export(read, keys, form)
+    text = dns.export(read, keys, form, tls)
     if output is not None:
         try:
             output.write_text(text, encoding="utf-8")
@@ -148,11 +153,11 @@ def export(
         reports.emit(Written(str(output)))
     elif not json:
         typer.echo(text, nl=False)
-    told: list[Record | PanelRecord] = [*desired_records(read, keys)]
+    told: list[Record | PanelRecord] = [*desired_records(read, keys, tls)]
     if form == "panel":
         from mailprov.dns import panel
 
-        told = [*panel.fields(read, keys)]
+        told = [*panel.fields(read, keys, tls)]
     for record in told:
         reports.emit(record)
     count = len(told)

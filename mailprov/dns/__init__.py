@@ -1,17 +1,17 @@
 """Drivers that read and write zones.
 
-    plan(inventory, take_over, keys, served, covers) -> list[ZonePlan]    reads the zones
+    plan(inventory, take_over, keys, served, covers, tls, switching) -> list[ZonePlan]    reads the zones
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
     before_image(zone_plan) -> Image | None               what it changes, JSON-ready, for taking it back later
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
-    export(inventory, keys, form) -> str                  for publishing by hand: a zone file, a script of nsupdate,
+    export(inventory, keys, form, tls) -> str             for publishing by hand: a zone file, a script of nsupdate,
                                                           or what web panels take
 
 Nothing here knows which providers there are: `provider` and `driver` say what one is, and each is a
 package of `providers`.
-`rrsets`, `ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey` and `reading` read,
-`planner` plans, `undo_planner` plans the way back; `publishing`, `guard` and `read_back` write; `zonefile`,
-`nsupdate` and `panel` are the export.
+`rrsets`, `ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey`, `reading` and
+`signing` read, `planner` plans, `undo_planner` plans the way back; `publishing`, `guard` and `read_back` write;
+`zonefile`, `nsupdate` and `panel` are the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
@@ -25,6 +25,7 @@ from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
+from mailprov.model.tls_keys import ServedKeys
 
 if TYPE_CHECKING:
     from mailprov.dns.zoneplan import ZonePlan as ZonePlan
@@ -41,6 +42,8 @@ def plan(
     keys: PublicKeys | None = None,
     served: Mapping[str, Collection[str]] | None = None,
     covers: Callable[[str], bool] = lambda zone: True,
+    tls: ServedKeys | None = None,
+    switching: bool = False,
 ) -> list[ZonePlan]:
     """What would change in each zone; reads only.
 
@@ -48,7 +51,8 @@ def plan(
     and records written for it would be planned for deletion. To narrow, say with `covers` which zones and names are
     looked at: the others are in no plan, and whatever is wrong with them stops nothing.
     A plan with an empty `zone` carries only notices.
-    `keys`: the DKIM keys of hosts; what stands for other hosts is left as it is.
+    `keys`: the DKIM keys of hosts, `tls`: those of their certificates; what stands for other hosts is left as it is.
+    `switching`: the key of a certificate changes in spite of a TLSA record, since the new one is known (signing.py).
     `served`: domains that hosts have served until this run, each with the names of these hosts in DNS. What of them is
     not in the inventory leaves the zones as well.
     `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing.
@@ -61,7 +65,7 @@ def plan(
         return [_only(text)]
     from mailprov.dns import planner
 
-    return planner.plan(inventory, take_over, keys or {}, served, covers)
+    return planner.plan(inventory, take_over, keys or {}, served, covers, tls or {}, switching)
 
 
 def apply(zone_plan: ZonePlan, emit: Emit) -> None:
@@ -105,9 +109,14 @@ def _only(notice: str) -> ZonePlan:
     return ZonePlan("", (), (notice,))
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None, form: str = "zone") -> str:
+def export(
+    inventory: Inventory,
+    keys: PublicKeys | None = None,
+    form: str = "zone",
+    tls: ServedKeys | None = None,
+) -> str:
     """All records, for publishing by hand; it needs no server. `form`: one of FORMS."""
     from mailprov.dns import nsupdate, panel, zonefile
 
     made = {"zone": zonefile.export, "nsupdate": nsupdate.export, "panel": panel.export}
-    return made[form](inventory, keys or {})
+    return made[form](inventory, keys or {}, tls or {})

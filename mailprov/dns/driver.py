@@ -3,6 +3,7 @@
     Driver         an open connection to a provider
       .query(keys, names, proofs) -> Reading      all at once: what stands at names, which zone has a name
       .write(zone, snapshot, edits, version) -> Outcome
+      .signed(zones) -> {zone: bool or None}      with DNSSEC
       .weigh(zone, snapshot, edits) -> int        how much of one write() these take
     ZoneDriver     for providers that know their zones and what is stored in them: find_zones, read, write
 
@@ -114,6 +115,14 @@ class Driver(ABC):
         """In as few rounds as can be: the sets at `keys`, the zones of `names`, and `proofs`. Whether a key is in a
         zone of this provider need not be known. (ZONE, "SOA") is the zone's version, if there is one.
         """
+
+    def signed(self, zones: Collection[str]) -> Mapping[str, bool | None]:
+        """Whether each is signed with DNSSEC; None: nobody would tell. Where a provider does not tell it, the zone's
+        name servers do.
+        """
+        from mailprov.dns import dnssec
+
+        return dnssec.asked(zones)
 
     @abstractmethod
     def write(

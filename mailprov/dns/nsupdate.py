@@ -17,10 +17,11 @@ from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
+from mailprov.model.tls_keys import ServedKeys
 from mailprov.records import desired_records, types
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
+def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None) -> str:
     keys = keys or {}
     lines = [
         line
@@ -35,7 +36,7 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
     if unknown:
         without = _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them")
         lines += comment(without.format(hosts=", ".join(unknown)))
-    for zone, members in by_domain(inventory, desired_records(inventory, keys)).items():
+    for zone, members in by_domain(inventory, desired_records(inventory, keys, tls)).items():
         if members:
             lines += ["", f"; {zone}"]
             addresses = [record for record in members if record.type in ("A", "AAAA")]

@@ -18,6 +18,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.hostnames import below
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import NEEDS, Record
+from mailprov.model.tls_keys import ServedKeys
 from mailprov.records import desired_records
 from mailprov.records.types.text import quoted, text_chunks
 
@@ -25,8 +26,10 @@ from mailprov.records.types.text import quoted, text_chunks
 _WITH_PRIORITY = ("MX", "SRV")
 
 
-def fields(inventory: Inventory, keys: PublicKeys | None = None) -> list[PanelRecord]:
-    groups = by_domain(inventory, desired_records(inventory, keys or {}))
+def fields(
+    inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None
+) -> list[PanelRecord]:
+    groups = by_domain(inventory, desired_records(inventory, keys or {}, tls))
     return [
         _record(zone, record)
         for zone, members in groups.items()
@@ -34,7 +37,7 @@ def fields(inventory: Inventory, keys: PublicKeys | None = None) -> list[PanelRe
     ]
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
+def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None) -> str:
     lines = [
         _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source)),
         _("Where your panel's zone is another one than here, names are relative to that."),
@@ -45,7 +48,7 @@ def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
         without = _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them")
         lines.append(without.format(hosts=", ".join(unknown)))
     zone = None
-    for one in fields(inventory, keys):
+    for one in fields(inventory, keys, tls):
         if one.zone != zone:
             zone = one.zone
             lines += ["", _("zone {zone}").format(zone=zone)]

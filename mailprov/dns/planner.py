@@ -1,7 +1,7 @@
 """Plans the zones of a provider that can write them: what stands is read (survey.py) and compared
 (diff.py).
 
-    plan(inventory, take_over, keys, served, covers) -> list[ZonePlan]
+    plan(inventory, take_over, keys, served, covers, tls, switching) -> list[ZonePlan]
     refusal(conflicts) -> DnsFailed
     turn(diff)                     when a zone is written
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mailprov.dns import defaults, providers
+from mailprov.dns import defaults, providers, signing
 from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.driver import Driver, Place
 from mailprov.dns.ownership import Identity, marker_name
@@ -29,6 +29,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
+from mailprov.model.tls_keys import ServedKeys
 from mailprov.records import desired_records, kept, types
 from mailprov.records.types import ptr
 
@@ -46,6 +47,10 @@ class _Wishes:
     kept: Callable[[str], bool]
     of_addresses: frozenset[str] = frozenset()
 
+    def settled(self, found: signing.Settled) -> _Wishes:
+        kept = self.kept
+        return replace(self, desired=found.desired, kept=lambda name: kept(name) or name in found.kept)
+
     def within(self, names: Collection[str]) -> _Wishes:
         return replace(self, desired=tuple(record for record in self.desired if record.name in names))
 
@@ -56,6 +61,8 @@ def plan(
     keys: PublicKeys | None = None,
     served: Told | None = None,
     covers: Callable[[str], bool] = lambda zone: True,
+    tls: ServedKeys | None = None,
+    switching: bool = False,
 ) -> list[ZonePlan]:
     """Read every zone the inventory needs and compare. One plan per zone, also where nothing changes.
 
@@ -63,22 +70,24 @@ def plan(
     one message). `covers`: zones and names that it does not hold for are in no plan and stop nothing.
     """
     names = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
-    desired, limits = _possible(desired_records(inventory, keys), inventory.dns)
+    desired, limits = _possible(desired_records(inventory, keys, tls), inventory.dns)
     wishes = _Wishes(
         desired,
         Identity(names, tuple(host.fqdn for host in inventory.hosts), in_use=_above_pointers(desired)),
         served or {},
         take_over,
-        kept(inventory, keys or {}),
+        kept(inventory, keys or {}, tls),
     )
     with providers.open_driver(inventory.dns) as driver:
         seen = survey(driver, wishes.desired, wishes.identity, wishes.told, covers=covers)
         where, lists_zones = driver.where, driver.abilities.lists_zones
+        settled = signing.settle(driver, inventory, wishes.desired, seen.places, tls or {}, switching)
+    wishes = wishes.settled(settled)
     by_zone, notices = _sort(where, lists_zones, wishes.desired, seen.places, names, covers)
     of_addresses = (zone for zone, records in by_zone.items() if any(one.type == "PTR" for one in records))
     wishes = replace(wishes, of_addresses=frozenset(of_addresses))
     lost = [name for name, zone in seen.gone.items() if zone is None]
-    notices += (*limits, *(_unreachable(where, seen, name) for name in lost))
+    notices += (*limits, *settled.notices, *(_unreachable(where, seen, name) for name in lost))
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
     plans: list[ZonePlan] = []
     conflicts: list[tuple[str, ZoneDiff]] = []
@@ -121,6 +130,8 @@ def plan(
         raise refusal(conflicts)
     if not inventory.dns.reverse and (task := ptr.task(_new_addresses(inventory, plans))):
         notices += (task,)
+    fresh = [name for __, name in _new_addresses(inventory, plans)]
+    notices += (text,) if (text := signing.task(settled.unsigned, fresh)) else ()
     notices += defaults.notes(one for plan in plans if plan.work for one in plan.work.diff.first_seen)
     if seen.wild:
         plans = _with_shadows(inventory.dns, plans, seen)
@@ -153,6 +164,8 @@ def _possible(desired: Iterable[Record], settings: DnsSettings) -> tuple[tuple[R
     notices: dict[str, None] = {}
     for record in desired:
         if abilities.types is not None and record.type not in abilities.types:
+            if types.needs_signing(record) and not record.asked:
+                continue
             what = f"{record.name} {record.type} {shown(record.value)}"
             text = _("{provider} has no {type} records, so publish by hand: {record}")
             notices[text.format(provider=provider.name, type=record.type, record=what)] = None

@@ -18,16 +18,17 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import NEEDS, Record
+from mailprov.model.tls_keys import ServedKeys
 from mailprov.records import desired_records, types
 from mailprov.records.types import ptr
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None) -> str:
+def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None) -> str:
     """All desired records, grouped by domain in the inventory's order, each under a comment with its
     reason.
     """
     keys = keys or {}
-    records = desired_records(inventory, keys)
+    records = desired_records(inventory, keys, tls)
     groups = by_domain(inventory, records)
     head = _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source))
     lines = comment(head)

@@ -85,13 +85,16 @@ class AccountFile:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A key and a self-signed certificate, made on the host if missing, for other names, or near expiry."""
+    """A key and a self-signed certificate, made on the host if missing, for other names, or near expiry: then it is
+    made anew with the same key.
+    """
 
     names: tuple[str, ...]  # DNS names; the first is the subject
     certificate: str  # path, PEM, 0644
     key: str  # path, PEM, 0600
     days: int = 3650
     key_type: str = "ecdsa"  # or rsa
+    rotate: str = ""  # prepare: make another one beside it, with a new key; switch: put that in its place
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,9 @@ class Issued:
     ports: tuple[int, ...]  # which must serve it then; TLS from the first byte
     key_type: str = "ecdsa"  # or rsa
     roots: str = ""  # PEM on the host: whom certbot trusts besides the system's store
+    rotate: str = (
+        ""  # prepare: have it issued with a new key, and leave the old one in service; switch: serve it
+    )
 
 
 @dataclass(frozen=True)

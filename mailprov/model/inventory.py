@@ -113,6 +113,7 @@ class Tls:
     )
     key_type: KeyType = KeyType.ECDSA  # of keys that are made
     acme: Acme = Acme()
+    tlsa: bool = True  # TLSA records of a host that is an MX, where its zone is signed
 
 
 class Filter(str, Enum):

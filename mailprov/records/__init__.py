@@ -1,7 +1,7 @@
 """Pure: from the inventory to the DNS records that make its mail service work.
 
-    desired_records(inventory, keys) -> list[Record]
-    kept(inventory, keys) -> test of a name     whether what mailprov wrote there stays, though it is not desired
+    desired_records(inventory, keys, tls) -> list[Record]
+    kept(inventory, keys, tls) -> test of a name     whether what mailprov wrote there stays, though it is not desired
 
 The one record model of the product: what `dns` publishes, what `dns export` prints and what `probe` checks
 is this list. Raises nothing: the inventory is already checked.
@@ -11,7 +11,18 @@ is this list. Raises nothing: the inventory is already checked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mailprov.model.dkim import PublicKeys
+from mailprov.model.inventory import Inventory
+from mailprov.model.tls_keys import ServedKeys
 from mailprov.records.desired import desired_records
-from mailprov.records.types.dkim import kept
+from mailprov.records.types import dkim, tlsa
+
+
+def kept(inventory: Inventory, keys: PublicKeys, tls: ServedKeys | None = None) -> Callable[[str], bool]:
+    tests = (dkim.kept(inventory, keys), tlsa.kept(inventory, tls or {}))
+    return lambda name: any(test(name) for test in tests)
+
 
 __all__ = ["desired_records", "kept"]

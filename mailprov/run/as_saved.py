@@ -21,6 +21,13 @@ Now = Mapping[str, Sequence[Change]]
 _NEW_KEY = re.compile(r"^(new key \(p=\S* → )p=[^ )]*\)")  # as dns/diff.py says it
 
 
+def compared(saved: Saved, now: Now) -> tuple[list[str], bool]:
+    """`moved`, unless `in_force`; and whether it is that."""
+    found = moved(saved, now)
+    done = bool(found) and in_force(saved, now)
+    return ([] if done else found), done
+
+
 def moved(saved: Saved, now: Now) -> list[str]:
     made = {
         change.name.rpartition(".")[2]

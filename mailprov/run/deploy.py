@@ -22,21 +22,22 @@ from typing import Any
 from mailprov import __version__, desired, dns
 from mailprov.errors import MailprovError, NotBelieved
 from mailprov.i18n import _
-from mailprov.model.events import Change, Emit, Notice, RunEnded, RunStarted
+from mailprov.model.events import Change, Emit, Notice, Planned, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
+from mailprov.model.tls_keys import HostKeys
 from mailprov.plan.advisories import advisories
 from mailprov.plan.changes import counted, counts, done
+from mailprov.run import tls_keys
 from mailprov.run.bans import propose
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.exit_code import worst
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import DesiredMode, HostSession, Mode, Start
 from mailprov.run.ident import run_id
+from mailprov.run.interrupting import interrupted
 from mailprov.run.select import Selection
 from mailprov.run.unfinished import unfinished
 from mailprov.run.zones import ZoneWork
-
-SAFE_END = 120.0  # seconds the agents get to come to a safe end after Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Options:
     idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     rotation: desired.RotationStep | None = None  # a step of a rotation of DKIM keys
+    switching: bool = (
+        False  # a key changes in spite of TLSA records: the new one is published (dns/signing.py)
+    )
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
     direct: Callable[[Host], bool] | None = None  # whether no jump host is between here and there
 
@@ -93,6 +97,8 @@ def toward_desired(
             keys=keys,
             served=deployment.served(),
             covers=selection.covers_zone,
+            tls=deployment.planned_tls(),
+            switching=options.switching,
         )
 
     return Deployment(
@@ -138,10 +144,13 @@ class Deployment:
         self.declined = False  # somebody was asked and said no
         self.in_force = False  # a saved plan, all of which is done already
         self.published = Gate()
-        self.zones = ZoneWork(
-            inventory, selection, plan=lambda: zones(self), emit=self.events.emit, ident=ident
+        self._work: Callable[[Emit], ZoneWork] = lambda emit: ZoneWork(
+            inventory, selection, plan=lambda: zones(self), emit=emit, ident=ident
         )
+        self.zones = self._work(self.events.emit)
         self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
+        self._tls: dict[str, HostKeys] = {}  # of these
+        self._planned_tls: dict[str, HostKeys] = {}  # as the zones were planned
         self.sessions = [
             HostSession(
                 host,
@@ -184,9 +193,11 @@ class Deployment:
             self._publish()
             self.published.decide(True)
             self._wait_for_hosts()
+            self._follow()
             return self._finish(self._verified(self._failures(), changed=True))
         except KeyboardInterrupt:
-            return self._interrupted()
+            gates, on_interrupt = (self.gate, self.published), self.options.on_interrupt
+            return interrupted(self.events, self.sessions, gates, on_interrupt, self.began)
 
     @property
     def changed(self) -> bool:
@@ -202,12 +213,22 @@ class Deployment:
 
             more: dict[str, Any] = {"command": self.options.command, "start": self.start}
             told = for_zones(self.inventory, self.selection.hosts, report=self.events.emit, **more)
-            self.lies = told.errors
+            self.lies, self._tls = told.errors, told.tls
             return told.public
         for session in self.sessions:
             session.planned.wait()
         keys = {session.host.name: session.outcome.keys for session in self.sessions}
         return {host: known for host, known in keys.items() if known is not None}
+
+    def tls_keys(self) -> dict[str, HostKeys]:
+        """The keys of certificates, likewise; to be called after `public_keys`."""
+        keys = {one.host.name: tls_keys.of(one.host, one.outcome.tls) for one in self.sessions}
+        return {**self._tls, **{host: known for host, known in keys.items() if known is not None}}
+
+    def planned_tls(self) -> dict[str, HostKeys]:
+        """`tls_keys`, by which the zones are planned now."""
+        self._planned_tls = self.tls_keys()
+        return self._planned_tls
 
     def served(self) -> dict[str, set[str]]:
         """Domains that hosts of this run have served until now, each with the names in DNS of these hosts. To be called
@@ -243,10 +264,8 @@ class Deployment:
 
         # Of all that could be asked: also of a host that stops at its own plan, which has not moved by that.
         told = {one.host.name: one.outcome.changes for one in self.sessions if one.outcome.planned}
-        now = {**told, **self.zones.by_subject}
-        moved = as_saved.moved(saved, now)
-        self.in_force = bool(moved) and as_saved.in_force(saved, now)
-        return [] if self.in_force else moved
+        moved, self.in_force = as_saved.compared(saved, {**told, **self.zones.by_subject})
+        return moved
 
     def _refuse(self, moved: list[str]) -> int:
         self.gate.decide(False)
@@ -321,6 +340,20 @@ class Deployment:
         self.zones.launch_publish(not_ready)
         self.events.pump(self.zones.done.is_set)
 
+    def _follow(self) -> None:
+        """Records of keys that came into service in this run, or are to: senders must not meet them before."""
+        if not any(one.outcome.tls.ended for one in self.sessions) or self.zones.error is not None:
+            return
+        if self.selection.in_dns and self.tls_keys() != self._planned_tls:
+            late = self._work(
+                lambda event: None if isinstance(event, Planned | Notice) else self.events.emit(event)
+            )
+            late.launch_plan()
+            self.events.pump(late.planned.is_set)
+            late.launch_publish({s.host.name for s in self.sessions if s.outcome.status != "ok"})
+            self.events.pump(late.done.is_set)
+            self.zones.add(late)
+
     def _verified(self, code: int, *, changed: bool) -> int:
         """The exit code with verification's part in it; verification is only worth its time where hosts are well."""
         wanted = changed if self.options.verify is None else self.options.verify
@@ -375,26 +408,3 @@ class Deployment:
         line = "; ".join([summary, *rest])
         self.events.wake(RunEnded(code, line, time.monotonic() - self.began, self.declined))
         return code
-
-    def _interrupted(self) -> int:
-        """First Ctrl-C: every agent stops at its next safe point. Second: the connections are cut."""
-        self.events.emit(Notice("", _("stopping at the next safe point (Ctrl-C again cuts the connections)")))
-        for session in self.sessions:
-            session.stopping()
-        self.gate.decide(False)
-        self.published.decide(False)
-        try:
-            for session in self.sessions:
-                session.cancel()
-            if self.options.on_interrupt is not None:
-                self.options.on_interrupt()
-            self.events.pump(
-                lambda: all(s.ended.is_set() for s in self.sessions), deadline=time.monotonic() + SAFE_END
-            )
-        except KeyboardInterrupt:
-            for session in self.sessions:
-                session.abandon()
-            cut = _("connections cut: the agents undo or finish on their own; the next run says which")
-            self.events.emit(Notice("", cut))
-        self.events.wake(RunEnded(130, _("interrupted"), time.monotonic() - self.began))
-        return 130

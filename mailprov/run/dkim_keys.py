@@ -4,6 +4,7 @@ ask(inventory, hosts, …) -> Told               returns when all have answered 
 for_zones(inventory, hosts, …) -> Told         what a run about the zones alone needs to know
 Told.states    host → its keys, as its file of states says
 Told.public    host → name → TXT record, for dns.export and dns.plan
+Told.tls       host → the keys of its certificates, for the same
 Told.errors    hosts that could not be asked
 """
 
@@ -19,7 +20,8 @@ from mailprov.i18n import _
 from mailprov.model.dkim import Key, read
 from mailprov.model.events import Emit, Ended, Notice, Progress
 from mailprov.model.inventory import Host, Inventory
-from mailprov.run import believed, inquiry
+from mailprov.model.tls_keys import HostKeys
+from mailprov.run import believed, inquiry, tls_keys
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
 
@@ -28,6 +30,7 @@ from mailprov.run.hosts import Start
 class Told:
     states: dict[str, tuple[Key, ...]] = field(default_factory=dict)
     public: dict[str, dict[str, str]] = field(default_factory=dict)
+    tls: dict[str, HostKeys] = field(default_factory=dict)
     errors: list[MailprovError] = field(default_factory=list)
 
 
@@ -53,6 +56,8 @@ def ask(inventory: Inventory, hosts: Collection[Host], *, command: str, start: S
             continue
         served = {domain.name for domain in inventory.domains_on(name)}
         known = tuple(key for key in read(dkim["state"]) if key.domain in served)
+        if certificates := tls_keys.of(one.host, one.outcome.tls):
+            told.tls[name] = certificates
         told.states[name] = known
         told.public[name] = {
             key.name: dkim["public"][key.name] for key in known if key.name in dkim["public"]
@@ -89,4 +94,4 @@ def for_zones(
                 ).format(host=host),
             )
         )
-    return Told(told.states, found, list(lies))
+    return Told(told.states, found, told.tls, list(lies))

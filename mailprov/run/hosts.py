@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mailprov import desired
@@ -35,6 +35,7 @@ from mailprov.plan import roles
 from mailprov.run import believed
 from mailprov.run.believed import CLOCK_LIMIT
 from mailprov.run.gate import Gate
+from mailprov.run.tls_keys import Told
 from mailprov.transport.channel import Channel
 from mailprov.wire import shapes
 from mailprov.wire.sentences import understood
@@ -68,6 +69,7 @@ class Outcome:
     planned: bool = False  # it has told what it would change
     confirmed: bool = False  # it was told to go on
     keys: dict[str, str] | None = None  # its DKIM keys, public halves; None until it has told them
+    tls: Told = field(default_factory=Told)  # and the keys of its certificates
     error: MailprovError | None = None
 
 
@@ -238,6 +240,7 @@ class HostSession:
         for raw in channel.messages():
             kind = self._fence(raw, seen)
             message = understood(raw)
+            self.outcome.tls.hear(self.host, message)
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say(_("reading facts"))

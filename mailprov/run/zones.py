@@ -91,6 +91,13 @@ class ZoneWork:
         found = (self._image(plan) for plan in self._plans if not self._keepers(plan.zone))
         return [image for image in found if image is not None]
 
+    def add(self, later: ZoneWork) -> None:
+        """What was done in the same zones, by a later plan, counts as done by this one."""
+        self.changed += later.changed
+        self.error = self.error or later.error
+        self.failed += later.failed
+        self.skipped += later.skipped
+
     def launch_plan(self) -> None:
         threading.Thread(target=self._plan, name="zones", daemon=True).start()
 

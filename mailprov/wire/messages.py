@@ -38,12 +38,14 @@ agent → controller, in order (t is the message type)
                 "keys": {name: TXT},                 DKIM: public keys, those of this apply too; "" for one to be made
                                                      (with no changes it ends at once, without waiting);
                                                      mode rollback adds "waits": whether there is a run to undo
+                "tls": {path: hex},                  certificates' keys when it is done, as "served" in FACTS; one that
+                                                     is still to be made or to be issued is not in it
                 "takes_over": [SENTENCE]}            before a first apply: what of the host's own mail and settings it
                                                      hides or replaces, a sentence each. An apply ends there with status
                                                      failed and has changed nothing, unless the job has take_over_host.
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
                                                      then waits for `target`
-    keys       {"t", "dkim": as in FACTS}
+    keys       {"t", "dkim": as in FACTS, "tls": as in FACTS}
     bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}]}
     notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for
@@ -52,6 +54,7 @@ agent → controller, in order (t is the message type)
     applied    {"t", "change": CHANGE, "seconds": float}
     ready      {"t"}                                 the mail service runs, and a certificate is to be issued: then
                                                      waits for `issue`, which comes when the zones are published
+    served     {"t", "tls": as in FACTS}             mode apply, where something was done: as it is now
     end        {"t", "status": "ok"|"failed"|"cancelled", "changed": int, "seconds": float,
                 "what": SENTENCE, "advice": SENTENCE, "output": [str]}     last message; then the agent exits 0
 
@@ -88,6 +91,8 @@ FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 1
          "packages": {name: {"installed": version or null, "candidate": version or null}},
          "ipv4": [str], "ipv6": [str]   global addresses of the host's interfaces,
          "dkim": {"state": text of model.dkim.STATE_FILE or "", "public": {name: TXT}},   keys that are there
+         "tls": {"served": {path: hex}, "next": {path: hex}}   SHA-256 of certificates' keys: in service, and those to
+                                                               come, as agent/resources/tls_keys.py says
          "srs": {"length": int, "short_until": "YYYY-MM-DD" or ""},   of hashes; 0 where mailprov has not set it up
          "peer": str}              address of the SSH client as the host sees it; "" without one
 """

@@ -220,8 +220,9 @@ RUN = _object(
     next=flag,
 )
 DKIM = _object(state=_long, public=by_name(_text))
+TLS = _object(served=by_name(_name), next=by_name(_name))
 FACTS = _object(
-    {"dkim": DKIM, "srs": _object(length=whole(0, 99), short_until=_name), "peer": _name},
+    {"dkim": DKIM, "tls": TLS, "srs": _object(length=whole(0, 99), short_until=_name), "peer": _name},
     system=_object(id=_name, version=_name, name=_name, like=many(_name, 100)),
     init=_name,
     hostname=_name,
@@ -236,13 +237,14 @@ MESSAGES: Mapping[str, fields] = {
     "hello": _object(version=either((whole(), _name)), python=_name, pid=whole(), uid=whole(), time=number()),
     "facts": _object(facts=FACTS),
     "plan": _object(
-        {"keys": by_name(_text), "waits": flag, "takes_over": many(sentence, 10_000)},
+        {"keys": by_name(_text), "tls": by_name(_name), "waits": flag, "takes_over": many(sentence, 10_000)},
         changes=many(CHANGE),
         compared=sentence,
         fingerprint=_name,
     ),
     "runs": _object(runs=many(RUN, 10_000)),
-    "keys": _object(dkim=DKIM),
+    "keys": _object({"tls": TLS}, dkim=DKIM),
+    "served": _object(tls=TLS),
     "mailboxes": _object(mailboxes=many(MAILBOX)),
     "bans": _object(bans=many(_object(jail=_name, address=_name), 100_000), peer=_name),
     "notice": _object(text=sentence),
@@ -263,7 +265,7 @@ MESSAGES: Mapping[str, fields] = {
 ANYTIME = frozenset({"hello", "notice", "progress", "beat", "end"})
 ORDER: Mapping[str, frozenset[str]] = {
     "plan": ANYTIME | {"facts", "plan"},
-    "apply": ANYTIME | {"facts", "plan", "applied", "ready"},
+    "apply": ANYTIME | {"facts", "plan", "applied", "ready", "served"},
     "rollback": ANYTIME | {"runs", "plan", "applied"},
     "purge": ANYTIME | {"plan", "applied"},
     "history": ANYTIME | {"runs"},
@@ -272,7 +274,7 @@ ORDER: Mapping[str, frozenset[str]] = {
     "bans": ANYTIME | {"bans"},
     "zones": ANYTIME,
 }
-ONCE = frozenset({"hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "ready", "end"})
+ONCE = frozenset({"hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "ready", "served", "end"})
 
 
 def check(message: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ def lineage(root: Path, chain: bytes, key: bytes, **settings: str) -> files.Tree
         folder.mkdir(parents=True)
     (live / "fullchain.pem").write_bytes(chain)
     (live / "privkey.pem").write_bytes(key)
-    kept = {"server": SPEC["server"], "authenticator": "standalone", **settings}
+    kept = {"server": SPEC["server"], "authenticator": "standalone", "reuse_key": "True", **settings}
     lines = ["# renew_before_expiry = 30 days", "[renewalparams]", *(f"{k} = {v}" for k, v in kept.items())]
     (renewal / f"{NAME}.conf").write_text("\n".join(lines))
     return files.Tree(str(root))
@@ -65,6 +65,59 @@ def test_a_pristine_host_needs_a_placeholder_and_an_issue(root: Path) -> None:
     assert pem.read_text().startswith("-----BEGIN PRIVATE KEY-----")
     assert certificates.describe(str(pem))["names"] == [NAME]
     assert list(acme.Placeholder.compare(look_at(tree, issued=[SPEC]))) == []
+
+
+# As certbot 2.1 writes it, of a certificate that 0.1.0 asked for; [acme] with something behind it is certbot's, too.
+OF_0_1_0 = """# renew_before_expiry = 30 days
+version = 2.1.0
+archive_dir = /etc/letsencrypt/archive/mx1.alpha.test
+cert = /etc/letsencrypt/live/mx1.alpha.test/cert.pem
+
+# Options used in the renewal process
+[renewalparams]
+account = 5b2e1d3a
+authenticator = standalone
+server = https://ca.test/directory
+key_type = ecdsa
+[[webroot_map]]
+mx1.alpha.test = /var/www
+[acme_renewal_info]
+ari_retry_after = 2026-01-01T00:00:00
+"""
+
+
+def test_the_key_of_a_certificate_of_0_1_0_stays_from_now_on(root: Path, made: tuple[bytes, bytes]) -> None:
+    tree = lineage(root, *made)
+    path = root / SPEC["path"][1:]
+    path.write_bytes(made[1] + made[0])
+    conf = root / "etc/letsencrypt/renewal" / f"{NAME}.conf"
+    conf.write_text(OF_0_1_0)
+    (issue,) = acme.Issue.compare(look_at(tree, issued=[SPEC]))
+    assert (issue.todo, issue.changes[0]["detail"]) == (
+        "keep",
+        "its key stays the same at each renewal from now on",
+    )
+    acme.keep_key(tree, SPEC, True)
+    wanted = OF_0_1_0.replace("[renewalparams]\n", "[renewalparams]\nreuse_key = True\n")
+    assert conf.read_text() == wanted
+    assert acme.need(tree, SPEC) == ("", "")
+    acme.keep_key(tree, SPEC, True)
+    assert conf.read_text() == wanted
+    acme.keep_key(tree, SPEC, False)
+    assert conf.read_text() == OF_0_1_0
+
+
+def test_what_was_served_stays_until_an_authority_has_issued(root: Path, made: tuple[bytes, bytes]) -> None:
+    """There may be TLSA records of its key, and mail programs know it."""
+    tree = files.Tree(str(root))
+    folder = root / "etc/mailprov/tls"
+    folder.mkdir(parents=True)
+    (folder / f"{NAME}.self-signed.crt").write_bytes(made[0])
+    (folder / f"{NAME}.self-signed.key").write_bytes(made[1])
+    (placeholder,) = acme.Placeholder.compare(look_at(tree, issued=[SPEC]))
+    assert "that was served" in placeholder.changes[0]["detail"]
+    placeholder.make(tree, str(root))
+    assert (root / SPEC["path"][1:]).read_bytes() == made[1] + made[0]
 
 
 @pytest.mark.parametrize(

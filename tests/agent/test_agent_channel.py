@@ -81,6 +81,7 @@ def test_hello_and_facts_hold_what_the_contract_says(python: str, root: Path) ->
         "ipv4",
         "ipv6",
         "dkim",
+        "tls",
         "srs",
         "peer",
     }

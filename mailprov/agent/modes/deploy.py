@@ -1,6 +1,6 @@
 """Modes plan and apply: the host beside the state that it must have, and then as that state.
 
-    work(session, interrupted)      facts → desired → plan → (go → apply → (ready → issue))
+    work(session, interrupted)      facts → desired → plan → (go → apply → (ready → issue) → served)
 
 In mode plan nothing is written. Raises AgentError or Cancelled.
 """
@@ -15,7 +15,7 @@ from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
 from mailprov.agent.plan import diff
 from mailprov.agent.redaction import Redactor, secrets_of
-from mailprov.agent.resources import dkim_keys, drift, obsolete_services, passwd_file
+from mailprov.agent.resources import dkim_keys, drift, obsolete_services, passwd_file, tls_keys
 from mailprov.agent.resources.dkim_keys import DkimKey
 from mailprov.agent.resources.registry import entries
 from mailprov.agent.sentences import _
@@ -112,6 +112,7 @@ class _Deployment:
             made.update(pairs[number])
         told: Dict[str, Any] = {"compared": plan.compared, "fingerprint": plan.fingerprint, "waits": waits}
         told["keys"] = dkim_keys.public_keys(self.tree, self.state, made)
+        told["tls"] = tls_keys.after(self.tree, self.state)
         for notice in plan.notices:
             session.notice(notice)
         if losses:
@@ -150,5 +151,10 @@ class _Deployment:
         if plan.transaction or zones:
             apply(context, plan, begin=begin, zones=zones, again=lambda: self._look({}))
         issues = plan.of(acme.Issue)
-        if issues:
-            acme.obtain(context, issues)
+        try:
+            if issues:
+                acme.obtain(context, issues)
+        finally:  # for records in DNS, which may only follow
+            served = tls_keys.facts(self.tree)
+            if served["served"] or served["next"]:
+                session.channel.say("served", tls=served)

@@ -74,9 +74,10 @@ def _purge(session: Session, interrupted: Interrupted) -> None:
 
 
 def _keys(session: Session, interrupted: Interrupted) -> None:
-    from mailprov.agent.resources import dkim_keys
+    from mailprov.agent.resources import dkim_keys, tls_keys
 
-    session.channel.say("keys", dkim=dkim_keys.facts(session.tree))
+    tree = session.tree
+    session.channel.say("keys", dkim=dkim_keys.facts(tree), tls=tls_keys.facts(tree))
 
 
 def _bans(session: Session, interrupted: Interrupted) -> None:

@@ -7,11 +7,16 @@
 
 certbot keeps key and chain in its own folder; the deploy hook, one of the host's managed files, joins both in the one
 file that the daemons read and reloads them. So a renewal by the timer does all by itself, and a refusal by the
-authority leaves the old certificate in service. Raises AgentError.
+authority leaves the old certificate in service.
+
+The key stays at each renewal (`reuse_key` in certbot's renewal configuration), for there may be TLSA records of it;
+0.1.0 did not ask certbot for that. `mailprov tls rotate` has certbot issue with a new key (prepare), which stays out of
+service by tls_keys.hold until its record is known everywhere (switch). Raises AgentError.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
@@ -19,33 +24,38 @@ from mailprov.agent import commands, files
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
-from mailprov.agent.resources import certificates
+from mailprov.agent.resources import certificates, tls_keys
 from mailprov.agent.resources.base import Look, Made, Resource, Spec
 from mailprov.agent.sentences import _
 
 CERTBOT = "/etc/letsencrypt"
 _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 _ROOTS = "/run/mailprov-acme-roots.pem"  # the drop-in of certbot.service makes the same
+_REUSE = "--reuse-key"
+_REUSES = re.compile(r"\s*reuse_key\s*=")
 _SERVED = 15.0  # seconds in which the daemons must serve a new certificate
 
 
 class Need(NamedTuple):
-    """`todo` is issue, deploy or "", and `why` says it."""
+    """`todo` is issue, deploy, keep (the key, from now on), prepare, switch or "", and `why` says it."""
 
     todo: str
     why: str
 
 
 class Placeholder(Made):
-    """Made in its place: nothing reads the file before this run's configuration is in force."""
+    """Made in its place: nothing reads the file before this run's configuration is in force. It is what was served for
+    the name until now, if there is such: mail programs trust it, and there may be TLSA records of its key.
+    """
 
     @classmethod
     def compare(cls, look: Look) -> Iterator["Placeholder"]:
         for spec in look.state.get("issued", ()):
             if files.read(look.tree.at(spec["path"])) is None:
-                detail = _("self-signed for {names}, until it is issued").format(
-                    names=", ".join(spec["names"])
-                )
+                form = _("self-signed for {names}, until it is issued")
+                if _former(look.tree, spec):
+                    form = _("the one that was served for {names}, until it is issued")
+                detail = form.format(names=", ".join(spec["names"]))
                 yield Placeholder(spec, [change("certificate", "create", spec["path"], detail)])
 
     def put(self, run: ApplyContext) -> None:
@@ -54,12 +64,25 @@ class Placeholder(Made):
     def make(self, tree: files.Tree, private: str) -> None:
         """By way of files in `private`."""
         wanted = {"names": self.spec["names"], "days": 365, "key_type": self.spec["key_type"]}
-        made = certificates.make(wanted, private)
-        files.write(tree.at(self.spec["path"]), made[1] + made[0], 0o600)
+        both = _former(tree, self.spec)
+        if not both:
+            certificate, key = certificates.make(wanted, private)
+            both = key + certificate
+        files.write(tree.at(self.spec["path"]), both, 0o600)
+
+
+def _former(tree: files.Tree, spec: Spec) -> bytes:
+    """Key and certificate that the daemons read for this name before an authority was named; b"" for none."""
+    kind = "" if spec["key_type"] == "ecdsa" else f"-{spec['key_type']}"
+    for stem in (f"{spec['names'][0]}.self-signed{kind}", spec["names"][0]):
+        key, certificate = (files.read(tree.at(f"{tls_keys.FOLDER}/{stem}.{end}")) for end in ("key", "crt"))
+        if key and certificate:
+            return key + certificate
+    return b""
 
 
 class Issue(Resource):
-    """`todo` is issue or deploy. It is done last, when the records are published."""
+    """`todo` as of Need. It is done last, when the records are published."""
 
     def __init__(self, spec: Spec, changes: Sequence[Change], todo: str) -> None:
         super().__init__(spec, changes)
@@ -71,8 +94,10 @@ class Issue(Resource):
             found = need(look.tree, spec)
             if found.todo:
                 how = _("put into service: {why}")
-                if found.todo == "issue":
+                if found.todo in ("issue", "prepare"):
                     how = _("{server} issues it for {names}: {why}")
+                elif found.todo == "keep":
+                    how = _("its key stays the same at each renewal from now on")
                 detail = how.format(server=spec["server"], names=", ".join(spec["names"]), why=found.why)
                 made = [change("certificate", "run", spec["name"], detail)]
                 yield Issue(spec, made, found.todo)
@@ -97,9 +122,24 @@ def need(tree: files.Tree, spec: Spec) -> Need:
         return Need("issue", names)
     if known["expires"] < time.time():
         return Need("issue", _("it has expired, so the timer of certbot does not renew it"))
-    if files.read(tree.at(spec["path"])) != key + chain:
+    held = is_held(tree, spec)
+    if spec.get("rotate") == "switch" and held:
+        return Need("switch", _("the new key"))
+    if files.read(tree.at(spec["path"])) != key + chain and not held:
         return Need("deploy", _("issued, and not in service yet"))
+    if renewal.get("reuse_key") != "True":
+        return Need("keep", "")
+    if spec.get("rotate") == "prepare" and not held:
+        return Need("prepare", _("with a new key, not in service yet"))
     return Need("", "")
+
+
+def is_held(tree: files.Tree, spec: Spec) -> bool:
+    """Whether certbot has a new key that is not to be served yet."""
+    if files.read(tree.at(tls_keys.hold(spec["path"]))) is None:
+        return False
+    served = tls_keys.digest(files.read(tree.at(spec["path"])))
+    return served != tls_keys.issued(tree, spec["name"])
 
 
 def _settings(data: bytes) -> Dict[str, str]:
@@ -120,15 +160,11 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
     for work in issues:
         run.check()
         try:
-            if work.todo == "issue":
-                run.say(
-                    _("asking {server} for {names}").format(
-                        server=work.spec["server"], names=", ".join(work.spec["names"])
-                    )
-                )
-                _issue(run.tree, work.spec)
-            _deploy(work.spec)
+            _do(run, work.spec, work.todo)
             left = need(run.tree, work.spec)
+            if left.todo in ("keep", "prepare"):
+                _do(run, work.spec, left.todo)
+                left = need(run.tree, work.spec)
             if left.todo:
                 raise AgentError(
                     _("the certificate {name} is not as it must be: {why}").format(
@@ -141,6 +177,50 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
         run.applied(work.changes)
     if failures:
         raise joined(failures)
+
+
+def _do(run: ApplyContext, spec: Spec, todo: str) -> None:
+    """`todo` as of Need; what is issued is served, unless it is held."""
+    tree, held = run.tree, run.tree.at(tls_keys.hold(spec["path"]))
+    if todo in ("issue", "prepare"):
+        if spec.get("rotate") == "prepare":
+            files.write(held, b"Made by mailprov tls rotate, which ends it.\n", 0o600)
+        run.say(
+            _("asking {server} for {names}").format(server=spec["server"], names=", ".join(spec["names"]))
+        )
+        if todo == "prepare":
+            keep_key(tree, spec, False)
+            spec = {**spec, "arguments": [one for one in spec["arguments"] if one != _REUSE]}
+        try:
+            _issue(tree, spec)
+        finally:
+            keep_key(tree, spec, True)
+    keep_key(tree, spec, True)
+    if todo == "switch" or not is_held(tree, spec):
+        files.remove(held)
+        if todo != "keep":
+            _deploy(spec)
+
+
+def keep_key(tree: files.Tree, spec: Spec, keep: bool) -> None:
+    """`reuse_key` of certbot's renewal configuration: `certbot reconfigure`, which could set it, is too new (2.3)."""
+    path = tree.at(f"{CERTBOT}/renewal/{spec['name']}.conf")
+    data = files.read(path)
+    if data is None or (_settings(data).get("reuse_key") == "True") is keep:
+        return
+    lines = [line for line in data.decode("utf-8", "surrogateescape").splitlines() if not _REUSES.match(line)]
+    if keep:
+        lines.insert(_section(lines), "reuse_key = True")
+    text = "".join(f"{line}\n" for line in lines)
+    files.write(path, text.encode("utf-8", "surrogateescape"), 0o644)
+
+
+def _section(lines: Sequence[str]) -> int:
+    """The place behind the head of the section that certbot reads its settings from; after a further section's head
+    they would be something else.
+    """
+    places = [number for number, line in enumerate(lines) if line.strip() == "[renewalparams]"]
+    return places[0] + 1 if places else len(lines)
 
 
 def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
     Certificate                                             the pair as a resource
     inspect(tree, spec, known, may_lack_openssl) → Inspection
-    make(spec, directory) -> (certificate PEM, key PEM)     ECDSA P-256 or RSA, SHA-256, RFC 5280 extensions
+    make(spec, directory, key) -> (certificate PEM, key PEM)     ECDSA P-256 or RSA, SHA-256, RFC 5280 extensions
     describe(pem_path) -> {"names", "expires"}              for the manifest: no openssl runs next time
 
-Raises AgentError.
+A certificate that is made anew keeps its key where it has one, for there may be TLSA records of it (RFC 7671 section
+8.1). Another key comes by `mailprov tls rotate` alone: first beside it (tls_keys.candidate), where nobody serves it
+until its record is known, then in its place. Raises AgentError.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from mailprov.agent.errors import AgentError
 from mailprov.agent.manifest import Entry
 from mailprov.agent.resources.base import Look, Spec, Staged, State, root_ids
 from mailprov.agent.resources.packages import Package
+from mailprov.agent.resources.tls_keys import candidate
 from mailprov.agent.sentences import _, joined, ngettext
 from mailprov.agent.transaction.staging import Stage
 
@@ -33,11 +36,13 @@ _NEW_KEY = {
 
 
 class Certificate(Staged):
-    """A certificate and its key; both are made anew where `renew`, else owners or modes differ."""
+    """A certificate and its key; it is made anew where `renew`, with a new key unless `keeps`, else owners or modes
+    differ.
+    """
 
-    def __init__(self, spec: Spec, changes: Sequence[Change], *, renew: bool) -> None:
+    def __init__(self, spec: Spec, changes: Sequence[Change], *, renew: bool, keeps: bool = False) -> None:
         super().__init__(spec, changes)
-        self.renew = renew
+        self.renew, self.keeps = renew, keeps
 
     @classmethod
     def count(cls, state: State) -> int:
@@ -53,6 +58,17 @@ class Certificate(Staged):
         may_lack_openssl = bool(look.of(Package))
         for spec in look.state["certificates"]:
             name = spec["certificate"]
+            waiting = files.read(look.tree.at(candidate(name))) is not None
+            if spec.get("rotate") == "switch" and waiting:
+                edits = [look.edit(name), look.edit(spec["key"])]
+                told = [_("the new key is put into service"), *(edit.note for edit in edits if edit.note)]
+                drift = any(edit.stops for edit in edits)
+                detail = joined(dict.fromkeys(told))
+                yield Successor(spec, [change("certificate", "update", name, detail, drift=drift)])
+                continue
+            if spec.get("rotate") == "prepare" and not waiting:
+                detail = _("a certificate with a new key, not in service yet")
+                yield Candidate(spec, [change("certificate", "create", candidate(name), detail)])
             found = inspect(look.tree, spec, look.manifest.files, may_lack_openssl)
             look.digests.update(found.digests)
             edits = [look.edit(name), look.edit(spec["key"])]
@@ -60,7 +76,7 @@ class Certificate(Staged):
                 told = [found.detail, *(edit.note for edit in edits if edit.note)]
                 detail, drift = joined(dict.fromkeys(told)), any(edit.stops for edit in edits)
                 made = [change("certificate", found.action, name, detail, drift=drift)]
-                yield Certificate(spec, made, renew=True)
+                yield Certificate(spec, made, renew=True, keeps=found.keeps)
                 continue
             look.known[name] = found.known
             details = look.owners(_entries(spec))
@@ -83,10 +99,58 @@ class Certificate(Staged):
             stage.own(certificate, 0o644, *owner)
             stage.own(key, 0o600, *owner)
             return
-        made = make(self.spec, run.private)
+        kept = files.read(run.tree.at(key)) if self.keeps else None
+        made = make(self.spec, run.private, kept)
         run.known[certificate] = describe(stage.put(certificate, made[0], 0o644, *owner))
         stage.put(key, made[1], 0o600, *owner)
         run.digests.update({certificate: files.sha256(made[0]), key: files.sha256(made[1])})
+
+
+class Candidate(Certificate):
+    """Its successor, beside it: certificate and key in one file, for root alone."""
+
+    def __init__(self, spec: Spec, changes: Sequence[Change]) -> None:
+        super().__init__(spec, changes, renew=True)
+
+    def paths(self) -> Sequence[str]:
+        return (candidate(self.spec["certificate"]),)
+
+    def rewrites(self) -> Sequence[str]:
+        return ()  # nobody reads it
+
+    def stage(self, run: ApplyContext, stage: Stage) -> None:
+        (path,) = self.paths()
+        certificate, key = make(self.spec, run.private)
+        stage.put(path, certificate + key, 0o600, *root_ids(run.tree))
+
+
+class Successor(Certificate):
+    """Takes the place of the one that was served until now."""
+
+    def __init__(self, spec: Spec, changes: Sequence[Change]) -> None:
+        super().__init__(spec, changes, renew=True)
+
+    def paths(self) -> Sequence[str]:
+        return *super().paths(), candidate(self.spec["certificate"])
+
+    def rewrites(self) -> Sequence[str]:
+        return super().paths()
+
+    def stage(self, run: ApplyContext, stage: Stage) -> None:
+        certificate, key, path = self.paths()
+        owner = root_ids(run.tree)
+        made = _halves(files.read(run.tree.at(path)) or b"")
+        run.known[certificate] = describe(stage.put(certificate, made[0], 0o644, *owner))
+        stage.put(key, made[1], 0o600, *owner)
+        stage.drop(path)
+        run.digests.update({certificate: files.sha256(made[0]), key: files.sha256(made[1])})
+
+
+def _halves(both: bytes) -> Tuple[bytes, bytes]:
+    """Certificate and key out of a candidate."""
+    end = b"-----END CERTIFICATE-----\n"
+    certificate, _end, key = both.partition(end)
+    return certificate + end, key
 
 
 def _entries(spec: Spec) -> Sequence[Entry]:
@@ -97,12 +161,15 @@ def _entries(spec: Spec) -> Sequence[Entry]:
 
 
 class Inspection(NamedTuple):
-    """`action` is "", create or update; `known`: {"names", "expires"} of a good one; `digests` of both."""
+    """`action` is "", create or update; `known`: {"names", "expires"} of a good one; `digests` of both. `keeps`: its
+    key is good, whatever is to be done about the certificate.
+    """
 
     action: str
     detail: str
     known: Dict[str, Any]
     digests: Dict[str, str]
+    keeps: bool = False
 
 
 def inspect(
@@ -144,6 +211,7 @@ def inspect(
             _("names {old} → {new}").format(old=", ".join(known["names"]), new=", ".join(spec["names"])),
             {},
             digests,
+            keeps=True,
         )
     days = int((known["expires"] - time.time()) // 86400)
     if days < min(30, spec["days"] // 3):
@@ -154,6 +222,7 @@ def inspect(
             else _("has expired"),
             {},
             digests,
+            keeps=True,
         )
     return Inspection("", "", known, digests)
 
@@ -177,8 +246,8 @@ def _belong(certificate: str, key: str) -> bool:
     return one.code == 0 and two.code == 0 and one.out.strip() == two.out.strip()
 
 
-def make(spec: Dict[str, Any], directory: str) -> Tuple[bytes, bytes]:
-    """A new key and certificate, by way of files in `directory`, which only root may enter."""
+def make(spec: Dict[str, Any], directory: str, kept: Optional[bytes] = None) -> Tuple[bytes, bytes]:
+    """A certificate with this key, else with a new one, by way of files in `directory`, which only root may enter."""
     names = spec["names"]
     certificate, key, settings = (
         os.path.join(directory, name) for name in ("cert.pem", "key.pem", "req.cnf")
@@ -202,8 +271,12 @@ subjectKeyIdentifier=hash
 authorityKeyIdentifier=keyid
 """
     files.write(settings, text.encode("ascii"), 0o600)
-    argv = ["openssl", "req", "-x509", "-sha256", "-nodes", *_NEW_KEY[spec.get("key_type", "ecdsa")]]
-    argv += ["-config", settings, "-days", str(spec["days"]), "-keyout", key, "-out", certificate]
+    argv = ["openssl", "req", "-x509", "-sha256", "-nodes", "-config", settings, "-days", str(spec["days"])]
+    if kept:
+        files.write(key, kept, 0o600)
+        argv += ["-key", key, "-out", certificate]
+    else:
+        argv += [*_NEW_KEY[spec.get("key_type", "ecdsa")], "-keyout", key, "-out", certificate]
     try:
         outcome = commands.run(argv)
         pem, secret = files.read(certificate), files.read(key)

@@ -17,9 +17,9 @@ from __future__ import annotations
 import base64
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from mailprov.agent import commands, files, parallel
+from mailprov.agent import commands, der, files, parallel
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError
@@ -193,7 +193,7 @@ def make_all(
     return parallel.each(make, specs, check, told)
 
 
-def _rsa_public(der: bytes) -> bytes:
+def _rsa_public(key: bytes) -> bytes:
     """SubjectPublicKeyInfo of an RSA key in PKCS #8; empty where it is not as openssl writes it.
 
     RFC 5208 section 5: SEQUENCE {version, algorithm, OCTET STRING of RSAPrivateKey}, whose beginning (RFC 8017 appendix
@@ -201,44 +201,19 @@ def _rsa_public(der: bytes) -> bytes:
     is a SEQUENCE of these two. It spares each key a second process.
     """
     try:
-        _tag, outer = _first(der)
-        _version, after_version = _split(outer)
-        algorithm, rest = _split(after_version)
-        _tag, private = _first(rest)
-        _tag, inner = _first(private)
-        _version, after_version = _split(inner)
-        modulus, rest = _split(after_version)
-        exponent, _rest = _split(rest)
+        _tag, outer = der.content(key)
+        _version, after_version = der.split(outer)
+        algorithm, rest = der.split(after_version)
+        _tag, private = der.content(rest)
+        _tag, inner = der.content(private)
+        _version, after_version = der.split(inner)
+        modulus, rest = der.split(after_version)
+        exponent, _rest = der.split(rest)
     except IndexError:
         return b""
     if (algorithm[0], modulus[0], exponent[0]) != (0x30, 0x02, 0x02):
         return b""
-    return _wrapped(0x30, algorithm + _wrapped(0x03, b"\0" + _wrapped(0x30, modulus + exponent)))
-
-
-def _split(data: bytes) -> Tuple[bytes, bytes]:
-    """The first DER value with its tag and length, and what stands behind it. IndexError where it is cut short."""
-    size, start = data[1], 2
-    if size & 0x80:  # X.690 section 8.1.3.5: that many octets of length follow
-        start += size & 0x7F
-        size = int.from_bytes(data[2:start], "big")
-    if len(data) < start + size:
-        raise IndexError
-    return data[: start + size], data[start + size :]
-
-
-def _first(data: bytes) -> Tuple[int, bytes]:
-    """Tag and content of the first DER value."""
-    value, _rest = _split(data)
-    return value[0], value[2 + (value[1] & 0x7F if value[1] & 0x80 else 0) :]
-
-
-def _wrapped(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+    return der.wrapped(0x30, algorithm + der.wrapped(0x03, b"\0" + der.wrapped(0x30, modulus + exponent)))
 
 
 def _pair(spec: Dict[str, Any], private: bytes) -> Dict[str, bytes]:

@@ -19,6 +19,9 @@ from mailprov.model.inventory import Challenge, Host
 from mailprov.model.ports import PORTS, TlsStart
 
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/mailprov"
+# The key stays at each renewal, for there may be TLSA records of it; `mailprov tls rotate` changes it. On the host,
+# agent/resources/acme.py knows this option, too.
+REUSE = "--reuse-key"
 _FOLDER = "/etc/mailprov/tls"
 _CREDENTIALS = f"{_FOLDER}/dns-01.ini"
 _ROOTS = f"{_FOLDER}/acme-roots.pem"
@@ -31,12 +34,22 @@ def plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
     return dns.provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
 
 
+def path(name: str, key_type: str) -> str:
+    """What the daemons read: key and chain."""
+    return f"{_FOLDER}/{_own(name, key_type)}.acme.pem"
+
+
+def _own(name: str, key_type: str) -> str:
+    """certbot keeps each kind of key under its own name."""
+    return name if key_type == "ecdsa" else f"{name}-{key_type}"
+
+
 def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
-    """The certificate of one name and one kind of key. certbot keeps each under its own name."""
+    """The certificate of one name and one kind of key."""
     settings = host.tls.acme
-    own = name if key_type == "ecdsa" else f"{name}-{key_type}"
+    own = _own(name, key_type)
     dns_01 = plugin(host, dns)
-    arguments = ["certonly", "--non-interactive", "--agree-tos", "--force-renewal"]
+    arguments = ["certonly", "--non-interactive", "--agree-tos", "--force-renewal", REUSE]
     arguments += ["--server", settings.directory, "--cert-name", own, "-d", name]
     arguments += ["--email", settings.email] if settings.email else ["--register-unsafely-without-email"]
     arguments += ["--key-type", key_type]
@@ -51,7 +64,7 @@ def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
     return Issued(
         name=own,
         names=(name,),
-        path=f"{_FOLDER}/{own}.acme.pem",
+        path=path(name, key_type),
         server=settings.directory,
         authenticator=dns_01.authenticator if dns_01 else "standalone",
         arguments=tuple(arguments),

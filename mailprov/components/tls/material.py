@@ -67,6 +67,19 @@ def key_types(host: Host) -> tuple[str, ...]:
     return ("ecdsa", "rsa") if host.tls.key_type is KeyType.BOTH else (host.tls.key_type.value,)
 
 
+def served_paths(host: Host) -> tuple[str, ...]:
+    """The certificates for the host's own name, as `material` has them, without reading any file."""
+    if host.tls.mode is TlsMode.FILES:
+        return (f"{FOLDER}/{host.fqdn}.crt",)
+    made = certbot.path if host.tls.mode is TlsMode.ACME else _self_signed
+    return tuple(made(host.fqdn, kind) for kind in key_types(host))
+
+
+def _self_signed(name: str, kind: str) -> str:
+    # Under names of its own: else a given certificate, still good for the name, would stay after a change of mode.
+    return f"{FOLDER}/{name}.self-signed{'' if kind == 'ecdsa' else f'-{kind}'}.crt"
+
+
 def of(build: Build) -> Material:
     return material(build.host, build.inventory.mail_names(build.host.name), build.inventory.dns)
 
@@ -86,11 +99,10 @@ def material(host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSett
                 issued.append(certbot.issued(host, name, kind, dns))
                 pairs.append(Pair(issued[-1].path, issued[-1].path))
                 continue
-            # Under names of its own: else a given certificate, still good for the name, would stay after a change
-            # of mode.
-            stem = f"{FOLDER}/{name}.self-signed" + ("" if kind == "ecdsa" else f"-{kind}")
-            certificates.append(Certificate((name,), f"{stem}.crt", f"{stem}.key", key_type=kind))
-            pairs.append(Pair(f"{stem}.crt", f"{stem}.key"))
+            certificate = _self_signed(name, kind)
+            key = certificate.removesuffix("crt") + "key"
+            certificates.append(Certificate((name,), certificate, key, key_type=kind))
+            pairs.append(Pair(certificate, key))
         made[name] = tuple(pairs)
     return Material(
         made[host.fqdn],

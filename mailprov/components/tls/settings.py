@@ -80,6 +80,13 @@ class TlsEntry(Entry):
             "PEM with root certificates that `verify`, and certbot in mode acme, trust besides the system's"
         ),
     )
+    tlsa: Annotated[str, choice("on", "off")] | None = Field(
+        default=None,
+        description=N_(
+            "TLSA records (DANE) of the keys that MX hosts show on port 25, where the zone is signed with DNSSEC; "
+            "off for none; on if not given"
+        ),
+    )
 
 
 def _resolve(entry: TlsEntry, path: KeyPath, base: Tls, context: Context) -> Tls:
@@ -93,6 +100,7 @@ def _resolve(entry: TlsEntry, path: KeyPath, base: Tls, context: Context) -> Tls
         ca_file=context.path(entry.ca_file) or base.ca_file,
         key_type=KeyType(entry.key_type) if entry.key_type else base.key_type,
         acme=_acme(entry, path, base.acme if mode is base.mode else Acme(), context),
+        tlsa=base.tlsa if entry.tlsa is None else entry.tlsa == "on",
     )
     for name in ("certificate", "key"):
         if mode is TlsMode.FILES and getattr(made, name) is None and name not in context.marks(path):

@@ -5,6 +5,7 @@
     formats() -> {DNS type: Format}           of all that is published, and of what is met beside it
     parse(kind, text), render(kind, value), rank(kind, value), valid(kind, value)
     named(label) -> RecordType | None         by what people call it
+    needs_signing(record) -> bool             whether it is for zones with DNSSEC alone
     above(record) -> (name, DNS type) …       whose values may hold for its name, too
     alone(name, kind, value) -> RecordType | None      the type of which there may be only one set at that name
     writes_at(name, kind) -> bool             whether any type is ever published there
@@ -34,12 +35,14 @@ from mailprov.records.types.spf import SPF
 from mailprov.records.types.srv import SRV
 from mailprov.records.types.text import TXT
 from mailprov.records.types.tls_rpt import TLS_RPT
+from mailprov.records.types.tlsa import TLSA
 from mailprov.records.types.verification import VERIFICATION
 
 TYPES: list[RecordType] = [
     ADDRESSES,
     PTR,
     CAA,
+    TLSA,
     MX,
     SPF,
     DMARC,
@@ -88,6 +91,11 @@ def _labelled(each: RecordType, records: Iterable[Record]) -> Iterator[Record]:
 def named(label: str) -> RecordType | None:
     """By what people call it."""
     return next((each for each in TYPES if each.name == label), None)
+
+
+def needs_signing(record: Record) -> bool:
+    sort = named(record.label)
+    return sort is not None and sort.signed
 
 
 def above(record: Record) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.hosted import Hosted
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.records import Record
+from mailprov.model.tls_keys import ServedKeys
 
 
 class Need(str, Enum):
@@ -48,10 +49,11 @@ class Format:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the types look at. `keys`: the DKIM keys that hosts reported."""
+    """What the types look at. `keys`: the DKIM keys that hosts reported, `tls`: those of their certificates."""
 
     inventory: Inventory
     keys: PublicKeys
+    tls: ServedKeys = field(default_factory=dict)
 
     @property
     def ttl(self) -> int:
@@ -126,6 +128,8 @@ class RecordType(ABC):
     at_domains: bool = (
         True  # False: never at a mail domain itself, so no marker is believed that it is ours there
     )
+
+    signed: bool = False  # True: it is worth nothing in a zone without DNSSEC, and not published there
 
     def of_host(self, host: Host, wishes: Wishes) -> Iterable[Record]:
         return ()

@@ -184,7 +184,11 @@ def label_of(name: str, zone: str, apex: str = "@") -> str:
 
 
 TARGETS = ("CNAME", "DNAME", "MX", "NS", "PTR")
-FIELDS = {"CAA": ("flags", "tag", "value"), "SRV": ("priority", "weight", "port", "target")}
+FIELDS = {
+    "CAA": ("flags", "tag", "value"),
+    "SRV": ("priority", "weight", "port", "target"),
+    "TLSA": ("usage", "selector", "matching_type", "certificate"),
+}
 
 
 def number_or_text(word: str) -> int | str:
@@ -278,7 +282,8 @@ class Cloudflare(StandIn):
             if set(one.get("data", {})) != set(FIELDS[row.type]):
                 raise Refused(400, f"{' '.join(FIELDS[row.type])}: required data fields", 9101)
             words = [one["data"][name] for name in FIELDS[row.type]]
-            words[-1] = f'"{words[-1]}"' if row.type == "CAA" else f"{words[-1].removesuffix('.')}."
+            if row.type != "TLSA":
+                words[-1] = f'"{words[-1]}"' if row.type == "CAA" else f"{words[-1].removesuffix('.')}."
             row.text = " ".join(map(str, words))
             return
         content = one["content"]

@@ -51,6 +51,10 @@ IMAGE = {
 DKIM = {"state": "alpha.test mx1-rsa-1 signing -\n", "public": {KEY: ""}}
 
 
+CERTIFICATE = "/etc/mailprov/tls/mx1.alpha.test.self-signed.crt"
+TLS = {"served": {CERTIFICATE: "0a" * 32}, "next": {CERTIFICATE: "0b" * 32}}
+
+
 def good() -> dict[str, dict[str, Any]]:
     srs = {"length": 8, "short_until": "2026-12-20"}
     dkim = {**DKIM, "public": {KEY: record()}}
@@ -59,6 +63,7 @@ def good() -> dict[str, dict[str, Any]]:
         "plan": {
             **plan(CHANGE),
             "keys": {KEY: record()},
+            "tls": TLS["served"],
             "waits": True,
             "takes_over": ["1 message of ana in /var/mail/ana"],
         },
@@ -68,9 +73,17 @@ def good() -> dict[str, dict[str, Any]]:
         },
         "facts": {
             "t": "facts",
-            "facts": {**FACTS, "dkim": dkim, "srs": srs, "ipv6": ["2001:db8::1"], "peer": "192.0.2.9"},
+            "facts": {
+                **FACTS,
+                "dkim": dkim,
+                "tls": TLS,
+                "srs": srs,
+                "ipv6": ["2001:db8::1"],
+                "peer": "192.0.2.9",
+            },
         },
-        "keys": {"t": "keys", "dkim": dkim},
+        "keys": {"t": "keys", "dkim": dkim, "tls": TLS},
+        "served": {"t": "served", "tls": TLS},
         "bans": {
             "t": "bans",
             "bans": [{"jail": "mailprov-dovecot", "address": "192.0.2.9"}],

@@ -43,7 +43,7 @@ class Cloudflare(TokenProvider):
         holds_version=False,
         lists_zones=True,
         reads_sets=False,
-        types=frozenset({"A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"}),
+        types=frozenset({"A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TLSA", "TXT"}),
         ttls=(60, 86400),
         calls_per_second=4.0,  # 1,200 in five minutes
         capacity=200,  # of the free plan

@@ -2,8 +2,8 @@
 
 Records are changed by their ids, in place where a value takes another one's place, so what the API has besides
 (comment, tags, an automatic TTL) stays. A TTL of 1 is "automatic", which is 300 seconds. A record behind Cloudflare's
-proxy is answered with the addresses of the proxy, which takes no mail: such a set is `special`. CAA and SRV have their
-parts in an object, `data`; their text is told and cannot be written.
+proxy is answered with the addresses of the proxy, which takes no mail: such a set is `special`. CAA, SRV and TLSA
+have their parts in an object, `data`; their text is told and cannot be written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ _PROXIED = N_("behind Cloudflare's proxy, which takes no mail")
 # Records in a page. The API takes more; a page of these is about half a megabyte.
 _PAGE = 1000
 # In the order of zone file text.
-_PARTS = {"CAA": ("flags", "tag", "value"), "SRV": ("priority", "weight", "port", "target")}
+_PARTS = {
+    "CAA": ("flags", "tag", "value"),
+    "SRV": ("priority", "weight", "port", "target"),
+    "TLSA": ("usage", "selector", "matching_type", "certificate"),
+}
 
 
 class CloudflareDriver(ApiDriver):
@@ -119,8 +123,8 @@ def _item(record: Mapping[str, Any]) -> Item:
 def _joined(kind: str, parts: Mapping[str, Any]) -> str:
     if kind == "CAA":
         return f'{parts.get("flags")} {parts.get("tag")} "{parts.get("value")}"'
-    numbers = " ".join(str(parts.get(name)) for name in _PARTS[kind][:-1])
-    return f"{numbers} {str(parts.get('target')).removesuffix('.')}."
+    *numbers, last = (str(parts.get(name)) for name in _PARTS[kind])
+    return " ".join([*numbers, f"{last.removesuffix('.')}." if kind == "SRV" else last])
 
 
 def _data(edit: Edit, value: str) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class PowerDnsDriver(ApiDriver):
         listed = self.client.get(f"{_SERVER}/zones", [("dnssec", "false")]).data
         return {plain(str(zone["name"])): str(zone["id"]) for zone in listed if plain(str(zone["name"]))}
 
+    def signed(self, zones: Collection[str]) -> Mapping[str, bool | None]:
+        with self._sense():
+            return {zone: bool(self._zone(zone, [("rrsets", "false")])["dnssec"]) for zone in sorted(zones)}
+
     def read(self, zone: str, keys: Collection[Key]) -> Snapshot:
         names = {step for key in keys for step in ancestors(key[0]) if inside(step, zone)}
         items: dict[Item, None] = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
+import dns.flags
 import dns.message
 
-from mailprov.dns import reading
+from mailprov.dns import dnssec, reading
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.driver import Driver, Outcome, Proof, Reading, Result, Say
 from mailprov.dns.providers.rfc2136 import questions, update
@@ -44,6 +45,13 @@ class UpdateDriver(Driver):
                 for one, answer in zip(proofs, told[len(messages) :], strict=True)
             },
         )
+
+    def signed(self, zones: Collection[str]) -> Mapping[str, bool | None]:
+        asked = sorted(zones)
+        messages = [dnssec.question(zone) for zone in asked]
+        for one in messages:
+            one.flags &= ~dns.flags.RD
+        return dict(zip(asked, map(dnssec.told, asked, self.session.ask(messages)), strict=True))
 
     def write(
         self, zone: str, snapshot: Snapshot, edits: Sequence[Edit], version: RRset | None, say: Say
