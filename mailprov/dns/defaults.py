@@ -61,7 +61,7 @@ def settle(
             text = (
                 None
                 if record.asked
-                else _is_special(record, special) or _why_not(record, asked, stand, owned, answered)
+                else _is_special(record, special) or _why_not(record, asked, want, stand, owned, answered)
             )
             if text is None:
                 kept.append(record)
@@ -108,6 +108,7 @@ def _is_special(record: Record, special: Mapping[Key, str]) -> str | None:
 def _why_not(
     record: Record,
     asked: Collection[str],
+    want: Mapping[Key, Sequence[Record]],
     stand: Standing,
     owned: ownership.Ownership,
     answered: Mapping[Key, Sequence[str]],
@@ -142,7 +143,10 @@ def _why_not(
         form = _("{name}: a wildcard answers with {label}, and mailprov hides it with nothing: {values}")
         return _told(form, record, sort, made_up)
     for above in sort.above(name):
-        if holding := _of(sort, above, kind, answered.get((above, kind), ())):
+        # What we wrote there and want no more goes with the same plan.
+        staying = {one.value for one in want.get((above, kind), ())}
+        held = [v for v in answered.get((above, kind), ()) if v in staying or not owned.owns(above, kind, v)]
+        if holding := _of(sort, above, kind, held):
             form = _("{name}: what stands at {above} holds here, so mailprov adds no {label}: {values}")
             return _told(form, record, sort, holding, above)
     return None

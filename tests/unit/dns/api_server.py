@@ -41,12 +41,14 @@ class Answer:
 @dataclass
 class Fault:
     """`on`: pattern of "METHOD path". `answer`: None cuts the connection. `after`: the change is made before it.
-    `skip`: so many that match are let through first. `times`: how often it happens.
+    `pretend`: it is answered as usual, and the change is made only by catch_up(), or never. `skip`: so many that match
+    are let through first. `times`: how often it happens.
     """
 
     on: str
     answer: Answer | None = None
     after: bool = False
+    pretend: bool = False
     skip: int = 0
     times: int = 1
 
@@ -67,6 +69,7 @@ class ApiServer(ABC):
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
+        self.put_off: list[Request] = []
         self.lock = threading.Lock()
 
     @abstractmethod
@@ -76,10 +79,24 @@ class ApiServer(ABC):
         with self.lock:
             self.requests.append(request)
             fault = next((one for one in self.faults if one.hits(request)), None)
+            if fault and fault.pretend:
+                self.put_off.append(request)
+                return self.pretended(request)
             if fault and not fault.after:
                 return fault.answer
             answer = self.handle(request)
             return fault.answer if fault else answer
+
+    @abstractmethod
+    def pretended(self, request: Request) -> Answer:
+        """What it would answer, without doing it."""
+
+    def catch_up(self) -> None:
+        """What was put off is done."""
+        with self.lock:
+            for request in self.put_off:
+                self.handle(request)
+            self.put_off.clear()
 
     def calls(self, pattern: str = "") -> list[str]:
         told = [f"{one.method} {one.path}" for one in self.requests]

@@ -34,6 +34,7 @@ class HetznerServer(StandIn):
         self.zones: dict[str, Json] = {}
         self.sets: dict[str, dict[tuple[str, str], Json]] = {}
         self.most = 50
+        self.revoked = False
         self.actions: list[Callable[[], None] | str] = []  # an error, if it is one
 
     def add(self, name: str, mode: str = "primary") -> None:
@@ -71,9 +72,20 @@ class HetznerServer(StandIn):
         except Refused as refused:
             return refused.response
 
+    def pretended(self, request: Request) -> Response:
+        answer = self.answer(request)
+        todo, self.actions[-1] = self.actions[-1], lambda: None
+        assert callable(todo)
+        self.put_off.append(todo)
+        return answer
+
+    def finish(self) -> None:
+        if callable(todo := self.actions[-1]):
+            todo()
+
     def _answer(self, request: Request) -> Response:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token not in (TOKEN, READ_ONLY):
+        if self.revoked or token not in (TOKEN, READ_ONLY):
             raise Refused(401, "unauthorized", "unable to authenticate")
         if token == READ_ONLY and request.method != "GET":
             raise Refused(403, "token_readonly", "the token is only allowed to perform GET requests")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import re
+import time
+from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -18,7 +20,9 @@ import dns.rdatatype
 from tests.unit.dns.stand_in import Request, Response, StandIn
 
 XMLNS = "https://route53.amazonaws.com/doc/2013-04-01/"
+READS = "AKIAMAYONLYREAD"  # with the same secret
 KEY_ID, SECRET = "AKIAMAILPROVTESTS", "a/secret+of/forty/characters+that/is/none"
+CLOCK = time.time  # not that of a test that sets this machine's wrong
 LIKE_A = re.compile(r"\\(\d{3})")
 Set = dict[str, Any]
 
@@ -55,6 +59,7 @@ class Route53Server(StandIn):
         super().__init__()
         self.zones: dict[str, Zone] = {}
         self.most = 300
+        self.revoked = False
         self.zones_on_page = 10
 
     def add(self, name: str, *, private: bool = False) -> str:
@@ -68,11 +73,34 @@ class Route53Server(StandIn):
             self.zones[zone_id].put({"Name": f"{name}.", "Type": kind, "TTL": 900, "Values": values})
         return zone_id
 
+    def pretended(self, request: Request) -> Response:
+        before = copy.deepcopy(self.zones)
+        answer = self.answer(request)
+        self.zones = before
+        self.put_off.append(lambda: self.answer(request))
+        return answer
+
     def answer(self, request: Request) -> Response:
-        if f"Credential={KEY_ID}/" not in request.headers.get("Authorization", ""):
+        credential = request.headers.get("Authorization", "")
+        if f"Credential={READS}/" in credential:
+            if request.method == "GET":
+                return self._done(request)
+            return error(403, "AccessDenied", "not authorized to perform: route53:ChangeResourceRecordSets")
+        if self.revoked or f"Credential={KEY_ID}/" not in credential:
             return error(
                 403, "InvalidClientTokenId", "The security token included in the request is invalid."
             )
+        if (late := self.ahead(request.headers.get("X-Amz-Date", ""))) > 300:
+            return error(403, "RequestExpired", f"Request is {late:.0f} s off")
+        return self._done(request)
+
+    @staticmethod
+    def ahead(sent: str) -> float:
+        """Seconds by which the clocks differ."""
+        there = datetime.strptime(sent, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        return abs(there.timestamp() - CLOCK())
+
+    def _done(self, request: Request) -> Response:
         parts = [part for part in request.path.split("/") if part][1:]
         if parts == ["hostedzone"]:
             return self._zones(request)

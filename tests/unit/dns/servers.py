@@ -42,6 +42,12 @@ SECRET = "c2VjcmV0IG9mIHRoZSBrZXkgbWFpbHByb3YgaW4gdGVzdHM="
 STRANGER = "YSBrZXkgdGhhdCBpcyBrbm93biBhbmQgbWF5IG5vdCB1cGRhdGU="
 API_KEY = "key-of-the-http-api"
 HEAD = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
+# Somebody else's, beside which we write (test_fault_matrix.py).
+THEIRS = (
+    '@ TXT "site=abc; x"\n@ TXT "part one " "and \\"two\\" \\200\\; end"\nwww A 192.0.2.80\nwww TXT "v=spf1 -all"\n'
+    "*.web A 192.0.2.81\nsub NS ns.elsewhere.test.\nxn--bcher-kva A 192.0.2.82\nftp CNAME www\n"
+    "@ CAA 0 issue ca.example\n"
+)
 # One zone per test, so that tests do not see each other's records. Text behind HEAD.
 ZONES = {
     "create.test": "",
@@ -118,14 +124,12 @@ ZONES = {
     "contract7.test": "* A 10.0.0.1\n* MX 5 mail.example.\n",
     **{f"contracth{number}.test": "" for number in range(1, 13)},
     "contract8.test": "sub DNAME other.example.\n",
+    **{f"contractf{number}.test": THEIRS for number in range(1, 23)},
 }
 
 # Those of the tests that run on providers with an API, too.
-AT_PROVIDERS = {
-    name: text
-    for name, text in ZONES.items()
-    if name.startswith(("contract", "0.0.10.")) or name == "random.test"
-}
+AT_PROVIDERS = {name: text for name, text in ZONES.items() if name.startswith(("contract", "0.0.10."))}
+AT_PROVIDERS["random.test"] = ZONES["random.test"]
 
 
 # What only PowerDNS can have: (name, type, content as it stands in its database).

@@ -35,10 +35,14 @@ class Response:
 
 @dataclass(frozen=True)
 class Fault:
-    """`about`: which requests. `instead`: what is answered; None: it is done, and the answer is lost."""
+    """`about`: which requests. `instead`: what is answered; None: it is done, and the answer is lost. `after`: it is
+    done all the same. `pretend`: it is answered as usual, and done only by catch_up(), or never.
+    """
 
     about: Callable[[Request], bool]
     instead: Response | None = None
+    after: bool = False
+    pretend: bool = False
 
 
 class StandIn(ABC):
@@ -47,6 +51,7 @@ class StandIn(ABC):
     def __init__(self) -> None:
         self.seen: list[Request] = []
         self.faults: list[Fault] = []
+        self.put_off: list[Callable[[], object]] = []
         self.lock = threading.RLock()
         self.url = ""
 
@@ -60,10 +65,26 @@ class StandIn(ABC):
             if fault is None:
                 return self.answer(request)
             self.faults.remove(fault)
-            if fault.instead is not None:
+            if fault.pretend:
+                return self.pretended(request)
+            if fault.instead is not None and not fault.after:
                 return fault.instead
             self.answer(request)
-            return Response(lost=True)
+            self.finish()
+            return fault.instead or Response(lost=True)
+
+    @abstractmethod
+    def pretended(self, request: Request) -> Response:
+        """What it would answer, without doing it: that goes to `put_off`."""
+
+    def finish(self) -> None:  # noqa: B027 (most have nothing to do there)
+        """What it does behind its answers is done."""
+
+    def catch_up(self) -> None:
+        with self.lock:
+            for todo in self.put_off:
+                todo()
+            self.put_off.clear()
 
 
 @contextmanager

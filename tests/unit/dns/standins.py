@@ -17,6 +17,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dns.name
@@ -125,10 +126,20 @@ class StandIn(ApiServer):
         """Of each record what is no DNS data: its id and what the provider has besides."""
         return {(row.key, row.text): (row.id, copy.deepcopy(row.more)) for row in self.seen(zone)}
 
+    def pretended(self, request: Request) -> Answer:
+        before = self.kept()
+        answer = self.handle(request)
+        self.zones = before
+        return answer
+
+    def kept(self) -> dict[str, list[Row]]:
+        """As they are now: no row is ever changed in place."""
+        return {zone: list(rows) for zone, rows in self.zones.items()}
+
     def handle(self, request: Request) -> Answer:
         try:
             self.authenticate(request)
-            before = self.zones if request.method == "GET" else copy.deepcopy(self.zones)
+            before = self.zones if request.method == "GET" else self.kept()
             try:
                 return self.route(request)
             except Refused:
@@ -225,15 +236,23 @@ class Cloudflare(StandIn):
             raise Refused(404, "Invalid zone identifier", 7003)
         if request.method == "GET":
             rows = [row for row in self.zones[zone] if row.key != (zone, "NS")]
-            return self.listed(request, [self.told(row) for row in rows], 100, 5_000_000)
+            return self.listed(request, rows, 100, 5_000_000, self.told)
         assert (request.method, steps[3]) == ("POST", "batch"), request
         return self.batch(zone, request.body)
 
     def id_of(self, zone: str) -> str:
         return hashlib.md5(zone.encode()).hexdigest()
 
-    def listed(self, request: Request, items: list[Any], default: int, most: int) -> Answer:
-        page, number, pages = self.page(request, items, default, most)
+    def listed(
+        self,
+        request: Request,
+        items: list[Any],
+        default: int,
+        most: int,
+        told: Callable[[Any], Any] = lambda one: one,
+    ) -> Answer:
+        some, number, pages = self.page(request, items, default, most)
+        page = list(map(told, some))
         info = {"page": number, "total_pages": pages, "count": len(page), "total_count": len(items)}
         return Answer(200, {"success": True, "errors": [], "result": page, "result_info": info})
 
@@ -321,8 +340,7 @@ class DigitalOcean(StandIn):
         if zone not in self.zones:
             raise Refused(404, "The resource you requested could not be found.", "not_found")
         if request.method == "GET":
-            rows = [self.told(zone, row) for row in self.zones[zone]]
-            return self.listed(request, "domain_records", rows)
+            return self.listed(request, "domain_records", self.zones[zone], partial(self.told, zone))
         if request.method == "POST":
             row = Row(
                 next(self.numbers), whole_name(request.body["name"], zone), request.body["type"], 1800, ""
@@ -342,8 +360,11 @@ class DigitalOcean(StandIn):
         self.store(zone, row)
         return Answer(200, {"domain_record": self.told(zone, row)})
 
-    def listed(self, request: Request, name: str, items: list[Any]) -> Answer:
-        page, number, pages = self.page(request, items, 20, 200)
+    def listed(
+        self, request: Request, name: str, items: list[Any], told: Callable[[Any], Any] = lambda one: one
+    ) -> Answer:
+        some, number, pages = self.page(request, items, 20, 200)
+        page = list(map(told, some))
         links: dict[str, Any] = {"pages": {"last": f"…?page={pages}", "next": f"…?page={number + 1}"}}
         if number >= pages:
             links = {"pages": {"first": "…?page=1", "prev": "…"}} if pages > 1 else {}
@@ -461,7 +482,7 @@ class Ovh(StandIn):
         self.published()
 
     def published(self) -> None:
-        self.live = copy.deepcopy(self.zones)
+        self.live = self.kept()
 
     def seen(self, zone: str) -> list[Row]:
         return self.live[zone]
@@ -501,7 +522,7 @@ class Ovh(StandIn):
         if zone not in self.zones:
             raise Refused(404, "This service does not exist", "NOT_FOUND")
         if steps[3] == "refresh":
-            self.live[zone] = copy.deepcopy(self.zones[zone])
+            self.live[zone] = list(self.zones[zone])
             return Answer(200, None)
         if len(steps) == 4 and request.method == "GET":
             rows = self.zones[zone]

@@ -23,7 +23,7 @@ from mailprov.model.inventory import Inventory
 from tests.unit.dns.api_backends import ApiBackend, standing_in
 from tests.unit.dns.api_server import Answer, Fault
 from tests.unit.dns.servers import inventory
-from tests.unit.dns.standins import STAND_INS, TOKEN, Row
+from tests.unit.dns.standins import STAND_INS, TOKEN
 
 ZONE = "mine.test"
 FOREIGN = (
@@ -91,39 +91,6 @@ def test_a_token_that_is_wrong_or_may_only_read(backend: ApiBackend) -> None:
         zones.apply(one, lambda event: None)
     assert re.search(r"\((POST|PUT) ", str(caught.value))
     assert everything(backend) == before
-
-
-def test_a_token_that_is_revoked_between_plan_and_apply(backend: ApiBackend) -> None:
-    one = plan(backend)
-    before = everything(backend)
-    backend.api.rights.clear()
-    with pytest.raises(DnsFailed, match="it refused the token with 40"):
-        zones.apply(one, lambda event: None)
-    assert everything(backend) == before
-
-
-def test_called_too_often(backend: ApiBackend) -> None:
-    """When reading and when writing: it waits as it is told to."""
-    slower = Answer(429, {"message": "slow down"}, {"Retry-After": "3"})
-    backend.api.faults = [Fault("GET", slower), Fault(WRITES, slower, times=2)]
-    assert done(publish(backend)) >= {f"{ZONE} MX", f"{ZONE} TXT"}
-    assert backend.naps == [3, 3, 3]
-    assert not plan(backend).changes
-
-
-def test_lists_of_several_pages(backend: ApiBackend) -> None:
-    """Of zones and of records: what stands on page 2 is known."""
-    backend.api.most_in_page = 2
-    backend.put(ZONE, ZONE, 600, "TXT", '"one"', '"two"', '"v=spf1 include:x.example ~all"')
-    with pytest.raises(DnsFailed, match="has SPF that mailprov did not write: v=spf1 include:x"):
-        plan(backend)
-    for number in range(5):
-        backend.api.add(f"zone{number}.test")
-    backend.api.add("last.test")
-    backend.api.published()
-    publish(backend, "last.test")
-    assert backend.texts("last.test", "last.test", "MX") == {"10 mx1.last.test."}
-    assert not plan(backend, "last.test").changes
 
 
 @pytest.mark.parametrize("answer", [None, Answer(502, b"<html>bad gateway</html>"), Answer(200, b"<html>")])
@@ -233,27 +200,6 @@ def test_a_name_in_the_zone_that_is_no_domain_of_ours(backend: ApiBackend) -> No
     assert after["xn--caf-dma.theirs.test", "MX"] == (300, frozenset({"10 mx.web.theirs.test."}))
     assert after["mx.web.theirs.test", "A"] == (300, frozenset({"10.0.0.1"}))
     assert not zones.plan(mine)[0].changes
-
-
-def test_what_a_large_zone_costs(backend: ApiBackend) -> None:
-    """Names are asked for one by one, or the whole zone is read, page by page: then that is what its abilities say."""
-    publish(backend)
-    asked = []
-    for more in (0, 3000):
-        rows = backend.api.zones[ZONE]
-        rows += [Row(10_000 + one, f"h{one}.{ZONE}", "A", 600, "192.0.2.1") for one in range(more)]
-        backend.api.published()
-        backend.api.requests.clear()
-        assert not plan(backend).changes
-        asked.append(len(backend.api.requests))
-    with providers.open_driver(backend.settings()) as driver:
-        assert (asked[0] == asked[1]) == driver.abilities.reads_sets
-    assert asked[1] <= asked[0] + 3 * 17
-    before = backend.whole(ZONE)
-    publish(backend, ttl=900)
-    assert {key: one for key, one in backend.whole(ZONE).items() if key[0].startswith("h")} == {
-        key: one for key, one in before.items() if key[0].startswith("h")
-    }
 
 
 SENSELESS = [None, True, 5, "x", [], [5], [None], {}, [{}], {"result": [{}], "success": True}, {"domains": 5}]

@@ -204,3 +204,18 @@ def test_an_asked_one_still_stops(backend: Backend) -> None:
     backend.put(zone, f"_dmarc.{zone}", 77, "TXT", '"v=DMARC1; p=reject"')
     with pytest.raises(DnsFailed, match="has DMARC that mailprov did not write"):
         zones.plan(inventory(zone, backend.settings()))
+
+
+def test_what_leaves_above_with_the_same_plan_does_not_count(backend: Backend) -> None:
+    """The policy of the domain above goes; without it the one below gets its default at once, not with the next run."""
+    zone = "contract15.test"
+    base = inventory(zone, backend.settings())
+    below = Domain(f"sub.{zone}", ("mx1",), dmarc=WITHOUT_ASKING)
+    asked = dataclasses.replace(base.domains[0], dmarc=Dmarc("reject"))
+    for domain, policies in ((asked, {zone}), (dataclasses.replace(asked, dmarc=None), {below.name})):
+        wanted = dataclasses.replace(base, domains=(domain, below))
+        for plan in zones.plan(wanted):
+            zones.apply(plan, lambda event: None)
+        there = {name for name, _ in backend.whole(zone) if name.startswith("_dmarc.")}
+        assert there == {f"_dmarc.{name}" for name in policies}
+        assert not [plan.changes for plan in zones.plan(wanted) if plan.changes]

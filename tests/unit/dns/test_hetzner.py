@@ -45,16 +45,6 @@ def writing(request: Request) -> bool:
     return request.method == "POST"
 
 
-def test_zones_and_records_on_further_pages_are_found(backend: Hetzner) -> None:
-    backend.server.most = 3
-    for number in range(20):
-        backend.put(ZONE, f"h{number}.{ZONE}", 60, "A", "192.0.2.1")
-    backend.put(ZONE, ZONE, 60, "MX", f"5 h1.{ZONE}.")
-    before = backend.whole(ZONE)
-    assert "has MX that mailprov did not write: 5 h1" in told(DnsFailed, backend)
-    assert backend.whole(ZONE) == before
-
-
 def test_what_somebody_adds_at_the_same_moment_stays(
     backend: Hetzner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,17 +69,6 @@ def test_a_set_without_a_ttl_of_its_own_keeps_none(backend: Hetzner) -> None:
     there = backend.server.sets[ZONE]["@", "TXT"]
     assert there["ttl"] is None
     assert [record["value"] for record in there["records"]] == ['"theirs"', '"v=spf1 mx -all"']
-
-
-def test_the_cost_does_not_grow_with_the_zone(backend: Hetzner) -> None:
-    asked = []
-    for number in (2000, 4000):
-        for one in range(number):
-            backend.put(ZONE, f"h{one}.{ZONE}", 60, "A", "192.0.2.1")
-        backend.server.seen.clear()
-        zones.plan(inventory(ZONE, backend.settings()))
-        asked.append(len(backend.server.seen))
-    assert asked[1] <= asked[0] < 40
 
 
 def test_a_protected_set_is_told_and_the_rest_is_named(backend: Hetzner) -> None:
@@ -124,15 +103,6 @@ def test_a_token_that_is_wrong(backend: Hetzner) -> None:
         "Hetzner: it refused to list its zones: it does not know the token (unauthorized: unable to authenticate). "
         "Correct dns.token (env:HCLOUD_TOKEN): an API token of the project that has the zone."
     )
-
-
-def test_a_token_revoked_between_plan_and_apply(backend: Hetzner) -> None:
-    (plan,) = zones.plan(inventory(ZONE, backend.settings()))
-    before = backend.whole(ZONE)
-    backend.server.faults.append(Fault(writing, error(401, "unauthorized", "unable to authenticate")))
-    with pytest.raises(DnsFailed, match="it does not know the token"):
-        zones.apply(plan, lambda event: None)
-    assert backend.whole(ZONE) == before
 
 
 def test_a_secondary_zone(backend: Hetzner) -> None:

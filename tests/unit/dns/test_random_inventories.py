@@ -147,13 +147,13 @@ class Example:
         sealed = images(plans, wanted)
         for plan in plans:
             zones.apply(plan, lambda event: None)
+        if take_over:  # an equal value of others is ours from now on, but of defaults, which give way
+            asked = {(one.name, one.type, one.value) for one in desired_records(wanted, KEYS) if one.asked}
+            equal = {one for one in self.theirs if (*one[:2], types.parse(one[1], one[2])) in asked}
+            self.theirs -= {one for one in equal if replaceable(one)}
         self.foreign(when, take_over=take_over)
         left = [plan.changes for plan in zones.plan(wanted, False, KEYS) if plan.changes]
         self.held(f"{when}: the second plan is empty", not left, left)
-        if take_over:  # an equal value of others is ours from now on
-            asked = {(one.name, one.type, one.value) for one in desired_records(wanted, KEYS)}
-            equal = {one for one in self.theirs if (*one[:2], types.parse(one[1], one[2])) in asked}
-            self.theirs -= {one for one in equal if replaceable(one)}
         self.sealed = sealed
         return wanted, at_first, plans
 

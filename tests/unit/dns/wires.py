@@ -1,0 +1,416 @@
+"""The way from mailprov to each provider, with the faults of test_fault_matrix.py put into it.
+
+    Wire        what a driver must be given for that: settings, credentials, what becomes of a write, what it asks
+    WIRES       name, as in BACKENDS → context manager that gives one
+
+A write is what the driver sends as one: an UPDATE of a zone, a batch, or a record.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from mailprov.dns.api import client
+from mailprov.dns.api.pace import Pace
+from mailprov.dns.providers.powerdns.settings import PowerDnsSettings
+from mailprov.dns.providers.rfc2136 import session
+from mailprov.dns.providers.rfc2136.settings import Tsig
+from mailprov.dns.providers.route53 import calls as route53_calls
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Secret
+from tests.unit.dns import api_server, hetzner_server, route53_server, servers, stand_in
+from tests.unit.dns.api_backends import ApiBackend, standing_in
+from tests.unit.dns.api_server import Answer, ApiServer
+from tests.unit.dns.backend import Backend
+from tests.unit.dns.between import Between, listening
+from tests.unit.dns.drivers import PowerDnsApi, Updates
+from tests.unit.dns.hetzner_backend import Hetzner, hetzner
+from tests.unit.dns.route53_backend import Route53, route53
+from tests.unit.dns.servers import API_KEY, AT_PROVIDERS, STRANGER, serving
+from tests.unit.dns.standins import STAND_INS, Row
+
+WRONG = "c29tZWJvZHkncyBvd24="  # what somebody else's secret may look like
+
+
+class Wire(ABC):
+    """`notes`: so many writes come last by which the driver only notes that it is done."""
+
+    backend: Backend
+    notes = 0
+
+    def settings(self, ttl: int = 300) -> DnsSettings:
+        return self.backend.settings(ttl)
+
+    @abstractmethod
+    def with_wrong_key(self) -> DnsSettings: ...
+
+    def with_narrow_key(self) -> DnsSettings:
+        """Of somebody who may read the zones, and not write them."""
+        raise NotImplementedError
+
+    def revoked(self) -> AbstractContextManager[None]:
+        """As long as this lasts, the key is none."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def strike(self, what: str, skip: int = 0) -> None:
+        """What becomes of the next write behind `skip` others: `lost`: it is done, and no answer comes. `dropped`: it
+        is not, and none comes. `refused`. `broken`: it is done, and the answer says that the server failed. `ignored`:
+        it is not done, and said to be. `late`: likewise, and it is done by catch_up(), unless it was forgotten.
+        """
+
+    @abstractmethod
+    def catch_up(self) -> None:
+        """And there are no faults any more."""
+
+    @abstractmethod
+    def forget(self) -> None: ...
+
+    @abstractmethod
+    def writes(self) -> int:
+        """So far."""
+
+    def asked(self) -> int:
+        """Calls or questions so far."""
+        raise NotImplementedError
+
+    def throttle(self, times: int) -> None:
+        """The next calls are too many, and it says after how long to come again; then so many writes."""
+        raise NotImplementedError
+
+    def pages(self, items: int | None) -> None:
+        """So many are on one page of a list; None: as usual."""
+        raise NotImplementedError
+
+    def fill(self, zone: str, count: int) -> None:
+        """With so many records of others."""
+        raise NotImplementedError
+
+
+class UpdatesWire(Wire):
+    def __init__(self, backend: Updates, between: Between, port: int) -> None:
+        self.backend, self._server, self._between, self._port = backend, backend.server, between, port
+
+    def settings(self, ttl: int = 300) -> DnsSettings:
+        return self._server.settings(ttl=ttl, port=self._port)
+
+    def with_wrong_key(self) -> DnsSettings:
+        return self._server.settings(tsig=Tsig("mailprov", "hmac-sha256", Secret("env:MAILPROV_TSIG", WRONG)))
+
+    def with_narrow_key(self) -> DnsSettings:
+        return self._server.settings(
+            tsig=Tsig("stranger", "hmac-sha256", Secret("env:MAILPROV_TSIG", STRANGER))
+        )
+
+    @contextmanager
+    def revoked(self) -> Iterator[None]:
+        """The same server, started again with another secret for the key."""
+        with ExitStack() as stack:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(servers, "SECRET", WRONG)
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
+                other = stack.enter_context(serving(self._server.kind, Path(folder), AT_PROVIDERS))
+            before, self._between.upstream = self._between.upstream, other.port
+            yield
+            self._between.upstream = before
+
+    def strike(self, what: str, skip: int = 0) -> None:
+        self._between.struck = (skip, what)
+
+    def catch_up(self) -> None:
+        self._between.struck = None
+        self._between.catch_up()
+
+    def forget(self) -> None:
+        self._between.put_off.clear()
+
+    def writes(self) -> int:
+        return self._between.updates
+
+    def asked(self) -> int:
+        return session.TRAFFIC.questions
+
+
+@contextmanager
+def _updates(kind: str, folder: Path) -> Iterator[Wire]:
+    with serving(kind, folder, AT_PROVIDERS) as server:
+        between = Between(server.port)
+        with listening(between) as port:
+            yield UpdatesWire(Updates(server), between, port)
+
+
+class Through(ApiServer):
+    """Passes calls on to a real server."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__()
+        self._upstream = upstream
+
+    def handle(self, request: api_server.Request) -> Answer:
+        headers = {
+            name: value for name, value in request.headers.items() if name in ("x-api-key", "content-type")
+        }
+        url = self._upstream + request.url.removeprefix(self.url)
+        reply = urllib3.request(request.method, url, body=request.raw or None, headers=headers)
+        return Answer(reply.status, reply.data)
+
+    def pretended(self, request: api_server.Request) -> Answer:
+        return Answer(204, b"")
+
+
+class ApiWire(Wire):
+    """An API over HTTP that mailprov's own client calls."""
+
+    writing = "^(POST|PUT|PATCH|DELETE) (?!.*/refresh)"
+
+    def __init__(self, backend: ApiBackend) -> None:
+        self.backend: ApiBackend = backend
+        self.api: ApiServer = backend.api
+        self.naps = backend.naps
+        self.notes = 1 if backend.name == "ovh" else 0
+
+    def with_wrong_key(self) -> DnsSettings:
+        return self.backend.settings(token="a-wrong-token-of-somebody")
+
+    def with_narrow_key(self) -> DnsSettings:
+        self.backend.api.rights["reading-token-of-somebody"] = "read"
+        return self.backend.settings(token="reading-token-of-somebody")
+
+    @contextmanager
+    def revoked(self) -> Iterator[None]:
+        rights = dict(self.backend.api.rights)
+        self.backend.api.rights.clear()
+        yield
+        self.backend.api.rights.update(rights)
+
+    def strike(self, what: str, skip: int = 0) -> None:
+        html = Answer(502, b"<html>bad gateway</html>")
+        fault = {
+            "lost": api_server.Fault(self.writing, None, after=True),
+            "dropped": api_server.Fault(self.writing, None),
+            "refused": api_server.Fault(self.writing, Answer(422, {"message": "not today"})),
+            "broken": api_server.Fault(self.writing, html, after=True),
+            "ignored": api_server.Fault(self.writing, pretend=True),
+            "late": api_server.Fault(self.writing, pretend=True),
+        }[what]
+        fault.skip = skip
+        self.api.faults = [fault]
+
+    def catch_up(self) -> None:
+        self.api.faults = []
+        self.api.catch_up()
+        if isinstance(self.backend, ApiBackend):
+            self.backend.api.published()
+
+    def forget(self) -> None:
+        self.api.put_off.clear()
+
+    def writes(self) -> int:
+        return len(self.api.calls(self.writing))
+
+    def asked(self) -> int:
+        return len(self.api.requests)
+
+    def throttle(self, times: int) -> None:
+        slower = Answer(429, {"message": "slow down"}, {"Retry-After": "3"})
+        self.api.faults = [
+            api_server.Fault("GET", slower, times=times),
+            api_server.Fault(self.writing, slower, times=times),
+        ]
+
+    def pages(self, items: int | None) -> None:
+        self.backend.api.most_in_page = items or 10_000
+
+    def fill(self, zone: str, count: int) -> None:
+        rows = (f"h{number}.{zone}" for number in range(count))
+        self.backend.api.zones[zone] += [
+            Row(10**6 + n, name, "A", 600, "192.0.2.1") for n, name in enumerate(rows)
+        ]
+        self.backend.api.published()
+
+
+@contextmanager
+def _api(name: str, folder: Path) -> Iterator[Wire]:
+    with standing_in(name, folder) as backend:
+        yield ApiWire(backend)
+
+
+class PowerDnsWire(ApiWire):
+    def __init__(self, backend: PowerDnsApi, api: ApiServer, naps: list[float]) -> None:
+        self._backend, self.api, self.naps = backend, api, naps
+        self.backend = backend  # type: ignore[assignment]
+
+    def settings(self, ttl: int = 300, key: str = API_KEY) -> DnsSettings:
+        return DnsSettings(PowerDnsSettings(Secret("env:DNS_TOKEN", key), self.api.url), ttl)
+
+    def with_wrong_key(self) -> DnsSettings:
+        return self.settings(key="another-key-of-somebody")
+
+    @contextmanager
+    def revoked(self) -> Iterator[None]:
+        """A server that was started again with another one."""
+        gone = Answer(401, b"Unauthorized")
+        self.api.faults = [api_server.Fault("", gone, times=10**6)]
+        yield
+        self.api.faults = []
+
+
+@contextmanager
+def _powerdns(folder: Path) -> Iterator[Wire]:
+    naps: list[float] = []
+    before = client.sleep, client.shared
+    client.sleep, client.shared = naps.append, lambda key, rate: Pace(None)  # type: ignore[assignment]
+    try:
+        with serving("powerdns", folder, AT_PROVIDERS) as server:
+            through = Through(server.api())
+            with api_server.serving(through):
+                yield PowerDnsWire(PowerDnsApi(server), through, naps)
+    finally:
+        client.sleep, client.shared = before
+
+
+def _nth(skip: int) -> Callable[[stand_in.Request], bool]:
+    """The write behind so many others."""
+    left = [skip]
+
+    def about(request: stand_in.Request) -> bool:
+        if request.method == "GET":
+            return False
+        left[0] -= 1
+        return left[0] < 0
+
+    return about
+
+
+class LibraryWire(Wire):
+    """An API that the provider's own library calls."""
+
+    server: stand_in.StandIn
+    refusal: stand_in.Response
+    busy: stand_in.Response
+
+    def strike(self, what: str, skip: int = 0) -> None:
+        broken = stand_in.Response(502, b"<html>bad gateway</html>")
+        about = _nth(skip)
+        self.server.faults = [
+            {
+                "lost": stand_in.Fault(about),
+                "dropped": stand_in.Fault(about, stand_in.Response(lost=True)),
+                "refused": stand_in.Fault(about, self.refusal),
+                "broken": stand_in.Fault(about, broken, after=True),
+                "ignored": stand_in.Fault(about, pretend=True),
+                "late": stand_in.Fault(about, pretend=True),
+            }[what]
+        ]
+
+    def catch_up(self) -> None:
+        self.server.faults = []
+        self.server.catch_up()
+
+    def forget(self) -> None:
+        self.server.put_off.clear()
+
+    def writes(self) -> int:
+        return sum(request.method != "GET" for request in self.server.seen)
+
+    def asked(self) -> int:
+        return len(self.server.seen)
+
+    def throttle(self, times: int) -> None:
+        reading = stand_in.Fault(lambda request: request.method == "GET", self.busy)
+        writing = stand_in.Fault(lambda request: request.method != "GET", self.busy)
+        self.server.faults = [*[reading] * times, *[writing] * times]
+
+
+class Route53Wire(LibraryWire):
+    refusal = route53_server.error(400, "InvalidChangeBatch", "[The record set is protected]")
+    busy = route53_server.error(400, "Throttling", "Rate exceeded")
+
+    def __init__(self, backend: Route53) -> None:
+        self.backend: Route53 = backend
+        self.server: route53_server.Route53Server = backend.server
+
+    def with_wrong_key(self) -> DnsSettings:
+        return self.backend.settings(
+            access_key_id="AKIAOFSOMEBODYELSE", secret_access_key=Secret("env:MAILPROV_AWS_SECRET", WRONG)
+        )
+
+    def with_narrow_key(self) -> DnsSettings:
+        return self.backend.settings(access_key_id=route53_server.READS)
+
+    @contextmanager
+    def revoked(self) -> Iterator[None]:
+        self.server.revoked = True
+        yield
+        self.server.revoked = False
+
+    def throttle(self, times: int) -> None:
+        super().throttle(times)
+        route53_calls.ATTEMPTS = 4  # put back with the rest of route53()
+
+    def pages(self, items: int | None) -> None:
+        self.server.most, self.server.zones_on_page = items or 300, items or 100
+
+    def fill(self, zone: str, count: int) -> None:
+        there = self.server.zones[self.backend.zone_id(zone)]
+        for number in range(count):
+            there.put({"Name": f"h{number}.{zone}.", "Type": "A", "TTL": 600, "Values": ["192.0.2.1"]})
+
+
+@contextmanager
+def _route53(folder: Path) -> Iterator[Wire]:
+    with pytest.MonkeyPatch.context() as patch, route53(folder) as backend:
+        patch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+        backend.server.zones_on_page = 100
+        yield Route53Wire(backend)
+
+
+class HetznerWire(LibraryWire):
+    refusal = hetzner_server.error(422, "invalid_input", "not today")
+    busy = hetzner_server.error(429, "rate_limit_exceeded", "rate limit exceeded")
+
+    def __init__(self, backend: Hetzner) -> None:
+        self.backend: Hetzner = backend
+        self.server: hetzner_server.HetznerServer = backend.server
+
+    def with_wrong_key(self) -> DnsSettings:
+        return self.backend.settings(token="a-wrong-token-of-somebody")
+
+    def with_narrow_key(self) -> DnsSettings:
+        return self.backend.settings(token=hetzner_server.READ_ONLY)
+
+    @contextmanager
+    def revoked(self) -> Iterator[None]:
+        self.server.revoked = True
+        yield
+        self.server.revoked = False
+
+    def pages(self, items: int | None) -> None:
+        self.server.most = items or 50
+
+    def fill(self, zone: str, count: int) -> None:
+        for number in range(count):
+            self.server.put(zone, f"h{number}", "A", 600, "192.0.2.1")
+
+
+@contextmanager
+def _hetzner(folder: Path) -> Iterator[Wire]:
+    with hetzner(folder) as backend:
+        yield HetznerWire(backend)
+
+
+WIRES: dict[str, Callable[[Path], AbstractContextManager[Wire]]] = {
+    **{f"rfc2136-{kind}": partial(_updates, kind) for kind in ("bind", "knot", "powerdns")},
+    "powerdns": _powerdns,
+    "route53": _route53,
+    "hetzner": _hetzner,
+    **{name: partial(_api, name) for name in STAND_INS},
+}
