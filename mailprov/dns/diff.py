@@ -1,12 +1,12 @@
 """What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
 
-    plan_zone(zone, existing, desired, identity, take_over, kept, special, answered) -> ZoneDiff
+    plan_zone(zone, existing, desired, identity, take_over, kept, special, answered, facts) -> ZoneDiff
 
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
   so nothing later can lose them.
 - Some things can stand only once (records/types says which: MX, SPF, DMARC, a DKIM key). A foreign value of these is
-  a conflict, shown with what to do; `take_over` replaces it.
+  a conflict, shown with what to do; `take_over` replaces it. To an SPF record our terms are added (foreign_spf.py).
 - What the inventory did not ask for gives way to all of that and is no conflict (defaults.py).
 - A foreign value that is equal to a wanted one stays foreign: somebody put it there before mailprov came, so it is
   never removed and never gets another TTL. That is told; `take_over` makes it ours where it can stand only once.
@@ -29,7 +29,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mailprov.dns import aliases, defaults, ownership
+from mailprov.dns import aliases, defaults, foreign_spf, ownership
+from mailprov.dns.foreign_spf import Facts, Settled
 from mailprov.dns.rrsets import Edit, Key
 from mailprov.dns.served import served
 from mailprov.dns.shown import ends, listed, refused, shown
@@ -70,12 +71,13 @@ def plan_zone(
     kept: Callable[[str], bool] = lambda name: False,
     special: Mapping[Key, str] | None = None,
     answered: Mapping[Key, Sequence[str]] | None = None,
+    facts: Facts | None = None,
 ) -> ZoneDiff:
     """Compare. `existing` holds whole RRsets: all that are desired, those in which we own values, the markers there may
     be of them, and CNAMEs met there; all names are in `zone`.
 
     `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours. `special`: as in rrsets.
-    `answered`: what defaults.py looks at besides.
+    `answered`: what defaults.py looks at besides, `facts` what foreign_spf.py does.
     """
     stand = _grouped(existing)
     want = _grouped(desired)
@@ -99,6 +101,7 @@ def plan_zone(
             owned=owned,
             take_over=take_over,
             special=(special or {}).get(key, ""),
+            facts=facts or Facts(),
         )
         for key in _order(want, owned)
         if key not in blocked and (key in want or not kept(key[0]))
@@ -189,6 +192,7 @@ class _Set:
         owned: ownership.Ownership,
         take_over: bool,
         special: str,
+        facts: Facts,
     ) -> None:
         self.name, self.type = key
         self.notices: list[str] = []
@@ -240,7 +244,13 @@ class _Set:
         if take_over:
             asked = {record.value for record in want if record.asked}
             ours |= {value for value in before if value in asked and types.alone(self.name, self.type, value)}
-        else:
+        merge = foreign_spf.settle(key, before, wanted, ours, owned, facts, take_over)
+        self.notices += merge.notices
+        if merge.conflict:
+            self.conflicts.append(Conflict(*merge.conflict))
+            return
+        wanted, ours = merge.wanted, ours | merge.replaced
+        if not take_over:
             wanted = served(key, before, wanted, ours)
         rivals = [
             v
@@ -253,12 +263,12 @@ class _Set:
             self._refuse(before, rivals, wanted)
             return
         shared = {value for value in before if owned.shared(self.name, self.type, value)}
-        self._settle(before, wanted, ours, shared)
+        self._settle(before, wanted, ours, shared, merge)
 
     def _settle(
-        self, before: dict[str, int], wanted: dict[str, int], ours: set[str], shared: set[str]
+        self, before: dict[str, int], wanted: dict[str, int], ours: set[str], shared: set[str], merge: Settled
     ) -> None:
-        """`ours`: values that stand and that we own, or take over. `shared`: those that other inventories own."""
+        """`ours`: values that stand and that make way for wanted ones. `shared`: those that other inventories own."""
         foreign = [value for value in before if value not in ours and value not in shared]
         others = [value for value in before if value not in ours or value in shared]
         remove = tuple(value for value in before if value not in others and value not in wanted)
@@ -267,14 +277,14 @@ class _Set:
         self.entries = {
             (self.name, self.type, ownership.digest(self.type, value))
             for value in wanted
-            if value not in foreign
-        }
-        if same := [value for value in foreign if value in wanted]:
+            if value not in foreign and value != merge.merged
+        } | merge.entries
+        if same := [value for value in foreign if value in wanted and value != merge.merged]:
             self.not_ours.append(f"{self.name} {self.type} {listed(same)}")
         ttl_now = next(iter(before.values()), None)
         ttl = next(iter(wanted.values()), ttl_now or 0)
         ttl_note = ""
-        if others and ttl_now is not None:
+        if (others or merge.merged) and ttl_now is not None:
             ttl = ttl_now
         elif wanted and before and ttl_now != ttl:
             add, ttl_note = tuple(wanted), f" (ttl {ttl_now} → {ttl})"
@@ -283,7 +293,10 @@ class _Set:
             old = [value for value in before if value not in others]
             new = [v for v in wanted if v not in others]
             self.change = change_of(self._zone, self.edit, old, new, ttl_note)
-            if of := next((record for record in self._want if record.value in add), None):
+            named = [
+                record for record in self._want if record.value in add or merge.stands_for(record.value, add)
+            ]
+            if of := next(iter(named), None):
                 self.change = replace(self.change, label=of.label, need=of.need, purpose=of.purpose)
         if self.type in ("A", "AAAA") and wanted:
             besides = [value for value in foreign if value not in wanted]

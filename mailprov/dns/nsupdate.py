@@ -3,10 +3,11 @@
     export(inventory, keys) -> str
 
 Two updates for each domain, its hosts' addresses first (which are there already as a rule); each is done as a whole or
-not at all. The prerequisites: no record set of this name and type is
-there yet, nor a CNAME; so nothing of anybody is added to or replaced. Not of a TXT where those of others stand beside
-ours (SPF, at the names of domains and hosts): a prerequisite cannot say "no SPF", so the script says to look. It is for
-the first time: what stands already is met by the prerequisites, and then nothing of that update is done.
+not at all. The prerequisites: no record set of this name and type is there yet, nor a CNAME; so nothing of anybody is
+added to or replaced. Not of a TXT where those of others stand beside ours (SPF, at the names of domains and hosts): a
+prerequisite cannot say "no SPF", so the script says to look, and what to do, for it cannot add terms to a record
+either. It is for the first time: what stands already is met by the prerequisites, and then nothing of that update is
+done.
 """
 
 from __future__ import annotations
@@ -60,9 +61,10 @@ def _update(records: list[Record]) -> list[str]:
     look = [name for name, kind in sets if _shared(name, kind, records)]
     if look:
         lines += comment(
-            _("look first that there is no other SPF record (v=spf1) at: {names}").format(
-                names=", ".join(look)
-            )
+            _(
+                "look first that there is no other SPF record (v=spf1) at: {names}; where there is one, leave ours out "
+                "and add its terms to that one, before `all`"
+            ).format(names=", ".join(look))
         )
     for record in records:
         text = types.render(record.type, record.value)

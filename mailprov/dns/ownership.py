@@ -3,6 +3,7 @@
     marker_name(unit)                   the name of a unit's marker, a TXT record
     unit_of(name, zone, names)          the unit that a record belongs to
     digest(type, value)                 the short stand-in for a value
+    term_entry(name, term)              the entry of a term in somebody else's SPF record; terms_of(entries, name)
     parse(place, text) -> Marker        None for a text of others; Marker.newer for one of a later mailprov
     gather(texts, identity)             -> Ownership: what is ours in a zone, and what other inventories own there
     named_at(unit, identity)            the names that a marker tells beside its entries
@@ -24,6 +25,10 @@ the name can be asked for before the zone is known, which saves a round of quest
   of addresses is named behind them while there are PTR records of ours in it.
 - Several inventories may share a zone and a host; each has a marker of its own, beside each other where the unit is the
   same, and each owns an equal value. It is deleted by the last one.
+
+Where mailprov added terms to an SPF record of somebody else (foreign_spf.py), the value is theirs and the terms are
+ours: `@/TXT=+mx,+include:_spf.example`. Such a marker begins with `v=mailprov3`, which versions that know nothing of
+terms take for that of a later one: they leave the zone alone and say so. Without terms it is `v=mailprov2`.
 
 0.1.0 wrote one marker for a zone at `_mailprov.ZONE` (`v=mailprov1`, names relative to the zone). It is read, and
 replaced when the zone is written. 0.1.0 looks at that name alone, and stops when a later version's marker is there: so
@@ -50,6 +55,7 @@ from mailprov.model.hostnames import inside
 from mailprov.records import types
 
 VERSION = "v=mailprov2"
+WITH_TERMS = "v=mailprov3"
 FORMER = "v=mailprov1"
 # Names in one marker: enough to be recognised again when some of them have left at once.
 NAMED = 8
@@ -58,7 +64,13 @@ _LABEL = "_mailprov."
 _ANYWHERE = ("A", "AAAA", "MX", "TXT")
 _NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
-Entry = tuple[str, str, str]  # (absolute name, type, digest)
+# Terms that records/types/spf.py writes. No digest begins with a plus.
+_NAME_IN_TERM = r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}"
+_TERM = re.compile(
+    rf"\+(?:a|mx|(?:a|mx|include):{_NAME_IN_TERM}|ip4:[0-9./]{{1,18}}|ip6:[0-9a-f:./]{{1,49}})"
+)
+
+Entry = tuple[str, str, str]  # (absolute name, type, digest), or (name, "TXT", "+" and a term of SPF)
 
 
 @dataclass(frozen=True)
@@ -140,6 +152,10 @@ class Ownership:
     others: frozenset[Entry] = frozenset()
     newer: str = ""
 
+    def terms(self, name: str) -> list[str]:
+        """Those that we added to an SPF record of somebody else."""
+        return terms_of(self.entries, name)
+
     def owns(self, name: str, kind: str, value: str) -> bool:
         return (name, kind, digest(kind, value)) in self.entries
 
@@ -171,11 +187,19 @@ def digest(kind: str, value: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(body).digest()[:9]).decode("ascii")
 
 
+def term_entry(name: str, term: str) -> Entry:
+    return name, "TXT", f"+{term}"
+
+
+def terms_of(entries: Iterable[Entry], name: str) -> list[str]:
+    return sorted(one[1:] for at, __, one in entries if at == name and one.startswith("+"))
+
+
 def parse(place: str, text: str) -> Marker | None:
     """A text that was read at the name `place`."""
     unit = place.removeprefix(_LABEL)
     version, *words = text.split(" ")
-    if version not in (VERSION, FORMER):
+    if version not in (VERSION, WITH_TERMS, FORMER):
         return Marker(unit, text, newer=True) if version.startswith("v=mailprov") else None
     told = {key: value for key, equals, value in (word.partition("=") for word in words) if equals}
     entries = frozenset(entry for word in words for entry in _entries(unit, word))
@@ -194,7 +218,8 @@ def _entries(unit: str, word: str) -> Iterable[Entry]:
     if kind not in _ANYWHERE and not types.writes_at(name, kind):  # at few names, unlike these
         return
     for one in digests.split(","):
-        yield name, kind, one
+        if not one.startswith("+") or (kind == "TXT" and _TERM.fullmatch(one)):
+            yield name, kind, one
 
 
 def gather(texts: Mapping[str, Iterable[str]], identity: Identity) -> Ownership:
@@ -223,13 +248,19 @@ def named_at(unit: str, identity: Identity) -> tuple[str, ...]:
 
 def render(unit: str, zone: str, named: Sequence[str], entries: Collection[Entry]) -> str:
     """The marker's text; the same entries give the same text."""
-    return " ".join([VERSION, f"zone={zone}", f"for={','.join(named)}", *_words(unit, entries)])
+    words = _words(unit, entries)
+    return " ".join([_version(entries), f"zone={zone}", f"for={','.join(named)}", *words])
 
 
 def with_entries(marker: Marker, entries: Collection[Entry]) -> str:
     """The same marker, of whatever version it is, with other entries."""
-    head = [word for word in marker.text.split(" ") if not any(_entries(marker.unit, word))]
-    return " ".join([*head, *_words(marker.unit, entries)])
+    first, *head = (word for word in marker.text.split(" ") if not any(_entries(marker.unit, word)))
+    version = first if marker.former else _version(entries)
+    return " ".join([version, *head, *_words(marker.unit, entries)])
+
+
+def _version(entries: Iterable[Entry]) -> str:
+    return WITH_TERMS if any(one.startswith("+") for __, __, one in entries) else VERSION
 
 
 def _words(unit: str, entries: Iterable[Entry]) -> list[str]:

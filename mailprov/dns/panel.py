@@ -11,7 +11,7 @@ given. Nobody is asked which zones there are: the domain of the inventory that a
 from __future__ import annotations
 
 from mailprov.dns.shown import shown
-from mailprov.dns.zonefile import by_domain
+from mailprov.dns.zonefile import by_domain, one_spf
 from mailprov.i18n import _
 from mailprov.model.answers import PanelRecord
 from mailprov.model.dkim import PublicKeys
@@ -42,6 +42,7 @@ def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys
         _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source)),
         _("Where your panel's zone is another one than here, names are relative to that."),
         _("Some panels want a final dot behind the host name in the value of an MX."),
+        one_spf(),
     ]
     unknown = [host.name for host in inventory.hosts if host.name not in (keys or {})]
     if unknown:

@@ -11,12 +11,13 @@ Raises DnsFailed, DnsUnreachable, InputError.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from mailprov.dns import defaults, providers, signing
+from mailprov.dns import defaults, providers, signing, spf_facts
 from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.driver import Driver, Place
+from mailprov.dns.foreign_spf import Facts
 from mailprov.dns.ownership import Identity, marker_name
 from mailprov.dns.rrsets import Key, Snapshot, ancestors, as_records, special
 from mailprov.dns.shown import shown
@@ -46,6 +47,7 @@ class _Wishes:
     take_over: bool
     kept: Callable[[str], bool]
     of_addresses: frozenset[str] = frozenset()
+    facts: Facts = field(default_factory=Facts)
 
     def settled(self, found: signing.Settled) -> _Wishes:
         kept = self.kept
@@ -82,6 +84,9 @@ def plan(
         seen = survey(driver, wishes.desired, wishes.identity, wishes.told, covers=covers)
         where, lists_zones = driver.where, driver.abilities.lists_zones
         settled = signing.settle(driver, inventory, wishes.desired, seen.places, tls or {}, switching)
+        if not take_over:
+            covered = {zone: there for zone, there in seen.snapshots.items() if covers(zone)}
+            wishes = replace(wishes, facts=spf_facts.gather(driver, inventory, desired, covered))
     wishes = wishes.settled(settled)
     by_zone, notices = _sort(where, lists_zones, wishes.desired, seen.places, names, covers)
     of_addresses = (zone for zone, records in by_zone.items() if any(one.type == "PTR" for one in records))
@@ -256,7 +261,15 @@ def _compare(
     asked |= {key for record in desired for key in types.above(record)}
     answered = {key: seen.answers[key].sets[key].values for key in asked if _is_told(seen, key)}
     return plan_zone(
-        zone, as_records(stands), desired, identity, wishes.take_over, wishes.kept, special(stands), answered
+        zone,
+        as_records(stands),
+        desired,
+        identity,
+        wishes.take_over,
+        wishes.kept,
+        special(stands),
+        answered,
+        wishes.facts,
     )
 
 

@@ -16,7 +16,8 @@ itself is public, and has no room for old values.
 
 Only values that the run added or removed are touched, and only while what it added still stands: that is the
 compare-and-swap against the after-image. What others added beside it stays; a set in which they changed ours is left
-alone and told. So is a value that another inventory owns by now.
+alone and told. So is a value that another inventory owns by now. Of somebody else's SPF record to which the run added
+terms (foreign_spf.py) only these go, where its owner has changed it since.
 
 Where the ownership markers stand as the run left them, they are put back as they were. Otherwise a later run has
 written them, of this version after one of 0.1.0, or for another domain of the zone: then a set is put back if they say
@@ -29,7 +30,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailprov.dns import ownership
+from mailprov.dns import ownership, undo_terms
 from mailprov.dns.aliases import in_order
 from mailprov.dns.diff import ZoneDiff, change_of
 from mailprov.dns.ownership import Entry, Marker
@@ -162,8 +163,12 @@ class _Back:
         """One record set."""
         now = self._at(each)
         name = f"{each['name']} {each['type']}"
-        edit = _edit(each, now)
         key = (each["name"], each["type"])
+        # A run that changed no marker (a term that was added again): whoever knows the term counts as that run's.
+        others = self._others if self._markers else set()
+        terms = self._before | self._after | self._entries | (self._others - others)
+        swap = undo_terms.of(each, _of(terms, key))
+        edit = undo_terms.edit(each, now, swap, _of(others, key), _edit) if swap else _edit(each, now)
         if key in self._special:
             edit = self._special[key]
         if isinstance(edit, str):

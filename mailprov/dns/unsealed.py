@@ -10,6 +10,8 @@ values away and brings others back, and the two are not the same:
 - Brought back is only what mailprov itself might write: what the inventory wants now; addresses of the host that tells;
   and for a domain of that host an MX that leads to hosts of the inventory, the texts of SPF and DMARC as records/types
   has them, a DKIM key under a selector that is no other host's. What --take-over replaced is not of these.
+- Of somebody else's SPF record only terms of ours are exchanged: those that the markers know go, those that the
+  inventory wants come back.
 - A marker goes back only to what it still says or what is brought back with it: else the next apply would
   take somebody's records for its own.
 
@@ -22,12 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from mailprov.dns import ownership
+from mailprov.dns import ownership, undo_terms
 from mailprov.dns.ownership import Identity, is_marker
 from mailprov.dns.rrsets import Edit
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.records import desired_records, types
+from mailprov.records.spf_text import records
 from mailprov.records.types.base import Own
 
 
@@ -61,11 +64,19 @@ def doubts(
                 if marker is None or not good or not marker.entries <= owned.entries | brought:
                     strange.append(edit.name)
         else:
-            strange = [value for value in touched if not owned.owns(edit.name, edit.type, value)]
+            spf = records(value for name, kind, value in wanted if (name, kind) == (edit.name, "TXT"))
+            merged, terms = undo_terms.believed(edit, now, owned, spf)
+            brought |= {ownership.term_entry(edit.name, term) for term in terms}
+            strange = [
+                value
+                for value in touched
+                if value not in merged and not owned.owns(edit.name, edit.type, value)
+            ]
             strange += [
                 value
                 for value in back
-                if (edit.name, edit.type, value) not in wanted
+                if value not in merged
+                and (edit.name, edit.type, value) not in wanted
                 and not types.may_return(own, edit.name, edit.type, value)
             ]
             brought |= {(edit.name, edit.type, ownership.digest(edit.type, value)) for value in back}

@@ -2,6 +2,7 @@
 
     export(inventory, keys) -> str
     by_domain(inventory, records)       as panel.py and nsupdate.py group them, too
+    one_spf() -> sentence               what to do where an SPF record stands already, which nobody looks at here
     comment(text) -> lines              no longer than a terminal of 80 columns
 
 Names and targets are complete with a final dot, so the text may be pasted into any zone whatever its $ORIGIN.
@@ -20,6 +21,7 @@ from mailprov.model.inventory import Inventory
 from mailprov.model.records import NEEDS, Record
 from mailprov.model.tls_keys import ServedKeys
 from mailprov.records import desired_records, types
+from mailprov.records.spf_text import is_spf
 from mailprov.records.types import ptr
 
 
@@ -39,6 +41,8 @@ def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys
                 hosts=", ".join(unknown)
             )
         )
+    if any(is_spf(record.value) for record in records):
+        lines += comment(one_spf())
     for label, why in dict.fromkeys((_(r.label), _(r.purpose)) for r in records):
         if why:
             lines += comment(f"{label}: {why}")
@@ -52,6 +56,14 @@ def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys
             for record in sorted(members, key=lambda r: r.name != name):
                 lines += [*_reason(record), _line(record)]
     return "\n".join(lines) + "\n"
+
+
+def one_spf() -> str:
+    """Where mailprov writes a zone it merges the two by itself (foreign_spf.py)."""
+    return _(
+        "A name can have only one SPF record (v=spf1): where one stands already, leave ours out and add its terms to "
+        "that one, before `all`."
+    )
 
 
 def by_domain(inventory: Inventory, records: Iterable[Record]) -> dict[str, list[Record]]:

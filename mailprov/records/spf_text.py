@@ -2,6 +2,7 @@
 
     is_spf(value), records(values)      which TXT values are SPF records
     parse(text) -> [Term]               raises SpfError for what is no term
+    words(text) -> [Term]               also of a text that is none
 
 Nothing is looked up here: `spf_check` evaluates, dns/spf_merge.py adds terms and takes them out again.
 """
@@ -56,16 +57,25 @@ def records(values: Iterable[str]) -> list[str]:
     return [value for value in values if is_spf(value)]
 
 
-def parse(text: str) -> list[Term]:
-    """In their order, without the version."""
-    terms: list[Term] = []
-    for found in list(re.finditer(r"\S+", text))[1:]:
-        word, start, end = found[0], found.start(), found.end()
+def words(text: str) -> list[Term]:
+    """What stands behind the version, in its order; of what is no term neither `mechanism` nor `modifier` is set."""
+    found: list[Term] = []
+    for each in list(re.finditer(r"\S+", text))[1:]:
+        word, start, end = each[0], each.start(), each.end()
         if match := _MECHANISM.match(word):
             qualifier, mechanism, value, cidr = match.groups()
-            terms.append(Term(word, start, end, qualifier or "+", mechanism.lower(), value or "", cidr or ""))
+            found.append(Term(word, start, end, qualifier or "+", mechanism.lower(), value or "", cidr or ""))
         elif match := _MODIFIER.fullmatch(word):
-            terms.append(Term(word, start, end, value=match[2], modifier=match[1].lower()))
+            found.append(Term(word, start, end, value=match[2], modifier=match[1].lower()))
         else:
-            raise SpfError(_("unknown term {term}").format(term=word))
+            found.append(Term(word, start, end))
+    return found
+
+
+def parse(text: str) -> list[Term]:
+    """The terms in their order, without the version."""
+    terms = words(text)
+    for term in terms:
+        if not term.mechanism and not term.modifier:
+            raise SpfError(_("unknown term {term}").format(term=term.text))
     return terms

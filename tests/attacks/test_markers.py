@@ -161,6 +161,8 @@ def forged() -> list[tuple[str, str]]:
     for text in (
         "v=mailprov",
         "v=mailprov3",
+        "v=mailprov4",
+        "v=mailprov3 for=" + ZONE + " @/TXT=+mx,+all,+,+-all,+exists:%{i},+include:" + "a" * 300 + ",++mx",
         "v=mailprov2",
         "v=mailprov1",
         "v=mailprov1 for=" + ZONE,

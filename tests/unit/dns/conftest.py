@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mailprov.dns import spf_facts
 from tests.unit.dns.servers import KINDS, NameServer, serving
+
+
+@pytest.fixture(autouse=True)
+def no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others' SPF records include is not looked for outside of the servers of these tests."""
+    monkeypatch.setattr(spf_facts, "SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -123,6 +123,13 @@ ZONES = {
     "contract6.test": '@ 77 TXT "theirs"\n',
     "contract7.test": "* A 10.0.0.1\n* MX 5 mail.example.\n",
     **{f"contracth{number}.test": "" for number in range(1, 13)},
+    **{
+        f"contracts{number}.test": (
+            f'@ 77 TXT "v=spf1 Include:_spf.contracts{number}.test  ~all"\n@ 77 TXT "theirs"\n'
+            '_spf TXT "v=spf1 ip4:192.0.2.7 -all"\n'
+        )
+        for number in range(1, 9)
+    },
     "contract8.test": "sub DNAME other.example.\n",
     **{f"contractf{number}.test": THEIRS for number in range(1, 23)},
 }

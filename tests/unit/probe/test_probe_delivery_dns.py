@@ -344,6 +344,16 @@ RECORDS = [
     ),
     ("dns.spf", "alpha.test", {("alpha.test", "TXT"): ['"v=spf1 ip5:1 -all"']}, FAIL, "unknown term"),
     (
+        "dns.spf",  # somebody else's, with our term in it: what counts is the result
+        "alpha.test",
+        {
+            ("alpha.test", "TXT"): ['"v=spf1 Include:_spf.alpha.test  mx ~all"'],
+            ("_spf.alpha.test", "TXT"): ['"v=spf1 ip4:198.51.100.7 -all"'],
+        },
+        PASS,
+        "mx ~all",
+    ),
+    (
         "dns.spf",
         "alpha.test",
         {("alpha.test", "TXT"): [f'"v=spf1 ip4:127.0.0.1 {"a:mx2.beta.test " * 11}-all"']},
