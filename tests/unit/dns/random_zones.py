@@ -4,6 +4,7 @@
     pointers(rng) -> likewise, in the zone REVERSE
     wishes(rng, zone, settings) -> Inventory            its hosts are mx1 to mx3, with addresses in REVERSE
     KEYS                                                 DKIM keys of these hosts
+    merged(text, standing) -> bool                       whether this SPF record stands, with terms of ours added
     ANCHOR                                               the zone of a domain that each of these inventories has, too
 
 What it draws is valid as the inventory's reader would have it, and of records what BIND takes.
@@ -13,13 +14,16 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from mailprov.dns import spf_merge
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import EXCHANGE, GOOGLE, OTHER, Hosted, ProviderKey
 from mailprov.model.inventory import Acme, Dmarc, Domain, Host, Inventory, Mx, Spf, SshSettings, Tls, TlsMode
+from mailprov.records import types
+from mailprov.records.spf_text import is_spf
 
 REVERSE = "0.0.10.in-addr.arpa"
 ANCHOR = "contract10.test"
@@ -54,6 +58,18 @@ def values(zone: str) -> dict[str, tuple[str, ...]]:
         "CAA": ('0 issue "ca.example"', '0 issue "letsencrypt.org"', '0 iodef "mailto:ca@example.net"'),
         "SRV": (f"0 0 993 mx1.{zone}.", "0 0 0 ."),
     }
+
+
+def merged(text: str, standing: Iterable[str]) -> bool:
+    """Also where nothing was added, and only the strings are cut elsewhere. Both as zone file text."""
+    theirs = types.parse("TXT", text)
+    if not is_spf(theirs):
+        return False
+    for each in standing:
+        found = spf_merge.difference(theirs, types.parse("TXT", each), "")
+        if found is not None and not found[0]:
+            return True
+    return False
 
 
 # Some stand in our way, most beside it.
