@@ -60,9 +60,9 @@ def rotate(
     from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run.deploy import Options
-    from mailprov.run.rotate import Waiting
     from mailprov.run.rotate import rotate as run
     from mailprov.run.select import select
+    from mailprov.run.waiting import Waiting
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, quiet=quiet, verbose=verbose, diff=diff)

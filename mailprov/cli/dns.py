@@ -173,7 +173,7 @@ def check(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check the records as the authoritative server gives them (the dns.* probes of verify)."""
+    """Check the records as the authoritative server gives them (the probes dns.*, dane.* and hosted.* of verify)."""
     from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.run.select import select
@@ -185,7 +185,7 @@ def check(
         run_verify(
             read,
             select(read, None, domain, verifies=True),
-            probe_ids=("dns.", "hosted."),
+            probe_ids=("dns.", "dane.", "hosted."),
             report=reports.emit,
         )
     )

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "purge": ("purge", "purge", N_("List mailboxes whose accounts are gone, or delete one.")),
     "client": ("client", "client", N_("Show how a mail program is set up for an account.")),
     "dkim": ("dkim", "app", N_("The keys that sign mail: show, rotate.")),
+    "tls": ("tls", "app", N_("The keys of certificates: rotate.")),
     "dns": ("dns", "app", N_("The DNS records alone: plan, apply, export, check.")),
     "lab": ("lab", "app", N_("Throw-away hosts on this machine, to rehearse an inventory.")),
     "trust": ("trust", "trust", N_("Show the SSH host keys of hosts, and add them to known_hosts.")),

@@ -32,6 +32,10 @@ _WORDS = {
         N_("Give --yes to rotate without a question, or use dkim show"),
         N_("Make new keys, and apply what else is shown?"),
     ),
+    "tls rotate": (
+        N_("Give --yes to rotate without a question"),
+        N_("Make new keys, and apply what else is shown?"),
+    ),
     "purge": (
         N_("Give --yes to delete without a question, or leave the address out"),
         N_("Delete this mail for good?"),

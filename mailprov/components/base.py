@@ -91,7 +91,7 @@ class Build:
     facts: dict[str, Any]  # as in wire.messages
     releases: Releases
     precomputed: Precomputed
-    rotation: dkim.RotationStep | None = None  # of DKIM keys
+    rotation: dkim.RotationStep | None = None  # of DKIM keys, or of those of certificates
     _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def made(self, make: Callable[[Build], V]) -> V:

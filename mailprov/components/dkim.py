@@ -4,7 +4,7 @@
     spec(key, group) -> SigningKey                     what the agent makes where it is missing
     signing(domains, keys) -> [(name, keys)]           who signs for which name
     state_file(keys) -> File
-    RotationStep, Step                                         what `mailprov dkim rotate` asks for
+    RotationStep, Step                                         what `mailprov dkim rotate`, or `tls rotate`, asks for
 
 Pure. Without a RotationStep nothing is rotated; a first key signs at once, because there is no older one that could do
 it until its record is known everywhere. A key whose files are lost is replaced under another selector: the old record
@@ -33,10 +33,11 @@ class Step(str, Enum):
 
 
 class RotationStep(NamedTuple):
-    """One step of a rotation, for the keys of these domains."""
+    """One step of a rotation, for the DKIM keys of these domains, or the keys of the host's certificates."""
 
     step: Step
     domains: frozenset[str]
+    certificates: bool = False
 
 
 def keys(

@@ -14,17 +14,24 @@ from mailprov.probe.clients.resolver import NoAnswer, Resolver
 _SECONDS = 3.0  # one question
 
 
-def not_yet(settings: DnsSettings, wanted: Mapping[str, str]) -> dict[str, str]:
-    """Names whose TXT record is not what is wanted on some server → a sentence that says where. Asks anew each time."""
+def not_yet(
+    settings: DnsSettings, wanted: Mapping[str, str | tuple[str, ...]], kind: str = "TXT"
+) -> dict[str, str]:
+    """Names whose records of this type lack what is wanted on some server → a sentence that says where. Asks anew each
+    time.
+    """
     primary = Resolver(settings.provider.name_server, seconds=_SECONDS)
     missing: dict[str, str] = {}
-    for name, text in wanted.items():
+    for name, values in wanted.items():
+        needed = {values} if isinstance(values, str) else set(values)
         try:
-            if text not in primary.ask(name, "TXT").values:
+            if not needed.issubset(primary.ask(name, kind).values):
                 missing[name] = _("{name} is not on the primary name server").format(name=name)
                 continue
             for address in _others(primary, name):
-                if text not in Resolver(NameServer(address), seconds=_SECONDS).ask(name, "TXT").values:
+                if not needed.issubset(
+                    Resolver(NameServer(address), seconds=_SECONDS).ask(name, kind).values
+                ):
                     missing[name] = _("{name} is not on {address}").format(name=name, address=address)
         except NoAnswer as error:
             missing[name] = str(error)

@@ -102,6 +102,7 @@ _FAMILIES = (
     "spoof",
     "delivery",
     "dns",
+    "dane",
     "hosted",
 )
 

@@ -196,7 +196,8 @@ class Deployment:
     def tls_keys(self) -> dict[str, HostKeys]:
         """The keys of certificates, likewise; to be called after `public_keys`."""
         keys = {one.host.name: tls_keys.of(one.host, one.outcome.tls) for one in self.sessions}
-        return {**self._tls, **{host: known for host, known in keys.items() if known is not None}}
+        asked = {host: known for host, known in keys.items() if known is not None}
+        return {**self._tls, **asked, **self.options.tls}
 
     def planned_tls(self) -> dict[str, HostKeys]:
         """`tls_keys`, by which the zones are planned now."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov import desired
 from mailprov.model.inventory import Host
+from mailprov.model.tls_keys import HostKeys
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,13 @@ class Options:
     preview: str = ""  # nobody can be asked: the plan is shown, nothing is done, and this is said
     idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
-    rotation: desired.RotationStep | None = None  # a step of a rotation of DKIM keys
+    rotation: desired.RotationStep | None = None  # a step of a rotation of keys
     switching: bool = (
         False  # a key changes in spite of TLSA records: the new one is published (dns/signing.py)
     )
+    tls: Mapping[str, HostKeys] = field(
+        default_factory=dict
+    )  # of hosts that are not asked for theirs, or have others
     on_interrupt: Callable[[], None] | None = None  # called at Ctrl-C: ends what is still connecting
     direct: Callable[[Host], bool] | None = None  # whether no jump host is between here and there
 

@@ -7,8 +7,7 @@ told by the hosts: their file of states. So it may be interrupted anywhere and b
 machine. The last step needs nobody: an apply a week later takes the retired key and its record away
 (components/dkim.py).
 
-Waiting: every authoritative server of each zone must give the new record, and after that as long as a cache may
-remember that there was none. Nobody can have asked for the new name before it was made, but a resolver that asked a
+How it waits is in waiting.py. Nobody can have asked for the new name before it was made, but a resolver that asked a
 slow secondary has its time, too.
 """
 
@@ -17,31 +16,18 @@ from __future__ import annotations
 import calendar
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from mailprov.desired import RotationStep, Step
 from mailprov.i18n import _
 from mailprov.model.dkim import Key, State, record_name
-from mailprov.model.events import Emit, Notice, Progress
+from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
 from mailprov.probe.propagation import not_yet
 from mailprov.run.deploy import Options, toward_desired
-from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import DesiredMode, Start
 from mailprov.run.select import Selection
-
-POLL = 2.0  # seconds between looks at the name servers
-LIMIT = 900.0  # seconds until servers that still lack the record are named and the command ends
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """How long to wait. `seconds`: after publishing, instead of `dns.ttl`. `never`: say when to come again, and end."""
-
-    seconds: float | None = None
-    never: bool = False
-    limit: float = LIMIT
+from mailprov.run.waiting import Waiting, speaker, until_known
 
 
 def rotate(
@@ -55,7 +41,7 @@ def rotate(
 ) -> int:
     """0 when the new keys sign; 4 when they are published and wait; else as an apply (1 when somebody said no)."""
     domains = frozenset(domain.name for domain in inventory.domains if domain.name in selection.domains)
-    say = _speaker(report)
+    say = speaker(report)
     say(
         _("step 1 of 2: a new key for {domains} is made and published; the old one keeps signing").format(
             domains=", ".join(sorted(domains))
@@ -89,10 +75,6 @@ def rotate(
     return toward_desired(inventory, selection, second, "apply", start, report).run()
 
 
-def _speaker(report: Emit) -> Callable[[str], None]:
-    return lambda text: report(Notice("", text))
-
-
 def _states(sessions: Iterable[object]) -> dict[str, tuple[Key, ...]]:
     found = {}
     for one in sessions:
@@ -117,44 +99,15 @@ def _records(
 
 def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: Waiting, report: Emit) -> int:
     """0 when it is time to switch."""
-    say = _speaker(report)
-    events = EventQueue(report)  # it gives signs of life: the waiting may take an hour
-    began = time.monotonic()
-
-    def pause(doing: str, seconds: float) -> None:
-        events.wake(Progress("dns", doing))
-        time.sleep(seconds)
-
-    while missing := not_yet(inventory.dns, wanted):
-        by_hand = not inventory.dns.provider.publishes
-        if by_hand or waiting.never or time.monotonic() - began > waiting.limit:
-            for name in missing if by_hand else ():
-                say(f'publish: {name}. TXT "{wanted[name]}"')
-            say(
-                _("not published everywhere yet: {places}; then run the same command again").format(
-                    places="; ".join(missing.values())
-                )
-            )
-            return 4 if by_hand or waiting.never else 3
-        pause(_("waiting for the name servers: {place}").format(place=next(iter(missing.values()))), POLL)
-    seconds = inventory.dns.ttl if waiting.seconds is None else waiting.seconds
-    until = since + seconds
-    if waiting.never and time.time() < until:
-        say(
-            _("the new key may sign after {time}; run the same command then").format(
-                time=time.strftime("%H:%M UTC", time.gmtime(until))
-            )
-        )
-        return 4
-    if time.time() < until:
-        say(
-            _("waiting until {time}: until then caches may not know the key").format(
-                time=time.strftime("%H:%M:%S UTC", time.gmtime(until))
-            )
-        )
-    while (left := until - time.time()) > 0:
-        pause(_("the new key may sign in {seconds:.0f} s").format(seconds=left), min(left, POLL))
-    return 0
+    return until_known(
+        inventory.dns,
+        lambda: not_yet(inventory.dns, wanted),
+        lambda name: f'publish: {name}. TXT "{wanted[name]}"',
+        since=since,
+        ttl=inventory.dns.ttl,
+        waiting=waiting,
+        report=report,
+    )
 
 
 def _time(since: str) -> float:

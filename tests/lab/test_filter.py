@@ -284,7 +284,7 @@ def test_a_rotation_goes_on_where_it_was_left_and_no_signature_is_ever_without_i
     assert run("apply", "--yes", "--no-verify", inventory).of("applied") == []
 
     stopped = interrupt_when(
-        lambda event: "may sign in" in event.get("text", ""),
+        lambda event: "may be used in" in event.get("text", ""),
         "dkim",
         "rotate",
         inventory,

@@ -44,7 +44,7 @@ def _own(name: str, key_type: str) -> str:
     return name if key_type == "ecdsa" else f"{name}-{key_type}"
 
 
-def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
+def issued(host: Host, name: str, key_type: str, dns: DnsSettings, rotate: str = "") -> Issued:
     """The certificate of one name and one kind of key."""
     settings = host.tls.acme
     own = _own(name, key_type)
@@ -72,6 +72,7 @@ def issued(host: Host, name: str, key_type: str, dns: DnsSettings) -> Issued:
         ports=_IMPLICIT,
         key_type=key_type,
         roots=_ROOTS if host.tls.ca_file else "",
+        rotate=rotate,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailprov.components.base import Build
+from mailprov.components.dkim import Step
 from mailprov.components.tls import certbot
 from mailprov.errors import InputError
 from mailprov.i18n import _
@@ -81,11 +82,31 @@ def _self_signed(name: str, kind: str) -> str:
 
 
 def of(build: Build) -> Material:
-    return material(build.host, build.inventory.mail_names(build.host.name), build.inventory.dns)
+    rotation = build.rotation
+    rotate = ""
+    if rotation is not None and rotation.certificates:
+        rotate = "prepare" if rotation.step is Step.PUBLISH else "switch"
+    return material(build.host, build.inventory.mail_names(build.host.name), build.inventory.dns, rotate)
 
 
-def material(host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSettings()) -> Material:
-    """What the host's TLS needs. Reads the certificate and key files of mode `files`, nothing else."""
+def given_key(host: Host) -> str:
+    """Mode files: the key of the certificate, as model/tls_keys.py has it. Raises InputError."""
+    import hashlib
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    made = _given(host, ()).files[0].content
+    public = x509.load_pem_x509_certificate(made.encode("ascii")).public_key()
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def material(
+    host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSettings(), rotate: str = ""
+) -> Material:
+    """What the host's TLS needs. Reads the certificate and key files of mode `files`, nothing else. `rotate`: as in
+    Certificate and Issued.
+    """
     others = tuple(name for name in names if name != host.fqdn)
     if host.tls.mode is TlsMode.FILES:
         return _given(host, others)
@@ -96,12 +117,12 @@ def material(host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSett
         pairs = []
         for kind in key_types(host):
             if host.tls.mode is TlsMode.ACME:
-                issued.append(certbot.issued(host, name, kind, dns))
+                issued.append(certbot.issued(host, name, kind, dns, rotate))
                 pairs.append(Pair(issued[-1].path, issued[-1].path))
                 continue
             certificate = _self_signed(name, kind)
             key = certificate.removesuffix("crt") + "key"
-            certificates.append(Certificate((name,), certificate, key, key_type=kind))
+            certificates.append(Certificate((name,), certificate, key, key_type=kind, rotate=rotate))
             pairs.append(Pair(certificate, key))
         made[name] = tuple(pairs)
     return Material(

@@ -1,13 +1,16 @@
 """DNS as the authoritative server gives it, not as a cache remembers it.
 
-Public: Resolver, Answer, NoAnswer, QueryTimeout. Raises NoAnswer (a ProbeError) when no authoritative server answers,
-QueryTimeout when it was waited for in vain; a name or type that is not there is an Answer without values.
+Public: Resolver, Answer, Trust, NoAnswer, BadAnswer, QueryTimeout. Raises NoAnswer (a ProbeError) when no authoritative
+server answers, BadAnswer where one answers with an error, QueryTimeout when it was waited for in vain; a name or type
+that is not there is an Answer without values.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import ip_address
 
 import dns.exception
 import dns.flags
@@ -25,6 +28,8 @@ from mailprov.model.dns import NameServer
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError
 
+_WITH_SIGNATURES = ("DNSKEY", "TLSA")
+
 
 class NoAnswer(ProbeError):
     """No authoritative server could be asked, or it gave no usable answer."""
@@ -32,6 +37,19 @@ class NoAnswer(ProbeError):
 
 class NoZone(NoAnswer):
     """The resolver of this machine does not know the domain at all, nor anything above it."""
+
+
+class BadAnswer(NoAnswer):
+    """A name server answers with an error (SERVFAIL and the like)."""
+
+
+class Trust(Enum):
+    """What a resolver that checks signatures makes of a record set in a signed zone (RFC 4035 section 4.3)."""
+
+    SECURE = "secure"
+    INSECURE = "insecure"  # no DS record leads to the zone
+    BOGUS = "bogus"
+    UNKNOWN = "unknown"  # this machine's resolver does not check, or its word cannot be relied on
 
 
 class QueryTimeout(NoAnswer):
@@ -51,6 +69,8 @@ class Answer:
     values: tuple[str, ...]
     server: str  # who said so
     alias: str = ""
+    ttl: int = field(default=0, compare=False)
+    signed: bool = field(default=False, compare=False)  # with a signature, where that was asked for
 
     def __str__(self) -> str:
         shown = ", ".join(self.values) or (f"CNAME {self.alias}" if self.alias else _("nothing"))
@@ -113,6 +133,39 @@ class Resolver:
                 return parent
         raise NoAnswer(_("{name} is in no zone").format(name=name))
 
+    def signed(self, zone: str) -> bool:
+        """Whether the zone's own servers give keys and a signature over them. Raises NoAnswer."""
+        answer = self.ask(zone, "DNSKEY")
+        return bool(answer.values) and answer.signed
+
+    def trust(self, name: str, kind: str, zone: str) -> Trust:
+        """What this machine's resolver makes of the signatures of a set that is there. Only on this very machine its
+        word for "secure" counts (RFC 4035 section 4.9.3).
+        """
+        try:
+            server, port = str(self._resolver().nameservers[0]), self._resolver().port
+            reply = self._recursive(server, port, name, kind)
+            if reply.rcode() == dns.rcode.SERVFAIL:
+                reply = self._recursive(server, port, name, kind, dns.flags.CD)
+                return Trust.BOGUS if reply.answer else Trust.UNKNOWN
+            if reply.flags & dns.flags.AD:
+                return Trust.SECURE if ip_address(server).is_loopback else Trust.UNKNOWN
+            above = self._recursive(server, port, zone, "DS")
+        except (NoAnswer, dns.exception.DNSException, OSError, EOFError, ValueError, IndexError):
+            return Trust.UNKNOWN
+        parents = (rrset.name for rrset in above.authority if rrset.rdtype == dns.rdatatype.SOA)
+        known = above.rcode() == dns.rcode.NOERROR and not above.answer
+        if known and any(dns.name.from_text(zone).is_subdomain(one) for one in parents):
+            return Trust.INSECURE
+        return Trust.UNKNOWN
+
+    def _recursive(
+        self, server: str, port: int, name: str, kind: str, flags: int = dns.flags.AD
+    ) -> dns.message.Message:
+        query = dns.message.make_query(name, kind, want_dnssec=True)
+        query.flags |= flags
+        return dns.query.udp_with_fallback(query, server, timeout=self._seconds, port=port)[0]
+
     def ask_at(self, server: str, address: str, name: str, kind: str) -> Answer | None:
         """What one name server says now; None when it does not hold the zone. Raises NoAnswer when it is silent or
         broken.
@@ -140,7 +193,8 @@ class Resolver:
             except NoAnswer as error:
                 errors.append(error)
         said = "; ".join(map(str, errors)) or _("none of them holds it")
-        kind_of = QueryTimeout if any(isinstance(error, QueryTimeout) for error in errors) else NoAnswer
+        kinds = [type(error) for error in errors]
+        kind_of = next((kind for kind in (BadAnswer, QueryTimeout) if kind in kinds), NoAnswer)
         raise kind_of(
             _("no authoritative answer for {name} {type} from {servers}: {reason}").format(
                 name=name, type=kind, servers=", ".join(servers), reason=said
@@ -158,7 +212,8 @@ class Resolver:
         """One server's answer; None when it does not hold the zone. Raises NoAnswer when it is silent or
         broken.
         """
-        query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
+        signatures = kind in _WITH_SIGNATURES
+        query = dns.message.make_query(name, kind, use_edns=0, payload=1232, want_dnssec=signatures)
         query.flags &= ~dns.flags.RD  # we want what it holds, not what it can find out
         try:
             reply, __ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
@@ -172,19 +227,22 @@ class Resolver:
         if code == dns.rcode.REFUSED or (code == dns.rcode.NOERROR and not reply.flags & dns.flags.AA):
             return None
         if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-            raise NoAnswer(
+            raise BadAnswer(
                 _("name server {server} answers {code} for {name} {type}").format(
                     server=server, code=dns.rcode.to_text(code), name=name, type=kind
                 )
             )
         owner, wanted = dns.name.from_text(name), dns.rdatatype.from_text(kind)
-        values, alias = [], ""
+        values, alias, ttl, signed = [], "", 0, False
         for rrset in reply.answer:
             if rrset.name == owner and rrset.rdtype == wanted:
                 values += [_text(rdata) for rdata in rrset]
+                ttl = rrset.ttl
+            elif rrset.name == owner and rrset.covers == wanted:
+                signed = True
             elif rrset.name == owner and rrset.rdtype == dns.rdatatype.CNAME:
                 alias = _text(rrset[0])
-        return Answer(name, kind, tuple(sorted(values)), server, alias)
+        return Answer(name, kind, tuple(sorted(values)), server, alias, ttl, signed)
 
     def _resolver(self) -> dns.resolver.Resolver:
         with self._lock:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailprov.model.hostnames import matches
 
@@ -54,6 +55,7 @@ class Leaf:
     not_before: datetime.datetime
     not_after: datetime.datetime
     self_signed: bool
+    key: bytes = b""  # SubjectPublicKeyInfo
 
     def is_for(self, host: str) -> bool:
         """Whether one of its names is this host's (RFC 9525)."""
@@ -76,6 +78,7 @@ class Leaf:
             certificate.not_valid_before_utc,
             certificate.not_valid_after_utc,
             _signed_by_itself(certificate),
+            certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         )
 
 

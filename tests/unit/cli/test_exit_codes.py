@@ -32,6 +32,7 @@ MORE = {
     ("rollback",): ("--yes",),
     ("dns", "apply"): ("--yes",),
     ("dkim", "rotate"): ("--yes",),
+    ("tls", "rotate"): ("--yes",),
     ("trust",): ("--yes",),
 }
 # With hosts that cannot be reached; else 3. Those that ask no host have no part in it.

@@ -20,6 +20,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from mailprov.agent.resources import tls_keys
 from mailprov.model.ports import Protocol
 from mailprov.probe.registry import PROBED
 from tests.unit.probe.probe_certs import Authority
@@ -29,6 +30,10 @@ from tests.unit.probe.probe_sieve_server import Sieve
 from tests.unit.probe.probe_smtp_server import Smtp
 
 _KINDS = {Protocol.SMTP: Smtp, Protocol.IMAP: Imap, Protocol.POP3: Pop, Protocol.SIEVE: Sieve}
+
+# Of the form that they have; nobody checks it.
+_KEY = "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="
+_SIGNATURE = "DNSKEY 13 2 60 20400101000000 20200101000000 2371 {zone}. AAAA"
 
 
 @dataclass
@@ -118,10 +123,40 @@ class World:
         else:
             if "dns-hearsay" not in self.faults:
                 reply.flags |= dns.flags.AA
-            if found := self.records.get((name, kind)):
+            if found := self._found(name, kind, reply, query.flags):
                 reply.answer.append(dns.rrset.from_text(name + ".", 60, "IN", kind, *found))
             elif alias := self.records.get((name, "CNAME")):
                 reply.answer.append(dns.rrset.from_text(name + ".", 60, "IN", "CNAME", *alias))
-            elif not any(owner == name for owner, _ in self.records):
+            elif reply.rcode() == dns.rcode.NOERROR and not any(owner == name for owner, _ in self.records):
                 reply.set_rcode(dns.rcode.NXDOMAIN)
         self._dns.sendto(reply.to_wire(), peer)
+
+    def _found(self, name: str, kind: str, reply: dns.message.Message, flags: int) -> list[str]:
+        """`records`; and of a signed zone keys, and the TLSA records of the certificates that are right."""
+        recursive = bool(flags & dns.flags.RD)
+        if kind == "TLSA" and name.startswith("_25._tcp."):
+            if "tlsa-servfail" in self.faults or (
+                "bogus" in self.faults and recursive and not flags & dns.flags.CD
+            ):
+                reply.set_rcode(dns.rcode.SERVFAIL)
+                return []
+            if recursive and "validates" in self.faults:
+                reply.flags |= dns.flags.AD
+            if "tlsa-absent" in self.faults:
+                return []
+            fqdn = name.removeprefix("_25._tcp.")
+            self.authority.context(fqdn)
+            served = tls_keys.digest((self.authority.folder / f"{fqdn}-right.pem").read_bytes())
+            return [
+                f"{'1' if 'tlsa-pkix' in self.faults else '2' if 'tlsa-issuer' in self.faults else '3'} 1 1 {served}"
+            ]
+        if kind == "DNSKEY" and (name, "SOA") in self.records and "unsigned-zone" not in self.faults:
+            reply.answer.append(
+                dns.rrset.from_text(name + ".", 60, "IN", "RRSIG", _SIGNATURE.format(zone=name))
+            )
+            return [_KEY]
+        if kind == "DS" and "no-ds" in self.faults:
+            reply.authority.append(
+                dns.rrset.from_text("test.", 60, "IN", "SOA", "ns.test. h.test. 1 1 1 1 1")
+            )
+        return self.records.get((name, kind), [])

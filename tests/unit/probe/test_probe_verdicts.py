@@ -115,6 +115,8 @@ CASES = [
     ("tls.sni", 143, "sni-nearly-over", "", FAIL, "2% of the lifetime"),
     ("tls.sni", 110, "sni-ageing", "", WARN, "22% of the lifetime"),
     ("tls.sni", 993, "dropped", "", ERROR, "closed the connection"),
+    ("dane.tlsa", 25, "", "self-signed", FAIL, "but the key that is served is 3 1 1"),
+    ("dane.tlsa", 25, "dropped", "", ERROR, "closed the connection"),
     ("tls.expiry", 995, "", "expired", FAIL, "expired at"),
     ("tls.expiry", 587, "", "nearly-over", FAIL, "2% of the lifetime"),
     ("tls.expiry", 143, "", "ageing", WARN, "22% of the lifetime"),

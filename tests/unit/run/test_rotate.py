@@ -12,7 +12,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Notice
 from mailprov.model.inventory import Host, Inventory, SshSettings, Tls
 from mailprov.run import rotate
-from mailprov.run.rotate import Waiting
+from mailprov.run.waiting import Waiting
 
 NAME = "mx1-rsa-2._domainkey.alpha.test"
 WANTED = {NAME: "v=DKIM1; k=rsa; p=AAAA"}
