@@ -298,21 +298,17 @@ class Deployment:
         )
 
     def _publish(self) -> None:
+        keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
+        not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok" and not s.ready.is_set()}
+        self._write(self.zones, keeping, not_ready | {error.where for error in self.lies})
+
+    def _write(self, zones: ZoneWork, keeping: set[str], not_ready: set[str]) -> None:
         from mailprov.run.zone_backup import back_up
 
-        keeping = {session.host.name for session in self.sessions if session.outcome.confirmed}
-        back_up(
-            self.zones,
-            keeping,
-            ident=self.ident,
-            command=self.options.command,
-            start=self.start,
-            events=self.events,
-        )
-        not_ready = {s.host.name for s in self.sessions if s.outcome.status != "ok" and not s.ready.is_set()}
-        not_ready |= {error.where for error in self.lies}
-        self.zones.launch_publish(not_ready)
-        self.events.pump(self.zones.done.is_set)
+        more: dict[str, Any] = {"ident": self.ident, "command": self.options.command, "start": self.start}
+        back_up(zones, keeping, events=self.events, **more)
+        zones.launch_publish(not_ready)
+        self.events.pump(zones.done.is_set)
 
     def _follow(self) -> None:
         """Records of keys that came into service in this run, or are to: senders must not meet them before."""
@@ -324,8 +320,8 @@ class Deployment:
             )
             late.launch_plan()
             self.events.pump(late.planned.is_set)
-            late.launch_publish({s.host.name for s in self.sessions if s.outcome.status != "ok"})
-            self.events.pump(late.done.is_set)
+            # The hosts keep what the zones were before under the same run: a rollback undoes both together.
+            self._write(late, set(), {s.host.name for s in self.sessions if s.outcome.status != "ok"})
             self.zones.add(late)
 
     def _verified(self, code: int, *, changed: bool) -> int:

@@ -418,6 +418,20 @@ def test_dns_changes_alone_are_kept_as_a_run(root: Path) -> None:
     assert [run["kind"] for run in history(root)] == ["zones", "rollback"]
 
 
+def test_dns_changes_that_follow_in_the_same_run_are_undone_with_it(root: Path) -> None:
+    """TLSA records of a key that was served at the end of the run only."""
+    early, late = ([{"zone": "a.test", "sets": [{"name": name, "type": "MX"}]}] for name in ("one", "two"))
+    before = everything(root)
+    apply(root, first(), "r1", zones=early)
+    assert Agent(None, job(str(root), "zones", run="r1", zones=late), NO_FSYNC).end()["status"] == "ok"
+    rollback = Rollback(root)
+
+    assert (rollback.told["run"], rollback.told["images"]) == ("r1", early + late)
+    assert rollback.planned()["changes"]
+    assert rollback.go(zones=late)["status"] == "ok"
+    assert everything(root) == before
+
+
 def test_only_root_may_read_what_is_kept(root: Path) -> None:
     apply(root, first(), "r1")
     apply(root, second(), "r2")

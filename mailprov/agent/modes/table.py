@@ -51,11 +51,15 @@ def _history(session: Session, interrupted: Interrupted) -> None:
 
 
 def _keep_zones(session: Session, interrupted: Interrupted) -> None:
-    """DNS changes that no other run of this host can keep."""
+    """DNS changes that no other run of this host can keep; what belongs to the last one is undone together with it."""
+    import os
+
     from mailprov.agent import journal
 
-    job = session.job
-    record = journal.begin(session.tree, job.owner, run=job.run, kind="zones")
+    job, last = session.job, journal.last(session.tree)
+    same = last is not None and last.committed and last.first("begin").get("run") == job.run
+    continues = os.path.basename(last.directory) if last is not None and same else ""
+    record = journal.begin(session.tree, job.owner, run=job.run, kind="zones", continues=continues)
     record.note({"r": "zones", "zones": job.zones})
     record.commit()
     record.close("ok")

@@ -7,7 +7,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import dns.flags
+import dns.message
 import dns.resolver
+import dns.rrset
 import pytest
 
 from mailprov import dns as zones
@@ -155,6 +158,21 @@ def test_one_spelling_for_each_meaning() -> None:
     assert not types.valid("TLSA", "3 1 1 nonsense")
     assert types.writes_at("_25._tcp.mx1.alpha.test", "TLSA")
     assert not types.writes_at("mx1.alpha.test", "TLSA")
+
+
+def test_keys_without_a_signature_protect_nothing() -> None:
+    def told(*rrsets: tuple[str, str], authoritative: bool = True) -> bool | None:
+        answer = dns.message.make_response(dnssec.question("alpha.test"))
+        answer.flags |= dns.flags.AA if authoritative else 0
+        answer.answer = [dns.rrset.from_text("alpha.test.", 60, "IN", *one) for one in rrsets]
+        return dnssec.told("alpha.test", answer)
+
+    key = ("DNSKEY", "257 3 13 AAAA")
+    signature = ("RRSIG", "DNSKEY 13 2 60 20400101000000 20200101000000 2371 alpha.test. AAAA")
+    other = ("RRSIG", "SOA 13 2 60 20400101000000 20200101000000 2371 alpha.test. AAAA")
+    assert told(key, signature) is True
+    assert [told(), told(key), told(signature), told(key, other)] == [False] * 4
+    assert told(key, signature, authoritative=False) is None  # a resolver's memory
 
 
 def _sign(server: NameServer, zone: str) -> None:
