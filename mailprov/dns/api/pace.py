@@ -1,9 +1,9 @@
 """How fast a provider may be called.
 
-    Pace(calls_per_second).wait()      before each call
-    shared(key, calls_per_second)      one for all connections to an account: zones are written in several threads
+    Pace(calls_per_second).wait()             before each call
+    shared(key, calls_per_second, burst)      one for all connections to an account, whose zones several threads write
 
-A short run may go at once (BURST seconds' worth of calls); whoever does more keeps to the limit.
+A short run may go at once (`burst` seconds' worth of calls); whoever does more keeps to the limit.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ class Pace:
         calls_per_second: float | None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        burst: float = BURST,
     ) -> None:
         self._rate, self._clock, self._sleep = calls_per_second, clock, sleep
         self._lock = threading.Lock()
-        self._room = (calls_per_second or 0) * BURST
+        self._most = self._room = (calls_per_second or 0) * burst
         self._seen = clock()
 
     def wait(self) -> None:
@@ -33,7 +34,7 @@ class Pace:
             return
         with self._lock:
             now = self._clock()
-            self._room = min(self._room + (now - self._seen) * self._rate, self._rate * BURST) - 1
+            self._room = min(self._room + (now - self._seen) * self._rate, self._most) - 1
             self._seen = now
             pause = -self._room / self._rate
         if pause > 0:
@@ -41,5 +42,5 @@ class Pace:
 
 
 @cache
-def shared(key: str, calls_per_second: float | None) -> Pace:
-    return Pace(calls_per_second)
+def shared(key: str, calls_per_second: float | None, burst: float = BURST) -> Pace:
+    return Pace(calls_per_second, burst=burst)

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from mailprov import dns as zones
 from mailprov.dns import providers
+from mailprov.dns.api.pace import Pace
 from mailprov.dns.driver import Result
 from mailprov.dns.providers.route53 import calls, text
+from mailprov.dns.providers.route53.settings import Route53Settings
 from mailprov.dns.rrsets import Edit
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.events import Applied, Event, Notice
 from mailprov.model.hostnames import inside
 from tests.unit.dns.route53_backend import Route53, route53
-from tests.unit.dns.route53_server import SECRET, XMLNS, error
+from tests.unit.dns.route53_server import KEY_ID, SECRET, XMLNS, error
 from tests.unit.dns.servers import inventory
 from tests.unit.dns.stand_in import Fault, Request, Response
 
@@ -395,3 +397,31 @@ def test_without_boto3_it_is_said_what_to_install(backend: Route53, monkeypatch:
         "dns.provider: route53 needs the Python library boto3, which is not installed. "
         "Run `pip install 'mailprov[route53]'` in mailprov's environment."
     )
+
+
+def test_five_calls_a_second_over_all_connections(backend: Route53, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Route 53 throttles whoever makes more, also a short run of them, and other programs of the account with it."""
+    now, naps = [0.0], list[float]()
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        now[0] += seconds
+
+    wanted: list[tuple[str, float, float]] = []
+    paces: dict[str, Pace] = {}
+
+    def shared(key: str, rate: float, burst: float) -> Pace:
+        wanted.append((key, rate, burst))
+        return paces.setdefault(key, Pace(rate, lambda: now[0], nap, burst))
+
+    monkeypatch.setattr(calls, "shared", shared)
+    own = backend.settings().provider
+    assert isinstance(own, Route53Settings)
+    first, second = calls.Calls(own), calls.Calls(own)
+    for _number in range(10):
+        first.zones()
+        second.zones()
+    assert wanted == [(f"route53 {KEY_ID}", 5.0, 1.0)] * 2
+    made = len(backend.server.seen)
+    assert made >= 20
+    assert now[0] == pytest.approx((made - 5) / 5)

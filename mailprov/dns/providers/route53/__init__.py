@@ -31,7 +31,7 @@ ABILITIES = Abilities(
     types=frozenset(
         "A AAAA CAA CNAME DS HTTPS MX NAPTR NS PTR SOA SPF SRV SSHFP SVCB TLSA TXT".split()  # noqa: SIM905
     ),
-    calls_per_second=5,  # of an account
+    calls_per_second=5,  # of an account; calls.py keeps to it
     most_in_set=400,
     capacity=32_000,  # characters; see driver.weigh
     capacity_is=N_("one change batch of Route 53 (1,000 records, 32,000 characters)"),

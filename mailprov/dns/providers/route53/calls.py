@@ -4,7 +4,9 @@
     Calls.sets(zone_id, name) -> Page                        the sets at a name, and some that Route 53 lists after it
     Calls.change(zone_id, changes)                           one batch: all of it, or Changed, DnsFailed, DnsUnreachable
 
-boto3 itself tries again what was throttled, or failed on the way; a batch that was done already is then met as Changed.
+An account has five calls a second, whoever makes them; ours keep to that together, over all threads of a run. boto3
+itself tries again what was throttled all the same, or failed on the way; a batch that was done already is then met as
+Changed.
 Raises DnsFailed, DnsUnreachable, InputError (credentials that boto3 does not find). A credential is in none of them;
 boto3's log, which nobody turns on, has signatures only.
 """
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from mailprov.dns.api.pace import shared
 from mailprov.dns.extras import library
 from mailprov.dns.providers.route53 import text
 from mailprov.dns.providers.route53.settings import NAME, Route53Settings
@@ -29,6 +32,7 @@ WHERE = "Route 53"
 ATTEMPTS = 6
 CONNECT_SECONDS, READ_SECONDS = 10, 30
 MOST_IN_PAGE = 300
+CALLS_PER_SECOND = 5.0  # Developer Guide, "Quotas": of an account, and no more in any second
 # Code → what it means, what to do.
 _DENIED = ("", N_("Allow that in the IAM policy of the key; the documentation of mailprov has one"))
 _UNKNOWN = (
@@ -102,6 +106,7 @@ def _client(settings: Route53Settings) -> Any:
 class Calls:
     def __init__(self, settings: Route53Settings) -> None:
         self._errors = library(NAME, "botocore.exceptions")
+        self._pace = shared(f"{NAME} {settings.access_key_id}", CALLS_PER_SECOND, burst=1.0)
         self._unreadable = library(NAME, "botocore.parsers").ResponseParserError
         try:
             self._api = _client(settings)
@@ -159,6 +164,7 @@ class Calls:
         )
 
     def _call(self, operation: str, doing: str, **given: Any) -> Any:
+        self._pace.wait()
         try:
             return getattr(self._api, operation)(**given)
         except self._errors.ClientError as error:
