@@ -110,6 +110,13 @@ def export(
             help=N_("A zone file; a script of nsupdate; or field by field, as web panels take them."),
         ),
     ] = "zone",
+    by_hand: Annotated[
+        bool,
+        typer.Option(
+            "--by-hand",
+            help=N_("Only the records of zones that mailprov cannot write (`dns.zones`); all if not given."),
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Print the records, to publish by hand: as a zone file (RFC 1035), or in another form. Asks nobody, but with
@@ -117,11 +124,11 @@ def export(
     """
     from mailprov import dns
     from mailprov.cli.reports import Reports
+    from mailprov.dns import zonefile
     from mailprov.errors import InputError
     from mailprov.inventory import SecretMode, load
     from mailprov.model.answers import Written
     from mailprov.model.tls_keys import ServedKeys
-    from mailprov.records import desired_records
 
     reports = Reports(json=json, text=False)
     if form not in dns.FORMS:
@@ -143,7 +150,7 @@ def export(
         keys, tls = asked.public, asked.tls
     else:
         read = load(inventory, SecretMode.IGNORE)
-    text = dns.export(read, keys, form, tls)
+    text = dns.export(read, keys, form, tls, by_hand=by_hand)
     if output is not None:
         try:
             output.write_text(text, encoding="utf-8")
@@ -153,11 +160,11 @@ def export(
         reports.emit(Written(str(output)))
     elif not json:
         typer.echo(text, nl=False)
-    told: list[Record | PanelRecord] = [*desired_records(read, keys, tls)]
+    told: list[Record | PanelRecord] = [*zonefile.wanted(read, keys, tls, by_hand=by_hand)]
     if form == "panel":
         from mailprov.dns import panel
 
-        told = [*panel.fields(read, keys, tls)]
+        told = [*panel.fields(read, keys, tls, by_hand=by_hand)]
     for record in told:
         reports.emit(record)
     count = len(told)

@@ -41,6 +41,7 @@ class Answers:
     passwords: str = "file"  # or env
     dns: str = ""  # the provider that the zone is at, if that is known
     known: bool = True  # the host's SSH key is, as far as init has looked
+    host_zone: tuple[str, str] = ("", "")  # the zone of `fqdn` and its provider, if that is another one
 
     @property
     def host(self) -> str:
@@ -81,12 +82,13 @@ def text(answers: Answers) -> str:
             *([f"    aliases: {{{', '.join(aliases)}}}"] if aliases else []),
             *_comment(
                 _(
-                    "What others do with mail that only claims to come from here: none (deliver it); "
-                    "later quarantine or reject, when all that sends for it passes."
+                    "What others do with mail that only claims to come from here: without this key none (deliver it), "
+                    "unless you have published something else; later quarantine or reject, when all that sends for it "
+                    "passes."
                 ),
                 "    ",
             ),
-            "    dmarc: {policy: none}",
+            "    # dmarc: {policy: quarantine}",
             "",
         ]
     )  # fmt: skip
@@ -107,7 +109,19 @@ def _dns(answers: Answers) -> list[str]:
             "Where your DNS server takes updates (RFC 2136), mailprov publishes the records itself. "
             "Else publish what `mailprov dns export` prints."
         )
-    return [*_comment(words), "# dns:", *(f"#   {line}" for line in provider.example)]
+    lines = [*_comment(words), "# dns:", *(f"#   {line}" for line in provider.example)]
+    zone, name = answers.host_zone
+    if zone:
+        words = _("The zone of {fqdn} is at another provider: {provider}.").format(
+            fqdn=answers.fqdn, provider=_(providers.named(name).title)
+        )
+        lines += [f"#   {line}" for line in _comment(words)]
+        lines += [
+            "#   zones:",
+            f"#     {zone}:",
+            *(f"#       {line}" for line in providers.named(name).example),
+        ]
+    return lines
 
 
 def _comment(sentences: str, indent: str = "") -> list[str]:

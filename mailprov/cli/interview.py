@@ -21,6 +21,7 @@ from mailprov.cli.streams import print_text
 from mailprov.dns import providers
 from mailprov.errors import InputError, MailprovError
 from mailprov.i18n import _, ngettext
+from mailprov.model.hostnames import inside
 from mailprov.schema import names
 from mailprov.schema.names import BadName
 
@@ -39,6 +40,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         _("The mail host's name for others: in HELO, in its certificate, and as the MX of the domain."),
         f"mx1.{domain}",
     )
+    host_zone = one.host_zone(fqdn, domain, dns)
     place, user, known = one.login(domain, fqdn)
     address, port = _parted(place)
     certificates = one.value(
@@ -97,6 +99,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         passwords,
         dns,
         known,
+        host_zone,
     )
 
 
@@ -130,6 +133,15 @@ class _Taking:
 
         found = provider_of(domain)
         return found.name if found else ""
+
+    def host_zone(self, fqdn: str, domain: str, dns: str) -> tuple[str, str]:
+        """The zone of the host's name and its provider, where that is another one than the domain's."""
+        if not dns or inside(fqdn, domain):
+            return "", ""
+        from mailprov.cli.name_servers import provider_of, zone_of
+
+        found, zone = provider_of(fqdn), zone_of(fqdn)
+        return (zone, found.name) if found and zone and found.name != dns else ("", "")
 
     def login(self, domain: str, fqdn: str) -> tuple[str, str, bool]:
         user = self.given["user"] or "root"

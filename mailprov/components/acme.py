@@ -6,6 +6,7 @@ Pure, but for reading `tls.ca_file`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from mailprov.components.base import Build, Component, Parts
@@ -13,6 +14,7 @@ from mailprov.i18n import N_, _
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Service
 from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
+from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
 
@@ -53,16 +55,38 @@ class _Acme(Component):
             path: KeyPath = (
                 ("hosts", host.name, "tls") if "tls" in context.marks(("hosts", host.name)) else ("tls",)
             )
-            if dns.provider.dns_01 is None:
+            own = dns.at(host.fqdn)
+            if own.provider.dns_01 is None:
                 need = _("challenge dns-01 needs {needed}; add them, or use http-01").format(
                     needed=providers.for_dns_01()
                 )
-                if dns.provider.publishes and not providers.of(dns).dns_01:
+                if own.provider.publishes and not providers.of(own).dns_01:
                     need = _(
                         "challenge dns-01 is not there for provider {provider}: each host would need the credential, "
                         "with which it could change your zones; use http-01, or `mode: files`"
-                    ).format(provider=dns.provider.name)
-                context.problem(path, dns.provider.why_no_dns_01 or need, key=True)
+                    ).format(provider=own.provider.name)
+                if dns.zones:
+                    need = f"{host.fqdn}: {need}"
+                context.problem(path, own.provider.why_no_dns_01 or need, key=True)
+                continue
+            for name in _mail_names(file, host.name):
+                if dns.at(name).provider != own.provider:
+                    need = _(
+                        "challenge dns-01: {name} would be in a certificate of host {host}, whose own zone is at "
+                        "another provider, and a host gets the key of that one alone; use http-01, or leave "
+                        "`mail_name` out"
+                    )
+                    context.problem(path, need.format(name=name, host=host.name), key=True)
+
+
+def _mail_names(file: Any, host: str) -> list[str]:
+    """The names of domains that lead to this host, as far as they are names."""
+    found: dict[str, None] = {}
+    for domain in file.domains.values():
+        if domain.mail_name and (domain.hosts or [])[:1] == [host]:
+            with suppress(names.BadName):
+                found[names.fqdn(domain.mail_name)] = None
+    return list(found)
 
 
 COMPONENT = _Acme()

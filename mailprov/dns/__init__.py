@@ -4,14 +4,14 @@
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
     before_image(zone_plan) -> Image | None               what it changes, JSON-ready, for taking it back later
     plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
-    export(inventory, keys, form, tls) -> str             for publishing by hand: a zone file, a script of nsupdate,
+    export(inventory, keys, form, tls, by_hand) -> str    for publishing by hand: a zone file, a script of nsupdate,
                                                           or what web panels take
 
 Nothing here knows which providers there are: `provider` and `driver` say what one is, and each is a
 package of `providers`.
-`rrsets`, `ownership`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `survey`, `reading` and
-`signing` read, `planner` plans, `undo_planner` plans the way back; `publishing`, `guard` and `read_back` write;
-`zonefile`, `nsupdate` and `panel` are the export.
+`rrsets`, `ownership`, `stock`, `diff`, `batches`, `undo`, `seal` and `unsealed` are the pure part; `routes` makes one
+driver of several providers (`dns.zones`); `survey`, `reading` and `signing` read, `planner` plans, `undo_planner` plans
+the way back; `publishing`, `guard` and `read_back` write; `zonefile`, `nsupdate` and `panel` are the export.
 Each raises DnsUnreachable (no answer), DnsFailed (the server refuses, or records stand in the way),
 InputError (settings). dnspython is loaded only when one of these is called.
 """
@@ -57,7 +57,7 @@ def plan(
     not in the inventory leaves the zones as well.
     `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing.
     """
-    if not inventory.dns.provider.publishes:
+    if not inventory.dns.publishes:
         command = f"`mailprov dns export --dkim {inventory.source}`"
         text = _(
             "mailprov publishes no DNS records here; {command} prints them for publishing by hand"
@@ -90,17 +90,21 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
     "told" in an image names the hosts that tell it; what is believed of them: see `seal` and `unsealed`.
     """
     told = list(images)
-    if not told:
-        return []
-    if not inventory.dns.provider.publishes:
-        zones = ", ".join(dict.fromkeys(image["zone"] for image in told))
-        text = _("the records of {zones} are not put back: this inventory names no DNS server").format(
-            zones=zones
+    by_hand = [image for image in told if not inventory.dns.at(image["zone"]).provider.publishes]
+    rest = [image for image in told if image not in by_hand]
+    found = []
+    if by_hand:
+        text = (
+            _("the records of {zones} are not put back: the inventory says that they are published by hand")
+            if inventory.dns.publishes
+            else _("the records of {zones} are not put back: this inventory names no DNS server")
         )
-        return [_only(text)]
+        found.append(_only(text.format(zones=", ".join(dict.fromkeys(image["zone"] for image in by_hand)))))
+    if not rest:
+        return found
     from mailprov.dns import undo_planner
 
-    return undo_planner.plan_undo(inventory, told)
+    return [*undo_planner.plan_undo(inventory, rest), *found]
 
 
 def _only(notice: str) -> ZonePlan:
@@ -114,9 +118,13 @@ def export(
     keys: PublicKeys | None = None,
     form: str = "zone",
     tls: ServedKeys | None = None,
+    *,
+    by_hand: bool = False,
 ) -> str:
-    """All records, for publishing by hand; it needs no server. `form`: one of FORMS."""
+    """All records, or only those that mailprov cannot publish, for publishing by hand; it needs no server. `form`: one
+    of FORMS.
+    """
     from mailprov.dns import nsupdate, panel, zonefile
 
     made = {"zone": zonefile.export, "nsupdate": nsupdate.export, "panel": panel.export}
-    return made[form](inventory, keys or {}, tls or {})
+    return made[form](inventory, keys or {}, tls or {}, by_hand=by_hand)

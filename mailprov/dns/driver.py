@@ -20,11 +20,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
-from typing import ClassVar
 
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
-from mailprov.errors import DnsFailed, DnsUnreachable
+from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.i18n import _, ngettext
 from mailprov.model.hostnames import below, inside
 
@@ -95,7 +94,7 @@ class Driver(ABC):
 
     where: str  # "DNS server 10.0.0.2": as errors begin
     abilities: Abilities
-    reads_stored: ClassVar[bool] = False  # what is stored, and not what a wildcard makes up of it
+    reads_stored: bool = False  # what is stored, and not what a wildcard makes up of it
 
     def __enter__(self) -> Driver:
         return self
@@ -136,6 +135,22 @@ class Driver(ABC):
     def weigh(self, zone: str, snapshot: Snapshot, edits: Sequence[Edit]) -> int:
         """How much of `abilities.capacity` one write of these would take."""
         return len(edits)
+
+    def at(self, name: str) -> Driver:
+        """The driver of the provider that has this name, where there are several (routes.py)."""
+        return self
+
+    def belongs(self, name: str, zone: str) -> bool:
+        """Whether the inventory looks for this name where it looks for this zone."""
+        return True
+
+    def failure(self, name: str) -> MailprovError | None:
+        """Why nothing can be known of the zone of this name, where other zones can be planned all the same."""
+        return None
+
+    def fail(self, name: str, error: MailprovError) -> None:
+        """What must be known of this name cannot be: raises that, or keeps it where others need not stop for it."""
+        raise error
 
 
 class ZoneDriver(Driver):

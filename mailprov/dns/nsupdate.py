@@ -1,6 +1,6 @@
 """The records as a script of nsupdate (BIND 9, nsupdate(1); RFC 2136), for people who send updates by themselves. Pure.
 
-    export(inventory, keys) -> str
+    export(inventory, keys, by_hand) -> str
 
 Two updates for each domain, its hosts' addresses first (which are there already as a rule); each is done as a whole or
 not at all. The prerequisites: no record set of this name and type is there yet, nor a CNAME; so nothing of anybody is
@@ -13,16 +13,22 @@ done.
 from __future__ import annotations
 
 from mailprov.dns.shown import shown
-from mailprov.dns.zonefile import by_domain, comment
+from mailprov.dns.zonefile import by_domain, comment, wanted
 from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.model.tls_keys import ServedKeys
-from mailprov.records import desired_records, types
+from mailprov.records import types
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None) -> str:
+def export(
+    inventory: Inventory,
+    keys: PublicKeys | None = None,
+    tls: ServedKeys | None = None,
+    *,
+    by_hand: bool = False,
+) -> str:
     keys = keys or {}
     lines = [
         line
@@ -37,7 +43,7 @@ def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys
     if unknown:
         without = _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them")
         lines += comment(without.format(hosts=", ".join(unknown)))
-    for zone, members in by_domain(inventory, desired_records(inventory, keys, tls)).items():
+    for zone, members in by_domain(inventory, wanted(inventory, keys, tls, by_hand=by_hand)).items():
         if members:
             lines += ["", f"; {zone}"]
             addresses = [record for record in members if record.type in ("A", "AAAA")]

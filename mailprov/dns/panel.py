@@ -1,7 +1,7 @@
 """The records as web panels take them: each field by itself. Pure.
 
-    fields(inventory, keys) -> [PanelRecord]
-    export(inventory, keys) -> str
+    fields(inventory, keys, by_hand) -> [PanelRecord]
+    export(inventory, keys, by_hand) -> str
 
 Names are relative to the zone, `@` for the zone itself; a preference stands apart; texts are without quotes. A panel
 may take a long text (a DKIM key) whole, or only in strings of at most 255 octets (RFC 1035 section 3.3.14): both are
@@ -11,7 +11,7 @@ given. Nobody is asked which zones there are: the domain of the inventory that a
 from __future__ import annotations
 
 from mailprov.dns.shown import shown
-from mailprov.dns.zonefile import by_domain, one_spf
+from mailprov.dns.zonefile import by_domain, one_spf, wanted
 from mailprov.i18n import _
 from mailprov.model.answers import PanelRecord
 from mailprov.model.dkim import PublicKeys
@@ -19,7 +19,6 @@ from mailprov.model.hostnames import below
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import NEEDS, Record
 from mailprov.model.tls_keys import ServedKeys
-from mailprov.records import desired_records
 from mailprov.records.types.text import quoted, text_chunks
 
 # Types whose value begins with a number that panels have a field for: MX (RFC 1035), SRV (RFC 2782).
@@ -27,9 +26,13 @@ _WITH_PRIORITY = ("MX", "SRV")
 
 
 def fields(
-    inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None
+    inventory: Inventory,
+    keys: PublicKeys | None = None,
+    tls: ServedKeys | None = None,
+    *,
+    by_hand: bool = False,
 ) -> list[PanelRecord]:
-    groups = by_domain(inventory, desired_records(inventory, keys or {}, tls))
+    groups = by_domain(inventory, wanted(inventory, keys or {}, tls, by_hand=by_hand))
     return [
         _record(zone, record)
         for zone, members in groups.items()
@@ -37,7 +40,13 @@ def fields(
     ]
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None) -> str:
+def export(
+    inventory: Inventory,
+    keys: PublicKeys | None = None,
+    tls: ServedKeys | None = None,
+    *,
+    by_hand: bool = False,
+) -> str:
     lines = [
         _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source)),
         _("Where your panel's zone is another one than here, names are relative to that."),
@@ -49,7 +58,7 @@ def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys
         without = _("without the DKIM keys of {hosts}: `dns export --dkim` asks the hosts for them")
         lines.append(without.format(hosts=", ".join(unknown)))
     zone = None
-    for one in fields(inventory, keys, tls):
+    for one in fields(inventory, keys, tls, by_hand=by_hand):
         if one.zone != zone:
             zone = one.zone
             lines += ["", _("zone {zone}").format(zone=zone)]

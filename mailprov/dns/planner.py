@@ -14,15 +14,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from mailprov.dns import defaults, providers, signing, spf_facts
+from mailprov.dns import defaults, providers, routes, signing, spf_facts
 from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.driver import Driver, Place
 from mailprov.dns.foreign_spf import Facts
 from mailprov.dns.ownership import Identity, marker_name
 from mailprov.dns.rrsets import Key, Snapshot, ancestors, as_records, special
 from mailprov.dns.shown import shown
-from mailprov.dns.survey import Survey, Told, survey
+from mailprov.dns.stock import Told
+from mailprov.dns.survey import Survey, survey
 from mailprov.dns.wildcards import shadowed
+from mailprov.dns.zonefile import by_domain
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.i18n import _, ngettext
@@ -69,36 +71,50 @@ def plan(
     """Read every zone the inventory needs and compare. One plan per zone, also where nothing changes.
 
     DnsFailed when a domain's zone is not on the server, or when records stand in the way (all of them in
-    one message). `covers`: zones and names that it does not hold for are in no plan and stop nothing.
+    one message). Of several providers each fails for itself: then that is the `error` of a plan. `covers`: zones and
+    names that it does not hold for are in no plan and stop nothing.
     """
-    names = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
-    desired, limits = _possible(desired_records(inventory, keys, tls), inventory.dns)
+    settings = inventory.dns
+    every = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
+    names = tuple(name for name in every if settings.at(name).provider.publishes)
+    desired, limits = _possible(desired_records(inventory, keys, tls), settings)
+    hosts = (host.fqdn for host in inventory.hosts)
     wishes = _Wishes(
         desired,
-        Identity(names, tuple(host.fqdn for host in inventory.hosts), in_use=_above_pointers(desired)),
+        Identity(
+            names,
+            tuple(name for name in hosts if settings.at(name).provider.publishes),
+            in_use=_above_pointers(desired),
+        ),
         served or {},
         take_over,
         kept(inventory, keys or {}, tls),
     )
-    with providers.open_driver(inventory.dns) as driver:
+    with routes.open_driver(settings) as driver:
         seen = survey(driver, wishes.desired, wishes.identity, wishes.told, covers=covers)
-        where, lists_zones = driver.where, driver.abilities.lists_zones
         settled = signing.settle(driver, inventory, wishes.desired, seen.places, tls or {}, switching)
         if not take_over:
             covered = {zone: there for zone, there in seen.snapshots.items() if covers(zone)}
             wishes = replace(wishes, facts=spf_facts.gather(driver, inventory, desired, covered))
-    wishes = wishes.settled(settled)
-    by_zone, notices = _sort(where, lists_zones, wishes.desired, seen.places, names, covers)
-    of_addresses = (zone for zone, records in by_zone.items() if any(one.type == "PTR" for one in records))
-    wishes = replace(wishes, of_addresses=frozenset(of_addresses))
-    lost = [name for name, zone in seen.gone.items() if zone is None]
-    notices += (*limits, *settled.notices, *(_unreachable(where, seen, name) for name in lost))
+        wishes = wishes.settled(settled)
+        by_zone, notices = _sort(driver, wishes.desired, seen.places, names, covers)
+        of_addresses = {
+            zone for zone, records in by_zone.items() if any(one.type == "PTR" for one in records)
+        }
+        named = {name for markers in seen.ours.values() for marker in markers for name in marker.named}
+        of_addresses |= {name for name in named & wishes.identity.in_use if driver.failure(name)}
+        wishes = replace(wishes, of_addresses=frozenset(of_addresses))
+        lost = [name for name, zone in seen.gone.items() if zone is None]
+        # One that is published by hand now, or whose provider could not be asked, is no news.
+        missed = (name for name in lost if name not in every and driver.failure(name) is None)
+        notices += (*limits, *settled.notices)
+        notices += tuple(_unreachable(driver, settings, seen, name) for name in missed)
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
     plans: list[ZonePlan] = []
     conflicts: list[tuple[str, ZoneDiff]] = []
     # First those of which everything leaves: once that is done, the others need not name it any more.
     for zone in dict.fromkeys([*(zone for zone in seen.ours if zone not in by_zone), *by_zone]):
-        if not covers(zone):
+        if not covers(zone) or driver.failure(zone):
             continue
         diff = _compare(zone, seen, by_zone.get(zone, []), wishes, frozenset(lost))
         if zone not in by_zone and (diff.conflicts or not diff.edits):
@@ -133,19 +149,55 @@ def plan(
         )
     if conflicts:
         raise refusal(conflicts)
-    if not inventory.dns.reverse and (task := ptr.task(_new_addresses(inventory, plans))):
+    if task := ptr.task(_new_addresses(inventory, plans), settings):
         notices += (task,)
     fresh = [name for __, name in _new_addresses(inventory, plans)]
     notices += (text,) if (text := signing.task(settled.unsigned, fresh)) else ()
     notices += defaults.notes(one for plan in plans if plan.work for one in plan.work.diff.first_seen)
     if seen.wild:
-        plans = _with_shadows(inventory.dns, plans, seen)
+        plans = _with_shadows(settings, plans, seen)
+    plans += _failures(driver, inventory, every, wishes.desired, covers)
+    notices += _by_hand(inventory, keys, covers)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
 
 
 def _above_pointers(desired: Iterable[Record]) -> frozenset[str]:
     """Names that may be the zones of these PTR records."""
     return frozenset(above for one in desired if one.type == "PTR" for above in ancestors(one.name))
+
+
+def _by_hand(inventory: Inventory, keys: PublicKeys | None, covers: Callable[[str], bool]) -> tuple[str, ...]:
+    """What is published by hand beside what is written."""
+    found: dict[str, None] = {}
+    for name, records in by_domain(inventory, desired_records(inventory, keys)).items():
+        by_hand = [one.name for one in records if not inventory.dns.at(one.name).provider.publishes]
+        found.update(dict.fromkeys(inventory.dns.entry_of(one) or name for one in filter(covers, by_hand)))
+    if not found:
+        return ()
+    command = f"`mailprov dns export --by-hand --dkim {inventory.source}`"
+    text = _("published by hand: {zones}; {command} prints their records")
+    return (text.format(zones=", ".join(found), command=command),)
+
+
+def _failures(
+    driver: Driver,
+    inventory: Inventory,
+    mail_names: Sequence[str],
+    desired: Iterable[Record],
+    covers: Callable[[str], bool],
+) -> Iterator[ZonePlan]:
+    """What could not be planned, by the keys of `dns.zones`."""
+    known = [*mail_names, *(host.fqdn for host in inventory.hosts)]
+    missed: dict[str, list[str]] = {}
+    for name in dict.fromkeys(filter(covers, [*known, *(record.name for record in desired)])):
+        if driver.failure(name):
+            missed.setdefault(inventory.dns.entry_of(name), []).append(name)
+    # Of all that are not named the name of the first stands for the error.
+    for zone, several in missed.items():
+        error = driver.failure(several[0])
+        told = [name for name in several if name in known] or several
+        notice = _("not planned: {names}").format(names=", ".join(told))
+        yield ZonePlan(zone, (), () if zone else (notice,), error=error)
 
 
 def _new_addresses(inventory: Inventory, plans: Sequence[ZonePlan]) -> Iterator[tuple[str, str]]:
@@ -160,14 +212,15 @@ def _new_addresses(inventory: Inventory, plans: Sequence[ZonePlan]) -> Iterator[
 
 
 def _possible(desired: Iterable[Record], settings: DnsSettings) -> tuple[tuple[Record, ...], tuple[str, ...]]:
-    """As far as the provider can hold it, and what to know of the rest."""
-    provider = providers.of(settings)
-    abilities = provider.abilities
-    assert abilities is not None, "dns.plan asks only providers that write"
-    lowest, highest = abilities.ttls
+    """As far as their providers can hold them, and what to know of the rest."""
     kept: list[Record] = []
     notices: dict[str, None] = {}
     for record in desired:
+        provider = providers.of(settings.at(record.name))
+        abilities = provider.abilities
+        if abilities is None:
+            continue
+        lowest, highest = abilities.ttls
         if abilities.types is not None and record.type not in abilities.types:
             if types.needs_signing(record) and not record.asked:
                 continue
@@ -189,19 +242,20 @@ def _possible(desired: Iterable[Record], settings: DnsSettings) -> tuple[tuple[R
 def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:
     """The plans that also tell what wildcards lose by them."""
     told = []
-    with providers.open_driver(settings) as driver:
+    with routes.open_driver(settings) as driver:
         for plan in plans:
             if plan.work is None:
                 continue
             work = replace(plan.work, wild=frozenset(seen.wild))
-            lost = shadowed(driver, plan.zone, seen.wild, work.snapshot, work.diff.edits, seen.answers)
+            lost = shadowed(
+                driver.at(plan.zone), plan.zone, seen.wild, work.snapshot, work.diff.edits, seen.answers
+            )
             told.append(replace(plan, notices=(*plan.notices, *lost), work=work))
     return told
 
 
 def _sort(
-    where: str,
-    lists_zones: bool,
+    driver: Driver,
     desired: Iterable[Record],
     found: Mapping[str, Place],
     mail_names: Sequence[str],
@@ -211,45 +265,56 @@ def _sort(
     delegated to somebody, is only worth a notice.
     """
     by_zone: dict[str, list[Record]] = {}
-    missing: dict[str, None] = {}
+    missing: dict[str, list[str]] = {}  # by where they are missing
     elsewhere: dict[str, list[str]] = {}
     for record in desired:
-        zone = found[record.name].zone
+        name = record.name
+        zone = found[name].zone
         if zone:
             by_zone.setdefault(zone, []).append(record)
-        elif not covers(record.name):
+        elif not covers(name) or driver.failure(name):
             continue
-        elif record.name in mail_names:
-            missing[record.name] = None
+        elif name in mail_names:
+            several = missing.setdefault(driver.at(name).where, [])
+            several += [name] if name not in several else []
         else:
-            elsewhere.setdefault(record.name, []).append(f"{record.type} {record.value}")
-    if missing:
-        seen = "; ".join(found[name].seen for name in missing)
-        raise DnsFailed(
+            elsewhere.setdefault(name, []).append(f"{record.type} {record.value}")
+    for where, several in missing.items():
+        seen = "; ".join(found[name].seen for name in several)
+        lists_zones = driver.at(several[0]).abilities.lists_zones
+        error = DnsFailed(
             where,
             _("the zone of {domains} is not there ({reason})").format(
-                domains=", ".join(missing), reason=seen
+                domains=", ".join(several), reason=seen
             ),
             _("Create the zone there, or use a token that may see it")
             if lists_zones
             else _("Create the zone on that server, or name the server that has it in dns.server"),
         )
+        for name in several:
+            driver.fail(name, error)
     notices = tuple(
         _("{name} is in no zone of {server} ({reason}); publish by hand where it belongs: {records}").format(
-            name=name, server=where, reason=found[name].seen, records=", ".join(values)
+            name=name, server=driver.at(name).where, reason=found[name].seen, records=", ".join(values)
         )
         for name, values in elsewhere.items()
+        if driver.failure(name) is None
     )
     return by_zone, notices
 
 
-def _unreachable(where: str, seen: Survey, name: str) -> str:
+def _unreachable(driver: Driver, settings: DnsSettings, seen: Survey, name: str) -> str:
+    if not settings.at(name).provider.publishes:
+        return _(
+            "{name} has left the inventory, and records at its name are published by hand; remove there what was for "
+            "mail"
+        ).format(name=name)
     why = (seen.places[name].seen if name in seen.places else "") or _("no answer")
     return _(
         "{name} has left the inventory, and what mailprov published for it cannot be "
         "removed, because its zone is not on {server} ({reason}); remove it by hand where the "
         "zone is: all that {marker} TXT lists, and that"
-    ).format(name=name, server=where, reason=why, marker=marker_name(name))
+    ).format(name=name, server=driver.at(name).where, reason=why, marker=marker_name(name))
 
 
 def _compare(

@@ -22,7 +22,7 @@ import random
 import time
 from collections.abc import Iterable
 
-from mailprov.dns import guard, ownership, providers, read_back, undo
+from mailprov.dns import guard, ownership, read_back, routes, undo
 from mailprov.dns.batches import batches, one_by_one
 from mailprov.dns.diff import ZoneDiff
 from mailprov.dns.driver import Driver, Result
@@ -62,8 +62,8 @@ def publish(zone_plan: ZonePlan, emit: Emit) -> None:
     count = len(zone_plan.changes)
     text = ngettext("updating {count} record set", "updating {count} record sets", count)
     emit(Progress(zone_plan.subject, text.format(count=count)))
-    with providers.open_driver(work.settings) as driver:
-        publishing = _Publishing(driver, zone_plan, work, emit)
+    with routes.open_driver(work.settings) as driver:
+        publishing = _Publishing(driver.at(zone_plan.zone), zone_plan, work, emit)
         try:
             changes = publishing.all()
         except MailprovError:

@@ -12,10 +12,8 @@ before, and by nothing else.
 The zone of a name is told by any answer that something is not there (its SOA, RFC 2308 section 3), or by our own marker
 where all that stands at the name is what we wrote; only what is left is asked for its SOA.
 
-A domain has departed when a marker of ours names it, the inventory does not have it, and its own marker names a domain
-of the inventory, or one that has departed likewise (who took it over has put other names there). Or when a host says
-that it served it until now (`told`) and its MX, which a marker knows, leads to that host: DNS alone cannot tell that
-from another inventory's domain on the same host. Only what a marker says is ours is ever removed of it.
+Which domains have departed: stock.py. One whose provider answers with an error is not looked at any more, where
+others can do without (driver.fail).
 
 Raises what the driver raises, and DnsFailed where the provider would not tell what must be known, and where markers
 lead on without end.
@@ -24,21 +22,21 @@ lead on without end.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from mailprov.dns import aliases, ownership, wildcards
+from mailprov.dns import aliases, wildcards
 from mailprov.dns.driver import Answer, Driver, Place, Proof
-from mailprov.dns.ownership import Entry, Identity, Marker, is_marker, marker_name
+from mailprov.dns.ownership import Identity, Marker, is_marker, marker_name
 from mailprov.dns.reading import same
 from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
+from mailprov.dns.stock import Stock, Told, take_stock
 from mailprov.errors import DnsFailed
 from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
 from mailprov.records import types
 
-Told = Mapping[str, Collection[str]]  # domain → names in DNS of the hosts that served it until now
 # A longer chain of departed domains was not written by mailprov, but by somebody who wants us to go on for ever.
 MOST_ROUNDS = 100
 
@@ -113,7 +111,7 @@ class _Reader:
         self._at: dict[str, list[Key]] = {}  # what stands at a name
         self._soa: dict[str, str] = {}  # zones that answers told
         self._found: dict[str, Place] = {}  # those of them that had to be
-        self._explored: dict[str, None] = {}
+        self._stock = Stock(identity)
         self._parent: dict[str, str] = {}  # markers' names that are not of a name asked → zone
 
     def read(self) -> Survey:
@@ -135,7 +133,7 @@ class _Reader:
             if not ask and not names and not self._doubtful():
                 break
             if self._rounds >= MOST_ROUNDS:
-                name = next(reversed(self._explored), "")
+                name = next(reversed(self._stock.explored), "")
                 raise DnsFailed(
                     self._driver.where,
                     _(
@@ -153,7 +151,7 @@ class _Reader:
     def _place(self, name: str) -> Place:
         place = self._looked[name]
         if place.error is not None and self._covers(name):
-            raise place.error
+            self._driver.fail(name, place.error)
         return place
 
     def _fetch(
@@ -169,11 +167,11 @@ class _Reader:
         guesses = self._guesses()
         if self._rounds:
             # Of a name that only a marker tells: mostly its own marker tells the zone, but not always.
-            walk |= {n for n in self._explored if self._zone[n] is None} - self._looked.keys()
+            walk |= {n for n in self._stock.explored if self._zone[n] is None} - self._looked.keys()
         if self._rounds > 1:
             # What is read for the first time in the third round is proved in it.
             unsure = {key for key in self._suspects() if self._beside(*key) not in self._data}
-            unsure |= {key for key in fresh if key in self._owned}
+            unsure |= {key for key in fresh if key in self._stock.owned}
             doubts |= {(zone, key) for key in unsure if (zone := self._zone_of_key(key))}
             guesses |= {self._beside(*key) for key in unsure} | self._wishes()
         self._rounds += 1
@@ -189,7 +187,7 @@ class _Reader:
             # A name of one label is hardly a zone of anybody who reads this.
             above = {key for name in (*self._names, *self._told, *self._also) for key in _markers_above(name)}
             return {key for key in above if "." in key[0].removeprefix(marker_name(""))}
-        found = {key for name in self._explored for key in _markers_above(name)}
+        found = {key for name in self._stock.explored for key in _markers_above(name)}
         for name in self._names:
             if self._zone[name] is None and self._may_be_new(name):
                 found |= {(f"*.{above}", "TXT") for above in ancestors(name)[1:]}
@@ -226,49 +224,13 @@ class _Reader:
                     self._apex.setdefault(zone, answer.apex)
 
     def _take_stock(self) -> None:
-        markers = [
-            marker
-            for (name, kind), rrset in self._sets.items()
-            if kind == "TXT" and is_marker(name)
-            for value in rrset.values
-            if (marker := ownership.parse(name, value))
-        ]
-        self._find_departed(markers)
-        self._ours = [marker for marker in markers if self._identity.has(marker)]
-        self._entries: set[Entry] = {entry for marker in self._ours for entry in marker.entries}
-        self._owned = {entry[:2]: marker.zone for marker in self._ours for entry in marker.entries}
-        self._by_unit: dict[str, list[Marker]] = {}
-        for marker in self._ours:
-            self._by_unit.setdefault(marker.unit, []).append(marker)
-        known = {*self._inventory.names, *self._inventory.in_use}
-        named = [*(name for marker in self._ours for name in marker.named), *self._told, *self._also]
-        self._candidates = dict.fromkeys(name for name in named if name not in known and "/" not in name)
-        # Of a domain that is not ours (yet), because only those it names lead to one that is.
-        several = [name for marker in markers if marker.unit in self._explored for name in marker.named]
-        self._explored = dict.fromkeys(
-            [*self._candidates, *(name for name in several if name not in known and "/" not in name)]
+        self._stock = take_stock(
+            self._sets, self._inventory, self._told, self._also, self._stock.explored, self._driver.belongs
         )
-        self._all = [*self._names, *self._explored]
+        self._identity = self._stock.identity
+        self._all = [*self._names, *self._stock.explored]
         self._heard = {key[0].removeprefix(marker_name("")) for key in self._data}
         self._zone = {name: self._zone_of(name) for name in self._all}
-
-    def _find_departed(self, markers: Sequence[Marker]) -> None:
-        """Every name that is not in the inventory, and whose marker is still ours."""
-        departed = set()
-        entries = {entry for marker in markers for entry in marker.entries} if self._told else set()
-        for name, hosts in self._told.items():
-            rrset = self._sets.get((name, "MX"))
-            for value in rrset.values if rrset else ():
-                owned = (name, "MX", ownership.digest("MX", value)) in entries
-                if owned and value.partition(" ")[2] in hosts:
-                    departed.add(name)
-        self._identity = replace(self._inventory, departed=frozenset(departed))
-        while True:
-            more = {m.unit for m in markers if m.unit in self._explored and self._identity.has(m)}
-            if more <= departed:
-                return
-            departed |= more
-            self._identity = replace(self._inventory, departed=frozenset(departed))
 
     def _zone_of(self, name: str) -> str | None:
         """The zone of a name as far as the answers tell; None: it must be asked for, or there is none."""
@@ -277,7 +239,7 @@ class _Reader:
         if name in self._soa:
             return self._soa[name]
         for unit in ancestors(name):
-            for marker in self._by_unit.get(unit, ()):
+            for marker in self._stock.by_unit.get(unit, ()):
                 if inside(unit, marker.zone):
                     # Where a name has its own marker, it was in that zone when the marker was written.
                     standing = self._at.get(name, ())
@@ -286,14 +248,12 @@ class _Reader:
         return None
 
     def _is_ours(self, key: Key) -> bool:
-        """Whether we wrote all values that stand there."""
-        values = self._sets[key].values
-        return all((*key, ownership.digest(key[1], value)) in self._entries for value in values)
+        return self._stock.has_all(key, self._sets[key].values)
 
     def _next(self) -> set[Key]:
         """What the answers lead to."""
-        ask: set[Key] = {(name, kind) for name, kind, __ in self._entries}
-        ask |= {(marker_name(name), "TXT") for name in self._explored}
+        ask: set[Key] = {(name, kind) for name, kind, __ in self._stock.entries}
+        ask |= {(marker_name(name), "TXT") for name in self._stock.explored}
         for name, zone in self._zone.items():
             # Whoever else writes in this zone has a marker at the zone, or at a domain between it and the name.
             for parent in ancestors(name)[1:] if zone and zone != name else ():
@@ -341,7 +301,7 @@ class _Reader:
             and key[1] != "DNAME"
             and self._zone.get(key[0]) != key[0]
             and (f"*.{key[0].partition('.')[2]}" in wild or not self._is_ours(key))
-            and not (is_marker(key[0]) and self._by_unit.get(key[0].removeprefix(marker_name(""))))
+            and not (is_marker(key[0]) and self._stock.by_unit.get(key[0].removeprefix(marker_name(""))))
         ]
 
     def _doubtful(self) -> set[Proof]:
@@ -363,9 +323,11 @@ class _Reader:
         made_up = self._made_up()
         for key, answer in self._data.items():
             zone = self._zone_of_key(key)
-            if zone is None or not self._covers(zone) or key[0].startswith((self._nobody, "*.")):
+            if not zone or not self._covers(zone) or key[0].startswith((self._nobody, "*.")):
                 continue
-            answer.known()  # raises where the server would not tell
+            if answer.error is not None:
+                self._driver.fail(zone, answer.error)
+                continue
             into = result.snapshots.setdefault(zone, {})
             for found in (key, (key[0], "CNAME"), (key[0], "DNAME")):
                 if found in self._sets and found not in made_up:
@@ -373,18 +335,21 @@ class _Reader:
         for zone, snapshot in result.snapshots.items():
             if zone in self._apex:
                 snapshot[zone, "SOA"] = self._apex[zone]  # for guard.py
-        for marker in self._ours:
-            result.ours.setdefault(marker.zone, []).append(marker)
-        for name in self._candidates:
+        for marker in self._stock.ours:
+            if marker.zone:
+                result.ours.setdefault(marker.zone, []).append(marker)
+        for name in self._stock.candidates:
             zone = self._zone[name]
-            left = self._by_unit.get(name) or any(inside(entry[0], name) for entry in self._entries)
+            left = self._stock.by_unit.get(name) or any(
+                inside(entry[0], name) for entry in self._stock.entries
+            )
             if zone is None or left:
                 result.gone[name] = zone
         return result
 
     def _zone_of_key(self, key: Key) -> str | None:
         name = key[0].removeprefix(marker_name(""))
-        return self._zone.get(name) or self._parent.get(key[0]) or self._owned.get(key)
+        return self._zone.get(name) or self._parent.get(key[0]) or self._stock.owned.get(key)
 
 
 def _markers_above(name: str) -> set[Key]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from mailprov.dns import ownership, providers, reading, seal, undo, unsealed
+from mailprov.dns import ownership, reading, routes, seal, undo, unsealed
 from mailprov.dns.diff import ZoneDiff
 from mailprov.dns.driver import Driver
 from mailprov.dns.planner import compared, turn
@@ -36,7 +36,7 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
         zone: [image for image in each if seal.genuine(image, inventory.dns)] for zone, each in told.items()
     }
     whole = {zone: undo.merged(sealed[zone] or each)[zone] for zone, each in told.items()}
-    with providers.open_driver(inventory.dns) as driver:
+    with routes.open_driver(inventory.dns, strict=True) as driver:
         snapshots, wild = reading.read_zones(driver, {zone: _reads(one) for zone, one in whole.items()})
     return [
         _plan(inventory, one, snapshots[zone], told[zone], wild, sealed=bool(sealed[zone]))

@@ -1,6 +1,7 @@
 """The records as zone file text (RFC 1035 section 5), for people whose DNS mailprov cannot write. Pure.
 
-    export(inventory, keys) -> str
+    export(inventory, keys, by_hand) -> str
+    wanted(inventory, keys, by_hand) -> [Record]    all, or those of zones that mailprov cannot write
     by_domain(inventory, records)       as panel.py and nsupdate.py group them, too
     one_spf() -> sentence               what to do where an SPF record stands already, which nobody looks at here
     comment(text) -> lines              no longer than a terminal of 80 columns
@@ -25,12 +26,27 @@ from mailprov.records.spf_text import is_spf
 from mailprov.records.types import ptr
 
 
-def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None) -> str:
+def wanted(
+    inventory: Inventory, keys: PublicKeys, tls: ServedKeys | None = None, *, by_hand: bool
+) -> list[Record]:
+    records = desired_records(inventory, keys, tls)
+    if not by_hand:
+        return records
+    return [record for record in records if not inventory.dns.at(record.name).provider.publishes]
+
+
+def export(
+    inventory: Inventory,
+    keys: PublicKeys | None = None,
+    tls: ServedKeys | None = None,
+    *,
+    by_hand: bool = False,
+) -> str:
     """All desired records, grouped by domain in the inventory's order, each under a comment with its
     reason.
     """
     keys = keys or {}
-    records = desired_records(inventory, keys, tls)
+    records = wanted(inventory, keys, tls, by_hand=by_hand)
     groups = by_domain(inventory, records)
     head = _("DNS records for {inventory}, made by mailprov").format(inventory=shown(inventory.source))
     lines = comment(head)
@@ -47,7 +63,7 @@ def export(inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys
         if why:
             lines += comment(f"{label}: {why}")
     own = ((address, host.fqdn) for host in inventory.hosts for address in (*host.ipv4, *host.ipv6))
-    if not inventory.dns.reverse and (task := ptr.task(own)):
+    if task := ptr.task(own, inventory.dns):
         lines += comment(task)
     for name, members in groups.items():
         if members:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mailprov.errors import MailprovError
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Change
 
@@ -71,6 +72,8 @@ class ZonePlan:
     `turn`: plans of one turn may be written side by side, those of a lower one before (LEAVING: one after another).
     `unchanged` counts wanted records that stand already; `compared` is for events.Planned ("12 records").
     `work`: what writing it needs; None where nothing is to be written.
+    `error`: this could not be planned, and others can be done all the same. `zone` is then what `dns.zones` calls it,
+    or empty for all that are not named there.
     """
 
     zone: str
@@ -81,8 +84,23 @@ class ZonePlan:
     left: tuple[str, ...] = ()
     turn: int = OTHERS
     work: Work | None = field(default=None, repr=False, compare=False)
+    error: MailprovError | None = field(default=None, compare=False)
 
     @property
     def subject(self) -> str:
         """As in events: `zone alpha.test`, or `dns` without a zone."""
         return f"zone {self.zone}" if self.zone else "dns"
+
+    @property
+    def leads_to(self) -> tuple[str, ...]:
+        """The hosts to which MX records lead that come by this."""
+        if self.work is None:
+            return ()
+        known = self.work.snapshot
+        new = (
+            value.partition(" ")[2]
+            for edit in self.work.diff.edits
+            for value in edit.add
+            if edit.type == "MX" and not ((rrset := known.get((edit.name, "MX"))) and value in rrset.values)
+        )
+        return tuple(dict.fromkeys(new))

@@ -1,8 +1,8 @@
 """How records are published: `dns:` as it is written, of which each provider has its part, and what it means.
 
-    DnsEntry                             what all providers have; as it is read, with the keys of the one that it names
+    DnsEntry, ZoneEntry                  what all providers have; as they are read, with the keys of the one they name
     every_key()                          with those of all of them, for the JSON Schema
-    resolve(entry, written, context)     -> DnsSettings
+    resolve(entry, context)              -> DnsSettings
 
 What is wrong goes to `context`.
 """
@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, GetCoreSchemaHandler, ValidationError, create_model
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, ValidationError, create_model
 from pydantic_core import CoreSchema, core_schema
 
 from mailprov.dns import providers
 from mailprov.i18n import N_, _, one_of
-from mailprov.model.dns import DnsSettings
+from mailprov.model.dns import DnsSettings, ProviderSettings
+from mailprov.schema import names
 from mailprov.schema.context import Context
-from mailprov.schema.entry import Entry, composed
+from mailprov.schema.document import KeyPath, show_path
+from mailprov.schema.entry import Entry, composed, in_language
 from mailprov.schema.scalars import Boolean, choice, whole
 
 _LATER = dict.fromkeys(providers.LATER, providers.UNTIL_THEN)
@@ -41,7 +44,7 @@ class ProviderEntry(Entry):
 
     @classmethod
     def whole(cls) -> type[Entry]:
-        return cls if cls.composed else _with_keys_of(cls, providers.NAMES)
+        return cls if cls.composed else _with_keys_of(cls, providers.NAMES, every=cls.every_key)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -73,25 +76,42 @@ def every_key() -> Iterator[None]:
 
 
 @lru_cache
-def _with_keys_of(entry: type[ProviderEntry], names: tuple[str, ...]) -> type[ProviderEntry]:
+def _with_keys_of(
+    entry: type[ProviderEntry], names: tuple[str, ...], *, every: bool = False
+) -> type[ProviderEntry]:
+    """`every`: what is below it has the keys of all providers, too, once it is built."""
     chosen = [providers.named(name) for name in names]
     parts = dict.fromkeys(each.entry() for each in chosen)
     parts.pop(Entry, None)
     about = composed({each.name: each.title for each in chosen})
+    field = entry.model_fields["provider"]
     made: type[ProviderEntry] = create_model(
         entry.__name__,
         __base__=(entry, *parts),  # type: ignore[arg-type]
         __doc__=entry.__doc__,
         __module__=__name__,
-        provider=(entry.model_fields["provider"].rebuild_annotation(), Field(description=about)),
+        provider=(field.rebuild_annotation(), Field(field.default, description=about)),
     )
     made.composed = True
     return made
 
 
+class ZoneEntry(ProviderEntry):
+    """How the records at and below a name are published."""
+
+    ttl: Annotated[int, whole(1, 2**31 - 1)] | None = Field(
+        default=None, description=N_("seconds that others may keep a record of it; `dns.ttl` if not given")
+    )
+
+
 class DnsEntry(ProviderEntry):
     """How records are published."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["provider"]}, {"required": ["zones"]}]}
+    )
+
+    provider: Annotated[str, choice(*providers.NAMES, later=_LATER)] | None = None  # type: ignore[assignment]
     ttl: Annotated[int, whole(1, 2**31 - 1)] = Field(
         3600, description=N_("seconds that others may keep a record; 3600 if not given")
     )
@@ -102,22 +122,64 @@ class DnsEntry(ProviderEntry):
             "false if not given"
         ),
     )
+    zones: dict[str, ZoneEntry] | None = Field(
+        default=None,
+        description=N_(
+            "zones that are at another provider, each with that provider and its keys; what is not named here is at "
+            "the one above, or published by hand without one"
+        ),
+        json_schema_extra={"minProperties": 1},
+    )
 
 
-def resolve(entry: DnsEntry, written: Collection[str], context: Context) -> DnsSettings:
-    """`written`: the keys that are there."""
-    provider = providers.named(entry.provider)
+def resolve(entry: DnsEntry, context: Context) -> DnsSettings:
+    written = context.marks(("dns",))
+    if "provider" not in written and "zones" not in written:
+        if not context.hints.near("provider", list(written)):
+            about = in_language(entry.whole().model_fields["provider"].description or "")
+            what = _('the key "{key}" is missing ({meaning})').format(key="provider", meaning=about)
+            context.problem(("dns",), what, key=True)
+        return DnsSettings()
+    if entry.provider:
+        provider = _provider(entry, entry.provider, ("dns",), context)
+    else:
+        provider = ProviderSettings()
+        for name in written:
+            if name not in DnsEntry.model_fields and name in entry.whole().model_fields and entry.zones:
+                what = _("`{key}` is for a provider, and none is named beside it; add `provider`")
+                context.problem(("dns", name), what.format(key=name), key=True)
+    zones: dict[str, DnsSettings] = {}
+    for text, each in (entry.zones or {}).items():
+        path: KeyPath = ("dns", "zones", text)
+        zone = context.checked(path, text, names.zone, key=True)
+        if zone in zones:
+            context.problem(path, _("{zone} is named twice; keep one").format(zone=zone), key=True)
+        own = _provider(each, str(each.provider), path, context)
+        if zone:
+            key = show_path(path)
+            zones[zone] = DnsSettings(replace(own, key=key), entry.ttl if each.ttl is None else each.ttl)
+    return DnsSettings(provider, entry.ttl, entry.reverse, tuple(zones.items()))
+
+
+def _provider(entry: ProviderEntry, named: str, path: KeyPath, context: Context) -> ProviderSettings:
+    """`path`: of the mapping that names the provider."""
+    provider, written = providers.named(named), context.marks(path)
     for name in written:
-        if name in DnsEntry.model_fields or name in provider.entry().model_fields:
+        if name in _common(entry) or name in provider.entry().model_fields:
             continue
         owners = [each.name for each in providers.every() if name in each.entry().model_fields]
         if owners:
             where = one_of(f"`provider: {owner}`" for owner in owners)
             context.problem(
-                ("dns", name),
+                (*path, name),
                 _("`{key}` is for {providers}; set that, or leave `{key}` out").format(
                     key=name, providers=where
                 ),
                 key=True,
             )
-    return DnsSettings(provider.settings(entry, written, context), entry.ttl, entry.reverse)
+    return provider.settings(entry, written, context.at(("dns",), path))
+
+
+def _common(entry: ProviderEntry) -> Collection[str]:
+    """The keys that are no provider's own."""
+    return (DnsEntry if isinstance(entry, DnsEntry) else ZoneEntry).model_fields

@@ -26,7 +26,7 @@ from mailprov.schema.document import KeyPath
 def build(file: File, context: Context) -> Inventory:
     """`Inventory.source` is the path as the user wrote it."""
     hosts = _hosts(file, context)
-    published = dns.resolve(file.dns, context.marks(("dns",)), context) if file.dns else DnsSettings()
+    published = dns.resolve(file.dns, context) if file.dns else DnsSettings()
     for component in registry.components():
         component.check(file, hosts, published, context)
     return Inventory(

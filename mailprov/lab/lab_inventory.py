@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -32,11 +33,7 @@ def rehearse(inventory: Inventory, paths: LabPaths, state: LabState) -> str:
     """YAML text of the lab's inventory; paths are absolute but for those of secrets."""
     body = {
         "ssh": {"user": "root", "identity_file": str(paths.identity), "known_hosts": str(paths.known_hosts)},
-        "dns": {
-            **providers.by_update(state.dns.address, TSIG_NAME, TSIG_ALGORITHM, _file(paths, "tsig")),
-            "ttl": inventory.dns.ttl,
-            "reverse": inventory.dns.reverse,
-        },
+        "dns": _dns(inventory, paths, state),
         "hosts": {host.name: _host(paths, state, host, inventory) for host in state.hosts},
         # A provider is not in a lab.
         "domains": {domain.name: _domain(paths, domain) for domain in inventory.domains if not domain.hosted},
@@ -50,6 +47,21 @@ def rehearse(inventory: Inventory, paths: LabPaths, state: LabState) -> str:
     )
     yaml.dump(_plain(body), text)
     return text.getvalue()
+
+
+def _dns(inventory: Inventory, paths: LabPaths, state: LabState) -> dict[str, Any]:
+    """All zones are on the lab's own name server, whichever providers have them; each with its own TTL."""
+    settings = inventory.dns
+    server = providers.by_update(state.dns.address, TSIG_NAME, TSIG_ALGORITHM, _file(paths, "tsig"))
+    zones = {zone: {**server, "ttl": own.ttl} for zone, own in settings.zones if own.ttl != settings.ttl}
+    addresses = (address for host in inventory.hosts for address in (*host.ipv4, *host.ipv6))
+    reverse = any(settings.reverse_at(ip_address(address).reverse_pointer) for address in addresses)
+    return {
+        **server,
+        "ttl": settings.ttl,
+        "reverse": settings.reverse or reverse,
+        **({"zones": zones} if zones else {}),
+    }
 
 
 def _plain(value: Any) -> Any:

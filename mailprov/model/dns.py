@@ -1,6 +1,6 @@
 """How an inventory's zones are reached: what every DNS provider's own settings have in common. Pure values.
 
-    DnsSettings            the provider and the records' time to live
+    DnsSettings            the provider and the records' time to live, and where that is another thing for a zone
     ProviderSettings       the base of each provider's own settings (dns/providers); as it is, records are published by
                            hand
     NameServer             an address and a port
@@ -12,7 +12,8 @@ Whoever is not about one provider asks these questions and never which provider 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 
@@ -38,10 +39,14 @@ class Dns01:
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """`name`: as in the inventory. `publishes`: records can be written there."""
+    """`name`: as in the inventory. `publishes`: records can be written there. `key`: the mapping of the inventory that
+    says so, for errors. Settings that are equal lead to the same account, wherever they are written.
+    """
 
     name: ClassVar[str] = "zonefile"
     publishes: ClassVar[bool] = False
+
+    key: str = field(default="dns", kw_only=True, compare=False)
 
     @property
     def name_server(self) -> NameServer | None:
@@ -69,8 +74,51 @@ class ProviderSettings:
 
 @dataclass(frozen=True)
 class DnsSettings:
-    """The inventory's `dns:`."""
+    """The inventory's `dns:`. `zones`: what holds for the names at and below each of these, in place of the rest.
+
+    Whoever is about a name asks `at(name)`, whose `provider` and `ttl` are those of the name.
+    """
 
     provider: ProviderSettings = ProviderSettings()
     ttl: int = 3600
     reverse: bool = False  # the zones of the hosts' addresses are there, too
+    zones: tuple[tuple[str, DnsSettings], ...] = ()
+
+    def at(self, name: str) -> DnsSettings:
+        """What holds for a name in DNS: of the nearest zone at or above it, else of all that are not named."""
+        if not self.zones:
+            return self
+        zone = self.entry_of(name)
+        return self._entries[zone] if zone else self._rest
+
+    def entry_of(self, name: str) -> str:
+        """The key in `zones` that this name is at or below; empty where there is none."""
+        while name and name not in self._entries:
+            name = name.partition(".")[2]
+        return name
+
+    def reverse_at(self, name: str) -> bool:
+        """Whether the name of an address is in a zone of ours: naming the zone says so."""
+        return self.reverse or bool(self.entry_of(name))
+
+    @property
+    def publishes(self) -> bool:
+        """Whether there is any zone that can be written."""
+        return any(each.publishes for each in self.providers)
+
+    @cached_property
+    def providers(self) -> tuple[ProviderSettings, ...]:
+        """Each once, by its settings; that of the zones that are not named first."""
+        found = [self.provider]
+        for __, each in self.zones:
+            if each.provider not in found:
+                found.append(each.provider)
+        return tuple(found)
+
+    @cached_property
+    def _entries(self) -> Mapping[str, DnsSettings]:
+        return dict(self.zones)
+
+    @cached_property
+    def _rest(self) -> DnsSettings:
+        return replace(self, zones=())

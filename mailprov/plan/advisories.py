@@ -5,9 +5,11 @@ advisories(inventory, domains)   sentences for people, in the file's order; empt
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection
 
 from mailprov.i18n import _
+from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 
 
@@ -63,9 +65,37 @@ def advisories(inventory: Inventory, domains: Collection[str] | None = None) -> 
                 "export` has them), or other hosts may refuse such mail"
             ).format(host=host.name, fqdn=host.fqdn, own=own)
             for host in inventory.hosts
-            if (own := inventory.sender_domain(host)) != host.fqdn and not inventory.dns.provider.publishes
+            if (own := inventory.sender_domain(host)) != host.fqdn
+            and not inventory.dns.at(own).provider.publishes
         ]
+        found += _unused_zones(inventory)
     return found
+
+
+def _unused_zones(inventory: Inventory) -> list[str]:
+    addresses = (address for host in inventory.hosts for address in (*host.ipv4, *host.ipv6))
+    names = {
+        *(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases)),
+        *(domain.mail_name for domain in inventory.domains if domain.mail_name),
+        *(host.fqdn for host in inventory.hosts),
+        *(inventory.sender_domain(host) for host in inventory.hosts),
+        *(ipaddress.ip_address(address).reverse_pointer for address in addresses),
+    }
+    used = {inventory.dns.entry_of(name) for name in names}
+    # `_dmarc.example.org` may be a zone of its own, and the names below a domain that have records are many.
+    used |= {
+        zone
+        for zone, __ in inventory.dns.zones
+        if zone.startswith("_") and any(inside(zone, n) for n in names)
+    }
+    return [
+        _(
+            "{zone} is in `dns.zones`, and no name of the inventory is in that zone; take it out once what mailprov "
+            "published there is gone (`mailprov dns plan` says so)"
+        ).format(zone=zone)
+        for zone, __ in inventory.dns.zones
+        if zone not in used
+    ]
 
 
 def _listed(names: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings, NameServer
-from mailprov.probe.clients.resolver import NoAnswer, Resolver
+from mailprov.probe.clients.resolver import NoAnswer, Resolver, first_at
 
 _SECONDS = 3.0  # one question
 
@@ -20,7 +20,7 @@ def not_yet(
     """Names whose records of this type lack what is wanted on some server → a sentence that says where. Asks anew each
     time.
     """
-    primary = Resolver(settings.provider.name_server, seconds=_SECONDS)
+    primary = Resolver(first_at(settings), seconds=_SECONDS)
     missing: dict[str, str] = {}
     for name, values in wanted.items():
         needed = {values} if isinstance(values, str) else set(values)

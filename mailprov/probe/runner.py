@@ -20,7 +20,7 @@ from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
-from mailprov.probe.clients.resolver import Resolver
+from mailprov.probe.clients.resolver import Resolver, first_at
 from mailprov.probe.context import PortContext, Run, port_numbered
 from mailprov.probe.deliveries import Partner, candidates, plan_deliveries
 from mailprov.probe.jobs import Job, Jobs
@@ -103,7 +103,7 @@ def verify(
     """
     timing = timing or Timing()
     stop = stop or threading.Event()
-    authoritative = Resolver(inventory.dns.provider.name_server, resolver, timing.dns)
+    authoritative = Resolver(first_at(inventory.dns), resolver, timing.dns)
     logins = sum(len(domain.accounts[:accounts]) for domain in inventory.domains)
     overall = Deadline(timing.overall + 10 * len(inventory.hosts) + logins, stop)
     run = Run(inventory, authoritative, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})

@@ -10,6 +10,8 @@ twice.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
@@ -21,11 +23,13 @@ from mailprov.records.types.base import Wishes
 def desired_records(
     inventory: Inventory, keys: PublicKeys | None = None, tls: ServedKeys | None = None
 ) -> list[Record]:
-    """Every record the inventory wants, with `dns.ttl` and a reason each; deterministic, without
+    """Every record the inventory wants, with the TTL of its zone and a reason each; deterministic, without
     duplicates. `keys`: the DKIM keys that hosts reported; of other hosts there are no DKIM records here.
     `tls`: those of their certificates, likewise.
     """
     found: dict[tuple[str, str, str], Record] = {}
     for record in types.desired(Wishes(inventory, keys or {}, tls or {})):
         found.setdefault((record.name, record.type, record.value), record)
-    return list(found.values())
+    if not inventory.dns.zones:
+        return list(found.values())
+    return [replace(record, ttl=inventory.dns.at(record.name).ttl) for record in found.values()]

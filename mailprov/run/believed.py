@@ -79,7 +79,9 @@ def _images(inventory: Inventory, host: Host, told: Iterable[Mapping[str, Any]])
             continue
         zone = image["zone"]
         # Without a key there are no seals, and a domain may have left; then the zone's markers are the only witness.
-        if seal.possible(inventory.dns) and not any(inside(name, zone) for name in names(inventory, host)):
+        if seal.possible(inventory.dns, zone) and not any(
+            inside(name, zone) for name in names(inventory, host)
+        ):
             raise NotBelieved(
                 host.name,
                 _("it reports what zone {zone} was before, in which it serves no domain").format(zone=zone),

@@ -2,7 +2,8 @@
 
 Order and safety
 - Every session stays open between plan and apply: what was shown is what is done, and nothing is connected twice.
-- If the zones cannot be planned, nothing is applied anywhere: a host without its records is half a mail service.
+- If the zones cannot be planned, nothing is applied anywhere: a host without its records is half a mail service. Of
+  several DNS providers one that fails stops its own zones only.
 - Certificates of an authority (ACME) come last, in the same sessions: it looks for the host in DNS before it issues.
 - One host's failure stops no other; a zone is published only when the hosts it points at are ready to take mail.
 - What a zone was before is kept on its hosts before it is published (see dns/undo.py), so that it can be rolled back.
@@ -21,7 +22,7 @@ from typing import Any
 from mailprov import __version__, desired, dns
 from mailprov.errors import MailprovError, NotBelieved
 from mailprov.i18n import _
-from mailprov.model.events import Change, Emit, Notice, Planned, RunEnded, RunStarted
+from mailprov.model.events import Change, Emit, Ended, Event, Notice, Planned, RunEnded, RunStarted
 from mailprov.model.inventory import Host, Inventory
 from mailprov.model.tls_keys import HostKeys
 from mailprov.plan.advisories import advisories
@@ -180,7 +181,7 @@ class Deployment:
     def public_keys(self) -> dict[str, dict[str, str]]:
         """The DKIM keys of all hosts that have told theirs, once all have been asked: for planning the zones."""
         if not self.selection.on_hosts:
-            if not self.inventory.dns.provider.publishes:
+            if not self.inventory.dns.publishes:
                 return {}
             from mailprov.run.dkim_keys import for_zones
 
@@ -315,14 +316,18 @@ class Deployment:
         if not any(one.outcome.tls.ended for one in self.sessions) or self.zones.error is not None:
             return
         if self.selection.in_dns and self.tls_keys() != self._planned_tls:
-            late = self._work(
-                lambda event: None if isinstance(event, Planned | Notice) else self.events.emit(event)
-            )
+            late = self._work(self._later)
             late.launch_plan()
             self.events.pump(late.planned.is_set)
             # The hosts keep what the zones were before under the same run: a rollback undoes both together.
             self._write(late, set(), {s.host.name for s in self.sessions if s.outcome.status != "ok"})
             self.zones.add(late)
+
+    def _later(self, event: Event) -> None:
+        """What a second look at the zones has to say beside what the first one said."""
+        known = isinstance(event, Ended) and event.subject in self.zones.unplanned
+        if not known and not isinstance(event, Planned | Notice):
+            self.events.emit(event)
 
     def _verified(self, code: int, *, changed: bool) -> int:
         """The exit code with verification's part in it; verification is only worth its time where hosts are well."""
@@ -348,8 +353,7 @@ class Deployment:
             if s.outcome.status != "ok"
         ]
         codes += [error.exit_code for error in self.lies]
-        if self.zones.error is not None:
-            codes.append(self.zones.error.exit_code)
+        codes += [error.exit_code for error in (self.zones.error, *self.zones.unplanned.values()) if error]
         if self.zones.skipped or self.zones.left:
             codes.append(1)
         return worst(*codes)

@@ -104,7 +104,7 @@ def _wait(inventory: Inventory, wanted: dict[str, str], since: float, waiting: W
         lambda: not_yet(inventory.dns, wanted),
         lambda name: f'publish: {name}. TXT "{wanted[name]}"',
         since=since,
-        ttl=inventory.dns.ttl,
+        ttl=max(inventory.dns.at(name).ttl for name in wanted),
         waiting=waiting,
         report=report,
     )

@@ -25,7 +25,7 @@ from mailprov.i18n import _
 from mailprov.model.events import Action, Emit
 from mailprov.model.inventory import Host, Inventory, TlsMode
 from mailprov.model.tls_keys import HostKeys, ServedKeys, record_name, value
-from mailprov.probe.clients.resolver import NoAnswer, Resolver
+from mailprov.probe.clients.resolver import NoAnswer, Resolver, first_at
 from mailprov.probe.propagation import not_yet
 from mailprov.records.types import tlsa
 from mailprov.run import dkim_keys
@@ -75,7 +75,7 @@ def rotate(
             hosts=names
         )
     )
-    ttl = max([inventory.dns.ttl, *(_ttl(inventory, host) for host in fresh)])
+    ttl = max(max(inventory.dns.at(host.fqdn).ttl, _ttl(inventory, host)) for host in fresh)
     coming = {
         host.name: keys._replace(published=(*keys.published, given[host.name]))
         for host in fresh
@@ -119,7 +119,7 @@ def _unfinished(inventory: Inventory, selection: Selection, told: dkim_keys.Told
     """Whether a TLSA record of ours names a key that is neither served nor going to be: a run that ended between the
     two.
     """
-    if not inventory.dns.provider.publishes:
+    if not inventory.dns.publishes:
         return False
     plans = dns.plan(inventory, keys=told.public, tls=told.tls, covers=selection.covers_zone)
     changes = [change for plan in plans for change in plan.changes if change.name.endswith(" TLSA")]
@@ -128,7 +128,7 @@ def _unfinished(inventory: Inventory, selection: Selection, told: dkim_keys.Told
 
 def _records(inventory: Inventory, hosts: Collection[Host], keys: ServedKeys) -> Wanted:
     """Of the hosts that have TLSA records now: without one nobody is misled by another key."""
-    resolver = Resolver(inventory.dns.provider.name_server)
+    resolver = Resolver(first_at(inventory.dns))
     wanted: dict[str, tuple[str, ...]] = {}
     for host in hosts:
         name = record_name(host.fqdn)
@@ -148,7 +148,7 @@ def _standing(resolver: Resolver, name: str) -> bool:
 def _ttl(inventory: Inventory, host: Host) -> int:
     """For how long caches may remember the record that stands before anything is changed."""
     try:
-        return Resolver(inventory.dns.provider.name_server).ask(record_name(host.fqdn), "TLSA").ttl
+        return Resolver(first_at(inventory.dns)).ask(record_name(host.fqdn), "TLSA").ttl
     except NoAnswer:
         return 0
 

@@ -79,7 +79,7 @@ def select(
             _("{host} has `managed: false` in the inventory: others built it").format(host=looked_at[0].name),
             _("Only `mailprov verify` looks at such a host"),
         )
-    zones = (not only or "dns" in only) and inventory.dns.provider.publishes and not asks
+    zones = (not only or "dns" in only) and inventory.dns.publishes and not asks
     if looked_at and not verifies and not zones and on_hosts and not any(h.managed for h in looked_at):
         raise InputError(
             inventory.source,

@@ -32,6 +32,8 @@ def unfinished(hosts: Sequence[str], zones: ZoneWork, *, applies: bool, again: b
         found.append(form.format(zones=", ".join(f"zone {zone}" for zone in zones.failed)))
     elif zones.error is not None:
         found.append(_("the zones not done") if applies else _("the zones not planned"))
+    if zones.unplanned and (zones.failed or zones.error is None):
+        found.append(_("not planned: {zones}").format(zones=", ".join(zones.unplanned)))
     if zones.skipped:
         found.append(_("zones not published: {zones}").format(zones=", ".join(zones.skipped)))
     if zones.left:

@@ -60,9 +60,10 @@ def until_known(
         time.sleep(seconds)
 
     while lacking := missing():
-        by_hand = not settings.provider.publishes
+        yours = [name for name in lacking if not settings.at(name).provider.publishes]
+        by_hand = len(yours) == len(lacking)
         if by_hand or waiting.never or time.monotonic() - began > waiting.limit:
-            for name in lacking if by_hand else ():
+            for name in yours:
                 say(publish(name))
             say(
                 _("not published everywhere yet: {places}; then run the same command again").format(

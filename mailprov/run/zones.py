@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +41,14 @@ class ZoneWork:
         self.planned = threading.Event()
         self.done = threading.Event()
         self.error: MailprovError | None = None
+        self.unplanned: dict[str, MailprovError] = {}  # by subject, while others could be planned
         self.changed = 0
         self._counting = threading.Lock()
         self.failed: list[str] = []  # zones in which not all was done
         self.skipped: list[str] = []
         self.left: list[str] = []  # record sets that a rollback does not put back
         self._plans: list[ZonePlan] = []
+        self._lost: list[str] = []  # zones that could not be planned, as `dns.zones` has them
         self.inventory = inventory
         self.selection = selection
         self._planner = plan
@@ -109,15 +111,20 @@ class ZoneWork:
             if self.selection.in_dns:
                 self._emit(Progress("dns", _("comparing the zones")))
                 plans = self._planner()
-                self._plans = [
-                    plan for plan in plans if not plan.zone or self.selection.covers_zone(plan.zone)
-                ]
-                for plan in self._plans:
+                plans = [plan for plan in plans if not plan.zone or self.selection.covers_zone(plan.zone)]
+                self._plans = [plan for plan in plans if plan.error is None]
+                self.unplanned = {plan.subject: plan.error for plan in plans if plan.error is not None}
+                self._lost = [plan.zone for plan in plans if plan.error is not None]
+                if self.unplanned and not any(plan.zone for plan in self._plans):
+                    self.error = next(iter(self.unplanned.values()))
+                for plan in plans:
                     self.left += plan.left
                     for notice in plan.notices:
                         self._emit(Notice(plan.subject, notice))
-                    if plan.zone:
+                    if plan.zone and plan.error is None:
                         self._emit(Planned(plan.subject, plan.changes, plan.compared))
+                for subject, error in self.unplanned.items():
+                    self._emit(Ended(subject, _status(error), 0, str(error)))
         except MailprovError as error:
             self._fail(error)
         except Exception as error:  # a bug of ours: say so, and leave the hosts their own ending
@@ -131,24 +138,38 @@ class ZoneWork:
             for plan in self._plans:
                 waiting = self._hosts_of(plan.zone) & hosts_not_ready
                 if plan.changes and waiting:
-                    self.skipped.append(plan.zone)
-                    why = _("{zone}: not published: {hosts} is not ready to take mail").format(
-                        zone=plan.subject, hosts=", ".join(sorted(waiting))
-                    )
-                    self._emit(Ended(plan.subject, "skipped", 0, why))
+                    why = _("{zone}: not published: {hosts} is not ready to take mail")
+                    self._skip(plan, why.format(zone=plan.subject, hosts=", ".join(sorted(waiting))))
                 elif plan.changes:
                     todo.append(plan)
             from mailprov.dns.zoneplan import LEAVING
 
             errors: dict[str, MailprovError | None] = {}
             for turn in sorted({plan.turn for plan in todo}):
-                now = [plan for plan in todo if plan.turn == turn]
+                now = [plan for plan in todo if plan.turn == turn and not self._leads_nowhere(plan, errors)]
                 errors.update(self._side_by_side(now, 1 if turn == LEAVING else TOGETHER))
             # In the order of the plan, whichever ended first.
-            self.failed = [plan.zone for plan in todo if errors[plan.zone]]
+            self.failed = [plan.zone for plan in todo if errors.get(plan.zone)]
             self.error = self.error or next((errors[zone] for zone in self.failed), None)
         finally:
             self.done.set()
+
+    def _skip(self, plan: ZonePlan, why: str) -> None:
+        self.skipped.append(plan.zone)
+        self._emit(Ended(plan.subject, "skipped", 0, why))
+
+    def _leads_nowhere(self, plan: ZonePlan, errors: Mapping[str, MailprovError | None]) -> bool:
+        """Skips a zone whose new MX lead to a name in a zone that failed: it may have no address, and then senders
+        give up at once.
+        """
+        failed = [zone for zone, error in errors.items() if error and zone != plan.zone]
+        for name in plan.leads_to:
+            lost = self.inventory.dns.entry_of(name) in self._lost
+            if lost or any(inside(name, zone) for zone in failed):
+                why = _("{zone}: not published: its MX would lead to {name}, whose own zone failed")
+                self._skip(plan, why.format(zone=plan.subject, name=name))
+                return True
+        return False
 
     def _side_by_side(self, plans: Collection[ZonePlan], most: int) -> dict[str, MailprovError | None]:
         todo: queue.SimpleQueue[ZonePlan] = queue.SimpleQueue()
@@ -198,7 +219,7 @@ class ZoneWork:
 
     def _fail(self, error: MailprovError) -> None:
         self.error = error
-        self._plans = []
+        self._plans, self.unplanned = [], {}
         self._emit(Ended("dns", _status(error), 0, str(error)))
 
     def _keepers(self, zone: str) -> set[str]:

@@ -7,6 +7,7 @@ missing is still defined, and a reference to it is no second mistake.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,23 @@ class Context:
         self.problems: list[Problem] = []
         self.names = Names(document)
         self.defined: dict[str, KeyPath] = {}  # address → the path of its account, alias or list
+        self._moved: tuple[KeyPath, KeyPath] = ((), ())
+
+    def at(self, usual: KeyPath, here: KeyPath) -> Context:
+        """The same for keys that are written at `here`, for those who name them as they stand at `usual`."""
+        moved = copy.copy(self)
+        moved._moved = (usual, here)
+        return moved
+
+    def _place(self, path: KeyPath) -> KeyPath:
+        usual, here = self._moved
+        return (*here, *path[len(usual) :]) if path[: len(usual)] == usual else path
 
     def problem(self, path: KeyPath, what: str, key: bool = False) -> None:
         """Notes a problem. Raises TooMany when nobody will read on."""
         if len(self.problems) >= MAX_PROBLEMS:
             raise TooMany
-        self.problems.append(self.document.problem(path, what, key))
+        self.problems.append(self.document.problem(self._place(path), what, key))
 
     def checked(
         self, path: KeyPath, value: str, check: Callable[[str], str], key: bool = False
@@ -61,7 +73,7 @@ class Context:
         for kind in ("env", "file", "command"):
             if (given := getattr(entry, kind)) is not None:
                 text = tuple(given) if isinstance(given, list) else str(given)
-                return self.vault.secret((*path, kind), Reference(kind, text), check)
+                return self.vault.secret((*self._place(path), kind), Reference(kind, text), check)
         raise AssertionError  # the schema lets no reference without a form through
 
     def path(self, name: str | None) -> Path | None:
@@ -70,7 +82,7 @@ class Context:
 
     def marks(self, path: KeyPath) -> Any:
         """The keys that are written there."""
-        return getattr(self.document.node(path), "marks", {})
+        return getattr(self.document.node(self._place(path)), "marks", {})
 
     def did_you_mean(self, word: str, known: list[str], otherwise: str = "") -> str:
         near = self.hints.near(word, known)

@@ -65,6 +65,16 @@ def spf_domain(text: str) -> str:
     return name
 
 
+def zone(text: str) -> str:
+    """A zone of the inventory's names, or of addresses: labels may begin with an underscore (`_dmarc.example.org`)."""
+    name = text.lower().removesuffix(".")
+    if re.fullmatch(r"[0-9.]+", name):
+        raise BadName(_("is no zone; that of 192.0.2.1 is such as 2.0.192.in-addr.arpa"))
+    if name.startswith("*."):
+        raise BadName(_("is a wildcard; write the zone, which holds for all that is below it"))
+    return spf_domain(text) if "_" in name else domain(text)
+
+
 def dns_name(text: str) -> str:
     """One label or more by the rules for hosts: letters, digits, hyphens (RFC 1123 section 2.1), 63 and 253
     octets.

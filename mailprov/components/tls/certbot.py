@@ -31,7 +31,7 @@ _IMPLICIT = tuple(port.number for port in PORTS if port.tls is TlsStart.IMPLICIT
 
 def plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
     """The inventory has seen to it that there is one where the challenge needs it."""
-    return dns.provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
+    return dns.at(host.fqdn).provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
 
 
 def path(name: str, key_type: str) -> str:

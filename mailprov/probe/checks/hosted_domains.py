@@ -40,7 +40,7 @@ def _ask(context: DomainContext, name: str, kind: str) -> Answer:
 
 
 def _publish(context: DomainContext, records: str) -> str:
-    if context.run.inventory.dns.provider.publishes:
+    if context.run.inventory.dns.at(context.name).provider.publishes:
         return _("run {command}").format(command="mailprov dns apply")
     return _("publish {records}").format(records=records)
 

@@ -53,7 +53,7 @@ def dns_published(context: DomainContext) -> Iterator[Finding]:
             ngettext("{count} record", "{count} records", len(wanted)).format(count=len(wanted))
         )
         return
-    publishes = context.run.inventory.dns.provider.publishes
+    publishes = context.run.inventory.dns.at(context.name).provider.publishes
     verdict = context.failed if publishes else context.warn
     advice = (
         _("run {command}").format(command="mailprov dns apply")

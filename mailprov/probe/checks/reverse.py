@@ -57,11 +57,12 @@ def dns_ptr(context: HostContext) -> Iterator[Finding]:
 
 def _names(context: HostContext, address: str) -> tuple[str, ...]:
     """Of a private address only the inventory's own name server may know something."""
-    public = ipaddress.ip_address(address).is_global
-    if not public and context.run.inventory.dns.provider.name_server is None:
+    known = ipaddress.ip_address(address)
+    public, name = known.is_global, known.reverse_pointer
+    if not public and context.run.inventory.dns.at(name).provider.name_server is None:
         return ()
     try:
-        answer = context.run.resolver.ask(ipaddress.ip_address(address).reverse_pointer, "PTR")
+        answer = context.run.resolver.ask(name, "PTR")
     except NoAnswer:
         if public:
             raise

@@ -102,7 +102,7 @@ def hosted_spf_record(context: DomainContext) -> Iterator[Finding]:
     assert there is not None
     wanted = hosted_spf(there, context.domain.spf)
     record = f'{context.name}. TXT "{wanted}"'
-    publishes = context.run.inventory.dns.provider.publishes
+    publishes = context.run.inventory.dns.at(context.name).provider.publishes
     advice = _("run {command}").format(command="mailprov dns apply") if publishes else publish(record)
     found = _records(context)
     if not found and not wanted:

@@ -1,13 +1,14 @@
 """DNS as the authoritative server gives it, not as a cache remembers it.
 
-Public: Resolver, Answer, Trust, NoAnswer, BadAnswer, QueryTimeout. Raises NoAnswer (a ProbeError) when no authoritative
-server answers, BadAnswer where one answers with an error, QueryTimeout when it was waited for in vain; a name or type
-that is not there is an Answer without values.
+Public: Resolver, first_at, Answer, Trust, NoAnswer, BadAnswer, QueryTimeout. Raises NoAnswer (a ProbeError) when no
+authoritative server answers, BadAnswer where one answers with an error, QueryTimeout when it was waited for in vain; a
+name or type that is not there is an Answer without values.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_address
@@ -24,7 +25,7 @@ import dns.resolver
 import dns.rrset
 
 from mailprov.i18n import _
-from mailprov.model.dns import NameServer
+from mailprov.model.dns import DnsSettings, NameServer
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError
 
@@ -77,9 +78,14 @@ class Answer:
         return printable(f"{self.server}: {self.name} {self.type}: {shown}")
 
 
+def first_at(settings: DnsSettings) -> Callable[[str], NameServer | None]:
+    """The primary of the zone of each name, where the inventory names it."""
+    return lambda name: settings.at(name).provider.name_server
+
+
 class Resolver:
-    """Asks the name server `first`, the primary of the inventory's zones (`dns.provider.name_server`); where it has
-    none or does not have the zone, finds a zone's servers by itself. Answers are kept for the run.
+    """Asks the name server `first`, the primary of the zones in the inventory (`first_at`: of each name); where there
+    is none or it does not have the zone, finds a zone's servers by itself. Answers are kept for the run.
 
     `resolver` (default: the system's) finds name servers and their addresses. Usable from several threads.
     """
@@ -87,9 +93,12 @@ class Resolver:
     name_server_port = 53
 
     def __init__(
-        self, first: NameServer | None, resolver: dns.resolver.Resolver | None = None, seconds: float = 5.0
+        self,
+        first: NameServer | Callable[[str], NameServer | None] | None,
+        resolver: dns.resolver.Resolver | None = None,
+        seconds: float = 5.0,
     ) -> None:
-        self._first = first
+        self._first = first if callable(first) else lambda name: first
         self._given = resolver
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -170,16 +179,16 @@ class Resolver:
         """What one name server says now; None when it does not hold the zone. Raises NoAnswer when it is silent or
         broken.
         """
-        first = self._first
+        first = self._first(name)
         port = self.name_server_port
         if first is not None and address in self._server_addresses(first.address):
             port = first.port
         return self._query(address, port, name, kind, server)
 
     def _ask(self, name: str, kind: str) -> Answer:
-        if self._first is not None:
-            for address in self._server_addresses(self._first.address):
-                answer = self._query(address, self._first.port, name, kind, self._first.address)
+        if (first := self._first(name)) is not None:
+            for address in self._server_addresses(first.address):
+                answer = self._query(address, first.port, name, kind, first.address)
                 if answer is not None:
                     return answer
         servers = self._zone_servers(name)

@@ -244,6 +244,35 @@ def test_name_servers_are_looked_up_only_when_that_is_asked_for(
     assert interview._Asking({"dns": "none"}).dns("example.org") == ""
 
 
+def test_the_hosts_zone_may_be_at_another_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = {"example.org": ["ns-12.awsdns-01.com"], "mx1.example.net": ["ada.ns.cloudflare.com"]}
+    monkeypatch.setattr(name_servers, "_name_servers", lambda name: servers.get(name, []))
+    monkeypatch.setattr(name_servers, "zone_of", lambda name: "example.net")
+    path = tmp_path / "mail.yml"
+    flags = (
+        "--domain",
+        "example.org",
+        "--fqdn",
+        "mx1.example.net",
+        "--address",
+        "192.0.2.7",
+        "--dns",
+        "auto",
+    )
+    assert mailprov("init", str(path), *flags).returncode == 0
+    text = path.read_text()
+    assert "    example.net:\n#       provider: cloudflare\n" in text
+    path.write_text(text.replace("# dns:", "dns:").replace("#   ", "  "))
+    dns = load(path, SecretMode.IGNORE).dns
+    assert (dns.at("example.org").provider.name, dns.at("mx1.example.net").provider.name) == (
+        "route53",
+        "cloudflare",
+    )
+    path.unlink()
+    assert mailprov("init", str(path), *flags[:3], "mx1.example.org", *flags[4:]).returncode == 0
+    assert "zones:" not in path.read_text()
+
+
 def test_a_resolver_that_does_not_answer_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*given: object, **named: object) -> object:
         raise OSError("no resolver at all")

@@ -13,8 +13,8 @@ from mailprov.dns.api.provider import TokenProvider
 from mailprov.dns.api.settings import TokenSettings
 from mailprov.dns.providers.ovh import Ovh
 from mailprov.dns.providers.ovh.settings import OvhSettings
-from mailprov.errors import InputError
-from mailprov.inventory import load
+from mailprov.errors import InputError, InventoryError
+from mailprov.inventory import SecretMode, load
 from mailprov.model.dns import DnsSettings
 
 FILE = """\
@@ -160,3 +160,21 @@ def test_an_inventory_is_read_without_any_library_of_a_provider(tmp_path: Path) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("dns", "where"),
+    [
+        ("{ttl: 300}", "1:1: dns"),
+        ("{zones: {example.org: {ttl: 300}}}", "1:15: dns.zones.example.org"),
+    ],
+)
+def test_a_provider_or_zones_must_be_named(tmp_path: Path, dns: str, where: str) -> None:
+    path = tmp_path / "mail.yml"
+    hosts = "hosts: {mx1: {address: 192.0.2.1, fqdn: mx1.example.org}}\n"
+    domains = "domains: {example.org: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}}\n"
+    path.write_text(f"dns: {dns}\n{hosts}{domains}")
+    with pytest.raises(InventoryError) as told:
+        load(path, SecretMode.IGNORE)
+    (problem,) = told.value.problems
+    assert str(problem).startswith(f'{path}:{where}: the key "provider" is missing (rfc2136: updates')

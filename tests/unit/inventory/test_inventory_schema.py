@@ -63,6 +63,10 @@ def test_the_schema_says_what_is_needed() -> None:
     assert set(defs["PasswordEntry"]["properties"]) == {"env", "file", "command", "hash"}
     assert defs["TlsEntry"]["properties"]["mode"]["enum"] == [mode.value for mode in TlsMode]
     assert defs["DnsEntry"]["properties"]["provider"]["enum"] == list(providers.NAMES)
+    assert defs["DnsEntry"]["anyOf"] == [{"required": ["provider"]}, {"required": ["zones"]}]
+    assert defs["ZoneEntry"]["required"] == ["provider"]
+    shared = defs["ZoneEntry"]["properties"].keys() ^ defs["DnsEntry"]["properties"].keys()
+    assert shared == {"reverse", "zones"}  # every provider's keys are in both
 
 
 def test_the_annotated_example_holds_every_key_with_a_comment() -> None:

@@ -24,7 +24,11 @@ from mailprov.model.inventory import Acme, Inventory, KeyType, TlsMode
 
 TEXT = """
 ssh: {user: ops, password: {env: NOT_SET_ANYWHERE}}
-dns: {provider: zonefile, ttl: 123}
+dns:
+  ttl: 123
+  zones:
+    beta.test: {provider: rfc2136, server: 192.0.2.53, ttl: 77}
+    2.0.192.in-addr.arpa: {provider: cloudflare, token: {env: NOT_SET_ANYWHERE}}
 hosts:
   mx1:
     address: 192.0.2.1
@@ -142,6 +146,9 @@ def test_the_inventory_of_the_lab_is_the_users_on_other_hosts(
     assert isinstance(own, Rfc2136Settings)
     assert own.server == "10.78.0.2"
     assert got.dns.ttl == 123
+    assert [(zone, each.ttl) for zone, each in got.dns.zones] == [("beta.test", 77)]
+    assert got.dns.providers == (own,)  # all zones are on the lab's name server
+    assert got.dns.reverse  # as one of the zones that are named is of an address
     assert own.tsig is not None
     assert own.tsig.secret.reveal() == where.secret("tsig").read_text().strip()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from ipaddress import ip_address
 from pathlib import Path
 
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
@@ -74,4 +75,18 @@ def test_servers_of_others_are_told_in_one_sentence(tmp_path: Path) -> None:
     path.write_text(text)
     assert advisories(load(path)) == [
         "s1 and s2: built by others (`managed: false`), so nothing is changed or asked there"
+    ]
+
+
+def test_a_zone_in_which_the_inventory_has_no_name(tmp_path: Path) -> None:
+    """Of a host's name, its address and what is below a domain it has."""
+    told = read(tmp_path, "  alpha.test: {hosts: [mx1, mx2, mx3], aliases: {a: b@example.org}}\n")
+    address = ip_address((*told.hosts[0].ipv4, *told.hosts[0].ipv6)[0]).reverse_pointer
+    used = ["alpha.test", "_dmarc.alpha.test", address.partition(".")[2]]
+    zones = tuple((name, DnsSettings()) for name in (*used, "gone.test", "sub.alpha.test"))
+
+    assert advisories(dataclasses.replace(told, dns=DnsSettings(zones=zones))) == [
+        f"{name} is in `dns.zones`, and no name of the inventory is in that zone; take it out once what mailprov "
+        "published there is gone (`mailprov dns plan` says so)"
+        for name in ("gone.test", "sub.alpha.test")
     ]

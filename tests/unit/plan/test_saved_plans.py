@@ -96,6 +96,26 @@ def test_another_meaning_is_noticed(folder: Path, old: str, new: str) -> None:
     assert saved.inventory_moved(found, inventory(folder)) == "has changed since the plan was saved"
 
 
+def test_it_is_bound_to_each_provider_and_to_no_way_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dns = (
+        "dns: {provider: rfc2136, server: 192.0.2.53, zones: {beta.test: {provider: powerdns, "
+        "url: 'https://ns.beta.test', token: {env: TOKEN}}, gamma.test: {provider: cloudflare, token: {env: TOKEN}}}}\n"
+    )
+    monkeypatch.setenv("TOKEN", "a-token-of-mine")
+    monkeypatch.setenv("OTHER", "another-token")
+    (folder / "mail.yml").write_text(dns + TEXT)
+    found = again(folder)
+    for old, new, moved in (
+        ("token: {env: TOKEN}", "token: {env: OTHER}", False),
+        ("ns.beta.test", "ns2.beta.test", True),
+        ("gamma.test", "delta.test", True),
+        ("cloudflare", "gandi", True),
+        ("192.0.2.53", "192.0.2.54", True),
+    ):
+        (folder / "mail.yml").write_text(dns.replace(old, new) + TEXT)
+        assert bool(saved.inventory_moved(found, inventory(folder))) is moved, new
+
+
 def test_another_password_certificate_or_key_is_noticed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Notice
 from mailprov.model.inventory import Host, Inventory, SshSettings, Tls
 from mailprov.run import rotate
-from mailprov.run.waiting import Waiting
+from mailprov.run.waiting import POLL, Waiting
 
 NAME = "mx1-rsa-2._domainkey.alpha.test"
 WANTED = {NAME: "v=DKIM1; k=rsa; p=AAAA"}
@@ -82,3 +82,16 @@ def test_where_people_publish_it_prints_the_record(clock: list[float], monkeypat
     code, said = wait(DnsSettings(), 1000, Waiting(), [LACKS], monkeypatch)
     assert code == 4
     assert f'publish: {NAME}. TXT "v=DKIM1; k=rsa; p=AAAA"' in said
+
+
+def test_of_several_providers_what_people_publish_is_printed_once_the_rest_is_there(
+    clock: list[float], monkeypatch: Any
+) -> None:
+    settings = DnsSettings(RFC2136.provider, zones=((NAME, DnsSettings(ttl=60)),))
+    other = "s._domainkey.b.test"
+    looks = [{**LACKS, other: f"{other} is not on 192.0.2.4"}, LACKS]
+    code, said = wait(settings, 1000, Waiting(), looks, monkeypatch)
+    assert (code, clock[0]) == (4, 1000 + POLL)
+    assert said.count("publish: ") == 1
+    assert wait(settings, 1000, Waiting(), [{}], monkeypatch)[0] == 0
+    assert clock[0] == 1060  # the TTL of its own zone

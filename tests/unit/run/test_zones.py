@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
 import pytest
 
 from mailprov import dns
-from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, ZonePlan
+from mailprov.dns.diff import ZoneDiff
+from mailprov.dns.rrsets import Edit
+from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Work, ZonePlan
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
-from mailprov.model.events import Action, Applied, Change, Emit, Ended, RunEnded
+from mailprov.model.dns import DnsSettings
+from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, RunEnded
 from mailprov.run.zones import TOGETHER
-from tests.unit.run.scripted import FACTS, ScriptedAgent, end, hello, plan
+from tests.unit.run import test_deploy
+from tests.unit.run.scripted import FACTS, ScriptedAgent, end, hello, inventory, plan
 from tests.unit.run.test_deploy import GOOD, NOTHING, Run
 
 CHANGES = tuple(
@@ -148,6 +153,74 @@ def test_a_zone_that_fails_keeps_no_other_from_being_written(monkeypatch: pytest
     assert run.ended("zone a.test").error.startswith("zone a.test: no answer")
     assert "internal error in mailprov: ValueError" in run.ended("zone c.test").error
     assert [run.ended(f"zone {name}.test").status for name in "abcd"] == ["unreachable", "ok", "failed", "ok"]
+
+
+def test_what_one_provider_fails_at_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts and the zones of others are done; the last line and the exit code say that not all is."""
+    done: list[str] = []
+
+    def apply(plan: ZonePlan, emit: Emit) -> None:
+        done.append(plan.zone)
+        emit(Applied(plan.changes[0]))
+
+    lost = DnsUnreachable("PowerDNS at ns.test", "no answer")
+    plans = [
+        of("alpha.test"),
+        ZonePlan("alpha.example", (), error=lost),
+        ZonePlan("", (), ("not planned: beta.example",), error=DnsFailed("DNS server ns.test", "no key")),
+    ]
+    run = written(monkeypatch, plans, apply)
+
+    assert done == ["alpha.test"]
+    assert run.code == 1  # a failure outranks "could not tell"
+    assert run.ended("zone alpha.example").status == "unreachable"
+    assert (run.ended("dns").status, run.ended("dns").error) == ("failed", "DNS server ns.test: no key.")
+    assert "not planned: beta.example" in [event.text for event in run.events if isinstance(event, Notice)]
+    (ended,) = [event for event in run.events if isinstance(event, RunEnded)]
+    assert ended.summary == "1 change applied; not planned: zone alpha.example, dns"
+
+
+def test_where_nothing_could_be_planned_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = DnsUnreachable("PowerDNS at ns.test", "no answer")
+    monkeypatch.setattr(dns, "plan", lambda *_, **__: [ZonePlan("alpha.test", (), error=lost)])
+    run: Any = Run({"mx1": ScriptedAgent(GOOD)}, confirm=lambda counts: True)
+
+    assert run.code == 3
+    assert run.sent("mx1") == ["desired", "cancel"]
+
+
+@pytest.mark.parametrize("at_plan", [True, False])
+def test_no_mail_is_led_to_a_host_whose_own_zone_failed(
+    monkeypatch: pytest.MonkeyPatch, at_plan: bool
+) -> None:
+    """Without an address senders give up at once. What only leads to others is published."""
+    done: list[str] = []
+
+    def apply(plan: ZonePlan, emit: Emit) -> None:
+        if plan.zone == "hosts.test":
+            raise DnsUnreachable("zone hosts.test", "no answer")
+        done.append(plan.zone)
+        emit(Applied(plan.changes[0]))
+
+    def leads(zone: str, host: str) -> ZonePlan:
+        diff = ZoneDiff(edits=(Edit(zone, "MX", 300, (), (f"10 {host}",)),))
+        return of(zone, work=Work(DnsSettings(), {}, diff, lambda *_: ({}, diff)))
+
+    hosts = of("hosts.test", turn=ADDRESSES)
+    if at_plan:
+        hosts = ZonePlan("hosts.test", (), error=DnsUnreachable("PowerDNS at ns.test", "no answer"))
+    plans = [leads("alpha.test", "mx1.hosts.test"), leads("beta.test", "mx1.other.test"), hosts]
+    settings = DnsSettings(zones=(("hosts.test", DnsSettings()),))
+    monkeypatch.setattr(
+        test_deploy, "inventory", lambda *hosts: dataclasses.replace(inventory(*hosts), dns=settings)
+    )
+    run = written(monkeypatch, plans, apply)
+
+    assert (run.code, done) == (1, ["beta.test"])
+    assert run.ended("zone alpha.test").status == "skipped"
+    assert run.ended("zone alpha.test").error == (
+        "zone alpha.test: not published: its MX would lead to mx1.hosts.test, whose own zone failed"
+    )
 
 
 def test_domains_that_a_host_has_served_until_now_are_told_to_the_zones(
