@@ -3,7 +3,7 @@
     records(rng, zone) -> [(name, ttl, type, text)]     somebody else's, as zone file text; a set has one TTL
     pointers(rng) -> likewise, in the zone REVERSE
     wishes(rng, zone, settings) -> Inventory            its hosts are mx1 to mx3, with addresses in REVERSE
-    KEYS                                                 DKIM keys of these hosts
+    keys(zone), tls()                                    DKIM keys and certificates' keys of these hosts
     merged(text, standing) -> bool                       whether this SPF record stands, with terms of ours added
     ANCHOR                                               the zone of a domain that each of these inventories has, too
 
@@ -13,22 +13,22 @@ What it draws is valid as the inventory's reader would have it, and of records w
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import random
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 from mailprov.dns import spf_merge
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import EXCHANGE, GOOGLE, OTHER, Hosted, ProviderKey
 from mailprov.model.inventory import Acme, Dmarc, Domain, Host, Inventory, Mx, Spf, SshSettings, Tls, TlsMode
+from mailprov.model.tls_keys import HostKeys, ServedKeys
 from mailprov.records import types
 from mailprov.records.spf_text import is_spf
 
 REVERSE = "0.0.10.in-addr.arpa"
 ANCHOR = "contract10.test"
 Records = list[tuple[str, int, str, str]]
-T = TypeVar("T")
 
 TEXTS = (
     '"v=spf1 mx -all"',
@@ -57,6 +57,7 @@ def values(zone: str) -> dict[str, tuple[str, ...]]:
         "TXT": TEXTS,
         "CAA": ('0 issue "ca.example"', '0 issue "letsencrypt.org"', '0 iodef "mailto:ca@example.net"'),
         "SRV": (f"0 0 993 mx1.{zone}.", "0 0 0 ."),
+        "TLSA": (f"3 1 1 {'ab' * 32}", f"2 0 1 {'cd' * 32}"),
     }
 
 
@@ -76,6 +77,7 @@ def merged(text: str, standing: Iterable[str]) -> bool:
 NAMES = (
     "@", "@", "mx1", "mx2", "www", "mail", "sub", "other", "*", "*.mx1", "deep.mx2", "mx1.sub", "_dmarc",
     "mx1-rsa-1._domainkey", "selector1._domainkey", "_smtp._tls", "_imaps._tcp", "*.other", "autodiscover",
+    "_25._tcp.mx1",
 )  # fmt: skip
 ALIASES = ("www", "ftp", "autodiscover", "selector1._domainkey", "_dmarc.sub", "mail")
 
@@ -88,7 +90,15 @@ def records(rng: random.Random, zone: str) -> Records:
         label = rng.choice(NAMES)
         name = f"{zone}." if label == "@" else f"{label}.{zone}."
         # BIND refuses addresses and MX at names that no host can have.
-        kinds = ("TXT", "SRV") if "_tcp" in label else ("TXT",) if "_" in label else tuple(every)
+        kinds = (
+            ("TXT", "TLSA")
+            if "_25" in label
+            else ("TXT", "SRV")
+            if "_tcp" in label
+            else ("TXT",)
+            if "_" in label
+            else tuple(every)
+        )
         kind = rng.choice(kinds)
         ttl = ttls.setdefault((name, kind), rng.choice((60, 300, 3600)))
         found[name, kind, rng.choice(every[kind])] = ttl
@@ -117,6 +127,11 @@ def keys(zone: str) -> PublicKeys:
         host: {f"{unit}.{host}-rsa-1": f"v=DKIM1; k=rsa; p=b3Vycy{host[-1]}" for unit in units}
         for host in NAMES_OF_KEYS
     }
+
+
+def tls() -> ServedKeys:
+    digests = {host: hashlib.sha256(host.encode()).hexdigest() for host in NAMES_OF_KEYS}
+    return {host: HostKeys((digest,), served=(digest,)) for host, digest in digests.items()}
 
 
 def wishes(rng: random.Random, zone: str, settings: DnsSettings) -> Inventory:

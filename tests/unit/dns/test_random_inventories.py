@@ -27,6 +27,7 @@ from tests.unit.dns.random_zones import ANCHOR, REVERSE, Records
 
 ZONE = "random.test"
 KEYS = random_zones.keys(ZONE)
+TLS = random_zones.tls()
 EXAMPLES = 50 if LONG else 3
 # Of these in the long form: 1,000 on real servers, 200 where a stand-in judges.
 PARTS = {"rfc2136-bind": 20, "rfc2136-knot": 20, "rfc2136-powerdns": 20, "powerdns": 20}
@@ -90,7 +91,7 @@ def replaceable(one: tuple[str, str, str]) -> bool:
 
 
 def publish(wanted: Inventory, *, take_over: bool = False) -> list[ZonePlan]:
-    plans = [plan for plan in zones.plan(wanted, take_over, KEYS) if plan.zone]
+    plans = [plan for plan in zones.plan(wanted, take_over, KEYS, tls=TLS) if plan.zone]
     for plan in plans:
         zones.apply(plan, lambda event: None)
     return plans
@@ -146,7 +147,7 @@ class Example:
         wanted = random_zones.wishes(self.rng, ZONE, self.backend.settings(self.rng.choice((300, 900, 3600))))
         at_first = whole(self.backend)
         try:
-            plans = [plan for plan in zones.plan(wanted, take_over, KEYS) if plan.zone]
+            plans = [plan for plan in zones.plan(wanted, take_over, KEYS, tls=TLS) if plan.zone]
         except DnsFailed as error:
             self.held(f"{when}: a reason", any(reason in str(error) for reason in REASONS), error)
             self.held(f"{when}: refused, and nothing written", whole(self.backend) == at_first)
@@ -155,11 +156,13 @@ class Example:
         for plan in plans:
             zones.apply(plan, lambda event: None)
         if take_over:  # an equal value of others is ours from now on, but of defaults, which give way
-            asked = {(one.name, one.type, one.value) for one in desired_records(wanted, KEYS) if one.asked}
+            asked = {
+                (one.name, one.type, one.value) for one in desired_records(wanted, KEYS, TLS) if one.asked
+            }
             equal = {one for one in self.theirs if (*one[:2], types.parse(one[1], one[2])) in asked}
             self.theirs -= {one for one in equal if replaceable(one)}
         self.foreign(when, take_over=take_over)
-        left = [plan.changes for plan in zones.plan(wanted, False, KEYS) if plan.changes]
+        left = [plan.changes for plan in zones.plan(wanted, False, KEYS, tls=TLS) if plan.changes]
         self.held(f"{when}: the second plan is empty", not left, left)
         self.sealed = sealed
         return wanted, at_first, plans
@@ -183,7 +186,7 @@ class Example:
             one.name: [names[name] for name in one.hosts] for one in wanted.domains if one.name != ANCHOR
         }
         full = whole(self.backend)
-        plans = [plan for plan in zones.plan(only, served=served) if plan.zone]
+        plans = [plan for plan in zones.plan(only, served=served, tls=TLS) if plan.zone]
         sealed = images(plans, only)
         for plan in plans:
             zones.apply(plan, lambda event: None)
@@ -192,7 +195,7 @@ class Example:
         theirs = {(*one[:2], types.parse(one[1], one[2])) for one in self.theirs}
         wrong = {one for one in standing(now) if (*one[:2], types.parse(one[1], one[2])) not in theirs}
         self.held("left: nothing of ours stays", not wrong, wrong)
-        again = [plan.changes for plan in zones.plan(only, served=served) if plan.changes]
+        again = [plan.changes for plan in zones.plan(only, served=served, tls=TLS) if plan.changes]
         self.held("left: the second plan is empty", not again, again)
         if sealed and self.rng.random() < 0.3:
             self.back("left and back", only, full, sealed)
@@ -213,7 +216,9 @@ class Example:
 
 
 @pytest.mark.parametrize(("backend", "part"), EVERY, indirect=["backend"])
-def test_what_belongs_to_others_stays(backend: Backend, part: int) -> None:
+def test_what_belongs_to_others_stays(backend: Backend, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Half of them are signed, as far as the servers say, so that there are TLSA records.
+    monkeypatch.setattr(backend.driver, "signed", lambda driver, names: dict.fromkeys(names, part % 2 == 0))
     with providers.open_driver(backend.settings()) as driver:
         tries = Tries(f"random inventories, {driver.where.split(' port')[0]}, part {part}")
     only = dataclasses.replace(

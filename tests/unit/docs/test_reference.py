@@ -71,7 +71,7 @@ def test_every_type_of_record_stands_on_its_page() -> None:
 
 
 def test_every_dns_provider_stands_on_its_page_and_its_driver_is_tried() -> None:
-    """What the table says of a driver holds because tests/unit/dns/test_contract.py runs on it."""
+    """What the table says of a driver is shown by tests/unit/dns/test_abilities.py, which runs on each of BACKENDS."""
     page = providers.page()
     writing = [each for each in dns_providers.every() if each.abilities]
     for each in writing:
