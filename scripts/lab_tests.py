@@ -3,7 +3,8 @@
 scripts/lab_tests.py               `make test`: on Debian 12 and 13
 scripts/lab_tests.py faults        `make faults-short`: each fault once
 scripts/lab_tests.py releases      `make test-releases`: the oldest release, the newest, Ubuntu's habits, the upgrade;
-                                   and what takes a host through a whole evening: a newcomer's, one with a past
+                                   and what takes a host through a whole evening: a newcomer's, one with a past, a
+                                   domain that moves to another and back
 scripts/lab_tests.py attacks       `make test-attacks`: every try of every area, and the name servers' tests at length
 scripts/lab_tests.py attacks short `make test-attacks SHORT=1`: some tries of each area
 """
@@ -25,6 +26,7 @@ RELEASES = [
     "tests/lab/test_demo.py",
     "tests/lab/test_own_host.py",
     "tests/lab/test_ubuntu_archive.py",
+    "tests/lab/test_move.py",
 ]
 ATTACKS = Path("tests/attacks")
 PYTEST = [sys.executable, "-m", "pytest", "-rs", "--durations=10"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailprov.cli.commands import Commands, Plain
+from mailprov.cli.dns_move import move
 from mailprov.cli.dns_providers import providers
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, ExitCode, Inventory, Json, JUnitFile, Quiet, TakeOver, Verbose, Yes
@@ -25,6 +26,7 @@ app = Commands(
 
 
 app.command("providers", cls=Plain)(providers)
+app.command("move")(move)
 
 
 @app.command()
@@ -150,6 +152,10 @@ def export(
         keys, tls = asked.public, asked.tls
     else:
         read = load(inventory, SecretMode.IGNORE)
+    if any(domain.two_sided for domain in read.domains):
+        from mailprov.run.moves import settled
+
+        read = settled(read)
     text = dns.export(read, keys, form, tls, by_hand=by_hand)
     if output is not None:
         try:

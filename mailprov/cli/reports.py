@@ -36,6 +36,10 @@ _WORDS = {
         N_("Give --yes to rotate without a question"),
         N_("Make new keys, and apply what else is shown?"),
     ),
+    "dns move": (
+        N_("Give --yes to take each step without a question, or --plan to see the steps"),
+        N_("Take this step?"),
+    ),
     "purge": (
         N_("Give --yes to delete without a question, or leave the address out"),
         N_("Delete this mail for good?"),
@@ -95,7 +99,7 @@ class Reports:
         return code
 
     def _watch(self, event: Event) -> None:
-        self._over = self._over or isinstance(event, RunEnded)
+        self._over = isinstance(event, RunEnded)  # a command of several runs goes on behind the end of one
 
     def _cut_short(self, error: BaseException | None, code: int) -> None:
         if self._over:

@@ -44,11 +44,15 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
             )
             continue
         path: KeyPath = ("domains", key)
-        if entry.hosted is not None:
+        if entry.hosted is not None and not entry.hosts:
             domains.append(_at_provider(entry, entry.hosted, path, name, context))
             continue
         _check_hosts(entry, path, context)
         serving = [host for host in hosts if host.name in entry.hosts]
+        there = None
+        if entry.hosted is not None:
+            hosted.check_moving(entry, path, context)
+            there = hosted.resolve(entry, entry.hosted, path, name or "", context)
         found = recipients.of_domain(entry, path, name, serving, context)
         domains.append(
             Domain(
@@ -66,6 +70,7 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
                 dmarc=_dmarc(entry, serving, path, name, context),
                 tls_rpt=_tls_rpt(entry.tls_rpt, path, name, context),
                 srv=entry.srv,
+                hosted=there,
             )
         )
     recipients.check_loops(domains, context)
@@ -76,10 +81,8 @@ def _at_provider(
     entry: DomainEntry, at: HostedEntry, path: KeyPath, name: str | None, context: Context
 ) -> Domain:
     hosted.check_alone(path, context)
-    there = hosted.resolve(at, path, name or "", context)
-    spf = _spf(entry, (), path, context)
-    if "all" not in context.marks((*path, "spf")):
-        spf = replace(spf, soft=there.provider.soft)
+    there = hosted.resolve(entry, at, path, name or "", context)
+    spf = replace(_spf(entry, (), path, context), soft=there.soft)
     dmarc = _dmarc(entry, (), path, name, context)
     return Domain(name=name or "", hosts=(), hosted=there, spf=spf, dmarc=dmarc)
 
@@ -203,7 +206,8 @@ def _spf(entry: DomainEntry, exchangers: tuple[Mx, ...], path: KeyPath, context:
         elif name:
             found[name] = None
     # RFC 7208 section 4.6.4. The host's own name may be the domain's, which costs one more.
-    own = len(entry.hosts) if any(not each.ours or each.preference is None for each in exchangers) else 1
+    named = entry.hosted is not None or any(not each.ours or each.preference is None for each in exchangers)
+    own = len(entry.hosts) if named and entry.hosts else 1
     if (most := _SPF_LOOKUPS - own - 1) < len(found):
         what = _(
             "{count} domains are too many: SPF allows {limit} DNS lookups in all, and {left} are left for these"

@@ -1,7 +1,8 @@
 """A domain whose mail is at a provider, as it is meant.
 
-    resolve(entry, path, domain, context) -> Hosted
+    resolve(of, entry, path, domain, context) -> Hosted      `of` is the whole domain
     check_alone(path, context)             what such a domain cannot have in the file
+    check_moving(entry, path, context)     what one cannot have that states `hosts`, too
     unserved(document) -> paths            where the key `hosts` is missing, as there is no provider either
 
 What is wrong goes to `context.problems`.
@@ -31,7 +32,8 @@ def unserved(document: Document) -> list[KeyPath]:
     domains = document.data.get("domains")
     entries = domains if isinstance(domains, Map) else {}
     elsewhere = bool(entries) and all(
-        isinstance(each, Map) and "hosted" in each.marks for each in entries.values()
+        isinstance(each, Map) and "hosted" in each.marks and "hosts" not in each.marks
+        for each in entries.values()
     )
     found: list[KeyPath] = [] if "hosts" in document.data.marks or elsewhere else [("hosts",)]
     for name, entry in entries.items():
@@ -50,24 +52,36 @@ def check_alone(path: KeyPath, context: Context) -> None:
             context.problem((*path, key), what.format(key=key), key=True)
 
 
-def resolve(entry: HostedEntry, path: KeyPath, domain: str, context: Context) -> Hosted:
+def check_moving(entry: DomainEntry, path: KeyPath, context: Context) -> None:
+    """A domain that moves, with `hosts` and `hosted` (model/moving.py)."""
+    if entry.domain_aliases:
+        what = _(
+            "a domain that moves (`hosts` and `hosted`) has no domain aliases, for a provider wants each as a domain "
+            "of its own; make them domains with `hosts` and `hosted` first"
+        )
+        context.problem((*path, "domain_aliases"), what, key=True)
+
+
+def resolve(of: DomainEntry, entry: HostedEntry, path: KeyPath, domain: str, context: Context) -> Hosted:
     provider = PROVIDERS[entry.provider]
     here: KeyPath = (*path, "hosted")
     if entry.verification is not None and (wrong := hosted.verification_flaw(provider, entry.verification)):
         context.problem((*here, "verification"), f'"{show(entry.verification)}" {wrong}')
     return Hosted(
         provider,
-        _mx(entry, provider, here, context),
+        _mx(entry, provider, here, context, needed=not of.hosts),
         _dkim(entry, provider, here, domain, context),
         entry.verification or "",
+        of.spf.all == "soft" if "all" in context.marks((*path, "spf")) else provider.soft,
     )
 
 
 def _mx(
-    entry: HostedEntry, provider: MailProvider, path: KeyPath, context: Context
+    entry: HostedEntry, provider: MailProvider, path: KeyPath, context: Context, *, needed: bool
 ) -> tuple[tuple[int, str], ...]:
+    """A domain that moves there may wait with it (not `needed`): the console shows it when the domain was verified."""
     if entry.mx is None:
-        if not provider.mx and "mx" not in context.marks(path):
+        if needed and not provider.mx and "mx" not in context.marks(path):
             what = _(
                 'the key "mx" is missing: where mail of the domain goes, which only the console of {provider} shows'
             )

@@ -140,10 +140,10 @@ Target = Annotated[str, Reads(_one_target, {"type": "string", "minLength": 1})]
 
 
 class DomainEntry(Entry):
-    """A mail domain: what stands behind the @. It has either `hosts` or `hosted`."""
+    """A mail domain: what stands behind the @. It has `hosts`, or `hosted`, or both while it moves."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["hosts"]}, {"required": ["hosted"]}]}
+        json_schema_extra={"anyOf": [{"required": ["hosts"]}, {"required": ["hosted"]}]}
     )  # checked in `validation`, so that what is missing hides nothing else
 
     hosts: list[Text] = Field(
@@ -157,7 +157,8 @@ class DomainEntry(Entry):
     hosted: HostedEntry | None = Field(
         default=None,
         description=N_(
-            "its mail is at a provider, in place of `hosts`: then it has DNS records, and no accounts here"
+            "its mail is at a provider, in place of `hosts`: then it has DNS records, and no accounts here; with "
+            "`hosts` it moves from one to the other (`mailprov dns move`)"
         ),
     )
     quota: Size | None = Field(

@@ -35,8 +35,12 @@ def rehearse(inventory: Inventory, paths: LabPaths, state: LabState) -> str:
         "ssh": {"user": "root", "identity_file": str(paths.identity), "known_hosts": str(paths.known_hosts)},
         "dns": _dns(inventory, paths, state),
         "hosts": {host.name: _host(paths, state, host, inventory) for host in state.hosts},
-        # A provider is not in a lab.
-        "domains": {domain.name: _domain(paths, domain) for domain in inventory.domains if not domain.hosted},
+        # A provider is not in a lab: a domain that moves is on its hosts there.
+        "domains": {
+            domain.name: _domain(paths, domain)
+            for domain in inventory.domains
+            if domain.hosts or not domain.hosted
+        },
     }
     yaml = YAML()
     yaml.width = 4096

@@ -33,7 +33,7 @@ def zones_of(inventory: Inventory) -> tuple[str, ...]:
 
     A parent of one label would be a top-level domain, which would hide the rest of it: then the fqdn is it.
     """
-    zones = {domain.name for domain in inventory.domains if not domain.hosted}
+    zones = {domain.name for domain in inventory.domains if domain.hosts or not domain.hosted}
     zones.update(alias for domain in inventory.domains for alias in domain.domain_aliases)
     for host in inventory.hosts:
         if not any(inside(host.fqdn, zone) for zone in zones):

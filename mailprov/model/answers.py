@@ -189,3 +189,19 @@ class Written:
     """A file that the command has made."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class MoveStep:
+    """Step `number` of `count` in the move of `domain` to `to` (hosts, or a provider). `step`: ttls, both, mx, away or
+    end. `state`: done, now, waiting (the next one may be taken at `until`, ISO 8601 in UTC) or later.
+    """
+
+    domain: str
+    to: str
+    number: int
+    count: int
+    step: str
+    text: str
+    state: str
+    until: str = ""

@@ -170,6 +170,7 @@ if TYPE_CHECKING:
         KeptMailbox,
         LabCache,
         LabStatus,
+        MoveStep,
         PanelRecord,
         PastRun,
         Written,
@@ -194,6 +195,7 @@ if TYPE_CHECKING:
         | Explained
         | DnsProvider
         | PanelRecord
+        | MoveStep
         | LabStatus
         | LabCache
         | Written

@@ -70,12 +70,16 @@ class ProviderKey:
 
 @dataclass(frozen=True)
 class Hosted:
-    """`mx`: (preference, name). `verification`: the text by which the provider sees whose the domain is, or empty."""
+    """`mx`: (preference, name); empty only while a domain moves there and the console has not shown it yet.
+    `verification`: the text by which the provider sees whose the domain is, or empty. `soft`: how its SPF record ends
+    when only the provider sends.
+    """
 
     provider: MailProvider
     mx: tuple[tuple[int, str], ...]
     dkim: tuple[ProviderKey, ...] = ()
     verification: str = ""
+    soft: bool = False
 
     def names(self, domain: str) -> set[str]:
         """Below the domain, where records of the provider are."""

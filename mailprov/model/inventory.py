@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import Hosted
 from mailprov.model.jumps import Jump
+
+if TYPE_CHECKING:
+    from mailprov.model.moving import Moving
 
 # The first key of a plan saved by plan/saved.py: JSON, and so YAML, but no inventory.
 SAVED_PLAN = "mailprov_plan"
@@ -229,11 +232,44 @@ class Domain:
     mail_name: str | None = None  # what its users' programs connect to, besides the first host's own name
     spf: Spf = Spf()
     mx: tuple[Mx, ...] = ()
-    hosted: Hosted | None = (
-        None  # its mail is at a provider: no hosts, and nothing of it but DNS records is ours
-    )
+    # Its mail is at a provider: no hosts, and nothing of it but DNS records is ours. With hosts as well it is one that
+    # moves, and the zone says how far (model/moving.py): then `moving` is that, once it was read (run/moves.py).
+    hosted: Hosted | None = None
+    moving: Moving | None = None
     tls_rpt: str | None = None  # an address
     srv: bool = False  # programs find the servers by the domain's name
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether the inventory says of it what it is on own hosts, and what it is at a provider."""
+        return bool(self.hosts) and self.hosted is not None
+
+    def at_hosts(self) -> Domain:
+        """The same domain when only its hosts serve it."""
+        return replace(self, hosted=None, moving=None)
+
+    def at_provider(self) -> Domain:
+        """When only the provider does."""
+        assert self.hosted is not None, "only a domain that states its provider can be there"
+        spf = replace(self.spf, soft=self.hosted.soft)
+        return Domain(self.name, (), hosted=self.hosted, spf=spf, dmarc=self.dmarc)
+
+    @property
+    def hosts_send(self) -> bool:
+        """Whether SPF and DKIM name its hosts."""
+        moves = self.moving
+        return bool(self.hosts) and (moves is None or moves.both_send or moves.mail_at_hosts)
+
+    @property
+    def provider_sends(self) -> bool:
+        """The same of its provider."""
+        moves = self.moving
+        return self.hosted is not None and (moves is None or moves.both_send or not moves.mail_at_hosts)
+
+    @property
+    def taken_here(self) -> bool:
+        """Whether its hosts put its mail into their mailboxes; if not, it goes to the MX that DNS names."""
+        return self.moving is None or self.moving.hosts_take_mail
 
     @property
     def exchangers(self) -> tuple[Mx, ...]:

@@ -31,7 +31,7 @@ from mailprov.report.language import translated
 from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
-    from mailprov.model.answers import Found, KeptMailbox, PastRun
+    from mailprov.model.answers import Found, KeptMailbox, MoveStep, PastRun
     from mailprov.report.terminal import Live
 
 _STATUS = {
@@ -80,6 +80,7 @@ class TextReport:
         self._found: list[Found] = []
         self._past: list[PastRun] = []
         self._kept: list[KeptMailbox] = []
+        self._steps: set[tuple[int, str]] = set()  # of a move, that were told
         self._command = ""
         self._plan_shown = False
         self._early: list[Ended | Notice] = []  # told before the plan is shown: it would scroll away above it
@@ -108,7 +109,7 @@ class TextReport:
 
     def _answer(self, event: Event) -> None:
         """What only other commands than plan and apply tell is kept for the end."""
-        from mailprov.model.answers import Found, KeptMailbox, PastRun
+        from mailprov.model.answers import Found, KeptMailbox, MoveStep, PastRun
 
         if isinstance(event, PastRun):
             self._past.append(event)
@@ -116,6 +117,17 @@ class TextReport:
             self._kept.append(event)
         elif isinstance(event, Found):
             self._found.append(event)
+        elif isinstance(event, MoveStep):
+            self._move_step(event)
+
+    def _move_step(self, event: MoveStep) -> None:
+        """That one waits is told once; the note behind it says until when, and why."""
+        known = {(event.number, "now"), (event.number, "waiting")} & self._steps
+        self._steps.add((event.number, event.state))
+        if event.state != "waiting" or not known:
+            from mailprov.report import moves
+
+            self._print(Text(moves.line(event)))
 
     def _begin(self, event: RunStarted) -> None:
         """Also the second step of a rotation of keys: it has a plan of its own."""

@@ -38,7 +38,7 @@ from mailprov.run.interrupting import interrupted
 from mailprov.run.options import Options
 from mailprov.run.select import Selection
 from mailprov.run.unfinished import unfinished
-from mailprov.run.zones import ZoneWork
+from mailprov.run.zones import ZoneWork, plan_zones, settled
 
 __all__ = ["Deployment", "Options", "apply", "plan", "toward_desired"]
 
@@ -59,14 +59,16 @@ def toward_desired(
     """A run toward the desired state that only plans (mode plan) or applies."""
     ident = run_id()
     job = options.job(goal, ident)
+    inventory = settled(inventory, report)
 
     def mode(host: Host, deployment: Deployment) -> Mode:
         return DesiredMode(inventory, host, job, lambda: deployment.zones.images(host.name), options.rotation)
 
     def zones(deployment: Deployment) -> list[dns.ZonePlan]:
         keys = deployment.public_keys()
-        return dns.plan(
+        return plan_zones(
             inventory,
+            options.moves,
             take_over=options.take_over,
             keys=keys,
             served=deployment.served(),

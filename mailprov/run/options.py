@@ -28,6 +28,7 @@ class Options:
     idle_code: int = 0  # the exit code when there is nothing to do
     saved: Mapping[str, str] | None = None  # host or zone → fingerprint: exactly this, or nothing
     rotation: desired.RotationStep | None = None  # a step of a rotation of keys
+    moves: str = ""  # the domain of whose move (run/move.py) this run is a step
     switching: bool = (
         False  # a key changes in spite of TLSA records: the new one is published (dns/signing.py)
     )

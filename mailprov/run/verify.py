@@ -96,6 +96,10 @@ def probe_into(
     """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up.
     `provisioned` and `ident`, the run's name: see `probe.verify`.
     """
+    if any(domain.two_sided for domain in inventory.domains):
+        from mailprov.run.moves import seen
+
+        inventory = seen(inventory)
     found: list[Finding] = [] if findings is None else findings
     stop = threading.Event()
     done = threading.Event()

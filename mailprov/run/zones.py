@@ -32,6 +32,25 @@ TOGETHER = 8
 Planner = Callable[[], "list[ZonePlan]"]
 
 
+def settled(inventory: Inventory, report: Emit) -> Inventory:
+    """With what DNS tells of domains that are stated for own hosts and for a provider. Raises as run/moves.py."""
+    if not any(domain.two_sided for domain in inventory.domains):
+        return inventory
+    from mailprov.run import moves
+
+    return moves.settled(inventory, lambda text: report(Notice("dns", text)))
+
+
+def plan_zones(inventory: Inventory, moves_on: str, **how: Any) -> list[ZonePlan]:
+    """dns.plan, for a run that goes a step in the move of the domain `moves_on`, or in none."""
+    plans = dns.plan(inventory, **how)
+    if any(domain.moving is not None for domain in inventory.domains):
+        from mailprov.run.moves import refuse_steps
+
+        refuse_steps(plans, inventory, moves_on)
+    return plans
+
+
 class ZoneWork:
     """Plans in a thread of its own, publishes after the hosts. `planned` is set when that is over."""
 

@@ -111,8 +111,8 @@ class Names:
 
     def _domain(self, domain: str, entry: object) -> None:
         local = self.locals.setdefault(domain, set())
-        if (
-            not isinstance(entry, Map) or "hosted" in entry.marks
+        if not isinstance(entry, Map) or (
+            "hosted" in entry.marks and "hosts" not in entry.marks
         ):  # who has a mailbox at a provider is not ours to know
             self.opaque.add(domain)
             return

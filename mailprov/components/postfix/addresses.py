@@ -3,6 +3,7 @@ tables.
 
     other_names(domains) -> dict[str, Account]    address → the one account here that it leads to
     tables(domains, fqdn) -> dict[str, str]    file name → content, for texthash: maps
+    moved_checks(domains) -> str                  the domains whose mail is put off
     texthash(rows, comments) -> str            one map's text
 
 Pure. Postfix reads `texthash:` as `key whitespace value`, one a line (DATABASE_README). Raises InputError for
@@ -44,8 +45,11 @@ _LOGIN = re.compile(r"[a-z0-9._='-]+@[a-z0-9.-]+")
 
 def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
     """All maps of a host that serves `domains`, in the order of the inventory."""
-    served = tuple(domains)
-    accounts = [account for domain in served for account in domain.accounts]
+    everybody = tuple(domains)
+    # Of a domain that moves, mail goes to the MX that DNS names once these lead elsewhere: then nothing here says where
+    # else it should go, and its users may log in and send as before.
+    served = tuple(domain for domain in everybody if domain.taken_here)
+    accounts = [account for domain in everybody for account in domain.accounts]
     good: set[str] = set()  # words that were looked at: most stand in more than one table
     for account in accounts:
         if not _LOGIN.fullmatch(account.address):
@@ -56,9 +60,11 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             )
     roles = _roles(served)
     virtual, origins = _virtual(served, roles)
-    own = {account.address: (account.address,) for account in accounts}
-    logins = {**own, **{name: (to,) for name, to in _leads(own, virtual, origins).items()}}
-    operator = _operator(served, roles)
+    logins_of = {account.address: (account.address,) for account in accounts}
+    own = {account.address: (account.address,) for domain in served for account in domain.accounts}
+    every_name = (virtual, origins) if served == everybody else _virtual(everybody, _roles(everybody))
+    logins = {**logins_of, **{name: (to,) for name, to in _leads(logins_of, *every_name).items()}}
+    operator = _operator(served, roles) or ("" if served else next(iter(logins_of), ""))
     system = dict.fromkeys(_SYSTEM_NAMES, (operator,)) if operator else {}
     mail_names = {name for domain in served for name in (domain.name, *domain.domain_aliases)}
     if fqdn in mail_names:
@@ -109,6 +115,21 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
             whole=[f"{name}@" for name in system],
         ),
     }
+
+
+def moved_checks(domains: Iterable[Domain]) -> str:
+    """regexp_table(5): domains of this host whose mail goes elsewhere, or does not come here yet (model/moving.py). Who
+    found this host in an old answer of DNS is to come again, and looks the MX up anew: refused, it would be a bounce.
+    Patterns, because a plain name would stand for the domains below it, too (parent_domain_matches_subdomains).
+    """
+    lines = [
+        f"# {MANAGED}",
+        "# Mail for these domains is another host's: its sender is to look up the MX again.",
+    ]
+    for domain in domains:
+        text = f"450 4.4.4 mail for {domain.name} goes to another host; look up its MX again"
+        lines.append(f"/@{re.escape(domain.name).replace(chr(92) + '-', '-')}$/ {text}")
+    return "\n".join(lines) + "\n"
 
 
 def other_names(domains: Iterable[Domain]) -> dict[str, Account]:

@@ -15,7 +15,7 @@ from mailprov.components import relayhost, srs, submission
 from mailprov.components.base import Build
 from mailprov.components.dovecot import passwd, sieve
 from mailprov.components.postfix import settings, spoofing
-from mailprov.components.postfix.addresses import MAPS
+from mailprov.components.postfix.addresses import MAPS, moved_checks
 from mailprov.components.templates import MANAGED, render
 from mailprov.components.tls import material as tls
 from mailprov.components.tls.material import Material
@@ -36,8 +36,11 @@ def files(build: Build) -> tuple[File, ...]:
     host, domains, mail, sender_domain = build.host, build.domains, build.mail, build.sender_domain
     material, rewriting, postfix = build.made(tls.of), build.made(srs.of), build.releases.postfix
     local = settings.SETTING.of(host)
-    names = {name for domain in domains for name in (domain.name, *domain.domain_aliases)}
+    # While a provider sends for a domain as well, mail in its name from outside is honest, and sent on like anybody's.
+    sent_here_alone = [domain for domain in domains if not domain.provider_sends]
+    names = {name for domain in sent_here_alone for name in (domain.name, *domain.domain_aliases)}
     own = [*names, sender_domain]
+    moved = [domain for domain in domains if not domain.taken_here]
     # Another name than the host's, where that is a mail domain.
     apart = sender_domain if sender_domain != host.fqdn else ""
     smtp = [
@@ -74,6 +77,7 @@ def files(build: Build) -> tuple[File, ...]:
         submission_unit=submission.UNIT,
         submission_milter=submission.MILTER,
         quotas=mail.quotas,
+        moved=bool(moved),
     )
     master = render(
         "postfix/master.cf.j2",
@@ -116,6 +120,7 @@ def files(build: Build) -> tuple[File, ...]:
         *(File(f"{MAPS}/{name}", text) for name, text in checks.items()),
         File(f"{MAPS}/own_senders", srs.own_senders(own, _BOUNCES if apart else "smtp")),
         File(f"{MAPS}/srs_checks", srs.rewritten(rewriting.short_until)),
+        *((File(f"{MAPS}/moved_checks", moved_checks(moved)),) if moved else ()),
         File(f"{MAPS}/own_domains_checks", spoofing.own_domains_checks(own)),
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in mail.tables.items()),

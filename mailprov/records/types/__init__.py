@@ -22,13 +22,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
+from mailprov.model.inventory import Domain
 from mailprov.model.records import Record
 from mailprov.records.types.addresses import ADDRESSES
 from mailprov.records.types.autodiscover import AUTODISCOVER
-from mailprov.records.types.base import Format, Own, RecordType, Wishes, names_of
+from mailprov.records.types.base import Follows, Format, Own, RecordType, Wishes, names_of
 from mailprov.records.types.caa import CAA
 from mailprov.records.types.dkim import DKIM
 from mailprov.records.types.dmarc import DMARC
+from mailprov.records.types.move import MOVE
 from mailprov.records.types.mx import MX
 from mailprov.records.types.ptr import PTR
 from mailprov.records.types.spf import SPF
@@ -51,6 +53,7 @@ TYPES: list[RecordType] = [
     VERIFICATION,
     TLS_RPT,
     SRV,
+    MOVE,
 ]
 
 
@@ -70,16 +73,35 @@ def desired(wishes: Wishes) -> Iterator[Record]:
         for each in TYPES:
             yield from _labelled(each, each.of_host(host, wishes))
     for domain in wishes.inventory.domains:
-        if domain.hosted:
-            for each in TYPES:
-                yield from _labelled(each, each.of_hosted(domain.hosted, domain, wishes))
-        if not domain.hosts:
-            continue  # no host of ours serves it: nothing of it is ours to publish
+        records = _of_domain(domain, wishes)
+        if domain.moving is not None:
+            from mailprov.model.moving import LOW_TTL  # few domains move
+
+            records = (replace(record, ttl=min(record.ttl, LOW_TTL)) for record in records)
+        yield from records
+
+
+def _of_domain(domain: Domain, wishes: Wishes) -> Iterator[Record]:
+    """Nothing of a domain that neither a host of ours nor a provider serves."""
+    if domain.hosted:
         for each in TYPES:
-            yield from _labelled(each, each.of_domain(domain, wishes))
-        for name in names_of(domain):
-            for each in TYPES:
-                yield from _labelled(each, each.of_name(name, domain, wishes))
+            if _wanted(each, domain, domain.provider_sends, at_hosts=False):
+                yield from _labelled(each, each.of_hosted(domain.hosted, domain, wishes))
+    here = [
+        each for each in TYPES if domain.hosts and _wanted(each, domain, domain.hosts_send, at_hosts=True)
+    ]
+    for each in here:
+        yield from _labelled(each, each.of_domain(domain, wishes))
+    for name in names_of(domain) if here else ():
+        for each in here:
+            yield from _labelled(each, each.of_name(name, domain, wishes))
+
+
+def _wanted(each: RecordType, domain: Domain, sends: bool, *, at_hosts: bool) -> bool:
+    """Of one side of a domain."""
+    if domain.moving is None or each.follows is Follows.DOMAIN:
+        return True
+    return sends if each.follows is Follows.SENDERS else domain.moving.mail_at_hosts is at_hosts
 
 
 def _labelled(each: RecordType, records: Iterable[Record]) -> Iterator[Record]:

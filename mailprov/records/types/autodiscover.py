@@ -9,13 +9,14 @@ from mailprov.i18n import N_, _
 from mailprov.model.hosted import Hosted
 from mailprov.model.inventory import Domain
 from mailprov.model.records import PLAIN, Record
-from mailprov.records.types.base import Need, Own, RecordType, Wishes
+from mailprov.records.types.base import Follows, Need, Own, RecordType, Wishes
 from mailprov.records.types.cname import CNAME
 
 
 class Autodiscover(RecordType):
     name = N_("autodiscover")
     need = Need.RECOMMENDED
+    follows = Follows.MAIL
     why = N_("by it Outlook finds the mailboxes at Exchange Online")
     key = N_("domains.DOMAIN.hosted: provider")
     instead = N_("When the mailboxes are at Exchange Online, let it lead to autodiscover.outlook.com")

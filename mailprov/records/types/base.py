@@ -102,6 +102,14 @@ class Own:
     everybody: Collection[str]
 
 
+class Follows(str, Enum):
+    """Of a domain that moves between own hosts and a provider (model/moving.py), where a type is wanted."""
+
+    DOMAIN = "domain"  # of both sides, all the time
+    SENDERS = "senders"  # of each side that sends
+    MAIL = "mail"  # of the side to which mail goes
+
+
 class RecordType(ABC):
     """`name`: as people call it. `why`: what it is for, in one sentence. `formats`: those it brings along; TXT is there
     anyway. `alone`: at a name only one of it may stand (RFC 7208 section 3.2 of SPF); then a foreign one is a conflict,
@@ -111,6 +119,8 @@ class RecordType(ABC):
 
     Of records that the inventory did not ask for (Record.asked): `note` says what to know when they come, of `{names}`;
     `instead` what to write where one gives way to what stands there, of which `judge` says what it is worth.
+
+    `follows`: which side of a domain that moves has it.
 
     `name`, `why`, `otherwise`, `key`, `note` and `instead` are marked with N_ (i18n.py).
     """
@@ -125,6 +135,7 @@ class RecordType(ABC):
     instead: str = ""
     # Where mailprov writes it, by type: what a host tells to have been elsewhere is a lie (run/believed.py).
     places: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    follows: Follows = Follows.DOMAIN
     at_domains: bool = (
         True  # False: never at a mail domain itself, so no marker is believed that it is ours there
     )

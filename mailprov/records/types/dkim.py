@@ -15,7 +15,7 @@ from mailprov.model.dkim import PublicKeys, of_host, record_name
 from mailprov.model.hosted import Hosted, same_key, tags
 from mailprov.model.inventory import Domain, Inventory
 from mailprov.model.records import PLAIN, Record
-from mailprov.records.types.base import Need, Own, RecordType, Wishes, names_of
+from mailprov.records.types.base import Follows, Need, Own, RecordType, Wishes, names_of
 from mailprov.records.types.cname import CNAME
 
 # In place of a key that is made later: the same in every language, for saved plans are compared by it.
@@ -25,6 +25,7 @@ TO_BE_MADE = "(made by the apply)"
 class Dkim(RecordType):
     name = N_("DKIM key")
     need = Need.REQUIRED
+    follows = Follows.SENDERS
     why = N_("with it receivers check who signed a message")
     otherwise = N_("or give the domain another dkim.selector")
     key = N_("domains.DOMAIN.dkim: algorithms, and what selectors begin with")

@@ -66,11 +66,11 @@ class Dmarc(RecordType):
                 why = _("DMARC: {receiver} takes reports about {domain}").format(receiver=at, domain=name)
                 yield Record(f"{name}._report._dmarc.{at}", "TXT", "v=DMARC1", wishes.ttl, why)
         why = _("DMARC: what receivers do with mail of {domain} that fails SPF and DKIM").format(domain=name)
-        text = dmarc(domain.dmarc.policy, rua, domain.hosted is None)
+        text = dmarc(domain.dmarc.policy, rua, domain.hosts_send)
         yield Record(f"_dmarc.{name}", "TXT", text, wishes.ttl, why, asked=asked)
 
-    def of_hosted(self, there: Hosted, domain: Domain, wishes: Wishes) -> Iterator[Record]:
-        return self.of_name(domain.name, domain, wishes)
+    def of_hosted(self, there: Hosted, domain: Domain, wishes: Wishes) -> Iterable[Record]:
+        return () if domain.hosts else self.of_name(domain.name, domain, wishes)
 
     def alone(self, name: str, kind: str, value: str) -> bool:
         # At …._report._dmarc any v=DMARC1 text gives consent, so others may stand beside ours.

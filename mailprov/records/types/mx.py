@@ -9,7 +9,7 @@ from mailprov.i18n import N_, _
 from mailprov.model.hosted import Hosted, same_mx
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.records import PLAIN, Record
-from mailprov.records.types.base import Format, Need, Own, RecordType, Wishes
+from mailprov.records.types.base import Follows, Format, Need, Own, RecordType, Wishes
 
 
 def _parse(text: str) -> str:
@@ -29,6 +29,7 @@ def _rank(value: str) -> int:
 class Mx(RecordType):
     name = "MX"
     need = Need.REQUIRED
+    follows = Follows.MAIL
     why = N_("it names the hosts that take the domain's mail")
     formats = (
         # What stood before may be anybody's.

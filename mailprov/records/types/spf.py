@@ -24,7 +24,7 @@ from mailprov.i18n import N_, _
 from mailprov.model.hosted import Hosted
 from mailprov.model.inventory import Domain, Host, Spf
 from mailprov.model.records import PLAIN, Record
-from mailprov.records.types.base import Need, Own, RecordType, Wishes
+from mailprov.records.types.base import Follows, Need, Own, RecordType, Wishes
 
 # RFC 7208 section 4.6.4: more than ten names behind one "mx" mechanism are a permerror.
 MX_NAMES_LIMIT = 10
@@ -63,6 +63,14 @@ def hosted_spf(there: Hosted, others: Spf, also_a: bool = False) -> str:
     return " ".join(["v=spf1", *(["a"] if also_a else []), *terms, "~all" if others.soft else "-all"])
 
 
+def of_both(domain: Domain) -> Spf:
+    """Whom else to name while hosts and a provider send."""
+    there = domain.hosted
+    assert there is not None, "asked of a domain with a provider"
+    named = dict.fromkeys(filter(None, (there.provider.include, *domain.spf.include)))
+    return Spf(tuple(named), domain.spf.soft or there.soft)
+
+
 def lets_send(text: str) -> frozenset[str] | None:
     """The terms of an SPF text by which somebody may send, in lower case; None where it does not end in ~all or -all,
     so that everybody may, or nobody can tell.
@@ -85,6 +93,7 @@ _OURS = re.compile(r"v=spf1( (a|mx|a:[a-z0-9.-]+|ip4:[0-9.]+|ip6:[0-9a-f:]+))* -
 class SpfRecord(RecordType):
     name = "SPF"
     need = Need.REQUIRED
+    follows = Follows.SENDERS
     why = N_("receivers take the domain's mail from these hosts only")
     otherwise = N_("name others who send its mail under the domain's `spf: {include: […]}` first")
     instead = N_("See that it lets the host's own addresses pass (`a`), or remove it")
@@ -105,14 +114,19 @@ class SpfRecord(RecordType):
 
     def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
         hosts = wishes.hosts(domain)
-        included = (_("those whom {domain} names").format(domain=one) for one in domain.spf.include)
+        both = domain.provider_sends
+        others = of_both(domain) if both else domain.spf
+        included = (_("those whom {domain} names").format(domain=one) for one in others.include)
         senders = ", ".join([*(host.name for host in hosts), *included])
-        are_mx = {each.host for each in domain.exchangers} == set(domain.hosts)
-        text = domain_spf(hosts, name in wishes.ehlo_names, are_mx=are_mx, others=domain.spf)
+        # While a provider sends as well, they may be the MX no longer, or not yet.
+        are_mx = not both and {each.host for each in domain.exchangers} == set(domain.hosts)
+        text = domain_spf(hosts, name in wishes.ehlo_names, are_mx=are_mx, others=others)
         why = _("SPF: mail of {domain} is sent by {senders}").format(domain=name, senders=senders)
         yield Record(name, "TXT", text, wishes.ttl, why)
 
     def of_hosted(self, there: Hosted, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+        if domain.hosts and domain.hosts_send:
+            return  # both sides send, and what lets them is one record (of_name)
         if text := hosted_spf(there, domain.spf, domain.name in wishes.ehlo_names):
             why = _("SPF: mail of {name} is sent by {provider}").format(
                 name=domain.name, provider=_(there.provider.title)

@@ -13,7 +13,7 @@ from mailprov.i18n import N_, _
 from mailprov.model.inventory import Domain
 from mailprov.model.ports import PORTS, SIEVE_PORT, TlsStart
 from mailprov.model.records import PLAIN, Record
-from mailprov.records.types.base import Format, Need, Own, RecordType, Wishes
+from mailprov.records.types.base import Follows, Format, Need, Own, RecordType, Wishes
 
 # What a host of mailprov offers, all of it always. `sieve` is none of PORTS, which mail goes over.
 SERVICES = {port.service: port for port in PORTS if port.login} | {"sieve": SIEVE_PORT}
@@ -32,6 +32,7 @@ def _render(value: str) -> str:
 class Srv(RecordType):
     name = "SRV"
     need = Need.OPTIONAL
+    follows = Follows.MAIL
     why = N_("mail programs find the servers by the domain's name")
     formats = (
         Format(

@@ -33,6 +33,7 @@ MORE = {
     ("dns", "apply"): ("--yes",),
     ("dkim", "rotate"): ("--yes",),
     ("tls", "rotate"): ("--yes",),
+    ("dns", "move"): ("--yes", "--to", "hosts"),
     ("trust",): ("--yes",),
 }
 # With hosts that cannot be reached; else 3. Those that ask no host have no part in it.
@@ -42,6 +43,7 @@ REACHES_NOBODY = {
     ("dns", "export"): 0,
     ("dns", "plan"): 0,
     ("dns", "apply"): 0,
+    ("dns", "move"): 2,  # this domain is stated for one side
 }
 CODES = {0, 1, 2, 3, 4, 130}
 

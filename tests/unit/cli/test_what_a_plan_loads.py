@@ -32,6 +32,7 @@ OTHERS = {
     "cli.app", "cli.options", "cli.saved", "cli.hints", "dns.planner", "dns.publishing", "dns.undo",
     "dns.zoneplan", "lab", "model.answers", "model.findings", "plan.saved", "probe", "records", "report.findings",
     "report.jsonlines", "report.junit", "report.terminal", "run.as_saved", "run.dkim_keys", "run.inquiry",
+    "run.move", "run.moves",
     "run.purge", "run.rollback", "run.rotate", "run.verify", "run.zone_backup",
 }  # fmt: skip
 # What grows with the program: 108 and 52 when this was written. A module costs a quarter of a millisecond, a frozen

@@ -54,7 +54,7 @@ def test_the_schema_says_what_is_needed() -> None:
     assert schema["properties"]["hosts"]["minProperties"] == 1
     defs = schema["$defs"]
     assert defs["HostEntry"]["required"] == ["address", "fqdn"]
-    assert defs["DomainEntry"]["oneOf"] == [{"required": ["hosts"]}, {"required": ["hosted"]}]
+    assert defs["DomainEntry"]["anyOf"] == [{"required": ["hosts"]}, {"required": ["hosted"]}]
     assert defs["HostedEntry"]["required"] == ["provider"]
     assert defs["DomainEntry"]["properties"]["hosts"]["minItems"] == 1
     assert defs["AccountEntry"]["required"] == ["password"]
