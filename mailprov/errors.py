@@ -27,10 +27,10 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from dataclasses import dataclass
 
 from mailprov.i18n import _
 from mailprov.model.cleaning import line as printable
+from mailprov.model.values import dataclass
 
 SAME_KIND = 20  # problems of one kind that an inventory's error shows
 _NAMED = re.compile(r'"[^"]*"|`[^`]*`|[0-9]+')

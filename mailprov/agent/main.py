@@ -3,7 +3,7 @@
     run(job, stdin) -> None     never returns: the process ends with code 0 after the `end` message
 
 hello → support → lock → recovery → the mode's own work → end. What a mode may do is a row of modes/table.py; plan and
-apply, of which the others are shorter forms, are modes/deploy.py.
+apply, of which the others are shorter forms, are modes/opening.py and deploy.py.
 """
 
 from __future__ import annotations

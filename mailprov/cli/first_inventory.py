@@ -16,13 +16,13 @@ import os
 import re
 import secrets
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.dns import providers
 from mailprov.errors import InputError
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

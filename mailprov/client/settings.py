@@ -10,7 +10,6 @@ TLS from the first byte stands before STARTTLS, as RFC 8314 section 3 has it, an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailprov.client import hosted
@@ -18,6 +17,7 @@ from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.model.inventory import Account, Domain, Inventory, TlsMode
 from mailprov.model.ports import PORTS, Port, Protocol, TlsStart
+from mailprov.model.values import dataclass
 
 _ORDER = (Protocol.IMAP, Protocol.POP3, Protocol.SMTP)
 

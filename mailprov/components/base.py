@@ -19,7 +19,6 @@ component asks which others there are: what two of them share is in `Build`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -28,6 +27,7 @@ from mailprov.components.milter import Milter
 from mailprov.components.parts import Parts
 from mailprov.components.setting import Setting
 from mailprov.model.host_state import Service
+from mailprov.model.values import dataclass, field
 
 if TYPE_CHECKING:
     from mailprov.components.precompute import Mail, Precomputed

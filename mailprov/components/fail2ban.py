@@ -10,7 +10,6 @@ postfix.service where Debian 12 has it under postfix@-.service. Both daemons are
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -20,6 +19,7 @@ from mailprov.i18n import N_, _
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
 from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol
+from mailprov.model.values import dataclass
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
 from mailprov.schema.entry import Entry

@@ -11,7 +11,6 @@ Pure, but for reading `relayhost.ca_file`. Raises InputError when that cannot be
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +24,7 @@ from mailprov.errors import InputError
 from mailprov.i18n import N_, _
 from mailprov.model.host_state import File
 from mailprov.model.inventory import Host, Inventory, Secret
+from mailprov.model.values import dataclass
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show

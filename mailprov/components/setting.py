@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from mailprov.model.values import dataclass
 
 if TYPE_CHECKING:
     from mailprov.model.inventory import Host, Inventory

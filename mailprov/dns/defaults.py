@@ -19,7 +19,6 @@ and has to give way now, what we wrote is removed like all that is not wanted an
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mailprov.dns import ownership
 from mailprov.dns.rrsets import Key
@@ -27,6 +26,7 @@ from mailprov.dns.shown import shown
 from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
+from mailprov.model.values import dataclass
 from mailprov.records import types
 from mailprov.records.types.base import RecordType
 

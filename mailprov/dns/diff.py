@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailprov.dns import aliases, defaults, foreign_spf, ownership
 from mailprov.dns.foreign_spf import Facts, Settled
@@ -37,6 +37,7 @@ from mailprov.dns.shown import ends, listed, refused, shown
 from mailprov.i18n import N_, _
 from mailprov.model.events import Action, Change
 from mailprov.model.records import Record
+from mailprov.model.values import dataclass
 from mailprov.plan import zone_details
 from mailprov.records import types
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 
@@ -26,6 +25,7 @@ from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.i18n import _, ngettext
 from mailprov.model.hostnames import below, inside
+from mailprov.model.values import dataclass, field
 
 Proof = tuple[str, Key]  # a zone and a set in it: is it stored there, or does a wildcard make it up?
 Say = Callable[[str], None]  # what a person should know of a write

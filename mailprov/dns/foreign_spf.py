@@ -20,12 +20,12 @@ adding either: diff.py refuses it, as it refuses several records.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from mailprov.dns import ownership, spf_merge
 from mailprov.dns.rrsets import Key
 from mailprov.dns.shown import shown
 from mailprov.i18n import N_, _, ngettext
+from mailprov.model.values import dataclass, field
 from mailprov.records.spf_check import NotEvaluated, check_host
 from mailprov.records.spf_text import LOOKUP_LIMIT, USUAL_SIZE, SpfError, is_spf
 

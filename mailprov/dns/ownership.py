@@ -48,10 +48,10 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from mailprov.model.hostnames import inside
+from mailprov.model.values import dataclass
 from mailprov.records import types
 
 VERSION = "v=mailprov2"

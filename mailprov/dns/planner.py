@@ -11,7 +11,7 @@ Raises DnsFailed, DnsUnreachable, InputError.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from mailprov.dns import defaults, providers, routes, signing, spf_facts
@@ -33,6 +33,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.model.tls_keys import ServedKeys
+from mailprov.model.values import dataclass, field
 from mailprov.records import desired_records, kept, types
 from mailprov.records.types import ptr
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot
 from mailprov.errors import MailprovError
 from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings, ProviderSettings
+from mailprov.model.values import dataclass, field
 
 T = TypeVar("T")
 

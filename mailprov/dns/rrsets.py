@@ -16,9 +16,9 @@ A DNAME above a name stands in a snapshot under that name, with the type DNAME: 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailprov.model.records import Record
+from mailprov.model.values import dataclass
 from mailprov.records import types
 
 Key = tuple[str, str]

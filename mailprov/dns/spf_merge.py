@@ -18,9 +18,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 from mailprov.records.spf_text import LOOKING_UP, LOOKUP_LIMIT, Term, records, words
 
 _HARD = re.compile(r"[^\x20-\x7e]")

@@ -14,11 +14,12 @@ Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from mailprov.dns import ownership
 from mailprov.dns.ownership import Entry, Identity, Marker, is_marker
 from mailprov.dns.rrsets import Key, Snapshot
+from mailprov.model.values import dataclass, field
 
 Told = Mapping[str, Collection[str]]
 

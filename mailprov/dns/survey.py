@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from mailprov.dns import aliases, wildcards
 from mailprov.dns.driver import Answer, Driver, Place, Proof
@@ -35,6 +34,7 @@ from mailprov.errors import DnsFailed
 from mailprov.i18n import _
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
+from mailprov.model.values import dataclass, field
 from mailprov.records import types
 
 # A longer chain of departed domains was not written by mailprov, but by somebody who wants us to go on for ever.

@@ -27,7 +27,6 @@ of it what the run said, and what they say of the others stays. Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailprov.dns import ownership, undo_terms
@@ -40,6 +39,7 @@ from mailprov.i18n import _
 from mailprov.model.events import Change
 from mailprov.model.hostnames import inside
 from mailprov.model.records import Record
+from mailprov.model.values import dataclass
 from mailprov.plan import zone_details
 
 Image = dict[str, Any]

@@ -11,13 +11,13 @@ terms that the run added go, and those that it took out come back, each if it is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailprov.dns import ownership, spf_merge
 from mailprov.dns.ownership import Entry
 from mailprov.dns.rrsets import Edit
 from mailprov.model.records import Record
+from mailprov.model.values import dataclass
 from mailprov.records.spf_text import records
 
 Half = dict[str, Any]

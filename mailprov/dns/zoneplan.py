@@ -8,12 +8,12 @@ Departures     domains that have left, over all zones of a run
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailprov.errors import MailprovError
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Change
+from mailprov.model.values import dataclass, field
 
 if TYPE_CHECKING:
     from mailprov.dns.diff import ZoneDiff

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import LabError
@@ -26,6 +25,7 @@ from mailprov.lab.private import close_off, refusal
 from mailprov.lab.rootfs import in_use
 from mailprov.lab.state import every
 from mailprov.model.events import Emit, Progress
+from mailprov.model.values import dataclass
 
 __all__ = ["Kept", "clean", "contents", "size"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import InputError
@@ -19,6 +18,7 @@ from mailprov.lab import client
 from mailprov.lab.hosts import boot_of
 from mailprov.lab.paths import LabPaths, cache_root
 from mailprov.lab.state import LabState
+from mailprov.model.values import dataclass
 
 
 @dataclass(frozen=True)

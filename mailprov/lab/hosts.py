@@ -21,7 +21,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from mailprov.lab.preflight import environment, run_tool
 from mailprov.lab.private import make_private, own
 from mailprov.lab.state import LabHost, LabState
 from mailprov.model.events import Emit, Progress
+from mailprov.model.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ Only what must differ differs: addresses, ssh, dns, tls, and passwords, which ar
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -24,6 +23,7 @@ from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost, LabState
 from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inventory, TlsMode
+from mailprov.model.values import dataclass
 
 # Names that readers of YAML 1.1 take for a boolean.
 _WORDS = {"y", "n", "yes", "no", "on", "off"}

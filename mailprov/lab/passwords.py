@@ -17,11 +17,11 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailprov.errors import InputError
 from mailprov.i18n import _
+from mailprov.model.values import dataclass, field
 
 _EVERYBODY = "*"
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailprov.errors import InputError
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 
 RUN_ROOT = Path("/run/mailprov-lab")
 STATE, CACHE = Path("/var/lib/mailprov-lab"), Path("/var/cache/mailprov-lab")

@@ -18,11 +18,11 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.lab import ubuntu
+from mailprov.model.values import dataclass
 
 DEFAULT = "debian-12"
 

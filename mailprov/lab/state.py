@@ -13,12 +13,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from dataclasses import dataclass
 
 from mailprov.errors import LabError
 from mailprov.i18n import _
 from mailprov.lab.mounts import Lock
 from mailprov.lab.paths import RUN_ROOT, LabPaths, state_root
+from mailprov.model.values import dataclass
 
 _VERSION = 1
 

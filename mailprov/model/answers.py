@@ -7,9 +7,8 @@ millisecond to make when its module is loaded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailprov.model.findings import Finding
+from mailprov.model.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 
 STATE_FILE = "/etc/mailprov/dkim/keys"
 FOLDER = "/etc/mailprov/dkim"

@@ -12,9 +12,11 @@ Whoever is not about one provider asks these questions and never which provider 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar
+
+from mailprov.model.values import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ A pass means proved. An error means the probe could not test and is never a pass
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from mailprov.model.values import dataclass
 
 # How many accounts of each domain log in when a verification proves logins, unless somebody says otherwise.
 USUAL_ACCOUNTS = 3

@@ -11,8 +11,9 @@ what an authority issues.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from mailprov.model.values import dataclass
 
 
 @dataclass(frozen=True)

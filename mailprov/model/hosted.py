@@ -25,10 +25,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from mailprov.i18n import N_, _
 from mailprov.model.dkim import record_name
+from mailprov.model.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import Hosted
 from mailprov.model.jumps import Jump
+from mailprov.model.values import dataclass, field
 
 if TYPE_CHECKING:
     from mailprov.model.moving import Moving

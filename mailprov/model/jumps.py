@@ -9,9 +9,9 @@ Pure. Raises ValueError whose text says what is wrong, for the middle of a sente
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 
 _HOP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@\s]+)@)?"

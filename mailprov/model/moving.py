@@ -17,8 +17,9 @@ from __future__ import annotations
 import calendar
 import re
 import time
-from dataclasses import dataclass
 from enum import Enum
+
+from mailprov.model.values import dataclass
 
 HOSTS = "hosts"
 LOW_TTL = 300  # seconds, of the domain's records during a move

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailprov.i18n import N_
+from mailprov.model.values import dataclass
 
 
 class Protocol(str, Enum):

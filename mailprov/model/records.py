@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailprov.i18n import N_
+from mailprov.model.values import dataclass
 
 # How much mail needs a record, and in the user's language.
 NEEDS = {

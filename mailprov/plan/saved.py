@@ -21,7 +21,6 @@ import hmac
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from mailprov.i18n import _
 from mailprov.model.dns import ProviderSettings
 from mailprov.model.events import Action, Change, Planned
 from mailprov.model.inventory import SAVED_PLAN, Inventory, Secret, SshSettings
+from mailprov.model.values import dataclass
 from mailprov.plan.changes import fingerprint
 
 FORMAT = 2  # since 2 the text is bound to the fingerprints

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from mailprov.i18n import _, ngettext
 from mailprov.model.inventory import Host
 from mailprov.model.ports import Port, Protocol
+from mailprov.model.values import dataclass
 from mailprov.probe.clients.connection import unanswered
 from mailprov.probe.context import Run
 from mailprov.probe.targets import has_route

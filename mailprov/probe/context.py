@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ssl
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailprov.i18n import N_, _
@@ -17,6 +16,7 @@ from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
 from mailprov.model.records import Record
+from mailprov.model.values import dataclass, field
 from mailprov.probe.clients import tls
 from mailprov.probe.clients.client import Client
 from mailprov.probe.clients.connection import Connection, Deadline, Peer, Transcript

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from mailprov.i18n import _
 from mailprov.model.findings import Target
 from mailprov.model.inventory import Account, Domain, Host, Inventory
 from mailprov.model.ports import Port
+from mailprov.model.values import dataclass, field
 from mailprov.probe.clients.client import Client
 from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.clients.imap import Imap

@@ -22,6 +22,7 @@ from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port
+from mailprov.model.values import dataclass
 from mailprov.probe import bans as held
 from mailprov.probe.accounts import chosen, known, names
 from mailprov.probe.clients.connection import unanswered
@@ -37,7 +38,7 @@ _DELIVERIES_AT_ONCE = 8
 _LOOKERS = 48
 
 
-@dataclasses.dataclass
+@dataclass
 class Job:
     """A piece of work for one thread: `limits` are held while it runs, and waiting for them costs it no
     time.

@@ -9,13 +9,14 @@ Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from mailprov.i18n import _
 from mailprov.model.findings import Finding
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port, Protocol
+from mailprov.model.values import dataclass
 from mailprov.probe.timing import Timing
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 
 LOOKUP_LIMIT = 10  # RFC 7208 section 4.6.4
 VOID_LIMIT = 2  # the same section: lookups that find nothing

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
@@ -22,6 +21,7 @@ from rich.text import Text
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.model.values import dataclass
 from mailprov.report import grouping
 from mailprov.report.grouping import CONNECTS, RANK, Behind, causes, groups, ids, in_order
 from mailprov.report.plans import places

@@ -13,12 +13,12 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 
 from mailprov.components import fail2ban
 from mailprov.errors import MailprovError
 from mailprov.i18n import _
 from mailprov.model.inventory import Host
+from mailprov.model.values import dataclass, field
 from mailprov.run.hosts import DesiredMode, HostSession, Start
 from mailprov.transport.source import source_address
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov.errors import MailprovError, NotBelieved
@@ -21,6 +20,7 @@ from mailprov.model.dkim import Key, read
 from mailprov.model.events import Emit, Ended, Notice, Progress
 from mailprov.model.inventory import Host, Inventory
 from mailprov.model.tls_keys import HostKeys
+from mailprov.model.values import dataclass, field
 from mailprov.run import believed, inquiry, tls_keys
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start

@@ -20,7 +20,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mailprov import desired
@@ -31,6 +30,7 @@ from mailprov.model.dkim import read as read_keys
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
 from mailprov.model.inventory import Host, Inventory
 from mailprov.model.sentences import shown
+from mailprov.model.values import dataclass, field
 from mailprov.plan import roles
 from mailprov.run import believed
 from mailprov.run.believed import CLOCK_LIMIT

@@ -9,11 +9,11 @@ A host that cannot be asked is an answer with an error. KeyboardInterrupt goes o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Host
+from mailprov.model.values import dataclass
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Outcome, Start

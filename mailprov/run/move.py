@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailprov import __version__
 from mailprov.errors import InputError
@@ -37,6 +37,7 @@ from mailprov.model.moving import (
     record_name,
     turned,
 )
+from mailprov.model.values import dataclass
 from mailprov.probe.propagation import not_yet
 from mailprov.run import move_words as words
 from mailprov.run import moves

@@ -15,7 +15,7 @@ taken for granted, and nothing is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailprov.errors import DnsFailed, DnsUnreachable
@@ -23,6 +23,7 @@ from mailprov.i18n import _
 from mailprov.model.hosted import same_mx
 from mailprov.model.inventory import Domain, Inventory
 from mailprov.model.moving import HOSTS, Moving, read, record_name
+from mailprov.model.values import dataclass, field
 from mailprov.records.types.spf import of_both
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov import desired
 from mailprov.model.inventory import Host
 from mailprov.model.tls_keys import HostKeys
+from mailprov.model.values import dataclass, field
 
 
 @dataclass(frozen=True)

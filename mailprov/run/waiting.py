@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Emit, Notice, Progress
+from mailprov.model.values import dataclass
 from mailprov.run.event_queue import EventQueue
 
 POLL = 2.0  # seconds between looks at the name servers

@@ -8,11 +8,11 @@ and `show_path` write what came from the file on one line, safe for a terminal. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov.errors import Problem
 from mailprov.model import cleaning
+from mailprov.model.values import dataclass, field
 
 Position = tuple[int, int]  # line and column, from 1
 KeyPath = tuple["str | int", ...]  # keys and list indices from the top

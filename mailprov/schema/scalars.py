@@ -10,13 +10,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mailprov.i18n import _, one_of
+from mailprov.model.values import dataclass
 from mailprov.schema.document import Map, Plain, Seq, show
 
 _SIZE = re.compile(r"([0-9]{1,18})([KMGT]?)")

@@ -9,10 +9,10 @@ Pure data; made by `transport.resolve`. Equal endpoints can share one connection
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailprov.model.inventory import Secret, Transport
+from mailprov.model.values import dataclass, field
 
 
 @dataclass(frozen=True)

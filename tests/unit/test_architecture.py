@@ -101,6 +101,16 @@ def test_the_agent_needs_only_the_standard_library() -> None:
             ), f"{path.name} imports {name}"
 
 
+def test_dataclasses_of_the_controller_are_those_of_model_values() -> None:
+    """The standard library's compile their methods while the program loads; the agent has them from nowhere else."""
+    for path in PACKAGE.rglob("*.py"):
+        if path == PACKAGE / "model" / "values.py" or PACKAGE / "agent" in path.parents:
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module == "dataclasses":
+                assert "dataclass" not in {alias.name for alias in node.names}, path.relative_to(PACKAGE)
+
+
 def test_every_module_opens_with_its_contract() -> None:
     for path in PACKAGE.rglob("*.py"):
         if tree(path).body:

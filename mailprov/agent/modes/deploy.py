@@ -1,15 +1,16 @@
 """Modes plan and apply: the host beside the state that it must have, and then as that state.
 
-    work(session, interrupted)      facts → desired → plan → (go → apply → (ready → issue) → served)
+    work(session, …)      desired → plan → (go → apply → (ready → issue) → served); facts are sent by opening.py
 
-In mode plan nothing is written. Raises AgentError or Cancelled.
+`ask` gives what is known of packages by their names, as packages.query does. In mode plan nothing is written. Raises
+AgentError or Cancelled.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
-from mailprov.agent import facts, files, manifest, runs, systemd
+from mailprov.agent import files, manifest, runs, systemd
 from mailprov.agent.apt import packages
 from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
@@ -25,24 +26,31 @@ from mailprov.agent.transaction.recovery import Interrupted
 Found = Dict[str, Any]  # packages as packages.query gives them
 
 
-def work(session: Session, interrupted: Interrupted) -> None:
-    lists = packages.Lists()
-    try:
-        _Deployment(session, interrupted, lists).work()
-    finally:
-        lists.close()
+def work(
+    session: Session,
+    interrupted: Interrupted,
+    lists: packages.Lists,
+    ask: Callable[[Sequence[str]], Found],
+    found: Found,
+) -> None:
+    """`found`: what was asked of packages already."""
+    _Deployment(session, interrupted, lists, ask).work(found)
 
 
 class _Deployment:
-    def __init__(self, session: Session, interrupted: Interrupted, lists: packages.Lists) -> None:
-        self.session, self.interrupted, self.lists = session, interrupted, lists
+    def __init__(
+        self,
+        session: Session,
+        interrupted: Interrupted,
+        lists: packages.Lists,
+        ask: Callable[[Sequence[str]], Found],
+    ) -> None:
+        self.session, self.interrupted, self.lists, self.ask = session, interrupted, lists, ask
         self.tree, self.applying = session.tree, session.job.mode == "apply"
         self.state: Dict[str, Any] = {}
 
-    def work(self) -> None:
+    def work(self, found: Found) -> None:
         session, job = self.session, self.session.job
-        found = self._packages(job.packages)
-        session.channel.say("facts", facts=facts.facts(self.tree, found))
         self.state = state = session.channel.wait("desired")["state"]
         session.channel.redact = Redactor(secrets_of(state))
         if self.tree.root and (state["packages"] or state["users"] or state["services"]):
@@ -80,16 +88,11 @@ class _Deployment:
             excused=self.interrupted.excused,
         )
 
-    def _packages(self, names: Sequence[str]) -> Found:
-        if self.tree.root:
-            return {name: {"installed": None, "candidate": None} for name in names}
-        return packages.query(names, self.lists, self.session.say)
-
     def _observe(self, found: Found, retired: List[str]) -> Observed:
         """Packages, units and ports that this state is about; asks for packages that `found` lacks."""
         asked = [*self.state["packages"], *(name for name, _version in self.state["rendered_for"])]
         if any(name not in found for name in asked):
-            found = self._packages(asked)
+            found = self.ask(asked)
         units = [*(spec["unit"] for spec in self.state["services"]), *retired]
         return Observed(found, systemd.states(units), systemd.listening() if units else set())
 

@@ -33,9 +33,9 @@ class Mode(NamedTuple):
 
 
 def _deploy(session: Session, interrupted: Interrupted) -> None:
-    from mailprov.agent.modes import deploy
+    from mailprov.agent.modes import opening
 
-    deploy.work(session, interrupted)
+    opening.work(session, interrupted)
 
 
 def _roll_back(session: Session, interrupted: Interrupted) -> None:

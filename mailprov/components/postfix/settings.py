@@ -12,7 +12,6 @@ file. Pure.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -20,6 +19,7 @@ from mailprov.components.local_settings import Value, group
 from mailprov.components.setting import Rehearsal, Setting
 from mailprov.i18n import N_, _
 from mailprov.model.master_cf import OWN_SERVICES
+from mailprov.model.values import dataclass
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
 from mailprov.schema.entry import Entry

@@ -27,7 +27,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -36,6 +35,7 @@ from mailprov.dns.api.pace import shared
 from mailprov.dns.extras import library
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.i18n import _
+from mailprov.model.values import dataclass, field
 
 if TYPE_CHECKING:
     import urllib3

@@ -13,11 +13,11 @@ Names: some providers tell them whole, some as labels in the zone, with `@` or n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, Stored
 from mailprov.model.hostnames import below
+from mailprov.model.values import dataclass, field
 from mailprov.records import types
 
 

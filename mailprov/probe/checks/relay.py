@@ -7,11 +7,11 @@ Errors of `clients` pass through; the runner makes them errors.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Account
+from mailprov.model.values import dataclass
 from mailprov.probe.accounts import lacking
 from mailprov.probe.clients.smtp import Reply, Smtp
 from mailprov.probe.context import PortContext

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from mailprov.model.values import dataclass
 from mailprov.probe.clients.connection import Connection
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass
 
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 from mailprov.probe.clients.client import Login, MailboxClient, Outcome
 from mailprov.probe.clients.connection import Connection, printable
 from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure

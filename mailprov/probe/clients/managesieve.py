@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import re
 import ssl
-from dataclasses import dataclass
 
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 from mailprov.probe.clients.client import Client, Login, Outcome
 from mailprov.probe.clients.connection import Connection, printable
 from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass
 
 from mailprov.i18n import _, ngettext
+from mailprov.model.values import dataclass
 from mailprov.probe.clients.client import Login, MailboxClient, Outcome
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError, ProtocolError, TemporaryFailure

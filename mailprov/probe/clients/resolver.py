@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_address
 
@@ -26,6 +25,7 @@ import dns.rrset
 
 from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings, NameServer
+from mailprov.model.values import dataclass, field
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError
 

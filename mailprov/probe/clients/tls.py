@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -20,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailprov.model.hostnames import matches
+from mailprov.model.values import dataclass
 
 
 def looking_context() -> ssl.SSLContext:

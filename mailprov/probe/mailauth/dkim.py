@@ -10,10 +10,10 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 
 _WSP = re.compile(rb"[ \t]+")
 

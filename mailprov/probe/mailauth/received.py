@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
 from mailprov.i18n import _
 from mailprov.model.findings import Verdict
+from mailprov.model.values import dataclass
 
 _BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
 _SECURE = {"ESMTPS", "ESMTPSA", "UTF8SMTPS", "UTF8SMTPSA"}

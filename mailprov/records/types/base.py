@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -22,6 +21,7 @@ from mailprov.model.hosted import Hosted
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.records import Record
 from mailprov.model.tls_keys import ServedKeys
+from mailprov.model.values import dataclass, field
 
 
 class Need(str, Enum):

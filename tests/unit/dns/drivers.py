@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -28,6 +27,7 @@ from mailprov.dns.providers.powerdns.settings import PowerDnsSettings
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, Stored, after
 from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.model.inventory import Secret
+from mailprov.model.values import dataclass, field
 from mailprov.records import types
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry

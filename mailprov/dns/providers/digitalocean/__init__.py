@@ -6,13 +6,13 @@ Source: DigitalOcean API reference, "Domains", "Domain Records", "Rate Limit", "
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.api.provider import TokenProvider
 from mailprov.dns.api.settings import TokenSettings
 from mailprov.i18n import N_
+from mailprov.model.values import dataclass
 
 if TYPE_CHECKING:
     from mailprov.dns.api.client import Client

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mailprov.dns.api.settings import TokenSettings
+from mailprov.model.values import dataclass
 
 NAME = "hetzner"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mailprov.model.dns import ProviderSettings
 from mailprov.model.inventory import Secret
+from mailprov.model.values import dataclass
 
 NAME = "ovh"
 ENDPOINTS: Mapping[str, str] = {

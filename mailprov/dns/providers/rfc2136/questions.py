@@ -14,7 +14,6 @@ Raises nothing: an answer that is an error is in the Answer or the Place as such
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import dns.flags
 import dns.message
@@ -30,6 +29,7 @@ from mailprov.dns.rrsets import Key, RRset, Snapshot, ancestors
 from mailprov.errors import DnsFailed
 from mailprov.i18n import N_, _
 from mailprov.model.hostnames import below, inside
+from mailprov.model.values import dataclass
 
 _ADD_THE_KEY = N_(
     "Add the TSIG key to each zone there; if it is, something between here and the server changes answers"

@@ -24,7 +24,6 @@ import struct
 import threading
 import time
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
 import dns.exception
@@ -43,6 +42,7 @@ from mailprov.dns.providers.rfc2136.tsig import tsig_key
 from mailprov.dns.providers.rfc2136.tsig_errors import asked
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.i18n import _
+from mailprov.model.values import dataclass
 
 CONNECT_SECONDS = 5.0
 # Silence for so long is "no answer". A server may need a moment to write its journal.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mailprov.i18n import _
 from mailprov.model.dns import Dns01, NameServer, ProviderSettings
 from mailprov.model.inventory import Secret
+from mailprov.model.values import dataclass
 
 NAME = "rfc2136"
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -27,6 +26,7 @@ from mailprov.dns.providers.route53.settings import NAME, Route53Settings
 from mailprov.dns.shown import shown
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.i18n import N_, _
+from mailprov.model.values import dataclass
 
 WHERE = "Route 53"
 ATTEMPTS = 6

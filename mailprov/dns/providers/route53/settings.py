@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mailprov.model.dns import ProviderSettings
 from mailprov.model.inventory import Secret
+from mailprov.model.values import dataclass
 
 NAME = "route53"
 
