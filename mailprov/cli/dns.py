@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailprov.cli.commands import Commands, Plain
+from mailprov.cli.dns_check import Check, check
 from mailprov.cli.dns_move import move
 from mailprov.cli.dns_providers import providers
 from mailprov.cli.inventory_argument import USUAL
@@ -177,28 +178,4 @@ def export(
     raise typer.Exit(reports.end(0, ngettext("{count} record", "{count} records", count).format(count=count)))
 
 
-@app.command()
-def check(
-    inventory: Inventory = USUAL,
-    domain: Domains = None,
-    json: Json = False,
-    junit: JUnitFile = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Check the records as the authoritative server gives them (the probes dns.*, dane.* and hosted.* of verify)."""
-    from mailprov.cli.reports import Reports
-    from mailprov.inventory import load
-    from mailprov.run.select import select
-    from mailprov.run.verify import verify as run_verify
-
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
-    read = load(inventory)
-    raise typer.Exit(
-        run_verify(
-            read,
-            select(read, None, domain, verifies=True),
-            probe_ids=("dns.", "dane.", "hosted."),
-            report=reports.emit,
-        )
-    )
+app.command("check", cls=Check)(check)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mailprov.cli import complete
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Quiet, Verbose
+from mailprov.cli.probe_options import Probes, SkippedProbes, known
 from mailprov.i18n import N_, _
 
 
@@ -22,16 +22,8 @@ def verify(
     inventory: Inventory = USUAL,
     host: Hosts = None,
     domain: Domains = None,
-    probes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--probe",
-            metavar="ID",
-            help=N_("Only probes whose id starts with this: tls, auth, delivery, dns.mx."),
-            show_default=False,
-            autocompletion=complete.probe_families,
-        ),
-    ] = None,
+    probes: Probes = None,
+    skip: SkippedProbes = None,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help=N_("warn: exit with 4 when there are warnings only."))
     ] = FailOn.fail,
@@ -60,7 +52,6 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Probe all ports of mail, logins, mail in both directions, relaying and DNS, as a stranger and as a user would."""
-    from mailprov import probe
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
@@ -69,14 +60,7 @@ def verify(
     from mailprov.transport.connections import Connections
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
-    ids = [entry.id for entry in probe.catalogue()]
-    for prefix in probes or []:
-        if not any(probe_id.startswith(prefix) for probe_id in ids):
-            raise InputError(
-                "--probe",
-                _('no probe has an id that starts with "{prefix}"').format(prefix=prefix),
-                probe.new_name(prefix) or _("See mailprov explain for all of them"),
-            )
+    probe_ids, skip_ids = known("--probe", probes), known("--skip", skip)
     if accounts != "all" and (not accounts.isdecimal() or int(accounts) < 1):
         raise InputError(
             "--accounts",
@@ -89,7 +73,8 @@ def verify(
         code = run_verify(
             read,
             select(read, host, domain, verifies=True),
-            probe_ids=probes or (),
+            probe_ids=probe_ids,
+            skip_ids=skip_ids,
             fail_on_warn=fail_on is FailOn.warn,
             accounts=None if accounts == "all" else int(accounts),
             partner=domain_named(read, "--partner", partner) if partner else "",

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from mailprov.i18n import N_, _
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
 from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
@@ -28,6 +29,7 @@ from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.registry import PROBED, Entry, reachability
 from mailprov.probe.timing import Timing
+from mailprov.probe.zones import Zones
 
 
 class UntrustedCertificate(ProbeError):
@@ -72,6 +74,13 @@ class Run:
     # At most four connections at once as one user, of the ten that Dovecot allows: host name, account →
     # semaphore.
     users: dict[tuple[str, str], threading.Semaphore] = field(default_factory=dict)
+    # DKIM keys that hosts say they sign with: host name → record name's key → text; None: nobody asked them.
+    signing: PublicKeys | None = None
+    # Selectors of a domain that no inventory describes; None: the domains are the inventory's.
+    selectors: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self.zones = Zones(self.resolver)
 
     def verifying_context(self, ca_file: Path | None, *, check_name: bool = True) -> ssl.SSLContext:
         """As tls.verifying_context, made once for the run."""
@@ -102,6 +111,7 @@ _ADVICE = {
     "ReadTimeout": N_("see whether the server is up and not overloaded, then run it again"),
     "ConnectionClosed": N_("see the server's log for the reason, then run it again"),
     "UntrustedCertificate": N_("see tls.chain and tls.name"),
+    "NotFromHere": N_("run it from another network; nothing is known of the zone"),
     "NoZone": N_(
         "give this machine a resolver that knows it (/etc/resolv.conf), or set dns.server in the inventory"
     ),

@@ -56,15 +56,19 @@ class Jobs:
         probes: list[Probe],
         probe_ids: Collection[str],
         port_numbers: Collection[int],
+        skip_ids: Collection[str] = (),
     ) -> None:
         self._run = run
         self._probes = probes
         self._probe_ids = probe_ids
+        self._skip_ids = skip_ids
         self._ports = [port for port in PROBED if port.number in port_numbers]
         self._limits: dict[str, threading.Semaphore] = {}
         self._deliveries = threading.Semaphore(_DELIVERIES_AT_ONCE)
 
     def wanted(self, name: str) -> bool:
+        if any(name.startswith(prefix) for prefix in self._skip_ids):
+            return False
         return not self._probe_ids or any(name.startswith(prefix) for prefix in self._probe_ids)
 
     def _limit(self, address: str) -> threading.Semaphore:
@@ -89,7 +93,9 @@ class Jobs:
             for host in hosts:
                 context = HostContext(self._run, probe.entry, self._seconds(probe), host=host)
                 yield Job(partial(self._guarded, probe, context))
-        for probe in self._selected(Scope.DOMAIN, Phase.LOOK):
+        described = self._run.selectors is None
+        scopes = (Scope.DOMAIN, Scope.ZONE) if described else (Scope.ZONE, Scope.FOREIGN)
+        for probe in [each for scope in scopes for each in self._selected(scope, Phase.LOOK)]:
             for domain in domains:
                 for name in (domain.name, *domain.domain_aliases):
                     domain_context = DomainContext(
@@ -162,7 +168,8 @@ class Jobs:
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
-            if probe.scope is scope and probe.phase is phase and self.wanted(probe.entry.id):
+            here = probe.scope is scope and probe.phase is phase and (self._probe_ids or not probe.by_name)
+            if here and self.wanted(probe.entry.id):
                 yield probe
 
     def _port_jobs(
@@ -253,7 +260,8 @@ class Jobs:
     def inapplicable(self) -> Iterator[Finding]:
         """Why nothing ran, where nothing did."""
         for probe in self._probes:
-            if not self.wanted(probe.entry.id):
+            foreign = (Scope.FOREIGN,) if self._run.selectors is None else ()
+            if not self.wanted(probe.entry.id) or probe.scope in foreign:
                 continue
             ports = probe.entry.ports
             absent = [

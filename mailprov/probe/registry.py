@@ -48,6 +48,8 @@ class Scope(Enum):
 
     HOST = "host"
     DOMAIN = "domain"  # and each domain alias
+    ZONE = "zone"  # the same, and a domain that no inventory describes
+    FOREIGN = "foreign"  # only a domain that no inventory describes
     PORT = "port"  # of an address; so are all that follow
     PORT_DOMAIN = "port_domain"  # each domain on the host
     PORT_ACCOUNT = "port_account"  # one account of each domain on the host
@@ -81,6 +83,7 @@ class Probe:
     reachability: bool = (
         False  # its id is also that of what keeps a whole port or address from being looked at
     )
+    by_name: bool = False  # it runs only where it, or its family, is asked for (`dns check` does)
 
 
 # The ports that are looked at. The last one is optional: where it does not answer there is nothing to look at.
@@ -105,6 +108,7 @@ _FAMILIES = (
     "dns",
     "dane",
     "hosted",
+    "zone",
 )
 
 
@@ -149,18 +153,19 @@ def probe(
     after: str = "",
     seconds: Callable[[Timing], float] = lambda timing: timing.probe,
     reachability: bool = False,
+    by_name: bool = False,
 ) -> Callable[[Function], Function]:
     """Put the decorated function into the registry under the stable id `name`. Where `applies` says no to a context
     there is nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. Texts are
     marked with N_. `after` names
     the probe that must have run before, on the same target. `seconds`: the time it has. `reachability`: the one probe
-    that tells, instead of all others, why a port or an address is not looked at.
+    that tells, instead of all others, why a port or an address is not looked at. `by_name`: only where it is asked for.
     """
     entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
 
     def enter(function: Function) -> Function:
         PROBES.append(
-            Probe(entry, scope, phase, function, applies, unless, long, after, seconds, reachability)
+            Probe(entry, scope, phase, function, applies, unless, long, after, seconds, reachability, by_name)
         )
         return function
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 import dns.resolver
 
 from mailprov.i18n import _
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.probe.bans import Ask
@@ -86,6 +87,9 @@ def verify(
     accounts: int | None = USUAL_ACCOUNTS,
     partner: str = "",
     bans: Ask | None = None,
+    skip_ids: Collection[str] = (),
+    signing: PublicKeys | None = None,
+    selectors: tuple[str, ...] | None = None,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -96,7 +100,9 @@ def verify(
     port; `port_numbers` are the ports to look at. `provisioned` are hosts that have just been brought to the desired
     state: what other servers may leave out is missed there. `accounts` of each domain log in (None: all), chosen by
     `ident`, the name of the run. `partner` is the domain that all others exchange mail with. `bans` asks hosts whom
-    their fail2ban holds, where no port of a kind answers.
+    their fail2ban holds, where no port of a kind answers. `skip_ids` are left out, as `probe_ids` are taken. `signing`
+    are the DKIM keys that hosts say they sign with. `selectors`: the inventory is made up, of domains that it does not
+    describe, and these are the selectors to look at there.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Sends mail only to
     declared accounts.
@@ -122,7 +128,8 @@ def verify(
         found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
     runner = _Runner(run, emit)
-    jobs = Jobs(run, probes(), probe_ids, port_numbers)
+    run.signing, run.selectors = signing, selectors
+    jobs = Jobs(run, probes(), probe_ids, port_numbers, skip_ids)
     for host in looked_at:
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))

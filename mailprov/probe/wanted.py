@@ -1,6 +1,7 @@
 """What the inventory wants in DNS, by the mail domain that each record belongs to.
 
     wanted_records(context)       at the domain's name and below it
+    signing_keys(context)         the DKIM keys with which the domain's hosts say that they sign
     ALL_HOSTED, NONE_HOSTED       why a probe of own hosts, or of providers, has nothing to look at
 
 Raises nothing.
@@ -8,7 +9,10 @@ Raises nothing.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mailprov.i18n import N_
+from mailprov.model.dkim import record_name
 from mailprov.model.records import Record
 from mailprov.probe.context import DomainContext
 from mailprov.records import desired_records
@@ -31,3 +35,22 @@ def wanted_records(context: DomainContext) -> list[Record]:
                 owner = next((name for name in parents if name in names), "")
                 run.wanted.setdefault(owner, []).append(record)
     return run.wanted.get(context.name, [])
+
+
+class SigningKey(NamedTuple):
+    """A DKIM key with which a host says that it signs. `text` is empty where it is still to be made."""
+
+    host: str
+    name: str  # of the record
+    text: str
+
+
+def signing_keys(context: DomainContext) -> list[SigningKey]:
+    """Of this domain, as far as hosts were asked. Its aliases are signed with the same keys."""
+    found = []
+    for host, keys in (context.run.signing or {}).items():
+        for key, text in keys.items():
+            domain, __, selector = key.rpartition(".")
+            if domain == context.domain.name:
+                found.append(SigningKey(host, record_name(context.name, selector), text))
+    return found

@@ -12,6 +12,7 @@ from mailprov import __version__
 from mailprov.errors import bug
 from mailprov.i18n import _
 from mailprov.model.answers import Found
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Host, Inventory
@@ -49,10 +50,11 @@ def verify(
     partner: str = "",
     start: Start | None = None,
     report: Emit,
+    skip_ids: Collection[str] = (),
 ) -> int:
-    """Probe what is selected; `probe_ids` holds ids or their beginnings. `accounts` of each domain log in, None: all.
-    `partner` is the domain that all others exchange mail with, if not each the next one that works. `start` reaches
-    hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
+    """Probe what is selected; `probe_ids` and `skip_ids` hold ids or their beginnings. `accounts` of each domain log
+    in, None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
+    `start` reaches hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
     """
     events = EventQueue(report)
     began = time.monotonic()
@@ -71,6 +73,7 @@ def verify(
             ident=run_id(),
             findings=findings,
             start=start,
+            skip_ids=skip_ids,
         )
     except KeyboardInterrupt:
         events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
@@ -92,9 +95,12 @@ def probe_into(
     findings: list[Finding] | None = None,
     provisioned: Collection[str] = (),
     start: Start | None = None,
+    skip_ids: Collection[str] = (),
+    signing: PublicKeys | None = None,
+    selectors: tuple[str, ...] | None = None,
 ) -> int:
     """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up.
-    `provisioned` and `ident`, the run's name: see `probe.verify`.
+    `provisioned`, `ident`, the run's name, `signing` and `selectors`: see `probe.verify`.
     """
     if any(domain.two_sided for domain in inventory.domains):
         from mailprov.run.moves import seen
@@ -139,6 +145,9 @@ def probe_into(
                 partner=partner,
                 ident=ident,
                 bans=bans,
+                skip_ids=skip_ids,
+                signing=signing,
+                selectors=selectors,
             )
         except Exception as error:
             crash.append(str(bug("verify", error)))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding
 from mailprov.probe.context import DomainContext
+from mailprov.probe.mailauth import dmarc
 from mailprov.probe.registry import Scope, probe
 from mailprov.probe.remedies import publish, publish_alone
 from mailprov.probe.wanted import wanted_records
@@ -24,17 +25,19 @@ from mailprov.probe.wanted import wanted_records
     steps=(
         N_("Ask the authoritative server for the TXT records of _dmarc at the domain."),
         N_("Compare policy and address for reports with the inventory's."),
+        N_("Ask the domain of each address for reports whether it takes them, where it is another one."),
     ),
     verdicts={
         "pass": N_("one record, with the declared policy; any valid one where the inventory declares none"),
         "warn": N_(
-            "reports do not go where the inventory says; no record, where the inventory leaves it to mailprov"
+            "reports do not go where the inventory says, or to somebody who did not agree; no record, where the "
+            "inventory leaves it to mailprov; a tag that weakens the policy, or is not in DMARC any more"
         ),
         "fail": N_("no DMARC record or several, no valid policy, or another one than the inventory's"),
         "error": N_("no authoritative server answers"),
         "skip": N_("the inventory declares no DMARC record, and there is none"),
     },
-    refs=("RFC 9989 section 4",),
+    refs=("RFC 9989 section 4", "RFC 9990 section 4"),
 )
 def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
     name = f"_dmarc.{context.name}"
@@ -45,7 +48,7 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
     by_default = planned is not None and not planned.asked
     record = f'{name}. TXT "{wanted or "v=DMARC1; p=none"}"'
     advice = publish(record)
-    found = [text for text in answer.values if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]
+    found = dmarc.records(answer)
     if not found and not wanted:
         yield context.skip(_("the inventory declares no DMARC record, and there is none"))
         return
@@ -61,9 +64,9 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
         else:
             yield context.failed(_("no DMARC record"), advice)
         return
-    said, declared = _tags(found[0]), _tags(wanted)
-    policy = said.get("p", "").lower()
-    if policy not in ("none", "quarantine", "reject"):
+    said, declared = dmarc.tags(found[0]), dmarc.tags(wanted)
+    policy = dmarc.policy(found[0])
+    if not policy:
         yield context.failed(_("{record} has no valid policy (p=)").format(record=found[0]), advice)
     elif wanted and not by_default and policy != declared["p"]:
         yield context.failed(
@@ -79,10 +82,18 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
             ),
             advice,
         )
+    elif doubts := dmarc.doubts(found[0]):
+        yield context.warn(f"{found[0]}: {'; '.join(doubts)}", advice)
+    elif missing := _unasked(context, found[0]):
+        form = _("reports to {domains} are not sent, as nothing there says that it takes them")
+        observed = form.format(domains=", ".join(domain for domain, __ in missing))
+        yield context.warn(observed, publish(", ".join(record for __, record in missing)))
     else:
         yield context.passed(found[0])
 
 
-def _tags(text: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in text.split(";"))
-    return {name.strip().lower(): value.strip() for name, __, value in pairs}
+def _unasked(context: DomainContext, text: str) -> list[tuple[str, str]]:
+    """Who did not agree to get reports. Of a domain of the inventory dns.published tells it."""
+    ours = {name for one in context.run.inventory.domains for name in (one.name, *one.domain_aliases)}
+    missing = dmarc.without_consent(context.name, text, context.run.resolver.ask)
+    return [(domain, record) for domain, record in missing if domain not in ours]

@@ -1,16 +1,16 @@
 """DNS as the authoritative server gives it, not as a cache remembers it.
 
-Public: Resolver, first_at, Answer, Trust, NoAnswer, BadAnswer, QueryTimeout. Raises NoAnswer (a ProbeError) when no
-authoritative server answers, BadAnswer where one answers with an error, QueryTimeout when it was waited for in vain; a
-name or type that is not there is an Answer without values.
+Public: Resolver, first_at, Answer, Trust, NoAnswer, BadAnswer, QueryTimeout, NotFromHere. Raises NoAnswer (a
+ProbeError) when no authoritative server answers, BadAnswer where one answers with an error, QueryTimeout when it was
+waited for in vain, NotFromHere when that is the fault of this machine's network; a name or type that is not there is
+an Answer without values.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
-from enum import Enum
-from ipaddress import ip_address
 
 import dns.exception
 import dns.flags
@@ -25,57 +25,38 @@ import dns.rrset
 
 from mailprov.i18n import _
 from mailprov.model.dns import DnsSettings, NameServer
-from mailprov.model.values import dataclass, field
-from mailprov.probe.clients.connection import printable
-from mailprov.probe.clients.errors import ProbeError
+from mailprov.probe.clients import network
+from mailprov.probe.clients.answers import (
+    Answer,
+    BadAnswer,
+    NoAnswer,
+    NotFromHere,
+    NoZone,
+    QueryTimeout,
+    first_line,
+    kind_of,
+    plain,
+    text,
+)
+from mailprov.probe.clients.trust import Trust, trust
+
+__all__ = [
+    "Answer",
+    "BadAnswer",
+    "NoAnswer",
+    "NoZone",
+    "NotFromHere",
+    "QueryTimeout",
+    "Resolver",
+    "Trust",
+    "first_at",
+]
 
 _WITH_SIGNATURES = ("DNSKEY", "TLSA")
 
-
-class NoAnswer(ProbeError):
-    """No authoritative server could be asked, or it gave no usable answer."""
-
-
-class NoZone(NoAnswer):
-    """The resolver of this machine does not know the domain at all, nor anything above it."""
-
-
-class BadAnswer(NoAnswer):
-    """A name server answers with an error (SERVFAIL and the like)."""
-
-
-class Trust(Enum):
-    """What a resolver that checks signatures makes of a record set in a signed zone (RFC 4035 section 4.3)."""
-
-    SECURE = "secure"
-    INSECURE = "insecure"  # no DS record leads to the zone
-    BOGUS = "bogus"
-    UNKNOWN = "unknown"  # this machine's resolver does not check, or its word cannot be relied on
-
-
-class QueryTimeout(NoAnswer):
-    """No answer within the time for one question."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`values`: addresses (A, AAAA), `10 mx.example.org` (MX), whole strings (TXT), names without final dot,
-    sorted.
-
-    `alias` is the target when the name is a CNAME (and another type was asked for).
-    """
-
-    name: str
-    type: str
-    values: tuple[str, ...]
-    server: str  # who said so
-    alias: str = ""
-    ttl: int = field(default=0, compare=False)
-    signed: bool = field(default=False, compare=False)  # with a signature, where that was asked for
-
-    def __str__(self) -> str:
-        shown = ", ".join(self.values) or (f"CNAME {self.alias}" if self.alias else _("nothing"))
-        return printable(f"{self.server}: {self.name} {self.type}: {shown}")
+# A server that kept us waiting this often, and answered nothing since, is not waited for again.
+_PATIENCE = 2
+_SERVERS_ABOVE = 4  # of the zone above
 
 
 def first_at(settings: DnsSettings) -> Callable[[str], NameServer | None]:
@@ -87,7 +68,8 @@ class Resolver:
     """Asks the name server `first`, the primary of the zones in the inventory (`first_at`: of each name); where there
     is none or it does not have the zone, finds a zone's servers by itself. Answers are kept for the run.
 
-    `resolver` (default: the system's) finds name servers and their addresses. Usable from several threads.
+    `resolver` (default: the system's) finds name servers and their addresses. Usable from several threads. `queries`
+    is how many questions name servers were asked, those to `resolver` not counted.
     """
 
     name_server_port = 53
@@ -103,6 +85,11 @@ class Resolver:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], Answer | NoAnswer] = {}
+        self._silent: Counter[tuple[str, bool]] = Counter()  # (address, over TCP) → times waited for in vain
+        self._zones: dict[str, tuple[str, ...]] = {}  # zone → its name servers
+        self._addresses: dict[str, tuple[str, ...]] = {}  # name server → its addresses
+        self._fault: str | None = None  # of this machine's network; None: not looked at yet
+        self.queries = 0
 
     def ask(self, name: str, kind: str) -> Answer:
         """The records of one name and type. Raises NoAnswer."""
@@ -148,42 +135,55 @@ class Resolver:
         return bool(answer.values) and answer.signed
 
     def trust(self, name: str, kind: str, zone: str) -> Trust:
-        """What this machine's resolver makes of the signatures of a set that is there. Only on this very machine its
-        word for "secure" counts (RFC 4035 section 4.9.3).
-        """
+        """What this machine's resolver makes of the signatures of a set that is there."""
         try:
-            server, port = str(self._resolver().nameservers[0]), self._resolver().port
-            reply = self._recursive(server, port, name, kind)
-            if reply.rcode() == dns.rcode.SERVFAIL:
-                reply = self._recursive(server, port, name, kind, dns.flags.CD)
-                return Trust.BOGUS if reply.answer else Trust.UNKNOWN
-            if reply.flags & dns.flags.AD:
-                return Trust.SECURE if ip_address(server).is_loopback else Trust.UNKNOWN
-            above = self._recursive(server, port, zone, "DS")
-        except (NoAnswer, dns.exception.DNSException, OSError, EOFError, ValueError, IndexError):
+            return trust(self._resolver(), self._seconds, name, kind, zone)
+        except NoAnswer:
             return Trust.UNKNOWN
-        parents = (rrset.name for rrset in above.authority if rrset.rdtype == dns.rdatatype.SOA)
-        known = above.rcode() == dns.rcode.NOERROR and not above.answer
-        if known and any(dns.name.from_text(zone).is_subdomain(one) for one in parents):
-            return Trust.INSECURE
-        return Trust.UNKNOWN
 
-    def _recursive(
-        self, server: str, port: int, name: str, kind: str, flags: int = dns.flags.AD
-    ) -> dns.message.Message:
-        query = dns.message.make_query(name, kind, want_dnssec=True)
-        query.flags |= flags
-        return dns.query.udp_with_fallback(query, server, timeout=self._seconds, port=port)[0]
-
-    def ask_at(self, server: str, address: str, name: str, kind: str) -> Answer | None:
+    def ask_at(self, server: str, address: str, name: str, kind: str, *, tcp: bool = False) -> Answer | None:
         """What one name server says now; None when it does not hold the zone. Raises NoAnswer when it is silent or
         broken.
         """
+        return self._query(address, self._port(address, name), name, kind, server, tcp=tcp)
+
+    def reply_of(
+        self, server: str, address: str, name: str, kind: str, *, dnssec: bool = False
+    ) -> dns.message.Message:
+        """The same as a whole message, whatever is in it; with signatures where asked for. Raises NoAnswer."""
+        return self._exchange(address, self._port(address, name), name, kind, server, dnssec=dnssec)
+
+    def above(self, zone: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The zone above this one, and its servers as (name, address), in DNS's own order. Raises NoAnswer."""
+        resolver = self._resolver()
+        name = dns.name.from_text(zone).parent()
+        try:
+            parent = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=2 * self._seconds)
+            names = [text(rdata) for rdata in resolver.resolve(parent, "NS")]
+        except dns.resolver.NoRootSOA:
+            raise NoZone(_("this machine's resolver knows no zone above {zone}").format(zone=zone)) from None
+        except dns.exception.DNSException as error:
+            form = _("the zone above {zone} cannot be found: {error}")
+            raise kind_of(error)(form.format(zone=zone, error=first_line(error))) from None
+        servers: list[tuple[str, str]] = []
+        for each in names[:_SERVERS_ABOVE]:
+            try:
+                servers += [
+                    (each, address) for address in self._resolve(each, "A") + self._resolve(each, "AAAA")
+                ]
+            except NoAnswer:
+                continue  # of several one is enough
+        return plain(parent), tuple(servers)
+
+    def from_the_resolver(self, name: str, kind: str) -> tuple[str, ...]:
+        """What the resolver of this machine gives, cached or made up. Raises NoAnswer."""
+        return self._resolve(name, kind)
+
+    def _port(self, address: str, name: str) -> int:
         first = self._first(name)
-        port = self.name_server_port
         if first is not None and address in self._server_addresses(first.address):
-            port = first.port
-        return self._query(address, port, name, kind, server)
+            return first.port
+        return self.name_server_port
 
     def _ask(self, name: str, kind: str) -> Answer:
         if (first := self._first(name)) is not None:
@@ -191,24 +191,74 @@ class Resolver:
                 answer = self._query(address, first.port, name, kind, first.address)
                 if answer is not None:
                     return answer
-        servers = self._zone_servers(name)
         errors: list[NoAnswer] = []
+        known = self._servers_of(name)
+        if known and (answer := self._from(known, name, kind, errors)) is not None:
+            return answer
+        servers = self._zone_servers(name)
+        if servers != known and (answer := self._from(servers, name, kind, errors)) is not None:
+            return answer
+        if fault := self._fault_of_network(name):
+            raise NotFromHere(fault)
+        said = "; ".join(map(str, errors)) or _("none of them holds it")
+        kinds = [type(error) for error in errors]
+        kind_met = next((kind for kind in (BadAnswer, QueryTimeout) if kind in kinds), NoAnswer)
+        raise kind_met(
+            _("no authoritative answer for {name} {type} from {servers}: {reason}").format(
+                name=name, type=kind, servers=", ".join(servers), reason=said
+            )
+        )
+
+    def _from(self, servers: tuple[str, ...], name: str, kind: str, errors: list[NoAnswer]) -> Answer | None:
+        """The first answer of these name servers, by turns; None when none of them holds the zone. `errors` gets why
+        one gave none.
+        """
         for server in servers:
             try:
-                for address in self._resolve(server, "A") + self._resolve(server, "AAAA"):
+                for address in self._addresses_of(server):
                     answer = self._query(address, self.name_server_port, name, kind, server)
                     if answer is not None:
                         return answer
             except NoAnswer as error:
                 errors.append(error)
-        said = "; ".join(map(str, errors)) or _("none of them holds it")
-        kinds = [type(error) for error in errors]
-        kind_of = next((kind for kind in (BadAnswer, QueryTimeout) if kind in kinds), NoAnswer)
-        raise kind_of(
-            _("no authoritative answer for {name} {type} from {servers}: {reason}").format(
-                name=name, type=kind, servers=", ".join(servers), reason=said
+        return None
+
+    def _addresses_of(self, server: str) -> tuple[str, ...]:
+        """Kept for the run."""
+        with self._lock:
+            found = self._addresses.get(server)
+        if found is None:
+            found = self._resolve(server, "A") + self._resolve(server, "AAAA")
+            with self._lock:
+                self._addresses[server] = found
+        return found
+
+    def _servers_of(self, name: str) -> tuple[str, ...]:
+        """Those of the nearest zone at or above it of which they are known. What is a zone of its own below that, they
+        do not hold.
+        """
+        with self._lock:
+            return self._zones.get(self._known_zone(name), ())
+
+    def _known_zone(self, name: str) -> str:
+        """The nearest zone at or above it of which the servers are known; empty when there is none."""
+        labels = name.split(".")
+        parents = (".".join(labels[start:]) for start in range(len(labels)))
+        return next((parent for parent in parents if parent in self._zones), "")
+
+    def _fault_of_network(self, name: str) -> str:
+        """Looked at once (clients/network.py)."""
+        if self._fault is None:
+            try:
+                parent, servers = self.above(self._known_zone(name) or name)
+            except NoAnswer:
+                parent, servers = "", ()
+            self._fault = network.fault(
+                parent,
+                servers,
+                lambda server, address: self._exchange(address, self.name_server_port, parent, "SOA", server),
             )
-        )
+        return self._fault
 
     def _server_addresses(self, server: str) -> tuple[str, ...]:
         return (
@@ -217,25 +267,56 @@ class Resolver:
             else self._resolve(server, "A") + self._resolve(server, "AAAA")
         )
 
-    def _query(self, address: str, port: int, name: str, kind: str, server: str) -> Answer | None:
+    def _exchange(
+        self,
+        address: str,
+        port: int,
+        name: str,
+        kind: str,
+        server: str,
+        *,
+        tcp: bool = False,
+        dnssec: bool = False,
+    ) -> dns.message.Message:
+        """One question and what comes back. Whoever kept us waiting twice is not waited for again. Raises NoAnswer."""
+        late = _("no answer from name server {server} port {port} within {seconds:g} s")
+        mute = late.format(server=server, port=port, seconds=self._seconds)
+        if self._silent[address, tcp] >= _PATIENCE:
+            raise QueryTimeout(mute)
+        query = dns.message.make_query(name, kind, use_edns=0, payload=1232, want_dnssec=dnssec)
+        query.flags &= ~dns.flags.RD  # we want what it holds, not what it can find out
+        with self._lock:
+            self.queries += 1
+        try:
+            if tcp:
+                reply = dns.query.tcp(query, address, timeout=self._seconds, port=port)
+            else:
+                reply, __ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
+        except (dns.exception.DNSException, OSError, EOFError) as error:
+            if isinstance(error, dns.exception.Timeout):
+                with self._lock:
+                    self._silent[address, tcp] += 1
+                raise QueryTimeout(mute) from None
+            none = _("no answer from name server {server} port {port} ({error})")
+            reason = first_line(error)
+            raise NoAnswer(none.format(server=server, port=port, error=reason)) from None
+        with self._lock:
+            self._silent.pop((address, tcp), None)
+        return reply
+
+    def _query(
+        self, address: str, port: int, name: str, kind: str, server: str, *, tcp: bool = False
+    ) -> Answer | None:
         """One server's answer; None when it does not hold the zone. Raises NoAnswer when it is silent or
         broken.
         """
         signatures = kind in _WITH_SIGNATURES
-        query = dns.message.make_query(name, kind, use_edns=0, payload=1232, want_dnssec=signatures)
-        query.flags &= ~dns.flags.RD  # we want what it holds, not what it can find out
-        try:
-            reply, __ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
-        except (dns.exception.DNSException, OSError, EOFError) as error:
-            if isinstance(error, dns.exception.Timeout):
-                late = _("no answer from name server {server} port {port} within {seconds:g} s")
-                raise QueryTimeout(late.format(server=server, port=port, seconds=self._seconds)) from None
-            none = _("no answer from name server {server} port {port} ({error})")
-            raise NoAnswer(none.format(server=server, port=port, error=error)) from None
+        reply = self._exchange(address, port, name, kind, server, tcp=tcp, dnssec=signatures)
         code = reply.rcode()
-        if code == dns.rcode.REFUSED or (code == dns.rcode.NOERROR and not reply.flags & dns.flags.AA):
+        found = code in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}
+        if code == dns.rcode.REFUSED or (found and not reply.flags & dns.flags.AA):
             return None
-        if code not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        if not found:
             raise BadAnswer(
                 _("name server {server} answers {code} for {name} {type}").format(
                     server=server, code=dns.rcode.to_text(code), name=name, type=kind
@@ -245,13 +326,14 @@ class Resolver:
         values, alias, ttl, signed = [], "", 0, False
         for rrset in reply.answer:
             if rrset.name == owner and rrset.rdtype == wanted:
-                values += [_text(rdata) for rdata in rrset]
+                values += [text(rdata) for rdata in rrset]
                 ttl = rrset.ttl
             elif rrset.name == owner and rrset.covers == wanted:
                 signed = True
             elif rrset.name == owner and rrset.rdtype == dns.rdatatype.CNAME:
-                alias = _text(rrset[0])
-        return Answer(name, kind, tuple(sorted(values)), server, alias, ttl, signed)
+                alias = text(rrset[0])
+        absent = code == dns.rcode.NXDOMAIN
+        return Answer(name, kind, tuple(sorted(values)), server, alias, ttl, signed, absent)
 
     def _resolver(self) -> dns.resolver.Resolver:
         with self._lock:
@@ -264,60 +346,46 @@ class Resolver:
             return self._given
 
     def _zone_servers(self, name: str) -> tuple[str, ...]:
+        """Of the zone that holds a name, as the resolver knows it. A name that it does not get through, as a circle of
+        CNAMEs, is looked for from the one above it.
+        """
         resolver = self._resolver()
         try:
             zone = dns.resolver.zone_for_name(name, resolver=resolver, lifetime=2 * self._seconds)
-            return tuple(sorted(_text(rdata) for rdata in resolver.resolve(zone, "NS")))
+            servers = tuple(sorted(text(rdata) for rdata in resolver.resolve(zone, "NS")))
         except dns.resolver.NoRootSOA:  # it went up to the root, and the resolver has not even that
-            servers = ", ".join(map(str, resolver.nameservers))
+            shown = ", ".join(map(str, resolver.nameservers))
             raise NoZone(
                 _("this machine's resolver ({servers}) knows no zone of {name}").format(
-                    servers=servers, name=name
+                    servers=shown, name=name
                 )
             ) from None
+        except dns.resolver.NoNameservers as error:
+            parent = name.partition(".")[2]
+            if "." in parent:
+                return self._zone_servers(parent)
+            raise self._not_found(name, error) from None
         except dns.exception.DNSException as error:
-            raise _kind(error)(
-                _("the name servers of {name} cannot be found: {error}").format(
-                    name=name, error=_first_line(error)
-                )
-            ) from None
+            raise self._not_found(name, error) from None
+        with self._lock:
+            self._zones[plain(zone)] = servers
+        return servers
+
+    @staticmethod
+    def _not_found(name: str, error: Exception) -> NoAnswer:
+        form = _("the name servers of {name} cannot be found: {error}")
+        return kind_of(error)(form.format(name=name, error=first_line(error)))
 
     def _resolve(self, name: str, kind: str) -> tuple[str, ...]:
         try:
             return tuple(
-                sorted(_text(rdata) for rdata in self._resolver().resolve(name + ".", kind, search=False))
+                sorted(text(rdata) for rdata in self._resolver().resolve(name + ".", kind, search=False))
             )
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return ()
         except dns.exception.DNSException as error:
-            raise _kind(error)(
+            raise kind_of(error)(
                 _("the resolver gives no answer for {name}: {error}").format(
-                    name=name, error=_first_line(error)
+                    name=name, error=first_line(error)
                 )
             ) from None
-
-
-def _kind(error: Exception) -> type[NoAnswer]:
-    return QueryTimeout if isinstance(error, dns.exception.Timeout) else NoAnswer
-
-
-def _first_line(error: Exception) -> str:
-    return printable(str(error).splitlines()[0] if str(error) else type(error).__name__)
-
-
-def _text(rdata: object) -> str:
-    """A record's value in the spelling of model.records."""
-    strings = getattr(rdata, "strings", None)
-    if strings is not None:
-        return b"".join(strings).decode("utf-8", "replace")
-    if hasattr(rdata, "exchange"):
-        return f"{rdata.preference} {_name(rdata.exchange)}"  # type: ignore[attr-defined]
-    if hasattr(rdata, "weight"):  # SRV
-        return f"{rdata.priority} {rdata.weight} {rdata.port} {_name(rdata.target)}"  # type: ignore[attr-defined]
-    if hasattr(rdata, "target"):
-        return _name(rdata.target)
-    return str(rdata)
-
-
-def _name(name: dns.name.Name) -> str:
-    return name.to_text(omit_final_dot=True).lower() if name != dns.name.root else "."

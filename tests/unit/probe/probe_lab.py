@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import dns.resolver
 
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
+from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import (
@@ -153,6 +154,8 @@ class Lab:
         accounts: int | None = 3,
         partner: str = "",
         bans: Ask | None = None,
+        signing: PublicKeys | None = None,
+        skip: str = "",
     ) -> list[Finding]:
         """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
         self.start()
@@ -179,6 +182,8 @@ class Lab:
             port_numbers=[port] if port else ALL_PORTS,
             provisioned=provisioned,
             bans=bans,
+            signing=signing,
+            skip_ids=skip.split(),
             ident=ident,
             accounts=accounts,
             partner=partner,

@@ -76,10 +76,18 @@ class World:
                     continue
                 self._open.append(sock)
                 self._selector.register(sock, selectors.EVENT_READ, (address, port))
-        self._dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._dns.bind(("127.0.0.1", 0))
-        self.dns_port = self._dns.getsockname()[1]
+        while True:  # until a port is free for both
+            self._dns_tcp = socket.create_server(("127.0.0.1", 0))
+            self.dns_port = self._dns_tcp.getsockname()[1]
+            self._dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                self._dns.bind(("127.0.0.1", self.dns_port))
+                break
+            except OSError:
+                self._dns.close()
+                self._dns_tcp.close()
         self._selector.register(self._dns, selectors.EVENT_READ, None)
+        self._selector.register(self._dns_tcp, selectors.EVENT_READ, "dns")
         self._stop, self._wake = socket.socketpair()
         self._selector.register(self._stop, selectors.EVENT_READ, "stop")
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -89,7 +97,7 @@ class World:
     def __exit__(self, *_: object) -> None:
         self._wake.close()
         self._thread.join(5)
-        for sock in [*self._open, self._dns, self._stop]:
+        for sock in [*self._open, self._dns, self._dns_tcp, self._stop]:
             with contextlib.suppress(OSError):
                 sock.close()
 
@@ -101,6 +109,11 @@ class World:
                 if key.data is None:
                     self._answer()
                     continue
+                if key.data == "dns":
+                    threading.Thread(
+                        target=self._answer_tcp, args=self._dns_tcp.accept()[:1], daemon=True
+                    ).start()
+                    continue
                 sock, _peer = key.fileobj.accept()  # type: ignore[union-attr]
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.append(sock)
@@ -110,8 +123,21 @@ class World:
 
     def _answer(self) -> None:
         data, peer = self._dns.recvfrom(4096)
+        if (reply := self._reply(data)) is not None:
+            self._dns.sendto(reply.to_wire(), peer)
+
+    def _answer_tcp(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), sock, sock.makefile("rb") as lines:
+            size = int.from_bytes(lines.read(2), "big")
+            if "dns-no-tcp" in self.faults:
+                return
+            if (reply := self._reply(lines.read(size))) is not None:
+                wire = reply.to_wire()
+                sock.sendall(len(wire).to_bytes(2, "big") + wire)
+
+    def _reply(self, data: bytes) -> dns.message.Message | None:
         if "dns-silent" in self.faults:
-            return
+            return None
         query = dns.message.from_wire(data)
         reply = dns.message.make_response(query)
         name = query.question[0].name.to_text(omit_final_dot=True).lower()
@@ -129,7 +155,7 @@ class World:
                 reply.answer.append(dns.rrset.from_text(name + ".", 60, "IN", "CNAME", *alias))
             elif reply.rcode() == dns.rcode.NOERROR and not any(owner == name for owner, _ in self.records):
                 reply.set_rcode(dns.rcode.NXDOMAIN)
-        self._dns.sendto(reply.to_wire(), peer)
+        return reply
 
     def _found(self, name: str, kind: str, reply: dns.message.Message, flags: int) -> list[str]:
         """`records`; and of a signed zone keys, and the TLSA records of the certificates that are right."""

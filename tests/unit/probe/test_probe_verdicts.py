@@ -11,8 +11,10 @@ from mailprov.model.findings import Verdict
 from mailprov.model.inventory import Domain, Forward
 from mailprov.probe import catalogue
 from mailprov.probe.accounts import chosen
+from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Peer
 from mailprov.probe.clients.errors import Mute
+from mailprov.probe.registry import Scope
 from tests.unit.probe.probe_lab import SLOW_ONLY, Lab, account
 from tests.unit.probe.probe_session import PASSWORDS
 
@@ -21,7 +23,12 @@ PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdic
 
 def test_right_servers_pass_every_probe(lab: Lab) -> None:
     findings = lab.verify(wait=10)
-    here = {entry.id for entry in catalogue() if not entry.id.startswith("hosted.")}  # test_hosted_probes.py
+    # The others are in test_hosted_probes.py and test_zones.py.
+    here = {
+        each.entry.id
+        for each in probes()
+        if not each.by_name and not each.entry.id.startswith("hosted.") and each.scope is not Scope.FOREIGN
+    }
     assert {item.id for item in findings} == here
     assert [item for item in findings if item.verdict is not PASS] == []
     # Both hosts on all seven ports and ManageSieve, each with each probe of the port.
@@ -204,7 +211,7 @@ def test_wrong_server(
 
 
 def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
-    elsewhere = {"delivery", "dns", "hosted"}
+    elsewhere = {"delivery", "dns", "hosted", "zone"}
     loops_and_dns = {entry.id for entry in catalogue() if entry.id.partition(".")[0] in elsewhere}
     red = {case[0] for case in CASES if case[4] in {FAIL}}
     assert red == {entry.id for entry in catalogue()} - loops_and_dns
