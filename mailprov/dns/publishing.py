@@ -105,7 +105,7 @@ class _Publishing:
                 _("its records were changed by somebody else {count} times in a row").format(count=TRIES)
             )
         last = {(edit.name, edit.type): edit for edit in self._written}
-        if missing := read_back.not_as_wanted(self._driver, self._zone, list(last.values()), self._work.wild):
+        if missing := read_back.in_time(self._driver, self._zone, list(last.values()), self._work.wild):
             raise self._guard.no_effect(missing) or read_back.no_effect(self._driver, self._zone, missing)
         return [*self._done_already(self._work.diff, diff), *diff.changes]
 

@@ -2,6 +2,7 @@
 additions silently), and without an answer it may have been done.
 
     not_as_wanted(driver, zone, edits, wild) -> {set: words}     empty when all of it stands
+    in_time(…) -> {set: words}                         the same, once a server has had the time to sign it
     no_effect(driver, zone, missing) -> DnsFailed      it was accepted, and is not there
     after_silence(driver, zone, edits, lost)           no usable answer: returns when all of it stands, else raises
 
@@ -10,6 +11,7 @@ Raises DnsFailed, DnsUnreachable, and from after_silence DnsUnsure.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 
 from mailprov.dns import ownership, reading
@@ -17,6 +19,9 @@ from mailprov.dns.driver import Driver
 from mailprov.dns.rrsets import Edit
 from mailprov.errors import DnsFailed, DnsUnreachable, DnsUnsure
 from mailprov.i18n import _
+
+SIGNING_SECONDS = 15.0  # signing takes milliseconds, on a busy server seconds
+POLL_SECONDS = 0.2
 
 
 def not_as_wanted(
@@ -40,6 +45,20 @@ def not_as_wanted(
                 name=name, ttl=rrset.ttl, wanted=edit.ttl
             )
     return wrong
+
+
+def in_time(driver: Driver, zone: str, edits: Sequence[Edit], wild: Collection[str] = ()) -> dict[str, str]:
+    """As `not_as_wanted`. A server that keeps a signed copy of the zone (BIND's inline-signing) has done an update when
+    it says so, and answers from the copy a moment later.
+    """
+    missing = not_as_wanted(driver, zone, edits, wild)
+    if not missing or driver.reads_stored or not driver.signed([zone]).get(zone):
+        return missing
+    deadline = time.monotonic() + SIGNING_SECONDS
+    while missing and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        missing = not_as_wanted(driver, zone, edits, wild)
+    return missing
 
 
 def no_effect(driver: Driver, zone: str, missing: Mapping[str, str]) -> DnsFailed:

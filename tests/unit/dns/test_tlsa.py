@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -14,7 +15,9 @@ import dns.rrset
 import pytest
 
 from mailprov import dns as zones
-from mailprov.dns import dnssec, providers, seal
+from mailprov.dns import dnssec, providers, read_back, seal
+from mailprov.dns.driver import Answer, Driver, Outcome, Reading
+from mailprov.dns.rrsets import Edit, RRset, Stored
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.model.inventory import Inventory, Mx, Tls
@@ -223,3 +226,35 @@ def test_its_own_server_says_whether_a_zone_is_signed(kind: str, tmp_path: Path)
             patch.setattr(dnssec, "PORT", server.port)
             patch.setattr(dns.resolver, "Resolver", lambda: resolver)
             assert dnssec.asked(["create.test", "same.test"]) == {"create.test": True, "same.test": False}
+
+
+class Late(Driver):
+    """A server that answers as it did before for some questions, since it keeps a signed copy of the zone."""
+
+    where = "DNS server 192.0.2.2"
+
+    def __init__(self, late: int, signs: bool) -> None:
+        self.late, self.signs, self.asked = late, signs, 0
+
+    def query(self, keys: Any = (), names: Any = (), proofs: Any = ()) -> Reading:
+        self.asked += 1
+        there = {("a.test", "TXT"): RRset(300, (Stored("new" if self.asked > self.late else "old"),))}
+        return Reading({key: Answer(there, exists=True, zone="a.test") for key in keys})
+
+    def write(self, *args: Any) -> Outcome:
+        raise AssertionError
+
+    def signed(self, zones: Any) -> dict[str, bool | None]:
+        return dict.fromkeys(zones, self.signs)
+
+
+def test_a_server_has_the_time_to_sign_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_back, "POLL_SECONDS", 0)
+    edits = [Edit("a.test", "TXT", 300, ("old",), ("new",))]
+    assert read_back.in_time(Late(3, True), "a.test", edits) == {}
+    # Where nothing is signed nothing is late: then it was ignored, and that is said at once.
+    unsigned = Late(3, False)
+    assert read_back.in_time(unsigned, "a.test", edits) == {"a.test TXT": "a.test TXT"}
+    assert unsigned.asked == 1
+    monkeypatch.setattr(read_back, "SIGNING_SECONDS", 0)
+    assert read_back.in_time(Late(3, True), "a.test", edits) == {"a.test TXT": "a.test TXT"}
