@@ -55,7 +55,7 @@ def plan(
     `switching`: the key of a certificate changes in spite of a TLSA record, since the new one is known (signing.py).
     `served`: domains that hosts have served until this run, each with the names of these hosts in DNS. What of them is
     not in the inventory leaves the zones as well.
-    `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing.
+    `take_over` replaces MX, SPF and DMARC records that mailprov did not write, instead of refusing or adding to them.
     """
     if not inventory.dns.publishes:
         command = f"`mailprov dns export --dkim {inventory.source}`"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import dns.resolver
 
 SECONDS = 5.0
+_AT_ONCE = 32  # questions to the resolver
 # What can be asked for at all (RFC 1035 section 3.1); the rest has no record.
 _NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
@@ -127,5 +128,5 @@ def _resolved(
             return None
         return [types.parse("TXT", rdata.to_text()) for rdata in answer]
 
-    with ThreadPoolExecutor(len(names)) as pool:
+    with ThreadPoolExecutor(min(len(names), _AT_ONCE)) as pool:
         return dict(zip(names, pool.map(texts, names), strict=True))

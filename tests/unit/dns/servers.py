@@ -95,6 +95,7 @@ ZONES = {
     **{f"undo{number}.test": "" for number in range(1, 7)},
     **{f"left{number}.test": "" for number in range(1, 21)},
     **{f"earlier{number}.test": "" for number in range(1, 5)},
+    "earlier5.test": '@ TXT "v=spf1 ip4:192.0.2.1 ~all"\n',
     **{f"told{number}.test": "www A 192.0.2.80\n" for number in range(1, 10)},
     **{f"rounds{number}.test": "" for number in range(1, 14)},
     # As the first of our hosts has it, so that it reads as written already.

@@ -74,6 +74,7 @@ def test_what_cannot_be_required_is_said() -> None:
     script = zones.export(inventory("alpha.test", DnsSettings()), None, "nsupdate")
     told = " ".join(line.lstrip("; ") for line in script.splitlines() if line.startswith(";"))
     assert "look first that there is no other SPF record (v=spf1) at: mx1.alpha.test, alpha.test" in told
+    assert "where there is one, leave ours out and add its terms to that one, before `all`" in told
     assert "prereq nxrrset alpha.test. TXT" not in script
     assert "prereq nxrrset alpha.test. CNAME" in script
     assert script.startswith("; DNS records for inv.yml, made by mailprov\n")
@@ -90,6 +91,7 @@ def test_the_fields_of_a_panel() -> None:
     assert max(map(len, key.parts)) == 255
     assert {one.name for one in found if one.type == "A"} == {"mx1"}
     assert not any(one.parts for one in found if one is not key)
+    assert "A name can have only one SPF record (v=spf1): where one stands already" in panel.export(wanted)
 
 
 @pytest.mark.parametrize("sign", ['"', "\\"])

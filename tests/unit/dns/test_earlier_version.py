@@ -147,6 +147,17 @@ def test_where_this_version_has_written_it_stops_and_touches_nothing(
         assert "Use that version of mailprov for this zone" in told["error"]
 
 
+def test_terms_in_a_record_of_somebody_else_stop_it_too(name_server: NameServer, earlier: Earlier) -> None:
+    """It knows nothing of terms, and would take the record for the owner's, and the marker's word for nothing."""
+    zone = "earlier5.test"
+    apply(driver.plan(inventory(zone, name_server.settings())))
+    assert name_server.values(zone, "TXT") == {'"v=spf1 ip4:192.0.2.1 mx ~all"'}
+    serial = name_server.serial(zone)
+    told = earlier(zone)
+    assert (name_server.serial(zone), told["code"]) == (serial, 1)
+    assert f"was written by a later mailprov (v=mailprov3 zone={zone} for=" in told["error"]
+
+
 def test_another_inventory_of_0_1_0_in_the_zone_keeps_its_own(
     name_server: NameServer, earlier: Earlier
 ) -> None:

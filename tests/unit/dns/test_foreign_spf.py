@@ -93,6 +93,16 @@ def test_alone_in_its_set_it_keeps_its_ttl_too() -> None:
     assert text == "v=mailprov3 zone=alpha.test for=alpha.test @/TXT=+mx"
 
 
+def test_what_comes_beside_it_gets_its_ttl() -> None:
+    desired = [Record(ZONE, "TXT", "site=abc", 300), Record(ZONE, "TXT", "v=spf1 mx -all", 300)]
+    zone = after(texts(FOREIGN), plan_zone(ZONE, texts(FOREIGN), desired, OURS))
+    assert {(r.value, r.ttl) for r in zone if r.name == ZONE} == {
+        ("site=abc", 60),
+        ("v=spf1 include:x.test mx ~all", 60),
+    }
+    assert plan_zone(ZONE, zone, desired, OURS).edits == ()
+
+
 @pytest.mark.parametrize(
     "theirs",
     [
@@ -222,6 +232,13 @@ def test_what_the_owner_changes_meanwhile_stays() -> None:
     zone = edited(zone, spf(zone), "v=spf1 mx a:new.test include:x.test  -all exp=e.test")
     assert plan(zone).edits == ()
     assert done(zone, wanted=None) == texts("v=spf1 a:new.test include:x.test  -all exp=e.test")
+
+
+def test_the_same_term_that_the_owner_wrote_himself_meanwhile_stays_where_he_wrote_it() -> None:
+    zone = done(texts(FOREIGN))
+    zone = edited(zone, spf(zone), "v=spf1 mx include:x.test mx ~all")
+    assert plan(zone).edits == ()
+    assert done(zone, wanted=None) == texts("v=spf1 mx include:x.test ~all")
 
 
 def test_a_term_of_ours_that_the_owner_took_out_is_planned_again_and_told() -> None:

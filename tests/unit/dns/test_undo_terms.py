@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from mailprov.dns import unsealed
 from mailprov.dns.diff import plan_zone
 from mailprov.dns.ownership import Identity
+from mailprov.dns.rrsets import Edit
 from mailprov.dns.undo import Image, Undo, before_image, merged, undo_zone
+from mailprov.model.dns import DnsSettings
 from mailprov.model.records import Record
+from tests.unit.dns.servers import inventory
 from tests.unit.dns.test_dns_diff import after
 from tests.unit.dns.test_foreign_spf import FOREIGN, OTHERS, OURS, ZONE, done, edited, plan, spf, texts
 
@@ -78,3 +82,33 @@ def test_what_was_taken_over_is_left_alone_where_it_was_changed() -> None:
     changed = edited(zone, spf(zone), "v=spf1 mx a:new.test -all")
     left, found = back(changed, image)
     assert (spf(left), found.left) == ("v=spf1 mx a:new.test -all", (f"{ZONE} TXT",))
+
+
+def test_of_an_image_without_a_seal_only_our_terms_are_believed() -> None:
+    """Going back takes away terms that the marker knows, and brings back terms that the inventory wants."""
+    wanted = inventory(ZONE, DnsSettings())
+    merged_zone, before = done(texts(FOREIGN)), texts(FOREIGN)
+    merged_text = spf(merged_zone)
+
+    def doubted(zone: list[Record], old: str, new: str) -> bool:
+        edit = Edit(ZONE, "TXT", 60, (old,), (new,))
+        return bool(unsealed.doubts([edit], zone, hosts=["mx1"], inventory=wanted))
+
+    assert not doubted(merged_zone, merged_text, FOREIGN)
+    assert not doubted(before, FOREIGN, merged_text)
+    for lie in (
+        "v=spf1 include:x.test ip4:192.0.2.66 ~all",
+        "v=spf1 ~all",
+        "v=spf1 include:x.test -all",
+        "v=spf1 include:X.test ~all",
+        "v=spf1 include:x.test  ~all",
+    ):
+        assert doubted(merged_zone, merged_text, lie), lie
+    for lie in (
+        "v=spf1 include:x.test include:evil.test ~all",
+        "v=spf1 mx ~all",
+        "v=spf1 include:x.test mx -all",
+    ):
+        assert doubted(before, FOREIGN, lie), lie
+    foreign_mx = texts("v=spf1 include:x.test mx ~all")
+    assert doubted(foreign_mx, spf(foreign_mx), FOREIGN), "that mx is nobody's but the owner's"

@@ -90,6 +90,7 @@ def test_export_is_grouped_commented_and_complete() -> None:
     assert lines[place - 1] == "; mail for alpha.test goes to mx1 (required)"
     assert '_dmarc.alpha.test. 600 IN TXT "v=DMARC1; p=reject; aspf=s; rua=mailto:dmarc@alpha.test"' in lines
     assert "; MX: it names the hosts that take the domain's mail" in lines
+    assert "; A name can have only one SPF record (v=spf1): where one stands already, leave" in lines
     records = [line for line in lines if line and not line.startswith(";")]
     assert len(records) == len(desired_records(INVENTORY))
 
