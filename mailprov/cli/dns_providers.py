@@ -72,6 +72,7 @@ def _told(provider: Provider) -> DnsProvider:
         types=tuple(sorted(can.types)) if can is not None and can.types is not None else (),
         ttls=can.ttls if can is not None else (0, 0),
         calls_per_second=float(can.calls_per_second or 0) if can is not None else 0.0,
+        limits=_(provider.limits) if provider.limits else "",
         dns_01=bool(provider.dns_01),
     )
 
@@ -157,6 +158,7 @@ def _details(one: DnsProvider) -> None:
             if one.calls_per_second
             else ("", ""),
         ]
+    rows.append((_("limits"), one.limits))
     rows.append((_("dns-01"), _("yes") if one.dns_01 else _("no: use http-01 for certificates")))
     width = max(len(label) for label, text in rows)
     for label, text in rows:

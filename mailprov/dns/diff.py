@@ -1,6 +1,6 @@
 """What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
 
-    plan_zone(zone, existing, desired, identity, take_over, kept, special, answered, facts) -> ZoneDiff
+    plan_zone(zone, existing, desired, identity, take_over, kept, special, answered, facts, fixed) -> ZoneDiff
 
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
@@ -16,7 +16,8 @@ Rules
 - A CNAME tolerates no data beside it (RFC 1034 section 3.6.2) and servers drop such an addition silently
   (RFC 2136 section 3.4.2.2), so it is a conflict, never a silent no-op.
 - What is no plain DNS data at the provider (an alias, an address behind its proxy) is never touched, and where
-  something is wanted in the same set it is a conflict that `take_over` does not solve either.
+  something is wanted in the same set it is a conflict that `take_over` does not solve either. A set that its driver
+  cannot write back is no conflict as long as it stands as is wanted; what is left over there of ours is told.
 - All records of a set share one TTL (RFC 2181 section 5.2). Where values of others are in the set, theirs
   stays.
 
@@ -73,12 +74,13 @@ def plan_zone(
     special: Mapping[Key, str] | None = None,
     answered: Mapping[Key, Sequence[str]] | None = None,
     facts: Facts | None = None,
+    fixed: Mapping[Key, str] | None = None,
 ) -> ZoneDiff:
     """Compare. `existing` holds whole RRsets: all that are desired, those in which we own values, the markers there may
     be of them, and CNAMEs met there; all names are in `zone`.
 
-    `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours. `special`: as in rrsets.
-    `answered`: what defaults.py looks at besides, `facts` what foreign_spf.py does.
+    `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours. `special`, `fixed`: as
+    in rrsets. `answered`: what defaults.py looks at besides, `facts` what foreign_spf.py does.
     """
     stand = _grouped(existing)
     want = _grouped(desired)
@@ -103,6 +105,7 @@ def plan_zone(
             take_over=take_over,
             special=(special or {}).get(key, ""),
             facts=facts or Facts(),
+            fixed=(fixed or {}).get(key, ""),
         )
         for key in _order(want, owned)
         if key not in blocked and (key in want or not kept(key[0]))
@@ -194,6 +197,7 @@ class _Set:
         take_over: bool,
         special: str,
         facts: Facts,
+        fixed: str,
     ) -> None:
         self.name, self.type = key
         self.notices: list[str] = []
@@ -265,6 +269,8 @@ class _Set:
             return
         shared = {value for value in before if owned.shared(self.name, self.type, value)}
         self._settle(before, wanted, ours, shared, merge)
+        if self.edit and fixed:
+            self._leave(self.edit, fixed, owned)
 
     def _settle(
         self, before: dict[str, int], wanted: dict[str, int], ours: set[str], shared: set[str], merge: Settled
@@ -308,6 +314,27 @@ class _Set:
                         "mail will go there: delete it by hand if it is not that host's"
                     ).format(name=self.name, type=self.type, addresses=", ".join(besides))
                 )
+
+    def _leave(self, edit: Edit, fixed: str, owned: ownership.Ownership) -> None:
+        """As it stands, with all that we own in it."""
+        self.edit = None
+        said = {"name": self.name, "type": self.type, "what": fixed}
+        if self._want:
+            what = _("{name} {type} has {what}, so {values} cannot be written there").format(
+                **said, values=listed(record.value for record in self._want)
+            )
+            self.conflicts.append(Conflict(what, _("Change that at the provider, or publish it by hand")))
+            return
+        self.entries |= {
+            (self.name, self.type, ownership.digest(self.type, value))
+            for value in edit.remove
+            if owned.owns(self.name, self.type, value)
+        }
+        self.notices.append(
+            _("{name} {type} has {what}, so this stays there; remove it by hand: {values}").format(
+                **said, values=listed(edit.remove)
+            )
+        )
 
     def _refuse(self, before: dict[str, int], rivals: list[str], wanted: dict[str, int]) -> None:
         kind = types.alone(self.name, self.type, rivals[0])

@@ -76,17 +76,20 @@ class Reading:
 
 class Result(Enum):
     DONE = "done"  # it was accepted; whether it stands is seen when it is read back
-    CHANGED = "changed"  # a set is not as it was read: nothing of it was done
+    CHANGED = "changed"  # a set is not as it was read: nothing of it was done, but for Outcome.done
     REFUSED = "refused"  # the provider says that it does not do it
     UNKNOWN = "unknown"  # no usable answer: it may have been done, or half of it
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a write. `error`: with REFUSED and UNKNOWN, what to tell when the changes do not stand."""
+    """Of a write. `error`: with REFUSED and UNKNOWN, what to tell when the changes do not stand. `done`: with CHANGED,
+    the edits that were done before that was seen, by a driver that is not atomic.
+    """
 
     result: Result
     error: DnsFailed | DnsUnreachable | None = None
+    done: Sequence[Edit] = ()
 
 
 class Driver(ABC):
@@ -95,6 +98,7 @@ class Driver(ABC):
     where: str  # "DNS server 10.0.0.2": as errors begin
     abilities: Abilities
     reads_stored: bool = False  # what is stored, and not what a wildcard makes up of it
+    weaker: Sequence[str] = ()  # sentences: what cannot be relied on, for plans that change something
 
     def __enter__(self) -> Driver:
         return self
@@ -165,7 +169,7 @@ class ZoneDriver(Driver):
     @abstractmethod
     def read(self, zone: str, keys: Collection[Key]) -> Snapshot:
         """What is stored at these keys, and CNAME, DNAME and NS at and above their names in the zone; more is
-        welcome. A set that is no plain DNS data is `special`.
+        welcome. A set that is no plain DNS data is `special`, one that cannot be written as it stands is `fixed`.
         """
 
     def query(

@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from functools import partial
 
-from mailprov.dns import defaults, providers, routes, signing, spf_facts
+from mailprov.dns import defaults, routes, signing, spf_facts
 from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.driver import Driver, Place
 from mailprov.dns.foreign_spf import Facts
 from mailprov.dns.ownership import Identity, marker_name
-from mailprov.dns.rrsets import Key, Snapshot, ancestors, as_records, special
-from mailprov.dns.shown import shown
+from mailprov.dns.possible import possible
+from mailprov.dns.rrsets import Key, Snapshot, ancestors, as_records, fixed, special
 from mailprov.dns.stock import Told
 from mailprov.dns.survey import Survey, survey
 from mailprov.dns.wildcards import shadowed
@@ -78,20 +78,20 @@ def plan(
     settings = inventory.dns
     every = tuple(name for domain in inventory.domains for name in (domain.name, *domain.domain_aliases))
     names = tuple(name for name in every if settings.at(name).provider.publishes)
-    desired, limits = _possible(desired_records(inventory, keys, tls), settings)
-    hosts = (host.fqdn for host in inventory.hosts)
-    wishes = _Wishes(
-        desired,
-        Identity(
-            names,
-            tuple(name for name in hosts if settings.at(name).provider.publishes),
-            in_use=_above_pointers(desired),
-        ),
-        served or {},
-        take_over,
-        kept(inventory, keys or {}, tls),
-    )
+    hosts = tuple(host.fqdn for host in inventory.hosts)
     with routes.open_driver(settings) as driver:
+        desired, limits = possible(desired_records(inventory, keys, tls), settings, driver)
+        wishes = _Wishes(
+            desired,
+            Identity(
+                names,
+                tuple(name for name in hosts if settings.at(name).provider.publishes),
+                in_use=_above_pointers(desired),
+            ),
+            served or {},
+            take_over,
+            kept(inventory, keys or {}, tls),
+        )
         seen = survey(driver, wishes.desired, wishes.identity, wishes.told, covers=covers)
         settled = signing.settle(driver, inventory, wishes.desired, seen.places, tls or {}, switching)
         if not take_over:
@@ -155,6 +155,8 @@ def plan(
     fresh = [name for __, name in _new_addresses(inventory, plans)]
     notices += (text,) if (text := signing.task(settled.unsigned, fresh)) else ()
     notices += defaults.notes(one for plan in plans if plan.work for one in plan.work.diff.first_seen)
+    weaker = (text for plan in plans if plan.changes for text in driver.at(plan.zone).weaker)
+    notices += tuple(dict.fromkeys(weaker))
     if seen.wild:
         plans = _with_shadows(settings, plans, seen)
     plans += _failures(driver, inventory, every, wishes.desired, covers)
@@ -210,34 +212,6 @@ def _new_addresses(inventory: Inventory, plans: Sequence[ZonePlan]) -> Iterator[
                 there = plan.work.snapshot.get((edit.name, edit.type))
                 known = there.values if there else ()
                 yield from ((value, edit.name) for value in edit.add if value not in known)
-
-
-def _possible(desired: Iterable[Record], settings: DnsSettings) -> tuple[tuple[Record, ...], tuple[str, ...]]:
-    """As far as their providers can hold them, and what to know of the rest."""
-    kept: list[Record] = []
-    notices: dict[str, None] = {}
-    for record in desired:
-        provider = providers.of(settings.at(record.name))
-        abilities = provider.abilities
-        if abilities is None:
-            continue
-        lowest, highest = abilities.ttls
-        if abilities.types is not None and record.type not in abilities.types:
-            if types.needs_signing(record) and not record.asked:
-                continue
-            what = f"{record.name} {record.type} {shown(record.value)}"
-            text = _("{provider} has no {type} records, so publish by hand: {record}")
-            notices[text.format(provider=provider.name, type=record.type, record=what)] = None
-            continue
-        ttl = min(max(record.ttl, lowest), highest)
-        if ttl != record.ttl:
-            text = _("{provider} takes a TTL of {lowest} to {highest}: {ttl} in place of {wanted}")
-            said = text.format(
-                provider=provider.name, lowest=lowest, highest=highest, ttl=ttl, wanted=record.ttl
-            )
-            notices[said] = None
-        kept.append(replace(record, ttl=ttl))
-    return tuple(kept), tuple(notices)
 
 
 def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) -> list[ZonePlan]:
@@ -336,6 +310,7 @@ def _compare(
         special(stands),
         answered,
         wishes.facts,
+        fixed(stands),
     )
 
 

@@ -25,8 +25,9 @@ class Provider(ABC):
     challenge dns-01; empty where it cannot be. Both are marked with N_ (i18n.py). `example`: lines of YAML, to begin
     with. `abilities`: None for one that writes nothing, which then has no driver. `extra`: it needs a library of its
     own, and the extra of the package that brings that is called as it is (extras.py); `libraries`: what is imported
-    then. `scope`: the least that its credential must be allowed to do. `name_servers`: how those of its zones are
-    called, a regular expression for the whole name; empty where they may be called anything.
+    then. `scope`: the least that its credential must be allowed to do. `limits`: what `abilities` do not say, and who
+    chooses it should know. `name_servers`: how those of its zones are called, a regular expression for the whole name;
+    empty where they may be called anything.
     """
 
     name: ClassVar[str]
@@ -37,6 +38,7 @@ class Provider(ABC):
     extra: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
     scope: ClassVar[str] = ""
+    limits: ClassVar[str] = ""
     name_servers: ClassVar[str] = ""
 
     @abstractmethod

@@ -123,7 +123,7 @@ class _Publishing:
         return [change for edit, change in pairs if f"{edit.name} {edit.type}" not in missing]
 
     def _write(self, snapshot: Snapshot, diff: ZoneDiff) -> bool:
-        """False when something was changed by somebody else; then only whole messages have been done."""
+        """False when something was changed by somebody else; then only whole messages have been done, or sets."""
         driver, zone = self._driver, self._zone
         for batch in batches(zone, snapshot, diff.edits, self._work.units, driver.abilities, driver.weigh):
             edits = batch if driver.abilities.atomic else one_by_one(batch)
@@ -131,6 +131,7 @@ class _Publishing:
                 return False
             outcome = driver.write(zone, snapshot, edits, self._guard.version, self._say)
             if outcome.result is Result.CHANGED:
+                self._written += outcome.done
                 return False
             if outcome.error is not None:
                 if not driver.abilities.atomic:

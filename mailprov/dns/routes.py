@@ -215,6 +215,7 @@ class _At(Driver):
     def __init__(self, routes: Routes, provider: ProviderSettings, driver: Driver) -> None:
         self._routes, self._provider, self._driver = routes, provider, driver
         self.where, self.abilities, self.reads_stored = driver.where, driver.abilities, driver.reads_stored
+        self.weaker = driver.weaker
 
     def query(
         self, keys: Collection[Key] = (), names: Collection[str] = (), proofs: Collection[Proof] = ()

@@ -6,7 +6,7 @@
     Snapshot       {Key: RRset}
     Edit           a change of one RRset
     values_after(snapshot, edit), after(snapshot, edits), as_records(snapshot)
-    special(snapshot) -> {Key: what it is}
+    special(snapshot) -> {Key: what it is}, fixed(snapshot) -> {Key: what is in it}
     ancestors(name)
 
 A DNAME above a name stands in a snapshot under that name, with the type DNAME: what is put below it nobody sees (RFC
@@ -37,12 +37,14 @@ class Stored:
 @dataclass(frozen=True)
 class RRset:
     """`special`: empty for plain DNS data. Else what this is at the provider ("an alias of lb.example"), in which no
-    value can be added, changed or removed without spoiling it: then nothing is ever written there.
+    value can be added, changed or removed without spoiling it: then nothing is ever written there. `fixed`: what is in
+    it ("a text that …") that its driver could not write back together with a change; nothing is written there either.
     """
 
     ttl: int
     stored: tuple[Stored, ...]
     special: str = ""
+    fixed: str = ""
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -106,6 +108,11 @@ def as_records(snapshot: Snapshot) -> list[Record]:
 def special(snapshot: Snapshot) -> dict[Key, str]:
     """The sets that are no plain DNS data, and what they are."""
     return {key: rrset.special for key, rrset in snapshot.items() if rrset.special}
+
+
+def fixed(snapshot: Snapshot) -> dict[Key, str]:
+    """The sets in which nothing can be changed, and what is in them."""
+    return {key: rrset.fixed for key, rrset in snapshot.items() if rrset.fixed}
 
 
 def ancestors(name: str) -> list[str]:

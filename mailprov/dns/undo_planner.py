@@ -16,7 +16,7 @@ from mailprov.dns import ownership, reading, routes, seal, undo, unsealed
 from mailprov.dns.diff import ZoneDiff
 from mailprov.dns.driver import Driver
 from mailprov.dns.planner import compared, turn
-from mailprov.dns.rrsets import Key, Snapshot, as_records, special
+from mailprov.dns.rrsets import Key, Snapshot, as_records, fixed, special
 from mailprov.dns.zoneplan import Work, ZonePlan
 from mailprov.i18n import _
 from mailprov.model.hostnames import inside
@@ -156,7 +156,9 @@ def _reads(one: undo.Image) -> set[Key]:
 
 def _back(snapshot: Snapshot, *, one: undo.Image, literal: bool, apart: Collection[Key] = ()) -> undo.Undo:
     records = as_records(snapshot)
-    return undo.undo_zone(one, records, literal=literal, apart=apart, special=special(snapshot))
+    return undo.undo_zone(
+        one, records, literal=literal, apart=apart, special={**special(snapshot), **fixed(snapshot)}
+    )
 
 
 def _look(

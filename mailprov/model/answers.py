@@ -98,7 +98,7 @@ class DnsProvider:
     """What a DNS provider needs, and what its driver can do (dns/abilities.py). `install`: a command line, or empty.
 
     `keys`: in `dns:`. `scope`: what its credential must be allowed. `types`: of records; empty for all of them.
-    `calls_per_second`: its limit; 0 where none is known.
+    `calls_per_second`: its limit; 0 where none is known. `limits`: what else it cannot do; empty: nothing.
     """
 
     name: str
@@ -115,6 +115,7 @@ class DnsProvider:
     types: tuple[str, ...]
     ttls: tuple[int, int]
     calls_per_second: float
+    limits: str
     dns_01: bool
 
 

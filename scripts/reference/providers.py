@@ -43,7 +43,8 @@ What the token or key of each must be allowed, and nothing more:
 def page() -> str:
     rows = [_row(each, each.abilities) for each in every() if each.abilities]
     scopes = [f"| `{each.name}` | {text(each.scope)} |" for each in every() if each.abilities and each.scope]
-    return HEAD + "\n".join(rows) + "\n" + SCOPES + "\n".join(scopes) + "\n"
+    limits = "".join(f"\n`{each.name}`: {text(each.limits)}.\n" for each in every() if each.limits)
+    return HEAD + "\n".join(rows) + "\n" + limits + SCOPES + "\n".join(scopes) + "\n"
 
 
 def _row(provider: Provider, can: Abilities) -> str:

@@ -34,6 +34,7 @@ NAMES: tuple[str, ...] = (
     "digitalocean",
     "gandi",
     "hetzner",
+    "octodns",
     "ovh",
     "powerdns",
     "route53",

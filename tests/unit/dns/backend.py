@@ -12,10 +12,11 @@ Zone = dict[Key, tuple[int, frozenset[str]]]
 
 
 class Backend(ABC):
-    """`driver`: its class, in which faults are put."""
+    """`driver`: its class, in which faults are put. `cut_at`: octets in the strings of long texts of others."""
 
     driver: type[Driver]
     redirects = True  # what is below a DNAME
+    cut_at = 250
 
     @abstractmethod
     def settings(self, ttl: int = 300) -> DnsSettings: ...

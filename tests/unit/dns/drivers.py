@@ -23,10 +23,8 @@ from mailprov.dns import providers
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.driver import Driver, Outcome, Result, Say, ZoneDriver
 from mailprov.dns.provider import Provider
-from mailprov.dns.providers.powerdns.settings import PowerDnsSettings
 from mailprov.dns.rrsets import Edit, Key, RRset, Snapshot, Stored, after
 from mailprov.model.dns import DnsSettings, ProviderSettings
-from mailprov.model.inventory import Secret
 from mailprov.model.values import dataclass, field
 from mailprov.records import types
 from mailprov.schema.context import Context
@@ -34,59 +32,17 @@ from mailprov.schema.entry import Entry
 from tests.unit.dns.api_backends import standing_in
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_backend import hetzner
+from tests.unit.dns.octodns_backend import octodns_cloudflare, octodns_powerdns
 from tests.unit.dns.route53_backend import route53
-from tests.unit.dns.servers import API_KEY, AT_PROVIDERS, HEAD, NameServer, serving
+from tests.unit.dns.servers import AT_PROVIDERS, HEAD, serving
 from tests.unit.dns.standins import STAND_INS
-from tests.unit.dns.transfer import whole
-
-
-@dataclass
-class Updates(Backend):
-    """A real name server that takes updates."""
-
-    server: NameServer
-
-    def __post_init__(self) -> None:
-        from mailprov.dns.providers.rfc2136.driver import UpdateDriver
-
-        self.driver = UpdateDriver
-        self.redirects = self.server.kind != "powerdns"  # its dname-processing is off unless it is told
-
-    def settings(self, ttl: int = 300) -> DnsSettings:
-        return self.server.settings(ttl=ttl)
-
-    def whole(self, zone: str) -> Zone:
-        return whole(self.server, zone)
-
-    def put(self, zone: str, name: str, ttl: int, kind: str, *texts: str) -> None:
-        def edit(message: dns.update.UpdateMessage) -> None:
-            message.delete(f"{name}.", kind)
-            for text in texts:
-                message.add(f"{name}.", ttl, kind, text)
-
-        self.server.change(zone, edit)
+from tests.unit.dns.updates_backend import PowerDnsApi, Updates
 
 
 @contextmanager
 def _updates(kind: str, folder: Path) -> Iterator[Backend]:
     with serving(kind, folder) as server:
         yield Updates(server)
-
-
-@dataclass
-class PowerDnsApi(Updates):
-    """The same real name server; mailprov writes over HTTP, others by updates."""
-
-    def __post_init__(self) -> None:
-        from mailprov.dns.providers.powerdns.driver import PowerDnsDriver
-
-        self.driver = (
-            PowerDnsDriver  # and what is below a DNAME counts as such: it may be switched on any time
-        )
-
-    def settings(self, ttl: int = 300) -> DnsSettings:
-        token = Secret("env:DNS_TOKEN", API_KEY)
-        return DnsSettings(PowerDnsSettings(token, self.server.api()), ttl)
 
 
 @contextmanager
@@ -211,5 +167,7 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {
     "memory": _memory,
     "route53": route53,
     "hetzner": hetzner,
+    "octodns-powerdns": octodns_powerdns,
+    "octodns-cloudflare": octodns_cloudflare,
     **{name: partial(standing_in, name) for name in STAND_INS},
 }

@@ -234,11 +234,15 @@ class Cloudflare(StandIn):
         zone = next((one for one in self.zones if self.id_of(one) == steps[1]), None)
         if zone is None:
             raise Refused(404, "Invalid zone identifier", 7003)
+        if steps[2] == "pagerules":
+            return Answer(200, {"success": True, "errors": [], "result": []})
         if request.method == "GET":
             rows = [row for row in self.zones[zone] if row.key != (zone, "NS")]
             return self.listed(request, rows, 100, 5_000_000, self.told)
-        assert (request.method, steps[3]) == ("POST", "batch"), request
-        return self.batch(zone, request.body)
+        if steps[3:] == ["batch"]:
+            assert request.method == "POST", request
+            return self.batch(zone, request.body)
+        return self.single(zone, request, int(steps[3], 16) if steps[3:] else None)
 
     def id_of(self, zone: str) -> str:
         return hashlib.md5(zone.encode()).hexdigest()
@@ -253,7 +257,9 @@ class Cloudflare(StandIn):
     ) -> Answer:
         some, number, pages = self.page(request, items, default, most)
         page = list(map(told, some))
+        size = int(request.query.get("per_page", default))
         info = {"page": number, "total_pages": pages, "count": len(page), "total_count": len(items)}
+        info["per_page"] = min(size, most, self.most_in_page)
         return Answer(200, {"success": True, "errors": [], "result": page, "result_info": info})
 
     def told(self, row: Row) -> dict[str, Any]:
@@ -273,6 +279,20 @@ class Cloudflare(StandIn):
             words[-1] = words[-1].strip('"').removesuffix(".") or "."
             told["data"] = dict(zip(FIELDS[row.type], map(number_or_text, words), strict=True))
         return {**told, "proxied": False, "comment": None, "tags": [], **row.more}
+
+    def single(self, zone: str, request: Request, number: int | None) -> Answer:
+        """POST makes one, PUT overwrites all of it."""
+        row = None if number is None else copy.deepcopy(self.row(zone, number))
+        if request.method == "DELETE":
+            assert row is not None
+            self.zones[zone].remove(row)
+            return Answer(200, {"success": True, "errors": [], "result": {"id": f"{number:032x}"}})
+        body = request.body
+        made = Row(row.id if row else next(self.numbers), body["name"], body["type"], 1, "")
+        made.more = {key: body[key] for key in ("proxied", "comment", "tags") if key in body}
+        self.fill(made, body)
+        self.store(zone, made)
+        return Answer(200, {"success": True, "errors": [], "result": self.told(made)})
 
     def batch(self, zone: str, body: dict[str, Any]) -> Answer:
         if sum(map(len, body.values())) > 200:
@@ -298,7 +318,8 @@ class Cloudflare(StandIn):
             raise Refused(400, "Invalid TTL. Must be between 60 and 86400 seconds, or 1 for Automatic.", 9021)
         row.ttl = ttl
         if row.type in FIELDS:
-            if set(one.get("data", {})) != set(FIELDS[row.type]):
+            said = set(one.get("data", {})) - {"service", "proto", "name"}  # of a form that is still accepted
+            if said != set(FIELDS[row.type]):
                 raise Refused(400, f"{' '.join(FIELDS[row.type])}: required data fields", 9101)
             words = [one["data"][name] for name in FIELDS[row.type]]
             if row.type != "TLSA":

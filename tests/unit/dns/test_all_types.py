@@ -38,8 +38,8 @@ def everything(zone: str, backend: Backend, acme: Acme) -> Inventory:
 
 
 def holds(wanted: Inventory, kind: str) -> bool:
-    abilities = providers.of(wanted.dns).abilities
-    return abilities is not None and (abilities.types is None or kind in abilities.types)
+    with providers.open_driver(wanted.dns) as driver:
+        return driver.abilities.types is None or kind in driver.abilities.types
 
 
 def publish(wanted: Inventory) -> None:

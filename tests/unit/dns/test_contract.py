@@ -29,8 +29,8 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield made
 
 
-def planned(wanted: Inventory, zone: str) -> zones.ZonePlan:
-    return next(plan for plan in zones.plan(wanted) if plan.zone == zone)
+def planned(wanted: Inventory, zone: str, take_over: bool = False) -> zones.ZonePlan:
+    return next(plan for plan in zones.plan(wanted, take_over) if plan.zone == zone)
 
 
 def publish(wanted: Inventory) -> list[Event]:
@@ -90,7 +90,7 @@ def test_a_foreign_mx_and_spf_are_conflicts(backend: Backend) -> None:
 def test_take_over_and_back(backend: Backend) -> None:
     wanted = inventory("contract3.test", backend.settings())
     before = backend.whole("contract3.test")
-    (plan,) = zones.plan(wanted, take_over=True)
+    plan = planned(wanted, "contract3.test", take_over=True)
     image = zones.before_image(plan)
     zones.apply(plan, lambda event: None)
     assert backend.texts("contract3.test", "contract3.test", "MX") == {"10 mx1.contract3.test."}

@@ -90,7 +90,7 @@ def test_google_is_published_and_taken_back(backend: Backend, hosted: Hosted) ->
     backend.put(zone, zone, 77, "TXT", '"MS=ms99999999"', '"something else"')
     before = backend.whole(zone)
     wanted = hosted(GOOGLE, zone)
-    (plan,) = zones.plan(wanted)
+    (plan,) = [plan for plan in zones.plan(wanted) if plan.zone]
     image = zones.before_image(plan)
     publish(wanted)
 
@@ -197,7 +197,7 @@ def test_what_is_half_of_it_is_a_conflict_and_taken_over_when_asked(
         DnsFailed, match=f"{zone} has .* (that mailprov did not write|where there may be only)"
     ):
         zones.plan(wanted)
-    (plan,) = zones.plan(wanted, take_over=True)
+    (plan,) = [plan for plan in zones.plan(wanted, take_over=True) if plan.zone]
     image = zones.before_image(plan)
     publish(wanted, take_over=True)
     assert {text.lower() for text in backend.texts(zone, zone, "MX")} == {"1 smtp.google.com."}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
@@ -33,6 +34,7 @@ from tests.unit.dns.backend import Backend
 from tests.unit.dns.between import Between, listening
 from tests.unit.dns.drivers import PowerDnsApi, Updates
 from tests.unit.dns.hetzner_backend import Hetzner, hetzner
+from tests.unit.dns.octodns_backend import OctodnsPowerDns, octodns_cloudflare, octodns_powerdns
 from tests.unit.dns.route53_backend import Route53, route53
 from tests.unit.dns.servers import API_KEY, AT_PROVIDERS, STRANGER, serving
 from tests.unit.dns.standins import STAND_INS, Row
@@ -263,6 +265,26 @@ class PowerDnsWire(ApiWire):
         self.api.faults = []
 
 
+class OctodnsPowerDnsWire(PowerDnsWire):
+    def settings(self, ttl: int = 300, key: str = API_KEY) -> DnsSettings:
+        assert isinstance(self._backend, OctodnsPowerDns)
+        return self._backend.settings(ttl, key, port=urlsplit(self.api.url).port)
+
+
+@contextmanager
+def _octodns_powerdns(folder: Path) -> Iterator[Wire]:
+    with octodns_powerdns(folder) as backend:
+        through = Through(backend.server.api())
+        with api_server.serving(through):
+            yield OctodnsPowerDnsWire(backend, through, [])
+
+
+@contextmanager
+def _octodns_cloudflare(folder: Path) -> Iterator[Wire]:
+    with octodns_cloudflare(folder) as backend:
+        yield ApiWire(backend)
+
+
 @contextmanager
 def _powerdns(folder: Path) -> Iterator[Wire]:
     naps: list[float] = []
@@ -412,5 +434,7 @@ WIRES: dict[str, Callable[[Path], AbstractContextManager[Wire]]] = {
     "powerdns": _powerdns,
     "route53": _route53,
     "hetzner": _hetzner,
+    "octodns-powerdns": _octodns_powerdns,
+    "octodns-cloudflare": _octodns_cloudflare,
     **{name: partial(_api, name) for name in STAND_INS},
 }

@@ -112,7 +112,7 @@ NO_SENTENCES = re.compile(
     r"(bold |not bold |bold)?(red|green|yellow|magenta|dim)|"  # styles
     r"\{?mode: .*|dmarc: .*|"  # what init writes
     r"(# |`)?mailprov (dkim|dns|lab|plan|apply|trust|init)\b.*|"
-    r"`?(provider|tsig|url|token|application_\w+|consumer_key|endpoint): .*|pdnsutil .*|"  # an example of `dns:`
+    r"`?(provider|tsig|url|token|application_\w+|consumer_key|endpoint|class): .*|pdnsutil .*|"  # an example of `dns:`
     r"\(made by the apply\)|"  # in place of a key, in a value
     r"# Managed by mailprov.*|# (signing|carry).*|"  # the head of a file of hosts: no language changes these
     r".*(\(\?P<|\.\*|[A-Za-z]\|[A-Za-z]).*|Host key verification failed|Incompatible ssh peer|"  # what ssh says
@@ -126,7 +126,7 @@ NO_SENTENCES = re.compile(
     r"mailprov inventory|as the top-level `|How records are published\.|What may be said for all hosts and for one\.|"
     r"`, for this host|\[ana, luis\]|"  # the schema is in English
     r"# Local settings, from .*|# The login at .*|- n n - 0 spawn .*|comes too late: the .*|"
-    r"`?pip install .*|prereq.*|update add.*|pass show .*|`\{file: path\}`|"  # examples
+    r"`?pip install.*|prereq.*|update add.*|pass show .*|`\{file: path\}`|"  # examples
     r"link to|an unknown time|failed after the commit point|an error in mailprov \(|"  # of journals
     r"chown root|more lines|ok installed|Setting up|Waiting for cache lock|Ask for help|Saving debug|See the logfile|"
     r"# (Local settings of this host, from|replaced below:)|ok|"
@@ -292,6 +292,7 @@ def test_what_keys_components_and_records_are_for_can_be_translated() -> None:
     found = {each.about for each in registry.components()}
     found |= {key.about for each in registry.components() for key in each.settings}
     found |= {each.title for each in every()} | {each.dns_01 for each in every()} - {""}
+    found |= {each.limits for each in every()} - {""}
     found |= {each.why for each in TYPES} | {each.otherwise for each in TYPES} - {""}
     found |= {each.name for each in TYPES if not each.name.isupper()}
     shared = tuple(f"{key.about}; {key.if_missing}" if key.if_missing else key.about for key in settings())
