@@ -13,8 +13,13 @@ quotes it is the same word for sh, bash, zsh, fish and csh. Raises nothing of it
 
 from __future__ import annotations
 
+import hashlib
+import os
+import sys
 import threading
+from contextlib import suppress
 from functools import lru_cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -73,4 +78,26 @@ def start_payload(job: dict[str, Any]) -> bytes:
 def _packed(modules: tuple[tuple[str, str], ...]) -> bytes:
     """Once for all hosts."""
     importer = Path(__file__).with_name("importer.py").read_text("utf-8")
-    return pack({**dict(modules), _IMPORTER: importer})
+    whole = {**dict(modules), _IMPORTER: importer}
+    sources = hashlib.sha256("\0".join(part for each in whole.items() for part in each).encode()).digest()
+    path = Path(cache_from_source(str(Path(__file__).with_name("packed-agent.py"))))
+    with suppress(OSError):
+        found = path.read_bytes()
+        if found[:32] == hashlib.sha256(sources + found[32:]).digest():
+            return found[32:]
+    packed = pack(whole)
+    _keep(path, hashlib.sha256(sources + packed).digest() + packed)
+    return packed
+
+
+def _keep(path: Path, data: bytes) -> None:
+    if sys.dont_write_bytecode:
+        return
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o755, exist_ok=True)  # code: nobody else may write there
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
 import sys
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +129,54 @@ def test_the_bundle_holds_the_agent_and_no_other_room() -> None:
     header = bundle.start_payload({"tag": "x"}).split(b"\n", 1)[0].split()
     assert header[0] == b"MAILPROV1"
     assert len(header) == 3
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where what is packed is kept."""
+    path = tmp_path / "__pycache__" / "packed-agent"
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(bundle, "cache_from_source", lambda _: str(path))
+    bundle._packed.cache_clear()
+    yield path
+    bundle._packed.cache_clear()
+
+
+def packed(**sources: str) -> dict[str, str]:
+    bundle._packed.cache_clear()
+    modules: dict[str, str] = json.loads(zlib.decompress(bundle._packed(tuple(sources.items()))))
+    return {name: text for name, text in modules.items() if name in sources}
+
+
+def test_the_agent_is_packed_once(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert packed(one="a = 1") == {"one": "a = 1"}
+    monkeypatch.setattr(bundle, "pack", None)
+    assert packed(one="a = 1") == {"one": "a = 1"}
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_other_sources_are_packed_anew(kept: Path) -> None:
+    packed(one="a = 1", two="")
+    for sources in ({"one": "a = 2", "two": ""}, {"one": "a = 1", "three": ""}, {"one": "a = 1"}):
+        assert packed(**sources) == sources
+
+
+def test_half_a_file_and_one_of_others_are_not_sent(kept: Path) -> None:
+    packed(one="a = 1")
+    whole = kept.read_bytes()
+    other = zlib.compress(json.dumps({"one": "evil"}).encode())
+    for data in (b"", whole[:-1], whole[:32] + other, whole[32:], b"rubbish"):
+        kept.write_bytes(data)
+        assert packed(one="a = 1") == {"one": "a = 1"}
+        assert kept.read_bytes() == whole
+
+
+def test_where_nothing_can_be_written_the_agent_is_packed_all_the_same(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.parent.write_text("in the way")
+    assert packed(one="a = 1") == {"one": "a = 1"}
+    kept.parent.unlink()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert packed(one="a = 1") == {"one": "a = 1"}
+    assert not kept.parent.exists()
