@@ -297,6 +297,48 @@ def test_a_run_that_has_read_an_older_step_changes_nothing(machine: Machine, clo
     assert whole(machine.server, machine.zone) == there
 
 
+def test_of_two_machines_that_take_a_step_at_once_one_does(
+    machine: Machine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        machine.move("google-workspace", never=True)
+        clock.now += WEEK
+    deployed, other, codes = move.toward_desired, another(machine), []
+
+    def deploying(*given: Any) -> Any:
+        made = deployed(*given)
+        publish = made._publish
+
+        def publishing() -> None:
+            monkeypatch.setattr(move, "toward_desired", deployed)
+            clock.now += 60
+            codes.append(other.move("google-workspace", never=True))
+            publish()
+
+        made._publish = publishing
+        return made
+
+    monkeypatch.setattr(move, "toward_desired", deploying)
+    codes.append(machine.move("google-workspace", never=True))
+    assert codes == [4, 1]
+    assert (machine.step, machine.mx) == ("step=mx", "1 smtp.google.com.")
+    (since,) = machine.texts(f"_mailprov-move.{machine.zone}", "TXT")
+    assert move.words.stamp(clock.now) in since, "of the one that did it"
+
+
+def test_verification_looks_where_the_mail_goes(machine: Machine, clock: Clock) -> None:
+    seen = []
+    for _ in range(4):
+        machine.move("google-workspace", never=True)
+        clock.now += WEEK
+        (domain,) = moves.seen(machine.read()).domains
+        seen.append((domain.hosts, domain.hosted is not None, domain.spf.include))
+    google = ("_spf.google.com",)
+    assert seen == [
+        (("mx1",), False, ()), (("mx1",), False, google), ((), True, google), ((), True, google),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("steps", "then"),
     [(1, [""]), (2, ["step=mx", ""]), (3, ["step=mx", ""]), (4, ["step=mx", ""])],
@@ -387,6 +429,26 @@ def test_somebody_changed_the_mx_in_between(machine: Machine, clock: Clock) -> N
     clock.now += WEEK
     assert machine.move("google-workspace", never=True) == 1
     assert whole(machine.server, machine.zone) == there
+
+
+def test_records_of_others_stay_and_their_ttl_is_waited_for(machine: Machine, clock: Clock) -> None:
+    """A TXT beside the SPF record, whose TTL nobody lowers; a wildcard that answers for the name of the move, too."""
+
+    def edit(message: Any) -> None:
+        message.delete(f"{machine.zone}.", "TXT")
+        message.add(f"{machine.zone}.", 7200, "TXT", '"theirs"', '"v=spf1 mx -all"')
+        message.add(f"*.{machine.zone}.", 300, "TXT", '"v=mailprov-move1; to=hosts; step=mx"')
+
+    machine.server.change(machine.zone, edit)
+    before = whole(machine.server, machine.zone)
+    began = clock.now
+    assert machine.move("google-workspace") == 4
+    assert clock.now >= began + 7200 + 7200 + 300
+    assert machine.ttl(machine.zone, "TXT") == 7200
+    assert machine.move("google-workspace", seconds=0) == 0
+    assert "theirs" in machine.texts(machine.zone, "TXT")
+    assert machine.move("hosts", seconds=0) == 0
+    assert whole(machine.server, machine.zone) == before
 
 
 def test_mx_that_lead_to_neither_side(machine: Machine, clock: Clock) -> None:
