@@ -313,7 +313,10 @@ def domain_to_move(inventory: Inventory, name: str | None, to: str, *, looks: bo
         text = _("has {provider} as its provider, not {to}").format(
             provider=domain.hosted.provider.name, to=to
         )
-        advice = _("From one provider to another it moves by way of own hosts: --to hosts first")
+        advice = _(
+            "Use --to {provider} or --to hosts; from one provider to another it moves by way of own hosts"
+        )
+        advice = advice.format(provider=domain.hosted.provider.name)
         raise InputError(where, text, advice)
     if not looks:
         _check_able(inventory, domain, where)
