@@ -143,3 +143,42 @@ def test_a_policy_that_somebody_weakens_is_not_green(
     assert dns.query.tcp(update, FIRST, port=world.port, timeout=20).rcode() == 0
     found = check(world, inventory, keys)
     assert {name for name, each in found.items() if each.verdict is Verdict.FAIL} >= {"dns.dmarc", "dns.dkim"}
+
+
+def changed(world: ZoneWorld, name: str, *texts: str) -> None:
+    update = dns.update.UpdateMessage(ZONE, keyring=dns.tsig.Key("mailprov", SECRET, "hmac-sha256"))
+    update.delete(f"{name}.", "TXT")
+    for text in texts:
+        update.add(f"{name}.", 300, "TXT", f'"{text}"')
+    assert dns.query.tcp(update, FIRST, port=world.port, timeout=20).rcode() == 0
+
+
+def test_checkdmarc_agrees(world: ZoneWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second opinion, of the zone's own server. `pip install checkdmarc`: it is in no lock file, as only this test
+    takes it.
+    """
+    spf = pytest.importorskip("checkdmarc.spf")
+    dmarc = pytest.importorskip("checkdmarc.dmarc")
+    tls_rpt = pytest.importorskip("checkdmarc.smtp_tls_reporting")
+    cache = pytest.importorskip("checkdmarc.utils").DNS_CACHE
+    inventory, keys = published(world, tmp_path, monkeypatch)
+
+    def opinions() -> dict[str, bool]:
+        cache.clear()
+        resolver = world.resolver()
+        resolver.nameservers = [FIRST]  # the zone's own server: nothing of it is cached
+        return {
+            "dns.spf": spf.check_spf(ZONE, resolver=resolver)["valid"],
+            "dns.dmarc": dmarc.check_dmarc(ZONE, resolver=resolver)["valid"],
+            "dns.published": tls_rpt.check_smtp_tls_reporting(ZONE, resolver=resolver)["valid"],
+        }
+
+    def ours() -> dict[str, bool]:
+        found = check(world, inventory, keys)
+        return {name: found[name].verdict is Verdict.PASS for name in opinions()}
+
+    assert opinions() == ours() == dict.fromkeys(("dns.spf", "dns.dmarc", "dns.published"), True)
+    changed(world, ZONE, "v=spf1 mx -all", "v=spf1 -all")
+    changed(world, f"_dmarc.{ZONE}", "v=DMARC1; p=refuse")
+    changed(world, f"_smtp._tls.{ZONE}", "v=TLSRPTv1; rua=nobody")
+    assert opinions() == ours() == dict.fromkeys(("dns.spf", "dns.dmarc", "dns.published"), False)
