@@ -8,7 +8,7 @@
     many accounts     10 and 10,000 on one host; many domains: 10 and 1,000
     load              mail through a provisioned host, beside the distribution's stock configuration; the filter's cost
     since             hosts of 0.1.0 before and after this version: memory of 50 idle clients on 587, mail in and out
-    zones             questions and rounds of DNS: 100 domains in one zone, ten zones, with wildcards
+    zones             questions and rounds of DNS: 100 domains in a zone, ten zones, wildcards; calls of each driver
     cpu               a no-change plan of one host: the controller's CPU above its libraries', wall beside `ssh true`
     start             `--version` and `--help` beside an empty Python
 
@@ -32,7 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import cpu, demo, fleet, mail_load, peers, since, zones  # noqa: E402
+from bench import cpu, demo, fleet, mail_load, peers, since, zone_calls, zones  # noqa: E402
 from bench.commands import apply, bare_install, mailprov  # noqa: E402
 from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
@@ -203,6 +203,7 @@ class Bench:
         folder = self.folder / "zones"
         folder.mkdir()
         self.tables += zones.measure(folder)
+        self.tables += zone_calls.measure(folder)
 
     def run(self, phases: list[str]) -> None:
         try:
