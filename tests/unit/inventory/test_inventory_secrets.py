@@ -164,10 +164,8 @@ def shell(line: str) -> list[str]:
 
 
 def test_a_command_that_never_ends_is_ended_with_its_children(tmp_path: Path) -> None:
-    began = time.monotonic()
     line = "(sleep 60 & echo $! > child; wait) | cat"
     assert ends(shell(line), tmp_path, seconds=0.5) == "did not end within 0.5 s"
-    assert time.monotonic() - began < 15
     child = int((tmp_path / "child").read_text())
     until = time.monotonic() + 5
     while Path(f"/proc/{child}").exists() and "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
@@ -181,16 +179,12 @@ def test_a_command_that_closes_its_output_and_stays_is_ended(tmp_path: Path) -> 
 
 
 def test_a_child_in_the_background_is_not_waited_for(tmp_path: Path) -> None:
-    began = time.monotonic()
     assert output_of(shell("sleep 20 & echo $! > child; echo value"), tmp_path, limit=100) == b"value\n"
-    assert time.monotonic() - began < 15
-    os.kill(int((tmp_path / "child").read_text()), 15)
+    os.kill(int((tmp_path / "child").read_text()), 15)  # it lives
 
 
 def test_a_command_that_prints_without_end_is_stopped(tmp_path: Path) -> None:
-    began = time.monotonic()
     assert ends(["yes"], tmp_path) == "printed more than 64 KiB; a secret is one line"
-    assert time.monotonic() - began < 15
 
 
 def test_a_command_gets_no_input_and_its_complaint_is_told_but_not_its_output(tmp_path: Path) -> None:
@@ -214,14 +208,14 @@ def test_ctrl_c_ends_the_commands_at_once(tmp_path: Path) -> None:
         signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    began = time.monotonic()
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         accounts(
-            tmp_path, '{command: "touch started1; sleep 20"}', '{command: "touch started2; sleep 20; echo x"}'
+            tmp_path,
+            '{command: "touch started1; sleep 600"}',
+            '{command: "touch started2; sleep 600; echo x"}',
         )
     thread.join()
-    assert time.monotonic() - began < 10
 
 
 def test_distinct_commands_run_side_by_side(tmp_path: Path) -> None:

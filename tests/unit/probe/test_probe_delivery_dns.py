@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import threading
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -579,9 +578,7 @@ def test_stop_ends_a_run_soon_and_passes_nothing(lab: Lab) -> None:
     lab.spoil("silent", "")
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
-    started = time.monotonic()
-    findings = lab.verify("smtp.banner", wait=30, stop=stop)
-    assert time.monotonic() - started < 20
+    findings = lab.verify("smtp.banner", wait=600, stop=stop)
     assert {(item.verdict, item.observed) for item in findings} == {
         (ERROR, "interrupted before it was tested")
     }
