@@ -26,6 +26,7 @@ RELEASES = [
     "tests/lab/test_demo.py",
     "tests/lab/test_own_host.py",
     "tests/lab/test_ubuntu_archive.py",
+    "tests/lab/test_dane.py",
     "tests/lab/test_move.py",
 ]
 ATTACKS = Path("tests/attacks")
