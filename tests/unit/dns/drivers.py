@@ -151,14 +151,16 @@ class InMemory(Backend):
 @contextmanager
 def _memory(folder: Path) -> Iterator[Backend]:
     """Its module is this one, for as long as it is there."""
-    before = providers.NAMES
+    before, module = providers.NAMES, f"{providers.__name__}.{Memory.name}"
     providers.NAMES = (*before, Memory.name)
-    sys.modules[f"{providers.__name__}.{Memory.name}"] = sys.modules[__name__]
+    outer = sys.modules.get(module)  # a test may make one while that of its module is there
+    sys.modules[module] = sys.modules[__name__]
     try:
         yield InMemory()
     finally:
         providers.NAMES = before
-        del sys.modules[f"{providers.__name__}.{Memory.name}"]
+        if outer is None:
+            del sys.modules[module]
 
 
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Backend]]] = {

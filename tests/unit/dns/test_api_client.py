@@ -32,6 +32,9 @@ class Echo(ApiServer):
     def handle(self, request: Request) -> Answer:
         return Answer(200, {"path": request.path, "query": dict(request.query), "body": request.body})
 
+    def pretended(self, request: Request) -> Answer:
+        return self.handle(request)
+
 
 @pytest.fixture
 def echo() -> Iterator[Echo]:
