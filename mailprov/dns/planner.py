@@ -10,21 +10,20 @@ Raises DnsFailed, DnsUnreachable, InputError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from mailprov.dns import defaults, routes, signing, spf_facts
+from mailprov.dns import defaults, placing, routes, signing, spf_facts
 from mailprov.dns.diff import ZoneDiff, plan_zone
-from mailprov.dns.driver import Driver, Place
+from mailprov.dns.driver import Driver
 from mailprov.dns.foreign_spf import Facts
-from mailprov.dns.ownership import Identity, marker_name
+from mailprov.dns.ownership import Identity
 from mailprov.dns.possible import possible
 from mailprov.dns.rrsets import Key, Snapshot, ancestors, as_records, fixed, special
 from mailprov.dns.stock import Told
 from mailprov.dns.survey import Survey, survey
 from mailprov.dns.wildcards import shadowed
-from mailprov.dns.zonefile import by_domain
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.i18n import _, ngettext
@@ -98,7 +97,7 @@ def plan(
             covered = {zone: there for zone, there in seen.snapshots.items() if covers(zone)}
             wishes = replace(wishes, facts=spf_facts.gather(driver, inventory, desired, covered))
         wishes = wishes.settled(settled)
-        by_zone, notices = _sort(driver, wishes.desired, seen.places, names, covers)
+        by_zone, notices = placing.sort(driver, wishes.desired, seen.places, names, covers)
         of_addresses = {
             zone for zone, records in by_zone.items() if any(one.type == "PTR" for one in records)
         }
@@ -109,7 +108,7 @@ def plan(
         # One that is published by hand now, or whose provider could not be asked, is no news.
         missed = (name for name in lost if name not in every and driver.failure(name) is None)
         notices += (*limits, *settled.notices)
-        notices += tuple(_unreachable(driver, settings, seen, name) for name in missed)
+        notices += tuple(placing.unreachable(driver, settings, seen, name) for name in missed)
     departures = Departures({name: zone for name, zone in seen.gone.items() if zone})
     plans: list[ZonePlan] = []
     conflicts: list[tuple[str, ZoneDiff]] = []
@@ -159,48 +158,14 @@ def plan(
     notices += tuple(dict.fromkeys(weaker))
     if seen.wild:
         plans = _with_shadows(settings, plans, seen)
-    plans += _failures(driver, inventory, every, wishes.desired, covers)
-    notices += _by_hand(inventory, keys, covers)
+    plans += placing.failures(driver, inventory, every, wishes.desired, covers)
+    notices += placing.by_hand(inventory, keys, covers)
     return [*plans, ZonePlan("", (), notices)] if notices else plans
 
 
 def _above_pointers(desired: Iterable[Record]) -> frozenset[str]:
     """Names that may be the zones of these PTR records."""
     return frozenset(above for one in desired if one.type == "PTR" for above in ancestors(one.name))
-
-
-def _by_hand(inventory: Inventory, keys: PublicKeys | None, covers: Callable[[str], bool]) -> tuple[str, ...]:
-    """What is published by hand beside what is written."""
-    found: dict[str, None] = {}
-    for name, records in by_domain(inventory, desired_records(inventory, keys)).items():
-        by_hand = [one.name for one in records if not inventory.dns.at(one.name).provider.publishes]
-        found.update(dict.fromkeys(inventory.dns.entry_of(one) or name for one in filter(covers, by_hand)))
-    if not found:
-        return ()
-    command = f"`mailprov dns export --by-hand --dkim {inventory.source}`"
-    text = _("published by hand: {zones}; {command} prints their records")
-    return (text.format(zones=", ".join(found), command=command),)
-
-
-def _failures(
-    driver: Driver,
-    inventory: Inventory,
-    mail_names: Sequence[str],
-    desired: Iterable[Record],
-    covers: Callable[[str], bool],
-) -> Iterator[ZonePlan]:
-    """What could not be planned, by the keys of `dns.zones`."""
-    known = [*mail_names, *(host.fqdn for host in inventory.hosts)]
-    missed: dict[str, list[str]] = {}
-    for name in dict.fromkeys(filter(covers, [*known, *(record.name for record in desired)])):
-        if driver.failure(name):
-            missed.setdefault(inventory.dns.entry_of(name), []).append(name)
-    # Of all that are not named the name of the first stands for the error.
-    for zone, several in missed.items():
-        error = driver.failure(several[0])
-        told = [name for name in several if name in known] or several
-        notice = _("not planned: {names}").format(names=", ".join(told))
-        yield ZonePlan(zone, (), () if zone else (notice,), error=error)
 
 
 def _new_addresses(inventory: Inventory, plans: Sequence[ZonePlan]) -> Iterator[tuple[str, str]]:
@@ -227,69 +192,6 @@ def _with_shadows(settings: DnsSettings, plans: list[ZonePlan], seen: Survey) ->
             )
             told.append(replace(plan, notices=(*plan.notices, *lost), work=work))
     return told
-
-
-def _sort(
-    driver: Driver,
-    desired: Iterable[Record],
-    found: Mapping[str, Place],
-    mail_names: Sequence[str],
-    covers: Callable[[str], bool],
-) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
-    """Records by zone. A mail domain without a zone is an error; a host's name elsewhere, or a _dmarc that was
-    delegated to somebody, is only worth a notice.
-    """
-    by_zone: dict[str, list[Record]] = {}
-    missing: dict[str, list[str]] = {}  # by where they are missing
-    elsewhere: dict[str, list[str]] = {}
-    for record in desired:
-        name = record.name
-        zone = found[name].zone
-        if zone:
-            by_zone.setdefault(zone, []).append(record)
-        elif not covers(name) or driver.failure(name):
-            continue
-        elif name in mail_names:
-            several = missing.setdefault(driver.at(name).where, [])
-            several += [name] if name not in several else []
-        else:
-            elsewhere.setdefault(name, []).append(f"{record.type} {record.value}")
-    for where, several in missing.items():
-        seen = "; ".join(found[name].seen for name in several)
-        lists_zones = driver.at(several[0]).abilities.lists_zones
-        error = DnsFailed(
-            where,
-            _("the zone of {domains} is not there ({reason})").format(
-                domains=", ".join(several), reason=seen
-            ),
-            _("Create the zone there, or use a token that may see it")
-            if lists_zones
-            else _("Create the zone on that server, or name the server that has it in dns.server"),
-        )
-        for name in several:
-            driver.fail(name, error)
-    notices = tuple(
-        _("{name} is in no zone of {server} ({reason}); publish by hand where it belongs: {records}").format(
-            name=name, server=driver.at(name).where, reason=found[name].seen, records=", ".join(values)
-        )
-        for name, values in elsewhere.items()
-        if driver.failure(name) is None
-    )
-    return by_zone, notices
-
-
-def _unreachable(driver: Driver, settings: DnsSettings, seen: Survey, name: str) -> str:
-    if not settings.at(name).provider.publishes:
-        return _(
-            "{name} has left the inventory, and records at its name are published by hand; remove there what was for "
-            "mail"
-        ).format(name=name)
-    why = (seen.places[name].seen if name in seen.places else "") or _("no answer")
-    return _(
-        "{name} has left the inventory, and what mailprov published for it cannot be "
-        "removed, because its zone is not on {server} ({reason}); remove it by hand where the "
-        "zone is: all that {marker} TXT lists, and that"
-    ).format(name=name, server=driver.at(name).where, reason=why, marker=marker_name(name))
 
 
 def _compare(
