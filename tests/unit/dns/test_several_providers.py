@@ -279,6 +279,8 @@ def test_equal_settings_are_one_connection(world: World) -> None:
     before = len(world.cloudflare.api.calls("GET .*zones$"))
     with routes.open_driver(settings) as driver:
         told = driver.query([("c11.test", "TXT"), ("c12.test", "TXT"), ("hand.test", "TXT")], ["a11.test"])
+        assert driver.query([("c12.test", "MX")]).answers["c12.test", "MX"].authoritative
+        assert driver.at("c12.test").query([("c11.test", "MX")]).answers["c11.test", "MX"].authoritative
     assert [bool(answer.sets) for answer in told.answers.values()] == [True, True, False]
     assert told.places["a11.test"].zone == "a11.test"
     assert len(world.cloudflare.api.calls("GET .*zones$")) == before + 1
