@@ -50,7 +50,7 @@ class OctodnsCloudflare(ApiBackend):
 
 def _plain(backend: Backend) -> None:
     """Texts that it takes, in place of others; test_octodns.py has those."""
-    for zone in AT_PROVIDERS:
+    for zone in (name for name, text in AT_PROVIDERS.items() if "\\" in text):
         ttl, texts = backend.whole(zone).get((zone, "TXT"), (0, frozenset()))
         if odd := {text for text in texts if "\\" in text}:
             backend.put(zone, zone, ttl, "TXT", *(texts - odd), '"part one and two; end"')

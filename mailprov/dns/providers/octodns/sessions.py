@@ -12,6 +12,7 @@ Sessions are found in what the provider holds, STEPS deep. Raises from within a 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,6 +90,6 @@ def _sessions(provider: Any) -> Iterator[Any]:
                 inner += one.values()
             elif isinstance(one, list | tuple | set | frozenset):
                 inner += one
-            elif not isinstance(one, str | bytes | int | float | type | type(sys)):
+            elif not isinstance(one, str | bytes | int | float | type | type(sys) | logging.Logger):
                 inner += getattr(one, "__dict__", {}).values()
         around = inner
