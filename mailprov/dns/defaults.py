@@ -1,6 +1,7 @@
 """Records that the inventory did not ask for never stand in anybody's way. Pure.
 
-    settle(want, stand, owned, special, answered) -> Settled     what is left to publish, and what to tell of the rest
+    settle(want, stand, owned, special, answered, wild) -> Settled     what is left to publish, and what to tell of the
+                                                        rest
     first_seen(want, stand) -> records                  those that come new
     notes(records) -> sentences                         what to know of these, whatever zones they are in
 
@@ -9,7 +10,8 @@ Such a record (`Record.asked` is false) is a default of mailprov. It gives way, 
 - a value of somebody else stands of which there may be only one (records/types says which): then ours would make both
   invalid, or change what somebody decided;
 - the name is a CNAME or below a DNAME;
-- a wildcard answers with such a value now, which a record of ours would hide, and no record that was asked for does;
+- a wildcard answers with such a value now, which a record of ours would hide, and no record that was asked for does
+  (at the name, below it, or between it and the wildcard: RFC 4592 section 3.3.1);
 - what holds at a name above holds there as well (a DMARC policy of the organisation).
 
 What stands there is judged in one sentence, so that nobody believes to have what is not there. Of a default that stood
@@ -21,10 +23,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mailprov.dns import ownership
-from mailprov.dns.rrsets import Key
+from mailprov.dns.rrsets import Key, ancestors
 from mailprov.dns.shown import shown
 from mailprov.i18n import _
-from mailprov.model.hostnames import inside
+from mailprov.model.hostnames import below, inside
 from mailprov.model.records import Record
 from mailprov.model.values import dataclass
 from mailprov.records import types
@@ -47,9 +49,10 @@ def settle(
     owned: ownership.Ownership,
     special: Mapping[Key, str],
     answered: Mapping[Key, Sequence[str]],
+    wild: Collection[str] = (),
 ) -> Settled:
     """`stand`: the sets of the zone. `special`: as in rrsets. `answered`: what was answered to these questions, in any
-    zone and by wildcards.
+    zone and by wildcards, of which `wild` are those that were met and are stored.
     """
     asked = {record.name for records in want.values() for record in records if record.asked}
     left: Wanted = {}
@@ -61,7 +64,8 @@ def settle(
             text = (
                 None
                 if record.asked
-                else _is_special(record, special) or _why_not(record, asked, want, stand, owned, answered)
+                else _is_special(record, special)
+                or _why_not(record, asked, want, stand, owned, answered, wild)
             )
             if text is None:
                 kept.append(record)
@@ -112,6 +116,7 @@ def _why_not(
     stand: Standing,
     owned: ownership.Ownership,
     answered: Mapping[Key, Sequence[str]],
+    wild: Collection[str],
 ) -> str | None:
     name, kind = record.name, record.type
     beside = sorted(k for n, k in stand if n == name and k not in ("CNAME", "DNAME"))
@@ -139,7 +144,7 @@ def _why_not(
     if others:
         return None  # the same: diff.py says so
     made_up = _of(sort, name, kind, [v for v in answered.get((name, kind), ()) if v not in here])
-    if made_up and not any(inside(other, name) for other in asked):
+    if made_up and not any(_ends_wildcard(other, name, wild) for other in asked):
         form = _("{name}: a wildcard answers with {label}, and mailprov hides it with nothing: {values}")
         return _told(form, record, sort, made_up)
     for above in sort.above(name):
@@ -150,6 +155,14 @@ def _why_not(
             form = _("{name}: what stands at {above} holds here, so mailprov adds no {label}: {values}")
             return _told(form, record, sort, holding, above)
     return None
+
+
+def _ends_wildcard(other: str, name: str, wild: Collection[str]) -> bool:
+    """Whether no wildcard answers for `name` any more once `other` exists."""
+    if inside(other, name):
+        return True
+    parent = next((above for above in ancestors(name)[1:] if f"*.{above}" in wild), None)
+    return parent is not None and below(name, other) and below(other, parent)
 
 
 def _of(sort: RecordType, name: str, kind: str, values: Iterable[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """What has to change in one zone: existing records against desired ones. Pure; no driver's detail in it.
 
-    plan_zone(zone, existing, desired, identity, take_over, kept, special, answered, facts, fixed) -> ZoneDiff
+    plan_zone(zone, existing, desired, identity, take_over, kept, special, answered, wild, facts, fixed) -> ZoneDiff
 
 Rules
 - What is at a name and is not ours stays: foreign values are copied into the wanted set before comparing,
@@ -27,7 +27,7 @@ Raises nothing: conflicts are values, so that those of all zones can be shown at
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mailprov.dns import aliases, defaults, foreign_spf, ownership
@@ -73,6 +73,7 @@ def plan_zone(
     kept: Callable[[str], bool] = lambda name: False,
     special: Mapping[Key, str] | None = None,
     answered: Mapping[Key, Sequence[str]] | None = None,
+    wild: Collection[str] = (),
     facts: Facts | None = None,
     fixed: Mapping[Key, str] | None = None,
 ) -> ZoneDiff:
@@ -80,7 +81,7 @@ def plan_zone(
     be of them, and CNAMEs met there; all names are in `zone`.
 
     `identity` is that of the whole inventory: ownership.py tells by it whose markers are ours. `special`, `fixed`: as
-    in rrsets. `answered`: what defaults.py looks at besides, `facts` what foreign_spf.py does.
+    in rrsets. `answered`, `wild`: what defaults.py looks at besides, `facts` what foreign_spf.py does.
     """
     stand = _grouped(existing)
     want = _grouped(desired)
@@ -91,7 +92,7 @@ def plan_zone(
         )
         return ZoneDiff(conflicts=(Conflict(what, _("Use that version of mailprov for this zone")),))
 
-    settled = defaults.settle(want, stand, owned, special or {}, answered or {})
+    settled = defaults.settle(want, stand, owned, special or {}, answered or {}, wild)
     want = settled.want
     others = aliases.beyond(stand, want, owned)
     blocked = {key: Conflict(*told) for key, told in aliases.in_the_way(stand, want, owned).items()}

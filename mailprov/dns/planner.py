@@ -23,7 +23,7 @@ from mailprov.dns.possible import possible
 from mailprov.dns.rrsets import Key, Snapshot, ancestors, as_records, fixed, special
 from mailprov.dns.stock import Told
 from mailprov.dns.survey import Survey, survey
-from mailprov.dns.wildcards import shadowed
+from mailprov.dns.wildcards import shadowed, stored
 from mailprov.dns.zoneplan import ADDRESSES, GOING, LEAVING, OTHERS, Departures, Work, ZonePlan
 from mailprov.errors import DnsFailed
 from mailprov.i18n import _, ngettext
@@ -211,6 +211,7 @@ def _compare(
         wishes.kept,
         special(stands),
         answered,
+        stored(seen.wild, seen.answers),
         wishes.facts,
         fixed(stands),
     )

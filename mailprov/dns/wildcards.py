@@ -2,6 +2,7 @@
 
     shadowed(driver, zone, wild, snapshot, edits, known) -> [sentence]
     wishes(name, wild, zone)       the questions that it takes for a name, if it is new
+    stored(wild, known)            those that no wildcard above them makes up
 
 RFC 4592: a wildcard answers for a name that does not exist, for all types. With a record of its own the name exists,
 and with it every name between it and the wildcard's parent; the wildcard is silent for all of these, for every type,
@@ -33,6 +34,26 @@ Known = Mapping[Key, Answer]
 def wishes(name: str, wild: Collection[str], zone: str) -> set[Key]:
     owners = _above(name, wild, zone)
     return {(one, kind) for owner in owners for one in (owner, _top(name, owner)) for kind in TYPES}
+
+
+def stored(wild: Collection[str], known: Known) -> set[str]:
+    """`wild`: as for shadowed. Of two that answer alike, one above the other, the lower one is made up by the other."""
+    sets = {
+        owner: {kind: rrset for kind in TYPES if (rrset := _known(known, (owner, kind)))} for owner in wild
+    }
+    return {
+        owner
+        for owner in wild
+        if not any(
+            other in sets and _alike(sets[owner], sets[other])
+            for other in (f"*.{parent}" for parent in ancestors(owner)[2:])
+        )
+    }
+
+
+def _known(known: Known, key: Key) -> RRset | None:
+    answer = known.get(key)
+    return None if answer is None or answer.error is not None else answer.sets.get(key)
 
 
 def shadowed(

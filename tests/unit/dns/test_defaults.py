@@ -90,6 +90,32 @@ def test_what_a_wildcard_answers_or_a_domain_above_says_is_not_hidden() -> None:
     assert list(DMARC.above(NAME)) == []
 
 
+@pytest.mark.parametrize(
+    ("other", "comes"),
+    [
+        ("mx2.alpha.test", True),  # with it the wildcard answers for nothing below (RFC 4592 section 3.3.1)
+        ("_tcp.mx2.alpha.test", True),
+        ("x._25._tcp.mx2.alpha.test", True),
+        ("alpha.test", False),
+        ("mx1.alpha.test", False),
+    ],
+)
+def test_a_wildcard_that_the_same_plan_ends_hinders_nothing(other: str, comes: bool) -> None:
+    """Else the record would come with the second apply only."""
+    name = "_25._tcp.mx2.alpha.test"
+    ours = Record(name, "TLSA", f"3 1 1 {'a' * 64}", asked=False, label="TLSA")
+    asked = Record(other, "A", "192.0.2.2")
+    diff = plan_zone(
+        "alpha.test",
+        [],
+        [asked, ours],
+        Identity(("alpha.test",)),
+        answered={(name, "TLSA"): (f"3 1 1 {'b' * 64}",)},
+        wild={"*.alpha.test", "*.test"},
+    )
+    assert (f"{name} TLSA" in names(diff)) == comes, diff.changes
+
+
 def test_texts_of_others_at_its_name_do_not_hinder_it() -> None:
     diff = plan(Record(NAME, "TXT", "verification=1", 60))
     assert diff.edits[0].add == (OURS,)
