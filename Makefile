@@ -17,7 +17,13 @@ help: ## List the targets
 demo: .venv/ready ## Boot real hosts, provision them, publish DNS, prove that mail flows (root on Linux)
 	@scripts/demo
 
-test: .venv/ready ## The tests; those on real hosts need root on Linux and are named when left out
+.venv/opinion/ready: .venv/ready requirements-opinion.lock
+	@echo "test: installing checkdmarc, in an environment of its own"
+	@$(PYTHON_BIN) -m venv .venv/opinion
+	@.venv/opinion/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-opinion.lock
+	@touch $@
+
+test: .venv/ready .venv/opinion/ready ## The tests; those on real hosts need root on Linux and are named when left out
 	@scripts/test-tools
 	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 4 --dist worksteal -rs
 	@$(PYTHON_BIN) scripts/lab_tests.py
