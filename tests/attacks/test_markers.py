@@ -239,7 +239,7 @@ def test_forged_markers(name_server: NameServer, tries: Tries) -> None:
                 shown = any(f"{full(key[0])} {key[1]}" in line for line in planned)
                 tries.held(
                     (place, text[:80], key),
-                    shown and key[1] in ("A", "AAAA", "MX", "TXT", "SRV"),
+                    shown and key[1] in ("A", "AAAA", "MX", "TXT", "SRV", "TLSA"),
                     (values, now, planned),
                 )
         name_server.change(ZONE, lambda message: message.delete(f"{name}.", "TXT"))  # noqa: B023
