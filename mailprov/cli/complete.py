@@ -1,6 +1,7 @@
 """What the shell offers after TAB: names from the inventory of the line, probes, labs, runs.
 
-    hosts, domains, accounts, probes, probe_families, labs, runs    for `autocompletion=` of an argument or option
+    hosts, domains, accounts, labs, runs                    for `autocompletion=` of an argument or option
+    probes, probe_families, explained                       the same
     inventory_or(names)                                     for INVENTORY, which may be left out
 
 Nothing is asked that is not on this machine's disk: the inventory is read without its secrets and need not be right,
@@ -64,6 +65,20 @@ def probes(ctx: Any) -> Names:
     from mailprov import probe
 
     return [(entry.id, _(entry.title)) for entry in probe.catalogue()]
+
+
+@_silent
+def explained(ctx: Any) -> Names:
+    """All that `mailprov explain` knows: probes, components of a host, types of DNS records."""
+    from mailprov import probe
+    from mailprov.components import registry
+    from mailprov.records.types import TYPES
+
+    return [
+        *((entry.id, _(entry.title)) for entry in probe.catalogue()),
+        *((each.name, _(each.about)) for each in registry.components()),
+        *((each.name.lower().replace(" ", "-"), _(each.why)) for each in TYPES),
+    ]
 
 
 @_silent

@@ -22,7 +22,7 @@ def explain(
                 "A probe's id, such as tls.chain, a component, such as fail2ban, or a DNS record: dmarc."
             ),
             show_default=False,
-            autocompletion=complete.probes,
+            autocompletion=complete.explained,
         ),
     ] = None,
     json: Json = False,

@@ -105,6 +105,8 @@ def offered(folder: Path, line: str, code: str = "from mailprov.__main__ import 
         ("mailprov dns plan --domain b", ["beta.test"]),
         ("mailprov dkim rotate mail.yml al", ["alpha.test", "alias.test"]),
         ("mailprov explain tls.ch", ["tls.chain"]),
+        ("mailprov explain fail", ["fail2ban"]),
+        ("mailprov explain tls-", ["tls-rpt"]),
         ("mailprov verify --probe dns.d", ["dns.delegation", "dns.dkim", "dns.dmarc", "dns.dnssec"]),
         ("mailprov verify --probe tl", ["tls"]),
         ("mailprov lab stop --name e", ["ensayo"]),
