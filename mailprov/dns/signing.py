@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from mailprov.dns.driver import Driver, Place
 from mailprov.errors import DnsFailed
-from mailprov.i18n import _
+from mailprov.i18n import _, ngettext
 from mailprov.model.inventory import Inventory
 from mailprov.model.records import Record
 from mailprov.model.tls_keys import ServedKeys, record_name, value
@@ -102,7 +102,10 @@ def task(unsigned: Mapping[str, str], fresh: Sequence[str]) -> str:
     zones = dict.fromkeys(zone for name, zone in unsigned.items() if name in fresh)
     if not zones:
         return ""
-    return _(
-        "{zones} is not signed with DNSSEC, so no TLSA records are published; sign it at the provider of the zone, and "
-        "the next apply adds them"
+    return ngettext(
+        "the zone {zones} is not signed with DNSSEC, so no TLSA records are published; sign it where it is hosted, and "
+        "the next apply adds them",
+        "the zones {zones} are not signed with DNSSEC, so no TLSA records are published; sign them where they are "
+        "hosted, and the next apply adds them",
+        len(zones),
     ).format(zones=", ".join(zones))
