@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import dns.exception
 import dns.message
 import dns.query
 import dns.update
@@ -86,7 +87,10 @@ def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
     def keys() -> bool:
         anchors.clear()
         for zone in ZONE.values():
-            answer = dns.query.udp(dns.message.make_query(zone, "DNSKEY"), where.dns.address, timeout=10)
+            try:
+                answer = dns.query.udp(dns.message.make_query(zone, "DNSKEY"), where.dns.address, timeout=2)
+            except (dns.exception.DNSException, OSError):
+                return False  # it restarts
             anchors.extend(
                 f'  trust-anchor: "{zone}. DNSKEY {rdata}"' for rrset in answer.answer for rdata in rrset
             )

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dns.exception
 import dns.message
 import dns.name
 import dns.query
@@ -241,8 +242,8 @@ def serves(port: int, process: subprocess.Popen[bytes], zone: str) -> bool:
             question = dns.message.make_query(zone, "SOA")
             if dns.query.tcp(question, "127.0.0.1", port=port, timeout=2).answer:
                 return True
-        except (OSError, EOFError):
-            pass
+        except (OSError, EOFError, dns.exception.DNSException):
+            pass  # PowerDNS accepts connections before it answers them: asked again
         time.sleep(0.02)
     return False
 
