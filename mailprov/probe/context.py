@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ssl
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mailprov.i18n import N_, _
@@ -64,6 +66,8 @@ class Run:
     # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before the first
     # probe.
     held: set[tuple[str, str]] = field(default_factory=set)
+    # What was told once for all addresses of a host: (probe, host name).
+    told: set[tuple[str, str]] = field(default_factory=set)
     # Records that the inventory wants, by the mail domain they belong to. Filled by the first probe that asks.
     wanted: dict[str, list[Record]] = field(default_factory=dict)
     # Self-signed certificates, as first seen: host name → DER.
@@ -132,6 +136,7 @@ class Context:
         self.deadlines: list[Deadline] = []
         self.late = False  # a name server kept it waiting until the end
         self.waits_for = ""  # the finding that tells why no connection came about
+        self.told = False  # what there was to say of this target is in a finding of another
         self.deadline = self.new_deadline(self.seconds)
 
     def new_deadline(self, seconds: float) -> Deadline:
@@ -338,6 +343,14 @@ class PortContext(Context):
             domain=self.domain.name if self.domain else "",
             account=self.account.address if self.account else "",
         )
+
+    def of_host(self, finding: Finding) -> Iterator[Finding]:
+        """One finding for all addresses of the host, for what does not hang on the address: whoever comes first."""
+        with self.run.lock:
+            self.told = (self.entry.id, self.host.name) in self.run.told
+            self.run.told.add((self.entry.id, self.host.name))
+        if not self.told:
+            yield replace(finding, target=replace(finding.target, address=""))
 
     def connect(self) -> Connection:
         return self.dial(self.address, self.port)

@@ -364,7 +364,7 @@ class Jobs:
             context.deadline.left()
             for finding in probe.run(context):
                 found.append(finding)  # one by one: what was found before an error stays found
-            if not found:
+            if not found and not context.told:
                 found.append(context.error(_("the probe said nothing (a bug in mailprov)")))
         except ProbeError as error:
             found.append(context.could_not_test(error))

@@ -80,24 +80,20 @@ def dane_tlsa(context: PortContext) -> Iterator[Finding]:
         zone = resolver.zone_of(host.fqdn)
         signed = resolver.signed(zone)
     except BadAnswer as error:
-        yield context.failed(
-            str(error),
-            _(
-                "see the log of the name server: senders that check TLSA records hold back their mail until it answers"
-            ),
+        advice = _(
+            "see the log of the name server: senders that check TLSA records hold back their mail until it answers"
         )
+        yield from context.of_host(context.failed(str(error), advice))
         return
     context.transcript.add("-", str(answer))
     if not answer.values:
-        yield _absent(context, name, signed)
+        yield from context.of_host(_absent(context, name, signed))
         return
     if not signed:
-        yield context.warn(
-            _(
-                "the zone of {name} is not signed with DNSSEC, so senders take no notice of its TLSA records"
-            ).format(name=name),
-            _("sign the zone, or remove the records"),
-        )
+        observed = _(
+            "the zone of {name} is not signed with DNSSEC, so senders take no notice of its TLSA records"
+        ).format(name=name)
+        yield from context.of_host(context.warn(observed, _("sign the zone, or remove the records")))
         return
     leaf = tls.Leaf.parse(context.served(host, context.address, context.port, tls.looking_context()))
     records = [_parsed(text) for text in answer.values]
