@@ -110,7 +110,9 @@ class Issued:
     names: tuple[str, ...]  # DNS names
     path: str  # PEM, 0600: the key, then the chain
     server: str  # URL of the authority's directory
-    authenticator: str  # certbot's way to show that the name is ours: standalone, or its plugin for dns-01
+    authenticator: (
+        str  # certbot's way to show that the name is ours: standalone, webroot, or its plugin for dns-01
+    )
     arguments: tuple[str, ...]  # of certbot
     hook: str  # the program that takes a renewed certificate into service
     ports: tuple[int, ...]  # which must serve it then; TLS from the first byte
@@ -119,6 +121,7 @@ class Issued:
     rotate: str = (
         ""  # prepare: have it issued with a new key, and leave the old one in service; switch: serve it
     )
+    webroot: str = ""  # authenticator webroot: the folder whose files the web server gives out
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from mailprov.agent import commands, files
 from mailprov.agent.errors import AgentError
-from mailprov.agent.resources import acme, certificates
+from mailprov.agent.resources import acme, certificates, challenges, renewal
 from tests.agent.looking import look_at
 
 NAME = "mx1.alpha.test"
@@ -97,14 +99,112 @@ def test_the_key_of_a_certificate_of_0_1_0_stays_from_now_on(root: Path, made: t
         "keep",
         "its key stays the same at each renewal from now on",
     )
-    acme.keep_key(tree, SPEC, True)
+    renewal.keep_key(tree, SPEC, True)
     wanted = OF_0_1_0.replace("[renewalparams]\n", "[renewalparams]\nreuse_key = True\n")
     assert conf.read_text() == wanted
     assert acme.need(tree, SPEC) == ("", "")
-    acme.keep_key(tree, SPEC, True)
+    renewal.keep_key(tree, SPEC, True)
     assert conf.read_text() == wanted
-    acme.keep_key(tree, SPEC, False)
+    renewal.keep_key(tree, SPEC, False)
     assert conf.read_text() == OF_0_1_0
+
+
+WEBROOT = "/var/lib/mailprov/acme"
+BY_WEB = {**SPEC, "authenticator": "webroot", "webroot": WEBROOT}
+
+
+def test_a_certificate_goes_to_the_web_server_and_back_without_being_issued(
+    root: Path, made: tuple[bytes, bytes]
+) -> None:
+    """0.1.0's is standalone. What else certbot has written down stays, but for other folders."""
+    tree = lineage(root, *made)
+    (root / SPEC["path"][1:]).write_bytes(made[1] + made[0])
+    conf = root / "etc/letsencrypt/renewal" / f"{NAME}.conf"
+    conf.write_text(OF_0_1_0.replace("[renewalparams]\n", "[renewalparams]\nreuse_key = True\n"))
+    (issue,) = acme.Issue.compare(look_at(tree, issued=[BY_WEB]))
+    assert (issue.todo, issue.changes[0]["detail"]) == (
+        "answer",
+        "renewals answer the authority another way from now on, the certificate stays: "
+        "authenticator standalone → webroot",
+    )
+    renewal.answer_by(tree, BY_WEB)
+    by_web = conf.read_text()
+    assert by_web == OF_0_1_0.replace("authenticator = standalone\n", "").replace(
+        "[renewalparams]\n",
+        f"[renewalparams]\nauthenticator = webroot\nwebroot_path = {WEBROOT},\nreuse_key = True\n",
+    ).replace("[[webroot_map]]\nmx1.alpha.test = /var/www\n", "")
+    assert acme.need(tree, BY_WEB) == ("", "")
+    # As certbot writes it at the next renewal.
+    conf.write_text(by_web.replace("[acme_renewal", f"[[webroot_map]]\n{NAME} = {WEBROOT}\n[acme_renewal"))
+    assert acme.need(tree, BY_WEB) == ("", "")
+    assert acme.need(tree, SPEC) == ("answer", "authenticator webroot → standalone")
+    renewal.answer_by(tree, SPEC)
+    assert acme.need(tree, SPEC) == ("", "")
+    assert "webroot" not in conf.read_text()
+
+
+def test_another_folder_is_told_and_dns_01_still_issues(root: Path, made: tuple[bytes, bytes]) -> None:
+    tree = lineage(root, *made, authenticator="webroot", webroot_path="/srv/www,")
+    (root / SPEC["path"][1:]).write_bytes(made[1] + made[0])
+    assert acme.need(tree, BY_WEB) == ("answer", f"webroot /srv/www → {WEBROOT}")
+    by_dns = {**SPEC, "authenticator": "dns-rfc2136"}
+    assert acme.need(tree, by_dns) == ("issue", "authenticator webroot → dns-rfc2136")
+
+
+@pytest.mark.parametrize(
+    ("hook", "before", "after"),
+    [
+        ("webroot", "standalone", ("webroot", WEBROOT)),
+        ("standalone", "webroot", ("standalone", "")),
+        ("webroot", "dns-rfc2136", ("dns-rfc2136", "")),
+    ],
+)
+def test_a_run_that_is_undone_takes_the_challenge_back_with_it(
+    root: Path, made: tuple[bytes, bytes], hook: str, before: str, after: tuple[str, str]
+) -> None:
+    """By the deploy hook, which the rollback has brought back."""
+    from mailprov.components.templates import render
+
+    tree = lineage(root, *made, authenticator=before, webroot_path=f"{WEBROOT},")
+    text = render(
+        "acme/deploy.j2", certificates=[SPEC], web=True, webroot=WEBROOT if hook == "webroot" else ""
+    )
+    path = root / acme.HOOK[1:]
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    renewal.follow(tree, acme.HOOK)
+    assert renewal.answers_by(renewal.settings(tree, NAME), NAME) == after
+
+
+def test_a_challenge_is_tried_out_before_the_authority_is_asked(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Web(http.server.SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            asked.append(self.headers["Host"])
+            return str(root) + WEBROOT + path if self.headers["Host"] == NAME else str(root / "nothing")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    monkeypatch.setattr(challenges, "_PATIENCE", 0.3)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        try:
+            challenges.try_out(files.Tree(str(root)), WEBROOT, [NAME], port)
+            with pytest.raises(
+                AgentError, match=r"does not give out challenges.* for b\.test \(status 404\)"
+            ):
+                challenges.try_out(files.Tree(str(root)), WEBROOT, [NAME, "b.test"], port)
+        finally:
+            server.shutdown()
+    assert set(asked) == {NAME, "b.test"}
+    assert not list((root / WEBROOT[1:]).rglob("mailprov-*"))
+    with pytest.raises(AgentError, match="Connection refused"):
+        challenges.try_out(files.Tree(str(root)), WEBROOT, [NAME], port)
 
 
 def test_what_was_served_stays_until_an_authority_has_issued(root: Path, made: tuple[bytes, bytes]) -> None:

@@ -9,14 +9,17 @@ certbot keeps key and chain in its own folder; the deploy hook, one of the host'
 file that the daemons read and reloads them. So a renewal by the timer does all by itself, and a refusal by the
 authority leaves the old certificate in service.
 
-The key stays at each renewal (`reuse_key` in certbot's renewal configuration), for there may be TLSA records of it;
+Where a web server has port 80, certbot answers the authority by a file in its folder (webroot), else on the port itself
+(standalone); a certificate goes from one to the other by certbot's renewal configuration (renewal.py) and is not issued
+for that, since authorities count (challenges.py tries it out before).
+
+The key stays at each renewal (`reuse_key` in that configuration), for there may be TLSA records of it;
 0.1.0 did not ask certbot for that. `mailprov tls rotate` has certbot issue with a new key (prepare), which stays out of
 service by tls_keys.hold until its record is known everywhere (switch). Raises AgentError.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
@@ -24,20 +27,22 @@ from mailprov.agent import commands, files
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
-from mailprov.agent.resources import certificates, tls_keys
+from mailprov.agent.resources import certificates, challenges, renewal, tls_keys
 from mailprov.agent.resources.base import Look, Made, Resource, Spec
 from mailprov.agent.sentences import _
 
 CERTBOT = "/etc/letsencrypt"
+HOOK = f"{CERTBOT}/renewal-hooks/deploy/mailprov"
 _SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 _ROOTS = "/run/mailprov-acme-roots.pem"  # the drop-in of certbot.service makes the same
 _REUSE = "--reuse-key"
-_REUSES = re.compile(r"\s*reuse_key\s*=")
 _SERVED = 15.0  # seconds in which the daemons must serve a new certificate
 
 
 class Need(NamedTuple):
-    """`todo` is issue, deploy, keep (the key, from now on), prepare, switch or "", and `why` says it."""
+    """`todo` is issue, deploy, answer (the challenge another way, from now on), keep (the key, likewise), prepare,
+    switch or "", and `why` says it.
+    """
 
     todo: str
     why: str
@@ -98,6 +103,10 @@ class Issue(Resource):
                     how = _("{server} issues it for {names}: {why}")
                 elif found.todo == "keep":
                     how = _("its key stays the same at each renewal from now on")
+                elif found.todo == "answer":
+                    how = _(
+                        "renewals answer the authority another way from now on, the certificate stays: {why}"
+                    )
                 detail = how.format(server=spec["server"], names=", ".join(spec["names"]), why=found.why)
                 made = [change("certificate", "run", spec["name"], detail)]
                 yield Issue(spec, made, found.todo)
@@ -110,10 +119,14 @@ def need(tree: files.Tree, spec: Spec) -> Need:
     key = files.read(live + "/privkey.pem", follow=True)
     if not chain or not key:
         return Need("issue", _("not issued yet"))
-    renewal = _settings(files.read(tree.at(f"{CERTBOT}/renewal/{spec['name']}.conf")) or b"")
-    for name in ("server", "authenticator"):
-        if renewal.get(name) != spec[name]:
-            return Need("issue", f"{name} {renewal.get(name, '?')} → {spec[name]}")
+    now = renewal.settings(tree, spec["name"])
+    if now.get("server") != spec["server"]:
+        return Need("issue", f"server {now.get('server', '?')} → {spec['server']}")
+    wanted = (spec["authenticator"], spec.get("webroot", ""))
+    answers = renewal.answers_by(now, spec["names"][0])
+    why = f"authenticator {answers[0]} → {wanted[0]}"
+    if answers != wanted and not {answers[0], wanted[0]} <= set(renewal.BY_HTTP):
+        return Need("issue", why)
     if not commands.have("openssl"):
         return Need("issue", _("nothing on this host can read the old one yet"))
     known = certificates.describe(live + "/fullchain.pem")
@@ -127,7 +140,9 @@ def need(tree: files.Tree, spec: Spec) -> Need:
         return Need("switch", _("the new key"))
     if files.read(tree.at(spec["path"])) != key + chain and not held:
         return Need("deploy", _("issued, and not in service yet"))
-    if renewal.get("reuse_key") != "True":
+    if answers != wanted:
+        return Need("answer", why if answers[0] != wanted[0] else f"webroot {answers[1]} → {wanted[1]}")
+    if now.get("reuse_key") != "True":
         return Need("keep", "")
     if spec.get("rotate") == "prepare" and not held:
         return Need("prepare", _("with a new key, not in service yet"))
@@ -142,16 +157,6 @@ def is_held(tree: files.Tree, spec: Spec) -> bool:
     return served != tls_keys.issued(tree, spec["name"])
 
 
-def _settings(data: bytes) -> Dict[str, str]:
-    """`name = value` lines of certbot's renewal configuration."""
-    found = {}
-    for line in data.decode("utf-8", "replace").splitlines():
-        name, equals, value = line.partition("=")
-        if equals and not line.lstrip().startswith(("#", "[")):
-            found[name.strip()] = value.strip()
-    return found
-
-
 def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
     """Issue or deploy what is planned. The service runs; the names must be in DNS first, so the controller is told."""
     run.channel.say("ready")
@@ -162,9 +167,10 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
         try:
             _do(run, work.spec, work.todo)
             left = need(run.tree, work.spec)
-            if left.todo in ("keep", "prepare"):
-                _do(run, work.spec, left.todo)
-                left = need(run.tree, work.spec)
+            for follows in ("answer", "keep", "prepare"):
+                if left.todo == follows:
+                    _do(run, work.spec, follows)
+                    left = need(run.tree, work.spec)
             if left.todo:
                 raise AgentError(
                     _("the certificate {name} is not as it must be: {why}").format(
@@ -182,6 +188,10 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
 def _do(run: ApplyContext, spec: Spec, todo: str) -> None:
     """`todo` as of Need; what is issued is served, unless it is held."""
     tree, held = run.tree, run.tree.at(tls_keys.hold(spec["path"]))
+    if todo in ("issue", "prepare", "answer") and spec.get("webroot"):
+        challenges.try_out(tree, spec["webroot"], spec["names"])
+    if todo == "answer":
+        renewal.answer_by(tree, spec)
     if todo in ("issue", "prepare"):
         if spec.get("rotate") == "prepare":
             files.write(held, b"Made by mailprov tls rotate, which ends it.\n", 0o600)
@@ -189,38 +199,17 @@ def _do(run: ApplyContext, spec: Spec, todo: str) -> None:
             _("asking {server} for {names}").format(server=spec["server"], names=", ".join(spec["names"]))
         )
         if todo == "prepare":
-            keep_key(tree, spec, False)
+            renewal.keep_key(tree, spec, False)
             spec = {**spec, "arguments": [one for one in spec["arguments"] if one != _REUSE]}
         try:
             _issue(tree, spec)
         finally:
-            keep_key(tree, spec, True)
-    keep_key(tree, spec, True)
+            renewal.keep_key(tree, spec, True)
+    renewal.keep_key(tree, spec, True)
     if todo == "switch" or not is_held(tree, spec):
         files.remove(held)
-        if todo != "keep":
+        if todo not in ("keep", "answer"):
             _deploy(spec)
-
-
-def keep_key(tree: files.Tree, spec: Spec, keep: bool) -> None:
-    """`reuse_key` of certbot's renewal configuration: `certbot reconfigure`, which could set it, is too new (2.3)."""
-    path = tree.at(f"{CERTBOT}/renewal/{spec['name']}.conf")
-    data = files.read(path)
-    if data is None or (_settings(data).get("reuse_key") == "True") is keep:
-        return
-    lines = [line for line in data.decode("utf-8", "surrogateescape").splitlines() if not _REUSES.match(line)]
-    if keep:
-        lines.insert(_section(lines), "reuse_key = True")
-    text = "".join(f"{line}\n" for line in lines)
-    files.write(path, text.encode("utf-8", "surrogateescape"), 0o644)
-
-
-def _section(lines: Sequence[str]) -> int:
-    """The place behind the head of the section that certbot reads its settings from; after a further section's head
-    they would be something else.
-    """
-    places = [number for number, line in enumerate(lines) if line.strip() == "[renewalparams]"]
-    return places[0] + 1 if places else len(lines)
 
 
 def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:

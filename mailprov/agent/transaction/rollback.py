@@ -20,7 +20,7 @@ from typing import Callable, List, Sequence
 from mailprov.agent import files, manifest, systemd
 from mailprov.agent.changes import Change
 from mailprov.agent.journal import Journal
-from mailprov.agent.resources import drift, services
+from mailprov.agent.resources import acme, drift, renewal, services
 from mailprov.agent.session import Session
 from mailprov.agent.transaction import daemons, staging
 from mailprov.agent.transaction.base import Spec, Transaction, still_differs
@@ -100,6 +100,8 @@ class Rollback(Transaction):
         ]
         daemons.await_passwd_reload(self.tree, changed)
         self.applied(self.plan.unit_changes)
+        if any(item.record["path"] == acme.HOOK for item in self.plan.items):
+            renewal.follow(self.tree, acme.HOOK)
         left = self.again()
         if left.changes:
             raise still_differs(left.changes, put_back=True)

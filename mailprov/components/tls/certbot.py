@@ -1,7 +1,8 @@
 """Certificates by ACME: what certbot is told, and what it needs on the host besides.
 
-    issued(host, name, key_type, dns) -> Issued
-    files(host, dns, issued) -> tuple[File, ...]
+    issued(host, name, key_type, dns, web=…) -> Issued
+    files(host, dns, issued, web=…) -> tuple[File, ...]
+    webroot(host, web) -> str
     plugin(host, dns) -> Dns01 | None
 
 Pure, but for reading `tls.ca_file`. Raises InputError for a file that cannot be read.
@@ -10,6 +11,7 @@ With dns-01 the host gets the key by which the zone is written, since it must re
 
 from __future__ import annotations
 
+from mailprov.components.base import Build
 from mailprov.components.templates import render
 from mailprov.errors import InputError
 from mailprov.i18n import _
@@ -19,6 +21,7 @@ from mailprov.model.inventory import Challenge, Host
 from mailprov.model.ports import PORTS, TlsStart
 
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/mailprov"
+WEBROOT = "/var/lib/mailprov/acme"
 # The key stays at each renewal, for there may be TLSA records of it; `mailprov tls rotate` changes it. On the host,
 # agent/resources/acme.py knows this option, too.
 REUSE = "--reuse-key"
@@ -34,6 +37,18 @@ def plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
     return dns.at(host.fqdn).provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
 
 
+def by_web(build: Build) -> bool:
+    """Whether the host has a web server, which has port 80 then."""
+    return bool(build.host.settings.get("web"))
+
+
+def webroot(host: Host, web: bool) -> str:
+    """Where certbot puts its answers to an authority that asks on port 80, for the web server to give out; "" where it
+    answers on the port itself, or in DNS.
+    """
+    return WEBROOT if web and host.tls.acme.challenge is Challenge.HTTP else ""
+
+
 def path(name: str, key_type: str) -> str:
     """What the daemons read: key and chain."""
     return f"{_FOLDER}/{_own(name, key_type)}.acme.pem"
@@ -44,8 +59,10 @@ def _own(name: str, key_type: str) -> str:
     return name if key_type == "ecdsa" else f"{name}-{key_type}"
 
 
-def issued(host: Host, name: str, key_type: str, dns: DnsSettings, rotate: str = "") -> Issued:
-    """The certificate of one name and one kind of key."""
+def issued(
+    host: Host, name: str, key_type: str, dns: DnsSettings, rotate: str = "", *, web: bool = False
+) -> Issued:
+    """The certificate of one name and one kind of key. `web`: the host has a web server."""
     settings = host.tls.acme
     own = _own(name, key_type)
     dns_01 = plugin(host, dns)
@@ -59,6 +76,8 @@ def issued(host: Host, name: str, key_type: str, dns: DnsSettings, rotate: str =
         option = f"--{dns_01.authenticator}"
         arguments += [option, f"{option}-credentials", _CREDENTIALS]
         arguments += [f"{option}-propagation-seconds", str(settings.propagation)]
+    elif folder := webroot(host, web):
+        arguments += ["--webroot", "--webroot-path", folder, "--preferred-challenges", "http"]
     else:
         arguments += ["--standalone", "--preferred-challenges", "http"]
     return Issued(
@@ -66,19 +85,23 @@ def issued(host: Host, name: str, key_type: str, dns: DnsSettings, rotate: str =
         names=(name,),
         path=path(name, key_type),
         server=settings.directory,
-        authenticator=dns_01.authenticator if dns_01 else "standalone",
+        authenticator=dns_01.authenticator if dns_01 else "webroot" if webroot(host, web) else "standalone",
         arguments=tuple(arguments),
         hook=HOOK,
         ports=_IMPLICIT,
         key_type=key_type,
         roots=_ROOTS if host.tls.ca_file else "",
         rotate=rotate,
+        webroot=webroot(host, web),
     )
 
 
-def files(host: Host, dns: DnsSettings, certificates: tuple[Issued, ...]) -> tuple[File, ...]:
+def files(
+    host: Host, dns: DnsSettings, certificates: tuple[Issued, ...], *, web: bool = False
+) -> tuple[File, ...]:
     """The deploy hook; roots for certbot and its timer; the key for dns-01."""
-    made = [File(HOOK, render("acme/deploy.j2", certificates=certificates), mode="0755")]
+    hook = render("acme/deploy.j2", certificates=certificates, web=web, webroot=webroot(host, web))
+    made = [File(HOOK, hook, mode="0755")]
     if host.tls.ca_file:
         made.append(File(_ROOTS, _roots(host)))
         made.append(File(_DROP_IN, render("acme/certbot.service.j2", roots=_ROOTS)))

@@ -86,7 +86,8 @@ def of(build: Build) -> Material:
     rotate = ""
     if rotation is not None and rotation.certificates:
         rotate = "prepare" if rotation.step is Step.PUBLISH else "switch"
-    return material(build.host, build.inventory.mail_names(build.host.name), build.inventory.dns, rotate)
+    names = build.inventory.mail_names(build.host.name)
+    return material(build.host, names, build.inventory.dns, rotate, web=certbot.by_web(build))
 
 
 def given_key(host: Host) -> str:
@@ -102,7 +103,12 @@ def given_key(host: Host) -> str:
 
 
 def material(
-    host: Host, names: tuple[str, ...] = (), dns: DnsSettings = DnsSettings(), rotate: str = ""
+    host: Host,
+    names: tuple[str, ...] = (),
+    dns: DnsSettings = DnsSettings(),
+    rotate: str = "",
+    *,
+    web: bool = False,
 ) -> Material:
     """What the host's TLS needs. Reads the certificate and key files of mode `files`, nothing else. `rotate`: as in
     Certificate and Issued.
@@ -117,7 +123,7 @@ def material(
         pairs = []
         for kind in key_types(host):
             if host.tls.mode is TlsMode.ACME:
-                issued.append(certbot.issued(host, name, kind, dns, rotate))
+                issued.append(certbot.issued(host, name, kind, dns, rotate, web=web))
                 pairs.append(Pair(issued[-1].path, issued[-1].path))
                 continue
             certificate = _self_signed(name, kind)

@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from desired_cases import host
 
+from mailprov.components.tls import certbot
 from mailprov.components.tls import material as tls
 from mailprov.errors import InputError
-from mailprov.model.inventory import KeyType, Tls, TlsMode
+from mailprov.model.dns import DnsSettings
+from mailprov.model.inventory import Acme, Challenge, KeyType, Tls, TlsMode
 
 
 def certificate(key: ec.EllipticCurvePrivateKey, *names: str) -> bytes:
@@ -142,3 +144,19 @@ def test_what_an_authority_issues_is_no_file_of_ours() -> None:
     assert found.pairs == (tls.Pair(issued.path, issued.path),)
     assert found.pairs[0].chain_files == issued.path
     assert found.watched == ()
+
+
+def test_where_a_web_server_has_port_80_certbot_answers_by_its_folder() -> None:
+    on = host(tls=Tls(TlsMode.ACME))
+    alone, behind = (tls.material(on, web=web).issued[0] for web in (False, True))
+    assert (alone.authenticator, alone.webroot) == ("standalone", "")
+    assert (behind.authenticator, behind.webroot) == ("webroot", certbot.WEBROOT)
+    assert "--standalone" not in behind.arguments
+    assert behind.arguments[behind.arguments.index("--webroot-path") + 1] == certbot.WEBROOT
+    assert "--reuse-key" in behind.arguments
+    (hook, *__) = certbot.files(on, DnsSettings(), (behind,), web=True)
+    assert hook.content == certbot.files(on, DnsSettings(), (alone,))[0].content + (
+        f"# answers of the authority's challenges: {certbot.WEBROOT}\nsystemctl reload nginx.service\n"
+    )
+    by_dns = host(tls=Tls(TlsMode.ACME, acme=Acme(challenge=Challenge.DNS)))
+    assert certbot.webroot(by_dns, web=True) == ""
