@@ -26,7 +26,7 @@ from mailprov.probe.clients.connection import Connection, Deadline, Peer, Transc
 from mailprov.probe.clients.errors import ProbeError, Refused, Unreachable
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
-from mailprov.probe.clients.resolver import QueryTimeout, Resolver
+from mailprov.probe.clients.resolver import Answer, QueryTimeout, Resolver
 from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.registry import PROBED, Entry, reachability
@@ -122,6 +122,8 @@ _ADVICE = {
     "NoAnswer": N_("see that the name server is up and reachable from here on port 53, UDP and TCP"),
 }
 
+_ALIASES = 8  # CNAMEs one behind the other
+
 
 @dataclass
 class Context:
@@ -203,6 +205,18 @@ class Context:
         self.late = self.late or isinstance(error, QueryTimeout)
         kinds = (kind.__name__ for kind in type(error).__mro__)
         return self.error(str(error), next((_(_ADVICE[kind]) for kind in kinds if kind in _ADVICE), ""))
+
+    # Names.
+
+    def follow(self, name: str, kind: str) -> Answer:
+        """The records behind CNAMEs, as whoever asks a resolver gets them. Raises NoAnswer."""
+        for _number in range(_ALIASES):
+            answer = self.run.resolver.ask(name, kind)
+            self.transcript.add("-", str(answer))
+            if answer.values or not answer.alias:
+                break
+            name = answer.alias
+        return answer
 
     # Connections. A probe holds at most one at a time, so the limit per server cannot lock itself up.
 

@@ -21,7 +21,6 @@ from mailprov.probe.registry import Scope, probe
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there.
 _FOREIGN = ("192.0.2.1", "2001:db8::1")
-_CHAIN = 8  # CNAMEs one behind the other that are followed
 _NO_ANSWER = N_("no authoritative server answers")
 _DESCRIBED = N_("the domain is in an inventory; see the probes dns.*")
 
@@ -145,7 +144,7 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
         return
     record = found[0]
     try:
-        results = [spf.check_host(each, context.name, context.run.resolver.ask) for each in _FOREIGN]
+        results = [spf.check_host(each, context.name, context.follow) for each in _FOREIGN]
     except spf.SpfError as error:
         yield context.failed(f"{error}: {record}", _("change the record so that receivers can evaluate it"))
         return
@@ -200,11 +199,11 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
             )
         )
         return
-    control = _key(context, record_name(context.name, f"mailprov-{context.run.nonce}"))
+    control = context.follow(record_name(context.name, f"mailprov-{context.run.nonce}"), "TXT").values
     wrong, tests = [], []
     for selector in selectors:
         name = record_name(context.name, selector)
-        texts = _key(context, name)
+        texts = context.follow(name, "TXT").values
         if texts and texts == control:
             form = _("a wildcard answers for every selector, so that {name} proves nothing")
             yield context.error(form.format(name=name), _("have the owner of the domain remove the wildcard"))
@@ -225,15 +224,6 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"))
     else:
         yield context.passed(", ".join(selectors))
-
-
-def _key(context: DomainContext, name: str) -> tuple[str, ...]:
-    for __ in range(_CHAIN):
-        answer = _ask(context, name, "TXT")
-        if answer.values or not answer.alias:
-            return answer.values
-        name = answer.alias
-    return ()
 
 
 @probe(
@@ -260,8 +250,8 @@ def _key(context: DomainContext, name: str) -> tuple[str, ...]:
     unless=_DESCRIBED,
 )
 def zone_dmarc(context: DomainContext) -> Iterator[Finding]:
-    ask = context.run.resolver.ask
-    found = dmarc.records(_ask(context, f"_dmarc.{context.name}", "TXT"))
+    ask = context.follow
+    found = dmarc.records(ask(f"_dmarc.{context.name}", "TXT"))
     where, effective = context.name, "p"
     if not found:
         where, text = dmarc.found_above(context.name, ask)

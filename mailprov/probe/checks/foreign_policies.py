@@ -1,7 +1,7 @@
 """A domain that mailprov does not manage: what it says of certificates and TLS, if it says anything.
 
-Public: the probes `zone.caa`, `zone.tlsa`, `zone.mta-sts` and `zone.tls-rpt`. Having none of them is no fault. NoAnswer
-passes through; the runner makes it an error.
+Public: the probes `zone.caa`, `zone.tlsa` and `zone.tls-rpt`; `zone.mta-sts` is in mta_sts.py. Having none of them is
+no fault. NoAnswer passes through; the runner makes it an error.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ _SIZES = {"1": 32, "2": 64}
 
 
 def _values(context: DomainContext, name: str, kind: str) -> tuple[str, ...]:
-    answer = context.run.resolver.ask(name, kind)
-    context.transcript.add("-", str(answer))
-    return answer.values
+    return context.follow(name, kind).values
 
 
 @probe(
@@ -113,49 +111,6 @@ def zone_tlsa(context: DomainContext) -> Iterator[Finding]:
         )
     else:
         yield context.passed("; ".join(found))
-
-
-@probe(
-    "zone.mta-sts",
-    Scope.FOREIGN,
-    N_("The MTA-STS record can be used"),
-    expected=N_("one TXT record at _mta-sts with an id, and a host mta-sts at the domain"),
-    steps=(
-        N_("Ask for TXT at _mta-sts of the domain."),
-        N_(
-            "Where there is one, look up the addresses of mta-sts at the domain. The policy there is not fetched."
-        ),
-    ),
-    verdicts={
-        "pass": N_("record and host are there"),
-        "fail": N_("several records, no id, or no such host: senders find no policy"),
-        "error": _NO_ANSWER,
-        "skip": N_("there is none"),
-    },
-    refs=("RFC 8461 section 3.1",),
-    unless=_DESCRIBED,
-)
-def zone_mta_sts(context: DomainContext) -> Iterator[Finding]:
-    name, host = f"_mta-sts.{context.name}", f"mta-sts.{context.name}"
-    found = [text for text in _values(context, name, "TXT") if text.startswith("v=STSv1")]
-    if not found:
-        yield context.skip(_("no MTA-STS record"))
-    elif len(found) > 1 or not re.search(r";\s*id=[A-Za-z0-9]{1,32}\s*(;|$)", found[0]):
-        form = _("{records}: it must be one, with an id of letters and digits")
-        advice = _('publish {name}. TXT "v=STSv1; id=1", and nothing else that starts with v=STSv1')
-        yield context.failed(form.format(records=" | ".join(found)), advice.format(name=name))
-    elif not _reaches(context, host):
-        form = _("{host} has no address, so senders find no policy")
-        yield context.failed(
-            form.format(host=host), _("publish its addresses, or remove the record at _mta-sts")
-        )
-    else:
-        yield context.passed(_("{record}; the policy was not fetched").format(record=found[0]))
-
-
-def _reaches(context: DomainContext, host: str) -> bool:
-    answer = context.run.resolver.ask(host, "A")
-    return bool(answer.values or answer.alias or context.run.resolver.ask(host, "AAAA").values)
 
 
 @probe(

@@ -19,7 +19,6 @@ from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe
 from mailprov.probe.wanted import NONE_HOSTED
 
-_CHAIN = 8  # CNAMEs one behind the other that are followed
 _NO_ANSWER = N_("no authoritative server answers")
 
 
@@ -165,13 +164,10 @@ def _wrong_key(context: DomainContext, name: str, key: ProviderKey) -> tuple[str
         return _("no CNAME"), False
     if targets[0] != key.value and not same_key(key.value, targets[0]):
         return _("it is a CNAME to {target}").format(target=targets[0]), False
-    target = targets[0]
-    for __ in range(_CHAIN):
-        answer = _ask(context, target, "TXT")
-        if answer.values or not answer.alias:
-            return "", any(tags(text).get("p") for text in answer.values)
-        target = answer.alias
-    return _("a circle of CNAMEs"), False
+    answer = context.follow(targets[0], "TXT")
+    if answer.alias and not answer.values:
+        return _("a circle of CNAMEs"), False
+    return "", any(tags(text).get("p") for text in answer.values)
 
 
 @probe(

@@ -145,7 +145,7 @@ def _evaluated(
     """The one record there is, for foreign addresses, which must not pass, and for `own`, which must. None: whoever
     sends is the provider's.
     """
-    ask = context.run.resolver.ask
+    ask = context.follow
     try:
         for address in _FOREIGN:
             if spf.check_host(address, context.name, ask) == "pass":

@@ -45,7 +45,7 @@ _TEXT = " ".join(f'"{KEY[start : start + 200]}"' for start in range(0, len(KEY),
 FOREIGN = (
     f"s1._domainkey TXT {_TEXT}\ns2._domainkey CNAME s1._domainkey\n"
     f'@ CAA 0 issue "ca.example"\n_25._tcp.mx TLSA 3 1 1 {"AB" * 32}\n'
-    '_mta-sts TXT "v=STSv1; id=1"\nmta-sts A 127.0.0.7\n_smtp._tls TXT "v=TLSRPTv1; rua=mailto:a@sound.zz"\n'
+    '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:a@sound.zz"\n'
     'agreed.zz._report._dmarc.agreed TXT "v=DMARC1"\n'
 )
 WORST = (
@@ -57,6 +57,11 @@ WORST = (
 SO_SO = (
     '@ A 127.0.0.7\n@ TXT "v=spf1 ip4:127.0.0.7 ?all"\n_dmarc TXT "v=DMARC1; p=none"\n'
     f's1._domainkey TXT "t=y; " {_TEXT}\n'
+)
+# As who has services for others asks for: names that lead to theirs.
+ALIASES = (
+    '@ MX 10 mx\nmx A 127.0.0.7\n@ TXT "v=spf1 include:theirs.aliases.zz -all"\nspf TXT "v=spf1 mx -all"\n'
+    "theirs CNAME spf\n_dmarc CNAME _dmarc.sound.zz.\n_smtp._tls CNAME _smtp._tls.sound.zz.\n"
 )
 REPORTS = "v=DMARC1; p=reject; rua=mailto:a@{at}"
 MAIL = '@ MX 10 mx\nmx A 127.0.0.7\n@ TXT "v=spf1 mx -all"\n_dmarc TXT "v=DMARC1; p=reject"\n'
@@ -72,6 +77,7 @@ def _zones() -> dict[str, Zone]:
         "null.zz": same("null.zz", "@ MX 0 .\n@ MX 10 ns1\n"),
         "parked.zz": same("parked.zz", '@ MX 0 .\n@ TXT "v=spf1 -all"\n_dmarc TXT "v=DMARC1; p=reject"\n'),
         "loop.zz": same("loop.zz", "s1._domainkey CNAME s2._domainkey\ns2._domainkey CNAME s1._domainkey\n"),
+        "aliases.zz": same("aliases.zz", ALIASES),
         "big.zz": same("big.zz", MAIL + "".join(f'@ TXT "{n} {"x" * 240}"\n' for n in range(99))),
         "reports.zz": same("reports.zz", f'_dmarc TXT "{REPORTS.format(at="sound.zz")}"\n'),
         "agreed.zz": same(
@@ -219,7 +225,7 @@ MAIL_OF_OTHERS = {
         "dmarc": (PASS, "p=reject"),
         "caa": (PASS, 'sound.zz: 0 issue "ca.example"'),
         "tlsa": (WARN, "the zone of mx.sound.zz is not signed"),
-        "mta-sts": (PASS, "v=STSv1; id=1"),
+        "mta-sts": (SKIP, ""),
         "tls-rpt": (PASS, "v=TLSRPTv1"),
     },
     "worst.zz": {
@@ -229,8 +235,14 @@ MAIL_OF_OTHERS = {
         "dmarc": (FAIL, "several DMARC records (2)"),
         "caa": (FAIL, "critical CAA record with the unknown tag tbs"),
         "tlsa": (FAIL, "_25._tcp.alias.worst.zz has usage 1"),
-        "mta-sts": (FAIL, "it must be one, with an id"),
+        "mta-sts": (FAIL, "v=STSv1: it has no id"),
         "tls-rpt": (FAIL, "it must be one, with rua"),
+    },
+    "aliases.zz": {
+        "mx": (PASS, "10 mx.aliases.zz"),
+        "spf": (PASS, "include:theirs.aliases.zz"),
+        "dmarc": (PASS, "p=reject"),
+        "tls-rpt": (PASS, "v=TLSRPTv1"),
     },
     "so-so.zz": {
         "mx": (WARN, "mail goes to the domain's own addresses (127.0.0.7)"),
