@@ -80,6 +80,7 @@ def refuse_unsupported(tree: files.Tree) -> None:
 def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
     """FACTS of wire.messages."""
     # With all that they need, and only who deploys needs that.
+    from mailprov.agent import doors
     from mailprov.agent.resources import dkim_keys, tls_keys
 
     return {
@@ -94,6 +95,7 @@ def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
         "tls": tls_keys.facts(tree),
         "srs": srs.facts(tree),
         "peer": peer(),
+        **({"web": doors.facts(tree)} if doors.PACKAGE in packages else {}),
     }
 
 

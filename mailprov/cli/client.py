@@ -175,8 +175,9 @@ def _passwords(read: Inventory, chosen: list[Settings]) -> dict[str, str]:
 def _text(form: str, chosen: list[Settings], passwords: dict[str, str], pop: bool) -> str:
     if form == "sheet":
         from mailprov.client.sheet import Sheet, sheet
+        from mailprov.components.templates import folders
 
-        return sheet([Sheet(one, passwords.get(one.address, "")) for one in chosen])
+        return sheet([Sheet(one, passwords.get(one.address, "")) for one in chosen], folders())
     one = chosen[0]
     password = passwords.get(one.address, "")
     if form == "autoconfig":

@@ -1,7 +1,7 @@
 """A page for each account, to print or to send: what a user types into a mail program, and a QR code for phones.
 
-    sheet(accounts) -> str    HTML in one file, which fetches nothing; a page of paper for each account
-    Sheet                     what is on one page
+    sheet(accounts, folders) -> str    HTML in one file, which fetches nothing; a page of paper for each account
+    Sheet                              what is on one page
 
 Pure. Everything is escaped, also what an inventory may hold.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailprov.client import qr
 from mailprov.client.settings import Server, Settings
-from mailprov.components.templates import folders
 from mailprov.i18n import N_, _
 from mailprov.model.ports import Protocol, TlsStart
 
@@ -54,7 +54,8 @@ def notes(settings: Settings) -> list[str]:
     return [_(each) for each in (*told, *([] if settings.provider else [OUTLOOK]))]
 
 
-def sheet(accounts: Sequence[Sheet], language: str = "en") -> str:
+def sheet(accounts: Sequence[Sheet], folders: Sequence[Path], language: str = "en") -> str:
+    """`folders`: where templates lie (components/templates.py)."""
     pages = [
         {
             "address": each.settings.address,
@@ -67,7 +68,11 @@ def sheet(accounts: Sequence[Sheet], language: str = "en") -> str:
         for each in accounts
     ]
     title = accounts[0].settings.address if len(accounts) == 1 else _("Mail accounts")
-    return _environment().get_template("client/sheet.html.j2").render(pages=pages, title=title, lang=language)
+    return (
+        _environment(tuple(folders))
+        .get_template("client/sheet.html.j2")
+        .render(pages=pages, title=title, lang=language)
+    )
 
 
 def _row(server: Server) -> dict[str, str]:
@@ -82,11 +87,11 @@ def _row(server: Server) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def _environment(folders: tuple[Path, ...]) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(folders()),
+        loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,

@@ -48,6 +48,10 @@ class _Acme(Component):
             services=(Service(unit="certbot.timer"),),
         )
 
+    def ports(self, build: Build) -> tuple[int, ...]:
+        """Where the authority looks (RFC 8555 section 8.3)."""
+        return (80,) if build.host.tls.acme.challenge is Challenge.HTTP else ()
+
     def check(self, file: Any, hosts: Sequence[Host], dns: DnsSettings, context: Context) -> None:
         """dns-01 goes by the key with which we write the zone, where certbot has a plugin for that provider."""
         from mailprov.dns import providers

@@ -73,6 +73,10 @@ class Component:
         """Where it is one that Postfix asks about mail."""
         return None
 
+    def ports(self, build: Build) -> tuple[int, ...]:
+        """TCP ports besides those of mail that everybody must reach: what a firewall lets in."""
+        return ()
+
     def retired(self) -> tuple[Service, ...]:
         """Units that a host may have had, and loses with it: the manifest knows whether. Files go by themselves."""
         return ()

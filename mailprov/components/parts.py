@@ -31,3 +31,4 @@ class Parts(NamedTuple):
     account_files: tuple[AccountFile, ...] = ()
     services: tuple[Service, ...] = ()
     filters: tuple[Filters, ...] = ()
+    notices: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ MODULES = [
     "mailprov.components.srs",
     "mailprov.components.submission",
     "mailprov.components.acme",
+    "mailprov.components.web.component",
     "mailprov.components.fail2ban",
     "mailprov.components.relayhost",
     "mailprov.components.ufw",

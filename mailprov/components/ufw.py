@@ -14,7 +14,7 @@ from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.templates import render
 from mailprov.i18n import N_
 from mailprov.model.host_state import File, Service
-from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
+from mailprov.model.inventory import Host, Inventory
 from mailprov.model.ports import PORTS, SIEVE_PORT
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
@@ -52,7 +52,7 @@ class _Ufw(Component):
         return ("ufw",)
 
     def parts(self, build: Build) -> Parts:
-        files = _files(build.host)
+        files = _files(build)
         paths = tuple(file.path for file in files)
         # A oneshot unit that stays active: a restart runs the script again.
         service = Service(unit=_UNIT, files=paths, restart_on=paths, undo=_undo())
@@ -65,12 +65,12 @@ class _Ufw(Component):
 COMPONENT = _Ufw()
 
 
-def _files(host: Host) -> tuple[File, ...]:
+def _files(build: Build) -> tuple[File, ...]:
     """A script and the unit that runs it, now and at each boot."""
     ports = {port.number for port in (*PORTS, SIEVE_PORT)}
-    if host.tls.mode is TlsMode.ACME and host.tls.acme.challenge is Challenge.HTTP:
-        ports.add(80)  # where the certificate authority looks (RFC 8555 section 8.3)
-    script = render("ufw/firewall.j2", ports=sorted(ports), ssh_port=host.ssh.port or 22, mark=_MARK)
+    ports.update(port for each in build.components for port in each.ports(build))
+    ssh_port = build.host.ssh.port or 22
+    script = render("ufw/firewall.j2", ports=sorted(ports), ssh_port=ssh_port, mark=_MARK)
     return (
         File(_SCRIPT, script, mode="0755"),
         File(f"/etc/systemd/system/{_UNIT}", render("ufw/unit.j2", script=_SCRIPT)),

@@ -130,8 +130,10 @@ RELEASES = {
         Release("ubuntu-26.04", "resolute", components=_UBUNTU, bracket="debian-13 or debian-testing"),
     )
 }
+_NGINX = "nginx-light"
+_NGINX_OFF = "__import__('os').remove('/etc/systemd/system/multi-user.target.wants/nginx.service')"
 DNS_ROOT = Release(
-    "dns", "bookworm", packages=("bind9", "bind9-utils", "nginx-light", "pebble"), built_on="debian-12"
+    "dns", "bookworm", packages=("bind9", "bind9-utils", _NGINX, "pebble"), built_on="debian-12"
 )
 
 
@@ -144,8 +146,12 @@ def comes_early(name: str) -> bool:
 
 
 def with_packages(base: Release, packages: Iterable[str]) -> Release:
-    """`base` with more packages, as their maintainers configure them."""
+    """`base` with more packages, as their maintainers configure them; but a web server that nobody has set up would be
+    taken for somebody's.
+    """
     made = Release("", base.suite, packages=tuple(sorted(packages)), built_on=base.name)
+    if _NGINX in made.packages:
+        made = dataclasses.replace(made, setup=_NGINX_OFF)
     return dataclasses.replace(made, name=f"{base.name}-with-{made.stamp[:6]}")
 
 

@@ -218,6 +218,7 @@ class HostState:
     # (package, version prefix) pairs the templates were chosen for: if another version got installed, the
     # agent stops before it writes a file.
     rendered_for: tuple[tuple[str, str], ...] = ()
+    notices: tuple[str, ...] = ()  # sentences that a plan shows: what the host cannot have, and why
 
     def to_wire(self) -> dict[str, Any]:
         return {name: _plain(value) for name, value in vars(self).items()}

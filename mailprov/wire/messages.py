@@ -94,7 +94,9 @@ FACTS   {"system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 1
          "tls": {"served": {path: hex}, "next": {path: hex}}   SHA-256 of certificates' keys: in service, and those to
                                                                come, as agent/resources/tls_keys.py says
          "srs": {"length": int, "short_until": "YYYY-MM-DD" or ""},   of hashes; 0 where mailprov has not set it up
-         "peer": str}              address of the SSH client as the host sees it; "" without one
+         "peer": str,              address of the SSH client as the host sees it; "" without one
+         "web": {"taken": {port: program}, "boots": [unit]}}   where nginx is asked for: who has its ports already, as
+                                                               agent/doors.py says
 """
 
 from __future__ import annotations

@@ -222,7 +222,13 @@ RUN = _object(
 DKIM = _object(state=_long, public=by_name(_text))
 TLS = _object(served=by_name(_name), next=by_name(_name))
 FACTS = _object(
-    {"dkim": DKIM, "tls": TLS, "srs": _object(length=whole(0, 99), short_until=_name), "peer": _name},
+    {
+        "dkim": DKIM,
+        "tls": TLS,
+        "srs": _object(length=whole(0, 99), short_until=_name),
+        "peer": _name,
+        "web": _object(taken=by_name(_name), boots=many(_name, 100)),
+    },
     system=_object(id=_name, version=_name, name=_name, like=many(_name, 100)),
     init=_name,
     hostname=_name,

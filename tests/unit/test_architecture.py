@@ -16,10 +16,10 @@ MAY_IMPORT = {
     "model": set(),
     "schema": set(),
     "inventory": {"schema", "components", "dns"},  # of dns, the providers' parts of the schema
-    "components": {"schema", "dns"},
+    "components": {"schema", "dns", "client"},  # of client, the files that a host serves
     "desired": {"components"},
     "records": set(),
-    "client": {"components"},  # of components, where the templates lie
+    "client": set(),
     "plan": set(),
     "wire": {"agent"},  # bundles its sources; never runs it
     "transport": {"wire"},

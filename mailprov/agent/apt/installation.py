@@ -3,6 +3,7 @@
     install(…)                  debconf presets, the end of what was interrupted before, apt-get install
     hold_units, release_units   units that packages bring do not start, not even when the host boots, before the
                                 first configuration of ours is in its place
+    is_held                     whether one waits for that
 
 Waits for another package manager and what a killed one left running (dpkg_lock).
 
@@ -49,6 +50,11 @@ def release_units(tree: files.Tree, units: Sequence[str]) -> bool:
             except OSError:
                 pass  # somebody has settings of the unit there
     return released
+
+
+def is_held(tree: files.Tree, unit: str) -> bool:
+    """Whether its package came by an apply that has not come to its end."""
+    return files.look(tree.at(_not_yet(unit))) is not None
 
 
 def _not_yet(unit: str) -> str:

@@ -76,6 +76,7 @@ def compare(
         look.found.extend(kind.compare(look))
     for spec in state.get("filters", ()):
         _filters(look, spec)
+    look.notices += state.get("notices", ())
     return Plan(look)
 
 

@@ -18,6 +18,7 @@ from mailprov.client.autodiscover import autodiscover
 from mailprov.client.mobileconfig import mobileconfig
 from mailprov.client.settings import of_account, of_domain
 from mailprov.client.sheet import Sheet, sheet
+from mailprov.components.templates import folders
 from mailprov.inventory import SecretMode, load
 from mailprov.model.ports import PORTS
 from tests.unit.cli.program import mailprov
@@ -175,7 +176,9 @@ def test_the_qr_code_is_as_thunderbirds_format_has_it(file: Path) -> None:
 
 
 def test_a_page_for_each_account_escapes_everything_and_fetches_nothing(file: Path) -> None:
-    text = sheet([Sheet(settings(file, each), PASSWORD) for each in ("ana@alpha.test", "eva@beta.test")])
+    text = sheet(
+        [Sheet(settings(file, each), PASSWORD) for each in ("ana@alpha.test", "eva@beta.test")], folders()
+    )
     assert text.count("<section>") == 2
     assert "three &lt;sad&gt; tigers" in text
     assert "<sad>" not in text

@@ -12,6 +12,7 @@ from desired_cases import BOOKWORM, TRIXIE, account, alpha, delta, facts, host, 
 from mailprov import desired
 from mailprov.components import fail2ban, rspamd, ufw
 from mailprov.components.dovecot.passwd import passwd_file_key
+from mailprov.components.web import place as web
 from mailprov.errors import HostFailed
 from mailprov.model.host_state import HostState
 from mailprov.model.inventory import Account, Domain, Filter, Secret, Tls, TlsMode
@@ -347,10 +348,12 @@ def test_the_firewall_opens_what_everybody_uses_and_nothing_else(tls: Tls, more:
 
 
 def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wants() -> None:
-    optional = {"rspamd.service", "opendkim.service", "fail2ban.service", "mailprov-firewall.service"}
+    optional = {"rspamd.service", "opendkim.service", "fail2ban.service"}
+    optional |= {"mailprov-firewall.service", "nginx.service"}
     plain = desired.build(inventory(), host(), facts(BOOKWORM))
     filtered = dataclasses.replace(host(), filter=Filter.RSPAMD)
-    everything = ufw.SETTING.on(fail2ban.SETTING.on(filtered, fail2ban.Fail2ban()), True)
+    everything = web.SETTING.on(filtered, True)
+    everything = ufw.SETTING.on(fail2ban.SETTING.on(everything, fail2ban.Fail2ban()), True)
     full = desired.build(inventory(), everything, facts(BOOKWORM))
     assert {each.unit for each in plain.retired} == optional - {each.unit for each in plain.services}
     assert {each.unit for each in full.retired} == {"opendkim.service"}

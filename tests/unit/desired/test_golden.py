@@ -22,6 +22,7 @@ from mailprov import desired
 from mailprov.components import fail2ban, relayhost, ufw
 from mailprov.components.dovecot import settings as dovecot
 from mailprov.components.postfix import settings as postfix
+from mailprov.components.web import place as web
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import HostState
@@ -46,6 +47,7 @@ CASES: dict[str, dict[str, Any]] = {
     "protected": facts(BOOKWORM),  # fail2ban, a smarthost, ufw
     "acme": facts(TRIXIE),  # keys of both kinds, dns-01, a name of its own for a domain
     "rspamd": facts({**TRIXIE, "rspamd": "3.12.1-1"}),
+    "web": facts({**TRIXIE, "nginx-light": "1.26.3-3"}, ("2001:db8::11",)),  # a name of its own for a domain
 }
 ACME = Tls(
     TlsMode.ACME,
@@ -94,6 +96,10 @@ def test_golden(case: str) -> None:
         meant = dataclasses.replace(inventory(named, delta(), on=on), dns=DNS)
     elif case == "rspamd":
         on = dataclasses.replace(on, filter=Filter.RSPAMD)
+    elif case == "web":
+        on = ufw.SETTING.on(web.SETTING.on(on, True), True)
+        named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")
+        meant = inventory(named, delta(), on=on)
     files = rendered(desired.build(meant, on, CASES[case]))
     own = files
     if case != BASE:

@@ -1,0 +1,96 @@
+"""Which names a host's web corner answers for, and with which files. Pure.
+
+    PAGES                         the URLs: the same for every name that has the file
+    sites(build) -> (Site, …)     of the host, of each name of its own that users' programs connect to, of its domains
+    listeners(build, sites)       which certificates their names show
+
+No file names an account: everybody may fetch it.
+
+Sources: draft-ietf-mailmaint-autoconfig section 4 (two URLs; Thunderbird asks port 80 before 443); MS-OXDSCLI section
+3.1.5 (autodiscover is a POST, and programs differ in how they write the path); Apple, Device Management.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mailprov.client.autoconfig import autoconfig
+from mailprov.client.autodiscover import autodiscover
+from mailprov.client.mobileconfig import mobileconfig
+from mailprov.client.settings import of_domain
+from mailprov.components.base import Build
+from mailprov.components.tls import material
+from mailprov.components.web.place import SITES
+from mailprov.model.host_state import File
+from mailprov.model.inventory import Domain
+
+AUTOCONFIG, AUTODISCOVER, MOBILECONFIG = "config-v1.1.xml", "autodiscover.xml", "mail.mobileconfig"
+
+
+class Page(NamedTuple):
+    """`location`: as nginx has it. `plain`: served on port 80 as well. `posts`: asked for by POST, at this URL."""
+
+    location: str
+    file: str
+    plain: bool = False
+    posts: str = ""
+
+
+PAGES = (
+    Page("= /mail/config-v1.1.xml", AUTOCONFIG, plain=True),
+    Page("= /.well-known/autoconfig/mail/config-v1.1.xml", AUTOCONFIG, plain=True),
+    Page(r"~* ^/autodiscover/autodiscover\.xml$", AUTODISCOVER, posts="/autodiscover/autodiscover.xml"),
+    Page("= /mail.mobileconfig", MOBILECONFIG),
+)
+
+
+class Site(NamedTuple):
+    """`name`: of its folder. `hosts`: the names that it answers for."""
+
+    name: str
+    hosts: tuple[str, ...]
+    files: tuple[File, ...] = ()
+
+
+class Listener(NamedTuple):
+    """One server on port 443: the names that show these certificates; those of the first are shown to all others."""
+
+    pairs: tuple[material.Pair, ...]
+    hosts: tuple[str, ...]
+
+
+def sites(build: Build) -> tuple[Site, ...]:
+    made = build.made(material.of)
+    found = {name: Site(name, (name,)) for name in (build.host.fqdn, *(name for name, _ in made.names))}
+    for domain in build.domains:
+        for site in _of(build, domain):
+            before = found.get(site.name, Site(site.name, ()))
+            hosts = tuple(dict.fromkeys((*before.hosts, *site.hosts)))
+            files = {file.path: file for file in (*before.files, *site.files)}
+            found[site.name] = Site(site.name, hosts, tuple(files.values()))
+    return tuple(found.values())
+
+
+def listeners(build: Build, served: tuple[Site, ...]) -> tuple[Listener, ...]:
+    made = build.made(material.of)
+    own = dict(made.names)
+    names = [name for site in served for name in site.hosts]
+    others = tuple(Listener(own[name], (name,)) for name in names if name in own)
+    return (Listener(made.pairs, tuple(name for name in names if name not in own)), *others)
+
+
+def _of(build: Build, domain: Domain) -> Iterator[Site]:
+    settings = of_domain(build.inventory, domain)
+    answer = autodiscover(settings)
+    files = {AUTOCONFIG: autoconfig(settings), AUTODISCOVER: answer, MOBILECONFIG: mobileconfig(settings)}
+    names = (f"autoconfig.{domain.name}", f"autodiscover.{domain.name}", domain.name)
+    yield Site(domain.name, names, tuple(_file(domain.name, *each) for each in files.items()))
+    # Where SRV records send Outlook: to a name for which there is a certificate. Nothing in the answer is a domain's
+    # own, so one answers for all domains that have this name.
+    target = domain.mail_name or build.host.fqdn
+    yield Site(target, (target,), (_file(target, AUTODISCOVER, answer),))
+
+
+def _file(site: str, name: str, content: str) -> File:
+    return File(f"{SITES}/{site}/{name}", content)
