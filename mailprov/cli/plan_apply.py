@@ -33,8 +33,8 @@ def plan(
     from mailprov.cli.reports import Reports
     from mailprov.inventory import load
     from mailprov.model.events import Event, Planned
-    from mailprov.run.select import select
-    from mailprov.transport.connections import Connections
+    from mailprov.run.select import seeming, select
+    from mailprov.transport.early_logins import EarlyLogins
 
     saving: Saving | None = None
     if out is not None:
@@ -50,21 +50,24 @@ def plan(
             saving(event)
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff, also=note)
-    read = load(inventory)
-    chosen = select(read, host, domain, only)
-    on_hosts = chosen.hosts if chosen.on_hosts else ()
-    with Connections(on_hosts, others=read.hosts) as connections:
-        connections.begin(on_hosts)
-        from mailprov.run import deploy  # loads most of the program; the hosts' servers get ready meanwhile
+    with EarlyLogins() as early:
+        read = load(inventory, early=lambda all_: early.begin(seeming(all_, host, domain, only), all_))
+        chosen = select(read, host, domain, only)
+        on_hosts = chosen.hosts if chosen.on_hosts else ()
+        with early.settled(on_hosts, read.hosts) as connections:
+            connections.begin(on_hosts)
+            from mailprov.run import (
+                deploy,
+            )  # loads most of the program; the hosts' servers get ready meanwhile
 
-        options = deploy.Options(
-            command="plan",
-            take_over=take_over,
-            exit_code_for_changes=exit_code,
-            on_interrupt=connections.interrupt,
-            direct=connections.direct,
-        )
-        code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
+            options = deploy.Options(
+                command="plan",
+                take_over=take_over,
+                exit_code_for_changes=exit_code,
+                on_interrupt=connections.interrupt,
+                direct=connections.direct,
+            )
+            code = deploy.plan(read, chosen, options, start=connections.start, report=reports.emit)
     if saving is not None:
         narrowed = {"host": host, "domain": domain, "only": only, "take_over": take_over}
         print(f"{out}: {saving.write(read, code, narrowed)}", file=sys.stderr)
@@ -98,43 +101,46 @@ def apply(
     from mailprov.cli.saved import load_saved
     from mailprov.errors import InputError
     from mailprov.inventory import load
-    from mailprov.run.select import select
-    from mailprov.transport.connections import Connections
+    from mailprov.run.select import seeming, select
+    from mailprov.transport.early_logins import EarlyLogins
 
     reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff)
     saved = load_saved(inventory)
-    if saved is None:
-        confirm = reports.confirm(yes)
-        read = load(inventory)
-    else:
-        # Not asked again: saving the plan and giving it to apply is the answer, and what has moved since is refused.
-        # The step that applies is often one of a pipeline, where there is nobody to ask.
-        confirm, read = reports.confirm(True), saved[1]
-        if host or domain or only or take_over:
-            raise InputError(
-                str(inventory),
-                _("a saved plan already says what it covers"),
-                _("Leave --host, --domain, --only and --take-over out, or give the inventory"),
-            )
-        known = saved[0].options
-        host, domain, only = known.get("host"), known.get("domain"), known.get("only")
-        take_over = bool(known.get("take_over"))
-    chosen = select(read, host, domain, only)
-    on_hosts = chosen.hosts if chosen.on_hosts else ()
-    with Connections(on_hosts, others=read.hosts, bootstrap=bootstrap_python) as connections:
-        connections.begin(on_hosts)
-        from mailprov.run import deploy  # loads most of the program; the hosts' servers get ready meanwhile
+    with EarlyLogins(bootstrap=bootstrap_python) as early:
+        if saved is None:
+            confirm = reports.confirm(yes)
+            read = load(inventory, early=lambda all_: early.begin(seeming(all_, host, domain, only), all_))
+        else:
+            # Not asked again: saving the plan and giving it to apply is the answer, and what has moved since is
+            # refused. The step that applies is often one of a pipeline, where there is nobody to ask.
+            confirm, read = reports.confirm(True), saved[1]
+            if host or domain or only or take_over:
+                raise InputError(
+                    str(inventory),
+                    _("a saved plan already says what it covers"),
+                    _("Leave --host, --domain, --only and --take-over out, or give the inventory"),
+                )
+            known = saved[0].options
+            host, domain, only = known.get("host"), known.get("domain"), known.get("only")
+            take_over = bool(known.get("take_over"))
+        chosen = select(read, host, domain, only)
+        on_hosts = chosen.hosts if chosen.on_hosts else ()
+        with early.settled(on_hosts, read.hosts) as connections:
+            connections.begin(on_hosts)
+            from mailprov.run import (
+                deploy,
+            )  # loads most of the program; the hosts' servers get ready meanwhile
 
-        options = deploy.Options(
-            command="apply",
-            confirm=confirm,
-            take_over=take_over,
-            saved=saved[0].subjects if saved is not None else None,
-            verify=verify,
-            lock_timeout=lock_timeout,
-            accept_drift=accept_drift,
-            take_over_host=take_over_host,
-            on_interrupt=connections.interrupt,
-            direct=connections.direct,
-        )
-        return deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)
+            options = deploy.Options(
+                command="apply",
+                confirm=confirm,
+                take_over=take_over,
+                saved=saved[0].subjects if saved is not None else None,
+                verify=verify,
+                lock_timeout=lock_timeout,
+                accept_drift=accept_drift,
+                take_over_host=take_over_host,
+                on_interrupt=connections.interrupt,
+                direct=connections.direct,
+            )
+            return deploy.apply(read, chosen, options, start=connections.start, report=reports.emit)

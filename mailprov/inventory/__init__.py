@@ -7,7 +7,7 @@
 
 Inside, text flows through `files` → `composer` (YAML; `document` is data with positions) → `validation` and
 `schema` (the shape) → `resolve` and `recipients` (what it means together; `context` is their shared state,
-`names` their spelling) → `secrets`.
+`names` their spelling) → `secrets`. Beside that stands `unchecked`: where the hosts are, before all is checked.
 
 Raises InventoryError (one or more Problems) and InputError (no such file, a directory, unreadable, too
 big, not text). YAML and pydantic are imported when they are needed, so that importing this package costs
@@ -16,6 +16,7 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,33 +25,45 @@ from mailprov.i18n import _
 from mailprov.schema.secrets import SecretMode
 
 if TYPE_CHECKING:
-    from mailprov.model.inventory import Inventory
+    from mailprov.model.inventory import Host, Inventory
 
 __all__ = ["SecretMode", "example_text", "json_schema", "load"]
 
 
-def load(path: str | Path, secrets: SecretMode = SecretMode.RESOLVE) -> Inventory:
+def load(
+    path: str | Path,
+    secrets: SecretMode = SecretMode.RESOLVE,
+    early: Callable[[tuple[Host, ...]], None] | None = None,
+) -> Inventory:
     """The inventory at `path`, with every reference resolved and every name in canonical form.
 
     With SecretMode.CHECK and IGNORE the values of secrets are empty. Commands that print secrets run only
-    when nothing else is wrong. Raises InventoryError and InputError.
+    when nothing else is wrong. `early` gets the hosts as the file seems to have them, before it is checked (see
+    `unchecked`); it is not called where that cannot be said. Raises InventoryError and InputError.
     """
     from mailprov.errors import InventoryError, Problem
     from mailprov.inventory.composer import parse
     from mailprov.inventory.files import read
-    from mailprov.inventory.resolve import build
-    from mailprov.inventory.validation import validate
-    from mailprov.schema.context import MAX_PROBLEMS, Context, TooMany
     from mailprov.schema.document import show
-    from mailprov.schema.hints import Hints
     from mailprov.schema.secrets import Vault
 
     document = parse(read(path), show(str(path), 1000))
+    folder = Path(path).absolute().parent
+    if early is not None:
+        from mailprov.inventory import unchecked
+
+        if seeming := unchecked.hosts(document, folder):
+            early(seeming)
+    # Not before: loading these takes most of the time of a small inventory.
+    from mailprov.inventory.resolve import build
+    from mailprov.inventory.validation import validate
+    from mailprov.schema.context import MAX_PROBLEMS, Context, TooMany
+    from mailprov.schema.hints import Hints
+
     hints = Hints()
     file, misfits = validate(document, hints)
     problems = [*document.problems, *misfits]
     if file is not None:
-        folder = Path(path).absolute().parent
         context = Context(document, Vault(secrets, folder), hints, folder)
         inventory = None
         with suppress(TooMany):

@@ -40,6 +40,8 @@ from mailprov.run.select import Selection
 from mailprov.run.unfinished import unfinished
 from mailprov.run.zones import ZoneWork, plan_zones, settled
 
+_STARTING = 0.2  # seconds; a host that is logged in to already takes much less
+
 __all__ = ["Deployment", "Options", "apply", "plan", "toward_desired"]
 
 
@@ -223,6 +225,10 @@ class Deployment:
             session.launch()
         self.zones.launch_plan()
         modes = [session.mode for session in self.sessions if isinstance(session.mode, DesiredMode)]
+        # Threads of one Python share its time, and the sooner an agent runs, the more of its time is used here.
+        deadline = time.monotonic() + _STARTING
+        for session in self.sessions:
+            session.started.wait(max(0.0, deadline - time.monotonic()))
         with suppress(Exception):  # what is wrong is met again, and told, where it is needed
             # Meanwhile: it takes some tenths of a second until a host's facts are here.
             desired.prepare([mode.host for mode in modes])

@@ -140,7 +140,8 @@ class DesiredMode:
 
 
 class HostSession:
-    """The work on one host. `planned` is set once its plan is known or it has ended; `ended` when all is over.
+    """The work on one host. `started` is set once the agent runs there, `planned` once its plan is known, `ended` when
+    all is over, and the other two then as well.
 
     `ready` is set when its mail service runs and it waits, at the gate `published`, until the zones are published:
     a certificate authority looks there before it issues.
@@ -160,9 +161,7 @@ class HostSession:
         self.host = host
         self.mode = mode
         self.outcome = Outcome()
-        self.planned = threading.Event()
-        self.ready = threading.Event()
-        self.ended = threading.Event()
+        self.started, self.planned, self.ready, self.ended = (threading.Event() for each in range(4))
         self._published = published
         self._emit = emit
         self._gate = gate
@@ -190,6 +189,7 @@ class HostSession:
             self._say(_("connecting to {address}").format(address=self.host.address))
             with _CONNECTING:
                 self._channel = self._start(self.host, self._job)
+            self.started.set()
             if self._cancelled:
                 self._channel.send({"t": "cancel"})
             self._say(_("starting the agent"))
@@ -216,8 +216,8 @@ class HostSession:
                     time.monotonic() - self._began,
                 )
             )
-            self.planned.set()
-            self.ended.set()
+            for event in (self.started, self.planned, self.ended):
+                event.set()
 
     def stopping(self) -> None:
         """Somebody has pressed Ctrl-C: whatever ends from now on was interrupted, not declined."""

@@ -7,7 +7,7 @@ the host); a selection only says which hosts and zones are looked at in this run
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from mailprov.errors import InputError
@@ -99,6 +99,20 @@ def select(
         whole=not hosts and not domains,
         others=tuple(set(every).difference(chosen_names, (h.fqdn for h in looked_at))),
     )
+
+
+def seeming(
+    everything: Sequence[Host],
+    hosts: list[str] | None = None,
+    domains: list[str] | None = None,
+    only: list[str] | None = None,
+) -> tuple[Host, ...]:
+    """Those of `everything`, the hosts of an inventory of which nothing else is known yet, that `select` will choose to
+    be changed or asked. With `domains` that cannot be said; then none.
+    """
+    if domains or (only and "hosts" not in only):
+        return ()
+    return tuple(host for host in everything if host.managed and (not hosts or host.name in hosts))
 
 
 def domain_named(inventory: Inventory, option: str, name: str) -> str:

@@ -19,7 +19,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -63,14 +63,14 @@ class Connections:
         self._bootstrap = bootstrap
         self._cancel = CancelToken()
         self._resolver = Resolver((*hosts, *others))
-        asks = asks and sys.stdin is not None and sys.stdin.isatty()
+        asks = asks and on_terminal()
         self._keyring = Keyring(_ask_on_terminal if asks else None)
         self._lock = threading.Lock()
         self._jumps: Jumps | None = None
         self._early: dict[str, Preconnect[paramiko.Transport]] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        if asks:
-            self._ask_for_passphrases(hosts)
+        if asks:  # before any thread begins
+            self._keyring.prepare(*self._servers(hosts))
 
     def __enter__(self) -> Connections:
         return self
@@ -99,9 +99,9 @@ class Connections:
     def begin(self, hosts: Sequence[Host]) -> None:
         """A login is mostly waiting for the other side: time in which the rest of the program can be loaded.
 
-        What goes wrong is raised by `start`, which is to follow at once.
+        What goes wrong is raised by `start`. Where it was called already, all is under way.
         """
-        if not hosts or len(hosts) > _MOST_EARLY:
+        if self._early or not self.may_begin(hosts):
             return
         ours: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._early = {host.name: self._logging_in(host, ours) for host in hosts}
@@ -110,6 +110,14 @@ class Connections:
                 # No login begins before SSH is loaded. Threads of one Python share its time, so if the caller went on
                 # with loading other things, that would take as long as both.
                 from mailprov.transport.ssh import client  # noqa: F401
+
+    def may_begin(self, hosts: Sequence[Host]) -> bool:
+        """Whether `begin` does anything for so many hosts."""
+        return 0 < len(hosts) <= _MOST_EARLY
+
+    def has_questions(self, hosts: Sequence[Host]) -> bool:
+        """Whether somebody would have to be asked for the passphrase of a key."""
+        return any(True for _ in self._keyring.unopened(*self._servers(hosts)))
 
     def _logging_in(self, host: Host, ours: queue.SimpleQueue[bool]) -> Preconnect[paramiko.Transport]:
         """`ours` is told whether this host is reached by SSH of ours."""
@@ -217,8 +225,10 @@ class Connections:
                 self._folder = tempfile.TemporaryDirectory(prefix="mailprov-ssh-")
             return Path(self._folder.name)
 
-    def _ask_for_passphrases(self, hosts: Sequence[Host]) -> None:
-        """Before any thread begins. A host that cannot be resolved is told later, where it is tried."""
+    def _servers(self, hosts: Sequence[Host]) -> tuple[list[Endpoint], Callable[[Endpoint], set[bytes]]]:
+        """Where SSH of ours logs in for `hosts`, and what gives the keys that the agent of each has. A host that cannot
+        be resolved is told later, where it is tried.
+        """
         servers: list[Endpoint] = []
         for host in hosts:
             with contextlib.suppress(HostUnreachable):
@@ -232,7 +242,7 @@ class Connections:
                 held[endpoint.agent] = _held(endpoint)
             return held[endpoint.agent]
 
-        self._keyring.prepare(servers, blobs)
+        return servers, blobs
 
 
 class _Dialled:
@@ -259,6 +269,11 @@ class _Dialled:
     def __exit__(self, *_: object) -> None:
         if self._socket is not None:
             self._socket.close()
+
+
+def on_terminal() -> bool:
+    """Whether there is somebody to be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _held(endpoint: Endpoint) -> set[bytes]:

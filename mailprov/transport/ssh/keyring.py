@@ -17,7 +17,7 @@ import contextlib
 import copy
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,15 +46,21 @@ class Keyring:
 
     def prepare(self, endpoints: Iterable[Endpoint], held_by_agent: Callable[[Endpoint], set[bytes]]) -> None:
         """Ask for the passphrases of encrypted keys that no agent holds and no reference opens."""
+        for path in self.unopened(endpoints, held_by_agent):
+            self._asked.add(path)
+            self._question(path)
+
+    def unopened(
+        self, endpoints: Iterable[Endpoint], held_by_agent: Callable[[Endpoint], set[bytes]]
+    ) -> Iterator[Path]:
+        """The keys that `prepare` would ask about."""
         for endpoint in endpoints:
             for path in self._wanted(endpoint, held_by_agent):
                 if path in self._asked or not is_encrypted(path) or endpoint.passphrase is not None:
                     continue
                 part = public_part(path)
-                if part is not None and part in held_by_agent(endpoint):
-                    continue
-                self._asked.add(path)
-                self._question(path)
+                if part is None or part not in held_by_agent(endpoint):
+                    yield path
 
     def load(self, path: Path, endpoint: Endpoint) -> paramiko.PKey:
         """The key of a file. Raises Unusable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -287,3 +288,30 @@ def test_ctrl_c_at_the_question_says_that_nothing_was_changed() -> None:
     assert run.code == 130
     assert {run.ended(name).status for name in ("mx1", "mx2")} == {"interrupted"}
     assert run.ended("mx1").error == "mx1: interrupted; nothing was changed."
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_nothing_is_prepared_beside_the_start_of_an_agent(
+    monkeypatch: pytest.MonkeyPatch, starts: bool
+) -> None:
+    """Threads of one Python share its time. A host that takes long is not waited for."""
+    started, prepared = threading.Event(), threading.Event()
+    seen: list[bool] = []
+    monkeypatch.setattr(deploy, "_STARTING", 60 if starts else 0.01)
+
+    def prepare(hosts: object) -> None:
+        seen.append(started.is_set())
+        prepared.set()
+
+    monkeypatch.setattr(deploy.desired, "prepare", prepare)
+    agent = ScriptedAgent(NOTHING)
+
+    class Slow(Run):
+        def start(self, host: Host, job: dict[str, Any]) -> Channel:
+            assert starts or prepared.wait(60)
+            assert not starts or not prepared.wait(0.05)
+            started.set()
+            return agent
+
+    assert Slow({"mx1": agent}, mode="plan").code == 0
+    assert seen == [starts]

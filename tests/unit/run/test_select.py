@@ -9,7 +9,7 @@ import pytest
 from mailprov.errors import InputError
 from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.model.inventory import Account, Domain, Host, Inventory, Secret, SshSettings, Tls
-from mailprov.run.select import select
+from mailprov.run.select import seeming, select
 
 
 def host(name: str, fqdn: str) -> Host:
@@ -149,3 +149,19 @@ def test_a_host_and_a_domain_that_exclude_each_other_are_an_error(
     with pytest.raises(InputError) as caught:
         select(INVENTORY, **names)
     assert (str(caught.value), caught.value.exit_code) == (error, 2)
+
+
+@pytest.mark.parametrize("hosts", [None, ["mx1"], ["mx1", "mx3"]])
+@pytest.mark.parametrize("only", [None, ["hosts"], ["dns"], ["dns", "hosts"]])
+def test_the_hosts_told_before_the_check_are_those_that_are_selected(
+    hosts: list[str] | None, only: list[str] | None
+) -> None:
+    some = dataclasses.replace(INVENTORY.hosts[1], managed=False)
+    inventory = dataclasses.replace(INVENTORY, hosts=(INVENTORY.hosts[0], some, INVENTORY.hosts[2]))
+    chosen = select(inventory, hosts, None, only)
+
+    assert seeming(inventory.hosts, hosts, None, only) == (chosen.hosts if chosen.on_hosts else ())
+
+
+def test_with_domains_none_are_told_before_the_check() -> None:
+    assert seeming(INVENTORY.hosts, None, ["alpha.test"]) == ()
