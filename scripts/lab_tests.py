@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 RELEASES = [
@@ -30,9 +31,34 @@ RELEASES = [
     "tests/lab/test_move.py",
 ]
 ATTACKS = Path("tests/attacks")
+# Those that take longest, the longest first: what begins last must not be what everybody waits for in the end.
+LONGEST = [
+    "tests/lab/test_move.py",
+    "tests/lab/test_ubuntu_like.py",
+    "tests/lab/test_releases.py",
+    "tests/lab/test_rollback.py",
+    "tests/lab/test_abuse.py",
+    "tests/lab/test_pages.py",
+    "tests/lab/test_filter.py",
+    "tests/lab/test_service.py",
+    "tests/lab/test_newcomers_hour.py",
+    "tests/lab/test_faults.py",
+    "tests/lab/test_upgrade.py",
+    "tests/lab/test_take_over.py",
+    "tests/lab/test_ways_out.py",
+    "tests/lab/test_mailboxes.py",
+    "tests/lab/test_demo.py",
+    "tests/lab/test_new_machine.py",
+    "tests/lab/test_round_trips.py",
+    "tests/lab/test_drift.py",
+    "tests/lab/test_sudo.py",
+    "tests/lab/test_ways.py",
+    "tests/lab/test_trust.py",
+    "tests/lab/test_lab.py",
+]
 PYTEST = [sys.executable, "-m", "pytest", "-rs", "--durations=10"]
-# More labs at a time than cores: much of a test on hosts is waiting.
-SIDE_BY_SIDE = ["--dist", "loadfile", "-n"]
+# Twice as many labs at a time as cores: a test on hosts waits for more than half of its time.
+SIDE_BY_SIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "-n", "4"]
 
 
 def main() -> int:
@@ -47,9 +73,14 @@ def main() -> int:
     if sys.argv[1:] == ["faults"]:  # it times its faults, and has the machine alone
         return subprocess.call([*PYTEST, "tests/faults"])
     if sys.argv[1:] == ["releases"]:
-        return subprocess.call([*PYTEST, *RELEASES, *SIDE_BY_SIDE, "3"])
-    here = ["tests/lab", *(f"--ignore={path}" for path in RELEASES)]
-    return subprocess.call([*PYTEST, *here, *SIDE_BY_SIDE, "3"])
+        return subprocess.call([*PYTEST, *in_order(RELEASES), *SIDE_BY_SIDE])
+    every = [str(path) for path in Path("tests/lab").glob("test_*.py")]
+    return subprocess.call([*PYTEST, *in_order(set(every) - set(RELEASES)), *SIDE_BY_SIDE])
+
+
+def in_order(files: Iterable[str]) -> list[str]:
+    rank = {path: number for number, path in enumerate(LONGEST)}
+    return sorted(files, key=lambda path: (rank.get(path, len(rank)), path))
 
 
 def attacks(*, long: bool) -> int:
@@ -57,7 +88,7 @@ def attacks(*, long: bool) -> int:
     with tempfile.NamedTemporaryFile("r", prefix="mailprov-attacks-") as counts:
         told = {"MAILPROV_ATTACKS": "long" if long else "", "MAILPROV_ATTACKS_COUNTS": counts.name}
         what = [str(ATTACKS), *(["tests/unit/dns"] if long else [])]
-        code = subprocess.call([*PYTEST, *what, *SIDE_BY_SIDE, "3"], env={**os.environ, **told})
+        code = subprocess.call([*PYTEST, *what, *SIDE_BY_SIDE], env={**os.environ, **told})
         for line in sorted(counts.read().splitlines()):
             area, tries, succeeded = line.split("\t")
             print(f"{area}: {tries} tries, {succeeded} of them succeeded")

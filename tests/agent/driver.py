@@ -28,7 +28,7 @@ from mailprov.wire.sentences import understood
 from tests.agent.small import Fork
 
 TAG = "0123456789abcdef"
-DEADLINE = 60.0
+DEADLINE = 180.0
 
 
 @lru_cache(maxsize=1)

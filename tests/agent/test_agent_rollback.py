@@ -452,7 +452,7 @@ def test_the_second_apply_waits_for_the_lock_and_says_so_once(root: Path) -> Non
     assert len(notices) == 1
     assert notices[0]["text"].startswith("waiting for the lock, which is held by ana@laptop since 20")
 
-    waiting = Agent(None, job(str(root), lock_timeout=30), NO_FSYNC)
+    waiting = Agent(None, job(str(root), lock_timeout=120), NO_FSYNC)
     waiting.until("notice")
     holding.send("cancel")
     holding.end()

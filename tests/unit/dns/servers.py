@@ -14,13 +14,15 @@ PowerDNS has its zones in a database (SQLite), with the caches of its defaults; 
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
 import socket
 import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +44,7 @@ from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, Secret, Ssh
 SECRET = "c2VjcmV0IG9mIHRoZSBrZXkgbWFpbHByb3YgaW4gdGVzdHM="
 STRANGER = "YSBrZXkgdGhhdCBpcyBrbm93biBhbmQgbWF5IG5vdCB1cGRhdGU="
 API_KEY = "key-of-the-http-api"
+PATIENCE = 60.0  # seconds; a busy machine takes its time
 HEAD = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
 # Somebody else's, beside which we write (test_fault_matrix.py).
 THEIRS = (
@@ -180,7 +183,9 @@ class NameServer:
         return f"http://127.0.0.1:{port}"
 
     def ask(self, name: str, kind: str) -> dns.message.Message:
-        return dns.query.tcp(dns.message.make_query(name, kind), "127.0.0.1", port=self.port, timeout=5)
+        return dns.query.tcp(
+            dns.message.make_query(name, kind), "127.0.0.1", port=self.port, timeout=PATIENCE
+        )
 
     def values(self, name: str, kind: str) -> set[str]:
         return {rdata.to_text() for rrset in self.ask(name, kind).answer for rdata in rrset}
@@ -193,7 +198,7 @@ class NameServer:
         key = dns.tsig.Key("mailprov", SECRET, "hmac-sha256")
         message = dns.update.UpdateMessage(zone, keyring=key)
         edit(message)
-        answer = dns.query.tcp(message, "127.0.0.1", port=self.port, timeout=5)
+        answer = dns.query.tcp(message, "127.0.0.1", port=self.port, timeout=PATIENCE)
         assert answer.rcode() == dns.rcode.NOERROR, f"{dns.rcode.to_text(answer.rcode())}: {self.log()}"
 
     def log(self) -> str:
@@ -223,11 +228,23 @@ def inventory(zone: str, dns_settings: DnsSettings, *, hosts: int = 1, start: in
 
 
 def free_port() -> int:
-    """A port that was free for TCP and UDP a moment ago."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-        return int(tcp.getsockname()[1])
+    """A port of TCP and UDP on which nobody listens, at any address, and which nobody is given.
+
+    The kernel gives none of these to outgoing connections (ip(7), ip_local_port_range): of its own it may give one to
+    somebody else before a server has taken it, and a connection to one on which nobody listens may meet itself. Each
+    process has a range of its own, where there is room for that.
+    """
+    for _ in range(_PORTS):
+        port = 10_000 + (os.getpid() * _PORTS + next(_ports) % _PORTS) % 22_000
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, suppress(OSError):
+            tcp.bind(("", port))
+            udp.bind(("", port))
+            return port
+    raise RuntimeError("no free port")
+
+
+_PORTS = 250
+_ports = itertools.count()
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -236,11 +253,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def serves(port: int, process: subprocess.Popen[bytes], zone: str) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
             question = dns.message.make_query(zone, "SOA")
-            if dns.query.tcp(question, "127.0.0.1", port=port, timeout=2).answer:
+            if dns.query.tcp(question, "127.0.0.1", port=port, timeout=5).answer:
                 return True
         except (OSError, EOFError, dns.exception.DNSException):
             pass  # PowerDNS accepts connections before it answers them: asked again

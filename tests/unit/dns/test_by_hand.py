@@ -37,7 +37,7 @@ def updates(script: str, zone: str) -> list[dns.update.UpdateMessage]:
 
 
 def sent(name_server: NameServer, messages: list[dns.update.UpdateMessage]) -> list[dns.rcode.Rcode]:
-    return [dns.query.tcp(one, "127.0.0.1", port=name_server.port, timeout=5).rcode() for one in messages]
+    return [dns.query.tcp(one, "127.0.0.1", port=name_server.port, timeout=60).rcode() for one in messages]
 
 
 def test_the_script_publishes_all_and_a_second_time_nothing(name_server: NameServer) -> None:

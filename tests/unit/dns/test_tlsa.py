@@ -207,7 +207,7 @@ def _sign(server: NameServer, zone: str) -> None:
 def _until_signed(server: NameServer, zone: str) -> None:
     """A server answers before it has signed all of its zones."""
     for _try in range(300):
-        with suppress(dns.exception.DNSException):  # no answer while it signs: asked again
+        with suppress(dns.exception.DNSException, OSError, EOFError):  # no answer while it signs: asked again
             answer = dns.query.tcp(dnssec.question(zone), "127.0.0.1", port=server.port, timeout=5)
             if dnssec.told(zone, answer):
                 return

@@ -223,9 +223,10 @@ def test_a_server_that_dribbles_does_not_outlive_the_deadline() -> None:
 
     def dribble() -> None:
         while not stop.wait(0.02):
-            wire.peer.sendall(b"x")
+            wire.peer.sendall(b"xxx")
 
     thread = threading.Thread(target=dribble, daemon=True)
+    wire.peer.sendall(b"xxx")
     thread.start()
     with pytest.raises(ReadTimeout):
         wire.connection.line()

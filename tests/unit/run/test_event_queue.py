@@ -21,25 +21,33 @@ from mailprov.model.events import (
 from mailprov.run import event_queue as module
 from mailprov.run.event_queue import EventQueue
 
+LONG = 1000.0
 LOCKED = "waiting for apt-get (pid 115), which has locked the package system"
 
 
 class Watched:
-    def __init__(self, heartbeat: float = 0.01) -> None:
+    def __init__(self, heartbeat: float = LONG) -> None:
         self.events: list[Event] = []
         self.queue = EventQueue(self.events.append, heartbeat)
 
     def beats(self) -> list[StillWorking]:
-        """Those that come until two have come, or none for a while."""
+        """Those that come where nothing else has come for long, twice."""
         self.events.clear()
-        deadline = time.monotonic() + 0.5
-        self.queue.pump(
-            lambda: (
-                sum(isinstance(event, StillWorking) for event in self.events) > 1
-                or time.monotonic() > deadline
-            )
-        )
+        for _ in range(2):
+            self.queue.wake()
+            self.queue._pulse._last -= LONG
+            self.queue.wake()
         return [event for event in self.events if isinstance(event, StillWorking)]
+
+
+def test_it_comes_by_itself() -> None:
+    watched = Watched(heartbeat=0.01)
+    watched.queue.emit(Progress("mx1", LOCKED))
+    come = watched.queue.pump(
+        lambda: sum(isinstance(event, StillWorking) for event in watched.events) > 1,
+        deadline=time.monotonic() + 60,
+    )
+    assert come
 
 
 def test_while_hosts_are_at_work_it_says_what_they_do() -> None:

@@ -10,6 +10,7 @@ import pytest
 from mailprov.errors import HostUnreachable
 from mailprov.transport.cancellation import CancelToken
 from mailprov.transport.tcp import _race, open_socket
+from tests.unit.dns.servers import free_port
 
 
 @pytest.fixture
@@ -18,13 +19,8 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def test_the_socket_sends_small_packets_at_once(listener: socket.socket) -> None:
-    with open_socket("mx1", "127.0.0.1", listener.getsockname()[1], 5) as sock:
+    with open_socket("mx1", "127.0.0.1", listener.getsockname()[1], 60) as sock:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert sock.getblocking()
@@ -33,7 +29,7 @@ def test_the_socket_sends_small_packets_at_once(listener: socket.socket) -> None
 def test_refused() -> None:
     port = free_port()
     with pytest.raises(HostUnreachable) as caught:
-        open_socket("mx1", "127.0.0.1", port, 5)
+        open_socket("mx1", "127.0.0.1", port, 60)
     assert str(caught.value) == (
         f"mx1: 127.0.0.1 port {port} refused the connection. "
         "Check `ssh.port`, and that sshd runs on the host."

@@ -61,12 +61,14 @@ def ends() -> Iterator[Ends]:
     host.start_server(threading.Event(), Host())  # with an event it does not wait for the client
     line = Breakable(near)
     client = paramiko.Transport(line)  # type: ignore[arg-type]
-    client.start_client(timeout=10)
+    for each in (client, host):
+        each.banner_timeout = each.handshake_timeout = each.auth_timeout = 60
+    client.start_client(timeout=60)
     client.auth_none("root")
-    session = client.open_session(timeout=10)
+    session = client.open_session(timeout=60)
     session.exec_command("agent")
     pipe = ExecPipe(client, session)
-    channel = host.accept(10)
+    channel = host.accept(60)
     assert channel is not None
     yield line, pipe, channel
     pipe.close()

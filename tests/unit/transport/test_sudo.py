@@ -119,9 +119,9 @@ def converse(process: subprocess.Popen[bytes], password: str) -> tuple[list[byte
     process.stdin.flush()
     first = process.stdout.readline()
     if first == b"MAILPROV1 ready\n":
-        out, err = process.communicate(PAYLOAD, timeout=20)
+        out, err = process.communicate(PAYLOAD, timeout=120)
     else:
-        out, err = process.communicate(timeout=20)  # closes stdin
+        out, err = process.communicate(timeout=120)  # closes stdin
     return (first + out).splitlines(), err
 
 
@@ -161,14 +161,14 @@ def test_a_password_that_is_not_wanted_is_dropped(tmp_path: Path, kind: str) -> 
 
 @pytest.mark.parametrize("kind", ["c", "rs"])
 def test_without_a_password_the_payload_goes_at_once(tmp_path: Path, kind: str) -> None:
-    out, _ = Place(tmp_path, kind, nopasswd=True).start(Become.FREE).communicate(PAYLOAD, timeout=20)
+    out, _ = Place(tmp_path, kind, nopasswd=True).start(Become.FREE).communicate(PAYLOAD, timeout=120)
     assert decode_line(out.splitlines()[1], "aa11") == {"t": "end", "rest": "control\n"}
 
 
 def test_without_a_password_where_one_is_wanted_nothing_runs(tmp_path: Path) -> None:
     place = Place(tmp_path)
     process = place.start(Become.FREE)
-    out, err = process.communicate(PAYLOAD, timeout=20)
+    out, err = process.communicate(PAYLOAD, timeout=120)
     assert (process.returncode, out) == (1, b"")
     assert b"a password is required" in err
     assert place.attempts() == ["-n refused"]
@@ -211,7 +211,7 @@ def test_login_shells(tmp_path: Path, shell: str, become: Become) -> None:
     if become is Become.PASSWORD:
         lines, _ = converse(process, "right")
     else:
-        lines = process.communicate(PAYLOAD, timeout=20)[0].splitlines()
+        lines = process.communicate(PAYLOAD, timeout=120)[0].splitlines()
     assert decode_line(lines[1], "aa11") == {"t": "end", "rest": "control\n"}
 
 

@@ -44,7 +44,7 @@ def payload(job: dict[str, Any]) -> bytes:
 
 def run(stdin: bytes, python: str = sys.executable) -> subprocess.CompletedProcess[bytes]:
     command = [python, "-I", "-u", "-c", bundle.loader()]
-    return subprocess.run(command, input=stdin, capture_output=True, timeout=20, check=False)
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=120, check=False)
 
 
 def end(done: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_shells_pass_the_loader_on_unchanged(shell: str) -> None:
         pytest.skip(f"{shell} is not installed here")
     command = f"exec {sys.executable} -I -u -c '{bundle.loader()}'"
     done = subprocess.run(
-        [path, "-c", command], input=payload({"tag": "aa11"}), capture_output=True, timeout=20, check=False
+        [path, "-c", command], input=payload({"tag": "aa11"}), capture_output=True, timeout=120, check=False
     )
     assert end(done)["said"] == "ok"
 
