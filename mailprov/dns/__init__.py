@@ -3,7 +3,7 @@
     plan(inventory, take_over, keys, served, covers, tls, switching) -> list[ZonePlan]    reads the zones
     apply(zone_plan, emit) -> None                        one zone, atomically; several may run in threads
     before_image(zone_plan) -> Image | None               what it changes, JSON-ready, for taking it back later
-    plan_undo(inventory, images) -> list[ZonePlan]        takes back what these images tell; for apply
+    plan_undo(inventory, images, served) -> list[ZonePlan]    takes back what these images tell; for apply
     export(inventory, keys, form, tls, by_hand) -> str    for publishing by hand: a zone file, a script of nsupdate,
                                                           or what web panels take
 
@@ -84,10 +84,15 @@ def before_image(zone_plan: ZonePlan) -> dict[str, Any] | None:
     return publishing.before_image(zone_plan)
 
 
-def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[ZonePlan]:
+def plan_undo(
+    inventory: Inventory,
+    images: Iterable[dict[str, Any]],
+    served: Mapping[str, Collection[str]] | None = None,
+) -> list[ZonePlan]:
     """Plans that take back the changes of these images, the oldest first; reads only.
 
     "told" in an image names the hosts that tell it; what is believed of them: see `seal` and `unsealed`.
+    `served`: names of TLSA records, each with the values that are right when hosts have gone back.
     """
     told = list(images)
     by_hand = [image for image in told if not inventory.dns.at(image["zone"]).provider.publishes]
@@ -104,7 +109,7 @@ def plan_undo(inventory: Inventory, images: Iterable[dict[str, Any]]) -> list[Zo
         return found
     from mailprov.dns import undo_planner
 
-    return [*undo_planner.plan_undo(inventory, rest), *found]
+    return [*undo_planner.plan_undo(inventory, rest, served or {}), *found]
 
 
 def _only(notice: str) -> ZonePlan:

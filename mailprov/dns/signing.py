@@ -22,9 +22,9 @@ from typing import NamedTuple
 from mailprov.dns.driver import Driver, Place
 from mailprov.errors import DnsFailed
 from mailprov.i18n import _, ngettext
-from mailprov.model.inventory import Inventory
+from mailprov.model.inventory import Host, Inventory
 from mailprov.model.records import Record
-from mailprov.model.tls_keys import ServedKeys, record_name, value
+from mailprov.model.tls_keys import HostKeys, ServedKeys, record_name, value
 from mailprov.records import types
 from mailprov.records.types import tlsa
 
@@ -68,6 +68,7 @@ def settle(
             ]
             if any(value(one) in stands for one in tls[host.name].served):
                 raise _refused(host.name, names[host.name])
+    follows = () if switching else tuple(_follows(host, tls[host.name]) for host in changing)
     doubt = [zone for zone in sorted(wanted) if signed.get(zone) is None]
     notices = tuple(
         _(
@@ -80,7 +81,19 @@ def settle(
         tuple(one for one in desired if one not in careful or signed.get(places[one.name].zone or "")),
         frozenset(record_name(name) for name, zone in zones.items() if zone in doubt),
         {name: zone for name, zone in zones.items() if signed.get(zone) is False},
-        notices,
+        (*follows, *notices),
+    )
+
+
+def _follows(host: Host, keys: HostKeys) -> str:
+    """Of a record that no plan shows yet, as it comes when its key is served."""
+    name = record_name(host.fqdn)
+    if not keys.coming:
+        return _("{name} TLSA follows at the end of the apply, of the key that {host} serves then").format(
+            name=name, host=host.name
+        )
+    return _("{name} TLSA follows at the end of the apply, when {host} serves that key: {records}").format(
+        name=name, host=host.name, records=", ".join(map(value, keys.coming))
     )
 
 

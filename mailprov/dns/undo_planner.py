@@ -1,6 +1,6 @@
 """Taking back what a run changed in zones: its images, which hosts kept, against what stands there now. Reads only.
 
-    plan_undo(inventory, images) -> list[ZonePlan]     for publishing.publish
+    plan_undo(inventory, images, served) -> list[ZonePlan]     for publishing.publish
 
 All zones are read at once: one round, and one more where something reads like what a wildcard makes up. What of an
 image is believed: seal.py and unsealed.py. What is to be edited: undo.py. Raises as publishing.py.
@@ -8,11 +8,11 @@ image is believed: seal.py and unsealed.py. What is to be edited: undo.py. Raise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mailprov.dns import ownership, reading, routes, seal, undo, unsealed
+from mailprov.dns import ownership, reading, routes, seal, undo, undo_keys, unsealed
 from mailprov.dns.diff import ZoneDiff
 from mailprov.dns.driver import Driver
 from mailprov.dns.planner import compared, turn
@@ -23,11 +23,13 @@ from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 
 
-def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePlan]:
+def plan_undo(
+    inventory: Inventory, images: Iterable[undo.Image], served: Mapping[str, Collection[str]]
+) -> list[ZonePlan]:
     """How to take these changes (the oldest first) back; reads only. What is not believed of them is left alone.
 
     In `images` "told" names the hosts that tell an image. Where a zone has images with the controller's seal, others
-    of this zone are passed over.
+    of this zone are passed over. `served`: see undo_keys.py.
     """
     told: dict[str, list[undo.Image]] = {}
     for image in images:
@@ -39,36 +41,44 @@ def plan_undo(inventory: Inventory, images: Iterable[undo.Image]) -> list[ZonePl
     with routes.open_driver(inventory.dns, strict=True) as driver:
         snapshots, wild = reading.read_zones(driver, {zone: _reads(one) for zone, one in whole.items()})
     return [
-        _plan(inventory, one, snapshots[zone], told[zone], wild, sealed=bool(sealed[zone]))
+        _plan(
+            inventory,
+            undo_keys.settled(one, served),
+            snapshots[zone],
+            told[zone],
+            wild,
+            sealed=bool(sealed[zone]),
+        )
         for zone, one in whole.items()
     ]
 
 
 def _plan(
     inventory: Inventory,
-    one: undo.Image,
+    settled: undo_keys.Settled,
     snapshot: Snapshot,
     images: Sequence[undo.Image],
     wild: frozenset[str],
     *,
     sealed: bool,
 ) -> ZonePlan:
-    """Of one zone, which stands as in `snapshot`. `one`: all its `images`, merged. `wild`: wildcards met."""
+    """Of one zone, which stands as in `snapshot`. `settled`: all its `images`, merged. `wild`: wildcards met."""
+    one, aside = settled.image, settled.apart
     zone = one["zone"]
-    back = partial(_back, one=one, literal=True)
+    back = partial(_back, one=one, literal=not settled.notices, apart=aside)
     found = back(snapshot)
     doubts = [] if sealed else _doubts(inventory, snapshot, found.diff, images)
     if doubts:
         # What the zone bears out goes back all the same, if there is any.
         doubts += _led_to(doubts, snapshot, one)
         rest = {**one, "sets": [s for s in one["sets"] if _place(s) not in doubts]}
-        apart = [(s["name"], s["type"]) for s in one["sets"] if _place(s) in doubts]
+        apart = [*aside, *((s["name"], s["type"]) for s in one["sets"] if _place(s) in doubts)]
         back = partial(_back, one=rest, literal=False, apart=apart)
         found = back(snapshot)
         if set(map(_place, one["sets"])) <= set(doubts) or _doubts(inventory, snapshot, found.diff, images):
             found = undo.Undo(ZoneDiff())
     diff = found.diff
-    notices, left = diff.notices, found.left
+    notices, left = (*settled.notices, *diff.notices), found.left
     if doubts:
         nothing = not diff.edits
         notices = (*notices, _why(zone, doubts, images, whole=nothing))

@@ -20,11 +20,13 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 class HostKeys(NamedTuple):
     """`published`: what the records must name: all that is served, and what will be. `changes`: this run changes what
     is served, so until that is done the records stay as they are. `served`: until now, whatever it comes from.
+    `coming`: what this run changes it to, as far as that is known.
     """
 
     published: tuple[str, ...] = ()
     changes: bool = False
     served: tuple[str, ...] = ()
+    coming: tuple[str, ...] = ()
 
 
 ServedKeys = Mapping[str, HostKeys]

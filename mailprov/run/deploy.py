@@ -17,6 +17,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from mailprov import __version__, desired, dns
@@ -64,7 +65,13 @@ def toward_desired(
     inventory = settled(inventory, report)
 
     def mode(host: Host, deployment: Deployment) -> Mode:
-        return DesiredMode(inventory, host, job, lambda: deployment.zones.images(host.name), options.rotation)
+        made = DesiredMode(inventory, host, job, lambda: deployment.zones.images(host.name), options.rotation)
+        planned = selection.in_dns and inventory.dns.at(host.fqdn).provider.publishes
+        if not planned and not options.switching:
+            from mailprov.run.own_key import keeps
+
+            made.permit = partial(keeps, inventory, host)
+        return made
 
     def zones(deployment: Deployment) -> list[dns.ZonePlan]:
         keys = deployment.public_keys()

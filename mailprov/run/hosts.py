@@ -84,14 +84,14 @@ class Mode(Protocol):
     def go(self) -> dict[str, Any]:
         """What travels with the go besides the fingerprint; called when it is go."""
 
-    # Also, where the controller knows better than the host: compared: str, what is told in place of the host's words.
+    # Also: compared: str, what is told in place of the host's words where the controller knows better;
+    # permit(tls), which raises where the host's plan must not be done.
 
 
 class DesiredMode:
     """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
     run whose undo this host keeps, as `dns.undo` makes them. `rotation`: a step of a rotation of DKIM keys.
     `keys` are the host's DKIM keys once the state is made; `served` the domains that it had keys of until now.
-    `prepare` makes what needs no facts, for whoever has time.
     """
 
     def __init__(
@@ -106,11 +106,12 @@ class DesiredMode:
         self.host = host
         self.keys: tuple[Key, ...] = ()
         self.served: frozenset[str] = frozenset()
+        self.permit: Callable[[Told], None] = lambda told: None
         self.peer = ""  # our address, as the host sees it
         self._inventory, self._zones, self._rotation = inventory, zones, rotation
         self._precomputed: desired.Precomputed | None = desired.Precomputed(inventory, host)
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # what needs no facts, for whoever has time
         if (precomputed := self._precomputed) is not None:
             precomputed.mail()
 
@@ -245,8 +246,7 @@ class HostSession:
                 self._check_clock(message["time"])
                 self._say(_("reading facts"))
             elif kind in ("facts", "runs", "mailboxes", "keys", "bans"):
-                reply = self.mode.answer(message)
-                if reply is not None:
+                if (reply := self.mode.answer(message)) is not None:
                     channel.send(reply)
             elif kind == "plan":
                 self._plan(channel, message)
@@ -310,6 +310,7 @@ class HostSession:
         waits = applies and bool(message.get("waits", self.outcome.changes))
         if isinstance(self.mode, DesiredMode):
             self.outcome.keys = self.mode.public(message, made=waits)
+        getattr(self.mode, "permit", lambda told: None)(self.outcome.tls)
         self.outcome.planned = True
         compared = getattr(self.mode, "compared", "") or message["compared"]
         losses = tuple(message.get("takes_over", ()))

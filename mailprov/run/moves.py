@@ -3,6 +3,7 @@
     settled(inventory, say) -> Inventory     each such domain as it is now: at one side, or somewhere in a move
     state(inventory, domain) -> State        the same for one, with what its move has to know
     refuse_steps(plans, …)                   only a move's own run goes a step
+    refuse_back(inventory, images)           what a rollback must not take back of one
     seen(inventory) -> Inventory             for verification: each where its mail goes
 
 A move that is going on has a record in the zone (model/moving.py), and that decides. Where there is none, the MX do:
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mailprov.errors import DnsFailed, DnsUnreachable
 from mailprov.i18n import _
@@ -171,6 +172,39 @@ def refuse_steps(plans: Iterable[ZonePlan], inventory: Inventory, own: str) -> N
                 plan.subject,
                 _("the move of {domain} went on since it was looked at").format(domain=name),
                 _("Run the command again"),
+            )
+
+
+def refuse_back(inventory: Inventory, images: Iterable[Mapping[str, Any]]) -> None:
+    """Raises DnsFailed where mail of a domain comes to own hosts, and a rollback of these images (the oldest first)
+    would have it go to the provider again and the hosts not take it any more: they go back first, and while answers of
+    DNS still lead to them, what their own users send would be returned. A move that turns back waits in between.
+    """
+    before: dict[tuple[str, str], tuple[str, ...]] = {}
+    after: dict[tuple[str, str], tuple[str, ...]] = {}
+    for image in images:
+        for each in image["sets"]:
+            key = (each["name"], each["type"])
+            before.setdefault(key, tuple(each["before"]["values"] if each["before"] else ()))
+            after[key] = tuple(each["after"]["values"] if each["after"] else ())
+    for domain in inventory.domains:
+        mx, move = (domain.name, "MX"), (record_name(domain.name), "TXT")
+        if not (domain.two_sided or move in before) or mx not in before:
+            continue
+        ours = {inventory.host(name).fqdn for name in domain.hosts}
+        was = next((moving for text in before.get(move, ()) if (moving := read(text))), None)
+        leaves = ours & _preferences(after[mx]).keys() and not ours & _preferences(before[mx]).keys()
+        if leaves and before[mx] and not (was is not None and was.hosts_take_mail):
+            raise DnsFailed(
+                _("domain {domain}").format(domain=domain.name),
+                _(
+                    "that run brought its mail to {hosts}; back at once, they would take no more of it while senders "
+                    "still bring it there"
+                ).format(hosts=", ".join(domain.hosts)),
+                _("`mailprov dns move {domain} --to {provider}` turns back, and waits in between").format(
+                    domain=domain.name,
+                    provider=domain.hosted.provider.name if domain.hosted else _("PROVIDER"),
+                ),
             )
 
 

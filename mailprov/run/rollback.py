@@ -28,11 +28,12 @@ from mailprov.errors import HostFailed, HostUnreachable, InputError, NotBelieved
 from mailprov.i18n import _
 from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory, Secret
-from mailprov.run import believed, undo_file
+from mailprov.run import believed, key_guard, moves, undo_file
 from mailprov.run.deploy import Deployment, Options
 from mailprov.run.hosts import HostSession, Mode, Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
+from mailprov.run.tls_keys import Told
 
 _LOGS = 50  # runs that a host remembers: agent/runs.py
 _LOOK = 0.1  # seconds between looks at hosts that may have ended without an answer
@@ -62,7 +63,15 @@ def rollback(
             lambda: deployment.zones.images(host.name),
             mask,
             believe=lambda run: believed.run(inventory, host, run, time.time()),
+            permit=lambda told: key_guard.check(inventory, host, told, back=True),
         )
+
+    def zones(deployment: Deployment) -> list[dns.ZonePlan]:
+        images = choice.images(deployment.sessions)
+        if not images:
+            return []
+        moves.refuse_back(inventory, images)
+        return dns.plan_undo(inventory, images, key_guard.served_after(deployment.sessions))
 
     return Deployment(
         inventory,
@@ -71,7 +80,7 @@ def rollback(
         applies=True,
         ident=ident,
         mode=mode,
-        zones=lambda deployment: dns.plan_undo(inventory, choice.images(deployment.sessions)),
+        zones=zones,
         start=start,
         report=report,
     ).run()
@@ -88,8 +97,11 @@ class RollbackMode:
         mask: list[str],
         *,
         believe: Callable[[dict[str, Any]], None],
+        permit: Callable[[Told], None],
     ) -> None:
+        """`believe` raises for a run that cannot be, `permit` where another key would be served too early."""
         self.job = job
+        self.permit = permit
         self.compared = ""
         self._choose, self._zones, self._mask, self._believe = choose, zones, mask, believe
 

@@ -2,6 +2,7 @@
 
     Told.hear(host, message)        takes what a message of the agent says of them
     of(host, told) -> HostKeys | None           for dns.plan; None where the host has not told them
+    after(host, told)                           the keys that it serves when the run is done, as far as they are known
 
 A host is believed about the certificates for its own name, which no other host has records of. Raises NotBelieved.
 """
@@ -32,7 +33,7 @@ class Told:
     def hear(self, host: Host, message: Mapping[str, Any]) -> None:
         kind = message["t"]
         now = message["facts"].get("tls") if kind == "facts" else message.get("tls")
-        if kind not in ("facts", "keys", "plan", "served") or now is None:
+        if kind not in ("facts", "keys", "runs", "plan", "served") or now is None:
             return
         for each in (now,) if kind == "plan" else (now["served"], now["next"]):
             _check(host, each)
@@ -62,7 +63,12 @@ def of(host: Host, told: Told) -> HostKeys | None:
     paths = served_paths(host)
     served = _some(told.served, _every_path(host))
     changes = any(path not in told.served or told.served[path] != told.after.get(path) for path in paths)
-    return HostKeys(_some({**told.served}, paths) + _some(told.next, paths), changes, served)
+    coming = tuple(one for one in _some(told.after, paths) if changes and one not in served)
+    return HostKeys(_some(told.served, paths) + _some(told.next, paths), changes, served, coming)
+
+
+def after(host: Host, told: Told) -> tuple[str, ...]:
+    return _some(told.after, _every_path(host))
 
 
 def _some(told: Mapping[str, str], paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ agent → controller, in order (t is the message type)
                                                      hides or replaces, a sentence each. An apply ends there with status
                                                      failed and has changed nothing, unless the job has take_over_host.
     runs       {"t", "runs": [RUN]}                  in mode rollback each with "images": [IMAGE], its DNS changes;
-                                                     then waits for `target`
+                                                     then waits for `target`; there also "tls": as in FACTS
     keys       {"t", "dkim": as in FACTS, "tls": as in FACTS}
     bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}]}

@@ -248,7 +248,7 @@ MESSAGES: Mapping[str, fields] = {
         compared=sentence,
         fingerprint=_name,
     ),
-    "runs": _object(runs=many(RUN, 10_000)),
+    "runs": _object({"tls": TLS}, runs=many(RUN, 10_000)),
     "keys": _object({"tls": TLS}, dkim=DKIM),
     "served": _object(tls=TLS),
     "mailboxes": _object(mailboxes=many(MAILBOX)),

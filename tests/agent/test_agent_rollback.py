@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mailprov.agent.resources import certificates, tls_keys
 from mailprov.model.host_state import AccountEntry, Directory
 from tests.agent.driver import Agent, account_file, contents, converse, directory, file, job, of_kind, state
 from tests.agent.test_agent_crash import EVERY, KILLER, NO_FSYNC, new, old, prepare
@@ -37,7 +38,7 @@ class Rollback:
     def __init__(self, root: Path, *, before: str = NO_FSYNC, python: str = "", **more: Any) -> None:
         work = job(str(root), "rollback", **{"run": "back", "owner": "eva@desk", **more})
         self.agent = Agent([python] if python else None, work, before)
-        first = self.agent.until("runs")
+        self.first = first = self.agent.until("runs")
         self.told = (first.get("runs") or [None])[0]
         self.plan: dict[str, Any] = {}
 
@@ -576,3 +577,32 @@ def test_a_run_that_another_one_finished_is_not_returned_to(root: Path) -> None:
     end = back_to(root, ["r3"], "r2")
     assert "finished one that was killed" in end["what"]
     assert back_to(root, ["r3", "r2"])["status"] == "ok"
+
+
+def test_it_tells_the_keys_that_are_served_now_and_then(tmp_path: Path) -> None:
+    """By these the controller sees whether senders that go by TLSA records would still deliver."""
+    folder = "/etc/mailprov/tls"
+    one, two = (
+        certificates.make({"names": ["mx1.a.test"], "days": 9, "key_type": "ecdsa"}, str(tmp_path))
+        for _ in "ab"
+    )
+
+    def given(pair: tuple[bytes, bytes]) -> dict[str, Any]:
+        files = [
+            file(f"{folder}/mx1.{end}", half.decode()) for end, half in zip(("crt", "key"), pair, strict=True)
+        ]
+        return state(directories=(directory(folder),), files=tuple(files))
+
+    root = tmp_path / "root"
+    root.mkdir()
+    for number, pair in enumerate((one, two)):
+        apply(root, given(pair), f"run{number}")
+    path, digests = f"{folder}/mx1.crt", [tls_keys.digest(pair[0]) for pair in (one, two)]
+    back = Rollback(root)
+    assert back.first["tls"]["served"] == {path: digests[1]}
+    assert back.planned()["tls"] == {path: digests[0]}
+    assert back.go()["status"] == "ok"
+    roll_back(root, run="again")
+    first = Rollback(root, run="third", to="run0")
+    first.agent.send("target", run="run0", mask=[], undo=["again", "back", "run1", "run0"])
+    assert first.agent.until("plan")["tls"] == {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from mailprov.agent import history, journal
 from mailprov.agent.errors import AgentError
 from mailprov.agent.redaction import Redactor
+from mailprov.agent.resources import tls_keys
 from mailprov.agent.sentences import _, ngettext
 from mailprov.agent.session import Session
 from mailprov.agent.transaction import rollback, rollback_plan
@@ -26,7 +27,7 @@ def work(session: Session) -> None:
         told = [{**history.describe(one), "images": history.images([one])} for one in ended]
     else:
         told = [{**history.describe(chain[0]), "images": history.images(chain)}] if chain else []
-    channel.say("runs", runs=told)
+    channel.say("runs", runs=told, tls=tls_keys.facts(session.tree))
     target = channel.wait("target")
     channel.redact = Redactor(target["mask"])
     if job.to:
@@ -50,9 +51,9 @@ def work(session: Session) -> None:
             "{compared} of the {count} runs from {first} to {last}",
             len(chain),
         ).format(compared=plan.compared, count=len(chain), first=chain[-1].since, last=chain[0].since)
-    compared, fingerprint = which, plan.fingerprint
+    fingerprint, keys = plan.fingerprint, tls_keys.restored(session.tree, plan.contents)
     # Also without a change on this host there may be zones to undo, and the run is to be in the history.
-    channel.say("plan", changes=plan.changes, compared=compared, fingerprint=fingerprint, waits=True)
+    channel.say("plan", changes=plan.changes, compared=which, fingerprint=fingerprint, waits=True, tls=keys)
     changed = AgentError(
         _("the host has changed since the plan was made"), _("look at the new plan, then try again")
     )

@@ -3,6 +3,7 @@
     facts(tree) -> {"served", "next"}     path of a certificate → SHA-256 of its public key, in hex
     after(tree, state) -> {path: hex}     of what the daemons read when an apply of this state is done, as far as it is
                                           known before: a key that is still to be made is not in it
+    restored(tree, contents) -> {path: hex}     likewise, when a rollback is done that puts these contents back
     digest(certificate) -> str            of the first certificate in PEM; "" where there is none
     candidate(path), hold(path)           files beside a certificate while `mailprov tls rotate` is under way
 
@@ -79,6 +80,16 @@ def after(tree: files.Tree, state: Dict[str, Any]) -> Dict[str, str]:
     for spec in state["files"]:
         if spec["path"].startswith(f"{FOLDER}/") and spec["path"].endswith(".crt"):
             _note(found, spec["path"], digest(spec["content"].encode("utf-8", "replace")))
+    return found
+
+
+def restored(tree: files.Tree, contents: Dict[str, Optional[bytes]]) -> Dict[str, str]:
+    """`contents`: path → what will be there; None: nothing."""
+    found = facts(tree)["served"]
+    for path, data in contents.items():
+        if path.startswith(f"{FOLDER}/") and path.endswith((".crt", _ISSUED)):
+            found.pop(path, None)
+            _note(found, path, digest(data))
     return found
 
 

@@ -52,6 +52,15 @@ class Plan:
         return [one for item in self.items for one in item.changes] + self.unit_changes
 
     @property
+    def contents(self) -> Dict[str, Optional[bytes]]:
+        """Of the files that go back, by path; None of what goes away."""
+        return {
+            item.record["path"]: item.source.content(item.record["was"]) if item.record["was"] else None
+            for item in self.items
+            if item.changes and (item.record["was"] is None or item.record["was"]["kind"] == "file")
+        }
+
+    @property
     def fingerprint(self) -> str:
         return fingerprint(self.changes)
 

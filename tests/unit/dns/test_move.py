@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -392,6 +393,45 @@ def test_a_rollback_takes_the_step_back_with_its_records(machine: Machine, clock
     assert machine.step == "step=both"
     assert machine.move("google-workspace", never=True) == 4
     assert machine.step == "step=mx"
+
+
+def test_a_rollback_does_not_take_mail_from_hosts_to_which_it_comes(machine: Machine, clock: Clock) -> None:
+    """They would stop at once, and what their own users send to the domain would come back to them: returned."""
+    machine.move("google-workspace")
+    machine.move("google-workspace", seconds=0)
+    images: list[Any] = []
+    for step in ("step=ttls", "step=both", "step=mx", ""):
+        machine.hosts["mx1"]["images"].clear()
+        machine.move("hosts", never=True)
+        assert machine.step == step
+        images.append(json.loads(json.dumps(machine.hosts["mx1"]["images"])))
+        clock.now += WEEK + move.MARGIN + 1
+    inventory = machine.read()
+    *early, to_hosts, end = images
+    for image in (*early, end):
+        moves.refuse_back(inventory, image)
+    for refused in (
+        to_hosts,
+        [*early[1], *to_hosts],
+        [*to_hosts, *end],
+        [one for each in images for one in each],
+    ):
+        with pytest.raises(DnsFailed, match="they would take no more of it while senders still") as caught:
+            moves.refuse_back(inventory, refused)
+        assert f"`mailprov dns move {machine.zone} --to google-workspace` turns back" in str(caught.value)
+    # A provider goes on taking what comes there: that may go back, also all at once; so may hosts that never stopped.
+    images.clear()
+    for step in ("step=ttls", "step=both", "step=mx"):
+        machine.hosts["mx1"]["images"].clear()
+        machine.move("google-workspace", never=True)
+        assert machine.step == step
+        images.append(machine.hosts["mx1"]["images"][:])
+        clock.now += WEEK + move.MARGIN + 1
+    moves.refuse_back(inventory, [one for each in images for one in each])
+    machine.hosts["mx1"]["images"].clear()
+    machine.move("hosts", never=True)
+    assert (machine.step, machine.mx) == ("step=mx", "10 mx1")
+    moves.refuse_back(inventory, machine.hosts["mx1"]["images"])
 
 
 def test_the_steps_are_shown_and_nothing_is_changed(machine: Machine, clock: Clock) -> None:

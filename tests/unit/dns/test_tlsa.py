@@ -143,6 +143,69 @@ def test_a_plan_that_changes_a_published_key_is_refused(
     assert zones.plan(wanted, tls={"mx1": changing})
 
 
+def test_what_follows_at_the_end_of_an_apply_is_told(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = "contract20.test"
+    wanted = inventory(zone, backend.settings())
+    if not holds(wanted):
+        return
+    name, key = f"_25._tcp.mx1.{zone} TLSA", HostKeys((), changes=True, coming=(NEW,))
+
+    def told(keys: HostKeys, **how: Any) -> list[str]:
+        plans = zones.plan(wanted, tls={"mx1": keys}, **how)
+        return [text for plan in plans for text in plan.notices if "follows" in text]
+
+    signs(backend, monkeypatch)
+    known = f"{name} follows at the end of the apply, when mx1 serves that key: 3 1 1 {NEW}"
+    unknown = f"{name} follows at the end of the apply, of the key that mx1 serves then"
+    assert told(key) == [known]
+    assert told(key._replace(coming=())) == [unknown]
+    assert not told(SERVES)
+    assert not told(key, switching=True)  # that run tells its steps
+    signs(backend, monkeypatch, False)
+    assert not told(key)
+
+
+def test_going_back_its_record_is_that_of_the_key_that_is_served(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback does not always bring the key before back: an authority's certificate stays."""
+    zone = "contract18.test"
+    name = f"_25._tcp.mx1.{zone}"
+    wanted = inventory(zone, backend.settings())
+    if not holds(wanted):
+        return
+    signs(backend, monkeypatch)
+    images = []
+    for keys in (SERVES, HostKeys((OLD, NEW), served=(OLD,)), HostKeys((NEW,), served=(NEW,))):
+        (plan, *_rest) = zones.plan(wanted, tls={"mx1": keys})
+        image = zones.before_image(plan)
+        assert image is not None
+        images.append({**seal.sealed(image, "run", wanted.dns), "told": ["mx1"]})
+        applied(wanted, keys)
+    first, published, switched = images
+
+    def back(served: str, *which: Any) -> list[str]:
+        plans = zones.plan_undo(wanted, which, {name: {f"3 1 1 {served}"}})
+        for plan in plans:
+            zones.apply(plan, lambda event: None)
+        return [text for plan in plans for text in plan.notices]
+
+    (said,) = back(NEW, switched)
+    assert said.startswith(f"{name} TLSA: not put back as it was before that run")
+    assert backend.texts(zone, name, "TLSA") == {f"3 1 1 {NEW}"}  # not the old one, which was replaced
+    assert not [plan.changes for plan in zones.plan(wanted, tls={"mx1": HostKeys((NEW,))}) if plan.changes]
+    applied(wanted, HostKeys((OLD, NEW)))
+    # Killed behind the switch: what the last run published is served, and stays.
+    back(NEW, published)
+    assert backend.texts(zone, name, "TLSA") == {f"3 1 1 {OLD}", f"3 1 1 {NEW}"}
+    back(OLD, published)
+    assert backend.texts(zone, name, "TLSA") == {f"3 1 1 {OLD}"}
+    back(OLD, first)
+    assert not backend.texts(zone, name, "TLSA")
+
+
 def test_hosts_that_are_no_mx_have_none() -> None:
     wanted = inventory("alpha.test", servers.NameServer(53).settings(), hosts=2)
     keys = {name: HostKeys((digest,)) for name, digest in (("mx1", OLD), ("mx2", NEW))}

@@ -70,6 +70,7 @@ def good() -> dict[str, dict[str, Any]]:
         "runs": {
             "t": "runs",
             "runs": [{**past(RUN, IMAGE, zones=["alpha.test"]), "address": "ana@alpha.test", "to": RUN}],
+            "tls": TLS,
         },
         "facts": {
             "t": "facts",

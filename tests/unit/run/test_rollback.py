@@ -138,7 +138,7 @@ def plans_zone(monkeypatch: Any, zone: str = "alpha.test", **more: Any) -> list[
     published: list[str] = []
     made = ZonePlan(zone, (RECORD,), **more)
     monkeypatch.setattr(dns, "plan", lambda *_, **__: [made])
-    monkeypatch.setattr(dns, "plan_undo", lambda inventory, images: [made] if list(images) else [])
+    monkeypatch.setattr(dns, "plan_undo", lambda inventory, images, served: [made] if list(images) else [])
     monkeypatch.setattr(dns, "before_image", lambda plan: IMAGE)
     monkeypatch.setattr(dns, "apply", lambda plan, emit: published.append(plan.zone))
     return published
@@ -254,7 +254,7 @@ class ManyRuns(Remembering):
 def test_back_to_a_run_undoes_all_later_ones_on_each_host(monkeypatch: Any) -> None:
     """Also on a host that was not in that run; a run that was undone at once, and a purge, are none to undo."""
     asked: list[Any] = []
-    monkeypatch.setattr(dns, "plan_undo", lambda _, images: asked.append(images) or [])
+    monkeypatch.setattr(dns, "plan_undo", lambda _, images, served: asked.append(images) or [])
     one, two = ({**IMAGE, "sets": [], "run": run} for run in (R3, R4))
     mx1 = ManyRuns(past(R1), past(R3, one), past(R2, committed=False, kind="purge"), past(R4, two))
     mx2 = ManyRuns(past(R2), past(R4, two))

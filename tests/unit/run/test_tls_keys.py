@@ -52,7 +52,7 @@ def test_what_is_served_and_what_will_be_is_published() -> None:
 def test_a_plan_that_changes_the_key_says_so() -> None:
     """Another key, one that is still to be made, one that comes from elsewhere than until now."""
     assert tls_keys.of(HOST, told(facts({SELF: OLD}), {**plan(), "tls": {SELF: NEW}})) == HostKeys(
-        (OLD,), True, (OLD,)
+        (OLD,), True, (OLD,), (NEW,)
     )
     assert tls_keys.of(HOST, told(facts({SELF: OLD}), {**plan(), "tls": {}})) == HostKeys(
         (OLD,), True, (OLD,)

@@ -69,7 +69,7 @@ def undone(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The images that a rollback is given."""
     told: list[Any] = []
 
-    def plans(read: Inventory, images: Any) -> list[ZonePlan]:
+    def plans(read: Inventory, images: Any, served: Any) -> list[ZonePlan]:
         told.extend(images)
         return [ZonePlan("beta.test", (RECORD,))] if told else []
 
