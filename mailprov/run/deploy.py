@@ -39,7 +39,7 @@ from mailprov.run.interrupting import interrupted
 from mailprov.run.options import Options
 from mailprov.run.select import Selection
 from mailprov.run.unfinished import unfinished
-from mailprov.run.zones import ZoneWork, plan_zones, settled
+from mailprov.run.zones import ZoneWork, keeps_key, plan_zones, settled
 
 _STARTING = 0.2  # seconds; a host that is logged in to already takes much less
 
@@ -68,9 +68,7 @@ def toward_desired(
         made = DesiredMode(inventory, host, job, lambda: deployment.zones.images(host.name), options.rotation)
         planned = selection.in_dns and inventory.dns.at(host.fqdn).provider.publishes
         if not planned and not options.switching:
-            from mailprov.run.own_key import keeps
-
-            made.permit = partial(keeps, inventory, host)
+            made.permit = partial(keeps_key, inventory, host)
         return made
 
     def zones(deployment: Deployment) -> list[dns.ZonePlan]:

@@ -19,8 +19,9 @@ from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.i18n import _
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.hostnames import inside
-from mailprov.model.inventory import Inventory
+from mailprov.model.inventory import Host, Inventory
 from mailprov.run.select import Selection
+from mailprov.run.tls_keys import Told
 
 if TYPE_CHECKING:
     from mailprov.dns.zoneplan import ZonePlan
@@ -49,6 +50,16 @@ def plan_zones(inventory: Inventory, moves_on: str, **how: Any) -> list[ZonePlan
 
         refuse_steps(plans, inventory, moves_on)
     return plans
+
+
+def keeps_key(inventory: Inventory, host: Host, told: Told) -> None:
+    """Of a host whose zone this run does not plan, which would refuse otherwise: key_guard.check, where a key of its
+    certificates changes.
+    """
+    if told.served and told.after != told.served:
+        from mailprov.run import key_guard
+
+        key_guard.check(inventory, host, told, back=False)
 
 
 class ZoneWork:
