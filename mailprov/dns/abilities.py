@@ -13,8 +13,8 @@ class Abilities:
     that the whole zone is as it was (see guard.py). `lists_zones`: it knows its zones; else each name is asked for.
     `reads_sets`: the cost of reading does not grow with the zone. `types`: of records; None for all. `ttls`: the lowest
     and the highest. `calls_per_second`: its limit, for a driver to keep; None: none is known. `most_in_set`: records
-    that it takes in one set. `capacity`: what `weigh` may be at most; `capacity_is`: what that is, for people, marked
-    with N_ (i18n.py).
+    that it takes in one set. `longest_text`: characters of one TXT, written with its quotes. `capacity`: what `weigh`
+    may be at most; `capacity_is`: what that is, for people, marked with N_ (i18n.py).
     """
 
     atomic: bool
@@ -26,5 +26,6 @@ class Abilities:
     ttls: tuple[int, int] = (0, 2**31 - 1)
     calls_per_second: float | None = None
     most_in_set: int | None = None
+    longest_text: int | None = None
     capacity: int | None = None
     capacity_is: str = ""

@@ -12,7 +12,8 @@ Where a provider writes record by record, what was written must be known for our
 markers get their new texts, then the records are written, and then the markers lose the old texts. Several texts at one
 marker are read as one (ownership.py).
 
-Raises DnsFailed for a domain that does not fit by itself; nothing has been written then.
+Raises DnsFailed for a domain that does not fit by itself, and for a text that is too long for the provider; nothing has
+been written then.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mailprov.dns.abilities import Abilities
 from mailprov.dns.rrsets import Edit, Snapshot, values_after
 from mailprov.errors import DnsFailed
 from mailprov.i18n import _
+from mailprov.records import types
 
 Weigh = Callable[[str, Snapshot, Sequence[Edit]], int]
 
@@ -41,6 +43,7 @@ def batches(
     """`names`: the mail domains of the inventory. `weigh`: as in provider.Driver."""
     limit = abilities.capacity
     whole = list(edits)
+    _all_short(zone, whole, abilities.longest_text or sys.maxsize)
     if not whole or limit is None or weigh(zone, snapshot, whole) <= limit:
         return [whole] if whole else []
     units: dict[str, list[Edit]] = {zone: []}
@@ -85,6 +88,24 @@ def batches(
         found[-1] += group
         room -= weight
     return [*found, last] if last else found
+
+
+def _all_short(zone: str, edits: Iterable[Edit], most: int) -> None:
+    for edit in edits:
+        for value in edit.add if edit.type == "TXT" else ():
+            if (count := len(types.render("TXT", value))) > most:
+                what = _(
+                    "{name} needs a text of {count} characters, and the provider takes {most} at most, so nothing was "
+                    "written"
+                )
+                raise DnsFailed(
+                    f"zone {zone}",
+                    what.format(name=edit.name, count=count, most=most),
+                    _(
+                        "A DKIM key of 2048 bits, or an Ed25519 key, fits; else move the zone to a provider that takes "
+                        "long texts"
+                    ),
+                )
 
 
 def one_by_one(edits: Iterable[Edit]) -> list[Edit]:

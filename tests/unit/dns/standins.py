@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -338,7 +339,10 @@ NUMBERS = {"MX": ("priority",), "SRV": ("priority", "weight", "port")}
 
 
 class DigitalOcean(StandIn):
+    """Its description names no limit of a text; other tools met this one, quotes between the strings included."""
+
     prefix = "/v2"
+    most_of_a_text = 512
 
     def authenticate(self, request: Request) -> None:
         rights = self.rights.get(self.token(request))
@@ -403,7 +407,7 @@ class DigitalOcean(StandIn):
             *numbers, data = data.split(" ")
             fields |= dict(zip(NUMBERS[row.type], map(int, numbers), strict=True))
         if row.type in (*TARGETS, "SRV"):
-            data = data.removesuffix(".")
+            data = data.removesuffix(".") or "."
             data = "@" if data == zone else data
         told = {
             "id": row.id,
@@ -423,6 +427,8 @@ class DigitalOcean(StandIn):
             if data.startswith('"'):
                 raise Refused(422, "Data must not be quoted")
             data = quoted(data)
+            if len(data) > self.most_of_a_text:
+                raise Refused(422, "Data is too long (maximum is 512 characters)")
         if row.type in (*TARGETS, "SRV", "CAA") and not data.endswith("."):
             raise Refused(422, "Data needs to end with a dot (.)")
         if row.type == "CAA":
@@ -493,6 +499,11 @@ class Gandi(StandIn):
         return Answer(200, page, {"Total-Count": str(len(items))})
 
 
+def like(pattern: str) -> re.Pattern[str]:
+    """LIKE of SQL, as OVH describes its filter: `_` is any character, so `_dmarc` finds more than that."""
+    return re.compile("".join({"_": ".", "%": ".*"}.get(one, re.escape(one)) for one in pattern), re.I)
+
+
 class Ovh(StandIn):
     prefix = "/1.0"
     application, secret, ahead = "key-of-the-application", "secret-of-the-application", 5400
@@ -548,7 +559,8 @@ class Ovh(StandIn):
         if len(steps) == 4 and request.method == "GET":
             rows = self.zones[zone]
             if "subDomain" in request.query:
-                rows = [row for row in rows if label_of(row.name, zone, "") == request.query["subDomain"]]
+                wanted = like(request.query["subDomain"])
+                rows = [row for row in rows if wanted.fullmatch(label_of(row.name, zone, ""))]
             return Answer(200, [row.id for row in rows])
         if request.method == "POST":
             body = request.body

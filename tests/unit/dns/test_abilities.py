@@ -141,6 +141,14 @@ def most_in_set(backend: Backend, driver: Driver) -> bool:
     return write(driver, [edit]) is Result.DONE and len(backend.texts(ZONE, edit.name, "A")) == most
 
 
+def longest_text(backend: Backend, driver: Driver) -> bool:
+    most = driver.abilities.longest_text
+    assert most is not None
+    text = "x" * (most - 2 - 3 * ((most - 2) // 258))  # quotes around it and between its strings
+    assert len(types.render("TXT", text)) == most
+    return write(driver, [make("long", "TXT", text)]) is Result.DONE
+
+
 def shown(backend: Backend) -> dict[str, bool]:
     """`reads_sets` is shown by `large zone` of test_fault_matrix.py, `holds_version` by test_races.py."""
     before = backend.whole(ZONE)
@@ -153,6 +161,7 @@ def shown(backend: Backend) -> dict[str, bool]:
             "types": (True, holds_types),
             "ttls": (True, ttls),
             "most_in_set": (can.most_in_set is not None, most_in_set),
+            "longest_text": (can.longest_text is not None, longest_text),
             "capacity": (can.capacity is not None, capacity),
         }
         found = {name: holds(backend, driver) for name, (claimed, holds) in tries.items() if claimed}

@@ -358,6 +358,13 @@ def _(cell: Cell) -> None:
     cell.before = cell.whole()
     key = "v=DKIM1; k=rsa; p=" + "A" * 736
     keys = {"mx1": {f"{cell.zone}.mx1-rsa-1": key}}
+    abilities = providers.of(cell.wanted().dns).abilities
+    if abilities and abilities.longest_text:
+        with pytest.raises(DnsFailed, match="takes 512 at most, so nothing was written"):
+            publish(cell.wanted(), keys=keys)
+        assert cell.whole() == cell.before
+        key = key[:410]
+        keys = {"mx1": {f"{cell.zone}.mx1-rsa-1": key}}
     for _ in range(2):
         publish(cell.wanted(), keys=keys)
     cell.foreign()

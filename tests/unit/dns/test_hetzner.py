@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from mailprov import dns as zones
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
@@ -153,6 +155,42 @@ def test_broken(backend: Hetzner, instead: Response) -> None:
     backend.server.faults.append(Fault(lambda request: "rrsets" in request.path, instead))
     told(DnsUnreachable, backend)
     assert backend.whole(ZONE) == before
+
+
+@pytest.mark.parametrize("code", [502, 504])
+@pytest.mark.parametrize("body", [b"", b"coded"], ids=["bare", "coded"])
+def test_what_was_done_behind_a_gateway_that_gave_up_is_not_done_twice(
+    backend: Hetzner, code: int, body: bytes
+) -> None:
+    """hcloud tries that again, and is told then that the value is there already: as if it had been refused."""
+    named = {502: "bad_gateway", 504: "timeout"}[code]
+    instead = error(code, named) if body else Response(code)
+    backend.server.faults.append(Fault(writing, instead, after=True))
+    with contextlib.suppress(DnsUnreachable):
+        publish(backend)
+    writes = [(one.path, one.body) for one in backend.server.seen if writing(one)]
+    assert len(set(writes)) == len(writes)
+    publish(backend)
+    assert not zones.plan(inventory(ZONE, backend.settings()))[0].changes
+
+
+def test_a_write_without_an_answer_is_not_done_twice(
+    backend: Hetzner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    request = requests.Session.request
+
+    def late(self: requests.Session, method: str, url: str, **more: object) -> requests.Response:
+        answer = request(self, method, url, **more)  # type: ignore[arg-type]
+        if method == "POST":
+            sent.append(url)
+            raise requests.exceptions.ReadTimeout("too late")
+        return answer
+
+    monkeypatch.setattr(requests.Session, "request", late)
+    assert "no usable answer (too late)" in told(DnsUnreachable, backend)
+    assert len(sent) == 1
+    monkeypatch.undo()
 
 
 def test_no_redirect_is_followed_with_the_token(backend: Hetzner) -> None:

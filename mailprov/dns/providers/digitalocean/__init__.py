@@ -40,6 +40,8 @@ class DigitalOcean(TokenProvider):
         reads_sets=False,
         types=frozenset({"A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT"}),
         ttls=(30, 2**31 - 1),
+        # Its description names none; dnscontrol and others met this one.
+        longest_text=512,
         calls_per_second=4.0,  # 250 a minute; beyond 5,000 an hour it asks to wait
     )
     example = ("provider: digitalocean", "token: {env: DNS_TOKEN}")

@@ -1,8 +1,7 @@
 """The driver for DigitalOcean: reads all records of a zone, page by page, and writes record by record.
 
 Names are labels in the zone, `@` the zone itself. Targets are told without a final dot, and `@` for the zone; written
-they need the dot. A TXT is one text without quotes. How long it may be nobody says; about 500 characters are known to
-be taken, and where a longer one is refused the error says so. MX, SRV and CAA have their numbers in fields of their
+they need the dot. A TXT is one text without quotes. MX, SRV and CAA have their numbers in fields of their
 own; the authority of a CAA is written with a final dot as well, and told without.
 """
 
@@ -15,12 +14,9 @@ from mailprov.dns.api.client import part
 from mailprov.dns.api.driver import RecordsDriver
 from mailprov.dns.api.records import TARGETS, Item, absolute, plain, relative, sets, unquoted
 from mailprov.dns.rrsets import Edit, Key, Snapshot
-from mailprov.errors import DnsFailed
-from mailprov.i18n import _
 from mailprov.records import types
 
 _PAGE = 200  # the largest
-_LONG = 500
 _NUMBERS = {"MX": ("priority",), "SRV": ("priority", "weight", "port")}
 
 
@@ -35,24 +31,15 @@ class DigitalOceanDriver(RecordsDriver):
 
     def make(self, zone: str, edit: Edit, value: str, about: str) -> Item:
         body = {"type": edit.type, "name": relative(edit.name, zone), **_data(edit, value)}
-        made = self._write("POST", self._path(zone), value, about, body)["domain_record"]
+        made = self.client.call("POST", self._path(zone), about, body=body).data["domain_record"]
         return Item((edit.name, edit.type), edit.ttl, types.render(edit.type, value), str(made["id"]))
 
     def alter(self, zone: str, edit: Edit, item: Item, value: str, about: str) -> None:
         body = {"type": edit.type, **_data(edit, value)}
-        self._write("PATCH", f"{self._path(zone)}/{part(item.id)}", value, about, body)
+        self.client.call("PATCH", f"{self._path(zone)}/{part(item.id)}", about, body=body)
 
     def remove(self, zone: str, item: Item, about: str) -> None:
         self.client.call("DELETE", f"{self._path(zone)}/{part(item.id)}", about)
-
-    def _write(self, method: str, path: str, value: str, about: str, body: Mapping[str, Any]) -> Any:
-        try:
-            return self.client.call(method, path, about, body=body).data
-        except DnsFailed as refused:
-            if body["type"] != "TXT" or len(value) <= _LONG:
-                raise
-            long = _("DigitalOcean may not take a text of {count} characters").format(count=len(value))
-            raise DnsFailed(refused.where, f"{refused.what}; {long}", refused.advice) from None
 
     def _path(self, zone: str) -> str:
         return f"/domains/{part(self.zones[zone])}/records"

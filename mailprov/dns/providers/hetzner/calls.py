@@ -4,8 +4,9 @@
     Calls.sets(zone, name) -> [record set of hcloud]         at this name; without one, all of the zone
     Calls.add(zone, …), remove(zone, …), retime(zone, …)     finished when they return: what the API calls an action
 
-hcloud itself tries again what the rate limit or a conflict refused. Raises DnsFailed, DnsUnreachable, InputError. The
-token is in none of them, nor in a log: it is in a header, and these are not logged.
+hcloud itself tries again what the rate limit or a conflict refused, and what only reads also where a gateway or this
+machine waited in vain. What writes may have been done then, so it is not tried again (`_Once`). Raises DnsFailed,
+DnsUnreachable, InputError. The token is in none of them, nor in a log: it is in a header, and these are not logged.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _REFUSALS = {
     ),
 }
 
+_NOT_DONE = ("rate_limit_exceeded", "conflict")
+
 
 class Calls:
     def __init__(self, settings: HetznerSettings) -> None:
@@ -65,6 +68,7 @@ class Calls:
         # It has no setting for that: a redirect would be followed with the token.
         self._session = self._api._client._session
         self._session.max_redirects = 0
+        _Once(self._api._client, self._requests.exceptions)
 
     def close(self) -> None:
         self._session.close()
@@ -142,6 +146,29 @@ class Calls:
         refused = _("it refused to {task}").format(task=doing)
         why = f"{refused}: {_(what)} ({code}: {said})" if what else f"{refused} ({code}: {said})"
         return DnsFailed(WHERE, why, _(advice).format(origin=self._origin))
+
+
+class _Once:
+    """hcloud has no setting for this either. It would be told that the value that it added is there already, and that
+    looks as if nothing had been done.
+    """
+
+    def __init__(self, client: Any, errors: Any) -> None:
+        self._writing = False
+        self._send, self._again, self._errors = client._session.request, client._retry_policy, errors
+        client._session.request, client._retry_policy = self._request, self._may
+
+    def _request(self, method: str, url: str, **more: Any) -> Any:
+        self._writing = method != "GET"
+        try:
+            return self._send(method=method, url=url, **more)
+        except self._errors.Timeout as late:
+            if not self._writing:
+                raise
+            raise self._errors.ConnectionError(str(late)) from None
+
+    def _may(self, error: Any) -> bool:
+        return error.code in _NOT_DONE or (not self._writing and bool(self._again(error)))
 
 
 def _line(error: object) -> str:

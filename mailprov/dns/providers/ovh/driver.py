@@ -47,7 +47,7 @@ class OvhDriver(RecordsDriver):
         return sets(self.noted(zone, items.values(), keys))
 
     def _records(self, zone: str, name: str, known: Mapping[str, Item]) -> Iterator[Item]:
-        """The filter may find more than this name; what is read is kept all the same."""
+        """The filter is a LIKE of SQL, so it may find more than this name; what is read is kept all the same."""
         path = self._path(zone)
         for number in self.client.get(path, [("subDomain", relative(name, zone, ""))]).data:
             if str(number) in known:
