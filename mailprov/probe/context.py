@@ -169,8 +169,9 @@ class Context:
         *,
         target: Target | None = None,
         expected: str = "",
+        tasks: tuple[str, ...] = (),
     ) -> Finding:
-        """One finding of this probe. `observed` and `advice` are cleaned of secrets; a pass has no advice."""
+        """One finding of this probe. Texts are cleaned of secrets; a pass has no advice."""
         evidence = tuple(self.transcript.lines)
         self.transcript.lines.clear()
         return Finding(
@@ -183,6 +184,7 @@ class Context:
             advice="" if verdict is Verdict.PASS else self.transcript.clean(advice),
             evidence=evidence,
             refs=self.entry.refs,
+            tasks=tuple(self.transcript.clean(task) for task in tasks),
         )
 
     def passed(self, observed: str) -> Finding:
@@ -193,6 +195,11 @@ class Context:
 
     def failed(self, observed: str, advice: str) -> Finding:
         return self.finding(Verdict.FAIL, observed, advice)
+
+    def for_others(self, verdict: Verdict, observed: str, *tasks: str) -> Finding:
+        """What somebody else has to mend; a skip where nothing was looked at."""
+        advice = "" if verdict is Verdict.SKIP else "; ".join(tasks)
+        return self.finding(verdict, observed, advice, tasks=tasks)
 
     def error(self, observed: str, advice: str = "") -> Finding:
         return self.finding(Verdict.ERROR, observed, advice)

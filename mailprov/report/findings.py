@@ -96,6 +96,7 @@ def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Renderable
             for finding in found:
                 if finding.verdict is verdict:
                     yield from _detail([finding], {}, verbose=True)
+        yield from _tasks(found)
         return
     for verdict in _WRONG:
         for cause in causes(rest, verdict):
@@ -103,6 +104,7 @@ def render(findings: Iterable[Finding], *, verbose: bool) -> Iterator[Renderable
         for group in groups(rest, verdict):
             yield from _detail(group, behind)
     yield from _skipped(found)
+    yield from _tasks(found)
 
 
 def heads(findings: Iterable[Finding]) -> Iterator[RenderableType]:
@@ -133,7 +135,7 @@ def _skipped(findings: list[Finding]) -> Iterator[RenderableType]:
     """Why something was not tried, once for each reason: nobody should take it for a pass."""
     reasons: dict[str, Counter[str]] = {}
     for finding in findings:
-        if finding.verdict is Verdict.SKIP:
+        if finding.verdict is Verdict.SKIP and not finding.tasks:
             reasons.setdefault(finding.observed, Counter())[finding.id] += 1
     for why, times in reasons.items():
         text = Text().append(places(sorted(times)), style="bold")
@@ -141,6 +143,21 @@ def _skipped(findings: list[Finding]) -> Iterator[RenderableType]:
         yield _first_line(Verdict.SKIP, text.append(f"  {skipped}"))
     if reasons:
         yield Text()
+
+
+def _tasks(findings: list[Finding]) -> Iterator[RenderableType]:
+    """What nobody mends who reads this: whom to ask for what, each once."""
+    asked: dict[str, list[Finding]] = {}
+    for finding in findings:
+        for task in finding.tasks:
+            asked.setdefault(task, []).append(finding)
+    if not asked:
+        return
+    yield Text(_("Tasks for others"), style="bold")
+    for task, some in asked.items():
+        places_of = f"{places(sorted({finding.id for finding in some}))} {_where(some)}"
+        yield _Hanging(Text("  → ", style="yellow"), Text(task).append(f"  ({places_of})", style="dim"))
+    yield Text()
 
 
 def counts_line(findings: Iterable[Finding]) -> Text:
@@ -296,11 +313,15 @@ def _detail(group: Sequence[Finding], behind: Behind, verbose: bool = False) -> 
     yield _first_line(first.verdict, _head(group, behind).append(f"  {first.title}" if one else ""))
     rows = [(_("expected"), first.expected)] if one else []
     rows += _labelled(_("observed"), _told([(finding.observed, finding) for finding in group]))
-    rows += _labelled(_("to do"), _told([(finding.advice, finding) for finding in group]))
+    rows += _labelled(_("to do"), _told([(_to_do(finding), finding) for finding in group]))
     if verbose:
         rows += [(_("see"), ", ".join(first.refs)), *(("", line) for line in first.evidence)]
     yield from _rows(rows)
     yield Text()
+
+
+def _to_do(finding: Finding) -> str:
+    return _("see the tasks for others, below") if finding.tasks else finding.advice
 
 
 def _told(texts: Iterable[tuple[str, Finding]]) -> list[str]:

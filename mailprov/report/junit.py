@@ -133,7 +133,8 @@ def _case(finding: Finding) -> ET.Element:
         for part in (
             _("expected: {text}").format(text=finding.expected) if finding.expected else "",
             _("observed: {text}").format(text=finding.observed) if finding.observed else "",
-            _("to do: {text}").format(text=finding.advice) if finding.advice else "",
+            _("to do: {text}").format(text=finding.advice) if finding.advice and not finding.tasks else "",
+            *(_("task for others: {text}").format(text=task) for task in finding.tasks),
             *finding.evidence,
         )
         if part

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.i18n import N_, _
-from mailprov.model.findings import Finding
+from mailprov.model.findings import Finding, Verdict
 from mailprov.probe.clients.resolver import NoAnswer
 from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe
@@ -54,17 +54,17 @@ def dns_delegation(context: DomainContext) -> Iterator[Finding]:
     )
     if above.absent:
         form = _("{above} ({server}) has no NS records of {zone}, so nobody finds it")
-        yield context.failed(form.format(above=above.zone, server=above.server, zone=zone), ask)
+        observed = form.format(above=above.zone, server=above.server, zone=zone)
+        yield context.for_others(Verdict.FAIL, observed, ask)
     elif wrong := _wrong_glue(context, view):
-        yield context.failed(
-            wrong, _("have the registrar of {zone} change these addresses").format(zone=zone)
-        )
+        task = _("have the registrar of {zone} change these addresses: {wrong}")
+        yield context.for_others(Verdict.FAIL, wrong, task.format(zone=zone, wrong=wrong))
     elif set(above.names) != set(view.names):
         form = _("{above} names {theirs}, {zone} itself {ours}")
         observed = form.format(
             above=above.zone, theirs=", ".join(above.names), zone=zone, ours=", ".join(view.names)
         )
-        yield context.warn(observed, ask)
+        yield context.for_others(Verdict.WARN, observed, ask)
     else:
         yield context.passed(", ".join(view.names))
 

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from mailprov.i18n import N_, _
-from mailprov.model.findings import Finding
+from mailprov.model.findings import Finding, Verdict
 from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe
 from mailprov.probe.zones import delegated
@@ -57,7 +57,7 @@ def dns_ipv6(context: DomainContext) -> Iterator[Finding]:
             )
         )
     if observed:
-        yield context.warn("; ".join(observed), "; ".join(todo))
+        yield context.for_others(Verdict.WARN, "; ".join(observed), *todo)
     else:
         yield context.passed(", ".join(sorted(servers | set(targets))))
 
@@ -85,8 +85,11 @@ def dns_rpki(context: DomainContext) -> Iterator[Finding]:
     if not public:
         yield context.skip(_("no public address, so there is no route to sign (RPKI)"))
         return
-    form = _(
-        "not in DNS: ask the providers of {addresses} whether their routes have a ROA (RPKI), which "
-        "https://stat.ripe.net/ shows"
+    task = _(
+        "ask the providers of {addresses} whether their routes have a ROA (RPKI), which https://stat.ripe.net/ shows"
     )
-    yield context.skip(form.format(addresses=", ".join(public)))
+    yield context.for_others(
+        Verdict.SKIP,
+        _("whether routes are signed (RPKI) is in no record of DNS"),
+        task.format(addresses=", ".join(public)),
+    )

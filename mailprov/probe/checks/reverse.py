@@ -1,4 +1,4 @@
-"""The probe `dns.ptr`: whether the addresses from which a host sends have its name.
+"""The probe `dns.ptr`: whether the addresses from which a host sends have its name, as receivers look at it.
 
 NoAnswer of a public address passes through; the runner makes it an error.
 """
@@ -6,53 +6,122 @@ NoAnswer of a public address passes through; the runner makes it an error.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 
 from mailprov.i18n import N_, _
-from mailprov.model.findings import Finding
+from mailprov.model.findings import Finding, Verdict
 from mailprov.probe.clients.resolver import NoAnswer
 from mailprov.probe.context import HostContext
 from mailprov.probe.registry import Scope, probe
+
+# Words in names that providers give to addresses of their customers' lines (RFC 5782 section 2.1 has such lists;
+# Spamhaus' policy list and many receivers go by them).
+_OF_LINES = re.compile(
+    r"(^|[.-])(dyn(amic)?|dhcp|pool|ppp(oe)?|dial(up|in)?|[axv]?dsl|cable|broadband|unused|unassigned|generic)\d*([.-]|$)"
+)
+_MOST = 16  # names of one address that are looked at
 
 
 @probe(
     "dns.ptr",
     Scope.HOST,
     N_("The host's addresses have its name"),
-    expected=N_("the PTR record of each address of the host is the host's fqdn"),
+    expected=N_(
+        "the PTR record of each address of the host is the host's fqdn, the name in EHLO, and leads back to it"
+    ),
     steps=(
-        N_(
-            "Ask for the PTR record of each address of the host; whether the name leads back there dns.a looks at."
-        ),
+        N_("Ask for the PTR record of each address of the host."),
+        N_("Look up the addresses of each of these names: one must be the address itself (FCrDNS)."),
     ),
     verdicts={
-        "pass": N_("each address has the host's name"),
-        "fail": N_("an address has no name or another one: large receivers refuse its mail"),
-        "error": N_("no authoritative server of the address answers"),
+        "pass": N_("each address has the host's name alone, which leads back to it"),
+        "warn": N_(
+            "an address has other names as well, of which receivers may take any; or the name looks like one that a "
+            "provider gives to every address"
+        ),
+        "fail": N_(
+            "an address has no name, another one, or one that does not lead back to it: large receivers refuse its mail"
+        ),
+        "error": N_("no authoritative server of the address, or of its name, answers"),
         "skip": N_("the addresses are private and have no name: other mail servers do not see them"),
     },
-    refs=("RFC 1912 section 2.1", "RFC 8499 section 7"),
+    refs=("RFC 1912 section 2.1", "RFC 8499 section 7", "RFC 8601 section 2.7.3"),
 )
 def dns_ptr(context: HostContext) -> Iterator[Finding]:
     host = context.host
     addresses = (*host.ipv4, *host.ipv6) or context.run.addresses.get(host.name, ())
-    named: list[str] = []
-    for address in addresses:
-        names = _names(context, address)
-        if host.fqdn in names:
-            named.append(address)
-        elif names or ipaddress.ip_address(address).is_global:
-            seen = ", ".join(names) or _("nothing")
-            advice = _("have the owner of the address give it the name {name} (PTR)").format(name=host.fqdn)
-            yield context.failed(
-                _("{address} is {names}, not {name}").format(address=address, names=seen, name=host.fqdn),
-                advice,
-            )
-            return
-    if named:
-        yield context.passed(", ".join(named))
-    else:
+    named = [(address, _names(context, address)) for address in addresses]
+    seen = [(address, names) for address, names in named if names or ipaddress.ip_address(address).is_global]
+    if not seen:
         yield context.skip(_("no public address: other mail servers do not see it"))
+        return
+    wrong = {address: flaw for address, names in seen if (flaw := _wrong(context, address, names))}
+    doubts = {address: doubt for address, names in seen if (doubt := _doubt(context, address, names))}
+    if wrong:
+        yield _told(context, Verdict.FAIL, wrong)
+    elif doubts:
+        yield _told(context, Verdict.WARN, doubts)
+    else:
+        yield context.passed(", ".join(address for address, __ in seen))
+
+
+def _told(context: HostContext, verdict: Verdict, flaws: dict[str, str]) -> Finding:
+    """What is in a zone of ours `apply` mends; of all else the owner of the address is asked."""
+    dns, observed = context.run.inventory.dns, "; ".join(flaws.values())
+    theirs = [one for one in flaws if not dns.reverse_at(ipaddress.ip_address(one).reverse_pointer)]
+    if not theirs:
+        form = _("see the records of {addresses}: only {name} may stand there")
+        return context.finding(
+            verdict, observed, form.format(addresses=", ".join(flaws), name=context.host.fqdn)
+        )
+    task = _("have the owner of the address {addresses} give it the name {name} (PTR), and no other")
+    return context.for_others(
+        verdict, observed, task.format(addresses=", ".join(theirs), name=context.host.fqdn)
+    )
+
+
+def _wrong(context: HostContext, address: str, names: tuple[str, ...]) -> str:
+    fqdn = context.host.fqdn
+    if fqdn not in names:
+        return _("{address} is {names}, not {name}").format(
+            address=address, names=", ".join(names[:_MOST]) or _("nothing"), name=fqdn
+        )
+    if not _leads_back(context, fqdn, address):
+        form = _("{address} is {name}, which does not lead back to it")
+        return form.format(address=address, name=fqdn)
+    return ""
+
+
+def _doubt(context: HostContext, address: str, names: tuple[str, ...]) -> str:
+    if others := [name for name in names if name != context.host.fqdn]:
+        stray = [name for name in others[:_MOST] if not _leads_back(context, name, address)]
+        form = _("{address} has several names ({names}), of which receivers may take any")
+        if stray:
+            form = _("{address} has several names ({names}), and {stray} does not lead back to it")
+        return form.format(address=address, names=", ".join(names[:_MOST]), stray=", ".join(stray))
+    if _generic(context.host.fqdn, address):
+        form = _("{address} is {name}, which looks like a name that a provider gives to every address")
+        return form.format(address=address, name=context.host.fqdn)
+    return ""
+
+
+def _leads_back(context: HostContext, name: str, address: str) -> bool:
+    kind = "AAAA" if ":" in address else "A"
+    wanted = ipaddress.ip_address(address)
+    return any(ipaddress.ip_address(one) == wanted for one in context.follow(name, kind).values)
+
+
+def _generic(name: str, address: str) -> bool:
+    """Whether the address is in the name, its numbers in any order or as hexadecimal digits; or a word of _OF_LINES."""
+    known = ipaddress.ip_address(address)
+    digits = re.sub(r"[^0-9a-f]", "", name)
+    if known.version == 4:
+        octets = sorted(int(one) for one in address.split("."))
+        runs = [int(one) for one in re.findall(r"\d{1,3}", name)]
+        found = any(sorted(runs[start : start + 4]) == octets for start in range(len(runs) - 3))
+        return found or known.packed.hex() in digits or bool(_OF_LINES.search(name))
+    return known.packed[8:].hex() in digits or bool(_OF_LINES.search(name))
 
 
 def _names(context: HostContext, address: str) -> tuple[str, ...]:
@@ -62,10 +131,8 @@ def _names(context: HostContext, address: str) -> tuple[str, ...]:
     if not public and context.run.inventory.dns.at(name).provider.name_server is None:
         return ()
     try:
-        answer = context.run.resolver.ask(name, "PTR")
+        return context.follow(name, "PTR").values  # RFC 2317: a CNAME leads to the zone of who has it
     except NoAnswer:
         if public:
             raise
         return ()
-    context.transcript.add("-", str(answer))
-    return answer.values

@@ -16,7 +16,7 @@ import dns.rdatatype
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
 from mailprov.i18n import N_, _
-from mailprov.model.findings import Finding
+from mailprov.model.findings import Finding, Verdict
 from mailprov.model.values import dataclass, field
 from mailprov.probe import dnssec
 from mailprov.probe.clients.connection import printable
@@ -97,16 +97,15 @@ def dns_dnssec(context: DomainContext) -> Iterator[Finding]:
     elif not keys:
         form = _("the zone {zone} is not signed")
         advice = _("ask the provider of the zone {zone} to sign it, and its registrar to enter the DS record")
-        yield context.warn(form.format(zone=zone), advice.format(zone=zone))
+        yield context.for_others(Verdict.WARN, form.format(zone=zone), advice.format(zone=zone))
     elif above.private:
         yield context.skip(_("every signature fits the zone's own keys; {why}").format(why=above.why))
     elif dnssec.unusable(above.ds):
         form = _("{zone} is signed, and {above} has no DS record of it, so nobody looks at the signatures")
         advice = _("have the registrar of {zone} enter {records}")
         records = ", ".join(dnssec.ds_of(zone, keys))
-        yield context.warn(
-            form.format(zone=zone, above=above.zone), advice.format(zone=zone, records=records)
-        )
+        observed = form.format(zone=zone, above=above.zone)
+        yield context.for_others(Verdict.WARN, observed, advice.format(zone=zone, records=records))
     elif left < min(_SOON, first.lifetime / _PART):
         form = _("a signature at {server} ends in {hours} hours, and nobody renewed it in time")
         yield context.warn(

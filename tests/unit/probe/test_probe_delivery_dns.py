@@ -5,6 +5,7 @@ matters.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 import threading
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Dmarc, Domain, Forward, Inventory, Mx
 from mailprov.probe.accounts import usable
-from mailprov.probe.checks import catalogue
+from mailprov.probe.checks import catalogue, reverse
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.deliveries import Partner, plan_deliveries
 from tests.unit.probe.probe_lab import Lab, account
@@ -467,14 +468,100 @@ def test_an_spf_record_of_somebody_else_counts_by_its_result(lab: Lab) -> None:
 def test_a_private_address_needs_no_name_and_a_public_one_does(lab: Lab) -> None:
     lab.world.records["1.0.0.127.in-addr.arpa", "PTR"] = []
     assert [item.verdict for item in lab.verify("dns.ptr", wait=10)] == [SKIP, PASS]
-    hosts = tuple(dataclasses.replace(host, ipv4=("9.9.9.9",)) for host in lab.inventory.hosts)
-    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
-    lab.world.records["9.9.9.9.in-addr.arpa", "PTR"] = ["mx2.beta.test."]
+    sent_from(lab, "9.9.9.9", "mx2.beta.test.")
     found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}
     assert {name: item.verdict for name, item in found.items()} == {"mx1": FAIL, "mx2": PASS}
-    assert found["mx1"].advice == "have the owner of the address give it the name mx1.alpha.test (PTR)"
+    task = "have the owner of the address 9.9.9.9 give it the name mx1.alpha.test (PTR), and no other"
+    assert (found["mx1"].advice, found["mx1"].tasks) == (task, (task,))
     lab.world.records["9.9.9.9.in-addr.arpa", "PTR"] = []
     assert {item.verdict for item in lab.verify("dns.ptr", wait=10)} == {FAIL}
+
+
+def sent_from(lab: Lab, address: str, *names: str) -> None:
+    """All hosts send from there; the address has these names, and each host's name leads to it."""
+    hosts = tuple(dataclasses.replace(host, ipv4=(address,)) for host in lab.inventory.hosts)
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
+    lab.world.records[ipaddress.ip_address(address).reverse_pointer, "PTR"] = [*names]
+    for host in hosts:
+        lab.world.records[host.fqdn, "A"] = [address]
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict", "says"),
+    [
+        (["mx1.alpha.test."], PASS, "9.9.9.9"),
+        (["a.alpha.test.", "mx1.alpha.test."], WARN, "has several names (a.alpha.test, mx1.alpha.test)"),
+        (["b.alpha.test.", "mx1.alpha.test."], WARN, "and b.alpha.test does not lead back to it"),
+    ],
+)
+def test_an_address_with_several_names(lab: Lab, names: list[str], verdict: Verdict, says: str) -> None:
+    sent_from(lab, "9.9.9.9", *names)
+    lab.world.records["a.alpha.test", "A"] = ["9.9.9.9"]
+    lab.world.records["b.alpha.test", "A"] = ["9.9.9.8"]
+    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    assert (found.verdict, says in found.observed) == (verdict, True), found.observed
+
+
+def test_a_name_that_does_not_lead_back_is_none(lab: Lab) -> None:
+    sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
+    lab.world.records["mx1.alpha.test", "A"] = ["9.9.9.8"]
+    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    assert (found.verdict, found.observed) == (
+        FAIL,
+        "9.9.9.9 is mx1.alpha.test, which does not lead back to it",
+    )
+
+
+def test_every_address_is_looked_at_and_named(lab: Lab) -> None:
+    sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
+    hosts = tuple(
+        dataclasses.replace(host, ipv4=("9.9.9.9", "9.9.9.10", "9.9.9.11")) for host in lab.inventory.hosts
+    )
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
+    lab.world.records["10.9.9.9.in-addr.arpa", "PTR"] = ["line10.isp.test."]
+    lab.world.records["11.9.9.9.in-addr.arpa", "PTR"] = []
+    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    assert found.observed == (
+        "9.9.9.10 is line10.isp.test, not mx1.alpha.test; 9.9.9.11 is nothing, not mx1.alpha.test"
+    )
+    (task,) = found.tasks
+    assert "the address 9.9.9.10, 9.9.9.11 give it" in task
+
+
+def test_the_name_of_an_address_in_a_zone_of_who_has_a_part_of_it(lab: Lab) -> None:
+    """RFC 2317: a CNAME leads there."""
+    sent_from(lab, "9.9.9.9")
+    lab.world.records["9.9.9.9.in-addr.arpa", "CNAME"] = ["9.parts.alpha.test."]
+    lab.world.records["9.parts.alpha.test", "PTR"] = ["mx1.alpha.test."]
+    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    assert found.verdict is PASS, found.observed
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "generic"),
+    [
+        ("mx1.example.org", "203.0.113.25", False),
+        ("203-0-113-25.isp.test", "203.0.113.25", True),
+        ("25.113.0.203.static.isp.test", "203.0.113.25", True),
+        ("vps203x000x113x025.isp.test", "203.0.113.25", True),
+        ("cb007119.isp.test", "203.0.113.25", True),
+        ("host-25.dynamic.isp.test", "203.0.113.25", True),
+        ("dhcp7.isp.test", "203.0.113.25", True),
+        ("pooling.example.org", "203.0.113.25", False),
+        ("adslnews.example", "203.0.113.25", False),
+        ("ipv6-0000000000000025.isp.test", "2001:db8::25", True),
+        ("mx1.example.org", "2001:db8::25", False),
+    ],
+)
+def test_names_that_a_provider_gives_to_every_address(name: str, address: str, generic: bool) -> None:
+    assert reverse._generic(name, address) is generic
+
+
+def test_a_generic_name_is_a_warning(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
+    monkeypatch.setattr(reverse, "_generic", lambda name, address: name == "mx1.alpha.test")
+    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    assert (found.verdict, "looks like a name that a provider gives" in found.observed) == (WARN, True)
 
 
 def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(lab: Lab) -> None:
