@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import mailprov
-from mailprov.wire.messages import MAGIC, encode_start, pack
+from mailprov.wire.messages import IMPORTER, MAGIC, encode_start, pack
 
 READY = MAGIC + b" ready"
 
 _PACKING = threading.Lock()
-_IMPORTER = "mailprov.wire.importer"
 
 _LOADER = (
     # First: python3-minimal has no hmac (nor json on older systems), and must not say that it is ready.
@@ -38,8 +37,8 @@ _LOADER = (
     f'w=next((w for w in map(bytes.split,i)if len(w)==3 and w[0]==b"{MAGIC.decode()}"),0)or sys.exit(1);'
     "b=i.read(int(w[1]));"
     'hashlib.sha256(b).hexdigest()==w[2].decode()or sys.exit("mailprov: the agent did not arrive whole");'
-    "j,z=b.split(bytes([10]),1);m=json.loads(zlib.decompress(z));"
-    f'exec(m["{_IMPORTER}"]);serve(m);'
+    "j,n,z=b.split(bytes([10]),2);n=int(n);"
+    "exec(zlib.decompress(z[:n]));serve(z[n:]);"
     "from mailprov.agent.main import run;run(json.loads(j),i)"
 )
 
@@ -78,7 +77,7 @@ def start_payload(job: dict[str, Any]) -> bytes:
 def _packed(modules: tuple[tuple[str, str], ...]) -> bytes:
     """Once for all hosts."""
     importer = Path(__file__).with_name("importer.py").read_text("utf-8")
-    whole = {**dict(modules), _IMPORTER: importer}
+    whole = {**dict(modules), IMPORTER: importer}
     sources = hashlib.sha256("\0".join(part for each in whole.items() for part in each).encode()).digest()
     path = Path(cache_from_source(str(Path(__file__).with_name("packed-agent.py"))))
     with suppress(OSError):

@@ -1,7 +1,7 @@
 """The conversation between controller and agent, one exec, one channel.
 
     exec    [sudo] python3 -I -u -c '<loader>'
-    stdin   MAILPROV1 <length> <sha256 of the body>\\n <body: JSON of the job, \\n, zlib(JSON {name: source})>
+    stdin   MAILPROV1 <length> <sha256 of the body>\\n <body: JSON of the job, \\n, packed>
             then control lines, one JSON object each: desired, go, cancel. End of file means: the controller is lost.
     stdout  <tag> <JSON object>\\n   for every message of the agent. Lines without the tag are noise of shells and
             banners; the controller keeps them for --verbose and for error texts.
@@ -109,11 +109,17 @@ from typing import Any
 MAGIC = b"MAILPROV1"
 
 
+IMPORTER = "mailprov.wire.importer"
+
+
 def pack(modules: dict[str, str]) -> bytes:
-    """The agent, as it is the same for every host. Level 4 saves 6 % of the bytes of level 3 in the same time; the next
-    one saves 4 % more for half the time again.
+    """The agent, as it is the same for every host: the length of the importer, the importer, all other modules, as the
+    loader takes them apart. Level 4 saves 6 % of the bytes of level 3 in the same time; the next one saves 4 % more for
+    half the time again.
     """
-    return zlib.compress(json.dumps(modules).encode("ascii"), 4)
+    importer = zlib.compress(modules[IMPORTER].encode("ascii"), 4)
+    others = {name: source for name, source in modules.items() if name != IMPORTER}
+    return b"%d\n" % len(importer) + importer + zlib.compress(json.dumps(others).encode("ascii"), 4)
 
 
 def encode_start(packed: bytes, job: dict[str, Any]) -> bytes:

@@ -273,7 +273,11 @@ def test_what_mailprov_keeps_on_a_host_is_for_root_alone(hosts: lab.Lab) -> None
         run_on(hosts, host, "chmod 755 /var/lib/mailprov")
         assert apply(new_alias(hosts, "opened"), hosts=host).code == 0
         found = dict(reversed(line.rsplit(" ", 1)) for line in run_on(hosts, host, ours).splitlines())
-        assert {"/var/lib/mailprov", "/var/lib/mailprov/runs", "/var/lib/mailprov/applied/etc"} <= set(found)
+        state = "/var/lib/mailprov"
+        assert {state, f"{state}/runs", f"{state}/applied/etc", f"{state}/compiled"} <= set(found)
+        compiled = run_on(hosts, host, f"find {state}/compiled -type f -printf '%m %u:%g %f\\n'").split()
+        assert compiled[:2] == ["600", "root:root"], compiled
+        assert len(compiled) == 3, "one, of this version"
         shared = {path for path in found if path.startswith("/etc/")}
         assert {found[path] for path in found if path not in shared} == {"700 root:root"}, found
         assert {found[path] for path in shared} == {"755 root:root"}, found

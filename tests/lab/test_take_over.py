@@ -38,9 +38,12 @@ USERS = {
     "mx4": ("eva@delta.test", "luis@delta.test", "pepa@delta.test"),
 }
 NOTIFIED = {"ana@alpha.test", "eva@beta.test", "ana@class.alpha.test", "eva@delta.test"}
-# All that is configured, and what mailprov remembers on the host: not the record of the runs, which grows. First mode
-# and owner, then contents; the time of a file by itself, as it counts where content is put back.
-_FIND = "find /etc /var/lib/mailprov -xdev -path /var/lib/mailprov/runs -prune -o"
+# All that is configured, and what mailprov remembers on the host: not the record of the runs, which grows, nor the
+# agent's compiled code, which is of this version. First mode and owner, then contents; the time of a file by itself, as
+# it counts where content is put back.
+_FIND = (
+    "find /etc /var/lib/mailprov -xdev -path '/var/lib/mailprov/runs' -prune -o -path '*/compiled' -prune -o"
+)
 STATE = (
     f"{_FIND} -printf '%p %y %m %u %g %l\\n'; {_FIND} -type f -exec sha256sum {{}} + | awk '{{print $2, $1}}'"
 )

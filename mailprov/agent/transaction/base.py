@@ -14,7 +14,7 @@ import errno
 import os
 from typing import Any, Dict, List, Sequence
 
-from mailprov.agent import channel, journal, systemd
+from mailprov.agent import channel, compiled, journal, systemd
 from mailprov.agent.apt import policy_rc_d
 from mailprov.agent.changes import Change
 from mailprov.agent.errors import AgentError, Cancelled
@@ -85,6 +85,7 @@ class Transaction:
             record.close("failed after the commit point", self.session.done)
             raise
         record.close("ok" if not self.channel.lost else journal.ALONE, self.session.done)
+        compiled.settle(self.tree)
         return record
 
     def put_in_place(self, record: Journal, stage: staging.Stage) -> None:

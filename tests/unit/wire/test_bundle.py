@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mailprov.wire import bundle
-from mailprov.wire.messages import decode_line, encode_start, pack
+from mailprov.wire.messages import IMPORTER, decode_line, encode_start, pack
 
 BOOT = """\
 import json, sys
@@ -93,7 +93,7 @@ def test_a_payload_cut_short_never_runs() -> None:
 def test_a_changed_payload_never_runs() -> None:
     whole = payload({"tag": "aa11"})
     head, _, body = whole.partition(b"\n")
-    other = b"{}\n" + pack(FAKE)
+    other = b"{}\n" + pack({**FAKE, IMPORTER: ""})
     assert hashlib.sha256(other).hexdigest().encode() not in head
     done = run(head.replace(str(len(body)).encode(), str(len(other)).encode()) + b"\n" + other)
     assert done.returncode == 1
@@ -144,7 +144,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def packed(**sources: str) -> dict[str, str]:
     bundle._packed.cache_clear()
-    modules: dict[str, str] = json.loads(zlib.decompress(bundle._packed(tuple(sources.items()))))
+    length, _, rest = bundle._packed(tuple(sources.items())).partition(b"\n")
+    modules: dict[str, str] = json.loads(zlib.decompress(rest[int(length) :]))
     return {name: text for name, text in modules.items() if name in sources}
 
 
