@@ -6,6 +6,7 @@
     autodiscover   the answer that Outlook asks for
     mobileconfig   the profile of Apple's programs
     qr             what Thunderbird for Android reads from a QR code
+    reading        the servers that such files name, as a program takes them from there
     sheet          a printable page for each account
 
 No file of a domain (of_domain) names an account: such files are for everybody to fetch.

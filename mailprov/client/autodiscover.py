@@ -1,6 +1,8 @@
 """What Outlook gets when it asks where an account's servers are (MS-OXDSCLI section 2.2.4, "POX").
 
-    autodiscover(settings) -> str    XML; without an account Outlook takes the name before the @ of what was typed
+    autodiscover(settings) -> str    XML; without an account it says that logins have a domain (DomainRequired), or
+                                     Outlook would take the name before the @ of what was typed
+    question(address) -> str         what it sends by POST (section 2.2.3)
 
 Pure. One Protocol for each of IMAP, POP and SMTP, the preferred port of each: Outlook takes the first that it can use.
 """
@@ -13,6 +15,7 @@ from mailprov.client.settings import Settings
 from mailprov.model.ports import Protocol, TlsStart
 
 _RESPONSE = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
+_REQUEST = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"
 _OUTLOOK = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
 _TYPES = {Protocol.IMAP: "IMAP", Protocol.POP3: "POP3", Protocol.SMTP: "SMTP"}
 
@@ -35,7 +38,7 @@ def autodiscover(settings: Settings) -> str:
             ("Type", kind),
             ("Server", server.host),
             ("Port", str(server.port)),
-            ("DomainRequired", "off"),
+            ("DomainRequired", "off" if server.user else "on"),
         ]
         fields += [("LoginName", server.user)] if server.user else []
         fields += [("SPA", "off"), ("SSL", "on" if server.tls is TlsStart.IMPLICIT else "off")]
@@ -50,3 +53,11 @@ def autodiscover(settings: Settings) -> str:
     Xml.indent(root)
     made: str = Xml.tostring(root, encoding="UTF-8", xml_declaration=True).decode()
     return f"{made}\n"
+
+
+def question(address: str) -> str:
+    root = Xml.Element("Autodiscover", xmlns=_REQUEST)
+    request = Xml.SubElement(root, "Request")
+    Xml.SubElement(request, "EMailAddress").text = address
+    Xml.SubElement(request, "AcceptableResponseSchema").text = _OUTLOOK
+    return Xml.tostring(root, encoding="UTF-8", xml_declaration=True).decode()

@@ -107,6 +107,7 @@ _FAMILIES = (
     "delivery",
     "dns",
     "dane",
+    "web",
     "hosted",
     "zone",
 )

@@ -1,6 +1,7 @@
-"""One page of a web server over HTTPS, as whoever follows a policy gets it: certificate verified, no redirect, bounded.
+"""One page of a web server, as whoever follows a policy gets it: certificate verified, no redirect, bounded.
 
-    get(connection, host, path, tls_context, most) -> Page
+    get(connection, host, path, tls_context, most) -> Page     over HTTPS
+    ask(connection, host, path, most, …) -> Page               over what the connection has become
 
 Raises the errors of `clients`, and ssl.SSLCertVerificationError as the context says. HTTP/1.1 (RFC 9112), one request
 on one connection.
@@ -33,15 +34,32 @@ class Page:
 
 def get(connection: Connection, host: str, path: str, tls_context: ssl.SSLContext, most: int) -> Page:
     connection.start_tls(tls_context, host)
+    return ask(connection, host, path, most, accept="text/plain")
+
+
+def ask(
+    connection: Connection,
+    host: str,
+    path: str,
+    most: int,
+    *,
+    accept: str = "*/*",
+    posts: bytes | None = None,
+) -> Page:
+    """`posts`: what is sent by POST, in XML; GET where it is None."""
     fields = {
         "Host": host,
         "User-Agent": f"mailprov/{__version__}",
-        "Accept": "text/plain",
+        "Accept": accept,
         "Cache-Control": "no-cache",
         "Connection": "close",
     }
-    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-    connection.send("\r\n".join(lines).encode("ascii"))
+    method = "GET"
+    if posts is not None:
+        method = "POST"
+        fields |= {"Content-Type": "text/xml", "Content-Length": str(len(posts))}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    connection.send("\r\n".join(lines).encode("ascii") + (posts or b""))
     status, reason = _status(connection.line())
     fields = _fields(connection)
     kind = fields.get("content-type", "").partition(";")[0].strip().lower()

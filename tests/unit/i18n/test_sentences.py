@@ -133,6 +133,7 @@ NO_SENTENCES = re.compile(
     r"# dmarc: \{policy: quarantine\}|"  # as init writes it
     r"its folders are being moved while they are read|its controller was gone|ok, without its controller|"
     r"interrupted by the user|disk full|interrupted after the commit point|ok, finished by the next run|"
+    r"draft-[a-z-]+ section \d+|MS-OXDSCLI section [\d.]+|Apple Device Management, [a-z.]+|"  # sources of probes
     r"surrogatepass|debian-\d+ or debian-\d+|debian-\d+ or debian-testing|unicode_escape",
     re.DOTALL,
 )

@@ -71,11 +71,11 @@ def test_a_file_in_checks_is_a_probe(lab: Lab) -> None:
 
 @pytest.mark.usefixtures("added")
 def test_a_probe_in_a_new_family_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry.probe("web.new", registry.Scope.HOST, "", expected="", steps=(), verdicts={}, refs=(), after="")(
-        lambda context: ()
-    )
+    registry.probe(
+        "calendar.new", registry.Scope.HOST, "", expected="", steps=(), verdicts={}, refs=(), after=""
+    )(lambda context: ())
 
-    assert catalogue()[-1].id == "web.new"
+    assert catalogue()[-1].id == "calendar.new"
 
 
 def test_probes_build_on_probes_that_there_are() -> None:

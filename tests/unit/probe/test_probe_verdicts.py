@@ -23,11 +23,13 @@ PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdic
 
 def test_right_servers_pass_every_probe(lab: Lab) -> None:
     findings = lab.verify(wait=10)
-    # The others are in test_hosted_probes.py and test_zones.py.
+    # The others are in test_hosted_probes.py, test_web_probes.py and test_zones.py.
     here = {
         each.entry.id
         for each in probes()
-        if not each.by_name and not each.entry.id.startswith("hosted.") and each.scope is not Scope.FOREIGN
+        if not each.by_name
+        and not each.entry.id.startswith(("hosted.", "web."))
+        and each.scope is not Scope.FOREIGN
     }
     assert {item.id for item in findings} == here
     assert [item for item in findings if item.verdict is not PASS] == []
@@ -211,7 +213,7 @@ def test_wrong_server(
 
 
 def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
-    elsewhere = {"delivery", "dns", "hosted", "zone"}
+    elsewhere = {"delivery", "dns", "hosted", "web", "zone"}
     loops_and_dns = {entry.id for entry in catalogue() if entry.id.partition(".")[0] in elsewhere}
     red = {case[0] for case in CASES if case[4] in {FAIL}}
     assert red == {entry.id for entry in catalogue()} - loops_and_dns

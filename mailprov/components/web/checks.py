@@ -1,0 +1,274 @@
+"""Probes of the web corner: what programs fetch is what the host should serve, and its servers take a login.
+
+Public: the probes `web.autoconfig`, `web.autodiscover` and `web.mobileconfig`. Each asks as its program asks, by the
+host's own address, and then logs in with nothing but what the file says. A file with anything else in it fails before
+a password is sent. Errors of `clients` pass through; the runner makes them errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from collections.abc import Callable, Iterator
+
+from mailprov.client import reading
+from mailprov.client.autoconfig import autoconfig
+from mailprov.client.autodiscover import autodiscover, question
+from mailprov.client.mobileconfig import mobileconfig
+from mailprov.client.settings import Server, Settings, of_domain
+from mailprov.components.web import place
+from mailprov.i18n import N_, _, all_of
+from mailprov.model.findings import Finding
+from mailprov.model.inventory import Account, Host, TlsMode
+from mailprov.model.ports import PORTS, Port
+from mailprov.model.values import dataclass
+from mailprov.probe.accounts import lacking, usable
+from mailprov.probe.clients import https, tls
+from mailprov.probe.clients.connection import Connection
+from mailprov.probe.context import DomainContext
+from mailprov.probe.registry import Scope, probe
+
+_MOST = 65_536  # bytes of a file
+_APPLY = N_("run {command}, and see on the host: {other_command}")
+_NO_WEB = N_("no host of the inventory has `web: true`")
+_VERDICTS = {
+    "pass": N_("the file is the one that the host should serve, and its servers take the login"),
+    "warn": N_(
+        "the name does not exist or leads elsewhere, or the certificate is for other names, so that programs find "
+        "nothing, or ask"
+    ),
+    "fail": N_("no file, another one, or one whose servers refuse the login"),
+    "error": N_("no answer from the host or from the name server"),
+    "skip": N_("no account with a known password"),
+}
+
+
+@dataclass(frozen=True)
+class _File:
+    """How a program asks: label of the name below the domain, path, media type, and how it reads the file."""
+
+    label: str
+    path: str
+    kind: str
+    text: Callable[[Settings], str]
+    read: Callable[[bytes, str], tuple[Server, ...]]
+    secure: bool = True
+    posts: bool = False
+
+    @property
+    def number(self) -> int:
+        return 443 if self.secure else 80
+
+
+def _host(context: DomainContext) -> Host | None:
+    """The one that the domain's names lead to."""
+    if context.name != context.domain.name or not context.domain.hosts:
+        return None
+    host = context.run.inventory.host(context.domain.hosts[0])
+    return host if place.SETTING.of(host) else None
+
+
+def _applies(context: DomainContext) -> bool:
+    return _host(context) is not None
+
+
+@probe(
+    "web.autoconfig",
+    Scope.DOMAIN,
+    N_("Thunderbird and others set themselves up from address and password"),
+    expected=N_("the file at http://autoconfig.DOMAIN/mail/config-v1.1.xml, and servers that take the login"),
+    steps=(
+        N_("Look up autoconfig.DOMAIN, and fetch the file on port 80, as Thunderbird does first."),
+        N_("Compare it with what the host should serve."),
+        N_("Log in with what it says: by IMAP, POP and SMTP, at the first server of each."),
+    ),
+    verdicts=_VERDICTS,
+    refs=("draft-ietf-mailmaint-autoconfig section 4",),
+    applies=_applies,
+    unless=_NO_WEB,
+)
+def web_autoconfig(context: DomainContext) -> Iterator[Finding]:
+    path = "/mail/config-v1.1.xml"
+    file = _File("autoconfig", path, "text/xml", autoconfig, reading.of_autoconfig, secure=False)
+    yield _look(context, file)
+
+
+@probe(
+    "web.autodiscover",
+    Scope.DOMAIN,
+    N_("Outlook finds the servers of the domain"),
+    expected=N_("the answer to a POST at https://autodiscover.DOMAIN/autodiscover/autodiscover.xml"),
+    steps=(
+        N_("Look up autodiscover.DOMAIN, and ask by POST over HTTPS, as classic Outlook does."),
+        N_("Compare the answer with what the host should serve, and the certificate with the name."),
+        N_("Log in with what it says: by IMAP, POP and SMTP."),
+    ),
+    verdicts=_VERDICTS,
+    refs=("MS-OXDSCLI section 3.1.5",),
+    applies=_applies,
+    unless=_NO_WEB,
+)
+def web_autodiscover(context: DomainContext) -> Iterator[Finding]:
+    path = "/autodiscover/autodiscover.xml"
+    yield _look(
+        context,
+        _File("autodiscover", path, "text/xml", autodiscover, reading.of_autodiscover, posts=True),
+    )
+
+
+@probe(
+    "web.mobileconfig",
+    Scope.DOMAIN,
+    N_("Apple's programs are set up by the domain's profile"),
+    expected=N_(
+        "the profile at https://autoconfig.DOMAIN/mail.mobileconfig, as application/x-apple-aspen-config"
+    ),
+    steps=(
+        N_("Look up autoconfig.DOMAIN, and fetch the profile over HTTPS."),
+        N_("Compare it with what the host should serve, and the certificate with the name."),
+        N_("Log in with what it says: by IMAP and SMTP."),
+    ),
+    verdicts=_VERDICTS,
+    refs=("Apple Device Management, com.apple.mail.managed",),
+    applies=_applies,
+    unless=_NO_WEB,
+)
+def web_mobileconfig(context: DomainContext) -> Iterator[Finding]:
+    kind = "application/x-apple-aspen-config"
+    yield _look(
+        context, _File("autoconfig", "/mail.mobileconfig", kind, mobileconfig, reading.of_mobileconfig)
+    )
+
+
+def _look(context: DomainContext, file: _File) -> Finding:
+    host = _host(context)
+    assert host is not None
+    addresses = context.run.addresses.get(host.name, ())
+    if not addresses:
+        return context.skip(_("{host} was not looked at").format(host=host.name))
+    name = f"{file.label}.{context.name}"
+    if elsewhere := _elsewhere(context, host, name):
+        return elsewhere
+    page, untrusted = _fetch(context, host, addresses[0], name, file)
+    advice = _(_APPLY).format(
+        command=f"mailprov apply --host {host.name}", other_command="journalctl -u nginx -t nginx"
+    )
+    meant = file.text(of_domain(context.run.inventory, context.domain)).encode()
+    if page.status != 200:
+        status = _("{url}: {status} {reason}").format(
+            url=_url(name, file), status=page.status, reason=page.reason
+        )
+        return context.failed(status, advice)
+    if page.body != meant:
+        return context.failed(_("{url} has another file").format(url=_url(name, file)), advice)
+    if page.kind != file.kind:
+        text = _("{url} is of the type {kind}, and {wanted} is what programs take")
+        return context.failed(
+            text.format(url=_url(name, file), kind=page.kind or "-", wanted=file.kind), advice
+        )
+    account = usable(context.domain)
+    if account is None or account.password is None:
+        return context.skip(lacking(context.domain))
+    told = _logins(context, host, addresses[0], file.read(page.body, account.address), account)
+    if isinstance(told, Finding):
+        return told
+    if untrusted:
+        form = _("the file is right, but the certificate is not valid for {name}: {reason}")
+        return context.warn(
+            form.format(name=name, reason=untrusted),
+            _(
+                "with `tls: {{mode: acme}}` each name has one; else give one whose subjectAltName holds it"
+            ).format(),
+        )
+    return context.passed(
+        _("{url}: as it should be, and logged in at {servers}").format(url=_url(name, file), servers=told)
+    )
+
+
+def _url(name: str, file: _File) -> str:
+    return f"{'https' if file.secure else 'http'}://{name}{file.path}"
+
+
+def _elsewhere(context: DomainContext, host: Host, name: str) -> Finding | None:
+    """A finding where programs do not come to this host by that name."""
+    found = [value for kind in ("A", "AAAA") for value in context.follow(name, kind).values]
+    ours = {*host.ipv4, *host.ipv6, *context.run.addresses[host.name]}
+    strange = sorted(set(found) - ours)
+    if not found:
+        advice = _("publish {records}").format(records=f"{name}. CNAME {host.fqdn}.")
+        if context.run.inventory.dns.at(context.name).provider.publishes:
+            advice = _("run {command}").format(command="mailprov dns apply")
+        return context.warn(_("{name} does not exist").format(name=name), advice)
+    if strange:
+        form = _("{name} leads to {addresses}, which is not {host}")
+        advice = _("let it lead to {fqdn}, if mail programs are to find the servers of {domain} by it")
+        return context.warn(
+            form.format(name=name, addresses=all_of(strange), host=host.name),
+            advice.format(fqdn=host.fqdn, domain=context.name),
+        )
+    return None
+
+
+def _fetch(
+    context: DomainContext, host: Host, address: str, name: str, file: _File
+) -> tuple[https.Page, str]:
+    """The page, and why its certificate is not to be trusted: a program asks then, so it is fetched all the same. What
+    the inventory calls self-signed is that.
+    """
+    if not file.secure:
+        return _ask(context, address, name, file, None), ""
+    try:
+        return _ask(context, address, name, file, context.run.verifying_context(host.tls.ca_file)), ""
+    except ssl.SSLCertVerificationError as error:
+        reason = "" if host.tls.mode is TlsMode.SELF_SIGNED else tls.why_untrusted(error)
+    return _ask(context, address, name, file, tls.looking_context()), reason
+
+
+def _ask(
+    context: DomainContext, address: str, name: str, file: _File, tls_context: ssl.SSLContext | None
+) -> https.Page:
+    number = context.run.port_map.get((address, file.number), file.number)
+    posts = question(f"nobody@{context.name}").encode() if file.posts else None
+    with Connection.connect(
+        address, number, context.deadline, context.transcript, context.run.timing.connect
+    ) as connection:
+        if tls_context is not None:
+            connection.start_tls(tls_context, name)
+        return https.ask(connection, name, file.path, _MOST, posts=posts)
+
+
+def _logins(
+    context: DomainContext, host: Host, address: str, servers: tuple[Server, ...], account: Account
+) -> Finding | str:
+    """The servers that took the login, the first of each protocol; or a finding about one that did not."""
+    assert account.password is not None
+    password = account.password.reveal()
+    context.transcript.hide(password)
+    tried: dict[str, str] = {}
+    for server in servers:
+        if server.protocol.value in tried:
+            continue
+        shown = f"{server.host}:{server.port}"
+        tried[server.protocol.value] = shown
+        # The certificate is checked for the name in the file, as the program does it.
+        named = dataclasses.replace(host, fqdn=server.host)
+        client = context.open(named, address, _port(server), secret=True)
+        with client.connection:
+            login = client.login(server.user, password)
+            worked, after = client.prove_login(account.address) if login.accepted else (False, login.words)
+        if not worked:
+            form = _("the file says {server} and {user}, and there it is refused: {reply}")
+            return context.failed(
+                form.format(server=shown, user=server.user, reply=after),
+                _("see the server's log, and on the host: {command}").format(
+                    command=f"doveadm auth test {server.user}"
+                ),
+            )
+    return all_of(tried.values())
+
+
+def _port(server: Server) -> Port:
+    known = next((port for port in PORTS if port.number == server.port), None)
+    if known and (known.protocol, known.tls) == (server.protocol, server.tls):
+        return known
+    return Port(server.port, server.protocol, server.tls, True, server.protocol.value, "")
