@@ -60,4 +60,5 @@ def question(address: str) -> str:
     request = Xml.SubElement(root, "Request")
     Xml.SubElement(request, "EMailAddress").text = address
     Xml.SubElement(request, "AcceptableResponseSchema").text = _OUTLOOK
-    return Xml.tostring(root, encoding="UTF-8", xml_declaration=True).decode()
+    made: str = Xml.tostring(root, encoding="UTF-8", xml_declaration=True).decode()
+    return made
