@@ -9,7 +9,8 @@ anywhere and be taken up by the same command, on any machine; whoever takes it u
 when the record was published.
 
 In mode `files` the new key is that of the given files: nothing of it is put on the host before it is published. Where
-no TLSA record stands (the zone is not signed) nobody need wait.
+no TLSA record stands (the zone is not signed) nobody need wait. Where one stands, and the host is to have keys of
+another kind or of another mode than it serves, the daemons would show the new one at once: that is refused.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from mailprov import dns
 from mailprov.components.tls.material import given_key
 from mailprov.desired import RotationStep, Step
+from mailprov.errors import HostFailed
 from mailprov.i18n import _
 from mailprov.model.events import Action, Emit
 from mailprov.model.inventory import Host, Inventory, TlsMode
@@ -53,6 +56,8 @@ def rotate(
     told = dkim_keys.ask(inventory, selection.hosts, command=options.command, start=start, report=report)
     if told.errors:
         raise told.errors[0]
+    for host in selection.hosts:
+        _refuse_gap(inventory, host, _known(host, told.tls))
     if selection.in_dns and _unfinished(inventory, selection, told):
         say(_("the key that a rotation before this one brought is served already; its records are put right"))
         zones = selection._replace(on_hosts=False)
@@ -77,7 +82,9 @@ def rotate(
     )
     ttl = max(max(inventory.dns.at(host.fqdn).ttl, _ttl(inventory, host)) for host in fresh)
     coming = {
-        host.name: keys._replace(published=(*keys.published, given[host.name]))
+        host.name: keys._replace(
+            published=tuple(dict.fromkeys((*keys.served, *keys.published, given[host.name]))), changes=False
+        )
         for host in fresh
         if host.name in given and (keys := _known(host, told.tls))
     }
@@ -115,13 +122,33 @@ def _known(host: Host, told: ServedKeys) -> HostKeys:
     return told.get(host.name, HostKeys())
 
 
+def _refuse_gap(inventory: Inventory, host: Host, known: HostKeys) -> None:
+    """Raises HostFailed where the new key would be served before its record can be known."""
+    if host.tls.mode is TlsMode.FILES or not (known.changes and known.served):
+        return
+    name = record_name(host.fqdn)
+    if tlsa.concerns(host, inventory) and _standing(Resolver(first_at(inventory.dns)), name):
+        raise HostFailed(
+            host.name,
+            _(
+                "it is to have another mode or kind of key than it serves, and would show the new one before its "
+                "record can be known; {name} has the old one"
+            ).format(name=name),
+            _(
+                "Take the record out first: apply with `tls: {tlsa: off}` and all else as before, wait for the TTL of "
+                "the record, apply the change, and leave `tlsa` out again"
+            ),
+        )
+
+
 def _unfinished(inventory: Inventory, selection: Selection, told: dkim_keys.Told) -> bool:
     """Whether a TLSA record of ours names a key that is neither served nor going to be: a run that ended between the
     two.
     """
     if not inventory.dns.publishes:
         return False
-    plans = dns.plan(inventory, keys=told.public, tls=told.tls, covers=selection.covers_zone)
+    more: dict[str, Any] = {"covers": selection.covers_zone, "switching": True}
+    plans = dns.plan(inventory, keys=told.public, tls=told.tls, **more)
     changes = [change for plan in plans for change in plan.changes if change.name.endswith(" TLSA")]
     return any(change.action is not Action.CREATE for change in changes)
 

@@ -156,7 +156,7 @@ def changed(world: ZoneWorld, name: str, *texts: str) -> None:
 
 
 # Whether SPF, DMARC and TLS-RPT are valid, by the name server that is asked: zone, address, port → JSON.
-_CHECKDMARC = """
+CHECKDMARC = """
 import json, sys
 import dns.resolver
 from checkdmarc import dmarc, smtp_tls_reporting, spf
@@ -177,7 +177,7 @@ def test_checkdmarc_agrees(world: ZoneWorld, tmp_path: Path, monkeypatch: pytest
     names = ("dns.spf", "dns.dmarc", "dns.published")
 
     def opinions() -> dict[str, bool]:
-        command = [str(python), "-W", "ignore", "-c", _CHECKDMARC, ZONE, FIRST, str(world.port)]
+        command = [str(python), "-W", "ignore", "-c", CHECKDMARC, ZONE, FIRST, str(world.port)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
         return dict(zip(names, json.loads(done.stdout), strict=True))
 

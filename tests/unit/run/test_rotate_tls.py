@@ -15,10 +15,10 @@ from mailprov.components.dkim import Step
 from mailprov.components.tls import material
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.dns.zoneplan import ZonePlan
-from mailprov.errors import Unreachable
+from mailprov.errors import HostFailed, Unreachable
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Action, Change, Notice
-from mailprov.model.inventory import Inventory, Tls, TlsMode
+from mailprov.model.inventory import Inventory, KeyType, Tls, TlsMode
 from mailprov.model.tls_keys import HostKeys
 from mailprov.probe.clients.resolver import Answer, NoAnswer, Resolver
 from mailprov.run import dkim_keys, rotate_tls
@@ -196,6 +196,29 @@ def test_given_files_are_published_before_a_host_gets_them(
     code, said = world.rotate(tls=tls)
     assert (code, world.done) == (0, [])
     assert "the key of mx1.crt is the one that it serves" in said
+
+
+def test_files_in_place_of_another_mode_are_published_beside_the_key_that_is_served(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.keys = {"mx1": HostKeys((), changes=True, served=(OLD,))}
+    monkeypatch.setattr(rotate_tls, "given_key", lambda host: NEW)
+    assert world.rotate(tls=Tls(TlsMode.FILES, Path("mx1.crt"), Path("mx1.key")))[0] == 0
+    assert world.keys["mx1"] == HostKeys((OLD, NEW), False, (OLD,))
+    assert world.done == ["publish at 1000", "switch at 8200"]
+
+
+def test_a_key_that_would_be_served_before_its_record_is_known_is_refused(world: World) -> None:
+    """A second kind of key, or another mode: the daemons read it as soon as it is there."""
+    world.keys = {"mx1": HostKeys((OLD,), changes=True, served=(OLD,))}
+    with pytest.raises(HostFailed, match="would show the new one before its record can be known") as caught:
+        world.rotate(tls=Tls(TlsMode.ACME, key_type=KeyType.BOTH))
+    assert "tls: {tlsa: off}" in str(caught.value)
+    assert world.done == []
+    assert world.rotate(tls=Tls(TlsMode.ACME, key_type=KeyType.BOTH, tlsa=False))[0] == 0
+    world.stands, world.done = [], []
+    assert world.rotate(tls=Tls(TlsMode.ACME, key_type=KeyType.BOTH))[0] == 0
+    assert world.done == ["publish at 1000", "switch at 1000"]
 
 
 @pytest.mark.parametrize(("step", "rotate"), [(None, ""), (Step.PUBLISH, "prepare"), (Step.SWITCH, "switch")])
