@@ -40,7 +40,7 @@ def main(server: str) -> None:
         until, answer = kept.get(question[2:], (0.0, b""))
         if until <= time.monotonic():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upstream:
-                upstream.settimeout(3)
+                upstream.settimeout(10)
                 upstream.sendto(question, (server, 53))
                 try:
                     answer = upstream.recv(4096)

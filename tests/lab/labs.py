@@ -28,7 +28,7 @@ def lab_name(suffix: str) -> str:
     return f"test-{os.getpid()}-{suffix}"
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout: float = 30) -> None:
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 120) -> None:
     """Returns when `condition()` is true; fails the test with `what` after `timeout` s."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30) 
 
 def run_on(where: lab.Lab, host: str, command: str, *, check: bool = True) -> str:
     """Standard output of a shell command on a lab host; with `check` the test fails when it does."""
-    done = subprocess.run(where.ssh_argv(host, [command]), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(where.ssh_argv(host, [command]), capture_output=True, text=True, timeout=300)
     if check and done.returncode != 0:
         pytest.fail(
             f"{host}: `{command}` ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"

@@ -159,7 +159,7 @@ def posted(hosts: lab.Lab, all_cases: list[Case]) -> list[tuple[int, str, str]]:
         return idle and len(found) >= wanted
 
     try:
-        wait_until(all_there, "every message stored", timeout=60)
+        wait_until(all_there, "every message stored", timeout=180)
     except pytest.fail.Exception:
         pass  # `misplaced` says which is missing
     return found

@@ -82,7 +82,7 @@ class Sshd:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         command = [BINARY, "-D", "-f", str(self.config), "-E", str(self.log)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -98,7 +98,7 @@ class Sshd:
         self.kill_sessions()
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(5)
+            self._process.wait(60)
 
     def sessions(self) -> list[int]:
         """Process ids of the server's children: one for each connection."""

@@ -47,7 +47,7 @@ def served(where: lab.Lab, host: str, port: int, name: str, *, rsa: bool = False
     if rsa:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers("ECDHE+aRSA")
-    plain = socket.create_connection((where.host(host).address, port), timeout=10)
+    plain = socket.create_connection((where.host(host).address, port), timeout=60)
     with plain, context.wrap_socket(plain, server_hostname=name) as secured:
         return x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
 
@@ -85,7 +85,7 @@ def test_an_authority_that_fails_leaves_a_mail_service_with_its_own_certificate(
     password = (hosts.directory / "secrets" / "eva@beta.test").read_text().strip()
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with imaplib.IMAP4_SSL(hosts.host("mx2").address, ssl_context=context, timeout=30) as client:
+    with imaplib.IMAP4_SSL(hosts.host("mx2").address, ssl_context=context, timeout=120) as client:
         assert client.login("eva@beta.test", password)[0] == "OK"
 
 

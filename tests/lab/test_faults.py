@@ -280,7 +280,7 @@ def at_the_question(inventory: Path, press: bytes) -> tuple[int, str]:
         os.execv(COMMAND[0], [*COMMAND, "apply", str(inventory)])
     screen = b""
     pressed = False
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.2)[0]:
             try:

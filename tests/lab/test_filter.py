@@ -100,7 +100,7 @@ def arrived(hosts: lab.Lab, host: str, box: str, subject: str, *, folder: str = 
         ]
         return bool(seen)
 
-    wait_until(there, f"{subject} in {folder} of {box}", timeout=60)
+    wait_until(there, f"{subject} in {folder} of {box}", timeout=180)
     return re.sub(r"\r?\n[ \t]+", " ", seen[0])
 
 
@@ -374,7 +374,7 @@ def _by_hand(inventory: str, name: str, value: str) -> None:
         message.replace(name, 60, "A", value)
     else:
         message.delete(name, "TXT")
-    answer = dns.query.tcp(message, dns_settings.server, timeout=10, port=dns_settings.port)
+    answer = dns.query.tcp(message, dns_settings.server, timeout=60, port=dns_settings.port)
     assert answer.rcode() == dns.rcode.NOERROR
 
 

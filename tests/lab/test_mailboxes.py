@@ -14,6 +14,7 @@ import poplib
 import re
 import smtplib
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -534,20 +535,33 @@ while time.time() < float(sys.argv[2]):
 """
 
 
+def asked(line: str) -> float:
+    return float(line.split(maxsplit=1)[0])
+
+
 def test_dovecot_knows_what_was_applied_when_the_apply_is_done(hosts: lab.Lab) -> None:
     """It looks once in a second of the clock whether the accounts' file has changed. Four times, for the second may
     just be over by itself; the hosts have the clock of this machine.
     """
     inventory = Path(hosts.inventory_path)
     copy = inventory.with_name("quotas.yml")
-    watchers = {}
+    watchers: dict[str, subprocess.Popen[str]] = {}
+    said: dict[str, list[str]] = {host: [] for host, _ in PLACES}
+
+    def listen(host: str) -> None:
+        stream = watchers[host].stdout
+        assert stream is not None
+        for line in stream:
+            said[host].append(line)
+
     for host, domain in PLACES:
         run_on(hosts, host, f"cat >/root/watch.py <<'END'\n{WATCHER}END")
-        watch = f"python3 /root/watch.py small@{domain} {time.time() + 300:.0f}"
+        watch = f"python3 /root/watch.py small@{domain} {time.time() + 1500:.0f}"
         watchers[host] = subprocess.Popen(
             hosts.ssh_argv(host, [watch]), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-    done = []
+        threading.Thread(target=listen, args=[host], daemon=True).start()
+    done: list[tuple[float, int]] = []
     try:
         for octets in (71_001, 71_002, 71_003, 71_004):
             copy.write_text(inventory.read_text().replace(f"quota: {60 << 10}", f"quota: {octets}"))
@@ -558,17 +572,16 @@ def test_dovecot_knows_what_was_applied_when_the_apply_is_done(hosts: lab.Lab) -
                 applied.stderr,
                 applied.events[-4:],
             )
-            time.sleep(0.3)  # for some more answers before the next one
-        said = {}
-        for host, watcher in watchers.items():
-            watcher.terminate()
-            said[host] = watcher.communicate()[0].splitlines()
+            for answers in said.values():
+                wait_until(
+                    lambda: [each for each in answers if asked(each) > done[-1][0]],  # noqa: B023
+                    "an answer to what was asked before the next change",
+                )
     finally:
         for watcher in watchers.values():
             watcher.kill()
         assert run("apply", "--yes", "--no-verify", "--only", "hosts", str(inventory)).code == 0
     for host, answers in said.items():
-        times = [float(line.split()[0]) for line in answers]
         for when, octets in done:
-            (first, *_) = (line for line, asked in zip(answers, times, strict=True) if asked > when)
+            (first, *_) = (line for line in answers if asked(line) > when)
             assert str(octets) in first, (host, octets, first)

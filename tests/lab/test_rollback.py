@@ -244,10 +244,10 @@ def test_two_applies_at_once(hosts: lab.Lab, inventory: Path) -> None:
         assert f"waiting for the lock, which is held by root@{os.uname().nodename}" in waiting
     finally:
         os.write(master, b"n\n")
-        assert first.wait(timeout=30) == 1  # declined is not done
+        assert first.wait(timeout=180) == 1  # declined is not done
         os.close(master)
     rest = third.stdout.read()
-    assert third.wait(timeout=60) == 0
+    assert third.wait(timeout=180) == 0
     assert rest.count('"waiting for the lock') == 0, "said once"
     assert '"status": "ok"' in rest
 

@@ -112,12 +112,12 @@ def change_zone(hosts: lab.Lab, zone: str, *, add: Entries = (), remove: Entries
         update.add(name, 3600, kind, text)
     for name, kind, text in remove:
         update.delete(name, kind, text)
-    answer = dns.query.tcp(update, name_server(hosts), timeout=5)
+    answer = dns.query.tcp(update, name_server(hosts), timeout=60)
     assert answer.rcode() == dns.rcode.NOERROR
 
 
 def answers(hosts: lab.Lab, name: str, kind: str) -> list[str]:
-    answer = dns.query.tcp(dns.message.make_query(name, kind), name_server(hosts), timeout=5)
+    answer = dns.query.tcp(dns.message.make_query(name, kind), name_server(hosts), timeout=60)
     return sorted(rdata.to_text() for rrset in answer.answer for rdata in rrset)
 
 

@@ -13,6 +13,7 @@ from mailprov.records.types.base import Format
 
 CHUNK = 255
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
+_SPECIAL = re.compile(r'["\\]|[^ -~]')
 _ESCAPE = re.compile(r"\\(\d{3}|.)", re.DOTALL)
 
 
@@ -23,7 +24,7 @@ def text_chunks(value: str) -> list[bytes]:
 
 def quoted(value: str) -> str:
     """One or more quoted strings, each at most 255 octets; what is not printable ASCII as \\DDD."""
-    return " ".join('"' + "".join(map(_escaped, chunk)) + '"' for chunk in text_chunks(value))
+    return " ".join(f'"{_SPECIAL.sub(_escaped, chunk.decode("latin-1"))}"' for chunk in text_chunks(value))
 
 
 def joined(text: str) -> str:
@@ -32,10 +33,9 @@ def joined(text: str) -> str:
     return octets.decode("utf-8", "surrogateescape")
 
 
-def _escaped(octet: int) -> str:
-    if octet in b'"\\':
-        return "\\" + chr(octet)
-    return chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03d}"
+def _escaped(found: re.Match[str]) -> str:
+    octet = ord(found[0])
+    return f"\\{found[0]}" if 0x20 <= octet < 0x7F else f"\\{octet:03d}"
 
 
 def _octets(string: str) -> bytes:

@@ -66,12 +66,12 @@ def check(snapshot: Snapshot, messages: list[list[Edit]], desired: list[Record])
     for number, edits in enumerate(messages):
         assert len(build_update(ZONE, snapshot, edits).to_wire()) <= (ABILITIES.capacity or 0)
         snapshot = after(snapshot, edits)
-        standing = {(r.name, r.type, digest(r.type, r.value)) for r in as_records(snapshot)}
-        texts = {
-            name: [record.value for record in as_records(snapshot) if record.name == name]
-            for name, _ in snapshot
-            if ownership.is_marker(name)
-        }
+        there = as_records(snapshot)
+        standing = {(r.name, r.type, digest(r.type, r.value)) for r in there}
+        texts: dict[str, list[str]] = {}
+        for record in there:
+            if ownership.is_marker(record.name):
+                texts.setdefault(record.name, []).append(record.value)
         owned = ownership.gather(texts, IDENTITY)
         marked = {entry for entry in standing if not ownership.is_marker(entry[0])}
         assert owned.entries == marked, f"after message {number}"
