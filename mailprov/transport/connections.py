@@ -133,12 +133,7 @@ class Connections:
             with _Dialled(endpoint, self._timeout, self._cancel) as dialled:
                 return self._log_in(endpoint, lambda each: dialled.take() or self._jump_hosts().dial(each))
 
-        def end(transport: paramiko.Transport) -> None:
-            from mailprov.transport.ssh import handshake
-
-            handshake.end(transport)
-
-        return Preconnect(host.name, make, end)
+        return Preconnect(host.name, make, _end)
 
     def start(self, host: Host, job: dict[str, Any]) -> Channel:
         """The agent on `host`, running, over the transport that the inventory or ssh_config chooses."""
@@ -173,7 +168,13 @@ class Connections:
         """The connection that was begun already, or a new one."""
         early = self._early.pop(endpoint.name, None)
         begun = early.take() if early is not None else None
-        return begun if begun is not None else self._log_in(endpoint, self._jump_hosts().dial)
+        if begun is not None and begun.is_active():
+            return begun
+        if (
+            begun is not None
+        ):  # a server may not wait (UnusedConnectionTimeout) while somebody opens a password manager
+            _end(begun)
+        return self._log_in(endpoint, self._jump_hosts().dial)
 
     def _log_in(self, endpoint: Endpoint, dial: Dial) -> paramiko.Transport:
         from mailprov.transport.ssh import client
@@ -243,6 +244,12 @@ class Connections:
             return held[endpoint.agent]
 
         return servers, blobs
+
+
+def _end(transport: paramiko.Transport) -> None:
+    from mailprov.transport.ssh import handshake
+
+    handshake.end(transport)
 
 
 class _Dialled:

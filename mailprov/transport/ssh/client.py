@@ -42,6 +42,7 @@ def log_in(endpoint: Endpoint, dial: Dial, keyring: Keyring, cancel: CancelToken
     try:
         with cancel.closing(endpoint.name, transport.close):
             authenticate(transport, endpoint, keyring)
+            transport.set_keepalive(_KEEPALIVE)
     except BaseException:
         end(transport)
         raise
@@ -61,7 +62,6 @@ def start(
     def run(command: str) -> Pipe:
         transport = log_in()
         try:
-            transport.set_keepalive(_KEEPALIVE)
             with cancel.closing(endpoint.name, transport.close):
                 return ExecPipe(transport, _execute(transport, endpoint, command))
         except BaseException:

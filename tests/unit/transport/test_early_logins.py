@@ -112,6 +112,25 @@ def test_the_login_is_done_when_the_inventory_is_checked_and_is_used(sshd: Sshd,
     wait_until(sshd.alone)
 
 
+def test_where_the_server_did_not_wait_there_is_another_login(sshd: Sshd, tmp_path: Path) -> None:
+    """Passwords may come from a manager that somebody has to open first."""
+    read = load(inventory(tmp_path, sshd))
+    with EarlyLogins() as early:
+        early.begin(read.hosts, read.hosts)
+        wait_until(sshd.logged_in)
+        begun = early._begun
+        assert begun is not None
+        wait_until(lambda: begun._early["mx1"]._made is not None)
+        sshd.transports[0].close()
+        wait_until(lambda: not begun._early["mx1"]._made.is_active())  # type: ignore[union-attr]
+        with (
+            early.settled(read.hosts, read.hosts) as settled,
+            pytest.raises(HostUnreachable, match="accepted the login of root, but runs no command"),
+        ):
+            settled.start(read.hosts[0], JOB)
+    assert (len(sshd.transports), sshd.asked) == (2, ["session"])
+
+
 def test_a_wrong_inventory_runs_nothing_and_leaves_no_connection(sshd: Sshd, tmp_path: Path) -> None:
     def log_in(hosts: tuple[Host, ...]) -> None:
         early.begin(hosts, hosts)
