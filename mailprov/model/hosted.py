@@ -3,6 +3,7 @@
     MailProvider, PROVIDERS        Google Workspace, Exchange Online, others
     Hosted, ProviderKey            what the inventory says of such a domain
     mx_flaw(…), dkim_flaw(…), verification_flaw(…)    what is wrong with a value from a console; "" when nothing is
+    key_flaw(text), key_doubt(text)    what is wrong with a DKIM key, and what is not as good as it should be
     tags(text)                     the tags of a DKIM or DMARC text
     same_mx(wanted, stands)        whether other MX than those of the inventory do the same
     same_key(wanted, stands)       the same for the target of a DKIM CNAME
@@ -55,6 +56,9 @@ EXCHANGE = MailProvider(
     soft=False,
     autodiscover="autodiscover.outlook.com",
 )
+# Octets of the shortest such key (RFC 8017 appendix A.1.1; 24 more with its algorithm before it, RFC 5280).
+_RSA_2048 = 270
+
 OTHER = MailProvider("other", N_("another provider"))
 PROVIDERS = {each.name: each for each in (GOOGLE, EXCHANGE, OTHER)}
 
@@ -200,6 +204,14 @@ def key_flaw(text: str) -> str:
     if octets[:1] != b"0" or size != len(octets):
         return _("is an RSA key that is not whole; copy all of it")
     return "" if len(octets) > 128 else _("is an RSA key of less than 1024 bits, which receivers refuse")
+
+
+def key_doubt(text: str) -> str:
+    """Of a key without a flaw: what is valid, and less than receivers ask for (RFC 8301 section 3.2)."""
+    found = tags(text)
+    if found.get("k", "rsa").lower() == "rsa" and len(base64.b64decode(found["p"])) < _RSA_2048:
+        return _("is an RSA key of less than 2048 bits")
+    return ""
 
 
 def same_mx(wanted: Collection[str], stands: Mapping[str, int]) -> bool:

@@ -13,7 +13,7 @@ import dns.inet
 from mailprov.i18n import N_, _
 from mailprov.model.dkim import record_name
 from mailprov.model.findings import Finding
-from mailprov.model.hosted import key_flaw, tags
+from mailprov.model.hosted import key_doubt, key_flaw, tags
 from mailprov.probe.clients.resolver import Answer
 from mailprov.probe.context import DomainContext
 from mailprov.probe.mailauth import dmarc, spf
@@ -176,10 +176,16 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
     steps=(
         N_("Ask the authoritative server for the TXT record at each selector (`--selector`); follow CNAMEs."),
         N_("Ask for a selector that does not exist as well: what answers there proves nothing."),
+        N_(
+            "Where no selector was named, ask for _domainkey itself (NXDOMAIN: nothing is below it, RFC 8020)."
+        ),
     ),
     verdicts={
         "pass": N_("each selector has a key"),
-        "warn": N_("a record says that its key is for tests (t=y)"),
+        "warn": N_(
+            "a record says that its key is for tests (t=y), or a key has less than 2048 bits; or no selector was "
+            "named, and there is no name below _domainkey at all"
+        ),
         "fail": N_("a key is missing, revoked, not whole, too short, or not alone"),
         "error": N_(
             "no authoritative server answers, or a wildcard answers for selectors that do not exist as well"
@@ -191,6 +197,12 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
 )
 def zone_dkim(context: DomainContext) -> Iterator[Finding]:
     selectors = context.run.selectors or ()
+    if not selectors and _ask(context, f"_domainkey.{context.name}", "TXT").absent:
+        yield context.warn(
+            _("there is nothing below _domainkey.{name}: no DKIM key").format(name=context.name),
+            _("sign the domain's mail, and publish the key; a domain that sends none needs no key"),
+        )
+        return
     if not selectors:
         yield context.skip(
             _(
@@ -200,7 +212,7 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         )
         return
     control = context.follow(record_name(context.name, f"mailprov-{context.run.nonce}"), "TXT").values
-    wrong, tests = [], []
+    wrong, tests, short = [], [], []
     for selector in selectors:
         name = record_name(context.name, selector)
         texts = context.follow(name, "TXT").values
@@ -215,6 +227,8 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
             wrong.append(f"{name} {flaw}")
         elif "y" in tags(texts[0]).get("t", "").split(":"):
             tests.append(name)
+        elif doubt := key_doubt(texts[0]):
+            short.append(f"{name} {doubt}")
     if wrong:
         yield context.failed(
             "; ".join(wrong), _("publish the key with which mail is signed, and nothing beside it")
@@ -222,6 +236,8 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
     elif tests:
         form = _("{names} says t=y: receivers may treat signed mail as if it were not")
         yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"))
+    elif short:
+        yield context.warn("; ".join(short), _("sign with a key of 2048 bits, at a selector of its own"))
     else:
         yield context.passed(", ".join(selectors))
 

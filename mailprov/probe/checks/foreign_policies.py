@@ -29,8 +29,13 @@ def _values(context: DomainContext, name: str, kind: str) -> tuple[str, ...]:
     "zone.caa",
     Scope.FOREIGN,
     N_("CAA records can be understood"),
-    expected=N_("CAA records with tags that authorities know, at the domain or above it"),
-    steps=(N_("Ask for CAA at the domain, and then at each name above it until there are some."),),
+    expected=N_("CAA records with tags that authorities know, for the domain and for each MX"),
+    steps=(
+        N_(
+            "For the domain and for each MX, at most 16: ask for CAA at the name, and then at each name above it until "
+            "there are some."
+        ),
+    ),
     verdicts={
         "pass": N_("they name who may issue certificates, or nobody"),
         "fail": N_("a record has the critical flag and a tag that no authority knows, so that none issues"),
@@ -41,12 +46,11 @@ def _values(context: DomainContext, name: str, kind: str) -> tuple[str, ...]:
     unless=_DESCRIBED,
 )
 def zone_caa(context: DomainContext) -> Iterator[Finding]:
-    labels = context.name.split(".")
-    for start in range(len(labels) - 1):
-        name = ".".join(labels[start:])
-        values = _values(context, name, "CAA")
-        if not values:
-            continue
+    targets = [one for one in context.run.resolver.mail_servers(context.name) if one != "."][:_MOST]
+    found: dict[str, tuple[str, ...]] = {}
+    for name in dict.fromkeys((context.name, *targets)):
+        found.update(_certified(context, name))
+    for name, values in found.items():
         fields = [value.split(maxsplit=2) for value in values]
         known = ("issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone")
         strange = [each for each in fields if int(each[0]) & 128 and each[1].lower() not in known]
@@ -54,10 +58,21 @@ def zone_caa(context: DomainContext) -> Iterator[Finding]:
             form = _("{name} has a critical CAA record with the unknown tag {tag}")
             observed = form.format(name=name, tag=strange[0][1])
             yield context.failed(observed, _("remove it, or write 0 in place of 128"))
-        else:
-            yield context.passed(f"{name}: {', '.join(values)}")
-        return
-    yield context.skip(_("no CAA record, so every authority may issue certificates"))
+            return
+    if found:
+        yield context.passed("; ".join(f"{name}: {', '.join(values)}" for name, values in found.items()))
+    else:
+        yield context.skip(_("no CAA record, so every authority may issue certificates"))
+
+
+def _certified(context: DomainContext, name: str) -> dict[str, tuple[str, ...]]:
+    """Where the records are that hold for this name (RFC 8659 section 3), and which."""
+    labels = name.split(".")
+    for start in range(len(labels) - 1):
+        above = ".".join(labels[start:])
+        if values := _values(context, above, "CAA"):
+            return {above: values}
+    return {}
 
 
 @probe(

@@ -1,7 +1,7 @@
 """DNSSEC: whether a zone is signed, and if it is, whether validating resolvers believe what it says of mail.
 
-Public: the probe `dns.dnssec`. From the zone above on: whether that one is signed itself, all the way from the root, is
-not looked at. NoAnswer passes through; the runner makes it an error.
+Public: the probes `dns.dnssec` and `dns.mx-dnssec`. From the zone above on: whether that one is signed itself, all the
+way from the root, is not looked at. NoAnswer passes through; the runner makes it an error.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from mailprov.probe.registry import Scope, probe
 from mailprov.probe.zones import Server, View
 
 _DAY = 86400
+_MOST = 16  # MX that are looked at
 _SOON, _PART = 3 * _DAY, 4  # it is late where less than three days, and a fourth of its time, are left
 
 
@@ -72,12 +73,81 @@ class _Look:
 )
 def dns_dnssec(context: DomainContext) -> Iterator[Finding]:
     zone = context.run.resolver.zone_of(context.name)
+    names = (
+        (context.name, "MX"),
+        (context.name, "TXT"),
+        (f"_dmarc.{context.name}", "TXT"),
+        (f"mailprov-{context.run.nonce}.{context.name}", "A"),
+    )
+    yield _judged(context, zone, names)
+
+
+@probe(
+    "dns.mx-dnssec",
+    Scope.ZONE,
+    N_("Nobody on the way can forge the addresses of the domain's MX"),
+    expected=N_("the zone of each MX is signed, as dns.dnssec looks at that of the domain"),
+    steps=(
+        N_("Look up the zone of each MX; one that is the domain's own zone is for dns.dnssec."),
+        N_("Do there what dns.dnssec does, with the addresses of the MX."),
+    ),
+    verdicts={
+        "pass": N_("every signature fits, and the zone above vouches for the keys"),
+        "warn": N_(
+            "a zone is not signed, or the zone above has no DS record of it: no TLSA record there counts (DANE)"
+        ),
+        "fail": N_("validating resolvers refuse a zone, so that they deliver no mail to its MX"),
+        "error": N_("no name server of a zone, or of the zone above, answers"),
+        "skip": N_("the domain has no MX in another zone, or in one for tests and private networks alone"),
+    },
+    refs=("RFC 7672 section 2.2.1", "RFC 4035 section 5"),
+    by_name=True,
+)
+def dns_mx_dnssec(context: DomainContext) -> Iterator[Finding]:
+    resolver = context.run.resolver
+    own = resolver.zone_of(context.name)
+    zones: dict[str, list[str]] = {}
+    for target in dict.fromkeys(resolver.mail_servers(context.name)[:_MOST]):
+        zone = own if target == "." else resolver.zone_of(target)
+        if zone != own:
+            zones.setdefault(zone, []).append(target)
+    if not zones:
+        yield context.skip(_("no MX in another zone than the domain's own"))
+        return
+    ask = _("ask whoever runs the MX {names} for one in a signed zone")
+    found = [
+        _judged(
+            context,
+            zone,
+            [(name, kind) for name in targets for kind in ("A", "AAAA")],
+            ask.format(names=", ".join(targets)),
+        )
+        for zone, targets in zones.items()
+    ]
+    worst = next(
+        verdict
+        for verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.SKIP, Verdict.PASS)
+        if any(each.verdict is verdict for each in found)
+    )
+    some = [each for each in found if each.verdict is worst]
+    observed = "; ".join(
+        f"{zone}: {each.observed}" for zone, each in zip(zones, found, strict=True) if each in some
+    )
+    context.transcript.lines += [line for each in found for line in each.evidence]
+    advice = "; ".join(dict.fromkeys(each.advice for each in some if each.advice))
+    yield context.finding(worst, observed, advice, tasks=tuple(task for each in found for task in each.tasks))
+
+
+def _judged(
+    context: DomainContext, zone: str, names: Sequence[tuple[str, str]], unsigned: str = ""
+) -> Finding:
+    """`names`: what is asked for there besides the SOA, with the type. `unsigned`: the task where it is not signed."""
     view = context.run.zones.view(zone)
     above = view.above
     if above.why and not above.private:
         raise NoAnswer(above.why)
     context.transcript.add("-", f"{zone} DS: {', '.join(map(str, above.ds)) or '-'}")
-    looks = context.run.zones.all(view.servers, lambda server: _look(context, view, server))
+    looks = context.run.zones.all(view.servers, lambda server: _look(context, view, server, names))
     for look in looks:
         for said in look.said:
             context.transcript.add("-", said)
@@ -91,33 +161,32 @@ def dns_dnssec(context: DomainContext) -> Iterator[Finding]:
     first = min(answered, key=lambda look: look.expires)
     left = first.expires - time.time()
     if wrong:
-        yield context.failed("; ".join(wrong), _remedy(zone, keys))
-    elif not keys and above.private:
-        yield context.skip(_("not signed; {why}").format(why=above.why))
-    elif not keys:
+        return context.failed("; ".join(wrong), _remedy(zone, keys))
+    if not keys and above.private:
+        return context.skip(_("not signed; {why}").format(why=above.why))
+    if not keys:
         form = _("the zone {zone} is not signed")
         advice = _("ask the provider of the zone {zone} to sign it, and its registrar to enter the DS record")
-        yield context.for_others(Verdict.WARN, form.format(zone=zone), advice.format(zone=zone))
-    elif above.private:
-        yield context.skip(_("every signature fits the zone's own keys; {why}").format(why=above.why))
-    elif dnssec.unusable(above.ds):
+        return context.for_others(Verdict.WARN, form.format(zone=zone), unsigned or advice.format(zone=zone))
+    if above.private:
+        return context.skip(_("every signature fits the zone's own keys; {why}").format(why=above.why))
+    if dnssec.unusable(above.ds):
         form = _("{zone} is signed, and {above} has no DS record of it, so nobody looks at the signatures")
         advice = _("have the registrar of {zone} enter {records}")
         records = ", ".join(dnssec.ds_of(zone, keys))
         observed = form.format(zone=zone, above=above.zone)
-        yield context.for_others(Verdict.WARN, observed, advice.format(zone=zone, records=records))
-    elif left < min(_SOON, first.lifetime / _PART):
+        return context.for_others(Verdict.WARN, observed, advice.format(zone=zone, records=records))
+    if left < min(_SOON, first.lifetime / _PART):
         form = _("a signature at {server} ends in {hours} hours, and nobody renewed it in time")
-        yield context.warn(
+        return context.warn(
             form.format(server=first.server, hours=max(0, round(left / 3600))),
             _(
                 "see why the primary of {zone} signs no more, or its transfer to this server stands still"
             ).format(zone=zone),
         )
-    else:
-        tags = ", ".join(sorted({str(each.key_tag) for each in above.ds}))
-        form = _("signed; {above} vouches for key {tags}")
-        yield context.passed(form.format(above=above.zone, tags=tags))
+    tags = ", ".join(sorted({str(each.key_tag) for each in above.ds}))
+    form = _("signed; {above} vouches for key {tags}")
+    return context.passed(form.format(above=above.zone, tags=tags))
 
 
 def _remedy(zone: str, keys: tuple[DNSKEY, ...]) -> str:
@@ -128,7 +197,7 @@ def _remedy(zone: str, keys: tuple[DNSKEY, ...]) -> str:
     ).format(zone=zone, records=", ".join(dnssec.ds_of(zone, keys)))
 
 
-def _look(context: DomainContext, view: View, server: Server) -> _Look:
+def _look(context: DomainContext, view: View, server: Server, names: Sequence[tuple[str, str]]) -> _Look:
     zone, now = view.zone, time.time()
 
     def ask(name: str, kind: str) -> list[dnssec.Signed]:
@@ -152,13 +221,7 @@ def _look(context: DomainContext, view: View, server: Server) -> _Look:
         if flaw := dnssec.flaw(own, zone, trusted, now):
             return _Look(server, keys, flaw)
         signed = [own]
-        for name, kind in (
-            (zone, "SOA"),
-            (context.name, "MX"),
-            (context.name, "TXT"),
-            (f"_dmarc.{context.name}", "TXT"),
-            (f"mailprov-{context.run.nonce}.{context.name}", "A"),
-        ):
+        for name, kind in ((zone, "SOA"), *names):
             found = ask(name, kind)
             signed += [each for each in found if each.rrset.rdtype != dns.rdatatype.NS]
             if not any(_is(each, name, kind) for each in found) and not any(map(_denies, found)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailprov import probe
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
@@ -22,7 +25,6 @@ from mailprov.probe import Timing
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.registry import Scope
-from tests.unit.dns.test_hosted import KEY
 from tests.unit.probe.zone_world import (
     ASKS,
     FIRST,
@@ -40,6 +42,13 @@ from tests.unit.probe.zone_world import (
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
+
+def _rsa(bits: int) -> str:
+    key = rsa.generate_private_key(65537, bits).public_key()
+    return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+KEY = f"v=DKIM1; k=rsa; p={_rsa(2048)}"
 _TEXT = " ".join(f'"{KEY[start : start + 200]}"' for start in range(0, len(KEY), 200))
 # What a domain that nobody manages has, and one where everything is wrong.
 FOREIGN = (
@@ -63,6 +72,12 @@ ALIASES = (
     '@ MX 10 mx\nmx A 127.0.0.7\n@ TXT "v=spf1 include:theirs.aliases.zz -all"\nspf TXT "v=spf1 mx -all"\n'
     "theirs CNAME spf\n_dmarc CNAME _dmarc.sound.zz.\n_smtp._tls CNAME _smtp._tls.sound.zz.\n"
 )
+# Domains whose MX are in zones of others.
+AWAY = {
+    "away.zz": ["mx.signed.zz"],
+    "away-insecure.zz": ["mx.sound.zz", "mx.nods.zz", "mx.signed.zz"],
+    "away-bogus.zz": ["mx.signed.zz", "mx.elsewhere.zz", "mx.sound.zz"],
+}
 REPORTS = "v=DMARC1; p=reject; rua=mailto:a@{at}"
 MAIL = '@ MX 10 mx\nmx A 127.0.0.7\n@ TXT "v=spf1 mx -all"\n_dmarc TXT "v=DMARC1; p=reject"\n'
 
@@ -73,6 +88,15 @@ def _zones() -> dict[str, Zone]:
         "worst.zz": same("worst.zz", WORST),
         "so-so.zz": same("so-so.zz", SO_SO),
         "nothing.zz": same("nothing.zz"),
+        "short.zz": same(
+            "short.zz",
+            f's1._domainkey TXT "k=rsa; p={_rsa(1024)}"\n'
+            + f's2._domainkey TXT "k=ed25519; p={base64.b64encode(bytes(32)).decode()}"\n'
+            + f"s3._domainkey TXT {_TEXT}\n",
+        ),
+        "caa-of-mx.zz": same(
+            "caa-of-mx.zz", '@ MX 10 mx\nmx A 127.0.0.7\n@ CAA 0 issue "ca.example"\nmx CAA 128 tbs "x"\n'
+        ),
         "orphan.zz": same("orphan.zz", MAIL, above=""),
         "null.zz": same("null.zz", "@ MX 0 .\n@ MX 10 ns1\n"),
         "parked.zz": same("parked.zz", '@ MX 0 .\n@ TXT "v=spf1 -all"\n_dmarc TXT "v=DMARC1; p=reject"\n'),
@@ -114,7 +138,11 @@ def _zones() -> dict[str, Zone]:
         text = head(name).splitlines(keepends=True)[1] + text
         zones[name] = Zone(text, text, delegation(name) + ds)
 
+    for name, targets in AWAY.items():
+        mx = "".join(f"@ MX 10 {target}.\n" for target in targets)
+        zones[name] = same(name, mx)
     add("signed.zz")
+    add("elsewhere.zz", old="mx.elsewhere.zz. 300 IN A 127.0.0.7", new="mx.elsewhere.zz. 300 IN A 127.0.0.8")
     add("nods.zz", ds="")
     add("otherkey.zz", ds=f"otherkey.zz. DS 4711 13 2 {'AB' * 32}\n")
     add("expired.zz", begins=timedelta(days=-30))
@@ -166,6 +194,7 @@ def test_a_sound_zone_passes_although_its_serials_differ(
         "dns.delegation": PASS,
         "dns.wildcard": PASS,
         "dns.dnssec": WARN,
+        "dns.mx-dnssec": SKIP,
         "dns.ipv6": WARN,
         "dns.rpki": SKIP,
     }, found
@@ -200,6 +229,14 @@ WRONG = [
     ("ending.zz", "dns.dnssec", WARN, "ends in 24 hours"),
     ("forged.zz", "dns.dnssec", FAIL, "the signature of forged.zz TXT does not fit"),
     ("stripped.zz", "dns.dnssec", FAIL, "stripped.zz MX has no signature"),
+    ("away.zz", "dns.mx-dnssec", PASS, "signed.zz: signed; zz vouches for key"),
+    (
+        "away-insecure.zz",
+        "dns.mx-dnssec",
+        WARN,
+        "nods.zz: nods.zz is signed, and zz has no DS record of it",
+    ),
+    ("away-bogus.zz", "dns.mx-dnssec", FAIL, "elsewhere.zz A does not fit"),
     ("nokeys.zz", "dns.dnssec", FAIL, "no keys, although the zone above has a DS record"),
 ]
 
@@ -292,6 +329,42 @@ def test_a_domain_that_no_inventory_describes(
 def test_without_a_selector_no_key_is_looked_for(world: ZoneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     found = check(world, "sound.zz", monkeypatch, "zone.dkim")["zone.dkim"]
     assert (found.verdict, "--selector" in found.observed) == (SKIP, True)
+    found = check(world, "nothing.zz", monkeypatch, "zone.dkim")["zone.dkim"]
+    assert (found.verdict, found.observed) == (
+        WARN,
+        "there is nothing below _domainkey.nothing.zz: no DKIM key",
+    )
+
+
+def test_a_key_that_is_short_is_a_warning(world: ZoneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = check(world, "short.zz", monkeypatch, "zone.dkim", selectors=("s1", "s2", "s3"))["zone.dkim"]
+    assert (found.verdict, found.observed) == (
+        WARN,
+        "s1._domainkey.short.zz is an RSA key of less than 2048 bits",
+    )
+
+
+def test_caa_records_of_an_mx_count_as_well(world: ZoneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = check(world, "caa-of-mx.zz", monkeypatch, "zone.caa")["zone.caa"]
+    assert (found.verdict, found.observed) == (
+        FAIL,
+        "mx.caa-of-mx.zz has a critical CAA record with the unknown tag tbs",
+    )
+
+
+def test_tasks_for_others_are_with_what_is_wrong(world: ZoneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = check(world, "away-insecure.zz", monkeypatch)
+    registrar, provider = found["dns.mx-dnssec"].tasks
+    assert registrar.startswith("have the registrar of nods.zz enter ")
+    assert provider == "ask whoever runs the MX mx.sound.zz for one in a signed zone"
+    assert found["dns.dnssec"].tasks == (
+        "ask the provider of the zone away-insecure.zz to sign it, and its registrar to enter the DS record",
+    )
+    assert len(found["dns.ipv6"].tasks) == 2
+    found = check(world, "mismatch.zz", monkeypatch, "dns.delegation")
+    assert found["dns.delegation"].tasks == (
+        "have the registrar of mismatch.zz enter these name servers: ns1.mismatch.zz, ns2.mismatch.zz",
+    )
 
 
 def test_every_probe_of_zones_has_been_seen_red() -> None:
@@ -348,7 +421,7 @@ def test_questions_do_not_grow_with_the_servers_mistakes(
         before = sum(front.asked for front in world.fronts.values())
         check(world, domain, monkeypatch, "dns.", "zone.")
         counts[domain] = sum(front.asked for front in world.fronts.values()) - before
-    assert max(counts.values()) <= 120, counts
+    assert max(counts.values()) <= 160, counts
 
 
 def test_port_53_that_is_blocked_here_is_not_the_zones_fault(
