@@ -28,7 +28,7 @@ test: .venv/ready .venv/opinion/ready ## The tests; those on real hosts need roo
 	@$(PYTHON_BIN) -m pytest tests/unit tests/agent -n 4 --dist worksteal -rs
 	@$(PYTHON_BIN) scripts/lab_tests.py
 
-test-releases: .venv/ready ## Debian 11, testing and Ubuntu's habits; the upgrade in place; a newcomer's hour; a domain that moves; the demo (root on Linux, 10 minutes)
+test-releases: .venv/ready .venv/opinion/ready ## Debian 11, testing and Ubuntu's habits; the upgrade in place; a newcomer's hour; a domain that moves; the demo (root on Linux, 10 minutes)
 	@scripts/test-tools
 	@$(PYTHON_BIN) scripts/lab_tests.py releases
 
