@@ -25,7 +25,7 @@ from mailprov.components.tls.material import given_key
 from mailprov.desired import RotationStep, Step
 from mailprov.errors import HostFailed
 from mailprov.i18n import _
-from mailprov.model.events import Action, Emit
+from mailprov.model.events import Emit
 from mailprov.model.inventory import Host, Inventory, TlsMode
 from mailprov.model.tls_keys import HostKeys, ServedKeys, record_name, value
 from mailprov.probe.clients.resolver import NoAnswer, Resolver, first_at
@@ -149,8 +149,9 @@ def _unfinished(inventory: Inventory, selection: Selection, told: dkim_keys.Told
         return False
     more: dict[str, Any] = {"covers": selection.covers_zone, "switching": True}
     plans = dns.plan(inventory, keys=told.public, tls=told.tls, **more)
-    changes = [change for plan in plans for change in plan.changes if change.name.endswith(" TLSA")]
-    return any(change.action is not Action.CREATE for change in changes)
+    edits = [edit for plan in plans if plan.work for edit in plan.work.diff.edits if edit.type == "TLSA"]
+    # One that only adds is another matter: the first step ended before it had published what it made.
+    return any(set(edit.remove) - set(edit.add) for edit in edits)
 
 
 def _records(inventory: Inventory, hosts: Collection[Host], keys: ServedKeys) -> Wanted:

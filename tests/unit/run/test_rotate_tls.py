@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ import pytest
 from mailprov import dns as zones
 from mailprov.components.dkim import Step
 from mailprov.components.tls import material
+from mailprov.dns.diff import ZoneDiff
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
+from mailprov.dns.rrsets import Edit
 from mailprov.dns.zoneplan import ZonePlan
 from mailprov.errors import HostFailed, Unreachable
 from mailprov.model.dns import DnsSettings
-from mailprov.model.events import Action, Change, Notice
+from mailprov.model.events import Notice
 from mailprov.model.inventory import Inventory, KeyType, Tls, TlsMode
 from mailprov.model.tls_keys import HostKeys
 from mailprov.probe.clients.resolver import Answer, NoAnswer, Resolver
@@ -42,7 +45,7 @@ class World:
         self.errors: list[Any] = []
         self.stands: list[str] = [f"3 1 1 {OLD}"]
         self.ttl = 7200
-        self.changes: list[Change] = []
+        self.edits: list[Edit] = []
         self.codes: dict[Step | None, int] = {}
         self.now = 1000.0
         self.dns = DnsSettings(Rfc2136Settings("192.0.2.2"), ttl=3600)
@@ -50,11 +53,14 @@ class World:
         monkeypatch.setattr(time, "time", lambda: self.now)
         monkeypatch.setattr(time, "sleep", self._sleep)
         monkeypatch.setattr(dkim_keys, "ask", lambda *a, **k: dkim_keys.Told({}, {}, self.keys, self.errors))
-        monkeypatch.setattr(zones, "plan", lambda *a, **k: [ZonePlan("alpha.test", tuple(self.changes))])
+        monkeypatch.setattr(zones, "plan", lambda *a, **k: [ZonePlan("alpha.test", (), work=self._work())])
         monkeypatch.setattr(Resolver, "ask", self._ask)
         monkeypatch.setattr(rotate_tls, "not_yet", self._not_yet)
         monkeypatch.setattr(rotate_tls, "toward_desired", self._run)
         self.asleep: Callable[[], None] = lambda: None
+
+    def _work(self) -> Any:
+        return SimpleNamespace(diff=ZoneDiff(edits=tuple(self.edits)))
 
     def _sleep(self, seconds: float) -> None:
         self.asleep()
@@ -164,14 +170,19 @@ def test_interrupted_the_old_key_stays_and_the_same_command_goes_on(world: World
 
 
 def test_killed_before_the_old_record_went_it_only_puts_the_records_right(world: World) -> None:
-    world.changes = [Change("zone alpha.test", "record", Action.DELETE, f"{NAME} TLSA")]
+    world.edits = [Edit(NAME, "TLSA", 300, (f"3 1 1 {OLD}",), ())]
     code, said = world.rotate()
     assert (code, world.done, world.hosts) == (0, ["zones at 1000"], [()])
     assert "is served already" in said
-    world.changes = [Change("zone alpha.test", "record", Action.CREATE, f"{NAME} TLSA")]  # as in a new zone
-    world.done.clear()
-    assert world.rotate()[0] == 0
-    assert [one.split()[0] for one in world.done] == ["publish", "switch"]
+    # In a new zone; and where the one before was killed when it had made the key and not published it.
+    for edit in (
+        Edit(NAME, "TLSA", 300, (), (f"3 1 1 {OLD}",)),
+        Edit(NAME, "TLSA", 300, (), (f"3 1 1 {NEW}",)),
+    ):
+        world.edits = [edit, Edit(NAME, "TXT", 300, ("theirs",), ())]
+        world.done.clear()
+        assert world.rotate()[0] == 0
+        assert [one.split()[0] for one in world.done] == ["publish", "switch"]
 
 
 def test_by_hand_it_says_what_to_publish_and_goes_on_from_there(world: World) -> None:
