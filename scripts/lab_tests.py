@@ -29,6 +29,7 @@ RELEASES = [
     "tests/lab/test_ubuntu_archive.py",
     "tests/lab/test_dane.py",
     "tests/lab/test_move.py",
+    "tests/lab/test_web_releases.py",
 ]
 ATTACKS = Path("tests/attacks")
 # Those that take longest, the longest first: what begins last must not be what everybody waits for in the end.
