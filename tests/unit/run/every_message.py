@@ -79,6 +79,7 @@ def good() -> dict[str, dict[str, Any]]:
                 "dkim": dkim,
                 "tls": TLS,
                 "srs": srs,
+                "web": {"taken": {"80": "apache2"}, "boots": ["apache2.service"]},
                 "ipv6": ["2001:db8::1"],
                 "peer": "192.0.2.9",
             },
