@@ -29,5 +29,12 @@ class Backend(ABC):
     def put(self, zone: str, name: str, ttl: int, kind: str, *texts: str) -> None:
         """Somebody else makes this set so; without texts it goes."""
 
+    def make_so(self, zone: str, sets: Zone) -> None:
+        """Somebody else makes all of the zone so."""
+        for name, kind in self.whole(zone).keys() - sets.keys():
+            self.put(zone, name, 0, kind)
+        for (name, kind), (ttl, texts) in sets.items():
+            self.put(zone, name, ttl, kind, *texts)
+
     def texts(self, zone: str, name: str, kind: str) -> frozenset[str]:
         return self.whole(zone).get((name, kind), (0, frozenset[str]()))[1]

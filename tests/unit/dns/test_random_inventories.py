@@ -47,14 +47,13 @@ def whole(backend: Backend) -> Zone:
 
 
 def make_so(backend: Backend, records: Records) -> Zone:
-    for zone in (ZONE, REVERSE):
-        for name, kind in backend.whole(zone):
-            backend.put(zone, name, 0, kind)
-    sets: dict[tuple[str, str, int], list[str]] = {}
+    sets: dict[str, Zone] = {ZONE: {}, REVERSE: {}}
     for name, ttl, kind, value in records:
-        sets.setdefault((name.removesuffix("."), kind, ttl), []).append(value)
-    for (name, kind, ttl), some in sets.items():
-        backend.put(REVERSE if kind == "PTR" else ZONE, name, ttl, kind, *some)
+        key = (name.removesuffix("."), kind)
+        _, values = sets[REVERSE if kind == "PTR" else ZONE].get(key, (ttl, frozenset[str]()))
+        sets[REVERSE if kind == "PTR" else ZONE][key] = (ttl, values | {value})
+    for zone, wanted in sets.items():
+        backend.make_so(zone, wanted)
     return whole(backend)
 
 
@@ -125,7 +124,7 @@ class Example:
             backend,
             [(name, min(max(ttl, lowest), highest), *rest) for name, ttl, *rest in theirs],  # type: ignore[misc]
         )
-        self.theirs = standing(self.before)
+        self.now, self.theirs = self.before, standing(self.before)
 
     def abilities(self) -> providers.Abilities:
         can = providers.of(self.backend.settings()).abilities
@@ -137,7 +136,7 @@ class Example:
 
     def foreign(self, when: str, *, take_over: bool = False) -> None:
         """Theirs stand, in the same octets and with the TTL that they gave."""
-        now = whole(self.backend)
+        now = self.now = whole(self.backend)
         gone = {one for one in self.theirs - standing(now) if not added_to(one, now)}
         self.held(f"{when}: foreign values", all(take_over and replaceable(one) for one in gone), gone)
         self.theirs -= gone
@@ -150,7 +149,7 @@ class Example:
 
     def apply(self, when: str, *, take_over: bool = False) -> tuple[Inventory, Zone, list[ZonePlan]] | None:
         wanted = random_zones.wishes(self.rng, ZONE, self.backend.settings(self.rng.choice((300, 900, 3600))))
-        at_first = whole(self.backend)
+        at_first = self.now
         try:
             plans = [plan for plan in zones.plan(wanted, take_over, KEYS, tls=TLS) if plan.zone]
         except DnsFailed as error:
@@ -176,7 +175,8 @@ class Example:
         for plan in zones.plan_undo(wanted, sealed):
             self.held(f"{when}: nothing is left", not plan.left, plan.left)
             zones.apply(plan, lambda event: None)
-        wrong = differing(whole(self.backend), at_first)
+        self.now = whole(self.backend)
+        wrong = differing(self.now, at_first)
         self.held(f"{when}: as it was", not wrong, wrong)
 
     def leave(self, wanted: Inventory) -> None:
@@ -190,15 +190,14 @@ class Example:
         served = {
             one.name: [names[name] for name in one.hosts] for one in wanted.domains if one.name != ANCHOR
         }
-        full = whole(self.backend)
+        full = self.now
         plans = [plan for plan in zones.plan(only, served=served, tls=TLS) if plan.zone]
         sealed = images(plans, only)
         for plan in plans:
             zones.apply(plan, lambda event: None)
         self.foreign("left")
-        now = whole(self.backend)
         theirs = {(*one[:2], types.parse(one[1], one[2])) for one in self.theirs}
-        wrong = {one for one in standing(now) if (*one[:2], types.parse(one[1], one[2])) not in theirs}
+        wrong = {one for one in standing(self.now) if (*one[:2], types.parse(one[1], one[2])) not in theirs}
         self.held("left: nothing of ours stays", not wrong, wrong)
         again = [plan.changes for plan in zones.plan(only, served=served, tls=TLS) if plan.changes]
         self.held("left: the second plan is empty", not again, again)

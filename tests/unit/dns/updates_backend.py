@@ -42,6 +42,19 @@ class Updates(Backend):
 
         self.server.change(zone, edit)
 
+    def make_so(self, zone: str, sets: Zone) -> None:
+        """By one update."""
+        there = self.whole(zone)
+
+        def edit(message: dns.update.UpdateMessage) -> None:
+            for name, kind in there.keys() | sets.keys():
+                message.delete(f"{name}.", kind)
+            for (name, kind), (ttl, texts) in sets.items():
+                for text in texts:
+                    message.add(f"{name}.", ttl, kind, text)
+
+        self.server.change(zone, edit)
+
 
 @dataclass
 class PowerDnsApi(Updates):
