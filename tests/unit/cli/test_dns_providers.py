@@ -16,6 +16,16 @@ def test_every_provider_has_its_line() -> None:
     assert route53.split()[:4] == ["route53", "yes", "yes", "by"]
 
 
+def test_where_the_cost_grows_with_the_zone_that_is_said() -> None:
+    """Whether it does on the provider is shown by `large zone` of tests/unit/dns/test_fault_matrix.py."""
+    lines = mailprov("dns", "providers").stdout.splitlines()
+    of = {line.split()[0]: " ".join(line.split()[3:5]) for line in lines[1 : len(NAMES) + 1]}
+    for one in every():
+        if one.abilities is not None:
+            assert of[one.name] == ("by name" if one.abilities.reads_sets else "whole zones")
+    assert "takes longer the larger it is" in " ".join(lines)
+
+
 def test_as_json_with_what_its_driver_can_do() -> None:
     *told, end = map(json.loads, mailprov("dns", "providers", "--json").stdout.splitlines())
     assert end["event"] == "run_ended"

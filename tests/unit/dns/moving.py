@@ -1,7 +1,10 @@
-"""A domain that moves, on a real BIND, with hosts that only remember what they are asked to be, and a clock that waits.
+"""A domain that moves, at any provider of drivers.py, with hosts that only remember what they are asked to be, and a
+clock that waits.
 
 Machine          somebody's computer with the inventory: runs the command
 Clock            the time of run/move.py: sleeping moves it on
+waiting(…)       makes run/move.py go by such a clock
+killing(…)       makes it end in one place, as by kill -9
 """
 
 from __future__ import annotations
@@ -9,21 +12,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from mailprov import dns as zones
 from mailprov.inventory import load
 from mailprov.model.dkim import STATE_FILE, read
 from mailprov.model.events import Event, Notice, RunEnded
 from mailprov.model.inventory import Host, Inventory
-from mailprov.run import deploy
+from mailprov.run import deploy, move
 from mailprov.run.move import Move, Waiting, domain_to_move
 from mailprov.run.select import select
 from mailprov.transport.channel import Channel
-from tests.unit.dns.servers import NameServer
+from tests.unit.dns.backend import Backend, Zone
+from tests.unit.dns.servers import SECRET
 from tests.unit.dns.test_hosted import KEY
-from tests.unit.dns.transfer import whole
+from tests.unit.dns.updates_backend import PowerDnsApi, Updates
 from tests.unit.run.every_message import record
 from tests.unit.run.scripted import FACTS, FILE, ScriptedAgent, end, hello, plan
 
@@ -71,6 +78,62 @@ class Clock:
         self.slept += seconds
 
 
+def waiting(backend: Backend, zone: str, patch: pytest.MonkeyPatch) -> Clock:
+    """Resolvers know of a key what the provider has."""
+    made = Clock()
+    patch.setattr(move, "time", made)
+
+    def not_yet(dns: Any, wanted: dict[str, str]) -> dict[str, str]:
+        stands = {name: {text.strip('"') for text in backend.texts(zone, name, "TXT")} for name in wanted}
+        return {name: f"{name} is not there" for name, text in wanted.items() if text not in stands[name]}
+
+    patch.setattr(move, "not_yet", not_yet)
+    patch.setenv("MAILPROV_TSIG", SECRET)
+    patch.setattr(deploy.dns, "apply", deploy.dns.apply)
+    return made
+
+
+PLACES = ("before the hosts", "before the zone", "behind the zone", "while it waits")
+
+
+def killing(place: str, number: int, clock: Clock, patch: pytest.MonkeyPatch) -> None:
+    """Where this place of PLACES is come to once more than `number` times."""
+    left = number
+    deployed, slept = move.toward_desired, clock.sleep
+
+    def now(where: str) -> None:
+        nonlocal left
+        if where == place:
+            left -= 1
+            if left == -1:
+                raise Killed
+
+    def deploying(*given: Any) -> Any:
+        now("before the hosts")
+        made = deployed(*given)
+        run, publish = made.run, made._publish
+
+        def publishing() -> None:
+            now("before the zone")
+            publish()
+
+        def running() -> int:
+            code = run()
+            now("behind the zone")
+            return code
+
+        made.run, made._publish = running, publishing
+        return made
+
+    def sleep(seconds: float) -> None:
+        if clock.slept % 700 < 2:
+            now("while it waits")
+        slept(seconds)
+
+    patch.setattr(move, "toward_desired", deploying)
+    patch.setattr(clock, "sleep", sleep)
+
+
 class StandIn(ScriptedAgent):
     """A host for one conversation. `memory` outlives it: the files it has, and what zones were (`images`)."""
 
@@ -103,8 +166,8 @@ class StandIn(ScriptedAgent):
 class Machine:
     """`folder`: where its copy of the inventory is. `hosts`: their memories, shared by all machines."""
 
-    def __init__(self, folder: Path, server: NameServer, zone: str, hosts: dict[str, dict[str, Any]]) -> None:
-        self.folder, self.server, self.zone, self.hosts = folder, server, zone, hosts
+    def __init__(self, folder: Path, backend: Backend, zone: str, hosts: dict[str, dict[str, Any]]) -> None:
+        self.folder, self.backend, self.zone, self.hosts = folder, backend, zone, hosts
         self.events: list[Event] = []
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "mail.yml"
@@ -119,14 +182,26 @@ class Machine:
         served = f"hosts: [mx1], accounts: {{ana: {account}, luis: {account}}}, aliases: {{info: ana}}"
         parts = [served] * hosts + [f"hosted: {text}"] * bool(hosted) + [more] * bool(more)
         self.path.write_text(
-            f"dns: {{provider: rfc2136, server: 127.0.0.1, port: {self.server.port}, ttl: 3600, "
-            "tsig: {name: mailprov, secret: {env: MAILPROV_TSIG}}}\n"
+            f"{self._dns()}"
             f"hosts: {{mx1: {{address: 192.0.2.1, fqdn: mx1.{self.zone}, filter: none}}}}\n"
             f"domains: {{{self.zone}: {{{', '.join(parts)}}}}}\n"
         )
 
+    def _dns(self) -> str:
+        """Where it can be written in an inventory; elsewhere the tests' servers are not where the provider's are."""
+        if not isinstance(self.backend, Updates) or isinstance(self.backend, PowerDnsApi):
+            return ""
+        return (
+            f"dns: {{provider: rfc2136, server: 127.0.0.1, port: {self.backend.server.port}, ttl: 3600, "
+            "tsig: {name: mailprov, secret: {env: MAILPROV_TSIG}}}\n"
+        )
+
     def read(self) -> Inventory:
-        return load(self.path)
+        inventory = load(self.path)
+        return inventory if self._dns() else replace(inventory, dns=self.backend.settings(3600))
+
+    def whole(self) -> Zone:
+        return self.backend.whole(self.zone)
 
     def start(self, host: Host, job: dict[str, Any]) -> Channel:
         memory = self.hosts.setdefault(host.name, {"images": []})
@@ -166,11 +241,11 @@ class Machine:
         return [event.summary for event in self.events if isinstance(event, RunEnded)][-1]
 
     def texts(self, name: str, kind: str) -> set[str]:
-        found = whole(self.server, self.zone).get((name, kind), (0, frozenset[str]()))[1]
+        found = self.backend.texts(self.zone, name, kind)
         return {text.replace('" "', "").strip('"') for text in found}
 
     def ttl(self, name: str, kind: str) -> int:
-        return whole(self.server, self.zone)[name, kind][0]
+        return self.whole()[name, kind][0]
 
     def table(self, name: str) -> str:
         """A table of Postfix on mx1, without comments."""

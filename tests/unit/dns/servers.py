@@ -46,7 +46,7 @@ STRANGER = "YSBrZXkgdGhhdCBpcyBrbm93biBhbmQgbWF5IG5vdCB1cGRhdGU="
 API_KEY = "key-of-the-http-api"
 PATIENCE = 60.0  # seconds; a busy machine takes its time
 HEAD = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
-# Somebody else's, beside which we write (test_fault_matrix.py).
+# Somebody else's, beside which we write (test_fault_matrix.py, test_move_everywhere.py).
 THEIRS = (
     '@ TXT "site=abc; x"\n@ TXT "part one " "and \\"two\\" \\200\\; end"\nwww A 192.0.2.80\nwww TXT "v=spf1 -all"\n'
     "*.web A 192.0.2.81\nsub NS ns.elsewhere.test.\nxn--bcher-kva A 192.0.2.82\nftp CNAME www\n"
@@ -137,6 +137,7 @@ ZONES = {
     },
     "contract8.test": "sub DNAME other.example.\n",
     **{f"contractf{number}.test": THEIRS for number in range(1, 23)},
+    **{f"contractm{number}.test": THEIRS for number in range(1, 18)},
 }
 
 # Those of the tests that run on providers with an API, too.

@@ -13,39 +13,34 @@ import pytest
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError
 from mailprov.run import deploy, move, moves
 from mailprov.run.select import select
-from tests.unit.dns.moving import HOSTED, Clock, Killed, Machine
-from tests.unit.dns.servers import SECRET, NameServer, serving
-from tests.unit.dns.transfer import whole
+from tests.unit.dns.moving import HOSTED, PLACES, Clock, Killed, Machine, killing, waiting
+from tests.unit.dns.servers import serving
+from tests.unit.dns.updates_backend import Updates
 
 ZONES = (f"move{number}.test" for number in itertools.count(1))
 DAY, WEEK = 86_400, 7 * 86_400
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameServer]:
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updates]:
     zones = {f"move{number}.test": "www A 192.0.2.80\n" for number in range(1, 60)}
-    with serving("bind", tmp_path_factory.mktemp("bind"), zones) as made:
-        yield made
+    with serving("bind", tmp_path_factory.mktemp("bind"), zones) as server:
+        yield Updates(server)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch, server: NameServer) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(move, "time", made)
-
-    def not_yet(dns: Any, wanted: dict[str, str]) -> dict[str, str]:
-        stands = {name: {text.strip('"') for text in server.values(name, "TXT")} for name in wanted}
-        return {name: f"{name} is not there" for name, text in wanted.items() if text not in stands[name]}
-
-    monkeypatch.setattr(move, "not_yet", not_yet)
-    monkeypatch.setenv("MAILPROV_TSIG", SECRET)
-    monkeypatch.setattr(deploy.dns, "apply", deploy.dns.apply)
-    return made
+def zone() -> str:
+    return next(ZONES)
 
 
 @pytest.fixture
-def machine(server: NameServer, tmp_path: Path, clock: Clock) -> Machine:
-    made = Machine(tmp_path / "one", server, next(ZONES), {})
+def clock(monkeypatch: pytest.MonkeyPatch, backend: Updates, zone: str) -> Clock:
+    return waiting(backend, zone, monkeypatch)
+
+
+@pytest.fixture
+def machine(backend: Updates, zone: str, tmp_path: Path, clock: Clock) -> Machine:
+    made = Machine(tmp_path / "one", backend, zone, {})
     made.write(None)
     assert made.apply() == 0
     made.write("google-workspace")
@@ -54,14 +49,14 @@ def machine(server: NameServer, tmp_path: Path, clock: Clock) -> Machine:
 
 def another(machine: Machine) -> Machine:
     """Somebody else's computer with the same inventory."""
-    made = Machine(machine.folder.parent / "two", machine.server, machine.zone, machine.hosts)
+    made = Machine(machine.folder.parent / "two", machine.backend, machine.zone, machine.hosts)
     made.path.write_text(machine.path.read_text())
     return made
 
 
 def test_to_a_provider_step_by_step(machine: Machine, clock: Clock) -> None:
     zone, began = machine.zone, clock.now
-    before = whole(machine.server, zone)
+    before = machine.whole()
     assert (machine.mx, machine.spf, machine.ttl(zone, "MX")) == ("10 mx1", "v=spf1 mx -all", 3600)
 
     assert machine.move("google-workspace", never=True) == 4
@@ -112,19 +107,19 @@ def test_to_a_provider_step_by_step(machine: Machine, clock: Clock) -> None:
     assert "leave `hosts`" in machine.ended
 
     # The inventory may still have both sides; without the old one nothing changes.
-    there = whole(machine.server, zone)
+    there = machine.whole()
     assert machine.apply() == 0
     assert "its MX lead to Google Workspace" in machine.said
     machine.write("google-workspace", hosts=False)
     assert machine.apply() == 0
-    assert whole(machine.server, zone) == there
+    assert machine.whole() == there
     assert there[f"www.{zone}", "A"] == before[f"www.{zone}", "A"]
 
 
 @pytest.mark.parametrize("hosted", HOSTED)
 def test_there_and_back_it_waits_by_itself(hosted: str, machine: Machine, clock: Clock) -> None:
     """Every kind of provider, in its forms; and the zone is at last what it was at first."""
-    before = whole(machine.server, machine.zone)
+    before = machine.whole()
     machine.write(hosted)
     to = hosted.partition(",")[0]
     began = clock.now
@@ -135,12 +130,12 @@ def test_there_and_back_it_waits_by_itself(hosted: str, machine: Machine, clock:
     assert "waiting until" in machine.said
     assert "(1 h 0 min)" in machine.said
     assert machine.move(to, seconds=0) == 0
-    at_provider = whole(machine.server, machine.zone)
+    at_provider = machine.whole()
     assert machine.move(to) == 0, "there is nothing left to do"
-    assert whole(machine.server, machine.zone) == at_provider
+    assert machine.whole() == at_provider
     machine.write(hosted, hosts=False)
     assert machine.apply() == 0
-    assert whole(machine.server, machine.zone) == at_provider
+    assert machine.whole() == at_provider
 
     machine.write(hosted)
     began = clock.now
@@ -152,7 +147,7 @@ def test_there_and_back_it_waits_by_itself(hosted: str, machine: Machine, clock:
     assert "leave `hosted` out" in machine.ended
     machine.write(None)
     assert machine.apply() == 0
-    assert whole(machine.server, machine.zone) == before
+    assert machine.whole() == before
 
 
 def test_back_to_hosts_they_take_no_mail_before_the_mx(machine: Machine, clock: Clock) -> None:
@@ -197,49 +192,14 @@ class Times:
         assert first[""] - first["step=away"] >= WEEK
 
 
-@pytest.mark.parametrize(
-    "place", ["before the hosts", "before the zone", "behind the zone", "while it waits"]
-)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("number", range(5))
 def test_killed_anywhere_the_same_command_goes_on(
     place: str, number: int, machine: Machine, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also on another machine; waiting is never cut short, and the zone ends as if nothing had been."""
     times = Times(machine, clock, monkeypatch)
-    left = number
-    deployed, slept = move.toward_desired, clock.sleep
-
-    def now(where: str) -> None:
-        nonlocal left
-        if where == place:
-            left -= 1
-            if left == -1:
-                raise Killed
-
-    def deploying(*given: Any) -> Any:
-        now("before the hosts")
-        made = deployed(*given)
-        run, publish = made.run, made._publish
-
-        def publishing() -> None:
-            now("before the zone")
-            publish()
-
-        def running() -> int:
-            code = run()
-            now("behind the zone")
-            return code
-
-        made.run, made._publish = running, publishing
-        return made
-
-    def sleep(seconds: float) -> None:
-        if clock.slept % 700 < 2:
-            now("while it waits")
-        slept(seconds)
-
-    monkeypatch.setattr(move, "toward_desired", deploying)
-    monkeypatch.setattr(clock, "sleep", sleep)
+    killing(place, number, clock, monkeypatch)
     killed = 0
     machines = itertools.cycle([machine, another(machine)])
     for _ in range(8):
@@ -274,10 +234,10 @@ def test_an_apply_of_another_machine_leaves_every_step_as_it_is(machine: Machine
     other = another(machine)
     for step in ("ttls", "both", "mx", "away"):
         machine.move("google-workspace", never=True)
-        there, files = whole(machine.server, machine.zone), machine.hosts["mx1"]["files"]
+        there, files = machine.whole(), machine.hosts["mx1"]["files"]
         assert machine.step == f"step={step}"
         assert other.apply() == 0
-        assert whole(machine.server, machine.zone) == there
+        assert machine.whole() == there
         assert machine.hosts["mx1"]["files"] == files
         assert "moves to Google Workspace; `mailprov dns move` goes on with it" in other.said
         clock.now += WEEK
@@ -288,14 +248,14 @@ def test_a_run_that_has_read_an_older_step_changes_nothing(machine: Machine, clo
     old = moves.settled(machine.read())
     clock.now += WEEK
     machine.move("google-workspace", never=True)
-    there = whole(machine.server, machine.zone)
+    there = machine.whole()
 
     run = deploy.toward_desired(
         old, select(old), deploy.Options(verify=False), "apply", machine.start, lambda event: None
     )
     assert run.run() == 1
     assert "went on since it was looked at" in str(run.zones.error)
-    assert whole(machine.server, machine.zone) == there
+    assert machine.whole() == there
 
 
 def test_of_two_machines_that_take_a_step_at_once_one_does(
@@ -345,7 +305,7 @@ def test_verification_looks_where_the_mail_goes(machine: Machine, clock: Clock) 
     [(1, [""]), (2, ["step=mx", ""]), (3, ["step=mx", ""]), (4, ["step=mx", ""])],
 )
 def test_it_turns_back_at_every_step(steps: int, then: list[str], machine: Machine, clock: Clock) -> None:
-    before = whole(machine.server, machine.zone)
+    before = machine.whole()
     for _ in range(steps):
         machine.move("google-workspace", never=True)
         clock.now += WEEK
@@ -357,7 +317,7 @@ def test_it_turns_back_at_every_step(steps: int, then: list[str], machine: Machi
         assert machine.table("domains") == f"{machine.zone} mail"
         clock.now += WEEK + move.MARGIN + 1
     assert seen == then
-    after = whole(machine.server, machine.zone)
+    after = machine.whole()
     assert after == before
 
 
@@ -367,7 +327,7 @@ def test_it_turns_back_at_every_step(steps: int, then: list[str], machine: Machi
 def test_it_turns_back_to_a_provider(steps: int, then: list[str], machine: Machine, clock: Clock) -> None:
     machine.move("google-workspace")
     machine.move("google-workspace", seconds=0)
-    before = whole(machine.server, machine.zone)
+    before = machine.whole()
     for _ in range(steps):
         machine.move("hosts", never=True)
         clock.now += WEEK
@@ -378,18 +338,18 @@ def test_it_turns_back_to_a_provider(steps: int, then: list[str], machine: Machi
         clock.now += WEEK + move.MARGIN + 1
     assert seen == then
     assert machine.mx == "1 smtp.google.com."
-    assert whole(machine.server, machine.zone) == before
+    assert machine.whole() == before
 
 
 def test_a_rollback_takes_the_step_back_with_its_records(machine: Machine, clock: Clock) -> None:
     for _ in range(2):
         machine.move("google-workspace", never=True)
         clock.now += WEEK
-    before = whole(machine.server, machine.zone)
+    before = machine.whole()
     machine.move("google-workspace", never=True)
     assert machine.step == "step=mx"
     machine.undo()
-    assert whole(machine.server, machine.zone) == before
+    assert machine.whole() == before
     assert machine.step == "step=both"
     assert machine.move("google-workspace", never=True) == 4
     assert machine.step == "step=mx"
@@ -435,7 +395,7 @@ def test_a_rollback_does_not_take_mail_from_hosts_to_which_it_comes(machine: Mac
 
 
 def test_the_steps_are_shown_and_nothing_is_changed(machine: Machine, clock: Clock) -> None:
-    before = whole(machine.server, machine.zone)
+    before = machine.whole()
     assert machine.move("google-workspace", look=True) == 0
     shown = [event for event in machine.events if type(event).__name__ == "MoveStep"]
     assert [(one.number, one.step, one.state) for one in shown] == [  # type: ignore[union-attr]
@@ -448,30 +408,32 @@ def test_the_steps_are_shown_and_nothing_is_changed(machine: Machine, clock: Clo
         for change in event.changes
     ]  # type: ignore[union-attr]
     assert f"_mailprov-move.{machine.zone} TXT" in changes
-    assert whole(machine.server, machine.zone) == before
+    assert machine.whole() == before
     machine.move("google-workspace", never=True)
-    there = whole(machine.server, machine.zone)
+    there = machine.whole()
     assert machine.move("google-workspace", look=True) == 0
     states = [event.state for event in machine.events if type(event).__name__ == "MoveStep"]  # type: ignore[union-attr]
     assert states == ["waiting", "later", "later", "later", "later"]
-    assert whole(machine.server, machine.zone) == there
+    assert machine.whole() == there
 
 
-def test_somebody_changed_the_mx_in_between(machine: Machine, clock: Clock) -> None:
+def test_somebody_changed_the_mx_in_between(backend: Updates, machine: Machine, clock: Clock) -> None:
     machine.move("google-workspace", never=True)
 
     def edit(message: Any) -> None:
         message.delete(f"{machine.zone}.", "MX")
         message.add(f"{machine.zone}.", 300, "MX", "5 elsewhere.example.")
 
-    machine.server.change(machine.zone, edit)
-    there = whole(machine.server, machine.zone)
+    backend.server.change(machine.zone, edit)
+    there = machine.whole()
     clock.now += WEEK
     assert machine.move("google-workspace", never=True) == 1
-    assert whole(machine.server, machine.zone) == there
+    assert machine.whole() == there
 
 
-def test_records_of_others_stay_and_their_ttl_is_waited_for(machine: Machine, clock: Clock) -> None:
+def test_records_of_others_stay_and_their_ttl_is_waited_for(
+    backend: Updates, machine: Machine, clock: Clock
+) -> None:
     """A TXT beside the SPF record, whose TTL nobody lowers; a wildcard that answers for the name of the move, too."""
 
     def edit(message: Any) -> None:
@@ -479,8 +441,8 @@ def test_records_of_others_stay_and_their_ttl_is_waited_for(machine: Machine, cl
         message.add(f"{machine.zone}.", 7200, "TXT", '"theirs"', '"v=spf1 mx -all"')
         message.add(f"*.{machine.zone}.", 300, "TXT", '"v=mailprov-move1; to=hosts; step=mx"')
 
-    machine.server.change(machine.zone, edit)
-    before = whole(machine.server, machine.zone)
+    backend.server.change(machine.zone, edit)
+    before = machine.whole()
     began = clock.now
     assert machine.move("google-workspace") == 4
     assert clock.now >= began + 7200 + 7200 + 300
@@ -488,20 +450,20 @@ def test_records_of_others_stay_and_their_ttl_is_waited_for(machine: Machine, cl
     assert machine.move("google-workspace", seconds=0) == 0
     assert "theirs" in machine.texts(machine.zone, "TXT")
     assert machine.move("hosts", seconds=0) == 0
-    assert whole(machine.server, machine.zone) == before
+    assert machine.whole() == before
 
 
-def test_mx_that_lead_to_neither_side(machine: Machine, clock: Clock) -> None:
-    machine.server.change(machine.zone, lambda message: message.delete(f"{machine.zone}.", "MX"))
-    there = whole(machine.server, machine.zone)
+def test_mx_that_lead_to_neither_side(backend: Updates, machine: Machine, clock: Clock) -> None:
+    backend.server.change(machine.zone, lambda message: message.delete(f"{machine.zone}.", "MX"))
+    there = machine.whole()
     for run in (machine.apply, lambda: machine.move("hosts"), lambda: machine.move("google-workspace")):
         with pytest.raises(DnsFailed, match="its MX lead to neither: there are none"):
             run()
-    assert whole(machine.server, machine.zone) == there
+    assert machine.whole() == there
 
 
-def test_a_zone_that_cannot_be_asked(machine: Machine, clock: Clock) -> None:
-    machine.path.write_text(machine.path.read_text().replace(f"port: {machine.server.port}", "port: 1"))
+def test_a_zone_that_cannot_be_asked(backend: Updates, machine: Machine, clock: Clock) -> None:
+    machine.path.write_text(machine.path.read_text().replace(f"port: {backend.server.port}", "port: 1"))
     with pytest.raises(DnsUnreachable):
         machine.move("google-workspace")
     with pytest.raises(DnsUnreachable):
@@ -513,10 +475,10 @@ def test_what_only_the_console_shows_is_asked_for_when_it_is_needed(machine: Mac
     for _ in range(2):
         assert machine.move("exchange-online", never=True) == 4
         clock.now += WEEK
-    there = whole(machine.server, machine.zone)
+    there = machine.whole()
     with pytest.raises(InputError, match=r"`mx` is missing.*which the console of Exchange Online shows"):
         machine.move("exchange-online", never=True)
-    assert whole(machine.server, machine.zone) == there
+    assert machine.whole() == there
     machine.write("exchange-online")
     machine.move("exchange-online", never=True)
     assert machine.step == "step=both", "its DKIM keys are new, and caches may not know them yet"

@@ -42,6 +42,16 @@ class Updates(Backend):
 
         self.server.change(zone, edit)
 
+    def fill(self, zone: str, numbers: range) -> None:
+        """With addresses of others, a thousand in an update."""
+        for start in numbers[::1000]:
+
+            def edit(message: dns.update.UpdateMessage, start: int = start) -> None:
+                for number in range(start, min(start + 1000, numbers.stop)):
+                    message.add(f"h{number}.{zone}.", 600, "A", "192.0.2.1")
+
+            self.server.change(zone, edit)
+
     def make_so(self, zone: str, sets: Zone) -> None:
         """By one update."""
         there = self.whole(zone)

@@ -92,8 +92,8 @@ class Wire(ABC):
         """So many are on one page of a list; None: as usual."""
         raise NotImplementedError
 
-    def fill(self, zone: str, count: int) -> None:
-        """With so many records of others."""
+    def fill(self, zone: str, numbers: range) -> None:
+        """With an address of others at each `h{number}`."""
         raise NotImplementedError
 
 
@@ -140,6 +140,10 @@ class UpdatesWire(Wire):
     def asked(self) -> int:
         return session.TRAFFIC.questions
 
+    def fill(self, zone: str, numbers: range) -> None:
+        assert isinstance(self.backend, Updates)
+        self.backend.fill(zone, numbers)
+
 
 @contextmanager
 def _updates(kind: str, folder: Path) -> Iterator[Wire]:
@@ -161,7 +165,9 @@ class Through(ApiServer):
             name: value for name, value in request.headers.items() if name in ("x-api-key", "content-type")
         }
         url = self._upstream + request.url.removeprefix(self.url)
-        reply = urllib3.request(request.method, url, body=request.raw or None, headers=headers)
+        reply = urllib3.request(
+            request.method, url, body=request.raw or None, headers=headers, timeout=120, retries=False
+        )
         return Answer(reply.status, reply.data)
 
     def pretended(self, request: api_server.Request) -> Answer:
@@ -231,10 +237,9 @@ class ApiWire(Wire):
     def pages(self, items: int | None) -> None:
         self.backend.api.most_in_page = items or 10_000
 
-    def fill(self, zone: str, count: int) -> None:
-        rows = (f"h{number}.{zone}" for number in range(count))
+    def fill(self, zone: str, numbers: range) -> None:
         self.backend.api.zones[zone] += [
-            Row(10**6 + n, name, "A", 600, "192.0.2.1") for n, name in enumerate(rows)
+            Row(10**6 + number, f"h{number}.{zone}", "A", 600, "192.0.2.1") for number in numbers
         ]
         self.backend.api.published()
 
@@ -255,6 +260,9 @@ class PowerDnsWire(ApiWire):
 
     def with_wrong_key(self) -> DnsSettings:
         return self.settings(key="another-key-of-somebody")
+
+    def fill(self, zone: str, numbers: range) -> None:
+        self._backend.fill(zone, numbers)
 
     @contextmanager
     def revoked(self) -> Iterator[None]:
@@ -381,9 +389,9 @@ class Route53Wire(LibraryWire):
     def pages(self, items: int | None) -> None:
         self.server.most, self.server.zones_on_page = items or 300, items or 100
 
-    def fill(self, zone: str, count: int) -> None:
+    def fill(self, zone: str, numbers: range) -> None:
         there = self.server.zones[self.backend.zone_id(zone)]
-        for number in range(count):
+        for number in numbers:
             there.put({"Name": f"h{number}.{zone}.", "Type": "A", "TTL": 600, "Values": ["192.0.2.1"]})
 
 
@@ -418,8 +426,8 @@ class HetznerWire(LibraryWire):
     def pages(self, items: int | None) -> None:
         self.server.most = items or 50
 
-    def fill(self, zone: str, count: int) -> None:
-        for number in range(count):
+    def fill(self, zone: str, numbers: range) -> None:
+        for number in numbers:
             self.server.put(zone, f"h{number}", "A", 600, "192.0.2.1")
 
 
