@@ -87,7 +87,7 @@ def _wire(name: str, folder: Path) -> Iterator[wires.Wire]:
     with wires.WIRES[name](folder) as wire:
         for zone in (*EMPTY, LARGE):
             _made(wire, zone)
-        wire.fill(LARGE, OTHERS_OF_STAND_INS)
+        wire.fill(LARGE, range(OTHERS_OF_STAND_INS))
         yield wire
 
 

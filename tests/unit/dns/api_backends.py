@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,18 @@ from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.model.inventory import Secret
 from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
-from tests.unit.dns.standins import STAND_INS, TOKEN, Ovh, StandIn
+from tests.unit.dns.cloudflare_server import Cloudflare
+from tests.unit.dns.digitalocean_server import DigitalOcean
+from tests.unit.dns.gandi_server import Gandi
+from tests.unit.dns.ovh_server import Ovh
+from tests.unit.dns.rows import TOKEN, RowServer
+
+STAND_INS: dict[str, Callable[[], RowServer]] = {
+    "cloudflare": Cloudflare,
+    "digitalocean": DigitalOcean,
+    "gandi": Gandi,
+    "ovh": Ovh,
+}
 
 
 @dataclass
@@ -27,7 +38,7 @@ class ApiBackend(Backend):
     """`naps`: seconds that were waited for, and took no time."""
 
     name: str
-    api: StandIn
+    api: RowServer
     naps: list[float]
 
     def __post_init__(self) -> None:

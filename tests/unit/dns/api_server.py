@@ -3,7 +3,8 @@
     ApiServer        handle() is the provider's; `serving()` starts it on a loopback port
     Fault            what happens in place of an answer, or after the change was made
 
-Each provider's stand-in (standins.py) is written from the description that the provider publishes, not from the driver.
+Each provider's stand-in is a module of its own (cloudflare_server.py, …), written from the description that the
+provider publishes, not from the driver. Those whose records are rows have them in rows.py.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ class Request:
     method: str
     path: str  # without what is the same for all, unquoted
     query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Any
+    headers: Mapping[str, str]  # names in lower case
     url: str = ""
     raw: bytes = b""
+
+    @property
+    def body(self) -> Any:
+        """Of JSON."""
+        return json.loads(self.raw) if self.raw else None
 
 
 @dataclass(frozen=True)
@@ -84,18 +89,24 @@ class ApiServer(ABC):
                 return self.pretended(request)
             if fault and not fault.after:
                 return fault.answer
-            answer = self.handle(request)
-            return fault.answer if fault else answer
+            if fault is None:
+                return self.handle(request)
+            self.done(request)
+            return fault.answer
 
     @abstractmethod
     def pretended(self, request: Request) -> Answer:
         """What it would answer, without doing it."""
 
+    def done(self, request: Request) -> None:
+        """With what the provider does behind its answer."""
+        self.handle(request)
+
     def catch_up(self) -> None:
         """What was put off is done."""
         with self.lock:
             for request in self.put_off:
-                self.handle(request)
+                self.done(request)
             self.put_off.clear()
 
     def calls(self, pattern: str = "") -> list[str]:
@@ -121,7 +132,6 @@ def serving(api: ApiServer) -> Iterator[str]:
                 unquote(parts.path.removeprefix(api.prefix)),
                 dict(parse_qsl(parts.query, keep_blank_values=True)),
                 {name.lower(): value for name, value in self.headers.items()},
-                json.loads(raw) if raw else None,
                 api.url + self.path.removeprefix(api.prefix),
                 raw,
             )

@@ -29,13 +29,12 @@ from mailprov.model.values import dataclass, field
 from mailprov.records import types
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry
-from tests.unit.dns.api_backends import standing_in
+from tests.unit.dns.api_backends import STAND_INS, standing_in
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_backend import hetzner
 from tests.unit.dns.octodns_backend import octodns_cloudflare, octodns_powerdns
 from tests.unit.dns.route53_backend import route53
 from tests.unit.dns.servers import AT_PROVIDERS, HEAD, serving
-from tests.unit.dns.standins import STAND_INS
 from tests.unit.dns.updates_backend import PowerDnsApi, Updates
 
 

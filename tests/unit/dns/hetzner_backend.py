@@ -17,10 +17,10 @@ from mailprov.dns.providers.hetzner.driver import HetznerDriver
 from mailprov.dns.providers.hetzner.settings import HetznerSettings
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Secret
+from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_server import TOKEN, HetznerServer
 from tests.unit.dns.servers import AT_PROVIDERS, HEAD
-from tests.unit.dns.stand_in import serving
 
 
 class Hetzner(Backend):

@@ -6,15 +6,13 @@ What changes a set answers with an action that runs, and is done when that is as
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
 
 import dns.rdata
 
-from tests.unit.dns.stand_in import Request, Response, StandIn
+from tests.unit.dns.api_server import Answer, ApiServer, Request
 
 TOKEN, READ_ONLY = "hetzner-token-of-64-letters-in-tests", "hetzner-token-that-may-only-read"
 Json = dict[str, Any]
@@ -23,10 +21,10 @@ Json = dict[str, Any]
 class Refused(Exception):
     def __init__(self, status: int, code: str, message: str = "x") -> None:
         super().__init__(code)
-        self.response = error(status, code, message)
+        self.answer = error(status, code, message)
 
 
-class HetznerServer(StandIn):
+class HetznerServer(ApiServer):
     """`zones`: name → as the API has it. `sets`: zone → (name, type) → likewise."""
 
     def __init__(self) -> None:
@@ -66,30 +64,30 @@ class HetznerServer(StandIn):
             "zone": self.zones[zone]["id"],
         }
 
-    def answer(self, request: Request) -> Response:
+    def handle(self, request: Request) -> Answer:
         try:
-            return self._answer(request)
+            return self._handled(request)
         except Refused as refused:
-            return refused.response
+            return refused.answer
 
-    def pretended(self, request: Request) -> Response:
-        answer = self.answer(request)
-        todo, self.actions[-1] = self.actions[-1], lambda: None
-        assert callable(todo)
-        self.put_off.append(todo)
+    def pretended(self, request: Request) -> Answer:
+        answer = self.handle(request)
+        self.actions[-1] = _nothing
         return answer
 
-    def finish(self) -> None:
-        if callable(todo := self.actions[-1]):
-            todo()
+    def done(self, request: Request) -> None:
+        actions = len(self.actions)
+        self.handle(request)
+        for number in range(actions, len(self.actions)):
+            self._action(number)
 
-    def _answer(self, request: Request) -> Response:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    def _handled(self, request: Request) -> Answer:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.revoked or token not in (TOKEN, READ_ONLY):
             raise Refused(401, "unauthorized", "unable to authenticate")
         if token == READ_ONLY and request.method != "GET":
             raise Refused(403, "token_readonly", "the token is only allowed to perform GET requests")
-        parts = [unquote(part) for part in request.path.split("/") if part]
+        parts = [part for part in request.path.split("/") if part]
         match [request.method, *parts]:
             case ["GET", "actions", number]:
                 return self._action(int(number))
@@ -99,11 +97,11 @@ class HetznerServer(StandIn):
                 ]
                 return self._page(request, "zones", counted)
             case ["GET", "zones", zone, "rrsets"]:
-                wanted = request.query.get("name", [None])[0]
+                wanted = request.query.get("name")
                 found = [one for one in self.sets[self._zone(zone)].values() if wanted in (None, one["name"])]
                 return self._page(request, "rrsets", found)
             case ["POST", "zones", zone, "rrsets", name, kind, "actions", what]:
-                return self._change(self._zone(zone), (name, kind), what, json.loads(request.body))
+                return self._change(self._zone(zone), (name, kind), what, request.body)
         raise Refused(404, "not_found", f"not in this stand-in: {request.method} {request.path}")
 
     def _zone(self, told: str) -> str:
@@ -112,9 +110,9 @@ class HetznerServer(StandIn):
                 return name
         raise Refused(404, "not_found", "zone not found")
 
-    def _page(self, request: Request, called: str, every: list[Json]) -> Response:
-        page = int(request.query.get("page", ["1"])[0])
-        size = min(int(request.query.get("per_page", ["25"])[0]), self.most)
+    def _page(self, request: Request, called: str, every: list[Json]) -> Answer:
+        page = int(request.query.get("page", "1"))
+        size = min(int(request.query.get("per_page", "25")), self.most)
         last = max(1, -(-len(every) // size))
         meta = {
             "page": page,
@@ -124,9 +122,9 @@ class HetznerServer(StandIn):
             "last_page": last,
             "total_entries": len(every),
         }
-        return answer({called: every[(page - 1) * size : page * size], "meta": {"pagination": meta}})
+        return Answer(200, {called: every[(page - 1) * size : page * size], "meta": {"pagination": meta}})
 
-    def _change(self, zone: str, key: tuple[str, str], what: str, body: Json) -> Response:
+    def _change(self, zone: str, key: tuple[str, str], what: str, body: Json) -> Answer:
         if self.zones[zone]["mode"] != "primary":
             raise Refused(422, "incorrect_zone_mode")
         sets = copy.deepcopy(self.sets[zone])
@@ -167,16 +165,17 @@ class HetznerServer(StandIn):
             self.sets[zone] = sets
 
         self.actions.append(finish)
-        return answer({"action": self._shown(len(self.actions) - 1, "running")}, 201)
+        return Answer(201, {"action": self._shown(len(self.actions) - 1, "running")})
 
-    def _action(self, number: int) -> Response:
+    def _action(self, number: int) -> Answer:
         todo = self.actions[number]
         if isinstance(todo, str):
-            return answer(
-                {"action": {**self._shown(number, "error"), "error": {"code": todo, "message": "no"}}}
+            return Answer(
+                200, {"action": {**self._shown(number, "error"), "error": {"code": todo, "message": "no"}}}
             )
+        self.actions[number] = _nothing
         todo()
-        return answer({"action": self._shown(number, "success")})
+        return Answer(200, {"action": self._shown(number, "success")})
 
     def _shown(self, number: int, status: str) -> Json:
         return {
@@ -187,6 +186,10 @@ class HetznerServer(StandIn):
             "resources": [],
             "error": None,
         }
+
+
+def _nothing() -> None:
+    """What there is to do for an action that is done."""
 
 
 def check(sets: dict[tuple[str, str], Json], key: tuple[str, str], texts: list[str]) -> None:
@@ -206,9 +209,5 @@ def check(sets: dict[tuple[str, str], Json], key: tuple[str, str], texts: list[s
             raise Refused(422, "invalid_input", str(why)) from None
 
 
-def answer(body: Json, status: int = 200) -> Response:
-    return Response(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
-
-
-def error(status: int, code: str, message: str = "x") -> Response:
-    return answer({"error": {"code": code, "message": message, "details": None}}, status)
+def error(status: int, code: str, message: str = "x") -> Answer:
+    return Answer(status, {"error": {"code": code, "message": message, "details": None}})

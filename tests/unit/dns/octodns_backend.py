@@ -14,8 +14,8 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Secret
 from tests.unit.dns.api_backends import ApiBackend, standing_in
 from tests.unit.dns.backend import Backend
+from tests.unit.dns.rows import TOKEN
 from tests.unit.dns.servers import API_KEY, AT_PROVIDERS, serving
-from tests.unit.dns.standins import TOKEN
 from tests.unit.dns.updates_backend import PowerDnsApi
 
 POWERDNS, CLOUDFLARE = "octodns_powerdns.PowerDnsProvider", "octodns_cloudflare.CloudflareProvider"

@@ -18,10 +18,10 @@ from mailprov.dns.providers.route53.driver import Route53Driver
 from mailprov.dns.providers.route53.settings import Route53Settings
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Secret
+from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.route53_server import KEY_ID, SECRET, Route53Server, canonical
 from tests.unit.dns.servers import AT_PROVIDERS, HEAD
-from tests.unit.dns.stand_in import serving
 
 
 class Route53(Backend):

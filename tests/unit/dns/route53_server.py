@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 import dns.rdata
 import dns.rdatatype
 
-from tests.unit.dns.stand_in import Request, Response, StandIn
+from tests.unit.dns.api_server import Answer, ApiServer, Request
 
 XMLNS = "https://route53.amazonaws.com/doc/2013-04-01/"
 READS = "AKIAMAYONLYREAD"  # with the same secret
@@ -52,7 +52,7 @@ class Invalid(Exception):
     pass
 
 
-class Route53Server(StandIn):
+class Route53Server(ApiServer):
     """`most`: on one page, whatever is asked for."""
 
     def __init__(self) -> None:
@@ -73,15 +73,14 @@ class Route53Server(StandIn):
             self.zones[zone_id].put({"Name": f"{name}.", "Type": kind, "TTL": 900, "Values": values})
         return zone_id
 
-    def pretended(self, request: Request) -> Response:
+    def pretended(self, request: Request) -> Answer:
         before = copy.deepcopy(self.zones)
-        answer = self.answer(request)
+        answer = self.handle(request)
         self.zones = before
-        self.put_off.append(lambda: self.answer(request))
         return answer
 
-    def answer(self, request: Request) -> Response:
-        credential = request.headers.get("Authorization", "")
+    def handle(self, request: Request) -> Answer:
+        credential = request.headers.get("authorization", "")
         if f"Credential={READS}/" in credential:
             if request.method == "GET":
                 return self._done(request)
@@ -90,7 +89,7 @@ class Route53Server(StandIn):
             return error(
                 403, "InvalidClientTokenId", "The security token included in the request is invalid."
             )
-        if (late := self.ahead(request.headers.get("X-Amz-Date", ""))) > 300:
+        if (late := self.ahead(request.headers.get("x-amz-date", ""))) > 300:
             return error(403, "RequestExpired", f"Request is {late:.0f} s off")
         return self._done(request)
 
@@ -100,7 +99,7 @@ class Route53Server(StandIn):
         there = datetime.strptime(sent, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
         return abs(there.timestamp() - CLOCK())
 
-    def _done(self, request: Request) -> Response:
+    def _done(self, request: Request) -> Answer:
         parts = [part for part in request.path.split("/") if part][1:]
         if parts == ["hostedzone"]:
             return self._zones(request)
@@ -108,11 +107,11 @@ class Route53Server(StandIn):
             zone = self.zones.get(parts[1])
             if zone is None:
                 return error(404, "NoSuchHostedZone", f"No hosted zone found with ID: {parts[1]}")
-            return self._sets(zone, request) if request.method == "GET" else self._change(zone, request.body)
+            return self._sets(zone, request) if request.method == "GET" else self._change(zone, request.raw)
         return error(400, "InvalidInput", f"not in this stand-in: {request.method} {request.path}")
 
-    def _zones(self, request: Request) -> Response:
-        start = int(request.query.get("marker", ["0"])[0])
+    def _zones(self, request: Request) -> Answer:
+        start = int(request.query.get("marker", "0"))
         every = list(self.zones.items())
         page = every[start : start + self.zones_on_page]
         rows = "".join(
@@ -129,13 +128,13 @@ class Route53Server(StandIn):
             f"<MaxItems>{self.zones_on_page}</MaxItems>",
         )
 
-    def _sets(self, zone: Zone, request: Request) -> Response:
+    def _sets(self, zone: Zone, request: Request) -> Answer:
         def rank(key: tuple[str, str, str]) -> tuple[str, str, str]:
             return reversed_labels(key[0]), key[1], key[2]
 
-        start = [request.query.get(name, [""])[0] for name in ("name", "type", "identifier")]
+        start = [request.query.get(name, "") for name in ("name", "type", "identifier")]
         first = rank((canonical(start[0]), start[1], start[2])) if start[0] else ("", "", "")
-        most = min(int(request.query.get("maxitems", ["300"])[0]), self.most)
+        most = min(int(request.query.get("maxitems", "300")), self.most)
         keys = [key for key in sorted(zone.sets, key=rank) if rank(key) >= first]
         more = ""
         if len(keys) > most:
@@ -149,7 +148,7 @@ class Route53Server(StandIn):
             f"<IsTruncated>{str(bool(more)).lower()}</IsTruncated>{more}<MaxItems>{most}</MaxItems>",
         )
 
-    def _change(self, zone: Zone, body: bytes) -> Response:
+    def _change(self, zone: Zone, body: bytes) -> Answer:
         changes = [
             (each.findtext(f"{{{XMLNS}}}Action", ""), read(each))
             for each in ElementTree.fromstring(body).iter(f"{{{XMLNS}}}Change")
@@ -249,11 +248,11 @@ def shown(one: Set) -> str:
     )
 
 
-def answer(root: str, body: str, status: int = 200) -> Response:
+def answer(root: str, body: str, status: int = 200) -> Answer:
     text = f'<?xml version="1.0"?>\n<{root} xmlns="{XMLNS}">{body}</{root}>'
-    return Response(status, text.encode(), {"Content-Type": "text/xml", "x-amzn-RequestId": "r"})
+    return Answer(status, text.encode(), {"Content-Type": "text/xml", "x-amzn-RequestId": "r"})
 
 
-def error(status: int, code: str, message: str) -> Response:
+def error(status: int, code: str, message: str) -> Answer:
     body = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     return answer("ErrorResponse", f"{body}<RequestId>r</RequestId>", status)

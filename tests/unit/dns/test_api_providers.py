@@ -20,10 +20,10 @@ from mailprov.dns.providers.ovh import driver as ovh
 from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.model.events import Applied, Event
 from mailprov.model.inventory import Inventory
-from tests.unit.dns.api_backends import ApiBackend, standing_in
+from tests.unit.dns.api_backends import STAND_INS, ApiBackend, standing_in
 from tests.unit.dns.api_server import Answer, Fault
+from tests.unit.dns.rows import TOKEN
 from tests.unit.dns.servers import inventory
-from tests.unit.dns.standins import STAND_INS, TOKEN
 
 ZONE = "mine.test"
 FOREIGN = (

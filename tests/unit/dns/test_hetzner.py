@@ -14,10 +14,10 @@ import requests
 from mailprov import dns as zones
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.events import Applied, Event
+from tests.unit.dns.api_server import Answer, Fault
 from tests.unit.dns.hetzner_backend import Hetzner, hetzner
 from tests.unit.dns.hetzner_server import READ_ONLY, TOKEN, error
 from tests.unit.dns.servers import inventory
-from tests.unit.dns.stand_in import Fault, Request, Response
 
 ZONE = "contract1.test"
 
@@ -43,8 +43,7 @@ def told(kind: type[MailprovError], backend: Hetzner, **changes: object) -> str:
     return str(caught.value)
 
 
-def writing(request: Request) -> bool:
-    return request.method == "POST"
+WRITING = "^(?!GET)"
 
 
 def test_what_somebody_adds_at_the_same_moment_stays(
@@ -117,7 +116,7 @@ def test_an_action_that_fails_later(backend: Hetzner) -> None:
     before = backend.whole(ZONE)
     running = '{"action": {"id": 0, "command": "x", "status": "running", "resources": [], "error": null}}'
     backend.server.actions.append("zone_update_failed")
-    backend.server.faults.append(Fault(writing, Response(201, running.encode())))
+    backend.server.faults.append(Fault(WRITING, Answer(201, running.encode())))
     with pytest.raises(
         DnsFailed, match=r"it failed to change _mailprov\.contract1\.test TXT: The pending action failed: no"
     ):
@@ -127,10 +126,10 @@ def test_an_action_that_fails_later(backend: Hetzner) -> None:
 
 def test_the_rate_limit_is_waited_for_and_then_told(backend: Hetzner) -> None:
     limit = error(429, "rate_limit_exceeded", "rate limit exceeded")
-    backend.server.faults += [Fault(writing, limit)] * 2
+    backend.server.faults.append(Fault(WRITING, limit, times=2))
     publish(backend)
     assert not zones.plan(inventory(ZONE, backend.settings()))[0].changes
-    backend.server.faults += [Fault(lambda request: True, limit) for _ in range(6)]
+    backend.server.faults.append(Fault("", limit, times=6))
     assert "it is called too often (rate_limit_exceeded) when asked to list its zones" in told(
         DnsUnreachable, backend
     )
@@ -141,18 +140,18 @@ def test_the_rate_limit_is_waited_for_and_then_told(backend: Hetzner) -> None:
     [
         error(500, "server_error"),
         error(503, "unavailable"),
-        Response(500, b"<html>"),
-        Response(lost=True),
-        Response(200, b"no JSON"),
-        Response(200, b"{}"),
+        Answer(500, b"<html>"),
+        None,
+        Answer(200, b"no JSON"),
+        Answer(200, b"{}"),
     ],
     ids=["500", "503", "html", "lost", "garbage", "empty"],
 )
-def test_broken(backend: Hetzner, instead: Response) -> None:
+def test_broken(backend: Hetzner, instead: Answer | None) -> None:
     before = backend.whole(ZONE)
-    backend.server.faults.append(Fault(writing, instead))
+    backend.server.faults.append(Fault(WRITING, instead))
     assert "read back, nothing of it was done" in told(DnsUnreachable, backend)
-    backend.server.faults.append(Fault(lambda request: "rrsets" in request.path, instead))
+    backend.server.faults.append(Fault("rrsets", instead))
     told(DnsUnreachable, backend)
     assert backend.whole(ZONE) == before
 
@@ -164,11 +163,11 @@ def test_what_was_done_behind_a_gateway_that_gave_up_is_not_done_twice(
 ) -> None:
     """hcloud tries that again, and is told then that the value is there already: as if it had been refused."""
     named = {502: "bad_gateway", 504: "timeout"}[code]
-    instead = error(code, named) if body else Response(code)
-    backend.server.faults.append(Fault(writing, instead, after=True))
+    instead = error(code, named) if body else Answer(code)
+    backend.server.faults.append(Fault(WRITING, instead, after=True))
     with contextlib.suppress(DnsUnreachable):
         publish(backend)
-    writes = [(one.path, one.body) for one in backend.server.seen if writing(one)]
+    writes = [(one.path, one.raw) for one in backend.server.requests if one.method != "GET"]
     assert len(set(writes)) == len(writes)
     publish(backend)
     assert not zones.plan(inventory(ZONE, backend.settings()))[0].changes
@@ -194,10 +193,10 @@ def test_a_write_without_an_answer_is_not_done_twice(
 
 
 def test_no_redirect_is_followed_with_the_token(backend: Hetzner) -> None:
-    there = Response(302, b"", {"Location": f"{backend.server.url}/elsewhere"})
-    backend.server.faults.append(Fault(lambda request: True, there))
+    there = Answer(302, b"", {"Location": f"{backend.server.url}/elsewhere"})
+    backend.server.faults.append(Fault("", there))
     assert "it redirects elsewhere, where the token is not sent" in told(DnsFailed, backend)
-    assert [request.path for request in backend.server.seen] == ["/zones"]
+    assert [request.path for request in backend.server.requests] == ["/zones"]
 
 
 def test_the_token_is_in_no_log(backend: Hetzner, caplog: pytest.LogCaptureFixture) -> None:

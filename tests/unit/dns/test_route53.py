@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,10 @@ from mailprov.dns.rrsets import Edit
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.events import Applied, Event, Notice
 from mailprov.model.hostnames import inside
+from tests.unit.dns.api_server import Answer, Fault
 from tests.unit.dns.route53_backend import Route53, route53
 from tests.unit.dns.route53_server import KEY_ID, SECRET, XMLNS, error
 from tests.unit.dns.servers import inventory
-from tests.unit.dns.stand_in import Fault, Request, Response
 
 
 @pytest.fixture
@@ -51,8 +51,7 @@ def told(kind: type[MailprovError], backend: Route53, **changes: object) -> str:
     return str(caught.value)
 
 
-def writing(request: Request) -> bool:
-    return request.method == "POST"
+WRITING = "^POST"
 
 
 def alias(backend: Route53, zone: str, name: str) -> None:
@@ -116,7 +115,7 @@ def test_nothing_is_ever_written_into_a_special_set(backend: Route53) -> None:
             "contract1.test", dict(snapshot), [Edit(*key, 60, (), ("10.0.0.1",))], None, lambda told: None
         )
     assert outcome.result is Result.REFUSED
-    assert not any(map(writing, backend.server.seen))
+    assert not backend.server.calls(WRITING)
 
 
 def test_private_zones_are_left_out(backend: Route53) -> None:
@@ -227,27 +226,27 @@ def test_the_order_of_names_is_that_of_the_api_reference() -> None:
 
 
 DENIED = "User: arn:aws:iam::1:user/x is not authorized to perform: route53:{} on resource: *"
-REFUSALS: dict[str, tuple[Callable[[Request], bool], Response, str]] = {
+REFUSALS: dict[str, tuple[str, Answer, str]] = {
     "list": (
-        lambda request: request.path.endswith("/hostedzone"),
+        "/hostedzone$",
         error(403, "AccessDenied", DENIED.format("ListHostedZones")),
         "Route 53: it refused to list its hosted zones (AccessDenied: User: arn:aws:iam::1:user/x is not authorized to "
         "perform: route53:ListHostedZones on resource: *). Allow that in the IAM policy",
     ),
     "write": (
-        writing,
+        WRITING,
         error(403, "AccessDenied", DENIED.format("ChangeResourceRecordSets")),
         "it refused to change the records of Z0001TEST (AccessDenied",
     ),
     "secret": (
-        lambda request: True,
+        "",
         error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match"),
         "the secret is not that of the access key (SignatureDoesNotMatch",
     ),
-    "clock": (lambda request: True, error(403, "RequestExpired", "x"), "Set this machine's clock"),
-    "gone": (writing, error(404, "NoSuchHostedZone", "x"), "the hosted zone is not there any more"),
+    "clock": ("", error(403, "RequestExpired", "x"), "Set this machine's clock"),
+    "gone": (WRITING, error(404, "NoSuchHostedZone", "x"), "the hosted zone is not there any more"),
     "batch": (
-        writing,
+        WRITING,
         error(400, "InvalidChangeBatch", "[The record has a resource record set protection]"),
         "it refused to change the records of Z0001TEST: [The record has a resource record set protection]",
     ),
@@ -278,17 +277,17 @@ def test_a_wrong_key(backend: Route53) -> None:
             400, "PriorRequestNotComplete", "The request was rejected because Route 53 was still processing"
         ),
         error(500, "InternalFailure", ""),
-        Response(503, b"<html>busy</html>"),
-        Response(lost=True),
-        Response(200, b"no XML"),
+        Answer(503, b"<html>busy</html>"),
+        None,
+        Answer(200, b"no XML"),
     ],
     ids=["rate", "prior", "500", "503", "lost", "garbage"],
 )
-def test_busy_or_broken(backend: Route53, instead: Response) -> None:
+def test_busy_or_broken(backend: Route53, instead: Answer | None) -> None:
     before = backend.whole("contract1.test")
-    backend.server.faults.append(Fault(writing, instead))
+    backend.server.faults.append(Fault(WRITING, instead))
     assert "read back, nothing of it was done" in told(DnsUnreachable, backend)
-    backend.server.faults.append(Fault(lambda request: "rrset" in request.path, instead))
+    backend.server.faults.append(Fault("rrset", instead))
     told(DnsUnreachable, backend)
     assert backend.whole("contract1.test") == before
 
@@ -297,12 +296,12 @@ def test_what_was_throttled_is_tried_again(backend: Route53, monkeypatch: pytest
     monkeypatch.setattr(calls, "ATTEMPTS", 3)
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
     busy = error(400, "Throttling", "Rate exceeded")
-    backend.server.faults += [Fault(lambda request: True, busy), Fault(writing, busy)]
+    backend.server.faults += [Fault("", busy), Fault(WRITING, busy)]
     assert any(isinstance(event, Applied) for event in publish(backend))
 
 
 def test_an_answer_that_is_lost_after_the_change(backend: Route53) -> None:
-    backend.server.faults.append(Fault(writing))
+    backend.server.faults.append(Fault(WRITING, after=True))
     events = publish(backend)
     assert "read back from the server, all of it stands" in " ".join(
         event.text for event in events if isinstance(event, Notice)
@@ -315,11 +314,11 @@ def test_the_second_try_meets_its_own_work(backend: Route53, monkeypatch: pytest
     monkeypatch.setattr(calls, "ATTEMPTS", 3)
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
     (plan,) = zones.plan(inventory("contract1.test", backend.settings()))
-    backend.server.faults.append(Fault(writing))
+    backend.server.faults.append(Fault(WRITING, after=True))
     events: list[Event] = []
     zones.apply(plan, events.append)
     assert {e.change for e in events if isinstance(e, Applied)} == set(plan.changes)
-    assert len([one for one in backend.server.seen if writing(one)]) == 2
+    assert len(backend.server.calls(WRITING)) == 2
 
 
 def test_a_stale_batch_is_refused_whole_in_both_forms_of_the_error(backend: Route53) -> None:
@@ -337,7 +336,7 @@ def test_a_stale_batch_is_refused_whole_in_both_forms_of_the_error(backend: Rout
         assert write() is Result.CHANGED
         listed = f'<InvalidChangeBatch xmlns="{XMLNS}"><Messages><Message>Tried to delete resource record set x type '
         listed += "TXT but it was not found</Message></Messages></InvalidChangeBatch>"
-        backend.server.faults.append(Fault(writing, Response(400, listed.encode())))
+        backend.server.faults.append(Fault(WRITING, Answer(400, listed.encode())))
         assert write() is Result.CHANGED
     assert backend.whole("contract1.test") == before
 
@@ -367,11 +366,9 @@ def test_the_secret_is_in_no_log_and_no_error(
 
 
 def test_no_redirect_is_followed(backend: Route53) -> None:
-    backend.server.faults.append(
-        Fault(lambda request: True, Response(302, b"", {"Location": f"{backend.server.url}/elsewhere"}))
-    )
+    backend.server.faults.append(Fault("", Answer(302, b"", {"Location": f"{backend.server.url}/elsewhere"})))
     told(DnsFailed, backend)
-    assert [request.path for request in backend.server.seen] == ["/2013-04-01/hostedzone"]
+    assert [request.path for request in backend.server.requests] == ["/2013-04-01/hostedzone"]
 
 
 def test_the_credentials_that_boto3_finds(backend: Route53, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,6 +419,6 @@ def test_five_calls_a_second_over_all_connections(backend: Route53, monkeypatch:
         first.zones()
         second.zones()
     assert wanted == [(f"route53 {KEY_ID}", 5.0, 1.0)] * 2
-    made = len(backend.server.seen)
+    made = len(backend.server.requests)
     assert made >= 20
     assert now[0] == pytest.approx((made - 5) / 5)

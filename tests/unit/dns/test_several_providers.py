@@ -24,8 +24,8 @@ from mailprov.model.inventory import Domain, Host, Inventory, Secret, SshSetting
 from tests.unit.dns.api_backends import ApiBackend, standing_in
 from tests.unit.dns.api_server import Fault
 from tests.unit.dns.backend import Zone
+from tests.unit.dns.rows import TOKEN
 from tests.unit.dns.servers import API_KEY, NameServer, free_port, serving
-from tests.unit.dns.standins import TOKEN
 from tests.unit.dns.transfer import whole
 
 THEIRS = '@ TXT "site=abc; x"\nwww 77 A 192.0.2.80\nwww TXT "v=spf1 -all"\n'

@@ -27,17 +27,18 @@ from mailprov.dns.providers.rfc2136.settings import Tsig
 from mailprov.dns.providers.route53 import calls as route53_calls
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Secret
-from tests.unit.dns import api_server, hetzner_server, route53_server, servers, stand_in
-from tests.unit.dns.api_backends import ApiBackend, standing_in
-from tests.unit.dns.api_server import Answer, ApiServer
+from tests.unit.dns import hetzner_server, route53_server, servers
+from tests.unit.dns.api_backends import STAND_INS, ApiBackend, standing_in
+from tests.unit.dns.api_server import Answer, ApiServer, Fault, Request
+from tests.unit.dns.api_server import serving as serving_api
 from tests.unit.dns.backend import Backend
 from tests.unit.dns.between import Between, listening
 from tests.unit.dns.drivers import PowerDnsApi, Updates
 from tests.unit.dns.hetzner_backend import Hetzner, hetzner
 from tests.unit.dns.octodns_backend import OctodnsPowerDns, octodns_cloudflare, octodns_powerdns
 from tests.unit.dns.route53_backend import Route53, route53
+from tests.unit.dns.rows import Row
 from tests.unit.dns.servers import API_KEY, AT_PROVIDERS, STRANGER, serving
-from tests.unit.dns.standins import STAND_INS, Row
 
 WRONG = "c29tZWJvZHkncyBvd24="  # what somebody else's secret may look like
 
@@ -160,7 +161,7 @@ class Through(ApiServer):
         super().__init__()
         self._upstream = upstream
 
-    def handle(self, request: api_server.Request) -> Answer:
+    def handle(self, request: Request) -> Answer:
         headers = {
             name: value for name, value in request.headers.items() if name in ("x-api-key", "content-type")
         }
@@ -170,18 +171,57 @@ class Through(ApiServer):
         )
         return Answer(reply.status, reply.data)
 
-    def pretended(self, request: api_server.Request) -> Answer:
+    def pretended(self, request: Request) -> Answer:
         return Answer(204, b"")
 
 
 class ApiWire(Wire):
-    """An API over HTTP that mailprov's own client calls."""
+    """An API over HTTP. `refusal`, `busy`: as the provider says so."""
 
+    api: ApiServer
     writing = "^(POST|PUT|PATCH|DELETE) (?!.*/refresh)"
+    refusal = Answer(422, {"message": "not today"})
+    busy = Answer(429, {"message": "slow down"}, {"Retry-After": "3"})
+
+    def strike(self, what: str, skip: int = 0) -> None:
+        html = Answer(502, b"<html>bad gateway</html>")
+        fault = {
+            "lost": Fault(self.writing, None, after=True),
+            "dropped": Fault(self.writing, None),
+            "refused": Fault(self.writing, self.refusal),
+            "broken": Fault(self.writing, html, after=True),
+            "ignored": Fault(self.writing, pretend=True),
+            "late": Fault(self.writing, pretend=True),
+        }[what]
+        fault.skip = skip
+        self.api.faults = [fault]
+
+    def catch_up(self) -> None:
+        self.api.faults = []
+        self.api.catch_up()
+
+    def forget(self) -> None:
+        self.api.put_off.clear()
+
+    def writes(self) -> int:
+        return len(self.api.calls(self.writing))
+
+    def asked(self) -> int:
+        return len(self.api.requests)
+
+    def throttle(self, times: int) -> None:
+        self.api.faults = [
+            Fault("GET", self.busy, times=times),
+            Fault(self.writing, self.busy, times=times),
+        ]
+
+
+class ClientWire(ApiWire):
+    """One that mailprov's own client calls."""
 
     def __init__(self, backend: ApiBackend) -> None:
         self.backend: ApiBackend = backend
-        self.api: ApiServer = backend.api
+        self.api = backend.api
         self.naps = backend.naps
         self.notes = 1 if backend.name == "ovh" else 0
 
@@ -199,40 +239,10 @@ class ApiWire(Wire):
         yield
         self.backend.api.rights.update(rights)
 
-    def strike(self, what: str, skip: int = 0) -> None:
-        html = Answer(502, b"<html>bad gateway</html>")
-        fault = {
-            "lost": api_server.Fault(self.writing, None, after=True),
-            "dropped": api_server.Fault(self.writing, None),
-            "refused": api_server.Fault(self.writing, Answer(422, {"message": "not today"})),
-            "broken": api_server.Fault(self.writing, html, after=True),
-            "ignored": api_server.Fault(self.writing, pretend=True),
-            "late": api_server.Fault(self.writing, pretend=True),
-        }[what]
-        fault.skip = skip
-        self.api.faults = [fault]
-
     def catch_up(self) -> None:
-        self.api.faults = []
-        self.api.catch_up()
+        super().catch_up()
         if isinstance(self.backend, ApiBackend):
             self.backend.api.published()
-
-    def forget(self) -> None:
-        self.api.put_off.clear()
-
-    def writes(self) -> int:
-        return len(self.api.calls(self.writing))
-
-    def asked(self) -> int:
-        return len(self.api.requests)
-
-    def throttle(self, times: int) -> None:
-        slower = Answer(429, {"message": "slow down"}, {"Retry-After": "3"})
-        self.api.faults = [
-            api_server.Fault("GET", slower, times=times),
-            api_server.Fault(self.writing, slower, times=times),
-        ]
 
     def pages(self, items: int | None) -> None:
         self.backend.api.most_in_page = items or 10_000
@@ -247,10 +257,10 @@ class ApiWire(Wire):
 @contextmanager
 def _api(name: str, folder: Path) -> Iterator[Wire]:
     with standing_in(name, folder) as backend:
-        yield ApiWire(backend)
+        yield ClientWire(backend)
 
 
-class PowerDnsWire(ApiWire):
+class PowerDnsWire(ClientWire):
     def __init__(self, backend: PowerDnsApi, api: ApiServer, naps: list[float]) -> None:
         self._backend, self.api, self.naps = backend, api, naps
         self.backend = backend  # type: ignore[assignment]
@@ -268,7 +278,7 @@ class PowerDnsWire(ApiWire):
     def revoked(self) -> Iterator[None]:
         """A server that was started again with another one."""
         gone = Answer(401, b"Unauthorized")
-        self.api.faults = [api_server.Fault("", gone, times=10**6)]
+        self.api.faults = [Fault("", gone, times=10**6)]
         yield
         self.api.faults = []
 
@@ -283,14 +293,14 @@ class OctodnsPowerDnsWire(PowerDnsWire):
 def _octodns_powerdns(folder: Path) -> Iterator[Wire]:
     with octodns_powerdns(folder) as backend:
         through = Through(backend.server.api())
-        with api_server.serving(through):
+        with serving_api(through):
             yield OctodnsPowerDnsWire(backend, through, [])
 
 
 @contextmanager
 def _octodns_cloudflare(folder: Path) -> Iterator[Wire]:
     with octodns_cloudflare(folder) as backend:
-        yield ApiWire(backend)
+        yield ClientWire(backend)
 
 
 @contextmanager
@@ -301,72 +311,19 @@ def _powerdns(folder: Path) -> Iterator[Wire]:
     try:
         with serving("powerdns", folder, AT_PROVIDERS) as server:
             through = Through(server.api())
-            with api_server.serving(through):
+            with serving_api(through):
                 yield PowerDnsWire(PowerDnsApi(server), through, naps)
     finally:
         client.sleep, client.shared = before
 
 
-def _nth(skip: int) -> Callable[[stand_in.Request], bool]:
-    """The write behind so many others."""
-    left = [skip]
-
-    def about(request: stand_in.Request) -> bool:
-        if request.method == "GET":
-            return False
-        left[0] -= 1
-        return left[0] < 0
-
-    return about
-
-
-class LibraryWire(Wire):
-    """An API that the provider's own library calls."""
-
-    server: stand_in.StandIn
-    refusal: stand_in.Response
-    busy: stand_in.Response
-
-    def strike(self, what: str, skip: int = 0) -> None:
-        broken = stand_in.Response(502, b"<html>bad gateway</html>")
-        about = _nth(skip)
-        self.server.faults = [
-            {
-                "lost": stand_in.Fault(about),
-                "dropped": stand_in.Fault(about, stand_in.Response(lost=True)),
-                "refused": stand_in.Fault(about, self.refusal),
-                "broken": stand_in.Fault(about, broken, after=True),
-                "ignored": stand_in.Fault(about, pretend=True),
-                "late": stand_in.Fault(about, pretend=True),
-            }[what]
-        ]
-
-    def catch_up(self) -> None:
-        self.server.faults = []
-        self.server.catch_up()
-
-    def forget(self) -> None:
-        self.server.put_off.clear()
-
-    def writes(self) -> int:
-        return sum(request.method != "GET" for request in self.server.seen)
-
-    def asked(self) -> int:
-        return len(self.server.seen)
-
-    def throttle(self, times: int) -> None:
-        reading = stand_in.Fault(lambda request: request.method == "GET", self.busy)
-        writing = stand_in.Fault(lambda request: request.method != "GET", self.busy)
-        self.server.faults = [*[reading] * times, *[writing] * times]
-
-
-class Route53Wire(LibraryWire):
+class Route53Wire(ApiWire):
     refusal = route53_server.error(400, "InvalidChangeBatch", "[The record set is protected]")
     busy = route53_server.error(400, "Throttling", "Rate exceeded")
 
     def __init__(self, backend: Route53) -> None:
         self.backend: Route53 = backend
-        self.server: route53_server.Route53Server = backend.server
+        self.api = self.server = backend.server
 
     def with_wrong_key(self) -> DnsSettings:
         return self.backend.settings(
@@ -403,13 +360,13 @@ def _route53(folder: Path) -> Iterator[Wire]:
         yield Route53Wire(backend)
 
 
-class HetznerWire(LibraryWire):
+class HetznerWire(ApiWire):
     refusal = hetzner_server.error(422, "invalid_input", "not today")
     busy = hetzner_server.error(429, "rate_limit_exceeded", "rate limit exceeded")
 
     def __init__(self, backend: Hetzner) -> None:
         self.backend: Hetzner = backend
-        self.server: hetzner_server.HetznerServer = backend.server
+        self.api = self.server = backend.server
 
     def with_wrong_key(self) -> DnsSettings:
         return self.backend.settings(token="a-wrong-token-of-somebody")
