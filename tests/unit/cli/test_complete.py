@@ -196,17 +196,22 @@ LINES = {
 }
 
 
+_SCRIPTS: dict[str, str] = {}  # of each shell, the same in every folder
+
+
 def script(folder: Path, shell: str) -> Path:
     """What `--show-completion` prints in that shell."""
-    done = subprocess.run(
-        [folder / "bin/mailprov"],
-        env={**environment(folder), "_MAILPROV_COMPLETE": f"source_{shell}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    if shell not in _SCRIPTS:
+        _SCRIPTS[shell] = subprocess.run(
+            [folder / "bin/mailprov"],
+            env={**environment(folder), "_MAILPROV_COMPLETE": f"source_{shell}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        assert str(folder) not in _SCRIPTS[shell]
     path = folder / f"script.{shell}"
-    path.write_text(done.stdout)
+    path.write_text(_SCRIPTS[shell])
     return path
 
 
