@@ -89,6 +89,9 @@ def client(
         raise _wrong("client", _("whose account is not given"), "")
     wanted = [_checked(address)] if address is not None else _all(read)
     chosen = [of.of_account(read, each) for each in wanted]
+    if pop and (without := next((one for one in chosen if one.incoming(pop=True) is None), None)):
+        what = _("the host of {domain} offers no POP").format(domain=without.domain)
+        raise _wrong("--pop", what, "", _("Leave it out, or add pop3s to `services`"))
     text = _text(form, chosen, _passwords(read, chosen) if with_password else {}, pop)
     if output is not None:
         _write(output, text)

@@ -2,6 +2,8 @@
 
     mobileconfig(settings, pop, password) -> str    a property list in XML; without an account the device asks for it
 
+`settings` must be whole, and have a server of POP where `pop`.
+
 Pure, and the same for the same settings: the identifiers are made from the domain and the address (RFC 9562 section
 5.5), so a newer profile replaces the older one instead of standing beside it.
 """
@@ -18,7 +20,7 @@ from mailprov.model.ports import Protocol
 
 def mobileconfig(settings: Settings, pop: bool = False, password: str = "") -> str:
     """`password`: in clear in the file, where it is given; else the device asks for it."""
-    incoming = settings.best(Protocol.POP3 if pop else Protocol.IMAP)
+    incoming = settings.incoming(pop)
     outgoing = settings.best(Protocol.SMTP)
     assert incoming is not None
     assert outgoing is not None
@@ -34,7 +36,7 @@ def mobileconfig(settings: Settings, pop: bool = False, password: str = "") -> s
         "PayloadUUID": _uuid(f"{identifier}.account"),
         "PayloadDisplayName": shown,
         "EmailAccountDescription": shown,
-        "EmailAccountType": "EmailTypePOP" if pop else "EmailTypeIMAP",
+        "EmailAccountType": "EmailTypePOP" if incoming.protocol is Protocol.POP3 else "EmailTypeIMAP",
         **_server("Incoming", incoming),
         **_server("Outgoing", outgoing),
         "OutgoingPasswordSameAsIncomingPassword": True,

@@ -23,8 +23,10 @@ _BY_PASSWORD, _BY_OAUTH = 1, 6
 
 
 def payload(settings: Settings, pop: bool = False, password: str = "") -> str:
-    """One account. `settings` of an account. `password`: in clear in the code, where it is given."""
-    incoming = settings.best(Protocol.POP3 if pop else Protocol.IMAP)
+    """One account. `settings` of an account, and whole, with a server of POP where `pop`. `password`: in clear in the
+    code, where it is given.
+    """
+    incoming = settings.incoming(pop)
     outgoing = settings.best(Protocol.SMTP)
     assert incoming is not None
     assert outgoing is not None

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from mailprov.client import hosted
 from mailprov.errors import InputError
 from mailprov.i18n import _
-from mailprov.model.inventory import Account, Domain, Inventory, TlsMode
-from mailprov.model.ports import PORTS, Port, Protocol, TlsStart
+from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
+from mailprov.model.ports import Port, Protocol, TlsStart
 from mailprov.model.values import dataclass
 
 _ORDER = (Protocol.IMAP, Protocol.POP3, Protocol.SMTP)
@@ -54,6 +54,16 @@ class Settings:
     def best(self, protocol: Protocol) -> Server | None:
         return next(iter(self.of(protocol)), None)
 
+    def incoming(self, pop: bool = False) -> Server | None:
+        """Where mail is read: by IMAP, or by POP where that is wanted or all there is. None: not in that way."""
+        imap = None if pop else self.best(Protocol.IMAP)
+        return imap or self.best(Protocol.POP3)
+
+    @property
+    def whole(self) -> bool:
+        """Whether mail can be read and sent. A host without accounts need not offer that."""
+        return self.incoming() is not None and self.best(Protocol.SMTP) is not None
+
 
 def of_account(inventory: Inventory, address: str) -> Settings:
     """`address` in lower case, as accounts have it."""
@@ -89,7 +99,7 @@ def _settings(inventory: Inventory, domain: Domain, account: Account | None) -> 
     host = inventory.host(domain.hosts[0])
     name = domain.mail_name or host.fqdn
     user = account.login_name if account else ""
-    servers = tuple(Server(port.protocol, name, port.number, port.tls, user) for port in _ports())
+    servers = tuple(Server(port.protocol, name, port.number, port.tls, user) for port in _ports(host))
     return Settings(
         domain.name,
         servers,
@@ -98,9 +108,9 @@ def _settings(inventory: Inventory, domain: Domain, account: Account | None) -> 
     )
 
 
-def _ports() -> Iterator[Port]:
+def _ports(host: Host) -> Iterator[Port]:
     for protocol in _ORDER:
-        of_it = [port for port in PORTS if port.protocol is protocol and port.login]
+        of_it = [port for port in host.ports if port.protocol is protocol and port.login]
         yield from sorted(of_it, key=lambda port: port.tls is not TlsStart.IMPLICIT)
 
 

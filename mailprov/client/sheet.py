@@ -32,6 +32,11 @@ OUTLOOK = N_(
     "copies the password and the mail to Microsoft's servers. Choose IMAP and type the servers in yourself; the "
     "classic Outlook for Windows connects directly."
 )
+OUTLOOK_BY_POP = N_(
+    "Outlook (the new one for Windows, for Mac and for phones) asks Microsoft for the servers and not your domain, and "
+    "copies the password and the mail to Microsoft's servers. Choose POP and type the servers in yourself; the "
+    "classic Outlook for Windows connects directly."
+)
 BY_PAGE = N_(
     "No password is typed into the program: the provider's own page opens and asks for it (OAuth 2.0)."
 )
@@ -51,7 +56,8 @@ def notes(settings: Settings) -> list[str]:
     """What a user should know besides the servers."""
     by_page = any(not server.password for server in settings.servers)
     told = [*([BY_PAGE] if by_page else []), *([SELF_SIGNED] if settings.self_signed else [])]
-    return [_(each) for each in (*told, *([] if settings.provider else [OUTLOOK]))]
+    outlook = OUTLOOK if settings.best(Protocol.IMAP) else OUTLOOK_BY_POP
+    return [_(each) for each in (*told, *([] if settings.provider else [outlook]))]
 
 
 def sheet(accounts: Sequence[Sheet], folders: Sequence[Path], language: str = "en") -> str:

@@ -18,7 +18,7 @@ from mailprov.components.templates import render
 from mailprov.i18n import N_, _
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
-from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol
+from mailprov.model.ports import Protocol
 from mailprov.model.values import dataclass
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
@@ -109,14 +109,15 @@ class _Fail2ban(Component):
     def parts(self, build: Build) -> Parts:
         settings = SETTING.of(build.host)
         assert settings is not None
-        files = _files(settings)
+        jails = _jails(build.host)
+        files = _files(settings, jails)
         # Bans that are in force outlive a reload; those of who is spared now are lifted.
         service = Service(
             unit="fail2ban.service",
             files=tuple(file.path for file in files),
             checks=(("fail2ban-client", "--test"),),
             # Debian's own jail, too: it starts with ours, and would count what SSH refused before.
-            jails=("mailprov-postfix", "mailprov-dovecot", "sshd"),
+            jails=(*(f"mailprov-{jail[0]}" for jail in jails), "sshd"),
             spares=settings.ignore,
         )
         return Parts(packages=self.packages(build.inventory, build.host), files=files, services=(service,))
@@ -129,19 +130,20 @@ class _Fail2ban(Component):
 COMPONENT = _Fail2ban()
 
 
-def _files(settings: Fail2ban) -> tuple[File, ...]:
+def _jails(host: Host) -> list[tuple[str, list[int], str]]:
+    """(name, ports, whose journal). One without ports is none."""
+    smtp = [port.number for port in host.ports if port.protocol is Protocol.SMTP]
+    mailbox = [port.number for port in host.ports if port.protocol is not Protocol.SMTP]
+    every = [
+        ("postfix", sorted(smtp), "_SYSTEMD_UNIT=postfix@-.service + _SYSTEMD_UNIT=postfix.service"),
+        ("dovecot", sorted(mailbox), "_SYSTEMD_UNIT=dovecot.service"),
+    ]
+    return [jail for jail in every if jail[1]]
+
+
+def _files(settings: Fail2ban, jails: list[tuple[str, list[int], str]]) -> tuple[File, ...]:
     """The jails and their filters."""
-    smtp = [port.number for port in PORTS if port.protocol is Protocol.SMTP]
-    mailbox = [port.number for port in PORTS if port.protocol is not Protocol.SMTP]
-    units = "_SYSTEMD_UNIT=postfix@-.service + _SYSTEMD_UNIT=postfix.service"
-    jail = render(
-        "fail2ban/jail.j2",
-        ignore=("127.0.0.0/8", "::1", *settings.ignore),
-        jails=(
-            ("postfix", sorted(smtp), units),
-            ("dovecot", sorted({*mailbox, SIEVE_PORT.number}), "_SYSTEMD_UNIT=dovecot.service"),
-        ),
-    )
+    jail = render("fail2ban/jail.j2", ignore=("127.0.0.0/8", "::1", *settings.ignore), jails=jails)
     return (
         File(_JAIL, jail),
         _filter("postfix", "Wrong passwords on 465 and 587.", r"postfix/(?:\w+/)?smtpd", _POSTFIX),

@@ -15,7 +15,6 @@ from mailprov.components.templates import render
 from mailprov.i18n import N_
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
-from mailprov.model.ports import PORTS, SIEVE_PORT
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
 from mailprov.schema.scalars import choice
@@ -67,10 +66,16 @@ COMPONENT = _Ufw()
 
 def _files(build: Build) -> tuple[File, ...]:
     """A script and the unit that runs it, now and at each boot."""
-    ports = {port.number for port in (*PORTS, SIEVE_PORT)}
+    host = build.host
+    ports = {port.number for port in host.ports}
     ports.update(port for each in build.components for port in each.ports(build))
-    ssh_port = build.host.ssh.port or 22
-    script = render("ufw/firewall.j2", ports=sorted(ports), ssh_port=ssh_port, mark=_MARK)
+    script = render(
+        "ufw/firewall.j2",
+        ports=sorted(ports),
+        off=sorted(port.number for port in host.ports_off),
+        ssh_port=host.ssh.port or 22,
+        mark=_MARK,
+    )
     return (
         File(_SCRIPT, script, mode="0755"),
         File(f"/etc/systemd/system/{_UNIT}", render("ufw/unit.j2", script=_SCRIPT)),

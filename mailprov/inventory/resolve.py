@@ -13,7 +13,7 @@ from typing import Any
 from mailprov.components import registry
 from mailprov.i18n import _
 from mailprov.inventory import dns, domains, ssh
-from mailprov.inventory.host_settings import merged, settings
+from mailprov.inventory.host_settings import check_services, merged, settings
 from mailprov.inventory.schema import File
 from mailprov.inventory.schema_hosts import HostEntry
 from mailprov.model.dns import DnsSettings
@@ -29,12 +29,9 @@ def build(file: File, context: Context) -> Inventory:
     published = dns.resolve(file.dns, context) if file.dns else DnsSettings()
     for component in registry.components():
         component.check(file, hosts, published, context)
-    return Inventory(
-        source=context.document.file,
-        hosts=hosts,
-        domains=domains.resolve(file.domains, hosts, context),
-        dns=published,
-    )
+    served = domains.resolve(file.domains, hosts, context)
+    check_services(hosts, served, context)
+    return Inventory(source=context.document.file, hosts=hosts, domains=served, dns=published)
 
 
 def _hosts(file: File, context: Context) -> tuple[Host, ...]:

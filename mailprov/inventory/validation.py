@@ -191,6 +191,7 @@ def _example(path: KeyPath) -> str:
         "ipv4": "[192.0.2.11]",
         "ipv6": '["2001:db8::11"]',
         "domain_aliases": "[example.net]",
+        "services": "[imaps]",
     }.get(names[-1] if names else "", "[ana, luis]")
 
 

@@ -15,11 +15,15 @@ from mailprov.model.ports import PORTS, Protocol, TlsStart
 
 def settings(inventory_path: Path) -> list[str]:
     inventory = load(inventory_path, SecretMode.IGNORE)
+    imap, pop, smtp = (_ports(inventory, each) for each in (Protocol.IMAP, Protocol.POP3, Protocol.SMTP))
+    if imap and pop:
+        receive = [_("receive by IMAP: {imap}; by POP: {pop}").format(imap=imap, pop=pop)]
+    else:
+        receive = [_("receive by IMAP: {ports}").format(ports=imap)] if imap else []
+        receive += [_("receive by POP:  {ports}").format(ports=pop)] if pop else []
     lines = [
-        _("receive by IMAP: {imap}; by POP: {pop}").format(
-            imap=_ports(Protocol.IMAP), pop=_ports(Protocol.POP3)
-        ),
-        _("send by SMTP:    {ports}; log in there too").format(ports=_ports(Protocol.SMTP)),
+        *receive,
+        *([_("send by SMTP:    {ports}; log in there too").format(ports=smtp)] if smtp else []),
         _("login:           the whole address; its password: cat {folder}/ADDRESS").format(
             folder=inventory_path.parent / "secrets"
         ),
@@ -39,10 +43,11 @@ def _servers(inventory: Inventory, hosts: tuple[str, ...]) -> str:
     return ", ".join(f"{host.fqdn} ({host.address})" for host in found)
 
 
-def _ports(protocol: Protocol) -> str:
-    """The users' ports, TLS from the first byte first, as RFC 8314 section 3 prefers."""
+def _ports(inventory: Inventory, protocol: Protocol) -> str:
+    """The users' ports on any of its hosts, TLS from the first byte first, as RFC 8314 section 3 prefers."""
     word = {TlsStart.IMPLICIT: "TLS", TlsStart.UPGRADE: "STARTTLS"}
-    ports = [port for port in PORTS if port.protocol is protocol and port.login]
+    offered = {port for host in inventory.hosts for port in host.ports}
+    ports = [port for port in PORTS if port.protocol is protocol and port.login and port in offered]
     return _(" or ").join(
         f"{p.number} ({word[p.tls]})" for p in sorted(ports, key=lambda p: p.tls is TlsStart.UPGRADE)
     )

@@ -93,6 +93,7 @@ def _host(paths: LabPaths, state: LabState, host: LabHost, inventory: Inventory)
         "ipv4": [host.address],
         **({"ipv6": [host.address6]} if host.address6 else {}),
         **({} if asked.managed else {"managed": False}),
+        **({"services": list(asked.services)} if asked.ports_off else {}),
         "tls": _tls(paths, state, host, asked),
         "recipient_delimiter": asked.recipient_delimiter or "none",
         "message_size_limit": asked.message_size_limit,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import Hosted
 from mailprov.model.jumps import Jump
+from mailprov.model.ports import ALL, SERVICES, Port
 from mailprov.model.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -139,12 +140,28 @@ class Host:
     recipient_delimiter: str = "+"  # ana+shop@ reaches ana@; "": no such details
     message_size_limit: int = 50 * 2**20  # bytes on the wire
     filter: Filter = Filter.NONE  # what a file that says nothing gets is in components/milter.py
+    services: tuple[str, ...] = tuple(
+        SERVICES
+    )  # what users' programs may connect to, in the order of that table
     # False: others built the server. plan, apply and the like leave it alone, no advice names them, and verify takes
     # what a package, mbox or PAM does by default for what it is (a warning where it could be better).
     managed: bool = True
     lab_release: str | None = None  # what `mailprov lab` boots for this host: debian-12, ubuntu-24.04, …
     # What only one component reads, by its key in the file: components/setting.py.
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def offers(self, port: Port) -> bool:
+        return not port.login or port.service in self.services
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Where it listens."""
+        return tuple(port for port in ALL if self.offers(port))
+
+    @property
+    def ports_off(self) -> tuple[Port, ...]:
+        """Where nothing may answer."""
+        return tuple(port for port in ALL if not self.offers(port))
 
 
 @dataclass(frozen=True)

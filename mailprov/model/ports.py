@@ -1,6 +1,8 @@
 """The seven mail ports: the one table that configuration, firewall, DNS SRV records and probes are made from.
 
-`SIEVE_PORT` stands beside them: users reach their filters there, and no mail goes over it.
+`SIEVE_PORT` stands beside them: users reach their filters there, and no mail goes over it. `SERVICES` are the ports
+that users' programs connect to, by the names of /etc/services: what a host offers of them its inventory says
+(`Host.offers`). Port 25 is none of them: mail from other hosts arrives there.
 """
 
 from __future__ import annotations
@@ -102,3 +104,6 @@ SIEVE_PORT = Port(
     "sieve",
     N_("MUA looks after the user's filters: ManageSieve with STARTTLS (RFC 5804)"),
 )
+
+ALL: tuple[Port, ...] = (*PORTS, SIEVE_PORT)
+SERVICES: dict[str, Port] = {port.service: port for port in ALL if port.login}

@@ -59,7 +59,8 @@ def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | 
     if not suspects:
         return []
     with ThreadPoolExecutor(_LOOKERS) as pool:
-        seen = dict(zip(suspects, pool.map(lambda key: _shut(run, key[1], ports), suspects), strict=True))
+        found = pool.map(lambda key: _shut(run, key[1], _offered(suspects[key], ports)), suspects)
+        seen = dict(zip(suspects, found, strict=True))
     shut = {key: numbers for key, numbers in seen.items() if numbers}
     if not shut:
         return []
@@ -75,9 +76,9 @@ def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | 
                 own = bans.peer  # as the host sees it: the network between may translate ours
             if jails := [jail for jail, banned in bans.held if banned == own]:
                 told.setdefault((name, True), {})[address] = f"{own} ({', '.join(jails)})"
-        elif set(numbers) == {port.number for port in ports if _group(port)} and not _unanswered(
-            run, address, host.ssh.port or _SSH
-        ):
+        elif set(numbers) == {
+            port.number for port in _offered(host, ports) if _group(port)
+        } and not _unanswered(run, address, host.ssh.port or _SSH):
             told.setdefault((name, False), {})[address] = own
     by_name = {host.name: host for host in hosts}
     return [_words(by_name[name], addresses, said=said) for (name, said), addresses in told.items()]
@@ -112,6 +113,10 @@ def _words(host: Host, addresses: Mapping[str, str], *, said: bool) -> Held:
     )
     observed = form.format(host=host.name, addresses=own)
     return Held(host, tuple(addresses), observed, advice.format(host=host.name, command=command))
+
+
+def _offered(host: Host, ports: Collection[Port]) -> list[Port]:
+    return [port for port in ports if host.offers(port)]
 
 
 def _group(port: Port) -> str:

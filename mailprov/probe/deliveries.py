@@ -24,6 +24,7 @@ from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.context import Context, port_numbered
 from mailprov.probe.mailauth import message
+from mailprov.probe.targets import imap_port
 
 SUBMISSION = (587, 465)
 _NAMED = 3  # domains in one sentence
@@ -200,8 +201,10 @@ class DeliveryContext(Context):
         return client
 
     def mailbox(self) -> Imap:
-        """The recipient's mail over IMAP on 993."""
-        client = self.session(self.recipient_host, 993, self.plan.recipient)
+        """The recipient's mail over IMAP. A domain without it takes no part (`delivery.ready`)."""
+        port = imap_port(self.recipient_host)
+        assert port is not None
+        client = self.session(self.recipient_host, port.number, self.plan.recipient)
         assert isinstance(client, Imap)
         return client
 

@@ -36,6 +36,7 @@ from mailprov.probe.targets import has_route, subjects
 _PER_ADDRESS = 6
 _DELIVERIES_AT_ONCE = 8
 _LOOKERS = 48
+_OF_A_PORT = (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT, Scope.PORT_ACCOUNTS)
 
 
 @dataclass
@@ -160,6 +161,7 @@ class Jobs:
                         for address in family
                         for port in self._ports
                         if port.number in probe.entry.ports
+                        and host.offers(port)
                         and not self._run.absent.get((address, port.number))
                         for context in self._port_cases(probe, host, address, port, here)
                     ]
@@ -193,7 +195,7 @@ class Jobs:
                     advice = _(_MISSED) if host.name in self._run.provisioned else ""
                     yield from self._passed_over(host, address, port.number, phase, text, advice)
                     continue
-                for scope in (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT, Scope.PORT_ACCOUNTS):
+                for scope in _OF_A_PORT if host.offers(port) else (Scope.PORT_OFF,):
                     for probe in self._selected(scope, phase):
                         if port.number not in probe.entry.ports:
                             continue
@@ -246,7 +248,8 @@ class Jobs:
         probes = [probe for probe in self._probes if SIEVE_PORT.number in probe.entry.ports]
         if SIEVE_PORT not in self._ports or not any(self.wanted(probe.entry.id) for probe in probes):
             return
-        addresses = [each for host in hosts for each in self._run.addresses[host.name] if has_route(each)]
+        offering = [host for host in hosts if host.offers(SIEVE_PORT)]
+        addresses = [each for host in offering for each in self._run.addresses[host.name] if has_route(each)]
 
         def look(address: str) -> str:
             number = self._run.port_map.get((address, SIEVE_PORT.number), SIEVE_PORT.number)

@@ -15,7 +15,7 @@ from typing import Any
 
 from mailprov.i18n import _
 from mailprov.model.findings import Finding
-from mailprov.model.ports import PORTS, SIEVE_PORT, Port, Protocol
+from mailprov.model.ports import ALL, Port, Protocol
 from mailprov.model.values import dataclass
 from mailprov.probe.timing import Timing
 
@@ -50,6 +50,7 @@ class Scope(Enum):
     DOMAIN = "domain"  # and each domain alias
     ZONE = "zone"  # the same, and a domain that no inventory describes
     FOREIGN = "foreign"  # only a domain that no inventory describes
+    PORT_OFF = "port_off"  # a port of an address that its host does not offer; no other probe looks there
     PORT = "port"  # of an address; so are all that follow
     PORT_DOMAIN = "port_domain"  # each domain on the host
     PORT_ACCOUNT = "port_account"  # one account of each domain on the host
@@ -87,7 +88,7 @@ class Probe:
 
 
 # The ports that are looked at. The last one is optional: where it does not answer there is nothing to look at.
-PROBED: tuple[Port, ...] = (*PORTS, SIEVE_PORT)
+PROBED: tuple[Port, ...] = ALL
 
 PROBES: list[Probe] = []
 

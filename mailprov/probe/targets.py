@@ -4,6 +4,7 @@ once for.
     find_addresses(run, host)      where a host is looked at
     has_route(address)             whether this machine could send there
     subjects(run, scope, domains)     domain and account of each turn of a probe
+    imap_port(host)                where mail that has arrived is looked for
 
 Raises nothing.
 """
@@ -15,9 +16,10 @@ import socket
 import dns.inet
 
 from mailprov.model.inventory import Account, Domain, Host
+from mailprov.model.ports import Port
 from mailprov.probe.accounts import chosen
 from mailprov.probe.clients.errors import ProbeError
-from mailprov.probe.context import Run
+from mailprov.probe.context import Run, port_numbered
 from mailprov.probe.registry import Scope
 from mailprov.transport.source import source_address
 
@@ -25,7 +27,7 @@ from mailprov.transport.source import source_address
 def subjects(run: Run, scope: Scope, domains: list[Domain]) -> list[tuple[Domain | None, Account | None]]:
     """What a probe of a port runs once for. Wrong passwords (Scope.PORTS) are tried for one account of the host only,
     as all its domains ask the same password store and each try costs seconds."""
-    if scope is Scope.PORT:
+    if scope in (Scope.PORT, Scope.PORT_OFF):
         return [(None, None)]
     if scope is Scope.PORT_DOMAIN:
         return [(domain, None) for domain in domains]
@@ -59,3 +61,8 @@ def find_addresses(run: Run, host: Host) -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(dict.fromkeys(str(info[4][0]) for info in infos))
+
+
+def imap_port(host: Host) -> Port | None:
+    """Where mail that has arrived is looked for; None where the host offers no IMAP."""
+    return next((port for port in map(port_numbered, (993, 143)) if host.offers(port)), None)

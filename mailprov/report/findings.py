@@ -20,7 +20,7 @@ from rich.text import Text
 
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.model.ports import ALL
 from mailprov.model.values import dataclass
 from mailprov.report import grouping
 from mailprov.report.grouping import CONNECTS, RANK, Behind, causes, groups, ids, in_order
@@ -62,7 +62,6 @@ COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (N_("wrong\nrefused"), ("auth.bad-password",)),
 )
 _COLUMN_OF = {probe: heading for heading, probes in COLUMNS for probe in probes}
-_PORTS = (*PORTS, SIEVE_PORT)
 _PLACES = 6  # of one finding; of more the number is told
 _TEXTS = 4  # that differ from place to place; of more the number is told
 
@@ -198,7 +197,7 @@ def _port_tables(findings: Sequence[Finding]) -> Iterator[tuple[Table, bool]]:
     equal: dict[tuple[_Row, ...], list[str]] = {}
     for host in dict.fromkeys(finding.target.host for finding in findings):
         rows: list[_Row] = []
-        for port in _PORTS:
+        for port in ALL:
             here = [f for f in findings if f.target.host == host and f.target.port == port.number]
             if here:
                 cells = tuple(

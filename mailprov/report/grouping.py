@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.model.ports import ALL
 
 Behind = dict[int, Finding]  # id() of a finding → the one that it waits for in the end
-RANK = {port.number: rank for rank, port in enumerate((*PORTS, SIEVE_PORT))}
+RANK = {port.number: rank for rank, port in enumerate(ALL)}
 CONNECTS = "net.tcp"
 
 

@@ -228,7 +228,8 @@ def size_between(least: str, most: str) -> Reads:
 def choice(*allowed: str, later: dict[str, str] | None = None) -> Reads:
     """For `Annotated[str, choice(…)]`: one of some words.
 
-    `later` holds words that are planned and the sentence, marked with N_, that says what to use until then.
+    `later` holds words that are planned, or that others have for one of these, and the sentence, marked with N_, that
+    says what to write.
     """
 
     def read(value: Any) -> str:

@@ -34,7 +34,7 @@ class _Dovecot(Component):
             directories=files.DIRECTORIES,
             files=files.files(build),
             account_files=(passwd.accounts(build.mail.entries, build.releases.dovecot),),
-            services=(files.service(build.made(tls.of)),),
+            services=(files.service(build.host, build.made(tls.of)),),
             filters=(files.FILTERS,),
         )
 

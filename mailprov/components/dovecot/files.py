@@ -1,7 +1,7 @@
 """Dovecot: its whole configuration in one file, and the service. Who has an account is in `passwd`.
 
     files(build) -> tuple[File, ...]
-    service(material) -> Service
+    service(host, material) -> Service
 
 Pure. One template for each release line, since 2.4 reads none of the settings that 2.3 needs.
 """
@@ -16,8 +16,8 @@ from mailprov.components.templates import render
 from mailprov.components.tls import material as tls
 from mailprov.components.tls.material import TLS12_CIPHERS, Material
 from mailprov.model.host_state import Directory, File, Filters, Service, User
-from mailprov.model.inventory import Filter
-from mailprov.model.ports import PORTS, SIEVE_PORT, Protocol, TlsStart
+from mailprov.model.inventory import Filter, Host
+from mailprov.model.ports import ALL, Protocol, TlsStart
 
 CONFIGURATION = "/etc/dovecot/dovecot.conf"
 PENALTY = "/etc/dovecot/mailprov-penalty.conf"
@@ -34,6 +34,12 @@ _FOLDERS = (
     ("Sent", "Sent"),
     ("Trash", "Trash"),
 )
+# Each with its name in `protocols` and that of its login service.
+_PROTOCOLS = (
+    (Protocol.IMAP, "imap", "imap"),
+    (Protocol.POP3, "pop3", "pop3"),
+    (Protocol.SIEVE, "sieve", "managesieve"),
+)
 # The signs that the inventory allows in an account's name, and Dovecot's default letters and digits.
 _USERNAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@='"
 
@@ -41,25 +47,23 @@ _USERNAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 def files(build: Build) -> tuple[File, ...]:
     """dovecot.conf for the release line at hand, and what it names."""
     host, mail, releases, material = build.host, build.mail, build.releases, build.made(tls.of)
+    offered = {port.protocol for port in host.ports}
     logins = [
         (
-            name,
+            service,
             [
                 {
-                    "number": port.number,
+                    "number": port.number if host.offers(port) else 0,
                     "service": port.service,
                     "purpose": port.purpose,
                     "implicit": port.tls is TlsStart.IMPLICIT,
                 }
-                for port in (*PORTS, SIEVE_PORT)
+                for port in ALL
                 if port.protocol is protocol
             ],
         )
-        for protocol, name in (
-            (Protocol.IMAP, "imap"),
-            (Protocol.POP3, "pop3"),
-            (Protocol.SIEVE, "managesieve"),
-        )
+        for protocol, __, service in _PROTOCOLS
+        if protocol in offered
     ]
     spam = host.filter is Filter.RSPAMD
     text = render(
@@ -77,6 +81,8 @@ def files(build: Build) -> tuple[File, ...]:
         mail_root=MAIL_ROOT,
         sockets=SOCKETS,
         folders=_FOLDERS,
+        protocols=[(name, protocol in offered) for protocol, name, __ in _PROTOCOLS],
+        off=[port.service for port in host.ports_off if port.protocol is not Protocol.SMTP],
         logins=logins,
         username_chars=_USERNAME_CHARS,
         delimiter=host.recipient_delimiter,
@@ -101,7 +107,7 @@ def files(build: Build) -> tuple[File, ...]:
     )
 
 
-def service(material: Material) -> Service:
+def service(host: Host, material: Material) -> Service:
     """Dovecot sees by itself when the accounts' file changes, so that file is not among `files`."""
     return Service(
         unit="dovecot.service",
@@ -111,5 +117,5 @@ def service(material: Material) -> Service:
         # each start of `auth` tries it for five seconds.
         stale_sockets=("/run/dovecot/anvil-auth-penalty", "/run/dovecot/lmtp"),
         checks=(("doveconf", "-n", "-c", CONFIGURATION),),
-        ports=tuple(port.number for port in (*PORTS, SIEVE_PORT) if port.protocol is not Protocol.SMTP),
+        ports=tuple(port.number for port in host.ports if port.protocol is not Protocol.SMTP),
     )

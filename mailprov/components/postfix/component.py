@@ -23,7 +23,7 @@ class _Postfix(Component):
         from mailprov.components.tls import material as tls
 
         ours = files.files(build)
-        service = files.service((*ours, *relayhost.files(build.host)), build.made(tls.of))
+        service = files.service(build.host, (*ours, *relayhost.files(build.host)), build.made(tls.of))
         return Parts(
             packages=self.packages(build.inventory, build.host),
             debconf=(*files.DEBCONF, ("postfix", "postfix/mailname", "string", build.host.fqdn)),

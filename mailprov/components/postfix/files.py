@@ -1,7 +1,7 @@
 """Postfix: every file under /etc/postfix that is ours, and the service.
 
     files(build) -> tuple[File, ...]
-    service(files, material) -> Service
+    service(host, files, material) -> Service
 
 Pure. Raises InputError for addresses that its tables cannot hold.
 """
@@ -21,7 +21,8 @@ from mailprov.components.tls import material as tls
 from mailprov.components.tls.material import Material
 from mailprov.components.versions import bare_newline, compatibility_level, forbids_pipelining
 from mailprov.model.host_state import Directory, File, Service
-from mailprov.model.ports import PORTS, Protocol, TlsStart
+from mailprov.model.inventory import Host
+from mailprov.model.ports import Protocol, TlsStart
 
 FOLDER = "/etc/postfix"
 SPOOL = "/var/spool/postfix"
@@ -51,7 +52,7 @@ def files(build: Build) -> tuple[File, ...]:
             "login": port.login,
             "implicit": port.tls is TlsStart.IMPLICIT,
         }
-        for port in PORTS
+        for port in host.ports
         if port.protocol is Protocol.SMTP
     ]
     main = render(
@@ -83,6 +84,7 @@ def files(build: Build) -> tuple[File, ...]:
         "postfix/master.cf.j2",
         maps=MAPS,
         ports=smtp,
+        off=[port.service for port in host.ports_off if port.protocol is Protocol.SMTP],
         srs=rewriting,
         srs_port=srs.PORT,
         sieve_port=sieve.PORT,
@@ -136,7 +138,7 @@ def _sni(material: Material) -> tuple[File, ...]:
     return (File(f"{MAPS}/sni", "\n".join([f"# {MANAGED}", *sorted(rows)]) + "\n"),)
 
 
-def service(ours: Iterable[File], material: Material) -> Service:
+def service(host: Host, ours: Iterable[File], material: Material) -> Service:
     """postfix.service is the unit to act on everywhere.
 
     Where Debian runs each instance as postfix@-.service (Debian 12), reload, restart and stop reach it from
@@ -147,8 +149,10 @@ def service(ours: Iterable[File], material: Material) -> Service:
     return Service(
         unit="postfix.service",
         files=(*paths, *material.watched),
-        # inet_interfaces and inet_protocols stand there, and take effect at a start only (postconf(5)).
-        restart_on=(f"{FOLDER}/main.cf",),
+        # In main.cf stand inet_interfaces and inet_protocols, which take effect at a start only (postconf(5)). For a
+        # service that leaves master.cf a reload waits until the last of its processes has ended, and answers nobody
+        # meanwhile; Debian 13's unit has no CAP_KILL, so there they are not told to, and it waits for minutes.
+        restart_on=(f"{FOLDER}/main.cf", f"{FOLDER}/master.cf"),
         # The same signal that the unit sends, without the way through systemd's jobs, which takes twice as long.
         reload=("postfix", "reload"),
         checks=(
@@ -162,7 +166,7 @@ def service(ours: Iterable[File], material: Material) -> Service:
         quiet_checks=True,
         # `postfix check` looks through the whole spool and its libraries, which takes longer than all the rest.
         tables=tuple((path, ("sh", "-c", f"postmap -s texthash:{path} >/dev/null")) for path in maps),
-        ports=tuple(port.number for port in PORTS if port.protocol is Protocol.SMTP),
+        ports=tuple(port.number for port in host.ports if port.protocol is Protocol.SMTP),
         main_process=(f"{SPOOL}/pid/master.pid", "master"),
         queue=SPOOL,
         delivers_by=(passwd.USERS,),

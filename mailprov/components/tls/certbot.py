@@ -18,7 +18,7 @@ from mailprov.i18n import _
 from mailprov.model.dns import Dns01, DnsSettings
 from mailprov.model.host_state import File, Issued
 from mailprov.model.inventory import Challenge, Host
-from mailprov.model.ports import PORTS, TlsStart
+from mailprov.model.ports import TlsStart
 
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/mailprov"
 WEBROOT = "/var/lib/mailprov/acme"
@@ -29,7 +29,6 @@ _FOLDER = "/etc/mailprov/tls"
 _CREDENTIALS = f"{_FOLDER}/dns-01.ini"
 _ROOTS = f"{_FOLDER}/acme-roots.pem"
 _DROP_IN = "/etc/systemd/system/certbot.service.d/mailprov.conf"
-_IMPLICIT = tuple(port.number for port in PORTS if port.tls is TlsStart.IMPLICIT)
 
 
 def plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
@@ -88,7 +87,7 @@ def issued(
         authenticator=dns_01.authenticator if dns_01 else "webroot" if webroot(host, web) else "standalone",
         arguments=tuple(arguments),
         hook=HOOK,
-        ports=_IMPLICIT,
+        ports=tuple(port.number for port in host.ports if port.tls is TlsStart.IMPLICIT),
         key_type=key_type,
         roots=_ROOTS if host.tls.ca_file else "",
         rotate=rotate,

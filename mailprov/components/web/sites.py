@@ -83,7 +83,9 @@ def listeners(build: Build, served: tuple[Site, ...]) -> tuple[Listener, ...]:
 def _of(build: Build, domain: Domain) -> Iterator[Site]:
     settings = of_domain(build.inventory, domain)
     answer = autodiscover(settings)
-    files = {AUTOCONFIG: autoconfig(settings), AUTODISCOVER: answer, MOBILECONFIG: mobileconfig(settings)}
+    files = {AUTOCONFIG: autoconfig(settings), AUTODISCOVER: answer}
+    if settings.whole:
+        files[MOBILECONFIG] = mobileconfig(settings)
     names = (f"autoconfig.{domain.name}", f"autodiscover.{domain.name}", domain.name)
     yield Site(domain.name, names, tuple(_file(domain.name, *each) for each in files.items()))
     # Where SRV records send Outlook: to a name for which there is a certificate. Nothing in the answer is a domain's

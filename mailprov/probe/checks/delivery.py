@@ -23,8 +23,7 @@ from mailprov.probe.context import port_numbered
 from mailprov.probe.deliveries import SUBMISSION, DeliveryContext, PartnerContext
 from mailprov.probe.mailauth import message, received
 from mailprov.probe.registry import Scope, probe
-
-_READS = 993
+from mailprov.probe.targets import imap_port
 
 
 @probe(
@@ -33,7 +32,9 @@ _READS = 993
     N_("Test messages can be sent from the domain, and to it"),
     expected=N_("a user can log in to send mail and to read it, and mail from other hosts arrives there"),
     steps=(
-        N_("Log in on 587 and 465 as the account that sends, and on 993 as the account that reads."),
+        N_(
+            "Log in on 587 and 465 as the account that sends, and on 993 as the account that reads (143 if 993 is off)."
+        ),
         N_(
             "If there are domains on other hosts: look up the MX, which must lead to the domain's hosts; on port 25, "
             "RCPT TO the account that reads; RSET, never DATA."
@@ -48,10 +49,12 @@ _READS = 993
         "error": N_(
             "some of it cannot be found out: silence, a dropped connection, an untrusted certificate"
         ),
-        "skip": N_("no account with a known password, or none that keeps mail"),
+        "skip": N_(
+            "no account with a known password, or none that keeps mail, or a host that offers no IMAP"
+        ),
     },
     refs=("RFC 6409", "RFC 5321 section 5.1"),
-    ports=(*SUBMISSION, _READS, 25),
+    ports=(*SUBMISSION, 993, 25),
 )
 def ready(context: PartnerContext) -> Iterator[Finding]:
     partner, domain = context.partner, context.partner.domain
@@ -60,11 +63,17 @@ def ready(context: PartnerContext) -> Iterator[Finding]:
         partner.unknown.append(lacking(domain, reads=True))
         yield context.skip(partner.unknown[0])
         return
+    reading = imap_port(context.host)
+    if reading is None:
+        what = _("{host} offers no IMAP, by which mail that arrives is looked for: no test message is sent")
+        partner.unknown.append(what.format(host=context.host.name))
+        yield context.skip(partner.unknown[0])
+        return
     try:
-        for number in SUBMISSION:
+        for number in (each for each in SUBMISSION if context.host.offers(port_numbered(each))):
             if _works(context, number, partner.sender):
                 partner.ports.append(number)
-        partner.reads = _works(context, _READS, partner.recipient)
+        partner.reads = _works(context, reading.number, partner.recipient)
         if context.waits_for and not (partner.ports or partner.reads or partner.wrong):
             # Nothing answers, which net.tcp tells: whether the MX leads there and what port 25 says is no news.
             yield context.error(

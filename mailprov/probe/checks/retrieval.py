@@ -18,6 +18,7 @@ from mailprov.probe.context import port_numbered
 from mailprov.probe.deliveries import DeliveryContext
 from mailprov.probe.mailauth import message
 from mailprov.probe.registry import Scope, probe
+from mailprov.probe.targets import imap_port
 
 READING = (993, 143, 995, 110)
 
@@ -58,7 +59,7 @@ def _read(context: DeliveryContext, number: int) -> bytes:
 )
 def fetch(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan
-    for number in READING:
+    for number in (each for each in READING if context.recipient_host.offers(port_numbered(each))):
         target = context.at(context.recipient_host, number, plan.recipient)
         if not context.fetched:
             yield context.finding(
@@ -136,7 +137,8 @@ def _compare(context: DeliveryContext, number: int, target: Target) -> Finding:
 )
 def cleanup(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan
-    target = context.at(context.recipient_host, 993, plan.recipient)
+    port = imap_port(context.recipient_host)
+    target = context.at(context.recipient_host, port.number if port else 0, plan.recipient)
     if not context.sent:
         yield context.finding(Verdict.SKIP, _("nothing was sent"), target=target)
         return

@@ -22,9 +22,10 @@ from mailprov.probe.clients.errors import ProbeError, ReadTimeout
 from mailprov.probe.clients.folders import folders_at
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.smtp import Reply, Smtp
-from mailprov.probe.context import PortContext, port_numbered
+from mailprov.probe.context import PortContext
 from mailprov.probe.mailauth import message
 from mailprov.probe.registry import Scope, ports_where, probe
+from mailprov.probe.targets import imap_port
 
 _FROM_STRANGERS = ports_where(lambda port: port.number == 25)
 # What some servers take for the end of a message. Only CR LF . CR LF is one (RFC 5321 section 4.1.1.4).
@@ -188,7 +189,7 @@ def pipelining(context: PortContext) -> Iterator[Finding]:
         "pass": N_("refused, or one message for each that was accepted"),
         "fail": N_("the second message was accepted, or is in the mailbox"),
         "error": N_("the plain message is refused, or not all that were accepted arrive, 4xx, silence"),
-        "skip": N_("no account with a known password whose mail stays on this host"),
+        "skip": N_("no account with a known password whose mail stays on this host, or no IMAP there"),
     },
     refs=("CVE-2023-51764", "RFC 5321 section 4.1.1.4", "postconf(5) smtpd_forbid_bare_newline"),
     ports=_FROM_STRANGERS,
@@ -201,6 +202,13 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
         reasons = [lacking(item, reads=True) for item in mine]
         yield context.skip(
             "; ".join(reasons) or _("no domain has {host} as its first host").format(host=context.host.name)
+        )
+        return
+    if imap_port(context.host) is None:
+        yield context.skip(
+            _("{host} offers no IMAP, by which mail that arrives is looked for").format(
+                host=context.host.name
+            )
         )
         return
     cover, hidden = secrets.token_hex(12), secrets.token_hex(12)
@@ -322,7 +330,9 @@ def _look_and_remove(context: PortContext, account: Account, seen: Seen, cover: 
     context.transcript.hide(account.password.reveal())
     left = ""
     with context.run.user_slot(context.host.name, account.address):
-        client = context.open(context.host, context.address, port_numbered(993), secret=True)
+        port = imap_port(context.host)
+        assert port is not None
+        client = context.open(context.host, context.address, port, secret=True)
         assert isinstance(client, Imap)
         with client.connection:
             login = client.login(account.login_name, account.password.reveal())

@@ -1,7 +1,7 @@
 """SRV: how mail programs find the servers of a domain (RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8). Pure.
 
 All lead to the name that users' programs connect to, which the certificate has. TLS from the first byte comes before
-STARTTLS. A target of `.` says that there is no such service (RFC 6186 section 3.4); mailprov's hosts have them all.
+STARTTLS. A target of `.` says that there is no such service (RFC 6186 section 3.4): one that the host does not offer.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections.abc import Iterator
 
 from mailprov.i18n import N_, _
 from mailprov.model.inventory import Domain
-from mailprov.model.ports import PORTS, SIEVE_PORT, TlsStart
+from mailprov.model.ports import SERVICES, TlsStart
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Follows, Format, Need, Own, RecordType, Wishes
 
-# What a host of mailprov offers, all of it always. `sieve` is none of PORTS, which mail goes over.
-SERVICES = {port.service: port for port in PORTS if port.login} | {"sieve": SIEVE_PORT}
+_OFF = "0 0 0 ."
 
 
 def _parse(text: str) -> str:
@@ -50,8 +49,13 @@ class Srv(RecordType):
     def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
         if not domain.srv:
             return
-        target = domain.mail_name or wishes.inventory.host(domain.hosts[0]).fqdn
+        host = wishes.inventory.host(domain.hosts[0])
+        target = domain.mail_name or host.fqdn
         for service, port in SERVICES.items():
+            if not host.offers(port):
+                why = _("SRV: {domain} has no {service}").format(service=service, domain=name)
+                yield Record(f"_{service}._tcp.{name}", "SRV", _OFF, wishes.ttl, why)
+                continue
             priority = 0 if port.tls is TlsStart.IMPLICIT or service == "sieve" else 10
             why = _("SRV: where {service} of {domain} is").format(service=service, domain=name)
             value = f"{priority} 1 {port.number} {target}"

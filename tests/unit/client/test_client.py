@@ -69,6 +69,37 @@ def test_every_port_where_users_log_in_is_there_the_safer_first(file: Path) -> N
     assert found.self_signed
 
 
+def test_only_what_the_host_offers_is_in_any_form(file: Path) -> None:
+    read = INVENTORY.replace(
+        "fqdn: mx1.alpha.test", "fqdn: mx1.alpha.test, services: [imaps, submissions, sieve]"
+    )
+    file.write_text(read)
+    found = settings(file, "ana@alpha.test")
+    assert [server.port for server in found.servers] == [993, 465]
+    assert found.whole
+    assert "pop" not in autoconfig(found).lower()
+    assert "<Type>POP" not in autodiscover(found)
+    for form in ("table", "sheet", "mobileconfig", "autoconfig", "autodiscover"):
+        shown = mailprov("client", str(file), "ana@alpha.test", "--form", form).stdout
+        assert "995" not in shown.replace("a" * 86, "")
+        assert "993" in shown
+    refused = mailprov("client", str(file), "ana@alpha.test", "--form", "mobileconfig", "--pop")
+    assert refused.returncode == 2
+    assert "the host of alpha.test offers no POP" in refused.stderr
+    assert settings(file, "eva@beta.test").incoming(pop=True)
+
+
+def test_where_there_is_pop_alone_it_is_what_programs_get(file: Path) -> None:
+    file.write_text(
+        INVENTORY.replace("fqdn: mx1.alpha.test", "fqdn: mx1.alpha.test, services: [pop3s, submission]")
+    )
+    found = settings(file, "ana@alpha.test")
+    account = plistlib.loads(mobileconfig(found).encode())["PayloadContent"][0]
+    assert (account["EmailAccountType"], account["IncomingMailServerPortNumber"]) == ("EmailTypePOP", 995)
+    assert json.loads(qr.payload(found))[2][0:3] == [1, "mx1.alpha.test", 995]
+    assert "Choose POP" in sheet([Sheet(found)], folders())
+
+
 def test_a_domains_own_name_and_a_certificate_of_an_authority(file: Path) -> None:
     found = settings(file, "eva@beta.test")
     assert {server.host for server in found.servers} == {"mail.beta.test"}

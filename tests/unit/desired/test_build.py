@@ -99,6 +99,36 @@ def test_all_ports_come_from_the_table(packages: dict[str, str]) -> None:
 
 
 @BOTH
+def test_what_is_off_listens_nowhere_and_nothing_else_changes(packages: dict[str, str]) -> None:
+    everything = built(packages)
+    on = dataclasses.replace(host(), services=("submissions", "imaps", "imap"))
+    state = desired.build(inventory(on=on), on, facts(packages))
+    others = ("/var/spool/postfix/opendkim/milter.sock", 10001, 10002)
+    listening = [port for service in state.services for port in service.ports if port not in others]
+    assert sorted(listening) == [25, 143, 465, 993]
+    inet = re.findall(r"^(\S+) +inet ", text(state, "/etc/postfix/master.cf"), re.MULTILINE)
+    assert "submission" not in inet
+    assert {"smtp", "submissions"} <= set(inet)
+    dovecot = text(state, "/etc/dovecot/dovecot.conf")
+    assert re.findall(r"^    port = (\d+)", dovecot, re.MULTILINE) == ["143", "993"]
+    assert re.findall(r"^service (\S+)-login", dovecot, re.MULTILINE) == ["imap"]
+    assert state.packages == everything.packages  # switching on needs nothing that may not be had just then
+    files = {file.path: file for file in everything.files}
+    differ = {file.path for file in state.files if files.get(file.path) != file}
+    assert differ == {"/etc/postfix/master.cf", "/etc/dovecot/dovecot.conf"}
+
+
+def test_a_host_may_offer_nothing_to_users() -> None:
+    """One that has no accounts. Its ban for guessers looks at Postfix alone then."""
+    on = fail2ban.SETTING.on(dataclasses.replace(host(), services=()), fail2ban.Fail2ban())
+    state = desired.build(inventory(on=on), on, facts(BOOKWORM))
+    assert "protocols = lmtp\n" in text(state, "/etc/dovecot/dovecot.conf")
+    assert "mailprov-dovecot" not in text(state, "/etc/fail2ban/jail.d/mailprov.local")
+    (service,) = (each for each in state.services if each.unit == "fail2ban.service")
+    assert service.jails == ("mailprov-postfix", "sshd")
+
+
+@BOTH
 def test_submission_needs_tls_login_and_the_own_name(packages: dict[str, str]) -> None:
     master = text(built(packages), "/etc/postfix/master.cf")
     for name in ("submissions", "submission"):
@@ -274,10 +304,12 @@ def test_every_file_has_a_reader_and_says_who_wrote_it(packages: dict[str, str])
 
 @BOTH
 def test_what_a_reload_is_not_enough_for(packages: dict[str, str]) -> None:
-    """inet_interfaces and inet_protocols are read at a start only (postconf(5)); they stand in main.cf."""
+    """inet_interfaces and inet_protocols are read at a start only (postconf(5)); they stand in main.cf. And a reload
+    hangs where a service leaves master.cf.
+    """
     units = {service.unit: service for service in built(packages).services}
     postfix, dovecot = units["postfix.service"], units["dovecot.service"]
-    assert postfix.restart_on == ("/etc/postfix/main.cf",)
+    assert postfix.restart_on == ("/etc/postfix/main.cf", "/etc/postfix/master.cf")
     assert dovecot.restart_on == ("/etc/dovecot/mailprov-penalty.conf",)
 
 

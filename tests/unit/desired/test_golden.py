@@ -46,6 +46,10 @@ CASES: dict[str, dict[str, Any]] = {
     "local-settings": facts(BOOKWORM),
     "protected": facts(BOOKWORM),  # fail2ban, a smarthost, ufw
     "acme": facts(TRIXIE),  # keys of both kinds, dns-01, a name of its own for a domain
+    "tls-only-2.3": facts(
+        BOOKWORM
+    ),  # no port without TLS from the first byte, no POP, no ManageSieve; fail2ban, ufw
+    "no-pop-2.4": facts(TRIXIE),
     "rspamd": facts({**TRIXIE, "rspamd": "3.12.1-1"}),
     "web": facts({**TRIXIE, "nginx-light": "1.26.3-3"}, ("2001:db8::11",)),  # a name of its own for a domain
 }
@@ -94,6 +98,11 @@ def test_golden(case: str) -> None:
         on = dataclasses.replace(on, tls=ACME)
         named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")
         meant = dataclasses.replace(inventory(named, delta(), on=on), dns=DNS)
+    elif case == "tls-only-2.3":
+        on = dataclasses.replace(on, services=("submissions", "imaps"))
+        on = ufw.SETTING.on(fail2ban.SETTING.on(on, fail2ban.Fail2ban()), True)
+    elif case == "no-pop-2.4":
+        on = dataclasses.replace(on, services=("submissions", "submission", "imap", "imaps"))
     elif case == "rspamd":
         on = dataclasses.replace(on, filter=Filter.RSPAMD)
     elif case == "web":

@@ -22,6 +22,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import EXCHANGE, GOOGLE, OTHER, Hosted, ProviderKey
 from mailprov.model.inventory import Acme, Dmarc, Domain, Host, Inventory, Mx, Spf, SshSettings, Tls, TlsMode
+from mailprov.model.ports import SERVICES
 from mailprov.model.tls_keys import HostKeys, ServedKeys
 from mailprov.records import types
 from mailprov.records.spf_text import is_spf
@@ -139,7 +140,10 @@ def wishes(rng: random.Random, zone: str, settings: DnsSettings) -> Inventory:
     authority = rng.choice((Acme(), Acme(caa="ca.example"), Acme(caa=""), None))
     tls = Tls() if authority is None else Tls(mode=TlsMode.ACME, acme=authority)
     numbers = rng.choice(((1,), (1, 2), (2,), (3, 1)))
-    hosts = [host(n, zone, tls, six=rng.random() < 0.3) for n in numbers]
+    hosts = [
+        dataclasses.replace(host(n, zone, tls, six=rng.random() < 0.3), services=services(rng))
+        for n in numbers
+    ]
     names = tuple(one.name for one in hosts)
     domains = [domain(rng, zone, zone, names)]
     if rng.random() < 0.4:
@@ -157,6 +161,11 @@ def host(number: int, zone: str, tls: Tls, *, six: bool = False) -> Host:
     four = f"10.0.{0 if zone != ANCHOR else 9}.{number}"
     more = (f"2001:db8::{number}",) if six else ()
     return Host(f"mx{number}", four, f"mx{number}.{zone}", SshSettings(), tls, (four,), more)
+
+
+def services(rng: random.Random) -> tuple[str, ...]:
+    """All, or some; SRV says of the others that they are off."""
+    return tuple(name for name in SERVICES if rng.random() < 0.6) if rng.random() < 0.5 else tuple(SERVICES)
 
 
 def domain(rng: random.Random, name: str, zone: str, hosts: Sequence[str]) -> Domain:

@@ -27,7 +27,8 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def everything(zone: str, backend: Backend, acme: Acme) -> Inventory:
     settings = dataclasses.replace(backend.settings(), reverse=True)
     base = inventory(zone, settings, start=77)
-    hosts = tuple(dataclasses.replace(host, tls=Tls(mode=TlsMode.ACME, acme=acme)) for host in base.hosts)
+    tls, offered = Tls(mode=TlsMode.ACME, acme=acme), ("submissions", "imap", "imaps")
+    hosts = tuple(dataclasses.replace(host, tls=tls, services=offered) for host in base.hosts)
     domains = tuple(
         dataclasses.replace(
             domain, dmarc=Dmarc(asked=False), tls_rpt=f"tls@{zone}", srv=True, mail_name=f"mail.{zone}"
@@ -65,6 +66,8 @@ def test_published_read_back_and_taken_back(backend: Backend) -> None:
     assert backend.texts(zone, f"mx77.{zone}", "CAA") == {'0 issue "letsencrypt.org"'}
     assert backend.texts(zone, f"mail.{zone}", "CAA") == {'0 issue "letsencrypt.org"'}
     assert backend.texts(zone, f"_imaps._tcp.{zone}", "SRV") == {f"0 1 993 mail.{zone}."}
+    for off in ("submission", "pop3", "pop3s", "sieve"):
+        assert backend.texts(zone, f"_{off}._tcp.{zone}", "SRV") == {"0 0 0 ."}
     assert backend.texts(zone, f"_smtp._tls.{zone}", "TXT") == {f'"v=TLSRPTv1; rua=mailto:tls@{zone}"'}
     assert backend.texts(REVERSE, POINTER, "PTR") == ({f"mx77.{zone}."} if pointers else set())
     assert not [plan.changes for plan in zones.plan(wanted) if plan.changes]

@@ -108,7 +108,14 @@ def images(plans: Sequence[ZonePlan], wanted: Inventory) -> list[dict[str, objec
     return [{**seal.sealed(one, "20261129-010101-abcd", wanted.dns), "told": told} for one in made if one]
 
 
-REASONS = ("mailprov did not write", "is a CNAME of", "is below a DNAME", "only one", "has records")
+REASONS = (
+    "mailprov did not write",
+    "is a CNAME of",
+    "is below a DNAME",
+    "only one",
+    "has records",
+    "octoDNS may not write back",
+)
 
 
 class Example:

@@ -119,7 +119,7 @@ NO_SENTENCES = re.compile(
     r"may not run sudo|not in the sudoers file|is not allowed to|I'm afraid I can't do that|"  # what sudo says
     r"password is required|authentication required|interactive authentication|if test .*|"
     r"jump host|"  # part of a name
-    r"(doveadm|doveconf|fail2ban-client|postconf|postqueue) .*|"  # on hosts; in advice, a placeholder stands for them
+    r"(doveadm|doveconf|fail2ban-client|postconf|postqueue|ss) .*|"  # on hosts; in advice a placeholder stands for them
     r"permit_mynetworks, .*|"
     r"(quoted|block) scalar|(flow|block) (sequence|mapping|collection)|simple key|an (alias|anchor)|tab character|"
     r"(mapping values|sequence entries) are not allowed|document start|YAML document|"  # what YAML's parsers say
@@ -140,7 +140,7 @@ NO_SENTENCES = re.compile(
 # What is no text where a sentence is expected: commands, keys of the inventory, beginnings of records and replies.
 NAMES = re.compile(
     r"(hosts|domains)\.|\.(address|tls)|mailprov (dkim|dns) \w+|"
-    r"(doveadm|doveconf|fail2ban-client|postconf|postqueue) .*|"
+    r"(doveadm|doveconf|fail2ban-client|postconf|postqueue|ss) .*|"
     r"v=(spf1|DMARC1)|mailto:|'smtpd_\w+ = \w+'|dmarc: \{policy: none\}|VRFY: |; EXPN: |\* OK|EHLO.*|CAPA(BILITY)?\."
 )
 SILENT_CALLS = {"compile", "fullmatch", "N_", "NN_", "_", "ngettext", "getattr", "sub"}

@@ -25,6 +25,7 @@ from mailprov.model.inventory import (
     Tls,
     TlsMode,
 )
+from mailprov.model.ports import SERVICES
 from mailprov.probe import Timing, verify
 from mailprov.probe.bans import Ask
 from mailprov.probe.registry import ALL_PORTS
@@ -123,6 +124,14 @@ class Lab:
     def declare_self_signed(self) -> None:
         hosts = tuple(dataclasses.replace(host, tls=Tls()) for host in self.inventory.hosts)
         self.inventory = dataclasses.replace(self.inventory, hosts=hosts)
+
+    def switch_off(self, name: str, *services: str) -> None:
+        """On this host; the inventory says so, too."""
+        hosts = {host.name: host for host in self.inventory.hosts}
+        kept = tuple(each for each in SERVICES if each not in services)
+        hosts[name] = dataclasses.replace(hosts[name], services=kept)
+        self.inventory = dataclasses.replace(self.inventory, hosts=tuple(hosts.values()))
+        self.world.off[hosts[name].address] = set(services)
 
     @staticmethod
     def base64(text: str) -> str:

@@ -50,6 +50,7 @@ class World:
     most_wrong: dict[str, int] = field(default_factory=dict)  # address → wrong passwords looked at at once
     most_sessions: dict[str, int] = field(default_factory=dict)  # user → IMAP and POP sessions at once
     penalties: list[str] = field(default_factory=list)  # logins that had to wait, by address
+    off: dict[str, set[str]] = field(default_factory=dict)  # address → services that are not there
     dead: set[tuple[str, int]] = field(default_factory=set)  # services that have ended themselves
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -69,8 +70,10 @@ class World:
             for port in PROBED:
                 sock = socket.create_server((address, 0))
                 self.port_map[address, port.number] = sock.getsockname()[1]
-                if "refused" in self.faults_of(address) or (
-                    port.number == 4190 and "no-sieve" in self.faults
+                if (
+                    "refused" in self.faults_of(address)
+                    or (port.number == 4190 and "no-sieve" in self.faults)
+                    or (port.service in self.off.get(address, ()))
                 ):
                     sock.close()
                     continue

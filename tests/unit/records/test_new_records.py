@@ -105,6 +105,26 @@ def test_srv_leads_to_the_name_for_users_programs_tls_first() -> None:
     assert wanted("SRV", (host(),), Domain("alpha.test", ("mx1",))) == []
 
 
+def test_srv_says_what_the_domains_mail_host_does_not_offer() -> None:
+    """The first host of a domain is the one that programs connect to."""
+    some = dataclasses.replace(host("mx2"), services=("submissions", "submission", "imap", "imaps"))
+    alpha = Domain("alpha.test", ("mx1", "mx2"), srv=True)
+    beta = Domain("beta.test", ("mx2", "mx1"), srv=True, domain_aliases=("beta.example",))
+    records = wanted("SRV", (host(), some), alpha, beta)
+    found = {one.name: one.value for one in records}
+    off = {
+        f"_{each}._tcp.{name}"
+        for each in ("pop3", "pop3s", "sieve")
+        for name in ("beta.test", "beta.example")
+    }
+    assert {name for name, value in found.items() if value == "0 0 0 ."} == off
+    assert found["_imap._tcp.beta.test"] == "10 1 143 mx2.alpha.test"
+    assert len(found) == 3 * 7
+    assert {one.why for one in records if one.name == "_pop3._tcp.beta.test"} == {
+        "SRV: beta.test has no pop3"
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("0 01 993 MX1.a.test.", "0 1 993 mx1.a.test"), ("0 0 0 .", "0 0 0 .")]
 )
