@@ -1,6 +1,6 @@
 """DNSSEC: whether a zone is signed, and if it is, whether validating resolvers believe what it says of mail.
 
-Public: the probes `dns.dnssec` and `dns.mx-dnssec`. From the zone above on: whether that one is signed itself, all the
+Public: the probes `dns.dnssec` and `dns.dnssec-mx`. From the zone above on: whether that one is signed itself, all the
 way from the root, is not looked at. NoAnswer passes through; the runner makes it an error.
 """
 
@@ -83,7 +83,7 @@ def dns_dnssec(context: DomainContext) -> Iterator[Finding]:
 
 
 @probe(
-    "dns.mx-dnssec",
+    "dns.dnssec-mx",
     Scope.ZONE,
     N_("Nobody on the way can forge the addresses of the domain's MX"),
     expected=N_("the zone of each MX is signed, as dns.dnssec looks at that of the domain"),
@@ -103,7 +103,7 @@ def dns_dnssec(context: DomainContext) -> Iterator[Finding]:
     refs=("RFC 7672 section 2.2.1", "RFC 4035 section 5"),
     by_name=True,
 )
-def dns_mx_dnssec(context: DomainContext) -> Iterator[Finding]:
+def dns_dnssec_mx(context: DomainContext) -> Iterator[Finding]:
     resolver = context.run.resolver
     own = resolver.zone_of(context.name)
     zones: dict[str, list[str]] = {}

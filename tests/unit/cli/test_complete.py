@@ -107,7 +107,10 @@ def offered(folder: Path, line: str, code: str = "from mailprov.__main__ import 
         ("mailprov explain tls.ch", ["tls.chain"]),
         ("mailprov explain fail", ["fail2ban"]),
         ("mailprov explain tls-", ["tls-rpt"]),
-        ("mailprov verify --probe dns.d", ["dns.delegation", "dns.dkim", "dns.dmarc", "dns.dnssec"]),
+        (
+            "mailprov verify --probe dns.d",
+            ["dns.delegation", "dns.dkim", "dns.dmarc", "dns.dnssec", "dns.dnssec-mx"],
+        ),
         ("mailprov verify --probe tl", ["tls"]),
         ("mailprov lab stop --name e", ["ensayo"]),
         ("mailprov lab status --name ", ["ensayo", "otro"]),

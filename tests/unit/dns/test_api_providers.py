@@ -345,6 +345,23 @@ class TestOvh:
         assert kinds['"v=spf1 mx -all"'] == "SPF"
         assert kinds['"v=DMARC1; p=none; aspf=s; rua=mailto:postmaster@theirs.test"'] == "DMARC"
 
+    def test_its_filter_finds_names_that_only_look_alike(self, backend: ApiBackend) -> None:
+        """LIKE: `_` is any character."""
+        others = {f"adkim.{ZONE}": "theirs", f"xdmarc.{ZONE}": "v=DMARC1; p=reject"}
+        for name, text in others.items():
+            backend.put(ZONE, name, 300, "TXT", f'"{text}"')
+        before = backend.whole(ZONE)
+        with providers.open_driver(backend.settings()) as driver:
+            found = driver.query([(f"_dmarc.{ZONE}", "TXT")]).answers[f"_dmarc.{ZONE}", "TXT"].sets
+        assert (f"_dmarc.{ZONE}", "TXT") not in found
+        publish(backend)
+        assert backend.texts(ZONE, f"_dmarc.{ZONE}", "TXT")
+        assert {name: backend.texts(ZONE, name, "TXT") for name in others} == {
+            name: {f'"{text}"'} for name, text in others.items()
+        }
+        leave(backend)
+        assert backend.whole(ZONE) == before
+
     def test_a_zone_that_is_stored_and_not_published(
         self, backend: ApiBackend, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -120,7 +120,7 @@ def test_what_is_published_passes(name_server: NameServer, second: Second) -> No
     found = check(name_server, "check.test")
     private = {name for name, each in found.items() if each.verdict is SKIP}
     assert {item.verdict for name, item in found.items() if name not in private} == {PASS}, found
-    assert private == {"dns.ptr", "dns.delegation", "dns.dnssec", "dns.mx-dnssec", "dns.ipv6", "dns.rpki"}
+    assert private == {"dns.ptr", "dns.delegation", "dns.dnssec", "dns.dnssec-mx", "dns.ipv6", "dns.rpki"}
     assert found["dns.servers"].observed == "ns.check.test (127.0.0.1), ns2.check.test (127.0.0.2)"
 
 

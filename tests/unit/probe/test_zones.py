@@ -194,7 +194,7 @@ def test_a_sound_zone_passes_although_its_serials_differ(
         "dns.delegation": PASS,
         "dns.wildcard": PASS,
         "dns.dnssec": WARN,
-        "dns.mx-dnssec": SKIP,
+        "dns.dnssec-mx": SKIP,
         "dns.ipv6": WARN,
         "dns.rpki": SKIP,
     }, found
@@ -229,14 +229,14 @@ WRONG = [
     ("ending.zz", "dns.dnssec", WARN, "ends in 24 hours"),
     ("forged.zz", "dns.dnssec", FAIL, "the signature of forged.zz TXT does not fit"),
     ("stripped.zz", "dns.dnssec", FAIL, "stripped.zz MX has no signature"),
-    ("away.zz", "dns.mx-dnssec", PASS, "signed.zz: signed; zz vouches for key"),
+    ("away.zz", "dns.dnssec-mx", PASS, "signed.zz: signed; zz vouches for key"),
     (
         "away-insecure.zz",
-        "dns.mx-dnssec",
+        "dns.dnssec-mx",
         WARN,
         "nods.zz: nods.zz is signed, and zz has no DS record of it",
     ),
-    ("away-bogus.zz", "dns.mx-dnssec", FAIL, "elsewhere.zz A does not fit"),
+    ("away-bogus.zz", "dns.dnssec-mx", FAIL, "elsewhere.zz A does not fit"),
     ("nokeys.zz", "dns.dnssec", FAIL, "no keys, although the zone above has a DS record"),
 ]
 
@@ -354,7 +354,7 @@ def test_caa_records_of_an_mx_count_as_well(world: ZoneWorld, monkeypatch: pytes
 
 def test_tasks_for_others_are_with_what_is_wrong(world: ZoneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     found = check(world, "away-insecure.zz", monkeypatch)
-    registrar, provider = found["dns.mx-dnssec"].tasks
+    registrar, provider = found["dns.dnssec-mx"].tasks
     assert registrar.startswith("have the registrar of nods.zz enter ")
     assert provider == "ask whoever runs the MX mx.sound.zz for one in a signed zone"
     assert found["dns.dnssec"].tasks == (
