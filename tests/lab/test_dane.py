@@ -1,5 +1,5 @@
-"""Domains with everything on, in signed zones: what mail tests ask of records is green; and a key is changed while
-another host, which sends under DANE, keeps sending: each message arrives, all are verified.
+"""Domains with everything on, in signed zones: what mail tests ask of records is green; and a key is changed, killed
+and rolled back while another host, which sends under DANE, keeps sending: each message arrives, all are verified.
 
 mx1 (Debian 12) and mx2 (Debian 13) have certificates from a real ACME server and zones that BIND signs (dnssec-policy).
 Each asks a validating resolver of its own (unbound), whose trust begins at the keys of these zones, as there is no zone
@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import dns.dnssec
 import dns.exception
@@ -40,7 +41,7 @@ from mailprov import lab
 from mailprov.inventory import load
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
-from tests.lab.program import Result, act_when, run
+from tests.lab.program import COMMAND, Result, act_when, run
 from tests.unit.dns import servers
 from tests.unit.probe.test_all_green import CHECKDMARC
 
@@ -386,6 +387,131 @@ def test_each_message_arrives_while_the_key_changes_and_a_renewal_happens(
     assert standing(hosts, receiver) == after
     again = run("verify", "--probe", "dane", "--host", receiver, str(hosts.inventory_path))
     assert {found["verdict"] for found in again.of("found")} == {"pass"}, again.of("found")
+
+
+class Watch:
+    """Looks all the time whether the key that a host serves is one that its records name."""
+
+    def __init__(self, where: lab.Lab, host: str) -> None:
+        self.where, self.host = where, host
+        self.address = address_of(where, host)
+        self.looks, self.unpublished = 0, list[str]()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._stop.wait(0.3):
+            with suppress(OSError, dns.exception.DNSException, smtplib.SMTPException):  # it boots
+                before, key = standing(self.where, self.host), served(self.address)
+                self.looks += 1
+                if key not in before and key not in standing(self.where, self.host):
+                    self.unpublished.append(key)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(120)
+
+
+def disturbed(
+    words: list[str], when: Callable[[dict[str, Any]], bool], strike: Callable[[Any], None]
+) -> None:
+    """Run it, and strike once, when the event comes; how it ends then is its own affair, but that it ends."""
+    process = subprocess.Popen(
+        [*COMMAND, *words, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    seen: list[str] = []
+    for line in process.stdout:
+        seen.append(line)
+        if when(json.loads(line)):
+            strike(process)
+            break
+    else:
+        pytest.fail(f"the event never came; the last were {seen[-3:]}")
+    said, wrong = process.communicate(timeout=300)
+    assert "Traceback" not in said + wrong
+
+
+@pytest.mark.parametrize("receiver", ADDRESS)
+def test_whatever_ends_a_rotation_mail_flows_and_it_goes_on(hosts: lab.Lab, receiver: str) -> None:
+    """Each fault at another step of one rotation, which the same command takes up again each time. On mx1 also a
+    rollback after the first step; mx2 is cut off and reboots.
+    """
+    sender = OTHER[receiver]
+    quick = ["tls", "rotate", "--yes", "--wait", "1", "--host", receiver, str(hosts.inventory_path)]
+    words = [*quick[:4], "20", *quick[5:]]  # long enough to be ended in the wait
+
+    def text(begin: str) -> Callable[[dict[str, Any]], bool]:
+        return lambda event: begin in event.get("text", "")
+
+    def behind_switch(wanted: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], bool]:
+        seen: list[bool] = []
+
+        def look(event: dict[str, Any]) -> bool:
+            seen.append("step 2 of 2" in event.get("text", ""))
+            return any(seen) and wanted(event)
+
+        return look
+
+    def kill_controller(process: Any) -> None:
+        process.kill()
+
+    def on_host(command: str) -> Callable[[Any], None]:
+        return lambda process: (run_on(hosts, receiver, command, check=False), None)[1]
+
+    agent = on_host("pkill -KILL -f 'python3 -I -u -c'")
+    cut = on_host("pkill -KILL -f 'sshd.*@notty'")
+    address = address_of(hosts, receiver)
+    before, old = standing(hosts, receiver), served(address)
+    flowing, watching = Letters(hosts, sender, receiver, "f"), Watch(hosts, receiver)
+    with sending_under_dane(hosts, sender), flowing as letters, watching as watch:
+        wait_until(lambda: letters.arrived() > 0, "a message arrived", 120)
+        if receiver == "mx1":
+            disturbed(words, text("asking https"), agent)
+            wait_until(lambda: not run_on(hosts, "mx1", "pgrep -x certbot || true"), "certbot has ended", 120)
+            disturbed(words, text("may be used in"), kill_controller)
+            wait_until(lambda: before < standing(hosts, "mx1"), "the new key is published", 60)
+            back = run("rollback", "--yes", "--host", "mx1", str(hosts.inventory_path))
+            assert back.code == 0, back.events[-4:]
+            assert standing(hosts, "mx1") == before
+            assert served(address) == old
+            disturbed(quick, behind_switch(lambda event: event["event"] == "applied"), kill_controller)
+        else:
+            disturbed(words, text("may be used in"), on_host("systemctl reboot"))
+            wait_until(lambda: reachable(hosts, "mx2"), "it has booted", 240)
+            disturbed(quick, behind_switch(lambda event: "reading facts" in event.get("text", "")), cut)
+            disturbed(quick, behind_switch(lambda event: event["event"] == "applied"), agent)
+        for _try in range(3):  # one that was killed may still hold the lock of the host
+            if (done := run(*quick, "--lock-timeout", "60")).code == 0:
+                break
+        assert done.code == 0, done.events[-4:]
+        after = standing(hosts, receiver)
+        time.sleep(2)
+    assert not after & before
+    assert len(after) == len(before)
+    assert watch.looks > 10
+    assert watch.unpublished == []
+    wait_until(lambda: letters.arrived() == letters.count, f"all of {letters.count} arrived", 120)
+    assert log(hosts, sender, r"(Untrusted|Anonymous|Trusted) TLS connection established to mx") == 0
+    # The old key does not come back: its record has gone, and an authority's certificate stays.
+    back = run("rollback", "--yes", "--host", receiver, str(hosts.inventory_path))
+    assert standing(hosts, receiver) == after, back.events[-4:]
+    assert served(address) in after
+    judged = run("verify", "--probe", "dane", "--host", receiver, str(hosts.inventory_path))
+    assert {found["verdict"] for found in judged.of("found")} == {"pass"}, judged.of("found")
+
+
+def reachable(where: lab.Lab, host: str) -> bool:
+    done = subprocess.run(where.ssh_argv(host, ["true"]), capture_output=True, timeout=60, check=False)
+    return done.returncode == 0
 
 
 def test_with_a_wrong_record_nothing_is_delivered(hosts: lab.Lab) -> None:

@@ -131,6 +131,11 @@ def test_none_is_lost_or_returned(move: Move) -> None:
         client.mail("gus@gamma.test")
         assert client.rcpt("ana@alpha.test")[0] == 450, "who has the old MX is to come again"
         assert client.rcpt("bob@beta.test")[0] == 250
+    # Rolled back, the host takes its mail again, as before that step; the same command goes on from there.
+    assert run("rollback", "--yes", str(move.own)).code == 0
+    with post.outside(str(ipaddress.ip_network(move.hosts.subnet)[11])) as client:
+        client.mail("gus@gamma.test")
+        assert client.rcpt("ana@alpha.test")[0] == 250
     done = run("dns", "move", "--to", "other", "--wait", "0", "--yes", str(move.own), "alpha.test")
     assert done.code == 0, done.events[-5:]
     move.state(hosts=False)
@@ -140,6 +145,9 @@ def test_none_is_lost_or_returned(move: Move) -> None:
     move.state()
     done = run("dns", "move", "--to", "hosts", "--yes", str(move.own), "alpha.test")
     assert done.code == 4, done.events[-5:]
+    refused = run("rollback", "--yes", str(move.own))  # the host would take no more of what still comes to it
+    assert refused.code == 1
+    assert any("--to other` turns back" in event["error"] for event in refused.of("ended"))
     done = run("dns", "move", "--to", "hosts", "--wait", "0", "--yes", str(move.own), "alpha.test")
     assert done.code == 0, done.events[-5:]
     move.state(hosted=False)
