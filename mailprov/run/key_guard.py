@@ -33,7 +33,7 @@ def check(inventory: Inventory, host: Host, told: tls_keys.Told, *, back: bool) 
     fresh = [value(one) for one in after if one not in known.served]
     if not made and not fresh:
         return
-    standing = _standing(inventory, host, back=back)
+    standing = _standing(inventory, host)
     if not any(value(one) in standing for one in known.served):
         return  # whoever goes by the records refuses this host already
     if not made and set(fresh) <= standing:
@@ -59,7 +59,7 @@ def check(inventory: Inventory, host: Host, told: tls_keys.Told, *, back: bool) 
     raise HostFailed(host.name, what.format(name=name), advice)
 
 
-def _standing(inventory: Inventory, host: Host, *, back: bool) -> set[str]:
+def _standing(inventory: Inventory, host: Host) -> set[str]:
     """The TLSA records by which senders go: none in a zone that is not signed."""
     from mailprov.probe.clients.resolver import NoAnswer, Resolver, first_at
 
@@ -68,7 +68,7 @@ def _standing(inventory: Inventory, host: Host, *, back: bool) -> set[str]:
         found = set(resolver.ask(name, "TLSA").values)
         return found if found and resolver.signed(resolver.zone_of(host.fqdn)) else set()
     except NoAnswer as error:
-        if not back and not inventory.dns.at(host.fqdn).provider.publishes:
+        if not inventory.dns.at(host.fqdn).provider.publishes:
             return set()  # by hand, and perhaps nowhere yet
         raise HostFailed(
             host.name,

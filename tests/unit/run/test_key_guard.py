@@ -66,12 +66,12 @@ class World:
         agent = ScriptedAgent([hello(), facts, {**plan(FILE), "tls": then}])
         return self.run(agent, dataclasses.replace(base, dns=dns, hosts=hosts), deploy.apply, **how)
 
-    def back(self, now: str, then: str) -> tuple[int, str, list[str]]:
+    def back(self, now: str, then: str, dns: DnsSettings = PUBLISHED) -> tuple[int, str, list[str]]:
         runs = {"t": "runs", "runs": [past(RUN)], "tls": {"served": {PATH: now}, "next": {}}}
         agent = ScriptedAgent(
             [hello(), runs, {**plan(FILE), "waits": True, "tls": {PATH: then} if then else {}}]
         )
-        return self.run(agent, inventory("mx1"), rollback)
+        return self.run(agent, dataclasses.replace(inventory("mx1"), dns=dns), rollback)
 
 
 @pytest.fixture
@@ -130,3 +130,4 @@ def test_a_rollback_brings_no_key_back_whose_record_has_gone(world: World) -> No
     assert world.back(NEW, NEW) == (0, "", ["target", "go"])
     world.stands = None
     assert "could not be asked" in world.back(NEW, OLD)[1]
+    assert world.back(NEW, OLD, BY_HAND) == (0, "", ["target", "go"]), "perhaps they are nowhere yet"
