@@ -1,6 +1,6 @@
 """The web corner of the oldest and the newest release that is supported: nginx 1.18 of Debian 11, and that of testing.
 
-The tests of test_web that are imported run here with these hosts.
+The tests of test_web that are imported run here with these hosts, in whatever order.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from mailprov.errors import LabError
 from tests.lab import test_web
 from tests.lab.test_web import (  # noqa: F401
     meant,
-    test_a_rollback_brings_it_back,
     test_a_second_apply_changes_nothing_and_the_package_is_as_it_came,
     test_each_file_is_served_as_programs_ask_for_it,
-    test_it_leaves_with_its_key,
     test_strangers_names_and_paths_get_nothing,
     test_what_an_authority_asks_for_is_served_on_port_80,
 )
@@ -39,3 +37,8 @@ def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
     first = test_web.apply(made.inventory_path)
     assert first.code == 0, (first.stderr, first.events[-3:])
     return made
+
+
+def test_it_leaves_and_a_rollback_brings_it_back(hosts: lab.Lab) -> None:
+    test_web.test_it_leaves_with_its_key(hosts)
+    test_web.test_a_rollback_brings_it_back(hosts)
