@@ -19,8 +19,8 @@ from mailprov.dns.rrsets import Edit, Key
 from mailprov.i18n import _
 from mailprov.model.records import Record
 
-# What others may have had at such a name: a key of their own, a server for autodiscover.
-_BESIDE = ("A", "AAAA", "MX", "TXT")
+# All types that mailprov knows. Where another one stands there the write is refused, or seen to be passed over.
+_BESIDE = ("A", "AAAA", "CAA", "MX", "SRV", "TLSA", "TXT")
 
 Standing = Mapping[Key, Sequence[Record]]
 T = TypeVar("T")

@@ -222,6 +222,7 @@ def _as_compared(zone: dict[tuple[str, str], tuple[int, frozenset[str]]]) -> obj
     [
         ("selector1._domainkey", "TXT", '"v=DKIM1; p=theirs"'),
         ("selector2._domainkey", "CNAME", "elsewhere.example."),
+        ("selector1._domainkey", "CAA", '0 issue "ca.example"'),
     ],
 )
 def test_a_name_that_others_use_is_a_conflict(
