@@ -12,7 +12,7 @@ from typing import Any
 from mailprov.components.base import Build, Component, Parts
 from mailprov.i18n import N_, _
 from mailprov.model.dns import DnsSettings
-from mailprov.model.host_state import Directory, Service
+from mailprov.model.host_state import Service
 from mailprov.model.inventory import Challenge, Host, Inventory, TlsMode
 from mailprov.schema import names
 from mailprov.schema.context import Context
@@ -36,13 +36,13 @@ class _Acme(Component):
 
     def parts(self, build: Build) -> Parts:
         from mailprov.components.tls import certbot, material
+        from mailprov.components.web import place
 
-        web = certbot.by_web(build)
-        folder = certbot.webroot(build.host, web)
         return Parts(
             packages=self.packages(build.inventory, build.host),
-            directories=(Directory(folder),) if folder else (),
-            files=certbot.files(build.host, build.inventory.dns, build.made(material.of).issued, web=web),
+            files=certbot.files(
+                build.host, build.inventory.dns, build.made(material.of).issued, web=place.serves(build)
+            ),
             # The package enables it, and the guard against half-configured daemons keeps it from starting. It is not
             # retired: other certificates may need it.
             services=(Service(unit="certbot.timer"),),

@@ -122,6 +122,10 @@ class Issued:
         ""  # prepare: have it issued with a new key, and leave the old one in service; switch: serve it
     )
     webroot: str = ""  # authenticator webroot: the folder whose files the web server gives out
+    # It may lack some of its names: those that do not lead to one of `addresses` (where any are known), and those that
+    # the authority refuses. Each is told.
+    may_lack: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ service by tls_keys.hold until its record is known everywhere (switch). Raises A
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from mailprov.agent import commands, files
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
-from mailprov.agent.resources import certificates, challenges, renewal, tls_keys
+from mailprov.agent.resources import certificate_names, certificates, challenges, renewal, tls_keys
 from mailprov.agent.resources.base import Look, Made, Resource, Spec
 from mailprov.agent.sentences import _
 
@@ -96,7 +96,7 @@ class Issue(Resource):
     @classmethod
     def compare(cls, look: Look) -> Iterator["Issue"]:
         for spec in look.state.get("issued", ()):
-            found = need(look.tree, spec)
+            found = need(look.tree, spec, look.notices)
             if found.todo:
                 how = _("put into service: {why}")
                 if found.todo in ("issue", "prepare"):
@@ -112,12 +112,19 @@ class Issue(Resource):
                 yield Issue(spec, made, found.todo)
 
 
-def need(tree: files.Tree, spec: Spec) -> Need:
-    """Compare certbot's records and files with the spec; certbot itself is not called."""
+def need(tree: files.Tree, spec: Spec, notices: Optional[List[str]] = None) -> Need:
+    """Compare certbot's records and files with the spec; certbot itself is not called. Names that the certificate may
+    lack are looked up, and `notices` gets those that do not lead here: nothing is to be done about them.
+    """
     live = tree.at(f"{CERTBOT}/live/{spec['name']}")
     chain = files.read(live + "/fullchain.pem", follow=True)
     key = files.read(live + "/privkey.pem", follow=True)
     if not chain or not key:
+        if spec.get("may_lack"):
+            here, elsewhere, nowhere = certificate_names.sort_out(spec, spec["names"])
+            if not here and not nowhere:  # what is nowhere may be published by this very run
+                _left_out(notices, elsewhere)
+                return Need("", "")
         return Need("issue", _("not issued yet"))
     now = renewal.settings(tree, spec["name"])
     if now.get("server") != spec["server"]:
@@ -130,7 +137,7 @@ def need(tree: files.Tree, spec: Spec) -> Need:
     if not commands.have("openssl"):
         return Need("issue", _("nothing on this host can read the old one yet"))
     known = certificates.describe(live + "/fullchain.pem")
-    if sorted(known["names"]) != sorted(spec["names"]):
+    if sorted(known["names"]) != sorted(spec["names"]) and not _may_stay(spec, known["names"], notices):
         names = _("names {old} → {new}").format(old=", ".join(known["names"]), new=", ".join(spec["names"]))
         return Need("issue", names)
     if known["expires"] < time.time():
@@ -149,6 +156,23 @@ def need(tree: files.Tree, spec: Spec) -> Need:
     return Need("", "")
 
 
+def _may_stay(spec: Spec, has: Sequence[str], notices: Optional[List[str]]) -> bool:
+    """Whether all that the certificate lacks are names that do not lead here."""
+    lacking = [name for name in spec["names"] if name not in has]
+    if not spec.get("may_lack") or not set(has) <= set(spec["names"]):
+        return False
+    here, elsewhere, nowhere = certificate_names.sort_out(spec, lacking)
+    if not here:
+        _left_out(notices, {**elsewhere, **nowhere})
+    return not here
+
+
+def _left_out(notices: Optional[List[str]], reasons: Dict[str, str]) -> None:
+    for why in reasons.values() if notices is not None else ():
+        assert notices is not None
+        notices.append(_("{why}, so it is in no certificate of this host").format(why=why))
+
+
 def is_held(tree: files.Tree, spec: Spec) -> bool:
     """Whether certbot has a new key that is not to be served yet."""
     if files.read(tree.at(tls_keys.hold(spec["path"]))) is None:
@@ -165,7 +189,14 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
     for work in issues:
         run.check()
         try:
-            _do(run, work.spec, work.todo)
+            refused = _do(run, work.spec, work.todo)
+            if refused:
+                raise AgentError(
+                    _("{server} refused {reasons}; the other names are served").format(
+                        server=work.spec["server"], reasons="; ".join(refused)
+                    ),
+                    _("fix that, then apply again: only these names are left to do"),
+                )
             left = need(run.tree, work.spec)
             for follows in ("answer", "keep", "prepare"):
                 if left.todo == follows:
@@ -185,9 +216,14 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
         raise joined(failures)
 
 
-def _do(run: ApplyContext, spec: Spec, todo: str) -> None:
-    """`todo` as of Need; what is issued is served, unless it is held."""
+def _do(run: ApplyContext, spec: Spec, todo: str) -> List[str]:
+    """`todo` as of Need; what is issued is served, unless it is held. The names that the authority refused, each with
+    its reason, where it issued for others.
+    """
     tree, held = run.tree, run.tree.at(tls_keys.hold(spec["path"]))
+    refused: List[str] = []
+    if todo == "issue" and spec.get("may_lack"):
+        spec = _leading_here(run, spec)
     if todo in ("issue", "prepare", "answer") and spec.get("webroot"):
         challenges.try_out(tree, spec["webroot"], spec["names"])
     if todo == "answer":
@@ -202,7 +238,7 @@ def _do(run: ApplyContext, spec: Spec, todo: str) -> None:
             renewal.keep_key(tree, spec, False)
             spec = {**spec, "arguments": [one for one in spec["arguments"] if one != _REUSE]}
         try:
-            _issue(tree, spec)
+            refused = _issue(tree, spec)
         finally:
             renewal.keep_key(tree, spec, True)
     renewal.keep_key(tree, spec, True)
@@ -210,9 +246,26 @@ def _do(run: ApplyContext, spec: Spec, todo: str) -> None:
         files.remove(held)
         if todo not in ("keep", "answer"):
             _deploy(spec)
+    return refused
 
 
-def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:
+def _leading_here(run: ApplyContext, spec: Spec) -> Spec:
+    """The spec for those of its names that lead here now."""
+    here, elsewhere, nowhere = certificate_names.sort_out(spec, spec["names"])
+    reasons = [*elsewhere.values(), *nowhere.values()]
+    if not here:
+        raise AgentError(
+            _("no certificate for the web server: {reasons}").format(reasons="; ".join(reasons)),
+            _("publish these names, then apply again"),
+        )
+    for why in reasons:
+        run.session.notice(_("{why}, so it is in no certificate of this host").format(why=why))
+    names = [argument for name in here for argument in ("-d", name)]
+    return {**spec, "names": here, "arguments": [*spec["arguments"], *names]}
+
+
+def _issue(tree: files.Tree, spec: Dict[str, Any]) -> List[str]:
+    """Each name that the authority refused while it issued for others, with its reason."""
     environment = {}
     if spec["roots"]:
         roots = (files.read(_SYSTEM_ROOTS, follow=True) or b"") + (files.read(tree.at(spec["roots"])) or b"")
@@ -229,6 +282,23 @@ def _issue(tree: files.Tree, spec: Dict[str, Any]) -> None:
             _("fix that, then apply again: only the certificate is left to do"),
             outcome.lines(),
         )
+    if not spec.get("may_lack"):
+        return []
+    told = _details(outcome)
+    has = certificates.describe(tree.at(f"{CERTBOT}/live/{spec['name']}/fullchain.pem"))["names"]
+    return [f"{name} ({told.get(name, _('no reason told'))})" for name in spec["names"] if name not in has]
+
+
+def _details(outcome: commands.Outcome) -> Dict[str, str]:
+    """Name → what the authority found, of each that certbot tells."""
+    found, name = {}, ""
+    for line in (outcome.out + "\n" + outcome.err).splitlines():
+        key, colon, value = (part.strip() for part in line.partition(":"))
+        if key == "Domain" and colon:
+            name = value
+        elif key == "Detail" and colon:
+            found[name] = value
+    return found
 
 
 def _reason(outcome: commands.Outcome) -> str:

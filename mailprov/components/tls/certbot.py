@@ -1,6 +1,7 @@
 """Certificates by ACME: what certbot is told, and what it needs on the host besides.
 
     issued(host, name, key_type, dns, web=…) -> Issued
+    issued_for_web(host, domain, names, dns) -> (Issued, …)
     files(host, dns, issued, web=…) -> tuple[File, ...]
     webroot(host, web) -> str
     plugin(host, dns) -> Dns01 | None
@@ -11,17 +12,19 @@ With dns-01 the host gets the key by which the zone is written, since it must re
 
 from __future__ import annotations
 
-from mailprov.components.base import Build
+from collections.abc import Sequence
+
 from mailprov.components.templates import render
+from mailprov.components.web.place import WEBROOT
 from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.model.dns import Dns01, DnsSettings
 from mailprov.model.host_state import File, Issued
-from mailprov.model.inventory import Challenge, Host
+from mailprov.model.inventory import Challenge, Host, KeyType
 from mailprov.model.ports import TlsStart
 
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/mailprov"
-WEBROOT = "/var/lib/mailprov/acme"
+MOST_NAMES = 100  # that an authority takes in one certificate (Let's Encrypt does)
 # The key stays at each renewal, for there may be TLSA records of it; `mailprov tls rotate` changes it. On the host,
 # agent/resources/acme.py knows this option, too.
 REUSE = "--reuse-key"
@@ -34,11 +37,6 @@ _DROP_IN = "/etc/systemd/system/certbot.service.d/mailprov.conf"
 def plugin(host: Host, dns: DnsSettings) -> Dns01 | None:
     """The inventory has seen to it that there is one where the challenge needs it."""
     return dns.at(host.fqdn).provider.dns_01 if host.tls.acme.challenge is Challenge.DNS else None
-
-
-def by_web(build: Build) -> bool:
-    """Whether the host has a web server, which has port 80 then."""
-    return bool(build.host.settings.get("web"))
 
 
 def webroot(host: Host, web: bool) -> str:
@@ -62,11 +60,64 @@ def issued(
     host: Host, name: str, key_type: str, dns: DnsSettings, rotate: str = "", *, web: bool = False
 ) -> Issued:
     """The certificate of one name and one kind of key. `web`: the host has a web server."""
-    settings = host.tls.acme
     own = _own(name, key_type)
+    implicit = (port.number for port in host.ports if port.tls is TlsStart.IMPLICIT)
+    return Issued(
+        name=own,
+        names=(name,),
+        path=path(name, key_type),
+        server=host.tls.acme.directory,
+        authenticator=_authenticator(host, dns, web),
+        arguments=tuple(_arguments(host, own, key_type, dns, web, "-d", name)),
+        hook=HOOK,
+        ports=(*implicit, *((443,) if web else ())),
+        key_type=key_type,
+        roots=_ROOTS if host.tls.ca_file else "",
+        rotate=rotate,
+        webroot=webroot(host, web),
+    )
+
+
+def issued_for_web(host: Host, domain: str, names: Sequence[str], dns: DnsSettings) -> tuple[Issued, ...]:
+    """What the web server shows for the names of a domain: one certificate for each MOST_NAMES of them.
+
+    The agent adds the names to certbot's arguments: those that lead to the host.
+    """
+    kind = "rsa" if host.tls.key_type is KeyType.RSA else "ecdsa"
+    made = []
+    for start in range(0, len(names), MOST_NAMES):
+        own = f"{domain}-web{start // MOST_NAMES or ''}"  # the name of no host
+        more = ("--allow-subset-of-names", "--renew-with-new-domains")
+        made.append(
+            Issued(
+                name=own,
+                names=tuple(names[start : start + MOST_NAMES]),
+                path=f"{_FOLDER}/{own}.pem",
+                server=host.tls.acme.directory,
+                authenticator=_authenticator(host, dns, web=True),
+                arguments=(*_arguments(host, own, kind, dns, web=True), *more),
+                hook=HOOK,
+                ports=(443,),
+                key_type=kind,
+                roots=_ROOTS if host.tls.ca_file else "",
+                webroot=webroot(host, web=True),
+                may_lack=True,
+                addresses=(*host.ipv4, *host.ipv6),
+            )
+        )
+    return tuple(made)
+
+
+def _authenticator(host: Host, dns: DnsSettings, web: bool) -> str:
+    dns_01 = plugin(host, dns)
+    return dns_01.authenticator if dns_01 else "webroot" if webroot(host, web) else "standalone"
+
+
+def _arguments(host: Host, own: str, key_type: str, dns: DnsSettings, web: bool, *names: str) -> list[str]:
+    settings = host.tls.acme
     dns_01 = plugin(host, dns)
     arguments = ["certonly", "--non-interactive", "--agree-tos", "--force-renewal", REUSE]
-    arguments += ["--server", settings.directory, "--cert-name", own, "-d", name]
+    arguments += ["--server", settings.directory, "--cert-name", own, *names]
     arguments += ["--email", settings.email] if settings.email else ["--register-unsafely-without-email"]
     arguments += ["--key-type", key_type]
     # RSA below 3072 bits is being phased out; P-256 is what every client knows.
@@ -79,20 +130,7 @@ def issued(
         arguments += ["--webroot", "--webroot-path", folder, "--preferred-challenges", "http"]
     else:
         arguments += ["--standalone", "--preferred-challenges", "http"]
-    return Issued(
-        name=own,
-        names=(name,),
-        path=path(name, key_type),
-        server=settings.directory,
-        authenticator=dns_01.authenticator if dns_01 else "webroot" if webroot(host, web) else "standalone",
-        arguments=tuple(arguments),
-        hook=HOOK,
-        ports=tuple(port.number for port in host.ports if port.tls is TlsStart.IMPLICIT),
-        key_type=key_type,
-        roots=_ROOTS if host.tls.ca_file else "",
-        rotate=rotate,
-        webroot=webroot(host, web),
-    )
+    return arguments
 
 
 def files(

@@ -17,12 +17,14 @@ from typing import NamedTuple
 from mailprov.components.base import Build
 from mailprov.components.dkim import Step
 from mailprov.components.tls import certbot
+from mailprov.components.web import place
 from mailprov.errors import InputError
 from mailprov.i18n import _
+from mailprov.model import web
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Certificate, File, Issued
 from mailprov.model.hostnames import matches
-from mailprov.model.inventory import Host, KeyType, TlsMode
+from mailprov.model.inventory import Challenge, Host, KeyType, TlsMode
 
 FOLDER = "/etc/mailprov/tls"
 # For users' programs that do not speak TLS 1.3 yet, best first. Postfix comes to the same by exclusion (main.cf).
@@ -53,6 +55,9 @@ class Material(NamedTuple):
     files: tuple[File, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     issued: tuple[Issued, ...] = ()
+    web: tuple[
+        tuple[tuple[str, ...], tuple[Pair, ...]], ...
+    ] = ()  # on port 443, for who asks for these names
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -87,7 +92,29 @@ def of(build: Build) -> Material:
     if rotation is not None and rotation.certificates:
         rotate = "prepare" if rotation.step is Step.PUBLISH else "switch"
     names = build.inventory.mail_names(build.host.name)
-    return material(build.host, names, build.inventory.dns, rotate, web=certbot.by_web(build))
+    serves = place.serves(build)
+    made = material(build.host, names, build.inventory.dns, rotate, web=serves)
+    return _for_web(build, made) if serves else made
+
+
+def _for_web(build: Build, made: Material) -> Material:
+    """With what the web server shows for the names of domains that lead here. What is given or made on the host is for
+    the host's own names: there the host's is shown.
+    """
+    host, dns = build.host, build.inventory.dns
+    if host.tls.mode is not TlsMode.ACME:
+        return made
+    issued: list[Issued] = []
+    for domain in build.domains:
+        if web.host_of(build.inventory, domain) is not host:
+            continue
+        names = web.names(domain)
+        if host.tls.acme.challenge is Challenge.DNS:  # the host has the key of one provider alone
+            own = dns.at(host.fqdn).provider
+            names = tuple(name for name in names if dns.at(name).provider == own)
+        issued += certbot.issued_for_web(host, domain.name, names, dns)
+    shown = tuple((each.names, (Pair(each.path, each.path),)) for each in issued)
+    return made._replace(issued=(*made.issued, *issued), web=shown)
 
 
 def given_key(host: Host) -> str:

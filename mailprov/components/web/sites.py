@@ -74,10 +74,11 @@ def sites(build: Build) -> tuple[Site, ...]:
 
 def listeners(build: Build, served: tuple[Site, ...]) -> tuple[Listener, ...]:
     made = build.made(material.of)
-    own = dict(made.names)
-    names = [name for site in served for name in site.hosts]
-    others = tuple(Listener(own[name], (name,)) for name in names if name in own)
-    return (Listener(made.pairs, tuple(name for name in names if name not in own)), *others)
+    own = dict(made.names) | {name: pairs for names, pairs in made.web for name in names}
+    together: dict[tuple[material.Pair, ...], list[str]] = {made.pairs: []}
+    for name in (name for site in served for name in site.hosts):
+        together.setdefault(own.get(name, made.pairs), []).append(name)
+    return tuple(Listener(pairs, tuple(names)) for pairs, names in together.items())
 
 
 def _of(build: Build, domain: Domain) -> Iterator[Site]:

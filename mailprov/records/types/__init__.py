@@ -39,6 +39,7 @@ from mailprov.records.types.text import TXT
 from mailprov.records.types.tls_rpt import TLS_RPT
 from mailprov.records.types.tlsa import TLSA
 from mailprov.records.types.verification import VERIFICATION
+from mailprov.records.types.web_names import WEB_NAMES
 
 TYPES: list[RecordType] = [
     ADDRESSES,
@@ -49,6 +50,7 @@ TYPES: list[RecordType] = [
     SPF,
     DMARC,
     DKIM,
+    WEB_NAMES,
     AUTODISCOVER,
     VERIFICATION,
     TLS_RPT,

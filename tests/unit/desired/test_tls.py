@@ -20,6 +20,7 @@ from desired_cases import host
 
 from mailprov.components.tls import certbot
 from mailprov.components.tls import material as tls
+from mailprov.components.web.place import WEBROOT
 from mailprov.errors import InputError
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Acme, Challenge, KeyType, Tls, TlsMode
@@ -150,13 +151,16 @@ def test_where_a_web_server_has_port_80_certbot_answers_by_its_folder() -> None:
     on = host(tls=Tls(TlsMode.ACME))
     alone, behind = (tls.material(on, web=web).issued[0] for web in (False, True))
     assert (alone.authenticator, alone.webroot) == ("standalone", "")
-    assert (behind.authenticator, behind.webroot) == ("webroot", certbot.WEBROOT)
+    assert (behind.authenticator, behind.webroot) == ("webroot", WEBROOT)
     assert "--standalone" not in behind.arguments
-    assert behind.arguments[behind.arguments.index("--webroot-path") + 1] == certbot.WEBROOT
+    assert behind.arguments[behind.arguments.index("--webroot-path") + 1] == WEBROOT
     assert "--reuse-key" in behind.arguments
     (hook, *__) = certbot.files(on, DnsSettings(), (behind,), web=True)
-    assert hook.content == certbot.files(on, DnsSettings(), (alone,))[0].content + (
-        f"# answers of the authority's challenges: {certbot.WEBROOT}\nsystemctl reload nginx.service\n"
+    alone_hook = certbot.files(on, DnsSettings(), (alone,))[0].content
+    assert "nginx" not in alone_hook
+    assert alone_hook.splitlines() == [line for line in hook.content.splitlines() if line in alone_hook]
+    assert hook.content.endswith(
+        f"# answers of the authority's challenges: {WEBROOT}\nsystemctl reload nginx.service\n"
     )
     by_dns = host(tls=Tls(TlsMode.ACME, acme=Acme(challenge=Challenge.DNS)))
     assert certbot.webroot(by_dns, web=True) == ""
