@@ -28,6 +28,7 @@ RELEASES = [
     "tests/lab/test_own_host.py",
     "tests/lab/test_ubuntu_archive.py",
     "tests/lab/test_dane.py",
+    "tests/lab/test_web_certificates.py",
     "tests/lab/test_move.py",
     "tests/lab/test_web_releases.py",
 ]

@@ -15,7 +15,7 @@ from mailprov.i18n import _
 from mailprov.inventory import hosted, recipients
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosted import HostedEntry
-from mailprov.model.inventory import Dkim, Dmarc, Domain, Filter, Host, Mx, Spf
+from mailprov.model.inventory import Dkim, Dmarc, Domain, Filter, Host, Mx, Spf, TlsMode
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
@@ -69,6 +69,7 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
                 dkim=_dkim(entry, hosts, path, context),
                 dmarc=_dmarc(entry, serving, path, name, context),
                 tls_rpt=_tls_rpt(entry.tls_rpt, path, name, context),
+                mta_sts=_mta_sts(entry, serving, path, context),
                 srv=entry.srv,
                 hosted=there,
             )
@@ -252,6 +253,27 @@ def _dmarc(
         lead = _("the DMARC reports would go to nobody")
         rua = recipients.target(entry.rua, (*path, "dmarc", "rua"), domain, lead, context=context)
     return Dmarc(entry.policy, rua)
+
+
+def _mta_sts(entry: DomainEntry, hosts: Sequence[Host], path: KeyPath, context: Context) -> str | None:
+    """What others deliver by must hold: with a certificate that they do not trust they deliver nothing."""
+    wanted = entry.mta_sts
+    if wanted not in ("testing", "enforce"):
+        return wanted
+    from mailprov.model import web  # few inventories have one
+
+    here: KeyPath = (*path, "mta_sts")
+    if hosts and not any(web.has(host) for host in hosts):
+        what = _("`mta_sts` needs a host that serves the policy; write `web: true`, or leave it out")
+        context.problem(here, what, key=True)
+    for host in hosts:
+        if host.tls.mode is TlsMode.SELF_SIGNED:
+            what = _(
+                "`mta_sts` is for hosts whose certificates others trust, and that of {host} is self-signed; write "
+                "`tls: {{mode: acme}}`, or leave it out"
+            )
+            context.problem(here, what.format(host=host.name), key=True)
+    return wanted
 
 
 def _tls_rpt(text: str | None, path: KeyPath, domain: str | None, context: Context) -> str | None:

@@ -216,6 +216,14 @@ class DomainEntry(Entry):
         ),
         examples=["postmaster"],
     )
+    mta_sts: Annotated[str, choice("testing", "enforce", "off")] | None = Field(
+        default=None,
+        description=N_(
+            "MTA-STS, where a host of the domain has `web` and certificates that others trust: testing (failures are "
+            "reported), enforce (senders that know it deliver over verified TLS alone) or off (senders are told so "
+            "until they have forgotten what was before); testing if not given"
+        ),
+    )
     srv: Boolean = Field(
         default=False,
         description=N_("whether SRV records tell mail programs where the servers are; false if not given"),

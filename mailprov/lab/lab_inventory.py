@@ -185,6 +185,8 @@ def _domain(paths: LabPaths, domain: Domain) -> dict[str, Any]:
         }
     if domain.tls_rpt:
         body["tls_rpt"] = domain.tls_rpt
+    if domain.mta_sts:
+        body["mta_sts"] = domain.mta_sts
     if domain.srv:
         body["srv"] = True
     return body

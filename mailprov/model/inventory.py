@@ -255,6 +255,11 @@ class Domain:
     hosted: Hosted | None = None
     moving: Moving | None = None
     tls_rpt: str | None = None  # an address
+    # MTA-STS as the inventory has it (testing, enforce, off; None: it does not say); the policy as it was read back in
+    # this run from the domain's web server; and of a domain that leaves until when that is told (run/leaving.py).
+    mta_sts: str | None = None
+    policy_served: str | None = None
+    leaving: str | None = None
     srv: bool = False  # programs find the servers by the domain's name
 
     @property

@@ -1,14 +1,23 @@
 """The names by which mail programs and other servers ask the web server of a domain's host. Pure.
 
-LABELS                              what stands before the domain's name
-has(host) -> bool                   whether the inventory asks for a web server there
-host_of(inventory, domain)          the host that these names lead to: its first one that has; None where none has
-names(domain) -> (name, …)
+    LABELS                              what stands before the domain's name
+    has(host) -> bool                   whether the inventory asks for a web server there
+    host_of(inventory, domain)          the host that these names lead to: its first one that has; None where none has
+    names(domain) -> (name, …)
+    policy(inventory, domain) -> Policy | None      its MTA-STS policy, if it is to have one (RFC 8461)
+    policy_id(domain, policy)                       for the record at _mta-sts: another policy, another id
+
+The id follows from the policy's text, so whoever publishes needs no memory.
 """
 
 from __future__ import annotations
 
-from mailprov.model.inventory import Domain, Host, Inventory
+from typing import TYPE_CHECKING
+
+from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
+
+if TYPE_CHECKING:
+    from mailprov.model.mta_sts import Policy
 
 LABELS = ("autoconfig", "autodiscover", "mta-sts")
 
@@ -23,3 +32,32 @@ def host_of(inventory: Inventory, domain: Domain) -> Host | None:
 
 def names(domain: Domain) -> tuple[str, ...]:
     return tuple(f"{label}.{domain.name}" for label in LABELS)
+
+
+# How long senders remember it, in seconds. Of testing a day, in which nobody refuses anything; of enforce two weeks:
+# whoever can keep senders from the policy for that long has switched it off (RFC 8461 section 3.2 expects weeks).
+MAX_AGE = {"testing": 86_400, "enforce": 1_209_600, "none": 86_400}
+
+
+def policy(inventory: Inventory, domain: Domain) -> Policy | None:
+    """None where no host serves it or others would not trust its certificate, and while the domain moves."""
+    host = host_of(inventory, domain)
+    mode = "none" if domain.leaving else domain.mta_sts or "testing"
+    if host is None or mode == "off" or domain.hosted is not None or host.tls.mode is TlsMode.SELF_SIGNED:
+        return None
+    from mailprov.model.mta_sts import Policy  # few hosts have a web server
+
+    ours = {one.name: one for one in map(inventory.host, domain.hosts)}
+    if domain.mta_sts is None and any(one.tls.mode is TlsMode.SELF_SIGNED for one in ours.values()):
+        return None
+    mx = tuple(ours[each.host].fqdn if each.ours else each.host for each in domain.exchangers)
+    return Policy(mode, MAX_AGE[mode], mx if mode != "none" else ()) if mx else None
+
+
+def policy_id(domain: Domain, policy: Policy) -> str:
+    """1 to 32 letters and digits (RFC 8461 section 3.1)."""
+    if domain.leaving:
+        return f"none{domain.leaving}"
+    import hashlib
+
+    return hashlib.sha256(policy.text().encode("ascii")).hexdigest()[:20]

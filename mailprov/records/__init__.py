@@ -17,11 +17,11 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
 from mailprov.model.tls_keys import ServedKeys
 from mailprov.records.desired import desired_records
-from mailprov.records.types import dkim, tlsa
+from mailprov.records.types import dkim, mta_sts, tlsa
 
 
 def kept(inventory: Inventory, keys: PublicKeys, tls: ServedKeys | None = None) -> Callable[[str], bool]:
-    tests = (dkim.kept(inventory, keys), tlsa.kept(inventory, tls or {}))
+    tests = (dkim.kept(inventory, keys), tlsa.kept(inventory, tls or {}), mta_sts.kept(inventory))
     return lambda name: any(test(name) for test in tests)
 
 

@@ -39,7 +39,7 @@ from mailprov.run.interrupting import interrupted
 from mailprov.run.options import Options
 from mailprov.run.select import Selection
 from mailprov.run.unfinished import unfinished
-from mailprov.run.zones import ZoneWork, keeps_key, plan_zones, settled
+from mailprov.run.zones import Policies, ZoneWork, keeps_key, plan_zones, settled
 
 _STARTING = 0.2  # seconds; a host that is logged in to already takes much less
 
@@ -72,9 +72,10 @@ def toward_desired(
         return made
 
     def zones(deployment: Deployment) -> list[dns.ZonePlan]:
+        policies = deployment.policies.read()
         keys = deployment.public_keys()
         return plan_zones(
-            inventory,
+            policies.inventory(),
             options.moves,
             take_over=options.take_over,
             keys=keys,
@@ -134,6 +135,7 @@ class Deployment:
         self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
         self._tls: dict[str, HostKeys] = {}  # of these
         self._planned_tls: dict[str, HostKeys] = {}  # as the zones were planned
+        self.policies = Policies(inventory)
         self.sessions = [
             HostSession(
                 host,
@@ -325,10 +327,10 @@ class Deployment:
         self.events.pump(zones.done.is_set)
 
     def _follow(self) -> None:
-        """Records of keys that came into service in this run, or are to: senders must not meet them before."""
+        """Records of keys and policies that came into service in this run: senders must not meet them before."""
         if not any(one.outcome.tls.ended for one in self.sessions) or self.zones.error is not None:
             return
-        if self.selection.in_dns and self.tls_keys() != self._planned_tls:
+        if self.selection.in_dns and (self.policies.wait() or self.tls_keys() != self._planned_tls):
             late = self._work(self._later)
             late.launch_plan()
             self.events.pump(late.planned.is_set)
@@ -391,7 +393,7 @@ class Deployment:
         bad = [s.host.name for s in self.sessions if s.outcome.status not in ("ok", "skipped", "interrupted")]
         # Of all hosts a rollback is the last run now, and another one would undo it.
         again = self.applies and self.options.together and changed > 0
-        rest = unfinished(bad, self.zones, applies=self.applies, again=again)
-        line = "; ".join([summary, *rest])
+        line = "; ".join([summary, *unfinished(bad, self.zones, applies=self.applies, again=again)])
+        self.policies.tell(self.events.emit)
         self.events.wake(RunEnded(code, line, time.monotonic() - self.began, self.declined))
         return code

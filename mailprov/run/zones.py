@@ -25,6 +25,7 @@ from mailprov.run.tls_keys import Told
 
 if TYPE_CHECKING:
     from mailprov.dns.zoneplan import ZonePlan
+    from mailprov.run.policies import ReadBack
 
 # Zones under way at once. A name server takes only so many connections, and not only ours: PowerDNS 20, unless it is
 # told otherwise (max-tcp-connections).
@@ -34,12 +35,22 @@ Planner = Callable[[], "list[ZonePlan]"]
 
 
 def settled(inventory: Inventory, report: Emit) -> Inventory:
-    """With what DNS tells of domains that are stated for own hosts and for a provider. Raises as run/moves.py."""
+    """With what DNS tells of domains that are stated for own hosts and for a provider, and of those that leave MTA-STS.
+    Raises as run/moves.py.
+    """
+
+    def say(text: str) -> None:
+        report(Notice("dns", text))
+
+    if any(domain.mta_sts == "off" for domain in inventory.domains):
+        from mailprov.run import leaving
+
+        inventory = leaving.settled(inventory, say)
     if not any(domain.two_sided for domain in inventory.domains):
         return inventory
     from mailprov.run import moves
 
-    return moves.settled(inventory, lambda text: report(Notice("dns", text)))
+    return moves.settled(inventory, say)
 
 
 def plan_zones(inventory: Inventory, moves_on: str, **how: Any) -> list[ZonePlan]:
@@ -60,6 +71,38 @@ def keeps_key(inventory: Inventory, host: Host, told: Told) -> None:
         from mailprov.run import key_guard
 
         key_guard.check(inventory, host, told, back=False)
+
+
+class Policies:
+    """MTA-STS policies of a run's domains, of which there are records only once they were read back (run/policies.py).
+    A run may read them twice: before it changes hosts, and behind that.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._last: ReadBack | None = None
+        self._waits = False
+
+    def read(self) -> Policies:
+        """Begins at once."""
+        if any(host.settings.get("web") for host in self._inventory.hosts):
+            from mailprov.run.policies import ReadBack
+
+            self._last = ReadBack(self._inventory, waits=self._waits)
+        return self
+
+    def inventory(self) -> Inventory:
+        """With what was read."""
+        return self._last.inventory() if self._last else self._inventory
+
+    def wait(self) -> bool:
+        """Whether some are not given out as wanted; reading again waits for these."""
+        self._waits = True
+        return self._last is not None and bool(self._last.reasons())
+
+    def tell(self, emit: Emit) -> None:
+        for sentence in self._last.reasons() if self._last else ():
+            emit(Notice("dns", sentence))
 
 
 class ZoneWork:

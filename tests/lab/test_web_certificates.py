@@ -1,7 +1,7 @@
-"""Certificates where a web server has port 80, from a real ACME server: those that were there change over, and renew.
+"""Where a web server has port 80: certificates from a real ACME server change over and renew; MTA-STS is published.
 
-mx1 (Debian 12) and mx2 (Debian 13) first have none, as mailprov 0.1.0 left its hosts: certbot answers on port 80 itself.
-Then the web server comes and goes. The tests build on each other in their order.
+mx1 (Debian 12) and mx2 (Debian 13) first have none, as mailprov 0.1.0 left its hosts: certbot answers on port 80. Then
+the web server comes and goes. The tests build on each other in their order.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+import dns.message
+import dns.query
+import dns.tsig
+import dns.update
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailprov import lab
+from mailprov.inventory import load
 from mailprov.lab.acme_server import UNIT
 from tests.lab.labs import run_on, wait_until
 from tests.lab.program import run
@@ -29,7 +34,7 @@ hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}
 domains:
-  alpha.test: {hosts: [mx1], accounts: {ana: {password: {env: ANA}}}}
+  alpha.test: {hosts: [mx1], mta_sts: enforce, accounts: {ana: {password: {env: ANA}}}}
   beta.test: {hosts: [mx2], accounts: {eva: {password: {env: EVA}}}}
 """
 HOSTS = {"mx1": ("mx1.alpha.test", "alpha.test"), "mx2": ("mx2.beta.test", "beta.test")}
@@ -47,8 +52,8 @@ def without(hosts: lab.Lab) -> Path:
     """The same inventory without a web server."""
     path = hosts.inventory_path.with_name("without-web.yml")
     lines = hosts.inventory_path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.strip() != "web: true"]
-    assert len(kept) < len(lines)
+    kept = [line for line in lines if line.strip() not in ("web: true", "mta_sts: enforce")]
+    assert len(kept) < len(lines) - 1
     path.write_text("".join(kept))
     return path
 
@@ -120,17 +125,111 @@ def test_the_timers_service_renews_while_nginx_has_port_80(hosts: lab.Lab) -> No
     assert [after.changes(host) for host in HOSTS] == [[], []]
 
 
+RESOLVER = """
+export DEBIAN_FRONTEND=noninteractive
+cp /etc/mailprov/tls/acme-roots.pem /root/roots.pem
+csplit -s -z -f /usr/local/share/ca-certificates/lab- -b '%d.crt' /root/roots.pem '/BEGIN CERT/' '{*}'
+update-ca-certificates >/dev/null 2>&1
+apt-get -qq update && apt-get -qq -y -o Dpkg::Use-Pty=0 install postfix-mta-sts-resolver >/dev/null
+systemctl restart postfix-mta-sts-resolver
+cp -a /etc/postfix/main.cf /root/main.cf
+postconf -e smtp_tls_policy_maps=socketmap:inet:127.0.0.1:8461:postfix
+postconf -e smtp_tls_CAfile=/etc/ssl/certs/ca-certificates.crt
+postconf -e smtp_tls_loglevel=1 minimal_backoff_time=5s maximal_backoff_time=5s queue_run_delay=5s
+systemctl restart postfix
+"""
+LETTER = "printf 'Subject: {subject}\\n\\ntext\\n' | sendmail -f eva@beta.test ana@alpha.test"
+LOG = "journalctl --no-pager -u 'postfix*'"
+
+
+def record(where: lab.Lab, domain: str) -> list[str]:
+    answer = dns.query.udp(dns.message.make_query(f"_mta-sts.{domain}", "TXT"), where.dns.address, timeout=20)
+    return [str(rdata).strip('"') for rrset in answer.answer for rdata in rrset]
+
+
+def policy(where: lab.Lab, domain: str) -> str:
+    host = {domain: host for host, (__, domain) in HOSTS.items()}[domain]
+    ask = f"curl -sS --fail --cacert /etc/mailprov/tls/acme-roots.pem https://mta-sts.{domain}/.well-known/mta-sts.txt"
+    return run_on(
+        where,
+        host,
+        f"command -v curl >/dev/null || apt-get -qq -y install curl >/dev/null; {ask}",
+        check=False,
+    )
+
+
+def test_the_policy_is_there_before_the_record_that_tells_of_it(hosts: lab.Lab) -> None:
+    """The first apply with a web server published both, the record last; and verify finds them in step."""
+    judged = run("verify", "--probe", "dns.mta-sts", str(hosts.inventory_path))
+    assert {found["verdict"] for found in judged.of("found")} == {"pass"}, judged.of("found")
+    modes = {
+        found["target"]["domain"]: found["observed"].split("mode: ")[1][:7] for found in judged.of("found")
+    }
+    assert modes == {"alpha.test": "enforce", "beta.test": "testing"}
+    assert [len(record(hosts, domain)) for __, domain in HOSTS.values()] == [1, 1]
+
+
+def test_another_server_honours_the_policy_and_refuses_a_wrong_certificate(hosts: lab.Lab) -> None:
+    run_on(hosts, "mx2", RESOLVER)
+
+    def told(words: str) -> bool:
+        return words in run_on(hosts, "mx2", LOG)
+
+    run_on(hosts, "mx2", LETTER.format(subject="right"))
+    wait_until(lambda: told("Verified TLS connection established to mx1.alpha.test"), "TLS is verified", 120)
+    wait_until(lambda: told("status=sent"), "it is delivered", 120)
+    sent = run_on(hosts, "mx2", LOG).count("status=sent")
+    wrong = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=mx1.alpha.test -keyout /root/k -out /root/c"
+    chain = "cat /root/k /root/c >/root/wrong.pem && cp -a /etc/postfix/main.cf /root/main.cf"
+    served = "postconf -e smtpd_tls_chain_files=/root/wrong.pem && systemctl restart postfix"
+    run_on(hosts, "mx1", f"{wrong} 2>/dev/null && {chain} && {served}")
+    run_on(hosts, "mx2", LETTER.format(subject="wrong"))
+    wait_until(lambda: told("status=deferred (Server certificate not "), "it is held back", 120)
+    assert run_on(hosts, "mx2", LOG).count("status=sent") == sent
+    judged = run("verify", "--probe", "dns.mta-sts", "--domain", "alpha.test", str(hosts.inventory_path))
+    assert {found["verdict"] for found in judged.of("found")} == {"fail"}, judged.of("found")
+    run_on(hosts, "mx1", "cp -a /root/main.cf /etc/postfix/main.cf && systemctl restart postfix")
+    run_on(hosts, "mx2", "postqueue -f")
+    wait_until(
+        lambda: run_on(hosts, "mx2", LOG).count("status=sent") > sent, "it goes when that is right", 120
+    )
+    run_on(hosts, "mx2", "cp -a /root/main.cf /etc/postfix/main.cf && systemctl restart postfix")
+
+
+def test_another_policy_comes_with_another_record_and_leaves_by_way_of_none(hosts: lab.Lab) -> None:
+    before, text = record(hosts, "alpha.test"), hosts.inventory_path.read_text()
+    assert text.count("mta_sts: enforce") == 1
+    other = hosts.inventory_path.with_name("other-policy.yml")
+    for key, mode in (("testing", "testing"), ("'off'", "none")):
+        other.write_text(text.replace("mta_sts: enforce", f"mta_sts: {key}"))
+        applied = run("apply", "--yes", "--no-verify", str(other))
+        assert applied.code == 0, [event["error"] for event in applied.of("ended")]
+        now = record(hosts, "alpha.test")
+        assert len(now) == 1
+        assert now != before
+        assert f"mode: {mode}" in policy(hosts, "alpha.test")
+        judged = run("verify", "--probe", "dns.mta-sts", str(other))
+        assert {found["verdict"] for found in judged.of("found")} == {"pass"}, judged.of("found")
+        before = now
+    assert before[0].startswith("v=STSv1; id=none20")
+    again = run("plan", str(other))  # the zone knows until when
+    assert not [event["changes"] for event in again.of("planned") if event["changes"]]
+    assert any("MTA-STS of alpha.test ends: until 20" in event["text"] for event in again.of("notice"))
+    assert run("apply", "--yes", "--no-verify", str(hosts.inventory_path)).code == 0
+    assert "mode: enforce" in policy(hosts, "alpha.test")
+
+
 def test_a_name_that_leads_elsewhere_is_left_out_and_told(hosts: lab.Lab) -> None:
     """The authority is not asked for it; the others are served."""
     zone = "alpha.test"
-    script = f"server 127.0.0.1\\nzone {zone}\\nupdate delete autoconfig.{zone} CNAME\\n"
-    script += f"update add autoconfig.{zone} 5 A 198.51.100.7\\nsend\\n"
-    secret = "$(sed -n 's/.*secret \"\\(.*\\)\".*/\\1/p' /etc/bind/named.conf | head -1)"
-    run_on(
-        hosts,
-        hosts.dns.name,
-        f"printf '{script}' | nsupdate -l 2>/dev/null || printf '{script}' | nsupdate -y hmac-sha256:mailprov:{secret}",
+    read = load(hosts.inventory_path)
+    tsig = read.dns.provider.tsig  # type: ignore[attr-defined]
+    message = dns.update.UpdateMessage(
+        zone, keyring=dns.tsig.Key(tsig.name, tsig.secret.reveal(), tsig.algorithm)
     )
+    message.delete(f"autoconfig.{zone}.", "CNAME")
+    message.add(f"autoconfig.{zone}.", 5, "A", "198.51.100.7")
+    dns.query.tcp(message, hosts.dns.address, timeout=20)
     wait_until(
         lambda: "198.51.100.7" in run_on(hosts, "mx1", f"getent ahostsv4 autoconfig.{zone} || true"),
         "mx1 sees the other address",

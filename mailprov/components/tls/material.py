@@ -20,7 +20,6 @@ from mailprov.components.tls import certbot
 from mailprov.components.web import place
 from mailprov.errors import InputError
 from mailprov.i18n import _
-from mailprov.model import web
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import Certificate, File, Issued
 from mailprov.model.hostnames import matches
@@ -101,6 +100,8 @@ def _for_web(build: Build, made: Material) -> Material:
     """With what the web server shows for the names of domains that lead here. What is given or made on the host is for
     the host's own names: there the host's is shown.
     """
+    from mailprov.model import web  # few hosts have a web server
+
     host, dns = build.host, build.inventory.dns
     if host.tls.mode is not TlsMode.ACME:
         return made

@@ -22,10 +22,12 @@ from mailprov.client.settings import of_domain
 from mailprov.components.base import Build
 from mailprov.components.tls import material
 from mailprov.components.web.place import SITES
+from mailprov.model import mta_sts, web
 from mailprov.model.host_state import File
 from mailprov.model.inventory import Domain
 
 AUTOCONFIG, AUTODISCOVER, MOBILECONFIG = "config-v1.1.xml", "autodiscover.xml", "mail.mobileconfig"
+POLICY = "mta-sts.txt"
 
 
 class Page(NamedTuple):
@@ -42,6 +44,7 @@ PAGES = (
     Page("= /.well-known/autoconfig/mail/config-v1.1.xml", AUTOCONFIG, plain=True),
     Page(r"~* ^/autodiscover/autodiscover\.xml$", AUTODISCOVER, posts="/autodiscover/autodiscover.xml"),
     Page("= /mail.mobileconfig", MOBILECONFIG),
+    Page(f"= {mta_sts.POLICY_PATH}", POLICY),
 )
 
 
@@ -87,7 +90,9 @@ def _of(build: Build, domain: Domain) -> Iterator[Site]:
     files = {AUTOCONFIG: autoconfig(settings), AUTODISCOVER: answer}
     if settings.whole:
         files[MOBILECONFIG] = mobileconfig(settings)
-    names = (f"autoconfig.{domain.name}", f"autodiscover.{domain.name}", domain.name)
+    names = (*web.names(domain), domain.name)
+    if policy := web.policy(build.inventory, domain):
+        files[POLICY] = policy.text()
     yield Site(domain.name, names, tuple(_file(domain.name, *each) for each in files.items()))
     # Where SRV records send Outlook: to a name for which there is a certificate. Nothing in the answer is a domain's
     # own, so one answers for all domains that have this name.

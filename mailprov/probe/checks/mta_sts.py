@@ -1,6 +1,7 @@
 """The MTA-STS policy of a domain (RFC 8461), fetched as senders fetch it and held against the domain's MX.
 
-    look(context, ca_file) -> Iterator[Finding]     the record, the policy and what the two are worth; nothing where
+    served(context, ca_file) -> Policy | Finding    what is at the domain's web server
+    look(context, ca_file) -> list[Finding]         the record, the policy and what the two are worth; nothing where
                                                     there is neither
 
 Public besides: the probe `zone.mta-sts`, of a domain that no inventory describes. NoAnswer passes through; the runner
@@ -16,6 +17,7 @@ from pathlib import Path
 from mailprov.i18n import N_, _
 from mailprov.model import mta_sts
 from mailprov.model.findings import Finding
+from mailprov.model.mta_sts import Policy
 from mailprov.probe.clients import https, tls
 from mailprov.probe.clients.connection import Connection
 from mailprov.probe.clients.errors import ProbeError, Refused, TlsError, Unreachable
@@ -72,10 +74,12 @@ def look(context: DomainContext, ca_file: Path | None = None) -> list[Finding]:
         return [context.failed(observed, advice.format(name=name))]
     if flaw := mta_sts.record_flaw(found[0]):
         return [context.failed(f"{found[0]}: {flaw}", advice.format(name=name))]
-    return [_policy(context, found[0], ca_file)]
+    policy = served(context, ca_file)
+    return [policy if isinstance(policy, Finding) else _judged(context, found[0], policy)]
 
 
-def _policy(context: DomainContext, record: str, ca_file: Path | None) -> Finding:
+def served(context: DomainContext, ca_file: Path | None) -> Policy | Finding:
+    """The policy as senders get it, or why they get none."""
     host = mta_sts.host(context.name)
     url = f"https://{host}{mta_sts.POLICY_PATH}"
     addresses = (*context.follow(host, "A").values, *context.follow(host, "AAAA").values)
@@ -110,7 +114,7 @@ def _policy(context: DomainContext, record: str, ca_file: Path | None) -> Findin
         form = _("{url} is longer than the {count} bytes that senders read")
         return context.failed(form.format(url=url, count=mta_sts.MOST), serve)
     try:
-        policy = mta_sts.parse(page.body.decode("utf-8"))
+        return mta_sts.parse(page.body.decode("utf-8"))
     except UnicodeDecodeError:
         return context.failed(_("{url} is not text in UTF-8").format(url=url), serve)
     except mta_sts.BadPolicy as error:
@@ -119,7 +123,6 @@ def _policy(context: DomainContext, record: str, ca_file: Path | None) -> Findin
             form.format(reason=error),
             _("write it as `version: STSv1`, `mode: enforce`, `mx: …` for each MX, `max_age: 604800`"),
         )
-    return _judged(context, record, policy)
 
 
 def _fetch(context: DomainContext, host: str, addresses: tuple[str, ...], ca_file: Path | None) -> https.Page:
@@ -141,7 +144,7 @@ def _fetch(context: DomainContext, host: str, addresses: tuple[str, ...], ca_fil
     raise last
 
 
-def _judged(context: DomainContext, record: str, policy: mta_sts.Policy) -> Finding:
+def _judged(context: DomainContext, record: str, policy: Policy) -> Finding:
     targets = [one for one in dict.fromkeys(context.run.resolver.mail_servers(context.name)) if one != "."]
     observed = f"{record}; mode: {policy.mode}, mx: {', '.join(policy.mx)}, max_age: {policy.max_age}"
     left = policy.uncovered(targets) if policy.mode != "none" else []

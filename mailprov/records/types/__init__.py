@@ -31,6 +31,7 @@ from mailprov.records.types.caa import CAA
 from mailprov.records.types.dkim import DKIM
 from mailprov.records.types.dmarc import DMARC
 from mailprov.records.types.move import MOVE
+from mailprov.records.types.mta_sts import MTA_STS
 from mailprov.records.types.mx import MX
 from mailprov.records.types.ptr import PTR
 from mailprov.records.types.spf import SPF
@@ -54,6 +55,7 @@ TYPES: list[RecordType] = [
     AUTODISCOVER,
     VERIFICATION,
     TLS_RPT,
+    MTA_STS,
     SRV,
     MOVE,
 ]
