@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import dns.update
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import run_on
+from tests.lab.labs import run_on, wait_until
 from tests.lab.program import run
 
 # The default filter on mx2, none on mx1.
@@ -265,6 +266,42 @@ def test_a_stopped_daemon_is_seen_by_verify_and_started_by_apply(hosts: lab.Lab,
     assert healed.code == 0
     assert [c[2] for c in healed.changes("mx2")] == ["dovecot.service"]
     assert run("verify", str(inventory), "--host", "mx2", "--probe", "net.tcp").code == 0
+
+
+def test_services_that_are_off_are_proved_closed_and_a_rollback_brings_them_back(
+    hosts: lab.Lab, inventory: Path
+) -> None:
+    """A session that is open meanwhile must not keep Postfix from answering (Debian 13 cannot end it by a reload)."""
+    off = inventory.with_name("services-off.yml")
+    off.write_text(f"services: [imaps, imap, submissions]\n{inventory.read_text()}")
+    names, closed = ("mx1", "mx2"), {110, 587, 995, 4190}
+
+    def listening(name: str) -> set[int]:
+        words = run_on(hosts, name, "ss -Hltn").splitlines()
+        return {int(line.split()[3].rpartition(":")[2]) for line in words}
+
+    with socket.create_connection((hosts.host("mx2").address, 587), timeout=120) as session:
+        assert session.recv(100).startswith(b"220")
+        done = run("apply", "--yes", "--no-verify", str(off))
+    assert done.code == 0
+    assert all(listening(name).isdisjoint(closed) for name in names)
+    green = run("verify", str(off), "--probe", "net.", "--probe", "smtp.banner")
+    assert green.code == 0
+    proved = {(f["target"]["host"], f["target"]["port"]) for f in green.of("found", id="net.closed")}
+    assert proved == {(name, port) for name in names for port in closed}
+
+    run_on(hosts, "mx1", "systemd-run --quiet --unit stray python3 -m http.server 110")
+    try:
+        wait_until(lambda: 110 in listening("mx1"), "a program on port 110")
+        red = run("verify", str(off), "--host", "mx1", "--probe", "net.closed")
+    finally:
+        run_on(hosts, "mx1", "systemctl stop stray")
+    assert red.code == 1
+    assert {f["target"]["port"] for f in red.of("found", verdict="fail")} == {110}
+
+    assert run("rollback", "--yes", str(off)).code == 0
+    assert all(closed <= listening(name) for name in names)
+    assert run("verify", str(inventory), "--probe", "net.").code == 0
 
 
 def test_verify_goes_red_on_an_open_relay_and_names_it(hosts: lab.Lab, inventory: Path) -> None:
