@@ -73,6 +73,7 @@ def text(answers: Answers) -> str:
             "",
             f"tls: {tls}",
             f"filter: {answers.filter}",
+            "web: true",
             "",
             "domains:",
             f"  {_word(answers.domain)}:",

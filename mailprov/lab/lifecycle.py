@@ -37,8 +37,9 @@ from mailprov.lab.preflight import require_machine
 from mailprov.lab.rootfs import ensure_roots
 from mailprov.lab.state import LabHost, LabState, every, lab_lock, save
 from mailprov.lab.state import load as load_state
+from mailprov.model import web
 from mailprov.model.events import Emit, Event, Notice, Progress
-from mailprov.model.inventory import Inventory
+from mailprov.model.inventory import Host, Inventory
 
 DNS_INDEX = 2
 FIRST_INDEX = 11
@@ -283,7 +284,7 @@ def _bring_up(
         where,
         state.all_hosts,
         {a.address: passwords.of(a.address) for domain in inventory.domains for a in domain.accounts},
-        {host.name: inventory.mail_names(host.name) for host in inventory.hosts},
+        {host.name: _names(inventory, host) for host in inventory.hosts},
     )
     where.inventory.write_text(rehearse(inventory, where, state))
     give(where.inventory)
@@ -306,6 +307,12 @@ def _bring_up(
 
 def _host(name: str, index: int, release: str, fqdn: str) -> LabHost:
     return LabHost(name, index, release, fqdn, address="", address6="", machine_id=uuid.uuid4().hex, root="")
+
+
+def _names(inventory: Inventory, host: Host) -> tuple[str, ...]:
+    """Besides its fqdn: what mail programs connect to, and where they ask its web server."""
+    domains = [domain for domain in inventory.domains if web.host_of(inventory, domain) is host]
+    return (*inventory.mail_names(host.name), *(name for domain in domains for name in web.names(domain)))
 
 
 def _with_addresses(state: LabState, subnet: IPv4Network, subnet6: IPv6Network | None) -> LabState:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.cli import first_inventory, interview, name_servers
+from mailprov.components.web import place
 from mailprov.dns import providers
 from mailprov.inventory import SecretMode, load
 from tests.unit.cli.program import mailprov
@@ -31,6 +32,7 @@ def test_flags_alone_give_an_inventory_that_validates_with_its_secrets(tmp_path:
     assert stat.S_IMODE((tmp_path / "secrets/ana").stat().st_mode) == 0o600
     assert (tmp_path / "secrets/.gitignore").read_text() == "*\n", "passwords belong into no repository"
     read = load(tmp_path / "mail.yml")
+    assert place.SETTING.of(read.hosts[0]), "mail programs of whoever gets an account set themselves up"
     (ana, no) = read.domains[0].accounts
     assert ana.password
     assert no.password

@@ -130,7 +130,7 @@ NO_SENTENCES = re.compile(
     r"link to|an unknown time|failed after the commit point|an error in mailprov \(|"  # of journals
     r"chown root|more lines|ok installed|Setting up|Waiting for cache lock|Ask for help|Saving debug|See the logfile|"
     r"# (Local settings of this host, from|replaced below:)|ok|"
-    r"# dmarc: \{policy: quarantine\}|"  # as init writes it
+    r"# dmarc: \{policy: quarantine\}|web: true|"  # as init writes it
     r"its folders are being moved while they are read|its controller was gone|ok, without its controller|"
     r"interrupted by the user|disk full|interrupted after the commit point|ok, finished by the next run|"
     r"draft-[a-z-]+ section \d+|MS-OXDSCLI section [\d.]+|Apple Device Management, [a-z.]+|"  # sources of probes
