@@ -109,7 +109,7 @@ def test_the_key_of_a_certificate_of_0_1_0_stays_from_now_on(root: Path, made: t
     assert conf.read_text() == OF_0_1_0
 
 
-WEBROOT = "/var/lib/mailprov/acme"
+WEBROOT = "/var/lib/mailprov-web"
 BY_WEB = {**SPEC, "authenticator": "webroot", "webroot": WEBROOT}
 
 
