@@ -35,7 +35,9 @@ RELEASES = [
 ATTACKS = Path("tests/attacks")
 # Those that take longest, the longest first: what begins last must not be what everybody waits for in the end.
 LONGEST = [
+    "tests/lab/test_dane.py",
     "tests/lab/test_move.py",
+    "tests/lab/test_web_certificates.py",
     "tests/lab/test_ubuntu_like.py",
     "tests/lab/test_releases.py",
     "tests/lab/test_rollback.py",
