@@ -15,7 +15,8 @@ from typing import NamedTuple
 from mailprov.client import hosted
 from mailprov.errors import InputError
 from mailprov.i18n import _
-from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
+from mailprov.model.accounts import Account
+from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port, Protocol, TlsStart
 from mailprov.model.values import dataclass
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from mailprov.components.dovecot import passwd
 from mailprov.components.postfix import addresses
-from mailprov.model.inventory import Account, Host, Inventory
+from mailprov.model.accounts import Account
+from mailprov.model.inventory import Host, Inventory
 
 
 class Mail(NamedTuple):

@@ -23,7 +23,8 @@ from mailprov.components.templates import MANAGED
 from mailprov.errors import InputError
 from mailprov.i18n import N_, _
 from mailprov.model.host_state import File
-from mailprov.model.inventory import Host, Inventory, Secret
+from mailprov.model.inventory import Host, Inventory
+from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass
 from mailprov.schema import names
 from mailprov.schema.context import Context

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mailprov.i18n import _
-from mailprov.inventory import hosted, recipients
+from mailprov.inventory import hosted, loops, recipients
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosted import HostedEntry
 from mailprov.model.inventory import Dkim, Dmarc, Domain, Filter, Host, Mx, Spf, TlsMode
@@ -74,7 +74,7 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
                 hosted=there,
             )
         )
-    recipients.check_loops(domains, context)
+    loops.check_loops(domains, context)
     return tuple(domains)
 
 

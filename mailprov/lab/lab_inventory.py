@@ -22,7 +22,8 @@ from mailprov.lab.acme_server import directory_url
 from mailprov.lab.keys import TSIG_ALGORITHM, TSIG_NAME
 from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost, LabState
-from mailprov.model.inventory import Account, Challenge, Dkim, Domain, Host, Inventory, TlsMode
+from mailprov.model.accounts import Account
+from mailprov.model.inventory import Challenge, Dkim, Domain, Host, Inventory, TlsMode
 from mailprov.model.values import dataclass
 
 # Names that readers of YAML 1.1 take for a boolean.

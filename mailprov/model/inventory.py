@@ -15,10 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mailprov.model.accounts import Account
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import Hosted
 from mailprov.model.jumps import Jump
 from mailprov.model.ports import ALL, SERVICES, Port
+from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -26,20 +28,6 @@ if TYPE_CHECKING:
 
 # The first key of a plan saved by plan/saved.py: JSON, and so YAML, but no inventory.
 SAVED_PLAN = "mailprov_plan"
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A value that must not be seen: repr and str never show it, only `origin`, such as `env:ANA_PASSWORD`."""
-
-    origin: str
-    _value: str = field(repr=False)
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __str__(self) -> str:
-        return f"<secret {self.origin}>"
 
 
 class Transport(str, Enum):
@@ -162,38 +150,6 @@ class Host:
     def ports_off(self) -> tuple[Port, ...]:
         """Where nothing may answer."""
         return tuple(port for port in ALL if not self.offers(port))
-
-
-@dataclass(frozen=True)
-class Forward:
-    """Where an account's mail goes."""
-
-    to: tuple[str, ...]  # addresses
-    keep: bool  # also keep a copy in the own mailbox
-
-
-@dataclass(frozen=True)
-class Account:
-    """`user@domain` with a mailbox. Exactly one of `password` and `password_hash` is set."""
-
-    address: str
-    password: Secret | None = None
-    password_hash: Secret | None = None  # "{SHA512-CRYPT}$6$…" or another scheme Dovecot knows
-    quota: int | None = None  # bytes; None: unlimited
-    forward: Forward | None = None
-    login: str | None = None  # what it logs in as, where that is not its address: on servers of others alone
-
-    @property
-    def login_name(self) -> str:
-        return self.login or self.address
-
-    @property
-    def local_part(self) -> str:
-        return self.address.rpartition("@")[0]
-
-    @property
-    def domain(self) -> str:
-        return self.address.rpartition("@")[2]
 
 
 @dataclass(frozen=True)

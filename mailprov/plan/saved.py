@@ -29,7 +29,8 @@ from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.model.dns import ProviderSettings
 from mailprov.model.events import Action, Change, Planned
-from mailprov.model.inventory import SAVED_PLAN, Inventory, Secret, SshSettings
+from mailprov.model.inventory import SAVED_PLAN, Inventory, SshSettings
+from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass
 from mailprov.plan.changes import fingerprint
 

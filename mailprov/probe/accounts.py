@@ -13,7 +13,8 @@ import hashlib
 from collections.abc import Iterable
 
 from mailprov.i18n import _, ngettext
-from mailprov.model.inventory import Account, Domain
+from mailprov.model.accounts import Account
+from mailprov.model.inventory import Domain
 
 _NAMED = 5  # names in one sentence
 

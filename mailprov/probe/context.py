@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mailprov.i18n import N_, _
+from mailprov.model.accounts import Account
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
-from mailprov.model.inventory import Account, Domain, Host, Inventory, TlsMode
+from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
 from mailprov.model.records import Record
 from mailprov.model.values import dataclass, field

@@ -15,8 +15,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from mailprov.i18n import _
+from mailprov.model.accounts import Account
 from mailprov.model.findings import Target
-from mailprov.model.inventory import Account, Domain, Host, Inventory
+from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.ports import Port
 from mailprov.model.values import dataclass, field
 from mailprov.probe.clients.client import Client

@@ -15,7 +15,8 @@ import socket
 
 import dns.inet
 
-from mailprov.model.inventory import Account, Domain, Host
+from mailprov.model.accounts import Account
+from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import Port
 from mailprov.probe.accounts import chosen
 from mailprov.probe.clients.errors import ProbeError

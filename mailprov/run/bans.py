@@ -19,7 +19,8 @@ from mailprov.errors import MailprovError
 from mailprov.i18n import _
 from mailprov.model.inventory import Host
 from mailprov.model.values import dataclass, field
-from mailprov.run.hosts import DesiredMode, HostSession, Start
+from mailprov.run.desired_mode import DesiredMode
+from mailprov.run.hosts import HostSession, Start
 from mailprov.transport.source import source_address
 
 _PATIENCE = 60.0  # seconds for an answer over SSH

@@ -30,10 +30,11 @@ from mailprov.plan.advisories import advisories
 from mailprov.plan.changes import counted, counts, done
 from mailprov.run import tls_keys
 from mailprov.run.bans import propose
+from mailprov.run.desired_mode import DesiredMode
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.exit_code import worst
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import DesiredMode, HostSession, Mode, Start
+from mailprov.run.hosts import HostSession, Mode, Start
 from mailprov.run.ident import run_id
 from mailprov.run.interrupting import interrupted
 from mailprov.run.options import Options

@@ -5,9 +5,9 @@ applied… → end. It never raises: the outcome says how it went, and every ste
 
 What is common to all modes lives here; what a mode answers to the agent's questions (`facts`, `runs`) is a Mode:
 
-    DesiredMode        modes plan and apply: facts are answered with the desired state
-    run/rollback.py    which run is undone
-    run/inquiry.py     keeps the one thing that the host is asked for: its runs, mailboxes, DKIM keys, bans
+    run/desired_mode.py    modes plan and apply: facts are answered with the desired state
+    run/rollback.py        which run is undone
+    run/inquiry.py         keeps the one thing that the host is asked for: its runs, mailboxes, DKIM keys, bans
 """
 
 from __future__ import annotations
@@ -22,18 +22,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from mailprov import desired
 from mailprov.errors import HostFailed, MailprovError, NotBelieved, Unreachable, bug
 from mailprov.i18n import _, ngettext
-from mailprov.model.dkim import STATE_FILE, Key
-from mailprov.model.dkim import read as read_keys
 from mailprov.model.events import Action, Applied, Change, Emit, Ended, Notice, Planned, Progress
-from mailprov.model.inventory import Host, Inventory
+from mailprov.model.inventory import Host
 from mailprov.model.sentences import shown
 from mailprov.model.values import dataclass, field
 from mailprov.plan import roles
-from mailprov.run import believed
 from mailprov.run.believed import CLOCK_LIMIT
+from mailprov.run.desired_mode import DesiredMode
 from mailprov.run.gate import Gate
 from mailprov.run.tls_keys import Told
 from mailprov.transport.channel import Channel
@@ -86,58 +83,6 @@ class Mode(Protocol):
 
     # Also: compared: str, what is told in place of the host's words where the controller knows better;
     # permit(tls), which raises where the host's plan must not be done.
-
-
-class DesiredMode:
-    """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
-    run whose undo this host keeps, as `dns.undo` makes them. `rotation`: a step of a rotation of DKIM keys.
-    `keys` are the host's DKIM keys once the state is made; `served` the domains that it had keys of until now.
-    """
-
-    def __init__(
-        self,
-        inventory: Inventory,
-        host: Host,
-        job: dict[str, Any],
-        zones: Callable[[], list[dict[str, Any]]] = list,
-        rotation: desired.RotationStep | None = None,
-    ) -> None:
-        self.job = {**job, "packages": desired.wanted_packages(inventory, host)}
-        self.host = host
-        self.keys: tuple[Key, ...] = ()
-        self.served: frozenset[str] = frozenset()
-        self.permit: Callable[[Told], None] = lambda told: None
-        self.peer = ""  # our address, as the host sees it
-        self._inventory, self._zones, self._rotation = inventory, zones, rotation
-        self._precomputed: desired.Precomputed | None = desired.Precomputed(inventory, host)
-
-    def prepare(self) -> None:  # what needs no facts, for whoever has time
-        if (precomputed := self._precomputed) is not None:
-            precomputed.mail()
-
-    def answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        if message["t"] != "facts":
-            return None
-        self.peer = message["facts"].get("peer", "")
-        before = message["facts"].get("dkim") or {"state": "", "public": {}}
-        believed.keys(self._inventory, self.host, before, time.time())
-        self.served = frozenset(key.domain for key in read_keys(before["state"]))
-        state = desired.build(self._inventory, self.host, message["facts"], self._rotation, self._precomputed)
-        self._precomputed = None  # needed once; there may be hundreds of hosts
-        told = [file.content for file in state.files if file.path == STATE_FILE]
-        self.keys = read_keys(told[0]) if told else ()
-        return {"t": "desired", "state": state.to_wire()}
-
-    def public(self, plan: dict[str, Any], *, made: bool) -> dict[str, str] | None:
-        """The DKIM keys in a plan. `made`: none of them is still to be made."""
-        told: dict[str, str] | None = plan.get("keys")
-        if told is not None:
-            believed.public(self.host, self.keys, told, made=made)
-        return told
-
-    def go(self) -> dict[str, Any]:
-        zones = self._zones()
-        return {"zones": zones} if zones else {}
 
 
 class HostSession:

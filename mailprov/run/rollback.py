@@ -27,7 +27,8 @@ from mailprov import dns
 from mailprov.errors import HostFailed, HostUnreachable, InputError, NotBelieved
 from mailprov.i18n import _
 from mailprov.model.events import Emit
-from mailprov.model.inventory import Host, Inventory, Secret
+from mailprov.model.inventory import Host, Inventory
+from mailprov.model.secret import Secret
 from mailprov.run import believed, key_guard, moves, undo_file
 from mailprov.run.deploy import Deployment, Options
 from mailprov.run.hosts import HostSession, Mode, Start

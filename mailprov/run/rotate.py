@@ -25,7 +25,8 @@ from mailprov.model.events import Emit
 from mailprov.model.inventory import Inventory
 from mailprov.probe.propagation import not_yet
 from mailprov.run.deploy import Options, toward_desired
-from mailprov.run.hosts import DesiredMode, Start
+from mailprov.run.desired_mode import DesiredMode
+from mailprov.run.hosts import Start
 from mailprov.run.select import Selection
 from mailprov.run.waiting import Waiting, speaker, until_known
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mailprov.errors import Problem
 from mailprov.i18n import _
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from mailprov.schema import names
 from mailprov.schema.document import Document, KeyPath, Map, show
 from mailprov.schema.hints import Hints

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailprov.i18n import _
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 
 MAX_SECRET = 64 * 1024  # bytes
 _ODD = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # passwords travel in lines; a tab is all we let through

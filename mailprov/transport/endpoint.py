@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailprov.model.inventory import Secret, Transport
+from mailprov.model.inventory import Transport
+from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass, field
 
 

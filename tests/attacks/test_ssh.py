@@ -20,8 +20,9 @@ import pytest
 from paramiko.common import OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
 from mailprov.errors import MailprovError
-from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
+from mailprov.model.inventory import Host, SshSettings, Tls, Transport
 from mailprov.model.jumps import parse_jumps
+from mailprov.model.secret import Secret
 from tests.attacks.hostile_ssh import Hostile
 from tests.attacks.tries import Tries, some
 from tests.lab.sshd import Sshd, make_key

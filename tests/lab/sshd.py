@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
+from mailprov.model.inventory import Host, SshSettings, Tls, Transport
+from mailprov.model.secret import Secret
 
 BINARY = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 

@@ -20,7 +20,8 @@ from mailprov import lab
 from mailprov.errors import HostFailed, HostUnreachable
 from mailprov.lab import hosts
 from mailprov.lab.paths import paths as lab_paths
-from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
+from mailprov.model.inventory import Host, SshSettings, Tls, Transport
+from mailprov.model.secret import Secret
 from mailprov.transport import local
 from mailprov.transport.channel import Channel
 from mailprov.transport.ssh import hostkeys

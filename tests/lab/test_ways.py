@@ -24,8 +24,9 @@ from typing import Any
 import pytest
 
 from mailprov.errors import HostUnreachable
-from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
+from mailprov.model.inventory import Host, SshSettings, Tls, Transport
 from mailprov.model.jumps import parse_jumps
+from mailprov.model.secret import Secret
 from mailprov.transport.connections import Connections
 from tests.lab.delayproxy import DelayProxy
 from tests.lab.sshd import Sshd, make_key

@@ -15,8 +15,9 @@ from operator import itemgetter
 
 from mailprov.components.templates import MANAGED
 from mailprov.components.versions import Version
+from mailprov.model.accounts import Account
 from mailprov.model.host_state import AccountEntry, AccountFile
-from mailprov.model.inventory import Account, Domain
+from mailprov.model.inventory import Domain
 
 USERS = "/etc/dovecot/mailprov-users"
 NAMES = "/etc/dovecot/mailprov-names"

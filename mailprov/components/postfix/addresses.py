@@ -28,7 +28,8 @@ from mailprov.components.postfix import spoofing
 from mailprov.components.templates import MANAGED
 from mailprov.errors import InputError
 from mailprov.i18n import _
-from mailprov.model.inventory import Account, Domain
+from mailprov.model.accounts import Account
+from mailprov.model.inventory import Domain
 
 MAPS = "/etc/postfix/mailprov"  # the directory of all lookup tables of Postfix
 # Every domain must have the first (RFC 5321 section 4.5.1) and should have the second (RFC 2142 section 2).

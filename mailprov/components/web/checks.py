@@ -18,8 +18,9 @@ from mailprov.client.mobileconfig import mobileconfig
 from mailprov.client.settings import Server, Settings, of_domain
 from mailprov.components.web import place
 from mailprov.i18n import N_, _, all_of
+from mailprov.model.accounts import Account
 from mailprov.model.findings import Finding
-from mailprov.model.inventory import Account, Host, TlsMode
+from mailprov.model.inventory import Host, TlsMode
 from mailprov.model.ports import PORTS, Port
 from mailprov.model.values import dataclass
 from mailprov.probe.accounts import lacking, usable

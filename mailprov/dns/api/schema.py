@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pydantic import Field
 
 from mailprov.i18n import N_, _
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from mailprov.schema.context import Context
 from mailprov.schema.entry import Entry
 from mailprov.schema.secret_entry import SecretEntry

@@ -13,8 +13,9 @@ import itertools
 from collections.abc import Iterator
 
 from mailprov.i18n import N_, _, ngettext
+from mailprov.model.accounts import Account
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Account, Domain
+from mailprov.model.inventory import Domain
 from mailprov.probe.accounts import lacking, usable
 from mailprov.probe.clients.errors import ProbeError, ReadTimeout, Unreachable
 from mailprov.probe.clients.folders import folders_at

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.i18n import N_, _, ngettext
+from mailprov.model.accounts import Account
 from mailprov.model.findings import Finding
-from mailprov.model.inventory import Account
 from mailprov.model.values import dataclass
 from mailprov.probe.accounts import lacking
 from mailprov.probe.clients.smtp import Reply, Smtp

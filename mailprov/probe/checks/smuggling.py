@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from mailprov.i18n import N_, _
+from mailprov.model.accounts import Account
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Account
 from mailprov.probe.accounts import lacking, usable
 from mailprov.probe.checks.relay import known_address, outside_sender
 from mailprov.probe.clients.errors import ProbeError, ReadTimeout

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailprov.model.inventory import Account, Domain, Forward, Host, Inventory, Secret, SshSettings, Tls
+from mailprov.model.accounts import Account, Forward
+from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.secret import Secret
 
 BOOKWORM = {"postfix": "3.7.11-0+deb12u1", "dovecot-core": "1:2.3.19.1+dfsg1-2.1+deb12u7"}
 TRIXIE = {"postfix": "3.10.13-0+deb13u1", "dovecot-core": "1:2.4.1+dfsg1-6+deb13u7"}

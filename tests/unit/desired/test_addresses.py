@@ -10,7 +10,8 @@ from desired_cases import account, alpha, delta
 
 from mailprov.components.postfix.addresses import other_names, tables, texthash
 from mailprov.errors import InputError
-from mailprov.model.inventory import Domain, Forward
+from mailprov.model.accounts import Forward
+from mailprov.model.inventory import Domain
 
 
 def parsed(text: str) -> dict[str, list[str]]:

@@ -14,9 +14,11 @@ from mailprov.components import fail2ban, rspamd, ufw
 from mailprov.components.dovecot.passwd import passwd_file_key
 from mailprov.components.web import place as web
 from mailprov.errors import HostFailed
+from mailprov.model.accounts import Account
 from mailprov.model.host_state import HostState
-from mailprov.model.inventory import Account, Domain, Filter, Secret, Tls, TlsMode
+from mailprov.model.inventory import Domain, Filter, Tls, TlsMode
 from mailprov.model.ports import PORTS, SIEVE_PORT
+from mailprov.model.secret import Secret
 
 BOTH = pytest.mark.parametrize("packages", [BOOKWORM, TRIXIE], ids=["dovecot-2.3", "dovecot-2.4"])
 

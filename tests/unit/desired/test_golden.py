@@ -26,15 +26,8 @@ from mailprov.components.web import place as web
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import HostState
-from mailprov.model.inventory import (
-    Acme,
-    Challenge,
-    Filter,
-    KeyType,
-    Secret,
-    Tls,
-    TlsMode,
-)
+from mailprov.model.inventory import Acme, Challenge, Filter, KeyType, Tls, TlsMode
+from mailprov.model.secret import Secret
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 BASE = "dovecot-2.3"

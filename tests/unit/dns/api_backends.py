@@ -16,7 +16,7 @@ from mailprov.dns.providers.digitalocean import DigitalOceanSettings
 from mailprov.dns.providers.gandi import GandiSettings
 from mailprov.dns.providers.ovh.settings import OvhSettings
 from mailprov.model.dns import DnsSettings, ProviderSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.cloudflare_server import Cloudflare

@@ -16,7 +16,7 @@ from mailprov.dns.providers.hetzner import calls
 from mailprov.dns.providers.hetzner.driver import HetznerDriver
 from mailprov.dns.providers.hetzner.settings import HetznerSettings
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_server import TOKEN, HetznerServer

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mailprov.dns.providers.octodns.driver import OctodnsDriver
 from mailprov.dns.providers.octodns.settings import OctodnsSettings
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns.api_backends import ApiBackend, standing_in
 from tests.unit.dns.backend import Backend
 from tests.unit.dns.rows import TOKEN

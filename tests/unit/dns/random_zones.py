@@ -21,7 +21,18 @@ from mailprov.dns import spf_merge
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.hosted import EXCHANGE, GOOGLE, OTHER, Hosted, ProviderKey
-from mailprov.model.inventory import Acme, Dmarc, Domain, Host, Inventory, Mx, Spf, SshSettings, Tls, TlsMode
+from mailprov.model.inventory import (
+    Acme,
+    Dmarc,
+    Domain,
+    Host,
+    Inventory,
+    Mx,
+    Spf,
+    SshSettings,
+    Tls,
+    TlsMode,
+)
 from mailprov.model.ports import SERVICES
 from mailprov.model.tls_keys import HostKeys, ServedKeys
 from mailprov.records import types

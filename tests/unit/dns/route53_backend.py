@@ -17,7 +17,7 @@ from mailprov.dns.providers.route53 import calls, text
 from mailprov.dns.providers.route53.driver import Route53Driver
 from mailprov.dns.providers.route53.settings import Route53Settings
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.route53_server import KEY_ID, SECRET, Route53Server, canonical

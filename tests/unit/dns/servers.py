@@ -39,7 +39,8 @@ import pytest
 
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, Secret, SshSettings, Tls
+from mailprov.model.inventory import Dmarc, Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.secret import Secret
 
 SECRET = "c2VjcmV0IG9mIHRoZSBrZXkgbWFpbHByb3YgaW4gdGVzdHM="
 STRANGER = "YSBrZXkgdGhhdCBpcyBrbm93biBhbmQgbWF5IG5vdCB1cGRhdGU="

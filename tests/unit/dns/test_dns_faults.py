@@ -22,7 +22,8 @@ from mailprov.dns.providers.rfc2136 import session
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Inventory, Secret
+from mailprov.model.inventory import Inventory
+from mailprov.model.secret import Secret
 from tests.unit.dns.servers import SECRET, STRANGER, NameServer, free_port, inventory
 
 Server = Callable[[Callable[[socket.socket], None]], int]

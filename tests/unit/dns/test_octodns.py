@@ -23,7 +23,7 @@ from mailprov.dns.rrsets import Edit
 from mailprov.errors import DnsFailed, DnsUnreachable, InputError, MailprovError
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Event, Notice
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns import octodns_fakes as fakes
 from tests.unit.dns.api_backends import standing_in
 from tests.unit.dns.api_server import Answer, ApiServer, Request

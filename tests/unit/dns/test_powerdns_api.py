@@ -15,7 +15,7 @@ from mailprov.dns.providers.powerdns.settings import PowerDnsSettings
 from mailprov.errors import DnsFailed
 from mailprov.model.dns import DnsSettings
 from mailprov.model.events import Event, Notice
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns.drivers import PowerDnsApi
 from tests.unit.dns.servers import API_KEY, STORED, inventory, serving
 

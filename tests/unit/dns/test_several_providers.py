@@ -20,7 +20,8 @@ from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.errors import DnsFailed, DnsUnreachable, MailprovError
 from mailprov.model.dns import DnsSettings, ProviderSettings
 from mailprov.model.events import Event
-from mailprov.model.inventory import Domain, Host, Inventory, Secret, SshSettings, Tls
+from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.secret import Secret
 from tests.unit.dns.api_backends import ApiBackend, standing_in
 from tests.unit.dns.api_server import Fault
 from tests.unit.dns.backend import Zone

@@ -8,7 +8,8 @@ import pytest
 
 from mailprov import dns as driver
 from mailprov.dns.providers.rfc2136.settings import Tsig
-from mailprov.model.inventory import Inventory, Secret
+from mailprov.model.inventory import Inventory
+from mailprov.model.secret import Secret
 from tests.unit.dns.servers import STRANGER, NameServer, inventory
 from tests.unit.dns.test_at_length import whole
 

@@ -10,7 +10,7 @@ import dns.update
 
 from mailprov.dns.providers.powerdns.settings import PowerDnsSettings
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.servers import API_KEY, NameServer
 from tests.unit.dns.transfer import whole

@@ -26,7 +26,7 @@ from mailprov.dns.providers.rfc2136 import session
 from mailprov.dns.providers.rfc2136.settings import Tsig
 from mailprov.dns.providers.route53 import calls as route53_calls
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from tests.unit.dns import hetzner_server, route53_server, servers
 from tests.unit.dns.api_backends import STAND_INS, ApiBackend, standing_in
 from tests.unit.dns.api_server import Answer, ApiServer, Fault, Request

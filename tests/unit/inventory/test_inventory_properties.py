@@ -28,19 +28,10 @@ from ruamel.yaml import YAML
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.errors import InputError, InventoryError
 from mailprov.inventory import SecretMode, json_schema, load
+from mailprov.model.accounts import Account, Forward
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import (
-    Account,
-    Dmarc,
-    Domain,
-    Filter,
-    Forward,
-    Host,
-    Inventory,
-    Secret,
-    SshSettings,
-    Tls,
-)
+from mailprov.model.inventory import Dmarc, Domain, Filter, Host, Inventory, SshSettings, Tls
+from mailprov.model.secret import Secret
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

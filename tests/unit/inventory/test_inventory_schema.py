@@ -16,7 +16,9 @@ from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.errors import InventoryError
 from mailprov.inventory import SecretMode, example_text, json_schema, load
 from mailprov.inventory.composer import parse
-from mailprov.model.inventory import Forward, Secret, TlsMode
+from mailprov.model.accounts import Forward
+from mailprov.model.inventory import TlsMode
+from mailprov.model.secret import Secret
 from mailprov.schema.document import Map, Seq
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "inventories"

@@ -13,7 +13,8 @@ import pytest
 
 from mailprov.errors import InventoryError
 from mailprov.inventory import SecretMode, load
-from mailprov.model.inventory import Account, Inventory
+from mailprov.model.accounts import Account
+from mailprov.model.inventory import Inventory
 from mailprov.schema.command import CommandFailed, output_of
 from mailprov.schema.secrets import MAX_SECRET
 

@@ -10,22 +10,22 @@ from collections.abc import Sequence
 import dns.resolver
 
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
+from mailprov.model.accounts import Account
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import (
-    Account,
     Dmarc,
     Domain,
     Filter,
     Host,
     Inventory,
-    Secret,
     SshSettings,
     Tls,
     TlsMode,
 )
 from mailprov.model.ports import SERVICES
+from mailprov.model.secret import Secret
 from mailprov.probe import Timing, verify
 from mailprov.probe.bans import Ask
 from mailprov.probe.registry import ALL_PORTS

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from mailprov.model.accounts import Forward
 from mailprov.model.dns import DnsSettings
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.inventory import Dmarc, Domain, Forward, Inventory, Mx
+from mailprov.model.inventory import Dmarc, Domain, Inventory, Mx
 from mailprov.probe.accounts import usable
 from mailprov.probe.checks import catalogue, reverse
 from mailprov.probe.clients.resolver import Resolver

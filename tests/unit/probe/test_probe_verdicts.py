@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from mailprov.model.accounts import Forward
 from mailprov.model.findings import Verdict
-from mailprov.model.inventory import Domain, Forward
+from mailprov.model.inventory import Domain
 from mailprov.probe import catalogue
 from mailprov.probe.accounts import chosen
 from mailprov.probe.checks import probes

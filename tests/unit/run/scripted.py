@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from mailprov.model.accounts import Account
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Account, Domain, Host, Inventory, Secret, SshSettings, Tls
+from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.secret import Secret
 
 FACTS = {
     "system": {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)", "like": ["debian"]},

@@ -10,8 +10,9 @@ import pytest
 from mailprov.components.fail2ban import SETTING, Fail2ban
 from mailprov.model.inventory import Host, SshSettings, Tls, Transport
 from mailprov.run import bans
+from mailprov.run.desired_mode import DesiredMode
 from mailprov.run.gate import Gate
-from mailprov.run.hosts import DesiredMode, HostSession
+from mailprov.run.hosts import HostSession
 from mailprov.transport.endpoint import Endpoint
 from tests.unit.run.scripted import inventory
 

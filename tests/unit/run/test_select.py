@@ -7,8 +7,10 @@ import dataclasses
 import pytest
 
 from mailprov.errors import InputError
+from mailprov.model.accounts import Account
 from mailprov.model.dns import DnsSettings, ProviderSettings
-from mailprov.model.inventory import Account, Domain, Host, Inventory, Secret, SshSettings, Tls
+from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
+from mailprov.model.secret import Secret
 from mailprov.run.select import seeming, select
 
 

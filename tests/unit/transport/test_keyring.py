@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.ssh import keyring
 from mailprov.transport.ssh.keyring import Keyring, Unusable, is_encrypted, public_part

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mailprov.errors import HostUnreachable
-from mailprov.model.inventory import Host, Secret, SshSettings, Tls, Transport
+from mailprov.model.inventory import Host, SshSettings, Tls, Transport
 from mailprov.model.jumps import Jump, parse_jumps
+from mailprov.model.secret import Secret
 from mailprov.transport import config_files, ssh_config
 from mailprov.transport.endpoint import Endpoint
 from mailprov.transport.openssh.program import command

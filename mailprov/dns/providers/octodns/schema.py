@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, create_model
 
 from mailprov.dns.providers.octodns.settings import NAME, OctodnsSettings
 from mailprov.i18n import N_, _, one_of
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import Map, Plain, Seq, show

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mailprov.i18n import _
 from mailprov.model.dns import Dns01, NameServer, ProviderSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass
 
 NAME = "rfc2136"

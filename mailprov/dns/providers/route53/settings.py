@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from mailprov.model.dns import ProviderSettings
-from mailprov.model.inventory import Secret
+from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass
 
 NAME = "route53"
