@@ -6,7 +6,7 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases test-attacks check lab-up lab-down bench faults faults-short docs messages wheel clean
+.PHONY: help demo test test-releases test-attacks test-users check lab-up lab-down bench faults faults-short docs messages wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,16 @@ test-releases: .venv/ready .venv/opinion/ready ## Debian 11, testing and Ubuntu'
 test-attacks: .venv/ready ## Attacks on real hosts, and three name servers at length; SHORT=1 for some of each (root on Linux)
 	@scripts/test-tools
 	@$(PYTHON_BIN) scripts/lab_tests.py attacks $(if $(SHORT),short)
+
+.venv/users/ready: .venv/ready requirements-users.lock
+	@echo "test-users: installing a browser's driver, in a folder of its own"
+	@rm -rf .venv/users
+	@$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target .venv/users -r requirements-users.lock
+	@touch $@
+
+test-users: .venv/ready .venv/users/ready ## What users see, in a real browser, at a real terminal; SHORT=1: one release (root on Linux)
+	@scripts/test-tools users
+	@$(PYTHON_BIN) scripts/lab_tests.py users $(if $(SHORT),short)
 
 check: .venv/ready ## Format, lint, types and the tests that need no hosts
 	@$(PYTHON_BIN) -m ruff format --check .

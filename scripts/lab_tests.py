@@ -7,6 +7,8 @@ scripts/lab_tests.py releases      `make test-releases`: the oldest release, the
                                    domain that moves to another and back
 scripts/lab_tests.py attacks       `make test-attacks`: every try of every area, and the name servers' tests at length
 scripts/lab_tests.py attacks short `make test-attacks SHORT=1`: some tries of each area
+scripts/lab_tests.py users         `make test-users`: what users see, in real programs, on Debian 12 and 13
+scripts/lab_tests.py users short   `make test-users SHORT=1`: on Debian 13 alone, and fewer cases
 """
 
 from __future__ import annotations
@@ -68,12 +70,15 @@ SIDE_BY_SIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "-n", "4"]
 def main() -> int:
     if sys.platform != "linux" or os.geteuid() != 0:
         print(
-            "left out: tests/lab, tests/faults and tests/attacks (real hosts in systemd-nspawn), "
+            "left out: tests/lab, tests/faults, tests/attacks and tests/users (real hosts in systemd-nspawn), "
             "which need root on Linux: run `sudo make test`"
         )
         return 0
     if sys.argv[1:2] == ["attacks"]:
         return attacks(long=sys.argv[2:] != ["short"])
+    if sys.argv[1:2] == ["users"]:
+        told = {"MAILPROV_USERS": "" if sys.argv[2:] == ["short"] else "long"}
+        return subprocess.call([*PYTEST, "tests/users", *SIDE_BY_SIDE], env={**os.environ, **told})
     if sys.argv[1:] == ["faults"]:  # it times its faults, and has the machine alone
         return subprocess.call([*PYTEST, "tests/faults"])
     if sys.argv[1:] == ["releases"]:

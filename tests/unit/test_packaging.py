@@ -126,17 +126,21 @@ def test_every_requirement_is_one_version_with_hashes() -> None:
     assert "://" not in (ROOT / "requirements.lock").read_text()
 
 
-def test_what_the_documentation_is_built_with_is_locked_as_well_and_agrees() -> None:
-    """It is installed beside the rest. Where a release of it needs a newer Python there are two versions."""
-    found = requirements("requirements-docs.lock")
-    assert {"mkdocs", "mkdocs-material"} <= {name for name, _ in found}
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [("requirements-docs.lock", {"mkdocs", "mkdocs-material"}), ("requirements-users.lock", {"selenium"})],
+)
+def test_what_else_is_installed_beside_the_rest_is_locked_and_agrees(lock: str, wanted: set[str]) -> None:
+    """Where a release of it needs a newer Python there are two versions."""
+    found = requirements(lock)
+    assert wanted <= {name for name, _ in found}
     for name, line in found:
         assert re.match(rf"{re.escape(name)}==[\w.]+( ;|  )", line), line
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", each) for each in line.split("--hash=")[1:]), name
         assert "--hash=" in line, name
         if name in locked():
             assert line.split()[0] == locked()[name].split()[0]
-    assert "://" not in (ROOT / "requirements-docs.lock").read_text()
+    assert "://" not in (ROOT / lock).read_text()
 
 
 @pytest.mark.parametrize("kind", ["right", "wrong", "none"])
