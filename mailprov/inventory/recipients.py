@@ -6,7 +6,6 @@ says when it leads to nobody. What is wrong goes to `context.problems`. Mail tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -14,28 +13,10 @@ from mailprov.i18n import N_, _
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
 from mailprov.model.accounts import Account, Forward
 from mailprov.model.inventory import Host
-from mailprov.model.secret import Secret
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
 from mailprov.schema.scalars import NO_QUOTA
-
-# Dovecot's schemes that are safe to keep at rest ("Password Schemes", manual). Others are plain text, or
-# fast to search; 2.4 refuses weak ones by default.
-_SCHEMES = (
-    "ARGON2ID",
-    "ARGON2I",
-    "BLF-CRYPT",
-    "SHA512-CRYPT",
-    "SHA256-CRYPT",
-    "PBKDF2",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-1",
-    "SSHA512",
-    "SSHA256",
-    "CRYPT",
-)
-_HASH = re.compile(r"\{([A-Za-z0-9-]+)(\.(b64|hex|B64|HEX))?\}([!-9;-~]+)")  # a colon ends the field
 
 
 class Recipients(NamedTuple):
@@ -96,7 +77,9 @@ class _Domain(NamedTuple):
                 self.context.problem(path, what, key=True)
         password = ready = None
         if entry.password.hash is not None:
-            ready = _hash(entry.password.hash, (*path, "password", "hash"), self.context)
+            from mailprov.inventory.hashes import password_hash
+
+            ready = password_hash(entry.password.hash, (*path, "password", "hash"), self.context)
         else:
             password = self.context.secret(entry.password, (*path, "password"))
         forward = None
@@ -108,9 +91,13 @@ class _Domain(NamedTuple):
             )
         limit = quota if entry.quota is None else entry.quota
         limit = None if limit == NO_QUOTA else limit
-        return Account(
-            address or "", password, ready, limit, forward, self._login(entry.login, (*path, "login"), hosts)
-        )
+        login = self._login(entry.login, (*path, "login"), hosts)
+        account = Account(address or "", password, ready, limit, forward, login)
+        if entry.model_fields_set.isdisjoint(("state", "expires", "app_passwords")):
+            return account
+        from mailprov.inventory import states  # few inventories have any of these
+
+        return states.of_account(account, entry, path, hosts, self.context)
 
     def _login(self, name: str | None, path: KeyPath, hosts: Collection[Host]) -> str | None:
         """Where mailprov makes the accounts, they log in with their addresses and nothing else."""
@@ -188,20 +175,6 @@ class _Domain(NamedTuple):
         if own in found:
             self.context.problem((*path, found[own]), itself)
         return tuple(address for address in found if address != own)
-
-
-def _hash(text: str, path: KeyPath, context: Context) -> Secret:
-    found = _HASH.fullmatch(text)
-    if not found:
-        context.problem(
-            path, _("is no hash as `doveadm pw` prints it: {SCHEME} and the hash, without spaces")
-        )
-    elif found[1].upper() not in _SCHEMES:
-        known = ", ".join(_SCHEMES[:5])
-        context.problem(
-            path, _("its scheme is not one that is safe to keep; use one of {schemes}").format(schemes=known)
-        )
-    return Secret("hash", text)
 
 
 def target(text: str, path: KeyPath, domain: str, lead: str, *, context: Context) -> str | None:

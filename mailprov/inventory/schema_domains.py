@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from mailprov.i18n import N_, _
 from mailprov.inventory.schema_hosted import HostedEntry
+from mailprov.inventory.schema_states import DATE_ALONE, AppPasswordEntry, ExpiresEntry, StateWord
 from mailprov.model.dkim import ALGORITHMS
 from mailprov.schema.document import Seq
 from mailprov.schema.entry import Entry
@@ -55,6 +56,24 @@ class AccountEntry(Entry):
             "the full address if not given"
         ),
         examples=["ana"],
+    )
+    state: StateWord = Field(
+        "active",
+        description=N_(
+            "active; no-login (mail arrives, nobody logs in); no-receive (mail for it is refused, it logs in and "
+            "sends); suspended (both); active if not given"
+        ),
+    )
+    expires: Annotated[ExpiresEntry | None, DATE_ALONE] = Field(
+        default=None,
+        description=N_("when it expires: a date, or a mapping; never if not given"),
+        examples=["2027-06-30"],
+    )
+    app_passwords: dict[str, AppPasswordEntry] = Field(
+        default={},
+        description=N_(
+            "more passwords, each for one program or device and for some protocols: name → password"
+        ),
     )
 
 

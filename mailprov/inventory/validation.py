@@ -192,6 +192,7 @@ def _example(path: KeyPath) -> str:
         "ipv6": '["2001:db8::11"]',
         "domain_aliases": "[example.net]",
         "services": "[imaps]",
+        "protocols": "[imap]",
     }.get(names[-1] if names else "", "[ana, luis]")
 
 

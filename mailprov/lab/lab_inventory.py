@@ -1,5 +1,6 @@
 """The inventory of a lab: the user's own with lab addresses, keys and secrets, to rehearse it.
 
+    app_secret  how the lab calls an account's password for one program
     rehearse    the same hosts, domains, accounts, aliases and lists as YAML text that
                 `mailprov.inventory.load` reads
 
@@ -9,6 +10,7 @@ Only what must differ differs: addresses, ssh, dns, tls, and passwords, which ar
 from __future__ import annotations
 
 import io
+import time
 from ipaddress import ip_address
 from typing import Any
 
@@ -24,6 +26,7 @@ from mailprov.lab.paths import LabPaths
 from mailprov.lab.state import LabHost, LabState
 from mailprov.model.accounts import Account
 from mailprov.model.inventory import Challenge, Dkim, Domain, Host, Inventory, TlsMode
+from mailprov.model.states import AppPassword, State
 from mailprov.model.values import dataclass
 
 # Names that readers of YAML 1.1 take for a boolean.
@@ -201,7 +204,29 @@ def _account(paths: LabPaths, account: Account) -> dict[str, Any]:
         body["quota"] = account.quota
     if account.forward is not None:
         body["forward"] = {"to": list(account.forward.to), "keep": account.forward.keep}
+    if account.state is not State.ACTIVE:
+        body["state"] = account.state.value
+    if account.expires is not None:
+        body["expires"] = {"date": _moment(account.expires.at), "state": account.expires.state.value}
+    if account.app_passwords:
+        body["app_passwords"] = {
+            app.name: {
+                **_file(paths, app_secret(account, app)),
+                "protocols": list(app.protocols),
+                **({"expires": _moment(app.expires)} if app.expires is not None else {}),
+            }
+            for app in account.app_passwords
+        }
     return body
+
+
+def app_secret(account: Account, app: AppPassword) -> str:
+    """What the lab calls that password; no address has such a name."""
+    return f"{account.address}+{app.name}"
+
+
+def _moment(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def _local(address: str) -> str:

@@ -29,7 +29,7 @@ from mailprov.lab.cleanup import clean_up, traces
 from mailprov.lab.facts import Lab, LabStatus, lab_of, status_of
 from mailprov.lab.hosts import boot_of, drop_aside, power_off, set_aside, start_host, stop_hosts, wait_for
 from mailprov.lab.keys import give, make_keys
-from mailprov.lab.lab_inventory import rehearse
+from mailprov.lab.lab_inventory import app_secret, rehearse
 from mailprov.lab.nameserver import nameserver_label, zones_of
 from mailprov.lab.passwords import MADE_UP, Passwords
 from mailprov.lab.paths import LabPaths, paths, state_root
@@ -283,7 +283,7 @@ def _bring_up(
     make_keys(
         where,
         state.all_hosts,
-        {a.address: passwords.of(a.address) for domain in inventory.domains for a in domain.accounts},
+        _passwords(inventory, passwords),
         {host.name: _names(inventory, host) for host in inventory.hosts},
     )
     where.inventory.write_text(rehearse(inventory, where, state))
@@ -307,6 +307,13 @@ def _bring_up(
 
 def _host(name: str, index: int, release: str, fqdn: str) -> LabHost:
     return LabHost(name, index, release, fqdn, address="", address6="", machine_id=uuid.uuid4().hex, root="")
+
+
+def _passwords(inventory: Inventory, chosen: Passwords) -> dict[str, str]:
+    """By what the lab calls them; those for single programs are made up."""
+    accounts = [account for domain in inventory.domains for account in domain.accounts]
+    own = {account.address: chosen.of(account.address) for account in accounts}
+    return own | {app_secret(each, app): MADE_UP.of("") for each in accounts for app in each.app_passwords}
 
 
 def _names(inventory: Inventory, host: Host) -> tuple[str, ...]:

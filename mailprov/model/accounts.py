@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from mailprov.model.secret import Secret
+from mailprov.model.states import AppPassword, Expiry, State
 from mailprov.model.values import dataclass
 
 
@@ -27,6 +28,27 @@ class Account:
     quota: int | None = None  # bytes; None: unlimited
     forward: Forward | None = None
     login: str | None = None  # what it logs in as, where that is not its address: on servers of others alone
+    state: State = State.ACTIVE
+    expires: Expiry | None = None
+    app_passwords: tuple[AppPassword, ...] = ()
+
+    def state_at(self, now: float) -> State:
+        """`now`: seconds since 1970."""
+        over = self.expires is not None and now >= self.expires.at
+        return self.state.with_(self.expires.state) if self.expires and over else self.state
+
+    @property
+    def may_lose(self) -> tuple[bool, bool]:
+        """Whether it cannot log in, and whether it gets no mail: now, or once it has expired."""
+        last = self.state.with_(self.expires.state) if self.expires else self.state
+        return not last.logs_in, not last.receives
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every password and hash that its host gets."""
+        apps = ((app.password, app.password_hash) for app in self.app_passwords)
+        every = (self.password, self.password_hash, *(one for pair in apps for one in pair))
+        return tuple(one for one in every if one is not None)
 
     @property
     def login_name(self) -> str:

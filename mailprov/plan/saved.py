@@ -186,7 +186,7 @@ def _secrets(inventory: Inventory, salt: str) -> str:
     values: list[str] = []
     for domain in inventory.domains:
         for account in domain.accounts:
-            values += [one.reveal() for one in (account.password, account.password_hash) if one is not None]
+            values += [one.reveal() for one in account.secrets]
     for host in inventory.hosts:
         values += [_digest(path) for path in (host.tls.certificate, host.tls.key) if path is not None]
     body = json.dumps(values).encode("utf-8", "surrogatepass")

@@ -264,5 +264,5 @@ def _secrets(inventory: Inventory) -> list[str]:
     values: list[Secret | None] = []
     for domain in inventory.domains:
         for account in domain.accounts:
-            values += [account.password, account.password_hash]
+            values += account.secrets
     return [value.reveal() for value in values if value is not None]

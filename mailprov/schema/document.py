@@ -20,6 +20,8 @@ KeyPath = tuple["str | int", ...]  # keys and list indices from the top
 SECRET_FORMS = frozenset({"env", "file", "command", "hash"})
 _SECRET_KEYS = frozenset({"password", "become_password", "secret"})
 _NAMING_KEYS = frozenset({"accounts", "aliases", "lists", "hosts", "domains"})  # the keys below are names
+_NAMED_SECRETS = "app_passwords"  # a key whose values are secrets' references by name
+_BESIDE_FORMS = frozenset({"protocols", "expires"})  # what stands there besides
 
 
 class Plain(str):
@@ -110,13 +112,16 @@ def show_path(path: Sequence[str | int]) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
             continue
-        shown = "…" if is_secret(path[:index]) and step not in SECRET_FORMS else show(step)
+        hidden = is_secret(path[:index]) and step not in SECRET_FORMS | _BESIDE_FORMS
+        shown = "…" if hidden else show(step)
         text += f".{shown}" if text else shown
     return text
 
 
 def is_secret(path: Sequence[str | int]) -> bool:
     """Whether the value at `path` is a secret's reference; its keys may be the secret (`{hunter2}`)."""
+    if len(path) > 2 and path[-2] == _NAMED_SECRETS and path[-3] not in _NAMING_KEYS:
+        return True
     return bool(path) and path[-1] in _SECRET_KEYS and (len(path) < 2 or path[-2] not in _NAMING_KEYS)
 
 

@@ -16,8 +16,8 @@ from mailprov.schema.document import Map, Seq
 from mailprov.schema.entry import Entry
 from mailprov.schema.scalars import Reads, Text, kind, said
 
-_FORMS = ("`{env: NAME}`", "`{file: path}`", "`{command: …}`")
-_HASH = "`{hash: …}`"
+WRITTEN_FORMS = ("`{env: NAME}`", "`{file: path}`", "`{command: …}`")
+WRITTEN_HASH = "`{hash: …}`"
 
 
 def _command(value: Any) -> str | list[str]:
@@ -71,7 +71,7 @@ class SecretEntry(Entry):
         own = cls._own
         if isinstance(value, Map) and len(value.marks) == 1 and len(value) == 1 and next(iter(value)) in own:
             return value
-        forms = one_of(_FORMS if "hash" not in own else (*_FORMS, _HASH))
+        forms = one_of(WRITTEN_FORMS if "hash" not in own else (*WRITTEN_FORMS, WRITTEN_HASH))
         if not isinstance(value, Map):
             if isinstance(value, str):
                 raise said(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterator
@@ -105,6 +106,8 @@ def refusals(schema: dict[str, Any], at: dict[str, Any], value: Any, path: str =
     names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
     types = at.get("type", [])
     types = types if isinstance(types, list) else [types]
+    if isinstance(value, datetime.date):
+        value = value.isoformat()  # for YAML 1.2, as editors read it, a date is text
     kind = names[type(value)]
     if types and kind not in types and not (kind == "integer" and "number" in types):
         yield f"{path}: {kind} is not {types}"
