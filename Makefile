@@ -6,7 +6,7 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases test-attacks test-users check lab-up lab-down bench faults faults-short docs messages wheel clean
+.PHONY: help demo test test-releases test-attacks test-users test-clients check lab-up lab-down bench faults faults-short docs messages wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,16 @@ test-attacks: .venv/ready ## Attacks on real hosts, and three name servers at le
 test-users: .venv/ready .venv/users/ready ## What users see, in a real browser, at a real terminal; SHORT=1: one release (root on Linux)
 	@scripts/test-tools users
 	@$(PYTHON_BIN) scripts/lab_tests.py users $(if $(SHORT),short)
+
+.venv/clients/ready: .venv/ready requirements-clients.lock
+	@echo "test-clients: installing marionette_driver, in a folder of its own"
+	@rm -rf .venv/clients
+	@$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target .venv/clients -r requirements-clients.lock
+	@touch $@
+
+test-clients: .venv/ready .venv/clients/ready ## A real Thunderbird, mutt and Alpine set up and used on real hosts; SHORT=1 for Debian 13 alone (root on Linux)
+	@scripts/test-tools clients
+	@$(PYTHON_BIN) scripts/lab_tests.py clients $(if $(SHORT),short)
 
 check: .venv/ready ## Format, lint, types and the tests that need no hosts
 	@$(PYTHON_BIN) -m ruff format --check .

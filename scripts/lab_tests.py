@@ -9,6 +9,8 @@ scripts/lab_tests.py attacks       `make test-attacks`: every try of every area,
 scripts/lab_tests.py attacks short `make test-attacks SHORT=1`: some tries of each area
 scripts/lab_tests.py users         `make test-users`: what users see, in real programs, on Debian 12 and 13
 scripts/lab_tests.py users short   `make test-users SHORT=1`: on Debian 13 alone, and fewer cases
+scripts/lab_tests.py clients       `make test-clients`: real mail programs, on Debian 12 and 13
+scripts/lab_tests.py clients short `make test-clients SHORT=1`: on Debian 13 alone
 """
 
 from __future__ import annotations
@@ -70,7 +72,8 @@ SIDE_BY_SIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "-n", "4"]
 def main() -> int:
     if sys.platform != "linux" or os.geteuid() != 0:
         print(
-            "left out: tests/lab, tests/faults, tests/attacks and tests/users (real hosts in systemd-nspawn), "
+            "left out: tests/lab, tests/faults, tests/attacks, tests/users and tests/clients (real hosts in "
+            "systemd-nspawn), "
             "which need root on Linux: run `sudo make test`"
         )
         return 0
@@ -79,6 +82,9 @@ def main() -> int:
     if sys.argv[1:2] == ["users"]:
         told = {"MAILPROV_USERS": "" if sys.argv[2:] == ["short"] else "long"}
         return subprocess.call([*PYTEST, "tests/users", *SIDE_BY_SIDE], env={**os.environ, **told})
+    if sys.argv[1:2] == ["clients"]:  # one set of hosts for all of its files
+        long = "" if sys.argv[2:] == ["short"] else "long"
+        return subprocess.call([*PYTEST, "tests/clients"], env={**os.environ, "MAILPROV_CLIENTS": long})
     if sys.argv[1:] == ["faults"]:  # it times its faults, and has the machine alone
         return subprocess.call([*PYTEST, "tests/faults"])
     if sys.argv[1:] == ["releases"]:
