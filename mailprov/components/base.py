@@ -77,6 +77,10 @@ class Component:
         """TCP ports besides those of mail that everybody must reach: what a firewall lets in."""
         return ()
 
+    def served(self, build: Build) -> tuple[str, ...]:
+        """Its files of nginx's configuration, with servers of their own for names that it answers for: paths."""
+        return ()
+
     def retired(self) -> tuple[Service, ...]:
         """Units that a host may have had, and loses with it: the manifest knows whether. Files go by themselves."""
         return ()

@@ -32,3 +32,4 @@ class Parts(NamedTuple):
     services: tuple[Service, ...] = ()
     filters: tuple[Filters, ...] = ()
     notices: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ MODULES = [
     "mailprov.components.submission",
     "mailprov.components.acme",
     "mailprov.components.web.component",
+    "mailprov.components.webmail.component",
     "mailprov.components.fail2ban",
     "mailprov.components.relayhost",
     "mailprov.components.ufw",

@@ -71,6 +71,7 @@ def build(
         hostname=host.fqdn,
         packages=tuple(_packages((each, made.packages) for each, made in parts.items())),
         debconf=tuple(answer for made in every for answer in made.debconf),
+        unwanted=tuple(unit for made in every for unit in made.unwanted),
         users=tuple(user for made in every for user in made.users),
         directories=tuple(directory for made in every for directory in made.directories),
         certificates=tuple(certificate for made in every for certificate in made.certificates),

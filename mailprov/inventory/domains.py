@@ -71,6 +71,7 @@ def resolve(entries: dict[str, DomainEntry], hosts: tuple[Host, ...], context: C
                 tls_rpt=_tls_rpt(entry.tls_rpt, path, name, context),
                 mta_sts=_mta_sts(entry, serving, path, context),
                 srv=entry.srv,
+                webmail=entry.webmail,
                 hosted=there,
             )
         )

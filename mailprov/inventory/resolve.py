@@ -16,6 +16,7 @@ from mailprov.inventory import dns, domains, ssh
 from mailprov.inventory.host_settings import check_services, merged, settings
 from mailprov.inventory.schema import File
 from mailprov.inventory.schema_hosts import HostEntry
+from mailprov.model import web
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Host, Inventory, SshSettings, Tls
 from mailprov.schema import names
@@ -31,6 +32,7 @@ def build(file: File, context: Context) -> Inventory:
         component.check(file, hosts, published, context)
     served = domains.resolve(file.domains, hosts, context)
     check_services(hosts, served, context)
+    hosts = web.with_webmail(hosts, served)
     return Inventory(source=context.document.file, hosts=hosts, domains=served, dns=published)
 
 

@@ -247,3 +247,10 @@ class DomainEntry(Entry):
         default=False,
         description=N_("whether SRV records tell mail programs where the servers are; false if not given"),
     )
+    webmail: Annotated[str, choice("roundcube")] | None = Field(
+        default=None,
+        description=N_(
+            "roundcube: users read and write mail in a browser, at https://webmail.DOMAIN/ on the first of `hosts`, "
+            "which has `web`; none if not given"
+        ),
+    )

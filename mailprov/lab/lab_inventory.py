@@ -193,6 +193,8 @@ def _domain(paths: LabPaths, domain: Domain) -> dict[str, Any]:
         body["mta_sts"] = domain.mta_sts
     if domain.srv:
         body["srv"] = True
+    if domain.webmail:
+        body["webmail"] = domain.webmail
     return body
 
 

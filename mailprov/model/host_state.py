@@ -208,6 +208,9 @@ class HostState:
     debconf: tuple[
         tuple[str, str, str, str], ...
     ] = ()  # (package, question, type, value), preset before installing
+    # Units that packages bring and that nobody needs: they do not start, not even at boot. One that was there before
+    # its package came by us is left alone.
+    unwanted: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
     directories: tuple[Directory, ...] = ()
     certificates: tuple[Certificate, ...] = ()

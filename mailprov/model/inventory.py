@@ -217,6 +217,7 @@ class Domain:
     policy_served: str | None = None
     leaving: str | None = None
     srv: bool = False  # programs find the servers by the domain's name
+    webmail: str | None = None  # roundcube: at webmail.DOMAIN, on its first host
 
     @property
     def two_sided(self) -> bool:

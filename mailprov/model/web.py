@@ -3,7 +3,10 @@
     LABELS                              what stands before the domain's name
     has(host) -> bool                   whether the inventory asks for a web server there
     host_of(inventory, domain)          the host that these names lead to: its first one that has; None where none has
-    names(domain) -> (name, …)
+    names(domain) -> (name, …)          all that lead to it
+    webmail(domain) -> str              the one of its webmail; "" where it has none
+    with_webmail(hosts, domains)        the same hosts; each knows for which domains it has webmail
+    webmail_on(host) -> (name, …)       that
     policy(inventory, domain) -> Policy | None      its MTA-STS policy, if it is to have one (RFC 8461)
     policy_id(domain, policy)                       for the record at _mta-sts: another policy, another id
 
@@ -12,6 +15,7 @@ The id follows from the policy's text, so whoever publishes needs no memory.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
@@ -19,7 +23,8 @@ from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
 if TYPE_CHECKING:
     from mailprov.model.mta_sts import Policy
 
-LABELS = ("autoconfig", "autodiscover", "mta-sts")
+LABELS = ("autoconfig", "autodiscover", "mta-sts")  # of every domain
+WEBMAIL = "webmail"  # of those that have it
 
 
 def has(host: Host) -> bool:
@@ -31,7 +36,27 @@ def host_of(inventory: Inventory, domain: Domain) -> Host | None:
 
 
 def names(domain: Domain) -> tuple[str, ...]:
-    return tuple(f"{label}.{domain.name}" for label in LABELS)
+    own = (name,) if (name := webmail(domain)) else ()
+    return (*(f"{label}.{domain.name}" for label in LABELS), *own)
+
+
+def webmail(domain: Domain) -> str:
+    return f"{WEBMAIL}.{domain.name}" if domain.webmail else ""
+
+
+def with_webmail(hosts: tuple[Host, ...], domains: tuple[Domain, ...]) -> tuple[Host, ...]:
+    having = {
+        host.name: tuple(each.name for each in domains if each.webmail and each.hosts[:1] == (host.name,))
+        for host in hosts
+    }
+    return tuple(
+        replace(host, settings={**host.settings, WEBMAIL: having[host.name]}) if having[host.name] else host
+        for host in hosts
+    )
+
+
+def webmail_on(host: Host) -> tuple[str, ...]:
+    return tuple(host.settings.get(WEBMAIL, ()))
 
 
 # How long senders remember it, in seconds. Of testing a day, in which nobody refuses anything; of enforce two weeks:

@@ -8,8 +8,9 @@ They stay when a run is undone. Raises AgentError: no such package, another vers
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence
+from typing import Iterator, List, Sequence
 
+from mailprov.agent import systemd
 from mailprov.agent.apt import installation, mail_servers
 from mailprov.agent.apt import packages as apt
 from mailprov.agent.changes import change
@@ -64,7 +65,9 @@ class Package(Resource):
 def install(packages: Sequence[Package], run: ApplyContext, log: str) -> None:
     """Units that they bring are held back until they are configured."""
     units = run.observed.units
-    installation.hold_units(run.tree, [unit for unit in units if units[unit].load == "not-found"])
+    unwanted = _new(run.state.get("unwanted", ()))
+    held = [*(unit for unit in units if units[unit].load == "not-found"), *unwanted]
+    installation.hold_units(run.tree, held)
     installation.install(
         run.tree,
         [package.name for package in packages],
@@ -74,8 +77,18 @@ def install(packages: Sequence[Package], run: ApplyContext, log: str) -> None:
         say=run.say,
         check=run.check,
     )
+    for unit in _new(unwanted, here=True):
+        systemd.disable(unit)
+    if installation.release_units(run.tree, unwanted):
+        systemd.reload_systemd()
     run.applied([change for package in packages for change in package.changes])
     _versions(run)
+
+
+def _new(units: Sequence[str], *, here: bool = False) -> List[str]:
+    """Those of these that are not there yet, or those that are by now."""
+    found = systemd.states(units)
+    return [unit for unit in units if (found[unit].load != "not-found") is here]
 
 
 def _versions(run: ApplyContext) -> None:

@@ -3,6 +3,7 @@
     issued(host, name, key_type, dns, web=…) -> Issued
     issued_for_web(host, domain, names, dns) -> (Issued, …)
     files(host, dns, issued, web=…) -> tuple[File, ...]
+    roots(host) -> str                 what `tls.ca_file` has
     webroot(host, web) -> str
     plugin(host, dns) -> Dns01 | None
 
@@ -140,14 +141,14 @@ def files(
     hook = render("acme/deploy.j2", certificates=certificates, web=web, webroot=webroot(host, web))
     made = [File(HOOK, hook, mode="0755")]
     if host.tls.ca_file:
-        made.append(File(_ROOTS, _roots(host)))
+        made.append(File(_ROOTS, roots(host)))
         made.append(File(_DROP_IN, render("acme/certbot.service.j2", roots=_ROOTS)))
     if dns_01 := plugin(host, dns):
         made.append(File(_CREDENTIALS, render(dns_01.template, **dns_01.values), mode="0600", secret=True))
     return tuple(made)
 
 
-def _roots(host: Host) -> str:
+def roots(host: Host) -> str:
     assert host.tls.ca_file is not None
     try:
         return host.tls.ca_file.read_text(encoding="ascii")

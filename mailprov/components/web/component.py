@@ -76,9 +76,14 @@ def _files(build: Build) -> tuple[File, ...]:
         folder=place.SITES,
         webroot=place.WEBROOT,
         challenges=place.CHALLENGES,
+        others=_others(build),
     )
     drop_in = File(_DROP_IN, render("web/drop-in.conf.j2", configuration=_CONFIGURATION))
     return (File(_CONFIGURATION, text), drop_in, *(file for site in served for file in site.files))
+
+
+def _others(build: Build) -> tuple[str, ...]:
+    return tuple(path for each in build.components for path in each.served(build))
 
 
 def _service(build: Build, files: tuple[File, ...]) -> Service:
@@ -87,7 +92,7 @@ def _service(build: Build, files: tuple[File, ...]) -> Service:
 
     return Service(
         unit=_UNIT,
-        files=(_CONFIGURATION, _DROP_IN, *build.made(material.of).watched),
+        files=(_CONFIGURATION, _DROP_IN, *_others(build), *build.made(material.of).watched),
         restart_on=(_DROP_IN,),
         checks=(("nginx", "-t", "-q", "-c", _CONFIGURATION),),
         ports=place.PORTS,

@@ -2,7 +2,8 @@
 
     PAGES                         the URLs: the same for every name that has the file
     sites(build) -> (Site, …)     of the host, of each name of its own that users' programs connect to, of its domains
-    listeners(build, sites)       which certificates their names show
+    listeners(build, sites)       which certificates their names show; of webmail its own component has them
+    by_certificate(build, names)  the same of any names of this host
 
 No file names an account: everybody may fetch it.
 
@@ -12,7 +13,7 @@ Sources: draft-ietf-mailmaint-autoconfig section 4 (two URLs; Thunderbird asks p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mailprov.client.autoconfig import autoconfig
@@ -76,10 +77,19 @@ def sites(build: Build) -> tuple[Site, ...]:
 
 
 def listeners(build: Build, served: tuple[Site, ...]) -> tuple[Listener, ...]:
+    elsewhere = {web.webmail(domain) for domain in build.domains}
+    names = [name for site in served for name in site.hosts if name not in elsewhere]
+    first = build.made(material.of).pairs
+    found = by_certificate(build, names)
+    rest = tuple(each for each in found if each.pairs != first)
+    return (next((each for each in found if each.pairs == first), Listener(first, ())), *rest)
+
+
+def by_certificate(build: Build, names: Sequence[str]) -> tuple[Listener, ...]:
     made = build.made(material.of)
     own = dict(made.names) | {name: pairs for names, pairs in made.web for name in names}
-    together: dict[tuple[material.Pair, ...], list[str]] = {made.pairs: []}
-    for name in (name for site in served for name in site.hosts):
+    together: dict[tuple[material.Pair, ...], list[str]] = {}
+    for name in names:
         together.setdefault(own.get(name, made.pairs), []).append(name)
     return tuple(Listener(pairs, tuple(names)) for pairs, names in together.items())
 
@@ -90,7 +100,10 @@ def _of(build: Build, domain: Domain) -> Iterator[Site]:
     files = {AUTOCONFIG: autoconfig(settings), AUTODISCOVER: answer}
     if settings.whole:
         files[MOBILECONFIG] = mobileconfig(settings)
-    names = (*web.names(domain), domain.name)
+    webmail = web.webmail(domain)
+    names = (*(name for name in web.names(domain) if name != webmail), domain.name)
+    if webmail:
+        yield Site(webmail, (webmail,))  # of it nothing is here but what port 80 has of every name
     if policy := web.policy(build.inventory, domain):
         files[POLICY] = policy.text()
     yield Site(domain.name, names, tuple(_file(domain.name, *each) for each in files.items()))

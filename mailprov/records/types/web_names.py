@@ -24,7 +24,7 @@ class WebNames(RecordType):
     why = N_("mail programs and other servers fetch there what they must know of the domain")
     key = N_("web: true, at the host that they lead to")
     formats = (CNAME,)
-    places = (("CNAME", re.compile(rf"({'|'.join(web.LABELS)})\.{PLAIN}")),)
+    places = (("CNAME", re.compile(rf"({'|'.join((*web.LABELS, web.WEBMAIL))})\.{PLAIN}")),)
 
     def of_domain(self, domain: Domain, wishes: Wishes) -> Iterator[Record]:
         host = web.host_of(wishes.inventory, domain)
@@ -37,7 +37,7 @@ class WebNames(RecordType):
 
     def alone(self, name: str, kind: str, value: str) -> bool:
         # That of autodiscover is AUTODISCOVER's.
-        return kind == "CNAME" and name.startswith(("autoconfig.", "mta-sts."))
+        return kind == "CNAME" and name.startswith(("autoconfig.", "mta-sts.", "webmail."))
 
     def may_return(self, own: Own, name: str, kind: str, value: str) -> bool:
         return False

@@ -28,6 +28,7 @@ from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import HostState
 from mailprov.model.inventory import Acme, Challenge, Filter, KeyType, Tls, TlsMode
 from mailprov.model.secret import Secret
+from mailprov.model.web import with_webmail
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 BASE = "dovecot-2.3"
@@ -45,6 +46,15 @@ CASES: dict[str, dict[str, Any]] = {
     "no-pop-2.4": facts(TRIXIE),
     "rspamd": facts({**TRIXIE, "rspamd": "3.12.1-1"}),
     "web": facts({**TRIXIE, "nginx-light": "1.26.3-3"}, ("2001:db8::11",)),  # a name of its own for a domain
+    "webmail": facts(
+        {
+            **TRIXIE,
+            "nginx-light": "1.26.3-3",
+            "php-fpm": "2:8.4+96",
+            "roundcube-core": "1.6.20+dfsg-0+deb13u1",
+        },
+        ("2001:db8::11",),
+    ),
 }
 ACME = Tls(
     TlsMode.ACME,
@@ -102,6 +112,10 @@ def test_golden(case: str) -> None:
         on = ufw.SETTING.on(web.SETTING.on(on, True), True)
         named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")
         meant = inventory(named, delta(), on=on)
+    elif case == "webmail":
+        having = dataclasses.replace(alpha(), webmail="roundcube")
+        (on,) = with_webmail((web.SETTING.on(on, True),), (having, delta()))
+        meant = inventory(having, delta(), on=on)
     files = rendered(desired.build(meant, on, CASES[case]))
     own = files
     if case != BASE:
