@@ -2,6 +2,7 @@
 
     Component    its keys in the inventory, packages, files, services, what is retired when it leaves, its words
     Build        what a component may know of one host while its desired state is made
+    SshUsers     users whom it lets in by SSH, and how
 
 Beside it: `setting.Setting` is one key of the inventory, `parts.Parts` what a component adds to a host's state.
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from mailprov.components import dkim
 from mailprov.components.milter import Milter
@@ -39,7 +40,14 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-__all__ = ["Build", "Component", "Parts", "Setting"]
+__all__ = ["Build", "Component", "Parts", "Setting", "SshUsers"]
+
+
+class SshUsers(NamedTuple):
+    """System users that a component lets in by SSH, and lines of sshd_config(5) for them (components/sshd.py)."""
+
+    names: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 class Component:
@@ -79,6 +87,10 @@ class Component:
 
     def served(self, build: Build) -> tuple[str, ...]:
         """Its files of nginx's configuration, with servers of their own for names that it answers for: paths."""
+        return ()
+
+    def ssh_users(self, host: Host) -> tuple[SshUsers, ...]:
+        """Whom it lets in by SSH, by the inventory alone. The users are its own business."""
         return ()
 
     def retired(self) -> tuple[Service, ...]:

@@ -38,6 +38,7 @@ MODULES = [
     "mailprov.components.ufw",
     "mailprov.components.rspamd",
     "mailprov.components.opendkim",
+    "mailprov.components.sshd",
 ]
 
 

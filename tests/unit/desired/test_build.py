@@ -383,14 +383,14 @@ def test_the_firewall_opens_what_everybody_uses_and_nothing_else(tls: Tls, more:
 
 def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wants() -> None:
     optional = {"rspamd.service", "opendkim.service", "fail2ban.service"}
-    optional |= {"mailprov-firewall.service", "nginx.service"}
+    optional |= {"mailprov-firewall.service", "nginx.service", "mailprov-sshd.service"}
     plain = desired.build(inventory(), host(), facts(BOOKWORM))
     filtered = dataclasses.replace(host(), filter=Filter.RSPAMD)
     everything = web.SETTING.on(filtered, True)
     everything = ufw.SETTING.on(fail2ban.SETTING.on(everything, fail2ban.Fail2ban()), True)
     full = desired.build(inventory(), everything, facts(BOOKWORM))
     assert {each.unit for each in plain.retired} == optional - {each.unit for each in plain.services}
-    assert {each.unit for each in full.retired} == {"opendkim.service"}
+    assert {each.unit for each in full.retired} == {"opendkim.service", "mailprov-sshd.service"}
 
 
 def test_blocklists_are_rspamds_own_or_those_of_the_inventory_or_none() -> None:

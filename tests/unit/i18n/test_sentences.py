@@ -155,6 +155,7 @@ OTHER_TEXTS = {
     "components/postfix/files.py",
     "components/postfix/spoofing.py",
     "components/srs.py",
+    "components/sshd.py",
     "components/templates.py",
     "lab/acme_server.py",
     "lab/hosts.py",
