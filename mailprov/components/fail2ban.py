@@ -4,7 +4,11 @@
     COMPONENT
 
 Pure. The filters are our own: those of the packages do not know the words of Dovecot 2.4, and read the log of
-postfix.service where Debian 12 has it under postfix@-.service. Both daemons are read from the journal.
+postfix.service where Debian 12 has it under postfix@-.service. All are read from the journal, by the unit that says it,
+which nobody else on the host can claim.
+
+Guesses at the webmail come to Dovecot from this host itself, which is never shut out; so they are counted by what
+Roundcube logs, and shut an address out of the web alone.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from pydantic import Field
 from mailprov.components.base import Build, Component, Parts, Setting
 from mailprov.components.templates import render
 from mailprov.i18n import N_, _
+from mailprov.model import web
 from mailprov.model.host_state import File, Service
 from mailprov.model.inventory import Host, Inventory
 from mailprov.model.ports import Protocol
@@ -44,6 +49,10 @@ _DOVECOT = (
     rf"auth: [-\w]+{_WHO}(?:,<[^<>]*>)?\): {_WORDS}",
     rf"auth{_WHO}(?:,sasl:[-\w]+)?\)(?:<[^<>]*>)?: [-\w]+: {_WORDS}",
 )
+# Roundcube, of a wrong password (error 0) and not of a login that nobody could check (others). What was typed stands in
+# front, may be anything, and may go over several lines: so the address is the one before the end.
+#   Failed login for ana@alpha.test from 192.0.2.1 in session 3bq1kd0tn7rl5a1c (error: 0)
+_ROUNDCUBE = r"Failed login for [\s\S]* from <HOST>(?:\([^()]*\))? in session [-,\w]+ \(error: 0\)$"
 
 
 class Fail2banEntry(Entry):
@@ -109,7 +118,7 @@ class _Fail2ban(Component):
     def parts(self, build: Build) -> Parts:
         settings = SETTING.of(build.host)
         assert settings is not None
-        jails = _jails(build.host)
+        jails = _jails(build)
         files = _files(settings, jails)
         # Bans that are in force outlive a reload; those of who is spared now are lifted.
         service = Service(
@@ -128,20 +137,33 @@ class _Fail2ban(Component):
 
 
 COMPONENT = _Fail2ban()
+Jail = tuple[str, list[int], str]  # name, ports, whose journal
 
 
-def _jails(host: Host) -> list[tuple[str, list[int], str]]:
-    """(name, ports, whose journal). One without ports is none."""
+def _jails(build: Build) -> list[Jail]:
+    """One without ports is none."""
+    host = build.host
     smtp = [port.number for port in host.ports if port.protocol is Protocol.SMTP]
     mailbox = [port.number for port in host.ports if port.protocol is not Protocol.SMTP]
     every = [
         ("postfix", sorted(smtp), "_SYSTEMD_UNIT=postfix@-.service + _SYSTEMD_UNIT=postfix.service"),
         ("dovecot", sorted(mailbox), "_SYSTEMD_UNIT=dovecot.service"),
     ]
-    return [jail for jail in every if jail[1]]
+    return [*(jail for jail in every if jail[1]), *_webmail(build)]
 
 
-def _files(settings: Fail2ban, jails: list[tuple[str, list[int], str]]) -> tuple[File, ...]:
+def _webmail(build: Build) -> list[Jail]:
+    if not web.webmail_on(build.host):
+        return []
+    from mailprov.components.web.place import PORTS
+    from mailprov.components.webmail import place
+
+    if not place.serves(build):
+        return []
+    return [("webmail", list(PORTS), f"_SYSTEMD_UNIT={place.UNIT} SYSLOG_IDENTIFIER={place.LOG}")]
+
+
+def _files(settings: Fail2ban, jails: list[Jail]) -> tuple[File, ...]:
     """The jails and their filters."""
     jail = render("fail2ban/jail.j2", ignore=("127.0.0.0/8", "::1", *settings.ignore), jails=jails)
     return (
@@ -152,6 +174,11 @@ def _files(settings: Fail2ban, jails: list[tuple[str, list[int], str]]) -> tuple
             "Wrong passwords, whichever port they came to: Dovecot 2.3 and 2.4.",
             "dovecot",
             *_DOVECOT,
+        ),
+        *(
+            _filter("webmail", "Wrong passwords at the webmail.", "roundcube", _ROUNDCUBE)
+            for name, *__ in jails
+            if name == "webmail"
         ),
     )
 

@@ -32,7 +32,8 @@ from mailprov.model.inventory import Host, Inventory, TlsMode
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
 
-PLUGINS = ("archive", "zipdownload")  # `managesieve` besides, where the host has that service
+# `managesieve` besides, where the host has that service; `mailprov` is ours.
+PLUGINS = ("archive", "zipdownload", "password", "mailprov")
 _PHP = "php-fpm"
 _PACKAGES = (_PHP, "php-zip", "roundcube-core", "roundcube-plugins", "roundcube-sqlite3")
 # The package asks where its database is, and would set up another web server.
@@ -41,9 +42,13 @@ _DEBCONF = (
     ("roundcube-core", "roundcube/reconfigure-webserver", "multiselect", ""),
 )
 _TIMERS = ("roundcube-cleandb.timer", "roundcube-gc.timer")  # as another user, on another database
+_PLUGIN = f"{place.PLUGINS}/mailprov/mailprov.php"
 _UNITS = "/etc/systemd/system"
 _PROCESSES = 10
 _MIB = 2**20
+_WAITING = 60  # logins from one address that wait for their turn: a classroom's
+_PASSWORDS = "/run/mailprov-passwd/socket"
+_SHORTEST = 12
 
 
 class _Webmail(Component):
@@ -178,6 +183,9 @@ def _files(build: Build) -> tuple[File, ...]:
         names=_names(build),
         message_size=limit,
         plugins=plugins,
+        passwords=_PASSWORDS,
+        shortest=_SHORTEST,
+        owners=(),
     )
     setup = render("webmail/setup.j2", state=state, key=place.KEY, database=place.DATABASE)
     return (
@@ -187,6 +195,7 @@ def _files(build: Build) -> tuple[File, ...]:
             File(f"{folder}/{name}", render("webmail/of-debian.php.j2", file=name))
             for name in ("defaults.inc.php", "mimetypes.php")
         ),
+        File(_PLUGIN, render("webmail/plugin.php.j2")),
         File(f"{folder}/php-fpm.conf", php),
         File(f"{folder}/nginx.conf", _nginx(build, sizes["request_size"])),
         File(f"{folder}/setup", setup, mode="0755"),
@@ -214,6 +223,7 @@ def _nginx(build: Build, request_size: int) -> str:
         public=place.PUBLIC,
         socket=place.SOCKET,
         request_size=request_size,
+        waiting=_WAITING,
         # Who has once seen it may not go on where a certificate is wrong: for those of public authorities alone.
         hsts=issued,
     )

@@ -114,7 +114,8 @@ def test_golden(case: str) -> None:
         meant = inventory(named, delta(), on=on)
     elif case == "webmail":
         having = dataclasses.replace(alpha(), webmail="roundcube")
-        (on,) = with_webmail((web.SETTING.on(on, True),), (having, delta()))
+        on = fail2ban.SETTING.on(web.SETTING.on(on, True), fail2ban.Fail2ban())
+        (on,) = with_webmail((on,), (having, delta()))
         meant = inventory(having, delta(), on=on)
     files = rendered(desired.build(meant, on, CASES[case]))
     own = files

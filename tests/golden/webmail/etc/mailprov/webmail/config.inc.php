@@ -62,4 +62,17 @@ $config['display_product_info'] = 0;
 $config['useragent'] = 'Roundcube Webmail';
 $config['support_url'] = '';
 $config['enable_spellcheck'] = false;
-$config['plugins'] = ['archive', 'zipdownload', 'managesieve'];
+$config['plugins'] = ['archive', 'zipdownload', 'password', 'mailprov', 'managesieve'];
+
+// By user, it would refuse the right password as well: anybody could shut anybody out. Guesses are counted by where they
+// come from: nginx.conf beside this file, and fail2ban where the inventory has it.
+$config['login_rate_limit'] = 0;
+
+// Passwords are changed by a program of root's, for the accounts that own theirs.
+$config['password_driver'] = 'poppassd';
+$config['password_pop_host'] = 'unix:///run/mailprov-passwd/socket';
+$config['password_pop_port'] = -1;
+$config['password_confirm_current'] = true;
+$config['password_minimum_length'] = 12;
+$config['password_log'] = true;
+$config['mailprov_own_passwords'] = [];
