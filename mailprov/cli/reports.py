@@ -40,6 +40,10 @@ _WORDS = {
         N_("Give --yes to take each step without a question, or --plan to see the steps"),
         N_("Take this step?"),
     ),
+    "account": (
+        N_("Give --yes to apply without a question, or --no-apply to edit the inventory alone"),
+        N_("Apply these changes?"),
+    ),
     "purge": (
         N_("Give --yes to delete without a question, or leave the address out"),
         N_("Delete this mail for good?"),
@@ -169,7 +173,7 @@ class Reports:
         """
         if yes:
             return self._show_and_go
-        advice, question = _WORDS[command]
+        advice, question = _WORDS["account" if command.startswith("account ") else command]
         if not self.can_ask():
             raise InputError(
                 command,

@@ -34,8 +34,11 @@ def load(
     path: str | Path,
     secrets: SecretMode = SecretMode.RESOLVE,
     early: Callable[[tuple[Host, ...]], None] | None = None,
+    text: str | None = None,
 ) -> Inventory:
     """The inventory at `path`, with every reference resolved and every name in canonical form.
+
+    `text`: what will stand there, in place of what does.
 
     With SecretMode.CHECK and IGNORE the values of secrets are empty. Commands that print secrets run only
     when nothing else is wrong. `early` gets the hosts as the file seems to have them, before it is checked (see
@@ -47,7 +50,7 @@ def load(
     from mailprov.schema.document import show
     from mailprov.schema.secrets import Vault
 
-    document = parse(read(path), show(str(path), 1000))
+    document = parse(read(path) if text is None else text, show(str(path), 1000))
     folder = Path(path).absolute().parent
     if early is not None:
         from mailprov.inventory import unchecked

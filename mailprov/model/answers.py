@@ -51,6 +51,19 @@ class KeptMailbox:
 
 
 @dataclass(frozen=True)
+class InventoryEdited:
+    """`action` (add, set, suspend, remove) was done to the account `address` in `file`, at `line`. `state` is written,
+    or restored: an apply failed, and the file is as it was before.
+    """
+
+    file: str
+    line: int
+    address: str
+    action: str
+    state: str
+
+
+@dataclass(frozen=True)
 class DkimKey:
     """A key with which host `subject` signs mail of `domain`. `state` is signing, waiting or retired, `since` a date or
     time in UTC, or "-"; `record` is the text of the TXT record at `name`, or empty where the host does not tell it.

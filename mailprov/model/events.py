@@ -168,6 +168,7 @@ if TYPE_CHECKING:
         Explained,
         Found,
         HostKey,
+        InventoryEdited,
         KeptMailbox,
         LabCache,
         LabStatus,
@@ -197,6 +198,7 @@ if TYPE_CHECKING:
         | DnsProvider
         | PanelRecord
         | MoveStep
+        | InventoryEdited
         | LabStatus
         | LabCache
         | Written

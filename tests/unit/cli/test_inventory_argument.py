@@ -85,6 +85,8 @@ def test_an_empty_one_is_never_the_usual_one(words: tuple[str, ...], folder: Pat
         (("trust",), ["mx1", "mx2"], "mail.yml", ["mx1", "mx2"]),
         (("trust",), ["other.yml", "mx1"], "other.yml", ["mx1"]),
         (("trust",), ["./ana@alpha.test", "mx1"], "ana@alpha.test", ["mx1"]),  # what has a slash is a path
+        (("account", "set"), ["ana@alpha.test"], "mail.yml", "ana@alpha.test"),
+        (("account", "add"), ["other.yml", "bob@alpha.test"], "other.yml", "bob@alpha.test"),
         (("dkim", "rotate"), ["alpha.test", "--no-wait"], "mail.yml", ["alpha.test"]),
         (("dkim", "show"), ["other.yml", "alpha.test"], "other.yml", ["alpha.test"]),
     ],

@@ -133,6 +133,7 @@ COMMANDS = {
     "rollback",
     "history",
     "purge",
+    "account",
     "client",
     "trust",
     "schema",

@@ -108,7 +108,8 @@ PROBE = {
 HELP = {"help", "short_help"}
 _WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? [a-z]{2,}")
 NO_SENTENCES = re.compile(
-    r"dkim (show|rotate)|tls rotate|dns (plan|apply|export|check|move|providers)|lab \w*|"  # commands
+    r"dkim (show|rotate)|tls rotate|account (add|set|suspend|remove)|dns (plan|apply|export|check|move|providers)|"
+    r"lab \w*|"  # commands
     r"(bold |not bold |bold)?(red|green|yellow|magenta|dim)|"  # styles
     r"\{?mode: .*|dmarc: .*|"  # what init writes
     r"(# |`)?mailprov (dkim|dns|lab|plan|apply|trust|init)\b.*|"
