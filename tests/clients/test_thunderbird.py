@@ -6,8 +6,6 @@ file that is wrong.
 
 from __future__ import annotations
 
-import email
-import email.policy
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -81,7 +79,7 @@ def test_what_one_sends_the_other_reads_whole_and_a_copy_is_in_sent(
     file = folders / "Año 2026.bin"
     file.write_bytes(BYTES)
     online.send(Letter(place.of("ben"), "Figures: ñ and €", TEXT, (file,)))
-    copies = [stored(place, "ana", "Sent", "Figures: ñ and €"), online.arrived("Figures: ñ and €", "Sent")]
+    copies = [place.waits("ana", "Sent", "Figures: ñ and €"), online.arrived("Figures: ñ and €", "Sent")]
     for message in (offline.arrived("Figures: ñ and €"), *copies):
         assert written(message).rstrip() == TEXT.rstrip()
         assert attached(message) == {file.name: BYTES}
@@ -110,15 +108,3 @@ def test_with_another_file_it_is_set_up_otherwise(place: Place, folders: Path) -
         assert f"SERVER: {place.name} PORT: 143" in shown
         made = program.sign_in(place.password("eva"))
     assert made.incoming == ("imap", place.name, 143, STARTTLS, BY_PASSWORD, place.of("eva"))
-
-
-def stored(place: Place, user: str, folder: str, subject: str) -> EmailMessage:
-    """The message as it lies on the server."""
-    with place.imap(user) as client:
-        assert client.select(folder, readonly=True)[0] == "OK"
-        _, found = client.search(None, "ALL")
-        texts = [client.fetch(number, "(RFC822)")[1][0][1] for number in found[0].decode().split()]  # type: ignore[index]
-    read = [email.message_from_bytes(text, policy=email.policy.default) for text in texts]  # type: ignore[arg-type]
-    (one,) = [message for message in read if message["Subject"] == subject]
-    assert isinstance(one, EmailMessage)
-    return one

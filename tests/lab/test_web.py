@@ -73,7 +73,14 @@ class Answer:
     """What one request got; `status` is 0 where the connection ended without an answer."""
 
     def __init__(
-        self, address: str, url: str, method: str = "GET", host: str | None = "", path: str = ""
+        self,
+        address: str,
+        url: str,
+        method: str = "GET",
+        host: str | None = "",
+        path: str = "",
+        headers: dict[str, str] | None = None,
+        body: bytes = b"<Autodiscover/>",
     ) -> None:
         scheme, _, rest = url.partition("://")
         name, _, told = rest.partition("/")
@@ -87,14 +94,16 @@ class Answer:
             connection.putrequest(method, path or f"/{told}", skip_host=True, skip_accept_encoding=True)
             if host is not None:
                 connection.putheader("Host", host or name)
-            body = b"<Autodiscover/>" if method in ("POST", "PUT") else b""
+            for key, value in (headers or {}).items():
+                connection.putheader(key, value)
+            body = body if method in ("POST", "PUT") else b""
             if body:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body)
             answer = connection.getresponse()
             self.status, self.body = answer.status, answer.read().decode()
             self.type, self.location = answer.headers.get_content_type(), answer.headers.get("Location", "")
-        except (http.client.RemoteDisconnected, ConnectionResetError):
+        except (ConnectionError, ssl.SSLError):  # RemoteDisconnected is one
             self.status, self.body, self.type, self.location = 0, "", "", ""
         finally:
             connection.close()
@@ -175,6 +184,22 @@ def test_strangers_names_and_paths_get_nothing(hosts: lab.Lab) -> None:
                 assert got.status != 301 or got.location.startswith(f"https://autoconfig.{name}/"), path
         for method in ("PUT", "DELETE", "PROPFIND"):
             assert Answer(at, f"https://autoconfig.{name}{secret}", method).status in (403, 405)
+
+
+def test_what_is_too_large_is_refused(hosts: lab.Lab) -> None:
+    """Refused, or hung up on while it is still being sent (0)."""
+    for host, (name, *_) in HOSTS.items():
+        at, file = address(hosts, host), "mail/config-v1.1.xml"
+        for scheme in ("http", "https"):
+            url = f"{scheme}://autoconfig.{name}/{file}"
+            assert Answer(at, url, path=f"/{'a' * 65_536}").status in (0, 414)
+            assert Answer(at, url, headers={"X-Long": "a" * 65_536}).status in (0, 400)
+            assert Answer(at, url, headers={f"X-{n}": "a" * 1_000 for n in range(500)}).status in (0, 400)
+            assert Answer(at, url, host="a" * 65_536).status in (0, 400)
+            assert Answer(at, url).status == 200
+        asked = f"https://autodiscover.{name}/autodiscover/autodiscover.xml"
+        assert Answer(at, asked, "POST", body=b"<" * 1_048_576).status in (0, 413)
+        assert Answer(at, asked, "POST").status == 200
 
 
 def test_mail_is_taken_while_thousands_ask_for_files(hosts: lab.Lab) -> None:
