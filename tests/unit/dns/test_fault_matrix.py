@@ -26,6 +26,7 @@ from mailprov.model.inventory import Domain, Inventory
 from tests.attacks.tries import LONG
 from tests.unit.dns.backend import Zone
 from tests.unit.dns.drivers import BACKENDS
+from tests.unit.dns.one_at_a_time import one_at_a_time
 from tests.unit.dns.servers import inventory
 from tests.unit.dns.wires import WIRES, Wire
 
@@ -509,21 +510,20 @@ CELLS = [(driver, name) for driver in DRIVERS for name in FAULTS if (name, drive
 
 
 @pytest.fixture(scope="module")
-def wire(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Wire]]:
-    with WIRES[request.param](tmp_path_factory.mktemp(request.param)) as made:
-        yield request.param, made
+def wires(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Wire]]:
+    with one_at_a_time(WIRES, tmp_path_factory) as made:
+        yield made
 
 
-@pytest.mark.parametrize(("wire", "name"), CELLS, indirect=["wire"])
-def test_cell(wire: tuple[str, Wire], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    cell = Cell(wire[1], name, monkeypatch)
-    cell.driver = wire[0]
+@pytest.mark.parametrize(("driver", "name"), CELLS)
+def test_cell(wires: Callable[[str], Wire], driver: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = wires(driver)
+    cell = Cell(wire, name, monkeypatch)
+    cell.driver = driver
     try:
         FAULTS[name](cell)
     finally:
-        wire[1].catch_up()
+        wire.catch_up()
 
 
 def test_no_cell_is_missing() -> None:

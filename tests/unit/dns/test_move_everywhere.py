@@ -6,7 +6,7 @@ MAILPROV_ATTACKS=long (`make test-attacks`) has all on all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tests.attacks.tries import LONG
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.drivers import BACKENDS
 from tests.unit.dns.moving import HOSTED, PLACES, Clock, Killed, Machine, killing, waiting
+from tests.unit.dns.one_at_a_time import one_at_a_time
 from tests.unit.dns.servers import inventory
 
 WEEK = 7 * 86_400
@@ -34,9 +35,14 @@ SOME = list(zip(("powerdns", "route53", "hetzner", "ovh"), range(len(PLACES)), s
 
 
 @pytest.fixture(scope="module")
-def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with BACKENDS[request.param](tmp_path_factory.mktemp(request.param)) as made:
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Backend]]:
+    with one_at_a_time(BACKENDS, tmp_path_factory) as made:
         yield made
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, backends: Callable[[str], Backend]) -> Backend:
+    return backends(request.param)
 
 
 def machine(backend: Backend, zone: str, folder: Path) -> Machine:

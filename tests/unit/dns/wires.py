@@ -324,6 +324,7 @@ class Route53Wire(ApiWire):
     def __init__(self, backend: Route53) -> None:
         self.backend: Route53 = backend
         self.api = self.server = backend.server
+        self._attempts = route53_calls.ATTEMPTS
 
     def with_wrong_key(self) -> DnsSettings:
         return self.backend.settings(
@@ -341,7 +342,11 @@ class Route53Wire(ApiWire):
 
     def throttle(self, times: int) -> None:
         super().throttle(times)
-        route53_calls.ATTEMPTS = 4  # put back with the rest of route53()
+        route53_calls.ATTEMPTS = 4
+
+    def catch_up(self) -> None:
+        super().catch_up()
+        route53_calls.ATTEMPTS = self._attempts
 
     def pages(self, items: int | None) -> None:
         self.server.most, self.server.zones_on_page = items or 300, items or 100
