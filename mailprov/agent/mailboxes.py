@@ -79,10 +79,13 @@ class _Purge:
                 _("look at it again, then try again"),
             )
         # In the history, and behind no commit point: there is nothing that a rollback could bring back.
+        from mailprov.agent.resources import own_passwords
+
         kind = {"kind": "purge", "address": address}
         record = journal.begin(self.tree, self.job.owner, run=self.job.run, **kind)
         try:
             self._delete(address)
+            own_passwords.forget(self.tree, address)
         except AgentError as error:
             record.close(f"failed: {error.what}")
             raise

@@ -42,7 +42,7 @@ class Redactor:
 def secrets_of(state: Dict[str, Any]) -> List[str]:
     """Passwords and ready hashes of all accounts, and the longer lines of secret files."""
     values: List[str] = []
-    for account_file in state["account_files"]:
+    for account_file in (*state["account_files"], *state.get("own_passwords", ())):
         for _user, password, hashed, _fields in account_file["entries"]:
             values += [password, hashed]
     for file in state["files"]:

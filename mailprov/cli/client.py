@@ -13,7 +13,7 @@ from mailprov.cli import complete
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Json
 from mailprov.cli.streams import print_text
-from mailprov.i18n import N_, _, ngettext
+from mailprov.i18n import N_, _, all_of, ngettext
 
 if TYPE_CHECKING:
     from mailprov.client.settings import Settings
@@ -92,7 +92,17 @@ def client(
     if pop and (without := next((one for one in chosen if one.incoming(pop=True) is None), None)):
         what = _("the host of {domain} offers no POP").format(domain=without.domain)
         raise _wrong("--pop", what, "", _("Leave it out, or add pop3s to `services`"))
-    text = _text(form, chosen, _passwords(read, chosen) if with_password else {}, pop)
+    own = frozenset(
+        each.address for domain in read.domains for each in domain.accounts if each.owner == "user"
+    )
+    text = _text(form, chosen, _passwords(read, chosen) if with_password else {}, own, pop)
+    if with_password and not json and (begin := [one.address for one in chosen if one.address in own]):
+        what = ngettext(
+            "the password of {names} is the one to begin with: its user owns it and may have changed it",
+            "the passwords of {names} are those to begin with: their users own them and may have changed them",
+            len(begin),
+        )
+        print_text(what.format(names=_few(begin)), sys.stderr)
     if output is not None:
         _write(output, text)
         reports.emit(Written(str(output)))
@@ -175,12 +185,21 @@ def _passwords(read: Inventory, chosen: list[Settings]) -> dict[str, str]:
     return found
 
 
-def _text(form: str, chosen: list[Settings], passwords: dict[str, str], pop: bool) -> str:
+def _few(names: list[str]) -> str:
+    shown, more = all_of(names[:5]), len(names) - 5
+    return _("{names} and {count} more").format(names=shown, count=more) if more > 0 else shown
+
+
+def _text(
+    form: str, chosen: list[Settings], passwords: dict[str, str], own: frozenset[str], pop: bool
+) -> str:
+    """`own`: accounts whose passwords their users own, so that the given ones are the initial ones."""
     if form == "sheet":
         from mailprov.client.sheet import Sheet, sheet
         from mailprov.components.templates import folders
 
-        return sheet([Sheet(one, passwords.get(one.address, "")) for one in chosen], folders())
+        pages = [Sheet(one, passwords.get(one.address, ""), one.address in own) for one in chosen]
+        return sheet(pages, folders())
     one = chosen[0]
     password = passwords.get(one.address, "")
     if form == "autoconfig":

@@ -46,10 +46,13 @@ SELF_SIGNED = N_(
 
 
 class Sheet(NamedTuple):
-    """`password`: printed where it is given; else there is room to write it."""
+    """`password`: printed where it is given; else there is room to write it. `own`: its user owns it, so that what is
+    given is the one to begin with.
+    """
 
     settings: Settings
     password: str = ""
+    own: bool = False
 
 
 def notes(settings: Settings) -> list[str]:
@@ -66,6 +69,7 @@ def sheet(accounts: Sequence[Sheet], folders: Sequence[Path], language: str = "e
         {
             "address": each.settings.address,
             "password": each.password,
+            "begins": each.own and bool(each.password),
             "asked": all(server.password for server in each.settings.servers),
             "rows": [_row(server) for server in each.settings.servers],
             "notes": notes(each.settings),

@@ -11,6 +11,7 @@ from mailprov.model.host_state import (
     File,
     Filters,
     Issued,
+    OwnPasswords,
     Service,
     SigningKey,
     User,
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     keys: tuple[SigningKey, ...] = ()
     files: tuple[File, ...] = ()
     account_files: tuple[AccountFile, ...] = ()
+    own_passwords: tuple[OwnPasswords, ...] = ()
     services: tuple[Service, ...] = ()
     filters: tuple[Filters, ...] = ()
     notices: tuple[str, ...] = ()

@@ -39,6 +39,6 @@ class Precomputed:
                 domains = self._inventory.domains_on(self._host.name)
                 tables = addresses.tables(domains, self._host.fqdn)
                 entries = passwd.entries(domains)
-                quotas = any(quota is not None for _, quota in entries)
+                quotas = any(each.quota is not None for each in entries)
                 self._made = Mail(tables, entries, addresses.other_names(domains), quotas)
             return self._made

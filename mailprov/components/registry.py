@@ -30,6 +30,7 @@ MODULES = [
     "mailprov.components.dovecot.component",
     "mailprov.components.srs",
     "mailprov.components.submission",
+    "mailprov.components.passwords",
     "mailprov.components.acme",
     "mailprov.components.web.component",
     "mailprov.components.webmail.component",

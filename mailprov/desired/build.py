@@ -79,6 +79,7 @@ def build(
         keys=tuple(key for made in every for key in made.keys),
         files=tuple(sorted(_files(every), key=lambda file: file.path)),
         account_files=tuple(file for made in every for file in made.account_files),
+        own_passwords=tuple(own for made in every for own in made.own_passwords),
         services=services,
         filters=tuple(filters for made in every for filters in made.filters),
         retired=tuple(service for service in _retired() if service.unit not in running),

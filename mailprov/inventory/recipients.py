@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from mailprov.i18n import N_, _
+from mailprov.i18n import N_, _, all_of
 from mailprov.inventory.schema_domains import AccountEntry, DomainEntry
 from mailprov.model.accounts import Account, Forward
 from mailprov.model.inventory import Host
+from mailprov.model.secret import Secret
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
 from mailprov.schema.scalars import NO_QUOTA
+from mailprov.schema.secret_entry import InitialEntry, PasswordEntry
 
 
 class Recipients(NamedTuple):
@@ -75,13 +77,7 @@ class _Domain(NamedTuple):
                     "the account without it"
                 ).format(name=show(name), sign=sign)
                 self.context.problem(path, what, key=True)
-        password = ready = None
-        if entry.password.hash is not None:
-            from mailprov.inventory.hashes import password_hash
-
-            ready = password_hash(entry.password.hash, (*path, "password", "hash"), self.context)
-        else:
-            password = self.context.secret(entry.password, (*path, "password"))
+        password, ready = self._password(entry.password, (*path, "password"), hosts)
         forward = None
         if entry.forward:
             itself = _("the account forwards to itself; leave that out, `keep: true` keeps a copy")
@@ -92,12 +88,39 @@ class _Domain(NamedTuple):
         limit = quota if entry.quota is None else entry.quota
         limit = None if limit == NO_QUOTA else limit
         login = self._login(entry.login, (*path, "login"), hosts)
-        account = Account(address or "", password, ready, limit, forward, login)
+        owner = entry.password.owner or "inventory"
+        account = Account(address or "", password, ready, limit, forward, login, owner)
         if entry.model_fields_set.isdisjoint(("state", "expires", "app_passwords")):
             return account
         from mailprov.inventory import states  # few inventories have any of these
 
         return states.of_account(account, entry, path, hosts, self.context)
+
+    def _password(
+        self, entry: PasswordEntry, path: KeyPath, hosts: Collection[Host]
+    ) -> tuple[Secret | None, Secret | None]:
+        """As a reference and as a hash; one of them is None."""
+        if entry.owner is not None:
+            if others := [host.name for host in hosts if not host.managed]:
+                what = _(
+                    "mailprov does not manage {host}, so it sets no password there; leave `owner` and `initial` out, "
+                    "and give the password or a hash alone"
+                ).format(host=others[0])
+                self.context.problem((*path, "owner"), what)
+            elif len(hosts) > 1:
+                what = _(
+                    "a password that its user owns is on one host, and {domain} is on {hosts}: a change on one would "
+                    "not reach the others; leave `owner` and `initial` out, or give {domain} one host"
+                ).format(domain=self.name or "", hosts=all_of(host.name for host in hosts))
+                self.context.problem((*path, "owner"), what)
+        form: InitialEntry = entry
+        if entry.initial is not None:
+            form, path = entry.initial, (*path, "initial")
+        if form.hash is not None:
+            from mailprov.inventory.hashes import password_hash
+
+            return None, password_hash(form.hash, (*path, "hash"), self.context)
+        return self.context.secret(form, path), None
 
     def _login(self, name: str | None, path: KeyPath, hosts: Collection[Host]) -> str | None:
         """Where mailprov makes the accounts, they log in with their addresses and nothing else."""

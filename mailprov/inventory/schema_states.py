@@ -21,7 +21,7 @@ from mailprov.model.states import APP_PROTOCOLS, State
 from mailprov.schema.document import Map, show
 from mailprov.schema.entry import Entry
 from mailprov.schema.scalars import Reads, choice, kind, said
-from mailprov.schema.secret_entry import WRITTEN_FORMS, WRITTEN_HASH, PasswordEntry
+from mailprov.schema.secret_entry import WRITTEN_FORMS, WRITTEN_HASH, InitialEntry
 
 _WORDS = tuple(state.value for state in State)
 _LATER = {
@@ -115,7 +115,7 @@ class _DateAlone:
 DATE_ALONE = _DateAlone()
 
 
-class AppPasswordEntry(PasswordEntry):
+class AppPasswordEntry(InitialEntry):
     """One more password of the account, for a program or a device: a reference, or a ready hash."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})

@@ -199,7 +199,10 @@ def _domain(paths: LabPaths, domain: Domain) -> dict[str, Any]:
 
 
 def _account(paths: LabPaths, account: Account) -> dict[str, Any]:
-    body: dict[str, Any] = {"password": _file(paths, account.address)}
+    password: dict[str, Any] = _file(paths, account.address)
+    if account.owner == "user":
+        password = {"initial": password, "owner": "user"}
+    body: dict[str, Any] = {"password": password}
     if account.login is not None:
         body["login"] = account.login
     if account.quota is not None:

@@ -20,7 +20,9 @@ class Forward:
 
 @dataclass(frozen=True)
 class Account:
-    """`user@domain` with a mailbox. Exactly one of `password` and `password_hash` is set."""
+    """`user@domain` with a mailbox. Exactly one of `password` and `password_hash` is set. Where its user owns the
+    password, that is what it begins with, and nobody but the host and the user knows what it is now.
+    """
 
     address: str
     password: Secret | None = None
@@ -28,6 +30,7 @@ class Account:
     quota: int | None = None  # bytes; None: unlimited
     forward: Forward | None = None
     login: str | None = None  # what it logs in as, where that is not its address: on servers of others alone
+    owner: str = "inventory"  # whose the password is: inventory or user
     state: State = State.ACTIVE
     expires: Expiry | None = None
     app_passwords: tuple[AppPassword, ...] = ()

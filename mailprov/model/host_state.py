@@ -85,6 +85,24 @@ class AccountFile:
 
 
 @dataclass(frozen=True)
+class OwnPasswords:
+    """A Dovecot passwd-file of passwords that users own: the host keeps it, and an apply only adds to it.
+
+    An account that has no line yet gets one, with the password that its entry has in either form. `users` is the
+    passwd-file of all accounts, which says whose password was their user's before this apply; `mail_root` is where
+    mailboxes are, by which a password that is gone is told from one that never was.
+    """
+
+    path: str
+    entries: tuple[AccountEntry, ...]
+    users: str
+    mail_root: str
+    owner: str = "root"
+    group: str = "dovecot"
+    mode: str = "0640"
+
+
+@dataclass(frozen=True)
 class Certificate:
     """A key and a self-signed certificate, made on the host if missing, for other names, or near expiry: then it is
     made anew with the same key.
@@ -218,6 +236,7 @@ class HostState:
     keys: tuple[SigningKey, ...] = ()
     files: tuple[File, ...] = ()
     account_files: tuple[AccountFile, ...] = ()
+    own_passwords: tuple[OwnPasswords, ...] = ()
     services: tuple[Service, ...] = ()
     filters: tuple[Filters, ...] = ()
     # Units that the host would not have with this inventory: those that the manifest knows are stopped and disabled.
@@ -228,7 +247,8 @@ class HostState:
     notices: tuple[str, ...] = ()  # sentences that a plan shows: what the host cannot have, and why
 
     def to_wire(self) -> dict[str, Any]:
-        return {name: _plain(value) for name, value in vars(self).items()}
+        """Without `own_passwords` where there are none."""
+        return {name: _plain(value) for name, value in vars(self).items() if value or name != "own_passwords"}
 
 
 def _plain(value: Any) -> Any:

@@ -3,8 +3,10 @@
     usable(domain)                   the first account with a known password; with reads=True whose mail stays there
     chosen(domain, run, count)       the accounts that log in: `count` of them, or all where it is None
     lacking(domain)                  why there is none that could, as a clause
+    untried(domain)                  which accounts cannot log in, and why, beside others that do
 
-Pure; raises nothing. A password is known when the inventory names it in clear or a reference to it, not a hash.
+Pure; raises nothing. A password is known when the inventory names it in clear or a reference to it, not a hash, and
+when it is not one that the account's user owns: then the inventory knows what it was once.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ def usable(domain: Domain, *, reads: bool = False) -> Account | None:
 
 
 def known(domain: Domain) -> list[Account]:
-    return [account for account in domain.accounts if account.password is not None]
+    return [account for account in domain.accounts if account.password is not None and not _own(account)]
+
+
+def _own(account: Account) -> bool:
+    return account.owner == "user"
 
 
 def keeps(account: Account) -> bool:
@@ -57,9 +63,34 @@ def lacking(domain: Domain | None, *, reads: bool = False) -> str:
             "no account of {domain} keeps mail: {names} forward all of it (keep: false)",
             len(able),
         ).format(domain=domain.name, names=names(able))
+    own = [account for account in domain.accounts if _own(account)]
+    hashed = [account for account in domain.accounts if not _own(account)]
+    if not own:
+        return _(
+            "no account with a known password in {domain}: the inventory has only a hash for {names}"
+        ).format(domain=domain.name, names=names(hashed))
+    if not hashed:
+        return _(
+            "no account with a known password in {domain}: users own those of {names} (an account for tests, with a "
+            "password of the inventory, would be tried)"
+        ).format(domain=domain.name, names=names(own))
     return _(
-        "no account with a known password in {domain}: the inventory has only a hash for {names}"
-    ).format(domain=domain.name, names=names(domain.accounts))
+        "no account with a known password in {domain}: the inventory has only a hash for {names}, and users own the "
+        "passwords of {others}"
+    ).format(domain=domain.name, names=names(hashed), others=names(own))
+
+
+def untried(domain: Domain) -> list[str]:
+    """A sentence for each reason."""
+    hashed = [account for account in domain.accounts if account.password is None and not _own(account)]
+    own = [account for account in domain.accounts if _own(account)]
+    told = []
+    if hashed:
+        what = _("not tried, as only a hash of the password is known: {names}")
+        told.append(what.format(names=names(hashed)))
+    if own:
+        told.append(_("not tried, as their users own the passwords: {names}").format(names=names(own)))
+    return told
 
 
 def names(accounts: Iterable[Account]) -> str:

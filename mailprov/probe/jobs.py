@@ -24,7 +24,7 @@ from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, SIEVE_PORT, Port
 from mailprov.model.values import dataclass
 from mailprov.probe import bans as held
-from mailprov.probe.accounts import chosen, known, names
+from mailprov.probe.accounts import chosen, known, names, untried
 from mailprov.probe.clients.connection import unanswered
 from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
@@ -112,7 +112,6 @@ class Jobs:
             context = DomainContext(self._run, probe.entry, 1.0, domain=domain, name=domain.name)
             able = known(domain)
             trying = chosen(domain, self._run.ident, self._run.accounts)
-            hashed = [account for account in domain.accounts if account not in able]
             if len(trying) < len(able):
                 yield context.skip(
                     ngettext(
@@ -129,12 +128,8 @@ class Jobs:
                         run=self._run.ident,
                     )
                 )
-            if able and hashed:
-                yield context.skip(
-                    _("not tried, as only a hash of the password is known: {names}").format(
-                        names=names(hashed)
-                    )
-                )
+            if able:
+                yield from map(context.skip, untried(domain))
 
         return Job(work)
 

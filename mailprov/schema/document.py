@@ -17,8 +17,8 @@ from mailprov.model.values import dataclass, field
 Position = tuple[int, int]  # line and column, from 1
 KeyPath = tuple["str | int", ...]  # keys and list indices from the top
 
-SECRET_FORMS = frozenset({"env", "file", "command", "hash"})
-_SECRET_KEYS = frozenset({"password", "become_password", "secret"})
+SECRET_FORMS = frozenset({"env", "file", "command", "hash", "initial", "owner"})
+_SECRET_KEYS = frozenset({"password", "become_password", "secret", "initial"})
 _NAMING_KEYS = frozenset({"accounts", "aliases", "lists", "hosts", "domains"})  # the keys below are names
 _NAMED_SECRETS = "app_passwords"  # a key whose values are secrets' references by name
 _BESIDE_FORMS = frozenset({"protocols", "expires"})  # what stands there besides

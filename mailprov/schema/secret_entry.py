@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from mailprov.i18n import N_, _, all_of, one_of
 from mailprov.schema.document import Map, Seq
 from mailprov.schema.entry import Entry
-from mailprov.schema.scalars import Reads, Text, kind, said
+from mailprov.schema.scalars import Reads, Text, choice, kind, said
 
 WRITTEN_FORMS = ("`{env: NAME}`", "`{file: path}`", "`{command: …}`")
 WRITTEN_HASH = "`{hash: …}`"
@@ -68,34 +68,38 @@ class SecretEntry(Entry):
     @model_validator(mode="before")
     @classmethod
     def _one_form(cls, value: Any) -> Any:
-        own = cls._own
-        if isinstance(value, Map) and len(value.marks) == 1 and len(value) == 1 and next(iter(value)) in own:
-            return value
-        forms = one_of(WRITTEN_FORMS if "hash" not in own else (*WRITTEN_FORMS, WRITTEN_HASH))
-        if not isinstance(value, Map):
-            if isinstance(value, str):
-                raise said(
-                    _("a secret is never written in the inventory itself; write {forms}").format(forms=forms)
-                )
-            raise said(_("must be {forms}, not {kind}").format(forms=forms, kind=kind(value)))
-        if "hash" in value and "hash" not in own:
-            raise said(_("a hash serves only for accounts; write {forms}").format(forms=forms))
-        given = [name for name in own if name in value.marks]
-        if len(given) > 1:
-            keys = all_of(f"`{name}`" for name in given)
-            raise said(_("has {keys}; keep one").format(keys=keys))
-        if not value:
-            # A form without a value has been said to be one; `{hunter2}` and `{}` have not.
-            raise (
-                said(_("must be {forms}").format(forms=forms))
-                if not given
-                else PydanticCustomError("said_before", "-")
-            )
+        return _form(cls._own, value)
+
+
+def _form(own: tuple[str, ...], value: Any) -> Any:
+    """`value` where it has exactly one of these forms."""
+    if isinstance(value, Map) and len(value.marks) == 1 and len(value) == 1 and next(iter(value)) in own:
         return value
+    forms = one_of(WRITTEN_FORMS if "hash" not in own else (*WRITTEN_FORMS, WRITTEN_HASH))
+    if not isinstance(value, Map):
+        if isinstance(value, str):
+            raise said(
+                _("a secret is never written in the inventory itself; write {forms}").format(forms=forms)
+            )
+        raise said(_("must be {forms}, not {kind}").format(forms=forms, kind=kind(value)))
+    if "hash" in value and "hash" not in own:
+        raise said(_("a hash serves only for accounts; write {forms}").format(forms=forms))
+    given = [name for name in own if name in value.marks]
+    if len(given) > 1:
+        keys = all_of(f"`{name}`" for name in given)
+        raise said(_("has {keys}; keep one").format(keys=keys))
+    if not value:
+        # A form without a value has been said to be one; `{hunter2}` and `{}` have not.
+        raise (
+            said(_("must be {forms}").format(forms=forms))
+            if not given
+            else PydanticCustomError("said_before", "-")
+        )
+    return value
 
 
-class PasswordEntry(SecretEntry):
-    """An account's password: a reference, or a ready hash."""
+class InitialEntry(SecretEntry):
+    """The password that an account begins with: a reference, or a ready hash."""
 
     _own: ClassVar[tuple[str, ...]] = ("env", "file", "command", "hash")
 
@@ -104,3 +108,43 @@ class PasswordEntry(SecretEntry):
         description=N_("a ready hash in Dovecot's spelling, as `doveadm pw` prints it"),
         examples=["{SHA512-CRYPT}$6$…"],
     )
+
+
+class PasswordEntry(InitialEntry):
+    """An account's password: a reference, or a ready hash. With `initial` and `owner` its user owns it: mailprov sets
+    it once, and from then on nobody but the user changes it.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 2})
+
+    initial: InitialEntry | None = Field(
+        default=None,
+        description=N_("what the password is until its user changes it, in any form of a password"),
+        examples=[{"env": "ANA_PASSWORD"}],
+    )
+    owner: Annotated[str, choice("user")] | None = Field(
+        default=None,
+        description=N_("user: the account's user owns the password; the inventory does if not given"),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_form(cls, value: Any) -> Any:
+        given = value.marks if isinstance(value, Map) else ()
+        if "initial" not in given and "owner" not in given:
+            return _form(InitialEntry._own, value)
+        if "initial" not in given:
+            raise said(
+                _("`owner: user` needs `initial: …`, the password that the account begins with; add it")
+            )
+        if "owner" not in given:
+            raise said(_("`initial` is for a password that its user owns; add `owner: user`"))
+        others = [name for name in InitialEntry._own if name in given]
+        if others:
+            keys = all_of(f"`{name}`" for name in others)
+            raise said(
+                _(
+                    "has {keys} beside `initial`; put it into `initial`, or leave `initial` and `owner` out"
+                ).format(keys=keys)
+            )
+        return value

@@ -188,7 +188,9 @@ def _object(optional: Mapping[str, Shape] | None = None, /, **needed: Shape) -> 
     return fields(needed, optional or {})
 
 
-KINDS = ("package", "user", "directory", "key", "file", "account", "certificate", "service", "mailbox")
+KINDS = (
+    "package", "user", "directory", "key", "file", "account", "password", "certificate", "service", "mailbox",
+)  # fmt: skip
 _name, _text, _long = text(_NAME), text(_TEXT), text(_LONG)
 _version = either((nothing, _name))
 

@@ -96,10 +96,14 @@ def _accounts(now: Optional[bytes], before: Optional[bytes]) -> List[Change]:
     ]
     for user in sorted(wanted.keys() & current.keys()):
         details = []
-        if wanted[user][0] != current[user][0]:
+        then, there = wanted[user][1], current[user][1]
+        if passwd_file.handed_on(then) and not passwd_file.handed_on(there):
+            details.append(_("its user owns the password again"))
+        elif wanted[user][0] != current[user][0]:
             details.append(_("password as before"))
-        if wanted[user][1] != current[user][1]:
-            fields = (current[user][1] or _("none"), wanted[user][1] or _("none"))
+        then, there = passwd_file.settings(then), passwd_file.settings(there)
+        if then != there:
+            fields = (there or _("none"), then or _("none"))
             details.append(_("fields {old} → {new}").format(old=fields[0], new=fields[1]))
         if details:
             made.append(change("account", "update", user, joined(details)))

@@ -4,6 +4,7 @@
     compare(spec, data, passwords)        → Comparison: account changes, each line's hash where it is kept
     render(spec, lines, passwords)        → the file's new content
     hash_passwords(list) -> list          {SHA512-CRYPT} hashes, 100 in one openssl call
+    handed_on(fields) -> bool             whether its user owns the password, which is then in another file
 
 A fingerprint is HMAC-SHA256, under a random key that never leaves the host, over user, password and hash;
 so a hash edited by hand no longer counts as the password's. One more, over all wanted entries and the file's content,
@@ -29,9 +30,13 @@ FINGERPRINTS = files.STATE + "/passwords.json"
 _SCHEMES = ("{SHA512-CRYPT}", "{SHA256-CRYPT}", "{BLF-CRYPT}", "{CRYPT}", "{MD5-CRYPT}")
 OPENSSL_MAX = 255  # bytes; openssl passwd cuts longer ones silently
 _ODD = re.compile("[\n\r\0]")
+HANDED_ON = "noauthenticate"  # the first of the fields then: Dovecot goes on to the next passdb
+_INITIAL = "initial"  # as _WHOLE: what users' own passwords begin with
 _WHOLE = "whole"  # among the fingerprints, by path: those of whole files. No path is written like this
 # A second of work for one processor; what `commands.run` keeps of an output (64 KB) has room for 600.
 _BATCH = 100
+_TO_USER = _("its user owns the password from now on")
+_FROM_USER = _("the inventory owns the password from now on; what its user had chosen is no longer valid")
 _CHANGED, _KEPT = _("password changed"), _("its mail is kept")  # once: there may be 100,000 accounts
 
 
@@ -74,6 +79,12 @@ class Passwords:
     def remember_unchanged(self, path: str, entries: List[List[str]], data: bytes) -> None:
         """They are the same, each hash being one of its password."""
         self._fresh.setdefault(_WHOLE, {})[path] = self._mark_of_all(entries, data)
+
+    def initial_changed(self, user: str, password: str) -> bool:
+        """Whether the password that this account begins with was another one in the last apply."""
+        mark = self._mark(user, password, _INITIAL)
+        self._fresh.setdefault(_INITIAL, {})[user] = mark
+        return self._known.get(_INITIAL, {}).get(user, mark) != mark
 
     def save(self) -> None:
         """Write the fingerprints of this run's accounts if they differ from those on the disk."""
@@ -135,6 +146,15 @@ def in_words(fields: str) -> str:
     return _("quota {size}").format(size=f"{size}{unit}")
 
 
+def handed_on(fields: str) -> bool:
+    return fields.split(" ", 1)[0] == HANDED_ON
+
+
+def settings(fields: str) -> str:
+    """The fields without the word that hands on."""
+    return fields[len(HANDED_ON) :].lstrip() if handed_on(fields) else fields
+
+
 def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -> Comparison:
     """What differs between the wanted entries and a file's content (None: no file)."""
     path = spec["path"]
@@ -154,11 +174,14 @@ def compare(spec: Dict[str, Any], data: Optional[bytes], passwords: Passwords) -
         wanted = old if keeps else ready
         lines.append(Line(user, password, wanted, fields))
         if not old:
-            changes.append(("create", user, in_words(fields)))
+            changes.append(("create", user, in_words(settings(fields))))
             continue
         details: List[str] = [] if wanted == old else [_CHANGED]
-        if fields != old_fields:
-            old_words, new_words = in_words(old_fields) or _("no quota"), in_words(fields) or _("no quota")
+        if handed_on(fields) != handed_on(old_fields):
+            details = [_TO_USER if handed_on(fields) else _FROM_USER]
+        if settings(fields) != settings(old_fields):
+            old_words = in_words(settings(old_fields)) or _("no quota")
+            new_words = in_words(settings(fields)) or _("no quota")
             same = old_words == new_words
             details.append(
                 _("{settings}, in another spelling").format(settings=new_words)

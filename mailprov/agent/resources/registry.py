@@ -23,6 +23,7 @@ from mailprov.agent.resources.directories import Directory
 from mailprov.agent.resources.dkim_keys import DkimKey
 from mailprov.agent.resources.left_certificates import LeftCertificate
 from mailprov.agent.resources.obsolete_services import ObsoleteService
+from mailprov.agent.resources.own_passwords import OwnPasswords
 from mailprov.agent.resources.packages import Package
 from mailprov.agent.resources.services import Service
 from mailprov.agent.resources.users import User
@@ -30,7 +31,7 @@ from mailprov.agent.sentences import joined, ngettext
 
 KINDS: Sequence[Type[Resource]] = (
     Package, User, Directory, DkimKey, Placeholder, Certificate,
-    ConfigFile, Accounts, LeftFile, LeftCertificate, Service, ObsoleteService, Issue,
+    ConfigFile, Accounts, OwnPasswords, LeftFile, LeftCertificate, Service, ObsoleteService, Issue,
 )  # fmt: skip
 _COUNTED: Sequence[Tuple[Type[Resource], Callable[[int], str]]] = (  # in this order
     (Package, lambda count: ngettext("{count} package", "{count} packages", count)),

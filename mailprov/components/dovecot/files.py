@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mailprov.components.base import Build
 from mailprov.components.dovecot import settings, sieve
-from mailprov.components.dovecot.passwd import MAIL_ROOT, NAMES, USERS, names
+from mailprov.components.dovecot.passwd import MAIL_ROOT, NAMES, OWN, USERS, names
 from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.templates import render
 from mailprov.components.tls import material as tls
@@ -75,6 +75,7 @@ def files(build: Build) -> tuple[File, ...]:
         ciphers=TLS12_CIPHERS,
         penalty=PENALTY,
         users=USERS,
+        own=OWN if any(each.own for each in mail.entries) else "",
         names=NAMES,
         warning_script=WARNING,
         owner=OWNER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mailprov.model.accounts import Account, Forward
@@ -58,6 +59,14 @@ def alpha() -> Domain:
 def delta() -> Domain:
     """A small second domain on the same host: nobody is postmaster."""
     return Domain("delta.test", ("mx1",), accounts=(account("zoe@delta.test"), account("adam@delta.test")))
+
+
+def owned() -> Domain:
+    """The same with two passwords that their users own, one of them given as a hash."""
+    ana, luis, marta, ohara = alpha().accounts
+    ready = Secret("hash", "{SHA512-CRYPT}$6$abc$def")
+    own = replace(ohara, password=None, password_hash=ready, owner="user")
+    return replace(alpha(), accounts=(replace(ana, owner="user"), luis, marta, own))
 
 
 def inventory(*domains: Domain, on: Host | None = None) -> Inventory:

@@ -7,10 +7,10 @@ import json
 import re
 
 import pytest
-from desired_cases import BOOKWORM, TRIXIE, account, alpha, delta, facts, host, inventory
+from desired_cases import BOOKWORM, TRIXIE, account, alpha, delta, facts, host, inventory, owned
 
 from mailprov import desired
-from mailprov.components import fail2ban, rspamd, ufw
+from mailprov.components import fail2ban, passwords, rspamd, ufw
 from mailprov.components.dovecot.passwd import passwd_file_key
 from mailprov.components.web import place as web
 from mailprov.errors import HostFailed
@@ -384,13 +384,18 @@ def test_the_firewall_opens_what_everybody_uses_and_nothing_else(tls: Tls, more:
 def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wants() -> None:
     optional = {"rspamd.service", "opendkim.service", "fail2ban.service"}
     optional |= {"mailprov-firewall.service", "nginx.service", "mailprov-sshd.service"}
+    optional |= {"mailprov-passwd.socket", "mailprov-sshd.service"}
+    webmail = {"mailprov-webmail.service", "mailprov-webmail-clean.timer"}
     plain = desired.build(inventory(), host(), facts(BOOKWORM))
     filtered = dataclasses.replace(host(), filter=Filter.RSPAMD)
     everything = web.SETTING.on(filtered, True)
     everything = ufw.SETTING.on(fail2ban.SETTING.on(everything, fail2ban.Fail2ban()), True)
-    full = desired.build(inventory(), everything, facts(BOOKWORM))
-    assert {each.unit for each in plain.retired} == optional - {each.unit for each in plain.services}
-    assert {each.unit for each in full.retired} == {"opendkim.service", "mailprov-sshd.service"}
+    everything = passwords.SETTING.on(everything, passwords.Passwords(ssh=True))
+    full = desired.build(inventory(owned(), delta()), everything, facts(BOOKWORM))
+    assert {each.unit for each in plain.retired} == (optional | webmail) - {
+        each.unit for each in plain.services
+    }
+    assert {each.unit for each in full.retired} == {"opendkim.service"} | webmail
 
 
 def test_blocklists_are_rspamds_own_or_those_of_the_inventory_or_none() -> None:

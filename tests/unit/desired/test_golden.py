@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desired_cases import BOOKWORM, TRIXIE, alpha, delta, facts, host, inventory
+from desired_cases import BOOKWORM, TRIXIE, alpha, delta, facts, host, inventory, owned
 
 from mailprov import desired
-from mailprov.components import fail2ban, relayhost, ufw
+from mailprov.components import fail2ban, passwords, relayhost, ufw
 from mailprov.components.dovecot import settings as dovecot
 from mailprov.components.postfix import settings as postfix
 from mailprov.components.web import place as web
@@ -55,6 +55,8 @@ CASES: dict[str, dict[str, Any]] = {
         },
         ("2001:db8::11",),
     ),
+    "own-passwords-2.3": facts(BOOKWORM),  # users own some, and change them by SSH as well
+    "own-passwords-2.4": facts(TRIXIE),
 }
 ACME = Tls(
     TlsMode.ACME,
@@ -81,7 +83,7 @@ def rendered(state: HostState) -> dict[str, str]:
     wire = state.to_wire()
     for file in wire["files"]:
         del file["content"]
-    for accounts in wire["account_files"]:
+    for accounts in (*wire["account_files"], *wire.get("own_passwords", ())):
         accounts["entries"] = [{**entry._asdict(), "password": "…"} for entry in accounts["entries"]]
     files = {file.path.lstrip("/"): file.content for file in state.files}
     return {**files, "state.json": json.dumps(wire, indent=1, ensure_ascii=False) + "\n"}
@@ -117,6 +119,9 @@ def test_golden(case: str) -> None:
         on = fail2ban.SETTING.on(web.SETTING.on(on, True), fail2ban.Fail2ban())
         (on,) = with_webmail((on,), (having, delta()))
         meant = inventory(having, delta(), on=on)
+    elif case.startswith("own-passwords"):
+        on = passwords.SETTING.on(on, passwords.Passwords(min_length=14, ssh=True))
+        meant = inventory(owned(), delta(), on=on)
     files = rendered(desired.build(meant, on, CASES[case]))
     own = files
     if case != BASE:

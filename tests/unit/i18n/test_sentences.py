@@ -152,6 +152,7 @@ OTHER_TEXTS = {
     "components/dovecot/files.py",
     "components/fail2ban.py",
     "components/opendkim.py",
+    "components/passwords.py",
     "components/postfix/addresses.py",
     "components/postfix/files.py",
     "components/postfix/spoofing.py",

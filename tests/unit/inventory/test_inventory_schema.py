@@ -63,7 +63,9 @@ def test_the_schema_says_what_is_needed() -> None:
     assert defs["AccountEntry"]["required"] == ["password"]
     assert defs["SecretEntry"]["minProperties"] == defs["SecretEntry"]["maxProperties"] == 1
     assert set(defs["SecretEntry"]["properties"]) == {"env", "file", "command"}
-    assert set(defs["PasswordEntry"]["properties"]) == {"env", "file", "command", "hash"}
+    assert set(defs["InitialEntry"]["properties"]) == {"env", "file", "command", "hash"}
+    assert set(defs["PasswordEntry"]["properties"]) == {"env", "file", "command", "hash", "initial", "owner"}
+    assert defs["PasswordEntry"]["maxProperties"] == 2
     assert defs["TlsEntry"]["properties"]["mode"]["enum"] == [mode.value for mode in TlsMode]
     assert defs["DnsEntry"]["properties"]["provider"]["enum"] == list(providers.NAMES)
     assert defs["DnsEntry"]["anyOf"] == [{"required": ["provider"]}, {"required": ["zones"]}]
