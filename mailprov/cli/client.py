@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mailprov.client.settings import Settings
     from mailprov.model.inventory import Inventory
 
-FORMS = ("table", "autoconfig", "autodiscover", "mobileconfig", "sheet", "qr")
+FORMS = ("table", "autoconfig", "autodiscover", "mobileconfig", "pacc", "sheet", "qr")
 
 
 def client(
@@ -214,6 +214,16 @@ def _text(
         from mailprov.client.mobileconfig import mobileconfig
 
         return mobileconfig(one, pop, password)
+    if form == "pacc":
+        from mailprov.client.pacc import pacc
+        from mailprov.errors import InputError
+
+        if not (made := pacc(one)):
+            what = _("{domain} has no servers that such a file could name").format(domain=one.domain)
+            raise InputError(
+                "--form pacc", what, _("They are IMAP or POP, and SMTP, with TLS from the start")
+            )
+        return made
     if form == "qr":
         from mailprov.client import qr
 

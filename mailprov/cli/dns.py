@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -157,6 +158,8 @@ def export(
         from mailprov.run.moves import settled
 
         read = settled(read)
+    # Nobody is asked here: each of these records says on what it rests.
+    read = replace(read, domains=tuple(replace(domain, unread=True) for domain in read.domains))
     text = dns.export(read, keys, form, tls, by_hand=by_hand)
     if output is not None:
         try:

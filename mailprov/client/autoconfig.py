@@ -1,6 +1,7 @@
 """The file from which Thunderbird, K-9 and many other programs set up an account (draft-ietf-mailmaint-autoconfig).
 
-    autoconfig(settings) -> str    XML; without an account the program puts in the address that was typed
+    autoconfig(settings) -> str    XML; without an account the program puts in the address that was typed, or at a
+                                   domain alias the same name at the domain of the accounts
 
 Pure. Version 1.1 of the format, which all programs read.
 """
@@ -17,6 +18,7 @@ _SOCKETS = {TlsStart.IMPLICIT: "SSL", TlsStart.UPGRADE: "STARTTLS"}
 
 
 def autoconfig(settings: Settings) -> str:
+    anybody = f"%EMAILLOCALPART%@{settings.accounts}" if settings.accounts else "%EMAILADDRESS%"
     root = Xml.Element("clientConfig", version="1.1")
     provider = Xml.SubElement(root, "emailProvider", id=settings.domain)
     for name in ("domain", "displayName", "displayShortName"):
@@ -29,7 +31,7 @@ def autoconfig(settings: Settings) -> str:
             ("port", str(server.port)),
             ("socketType", _SOCKETS[server.tls]),
             ("authentication", "password-cleartext" if server.password else "OAuth2"),
-            ("username", server.user or "%EMAILADDRESS%"),
+            ("username", server.user or anybody),
         ):
             Xml.SubElement(entry, name).text = text
     Xml.indent(root)

@@ -1,7 +1,8 @@
 """What Outlook gets when it asks where an account's servers are (MS-OXDSCLI section 2.2.4, "POX").
 
     autodiscover(settings) -> str    XML; without an account it says that logins have a domain (DomainRequired), or
-                                     Outlook would take the name before the @ of what was typed
+                                     Outlook would take the name before the @ of what was typed; and at a domain alias
+                                     which domain that is (DomainName)
     question(address) -> str         what it sends by POST (section 2.2.3)
 
 Pure. One Protocol for each of IMAP, POP and SMTP, the preferred port of each: Outlook takes the first that it can use.
@@ -41,6 +42,7 @@ def autodiscover(settings: Settings) -> str:
             ("DomainRequired", "off" if server.user else "on"),
         ]
         fields += [("LoginName", server.user)] if server.user else []
+        fields += [("DomainName", settings.accounts)] if settings.accounts else []
         fields += [("SPA", "off"), ("SSL", "on" if server.tls is TlsStart.IMPLICIT else "off")]
         fields += [
             ("Encryption", "SSL" if server.tls is TlsStart.IMPLICIT else "TLS"),

@@ -3,6 +3,7 @@
     of_autoconfig(data, address) -> (Server, …)
     of_autodiscover(data, address) -> (Server, …)
     of_mobileconfig(data, address) -> (Server, …)
+    of_pacc(data, address) -> (Server, …)
 
 `address` is what the user typed, which the programs log in as where the file leaves it to them. Raises Unreadable, with
 the reason: the file may be anybody's. Pure.
@@ -10,6 +11,7 @@ the reason: the file may be anybody's. Pure.
 
 from __future__ import annotations
 
+import json
 import plistlib
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +24,7 @@ from mailprov.model.ports import Protocol, TlsStart
 _PROTOCOLS = {"imap": Protocol.IMAP, "pop3": Protocol.POP3, "smtp": Protocol.SMTP}
 _SOCKETS = {"SSL": TlsStart.IMPLICIT, "STARTTLS": TlsStart.UPGRADE}
 _STARTS = {"SSL": TlsStart.IMPLICIT, "TLS": TlsStart.UPGRADE}
+_PACC = (("imap", Protocol.IMAP, 993), ("pop3", Protocol.POP3, 995), ("submit", Protocol.SMTP, 465))
 _APPLE: tuple[tuple[str, dict[str, Protocol], set[int]], ...] = (
     ("Incoming", {"EmailTypeIMAP": Protocol.IMAP, "EmailTypePOP": Protocol.POP3}, {993, 995}),
     ("Outgoing", {}, {465}),
@@ -53,6 +56,8 @@ def of_autodiscover(data: bytes, address: str) -> tuple[Server, ...]:
             found = {_tag(one): (one.text or "").strip() for one in entry}
             kind = _PROTOCOLS[found["Type"].lower()]
             user = found.get("LoginName") or address
+            if found.get("DomainName") and "LoginName" not in found:
+                user = f"{address.rpartition('@')[0]}@{found['DomainName']}"
             yield Server(kind, found["Server"], int(found["Port"]), _STARTS[found["Encryption"]], user)
 
     return _servers(data, read)
@@ -74,6 +79,24 @@ def _apple(account: dict[str, Any], address: str) -> Iterator[Server]:
         user = account.get(f"{which}MailServerUsername") or address
         start = TlsStart.IMPLICIT if port in at_once else TlsStart.UPGRADE
         yield Server(kind, str(name), int(port), start, str(user))
+
+
+def of_pacc(data: bytes, address: str) -> tuple[Server, ...]:
+    try:
+        content = json.loads(data.decode())
+        protocols, password = content["protocols"], content["authentication"]["password"]
+        found = tuple(
+            Server(
+                protocol, str(protocols[member]["host"]), port, TlsStart.IMPLICIT, address, password is True
+            )
+            for member, protocol, port in _PACC
+            if member in protocols
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unreadable(_("it cannot be read: {reason}").format(reason=type(error).__name__)) from None
+    if not found:
+        raise Unreadable(_("it names no server"))
+    return found
 
 
 def _servers(data: bytes, read: Any) -> tuple[Server, ...]:

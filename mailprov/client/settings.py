@@ -2,7 +2,8 @@
 
     Server, Settings                            values
     of_account(inventory, address) -> Settings  InputError: no account, or an address that has no mailbox
-    of_domain(inventory, domain) -> Settings    without a user: for files that everybody may fetch
+    of_domain(inventory, domain, name) -> Settings      without a user: for files that everybody may fetch; of a domain
+                                                        alias (`name`), if it is that
 
 TLS from the first byte stands before STARTTLS, as RFC 8314 section 3 has it, and IMAP before POP.
 """
@@ -10,6 +11,7 @@ TLS from the first byte stands before STARTTLS, as RFC 8314 section 3 has it, an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from mailprov.client import hosted
@@ -39,6 +41,7 @@ class Server(NamedTuple):
 @dataclass(frozen=True)
 class Settings:
     """`address` is empty in settings of a domain. `servers`: those to prefer come first within each protocol.
+    `accounts`: of a domain alias the domain whose accounts its users log in as; they have no others.
     `self_signed`: programs will ask whether to trust the certificate. `provider`: where the mail of the domain is, if
     it is not on a host of the inventory.
     """
@@ -46,6 +49,7 @@ class Settings:
     domain: str
     servers: tuple[Server, ...]
     address: str = ""
+    accounts: str = ""
     self_signed: bool = False
     provider: str = ""
 
@@ -92,8 +96,9 @@ def of_account(inventory: Inventory, address: str) -> Settings:
     return _settings(inventory, domain, account)
 
 
-def of_domain(inventory: Inventory, domain: Domain) -> Settings:
-    return _hosted(domain, "") if domain.hosted else _settings(inventory, domain, None)
+def of_domain(inventory: Inventory, domain: Domain, name: str = "") -> Settings:
+    found = _hosted(domain, "") if domain.hosted else _settings(inventory, domain, None)
+    return replace(found, domain=name, accounts=domain.name) if name not in ("", domain.name) else found
 
 
 def _settings(inventory: Inventory, domain: Domain, account: Account | None) -> Settings:

@@ -319,7 +319,10 @@ def _passwords(inventory: Inventory, chosen: Passwords) -> dict[str, str]:
 def _names(inventory: Inventory, host: Host) -> tuple[str, ...]:
     """Besides its fqdn: what mail programs connect to, and where they ask its web server."""
     domains = [domain for domain in inventory.domains if web.host_of(inventory, domain) is host]
-    return (*inventory.mail_names(host.name), *(name for domain in domains for name in web.names(domain)))
+    return (
+        *inventory.mail_names(host.name),
+        *(name for domain in domains for name in web.names(inventory, domain)),
+    )
 
 
 def _with_addresses(state: LabState, subnet: IPv4Network, subnet6: IPv6Network | None) -> LabState:

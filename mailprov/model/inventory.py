@@ -25,6 +25,7 @@ from mailprov.model.values import dataclass, field
 
 if TYPE_CHECKING:
     from mailprov.model.moving import Moving
+    from mailprov.model.pacc import Change as PaccChange
 
 # The first key of a plan saved by plan/saved.py: JSON, and so YAML, but no inventory.
 SAVED_PLAN = "mailprov_plan"
@@ -211,13 +212,27 @@ class Domain:
     hosted: Hosted | None = None
     moving: Moving | None = None
     tls_rpt: str | None = None  # an address
-    # MTA-STS as the inventory has it (testing, enforce, off; None: it does not say); the policy as it was read back in
-    # this run from the domain's web server; and of a domain that leaves until when that is told (run/leaving.py).
+    # MTA-STS as the inventory has it (testing, enforce, off; None: it does not say), and of a domain that leaves until
+    # when that is told (run/leaving.py).
     mta_sts: str | None = None
-    policy_served: str | None = None
     leaving: str | None = None
+    # What web servers gave out of it in this run: URL and text (run/policies.py). `unread`: the records that rest on
+    # that are for somebody who looks himself (`dns export`).
+    read_back: tuple[tuple[str, str], ...] = ()
+    unread: bool = False
+    pacc: PaccChange | None = None  # its file changes (run/configurations.py)
+    web_waits: bool = False  # the host of its web names has no web server, by this run either
     srv: bool = False  # programs find the servers by the domain's name
     webmail: str | None = None  # roundcube: at webmail.DOMAIN, on its first host
+
+    def gives_out(self, url: str, text: str) -> bool:
+        """Whether that was read back, or is somebody else's business."""
+        return self.unread or (url, text) in self.read_back
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its own, and those of its domain aliases."""
+        return (self.name, *self.domain_aliases)
 
     @property
     def two_sided(self) -> bool:

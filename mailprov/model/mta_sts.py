@@ -1,6 +1,6 @@
 """MTA-STS (RFC 8461): its record at _mta-sts, and the policy that a domain serves over HTTPS. Pure.
 
-    POLICY_PATH, host(domain)         where the policy is
+    POLICY_PATH, host(domain), url(domain)      where the policy is
     records(values)                   those of TXT values that are MTA-STS records
     record_flaw(text)                 why senders do not take a record; "" where they do
     parse(text) -> Policy             raises BadPolicy, whose text is one clause
@@ -46,6 +46,10 @@ class BadPolicy(ValueError):
 
 def host(domain: str) -> str:
     return f"mta-sts.{domain}"
+
+
+def url(domain: str) -> str:
+    return f"https://{host(domain)}{POLICY_PATH}"
 
 
 def records(values: Iterable[str]) -> list[str]:

@@ -17,11 +17,17 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.inventory import Inventory
 from mailprov.model.tls_keys import ServedKeys
 from mailprov.records.desired import desired_records
-from mailprov.records.types import dkim, mta_sts, tlsa
+from mailprov.records.types import dkim, mta_sts, pacc, tlsa, web_names
 
 
 def kept(inventory: Inventory, keys: PublicKeys, tls: ServedKeys | None = None) -> Callable[[str], bool]:
-    tests = (dkim.kept(inventory, keys), tlsa.kept(inventory, tls or {}), mta_sts.kept(inventory))
+    tests = (
+        dkim.kept(inventory, keys),
+        tlsa.kept(inventory, tls or {}),
+        mta_sts.kept(inventory),
+        pacc.kept(inventory),
+        web_names.kept(inventory),
+    )
     return lambda name: any(test(name) for test in tests)
 
 

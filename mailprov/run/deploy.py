@@ -67,6 +67,7 @@ def toward_desired(
 
     def mode(host: Host, deployment: Deployment) -> Mode:
         made = DesiredMode(inventory, host, job, lambda: deployment.zones.images(host.name), options.rotation)
+        made.settled = deployment.policies.settled
         planned = selection.in_dns and inventory.dns.at(host.fqdn).provider.publishes
         if not planned and not options.switching:
             made.permit = partial(keeps_key, inventory, host)
@@ -74,12 +75,11 @@ def toward_desired(
 
     def zones(deployment: Deployment) -> list[dns.ZonePlan]:
         policies = deployment.policies.read()
-        keys = deployment.public_keys()
         return plan_zones(
-            policies.inventory(),
-            options.moves,
+            keys=deployment.public_keys(),
+            inventory=policies.inventory([one.mode for one in deployment.sessions]),
+            moves_on=options.moves,
             take_over=options.take_over,
-            keys=keys,
             served=deployment.served(),
             covers=selection.covers_zone,
             tls=deployment.planned_tls(),

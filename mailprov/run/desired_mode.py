@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mailprov import desired
+from mailprov.components.web import place
 from mailprov.model.dkim import STATE_FILE, Key
 from mailprov.model.dkim import read as read_keys
 from mailprov.model.inventory import Host, Inventory
@@ -21,6 +22,7 @@ class DesiredMode:
     """Modes plan and apply: the desired state is made from the facts. `zones` is asked at the go: DNS changes of this
     run whose undo this host keeps, as `dns.undo` makes them. `rotation`: a step of a rotation of DKIM keys.
     `keys` are the host's DKIM keys once the state is made; `served` the domains that it had keys of until now.
+    `web_waits`: it is to have a web server, and somebody else's has its ports.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class DesiredMode:
         self.served: frozenset[str] = frozenset()
         self.permit: Callable[[Told], None] = lambda told: None
         self.peer = ""  # our address, as the host sees it
+        self.settled: Callable[[], Inventory] = lambda: inventory  # with what is found out meanwhile
+        self.web_waits = False
         self._inventory, self._zones, self._rotation = inventory, zones, rotation
         self._precomputed: desired.Precomputed | None = desired.Precomputed(inventory, host)
 
@@ -51,7 +55,8 @@ class DesiredMode:
         before = message["facts"].get("dkim") or {"state": "", "public": {}}
         believed.keys(self._inventory, self.host, before, time.time())
         self.served = frozenset(key.domain for key in read_keys(before["state"]))
-        state = desired.build(self._inventory, self.host, message["facts"], self._rotation, self._precomputed)
+        self.web_waits = place.SETTING.of(self.host) and bool(place.why_not(message["facts"]))
+        state = desired.build(self.settled(), self.host, message["facts"], self._rotation, self._precomputed)
         self._precomputed = None  # needed once; there may be hundreds of hosts
         told = [file.content for file in state.files if file.path == STATE_FILE]
         self.keys = read_keys(told[0]) if told else ()

@@ -1,52 +1,68 @@
-"""The MTA-STS policies of the inventory's domains, as senders would get them: read back before a record tells of them.
+"""What others must be able to fetch before a record tells of it, as they would get it: read back over HTTPS.
 
-    ReadBack(inventory)          begins at once, all domains side by side
-    .inventory() -> Inventory    each such domain with the policy that its web server gives out
+    ReadBack(inventory)          begins at once, all files side by side
+    .inventory() -> Inventory    each such domain with what its web server gives out (Domain.read_back)
     .reasons() -> (sentence, …)  of those that give out another one, or none
+    fetch(host, name, path, kind) -> str      one file; raises whatever it meets, and its text says why
 
-Over HTTPS with a certificate that is verified, as RFC 8461 section 3.3 has it: against this machine's authorities and
-`tls.ca_file`. The connection goes to the addresses that the inventory has of the host, so it needs no DNS; whether the
-name leads there `verify` tells. Raises nothing.
+These are MTA-STS policies (RFC 8461 section 3.3) and the files of PACC. The certificate is verified as everybody does:
+against this machine's authorities and `tls.ca_file`. The connection goes to the addresses that the inventory has of the
+host, so it needs no DNS; whether the name leads there `verify` tells. ReadBack raises nothing.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from mailprov.i18n import _
-from mailprov.model import web
+from mailprov.i18n import N_, _
+from mailprov.model import mta_sts, web
 from mailprov.model.inventory import Domain, Host, Inventory
 
-if TYPE_CHECKING:
-    from mailprov.model.mta_sts import Policy
-
 _TOGETHER = 16
-_PATIENCE = 8.0  # seconds for one policy
+_PATIENCE = 8.0  # seconds for one file
 _AGAIN = 20.0  # seconds in which one that was just put there must be given out
+_POLICY = N_(
+    "MTA-STS of {domain}: the record at _mta-sts is published, or follows a new policy, once the policy was read back: "
+    "{reason}"
+)
+_FILE = N_(
+    "PACC of {domain}: the record at _ua-auto-config is published, or follows a new file, once the file was read back: "
+    "{reason}"
+)
+
+
+class _File(NamedTuple):
+    """What a domain's web server is to give out. `sentence`: of what waits for it; `kind`: the media type."""
+
+    domain: Domain
+    host: Host
+    name: str  # the domain's, or that of an alias
+    at: str
+    path: str
+    kind: str
+    text: str
+    sentence: str
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.at}{self.path}"
 
 
 class ReadBack:
-    """`waits`: the policies were put there just now, so one that is not there yet is asked for again."""
+    """`waits`: the files were put there just now, so one that is not there yet is asked for again."""
 
     def __init__(self, inventory: Inventory, *, waits: bool = False) -> None:
         self._before = inventory
-        self._policies = {
-            domain.name: policy
-            for domain in inventory.domains
-            if (policy := web.policy(inventory, domain)) is not None
-        }
-        self._seen: dict[str, str] = {}  # domain → the policy's text
-        self._why: dict[str, str] = {}
+        self._seen: dict[str, dict[str, str]] = {}  # domain → URL → text
+        self._why: dict[tuple[str, str], str] = {}  # of (sentence, domain or alias)
         self._waits = waits
         self._limit = threading.BoundedSemaphore(_TOGETHER)
-        self._asking = [
-            threading.Thread(target=self._ask, args=[domain], daemon=True)
-            for domain in inventory.domains
-            if domain.name in self._policies
-        ]
+        wanted = [file for domain in inventory.domains for file in _files(inventory, domain)]
+        self._asking = [threading.Thread(target=self._ask, args=[file], daemon=True) for file in wanted]
         for one in self._asking:
             one.start()
 
@@ -55,54 +71,65 @@ class ReadBack:
             return self._before
         self._wait()
         domains = (
-            replace(domain, policy_served=self._seen.get(domain.name)) for domain in self._before.domains
+            replace(domain, read_back=tuple(sorted(self._seen.get(domain.name, {}).items())))
+            for domain in self._before.domains
         )
         return replace(self._before, domains=tuple(domains))
 
     def reasons(self) -> tuple[str, ...]:
         self._wait()
-        form = _(
-            "MTA-STS of {domain}: the record at _mta-sts is published, or follows a new policy, once the policy was "
-            "read back: {reason}"
+        return tuple(
+            _(sentence).format(domain=name, reason=self._why[sentence, name])
+            for sentence, name in sorted(self._why)
         )
-        return tuple(form.format(domain=name, reason=self._why[name]) for name in sorted(self._why))
 
     def _wait(self) -> None:
         for one in self._asking:
             one.join()
 
-    def _ask(self, domain: Domain) -> None:
+    def _ask(self, file: _File) -> None:
         deadline = time.monotonic() + (_AGAIN if self._waits else 0)
-        policy, host = self._policies[domain.name], web.host_of(self._before, domain)
-        assert host is not None, "whoever has a policy has a host for it"
         with self._limit:
-            while (why := self._once(domain, policy, host)) and time.monotonic() < deadline:
+            while (why := self._once(file)) and time.monotonic() < deadline:
                 time.sleep(0.5)
         if why:
-            self._why[domain.name] = why
+            self._why[file.sentence, file.name] = why
 
-    def _once(self, domain: Domain, policy: Policy, host: Host) -> str:
+    def _once(self, file: _File) -> str:
         """Why it is not given out as wanted; "" where it is."""
         try:
-            text = _fetch(domain, host)
+            text = fetch(file.host, file.at, file.path, file.kind)
         except Exception as error:
-            from mailprov.model import mta_sts
-
             reason = str(error) or type(error).__name__
-            return f"https://{mta_sts.host(domain.name)}{mta_sts.POLICY_PATH}: {reason}"
-        self._seen[domain.name] = text
-        return "" if text == policy.text() else _("another policy is served until now")
+            return f"{file.url}: {reason}"
+        self._seen.setdefault(file.domain.name, {})[file.url] = text
+        return "" if text == file.text else _("another one is given out until now")
 
 
-def _fetch(domain: Domain, host: Host) -> str:
-    """Raises whatever it meets; its text says why."""
+def _files(inventory: Inventory, domain: Domain) -> Iterator[_File]:
+    host = web.host_of(inventory, domain)
+    if host is None:
+        return
+    if (policy := web.policy(inventory, domain)) is not None:
+        for name in domain.names:
+            at = mta_sts.host(name)
+            yield _File(domain, host, name, at, mta_sts.POLICY_PATH, "text/plain", policy.text(), _POLICY)
+    from mailprov.client import pacc as files  # few hosts have a web server
+    from mailprov.model import pacc
+
+    text = files.wanted(inventory, domain)
+    if text is not None:
+        meant = domain.pacc.file if domain.pacc else text
+        yield _File(domain, host, domain.name, pacc.host(domain.name), pacc.PATH, pacc.KIND, meant, _FILE)
+
+
+def fetch(host: Host, name: str, path: str, kind: str) -> str:
     import ssl
 
-    from mailprov.model import mta_sts
     from mailprov.probe.clients import https, tls
     from mailprov.probe.clients.connection import Connection, Deadline, Transcript
 
-    name, last = mta_sts.host(domain.name), None  # type: str, Exception | None
+    last: Exception | None = None
     trusted = tls.verifying_context(host.tls.ca_file)
     deadline = Deadline(_PATIENCE)
     for address in (*host.ipv4, *host.ipv6) or (host.address,):
@@ -113,11 +140,11 @@ def _fetch(domain: Domain, host: Host) -> str:
             continue
         with connection:
             try:
-                page = https.get(connection, name, mta_sts.POLICY_PATH, trusted, mta_sts.MOST)
+                page = https.get(connection, name, path, trusted, mta_sts.MOST)
             except ssl.SSLCertVerificationError as error:
                 form = _("its certificate is not valid: {reason}")
                 raise OSError(form.format(reason=tls.why_untrusted(error))) from None
-        if page.status != 200 or page.kind != "text/plain" or page.body is None:
+        if page.status != 200 or page.kind != kind or page.body is None:
             raise OSError(_("status {code}, type {kind}").format(code=page.status, kind=page.kind or "?"))
         return page.body.decode("utf-8")
     assert last is not None

@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mailprov import dns
 from mailprov.errors import MailprovError, Unreachable, bug
 from mailprov.i18n import _
+from mailprov.model import web
 from mailprov.model.events import Applied, Change, Emit, Ended, Event, Notice, Planned, Progress
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Host, Inventory
+from mailprov.run.desired_mode import DesiredMode
 from mailprov.run.select import Selection
 from mailprov.run.tls_keys import Told
 
@@ -74,26 +77,48 @@ def keeps_key(inventory: Inventory, host: Host, told: Told) -> None:
 
 
 class Policies:
-    """MTA-STS policies of a run's domains, of which there are records only once they were read back (run/policies.py).
-    A run may read them twice: before it changes hosts, and behind that.
+    """MTA-STS policies and PACC files of a run's domains, of which there are records only once they were read back
+    (run/policies.py). A run may read them twice: before it changes hosts, and behind that. `said`: sentences about
+    files that change.
     """
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._last: ReadBack | None = None
         self._waits = False
+        self._lock = threading.Lock()
+        self._settled: Inventory | None = None
+        self.said: list[str] = []
+
+    def settled(self) -> Inventory:
+        """With what hosts give out in this run of files that change; from any thread."""
+        if not any(map(web.has, self._inventory.hosts)):
+            return self._inventory
+        with self._lock:
+            if self._settled is None:
+                from mailprov.run import configurations
+
+                self._settled = configurations.settled(self._inventory, self.said.append)
+            return self._settled
 
     def read(self) -> Policies:
         """Begins at once."""
-        if any(host.settings.get("web") for host in self._inventory.hosts):
+        if any(map(web.has, self._inventory.hosts)):
             from mailprov.run.policies import ReadBack
 
-            self._last = ReadBack(self._inventory, waits=self._waits)
+            self._last = ReadBack(self.settled(), waits=self._waits)
         return self
 
-    def inventory(self) -> Inventory:
-        """With what was read."""
-        return self._last.inventory() if self._last else self._inventory
+    def inventory(self, modes: Collection[object] = ()) -> Inventory:
+        """With what was read, and with the domains whose web server is not set up, by what hosts have said."""
+        found = self._last.inventory() if self._last else self._inventory
+        waiting = {one.host.name for one in modes if isinstance(one, DesiredMode) and one.web_waits}
+        if not waiting:
+            return found
+        hosts = {domain.name: web.host_of(found, domain) for domain in found.domains}
+        waits = {name for name, host in hosts.items() if host is not None and host.name in waiting}
+        domains = tuple(replace(domain, web_waits=domain.name in waits) for domain in found.domains)
+        return replace(found, domains=domains)
 
     def wait(self) -> bool:
         """Whether some are not given out as wanted; reading again waits for these."""
@@ -101,7 +126,7 @@ class Policies:
         return self._last is not None and bool(self._last.reasons())
 
     def tell(self, emit: Emit) -> None:
-        for sentence in self._last.reasons() if self._last else ():
+        for sentence in (*self.said, *(self._last.reasons() if self._last else ())):
             emit(Notice("dns", sentence))
 
 

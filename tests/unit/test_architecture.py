@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "inventory": {"schema", "components", "dns"},  # of dns, the providers' parts of the schema
     "components": {"schema", "dns", "client"},  # of client, the files that a host serves
     "desired": {"components"},
-    "records": set(),
+    "records": {"client"},  # the file whose digest is a record
     "client": set(),
     "plan": set(),
     "wire": {"agent"},  # bundles its sources; never runs it
@@ -31,7 +31,7 @@ MAY_IMPORT = {
         "dns",
         "transport",
     },  # of transport, which address of this machine a host sees
-    "run": {"components", "desired", "records", "plan", "wire", "transport", "dns", "probe"},
+    "run": {"client", "components", "desired", "records", "plan", "wire", "transport", "dns", "probe"},
     "report": {"plan"},
     "lab": {"components", "inventory", "dns"},  # of dns, how its own name server is written in an inventory
     "cli": {

@@ -109,11 +109,12 @@ def _for_web(build: Build, made: Material) -> Material:
     for domain in build.domains:
         if web.host_of(build.inventory, domain) is not host:
             continue
-        names = web.names(domain)
-        if host.tls.acme.challenge is Challenge.DNS:  # the host has the key of one provider alone
-            own = dns.at(host.fqdn).provider
-            names = tuple(name for name in names if dns.at(name).provider == own)
-        issued += certbot.issued_for_web(host, domain.name, names, dns)
+        for mail_name in domain.names:
+            names = web.names_below(build.inventory, domain, mail_name)
+            if host.tls.acme.challenge is Challenge.DNS:  # the host has the key of one provider alone
+                own = dns.at(host.fqdn).provider
+                names = tuple(name for name in names if dns.at(name).provider == own)
+            issued += certbot.issued_for_web(host, mail_name, names, dns)
     shown = tuple((each.names, (Pair(each.path, each.path),)) for each in issued)
     return made._replace(issued=(*made.issued, *issued), web=shown)
 

@@ -1,8 +1,9 @@
 """Probes of the web corner: what programs fetch is what the host should serve, and its servers take a login.
 
-Public: the probes `web.autoconfig`, `web.autodiscover` and `web.mobileconfig`. Each asks as its program asks, by the
-host's own address, and then logs in with nothing but what the file says. A file with anything else in it fails before
-a password is sent. Errors of `clients` pass through; the runner makes them errors.
+Public: the probes `web.autoconfig`, `web.autodiscover`, `web.mobileconfig` and `web.pacc`. Each asks as its program
+asks, by the host's own address, and then logs in with nothing but what the file says, at a domain alias as an address
+there. A file with anything else in it fails before a password is sent. Errors of `clients` pass through; the runner
+makes them errors.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import dataclasses
 import ssl
 from collections.abc import Callable, Iterator
 
+from mailprov.client import pacc as files
 from mailprov.client import reading
 from mailprov.client.autoconfig import autoconfig
 from mailprov.client.autodiscover import autodiscover, question
 from mailprov.client.mobileconfig import mobileconfig
 from mailprov.client.settings import Server, Settings, of_domain
-from mailprov.components.web import place
 from mailprov.i18n import N_, _, all_of
+from mailprov.model import pacc, web
 from mailprov.model.accounts import Account
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Host, TlsMode
@@ -28,9 +30,11 @@ from mailprov.probe.clients import https, tls
 from mailprov.probe.clients.connection import Connection
 from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe
+from mailprov.probe.remedies import publish
 
 _MOST = 65_536  # bytes of a file
 _APPLY = N_("run {command}, and see on the host: {other_command}")
+_AGAIN = N_("run `mailprov apply`, which keeps file and record together")
 _NO_WEB = N_("no host of the inventory has `web: true`")
 _VERDICTS = {
     "pass": N_("the file is the one that the host should serve, and its servers take the login"),
@@ -46,7 +50,9 @@ _VERDICTS = {
 
 @dataclass(frozen=True)
 class _File:
-    """How a program asks: label of the name below the domain, path, media type, and how it reads the file."""
+    """How a program asks: label of the name below the domain, path, media type, and how it reads the file. `one`: it is
+    the same below a domain alias, whose users type the address of the account itself.
+    """
 
     label: str
     path: str
@@ -55,6 +61,7 @@ class _File:
     read: Callable[[bytes, str], tuple[Server, ...]]
     secure: bool = True
     posts: bool = False
+    one: bool = False
 
     @property
     def number(self) -> int:
@@ -63,10 +70,7 @@ class _File:
 
 def _host(context: DomainContext) -> Host | None:
     """The one that the domain's names lead to."""
-    if context.name != context.domain.name or not context.domain.hosts:
-        return None
-    host = context.run.inventory.host(context.domain.hosts[0])
-    return host if place.SETTING.of(host) else None
+    return web.host_of(context.run.inventory, context.domain)
 
 
 def _applies(context: DomainContext) -> bool:
@@ -137,11 +141,79 @@ def web_autodiscover(context: DomainContext) -> Iterator[Finding]:
 def web_mobileconfig(context: DomainContext) -> Iterator[Finding]:
     kind = "application/x-apple-aspen-config"
     yield _look(
-        context, _File("autoconfig", "/mail.mobileconfig", kind, mobileconfig, reading.of_mobileconfig)
+        context,
+        _File("autoconfig", "/mail.mobileconfig", kind, mobileconfig, reading.of_mobileconfig, one=True),
     )
 
 
-def _look(context: DomainContext, file: _File) -> Finding:
+def _has_pacc(context: DomainContext) -> bool:
+    host = _host(context)
+    return host is not None and web.trusted(host) and context.name == context.domain.name
+
+
+@probe(
+    "web.pacc",
+    Scope.DOMAIN,
+    N_("Mail programs that know PACC take the domain's file, by its digest in DNS"),
+    expected=N_(
+        "the file at https://ua-auto-config.DOMAIN/.well-known/user-agent-configuration.json, as application/json, and "
+        "its SHA-256 in a TXT record at _ua-auto-config.DOMAIN"
+    ),
+    steps=(
+        N_("Look up ua-auto-config.DOMAIN, and fetch the file over HTTPS."),
+        N_("Ask for TXT at _ua-auto-config.DOMAIN, and look for the digest of the file among them."),
+        N_("Compare the file with what the host should serve, and the certificate with the name."),
+        N_("Log in with what it says: by IMAP, POP and SMTP, as the address itself."),
+    ),
+    verdicts={
+        "pass": N_("file, digest and certificate belong together, and the servers take the login"),
+        "warn": N_(
+            "the name does not exist or leads elsewhere, the certificate is for other names, or there is no record "
+            "yet, so that programs find nothing; or another file follows"
+        ),
+        "fail": N_(
+            "a record without its file, no digest that is the file's, another file, or a login refused"
+        ),
+        "error": N_("no answer from the host or from the name server"),
+        "skip": N_("no account with a known password"),
+    },
+    refs=("draft-ietf-mailmaint-pacc",),
+    applies=_has_pacc,
+    unless=N_(
+        "no host of the inventory has `web: true` and a certificate that others trust, or this is a domain alias"
+    ),
+)
+def web_pacc(context: DomainContext) -> Iterator[Finding]:
+    file = _File(pacc.LABEL, pacc.PATH, pacc.KIND, files.pacc, reading.of_pacc)
+    values = context.follow(pacc.record_name(context.name), "TXT").values
+    stated = pacc.stated(values)
+
+    def vouched(page: https.Page, meant: bytes) -> Finding | None:
+        name = f"{file.label}.{context.name}"
+        if page.status != 200 or page.body is None:
+            return None if stated else context.warn(_status(name, file, page), _(_AGAIN))
+        url, text = _url(name, file), page.body.decode("utf-8", "replace")
+        if not stated and page.body == meant:
+            record = f'{pacc.record_name(context.name)}. TXT "{pacc.record(text)}"'
+            observed = _("{url} is there, and no record with its digest, so programs do not take it")
+            return context.warn(observed.format(url=url), publish(record))
+        if stated and pacc.digest(text) not in stated:
+            observed = _("no record at {name} has the digest of {url}, so programs refuse the file")
+            return context.failed(observed.format(name=pacc.record_name(context.name), url=url), _(_AGAIN))
+        if page.body != meant and pacc.digest(meant.decode()) in stated:
+            observed = _("{url}: another file follows, whose digest is published already")
+            return context.warn(observed.format(url=url), _(_AGAIN))
+        return None
+
+    yield _look(context, file, vouched)
+
+
+def _look(
+    context: DomainContext,
+    file: _File,
+    vouched: Callable[[https.Page, bytes], Finding | None] = lambda page, meant: None,
+) -> Finding:
+    """`vouched`: of a page and of the file that it should be what else there is to say."""
     host = _host(context)
     assert host is not None
     addresses = context.run.addresses.get(host.name, ())
@@ -154,12 +226,12 @@ def _look(context: DomainContext, file: _File) -> Finding:
     advice = _(_APPLY).format(
         command=f"mailprov apply --host {host.name}", other_command="journalctl -u nginx -t nginx"
     )
-    meant = file.text(of_domain(context.run.inventory, context.domain)).encode()
+    alias = "" if file.one else context.name
+    meant = file.text(of_domain(context.run.inventory, context.domain, alias)).encode()
+    if said := vouched(page, meant):
+        return said
     if page.status != 200:
-        status = _("{url}: {status} {reason}").format(
-            url=_url(name, file), status=page.status, reason=page.reason
-        )
-        return context.failed(status, advice)
+        return context.failed(_status(name, file, page), advice)
     if page.body != meant:
         return context.failed(_("{url} has another file").format(url=_url(name, file)), advice)
     if page.kind != file.kind:
@@ -170,7 +242,8 @@ def _look(context: DomainContext, file: _File) -> Finding:
     account = usable(context.domain)
     if account is None or account.password is None:
         return context.skip(lacking(context.domain))
-    told = _logins(context, host, addresses[0], file.read(page.body, account.address), account)
+    typed = account.address if file.one else f"{account.address.rpartition('@')[0]}@{context.name}"
+    told = _logins(context, host, addresses[0], file.read(page.body, typed), account)
     if isinstance(told, Finding):
         return told
     if untrusted:
@@ -184,6 +257,11 @@ def _look(context: DomainContext, file: _File) -> Finding:
     return context.passed(
         _("{url}: as it should be, and logged in at {servers}").format(url=_url(name, file), servers=told)
     )
+
+
+def _status(name: str, file: _File, page: https.Page) -> str:
+    form = _("{url}: {status} {reason}")
+    return form.format(url=_url(name, file), status=page.status, reason=page.reason)
 
 
 def _url(name: str, file: _File) -> str:

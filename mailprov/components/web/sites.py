@@ -2,6 +2,7 @@
 
     PAGES                         the URLs: the same for every name that has the file
     sites(build) -> (Site, …)     of the host, of each name of its own that users' programs connect to, of its domains
+                                  and domain aliases
     listeners(build, sites)       which certificates their names show; of webmail its own component has them
     by_certificate(build, names)  the same of any names of this host
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from mailprov.client import pacc
 from mailprov.client.autoconfig import autoconfig
 from mailprov.client.autodiscover import autodiscover
 from mailprov.client.mobileconfig import mobileconfig
@@ -26,9 +28,10 @@ from mailprov.components.web.place import SITES
 from mailprov.model import mta_sts, web
 from mailprov.model.host_state import File
 from mailprov.model.inventory import Domain
+from mailprov.model.pacc import PATH as PACC_PATH
 
 AUTOCONFIG, AUTODISCOVER, MOBILECONFIG = "config-v1.1.xml", "autodiscover.xml", "mail.mobileconfig"
-POLICY = "mta-sts.txt"
+POLICY, PACC = "mta-sts.txt", "user-agent-configuration.json"
 
 
 class Page(NamedTuple):
@@ -46,6 +49,7 @@ PAGES = (
     Page(r"~* ^/autodiscover/autodiscover\.xml$", AUTODISCOVER, posts="/autodiscover/autodiscover.xml"),
     Page("= /mail.mobileconfig", MOBILECONFIG),
     Page(f"= {mta_sts.POLICY_PATH}", POLICY),
+    Page(f"= {PACC_PATH}", PACC),
 )
 
 
@@ -95,21 +99,26 @@ def by_certificate(build: Build, names: Sequence[str]) -> tuple[Listener, ...]:
 
 
 def _of(build: Build, domain: Domain) -> Iterator[Site]:
-    settings = of_domain(build.inventory, domain)
-    answer = autodiscover(settings)
-    files = {AUTOCONFIG: autoconfig(settings), AUTODISCOVER: answer}
-    if settings.whole:
-        files[MOBILECONFIG] = mobileconfig(settings)
+    policy = web.policy(build.inventory, domain)
     webmail = web.webmail(domain)
-    names = (*(name for name in web.names(domain) if name != webmail), domain.name)
     if webmail:
         yield Site(webmail, (webmail,))  # of it nothing is here but what port 80 has of every name
-    if policy := web.policy(build.inventory, domain):
-        files[POLICY] = policy.text()
-    yield Site(domain.name, names, tuple(_file(domain.name, *each) for each in files.items()))
+    for name in domain.names:
+        settings = of_domain(build.inventory, domain, name)
+        files = {AUTOCONFIG: autoconfig(settings), AUTODISCOVER: autodiscover(settings)}
+        if (
+            settings.whole
+        ):  # one profile for all names: who opens it is asked for the address of the account itself
+            files[MOBILECONFIG] = mobileconfig(of_domain(build.inventory, domain))
+        if policy:
+            files[POLICY] = policy.text()
+        if name == domain.name and (file := pacc.wanted(build.inventory, domain)):
+            files[PACC] = domain.pacc.file if domain.pacc else file
+        below = (one for one in web.names_below(build.inventory, domain, name) if one != webmail)
+        yield Site(name, (*below, name), tuple(_file(name, *each) for each in files.items()))
     # Where SRV records send Outlook: to a name for which there is a certificate. Nothing in the answer is a domain's
     # own, so one answers for all domains that have this name.
-    target = domain.mail_name or build.host.fqdn
+    target, answer = domain.mail_name or build.host.fqdn, autodiscover(of_domain(build.inventory, domain))
     yield Site(target, (target,), (_file(target, AUTODISCOVER, answer),))
 
 

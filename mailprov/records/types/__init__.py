@@ -33,6 +33,7 @@ from mailprov.records.types.dmarc import DMARC
 from mailprov.records.types.move import MOVE
 from mailprov.records.types.mta_sts import MTA_STS
 from mailprov.records.types.mx import MX
+from mailprov.records.types.pacc import PACC
 from mailprov.records.types.ptr import PTR
 from mailprov.records.types.spf import SPF
 from mailprov.records.types.srv import SRV
@@ -56,6 +57,7 @@ TYPES: list[RecordType] = [
     VERIFICATION,
     TLS_RPT,
     MTA_STS,
+    PACC,
     SRV,
     MOVE,
 ]

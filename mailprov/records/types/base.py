@@ -183,4 +183,4 @@ class RecordType(ABC):
 
 
 def names_of(domain: Domain) -> tuple[str, ...]:
-    return (domain.name, *domain.domain_aliases)
+    return domain.names

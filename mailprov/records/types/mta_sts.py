@@ -26,14 +26,20 @@ class MtaSts(RecordType):
     instead = N_("`mta_sts: off` leaves it at that")
     places = (("TXT", re.compile(rf"_mta-sts\.{PLAIN}")),)
 
-    def of_domain(self, domain: Domain, wishes: Wishes) -> Iterator[Record]:
+    def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
         policy = web.policy(wishes.inventory, domain)
-        if policy is not None and domain.policy_served == policy.text():
-            why = _("MTA-STS: senders fetch the policy of {name}, mode {mode}").format(
-                name=domain.name, mode=policy.mode
-            )
-            text = f"v=STSv1; id={web.policy_id(domain, policy)}"
-            yield Record(record_name(domain), "TXT", text, wishes.ttl, why, asked=False)
+        if policy is None:
+            return
+        from mailprov.model import mta_sts
+
+        url, text = mta_sts.url(name), policy.text()
+        if domain.gives_out(url, text):
+            form = _("MTA-STS: senders fetch the policy of {name}, mode {mode}")
+            if domain.unread:
+                form = _("MTA-STS: publish it when {url} gives out the policy of {name}, mode {mode}")
+            why = form.format(name=name, mode=policy.mode, url=url)
+            value = f"v=STSv1; id={web.policy_id(domain, policy)}"
+            yield Record(record_name(name), "TXT", value, wishes.ttl, why, asked=False)
 
     def alone(self, name: str, kind: str, value: str) -> bool:
         # RFC 8461 section 3.1: with more than one, senders take none.
@@ -51,18 +57,20 @@ class MtaSts(RecordType):
         return False
 
 
-def record_name(domain: Domain) -> str:
-    return f"_mta-sts.{domain.name}"
+def record_name(name: str) -> str:
+    return f"_mta-sts.{name}"
 
 
 def kept(inventory: Inventory) -> Callable[[str], bool]:
     """Of a name at which mailprov has written and nothing is desired now."""
-    policies = {domain: web.policy(inventory, domain) for domain in inventory.domains}
-    waiting = {
-        record_name(domain)
-        for domain, policy in policies.items()
-        if policy is not None and domain.policy_served != policy.text()
-    }
+    from mailprov.model import mta_sts
+
+    waiting: set[str] = set()
+    for domain in inventory.domains:
+        if (policy := web.policy(inventory, domain)) is not None:
+            text = policy.text()
+            names = (name for name in domain.names if not domain.gives_out(mta_sts.url(name), text))
+            waiting.update(map(record_name, names))
     return waiting.__contains__
 
 

@@ -1,4 +1,5 @@
-"""SRV: how mail programs find the servers of a domain (RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8). Pure.
+"""SRV: how mail programs find the servers of a domain (RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8), and where
+Outlook asks for its settings (MS-OXDSCLI section 3.1.5.2). Pure.
 
 All lead to the name that users' programs connect to, which the certificate has. TLS from the first byte comes before
 STARTTLS. A target of `.` says that there is no such service (RFC 6186 section 3.4): one that the host does not offer.
@@ -10,12 +11,14 @@ import re
 from collections.abc import Iterator
 
 from mailprov.i18n import N_, _
+from mailprov.model import web
 from mailprov.model.inventory import Domain
 from mailprov.model.ports import SERVICES, TlsStart
 from mailprov.model.records import PLAIN, Record
 from mailprov.records.types.base import Follows, Format, Need, Own, RecordType, Wishes
 
 _OFF = "0 0 0 ."
+_AUTODISCOVER = "autodiscover"
 
 
 def _parse(text: str) -> str:
@@ -44,7 +47,7 @@ class Srv(RecordType):
     )
     otherwise = N_("or leave `srv` out")
     key = N_("domains.DOMAIN.srv: true publishes them")
-    places = (("SRV", re.compile(rf"_({'|'.join(SERVICES)})\._tcp\.{PLAIN}")),)
+    places = (("SRV", re.compile(rf"_({'|'.join((*SERVICES, _AUTODISCOVER))})\._tcp\.{PLAIN}")),)
 
     def of_name(self, name: str, domain: Domain, wishes: Wishes) -> Iterator[Record]:
         if not domain.srv:
@@ -60,6 +63,10 @@ class Srv(RecordType):
             why = _("SRV: where {service} of {domain} is").format(service=service, domain=name)
             value = f"{priority} 1 {port.number} {target}"
             yield Record(f"_{service}._tcp.{name}", "SRV", value, wishes.ttl, why)
+        # The answer there cannot say who logs in, so it is for those who log in as the address that they typed.
+        if name == domain.name and web.has(host) and not domain.web_waits:
+            why = _("SRV: where Outlook asks for the settings of {domain}").format(domain=name)
+            yield Record(f"_{_AUTODISCOVER}._tcp.{name}", "SRV", f"0 1 443 {target}", wishes.ttl, why)
 
     def alone(self, name: str, kind: str, value: str) -> bool:
         return kind == "SRV"

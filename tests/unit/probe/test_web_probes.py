@@ -15,28 +15,36 @@ from mailprov.client import reading
 from mailprov.client.autoconfig import autoconfig
 from mailprov.client.autodiscover import autodiscover
 from mailprov.client.mobileconfig import mobileconfig
+from mailprov.client.pacc import pacc as pacc_file
 from mailprov.client.settings import of_account, of_domain
 from mailprov.components.web import place
+from mailprov.model import pacc
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Inventory
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_lab import Lab
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
-PROBES = ("web.autoconfig", "web.autodiscover", "web.mobileconfig")
-NAMES = ("autoconfig.alpha.test", "autodiscover.alpha.test")
+PROBES = ("web.autoconfig", "web.autodiscover", "web.mobileconfig", "web.pacc")
+NAMES = ("autoconfig.alpha.test", "autodiscover.alpha.test", "ua-auto-config.alpha.test")
+DIGESTS = ("_ua-auto-config.alpha.test", "TXT")
 PATHS = {
     "web.autoconfig": "/mail/config-v1.1.xml",
     "web.autodiscover": "/autodiscover/autodiscover.xml",
     "web.mobileconfig": "/mail.mobileconfig",
+    "web.pacc": pacc.PATH,
 }
-KINDS = {"web.mobileconfig": "application/x-apple-aspen-config"}
+KINDS = {"web.mobileconfig": "application/x-apple-aspen-config", "web.pacc": pacc.KIND}
 
 
 def files(inventory: Inventory) -> dict[str, bytes]:
     settings = of_domain(inventory, inventory.domains[0])
-    made = (autoconfig(settings), autodiscover(settings), mobileconfig(settings))
+    made = (autoconfig(settings), autodiscover(settings), mobileconfig(settings), pacc_file(settings))
     return {name: text.encode() for name, text in zip(PROBES, made, strict=True)}
+
+
+def quoted(*texts: str) -> list[str]:
+    return [f'"{text}"' for text in texts]
 
 
 class Web:
@@ -104,6 +112,7 @@ def web(lab: Lab, authority: Authority) -> Iterator[Web]:
     for name in NAMES:
         lab.world.records[name, "A"] = ["127.0.0.1"]
     right = files(lab.inventory)
+    lab.world.records[DIGESTS] = quoted(pacc.record(right["web.pacc"].decode()))
     made = Web(authority, {PATHS[name]: (200, KINDS.get(name, "text/xml"), right[name]) for name in PROBES})
     lab.start()
     lab.world.port_map.update(made.ports)
@@ -114,9 +123,10 @@ def web(lab: Lab, authority: Authority) -> Iterator[Web]:
 
 
 def look(lab: Lab, only: str = "web") -> dict[str, Finding]:
-    found = {item.id: item for item in lab.verify(only, wait=20)}
-    assert {item.target.domain for item in found.values()} == {"alpha.test"}
-    return found
+    """Of alpha.test; its alias is another test's."""
+    found = lab.verify(only, wait=20)
+    assert {item.target.domain for item in found} == {"alpha.test", "alfa.test"}
+    return {item.id: item for item in found if item.target.domain == "alpha.test"}
 
 
 def test_what_is_served_right_passes_after_a_login_with_what_it_says(lab: Lab, web: Web) -> None:
@@ -130,6 +140,7 @@ def test_what_is_served_right_passes_after_a_login_with_what_it_says(lab: Lab, w
         "http://autoconfig.alpha.test GET /mail/config-v1.1.xml",
         "https://autoconfig.alpha.test GET /mail.mobileconfig",
         "https://autodiscover.alpha.test POST /autodiscover/autodiscover.xml",
+        "https://ua-auto-config.alpha.test GET /.well-known/user-agent-configuration.json",
     ]
     assert not any("ana@" in line for line in web.requests), "nobody's address is told to a web server"
 
@@ -183,27 +194,69 @@ def hashes_only(lab: Lab, web: Web) -> None:
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
 
 
+def no_digest(lab: Lab, web: Web) -> None:
+    del lab.world.records[DIGESTS]
+
+
+def no_digest_and_no_file(lab: Lab, web: Web) -> None:
+    no_digest(lab, web)
+    del web.pages[pacc.PATH]
+
+
+def other_digests(lab: Lab, web: Web) -> None:
+    """Of another file, of another algorithm, and one with a tag twice: none that a program could take."""
+    right = pacc.record(files(lab.inventory)["web.pacc"].decode())
+    others = (pacc.record("{}"), right.replace("sha256", "md5"), f"{right}; d=AAAA", "v=spf1 -all")
+    lab.world.records[DIGESTS] = quoted(*others)
+
+
+def blank_at_the_end(lab: Lab, web: Web) -> None:
+    """The same to whoever reads JSON, and not the octets of the digest."""
+    status, kind, body = web.pages[pacc.PATH]
+    web.pages[pacc.PATH] = (status, kind, body + b" ")
+
+
+def follows(lab: Lab, web: Web) -> None:
+    """The new file's digest stands beside that of the old one, which is given out until then."""
+    status, kind, body = web.pages[pacc.PATH]
+    old = body.replace(b"mail.alpha.test", b"mx1.alpha.test")
+    web.pages[pacc.PATH] = (status, kind, old)
+    lab.world.records[DIGESTS] = quoted(pacc.record(old.decode()), pacc.record(body.decode(), "2026112915"))
+
+
+def left_alone(lab: Lab, web: Web) -> None:
+    """Another file with its own digest: programs take it, and it is not what the host should serve."""
+    follows(lab, web)
+    lab.world.records[DIGESTS] = lab.world.records[DIGESTS][:1]
+
+
 def nobody_there(lab: Lab, web: Web) -> None:
     web.close()
 
 
 # What is wrong, the verdicts of the three in their order, and words that must be seen.
 CASES = {
-    "no file": (spoil(), (FAIL, FAIL, FAIL), "404 Word"),
+    "no file": (spoil(), (FAIL, FAIL, FAIL, FAIL), "404 Word"),
     "another program's page": (
         spoil((200, "text/html", b"<html>It works!</html>")),
-        (FAIL,) * 3,
-        "another file",
+        (FAIL,) * 4,
+        "",
     ),
-    "a server of somebody else": (other_server, (FAIL,) * 3, "another file"),
-    "a type that programs pass over": (other_type, (FAIL,) * 3, "text/plain"),
-    "an answer that is no HTTP": (spoil((0, "", b"")), (ERROR,) * 3, "not HTTP"),
-    "no name": (no_name, (WARN,) * 3, "does not exist"),
-    "a name that leads elsewhere": (led_away, (WARN,) * 3, "192.0.2.77"),
-    "a certificate for other names": (certificate, (PASS, WARN, WARN), ""),
-    "a password that is refused": (refused, (FAIL,) * 3, "there it is refused"),
-    "nobody who could log in": (hashes_only, (SKIP,) * 3, "only a hash"),
-    "nothing on its ports": (nobody_there, (ERROR,) * 3, ""),
+    "a server of somebody else": (other_server, (FAIL,) * 4, ""),
+    "a type that programs pass over": (other_type, (FAIL,) * 4, "text/plain"),
+    "an answer that is no HTTP": (spoil((0, "", b"")), (ERROR,) * 4, "not HTTP"),
+    "no name": (no_name, (WARN,) * 4, "does not exist"),
+    "a name that leads elsewhere": (led_away, (WARN,) * 4, "192.0.2.77"),
+    "a certificate for other names": (certificate, (PASS, WARN, WARN, WARN), ""),
+    "a password that is refused": (refused, (FAIL,) * 4, "there it is refused"),
+    "nobody who could log in": (hashes_only, (SKIP,) * 4, "only a hash"),
+    "nothing on its ports": (nobody_there, (ERROR,) * 4, ""),
+    "no digest": (no_digest, (PASS, PASS, PASS, WARN), "no record with its digest"),
+    "neither digest nor file": (no_digest_and_no_file, (PASS, PASS, PASS, WARN), "404 Word"),
+    "no digest of this file": (other_digests, (PASS, PASS, PASS, FAIL), "programs refuse the file"),
+    "an octet too many": (blank_at_the_end, (PASS, PASS, PASS, FAIL), "programs refuse the file"),
+    "another file that follows": (follows, (PASS, PASS, PASS, WARN), "another file follows"),
+    "another file with its digest": (left_alone, (PASS, PASS, PASS, FAIL), "another file"),
 }
 
 
@@ -214,6 +267,9 @@ def test_each_thing_that_is_wrong_is_seen(case: str, lab: Lab, web: Web) -> None
     found = look(lab)
     assert tuple(found[name].verdict for name in PROBES) == verdicts, found
     assert all(words in item.observed for item in found.values() if item.verdict is not PASS), found
+    if case in ("another program's page", "a server of somebody else"):
+        assert all("another file" in found[name].observed for name in PROBES[:3])
+        assert "programs refuse the file" in found["web.pacc"].observed
     if case == "a server of somebody else":
         assert not any("LOGIN" in line.upper() or "AUTH " in line.upper() for line in lab.world.commands)
 
@@ -235,6 +291,7 @@ def test_a_program_reads_from_each_file_what_the_table_says(lab: Lab) -> None:
                 read = (
                     reading.of_autodiscover(autodiscover(settings).encode(), account.address),
                     reading.of_mobileconfig(mobileconfig(settings).encode(), account.address),
+                    reading.of_pacc(pacc_file(settings).encode(), account.address),
                 )
                 for servers in read:
                     assert servers
@@ -252,9 +309,28 @@ def test_a_program_reads_from_each_file_what_the_table_says(lab: Lab) -> None:
         b"\xff\xfe\x00",
         b"<plist/>",
         b"<plist><dict/></plist>",
+        b"[]",
+        b'{"protocols": {}, "authentication": {"password": true}}',
+        b'{"protocols": {"imap": "mx1"}, "authentication": {"password": true}}',
+        b'{"protocols": {"imap": {"host": "mx1"}}}',
     ],
 )
 def test_what_is_no_such_file_is_told_and_never_a_traceback(data: bytes) -> None:
-    for read in (reading.of_autoconfig, reading.of_autodiscover, reading.of_mobileconfig):
+    every = (reading.of_autoconfig, reading.of_autodiscover, reading.of_mobileconfig, reading.of_pacc)
+    for read in every:
         with pytest.raises(reading.Unreadable):
             read(data, "ana@alpha.test")
+
+
+def test_an_address_at_a_domain_alias_logs_in_as_the_account(lab: Lab, web: Web) -> None:
+    """By each file that can say who that is; PACC has no place for it, so there is none."""
+    settings = of_domain(lab.inventory, lab.inventory.domains[0], "alfa.test")
+    for file, read in ((autoconfig, reading.of_autoconfig), (autodiscover, reading.of_autodiscover)):
+        servers = read(file(settings).encode(), "ana@alfa.test")
+        assert {one.user for one in servers} == {"ana@alpha.test"}
+        web.pages[PATHS[f"web.{file.__name__}"]] = (200, "text/xml", file(settings).encode())
+    for name in NAMES:
+        lab.world.records[name.replace("alpha", "alfa"), "A"] = ["127.0.0.1"]
+    found = {item.id: item for item in lab.verify("web", wait=20) if item.target.domain == "alfa.test"}
+    assert {name: found[name].verdict for name in PROBES[:3]} == dict.fromkeys(PROBES[:3], PASS), found
+    assert "web.pacc" not in found or found["web.pacc"].verdict is SKIP

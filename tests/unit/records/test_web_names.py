@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from mailprov.components.web import place
@@ -9,7 +11,7 @@ from mailprov.dns.diff import ZoneDiff, plan_zone
 from mailprov.dns.ownership import Identity
 from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls
 from mailprov.model.records import Record
-from mailprov.records import desired_records
+from mailprov.records import desired_records, kept
 
 LABELS = ("autoconfig", "autodiscover")
 
@@ -36,7 +38,9 @@ def test_each_name_leads_to_the_host_that_has_the_files() -> None:
     alpha = Domain("alpha.test", ("mx1", "mx2"), domain_aliases=("alfa.test",), mail_name="mail.alpha.test")
     found = wanted((host("mx1", True), host("mx2", True)), alpha)
     assert {name: (one.type, one.value) for name, one in found.items()} == {
-        f"{label}.alpha.test": ("CNAME", "mx1.alpha.test") for label in LABELS
+        f"{label}.{name}": ("CNAME", "mx1.alpha.test")
+        for label in LABELS
+        for name in ("alpha.test", "alfa.test")
     }
     for one in found.values():
         assert (one.asked, one.need) == (False, "optional")
@@ -76,3 +80,25 @@ def test_what_a_wildcard_answers_there_is_not_hidden() -> None:
     diff = plan(**{"autoconfig.alpha.test": "elsewhere.example"})
     assert not [edit for edit in diff.edits if edit.name == "autoconfig.alpha.test"]
     assert any("elsewhere.example" in notice for notice in diff.notices)
+
+
+def test_where_another_server_has_the_ports_none_comes_and_what_stands_stays() -> None:
+    alpha = Domain("alpha.test", ("mx1",), srv=True, web_waits=True)
+    inventory = Inventory("i.yml", (host("mx1", True),), (alpha,))
+    assert wanted(inventory.hosts, alpha) == {}
+    assert not [one for one in desired_records(inventory) if one.name == "_autodiscover._tcp.alpha.test"]
+    for label in LABELS:
+        assert kept(inventory, {})(f"{label}.alpha.test")
+    inventory = dataclasses.replace(inventory, domains=(dataclasses.replace(alpha, web_waits=False),))
+    assert not kept(inventory, {})("autoconfig.alpha.test")
+
+
+def test_outlook_is_led_by_srv_to_the_name_that_users_connect_to() -> None:
+    alpha = Domain(
+        "alpha.test", ("mx1",), srv=True, mail_name="mail.alpha.test", domain_aliases=("alfa.test",)
+    )
+    for web, values in ((True, ["0 1 443 mail.alpha.test"]), (False, [])):
+        records = desired_records(Inventory("i.yml", (host("mx1", web),), (alpha,)))
+        found = {one.name: one.value for one in records if one.name.startswith("_autodiscover.")}
+        assert found == dict.fromkeys(["_autodiscover._tcp.alpha.test"][: len(values)], *(values or [None]))
+        assert [one for one in records if one.name == "_imaps._tcp.alfa.test"]

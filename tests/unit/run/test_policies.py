@@ -1,4 +1,4 @@
-"""MTA-STS: a record comes behind its policy, and only behind it."""
+"""MTA-STS: a record comes behind its policy, and only behind it, and so for each domain alias."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from mailprov.client.pacc import wanted
 from mailprov.dns import standing
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
-from mailprov.model import web
+from mailprov.model import pacc, web
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Domain, Host, Inventory, Mx, SshSettings, Tls, TlsMode
 from mailprov.model.mta_sts import parse, record_flaw
 from mailprov.records import desired_records, kept
-from mailprov.run import leaving, policies
+from mailprov.run import configurations, leaving, policies
 from mailprov.run.policies import ReadBack
 from mailprov.run.zones import Policies
 
@@ -76,32 +77,35 @@ def test_there_is_none_where_nobody_could_deliver_by_it(of: Inventory) -> None:
 
 
 def served(of: Inventory, text: str, monkeypatch: pytest.MonkeyPatch) -> ReadBack:
-    def fetch(domain: Domain, host: Host) -> str:
-        if not text:
+    def fetch(host: Host, name: str, path: str, kind: str) -> str:
+        if not text or kind != "text/plain":
             raise OSError("Connection refused")
         return text
 
-    monkeypatch.setattr(policies, "_fetch", fetch)
+    monkeypatch.setattr(policies, "fetch", fetch)
     return ReadBack(of)
+
+
+def told_of_the_policy(back: ReadBack) -> str:
+    return "".join(text for text in back.reasons() if text.startswith("MTA-STS"))
 
 
 def test_without_the_policy_there_is_no_record_and_the_one_that_stands_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of = inventory(WEB)
-    for text, why in (("", "Connection refused"), ("version: STSv1\r\n", "another policy is served")):
+    for text, why in (("", "Connection refused"), ("version: STSv1\r\n", "another one is given out")):
         back = served(of, text, monkeypatch)
         assert texts(back.inventory()) == []
         assert kept(back.inventory(), {})(NAME)
-        (told,) = back.reasons()
-        assert why in told
+        assert why in told_of_the_policy(back)
 
 
 def test_the_record_tells_of_the_very_policy_that_was_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     testing, enforce = inventory(WEB), inventory(WEB, mta_sts="enforce")
     back = served(testing, policy_of(testing).text(), monkeypatch)
     assert texts(back.inventory()) == [f"v=STSv1; id={web.policy_id(testing.domains[0], policy_of(testing))}"]
-    assert back.reasons() == ()
+    assert not told_of_the_policy(back)
     assert not kept(back.inventory(), {})(NAME)
     back = served(enforce, policy_of(testing).text(), monkeypatch)
     assert texts(back.inventory()) == []
@@ -112,13 +116,16 @@ def test_what_came_into_service_in_the_same_run_is_waited_for(monkeypatch: pytes
     of, answers = inventory(WEB), ["", "", ""]
     monkeypatch.setattr(policies.time, "sleep", lambda seconds: None)
 
-    def fetch(domain: Domain, host: Host) -> str:
+    def fetch(host: Host, name: str, path: str, kind: str) -> str:
+        if kind == pacc.KIND:
+            return str(wanted(of, of.domains[0]))
         if not answers:
             return str(policy_of(of).text())
         answers.pop()
         raise OSError("Connection refused")
 
-    monkeypatch.setattr(policies, "_fetch", fetch)
+    monkeypatch.setattr(policies, "fetch", fetch)
+    monkeypatch.setattr(configurations, "settled", lambda inventory, say: inventory)
     run, told = Policies(of), []  # type: Policies, list[Any]
     assert texts(run.read().inventory()) == []
     assert run.wait()
@@ -173,9 +180,22 @@ def test_the_web_names_lead_to_the_first_host_that_has_a_web_server() -> None:
     of = inventory(host("mx1"), host("mx2", web=True), host("mx3", web=True))
     found = {record.name: record.value for record in desired_records(of) if record.type == "CNAME"}
     assert found == {
-        f"{label}.alpha.test": "mx2.alpha.test" for label in ("autoconfig", "autodiscover", "mta-sts")
+        f"{label}.alpha.test": "mx2.alpha.test"
+        for label in ("autoconfig", "autodiscover", "mta-sts", "ua-auto-config")
     }
     assert not any(record.asked for record in desired_records(of) if record.type == "CNAME")
     assert [
         r for r in desired_records(inventory(dataclasses.replace(WEB, settings={}))) if r.type == "CNAME"
     ] == []
+
+
+def test_a_domain_alias_has_the_same_policy_and_a_record_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = inventory(WEB, domain_aliases=("alfa.test",))
+    back = served(of, policy_of(of).text(), monkeypatch).inventory()
+    (text,) = texts(back)
+    assert [one.value for one in desired_records(back) if one.name == "_mta-sts.alfa.test"] == [text]
+    seen = back.domains[0].read_back
+    half = dataclasses.replace(back.domains[0], read_back=tuple(one for one in seen if "alfa" not in one[0]))
+    back = dataclasses.replace(back, domains=(half,))
+    assert [one.name for one in desired_records(back) if one.name.startswith("_mta")] == [NAME]
+    assert kept(back, {})("_mta-sts.alfa.test")
