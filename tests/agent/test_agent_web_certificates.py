@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from mailprov.agent import commands, files
 from mailprov.agent.errors import AgentError
-from mailprov.agent.resources import acme, certificate_names, certificates
+from mailprov.agent.resources import acme, certificate_names, certificates, refused_names
 from mailprov.agent.resources.left_certificates import LeftCertificate
 from mailprov.agent.transaction.staging import Stage, swap
 from tests.agent.looking import look_at
@@ -151,12 +152,104 @@ def test_the_authority_refuses_one_name_and_the_others_are_served(
     monkeypatch.setattr(acme, "_deploy", lambda spec: None)
     run = Run(files.Tree(str(root)))
     (root / "etc/mailprov/tls").mkdir(parents=True)
+    (root / "var/lib/mailprov").mkdir(parents=True, exist_ok=True)
     refused = acme._do(run, SPEC, "issue")  # type: ignore[arg-type]
     assert asked == [["certbot", "certonly", "-d", ALL[0], "-d", ALL[1]]]
     assert refused == [
         "autodiscover.alpha.test (CAA record for autodiscover.alpha.test prevents issuance)",
     ]
     assert run.notices == [f"{ALL[2]} leads to {THERE}, so it is in no certificate of this host"]
+
+
+def refused_once(root: Path, dns: Dns, monkeypatch: pytest.MonkeyPatch, *served: str) -> list[list[str]]:
+    """After a try in which the authority gave out a certificate for these alone; what certbot was asked."""
+    asked: list[list[str]] = []
+
+    def certbot(argv: list[str], **more: Any) -> commands.Outcome:
+        if argv[0] != "certbot":
+            return real(argv, **more)
+        asked.append([name for name in argv if name.endswith(".test")])
+        if served:
+            issued(root, *served)
+        said = "".join(
+            f"  Domain: {name}\n  Type: caa\n  Detail: CAA prevents it\n"
+            for name in asked[-1]
+            if name not in served
+        )
+        return commands.Outcome(0 if served else 1, said, "")
+
+    real = commands.run
+    monkeypatch.setattr(commands, "run", certbot)
+    monkeypatch.setattr(acme, "_deploy", lambda spec: None)
+    (root / "etc/mailprov/tls").mkdir(parents=True)
+    (root / "var/lib/mailprov").mkdir(parents=True, exist_ok=True)
+    try:
+        acme._do(Run(files.Tree(str(root))), SPEC, "issue")  # type: ignore[arg-type]
+    except AgentError:
+        assert not served
+    return asked
+
+
+def test_what_was_refused_is_not_asked_for_at_each_apply(
+    root: Path, dns: Dns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused_once(root, dns, monkeypatch, ALL[0], ALL[2])
+    tree = files.Tree(str(root))
+    look = look_at(tree, issued=[SPEC])
+    assert list(acme.Issue.compare(look)) == []
+    (told,) = look.notices
+    assert told.startswith(
+        f"{ALL[1]} was refused by https://ca.test/directory (CAA prevents it), and is asked for"
+    )
+    assert told.endswith("or when it leads to another address; to ask at once, remove " + refused_names.FILE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root, dns, spec: dns.update({ALL[1]: {HERE}}),
+        lambda root, dns, spec: spec.update(server="https://other.test/directory"),
+        lambda root, dns, spec: spec.update(authenticator="dns-rfc2136"),
+        lambda root, dns, spec: (root / refused_names.FILE.lstrip("/")).unlink(),
+        lambda root, dns, spec: (root / refused_names.FILE.lstrip("/")).write_text('{"alpha.test-web": [1]}'),
+    ],
+    ids=["where it leads", "authority", "way of answering", "the note is removed", "the note is not ours"],
+)
+def test_it_is_asked_for_again_when_something_has_changed(
+    change: Any, root: Path, dns: Dns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused_once(root, dns, monkeypatch, ALL[0], ALL[2])
+    spec = dict(SPEC)
+    change(root, dns, spec)
+    assert acme.need(files.Tree(str(root)), spec).todo == "issue"
+
+
+def test_it_is_asked_for_again_after_two_days(root: Path, dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused_once(root, dns, monkeypatch, ALL[0], ALL[2])
+    now = time.time()
+    for hours, todo in ((47, ""), (49, "issue"), (-49, "issue")):
+        monkeypatch.setattr(refused_names.time, "time", lambda hours=hours: now + hours * 3600)
+        assert acme.need(files.Tree(str(root)), SPEC).todo == todo, hours
+
+
+def test_where_all_were_refused_nothing_is_asked_either(
+    root: Path, dns: Dns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = refused_once(root, dns, monkeypatch)
+    assert asked == [ALL]
+    told: list[str] = []
+    assert acme.need(files.Tree(str(root)), SPEC, told) == ("", "")
+    assert len(told) == 3
+    dns[ALL[0]] = {HERE}
+    with pytest.raises(AgentError):
+        acme._do(Run(files.Tree(str(root))), SPEC, "issue")  # type: ignore[arg-type]
+    assert asked == [ALL, ALL[:1]]
+
+
+def test_what_is_issued_is_no_longer_noted(root: Path, dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused_once(root, dns, monkeypatch, ALL[0], ALL[2])
+    refused_names.note(files.Tree(str(root)), SPEC, {})
+    assert "{}" in (root / refused_names.FILE.lstrip("/")).read_text()
 
 
 def test_where_no_name_leads_here_the_authority_is_not_asked(root: Path, dns: Dns) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import imaplib
 import resource
 import socket
 import ssl
@@ -18,12 +19,15 @@ from pathlib import Path
 import pytest
 
 from mailprov import lab
+from mailprov.client import reading
 from mailprov.client.autoconfig import autoconfig
 from mailprov.client.autodiscover import autodiscover
 from mailprov.client.mobileconfig import mobileconfig
 from mailprov.client.settings import of_domain
 from mailprov.inventory import SecretMode, load
+from mailprov.model import pacc
 from mailprov.model.inventory import Inventory
+from tests.lab import post
 from tests.lab.labs import run_on, wait_until
 from tests.lab.matrix import address
 from tests.lab.program import Result, run
@@ -37,7 +41,7 @@ hosts:
 domains:
   alpha.test: {hosts: [mx1], mail_name: mail.alpha.test, accounts: {ana: {password: {env: ANA}}}}
   gamma.test: {hosts: [mx1], mail_name: mail.alpha.test, accounts: {zoe: {password: {env: ZOE}}}}
-  beta.test: {hosts: [mx2], accounts: {eva: {password: {env: EVA}}}}
+  beta.test: {hosts: [mx2], domain_aliases: [betta.test], accounts: {eva: {password: {env: EVA}}}}
 """
 HOSTS = {"mx1": ("alpha.test", "gamma.test"), "mx2": ("beta.test",)}
 NAMES = {"mx1": "mail.alpha.test", "mx2": "mx2.beta.test"}
@@ -138,11 +142,32 @@ def test_each_file_is_served_as_programs_ask_for_it(hosts: lab.Lab, meant: Inven
                 301,
                 f"https://autodiscover.{name}/autodiscover/autodiscover.xml?a=b",
             )
+            # With certificates that nobody else trusts there is neither of these.
+            for url in (f"ua-auto-config.{name}{pacc.PATH}", f"mta-sts.{name}/.well-known/mta-sts.txt"):
+                assert Answer(at, f"https://{url}").status in (0, 404), url
         # Which file was fetched, but not for whom.
         log = run_on(hosts, host, "journalctl -t nginx --no-pager -o cat")
         assert f'"GET http://autoconfig.{domains[0]}/mail/config-v1.1.xml" 200' in log
         assert "ana" not in log
         assert " 301 " not in log
+
+
+def test_who_has_an_address_at_a_domain_alias_logs_in_as_the_account(
+    hosts: lab.Lab, meant: Inventory
+) -> None:
+    """By what the files of the alias say; by the address itself nobody gets in."""
+    at, password = address(hosts, "mx2"), post.password(hosts, "eva@beta.test")
+    file = Answer(at, "http://autoconfig.betta.test/mail/config-v1.1.xml").body.encode()
+    answer = Answer(at, "https://autodiscover.betta.test/autodiscover/autodiscover.xml", "POST").body.encode()
+    said = reading.of_autoconfig(file, "eva@betta.test") + reading.of_autodiscover(answer, "eva@betta.test")
+    assert {server.user for server in said} == {"eva@beta.test"}
+    for user, accepted in (("eva@beta.test", True), ("eva@betta.test", False)):
+        with imaplib.IMAP4_SSL(at, 993, ssl_context=ssl._create_unverified_context(), timeout=120) as client:
+            if accepted:
+                assert client.login(user, password)[0] == "OK"
+            else:
+                with pytest.raises(imaplib.IMAP4.error):
+                    client.login(user, password)
 
 
 def test_what_an_authority_asks_for_is_served_on_port_80(hosts: lab.Lab) -> None:
@@ -253,9 +278,9 @@ def test_where_another_server_is_none_is_set_up_and_the_plan_says_so(hosts: lab.
     plan = run("plan", "--exit-code", "--only", "hosts", str(hosts.inventory_path))
     assert plan.code == 0, plan.events[-3:]
     told = {notice["subject"]: notice["text"] for notice in plan.of("notice") if "web:" in notice["text"]}
-    assert told["mx1"].startswith("web: not set up, for another server is there (python3 on port 80); ")
+    assert told["mx1"].startswith("web: not set up, for another server is there (python3 on port 80), ")
     assert told["mx2"].startswith(
-        "web: not set up, for another server starts when this host boots (nginx.service); "
+        "web: not set up, for another server starts when this host boots (nginx.service), "
     )
     done = apply(hosts.inventory_path)
     assert done.code == 0, (done.stderr, done.events[-3:])

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mailprov import lab
 from mailprov.inventory import load
 from mailprov.lab.acme_server import UNIT
+from mailprov.model import pacc
 from tests.lab.labs import run_on, wait_until
 from tests.lab.program import run
 
@@ -34,10 +35,13 @@ hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}
 domains:
-  alpha.test: {hosts: [mx1], mta_sts: enforce, accounts: {ana: {password: {env: ANA}}}}
+  alpha.test:
+    {hosts: [mx1], mta_sts: enforce, domain_aliases: [alfa.test], accounts: {ana: {password: {env: ANA}}}}
   beta.test: {hosts: [mx2], accounts: {eva: {password: {env: EVA}}}}
 """
 HOSTS = {"mx1": ("mx1.alpha.test", "alpha.test"), "mx2": ("mx2.beta.test", "beta.test")}
+ZONES = ("alpha.test", "alfa.test", "beta.test")
+LABELS = ("autoconfig", "autodiscover", "mta-sts", "ua-auto-config")  # the last is of no alias
 RENEWAL = "/etc/letsencrypt/renewal"
 DUE = f"sed -i '1i renew_before_expiry = 3650 days' {RENEWAL}/*.conf"
 
@@ -95,10 +99,11 @@ def test_the_web_server_takes_the_challenges_over_and_no_certificate_is_issued_f
         assert leaf(hosts, host, 993, fqdn) == before[host]
         assert leaf(hosts, host, 443, fqdn) == before[host]
         assert "authenticator = webroot" in run_on(hosts, host, f"cat {RENEWAL}/{fqdn}.conf")
-        wanted = sorted(f"{label}.{domain}" for label in ("autoconfig", "autodiscover", "mta-sts"))
+        wanted = [f"{label}.{domain}" for label in LABELS]
         for name in wanted:
             assert names(leaf(hosts, host, 443, name)) == wanted
-    assert issues(hosts) == 4  # one for the names of each domain, and none for the hosts' own
+    assert names(leaf(hosts, "mx1", 443, "mta-sts.alfa.test")) == [f"{one}.alfa.test" for one in LABELS[:3]]
+    assert issues(hosts) == 5  # one for the names of each domain and alias, and none for the hosts' own
     again = run("plan", str(hosts.inventory_path))
     assert [again.changes(host) for host in HOSTS] == [[], []]
 
@@ -142,14 +147,18 @@ LETTER = "printf 'Subject: {subject}\\n\\ntext\\n' | sendmail -f eva@beta.test a
 LOG = "journalctl --no-pager -u 'postfix*'"
 
 
-def record(where: lab.Lab, domain: str) -> list[str]:
-    answer = dns.query.udp(dns.message.make_query(f"_mta-sts.{domain}", "TXT"), where.dns.address, timeout=20)
+def record(where: lab.Lab, domain: str, label: str = "_mta-sts") -> list[str]:
+    answer = dns.query.udp(dns.message.make_query(f"{label}.{domain}", "TXT"), where.dns.address, timeout=20)
     return [str(rdata).strip('"') for rrset in answer.answer for rdata in rrset]
 
 
 def policy(where: lab.Lab, domain: str) -> str:
+    return fetched(where, domain, f"https://mta-sts.{domain}/.well-known/mta-sts.txt")
+
+
+def fetched(where: lab.Lab, domain: str, url: str) -> str:
     host = {domain: host for host, (__, domain) in HOSTS.items()}[domain]
-    ask = f"curl -sS --fail --cacert /etc/mailprov/tls/acme-roots.pem https://mta-sts.{domain}/.well-known/mta-sts.txt"
+    ask = f"curl -sS --fail --cacert /etc/mailprov/tls/acme-roots.pem {url}"
     return run_on(
         where,
         host,
@@ -162,11 +171,53 @@ def test_the_policy_is_there_before_the_record_that_tells_of_it(hosts: lab.Lab) 
     """The first apply with a web server published both, the record last; and verify finds them in step."""
     judged = run("verify", "--probe", "dns.mta-sts", str(hosts.inventory_path))
     assert {found["verdict"] for found in judged.of("found")} == {"pass"}, judged.of("found")
+    assert record(hosts, "alfa.test") == record(hosts, "alpha.test")
     modes = {
         found["target"]["domain"]: found["observed"].split("mode: ")[1][:7] for found in judged.of("found")
     }
-    assert modes == {"alpha.test": "enforce", "beta.test": "testing"}
+    assert modes == {"alpha.test": "enforce", "alfa.test": "enforce", "beta.test": "testing"}
     assert [len(record(hosts, domain)) for __, domain in HOSTS.values()] == [1, 1]
+
+
+def test_each_file_leads_programs_in(hosts: lab.Lab) -> None:
+    """Those of a domain alias too; that of PACC by its digest, over HTTPS that others trust."""
+    judged = run("verify", "--probe", "web", str(hosts.inventory_path))
+    seen = {(found["id"], found["target"]["domain"]): found["verdict"] for found in judged.of("found")}
+    ids = ("web.autoconfig", "web.autodiscover", "web.mobileconfig")
+    assert seen == dict.fromkeys(
+        [(id_, name) for id_ in ids for name in ("alpha.test", "alfa.test", "beta.test")]
+        + [("web.pacc", name) for name in ("alpha.test", "beta.test")],
+        "pass",
+    ), judged.of("found")
+
+
+def test_a_new_file_of_pacc_and_its_digest_stay_together(hosts: lab.Lab) -> None:
+    """First the digest, then, when all know it, the file; at the end the old digest goes."""
+    url, label = (
+        "https://ua-auto-config.beta.test/.well-known/user-agent-configuration.json",
+        "_ua-auto-config",
+    )
+    old, before = fetched(hosts, "beta.test", url), record(hosts, "beta.test", label)
+    assert before == [pacc.record(old)]
+    other = hosts.inventory_path.with_name("without-pop.yml")
+    services = "services: [imap, imaps, submission, submissions]\n"
+    other.write_text(services + hosts.inventory_path.read_text())
+    for hours, count in ((0, 2), (0, 2), (3, 1)):
+        applied = run("apply", "--yes", "--no-verify", str(other), hours_later=hours)
+        assert applied.code == 0, [event["error"] for event in applied.of("ended")]
+        now, digests = fetched(hosts, "beta.test", url), record(hosts, "beta.test", label)
+        assert len(digests) == count
+        assert pacc.digest(now) in pacc.stated(digests)
+        assert (now == old) is (count == 2)
+        told = [
+            event["text"] for event in applied.of("notice") if "PACC of beta.test: another" in event["text"]
+        ]
+        judged = run("verify", "--probe", "web.pacc", "--domain", "beta.test", str(other))
+        verdict = {found["verdict"] for found in judged.of("found")}
+        assert (len(told), verdict) == ((1, {"warn"}) if count == 2 else (0, {"pass"})), judged.of("found")
+    assert "pop3" not in now
+    again = run("plan", str(other))
+    assert not [event["changes"] for event in again.of("planned") if event["changes"]]
 
 
 def test_another_server_honours_the_policy_and_refuses_a_wrong_certificate(hosts: lab.Lab) -> None:
@@ -215,23 +266,30 @@ def test_another_policy_comes_with_another_record_and_leaves_by_way_of_none(host
     again = run("plan", str(other))  # the zone knows until when
     assert not [event["changes"] for event in again.of("planned") if event["changes"]]
     assert any("MTA-STS of alpha.test ends: until 20" in event["text"] for event in again.of("notice"))
+    # When all have forgotten the policy before, both go.
+    applied = run("apply", "--yes", "--no-verify", str(other), hours_later=24 * 15)
+    assert applied.code == 0, [event["error"] for event in applied.of("ended")]
+    assert (record(hosts, "alpha.test"), record(hosts, "alfa.test")) == ([], [])
+    assert "404" in policy(hosts, "alpha.test") or policy(hosts, "alpha.test") == ""
+    again = run("plan", str(other))
+    assert not [event["changes"] for event in again.of("planned") if event["changes"]]
     assert run("apply", "--yes", "--no-verify", str(hosts.inventory_path)).code == 0
     assert "mode: enforce" in policy(hosts, "alpha.test")
 
 
 def test_a_name_that_leads_elsewhere_is_left_out_and_told(hosts: lab.Lab) -> None:
-    """The authority is not asked for it; the others are served."""
+    """The authority is not asked for it; the others are served. Here it is the address of another host, mx2."""
     zone = "alpha.test"
-    read = load(hosts.inventory_path)
+    read, elsewhere = load(hosts.inventory_path), hosts.host("mx2").address
     tsig = read.dns.provider.tsig  # type: ignore[attr-defined]
     message = dns.update.UpdateMessage(
         zone, keyring=dns.tsig.Key(tsig.name, tsig.secret.reveal(), tsig.algorithm)
     )
     message.delete(f"autoconfig.{zone}.", "CNAME")
-    message.add(f"autoconfig.{zone}.", 5, "A", "198.51.100.7")
+    message.add(f"autoconfig.{zone}.", 5, "A", elsewhere)
     dns.query.tcp(message, hosts.dns.address, timeout=20)
     wait_until(
-        lambda: "198.51.100.7" in run_on(hosts, "mx1", f"getent ahostsv4 autoconfig.{zone} || true"),
+        lambda: elsewhere in run_on(hosts, "mx1", f"getent ahostsv4 autoconfig.{zone} || true"),
         "mx1 sees the other address",
         60,
     )
@@ -239,11 +297,34 @@ def test_a_name_that_leads_elsewhere_is_left_out_and_told(hosts: lab.Lab) -> Non
     applied = run("apply", "--yes", "--no-verify", str(hosts.inventory_path))
     assert applied.code == 0, [event["error"] for event in applied.of("ended")]
     told = [event["text"] for event in applied.of("notice") if "certificate of this host" in event["text"]]
-    assert told == [f"autoconfig.{zone} leads to 198.51.100.7, so it is in no certificate of this host"]
-    assert names(leaf(hosts, "mx1", 443, f"mta-sts.{zone}")) == [f"autodiscover.{zone}", f"mta-sts.{zone}"]
+    assert told == [f"autoconfig.{zone} leads to {elsewhere}, so it is in no certificate of this host"]
+    assert names(leaf(hosts, "mx1", 443, f"mta-sts.{zone}")) == [f"{label}.{zone}" for label in LABELS[1:]]
     again = run("plan", str(hosts.inventory_path))
     assert again.changes("mx1") == []
     assert told[0] in [event["text"] for event in again.of("notice")]
+
+
+def test_a_name_that_the_authority_refuses_is_not_asked_for_at_each_apply(hosts: lab.Lab) -> None:
+    """The host sees it lead here, by its own file; the authority does not, and issues for the others."""
+    zone, here = "alpha.test", hosts.host("mx1").address
+    run_on(hosts, "mx1", f"echo '{here} autoconfig.{zone}' >>/etc/hosts")
+    asked = issues(hosts)
+    applied = run("apply", "--yes", "--no-verify", str(hosts.inventory_path))
+    assert applied.code == 1
+    error = applied.ended("mx1")["error"]
+    assert f"refused autoconfig.{zone} (" in error, error
+    assert names(leaf(hosts, "mx1", 443, f"mta-sts.{zone}")) == [f"{label}.{zone}" for label in LABELS[1:]]
+    assert issues(hosts) == asked + 1
+    again = run("apply", "--yes", "--no-verify", str(hosts.inventory_path))
+    assert (again.code, again.changes("mx1"), issues(hosts)) == (0, [], asked + 1)
+    told = [
+        event["text"] for event in again.of("notice") if f"autoconfig.{zone} was refused by" in event["text"]
+    ]
+    assert len(told) == 1
+    assert "to ask at once, remove /var/lib/mailprov/refused-names.json" in told[0]
+    run_on(hosts, "mx1", "rm /var/lib/mailprov/refused-names.json")
+    assert ("run", "certificate", f"{zone}-web") in run("plan", str(hosts.inventory_path)).changes("mx1")
+    run_on(hosts, "mx1", f"sed -i '/ autoconfig.{zone}$/d' /etc/hosts")
 
 
 def test_the_way_back(hosts: lab.Lab, without: Path) -> None:
@@ -263,3 +344,16 @@ def test_the_way_back(hosts: lab.Lab, without: Path) -> None:
         )
     after = run("plan", str(without))
     assert [after.changes(host) for host in HOSTS] == [[], []]
+
+
+def test_no_name_is_published_that_would_lead_to_somebody_elses_server(hosts: lab.Lab) -> None:
+    run_on(hosts, "mx1", "systemd-run --unit=foreign python3 -m http.server 80")
+    wait_until(lambda: run_on(hosts, "mx1", "ss -Hltn 'sport = :80'"), "the other server listens")
+    plan = run("plan", str(hosts.inventory_path))
+    published = {zone: {name for __, kind, name in plan.changes(f"zone {zone}")} for zone in ZONES}
+    assert not [name for name in published["alpha.test"] if name.startswith(LABELS)], published
+    assert not [name for name in published["alfa.test"] if name.startswith(LABELS)], published
+    assert {f"{label}.beta.test" for label in LABELS} <= published["beta.test"]
+    told = [event["text"] for event in plan.of("notice") if event["text"].startswith("web: not set up")]
+    assert len(told) == 1
+    assert "names in DNS that would lead to it are not published" in told[0]

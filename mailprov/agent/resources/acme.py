@@ -27,7 +27,14 @@ from mailprov.agent import commands, files
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
-from mailprov.agent.resources import certificate_names, certificates, challenges, renewal, tls_keys
+from mailprov.agent.resources import (
+    certificate_names,
+    certificates,
+    challenges,
+    refused_names,
+    renewal,
+    tls_keys,
+)
 from mailprov.agent.resources.base import Look, Made, Resource, Spec
 from mailprov.agent.sentences import _
 
@@ -122,8 +129,9 @@ def need(tree: files.Tree, spec: Spec, notices: Optional[List[str]] = None) -> N
     if not chain or not key:
         if spec.get("may_lack"):
             here, elsewhere, nowhere = certificate_names.sort_out(spec, spec["names"])
+            here, refused = refused_names.leave_out(tree, spec, here)
             if not here and not nowhere:  # what is nowhere may be published by this very run
-                _left_out(notices, elsewhere)
+                _left_out(notices, elsewhere, refused)
                 return Need("", "")
         return Need("issue", _("not issued yet"))
     now = renewal.settings(tree, spec["name"])
@@ -137,7 +145,7 @@ def need(tree: files.Tree, spec: Spec, notices: Optional[List[str]] = None) -> N
     if not commands.have("openssl"):
         return Need("issue", _("nothing on this host can read the old one yet"))
     known = certificates.describe(live + "/fullchain.pem")
-    if sorted(known["names"]) != sorted(spec["names"]) and not _may_stay(spec, known["names"], notices):
+    if sorted(known["names"]) != sorted(spec["names"]) and not _may_stay(tree, spec, known["names"], notices):
         names = _("names {old} → {new}").format(old=", ".join(known["names"]), new=", ".join(spec["names"]))
         return Need("issue", names)
     if known["expires"] < time.time():
@@ -156,21 +164,22 @@ def need(tree: files.Tree, spec: Spec, notices: Optional[List[str]] = None) -> N
     return Need("", "")
 
 
-def _may_stay(spec: Spec, has: Sequence[str], notices: Optional[List[str]]) -> bool:
-    """Whether all that the certificate lacks are names that do not lead here."""
+def _may_stay(tree: files.Tree, spec: Spec, has: Sequence[str], notices: Optional[List[str]]) -> bool:
+    """Whether all that the certificate lacks are names that do not lead here, or were refused not long ago."""
     lacking = [name for name in spec["names"] if name not in has]
     if not spec.get("may_lack") or not set(has) <= set(spec["names"]):
         return False
     here, elsewhere, nowhere = certificate_names.sort_out(spec, lacking)
+    here, refused = refused_names.leave_out(tree, spec, here)
     if not here:
-        _left_out(notices, {**elsewhere, **nowhere})
+        _left_out(notices, {**elsewhere, **nowhere}, refused)
     return not here
 
 
-def _left_out(notices: Optional[List[str]], reasons: Dict[str, str]) -> None:
-    for why in reasons.values() if notices is not None else ():
-        assert notices is not None
-        notices.append(_("{why}, so it is in no certificate of this host").format(why=why))
+def _left_out(notices: Optional[List[str]], reasons: Dict[str, str], refused: Dict[str, str]) -> None:
+    if notices is not None:
+        form = _("{why}, so it is in no certificate of this host")
+        notices.extend([form.format(why=why) for why in reasons.values()] + list(refused.values()))
 
 
 def is_held(tree: files.Tree, spec: Spec) -> bool:
@@ -195,7 +204,9 @@ def obtain(run: ApplyContext, issues: Sequence[Issue]) -> None:
                     _("{server} refused {reasons}; the other names are served").format(
                         server=work.spec["server"], reasons="; ".join(refused)
                     ),
-                    _("fix that, then apply again: only these names are left to do"),
+                    _(
+                        "fix that, then apply again; of a later apply the plan says when they are asked for anew"
+                    ),
                 )
             left = need(run.tree, work.spec)
             for follows in ("answer", "keep", "prepare"):
@@ -252,14 +263,17 @@ def _do(run: ApplyContext, spec: Spec, todo: str) -> List[str]:
 def _leading_here(run: ApplyContext, spec: Spec) -> Spec:
     """The spec for those of its names that lead here now."""
     here, elsewhere, nowhere = certificate_names.sort_out(spec, spec["names"])
-    reasons = [*elsewhere.values(), *nowhere.values()]
+    here, refused = refused_names.leave_out(run.tree, spec, here)
+    reasons = [*elsewhere.values(), *nowhere.values(), *refused.values()]
     if not here:
         raise AgentError(
             _("no certificate for the web server: {reasons}").format(reasons="; ".join(reasons)),
             _("publish these names, then apply again"),
         )
-    for why in reasons:
-        run.session.notice(_("{why}, so it is in no certificate of this host").format(why=why))
+    told: List[str] = []
+    _left_out(told, {**elsewhere, **nowhere}, refused)
+    for sentence in told:
+        run.session.notice(sentence)
     names = [argument for name in here for argument in ("-d", name)]
     return {**spec, "names": here, "arguments": [*spec["arguments"], *names]}
 
@@ -272,7 +286,10 @@ def _issue(tree: files.Tree, spec: Dict[str, Any]) -> List[str]:
         files.write(_ROOTS, roots, 0o644)
         environment["REQUESTS_CA_BUNDLE"] = _ROOTS
     outcome = commands.run(["certbot", *spec["arguments"]], timeout=600, env=environment)
+    said = _details(outcome)
     if outcome.code != 0:
+        if spec.get("may_lack"):
+            refused_names.note(tree, spec, {name: said[name] for name in spec["names"] if name in said})
         what = _(
             "{server} issued no certificate for {names}: {reason}; mail goes on with the certificate that was "
             "there before"
@@ -284,9 +301,10 @@ def _issue(tree: files.Tree, spec: Dict[str, Any]) -> List[str]:
         )
     if not spec.get("may_lack"):
         return []
-    told = _details(outcome)
     has = certificates.describe(tree.at(f"{CERTBOT}/live/{spec['name']}/fullchain.pem"))["names"]
-    return [f"{name} ({told.get(name, _('no reason told'))})" for name in spec["names"] if name not in has]
+    refused = {name: said.get(name, _("no reason told")) for name in spec["names"] if name not in has}
+    refused_names.note(tree, spec, refused)
+    return [f"{name} ({why})" for name, why in refused.items()]
 
 
 def _details(outcome: commands.Outcome) -> Dict[str, str]:

@@ -57,14 +57,14 @@ def why_not(facts: dict[str, Any]) -> str:
             for port, program in sorted(taken.items())
         ]
         form = _(
-            "web: not set up, for another server is there ({servers}); take it away and apply again, or write "
-            "`web: false` for this host"
+            "web: not set up, for another server is there ({servers}), and names in DNS that would lead to it are not "
+            "published; take it away and apply again, or write `web: false` for this host"
         )
         return form.format(servers=all_of(servers))
     if boots:
         form = _(
-            "web: not set up, for another server starts when this host boots ({units}); disable it there and apply "
-            "again, or write `web: false` for this host"
+            "web: not set up, for another server starts when this host boots ({units}), and names in DNS that would "
+            "lead to it are not published; disable it there and apply again, or write `web: false` for this host"
         )
         return form.format(units=all_of(boots))
     return ""

@@ -55,9 +55,9 @@ _APPLY = N_("run `mailprov apply`, which puts the policy there first and the rec
 )
 def dns_mta_sts(context: DomainContext) -> Iterator[Finding]:
     inventory, domain = context.run.inventory, context.domain
-    policy = web.policy(inventory, domain) if context.name == domain.name else None
+    policy = web.policy(inventory, domain)
     ca_file = next((host.tls.ca_file for host in map(inventory.host, domain.hosts) if host.tls.ca_file), None)
-    if policy is None and domain.mta_sts == "off" and context.name == domain.name:
+    if policy is None and domain.mta_sts == "off":
         texts = mta_sts.records(context.follow(f"_mta-sts.{context.name}", "TXT").values)
         if len(texts) == 1 and re.fullmatch(r"v=STSv1; id=none\d{10}", texts[0]):
             form = _("{record}: senders are told that the policy has ended, and mailprov removes it in time")
