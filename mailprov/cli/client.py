@@ -220,9 +220,7 @@ def _text(
 
         if not (made := pacc(one)):
             what = _("{domain} has no servers that such a file could name").format(domain=one.domain)
-            raise InputError(
-                "--form pacc", what, _("They are IMAP or POP, and SMTP, with TLS from the start")
-            )
+            raise InputError("--form", what, _("They are IMAP or POP, and SMTP, with TLS from the start"))
         return made
     if form == "qr":
         from mailprov.client import qr
