@@ -31,6 +31,7 @@ MODULES = [
     "mailprov.components.srs",
     "mailprov.components.submission",
     "mailprov.components.passwords",
+    "mailprov.components.states",
     "mailprov.components.acme",
     "mailprov.components.web.component",
     "mailprov.components.webmail.component",

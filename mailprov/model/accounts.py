@@ -35,6 +35,11 @@ class Account:
     expires: Expiry | None = None
     app_passwords: tuple[AppPassword, ...] = ()
 
+    @property
+    def says_what_it_may(self) -> bool:
+        """Whether the inventory says anything of that."""
+        return bool(self.state is not State.ACTIVE or self.expires or self.app_passwords)
+
     def state_at(self, now: float) -> State:
         """`now`: seconds since 1970."""
         over = self.expires is not None and now >= self.expires.at

@@ -28,12 +28,14 @@ class User:
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory with its owner and mode."""
+    """A directory with its owner and mode. `holds`: (name, group, mode) of files that a program of the host's keeps
+    there; one that is missing is made, empty, and what is in them is the program's."""
 
     path: str
     owner: str = "root"
     group: str = "root"
     mode: str = "0755"  # octal
+    holds: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,17 @@ class AccountEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class AccountFile:
-    """A Dovecot passwd-file: `user:{SCHEME}hash::::::fields`, one line per account, sorted by user."""
+    """A Dovecot passwd-file: `user:{SCHEME}hash::::::fields`, one line per account, sorted by user.
+
+    `of`: what its lines are, which says how a plan tells them: "accounts", "states" or "app passwords" of accounts.
+    """
 
     path: str
     entries: tuple[AccountEntry, ...]
     owner: str = "root"
     group: str = "root"
     mode: str = "0640"
+    of: str = "accounts"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ advisories(inventory, domains)   sentences for people, in the file's order; empt
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Collection
 
 from mailprov.i18n import _
@@ -38,6 +39,11 @@ def advisories(inventory: Inventory, domains: Collection[str] | None = None) -> 
         for domain in wanted
         if domain.hosted and not domain.hosted.dkim
     ]
+    stated = [domain for domain in wanted if any(account.says_what_it_may for account in domain.accounts)]
+    if stated:
+        from mailprov.plan import states  # few inventories have any
+
+        found += [sentence for domain in stated for sentence in states.advisories(domain, time.time())]
     theirs = [
         host.name
         for host in inventory.hosts

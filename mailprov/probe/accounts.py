@@ -4,14 +4,16 @@
     chosen(domain, run, count)       the accounts that log in: `count` of them, or all where it is None
     lacking(domain)                  why there is none that could, as a clause
     untried(domain)                  which accounts cannot log in, and why, beside others that do
+    logs_in, receives (account)      whether it may, by its state and the clock of this machine
 
-Pure; raises nothing. A password is known when the inventory names it in clear or a reference to it, not a hash, and
-when it is not one that the account's user owns: then the inventory knows what it was once.
+Raises nothing. A password is known when the inventory names it in clear or a reference to it, not a hash, and when it
+is not one that the account's user owns: then the inventory knows what it was once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable
 
 from mailprov.i18n import _, ngettext
@@ -30,7 +32,12 @@ def usable(domain: Domain, *, reads: bool = False) -> Account | None:
 
 
 def known(domain: Domain) -> list[Account]:
-    return [account for account in domain.accounts if account.password is not None and not _own(account)]
+    """Those that may log in."""
+    return [account for account in domain.accounts if has_password(account) and logs_in(account)]
+
+
+def has_password(account: Account) -> bool:
+    return account.password is not None and not _own(account)
 
 
 def _own(account: Account) -> bool:
@@ -38,7 +45,15 @@ def _own(account: Account) -> bool:
 
 
 def keeps(account: Account) -> bool:
-    return account.forward is None or account.forward.keep
+    return (account.forward is None or account.forward.keep) and receives(account)
+
+
+def logs_in(account: Account) -> bool:
+    return account.state_at(time.time()).logs_in
+
+
+def receives(account: Account) -> bool:
+    return account.state_at(time.time()).receives
 
 
 def chosen(domain: Domain, run: str, count: int | None) -> list[Account]:
@@ -57,12 +72,20 @@ def lacking(domain: Domain | None, *, reads: bool = False) -> str:
     if domain is None or not domain.accounts:
         return _("no account") if domain is None else _("{domain} has no account").format(domain=domain.name)
     able = known(domain)
+    if reads and able and not all(map(receives, able)):
+        return _("no account of {domain} that may log in keeps mail: {names}").format(
+            domain=domain.name, names=names(able)
+        )
     if reads and able:
         return ngettext(
             "no account of {domain} keeps mail: {names} forwards all of it (keep: false)",
             "no account of {domain} keeps mail: {names} forward all of it (keep: false)",
             len(able),
         ).format(domain=domain.name, names=names(able))
+    if shut := [account for account in domain.accounts if has_password(account) and not logs_in(account)]:
+        return _(
+            "no account with a known password in {domain} may log in (`state` or `expires`): {names}"
+        ).format(domain=domain.name, names=names(shut))
     own = [account for account in domain.accounts if _own(account)]
     hashed = [account for account in domain.accounts if not _own(account)]
     if not own:

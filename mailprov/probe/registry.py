@@ -101,6 +101,7 @@ _FAMILIES = (
     "sieve",
     "tls",
     "auth",
+    "state",
     "relay",
     "smuggle",
     "unknown",

@@ -13,7 +13,7 @@ from typing import Iterator, List, Optional, Sequence
 from mailprov.agent.changes import Change, change
 from mailprov.agent.context import ApplyContext
 from mailprov.agent.manifest import Entry
-from mailprov.agent.resources import passwd_file
+from mailprov.agent.resources import account_lines, passwd_file
 from mailprov.agent.resources.base import Look, Spec, Staged, State, notes, owner_mode
 from mailprov.agent.resources.config_files import place
 from mailprov.agent.sentences import _, joined
@@ -33,7 +33,8 @@ class Accounts(Staged):
 
     @classmethod
     def count(cls, state: State) -> int:
-        return sum(len(spec["entries"]) for spec in state["account_files"])
+        files = (spec for spec in state["account_files"] if spec.get("of", "accounts") == "accounts")
+        return sum(len(spec["entries"]) for spec in files)
 
     @classmethod
     def entries(cls, state: State) -> Iterator[Entry]:
@@ -59,7 +60,10 @@ class Accounts(Staged):
                 changes.append(change("file", "update", path, joined(details), drift=drift))
             elif details and found.changes:
                 changes.append(change("file", "update", path, joined(details), drift=drift))
-            changes += [change("account", action, user, detail) for action, user, detail in found.changes]
+            told = found.changes
+            if told and spec.get("of", "accounts") != "accounts":
+                told = account_lines.changes(spec, told, passwd_file.logins(data))
+            changes += [change("account", action, user, detail) for action, user, detail in told]
             if changes:
                 yield Accounts(spec, changes, found.lines, rewrite=rewrite)
 
@@ -84,7 +88,8 @@ def undone(
     path: str, action: str, details: List[str], *, now: Optional[bytes], before: Optional[bytes]
 ) -> List[Change]:
     """The logins that come, go, or get their password or settings back."""
-    accounts = _accounts(now, before)
+    states = account_lines.undone(path, passwd_file.logins(now), passwd_file.logins(before))
+    accounts = _accounts(now, before) if states is None else states
     shown = action != "update" or details or not accounts
     return [change("file", action, path, joined(details))] * bool(shown) + accounts
 

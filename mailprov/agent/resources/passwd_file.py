@@ -137,7 +137,9 @@ def in_words(fields: str) -> str:
     """The extra fields as a person would say them: `quota 200M` for the limit, in either of Dovecot's spellings."""
     found = re.match(r"userdb_quota(?:_rule=\*:bytes|/user/storage_size)=([0-9]+)B?$", fields)
     if not found:
-        return fields
+        from mailprov.agent.resources import account_lines  # few hosts have such lines
+
+        return account_lines.in_words(fields)
     size, unit = int(found.group(1)), ""
     for unit_next in "KMGT":
         if size % 1024 or size == 0:

@@ -8,6 +8,7 @@ Pure. One template for each release line, since 2.4 reads none of the settings t
 
 from __future__ import annotations
 
+from mailprov.components import states
 from mailprov.components.base import Build
 from mailprov.components.dovecot import settings, sieve
 from mailprov.components.dovecot.passwd import MAIL_ROOT, NAMES, OWN, USERS, names
@@ -77,6 +78,9 @@ def files(build: Build) -> tuple[File, ...]:
         users=USERS,
         own=OWN if any(each.own for each in mail.entries) else "",
         names=NAMES,
+        states=build.made(states.of),
+        denied=f"{states.FOLDER}/denied",
+        app_passwords=f"{states.FOLDER}/app-passwords",
         warning_script=WARNING,
         owner=OWNER,
         mail_root=MAIL_ROOT,

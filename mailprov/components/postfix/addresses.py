@@ -4,6 +4,7 @@ tables.
     other_names(domains) -> dict[str, Account]    address → the one account here that it leads to
     tables(domains, fqdn) -> dict[str, str]    file name → content, for texthash: maps
     moved_checks(domains) -> str                  the domains whose mail is put off
+    led_to(domains, accounts) -> list[str]        what else leads to accounts that get no mail
     texthash(rows, comments) -> str            one map's text
 
 Pure. Postfix reads `texthash:` as `key whitespace value`, one a line (DATABASE_README). Raises InputError for
@@ -154,6 +155,31 @@ def other_names(domains: Iterable[Domain]) -> dict[str, Account]:
     return found
 
 
+def led_to(domains: Iterable[Domain], accounts: Collection[str]) -> list[str]:
+    """`name ADDRESS ACCOUNT` for each other name of one of these accounts, `catch-all DOMAIN ACCOUNT` where a catch-all
+    leads there, with `keep NAME ACCOUNT` for all that the domain's catch-all does not get.
+    """
+    served = tuple(domain for domain in domains if domain.taken_here)
+    virtual, origins = _virtual(served, _roles(served))
+    known = {account.address for domain in served for account in domain.accounts}
+    leads = _leads(known, virtual, origins)
+    found = [
+        f"name {name} {to}"
+        for name, to in leads.items()
+        if to in accounts and name not in known and name[0] != "@"
+    ]
+    everybody = [name for domain in served for name in (domain.name, *domain.domain_aliases)]
+    for domain in served:
+        to = leads.get(domain.catch_all, domain.catch_all) if domain.catch_all else ""
+        if to not in accounts:
+            continue
+        own = {name for name in virtual if name.endswith(f"@{domain.name}") and name[0] != "@"}
+        below = [name for name in everybody if name.endswith(f".{domain.name}")]
+        found.append(f"catch-all {domain.name} {to}")
+        found += [f"keep {name} {to}" for name in (*own, *below)]
+    return sorted(found)
+
+
 def texthash(
     rows: Mapping[str, Collection[str]],
     comments: Iterable[str] = (),
@@ -179,14 +205,15 @@ def texthash(
 
 
 def _roles(domains: tuple[Domain, ...]) -> dict[str, str]:
-    """postmaster@ and abuse@ of each domain that does not have them → postmaster@, else its first account.
+    """postmaster@ and abuse@ of each domain that does not have them → postmaster@, else its first account that gets
+    mail, and goes on to get it.
 
     A domain without accounts goes to the first account of the host; without any, nobody can be named.
     """
     roles: dict[str, str] = {}
-    first = next((account.address for domain in domains for account in domain.accounts), "")
+    first = _first(account for domain in domains for account in domain.accounts)
     for domain in domains:
-        own = domain.accounts[0].address if domain.accounts else first
+        own = _first(domain.accounts) or first
         names = _names(domain)
         postmaster = f"postmaster@{domain.name}"
         for role in _ROLES:
@@ -195,6 +222,16 @@ def _roles(domains: tuple[Domain, ...]) -> dict[str, str]:
             if address not in names and target:
                 roles[address] = target
     return roles
+
+
+def _first(accounts: Iterable[Account]) -> str:
+    """The address of the first that gets mail, else of the first; empty without any."""
+    deaf = ""
+    for account in accounts:
+        if not account.may_lose[1]:
+            return account.address
+        deaf = deaf or account.address
+    return deaf
 
 
 def _operator(domains: tuple[Domain, ...], roles: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mailprov.components import relayhost, srs, submission
+from mailprov.components import relayhost, srs, states, submission
 from mailprov.components.base import Build
 from mailprov.components.dovecot import passwd, sieve
 from mailprov.components.postfix import settings, spoofing
@@ -79,6 +79,7 @@ def files(build: Build) -> tuple[File, ...]:
         submission_milter=submission.MILTER,
         quotas=mail.quotas,
         moved=bool(moved),
+        states=states.FOLDER if build.made(states.of) else "",
     )
     master = render(
         "postfix/master.cf.j2",

@@ -12,7 +12,7 @@ from mailprov.i18n import N_, _, ngettext
 from mailprov.model.accounts import Account
 from mailprov.model.findings import Finding
 from mailprov.model.values import dataclass
-from mailprov.probe.accounts import lacking
+from mailprov.probe.accounts import lacking, receives
 from mailprov.probe.clients.smtp import Reply, Smtp
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import SMTP_PORTS, Scope, ports_where, probe
@@ -45,7 +45,7 @@ def known_address(context: PortContext, domain: str = "") -> str:
     """An address that this host must accept, in `domain` or in any of its domains; '' if there is none."""
     for item in context.run.inventory.domains_on(context.host.name):
         if domain in {"", item.name}:
-            for account in item.accounts:
+            if account := next(filter(receives, item.accounts), None):
                 return account.address
             for alias, __ in (*item.aliases, *item.lists):
                 return alias

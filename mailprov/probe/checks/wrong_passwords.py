@@ -101,7 +101,7 @@ def _early(context: PortContext) -> Finding | None:
     from mailprov.components import fail2ban  # brings the schema's library, which `explain` has no use for
 
     banning = fail2ban.SETTING.of(context.host)
-    if banning is not None and not _spared(banning, context.address):
+    if banning is not None and not spared(banning, context.address):
         own = source_address(context.address)
         form = _(
             "wrong passwords would get this machine banned by fail2ban: put its address into fail2ban.ignore, then "
@@ -123,7 +123,7 @@ def _early(context: PortContext) -> Finding | None:
     return None
 
 
-def _spared(fail2ban: Fail2ban, address: str) -> bool:
+def spared(fail2ban: Fail2ban, address: str) -> bool:
     """Whether `ignore` names us. Where our address is private and the server's is not, the network between translates
     ours: then whoever wrote anything into `ignore` is believed to have known.
     """

@@ -26,8 +26,9 @@ from mailprov.components.web import place as web
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import HostState
-from mailprov.model.inventory import Acme, Challenge, Filter, KeyType, Tls, TlsMode
+from mailprov.model.inventory import Acme, Challenge, Domain, Filter, KeyType, Tls, TlsMode
 from mailprov.model.secret import Secret
+from mailprov.model.states import AppPassword, Expiry, State
 from mailprov.model.web import with_webmail
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -46,6 +47,8 @@ CASES: dict[str, dict[str, Any]] = {
     "no-pop-2.4": facts(TRIXIE),
     "rspamd": facts({**TRIXIE, "rspamd": "3.12.1-1"}),
     "web": facts({**TRIXIE, "nginx-light": "1.26.3-3"}, ("2001:db8::11",)),  # a name of its own for a domain
+    "states-2.3": facts(BOOKWORM),  # accounts that may not log in or get mail, dates, passwords of programs
+    "states-2.4": facts(TRIXIE),
     "webmail": facts(
         {
             **TRIXIE,
@@ -89,6 +92,26 @@ def rendered(state: HostState) -> dict[str, str]:
     return {**files, "state.json": json.dumps(wire, indent=1, ensure_ascii=False) + "\n"}
 
 
+def with_states() -> Domain:
+    """ana is suspended at a date, luis does not log in, marta gets no mail, o'hara has passwords for two programs."""
+    ana, luis, marta, ohara = alpha().accounts
+    word = Secret("env:PHONE", "phone word")
+    apps = (
+        AppPassword("phone", ("imap", "submission"), password=word, expires=1893456000),
+        AppPassword("tablet", ("imap",), password_hash=Secret("hash", "{SHA512-CRYPT}$6$x$y")),
+    )
+    return dataclasses.replace(
+        alpha(),
+        accounts=(
+            dataclasses.replace(ana, expires=Expiry(1830297600)),
+            dataclasses.replace(luis, state=State.NO_LOGIN),
+            dataclasses.replace(marta, state=State.NO_RECEIVE),
+            dataclasses.replace(ohara, app_passwords=apps),
+        ),
+        catch_all="ana@alpha.test",
+    )
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_golden(case: str) -> None:
     folder = GOLDEN / case
@@ -114,6 +137,8 @@ def test_golden(case: str) -> None:
         on = ufw.SETTING.on(web.SETTING.on(on, True), True)
         named = dataclasses.replace(alpha(), mail_name="mail.alpha.test")
         meant = inventory(named, delta(), on=on)
+    elif case.startswith("states"):
+        meant = inventory(with_states(), delta())
     elif case == "webmail":
         having = dataclasses.replace(alpha(), webmail="roundcube")
         on = fail2ban.SETTING.on(web.SETTING.on(on, True), fail2ban.Fail2ban())

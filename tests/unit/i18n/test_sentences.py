@@ -158,6 +158,7 @@ OTHER_TEXTS = {
     "components/postfix/spoofing.py",
     "components/srs.py",
     "components/sshd.py",
+    "components/states.py",
     "components/templates.py",
     "lab/acme_server.py",
     "lab/hosts.py",

@@ -53,6 +53,10 @@ class World:
     off: dict[str, set[str]] = field(default_factory=dict)  # address → services that are not there
     dead: set[tuple[str, int]] = field(default_factory=set)  # services that have ended themselves
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
+    shut: set[str] = field(default_factory=set)  # who may not log in
+    deaf: set[str] = field(default_factory=set)  # who gets no mail
+    # (user, password) → what it is for, beside the user's own
+    programs: dict[tuple[str, str], set[Protocol]] = field(default_factory=dict)
 
     def faults_of(self, address: str) -> frozenset[str]:
         words = (word.rpartition("/") for word in self.faults)

@@ -120,7 +120,7 @@ class Session:
             return "no"
         if "system-users" in self.faults:  # who logs in by the name alone
             user = next((known for known in PASSWORDS if known.partition("@")[0] == user), "")
-        if "anybody-gets-in" in self.faults or PASSWORDS.get(user) == password:
+        if "anybody-gets-in" in self.faults or self._may(user, password):
             self.user = user
             if self.port.protocol is not Protocol.SMTP:
                 self._count(self.world.now_sessions, self.world.most_sessions, user, 1)
@@ -132,6 +132,15 @@ class Session:
         time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen
         self._count(self.world.now_wrong, {}, self.address, -1)
         return "no"
+
+    def _may(self, user: str, password: str) -> bool:
+        if user in self.world.shut and "lets-shut-in" not in self.faults:
+            return False
+        programs = self.world.programs.get((user, password), set())
+        if programs and "programs-anywhere" in self.faults:
+            return True
+        for_this = self.port.protocol in programs and "programs-nowhere" not in self.faults
+        return for_this or PASSWORDS.get(user) == password
 
     def _wait_for_sessions(self, user: str, number: int) -> None:
         latest = time.monotonic() + 5

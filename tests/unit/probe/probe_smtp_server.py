@@ -154,6 +154,11 @@ class Smtp(Session):
                 self.send("550 5.1.0 no")
             else:
                 self.send("553 5.7.1 Sender address rejected: not owned by user")
+        elif address in self.world.deaf and "takes-for-deaf" not in self.faults:
+            code = next(
+                (f"{word[5:8]} {word[9:]}" for word in self.faults if word.startswith("deaf-")), "550 5.2.1"
+            )
+            self.send(f"{code} <{address}>: Recipient address rejected: mailbox disabled")
         elif "refuses-all" in self.faults:
             self.send("554 5.7.1 Service unavailable; client host blocked")
         elif here and (address in PASSWORDS or "catch-all" in self.faults):

@@ -24,12 +24,12 @@ PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdic
 
 def test_right_servers_pass_every_probe(lab: Lab) -> None:
     findings = lab.verify(wait=10)
-    # The others are in test_hosted_probes.py, test_web_probes.py and test_zones.py.
+    # The others are in test_hosted_probes.py, test_state_probes.py, test_web_probes.py and test_zones.py.
     here = {
         each.entry.id
         for each in probes()
         if not each.by_name
-        and not each.entry.id.startswith(("hosted.", "web."))
+        and not each.entry.id.startswith(("hosted.", "state.", "web."))
         and each.scope not in (Scope.FOREIGN, Scope.PORT_OFF)
     }
     assert {item.id for item in findings} == here
