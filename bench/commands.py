@@ -1,7 +1,7 @@
 """The commands that are measured, as a user gives them.
 
     mailprov(*words) -> Run            `mailprov WORDS`, to its end
-    apply(path, expected) -> Run       `mailprov apply --yes --no-verify`, which must say `expected`
+    apply(path, expected, …) -> Run    `mailprov apply --yes --no-verify …`, which must say `expected`
     bare_install(packages) -> str      a shell line for the host: the bare apt-get of the same packages
 
 Raises BenchFailed when a command does not do what it is measured at.
@@ -24,8 +24,8 @@ def mailprov(*words: str) -> Run:
     return run([*MAILPROV, *words], cwd=str(ROOT))
 
 
-def apply(path: Path, expected: str) -> Run:
-    result = mailprov("apply", "--yes", "--no-verify", str(path))
+def apply(path: Path, expected: str, *more: str) -> Run:
+    result = mailprov("apply", "--yes", "--no-verify", *more, str(path))
     if expected not in result.output:
         raise BenchFailed(f"bench: mailprov did not say “{expected}”:\n{result.output[-2000:]}")
     return result

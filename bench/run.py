@@ -8,6 +8,7 @@
     many accounts     10 and 10,000 on one host; many domains: 10 and 1,000
     load              mail through a provisioned host, beside the distribution's stock configuration; the filter's cost
     since             hosts of 0.1.0 before and after this version: memory of 50 idle clients on 587, mail in and out
+    web               what the web corner adds to a first apply: time, packages, memory
     zones             questions and rounds of DNS: 100 domains in a zone, ten zones, wildcards; calls of each driver
     cpu               a no-change plan of one host: the controller's CPU above its libraries', wall beside `ssh true`
     start             `--version` and `--help` beside an empty Python
@@ -32,7 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import cpu, demo, fleet, mail_load, peers, since, zone_calls, zones  # noqa: E402
+from bench import cpu, demo, fleet, mail_load, peers, since, web_corner, zone_calls, zones  # noqa: E402
 from bench.commands import apply, bare_install, mailprov  # noqa: E402
 from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
@@ -53,6 +54,7 @@ PHASES = (
     "sizes",
     "load",
     "since",
+    "web",
     "zones",
 )
 
@@ -199,6 +201,11 @@ class Bench:
     def since(self) -> None:
         self.tables += since.measure(5 if self.full else 3)
 
+    def web(self) -> None:
+        folder = self.folder / "web"
+        folder.mkdir()
+        self.tables += web_corner.measure(folder, 5 if self.full else 3)
+
     def zones(self) -> None:
         folder = self.folder / "zones"
         folder.mkdir()
@@ -213,6 +220,7 @@ class Bench:
                 "demo",
                 "fleet",
                 "since",
+                "web",
                 "zones",
             }:  # these need none of its hosts
                 self.hosts.up()
