@@ -17,6 +17,7 @@ from typing import NamedTuple
 from mailprov.client import hosted
 from mailprov.errors import InputError
 from mailprov.i18n import _
+from mailprov.model import web
 from mailprov.model.accounts import Account
 from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port, Protocol, TlsStart
@@ -43,7 +44,7 @@ class Settings:
     """`address` is empty in settings of a domain. `servers`: those to prefer come first within each protocol.
     `accounts`: of a domain alias the domain whose accounts its users log in as; they have no others.
     `self_signed`: programs will ask whether to trust the certificate. `provider`: where the mail of the domain is, if
-    it is not on a host of the inventory.
+    it is not on a host of the inventory. `fetched`: programs can ask the domain for all of this.
     """
 
     domain: str
@@ -52,6 +53,7 @@ class Settings:
     accounts: str = ""
     self_signed: bool = False
     provider: str = ""
+    fetched: bool = False
 
     def of(self, protocol: Protocol) -> tuple[Server, ...]:
         return tuple(server for server in self.servers if server.protocol is protocol)
@@ -111,6 +113,7 @@ def _settings(inventory: Inventory, domain: Domain, account: Account | None) -> 
         servers,
         account.address if account else "",
         self_signed=host.tls.mode is TlsMode.SELF_SIGNED,
+        fetched=web.host_of(inventory, domain) is not None,
     )
 
 

@@ -40,6 +40,9 @@ OUTLOOK_BY_POP = N_(
 BY_PAGE = N_(
     "No password is typed into the program: the provider's own page opens and asks for it (OAuth 2.0)."
 )
+FETCHED = N_(
+    "Thunderbird, K-9 and the classic Outlook need the address and the password only: they ask the domain for the rest."
+)
 SELF_SIGNED = N_(
     "The server's certificate is not from a known authority, so each program asks once whether to trust it."
 )
@@ -58,7 +61,8 @@ class Sheet(NamedTuple):
 def notes(settings: Settings) -> list[str]:
     """What a user should know besides the servers."""
     by_page = any(not server.password for server in settings.servers)
-    told = [*([BY_PAGE] if by_page else []), *([SELF_SIGNED] if settings.self_signed else [])]
+    found = [(BY_PAGE, by_page), (FETCHED, settings.fetched), (SELF_SIGNED, settings.self_signed)]
+    told = [note for note, applies in found if applies]
     outlook = OUTLOOK if settings.best(Protocol.IMAP) else OUTLOOK_BY_POP
     return [_(each) for each in (*told, *([] if settings.provider else [outlook]))]
 

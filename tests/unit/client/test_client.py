@@ -17,7 +17,7 @@ from mailprov.client.autoconfig import autoconfig
 from mailprov.client.autodiscover import autodiscover
 from mailprov.client.mobileconfig import mobileconfig
 from mailprov.client.settings import of_account, of_domain
-from mailprov.client.sheet import Sheet, sheet
+from mailprov.client.sheet import Sheet, notes, sheet
 from mailprov.components.templates import folders
 from mailprov.inventory import SecretMode, load
 from mailprov.model.ports import PORTS
@@ -67,6 +67,15 @@ def test_every_port_where_users_log_in_is_there_the_safer_first(file: Path) -> N
     assert {server.port for server in found.servers} == {port.number for port in PORTS if port.login}
     assert {(server.host, server.user) for server in found.servers} == {("mx1.alpha.test", "ana@alpha.test")}
     assert found.self_signed
+
+
+def test_where_programs_ask_the_domain_a_user_is_told_that_address_and_password_are_enough(
+    file: Path,
+) -> None:
+    before = notes(settings(file, "ana@alpha.test"))
+    file.write_text(f"web: true\n{INVENTORY}")
+    (told,) = set(notes(settings(file, "ana@alpha.test"))) - set(before)
+    assert told.startswith("Thunderbird, K-9 and the classic Outlook need the address and the password only")
 
 
 def test_only_what_the_host_offers_is_in_any_form(file: Path) -> None:
