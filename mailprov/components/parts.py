@@ -11,6 +11,7 @@ from mailprov.model.host_state import (
     File,
     Filters,
     Issued,
+    Login,
     OwnPasswords,
     Service,
     SigningKey,
@@ -35,3 +36,4 @@ class Parts(NamedTuple):
     filters: tuple[Filters, ...] = ()
     notices: tuple[str, ...] = ()
     unwanted: tuple[str, ...] = ()
+    logins: tuple[Login, ...] = ()

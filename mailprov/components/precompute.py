@@ -14,6 +14,7 @@ from mailprov.components.dovecot import passwd
 from mailprov.components.postfix import addresses
 from mailprov.model.accounts import Account
 from mailprov.model.inventory import Host, Inventory
+from mailprov.model.shell_users import users
 
 
 class Mail(NamedTuple):
@@ -37,7 +38,8 @@ class Precomputed:
         with self._lock:
             if self._made is None:
                 domains = self._inventory.domains_on(self._host.name)
-                tables = addresses.tables(domains, self._host.fqdn)
+                people = {each.name: each.address for each in users(self._host)}
+                tables = addresses.tables(domains, self._host.fqdn, people)
                 entries = passwd.entries(domains)
                 quotas = any(each.quota is not None for each in entries)
                 self._made = Mail(tables, entries, addresses.other_names(domains), quotas)

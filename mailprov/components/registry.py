@@ -40,6 +40,7 @@ MODULES = [
     "mailprov.components.ufw",
     "mailprov.components.rspamd",
     "mailprov.components.opendkim",
+    "mailprov.components.shell.component",
     "mailprov.components.sshd",
 ]
 

@@ -1,6 +1,7 @@
 """The check of what users submit: a milter of our own, in front of the filter, on ports 465 and 587 alone.
 
     MILTER       as in Postfix's smtpd_milters, from inside its chroot
+    LOCAL        the same for mail that is handed to sendmail(1), on a host where accounts have a shell
     COMPONENT    the program, its unit and its socket's
 
 Postfix compares the login with the sender of the envelope; what readers see is the header, which only a milter can look
@@ -18,9 +19,11 @@ from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.templates import render
 from mailprov.i18n import N_
 from mailprov.model.host_state import File, Service
+from mailprov.model.shell_users import users
 
 UNIT = "mailprov-submission"
 MILTER = f"unix:private/{UNIT}"
+LOCAL = f"unix:private/{UNIT}-local"  # for what users with a shell send on the host itself
 _SOCKET = f"/var/spool/postfix/private/{UNIT}"
 _SCRIPT = "/etc/mailprov/submission_check.py"
 _UNITS = "/etc/systemd/system"
@@ -33,18 +36,18 @@ class _Submission(Component):
     before = "postfix"  # which would refuse submitted mail until it answers
 
     def parts(self, build: Build) -> Parts:
-        files = _files(build.host.recipient_delimiter)
+        files = _files(build.host.recipient_delimiter, bool(users(build.host)))
         return Parts(files=files, services=(_service(files),))
 
 
 COMPONENT = _Submission()
 
 
-def _files(delimiter: str) -> tuple[File, ...]:
-    """`delimiter` as in Postfix's recipient_delimiter."""
-    names = {"unit": UNIT, "script": _SCRIPT, "socket": _SOCKET}
+def _files(delimiter: str, local: bool) -> tuple[File, ...]:
+    """`delimiter` as in Postfix's recipient_delimiter. `local`: users of the host have accounts."""
+    names = {"unit": UNIT, "script": _SCRIPT, "socket": _SOCKET, "local": local}
     return (
-        File(_SCRIPT, render("submission/check.py.j2", maps=MAPS, delimiter=delimiter)),
+        File(_SCRIPT, render("submission/check.py.j2", maps=MAPS, delimiter=delimiter, local=local)),
         File(f"{_UNITS}/{UNIT}.service", render("submission/check.service.j2", **names)),
         File(f"{_UNITS}/{UNIT}.socket", render("submission/check.socket.j2", **names)),
     )

@@ -84,6 +84,7 @@ def build(
         filters=tuple(filters for made in every for filters in made.filters),
         retired=tuple(service for service in _retired() if service.unit not in running),
         rendered_for=asked.releases.rendered_for(),
+        logins=tuple(login for made in every for login in made.logins),
         notices=tuple(notice for made in every for notice in made.notices),
     )
 

@@ -7,6 +7,7 @@ says when it leads to nobody. What is wrong goes to `context.problems`. Mail tha
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import NamedTuple
 
 from mailprov.i18n import N_, _, all_of
@@ -90,9 +91,14 @@ class _Domain(NamedTuple):
         login = self._login(entry.login, (*path, "login"), hosts)
         owner = entry.password.owner or "inventory"
         account = Account(address or "", password, ready, limit, forward, login, owner)
+        if entry.shell is not None:
+            from mailprov.inventory import shell  # few inventories have any of these
+
+            found = shell.resolve(entry.shell, (*path, "shell"), account, hosts, self.context)
+            account = replace(account, shell=found)
         if entry.model_fields_set.isdisjoint(("state", "expires", "app_passwords")):
             return account
-        from mailprov.inventory import states  # few inventories have any of these
+        from mailprov.inventory import states
 
         return states.of_account(account, entry, path, hosts, self.context)
 

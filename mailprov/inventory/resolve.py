@@ -33,6 +33,12 @@ def build(file: File, context: Context) -> Inventory:
     served = domains.resolve(file.domains, hosts, context)
     check_services(hosts, served, context)
     hosts = web.with_webmail(hosts, served)
+    if any(account.shell for domain in served for account in domain.accounts):
+        from mailprov.inventory import shell
+        from mailprov.model.shell_users import placed
+
+        shell.check(served, hosts, context)
+        hosts = placed(hosts, served)
     return Inventory(source=context.document.file, hosts=hosts, domains=served, dns=published)
 
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from mailprov.i18n import N_, _
 from mailprov.inventory.schema_hosted import HostedEntry
+from mailprov.inventory.schema_shell import ShellOrFlag
 from mailprov.inventory.schema_states import DATE_ALONE, AppPasswordEntry, ExpiresEntry, StateWord
 from mailprov.model.dkim import ALGORITHMS
 from mailprov.schema.document import Seq
@@ -73,6 +74,13 @@ class AccountEntry(Entry):
         default={},
         description=N_(
             "more passwords, each for one program or device and for some protocols: name → password"
+        ),
+    )
+    shell: ShellOrFlag = Field(
+        default=None,
+        description=N_(
+            "true: a system user on the first of the domain's hosts, who logs in by SSH with the mailbox's password, "
+            "and sends as this account alone; or a mapping"
         ),
     )
 

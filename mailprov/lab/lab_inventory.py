@@ -207,6 +207,13 @@ def _account(paths: LabPaths, account: Account) -> dict[str, Any]:
         body["login"] = account.login
     if account.quota is not None:
         body["quota"] = account.quota
+    if account.shell is not None:
+        body["shell"] = {
+            "user": account.shell.user,
+            "password": account.shell.password,
+            "restricted": account.shell.restricted,
+            **({"keys": list(account.shell.keys)} if account.shell.keys else {}),
+        }
     if account.forward is not None:
         body["forward"] = {"to": list(account.forward.to), "keep": account.forward.keep}
     if account.state is not State.ACTIVE:

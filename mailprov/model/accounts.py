@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mailprov.model.secret import Secret
 from mailprov.model.states import AppPassword, Expiry, State
 from mailprov.model.values import dataclass
+
+if TYPE_CHECKING:
+    from mailprov.model.shell import Shell
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Account:
     state: State = State.ACTIVE
     expires: Expiry | None = None
     app_passwords: tuple[AppPassword, ...] = ()
+    shell: Shell | None = None  # a system user of its host, for SSH
 
     @property
     def says_what_it_may(self) -> bool:

@@ -27,6 +27,18 @@ class User:
 
 
 @dataclass(frozen=True)
+class Login:
+    """A system user who logs in: an account with a shell. `comment` (GECOS) says whose it is
+    in its last field, behind the agent's mark. One that leaves is locked by what the component has on the host.
+    """
+
+    name: str
+    home: str
+    shell: str
+    comment: str
+
+
+@dataclass(frozen=True)
 class Directory:
     """A directory with its owner and mode. `holds`: (name, group, mode) of files that a program of the host's keeps
     there; one that is missing is made, empty, and what is in them is the program's."""
@@ -250,6 +262,7 @@ class HostState:
     # (package, version prefix) pairs the templates were chosen for: if another version got installed, the
     # agent stops before it writes a file.
     rendered_for: tuple[tuple[str, str], ...] = ()
+    logins: tuple[Login, ...] = ()
     notices: tuple[str, ...] = ()  # sentences that a plan shows: what the host cannot have, and why
 
     def to_wire(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from mailprov.agent.resources.config_files import ConfigFile, LeftFile
 from mailprov.agent.resources.directories import Directory
 from mailprov.agent.resources.dkim_keys import DkimKey
 from mailprov.agent.resources.left_certificates import LeftCertificate
+from mailprov.agent.resources.logins import Login
 from mailprov.agent.resources.obsolete_services import ObsoleteService
 from mailprov.agent.resources.own_passwords import OwnPasswords
 from mailprov.agent.resources.packages import Package
@@ -30,7 +31,7 @@ from mailprov.agent.resources.users import User
 from mailprov.agent.sentences import joined, ngettext
 
 KINDS: Sequence[Type[Resource]] = (
-    Package, User, Directory, DkimKey, Placeholder, Certificate,
+    Package, User, Login, Directory, DkimKey, Placeholder, Certificate,
     ConfigFile, Accounts, OwnPasswords, LeftFile, LeftCertificate, Service, ObsoleteService, Issue,
 )  # fmt: skip
 _COUNTED: Sequence[Tuple[Type[Resource], Callable[[int], str]]] = (  # in this order

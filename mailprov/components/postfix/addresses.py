@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from mailprov.components.postfix import spoofing
 from mailprov.components.templates import MANAGED
@@ -45,8 +46,12 @@ _WORD = re.compile(
 _LOGIN = re.compile(r"[a-z0-9._='-]+@[a-z0-9.-]+")
 
 
-def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
-    """All maps of a host that serves `domains`, in the order of the inventory."""
+def tables(
+    domains: Iterable[Domain], fqdn: str, people: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """All maps of a host that serves `domains`, in the order of the inventory. `people`: users with a shell → their
+    accounts, which get what the system writes to them.
+    """
     everybody = tuple(domains)
     # Of a domain that moves, mail goes to the MX that DNS names once these lead elsewhere: then nothing here says where
     # else it should go, and its users may log in and send as before.
@@ -68,6 +73,7 @@ def tables(domains: Iterable[Domain], fqdn: str) -> dict[str, str]:
     logins = {**logins_of, **{name: (to,) for name, to in _leads(logins_of, *every_name).items()}}
     operator = _operator(served, roles) or ("" if served else next(iter(logins_of), ""))
     system = dict.fromkeys(_SYSTEM_NAMES, (operator,)) if operator else {}
+    system |= {name: (address,) for name, address in people.items()}
     mail_names = {name for domain in served for name in (domain.name, *domain.domain_aliases)}
     if fqdn in mail_names:
         # Such a host's own mail has another domain (postfix.py). These names go on at this one, where nobody has them.

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from mailprov.components import relayhost, srs, states, submission
 from mailprov.components.base import Build
 from mailprov.components.dovecot import passwd, sieve
-from mailprov.components.postfix import settings, spoofing
-from mailprov.components.postfix.addresses import MAPS, moved_checks
+from mailprov.components.postfix import local_users, settings, spoofing
+from mailprov.components.postfix.addresses import MAPS, moved_checks, texthash
 from mailprov.components.templates import MANAGED, render
 from mailprov.components.tls import material as tls
 from mailprov.components.tls.material import Material
@@ -23,6 +23,7 @@ from mailprov.components.versions import bare_newline, compatibility_level, forb
 from mailprov.model.host_state import Directory, File, Service
 from mailprov.model.inventory import Host
 from mailprov.model.ports import Protocol, TlsStart
+from mailprov.model.shell_users import users
 
 FOLDER = "/etc/postfix"
 SPOOL = "/var/spool/postfix"
@@ -42,6 +43,7 @@ def files(build: Build) -> tuple[File, ...]:
     names = {name for domain in sent_here_alone for name in (domain.name, *domain.domain_aliases)}
     own = [*names, sender_domain]
     moved = [domain for domain in domains if not domain.taken_here]
+    shells = local_users.settings(users(host), mail.tables["logins"], sender_domain, postfix)
     # Another name than the host's, where that is a mail domain.
     apart = sender_domain if sender_domain != host.fqdn else ""
     smtp = [
@@ -80,6 +82,8 @@ def files(build: Build) -> tuple[File, ...]:
         quotas=mail.quotas,
         moved=bool(moved),
         states=states.FOLDER if build.made(states.of) else "",
+        local=shells,
+        local_milter=submission.LOCAL,
     )
     master = render(
         "postfix/master.cf.j2",
@@ -93,6 +97,7 @@ def files(build: Build) -> tuple[File, ...]:
         strangers=spoofing.CLASS,
         bounces=_BOUNCES,
         sender_domain=apart,
+        local=shells,
     )
     replies = render("postfix/lmtp_reply_checks.j2")
     labels, sender_labels = (
@@ -127,8 +132,18 @@ def files(build: Build) -> tuple[File, ...]:
         File(f"{MAPS}/own_domains_checks", spoofing.own_domains_checks(own)),
         File(f"{MAPS}/lmtp_reply_checks", replies),
         *(File(f"{MAPS}/{name}", text) for name, text in mail.tables.items()),
+        *_local(shells),
         *_sni(material),
     )
+
+
+def _local(shells: local_users.Local | None) -> tuple[File, ...]:
+    """What users with a shell send as."""
+    if shells is None:
+        return ()
+    about = "What sendmail(1) takes for the sender of users with a shell → the address of their account: canonical(5)."
+    checks = () if shells.refused else (File(f"{MAPS}/local_logins_checks", shells.checks),)
+    return (*checks, File(f"{MAPS}/local_senders", texthash(shells.senders, [about])))
 
 
 def _sni(material: Material) -> tuple[File, ...]:

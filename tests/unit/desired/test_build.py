@@ -387,16 +387,17 @@ def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wa
     optional |= {"mailprov-passwd.socket", "mailprov-sshd.service"}
     webmail = {"mailprov-webmail.service", "mailprov-webmail-clean.timer"}
     states = {"mailprov-states.service", "mailprov-expiry.timer"}
+    shells = {"mailprov-shell.service", "mailprov-shell-passwords.path"}
     plain = desired.build(inventory(), host(), facts(BOOKWORM))
     filtered = dataclasses.replace(host(), filter=Filter.RSPAMD)
     everything = web.SETTING.on(filtered, True)
     everything = ufw.SETTING.on(fail2ban.SETTING.on(everything, fail2ban.Fail2ban()), True)
     everything = passwords.SETTING.on(everything, passwords.Passwords(ssh=True))
     full = desired.build(inventory(owned(), delta()), everything, facts(BOOKWORM))
-    assert {each.unit for each in plain.retired} == (optional | webmail | states) - {
+    assert {each.unit for each in plain.retired} == (optional | webmail | states | shells) - {
         each.unit for each in plain.services
     }
-    assert {each.unit for each in full.retired} == {"opendkim.service"} | webmail | states
+    assert {each.unit for each in full.retired} == {"opendkim.service"} | webmail | states | shells
 
 
 def test_blocklists_are_rspamds_own_or_those_of_the_inventory_or_none() -> None:

@@ -22,12 +22,16 @@ from mailprov import desired
 from mailprov.components import fail2ban, passwords, relayhost, ufw
 from mailprov.components.dovecot import settings as dovecot
 from mailprov.components.postfix import settings as postfix
+from mailprov.components.shell.component import TEXT_MUA
 from mailprov.components.web import place as web
 from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings, Tsig
+from mailprov.model.accounts import Account
 from mailprov.model.dns import DnsSettings
 from mailprov.model.host_state import HostState
 from mailprov.model.inventory import Acme, Challenge, Domain, Filter, KeyType, Tls, TlsMode
 from mailprov.model.secret import Secret
+from mailprov.model.shell import Shell
+from mailprov.model.shell_users import placed
 from mailprov.model.states import AppPassword, Expiry, State
 from mailprov.model.web import with_webmail
 
@@ -49,6 +53,8 @@ CASES: dict[str, dict[str, Any]] = {
     "web": facts({**TRIXIE, "nginx-light": "1.26.3-3"}, ("2001:db8::11",)),  # a name of its own for a domain
     "states-2.3": facts(BOOKWORM),  # accounts that may not log in or get mail, dates, passwords of programs
     "states-2.4": facts(TRIXIE),
+    "shell": facts({**BOOKWORM, "nftables": "1.0.6-2", "alpine": "2.26", "mutt": "2.2.12"}),
+    "shell-oldest": facts({"postfix": "3.5.6-1+b1", "dovecot-core": "1:2.3.13+dfsg1-2"}),
     "webmail": facts(
         {
             **TRIXIE,
@@ -79,6 +85,16 @@ LOCAL_DOVECOT = (
     "  imap_idle_notify_interval = 29 mins",
     "}",
 )
+
+
+def with_shells(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+    """ana has a shell, luis a menu."""
+    ana, luis, *others = accounts
+    return (
+        dataclasses.replace(ana, shell=Shell("ana")),
+        dataclasses.replace(luis, shell=Shell("luis2", False, ("ssh-ed25519 AAAA luis",), True)),
+        *others,
+    )
 
 
 def rendered(state: HostState) -> dict[str, str]:
@@ -147,6 +163,10 @@ def test_golden(case: str) -> None:
     elif case.startswith("own-passwords"):
         on = passwords.SETTING.on(on, passwords.Passwords(min_length=14, ssh=True))
         meant = inventory(owned(), delta(), on=on)
+    elif case.startswith("shell"):
+        having = dataclasses.replace(alpha(), accounts=with_shells(alpha().accounts))
+        (on,) = placed((TEXT_MUA.on(on, ("alpine", "mutt")),), (having, delta()))
+        meant = inventory(having, delta(), on=on)
     files = rendered(desired.build(meant, on, CASES[case]))
     own = files
     if case != BASE:

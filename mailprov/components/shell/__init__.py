@@ -1,0 +1,1 @@
+"""Accounts with a shell, and the text programs that read mail there."""

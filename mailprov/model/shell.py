@@ -1,0 +1,15 @@
+"""What an account with a shell may do on its host, as the inventory means it. Pure."""
+
+from __future__ import annotations
+
+from mailprov.model.values import dataclass
+
+
+@dataclass(frozen=True)
+class Shell:
+    """`keys` as in authorized_keys(5), without options."""
+
+    user: str  # the system user's name
+    password: bool = True  # the mailbox's password is good for SSH, too
+    keys: tuple[str, ...] = ()
+    restricted: bool = False  # a menu in place of a shell

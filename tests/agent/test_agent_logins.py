@@ -1,0 +1,100 @@
+"""Accounts with a shell on a host: whose a user is, and who goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailprov.agent import commands, files, manifest
+from mailprov.agent.errors import AgentError
+from mailprov.agent.resources.logins import Login
+
+ANA = {
+    "name": "ana",
+    "home": "/home/ana",
+    "shell": "/bin/bash",
+    "comment": "ana,,,,mailprov-account=ana@alpha.test",
+}
+
+
+class _Look:
+    def __init__(self, root: Path, passwd: str, *specs: dict[str, str]) -> None:
+        (root / "etc").mkdir()
+        (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n" + passwd)
+        self.tree = files.Tree(str(root))
+        self.state = {"logins": list(specs)}
+        self.manifest = manifest.load(self.tree)
+
+
+def _compare(root: Path, passwd: str, *specs: dict[str, str]) -> list[tuple[str, str, str]]:
+    found: Any = Login.compare(_Look(root, passwd, *specs))  # type: ignore[arg-type]
+    return [(one["action"], one["name"], str(one["detail"])) for each in found for one in each.changes]
+
+
+def _line(comment: str, name: str = "ana", shell: str = "/bin/bash") -> str:
+    return f"{name}:x:1000:1000:{comment}:/home/{name}:{shell}\n"
+
+
+def test_one_that_is_ours_needs_nothing(tmp_path: Path) -> None:
+    assert _compare(tmp_path, _line(ANA["comment"]), ANA) == []
+
+
+def test_what_users_may_write_into_gecos_makes_nobody_ours_and_changes_nothing(tmp_path: Path) -> None:
+    """chfn(1) lets them write the room and the telephones."""
+    assert _compare(tmp_path, _line("ana,1,2,3,mailprov-account=ana@alpha.test"), ANA) == []
+
+
+@pytest.mark.parametrize(
+    "comment", ["", "Ana,,,", "mailprov-account=ana@alpha.test", "Ana,,,mailprov-account=ana@alpha.test"]
+)
+def test_one_of_somebody_elses_stops_the_plan(tmp_path: Path, comment: str) -> None:
+    with pytest.raises(AgentError, match="that mailprov did not make"):
+        _compare(tmp_path, _line(comment), ANA)
+
+
+def test_one_of_a_directory_of_users_or_a_group_stops_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "run", lambda argv: commands.Outcome(0 if "passwd" in argv else 2, "", ""))
+    with pytest.raises(AgentError, match="that mailprov did not make"):
+        _compare(tmp_path, "", ANA)
+    monkeypatch.setattr(commands, "run", lambda argv: commands.Outcome(2, "", ""))
+    monkeypatch.setattr(files, "group_exists", lambda name: True)
+    with pytest.raises(AgentError, match="that mailprov did not make"):
+        _compare_again(tmp_path)
+
+
+def _compare_again(root: Path) -> None:
+    look = _Look.__new__(_Look)
+    look.tree, look.state = files.Tree(str(root)), {"logins": [ANA]}
+    list(Login.compare(look))  # type: ignore[arg-type]
+
+
+def test_another_account_or_shell_is_a_change(tmp_path: Path) -> None:
+    ((action, name, detail),) = _compare(tmp_path, _line("ana,,,,mailprov-account=ana@beta.test"), ANA)
+    assert (action, name, detail) == ("update", "ana", "by SSH, for ana@alpha.test")
+
+
+def test_who_leaves_is_locked_once_and_nobody_else_is(tmp_path: Path) -> None:
+    others = _line("Luis,,,", "luis") + _line("x", "eva")
+    gone = _line("pia,,,,mailprov-account=pia@alpha.test", "pia", "/usr/sbin/nologin")
+    found = _compare(tmp_path, _line(ANA["comment"]) + others + gone)
+    assert found == [("delete", "ana", "locked, and its sessions end; its home is kept")]
+
+
+def test_one_whose_run_was_undone_is_locked_by_the_next_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of ours is on that host to do it."""
+    ran: list[list[str]] = []
+    monkeypatch.setattr(commands, "run", lambda argv: ran.append(argv) or commands.Outcome(0, "", ""))
+    look: Any = _Look(tmp_path, _line(ANA["comment"]))
+    (alone,) = Login.compare(look)
+    alone.make()
+    assert ran == [["usermod", "-p", "!*", "-e", "1", "--shell", "/usr/sbin/nologin", "--", "ana"]]
+    look.manifest.services["mailprov-shell.service"] = {}
+    (known,) = Login.compare(look)
+    known.make()
+    assert len(ran) == 1
