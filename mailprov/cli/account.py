@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailprov.cli import complete
+from mailprov.cli.account_options import (
+    Address,
+    Env,
+    Expires,
+    File,
+    ForwardTo,
+    Generate,
+    Hash,
+    Keep,
+    NewAddress,
+    NoApply,
+    Owner,
+    PasswordCommand,
+    PasswordFile,
+    Quota,
+    StateOption,
+    Verify,
+)
 from mailprov.cli.commands import Commands
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import AcceptDrift, Diff, Json, LockTimeout, Quiet, Verbose, Yes
 from mailprov.i18n import N_, _, all_of
 
 if TYPE_CHECKING:
+    from mailprov.cli.new_password import NewPassword
     from mailprov.inventory.edit.accounts import Edited
     from mailprov.inventory.edit.accounts import Inventory as Text
     from mailprov.model.inventory import Inventory
@@ -23,102 +41,6 @@ app = Commands(
     rich_markup_mode=None,
     help=N_("Accounts: add, change, remove them in the inventory, and apply."),
 )
-
-File = Annotated[
-    Path,
-    typer.Argument(
-        metavar="INVENTORY",
-        help=N_("The inventory file (YAML); ./mail.yml if left out."),
-        show_default=False,
-        autocompletion=complete.inventory_or(complete.accounts),
-    ),
-]
-Address = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="ADDRESS",
-        help=N_("Whose account: name@domain."),
-        show_default=False,
-        autocompletion=complete.accounts,
-    ),
-]
-NewAddress = Annotated[
-    str | None,
-    typer.Argument(metavar="ADDRESS", help=N_("Of the new account: name@domain."), show_default=False),
-]
-Env = Annotated[
-    str | None,
-    typer.Option(
-        "--password-env",
-        metavar="NAME",
-        help=N_("The password is in this environment variable at every apply."),
-        show_default=False,
-    ),
-]
-PasswordFile = Annotated[
-    str | None,
-    typer.Option(
-        "--password-file",
-        metavar="PATH",
-        help=N_("It is the first line of this file, whose path begins at the inventory's folder."),
-        show_default=False,
-    ),
-]
-PasswordCommand = Annotated[
-    str | None,
-    typer.Option(
-        "--password-command",
-        metavar="COMMAND",
-        help=N_("This command line prints it, such as `pass show mail/ana`."),
-        show_default=False,
-    ),
-]
-Hash = Annotated[
-    str | None,
-    typer.Option(
-        "--hash", metavar="HASH", help=N_("Its hash, as `doveadm pw` prints it."), show_default=False
-    ),
-]
-Generate = Annotated[
-    bool, typer.Option("--generate", help=N_("Make one up, and show it once; the inventory gets its hash."))
-]
-Quota = Annotated[
-    str | None,
-    typer.Option(
-        "--quota",
-        metavar="SIZE",
-        help=N_("The mailbox's size: 200M, 1G, none (default: the domain's)."),
-        show_default=False,
-    ),
-]
-ForwardTo = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--forward",
-        metavar="ADDRESS",
-        help=N_("Send its mail on to this address (may be repeated)."),
-        show_default=False,
-    ),
-]
-Keep = Annotated[
-    bool | None,
-    typer.Option(
-        "--keep/--no-keep",
-        help=N_("Whether a copy of what is sent on stays in the mailbox (default: yes)."),
-        show_default=False,
-    ),
-]
-NoApply = Annotated[
-    bool, typer.Option("--no-apply", help=N_("Edit the inventory alone, without asking; no host is asked."))
-]
-Verify = Annotated[
-    bool | None,
-    typer.Option(
-        "--verify/--no-verify",
-        help=N_("Verify at the end (default: when something was changed)."),
-        show_default=False,
-    ),
-]
 
 
 @app.callback()
@@ -135,9 +57,11 @@ def add(
     password_file: PasswordFile = None,
     password_command: PasswordCommand = None,
     hash_: Hash = None,
+    owner: Owner = None,
     quota: Quota = None,
     forward: ForwardTo = None,
     keep: Keep = None,
+    expires: Expires = None,
     yes: Yes = False,
     no_apply: NoApply = False,
     verify: Verify = None,
@@ -148,11 +72,12 @@ def add(
     diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
-    """Add an account to the inventory, show what that changes, ask, and apply it to the domain's hosts. The password is
-    asked for if no option says where it is.
+    """Add an account to the inventory and to its hosts.
+
+    Shows what changes and asks before it does it. The password is asked for if no option says where it is.
     """
     from mailprov.cli.account_edit import Account, Flags, checked
-    from mailprov.cli.new_password import NewPassword, Wanted
+    from mailprov.cli.new_password import Wanted
 
     command = "account add"
     address = checked(command, address)
@@ -165,10 +90,11 @@ def add(
         nonlocal password
         text.addresses.free(address)
         _own(command, address)
-        password = wanted.value(command, address, json=json)
-        keys: dict[str, Any] = {"password": password.reference if password else {}}
+        password = wanted.value(command, address, json=json, least=text.addresses.least(address))
+        keys: dict[str, Any] = {"password": _owned(password.reference if password else {}, owner)}
         keys.update({"quota": quota} if quota is not None else {})
         keys.update(_forward(forward, keep, []))
+        keys.update({"expires": expires} if expires not in (None, "none") else {})
         return text.added(address, keys)
 
     code = account.run(edit)
@@ -187,10 +113,13 @@ def set_(
     password_file: PasswordFile = None,
     password_command: PasswordCommand = None,
     hash_: Hash = None,
+    owner: Owner = None,
     quota: Quota = None,
     forward: ForwardTo = None,
     no_forward: Annotated[bool, typer.Option("--no-forward", help=N_("Send its mail on no more."))] = False,
     keep: Keep = None,
+    state: StateOption = None,
+    expires: Expires = None,
     yes: Yes = False,
     no_apply: NoApply = False,
     verify: Verify = None,
@@ -201,15 +130,18 @@ def set_(
     diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
-    """Change an account in the inventory, show what that changes, ask, and apply it to the domain's hosts."""
+    """Change an account in the inventory and on its hosts.
+
+    Shows what changes and asks before it does it.
+    """
     from mailprov.cli.account_edit import Account, Flags, checked
-    from mailprov.cli.new_password import NewPassword, Wanted
+    from mailprov.cli.new_password import Wanted
     from mailprov.errors import InputError
 
     command = "account set"
     address = checked(command, address)
     wanted = Wanted(password_env, password_file, password_command, hash_, generate, prompt=password)
-    given = (password_env, password_file, password_command, hash_, quota, keep)
+    given = (password_env, password_file, password_command, hash_, owner, quota, keep, state, expires)
     if not (generate or password or forward or no_forward or any(each is not None for each in given)):
         raise InputError(
             f"{command} {address}",
@@ -226,8 +158,8 @@ def set_(
         nonlocal made
         old = text.addresses.value(address, "forward")
         text.addresses.account(address)
-        made = wanted.value(command, address, json=json)
-        keys: dict[str, Any] = {"password": made.reference} if made else {}
+        made = wanted.value(command, address, json=json, least=text.addresses.least(address))
+        keys = _password(address, text.addresses.value(address, "password"), made, owner)
         keys.update({"quota": quota} if quota is not None else {})
         if no_forward:
             keys["forward"] = None
@@ -238,12 +170,45 @@ def set_(
                 raise InputError("--keep", what, _("Give --forward with it"))
             was = isinstance(old, dict) and old.get("keep") == "false"
             keys.update(_forward(forward, keep if keep is not None or not was else False, before))
+        keys.update({"state": state} if state is not None else {})
+        if expires is not None:
+            keys["expires"] = _expires(expires, text.addresses.value(address, "expires"))
         return text.changed(address, keys)
 
     code = account.run(edit)
     if made is not None and account.kept:
         made.show(address)
     raise typer.Exit(code)
+
+
+@app.command()
+def suspend(
+    inventory: File = USUAL,
+    address: Address = None,
+    yes: Yes = False,
+    no_apply: NoApply = False,
+    verify: Verify = None,
+    accept_drift: AcceptDrift = False,
+    lock_timeout: LockTimeout = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    diff: Diff = False,
+    verbose: Verbose = False,
+) -> None:
+    """Suspend an account: nobody logs in, mail is refused.
+
+    `state: suspended` in the inventory; what is in the mailbox stays. `account set ADDRESS --state active` ends that.
+    """
+    from mailprov.cli.account_edit import Account, Flags, checked
+
+    command = "account suspend"
+    address = checked(command, address)
+    flags = Flags(yes, no_apply, verify, accept_drift, lock_timeout, json, quiet, diff, verbose)
+    account = Account(command, inventory, address, flags)
+    ends = _("`mailprov account set {address} --state active` ends that").format(address=address)
+    raise typer.Exit(
+        account.run(lambda text: text.changed(address, {"state": "suspended"}), lambda read: ends)
+    )
 
 
 @app.command()
@@ -260,9 +225,10 @@ def remove(
     diff: Diff = False,
     verbose: Verbose = False,
 ) -> None:
-    """Take an account out of the inventory, show what that changes, ask, and apply it. Its mailbox stays on the host.
+    """Remove an account; its mailbox stays on the host.
 
-    Refused while an alias, a list, a forward or the catch-all leads to it: each is named with its line.
+    It leaves the inventory and loses its login. Refused while an alias, a list, a forward or the catch-all leads to it:
+    each is named with its line.
     """
     from mailprov.cli.account_edit import Account, Flags, checked
     from mailprov.errors import InputError
@@ -306,6 +272,49 @@ def _own(command: str, address: str) -> None:
         local_part(address.rpartition("@")[0])
     except BadName as error:
         raise InputError(f'{command} "{address}"', str(error), _("Give another address")) from None
+
+
+def _expires(date: str, old: Any) -> Any:
+    """What the account is from then on stays as it was said."""
+    if date == "none":
+        return None
+    state = old.get("state") if isinstance(old, dict) else None
+    return {"date": date, "state": str(state)} if state else date
+
+
+def _owned(reference: Mapping[str, Any], owner: str | None) -> dict[str, Any]:
+    """What stands under `password`."""
+    from mailprov.errors import InputError
+
+    if owner not in (None, "user", "inventory"):
+        raise InputError(
+            "--owner", _('"{word}" is not user or inventory').format(word=owner), _("Give one of them")
+        )
+    return {"initial": reference, "owner": "user"} if owner == "user" else dict(reference)
+
+
+def _password(address: str, old: Any, made: NewPassword | None, owner: str | None) -> dict[str, Any]:
+    """The key `password`, if it changes. What a user owns is left to the user, unless that is said."""
+    from mailprov.errors import InputError
+
+    if made is None and owner is None:
+        return {}
+    users = isinstance(old, dict) and "initial" in old
+    if users and owner is None:
+        raise InputError(
+            f"account set {address}",
+            _(
+                "the password belongs to the user (`owner: user`), and the inventory has only what it began with"
+            ),
+            _("Give --owner inventory as well to set it here, and --owner user later to give it back"),
+        )
+    now = (old or {}).get("initial", old) if isinstance(old, dict) else {}
+    reference = made.reference if made else now
+    # Lists (a command with its arguments) and texts, without where they stood.
+    plain = {
+        key: list(each) if isinstance(each, list) else str(each) for key, each in dict(reference).items()
+    }
+    return {"password": _owned(plain, owner)}
 
 
 def _forward(to: list[str] | None, keep: bool | None, before: list[Any]) -> dict[str, Any]:

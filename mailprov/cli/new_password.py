@@ -23,7 +23,7 @@ from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.model.values import dataclass
 
-LEAST = 12  # characters of a password that somebody types
+LEAST = 12  # characters of a password that somebody types, where the inventory says nothing else
 _MOST = 1024  # what Dovecot takes is longer; nobody means this
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SERIES = (
@@ -58,8 +58,8 @@ class Wanted:
     generate: bool = False
     prompt: bool = False  # asked for, where nothing else is given
 
-    def value(self, command: str, address: str, *, json: bool) -> NewPassword | None:
-        """None where none is wanted."""
+    def value(self, command: str, address: str, *, json: bool, least: int = LEAST) -> NewPassword | None:
+        """None where none is wanted. `least`: characters of one that is typed."""
         given = {
             "--password-env": self.env,
             "--password-file": self.file,
@@ -91,9 +91,11 @@ class Wanted:
         ):
             if value is not None:
                 return NewPassword({form: value})
-        return NewPassword({"hash": _hash(self._asked(command, address, json))}) if self.prompt else None
+        return (
+            NewPassword({"hash": _hash(self._asked(command, address, json, least))}) if self.prompt else None
+        )
 
-    def _asked(self, command: str, address: str, json: bool) -> str:
+    def _asked(self, command: str, address: str, json: bool, least: int) -> str:
         if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise InputError(
                 command,
@@ -102,7 +104,7 @@ class Wanted:
             )
         while True:
             first = _hidden(_("Password of {address}").format(address=address))
-            if reason := weak(first, address, LEAST):
+            if reason := weak(first, address, least):
                 print_text(_("  It {reason}. Take another one.").format(reason=reason))
             elif first != _hidden(_("The same again")):
                 print_text(_("  These are two different ones. Once more."))

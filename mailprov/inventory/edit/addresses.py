@@ -6,6 +6,7 @@
         .free(address)              raises InputError where it is something already
         .references(address)        what else leads to it, each with its place
         .value(address, key)        what stands under a key of its account
+        .least(address)             how many characters a new password of it has
         .place(at)                  file:line:column
 
 Addresses are given in canonical form (schema/names.py); in the file they stand as somebody wrote them. Pure.
@@ -22,6 +23,7 @@ from mailprov.schema import names
 from mailprov.schema.document import Document, KeyPath, Map, Position
 from mailprov.schema.names import BadName
 
+_LEAST = 12  # as components/passwords.py has it
 # What an address is in a domain's part of the file, by the key that it stands under.
 _IS = {
     "accounts": N_("{address} is an account already ({place})"),
@@ -105,9 +107,13 @@ class Addresses:
         """What stands there, by whatever way; None where nothing does."""
         return self.document.node((*self.account(address), key))
 
-    def forms(self, address: str) -> tuple[str, ...]:
-        password = self.value(address, "password")
-        return tuple(password) if isinstance(password, dict) else ()
+    def least(self, address: str) -> int:
+        """How many characters a new password has: `passwords.min_length`, of its hosts the longest."""
+        told = [self.document.node(("passwords", "min_length"))]
+        for host in _list(self.document.node(("domains", self.domain(address))), "hosts"):
+            told.append(self.document.node(("hosts", str(host), "passwords", "min_length")))
+        given = [int(each) for each in told if isinstance(each, str) and each.isdigit() and len(each) < 4]
+        return max(given, default=_LEAST)
 
     def account(self, address: str) -> KeyPath:
         domain, local = self.domain(address), address.rpartition("@")[0]

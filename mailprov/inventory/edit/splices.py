@@ -54,12 +54,16 @@ def written(value: Any, as_json: bool = False) -> str:
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(written(each, as_json) for each in value) + "]"
-    if not as_json and _PLAIN.fullmatch(value) and (_SIZE.fullmatch(value) or not _SPECIAL.fullmatch(value)):
+    if (
+        not as_json
+        and _PLAIN.fullmatch(value)
+        and (_SIZE_OR_DATE.fullmatch(value) or not _SPECIAL.fullmatch(value))
+    ):
         return str(value)
     return json.dumps(value, ensure_ascii=False)
 
 
-_SIZE = re.compile(r"[1-9][0-9]*[KMGT]?")
+_SIZE_OR_DATE = re.compile(r"[1-9][0-9]*[KMGT]?|[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def appended(tree: Tree, mapping: Node, name: str, value: Any, step: int = 0) -> str:

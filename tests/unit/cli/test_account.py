@@ -99,6 +99,7 @@ def test_an_account_is_added_and_its_host_alone_is_asked(
     [
         ("add", "eva@alpha.test", "--hash", HASH),
         ("set", "ana@alpha.test", "--quota", "1G"),
+        ("suspend", "ana@alpha.test"),
         ("remove", "nora@alpha.test"),
     ],
     ids=lambda words: words[0],
@@ -155,6 +156,40 @@ def test_with_no_apply_no_host_is_asked(folder: Path) -> None:
     assert (folder / "mail.yml").read_text() == INVENTORY
 
 
+def test_a_password_goes_to_its_user_and_comes_back(folder: Path) -> None:
+    def ana() -> str:
+        return next(line for line in (folder / "mail.yml").read_text().splitlines() if " ana:" in line)
+
+    run(folder, "set", "ana@alpha.test", "--owner", "user", "--no-apply")
+    assert ana() == "      ana: {password: {initial: {env: HOME}, owner: user}}   # the boss"
+    done = run(folder, "set", "ana@alpha.test", "--hash", HASH, "--no-apply")
+    assert (done.returncode, "the password belongs to the user" in done.stderr) == (2, True)
+    run(folder, "set", "ana@alpha.test", "--hash", HASH, "--owner", "inventory", "--no-apply")
+    assert ana() == f'      ana: {{password: {{hash: "{HASH}"}}}}   # the boss'
+    run(folder, "set", "ana@alpha.test", "--owner", "user", "--no-apply")
+    assert ana() == f'      ana: {{password: {{initial: {{hash: "{HASH}"}}, owner: user}}}}   # the boss'
+    run(folder, "add", "eva@alpha.test", "--hash", HASH, "--owner", "user", "--no-apply")
+    line = f'      eva: {{password: {{initial: {{hash: "{HASH}"}}, owner: user}}}}\n'
+    assert line in (folder / "mail.yml").read_text()
+
+
+def test_a_state_and_when_it_expires(folder: Path) -> None:
+    def now() -> str:
+        return (folder / "mail.yml").read_text()
+
+    assert run(folder, "suspend", "ana@alpha.test", "--no-apply").returncode == 0
+    assert "ana: {password: {env: HOME}, state: suspended}   # the boss\n" in now()
+    done = run(folder, "set", "ana@alpha.test", "--state", "active", "--expires", "2030-06-30", "--no-apply")
+    assert done.returncode == 0, done
+    assert "ana: {password: {env: HOME}, state: active, expires: 2030-06-30}   # the boss\n" in now()
+    (folder / "mail.yml").write_text(now().replace("2030-06-30", "{date: 2030-06-30, state: no-login}"))
+    run(folder, "set", "ana@alpha.test", "--expires", "2031-01-01T18:00Z", "--no-apply")
+    assert 'expires: {date: "2031-01-01T18:00Z", state: no-login}}   # the boss\n' in now()
+    assert run(folder, "set", "ana@alpha.test", "--expires", "none", "--no-apply").returncode == 0
+    assert "ana: {password: {env: HOME}, state: active}   # the boss\n" in now()
+    assert run(folder, "set", "ana@alpha.test", "--state", "asleep", "--no-apply").returncode == 2
+
+
 REFUSED = {
     "an account": (("add", "ana@alpha.test"), "ana@alpha.test is an account already (mail.yml:10:7)"),
     "an alias": (("add", "Boss@Alpha.test"), "boss@alpha.test is an alias already (mail.yml:12:15)"),
@@ -185,6 +220,7 @@ REFUSED = {
         ("remove", "ana@alpha.test"),
         "mail still goes there by alias boss@alpha.test (mail.yml:12:21) and list staff@alpha.test (mail.yml:13:21)",
     ),
+    "an owner that is none": (("set", "ana@alpha.test", "--owner", "me"), '--owner: "me" is not user or inventory'),
     "keep without forward": (("set", "luis@alpha.test", "--keep"), "luis@alpha.test sends nothing on"),
     "generate without a terminal": (
         ("set", "luis@alpha.test", "--generate"),
@@ -246,6 +282,16 @@ def test_the_password_is_asked_for_twice_and_a_weak_one_again(folder: Path) -> N
     _scheme, _six, rounds, salt, _hash = eva.password_hash.reveal().split("$")
     assert eva.password_hash.reveal() == sha512_crypt("correct horse", salt, int(rounds.partition("=")[2]))
     assert "correct" not in (folder / "mail.yml").read_text()
+
+
+def test_the_least_length_is_the_inventorys(folder: Path) -> None:
+    file = folder / "mail.yml"
+    file.write_text(file.read_text().replace("hosts:\n", "passwords: {min_length: 20}\nhosts:\n", 1))
+    with Terminal("account", "set", "ana@alpha.test", "--password", "--no-apply", cwd=folder) as terminal:
+        terminal.answer("Password of ana@alpha.test: ", "correct horse")
+        terminal.wait_for("It has 13 characters; the least is 20.")
+        assert terminal.interrupt() == 130
+    assert "hash" not in file.read_text()
 
 
 def test_a_made_up_one_is_shown_once(folder: Path) -> None:

@@ -30,6 +30,7 @@ MORE = {
     ("client",): ("--sheet",),
     ("account", "add"): ("new@alpha.test", "--password-env", "HOME", "--yes"),
     ("account", "set"): ("ana@alpha.test", "--quota", "1G", "--yes"),
+    ("account", "suspend"): ("ana@alpha.test", "--yes"),
     ("account", "remove"): ("ana@alpha.test", "--yes"),
     ("apply",): ("--yes",),
     ("rollback",): ("--yes",),
