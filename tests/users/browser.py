@@ -10,14 +10,20 @@
 
 It reaches the names that it is given, each at its address, and nothing else, so that a page cannot fetch anything from
 elsewhere. It trusts the authorities that it is given besides the public ones (NSS, in a home of its own).
+It is not told of this machine's networks, where labs come and go: at each it would break off what it fetches.
 """
 
 from __future__ import annotations
 
 import base64
+import ctypes
+import errno
 import os
+import platform
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -33,7 +39,8 @@ LIBRARIES = (
     ROOT / ".venv/users"
 )  # not beside mailprov's own, which would find more libraries than its users have
 SCREENSHOTS = Path(os.environ.get("MAILPROV_SCREENSHOTS", ROOT / "build/screenshots"))
-PATIENCE = 120.0  # seconds for anything on a page: machines that test are busy
+# Seconds for anything on a page: machines that test are busy.
+PATIENCE = float(os.environ.get("MAILPROV_BROWSER_PATIENCE", "180"))
 _CHROMIUM, _DRIVER, _CERTUTIL = map(shutil.which, ("chromium", "chromedriver", "certutil"))
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
@@ -106,7 +113,9 @@ class Browser:
             options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         service = webdriver.ChromeService(
-            str(_DRIVER), env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
+            str(_DRIVER),
+            env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")},
+            popen_kw={"preexec_fn": _without_netlink},
         )
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_page_load_timeout(PATIENCE)
@@ -185,6 +194,38 @@ for (const one of document.querySelectorAll('body *')) {
 }
 return found;
 """
+
+
+# socket(2) by its number: of x86_64 and of aarch64, with their names in <linux/audit.h>.
+_SOCKET = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+
+
+def _without_netlink() -> None:
+    """seccomp(2): this process and what it starts get no socket of that family. Elsewhere nothing is done."""
+    if platform.machine() not in _SOCKET:
+        return
+    architecture, number = _SOCKET[platform.machine()]
+    load, equal, end = (
+        0x20,
+        0x15,
+        0x06,
+    )  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K (seccomp_data: nr, arch, ip, args)
+    allow, refuse = 0x7FFF0000, 0x00050000 | errno.EAFNOSUPPORT
+    words = [
+        (load, 0, 0, 4),
+        (equal, 0, 5, architecture),
+        (load, 0, 0, 0),
+        (equal, 0, 3, number),
+        (load, 0, 0, 16),
+        (equal, 0, 1, socket.AF_NETLINK),
+        (end, 0, 0, refuse),
+        (end, 0, 0, allow),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *word) for word in words))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(words), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+        raise OSError(ctypes.get_errno(), "seccomp")
 
 
 def _address(text: str) -> str:

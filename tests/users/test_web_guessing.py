@@ -23,7 +23,7 @@ GUESSES = 30
 
 @pytest.fixture(scope="module")
 def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    return provisioned(ready_lab_factory, inventory(RELEASES, "fail2ban: {ignore: [198.51.100.200]}\n"))
+    return provisioned(ready_lab_factory, inventory(RELEASES))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 INVENTORY           a host for each release, each with a domain; `domains(releases)` has them
 provisioned(…)      such hosts, applied; MAILPROV_USERS_LAB names a lab that is up instead, for work on the tests
-Site                one domain's webmail: .name .address .host .domain; .password(user), .web(source=…), .imap(user)
+Site                one domain's webmail: .name .address .host .domain; .password(user), .web(source), .imap(user)
 Web                 a client: .get(path) .post(path, fields) .login(user, password) -> Answer
 own_addresses(lab)  more addresses of this machine in the lab's networks, for who must be somebody else
 """
@@ -37,17 +37,20 @@ _DOMAIN = """\
       ana: {{password: {{env: ANA}}}}
       luis: {{password: {{env: LUIS}}}}
       zoe: {{password: {{env: ZOE}}}}
+      eva: {{password: {{initial: {{env: EVA}}, owner: user}}}}
 """
 
 
-def inventory(releases: Sequence[str], more: str = "") -> str:
+def inventory(releases: Sequence[str], ignored: str = "") -> str:
+    """`ignored`: whom fail2ban never bans. All have it, so that all hosts have the same packages, which are kept."""
     known = [(release, *NAMES[release]) for release in releases]
     hosts = [
         _HOST.format(release=release, host=host, domain=domain, number=number)
         for number, (release, host, domain) in enumerate(known, 1)
     ]
     domains = [_DOMAIN.format(host=host, domain=domain) for _, host, domain in known]
-    return f"filter: none\nweb: true\n{more}hosts:\n{''.join(hosts)}domains:\n{''.join(domains)}"
+    fail2ban = f"fail2ban: {{ignore: [{ignored}]}}\n"
+    return f"filter: none\nweb: true\n{fail2ban}hosts:\n{''.join(hosts)}domains:\n{''.join(domains)}"
 
 
 def provisioned(factory: Callable[[str], lab.Lab], text: str) -> lab.Lab:
@@ -89,7 +92,7 @@ class Site:
     def web(self, source: str = "") -> Web:
         return Web(self, source)
 
-    def imap(self, user: str, source: str = "") -> imaplib.IMAP4_SSL:
+    def imap(self, user: str, source: str = "", password: str = "") -> imaplib.IMAP4_SSL:
         address = self.address6 if ":" in source else self.address
         context = ssl.create_default_context(cafile=str(self.lab.ca_file))
         context.check_hostname = False  # by its address
@@ -100,7 +103,7 @@ class Site:
                 return context.wrap_socket(plain)
 
         client = Client(address, ssl_context=context, timeout=PATIENCE)
-        client.login(f"{user}@{self.domain}", self.password(user))
+        client.login(f"{user}@{self.domain}", password or self.password(user))
         return client
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mailprov.components import passwords
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.templates import render
 from mailprov.components.versions import parse
@@ -47,8 +48,6 @@ _UNITS = "/etc/systemd/system"
 _PROCESSES = 10
 _MIB = 2**20
 _WAITING = 60  # logins from one address that wait for their turn: a classroom's
-_PASSWORDS = "/run/mailprov-passwd/socket"
-_SHORTEST = 12
 
 
 class _Webmail(Component):
@@ -150,8 +149,11 @@ def _files(build: Build) -> tuple[File, ...]:
     # A message is put together in memory, more than once.
     memory = 96 + 3 * limit // _MIB
     folder = place.FOLDER
+    every = (account for domain in build.domains for account in domain.accounts)
+    owners = [account.address.lower() for account in every if account.owner == "user"]
     units = {
         "unit": place.USER,
+        "group": passwords.GROUP if owners else "",
         "user": place.USER,
         "folder": folder,
         "memory": max(512, 256 + 2 * memory),
@@ -183,9 +185,9 @@ def _files(build: Build) -> tuple[File, ...]:
         names=_names(build),
         message_size=limit,
         plugins=plugins,
-        passwords=_PASSWORDS,
-        shortest=_SHORTEST,
-        owners=(),
+        passwords=passwords.SOCKET,
+        shortest=passwords.SETTING.of(host).min_length,
+        owners=owners,
     )
     setup = render("webmail/setup.j2", state=state, key=place.KEY, database=place.DATABASE)
     return (
