@@ -1,6 +1,6 @@
 """Mailboxes that are kept although their accounts are gone: telling them, and deleting one that is named.
 
-    tell(session)     mode mailboxes: tells all that belong to no account of this host
+    tell(session)     mode mailboxes: tells all that belong to no account of this host, and what webmail has left
     purge(session)    mode purge: plans to delete the one of the job's address, waits for go, deletes
 
 A mailbox is <mail_root>/<domain>/<name> with a Maildir in it. Names come from reading directories and are compared
@@ -18,7 +18,7 @@ import stat
 import time
 from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 
-from mailprov.agent import commands, files, journal
+from mailprov.agent import commands, files, journal, webmail
 from mailprov.agent.changes import change
 from mailprov.agent.errors import AgentError
 from mailprov.agent.sentences import _, joined, ngettext
@@ -39,6 +39,8 @@ class Box(NamedTuple):
 
 def tell(session: Session) -> None:
     """The whole rest of the conversation, except `end`."""
+    if left := webmail.kept(session.tree):
+        session.notice(left)
     accounts = set(session.job.accounts)
     found = _boxes(session.tree.at(session.job.mail_root))
     kept = [box._asdict() for box in found if box.address not in accounts]

@@ -110,6 +110,7 @@ _FAMILIES = (
     "dns",
     "dane",
     "web",
+    "webmail",
     "hosted",
     "zone",
 )

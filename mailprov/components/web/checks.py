@@ -31,6 +31,7 @@ from mailprov.probe.clients.connection import Connection
 from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe
 from mailprov.probe.remedies import publish
+from mailprov.probe.web_names import elsewhere
 
 _MOST = 65_536  # bytes of a file
 _APPLY = N_("run {command}, and see on the host: {other_command}")
@@ -220,8 +221,8 @@ def _look(
     if not addresses:
         return context.skip(_("{host} was not looked at").format(host=host.name))
     name = f"{file.label}.{context.name}"
-    if elsewhere := _elsewhere(context, host, name):
-        return elsewhere
+    if strange := elsewhere(context, host, name):
+        return strange
     page, untrusted = _fetch(context, host, addresses[0], name, file)
     advice = _(_APPLY).format(
         command=f"mailprov apply --host {host.name}", other_command="journalctl -u nginx -t nginx"
@@ -266,26 +267,6 @@ def _status(name: str, file: _File, page: https.Page) -> str:
 
 def _url(name: str, file: _File) -> str:
     return f"{'https' if file.secure else 'http'}://{name}{file.path}"
-
-
-def _elsewhere(context: DomainContext, host: Host, name: str) -> Finding | None:
-    """A finding where programs do not come to this host by that name."""
-    found = [value for kind in ("A", "AAAA") for value in context.follow(name, kind).values]
-    ours = {*host.ipv4, *host.ipv6, *context.run.addresses[host.name]}
-    strange = sorted(set(found) - ours)
-    if not found:
-        advice = _("publish {records}").format(records=f"{name}. CNAME {host.fqdn}.")
-        if context.run.inventory.dns.at(context.name).provider.publishes:
-            advice = _("run {command}").format(command="mailprov dns apply")
-        return context.warn(_("{name} does not exist").format(name=name), advice)
-    if strange:
-        form = _("{name} leads to {addresses}, which is not {host}")
-        advice = _("let it lead to {fqdn}, if mail programs are to find the servers of {domain} by it")
-        return context.warn(
-            form.format(name=name, addresses=all_of(strange), host=host.name),
-            advice.format(fqdn=host.fqdn, domain=context.name),
-        )
-    return None
 
 
 def _fetch(

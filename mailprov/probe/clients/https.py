@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections.abc import Mapping
 
 from mailprov import __version__
 from mailprov.i18n import _
@@ -23,13 +24,16 @@ _FIELDS = 100
 
 @dataclass(frozen=True)
 class Page:
-    """`kind`: the media type without its parameters. `body`: None where it was longer than asked for."""
+    """`kind`: the media type without its parameters. `body`: None where it was longer than asked for. `fields`: the
+    header, names in lower case, in its order.
+    """
 
     status: int
     reason: str
     kind: str
     location: str
     body: bytes | None
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 def get(connection: Connection, host: str, path: str, tls_context: ssl.SSLContext, most: int) -> Page:
@@ -45,26 +49,33 @@ def ask(
     *,
     accept: str = "*/*",
     posts: bytes | None = None,
+    posted: str = "text/xml",
+    more: Mapping[str, str] | None = None,
+    shown: str | None = None,
 ) -> Page:
-    """`posts`: what is sent by POST, in XML; GET where it is None."""
+    """`posts`: what is sent by POST, of the type `posted`; GET where it is None. `more`: header fields besides.
+    `shown`: what the transcript has in place of the request.
+    """
     fields = {
         "Host": host,
         "User-Agent": f"mailprov/{__version__}",
         "Accept": accept,
         "Cache-Control": "no-cache",
         "Connection": "close",
+        **(more or {}),
     }
     method = "GET"
     if posts is not None:
         method = "POST"
-        fields |= {"Content-Type": "text/xml", "Content-Length": str(len(posts))}
+        fields |= {"Content-Type": posted, "Content-Length": str(len(posts))}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-    connection.send("\r\n".join(lines).encode("ascii") + (posts or b""))
+    connection.send("\r\n".join(lines).encode("ascii") + (posts or b""), shown)
     status, reason = _status(connection.line())
-    fields = _fields(connection)
+    told = _fields(connection)
+    fields = dict(reversed(told))  # of a name that is there twice the first
     kind = fields.get("content-type", "").partition(";")[0].strip().lower()
     body = _body(connection, status, fields, most)
-    return Page(status, reason, kind, fields.get("location", ""), body)
+    return Page(status, reason, kind, fields.get("location", ""), body, tuple(told))
 
 
 def _status(line: str) -> tuple[int, str]:
@@ -75,15 +86,14 @@ def _status(line: str) -> tuple[int, str]:
     return int(code), reason.strip()
 
 
-def _fields(connection: Connection) -> dict[str, str]:
-    """By name in lower case; of a name that is there twice the first."""
-    fields: dict[str, str] = {}
+def _fields(connection: Connection) -> list[tuple[str, str]]:
+    fields: list[tuple[str, str]] = []
     for _number in range(_FIELDS):
         line = connection.line()
         if not line:
             return fields
         name, __, value = line.partition(":")
-        fields.setdefault(name.strip().lower(), value.strip())
+        fields.append((name.strip().lower(), value.strip()))
     raise ProtocolError(_("more than {count} header fields").format(count=_FIELDS))
 
 

@@ -121,6 +121,7 @@ NO_SENTENCES = re.compile(
     r"password is required|authentication required|interactive authentication|if test .*|"
     r"jump host|"  # part of a name
     r"(doveadm|doveconf|fail2ban-client|postconf|postqueue|ss) .*|"  # on hosts; in advice a placeholder stands for them
+    r"systemctl status .*|"
     r"permit_mynetworks, .*|"
     r"(quoted|block) scalar|(flow|block) (sequence|mapping|collection)|simple key|an (alias|anchor)|tab character|"
     r"(mapping values|sequence entries) are not allowed|document start|YAML document|"  # what YAML's parsers say

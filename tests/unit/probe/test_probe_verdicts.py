@@ -29,7 +29,7 @@ def test_right_servers_pass_every_probe(lab: Lab) -> None:
         each.entry.id
         for each in probes()
         if not each.by_name
-        and not each.entry.id.startswith(("hosted.", "state.", "web."))
+        and not each.entry.id.startswith(("hosted.", "state.", "web.", "webmail."))
         and each.scope not in (Scope.FOREIGN, Scope.PORT_OFF)
     }
     assert {item.id for item in findings} == here
@@ -216,7 +216,7 @@ def test_wrong_server(
 
 
 def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
-    elsewhere = {"delivery", "dns", "hosted", "web", "zone"}
+    elsewhere = {"delivery", "dns", "hosted", "web", "webmail", "zone"}
     loops_and_dns = {entry.id for entry in catalogue() if entry.id.partition(".")[0] in elsewhere}
     red = {case[0] for case in CASES if case[4] in {FAIL}}
     assert red == {entry.id for entry in catalogue()} - loops_and_dns - {"net.closed"}  # test_services_off.py

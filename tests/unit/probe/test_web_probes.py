@@ -122,7 +122,7 @@ def web(lab: Lab, authority: Authority) -> Iterator[Web]:
         made.close()
 
 
-def look(lab: Lab, only: str = "web") -> dict[str, Finding]:
+def look(lab: Lab, only: str = "web.") -> dict[str, Finding]:
     """Of alpha.test; its alias is another test's."""
     found = lab.verify(only, wait=20)
     assert {item.target.domain for item in found} == {"alpha.test", "alfa.test"}
@@ -276,7 +276,7 @@ def test_each_thing_that_is_wrong_is_seen(case: str, lab: Lab, web: Web) -> None
 
 def test_without_the_key_nothing_is_looked_at(lab: Lab) -> None:
     lab.start()
-    found = lab.verify("web", wait=20)
+    found = lab.verify("web.", wait=20)
     assert [(item.id, item.verdict) for item in found] == [(name, SKIP) for name in PROBES]
     assert all("web: true" in item.observed for item in found)
 

@@ -3,7 +3,7 @@
 // Roundcube reads this in place of /etc/roundcube/config.inc.php. Names of settings are those of 1.4 and of 1.6: each
 // release passes over the other's.
 
-$config['db_dsnw'] = 'sqlite:////var/lib/mailprov-webmail/roundcube.db?mode=0600';
+$config['db_dsnw'] = 'sqlite:////var/lib/mailprov-webmail/roundcube.db?mode=0600&timeout=5';
 // Made on this host; who has it can read the passwords of sessions.
 $config['des_key'] = trim((string) @file_get_contents('/var/lib/mailprov-webmail/des_key'));
 $config['temp_dir'] = '/var/lib/mailprov-webmail/temp';
