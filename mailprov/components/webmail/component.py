@@ -225,10 +225,21 @@ def _nginx(build: Build, request_size: int) -> str:
         public=place.PUBLIC,
         socket=place.SOCKET,
         request_size=request_size,
+        counts=_counts(build.facts),
         waiting=_WAITING,
         # Who has once seen it may not go on where a certificate is wrong: for those of public authorities alone.
         hsts=issued,
     )
+
+
+def _counts(facts: dict[str, Any]) -> bool:
+    """Whether nginx can hold back who asks often: the smallest flavour could not in Debian 11 and Ubuntu 22.04."""
+    known = facts["packages"]
+    if any(known.get(name, {}).get("installed") for name in ("nginx-core", "nginx-extras", "nginx-full")):
+        return True
+    light = known.get("nginx-light", {})
+    version = light.get("installed") or light.get("candidate")
+    return not version or parse(version).at_least(1, 22)
 
 
 def _authorities(build: Build) -> tuple[str, tuple[File, ...]]:
