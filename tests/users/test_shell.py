@@ -1,0 +1,281 @@
+"""Users with a shell, on real hosts: they log in by SSH, read, answer and attach in a text program; who they are at the
+other side; and what an account's leaving does.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mailprov import lab
+from tests.lab.labs import run_on, wait_until
+from tests.lab.post import password, stored
+from tests.lab.program import run
+from tests.users.conftest import LONG, RELEASES
+from tests.users.screen import Screen
+
+# Opened by the menu: the first line of what it shows.
+MENU = r"1  Read and write mail"
+PROMPT = r"\$$"
+MAIN = r"ALPINE .*MAIN MENU"
+
+
+@dataclass(frozen=True)
+class Place:
+    lab: lab.Lab
+    key: Path
+    folder: Path
+
+    def ssh(self, user: str, host: str, *command: str, key: bool = True) -> list[str]:
+        # Not the controller's own keys, nor what its ssh_config says.
+        words = ["ssh", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        words += ["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"]
+        words += ["-i", str(self.key), "-o", "BatchMode=yes"] if key else ["-o", "PubkeyAuthentication=no"]
+        return [*words, f"{user}@{self.lab.host(host).address}", *command]
+
+    def said(self, user: str, host: str, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.ssh(user, host, command), capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def screen(self, argv: Sequence[str], name: str) -> Screen:
+        folder = self.folder / name
+        folder.mkdir()
+        return Screen(folder, argv)
+
+
+def _text(key: str) -> str:
+    filters = "" if LONG else "filter: none, "
+    return f"""\
+text_mua: [alpine, mutt]
+hosts:
+  mx1: {{address: 192.0.2.1, fqdn: mx1.alpha.test, {filters}lab: {{release: {RELEASES[0]}}}}}
+  mx2: {{address: 192.0.2.2, fqdn: mx2.beta.test, lab: {{release: {RELEASES[-1]}}}}}
+domains:
+  alpha.test:
+    hosts: [mx1]
+    accounts:
+      ana: {{password: {{env: P}}, shell: {{keys: ["{key}"], password: true}}}}
+      luis: {{password: {{env: P}}}}
+    aliases: {{a.lopez: ana}}
+  beta.test:
+    hosts: [mx2]
+    accounts: {{eva: {{password: {{env: P}}, shell: {{restricted: true}}}}, ivo: {{password: {{env: P}}}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(ready_lab_factory: Callable[[str], lab.Lab], tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("shell")
+    key = folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ana", "-f", str(key)], check=True)
+    made = ready_lab_factory(_text(key.with_suffix(".pub").read_text().strip()))
+    done = run("apply", "--yes", "--no-verify", str(made.inventory_path), timeout=600)
+    assert done.code == 0, done.events[-3:]
+    return Place(made, key, folder)
+
+
+def _arrived(place: Place, host: str, mailbox: str, subject: str) -> str:
+    """The header of that message, once it is there."""
+    found: list[str] = []
+
+    def look() -> bool:
+        every = stored(place.lab, host)
+        found[:] = [
+            head
+            for box, _, head in every
+            if box == mailbox and re.search(f"^Subject: .*{subject}", head, re.M)
+        ]
+        return bool(found)
+
+    wait_until(look, f"{subject} for {mailbox}")
+    return found[0]
+
+
+def _write(screen: Screen, to: str, subject: str, attach: str, word: str) -> None:
+    """In Alpine's main menu; the password of the second server is asked with the first message."""
+    screen.press("c")
+    screen.see("COMPOSE MESSAGE")
+    screen.enter(to)
+    screen.press("Down")
+    screen.see(r"Attchmnt:")
+    screen.enter(attach)
+    screen.see(r"Attchmnt: 1\.")
+    screen.enter(subject)
+    screen.type("Hello, this was written at a terminal.")
+    _send(screen, word)
+
+
+def _send(screen: Screen, word: str) -> None:
+    screen.press("C-x")
+    screen.see("Send message")
+    screen.press("y")
+    if "ENTER PASSWORD" in screen.see("ENTER PASSWORD|Message sent|Sending mail .*100%"):
+        screen.enter(word)
+    screen.see("Message sent")
+
+
+def test_a_second_plan_finds_nothing(place: Place) -> None:
+    done = run("plan", "--exit-code", str(place.lab.inventory_path))
+    assert done.code == 0, done.of("planned")
+
+
+def test_alpine_with_a_key_then_an_answer_from_the_menu(place: Place) -> None:
+    ana, eva = password(place.lab, "ana@alpha.test"), password(place.lab, "eva@beta.test")
+    run_on(place.lab, "mx1", "install -o ana -g ana -m 600 /etc/hostname /home/ana/notes.txt")
+    with place.screen(place.ssh("ana", "mx1"), "ana") as screen:
+        screen.see(PROMPT)
+        screen.enter("alpine")
+        screen.see("USER: ana@alpha.test .*ENTER PASSWORD")
+        screen.enter(ana)
+        screen.see(MAIN)
+        _write(screen, "eva@beta.test", "from alpine", "notes.txt", ana)
+        head = _arrived(place, "mx2", "eva@beta.test", "from alpine")
+        assert re.search(r"^From: .*\bana@alpha\.test", head, re.M), head
+        assert re.search(r"^Content-Type: multipart/mixed", head, re.M), head
+        assert "Return-Path: <ana@alpha.test>" in head
+        assert re.search(r"dkim=pass[^;]*header\.d=alpha\.test", head, re.S), head
+    with place.screen(place.ssh("eva", "mx2", key=False), "eva") as screen:
+        screen.see("password:")
+        screen.enter(eva)
+        screen.see(MENU)
+        screen.enter("1")
+        screen.see("USER: eva@beta.test .*ENTER PASSWORD")
+        screen.enter(eva)
+        screen.see(MAIN)
+        screen.press("i")
+        screen.see("from alpine")
+        screen.press("Enter")
+        screen.see("written at a terminal")
+        screen.press("r")
+        while re.search(
+            r"\?|\[Yes\]", asked := screen.see("COMPOSE MESSAGE|Include original|Reply to all|Use ")
+        ):
+            if "COMPOSE MESSAGE" in asked:
+                break
+            screen.press("n")
+        screen.type("Thank you.")
+        _send(screen, eva)
+        head = _arrived(place, "mx1", "ana@alpha.test", "Re: from alpine")
+        assert re.search(r"^From: .*\beva@beta\.test", head, re.M), head
+        assert re.search(r"^DKIM-Signature: .*d=beta\.test", head, re.M | re.S), head
+        screen.press("q")
+        if "Really" in screen.see(f"Really quit|{MENU}"):
+            screen.press("y")
+        screen.see(MENU)
+        screen.enter("0")
+        screen.ended()
+
+
+@pytest.mark.skipif(not LONG, reason="the long form")
+def test_mutt_reads_and_sends(place: Place) -> None:
+    word = password(place.lab, "ana@alpha.test")
+    editor = "printf '#!/bin/sh\\necho hello >>\"$1\"\\n' >~/editor; chmod 700 ~/editor"
+    assert place.said("ana", "mx1", editor).returncode == 0
+    with place.screen(place.ssh("ana", "mx1"), "mutt") as screen:
+        screen.see(PROMPT)
+        screen.enter("EDITOR=./editor mutt -s 'from mutt' -a .profile -- ivo@beta.test")
+        screen.see("To: ivo@beta.test")
+        screen.press("Enter")
+        screen.see("Subject: from mutt")
+        screen.press("Enter")
+        screen.see("y:Send")
+        screen.press("y")
+        # One password for sending, one for the copy in Sent.
+        while "Password for" in screen.see(r"Password for ana@alpha\.test@mx1|\$$"):
+            screen.enter(word)
+            screen.see(r"^(?![\s\S]*Password for)")
+        head = _arrived(place, "mx2", "ivo@beta.test", "from mutt")
+        assert re.search(r"^From: .*\bana@alpha\.test", head, re.M), head
+        assert re.search(r"^Content-Type: multipart/mixed", head, re.M), head
+        assert "dkim=pass" in head, head
+        screen.enter("mutt")
+        screen.see("Password for ana@alpha.test@mx1")
+        screen.enter(word)
+        screen.see("Mutt: .*INBOX")
+        screen.press("q")
+        screen.see(PROMPT)
+
+
+def test_what_is_sent_on_the_host_is_the_accounts(place: Place) -> None:
+    """By sendmail and by cron, which writes as root."""
+    sent = "printf 'Subject: by sendmail\\n\\nx\\n' | /usr/sbin/sendmail ivo@beta.test"
+    assert place.said("ana", "mx1", sent).returncode == 0
+    head = _arrived(place, "mx2", "ivo@beta.test", "by sendmail")
+    assert re.search(r"^From: .*<ana@alpha\.test>", head, re.M), head
+    assert "dkim=pass" in head, head
+    if not LONG:  # cron takes a minute
+        return
+    table = "printf 'MAILTO=ivo@beta.test\\n* * * * * echo by cron\\n' | crontab -"
+    assert place.said("ana", "mx1", table).returncode == 0
+    head = _arrived(place, "mx2", "ivo@beta.test", "Cron <ana@mx1")
+    run_on(place.lab, "mx1", "crontab -r -u ana")
+    assert re.search(r"^From: ana@alpha\.test \(Cron Daemon\)", head, re.M), head
+    assert "dkim=pass" in head, head
+
+
+def test_the_system_sends_as_before_and_writes_to_the_account(place: Place) -> None:
+    run_on(place.lab, "mx1", "printf 'From: root\\nSubject: for ana\\n\\nx\\n' | sendmail ana")
+    assert re.search(
+        r"^From: root@mx1\.alpha\.test", _arrived(place, "mx1", "ana@alpha.test", "for ana"), re.M
+    )
+    run_on(place.lab, "mx1", "su -s /bin/sh -c 'echo x | sendmail -f www-data luis@alpha.test' www-data")
+    wait_until(
+        lambda: any("<www-data@mx1.alpha.test>" in head for *_, head in stored(place.lab, "mx1")),
+        "a daemon's mail",
+    )
+
+
+def test_a_password_that_its_user_has_changed_logs_in_by_ssh(place: Place) -> None:
+    """As soon as the file of users' own passwords says so, without an apply; and passwd(1) is no way to another one."""
+    made = run_on(place.lab, "mx2", "echo another-long-word | openssl passwd -6 -stdin").strip()
+    assert made.startswith("$6$"), made
+    folder = "/var/lib/mailprov-passwd"
+    before = run_on(place.lab, "mx2", "getent shadow eva").split(":")
+    line = f"eva@beta.test:{{SHA512-CRYPT}}{made}::::::"
+    run_on(place.lab, "mx2", f"mkdir -p {folder}; cat >{folder}/passwords <<'X'\n{line}\nX")
+    wait_until(lambda: made in run_on(place.lab, "mx2", "getent shadow eva"), "the new password is SSH's")
+    run_on(place.lab, "mx2", f"rm -r {folder}; systemctl start mailprov-shell-passwords.service")
+    after = run_on(place.lab, "mx2", "getent shadow eva").split(":")
+    assert (after[1], after[3]) == (before[1], "99999")
+
+
+def test_a_user_of_somebody_elses_stops_the_plan_in_one_sentence(place: Place) -> None:
+    run_on(place.lab, "mx2", "id ivo || useradd ivo")
+    read = place.lab.inventory_path.read_text()
+    with_ivo = place.lab.inventory_path.with_name("ivo.yml")
+    with_ivo.write_text(
+        read.replace("file: secrets/ivo@beta.test", "file: secrets/ivo@beta.test\n        shell: true")
+    )
+    done = run("plan", "--host", "mx2", str(with_ivo))
+    assert done.code == 1
+    assert "there is a user or a group ivo on this host that mailprov did not make" in str(done.ended("mx2"))
+    run_on(place.lab, "mx2", "userdel ivo")
+
+
+def test_who_leaves_is_out_at_once_and_a_rollback_lets_in_again(place: Place) -> None:
+    """The last one, since it takes ana's shell away."""
+    read = place.lab.inventory_path.read_text()
+    before = read.index("        shell:\n          user: ana")
+    end = re.search(r"\n(?! {9})", read[before:])
+    assert end
+    without = place.lab.inventory_path.with_name("without.yml")
+    without.write_text(read[:before] + read[before + end.start() + 1 :])
+    with place.screen(place.ssh("ana", "mx1"), "leaving") as screen:
+        screen.see(PROMPT)
+        done = run("apply", "--yes", "--no-verify", "--host", "mx1", str(without))
+        assert done.code == 0, done.events[-3:]
+        screen.ended()
+    assert ("delete", "user", "ana") in done.changes("mx1")
+    assert place.said("ana", "mx1", "true").returncode == 255
+    assert run_on(place.lab, "mx1", "ls /home/ana/.pinerc").strip() == "/home/ana/.pinerc"
+    assert "mailprov_shell" not in run_on(place.lab, "mx1", "nft list tables; true")
+    assert run("plan", "--exit-code", "--host", "mx1", str(without)).code == 0
+    assert run("rollback", "--yes", "--host", "mx1", str(without)).code == 0
+    wait_until(lambda: place.said("ana", "mx1", "true").returncode == 0, "ana logs in again")
+    assert "skuid" in run_on(place.lab, "mx1", "nft list table inet mailprov_shell")
