@@ -64,9 +64,12 @@ def dns_mta_sts(context: DomainContext) -> Iterator[Finding]:
             yield context.passed(form.format(record=texts[0]))
             return
     if policy is None:
-        yield from look(context, ca_file) or [
-            context.skip(_("the inventory wants no policy, and there is none"))
-        ]
+        host = web.host_of(inventory, domain)
+        form = _("the inventory wants no policy, and there is none")
+        if host is not None and not web.trusted(host) and domain.mta_sts is None:
+            form = _("{name} has no policy as long as the certificate of {host} is self-signed")
+            form = form.format(name=context.name, host=host.name)
+        yield from look(context, ca_file) or [context.skip(form)]
         return
     found = mta_sts.records(context.follow(f"_mta-sts.{context.name}", "TXT").values)
     there = served(context, ca_file)

@@ -6,18 +6,23 @@ Each test has a zone of its own, and compares all of it before and after: nothin
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mailprov import dns as zones
+from mailprov.client.pacc import wanted
 from mailprov.dns import providers, seal
 from mailprov.dns.driver import Driver, Outcome, Place, Result, Say
 from mailprov.dns.rrsets import Edit, RRset, Snapshot
+from mailprov.dns.standing import standing
 from mailprov.errors import DnsFailed, MailprovError
+from mailprov.model import pacc
 from mailprov.model.events import Applied, Event
-from mailprov.model.inventory import Inventory
+from mailprov.model.inventory import Inventory, Tls, TlsMode
+from mailprov.run import configurations, policies
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.drivers import BACKENDS, Memory
 from tests.unit.dns.servers import inventory
@@ -130,6 +135,55 @@ def test_a_ttl_of_others_stays(backend: Backend) -> None:
     publish(inventory("contract6.test", backend.settings(ttl=900)))
     foreign(before, backend.whole("contract6.test"))
     assert backend.whole("contract6.test")["mx1.contract6.test", "A"] == (900, frozenset({"10.0.0.1"}))
+
+
+def test_digests_of_a_file_that_changes_stand_together(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new one beside the old one before the file changes; the old one goes when the new file was read back."""
+    zone = "contract20.test"
+    key = (pacc.record_name(zone), "TXT")
+    before = backend.whole(zone)
+    made = inventory(zone, backend.settings())
+    hosts = tuple(
+        dataclasses.replace(host, tls=Tls(TlsMode.ACME), settings={"web": True}) for host in made.hosts
+    )
+    (domain,) = made.domains
+    old = dataclasses.replace(made, hosts=hosts, domains=(dataclasses.replace(domain, mta_sts="off"),))
+    named = dataclasses.replace(old.domains[0], mail_name=f"mail.{zone}")
+    new = dataclasses.replace(old, domains=(named,))
+    files = [str(wanted(each, each.domains[0])) for each in (old, new)]
+    given = [files[0]]
+    monkeypatch.setattr(policies, "fetch", lambda *asked: given[0])
+
+    def stand() -> set[str]:
+        return set(standing(old.dns, [key])[key].values)
+
+    def apply(of: Inventory) -> None:
+        publish(policies.ReadBack(of).inventory())
+
+    apply(configurations.settled(old))
+    assert stand() == {pacc.record(files[0])}
+    settled = configurations.settled(new)
+    change = settled.domains[0].pacc
+    assert change is not None
+    assert change.file == files[0]
+    apply(settled)
+    assert stand() == set(change.values) == {pacc.record(files[0]), change.values[1]}
+    assert pacc.digest(files[1]) in pacc.stated(stand())
+    assert configurations.settled(new).domains[0].pacc == change
+    now = configurations._now() + datetime.timedelta(days=9)
+    monkeypatch.setattr(configurations, "_now", lambda: now)
+    settled = configurations.settled(new)
+    change = settled.domains[0].pacc
+    assert change is not None
+    assert change.file == files[1]
+    apply(settled)  # killed behind that: both stand still
+    assert len(stand()) == 2
+    given[0] = files[1]
+    apply(settled)
+    assert stand() == {pacc.record(files[1])}
+    foreign(before, backend.whole(zone))
 
 
 def test_what_came_since_the_plan_is_kept_or_refused(backend: Backend) -> None:
