@@ -65,7 +65,7 @@ def issued(root: Path, *names: str) -> files.Tree:
     for part in ("fullchain", "privkey"):
         (live / NAME / f"{part}.pem").unlink(missing_ok=True)
         (live / NAME / f"{part}.pem").symlink_to(f"../../archive/{NAME}/{part}1.pem")
-    text = f"[renewalparams]\nserver = {SPEC['server']}\nauthenticator = webroot\nreuse_key = True\n"
+    text = f"[renewalparams]\nserver = {SPEC['server']}\nauthenticator = webroot\n"
     (renewal / f"{NAME}.conf").write_text(text)
     (folder / f"{NAME}.pem").write_bytes(key + chain)
     return files.Tree(str(root))
@@ -250,6 +250,14 @@ def test_what_is_issued_is_no_longer_noted(root: Path, dns: Dns, monkeypatch: py
     refused_once(root, dns, monkeypatch, ALL[0], ALL[2])
     refused_names.note(files.Tree(str(root)), SPEC, {})
     assert "{}" in (root / refused_names.FILE.lstrip("/")).read_text()
+
+
+def test_no_key_is_kept_that_certbot_would_remove(
+    root: Path, dns: Dns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins anew where it leaves out a name, and removes the key file that it would have used again."""
+    refused_once(root, dns, monkeypatch, ALL[0], ALL[2])
+    assert "reuse_key" not in (root / f"etc/letsencrypt/renewal/{NAME}.conf").read_text()
 
 
 def test_where_no_name_leads_here_the_authority_is_not_asked(root: Path, dns: Dns) -> None:

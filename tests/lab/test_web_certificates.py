@@ -123,7 +123,8 @@ def test_the_timers_service_renews_while_nginx_has_port_80(hosts: lab.Lab) -> No
             return leaf(hosts, host, 443, name).serial_number != old.serial_number
 
         wait_until(renewed, f"{host} serves a renewed certificate for {name}", 120)
-        assert key(leaf(hosts, host, 443, name)) == key(old)
+        # Of names that TLSA records may be of; certbot may have to leave out one of the others.
+        assert (key(leaf(hosts, host, 443, name)) == key(old)) is (name == HOSTS[host][0])
     for host, (fqdn, __) in HOSTS.items():
         assert leaf(hosts, host, 993, fqdn) == leaf(hosts, host, 443, fqdn)
     after = run("plan", str(hosts.inventory_path))

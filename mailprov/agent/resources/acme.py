@@ -13,7 +13,9 @@ Where a web server has port 80, certbot answers the authority by a file in its f
 (standalone); a certificate goes from one to the other by certbot's renewal configuration (renewal.py) and is not issued
 for that, since authorities count (challenges.py tries it out before).
 
-The key stays at each renewal (`reuse_key` in that configuration), for there may be TLSA records of it;
+The key stays at each renewal (`reuse_key` in that configuration), for there may be TLSA records of it, but not that of
+a certificate which may lack names: of these there are none, and where certbot leaves a name out that was refused, it
+removes the key that it would have used again, the one in service;
 0.1.0 did not ask certbot for that. `mailprov tls rotate` has certbot issue with a new key (prepare), which stays out of
 service by tls_keys.hold until its record is known everywhere (switch). Raises AgentError.
 """
@@ -157,7 +159,7 @@ def need(tree: files.Tree, spec: Spec, notices: Optional[List[str]] = None) -> N
         return Need("deploy", _("issued, and not in service yet"))
     if answers != wanted:
         return Need("answer", why if answers[0] != wanted[0] else f"webroot {answers[1]} → {wanted[1]}")
-    if now.get("reuse_key") != "True":
+    if now.get("reuse_key") != "True" and not spec.get("may_lack"):
         return Need("keep", "")
     if spec.get("rotate") == "prepare" and not held:
         return Need("prepare", _("with a new key, not in service yet"))
@@ -251,8 +253,8 @@ def _do(run: ApplyContext, spec: Spec, todo: str) -> List[str]:
         try:
             refused = _issue(tree, spec)
         finally:
-            renewal.keep_key(tree, spec, True)
-    renewal.keep_key(tree, spec, True)
+            renewal.keep_key(tree, spec, not spec.get("may_lack"))
+    renewal.keep_key(tree, spec, not spec.get("may_lack"))
     if todo == "switch" or not is_held(tree, spec):
         files.remove(held)
         if todo not in ("keep", "answer"):

@@ -88,6 +88,9 @@ def issued_for_web(host: Host, domain: str, names: Sequence[str], dns: DnsSettin
     made = []
     for start in range(0, len(names), MOST_NAMES):
         own = f"{domain}-web{start // MOST_NAMES or ''}"  # the name of no host
+        # Not with a key that stays: when certbot leaves a refused name out it begins anew, and removes the key file that
+        # it would have used, the old one. No TLSA record names a key of port 443.
+        arguments = (one for one in _arguments(host, own, kind, dns, web=True) if one != REUSE)
         more = ("--allow-subset-of-names", "--renew-with-new-domains")
         made.append(
             Issued(
@@ -96,7 +99,7 @@ def issued_for_web(host: Host, domain: str, names: Sequence[str], dns: DnsSettin
                 path=f"{_FOLDER}/{own}.pem",
                 server=host.tls.acme.directory,
                 authenticator=_authenticator(host, dns, web=True),
-                arguments=(*_arguments(host, own, kind, dns, web=True), *more),
+                arguments=(*arguments, *more),
                 hook=HOOK,
                 ports=(443,),
                 key_type=kind,
