@@ -88,8 +88,8 @@ def issued_for_web(host: Host, domain: str, names: Sequence[str], dns: DnsSettin
     made = []
     for start in range(0, len(names), MOST_NAMES):
         own = f"{domain}-web{start // MOST_NAMES or ''}"  # the name of no host
-        # Not with a key that stays: when certbot leaves a refused name out it begins anew, and removes the key file that
-        # it would have used, the old one. No TLSA record names a key of port 443.
+        # Not with a key that stays: when certbot leaves a refused name out it begins anew, and removes the key file
+        # that it would have used, the old one. No TLSA record names a key of port 443.
         arguments = (one for one in _arguments(host, own, kind, dns, web=True) if one != REUSE)
         more = ("--allow-subset-of-names", "--renew-with-new-domains")
         made.append(
