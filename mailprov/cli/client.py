@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _, all_of, ngettext
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mailprov.client.settings import Settings
     from mailprov.model.inventory import Inventory
 
@@ -78,6 +81,7 @@ def client(
     from mailprov.client import settings as of
     from mailprov.inventory import SecretMode, load
     from mailprov.model.answers import ClientServer, Written
+    from mailprov.model.events import Notice
 
     reports = Reports(json=json, text=False)
     form = _form(form, sheet, qr)
@@ -103,6 +107,10 @@ def client(
             len(begin),
         )
         print_text(what.format(names=_few(begin)), sys.stderr)
+    for sentence in _states(read, {one.address for one in chosen}):
+        reports.emit(Notice("", sentence))
+        if not json:
+            print_text(_("note: {sentence}").format(sentence=sentence), sys.stderr)
     if output is not None:
         _write(output, text)
         reports.emit(Written(str(output)))
@@ -121,6 +129,16 @@ def client(
     raise typer.Exit(
         reports.end(0, ngettext("{count} account", "{count} accounts", count).format(count=count))
     )
+
+
+def _states(read: Inventory, addresses: Collection[str]) -> list[str]:
+    """Who may not log in, and the like."""
+    from mailprov.plan import states
+
+    now = time.time()
+    every = (account for domain in read.domains for account in domain.accounts)
+    said = (each for each in every if each.address in addresses and each.says_what_it_may)
+    return [sentence for account in said for sentence in states.of_account(account, now)]
 
 
 def _form(form: str, sheet: bool, qr: bool) -> str:

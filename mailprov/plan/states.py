@@ -1,6 +1,7 @@
 """What may surprise somebody of accounts' states, dates and passwords of programs: nothing wrong in the file.
 
     advisories(domain, now)    sentences for people, in the file's order
+    of_account(account, now)   what it may do and until when, for who sets up a mail program
 
 Who has expired, or soon does, and names that must be answered (RFC 5321 section 4.5.1, RFC 2142) and are refused.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.i18n import _
+from mailprov.model.accounts import Account
 from mailprov.model.inventory import Domain
 from mailprov.model.states import in_words
 
@@ -34,6 +36,26 @@ def advisories(domain: Domain, now: float) -> Iterator[str]:
                     else _("{address}: the password {name} expires on {time}")
                 ).format(address=account.address, name=app.name, time=when)
     yield from _unanswered(domain)
+
+
+def of_account(account: Account, now: float) -> Iterator[str]:
+    state = account.state_at(now)
+    if not state.logs_in:
+        yield _("{address} may not log in: it is {state}").format(address=account.address, state=state.value)
+    if not state.receives:
+        yield _("mail for {address} is refused: it is {state}").format(
+            address=account.address, state=state.value
+        )
+    if account.expires and account.expires.at > now:
+        then = account.state_at(account.expires.at).value
+        yield _("{address} expires on {time}: it will be {state}").format(
+            address=account.address, time=in_words(account.expires.at), state=then
+        )
+    good = [f"{app.name} ({', '.join(app.protocols)})" for app in account.app_passwords if app.holds(now)]
+    if good:
+        yield _("{address} has passwords of programs besides its own: {names}").format(
+            address=account.address, names=", ".join(good)
+        )
 
 
 def _dated(at: int, now: float) -> tuple[bool, str] | None:

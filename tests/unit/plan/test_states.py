@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailprov.model.accounts import Account
 from mailprov.model.inventory import Domain
 from mailprov.model.states import AppPassword, Expiry, State
-from mailprov.plan.states import SOON, advisories
+from mailprov.plan.states import SOON, advisories, of_account
 
 NOW = 1_800_000_000  # 2027-01-15 08:00 UTC
 
@@ -39,3 +39,19 @@ def test_a_name_that_must_be_answered_and_is_refused_is_told() -> None:
     (sentence,) = said(BOSS, deaf, aliases=(("postmaster@a.test", "x@a.test"),))
     assert sentence.startswith("postmaster@a.test leads to an account that gets no mail")
     assert len(said(deaf)) == 2
+
+
+def test_who_sets_up_a_program_is_told_what_the_account_may_do() -> None:
+    phone = AppPassword("phone", ("imap", "submission"))
+    account = Account(
+        "x@a.test",
+        state=State.NO_RECEIVE,
+        expires=Expiry(NOW + 1, State.NO_LOGIN),
+        app_passwords=(phone, AppPassword("old", ("imap",), expires=NOW)),
+    )
+    assert list(of_account(account, NOW)) == [
+        "mail for x@a.test is refused: it is no-receive",
+        "x@a.test expires on 2027-01-15 08:00 UTC: it will be suspended",
+        "x@a.test has passwords of programs besides its own: phone (imap, submission)",
+    ]
+    assert next(of_account(account, NOW + 1)) == "x@a.test may not log in: it is suspended"
