@@ -188,6 +188,13 @@ def test_an_account_that_may_not_log_in_hears_dovecots_own_reason(place: Place) 
     assert place.change() == "the account is suspended"
     place.answer = "OK\t1\tuser=x\tnologin\treason=the account is closed"
     assert place.change() == "the account is closed"
+    for told in (
+        "FAIL\t1\tuser=x\tuser_disabled",
+        "FAIL\t1\tuser=x\tcode=user_disabled",
+        "OK\t1\tuser=x\tnologin",
+    ):
+        place.answer = told
+        assert place.change() == "this account may not log in at present; ask your administrator"
     assert place.hashes()[ANA] == "{CRYPT}one"
 
 

@@ -48,6 +48,7 @@ LOCK_PATIENCE = 20  # seconds
 LONGEST_PASSWORD = 255  # bytes: openssl cuts longer ones
 # Wrong old passwords: so many in so many seconds; then nobody is asked any more.
 LIMITS = {"pair": (5, 600), "client": (30, 600), "account": (50, 3600)}
+CLOSED = "this account may not log in at present; ask your administrator"
 # Every kind of account that the inventory allows; everything else has no line anywhere.
 ADDRESS = re.compile(r"[A-Za-z0-9._='+-]{1,64}@[A-Za-z0-9.-]{1,255}")
 
@@ -156,10 +157,12 @@ def dovecot_accepts(address, password, client):
             raise Unclear("Dovecot does not answer on %s: %s" % (AUTH, error)) from None
     fields = dict(part.partition("=")[::2] for part in answer[2:])
     if answer[0] == "OK":
-        return fields.get("reason", "the account may not log in") if "nologin" in fields else True
+        return (fields.get("reason") or CLOSED) if "nologin" in fields else True
     if answer[0] != "FAIL" or "temp" in fields:
         raise Unclear("Dovecot could not check the password")
-    return fields["reason"] if "user_disabled" in fields and "reason" in fields else False
+    if "user_disabled" in fields or fields.get("code") == "user_disabled":
+        return fields.get("reason") or CLOSED
+    return False
 
 
 def is_ip(text):
