@@ -34,7 +34,7 @@ Logins = Dict[str, Tuple[str, str]]  # as passwd_file.logins
 
 
 class Begin(NamedTuple):
-    """An account that gets its initial password. `anew`: also where the file has a line of it."""
+    """An account that gets its initial password. `anew`: in place of the line that the plan has seen."""
 
     user: str
     password: str
@@ -79,7 +79,7 @@ class OwnPasswords(Made):
                         "its mailbox is on this host, and no password that its user had chosen: it begins with the "
                         "initial password of the inventory"
                     )
-                begins.append(Begin(user, password, ready, anew))
+                begins.append(Begin(user, password, ready, user in own))
                 changes.append(change("password", "create", name, why))
             _notices(look, spec, bool(begins), back)
             detail = owner_mode(seen, spec) if seen is not None and not look.tree.root else ""

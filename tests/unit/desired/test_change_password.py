@@ -310,6 +310,13 @@ def test_nonsense_is_answered_with_one_sentence_and_changes_nothing(place: Place
     assert place.own.read_bytes() == before
 
 
+def test_a_line_that_was_cut_off_is_no_password(place: Place) -> None:
+    before = place.own.read_bytes()
+    answer, _ = place.talk(f"user {ANA}\npass {OLD}\nnewpass {NEW} and mo".encode())
+    assert answer.splitlines()[-1] == "500 a line is too long, or has no end"
+    assert place.own.read_bytes() == before
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.1, 0.2, 0.4])
 def test_killed_at_any_moment_the_file_is_the_old_one_or_the_new_one(place: Place, seconds: float) -> None:
     ours, theirs = socket.socketpair()
