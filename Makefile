@@ -32,8 +32,8 @@ test-releases: .venv/ready .venv/opinion/ready ## Debian 11, testing and Ubuntu'
 	@scripts/test-tools
 	@$(PYTHON_BIN) scripts/lab_tests.py releases
 
-test-attacks: .venv/ready ## Attacks on real hosts, and three name servers at length; SHORT=1 for some of each (root on Linux)
-	@scripts/test-tools
+test-attacks: .venv/ready .venv/users/ready ## Attacks on real hosts, and three name servers at length; SHORT=1 for some of each (root on Linux)
+	@scripts/test-tools users
 	@$(PYTHON_BIN) scripts/lab_tests.py attacks $(if $(SHORT),short)
 
 .venv/users/ready: .venv/ready requirements-users.lock

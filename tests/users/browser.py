@@ -4,6 +4,7 @@
     Browser(folder, …)            one window with a profile of its own; `driver` is selenium's
         .open(url)  .find(css)  .wait(condition, what)  .text()
         .console()                what the page wrote to the console since it was last asked: errors, refused content
+        .said()  .forget()        messages that a page has shown for a moment
         .screenshot(name)         kept for a look in SCREENSHOTS, also when all tests pass
         .pdf()                    the page as it is printed
     PHONE, DESKTOP                sizes of a window
@@ -118,6 +119,7 @@ class Browser:
             popen_kw={"preexec_fn": _without_netlink},
         )
         self.driver = webdriver.Chrome(options=options, service=service)
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _NOTES})
         self.driver.set_page_load_timeout(PATIENCE)
         self.driver.set_script_timeout(PATIENCE)
 
@@ -163,6 +165,14 @@ class Browser:
     def text(self) -> str:
         return str(self.driver.execute_script("return document.body ? document.body.innerText : ''"))
 
+    def said(self) -> str:
+        """What Roundcube's pages have shown for a moment, since `forget` or since the window was opened."""
+        return str(self.driver.execute_script("return sessionStorage.said || ''"))
+
+    def forget(self) -> None:
+        if self.driver.current_url.startswith("https:"):
+            self.driver.execute_script("sessionStorage.removeItem('said')")
+
     def console(self) -> list[str]:
         return [f"{entry['level']} {entry['message']}" for entry in self.driver.get_log("browser")]
 
@@ -182,6 +192,15 @@ class Browser:
         return found
 
 
+# A message is gone after two seconds; a busy machine may look later.
+_NOTES = """
+new MutationObserver(changes => {
+  for (const change of changes)
+    for (const node of change.addedNodes)
+      if (change.target.closest && change.target.closest('#messagestack'))
+        sessionStorage.said = (sessionStorage.said || '') + node.textContent + '\\n';
+}).observe(document, {childList: true, subtree: true});
+"""
 _TOO_WIDE = """
 const edge = document.documentElement.clientWidth, found = [];
 for (const one of document.querySelectorAll('body *')) {

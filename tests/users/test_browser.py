@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
+import os
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -91,6 +92,7 @@ class Person:
         self.seen += self.page.console()
 
     def go(self, query: str) -> None:
+        self.page.forget()
         self.page.open(f"{self.url}?{query}")
 
     def type(self, css: str, text: str) -> None:
@@ -122,10 +124,10 @@ class Person:
         self.page.wait(clicked, f"{css} can be clicked")
 
     def reads(self, text: str) -> None:
-        """In the page, or in the frame that a message is shown in."""
+        """In the page, for a moment at least, or in the frame that a message is shown in."""
 
         def shown() -> bool:
-            if text in self.page.text():
+            if text in self.page.text() or text in self.page.said():
                 return True
             for frame in self.page.driver.find_elements("css selector", "iframe"):
                 self.page.driver.switch_to.frame(frame)
@@ -304,7 +306,8 @@ def _filters(person: Person) -> None:
     person.go("_task=settings&_action=plugin.managesieve")
     page.driver.execute_script("rcmail.command('plugin.managesieve-add')")
     page.driver.switch_to.frame(page.find("#filter-box, iframe[name=filter-box]"))
-    person.type("input[name=_name]", "Facturas")
+    name = f"Facturas {os.getpid()}"
+    person.type("input[name=_name]", name)
     person.choose("#header0", "subject")
     person.choose("#rule_op0", "contains")
     person.type("input[name^='_rule_target[0]']", "Factura")
@@ -312,7 +315,7 @@ def _filters(person: Person) -> None:
     person.choose("#action_mailbox0", "Archive")
     page.driver.execute_script("document.querySelector('button.submit').click()")
     page.driver.switch_to.default_content()
-    page.wait(lambda: "Facturas" in page.driver.page_source, "the filter is in the list")
+    page.wait(lambda: name in page.driver.page_source, "the filter is in the list")
     person.reads(person.case.saved)
     person.shot("filters")
     sent_by_luis(person.site, user, f"Factura 7 {user}", "Por favor")
