@@ -48,7 +48,6 @@ from tests.unit.probe.test_all_green import CHECKDMARC
 INVENTORY = """\
 dns: {provider: rfc2136, server: 192.0.2.9, tsig: {name: k, secret: {env: K}}, ttl: 5, reverse: true}
 tls: {mode: acme, email: ana@alpha.test}
-web: true
 hosts:
   mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
   mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}, tls: {key_type: both}}
@@ -226,11 +225,6 @@ ITEMS: dict[str, Callable[[Asked], object]] = {
 MORE: dict[str, Callable[[Asked], object]] = {
     "TLS-RPT": lambda asked: asked.valid(f"_smtp._tls.{asked.zone}", "TXT"),
     "SRV": lambda asked: asked.values(f"_imaps._tcp.{asked.zone}", "SRV") == [f"0 1 993 {asked.host}."],
-    "SRV of Outlook": lambda asked: (
-        asked.values(f"_autodiscover._tcp.{asked.zone}", "SRV") == [f"0 1 443 {asked.host}."]
-    ),
-    "MTA-STS": lambda asked: asked.valid(f"_mta-sts.{asked.zone}", "TXT"),
-    "PACC": lambda asked: asked.valid(f"_ua-auto-config.{asked.zone}", "TXT"),
     "PTR": lambda asked: (
         asked.values(ipaddress.ip_address(asked.values(asked.host, "A")[0]).reverse_pointer, "PTR")
         == [f"{asked.host}."]
@@ -253,6 +247,7 @@ SKIPS = {
     "dns.delegation": "no public zone delegates a name below test.",
     "dns.dnssec": "no zone above vouches for the keys, as it would; every signature fits them",
     "dns.dnssec-mx": "each MX is in its domain's own zone",
+    "dns.mta-sts": "these hosts have no `web`; test_web_certificates.py has one",
     "dns.ipv6": "the name servers are the lab's",
     "dns.rpki": "the addresses are private, so there is no route to sign",
 }

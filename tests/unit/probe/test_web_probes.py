@@ -180,6 +180,11 @@ def certificate(lab: Lab, web: Web) -> None:
     web.certificate = "wrong-name"
 
 
+def not_yet(lab: Lab, web: Web) -> None:
+    """As where the host's clock is ahead of this machine's."""
+    web.certificate = "early"
+
+
 def refused(lab: Lab, web: Web) -> None:
     lab.spoil("nobody-gets-in", "")
 
@@ -249,6 +254,7 @@ CASES = {
     "no name": (no_name, (WARN,) * 4, "does not exist"),
     "a name that leads elsewhere": (led_away, (WARN,) * 4, "192.0.2.77"),
     "a certificate for other names": (certificate, (PASS, WARN, WARN, WARN), ""),
+    "a certificate of tomorrow": (not_yet, (PASS, WARN, WARN, WARN), "certificate is not yet valid"),
     "a password that is refused": (refused, (FAIL,) * 4, "there it is refused"),
     "nobody who could log in": (hashes_only, (SKIP,) * 4, "only a hash"),
     "nothing on its ports": (nobody_there, (ERROR,) * 4, ""),
