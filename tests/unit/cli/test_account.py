@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mailprov.cli.new_password import weak
+from mailprov.cli.reports import Reports
 from mailprov.inventory import SecretMode, load
 from mailprov.model.inventory import Host
 from mailprov.schema.sha512_crypt import sha512_crypt
@@ -133,6 +134,18 @@ def test_a_host_that_has_it_already_needs_no_question(folder: Path, monkeypatch:
     done = run(folder, "add", "eva@alpha.test", "--hash", HASH, "--yes")
     assert done.returncode == 0, done
     assert "eva: {password" in (folder / "mail.yml").read_text()
+
+
+def test_who_says_no_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, end(changed=1))
+    monkeypatch.setattr(Reports, "confirm", lambda *_words: lambda counts: False)
+    before = (folder / "mail.yml").stat()
+    done = run(folder, "add", "eva@alpha.test", "--hash", HASH, "--json")
+    assert done.returncode == 1, done
+    assert (folder / "mail.yml").read_text() == INVENTORY
+    assert (folder / "mail.yml").stat().st_ino == before.st_ino
+    assert "inventory_edited" not in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["declined"]
 
 
 def test_a_host_that_cannot_be_asked_changes_nothing(folder: Path) -> None:
