@@ -85,19 +85,21 @@ def add(
     flags = Flags(yes, no_apply, verify, accept_drift, lock_timeout, json, quiet, diff, verbose)
     account = Account(command, inventory, address, flags)
     password: NewPassword | None = None
+    least = 0
 
     def edit(text: Text) -> Edited:
-        nonlocal password
+        nonlocal password, least
         text.addresses.free(address)
+        least = text.addresses.least(address)
         _own(command, address)
-        password = wanted.value(command, address, json=json, least=text.addresses.least(address))
+        password = wanted.value(command, address, json=json, least=least)
         keys: dict[str, Any] = {"password": _owned(password.reference if password else {}, owner)}
         keys.update({"quota": quota} if quota is not None else {})
         keys.update(_forward(forward, keep, []))
         keys.update({"expires": expires} if expires not in (None, "none") else {})
         return text.added(address, keys)
 
-    code = account.run(edit)
+    code = account.run(edit, lambda read: _weak(read, address, least))
     if password is not None and account.kept:
         password.show(address)
     raise typer.Exit(code)
@@ -153,12 +155,14 @@ def set_(
     flags = Flags(yes, no_apply, verify, accept_drift, lock_timeout, json, quiet, diff, verbose)
     account = Account(command, inventory, address, flags)
     made: NewPassword | None = None
+    least = 0
 
     def edit(text: Text) -> Edited:
-        nonlocal made
+        nonlocal made, least
+        least = text.addresses.least(address)
         old = text.addresses.value(address, "forward")
         text.addresses.account(address)
-        made = wanted.value(command, address, json=json, least=text.addresses.least(address))
+        made = wanted.value(command, address, json=json, least=least)
         keys = _password(address, text.addresses.value(address, "password"), made, owner)
         keys.update({"quota": quota} if quota is not None else {})
         if no_forward:
@@ -175,7 +179,7 @@ def set_(
             keys["expires"] = _expires(expires, text.addresses.value(address, "expires"))
         return text.changed(address, keys)
 
-    code = account.run(edit)
+    code = account.run(edit, lambda read: _weak(read, address, least) if made is not None else "")
     if made is not None and account.kept:
         made.show(address)
     raise typer.Exit(code)
@@ -272,6 +276,20 @@ def _own(command: str, address: str) -> None:
         local_part(address.rpartition("@")[0])
     except BadName as error:
         raise InputError(f'{command} "{address}"', str(error), _("Give another address")) from None
+
+
+def _weak(read: Inventory, address: str, least: int) -> str:
+    """What is to be said of a password that stands somewhere else; where it is known."""
+    from mailprov.cli.new_password import weak
+
+    known = (account for domain in read.domains for account in domain.accounts if account.address == address)
+    password = next((account.password.reveal() for account in known if account.password is not None), "")
+    reason = weak(password, address, least) if password else ""
+    if not reason:
+        return ""
+    return _("the password of {address} was taken as it is, but it {reason}").format(
+        address=address, reason=reason
+    )
 
 
 def _expires(date: str, old: Any) -> Any:

@@ -128,6 +128,18 @@ def test_a_failed_apply_puts_the_inventory_back(
     assert [each["event"] for each in events].count("run_ended") == 1
 
 
+def test_a_weak_password_that_stands_elsewhere_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, end(changed=1))
+    monkeypatch.setenv("EVA", "short")
+    done = run(folder, "add", "eva@alpha.test", "--password-env", "EVA", "--yes", "--no-verify")
+    assert done.returncode == 0, done
+    told = "the password of eva@alpha.test was taken as it is, but it has 5 characters; the least is 12"
+    assert told in done.stdout
+    monkeypatch.setenv("EVA", "correct horse")
+    done = run(folder, "set", "eva@alpha.test", "--quota", "1G", "--yes", "--no-verify")
+    assert "the password of" not in done.stdout
+
+
 def test_a_host_that_has_it_already_needs_no_question(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an edit with --no-apply, or on another machine."""
     scripted(monkeypatch, changes=())
