@@ -24,9 +24,9 @@ def test_it_is_made_once_whoever_comes_first(monkeypatch: pytest.MonkeyPatch) ->
     made: list[str] = []
     whole = addresses.tables
 
-    def counted(domains: object, fqdn: str) -> dict[str, str]:
+    def counted(domains: object, fqdn: str, people: object) -> dict[str, str]:
         made.append(fqdn)
-        return whole(domains, fqdn)  # type: ignore[arg-type]
+        return whole(domains, fqdn, people)  # type: ignore[arg-type]
 
     monkeypatch.setattr(addresses, "tables", counted)
     precomputed = desired.Precomputed(inventory(), host())
