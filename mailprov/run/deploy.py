@@ -124,13 +124,14 @@ class Deployment:
         self.ident = ident
         self.start = start
         self.events = EventQueue(report)
+        milestone = self.events.milestone
         self.began = time.monotonic()
         self.gate = Gate()
         self.declined = False  # somebody was asked and said no
         self.in_force = False  # a saved plan, all of which is done already
         self.published = Gate()
         self._work: Callable[[Emit], ZoneWork] = lambda emit: ZoneWork(
-            inventory, selection, plan=lambda: zones(self), emit=emit, ident=ident
+            inventory, selection, plan=lambda: zones(self), emit=emit, ident=ident, milestone=milestone
         )
         self.zones = self._work(self.events.emit)
         self.lies: list[MailprovError] = []  # of hosts that were only asked for their keys
@@ -146,6 +147,7 @@ class Deployment:
                 gate=self.gate,
                 start=start,
                 published=self.published,
+                milestone=milestone,
             )
             for host in (selection.hosts if selection.on_hosts else ())
         ]
@@ -292,9 +294,7 @@ class Deployment:
                 s.host.name
                 for s in self.sessions
                 # Who is not believed is left out, as if there were no such host (see rollback.py).
-                if s.ended.is_set()
-                and s.outcome.error is not None
-                and not isinstance(s.outcome.error, NotBelieved)
+                if s.ended.is_set() and s.outcome.error and not isinstance(s.outcome.error, NotBelieved)
             ]
             if unplanned:
                 what = _("rollback is all-or-nothing, and {hosts} cannot take part (--host leaves it out)")

@@ -1,7 +1,8 @@
 """Events from many threads to one consumer, and a sign of life while none comes.
 
 Workers call `emit`; the main thread calls `pump`, which hands each event to the report. So a report needs no locks,
-and Ctrl-C (which Python delivers to the main thread only) is noticed within a fifth of a second.
+and Ctrl-C (which Python delivers to the main thread only) is noticed within a fifth of a second. What a worker has
+done and the main thread waits for is a `milestone`: it is seen at once, where no event follows it as well.
 
 Where for HEARTBEAT seconds nothing came to its end (no change was applied, no host or zone ended, nothing was noted),
 and something is being done (Progress tells what), a StillWorking says what. CI systems take long silence for a hang.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 import time
 from collections.abc import Callable
 
@@ -32,15 +34,31 @@ HEARTBEAT = 15.0  # seconds
 _TICK = 0.2  # seconds between looks at `done` when nothing happens
 
 
+class _Milestone(threading.Event):
+    """`set` wakes the main thread."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        super().__init__()
+        self._wake = wake
+
+    def set(self) -> None:
+        super().set()
+        self._wake()
+
+
 class EventQueue:
     def __init__(self, report: Emit, heartbeat: float | None = None) -> None:
         self._report = report
-        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()  # None: a milestone
         self._pulse = _Pulse(_interval() if heartbeat is None else heartbeat)
 
     def emit(self, event: Event) -> None:
         """From any thread."""
         self._queue.put(event)
+
+    def milestone(self) -> threading.Event:
+        """One that `done` of `pump` may ask for: once it is set, from any thread, `pump` looks."""
+        return _Milestone(lambda: self._queue.put(None))
 
     def pump(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
         """Deliver events until `done()` holds and none is left; False when `deadline` (time.monotonic) came first."""
@@ -52,9 +70,11 @@ class EventQueue:
             try:
                 while True:
                     event = self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
+                    wait = 0.0
+                    if event is None:
+                        continue
                     self._pulse.see(event)
                     self._report(event)
-                    wait = 0.0
             except queue.Empty:
                 pass
             if (beat := self._pulse.beat()) is not None:

@@ -103,11 +103,12 @@ class HostSession:
         gate: Gate,
         start: Start,
         published: Gate | None = None,
+        milestone: Callable[[], threading.Event] = threading.Event,
     ) -> None:
         self.host = host
         self.mode = mode
         self.outcome = Outcome()
-        self.started, self.planned, self.ready, self.ended = (threading.Event() for each in range(4))
+        self.started, self.planned, self.ready, self.ended = (milestone() for each in range(4))
         self._published = published
         self._emit = emit
         self._gate = gate

@@ -8,6 +8,7 @@ A host that cannot be asked is an answer with an error. KeyboardInterrupt goes o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -63,12 +64,15 @@ def launch(
     emit: Emit,
     start: Start,
     believe: Believe | None = None,
+    milestone: Callable[[], threading.Event] = threading.Event,
 ) -> list[Answer]:
     """From any thread. `session.ended` of each is set when it has answered, or cannot."""
     answers = []
     for host in hosts:
         question = Question(host, job(host), believe)
-        session = HostSession(host, question, command=command, emit=emit, gate=Gate(), start=start)
+        session = HostSession(
+            host, question, command=command, emit=emit, gate=Gate(), start=start, milestone=milestone
+        )
         answers.append(Answer(host, session, question))
     for one in answers:
         one.session.launch()
@@ -86,6 +90,14 @@ def ask(
     believe: Believe | None = None,
 ) -> list[Answer]:
     """In the order of `hosts`. `emit`: where the hosts' events go, if not into `events`."""
-    answers = launch(hosts, job, command=command, emit=emit or events.emit, start=start, believe=believe)
+    answers = launch(
+        hosts,
+        job,
+        command=command,
+        emit=emit or events.emit,
+        start=start,
+        believe=believe,
+        milestone=events.milestone,
+    )
     events.pump(lambda: all(one.session.ended.is_set() for one in answers))
     return answers

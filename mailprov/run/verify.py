@@ -108,7 +108,7 @@ def probe_into(
         inventory = seen(inventory)
     found: list[Finding] = [] if findings is None else findings
     stop = threading.Event()
-    done = threading.Event()
+    done = events.milestone()
     crash: list[str] = []
 
     def take(finding: Finding) -> None:

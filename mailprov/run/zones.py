@@ -134,10 +134,17 @@ class ZoneWork:
     """Plans in a thread of its own, publishes after the hosts. `planned` is set when that is over."""
 
     def __init__(
-        self, inventory: Inventory, selection: Selection, *, plan: Planner, emit: Emit, ident: str = ""
+        self,
+        inventory: Inventory,
+        selection: Selection,
+        *,
+        plan: Planner,
+        emit: Emit,
+        ident: str = "",
+        milestone: Callable[[], threading.Event] = threading.Event,
     ) -> None:
-        self.planned = threading.Event()
-        self.done = threading.Event()
+        self.planned = milestone()
+        self.done = milestone()
         self.error: MailprovError | None = None
         self.unplanned: dict[str, MailprovError] = {}  # by subject, while others could be planned
         self.changed = 0

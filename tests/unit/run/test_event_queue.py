@@ -1,7 +1,8 @@
-"""Signs of life: what is being done is told while nothing comes to its end."""
+"""Signs of life: what is being done is told while nothing comes to its end; and what is waited for is seen at once."""
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -120,3 +121,20 @@ def test_an_interval_of_0_means_none() -> None:
     watched.queue.emit(Progress("mx1", LOCKED))
 
     assert watched.beats() == []
+
+
+def test_a_milestone_is_seen_at_once_where_no_event_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TICK", 600.0)  # until it looks by itself
+    events = EventQueue(lambda event: None)
+    reached, looked = events.milestone(), threading.Event()
+
+    def done() -> bool:
+        looked.set()
+        return reached.is_set()
+
+    pumping = threading.Thread(target=events.pump, args=(done,), daemon=True)
+    pumping.start()
+    assert looked.wait(60)
+    reached.set()
+    pumping.join(60)
+    assert not pumping.is_alive()
