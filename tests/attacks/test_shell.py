@@ -194,11 +194,14 @@ def test_sending_as_somebody_else(place: Place, tries: Tries) -> None:
         message = r"From: luis@alpha.test\nSubject: MARK\nTo: pia@alpha.test\n\nx\n"
         made = re.sub(r"\b(RR|RF|R|T)\b", r"~/MARK.\1", way)
         commands[f"q{number}q"] = f"printf '{message}' >~/MARK.T; python3 records.py ~/MARK. MARK; {made}"
+    # One that waits for something holds none of the others up.
     script = "\n".join(
-        f"( {command.replace('MARK', mark)} ) </dev/null >/dev/null 2>&1"
+        f"timeout -k 1 10 bash -c {shlex.quote(command.replace('MARK', mark))} </dev/null >/dev/null 2>&1"
         for mark, command in commands.items()
     )
-    place.ssh("ana", "bash -s", stdin=script.encode(), timeout=500)
+    script += "\necho all were tried\n"
+    _, said = place.ssh("ana", "bash -s", stdin=script.encode(), timeout=500)
+    assert "all were tried" in said
     # The crontab's minute, and mail of its own that shows that what is sent does arrive.
     place.ssh(
         "ana",
