@@ -39,7 +39,7 @@ from mailprov.lab.state import LabHost, LabState, every, lab_lock, save
 from mailprov.lab.state import load as load_state
 from mailprov.model import web
 from mailprov.model.events import Emit, Event, Notice, Progress
-from mailprov.model.inventory import Host, Inventory
+from mailprov.model.inventory import Host, Inventory, TlsMode
 
 DNS_INDEX = 2
 FIRST_INDEX = 11
@@ -318,10 +318,15 @@ def _passwords(inventory: Inventory, chosen: Passwords) -> dict[str, str]:
 
 def _names(inventory: Inventory, host: Host) -> tuple[str, ...]:
     """Besides its fqdn: what mail programs connect to, and where they ask its web server."""
-    domains = [domain for domain in inventory.domains if web.host_of(inventory, domain) is host]
+    # By certificates as the lab gives them, whatever the inventory has: of an authority that is trusted here.
+    given = dataclasses.replace(host.tls, mode=TlsMode.FILES)
+    there = dataclasses.replace(
+        inventory, hosts=tuple(dataclasses.replace(each, tls=given) for each in inventory.hosts)
+    )
+    served = ((domain, web.host_of(there, domain)) for domain in there.domains)
     return (
         *inventory.mail_names(host.name),
-        *(name for domain in domains for name in web.names(inventory, domain)),
+        *(name for domain, at in served if at and at.name == host.name for name in web.names(there, domain)),
     )
 
 

@@ -18,21 +18,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from mailprov.i18n import N_, _
+from mailprov.i18n import N_, _, all_of
 from mailprov.model import mta_sts, web
-from mailprov.model.inventory import Domain, Host, Inventory
+from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
 
 _TOGETHER = 16
 _PATIENCE = 8.0  # seconds for one file
 _AGAIN = 20.0  # seconds in which one that was just put there must be given out
 _POLICY = N_(
-    "MTA-STS of {domain}: the record at _mta-sts is published, or follows a new policy, once the policy was read back: "
-    "{reason}"
+    "MTA-STS of {domain}: the record at _mta-sts waits until the policy can be fetched from outside: {reason}"
 )
 _FILE = N_(
-    "PACC of {domain}: the record at _ua-auto-config is published, or follows a new file, once the file was read back: "
-    "{reason}"
+    "PACC of {domain}: the record at _ua-auto-config waits until the file can be fetched from outside: {reason}"
 )
+_NOBODY = N_(
+    "the records of MTA-STS and PACC of {domains} follow once the web server on {host} answers, which it does not yet"
+)
+
+
+class Untrusted(OSError):
+    """The certificate is for other names, or of nobody known: that does not change by itself."""
 
 
 class _File(NamedTuple):
@@ -59,6 +64,7 @@ class ReadBack:
         self._before = inventory
         self._seen: dict[str, dict[str, str]] = {}  # domain → URL → text
         self._why: dict[tuple[str, str], str] = {}  # of (sentence, domain or alias)
+        self._mute: dict[str, set[str]] = {}  # host without a web server → domains and aliases
         self._waits = waits
         self._limit = threading.BoundedSemaphore(_TOGETHER)
         wanted = [file for domain in inventory.domains for file in _files(inventory, domain)]
@@ -78,32 +84,42 @@ class ReadBack:
 
     def reasons(self) -> tuple[str, ...]:
         self._wait()
-        return tuple(
+        mute = (
+            _(_NOBODY).format(domains=all_of(sorted(names)), host=host)
+            for host, names in sorted(self._mute.items())
+        )
+        others = (
             _(sentence).format(domain=name, reason=self._why[sentence, name])
             for sentence, name in sorted(self._why)
         )
+        return (*mute, *others)
 
     def _wait(self) -> None:
         for one in self._asking:
             one.join()
 
     def _ask(self, file: _File) -> None:
+        from mailprov.probe.clients.errors import Refused
+
         deadline = time.monotonic() + (_AGAIN if self._waits else 0)
         with self._limit:
-            while (why := self._once(file)) and time.monotonic() < deadline:
+            while (
+                (why := self._once(file)) and not isinstance(why, Untrusted) and time.monotonic() < deadline
+            ):
                 time.sleep(0.5)
-        if why:
-            self._why[file.sentence, file.name] = why
+        if isinstance(why, Refused):
+            self._mute.setdefault(file.host.name, set()).add(file.name)
+        elif why:
+            self._why[file.sentence, file.name] = f"{file.url}: {str(why) or type(why).__name__}"
 
-    def _once(self, file: _File) -> str:
-        """Why it is not given out as wanted; "" where it is."""
+    def _once(self, file: _File) -> Exception | None:
+        """Why it is not given out as wanted; None where it is."""
         try:
             text = fetch(file.host, file.at, file.path, file.kind)
         except Exception as error:
-            reason = str(error) or type(error).__name__
-            return f"{file.url}: {reason}"
+            return error
         self._seen.setdefault(file.domain.name, {})[file.url] = text
-        return "" if text == file.text else _("another one is given out until now")
+        return None if text == file.text else OSError(_("another one is given out until now"))
 
 
 def _files(inventory: Inventory, domain: Domain) -> Iterator[_File]:
@@ -143,7 +159,9 @@ def fetch(host: Host, name: str, path: str, kind: str) -> str:
                 page = https.get(connection, name, path, trusted, mta_sts.MOST)
             except ssl.SSLCertVerificationError as error:
                 form = _("its certificate is not valid: {reason}")
-                raise OSError(form.format(reason=tls.why_untrusted(error))) from None
+                # One that an authority issues comes into service a moment after it was issued.
+                kind_of = OSError if host.tls.mode is TlsMode.ACME else Untrusted
+                raise kind_of(form.format(reason=tls.why_untrusted(error))) from None
         if page.status != 200 or page.kind != kind or page.body is None:
             raise OSError(_("status {code}, type {kind}").format(code=page.status, kind=page.kind or "?"))
         return page.body.decode("utf-8")

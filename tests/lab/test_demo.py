@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def test_the_demo_ends_well_and_says_what_to_try(no_orphans: None) -> None:
         )
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
         assert "No changes" in done.stdout
+        found = re.search(r"Probes: (.*)\.", done.stdout)
+        assert found
+        assert re.fullmatch(r"\d+ pass, \d+ skip", found[1]), found[1]
+        assert "note: dns: PACC" not in done.stdout, "its record is published in the same run"
         assert f"lab ssh --name {name} mx1" in done.stdout
     finally:
         lab.down(name, silent)

@@ -189,12 +189,14 @@ def web_pacc(context: DomainContext) -> Iterator[Finding]:
     values = context.follow(pacc.record_name(context.name), "TXT").values
     stated = pacc.stated(values)
 
-    def vouched(page: https.Page, meant: bytes) -> Finding | None:
+    def vouched(page: https.Page, meant: bytes, untrusted: str) -> Finding | None:
         name = f"{file.label}.{context.name}"
         if page.status != 200 or page.body is None:
             return None if stated else context.warn(_status(name, file, page), _(_AGAIN))
         url, text = _url(name, file), page.body.decode("utf-8", "replace")
         if not stated and page.body == meant:
+            if untrusted:  # for which the record waits: that is what is to be said
+                return None
             record = f'{pacc.record_name(context.name)}. TXT "{pacc.record(text)}"'
             observed = _("{url} is there, and no record with its digest, so programs do not take it")
             return context.warn(observed.format(url=url), publish(record))
@@ -212,9 +214,11 @@ def web_pacc(context: DomainContext) -> Iterator[Finding]:
 def _look(
     context: DomainContext,
     file: _File,
-    vouched: Callable[[https.Page, bytes], Finding | None] = lambda page, meant: None,
+    vouched: Callable[[https.Page, bytes, str], Finding | None] = lambda page, meant, untrusted: None,
 ) -> Finding:
-    """`vouched`: of a page and of the file that it should be what else there is to say."""
+    """`vouched`: of a page, the file that it should be, and why its certificate is not valid ("": it is), what else
+    there is to say.
+    """
     host = _host(context)
     assert host is not None
     addresses = context.run.addresses.get(host.name, ())
@@ -229,7 +233,7 @@ def _look(
     )
     alias = "" if file.one else context.name
     meant = file.text(of_domain(context.run.inventory, context.domain, alias)).encode()
-    if said := vouched(page, meant):
+    if said := vouched(page, meant, untrusted):
         return said
     if page.status != 200:
         return context.failed(_status(name, file, page), advice)

@@ -79,18 +79,16 @@ def _applies(context: DomainContext) -> bool:
     "webmail.page",
     Scope.DOMAIN,
     N_("Webmail is where its users look for it"),
-    expected=N_(
-        "the login at https://webmail.DOMAIN/, with a certificate of that name and headers that hold browsers back"
-    ),
+    expected=N_("the login at https://webmail.DOMAIN/, with a certificate of that name and security headers"),
     steps=(
         N_("Look up webmail.DOMAIN, and fetch its first page over HTTPS."),
         N_("Compare the certificate with the name."),
         N_("Read the headers: Content-Security-Policy, X-Frame-Options and others."),
     ),
     verdicts={
-        "pass": N_("the login is there, with its headers"),
+        "pass": N_("the login page is there, with its security headers"),
         "warn": N_("the name does not exist or leads elsewhere, or the certificate is for other names"),
-        "fail": N_("no login, or without the headers"),
+        "fail": N_("no login page, or one without the headers"),
         "error": N_("no answer from the host or from the name server"),
         "skip": N_("the host was not looked at"),
     },
@@ -112,10 +110,10 @@ def webmail_page(context: DomainContext) -> Iterator[Finding]:
         fields.setdefault(name, value)
     lacking_here = [name for name, wanted in _HEADERS if not wanted.search(fields.get(name, ""))]
     if lacking_here:
-        text = _("{url} lacks what holds browsers back: {headers}")
+        text = _("{url} comes without these security headers: {headers}")
         yield context.failed(text.format(url=found.url, headers=all_of(lacking_here)), _apply(found.host))
     elif found.untrusted:
-        form = _("the login is there, but the certificate is not valid for {name}: {reason}")
+        form = _("the login page is there, but the certificate is not valid for {name}: {reason}")
         yield context.warn(
             form.format(name=found.name, reason=found.untrusted),
             _(
@@ -123,7 +121,7 @@ def webmail_page(context: DomainContext) -> Iterator[Finding]:
             ).format(),
         )
     else:
-        yield context.passed(_("{url}: the login, with its headers").format(url=found.url))
+        yield context.passed(_("{url}: the login page, with its security headers").format(url=found.url))
 
 
 @probe(
@@ -169,12 +167,12 @@ def webmail_closed(context: DomainContext) -> Iterator[Finding]:
     N_("A user logs in to webmail and sees the inbox"),
     expected=N_("a login with an account's password, and then the list of its inbox"),
     steps=(
-        N_("Fetch the login, and send it an account's name and password, as the form does."),
+        N_("Fetch the login page, and send an account's name and password, as its form does."),
         N_("Follow to the mail page, and ask for the list of the inbox."),
         N_("Log out."),
         N_(
-            "Where it is refused, fetch the login again in the same session: where that is forgotten, the database "
-            "cannot be written."
+            "Where it is refused, fetch the login page again in the same session: where that is forgotten, the "
+            "database cannot be written."
         ),
     ),
     verdicts={
@@ -315,7 +313,7 @@ def _not_there(context: DomainContext, visit: _Visit, page: https.Page) -> Findi
         )
     if page.status != 200 or not page.body or not _TOKEN.search(page.body):
         return context.failed(
-            _("{url}: {status} {reason}, and no login of Roundcube's; mail goes on").format(
+            _("{url}: {status} {reason}, and not Roundcube's login page; mail goes on").format(
                 url=visit.url, status=page.status, reason=page.reason
             ),
             _see(_WHOLE_LOG),
@@ -379,7 +377,7 @@ def _refused(context: DomainContext, visit: _Visit, login: str, answer: https.Pa
     if first and first != again:
         return context.failed(
             _(
-                "Roundcube on {host} forgets what it is told: its database is locked, or its disk is full; mail goes on"
+                "Roundcube on {host} cannot write: its database is locked, or its disk is full; mail goes on"
             ).format(host=visit.host.name),
             _see(_LOG, _ROOM),
         )

@@ -174,7 +174,7 @@ CASES = {
     "no PHP": (_set(php=False), (FAIL, PASS, FAIL), "PHP does not (502); mail goes on"),
     "a database that is locked": (_set(keeps=False), (PASS, PASS, FAIL), "database is locked"),
     "a password that is refused": (_set(takes=False), (PASS, PASS, FAIL), "refuses the login"),
-    "another page": (_set(first=b"It works!"), (FAIL, PASS, FAIL), "no login of Roundcube's"),
+    "another page": (_set(first=b"It works!"), (FAIL, PASS, FAIL), "not Roundcube's login page"),
     "no inbox": (_set(inbox=b"{}"), (PASS, PASS, FAIL), "the inbox is not listed"),
     "no name": (no_name, (WARN, WARN, WARN), "does not exist"),
     "a name that leads elsewhere": (led_away, (WARN, WARN, WARN), "192.0.2.77"),
