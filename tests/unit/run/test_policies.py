@@ -16,6 +16,7 @@ from mailprov.model import pacc, web
 from mailprov.model.dns import DnsSettings
 from mailprov.model.inventory import Domain, Host, Inventory, Mx, SshSettings, Tls, TlsMode
 from mailprov.model.mta_sts import parse, record_flaw
+from mailprov.probe.clients.errors import Refused
 from mailprov.records import desired_records, kept
 from mailprov.run import configurations, leaving, policies
 from mailprov.run.policies import ReadBack
@@ -133,6 +134,30 @@ def test_what_came_into_service_in_the_same_run_is_waited_for(monkeypatch: pytes
     assert len(told) == 1
     assert len(texts(run.read().inventory())) == 1
     assert not run.wait()
+
+
+def test_while_no_web_server_answers_one_sentence_says_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*args: object) -> str:
+        raise Refused("connection refused")
+
+    monkeypatch.setattr(policies, "fetch", refused)
+    (sentence,) = ReadBack(inventory(WEB, domain_aliases=("alfa.test",))).reasons()
+    assert (
+        "MTA-STS and PACC of alfa.test and alpha.test follow once the web server on mx1 answers" in sentence
+    )
+
+
+def test_a_certificate_that_is_not_valid_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def untrusted(host: Host, name: str, path: str, kind: str) -> str:
+        asked.append(name)
+        raise policies.Untrusted("its certificate is not valid: Hostname mismatch")
+
+    monkeypatch.setattr(policies, "fetch", untrusted)
+    monkeypatch.setattr(policies.time, "sleep", lambda seconds: pytest.fail("it waits"))
+    reasons = ReadBack(inventory(WEB), waits=True).reasons()
+    assert len(asked) == len(set(asked)) == len(reasons) > 1
 
 
 def test_nobody_is_asked_where_no_domain_has_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
