@@ -19,7 +19,7 @@ import pytest
 from mailprov import lab
 from mailprov.desired import needed_packages
 from mailprov.inventory import SecretMode, load
-from tests.lab.labs import lab_name, silent
+from tests.lab.labs import lab_name, remove_orphans, silent
 
 HERE = Path(__file__).parent
 CAN = platform.system() == "Linux" and os.geteuid() == 0
@@ -37,12 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def no_orphans() -> None:
-    """Labs of test sessions that were killed go."""
-    for name in lab.names():
-        word, _, rest = name.partition("-")
-        pid = rest.partition("-")[0]
-        if word == "test" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            lab.down(name, silent)
+    remove_orphans()
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,21 @@
 """Helpers of the tests on real hosts.
 
-lab_name     a name for a lab that meets no other
-run_on       one command on a lab host over SSH
-silent       an Emit for who does not want to know
-wait_until   polls a condition with a deadline
+lab_name        a name for a lab that meets no other
+remove_orphans  takes away the labs of test sessions that were killed
+run_on          one command on a lab host over SSH
+silent          an Emit for who does not want to know
+wait_until      polls a condition with a deadline
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +30,20 @@ def silent(event: Event) -> None:
 def lab_name(suffix: str) -> str:
     """A lab name of this test session: it cannot meet a user's lab or another session's."""
     return f"test-{os.getpid()}-{suffix}"
+
+
+def remove_orphans() -> None:
+    """Takes away the labs of test sessions that were killed: one worker does, those beside it wait until it is done.
+
+    Without the waiting, all but one of them would be refused the lab ("another mailprov is working on it").
+    """
+    with (Path(tempfile.gettempdir()) / "mailprov-test-orphans.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in lab.names():
+            word, _, rest = name.partition("-")
+            pid = rest.partition("-")[0]
+            if word == "test" and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+                lab.down(name, silent)
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 120) -> None:

@@ -50,6 +50,15 @@ ONE = """
 hosts: {only: {address: 192.0.2.1, fqdn: only.gamma.test}}
 domains: {gamma.test: {hosts: [only], accounts: {ana: {password: {env: ANA}}}}}
 """
+# A worker of a test session; hosts that run take longer to go than this orphan, which has none.
+REMOVE = """
+import time
+from mailprov.lab import lifecycle
+from tests.lab.labs import remove_orphans
+clean_up = lifecycle.clean_up
+lifecycle.clean_up = lambda where: (time.sleep(1), clean_up(where))
+remove_orphans()
+"""
 UP = """
 import sys
 from mailprov import lab
@@ -267,6 +276,17 @@ def test_up_removes_the_remains_of_a_killed_one(inventory: Path, doomed: str) ->
     rising.end(signal.SIGKILL)
     made = lab.up(load(inventory, SecretMode.IGNORE), name=doomed, emit=silent)
     assert run_on(made, "only", "hostname -f").strip() == "only.gamma.test"
+
+
+def test_workers_of_one_test_session_take_a_killed_ones_lab_away_together() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (paths(f"test-{ended.pid}-1").directory / "hosts").mkdir(parents=True)
+    workers = [
+        subprocess.Popen([sys.executable, "-c", REMOVE], stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    assert [(worker.communicate(timeout=300)[1], worker.returncode) for worker in workers] == [("", 0)] * 4
+    assert f"test-{ended.pid}-1" not in lab.names()
 
 
 def test_two_at_work_on_one_lab_are_told(inventory: Path, doomed: str) -> None:
