@@ -191,7 +191,7 @@ class HostSession:
             if kind == "hello":
                 self._check_clock(message["time"])
                 self._say(_("reading facts"))
-            elif kind in ("facts", "runs", "mailboxes", "keys", "bans"):
+            elif kind in shapes.ANSWERED:
                 if (reply := self.mode.answer(message)) is not None:
                     channel.send(reply)
             elif kind == "plan":

@@ -2,6 +2,7 @@
 
     MESSAGES                type → fields, as the table in wire/messages.py tells them
     ORDER, ANYTIME, ONCE    mode → the messages that it has; those that may come at any time; those that come once
+    ANSWERED                those that the controller's part of a mode hears (run/hosts.py, `Mode.answer`)
     check(message)          Nonsense, with the path of the field, unless it is one of them
 
 A host may be broken or in foreign hands. Behind this fence every field is there, of its type, finite and of a sane
@@ -282,6 +283,7 @@ ORDER: Mapping[str, frozenset[str]] = {
     "bans": ANYTIME | {"bans"},
     "zones": ANYTIME,
 }
+ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans"})
 ONCE = frozenset({"hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "ready", "served", "end"})
 
 
