@@ -120,6 +120,7 @@ NO_SENTENCES = re.compile(
     r"may not run sudo|not in the sudoers file|is not allowed to|I'm afraid I can't do that|"  # what sudo says
     r"password is required|authentication required|interactive authentication|if test .*|"
     r"jump host|"  # part of a name
+    r"handed on|"  # of model/trace.py: a value, for programs
     r"(doveadm|doveconf|fail2ban-client|postconf|postqueue|ss) .*|"  # on hosts; in advice a placeholder stands for them
     r"systemctl status .*|"
     r"permit_mynetworks, .*|"
