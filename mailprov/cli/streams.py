@@ -15,7 +15,21 @@ import sys
 from typing import TextIO
 
 # What the reports draw, in ASCII. One character for one: tables keep their columns.
-_PLAIN = {"✓": "+", "✗": "x", "·": ".", "×": "x", "→": ">", "…": "~", "–": "-", "’": "'", "“": '"', "”": '"'}
+_PLAIN = {
+    "✓": "+",
+    "✗": "x",
+    "·": ".",
+    "×": "x",
+    "→": ">",
+    "…": "~",
+    "–": "-",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "●": "o",
+    "■": "#",
+    "◇": "^",
+}
 
 
 def make_fit() -> None:
