@@ -53,7 +53,7 @@ class Result:
 
 
 def run(
-    *words: str, env: dict[str, str] | None = None, timeout: float = 300, hours_later: float = 0
+    *words: str, env: dict[str, str] | None = None, timeout: float = 900, hours_later: float = 0
 ) -> Result:
     """`mailprov WORDS --json`, to its end. No traceback may ever show."""
     command = (sys.executable, "-c", _LATER, str(hours_later)) if hours_later else COMMAND
@@ -69,7 +69,7 @@ def run(
     return _result(done.returncode, done.stdout, done.stderr)
 
 
-def interrupt_when(condition: Callable[[dict[str, Any]], bool], *words: str, timeout: float = 300) -> Result:
+def interrupt_when(condition: Callable[[dict[str, Any]], bool], *words: str, timeout: float = 900) -> Result:
     """Run it, and press Ctrl-C as soon as an event meets `condition`."""
     return act_when(condition, lambda process: process.send_signal(signal.SIGINT), *words, timeout=timeout)
 
@@ -78,7 +78,7 @@ def act_when(
     condition: Callable[[dict[str, Any]], bool],
     action: Callable[[subprocess.Popen[str]], None],
     *words: str,
-    timeout: float = 300,
+    timeout: float = 900,
 ) -> Result:
     """Run it, and do something once, as soon as an event meets `condition`."""
     process = subprocess.Popen(
