@@ -24,6 +24,7 @@ class Job(NamedTuple):
     zones: Sequence[Dict[str, Any]] = ()
     mail_root: str = ""
     accounts: Sequence[str] = ()
+    logins: Sequence[str] = ()
     address: str = ""
     users: str = ""
     login: str = ""

@@ -28,7 +28,7 @@ def purge(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the mailboxes whose accounts are gone, or delete one: shows what is in it and asks first."""
+    """List what accounts have left behind, or delete what one has: shows what is in it and asks first."""
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load

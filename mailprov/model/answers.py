@@ -51,6 +51,21 @@ class KeptMailbox:
 
 
 @dataclass(frozen=True)
+class KeptHome:
+    """The home `path` on host `subject` of a user whose account `address` is gone, or has no shell any more. `changed`:
+    when something in it was changed last, unix seconds, or 0.
+    """
+
+    subject: str
+    address: str
+    user: str
+    path: str
+    files: int
+    bytes: int
+    changed: int = 0
+
+
+@dataclass(frozen=True)
 class InventoryEdited:
     """`action` (add, set, suspend, remove) was done to the account `address` in `file`, at `line`. `state` is written,
     or restored: an apply failed, and the file is as it was before.

@@ -169,6 +169,7 @@ if TYPE_CHECKING:
         Found,
         HostKey,
         InventoryEdited,
+        KeptHome,
         KeptMailbox,
         LabCache,
         LabStatus,
@@ -188,6 +189,7 @@ if TYPE_CHECKING:
         | Applied
         | Ended
         | PastRun
+        | KeptHome
         | KeptMailbox
         | Found
         | Record

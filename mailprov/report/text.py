@@ -31,7 +31,7 @@ from mailprov.report.language import translated
 from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
-    from mailprov.model.answers import Found, KeptMailbox, MoveStep, PastRun
+    from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun
     from mailprov.report.terminal import Live
 
 _STATUS = {
@@ -79,7 +79,7 @@ class TextReport:
         self._plans: list[Planned] = []
         self._found: list[Found] = []
         self._past: list[PastRun] = []
-        self._kept: list[KeptMailbox] = []
+        self._kept: list[KeptMailbox | KeptHome] = []
         self._steps: set[tuple[int, str]] = set()  # of a move, that were told
         self._command = ""
         self._plan_shown = False
@@ -109,11 +109,11 @@ class TextReport:
 
     def _answer(self, event: Event) -> None:
         """What only other commands than plan and apply tell is kept for the end."""
-        from mailprov.model.answers import Found, KeptMailbox, MoveStep, PastRun
+        from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun
 
         if isinstance(event, PastRun):
             self._past.append(event)
-        elif isinstance(event, KeptMailbox):
+        elif isinstance(event, KeptMailbox | KeptHome):
             self._kept.append(event)
         elif isinstance(event, Found):
             self._found.append(event)
@@ -249,7 +249,8 @@ class TextReport:
         if self._kept:
             from mailprov.report import mailboxes
 
-            self._out.print(mailboxes.render(self._kept))
+            for table in mailboxes.render(self._kept):
+                self._out.print(table)
         if self._past:
             from mailprov.report import history
 

@@ -18,6 +18,7 @@ job     {"tag": str,               random per run, 16 hex digits
          "to": str,                mode rollback: back to the state after this run, which several later ones changed
          "zones": [IMAGE],         mode zones: what is to be kept
          "mail_root": str, "accounts": [address]      mailboxes, purge: where they are, and whose are in use
+         "logins": [name]          mailboxes, purge: users with a shell that the inventory has on this host
          "address": str, "users": str, "login": str   purge: whose goes; the passwd-file; the address as it is there
          "root": str}              "" on real hosts; tests give a directory that stands for /
 
@@ -28,7 +29,7 @@ modes   plan       the agent ends after `plan` and has written nothing
         mailboxes  hello, mailboxes, end; nothing is written, no lock is taken
         keys       hello, keys, end; nothing is written, no lock is taken
         bans       hello, bans, end; nothing is written, no lock is taken
-        purge      hello, plan, (go), applied, end: deletes the mailbox of job's "address"
+        purge      hello, plan, (go), applied, end: deletes what job's "address" has left
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
 agent → controller, in order (t is the message type)
@@ -47,7 +48,8 @@ agent → controller, in order (t is the message type)
                                                      then waits for `target`; there also "tls": as in FACTS
     keys       {"t", "dkim": as in FACTS, "tls": as in FACTS}
     bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
-    mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}]}
+    mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}],
+                "homes": [{"address", "user", "path", "files": int, "bytes": int, "changed": as above}]}   if any
     notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for
     progress   {"t", "text": SENTENCE}               any time
     beat       {"t"}                                 every 5 s of silence

@@ -241,6 +241,9 @@ FACTS = _object(
     ipv6=many(_name, 10_000),
 )
 MAILBOX = _object(address=_name, messages=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND))
+HOME = _object(
+    address=_name, user=_name, path=_name, files=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND)
+)
 
 MESSAGES: Mapping[str, fields] = {
     "hello": _object(version=either((whole(), _name)), python=_name, pid=whole(), uid=whole(), time=number()),
@@ -254,7 +257,7 @@ MESSAGES: Mapping[str, fields] = {
     "runs": _object({"tls": TLS}, runs=many(RUN, 10_000)),
     "keys": _object({"tls": TLS}, dkim=DKIM),
     "served": _object(tls=TLS),
-    "mailboxes": _object(mailboxes=many(MAILBOX)),
+    "mailboxes": _object({"homes": many(HOME, 100_000)}, mailboxes=many(MAILBOX)),
     "bans": _object(bans=many(_object(jail=_name, address=_name), 100_000), peer=_name),
     "notice": _object(text=sentence),
     "progress": _object(text=sentence),

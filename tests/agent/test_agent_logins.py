@@ -9,6 +9,7 @@ import pytest
 
 from mailprov.agent import commands, files, manifest
 from mailprov.agent.errors import AgentError
+from mailprov.agent.resources import logins
 from mailprov.agent.resources.logins import Login
 
 ANA = {
@@ -72,9 +73,40 @@ def _compare_again(root: Path) -> None:
     list(Login.compare(look))  # type: ignore[arg-type]
 
 
-def test_another_account_or_shell_is_a_change(tmp_path: Path) -> None:
-    ((action, name, detail),) = _compare(tmp_path, _line("ana,,,,mailprov-account=ana@beta.test"), ANA)
+def test_another_shell_is_a_change(tmp_path: Path) -> None:
+    ((action, name, detail),) = _compare(tmp_path, _line(ANA["comment"], shell="/bin/sh"), ANA)
     assert (action, name, detail) == ("update", "ana", "by SSH, for ana@alpha.test")
+
+
+def test_a_name_that_was_another_accounts_stops_the_plan(tmp_path: Path) -> None:
+    """Its home, jobs and files would be the new one's."""
+    with pytest.raises(AgentError, match=r"the user ana of this host is that of ana@beta\.test") as told:
+        _compare(tmp_path, _line("ana,,,,mailprov-account=ana@beta.test", shell="/usr/sbin/nologin"), ANA)
+    assert "`mailprov purge ana@beta.test`" in str(told.value.advice)
+
+
+@pytest.mark.parametrize("path", ["home/ana/x", "var/spool/cron/crontabs/ana"])
+def test_what_somebody_left_under_a_name_stops_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(commands, "run", lambda argv: commands.Outcome(2, "", ""))
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text("somebody's")
+    with pytest.raises(AgentError, match="whoever gets that name now would get what somebody else has left"):
+        _compare(tmp_path, "", ANA)
+
+
+def test_a_number_is_never_given_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(commands, "run", lambda argv: ran.append(argv) or commands.Outcome(2, "", ""))
+    look: Any = _Look(tmp_path, "", ANA)
+    (made,) = Login.compare(look)
+    monkeypatch.setattr(commands, "run", lambda argv: ran.append(argv) or commands.Outcome(0, "", ""))
+    (tmp_path / "var/lib/mailprov").mkdir(parents=True)
+    logins.remember(look.tree, 1004)
+    logins.remember(look.tree, 1003)
+    made.put(look)  # all that it takes of a run is the tree
+    assert "UID_MIN=1005" in ran[-1], ran[-1]
 
 
 def test_who_leaves_is_locked_once_and_nobody_else_is(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_history_tells_a_purge_and_a_rollback_passes_it_over(host: Path) -> 
 
 def test_a_purge_that_was_killed_is_told_as_what_it_is(host: Path) -> None:
     """Nothing of it can be put back, and the word "apply" does not occur."""
-    die = "import os\nfrom mailprov.agent import mailboxes\nmailboxes._remove = lambda *_: os.kill(os.getpid(), 9)\n"
+    die = "import os\nfrom mailprov.agent import trees\ntrees.remove = lambda *_: os.kill(os.getpid(), 9)\n"
     more = {"mail_root": ROOT, "accounts": [], "users": USERS, "login": GONE, "address": GONE}
     agent = Agent(None, job(str(host), "purge", **more), die)
     agent.send("go", fingerprint=agent.until("plan")["fingerprint"])
@@ -209,7 +209,7 @@ def test_mail_that_came_meanwhile_stops_it(host: Path) -> None:
 
 def test_what_a_killed_purge_left_goes_with_the_next_one_and_is_no_mailbox(host: Path) -> None:
     box(host, "next@a.test", "n")
-    die = "import os\nfrom mailprov.agent import mailboxes\nmailboxes._remove = lambda *_: os.kill(os.getpid(), 9)\n"
+    die = "import os\nfrom mailprov.agent import trees\ntrees.remove = lambda *_: os.kill(os.getpid(), 9)\n"
     more = {"mail_root": ROOT, "accounts": [], "users": USERS, "login": GONE, "address": GONE}
     agent = Agent(None, job(str(host), "purge", **more), die)
     plan = agent.until("plan")
@@ -277,13 +277,13 @@ def test_a_deep_tree_is_counted_and_goes_and_breaks_no_later_purge(deep: Path) -
 def test_what_cannot_be_read_is_told_and_not_counted_as_nothing(host: Path) -> None:
     failing = """
 import errno, os
-from mailprov.agent import mailboxes
-entered = mailboxes._enter
+from mailprov.agent import trees
+entered = trees.enter
 def enter(parent, name):
     if name == "new":
         raise OSError(errno.EIO, "Input/output error")
     return entered(parent, name)
-mailboxes._enter = enter
+trees.enter = enter
 """
     messages = purge(host, GONE, before=failing)
     assert messages[-1]["status"] == "failed"
@@ -296,8 +296,8 @@ def test_a_directory_that_is_moved_while_it_is_walked_leads_nowhere_else(host: P
     precious = box(tmp_path / "outside", "x@y.test", "precious")
     moving = f"""
 import os
-from mailprov.agent import mailboxes
-removed = mailboxes._remove
+from mailprov.agent import trees
+removed = trees.remove
 def remove(parent, name):
     unlink, moved = os.unlink, []
     def unlinks(path, dir_fd=None):
@@ -308,7 +308,7 @@ def remove(parent, name):
             os.rename(here, {str(precious / "Maildir" / "moved")!r})
     os.unlink = unlinks
     removed(parent, name)
-mailboxes._remove = remove
+trees.remove = remove
 """
     messages = purge(host, GONE, before=moving)
     assert messages[-1]["status"] == "failed"

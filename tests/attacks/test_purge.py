@@ -147,15 +147,15 @@ def test_what_a_mailbox_is_called(host: Path, tries: Tries) -> None:
 # Somebody works in the mailbox while it is read or deleted: at each step of the walk, once.
 MEANWHILE = """
 import os
-from mailprov.agent import mailboxes
-inner, count = mailboxes._try, [0]
+from mailprov.agent import trees
+inner, count = trees.attempt, [0]
 def tried(parent, name):
     count[0] += 1
     if count[0] == {step}:
         here = {home!r}
         {what}
     return inner(parent, name)
-mailboxes._try = tried
+trees.attempt = tried
 """
 CHANGES = [
     "os.path.isdir(here) and os.rename(here, here + '-moved')",

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from mailprov.errors import InputError, ReportFailed
-from mailprov.model.answers import Found, KeptMailbox
+from mailprov.model.answers import Found, KeptHome, KeptMailbox
 from mailprov.model.events import (
     Action,
     Applied,
@@ -306,6 +306,18 @@ def test_kept_mailboxes_are_a_table() -> None:
     lines = [line.split() for line in text.splitlines() if "@" in line]
     assert lines[0][:5] == ["mx1", "luis@alpha.test", "12", "3.4", "MB"]
     assert lines[1] == ["mx2", "eva@beta.test", "0", "10", "bytes", "none"]
+
+
+def test_kept_homes_are_a_table_of_their_own() -> None:
+    text = run(
+        RunStarted("purge", "m", "0", ""),
+        KeptHome("mx1", "luis@alpha.test", "luis", "/home/luis", 3, 3_400_000, 1_700_000_000),
+        RunEnded(0, "no mailboxes without an account; 1 home of a user without one"),
+    )
+    lines = [line.split() for line in text.splitlines()]
+    assert ["host", "account", "home", "files", "size", "last", "change"] in lines
+    assert any(line[:6] == ["mx1", "luis@alpha.test", "/home/luis", "3", "3.4", "MB"] for line in lines)
+    assert "messages" not in text
 
 
 def test_the_table_of_ports_is_whole_on_a_terminal_of_80_columns() -> None:

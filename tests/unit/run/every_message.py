@@ -94,6 +94,16 @@ def good() -> dict[str, dict[str, Any]]:
         "mailboxes": {
             "t": "mailboxes",
             "mailboxes": [{"address": "luis@alpha.test", "messages": 2, "bytes": 10, "changed": 5}],
+            "homes": [
+                {
+                    "address": "luis@alpha.test",
+                    "user": "luis",
+                    "path": "/home/luis",
+                    "files": 2,
+                    "bytes": 10,
+                    "changed": 5,
+                }
+            ],
         },
         "notice": {"t": "notice", "text": "an interrupted run"},
         "progress": {"t": "progress", "text": "installing"},
