@@ -8,12 +8,20 @@ millisecond to make when its module is loaded.
 from __future__ import annotations
 
 from mailprov.model.findings import Finding
+from mailprov.model.trace import Trace
 from mailprov.model.values import dataclass
 
 
 @dataclass(frozen=True)
 class Found:
     finding: Finding
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The way of one message."""
+
+    trace: Trace
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ if TYPE_CHECKING:
         MoveStep,
         PanelRecord,
         PastRun,
+        Traced,
         Written,
     )
     from mailprov.model.records import Record
@@ -192,6 +193,7 @@ if TYPE_CHECKING:
         | KeptHome
         | KeptMailbox
         | Found
+        | Traced
         | Record
         | DkimKey
         | HostKey
@@ -219,4 +221,6 @@ def to_json(event: Event) -> dict[str, Any]:
     body = dataclasses.asdict(event)
     if name == "found":
         body = body["finding"]
+    elif name == "traced":
+        body = body["trace"]
     return {"event": name, **body}

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "records": {"client"},  # the file whose digest is a record
     "client": set(),
     "plan": set(),
+    "trace": set(),
     "wire": {"agent"},  # bundles its sources; never runs it
     "transport": {"wire"},
     "agent": set(),
@@ -31,7 +32,18 @@ MAY_IMPORT = {
         "dns",
         "transport",
     },  # of transport, which address of this machine a host sees
-    "run": {"client", "components", "desired", "records", "plan", "wire", "transport", "dns", "probe"},
+    "run": {
+        "client",
+        "components",
+        "desired",
+        "records",
+        "plan",
+        "trace",
+        "wire",
+        "transport",
+        "dns",
+        "probe",
+    },
     "report": {"plan"},
     "lab": {"components", "inventory", "dns"},  # of dns, how its own name server is written in an inventory
     "cli": {

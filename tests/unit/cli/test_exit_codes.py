@@ -39,6 +39,7 @@ MORE = {
     ("tls", "rotate"): ("--yes",),
     ("dns", "move"): ("--yes", "--to", "hosts"),
     ("trust",): ("--yes",),
+    ("trace",): ("stranger@else.test", "ana@alpha.test", "--wait", "1"),
 }
 # With hosts that cannot be reached; else 3. Those that ask no host have no part in it.
 REACHES_NOBODY = {
@@ -106,7 +107,7 @@ def test_hosts_that_cannot_be_reached_are_3(words: tuple[str, ...], tmp_path: Pa
 
 
 # A rollback shows its plan where nobody can say yes; an account needs an address (test_account.py).
-ANSWERED = {words for words in MORE if words[0] not in ("client", "trust", "rollback", "account")}
+ANSWERED = {words for words in MORE if words[0] not in ("client", "trust", "rollback", "account", "trace")}
 
 
 @pytest.mark.parametrize("words", sorted(ANSWERED), ids=" ".join)

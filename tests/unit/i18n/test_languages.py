@@ -130,6 +130,7 @@ COMMANDS = {
     "plan",
     "apply",
     "verify",
+    "trace",
     "rollback",
     "history",
     "purge",

@@ -42,6 +42,7 @@ CONVERTED = {
     "report",
     "run",
     "schema",
+    "trace",
     "transport",
     "wire",
     "errors.py",

@@ -105,6 +105,8 @@ def filled(kind: Any, text: str) -> Any:
         return kind(**{field.name: filled(hints[field.name], text) for field in dataclasses.fields(kind)})
     if origin is tuple:
         return (filled(args[0], text), filled(args[0], text))
+    if type(None) in args:
+        return filled(args[0], text)
     raise AssertionError(f"a new kind of field: {kind}")
 
 

@@ -1,0 +1,151 @@
+"""mailprov trace: the way of one message, from its sender into the mailboxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailprov.cli import complete
+from mailprov.cli.inventory_argument import USUAL
+from mailprov.cli.options import Json, Quiet, Verbose
+from mailprov.i18n import N_, _
+
+_MOST = 40 * 2**20  # bytes of an attachment
+
+
+def trace(
+    inventory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INVENTORY",
+            help=N_("The inventory file (YAML); ./mail.yml if left out."),
+            show_default=False,
+            autocompletion=complete.inventory_or(complete.accounts),
+        ),
+    ] = USUAL,
+    sender: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FROM",
+            help=N_("Who sends the message: an account, or an address elsewhere."),
+            show_default=False,
+            autocompletion=complete.accounts,
+        ),
+    ] = None,
+    recipient: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TO",
+            help=N_("Whom it is for: an account, an alias, a list, or an address elsewhere."),
+            show_default=False,
+            autocompletion=complete.accounts,
+        ),
+    ] = None,
+    cc: Annotated[
+        list[str] | None,
+        typer.Option("--cc", metavar="ADDRESS", help=N_("Also to (may be repeated)."), show_default=False),
+    ] = None,
+    bcc: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bcc",
+            metavar="ADDRESS",
+            help=N_("Also to, and the others do not see it (may be repeated)."),
+            show_default=False,
+        ),
+    ] = None,
+    attach: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--attach", metavar="FILE", help=N_("Attach this file (may be repeated)."), show_default=False
+        ),
+    ] = None,
+    password: Annotated[bool, typer.Option("--password", help=N_("Ask for the sender's password."))] = False,
+    keep: Annotated[bool, typer.Option("--keep", help=N_("Leave the message in the mailboxes."))] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            min=1,
+            help=N_("How long the message may take (default: 30)."),
+            show_default=False,
+        ),
+    ] = 30.0,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Send one message and show its way: every server that it passes, what they say, and where it ends."""
+    from mailprov.cli.reports import Reports
+    from mailprov.errors import InputError
+    from mailprov.inventory import load
+    from mailprov.run import trace as run
+    from mailprov.run.trace_letter import Letter
+    from mailprov.transport.connections import Connections
+
+    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    read = load(inventory)
+    if sender is None or recipient is None:
+        raise InputError(
+            "trace",
+            _("who sends the message to whom is not given"),
+            _("Give two addresses: mailprov trace FROM TO"),
+        )
+    letter = Letter(
+        _checked(sender),
+        (_checked(recipient),),
+        tuple(map(_checked, cc or ())),
+        tuple(map(_checked, bcc or ())),
+        tuple(map(_attached, attach or ())),
+    )
+    options = run.Options(_asked(letter.sender, json) if password else None, keep, wait)
+    with Connections(others=read.hosts) as connections:
+        code = run.trace(read, letter, options, start=connections.start, report=reports.emit)
+    raise typer.Exit(code)
+
+
+def _checked(text: str) -> str:
+    from mailprov.errors import InputError
+    from mailprov.schema.names import BadName, address
+
+    try:
+        return address(text)
+    except BadName as error:
+        raise InputError(f'trace "{text}"', str(error), _("Give one whole address")) from None
+
+
+def _attached(path: Path) -> tuple[str, bytes]:
+    from mailprov.errors import InputError
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"--attach {path}", _("cannot be read: {error}").format(error=error.strerror or error)
+        ) from None
+    if len(data) > _MOST:
+        raise InputError(
+            f"--attach {path}",
+            _("has more than {limit} MiB").format(limit=_MOST >> 20),
+            _("A smaller file goes the same way"),
+        )
+    return path.name, data
+
+
+def _asked(sender: str, json: bool) -> str:
+    """Hidden, from a terminal."""
+    import getpass
+    import sys
+
+    from mailprov.errors import InputError
+
+    if json or not sys.stdin.isatty():
+        raise InputError(
+            "--password",
+            _("there is no terminal to ask on"),
+            _("Leave it out: then the message begins at port 25, as a stranger's"),
+        )
+    return getpass.getpass(_("Password of {sender}: ").format(sender=sender))

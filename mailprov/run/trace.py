@@ -1,0 +1,243 @@
+"""`mailprov trace FROM TO`: one message is sent and followed, across the hosts of the inventory.
+
+    trace(inventory, letter, options, start=…, report=…) -> exit code
+
+The order: who may send it, and where; the SMTP session; what the hosts' logs say of it; where its file lies; IMAP and
+POP; the way that comes of all that (mailprov/trace/).
+Nothing on hosts is changed, and the message is removed at the end.
+
+Raises InputError for senders and recipients of whom nothing could be seen.
+"""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from mailprov import __version__
+from mailprov.errors import InputError, MailprovError, bug
+from mailprov.i18n import _, ngettext
+from mailprov.model.accounts import Account
+from mailprov.model.answers import Traced
+from mailprov.model.events import Emit, Error, Progress, RunEnded, RunStarted
+from mailprov.model.inventory import Host, Inventory
+from mailprov.model.ports import Port
+from mailprov.model.trace import Outcome, Trace
+from mailprov.model.values import dataclass
+from mailprov.run.event_queue import EventQueue
+from mailprov.run.hosts import Start
+from mailprov.run.trace_letter import Letter, Ready, make
+
+WAIT = 30.0  # seconds for a message to arrive
+_SUBMISSION = (587, 465)
+_ARRIVED = (Outcome.DELIVERED, Outcome.HANDED_ON)
+
+
+@contextmanager
+def _nothing(hosts: tuple[Host, ...]) -> Iterator[None]:
+    yield
+
+
+@dataclass(frozen=True)
+class Options:
+    """`password`: of the sender, where the inventory has only a hash; None: it was not asked for.
+
+    `around` is entered before the message is sent, with the hosts of its sender and recipients, and left when it was
+    followed (`--wire`).
+    """
+
+    password: str | None = None
+    keep: bool = False
+    wait: float = WAIT
+    around: Callable[[tuple[Host, ...]], AbstractContextManager[None]] = _nothing
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Where the message is handed over. `login` is a user and a password; `why` it is not one, where it could be."""
+
+    host: Host
+    port: Port
+    login: tuple[str, str] | None = None
+    why: str = ""
+
+
+def trace(inventory: Inventory, letter: Letter, options: Options, *, start: Start, report: Emit) -> int:
+    """0: it arrived at all recipients; 1: not; 3: it is not known, or still on its way."""
+    if any(domain.two_sided for domain in inventory.domains):
+        from mailprov.run.moves import seen
+
+        inventory = seen(inventory)
+    entrance = _entrance(inventory, letter, options)
+    events = EventQueue(report)
+    began = time.monotonic()
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    events.emit(RunStarted("trace", inventory.source, __version__, started))
+    work = _Work(inventory, letter, options, entrance, start, events)
+    threading.Thread(target=work.run, name="trace", daemon=True).start()
+    try:
+        events.pump(work.done.is_set)
+    except KeyboardInterrupt:
+        work.stop.set()
+        events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
+        return 130
+    if work.error is not None:
+        events.emit(Error(work.error.where, work.error.what, work.error.advice))
+        code, summary = work.error.exit_code, str(work.error)
+    else:
+        assert work.trace is not None
+        code, summary = exit_code(work.trace), summed_up(work.trace)
+    events.wake(RunEnded(code, summary, time.monotonic() - began))
+    return code
+
+
+def exit_code(made: Trace) -> int:
+    outcomes = {arrival.outcome for arrival in made.arrivals}
+    if outcomes and outcomes.issubset(_ARRIVED):
+        return 0
+    return 3 if outcomes.issubset({*_ARRIVED, Outcome.UNKNOWN, Outcome.DEFERRED, Outcome.HELD}) else 1
+
+
+def summed_up(made: Trace) -> str:
+    there = sum(arrival.outcome in _ARRIVED for arrival in made.arrivals)
+    form = ngettext(
+        "{there} of {count} copy arrived", "{there} of {count} copies arrived", len(made.arrivals)
+    )
+    return form.format(there=there, count=len(made.arrivals))
+
+
+def _entrance(inventory: Inventory, letter: Letter, options: Options) -> Entrance:
+    from mailprov.probe.context import port_numbered
+    from mailprov.trace.expected import account_of, domain_of
+
+    served = [domain for each in letter.recipients if (domain := domain_of(inventory, each)) and domain.hosts]
+    home = domain_of(inventory, letter.sender)
+    account = account_of(inventory, letter.sender)
+    if home is not None and home.hosts and account is None:
+        raise InputError(
+            letter.sender,
+            _("is no account of {domain}").format(domain=home.name),
+            _("Name one that is in the inventory, or a sender of another domain"),
+        )
+    why = ""
+    if account is not None and home is not None and home.hosts:
+        host = inventory.host(home.hosts[0])
+        password = _password(account, options)
+        port = next((each for each in map(port_numbered, _SUBMISSION) if host.offers(each)), None)
+        if password is not None and port is not None:
+            return Entrance(host, port, (account.login_name, password))
+        why = (
+            _("{host} offers no submission").format(host=host.name)
+            if password is not None
+            else _("the password of {sender} is not known here (--password asks for it)").format(
+                sender=letter.sender
+            )
+        )
+    if not served:
+        raise InputError(
+            letter.recipients[0],
+            _("neither the sender nor a recipient can be followed: {reason}").format(
+                reason=why or _("none of them is in the inventory")
+            ),
+            _("Give --password, or name an account of the inventory"),
+        )
+    ours = next((each.host for each in served[0].exchangers if each.ours), served[0].hosts[0])
+    return Entrance(inventory.host(ours), port_numbered(25), None, why)
+
+
+def _password(account: Account, options: Options) -> str | None:
+    """A password that its user owns may be another one by now: the prompt wins."""
+    if options.password is not None:
+        return options.password
+    return account.password.reveal() if account.password is not None else None
+
+
+class _Work:
+    """In a thread of its own; `done` is set when `trace` or `error` is there."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        letter: Letter,
+        options: Options,
+        entrance: Entrance,
+        start: Start,
+        events: EventQueue,
+    ) -> None:
+        self._inventory, self._letter, self._options = inventory, letter, options
+        self._entrance, self._start, self._events = entrance, start, events
+        self.stop = threading.Event()
+        self.done = events.milestone()
+        self.trace: Trace | None = None
+        self.error: MailprovError | None = None
+
+    def run(self) -> None:
+        try:
+            self.trace = self._followed(make(self._letter))
+            self._events.emit(Traced(self.trace))
+        except MailprovError as error:
+            self.error = error
+        except Exception as error:
+            self.error = bug("trace", error)
+        finally:
+            self.done.set()
+
+    def _followed(self, ready: Ready) -> Trace:
+        from mailprov.run.trace_sending import Desk
+        from mailprov.trace.expected import account_of, domain_of, ends
+        from mailprov.trace.observed import Seen, Visit
+        from mailprov.trace.way import way
+
+        inventory, letter, entrance = self._inventory, self._letter, self._entrance
+        gaps = [entrance.why] if entrance.why else []
+        reached = [end for each in letter.recipients for end in ends(inventory, each)]
+        owners = [owner for end in dict.fromkeys(reached) if (owner := account_of(inventory, end))]
+        with self._options.around(self._hosts(owners)):
+            began = time.time()
+            desk = Desk(inventory, began, self.stop)
+            self._say(_("handing the message over to {host}").format(host=entrance.host.name))
+            dialogue = desk.hand_over(
+                entrance.host, entrance.port, letter.sender, letter.recipients, ready.data, entrance.login
+            )
+        visits: list[Visit] = []
+        for owner in owners if dialogue.queue_id else ():
+            home = domain_of(inventory, owner.address)
+            assert home is not None
+            host = inventory.host(home.hosts[0])
+            if owner.password is None:
+                continue
+            password = owner.password.reveal()
+            self._say(_("looking into the mailbox of {account}").format(account=owner.address))
+            visits.append(desk.read(host, owner, password, ready.mark, self._options.wait))
+            if visits[-1].folder == "INBOX":
+                visits.append(desk.fetch(host, owner, password, ready.mark, keep=self._options.keep))
+            left = visits[-1].folder and not visits[-1].removed and not self._options.keep
+            if left and (problem := desk.remove(host, owner, password, ready.mark)):
+                gaps.append(problem)
+        seen = Seen(
+            inventory,
+            ready.message_id,
+            letter.sender,
+            letter.recipients,
+            began,
+            ready.subject,
+            dialogue,
+            visits=tuple(visits),
+            kept=self._options.keep,
+            gaps=tuple(gaps),
+        )
+        return way(seen)
+
+    def _hosts(self, owners: list[Account]) -> tuple[Host, ...]:
+        """Of the sender and of everybody whom the message is to reach."""
+        from mailprov.trace.expected import domain_of
+
+        domains = [domain_of(self._inventory, owner.address) for owner in owners]
+        names = [self._entrance.host.name, *(name for each in domains if each for name in each.hosts[:1])]
+        return tuple(self._inventory.host(name) for name in dict.fromkeys(names))
+
+    def _say(self, text: str) -> None:
+        self._events.emit(Progress("trace", text))
