@@ -139,6 +139,8 @@ def _sent(fields: Dict[str, Any]) -> Dict[str, Any]:
         made["changes"] = [_sent_change(change) for change in made["changes"]]
     if "takes_over" in made:
         made["takes_over"] = [sent(sentence) for sentence in made["takes_over"]]
+    if "gaps" in made:
+        made["gaps"] = [{"text": sent(gap["text"])} for gap in made["gaps"]]
     if "runs" in made:
         made["runs"] = [{**run, "status": sent(run["status"])} for run in made["runs"]]
     return made

@@ -3,6 +3,7 @@
     run(argv, …) -> Outcome      short commands; output is captured, the last 64 KB of it kept
     run_on_terminal(…)           for checkers that speak to terminals only
     follow(argv, …) -> Outcome   long ones (apt): output goes to a file and each new line to a function
+    stream(argv) -> Popen        its output in a pipe, for whoever reads as it comes; `stop` ends it, whoever it is
     have(name) -> bool           is the program there
 
 Output goes to memory files instead of pipes: a daemon that inherits them keeps nobody waiting, and a child
@@ -116,6 +117,29 @@ def run(
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def stream(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A program that only writes, and is ended by `stop` wherever it is. What it says on stderr goes to `stop`."""
+    complaints = _memory_file()
+    process = _start(argv, subprocess.DEVNULL, subprocess.PIPE, complaints, _environment(None))
+    process.complaints = complaints  # type: ignore[attr-defined]
+    return process
+
+
+def stop(process: subprocess.Popen[bytes]) -> Outcome:
+    """Of a `stream`, which may be over already. Its code and the end of its standard error."""
+    assert process.stdout is not None
+    code = process.poll()
+    if code is None:
+        _kill(process)
+    process.stdout.close()
+    process.wait()
+    complaints: int = process.complaints  # type: ignore[attr-defined]
+    try:
+        return Outcome(process.returncode if code is None else code, "", _tail(complaints))
+    finally:
+        os.close(complaints)
 
 
 def run_on_terminal(argv: Sequence[str], timeout: float) -> Outcome:

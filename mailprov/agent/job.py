@@ -5,7 +5,7 @@ Job.of(raw) -> Job      from the JSON object; fields that it has not are as belo
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple, Sequence
+from typing import Any, Dict, Mapping, NamedTuple, Sequence
 
 
 class Job(NamedTuple):
@@ -28,6 +28,8 @@ class Job(NamedTuple):
     address: str = ""
     users: str = ""
     login: str = ""
+    keys: Mapping[str, Any] = {}
+    follow: float = 0
 
     @classmethod
     def of(cls, raw: Dict[str, Any]) -> "Job":

@@ -8,7 +8,7 @@
 
 job     {"tag": str,               random per run, 16 hex digits
          "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys" |
-                 "bans",
+                 "bans" | "maillog",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -20,6 +20,9 @@ job     {"tag": str,               random per run, 16 hex digits
          "mail_root": str, "accounts": [address]      mailboxes, purge: where they are, and whose are in use
          "logins": [name]          mailboxes, purge: users with a shell that the inventory has on this host
          "address": str, "users": str, "login": str   purge: whose goes; the passwd-file; the address as it is there
+         "keys": {"message_ids": [str], "queue_ids": [str], "from": address, "to": address,
+                  "since": unix seconds, "until": unix seconds},     maillog: of which messages; each may be missing
+         "follow": float,          maillog: seconds to read on for, at most until the message has left the queues
          "root": str}              "" on real hosts; tests give a directory that stands for /
 
 modes   plan       the agent ends after `plan` and has written nothing
@@ -29,6 +32,7 @@ modes   plan       the agent ends after `plan` and has written nothing
         mailboxes  hello, mailboxes, end; nothing is written, no lock is taken
         keys       hello, keys, end; nothing is written, no lock is taken
         bans       hello, bans, end; nothing is written, no lock is taken
+        maillog    hello, maillog, end; nothing is written, no lock is taken
         purge      hello, plan, (go), applied, end: deletes what job's "address" has left
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
@@ -48,6 +52,12 @@ agent → controller, in order (t is the message type)
                                                      then waits for `target`; there also "tls": as in FACTS
     keys       {"t", "dkim": as in FACTS, "tls": as in FACTS}
     bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
+    maillog    {"t", "records": [{"t": microseconds since 1970, "ident": "postfix/smtpd", "pid": int, "text": str,
+                "source": "journal" or a path}],     in the order in which the host logged them
+                "gaps": [{"text": SENTENCE}],        what the logs cannot tell, and why
+                "reach": unix seconds,               since when they reach back; 0: no log
+                "sources": [str], "more": bool,      what was read; whether records were left out, being too many
+                "now": unix seconds}
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}],
                 "homes": [{"address", "user", "path", "files": int, "bytes": int, "changed": as above}]}   if any
     notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for

@@ -25,6 +25,8 @@ def understood(message: dict[str, Any]) -> dict[str, Any]:
         made["changes"] = [_change(change) for change in made["changes"]]
     if "takes_over" in made:
         made["takes_over"] = [read(sentence) for sentence in made["takes_over"]]
+    if "gaps" in made:
+        made["gaps"] = [{"text": read(gap["text"])} for gap in made["gaps"]]
     if "runs" in made:
         made["runs"] = [{**run, "status": read(run["status"])} for run in made["runs"]]
     return made

@@ -240,6 +240,7 @@ FACTS = _object(
     ipv4=many(_name, 10_000),
     ipv6=many(_name, 10_000),
 )
+LOGGED = _object(t=whole(), ident=_name, pid=whole(), text=_text, source=_name)
 MAILBOX = _object(address=_name, messages=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND))
 HOME = _object(
     address=_name, user=_name, path=_name, files=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND)
@@ -259,6 +260,14 @@ MESSAGES: Mapping[str, fields] = {
     "served": _object(tls=TLS),
     "mailboxes": _object({"homes": many(HOME, 100_000)}, mailboxes=many(MAILBOX)),
     "bans": _object(bans=many(_object(jail=_name, address=_name), 100_000), peer=_name),
+    "maillog": _object(
+        records=many(LOGGED, 20_000),
+        gaps=many(_object(text=sentence), 100),
+        reach=number(),
+        sources=many(_name, 1_000),
+        more=flag,
+        now=number(),
+    ),
     "notice": _object(text=sentence),
     "progress": _object(text=sentence),
     "beat": _object(),
@@ -284,10 +293,13 @@ ORDER: Mapping[str, frozenset[str]] = {
     "mailboxes": ANYTIME | {"mailboxes"},
     "keys": ANYTIME | {"keys"},
     "bans": ANYTIME | {"bans"},
+    "maillog": ANYTIME | {"maillog"},
     "zones": ANYTIME,
 }
-ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans"})
-ONCE = frozenset({"hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "ready", "served", "end"})
+ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans", "maillog"})
+ONCE = frozenset(
+    {"hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "ready", "served", "end"}
+)
 
 
 def check(message: Mapping[str, Any]) -> str:

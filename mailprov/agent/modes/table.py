@@ -92,6 +92,12 @@ def _bans(session: Session, interrupted: Interrupted) -> None:
     session.channel.say("bans", bans=held, peer=facts.peer())
 
 
+def _maillog(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.maillog import answer
+
+    answer.work(session)
+
+
 MODES: Dict[str, Mode] = {
     "plan": Mode(_deploy, deploys=True, tells=True),
     "apply": Mode(_deploy, writes=True, deploys=True, tells=True, rescued=True),
@@ -102,4 +108,5 @@ MODES: Dict[str, Mode] = {
     "mailboxes": Mode(_mailboxes),
     "keys": Mode(_keys),
     "bans": Mode(_bans),
+    "maillog": Mode(_maillog),
 }

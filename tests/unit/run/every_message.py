@@ -17,9 +17,10 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mailprov.model.events import Event
+from mailprov.model.events import Event, RunEnded
 from mailprov.model.inventory import Host
-from mailprov.run import bans, deploy, dkim_keys, purge
+from mailprov.run import bans, deploy, dkim_keys, inquiry, purge
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.history import history
 from mailprov.run.select import select
 from mailprov.transport.channel import Channel
@@ -90,6 +91,23 @@ def good() -> dict[str, dict[str, Any]]:
             "t": "bans",
             "bans": [{"jail": "mailprov-dovecot", "address": "192.0.2.9"}],
             "peer": "192.0.2.9",
+        },
+        "maillog": {
+            "t": "maillog",
+            "records": [
+                {
+                    "t": 1_764_460_800_000_000,
+                    "ident": "postfix/smtpd",
+                    "pid": 12,
+                    "text": "4F3C2A1B0D: client=mx2.example.org[192.0.2.2]",
+                    "source": "journal",
+                }
+            ],
+            "gaps": [{"text": ["the log begins at {time}; what was before that is not in it", "noon"]}],
+            "reach": 1_764_400_000.0,
+            "sources": ["journal"],
+            "more": False,
+            "now": 1_764_460_801.5,
         },
         "mailboxes": {
             "t": "mailboxes",
@@ -183,6 +201,18 @@ class Played:
             held = bans.ask(chosen.hosts, command="verify", start=self._start)
             self.code = max((error.exit_code for error in held.errors), default=0)
             self.errors = [str(error) for error in held.errors]
+        elif mode == "maillog":
+            answers = inquiry.ask(
+                chosen.hosts,
+                lambda host: {"mode": "maillog"},
+                command="trace",
+                events=EventQueue(report),
+                start=self._start,
+            )
+            wrong = [one.outcome.error for one in answers if one.outcome.error is not None]
+            self.code = max((error.exit_code for error in wrong), default=0)
+            self.errors = [str(error) for error in wrong]
+            report(RunEnded(self.code, "", 0.0))
         elif mode == "mailboxes":
             self.code = purge.kept(self.read, chosen, **more)
         elif mode == "history":
@@ -205,7 +235,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
 
     def agent(one: dict[str, Any], host: str) -> ScriptedAgent:
         keys = GOOD["facts"] if host == "mx1" else _at_mx2(GOOD["facts"])
-        if kind in ("keys", "mailboxes", "runs", "bans"):
+        if kind in ("keys", "mailboxes", "runs", "bans", "maillog"):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
             return ScriptedAgent([one, facts, plan(CHANGE)])
@@ -219,9 +249,13 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
             return ScriptedAgent([hello(), facts, plan(CHANGE)], [one])
         return ScriptedAgent([hello(), facts, plan(CHANGE)], [one, end(changed=1)])
 
-    return {"bans": "bans", "keys": "keys", "mailboxes": "mailboxes", "runs": "history"}.get(
-        kind, "apply"
-    ), agent
+    return {
+        "bans": "bans",
+        "maillog": "maillog",
+        "keys": "keys",
+        "mailboxes": "mailboxes",
+        "runs": "history",
+    }.get(kind, "apply"), agent
 
 
 def play(kind: str, message: dict[str, Any], emit: Callable[[Event], None] = lambda event: None) -> Played:

@@ -1,0 +1,160 @@
+"""Reads the journal by journalctl(1): records of the mail facility alone, in a stream, as far as is asked for.
+
+    Journal(root, check)
+      .there() -> bool              there is a journal with records of mail
+      .read(pattern, …)             records in order whose text matches; ends with the stream, or when it is closed
+      .before(pattern, record)      the last record before this one that matches, at most an hour before it
+      .follow(since, seconds)       all records from then on, and those that come, for that many seconds; None: silence
+      .losses(since, until)         what journald says of records that it dropped
+      .reach() -> seconds           since when it reaches back
+      .persistent() -> bool         whether it outlives a boot
+
+The pattern is journalctl's `--grep`: PCRE2 in C, which is what makes it quick among hundreds of thousands of records;
+systemd has it since 237, and all of Debian's releases since 10 are built with it. Memory holds one record. A pattern
+that has no capital is still compared with case (`--case-sensitive`). Raises AgentError when journalctl cannot be run.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from typing import Callable, Generator, Iterator, List, NamedTuple, Optional
+
+from mailprov.agent import commands
+from mailprov.agent.maillog.records import Record, of_journal
+
+_FIELDS = (
+    "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_COMM,_SYSTEMD_UNIT,_SOURCE_REALTIME_TIMESTAMP,"
+    "_LINE_BREAK"
+)
+_MAIL = "SYSLOG_FACILITY=2"  # RFC 5424 section 6.2.1: the mail system
+_BACK = 3600  # seconds before Message-ID or delivery are told in which a message can have begun to come in
+_HOUR = 3600.0  # no reading takes longer
+# sd-messages.h: SD_MESSAGE_JOURNAL_DROPPED, SD_MESSAGE_JOURNAL_MISSED
+_DROPPED, _MISSED = "a596d6fe7bfa4994828e72309e95d61e", "e9bf28e6e834481bb6f48f548ad13606"
+_LONGEST_LINE = 4 << 20  # octets of one record with all that was asked of it; a longer one is passed over
+
+
+class Loss(NamedTuple):
+    t: int  # microseconds
+    text: str  # journald's own sentence
+    kernel: bool  # of the kernel's messages
+
+
+class Journal:
+    def __init__(self, root: str, check: Callable[[], None]) -> None:
+        self._root, self._check = root, check
+        self.complaints: List[
+            str
+        ] = []  # of journalctl: a damaged file, a pattern that it does not understand
+
+    def there(self) -> bool:
+        return commands.have("journalctl") and any(True for _each in self.read("", newest=True))
+
+    def persistent(self) -> bool:
+        """journald.conf(5), Storage=: it writes below /var/log/journal, in a directory with the machine's id."""
+        try:
+            with open(self._root + "/etc/machine-id") as stream:
+                machine = stream.read().strip()
+        except OSError:
+            return True
+        return os.path.isdir(self._root + "/var/log/journal/" + machine)
+
+    def reach(self) -> float:
+        for record in self._records(["--system"]):
+            return record.received / 1e6
+        return 0.0
+
+    def read(
+        self,
+        pattern: str,
+        since: float = 0,
+        until: float = 0,
+        cursor: str = "",
+        any_case: bool = False,
+        newest: bool = False,
+    ) -> Iterator[Record]:
+        """`cursor`: from that record on, itself included, in place of `since`. `newest`: the newest first."""
+        options = [_MAIL]
+        if pattern:
+            options += ["--grep", pattern, "--case-sensitive=" + ("no" if any_case else "yes")]
+        if cursor:
+            options += ["--cursor", cursor]
+        elif since:
+            options += ["--since", "@%d" % since]
+        if until:
+            options += ["--until", "@%d" % (until + 1)]
+        if newest:
+            options.append("--reverse")
+        return self._records(options)
+
+    def before(self, pattern: str, record: Record) -> Optional[Record]:
+        at = record.received / 1e6
+        for found in self.read(pattern, since=max(1, at - _BACK), until=at, newest=True):
+            if found.place[0] != record.place[0] or found.place[1] <= record.place[1]:
+                return found
+        return None
+
+    def follow(self, since: float, seconds: float) -> Iterator[Optional[Record]]:
+        options = [_MAIL, "--follow", "--lines=all", "--since", "@%d" % max(1, since)]
+        for line in self._lines(options, seconds):
+            yield of_journal(line) if line is not None else None
+
+    def losses(self, since: float, until: float) -> List[Loss]:
+        """_TRANSPORT=driver: journald itself."""
+        options = [f"MESSAGE_ID={_DROPPED}", f"MESSAGE_ID={_MISSED}", "_TRANSPORT=driver"]
+        if since:
+            options += ["--since", "@%d" % since]
+        if until:
+            options += ["--until", "@%d" % (until + 1)]
+        return [
+            Loss(record.received, record.text, record.text.startswith("Missed"))
+            for record in self._records(options)
+        ]
+
+    def _records(self, options: List[str]) -> Iterator[Record]:
+        lines = self._lines(options, 0)
+        try:
+            for line in lines:
+                record = of_journal(line) if line is not None else None
+                if record is not None:
+                    yield record
+        finally:
+            lines.close()
+
+    def _lines(self, options: List[str], seconds: float) -> Generator[Optional[bytes], None, None]:
+        argv = ["journalctl", "--quiet", "--no-pager", "--all", "-o", "json", "--output-fields", _FIELDS]
+        if self._root:
+            argv += ["--directory", self._root + "/var/log/journal"]
+        process = commands.stream([*argv, *options])
+        try:
+            yield from self._pump(process, time.monotonic() + (seconds or _HOUR), bool(seconds))
+        finally:
+            said = commands.stop(process).err.strip().splitlines()
+            if said and said[-1] not in self.complaints:
+                self.complaints.append(said[-1][:300])
+
+    def _pump(
+        self, process: "subprocess.Popen[bytes]", deadline: float, tells: bool
+    ) -> Iterator[Optional[bytes]]:
+        """`tells`: a None for each second without a record, so that whoever waits can look at other things."""
+        assert process.stdout is not None
+        handle, rest, whole = process.stdout.fileno(), b"", True
+        while time.monotonic() < deadline:
+            self._check()
+            if not select.select([handle], [], [], min(1.0, max(0.0, deadline - time.monotonic())))[0]:
+                if tells:
+                    yield None
+                continue
+            chunk = os.read(handle, 1 << 16)
+            if not chunk:
+                return
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if whole:
+                    yield line
+                whole = True
+            if len(rest) > _LONGEST_LINE:
+                rest, whole = b"", False
