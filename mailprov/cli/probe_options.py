@@ -1,4 +1,4 @@
-"""--probe and --skip: which probes run, by the beginning of their ids."""
+"""--probe and --skip: which probes run, by their ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Probes = Annotated[
     typer.Option(
         "--probe",
         metavar="ID",
-        help=N_("Only probes whose id starts with this: tls, auth, delivery, dns.mx."),
+        help=N_("Only these probes, by id, family or pattern: dns.mx, tls, web.*."),
         show_default=False,
         autocompletion=complete.probe_families,
     ),
@@ -24,24 +24,24 @@ SkippedProbes = Annotated[
     typer.Option(
         "--skip",
         metavar="ID",
-        help=N_("No probes whose id starts with this."),
+        help=N_("Not these probes, by id, family or pattern."),
         show_default=False,
         autocompletion=complete.probe_families,
     ),
 ]
 
 
-def known(option: str, prefixes: list[str] | None) -> tuple[str, ...]:
-    """Raises InputError for one that is the beginning of no id."""
+def known(option: str, words: list[str] | None) -> tuple[str, ...]:
+    """Raises InputError for one that means no probe."""
     from mailprov import probe
     from mailprov.errors import InputError
 
-    ids = [entry.id for entry in probe.catalogue()] if prefixes else []
-    for prefix in prefixes or []:
-        if not any(probe_id.startswith(prefix) for probe_id in ids):
+    ids = [entry.id for entry in probe.catalogue()] if words else []
+    for word in words or []:
+        if not any(probe.selects(word, probe_id) for probe_id in ids):
             raise InputError(
                 option,
-                _('no probe has an id that starts with "{prefix}"').format(prefix=prefix),
-                probe.new_name(prefix) or _("See mailprov explain for all of them"),
+                _('no probe or family of probes is "{word}"').format(word=word),
+                probe.new_name(word) or _("See mailprov explain for all of them"),
             )
-    return tuple(prefixes or ())
+    return tuple(words or ())

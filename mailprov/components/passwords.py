@@ -2,6 +2,7 @@
 
     Passwords     what the inventory says of it; `SETTING.of(host)`
     SOCKET        where programs of the host reach it, in the dialogue of poppassd
+    ENDED         who has changed a password, and when: sessions of submission that are older are over
     GROUP         who may connect there, besides root
     COMPONENT     on hosts with an account whose password its user owns
 
@@ -38,6 +39,7 @@ from mailprov.schema.scalars import Boolean, whole
 
 GROUP = "mailprov-passwd"
 SOCKET = "/run/mailprov-passwd/socket"
+ENDED = "/run/mailprov-passwd/ended"  # whose submission sessions had to end, and when
 _UNIT = "mailprov-passwd"
 _HELPER = "/etc/mailprov/change_password.py"
 _DIALOGUE = "/etc/mailprov/mailprov-passwd"
@@ -152,6 +154,7 @@ def _socket(setting: Passwords) -> tuple[tuple[File, ...], Service]:
         own=passwd.OWN,
         users=passwd.USERS,
         handed_on=passwd.HANDED_ON,
+        ended=ENDED,
         min_length=setting.min_length,
     )
     script = File(_HELPER, helper)

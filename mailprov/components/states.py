@@ -21,6 +21,7 @@ from mailprov.model.inventory import Host
 from mailprov.model.states import APP_PROTOCOLS, AppPassword, State
 
 FOLDER = "/var/lib/mailprov-states"
+ENDED = "/run/mailprov-states/ended"  # whose sessions had to end, and when: since the host was started
 _STATES = "/etc/mailprov/states"
 _APPS = "/etc/mailprov/app-passwords"
 _NAMES = "/etc/mailprov/states-names"
@@ -93,6 +94,7 @@ def _parts(build: Build, states: States) -> Parts:
             names=_NAMES,
             apps=_APPS,
             folder=FOLDER,
+            ended=ENDED,
             protocols=list(APP_PROTOCOLS.items()),
         ),
         mode="0755",

@@ -14,6 +14,7 @@ Pure.
 
 from __future__ import annotations
 
+from mailprov.components import passwords, states
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.postfix.addresses import MAPS
 from mailprov.components.templates import render
@@ -36,18 +37,26 @@ class _Submission(Component):
     before = "postfix"  # which would refuse submitted mail until it answers
 
     def parts(self, build: Build) -> Parts:
-        files = _files(build.host.recipient_delimiter, bool(users(build.host)))
+        files = _files(build.host.recipient_delimiter, bool(users(build.host)), _ended(build))
         return Parts(files=files, services=(_service(files),))
 
 
 COMPONENT = _Submission()
 
 
-def _files(delimiter: str, local: bool) -> tuple[File, ...]:
+def _ended(build: Build) -> tuple[str, ...]:
+    """Who takes passwords back on this host notes there since when sessions with them are over."""
+    from mailprov.components.dovecot import passwd
+
+    own = (passwords.ENDED,) if passwd.own(build.mail.entries) else ()
+    return (states.ENDED, *own) if build.made(states.of) else own
+
+
+def _files(delimiter: str, local: bool, ended: tuple[str, ...]) -> tuple[File, ...]:
     """`delimiter` as in Postfix's recipient_delimiter. `local`: users of the host have accounts."""
     names = {"unit": UNIT, "script": _SCRIPT, "socket": _SOCKET, "local": local}
     return (
-        File(_SCRIPT, render("submission/check.py.j2", maps=MAPS, delimiter=delimiter, local=local)),
+        File(_SCRIPT, render("submission/check.py.j2", maps=MAPS, delimiter=delimiter, local=local, ended=ended)),
         File(f"{_UNITS}/{UNIT}.service", render("submission/check.service.j2", **names)),
         File(f"{_UNITS}/{UNIT}.socket", render("submission/check.socket.j2", **names)),
     )

@@ -30,6 +30,7 @@ from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
 from mailprov.probe.deliveries import DeliveryContext, DeliveryPlan, Partner, PartnerContext
 from mailprov.probe.registry import PROBED, Phase, Probe, Scope, reachability
+from mailprov.probe.selection import selects
 from mailprov.probe.targets import has_route, subjects
 
 # Connections at once to one address: polite to anvil and to small machines.
@@ -68,9 +69,9 @@ class Jobs:
         self._deliveries = threading.Semaphore(_DELIVERIES_AT_ONCE)
 
     def wanted(self, name: str) -> bool:
-        if any(name.startswith(prefix) for prefix in self._skip_ids):
+        if any(selects(word, name) for word in self._skip_ids):
             return False
-        return not self._probe_ids or any(name.startswith(prefix) for prefix in self._probe_ids)
+        return not self._probe_ids or any(selects(word, name) for word in self._probe_ids)
 
     def _limit(self, address: str) -> threading.Semaphore:
         return self._limits.setdefault(address, threading.Semaphore(_PER_ADDRESS))

@@ -93,7 +93,7 @@ def verify(
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
-    `emit` gets each finding at once, never from two threads at a time. `probe_ids` are whole ids or their beginnings,
+    `emit` gets each finding at once, never from two threads at a time. `probe_ids` are words as `selects` takes them,
     `hosts` and `domains` narrow the targets (names in the inventory); empty means all. `resolver` replaces
     the system's. Setting `stop` ends the run soon: what was not tested by then becomes an error. `timing`
     holds the limits in seconds; `port_map` leads to other ports than the standard ones, as (address, port) →

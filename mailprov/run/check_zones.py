@@ -18,6 +18,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import Domain, Inventory
+from mailprov.probe import selects
 from mailprov.run.dkim_keys import ask
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
@@ -38,7 +39,7 @@ def check(
     start: Start | None,
     report: Emit,
 ) -> int:
-    """`probe_ids`: ids or their beginnings; all of FAMILIES where there are none. Without `start` no host is asked."""
+    """`probe_ids`: as `probe.selects` takes them; all of FAMILIES where there are none. Without `start` no host is asked."""
     return _checked(
         inventory, selection, tuple(probe_ids) or FAMILIES, skip_ids, None, start=start, report=report
     )
@@ -99,7 +100,7 @@ def _signing(
     inventory: Inventory, selection: Selection, probe_ids: Collection[str], start: Start, report: Emit
 ) -> PublicKeys | None:
     """What the selected hosts sign with. One that cannot be asked is left out, and said."""
-    if not selection.hosts or not any("dns.dkim".startswith(each) for each in probe_ids):
+    if not selection.hosts or not any(selects(each, "dns.dkim") for each in probe_ids):
         return None
     report(Progress("dns", _("asking the hosts for their DKIM keys")))
     told = ask(inventory, selection.hosts, command="dns check", start=start, report=lambda event: None)

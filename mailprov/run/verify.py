@@ -52,7 +52,7 @@ def verify(
     report: Emit,
     skip_ids: Collection[str] = (),
 ) -> int:
-    """Probe what is selected; `probe_ids` and `skip_ids` hold ids or their beginnings. `accounts` of each domain log
+    """Probe what is selected; `probe_ids` and `skip_ids` hold words as `probe.selects` takes them. `accounts` of each domain log
     in, None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
     `start` reaches hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
     """

@@ -184,6 +184,12 @@ def ended(session: imaplib.IMAP4) -> bool:
     return False
 
 
+def submitting(place: Place, user: str, password: str = "") -> smtplib.SMTP_SSL:
+    client = smtplib.SMTP_SSL(place.address, 465, timeout=TIMEOUT, context=post.context(place.lab))
+    client.login(user, password or post.password(place.lab, user))
+    return client
+
+
 def details(done: Result, host: str, kind: str = "password") -> dict[str, str]:
     changes = [each for one in done.of("planned", subject=host) for each in one["changes"]]
     return {each["name"]: each["detail"] for each in changes if each["kind"] == kind}
@@ -204,12 +210,17 @@ def test_a_user_with_any_key_and_the_password_changes_it_by_ssh(place: Place, ke
     old, new = place.password, "chosen by ana, 1"
     session = imaplib.IMAP4_SSL(place.address, 993, timeout=TIMEOUT, ssl_context=post.context(place.lab))
     session.login(place.ana, old)
+    luis = f"luis@{place.domain}"
+    sending = [submitting(place, user) for user in (place.ana, luis)]
     done = place.by_ssh(place.ana, old, new, new, key=key)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "The password was changed.")
     wait_until(lambda: ended(session), "the session that was open is ended")
+    assert sending[0].mail(place.ana)[0] == 421
+    assert sending[1].mail(luis)[0] == 250
     place.password = new
     assert place.logins(new) == [True] * 3
     assert place.logins(old) == [False] * 3
+    assert submitting(place, place.ana, new).mail(place.ana)[0] == 250
 
 
 def test_a_program_of_the_host_changes_it_by_the_socket(place: Place) -> None:

@@ -280,8 +280,10 @@ def ended(client: imaplib.IMAP4) -> bool:
 
 
 @pytest.fixture
-def dated(hosts: lab.Lab) -> tuple[int, dict[str, list[imaplib.IMAP4_SSL]]]:
-    """boss and ana's phone expire at the moment given, and have sessions on each host, which begin before it."""
+def dated(hosts: lab.Lab) -> tuple[int, dict[str, list[imaplib.IMAP4_SSL]], dict[str, smtplib.SMTP_SSL]]:
+    """boss and ana's phone expire at the moment given, and have sessions on each host, which begin before it; so has
+    the phone one of submission.
+    """
     before = hosts.inventory_path.read_text()
     for seconds in (25, 90, 300):  # as this machine needs
         hosts.inventory_path.write_text(before)
@@ -298,11 +300,15 @@ def dated(hosts: lab.Lab) -> tuple[int, dict[str, list[imaplib.IMAP4_SSL]]]:
                 ]
                 for host, domain in names()
             }
-        except imaplib.IMAP4.error:
+            sending = {
+                host: submitting(hosts, host, f"ana@{domain}", f"ana@{domain}+phone")
+                for host, domain in names()
+            }
+        except (imaplib.IMAP4.error, smtplib.SMTPAuthenticationError):
             assert time.time() >= at, "refused before the date"
             continue
         if time.time() < at:
-            return at, sessions
+            return at, sessions, sending
     pytest.fail("this machine is too slow to apply and log in within five minutes")
 
 
@@ -312,8 +318,16 @@ def begun(hosts: lab.Lab, host: str, user: str, name: str) -> imaplib.IMAP4_SSL:
     return client
 
 
+def submitting(hosts: lab.Lab, host: str, user: str, name: str) -> smtplib.SMTP_SSL:
+    client = smtplib.SMTP_SSL(address(hosts, host), 465, timeout=post.TIMEOUT, context=post.context(hosts))
+    client.login(user, own(hosts, name))
+    assert client.mail(user)[0] == 250
+    client.rset()
+    return client
+
+
 def test_a_date_comes_in_the_middle_of_a_session_without_an_apply(
-    hosts: lab.Lab, dated: tuple[int, dict[str, list[imaplib.IMAP4_SSL]]]
+    hosts: lab.Lab, dated: tuple[int, dict[str, list[imaplib.IMAP4_SSL]], dict[str, smtplib.SMTP_SSL]]
 ) -> None:
     """The account, and a password of another one; then a later date brings the account back."""
     for host, domain in names():
@@ -321,6 +335,9 @@ def test_a_date_comes_in_the_middle_of_a_session_without_an_apply(
             wait_until(lambda session=session: ended(session), "the session ends", timeout=300)
         assert time.time() >= dated[0]
         boss, ana = f"boss@{domain}", f"ana@{domain}"
+        assert dated[2][host].mail(ana)[0] == 421
+        again = submitting(hosts, host, ana, ana)
+        assert again.mail(ana)[0] == 250
         seen = let_in(
             hosts,
             host,

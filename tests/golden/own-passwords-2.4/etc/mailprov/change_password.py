@@ -33,11 +33,13 @@ import sys
 import time
 
 OWN = "/var/lib/mailprov-passwd/passwords"
+ENDED = "/run/mailprov-passwd/ended"  # which Postfix asks about (mailprov-submission.service)
 USERS = "/etc/dovecot/mailprov-users"
 HANDED_ON = "noauthenticate"
 MIN_LENGTH = 14  # characters: passwords.min_length in the inventory
 RUN = "/run/mailprov"
 LOCK = RUN + "/lock"  # as in mailprov/agent/lock.py
+ENDED_LOCK = RUN + "/ended-lock"
 TRIES = RUN + "/password-tries"
 AUTH = "/run/dovecot/auth-client"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -244,8 +246,31 @@ def await_dovecot():
         time.sleep(0.02)
 
 
+def end_submission(address):
+    """Sessions that have begun until now are over at their next message: address and time.monotonic(), the clock of all
+    programs since the host was started. OSError, ValueError.
+    """
+    with open(os.open(ENDED_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        since = {}
+        with contextlib.suppress(FileNotFoundError):
+            since = dict(line.split() for line in read(ENDED).decode("utf-8").splitlines())
+        since[address] = "%.3f" % time.monotonic()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(ENDED + ".new")
+        handle = os.open(ENDED + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write("".join("%s %s\n" % row for row in sorted(since.items())))
+        os.rename(ENDED + ".new", ENDED)
+
+
 def end_sessions(address):
     """Whoever is logged in with the old password is not any more. The change is done, whatever comes of this."""
+    try:
+        end_submission(address)
+    except (OSError, ValueError) as error:
+        print("sessions of submission go on: %s" % error, file=sys.stderr, flush=True)
     for argv in (["doveadm", "auth", "cache", "flush", "--", address], ["doveadm", "kick", "--", address]):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             quiet = subprocess.DEVNULL

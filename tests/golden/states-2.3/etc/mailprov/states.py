@@ -13,7 +13,8 @@ folder of its own, so that nothing that mailprov compares changes when a date co
     stopped         its own forward: virtual(5)
     logged-out      logins that may go on with nothing in a session that has begun: access(5)
 
-Then sessions of those who have lost a login or a password end. systemd runs it at boot before Postfix and Dovecot
+Then sessions of those who have lost a login or a password end: Dovecot's at once, and those of submission at their next
+message, by what stands in /run/mailprov-states/ended (mailprov-submission.service). systemd runs it at boot before Postfix and Dovecot
 start, after each change, and at each date (mailprov-expiry.timer).
 """
 
@@ -28,7 +29,7 @@ STATES = "/etc/mailprov/states"
 NAMES = "/etc/mailprov/states-names"
 APPS = "/etc/mailprov/app-passwords"
 FOLDER = "/var/lib/mailprov-states"
-PENDING = FOLDER + "/pending"  # who is still to be logged out, where a run was interrupted
+ENDED = "/run/mailprov-states/ended"
 # What the inventory calls a protocol, and what Dovecot does.
 SERVICES = {"imap": "imap", "pop3": "pop3", "submission": "smtp", "managesieve": "sieve"}
 REFUSED = "5.2.1 mailbox disabled, not accepting messages"  # RFC 3463 section 3.3
@@ -137,6 +138,19 @@ def write(name, text, mode=0o644, group="root"):
     return True
 
 
+def end_submission(names):
+    """Sessions that have begun until now are over: name and time.monotonic(), the clock of all programs since boot."""
+    folder = os.path.dirname(ENDED)
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(folder, 0o755)
+    since = dict(line.split() for line in lines(ENDED))
+    since.update((name, "%.3f" % time.monotonic()) for name in names)
+    with open(ENDED + ".new", "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write("".join("%s %s\n" % row for row in sorted(since.items())))
+    os.rename(ENDED + ".new", ENDED)
+
+
 def run(*words):
     return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -171,6 +185,7 @@ def main():
         # second would be let in by the old ones.
         if any(changed):
             time.sleep(1.1)
+        end_submission(pending)
         for name in sorted(pending):
             run("doveadm", "kick", name)
     write("pending", "", 0o600)
