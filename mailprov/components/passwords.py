@@ -155,6 +155,7 @@ def _socket(setting: Passwords) -> tuple[tuple[File, ...], Service]:
         users=passwd.USERS,
         handed_on=passwd.HANDED_ON,
         ended=ENDED,
+        group=GROUP,
         min_length=setting.min_length,
     )
     script = File(_HELPER, helper)

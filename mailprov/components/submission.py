@@ -56,7 +56,10 @@ def _files(delimiter: str, local: bool, ended: tuple[str, ...]) -> tuple[File, .
     """`delimiter` as in Postfix's recipient_delimiter. `local`: users of the host have accounts."""
     names = {"unit": UNIT, "script": _SCRIPT, "socket": _SOCKET, "local": local}
     return (
-        File(_SCRIPT, render("submission/check.py.j2", maps=MAPS, delimiter=delimiter, local=local, ended=ended)),
+        File(
+            _SCRIPT,
+            render("submission/check.py.j2", maps=MAPS, delimiter=delimiter, local=local, ended=ended),
+        ),
         File(f"{_UNITS}/{UNIT}.service", render("submission/check.service.j2", **names)),
         File(f"{_UNITS}/{UNIT}.socket", render("submission/check.socket.j2", **names)),
     )

@@ -15,7 +15,8 @@
     runner        what runs when
     propagation   whether all name servers have a record yet
 
-Public: verify, catalogue, new_name, selects, Bans, Entry, Timing. Findings are `model.findings`; an error is never a pass.
+Public: verify, catalogue, new_name, selects, Bans, Entry, Timing. Findings are `model.findings`; an error is never a
+pass.
 """
 
 from mailprov.probe.bans import Bans

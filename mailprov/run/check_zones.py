@@ -39,7 +39,7 @@ def check(
     start: Start | None,
     report: Emit,
 ) -> int:
-    """`probe_ids`: as `probe.selects` takes them; all of FAMILIES where there are none. Without `start` no host is asked."""
+    """`probe_ids`: words for `probe.selects`; without any, all of FAMILIES. Without `start` no host is asked."""
     return _checked(
         inventory, selection, tuple(probe_ids) or FAMILIES, skip_ids, None, start=start, report=report
     )

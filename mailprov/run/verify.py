@@ -52,8 +52,8 @@ def verify(
     report: Emit,
     skip_ids: Collection[str] = (),
 ) -> int:
-    """Probe what is selected; `probe_ids` and `skip_ids` hold words as `probe.selects` takes them. `accounts` of each domain log
-    in, None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
+    """Probe what is selected; `probe_ids` and `skip_ids` are for `probe.selects`. `accounts` of each domain log in,
+    None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
     `start` reaches hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
     """
     events = EventQueue(report)

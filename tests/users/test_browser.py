@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import imaplib
 import os
+import re
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mailprov import lab
-from tests.lab.labs import wait_until
+from tests.lab.labs import run_on, wait_until
 from tests.users.browser import DESKTOP, PHONE, Browser, Size
 from tests.users.conftest import LONG, RELEASES
 from tests.users.webmail import Site, inventory, provisioned
@@ -244,7 +245,12 @@ def test_who_owns_the_password_changes_it_and_ends_all_other_sessions(
         (new, new, new, "Current password incorrect."),
         (first, new, f"{new}?", "Passwords do not match"),
         (first, "short", "short", "12 characters long"),
-        (first, f"eva@{site.domain}", f"eva@{site.domain}", "Could not save new password."),
+        (
+            first,
+            f"eva@{site.domain}",
+            f"eva@{site.domain}",
+            "Could not save new password. The new password is too easy to guess.",
+        ),
         (first, new, new, "Successfully saved."),
     ):
         person.go("_task=settings&_action=plugin.password")
@@ -257,6 +263,11 @@ def test_who_owns_the_password_changes_it_and_ends_all_other_sessions(
     page = person.page
     page.find("#mailboxlist")
     person.shot("new-password")
+    # The helper knows whose browser it was.
+    log = run_on(site.lab, site.host, "journalctl -q -o cat -t mailprov-passwd")
+    assert re.search(
+        rf"^eva@{site.domain}, from (?!local)\S+ by mailprov-webmail: the password was changed$", log, re.M
+    )
     elsewhere.go("_task=mail&_mbox=INBOX")
     elsewhere.page.find("#rcmloginuser")
     elsewhere.shot("ended")
@@ -272,6 +283,20 @@ def test_who_owns_the_password_changes_it_and_ends_all_other_sessions(
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         site.imap("eva", password=first)
     site.imap("eva", password=new).logout()
+
+    # In Spanish, by the same program.
+    person.go("_task=settings&_action=plugin.password")
+    page.driver.execute_script(
+        "fetch('?_task=settings&_action=save-prefs', {method: 'POST', body: new URLSearchParams({_token: "
+        "rcmail.env.request_token, _section: 'general', _language: 'es_ES'})}).then(() => document.title = 'saved')"
+    )
+    page.wait(lambda: page.driver.title == "saved", "the language is set")
+    person.go("_task=settings&_action=plugin.password")
+    for field, text in (("curpasswd", new), ("newpasswd", "a" * 40), ("confpasswd", "a" * 40)):
+        person.type(f"#{field}", text)
+    person.click(".formbuttons .submit")
+    person.reads("La contraseña nueva es demasiado fácil de adivinar.")
+    person.shot("password-spanish")
 
 
 def _sends(person: Person, file: Path, subject: str) -> None:

@@ -24,7 +24,7 @@ from mailprov.components import passwords
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.templates import render
 from mailprov.components.versions import parse
-from mailprov.components.webmail import place
+from mailprov.components.webmail import place, refusals
 from mailprov.i18n import N_, _
 from mailprov.model import web as names
 from mailprov.model.dns import DnsSettings
@@ -43,7 +43,7 @@ _DEBCONF = (
     ("roundcube-core", "roundcube/reconfigure-webserver", "multiselect", ""),
 )
 _TIMERS = ("roundcube-cleandb.timer", "roundcube-gc.timer")  # as another user, on another database
-_PLUGIN = f"{place.PLUGINS}/mailprov/mailprov.php"
+_PLUGIN = f"{place.PLUGINS}/mailprov"
 _UNITS = "/etc/systemd/system"
 _PROCESSES = 10
 _MIB = 2**20
@@ -189,6 +189,7 @@ def _files(build: Build) -> tuple[File, ...]:
         shortest=passwords.SETTING.of(host).min_length,
         owners=owners,
     )
+    driver = render("webmail/passwords.php.j2", socket=passwords.SOCKET, refusals=refusals.SPANISH)
     setup = render("webmail/setup.j2", state=state, key=place.KEY, database=place.DATABASE)
     return (
         *more,
@@ -197,7 +198,8 @@ def _files(build: Build) -> tuple[File, ...]:
             File(f"{folder}/{name}", render("webmail/of-debian.php.j2", file=name))
             for name in ("defaults.inc.php", "mimetypes.php")
         ),
-        File(_PLUGIN, render("webmail/plugin.php.j2")),
+        File(f"{_PLUGIN}/mailprov.php", render("webmail/plugin.php.j2")),
+        File(f"{_PLUGIN}/passwords.php", driver),
         File(f"{folder}/php-fpm.conf", php),
         File(f"{folder}/nginx.conf", _nginx(build, sizes["request_size"])),
         File(f"{folder}/setup", setup, mode="0755"),

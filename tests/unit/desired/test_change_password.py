@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from desired_cases import BOOKWORM, facts, host, inventory, owned
 from mailprov import desired
 from mailprov.agent.resources import passwd_file
 from mailprov.components.dovecot import passwd
+from mailprov.components.webmail import refusals
 
 ANA, OLD, NEW = "ana@alpha.test", "the initial one", "a brand new one"
 USERS = f"{ANA}:{passwd.LOCKED}::::::{passwd.HANDED_ON} userdb_quota_rule=*:bytes=1\nluis@alpha.test:{{CRYPT}}x::::::\n"
@@ -46,7 +48,7 @@ class Place:
         text = text_of("change_password.py")
         places = {
             passwd.OWN: self.own, passwd.USERS: self.users, "/run/mailprov": folder,
-            "/run/dovecot/auth-client": folder / "auth",
+            "/run/dovecot/auth-client": folder / "auth", "/run/mailprov-passwd/ended": folder / "ended",
         }  # fmt: skip
         for was, now in places.items():
             text = text.replace(f'"{was}"', f'"{now}"')
@@ -87,10 +89,17 @@ class Place:
                 )
                 return
 
-    def change(self, address: str = ANA, old: str = OLD, new: str = NEW, client: str = "192.0.2.7") -> str:
+    def change(
+        self,
+        address: str = ANA,
+        old: str = OLD,
+        new: str = NEW,
+        client: str = "192.0.2.7",
+        who: str = "mailprov-passwd",
+    ) -> str:
         """Empty where it was changed, else why not."""
         try:
-            self.names["change"](address, old, new, client)
+            self.names["change"](address, old, new, client, who)
         except (self.names["Refused"], self.names["Unclear"]) as refused:
             return str(refused)
         return ""
@@ -217,6 +226,45 @@ def test_five_wrong_ones_of_one_client_are_enough_for_this_account_and_for_nobod
     assert "192.0.2.7" not in (place.folder / "password-tries").read_text()
 
 
+def test_a_network_of_ipv6_is_one_client_and_no_program_speaks_for_those_of_another(place: Place) -> None:
+    for last in range(5):
+        assert "wrong" in place.change(old="a wrong one", client=f"2001:db8::{last}")
+    assert "too many" in place.change(client="2001:db8::ffff")
+    assert "too many" in place.change(client="2001:db8:0:0:1::")
+    assert place.change(client="2001:db8:0:1::", new="another new one") == ""
+    for _ in range(5):
+        assert "wrong" in place.change(old="a wrong one", client="192.0.2.7", who="mailprov-webmail")
+    assert "too many" in place.change(client="192.0.2.7", who="mailprov-webmail")
+    assert place.change(client="192.0.2.7", new="one more new one") == ""
+
+
+def test_dovecot_is_told_the_address_by_ssh_and_no_other_programs_word(place: Place) -> None:
+    """fail2ban bans whom Dovecot names, so a web server in foreign hands could have anybody banned."""
+    for who, told in (
+        ("mailprov-passwd", True),
+        ("root", True),
+        ("mailprov-webmail", False),
+        ("nobody", False),
+    ):
+        place.change(old="a wrong one", client="192.0.2.99", who=who)
+        assert ("rip=192.0.2.99" in place.asked[-1]) is told, who
+
+
+def test_each_refusal_has_its_words_for_a_page_in_spanish() -> None:
+    text = re.sub(r'"\n\s+"', "", text_of("change_password.py"))
+    said = set(re.findall(r'(?:Refused\(|CLOSED = |answer\(500, )"([^"]+)"', text))
+    protocol = {
+        "say user, pass and newpass, in this order",
+        "a line has a NUL in it",
+        "that are too many lines",
+    }
+    assert len(said) >= 14
+    known = {english for english, _ in refusals.SPANISH}
+    assert said - known == protocol
+    assert known - said == {"the server does not answer; try again later"}
+    assert all(english.count("%d") == spanish.count("%d") for english, spanish in refusals.SPANISH)
+
+
 def test_a_password_that_changed_while_the_old_one_was_being_checked_is_not_overwritten(place: Place) -> None:
     place.meanwhile = lambda: place.own.write_text(f"{ANA}:{{CRYPT}}two::::::\n")
     assert "changed meanwhile" in place.change()
@@ -265,7 +313,7 @@ def test_a_disk_that_is_full_leaves_the_old_password(place: Place, monkeypatch: 
         with monkeypatch.context() as patch:
             patch.setattr(os, name, full)
             with pytest.raises(OSError, match="No space"):
-                place.names["change"](ANA, OLD, NEW, "192.0.2.7")
+                place.names["change"](ANA, OLD, NEW, "192.0.2.7", "root")
         assert place.own.read_bytes() == before
         assert [path.name for path in place.own.parent.iterdir()] == ["passwords"]
 
@@ -276,7 +324,7 @@ def test_a_link_in_the_files_place_is_followed_nowhere(place: Place) -> None:
     place.own.unlink()
     place.own.symlink_to(elsewhere)
     with pytest.raises(OSError, match="symbolic link"):
-        place.names["change"](ANA, OLD, NEW, "192.0.2.7")
+        place.names["change"](ANA, OLD, NEW, "192.0.2.7", "root")
     assert NEW not in elsewhere.read_text()
     assert "one" in elsewhere.read_text()
 
@@ -286,6 +334,9 @@ def test_the_dialogue_is_poppassds_and_the_log_has_who_and_no_password(place: Pl
     answer, log = place.talk(text.encode())
     assert [line[:4] for line in answer.splitlines()] == ["200 "] * 6
     assert log.startswith(f"{ANA}, from 192.0.2.9 by ")
+    ((user, since),) = [line.split() for line in (place.folder / "ended").read_text().splitlines()]
+    assert user == ANA
+    assert 0 < time.monotonic() - float(since) < 600
     assert "changed" in log
     assert OLD not in log
     assert NEW not in log
