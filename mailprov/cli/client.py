@@ -17,7 +17,7 @@ from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _, all_of, ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from mailprov.client.settings import Settings
     from mailprov.model.inventory import Inventory
@@ -99,7 +99,8 @@ def client(
     own = frozenset(
         each.address for domain in read.domains for each in domain.accounts if each.owner == "user"
     )
-    text = _text(form, chosen, _passwords(read, chosen) if with_password else {}, own, pop)
+    said = _states(read, {one.address for one in chosen})
+    text = _text(form, chosen, _passwords(read, chosen) if with_password else {}, own, said, pop)
     if with_password and not json and (begin := [one.address for one in chosen if one.address in own]):
         what = ngettext(
             "the password of {names} is the one to begin with: its user owns it and may have changed it",
@@ -107,7 +108,7 @@ def client(
             len(begin),
         )
         print_text(what.format(names=_few(begin)), sys.stderr)
-    for sentence in _states(read, {one.address for one in chosen}):
+    for sentence in (each for sentences in said.values() for each in sentences):
         reports.emit(Notice("", sentence))
         if not json:
             print_text(_("note: {sentence}").format(sentence=sentence), sys.stderr)
@@ -131,14 +132,14 @@ def client(
     )
 
 
-def _states(read: Inventory, addresses: Collection[str]) -> list[str]:
-    """Who may not log in, and the like."""
+def _states(read: Inventory, addresses: Collection[str]) -> dict[str, list[str]]:
+    """Who may not log in, and the like: sentences by address."""
     from mailprov.plan import states
 
     now = time.time()
     every = (account for domain in read.domains for account in domain.accounts)
-    said = (each for each in every if each.address in addresses and each.says_what_it_may)
-    return [sentence for account in said for sentence in states.of_account(account, now)]
+    less = (each for each in every if each.address in addresses and each.says_what_it_may)
+    return {account.address: list(states.of_account(account, now)) for account in less}
 
 
 def _form(form: str, sheet: bool, qr: bool) -> str:
@@ -209,14 +210,29 @@ def _few(names: list[str]) -> str:
 
 
 def _text(
-    form: str, chosen: list[Settings], passwords: dict[str, str], own: frozenset[str], pop: bool
+    form: str,
+    chosen: list[Settings],
+    passwords: dict[str, str],
+    own: frozenset[str],
+    said: Mapping[str, list[str]],
+    pop: bool,
 ) -> str:
-    """`own`: accounts whose passwords their users own, so that the given ones are the initial ones."""
+    """`own`: accounts whose passwords their users own, so that the given ones are the initial ones. `said`: what an
+    account may do less than others.
+    """
     if form == "sheet":
         from mailprov.client.sheet import Sheet, sheet
         from mailprov.components.templates import folders
 
-        pages = [Sheet(one, passwords.get(one.address, ""), one.address in own) for one in chosen]
+        pages = [
+            Sheet(
+                one,
+                passwords.get(one.address, ""),
+                one.address in own,
+                tuple(said.get(one.address, ())),
+            )
+            for one in chosen
+        ]
         return sheet(pages, folders())
     one = chosen[0]
     password = passwords.get(one.address, "")

@@ -37,6 +37,7 @@ class Answers:
     certificates: str = "self-signed"  # or acme
     email: str = ""  # for acme
     filter: str = "rspamd"  # or none
+    webmail: str = "none"  # or roundcube
     accounts: tuple[str, ...] = ("postmaster",)
     passwords: str = "file"  # or env
     dns: str = ""  # the provider that the zone is at, if that is known
@@ -78,6 +79,7 @@ def text(answers: Answers) -> str:
             "domains:",
             f"  {_word(answers.domain)}:",
             f"    hosts: [{_word(answers.host)}]",
+            *([f"    webmail: {answers.webmail}"] if answers.webmail != "none" else []),
             "    accounts:",
             *(f"      {_word(name)}: {{password: {_password(answers, name)}}}" for name in answers.accounts),
             *([f"    aliases: {{{', '.join(aliases)}}}"] if aliases else []),

@@ -56,6 +56,9 @@ def init(
     mail_filter: Annotated[
         str | None, typer.Option("--filter", help=N_("rspamd (default) or none."), show_default=False)
     ] = None,
+    webmail: Annotated[
+        str | None, typer.Option("--webmail", help=N_("none (default) or roundcube."), show_default=False)
+    ] = None,
     account: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,6 +114,7 @@ def init(
         "certificates": certificates,
         "email": email,
         "filter": mail_filter,
+        "webmail": webmail,
         "accounts": ",".join(account) if account else None,
         "passwords": passwords,
         "dns": dns,

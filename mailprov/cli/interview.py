@@ -70,6 +70,16 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         ),
         "rspamd",
     )
+    webmail = one.value(
+        "webmail",
+        _("Webmail (roundcube, none)"),
+        _one_of("roundcube", "none"),
+        _(
+            "roundcube: users read mail in a browser as well, at {url}; about 60 packages more on the host. none: with "
+            "mail programs alone."
+        ).format(url=f"https://webmail.{domain}/"),
+        "none",
+    )
     accounts = one.value(
         "accounts",
         _("Mailboxes, with commas between"),
@@ -95,6 +105,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         certificates,
         email,
         chosen,
+        webmail,
         tuple(accounts.split(",")),
         passwords,
         dns,

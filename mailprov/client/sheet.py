@@ -50,12 +50,13 @@ SELF_SIGNED = N_(
 
 class Sheet(NamedTuple):
     """`password`: printed where it is given; else there is room to write it. `own`: its user owns it, so that what is
-    given is the one to begin with.
+    given is the one to begin with. `said`: what the account may do less than others, a sentence each.
     """
 
     settings: Settings
     password: str = ""
     own: bool = False
+    said: tuple[str, ...] = ()
 
 
 def notes(settings: Settings) -> list[str]:
@@ -76,6 +77,7 @@ def sheet(accounts: Sequence[Sheet], folders: Sequence[Path], language: str = "e
             "begins": each.own and bool(each.password),
             "asked": all(server.password for server in each.settings.servers),
             "rows": [_row(server) for server in each.settings.servers],
+            "said": each.said,
             "notes": notes(each.settings),
             "code": qr.as_svg(qr.payload(each.settings, password=each.password)),
         }

@@ -86,6 +86,7 @@ def test_init_asks_and_tries_the_login_and_says_what_is_next(hour: Hour) -> None
         (r"\[y/N\]:? *$", "y"),
         (r"^Certificates .*\[self-signed\]: *$", ""),
         (r"^Filter .*\[rspamd\]: *$", ""),
+        (r"^Webmail .*: *$", ""),
         (r"^Mailboxes.*: *$", "ana, luis"),
         (r"^Passwords .*\[file\]: *$", ""),
     )

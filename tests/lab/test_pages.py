@@ -59,6 +59,7 @@ def answers(line: str, address: str) -> list[tuple[str, str]]:
             YES,  # the host's key
             (r"^Certificates .*: *$", ""),
             (r"^Filter .*: *$", ""),
+            (r"^Webmail .*: *$", ""),
             (r"^Mailboxes.*: *$", "ana, luis"),
             (r"^Passwords .*: *$", ""),
         ]

@@ -81,6 +81,7 @@ def test_every_choice_has_a_flag(tmp_path: Path) -> None:
         ("--certificates", "letsencrypt", "is not one of self-signed, acme"),
         ("--email", "admin", "has no @"),
         ("--filter", "spamassassin", "is not one of rspamd, none"),
+        ("--webmail", "squirrel", "is not one of roundcube, none"),
         ("--account", "ana@example.org", "contains @"),
         ("--passwords", "hunter2", "is not one of file, env"),
     ],
@@ -162,6 +163,7 @@ def test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept(tm
         terminal.answer("Certificates", "acme")
         terminal.answer("Mail address for Let's Encrypt [postmaster@alpha.test]", "")
         terminal.answer("Filter (rspamd, none) [rspamd]", "none")
+        terminal.answer("Webmail (roundcube, none) [none]", "roundcube")
         terminal.answer("Mailboxes, with commas between [postmaster]", "ana, luis")
         terminal.answer("Passwords (file, env) [file]", "")
         assert terminal.end() == 0
@@ -169,6 +171,7 @@ def test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept(tm
     read = load(tmp_path / "mail.yml")
 
     assert (read.hosts[0].address, read.hosts[0].ssh.user) == ("no-such-host.invalid", "ops")
+    assert read.domains[0].webmail == "roundcube"
     assert [account.address for account in read.domains[0].accounts] == ["ana@alpha.test", "luis@alpha.test"]
 
 
@@ -180,7 +183,7 @@ def test_a_terminal_of_80_columns_cuts_no_word(tmp_path: Path) -> None:
         terminal.answer("Address for SSH", "no-such-host-in-the-whole-world-of-names.invalid")
         terminal.answer("SSH user", "")
         terminal.answer("Keep it anyway", "y")
-        for question in ("Certificates", "Mail address for", "Filter", "Mailboxes", "Passwords"):
+        for question in ("Certificates", "Mail address for", "Filter", "Webmail", "Mailboxes", "Passwords"):
             terminal.answer(question, "")
         assert terminal.end() == 0
         lines = [line.rstrip("\r") for line in terminal.shown.split("\n")]

@@ -225,6 +225,23 @@ def test_a_page_for_each_account_escapes_everything_and_fetches_nothing(file: Pa
     assert not [word for word in ("src=", "href=", "@import", "url(", "<script") if word in text]
 
 
+def test_a_page_says_what_the_account_may_do_less(tmp_path: Path) -> None:
+    path = tmp_path / "mail.yml"
+    path.write_text(
+        "hosts: {mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test}}\n"
+        "domains:\n  alpha.test:\n    hosts: [mx1]\n    accounts:\n"
+        "      ana: {password: {env: A}}\n"
+        "      susp: {password: {env: A}, state: suspended}\n"
+        "      soon: {password: {env: A}, expires: 2099-12-31}\n"
+    )
+    done = mailprov("client", str(path), "--sheet")
+    assert done.returncode == 0, done.stderr
+    pages = done.stdout.split("<section>")[1:]
+    assert [page.count("<strong>") for page in pages] == [0, 2, 1]
+    assert "susp@alpha.test may not log in: it is suspended." in pages[1]
+    assert "it will be suspended." in pages[2]
+
+
 _HALVES = {"█": (255, 255), " ": (0, 0), "▀": (255, 0), "▄": (0, 255)}  # light where the terminal has ink
 
 

@@ -160,6 +160,7 @@ OTHER_TEXTS = {
     "components/postfix/files.py",
     "components/postfix/local_users.py",
     "components/postfix/spoofing.py",
+    "components/webmail/refusals.py",
     "components/shell/component.py",
     "components/srs.py",
     "components/sshd.py",
