@@ -3,9 +3,9 @@
     template() -> str       mailprov/locale/mailprov.pot, as it should be now (a test holds the file against it)
     main                    writes it, merges it into each locale/LANGUAGE/LC_MESSAGES/mailprov.po, and makes the .mo
 
-What is collected: the arguments of `_`, `N_`, `NN_` and `ngettext` (mailprov/i18n.py), and the docstrings of commands,
-which are their help. References name files without lines, so that the file changes with the words alone. Merging needs
-Babel.
+What is collected: the arguments of `_`, `N_`, `NN_` and `ngettext` (mailprov/i18n.py), those of `_` in pages
+(templates/*/*.html.j2), and the docstrings of commands, which are their help. References name files without lines, so
+that the file changes with the words alone. Merging needs Babel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "mailprov"
 LOCALE = PACKAGE / "locale"
 POT = LOCALE / "mailprov.pot"
+TEMPLATES = PACKAGE.parent / "templates"
 Message = tuple[str, str]  # the text, and the text for several or ""
+_IN_PAGES = re.compile(r"""\b_\((["'])(.*?)\1\)""")
 
 _HEAD = """\
 # Sentences of mailprov. Written by `make messages`; do not edit.
@@ -38,6 +40,9 @@ def messages() -> dict[Message, list[str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         for message in dict.fromkeys(_of(ast.parse(path.read_text(encoding="utf-8")))):
             found.setdefault(message, []).append(str(path.relative_to(PACKAGE.parent)))
+    for path in sorted(TEMPLATES.rglob("*.html.j2")):
+        for text in dict.fromkeys(_IN_PAGES.findall(path.read_text(encoding="utf-8"))):
+            found.setdefault((text[1], ""), []).append(str(path.relative_to(PACKAGE.parent)))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -283,17 +282,12 @@ def _table(one: Settings) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: it may hold a password, so nobody else can read it at any moment."""
+    """It may hold a password."""
     from mailprov.errors import InputError
+    from mailprov.report import own_file
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(
-            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        ) as file:
-            file.write(text)
-        temporary.replace(path)
+        own_file.write(path, text)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         what = _("cannot be written: {error}").format(error=error.strerror)
         raise InputError(f"--output {path}", what, _("Give a path you may write")) from None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailprov.cli import complete
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Json, Quiet, Verbose
+from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _
+
+if TYPE_CHECKING:
+    from mailprov.report.trace_page import TracePage
 
 _MOST = 40 * 2**20  # bytes of an attachment
 
@@ -74,6 +79,20 @@ def trace(
             show_default=False,
         ),
     ] = 30.0,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help=N_(
+                "Also write the way as a page with lanes and steps to play; other people's addresses are masked."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    show_addresses: Annotated[
+        bool, typer.Option("--show-addresses", help=N_("Mask no addresses in the page of --html."))
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -86,7 +105,9 @@ def trace(
     from mailprov.run.trace_letter import Letter
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, quiet=quiet, verbose=verbose)
+    named = [each for each in (sender, recipient, *(cc or ()), *(bcc or ())) if each is not None]
+    page = _page(html, named, show_addresses)
+    reports = Reports(json=json, quiet=quiet, verbose=verbose, also=page)
     read = load(inventory)
     if sender is None or recipient is None:
         raise InputError(
@@ -104,7 +125,22 @@ def trace(
     options = run.Options(_asked(letter.sender, json) if password else None, keep, wait)
     with Connections(others=read.hosts) as connections:
         code = run.trace(read, letter, options, start=connections.start, report=reports.emit)
+    if page is not None and page.written and not json:
+        print_text(_("written: {path}").format(path=html), sys.stderr)
     raise typer.Exit(code)
+
+
+def _page(html: Path | None, named: list[str], show_addresses: bool) -> TracePage | None:
+    from mailprov.components.templates import folders
+    from mailprov.errors import InputError
+    from mailprov.report.trace_page import TracePage
+
+    if html is None:
+        if show_addresses:
+            what = _("only a page masks addresses, and none is written")
+            raise InputError("--show-addresses", what, _("Give --html FILE as well, or leave it out"))
+        return None
+    return TracePage(html, folders(), named=named, show_addresses=show_addresses)
 
 
 def _checked(text: str) -> str:
@@ -138,7 +174,6 @@ def _attached(path: Path) -> tuple[str, bytes]:
 def _asked(sender: str, json: bool) -> str:
     """Hidden, from a terminal."""
     import getpass
-    import sys
 
     from mailprov.errors import InputError
 

@@ -31,7 +31,7 @@ from mailprov.report.language import translated
 from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
-    from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun
+    from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun, Traced
     from mailprov.report.terminal import Live
 
 _STATUS = {
@@ -80,6 +80,7 @@ class TextReport:
         self._found: list[Found] = []
         self._past: list[PastRun] = []
         self._kept: list[KeptMailbox | KeptHome] = []
+        self._traces: list[Traced] = []
         self._steps: set[tuple[int, str]] = set()  # of a move, that were told
         self._command = ""
         self._plan_shown = False
@@ -109,7 +110,7 @@ class TextReport:
 
     def _answer(self, event: Event) -> None:
         """What only other commands than plan and apply tell is kept for the end."""
-        from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun
+        from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun, Traced
 
         if isinstance(event, PastRun):
             self._past.append(event)
@@ -119,6 +120,8 @@ class TextReport:
             self._found.append(event)
         elif isinstance(event, MoveStep):
             self._move_step(event)
+        elif isinstance(event, Traced):
+            self._traces.append(event)
 
     def _move_step(self, event: MoveStep) -> None:
         """That one waits is told once; the note behind it says until when, and why."""
@@ -258,6 +261,8 @@ class TextReport:
                 self._out.print(line)
         if self._found:
             self._print_findings()
+        if self._traces:
+            self._print_traces()
         style = {0: "bold green", 4: "bold yellow"}.get(event.exit_code, "bold red")
         good = _("Plan:") if self._command in _LOOKING else _("Done:")
         word = {0: good, 3: _("Could not tell:"), 4: good, 130: _("Stopped:")}.get(
@@ -267,6 +272,20 @@ class TextReport:
             word = _("Declined:")
         last = Text().append(word, style=style).append(f" {event.summary} ")
         self._out.print(last.append(f"({event.seconds:.1f} s)", style="dim"))
+
+    def _print_traces(self) -> None:
+        from mailprov.report import trace_text
+
+        for each in self._traces:
+            parts = (
+                trace_text.answers(each.trace)
+                if self._quiet
+                else trace_text.render(each.trace, verbose=self._verbose, columns=self._out.is_terminal)
+            )
+            for part in parts:
+                self._out.print(part)
+            if not self._quiet:
+                self._out.print()
 
     def _print_findings(self) -> None:
         from mailprov.report import findings
