@@ -5,6 +5,7 @@
                          secret, accounts, certificate (with "names" and "expires") or key
     Manifest.services    unit → {path: sha256} of the files it last loaded successfully
     Manifest.found       units among them that ran before mailprov managed them, and go on when it no longer does
+    Manifest.unwanted    unit that a package brings and nobody needs → absent or rests, when mailprov last looked
     Manifest.save()      writes only when something differs
 
 It finds files that left the inventory, files edited by hand, and daemons that never loaded what is there.
@@ -30,11 +31,13 @@ class Manifest:
         self.files: Dict[str, Dict[str, Any]] = dict(body.get("files", {}))
         self.services: Dict[str, Dict[str, str]] = dict(body.get("services", {}))
         self.found: List[str] = list(body.get("found", []))
+        self.unwanted: Dict[str, str] = dict(body.get("unwanted", {}))
 
     def save(self) -> bool:
         """Write what changed; False when the file already says this (a no-change run writes nothing)."""
-        found = {"found": self.found} if self.found else {}
-        body = _encode({"version": 1, "files": self.files, "services": self.services, **found})
+        more = {"found": self.found, "unwanted": self.unwanted}
+        more = {name: value for name, value in more.items() if value}
+        body = _encode({"version": 1, "files": self.files, "services": self.services, **more})
         if body == self._saved or (not self._saved and not self.files and not self.services):
             return False
         files.write(self._tree.at(PATH), body, 0o600)

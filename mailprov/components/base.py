@@ -89,6 +89,10 @@ class Component:
         """Its files of nginx's configuration, with servers of their own for names that it answers for: paths."""
         return ()
 
+    def counts_requests(self, build: Build) -> bool:
+        """Whether its servers of nginx hold back who asks too often, which the smallest nginx cannot everywhere."""
+        return False
+
     def ssh_users(self, host: Host) -> tuple[SshUsers, ...]:
         """Whom it lets in by SSH, by the inventory alone. The users are its own business."""
         return ()

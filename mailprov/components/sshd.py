@@ -80,10 +80,10 @@ def _lines(users: SshUsers) -> Iterable[str]:
 
 
 def _in_force(users: SshUsers) -> tuple[str, ...]:
-    """sshd's own word about one of them (sshd(8), -T)."""
+    """sshd's own word about one of them (sshd(8), -T); before OpenSSH 10.6 in small letters."""
     look = f"sshd -T -C user={users.names[0]},host=localhost,addr=127.0.0.1"
     told = (
         f"{_DROP_IN} has no effect: put `Include /etc/ssh/sshd_config.d/*.conf` at the top of /etc/ssh/sshd_config, "
         "or take away what stands in its way there"
     )
-    return ("sh", "-c", f"{look} | grep -qx 'disableforwarding yes' || {{ echo '{told}' >&2; exit 1; }}")
+    return ("sh", "-c", f"{look} | grep -qix 'disableforwarding yes' || {{ echo '{told}' >&2; exit 1; }}")

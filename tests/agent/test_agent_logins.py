@@ -12,6 +12,7 @@ from mailprov.agent.errors import AgentError
 from mailprov.agent.resources import logins
 from mailprov.agent.resources.logins import Login
 
+FINE = commands.Outcome(0, "", "")
 ANA = {
     "name": "ana",
     "home": "/home/ana",
@@ -130,3 +131,23 @@ def test_one_whose_run_was_undone_is_locked_by_the_next_plan(
     (known,) = Login.compare(look)
     known.make()
     assert len(ran) == 1
+
+
+def test_where_useradd_cannot_give_no_further_ids_they_are_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """shadow 4.8 of Debian 11."""
+    done: list[list[str]] = []
+
+    def ran(argv: list[str]) -> commands.Outcome:
+        done.append(argv)
+        refused = "SUB_UID_COUNT=0" in argv
+        return commands.Outcome(1, "", "useradd: can't create subordinate user IDs") if refused else FINE
+
+    monkeypatch.setattr(commands, "run", ran)
+    (work,) = Login.compare(_Look(tmp_path, "", ANA))  # type: ignore[arg-type]
+    monkeypatch.setattr(files, "read", lambda path: b"eva:100000:1\nana:100001:1\n")
+    work.make()
+    gone = ["--del-subuids", "100001-100001", "--del-subgids", "100001-100001"]
+    assert done[-1] == ["usermod", *gone, "--", "ana"]
+    assert [argv[-1] for argv in done if argv[0] == "useradd"] == ["ana", "ana"]

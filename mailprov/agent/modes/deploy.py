@@ -16,7 +16,14 @@ from mailprov.agent.changes import Observed
 from mailprov.agent.errors import AgentError
 from mailprov.agent.plan import diff
 from mailprov.agent.redaction import Redactor, secrets_of
-from mailprov.agent.resources import dkim_keys, drift, obsolete_services, passwd_file, tls_keys
+from mailprov.agent.resources import (
+    dkim_keys,
+    drift,
+    obsolete_services,
+    passwd_file,
+    tls_keys,
+    unwanted_services,
+)
 from mailprov.agent.resources.dkim_keys import DkimKey
 from mailprov.agent.resources.registry import entries
 from mailprov.agent.sentences import _
@@ -78,22 +85,24 @@ class _Deployment:
 
     def _look(self, found: Found) -> diff.Plan:
         retired = [spec["unit"] for spec in obsolete_services.units(self.state, self.manifest)]
+        unwanted = unwanted_services.units(self.state, self.manifest)
         return diff.compare(
             self.tree,
             self.state,
-            self._observe(found, retired),
+            self._observe(found, [*retired, *unwanted]),
             manifest=self.manifest,
             passwords=self.passwords,
             redact=self.session.channel.redact,
             excused=self.interrupted.excused,
         )
 
-    def _observe(self, found: Found, retired: List[str]) -> Observed:
+    def _observe(self, found: Found, more: List[str]) -> Observed:
         """Packages, units and ports that this state is about; asks for packages that `found` lacks."""
         asked = [*self.state["packages"], *(name for name, _version in self.state["rendered_for"])]
-        if any(name not in found for name in asked):
+        # Of some it was asked only whether they are installed.
+        if not all(any(found.get(name, {}).values()) for name in asked):
             found = self.ask(asked)
-        units = [*(spec["unit"] for spec in self.state["services"]), *retired]
+        units = [*(spec["unit"] for spec in self.state["services"]), *more]
         return Observed(found, systemd.states(units), systemd.listening() if units else set())
 
     def _losses(self, plan: diff.Plan) -> List[str]:
@@ -127,6 +136,7 @@ class _Deployment:
         files.make_state(self.tree)
         self.manifest.describe(entries(self.state), plan.digests, plan.known)
         self.manifest.keep_services({spec["unit"] for spec in self.state["services"]})
+        self.manifest.unwanted = unwanted_services.as_they_are(self.state, plan.observed.units)
         self.manifest.save()
         self.passwords.save()
         drift.keep(self.tree, self.manifest, self.session.channel.redact)

@@ -94,27 +94,38 @@ class Login(User):
             argv = ["usermod", "-p", "!*", "-e", "1", "--shell", LOCKED, "--", spec["name"]]
         else:
             argv = ["usermod", "--comment", spec["comment"], "--", spec["name"]]
-        if not self.exists:
-            # No ranges of further ids (subuid(5)): what these do is nobody's by name.
-            argv = [
-                "useradd",
-                "--no-create-home",
-                "--home-dir",
-                spec["home"],
-                "--user-group",
-                "--expiredate",
-                "1970-01-02",
-            ]
-            argv += ["--shell", spec["shell"], "-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0"]
-            argv += ["-K", f"UID_MIN={self.first}"] if self.first else []
-            argv += ["--comment", spec["comment"], "--", spec["name"]]
-        outcome = commands.run(argv)
+        outcome = commands.run(argv) if self.exists else _add(spec, self.first)
         if outcome.code != 0:
             raise AgentError(
                 _("the user {name} cannot be made").format(name=spec["name"]),
                 _("look at the output"),
                 outcome.lines(),
             )
+
+
+def _add(spec: Spec, first: int) -> commands.Outcome:
+    """`first`: the lowest number that may be taken, or 0."""
+    argv = ["useradd", "--no-create-home", "--home-dir", spec["home"], "--user-group"]
+    argv += ["--expiredate", "1970-01-02", "--shell", spec["shell"], "--comment", spec["comment"]]
+    argv += ["-K", f"UID_MIN={first}"] if first else []
+
+    # No ranges of further ids (subuid(5)): what these do is nobody's by name.
+    def with_ranges(count: int) -> commands.Outcome:
+        more = ["-K", f"SUB_UID_COUNT={count}", "-K", f"SUB_GID_COUNT={count}"]
+        return commands.run([*argv, *more, "--", spec["name"]])
+
+    outcome = with_ranges(0)
+    if outcome.code == 0 or "subordinate" not in outcome.err:
+        return outcome
+    # shadow of Debian 11 refuses to give none: one of each is given and taken away.
+    outcome = with_ranges(1)
+    if outcome.code != 0:
+        return outcome
+    taken = []
+    for option, path in (("--del-subuids", "/etc/subuid"), ("--del-subgids", "/etc/subgid")):
+        rows = [line.split(":") for line in (files.read(path) or b"").decode("utf-8", "replace").splitlines()]
+        taken += [word for row in rows if row[0] == spec["name"] for word in (option, f"{row[1]}-{row[1]}")]
+    return commands.run(["usermod", *taken, "--", spec["name"]]) if taken else outcome
 
 
 def entries(tree: files.Tree) -> Dict[str, Entry]:

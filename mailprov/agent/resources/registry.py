@@ -27,12 +27,14 @@ from mailprov.agent.resources.obsolete_services import ObsoleteService
 from mailprov.agent.resources.own_passwords import OwnPasswords
 from mailprov.agent.resources.packages import Package
 from mailprov.agent.resources.services import Service
+from mailprov.agent.resources.unwanted_services import UnwantedService
 from mailprov.agent.resources.users import User
 from mailprov.agent.sentences import joined, ngettext
 
 KINDS: Sequence[Type[Resource]] = (
     Package, User, Login, Directory, DkimKey, Placeholder, Certificate,
-    ConfigFile, Accounts, OwnPasswords, LeftFile, LeftCertificate, Service, ObsoleteService, Issue,
+    ConfigFile, Accounts, OwnPasswords, LeftFile, LeftCertificate, UnwantedService, Service,
+    ObsoleteService, Issue,
 )  # fmt: skip
 _COUNTED: Sequence[Tuple[Type[Resource], Callable[[int], str]]] = (  # in this order
     (Package, lambda count: ngettext("{count} package", "{count} packages", count)),

@@ -18,13 +18,14 @@ from mailprov.agent.context import ApplyContext
 from mailprov.agent.errors import AgentError, joined
 from mailprov.agent.journal import Journal
 from mailprov.agent.plan.diff import Plan
-from mailprov.agent.resources import drift, local_settings, packages, passwd_file
+from mailprov.agent.resources import drift, local_settings, packages, passwd_file, unwanted_services
 from mailprov.agent.resources.accounts import Accounts
 from mailprov.agent.resources.base import Made, Resource, Running, Staged
 from mailprov.agent.resources.obsolete_services import ObsoleteService
 from mailprov.agent.resources.packages import Package
 from mailprov.agent.resources.registry import entries
 from mailprov.agent.resources.services import Service
+from mailprov.agent.resources.unwanted_services import UnwantedService
 from mailprov.agent.resources.users import User
 from mailprov.agent.sentences import _, ngettext
 from mailprov.agent.transaction import daemons
@@ -81,7 +82,7 @@ class Apply(Transaction):
         self._put(plan.of(User))
         own = [manifest.PATH, passwd_file.FINGERPRINTS, passwd_file.PEPPER]
         record.remember([*own, *(path for one in plan.resources for path in one.paths())])
-        units: List[Running] = [*plan.of(ObsoleteService), *plan.of(Service)]
+        units: List[Running] = [*plan.of(UnwantedService), *plan.of(ObsoleteService), *plan.of(Service)]
         if units:
             record.note({"r": "services", "was": [unit.snapshot(plan.observed) for unit in units]})
         self._put(plan.of(Made))
@@ -135,7 +136,7 @@ class Apply(Transaction):
             systemd.reload_systemd()
         failures: List[AgentError] = []
         # What is obsolete comes last: then nobody asks it any more.
-        for one in [*of(Service), *of(ObsoleteService)]:
+        for one in [*of(UnwantedService), *of(Service), *of(ObsoleteService)]:
             try:
                 one.serve(self.context)
             except AgentError as error:
@@ -149,6 +150,7 @@ class Apply(Transaction):
         """The proof: nothing is left to change."""
         self.manifest.keep_services({spec["unit"] for spec in self.context.state["services"]})
         left = self.again()
+        self.manifest.unwanted = unwanted_services.as_they_are(self.context.state, left.observed.units)
         if left.transaction:
             raise still_differs(left.transaction)
         self.manifest.describe(entries(self.context.state), left.digests, left.known)

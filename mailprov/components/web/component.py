@@ -12,16 +12,13 @@ from __future__ import annotations
 from mailprov.components.base import Build, Component, Parts
 from mailprov.components.templates import render
 from mailprov.components.web import place
-from mailprov.i18n import N_
+from mailprov.i18n import N_, _
 from mailprov.model.host_state import Directory, File, Service
 from mailprov.model.inventory import Host, Inventory
 
 _UNIT = place.RELOAD
 _CONFIGURATION = f"{place.FOLDER}/nginx.conf"
 _DROP_IN = f"/etc/systemd/system/{_UNIT}.d/mailprov.conf"
-# The smallest of its flavours; one that is there already is taken, since until Debian 11 they exclude each other.
-_PACKAGE = "nginx-light"
-_FLAVOURS = ("nginx-full", "nginx-extras", "nginx-core", "nginx-light", "nginx")
 
 
 class _Web(Component):
@@ -33,19 +30,19 @@ class _Web(Component):
         return place.SETTING.of(host)
 
     def packages(self, inventory: Inventory, host: Host) -> tuple[str, ...]:
-        return (_PACKAGE,)
+        return (place.SMALLEST,)
 
     def consulted(self, host: Host) -> tuple[str, ...]:
-        return tuple(name for name in _FLAVOURS if name != _PACKAGE)
+        return tuple(name for name in place.FLAVOURS if name != place.SMALLEST)
 
     def parts(self, build: Build) -> Parts:
         if why_not := place.why_not(build.facts):
             return Parts(notices=(why_not,))
         files = _files(build)
-        known = build.facts["packages"]
-        here = (name for name in _FLAVOURS if known.get(name, {}).get("installed"))
+        package = place.package(build)
         return Parts(
-            packages=(next(here, _PACKAGE),),
+            packages=(package,),
+            notices=_notices(build, package),
             directories=(Directory(place.FOLDER), Directory(place.WEBROOT)),
             files=files,
             services=(_service(build, files),),
@@ -80,6 +77,14 @@ def _files(build: Build) -> tuple[File, ...]:
     )
     drop_in = File(_DROP_IN, render("web/drop-in.conf.j2", configuration=_CONFIGURATION))
     return (File(_CONFIGURATION, text), drop_in, *(file for site in served for file in site.files))
+
+
+def _notices(build: Build, package: str) -> tuple[str, ...]:
+    known = build.facts["packages"]
+    if package == place.SMALLEST or known.get(package, {}).get("installed"):
+        return ()
+    form = _("web: {package} instead of {smallest}, which cannot hold back here who tries many passwords")
+    return (form.format(package=package, smallest=place.SMALLEST),)
 
 
 def _others(build: Build) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 WEBROOT            what an authority looks for below CHALLENGES is below it: `certbot --webroot-path`
 RELOAD             the unit that reads renewed certificates when it is reloaded
 SETTING.of(host)   whether the inventory asks for it
+package(build)     which flavour of nginx this host gets, or has
 serves(build)      whether this host has it: it does not where a server of somebody else has its ports
 why_not(facts)     that server, in a sentence; empty where there is none
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from mailprov.components.base import Build, Setting
+from mailprov.components.versions import parse
 from mailprov.i18n import N_, _, all_of
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
@@ -23,6 +25,9 @@ CHALLENGES = "/.well-known/acme-challenge/"  # RFC 8555 section 8.3
 FOLDER = "/etc/mailprov/web"
 SITES = f"{FOLDER}/sites"  # a folder for each Site of sites.py
 RELOAD = "nginx.service"
+SMALLEST = "nginx-light"
+FLAVOURS = ("nginx-full", "nginx-extras", "nginx-core", SMALLEST, "nginx")
+_COUNTING = "nginx-core"
 
 
 def _resolve(entry: bool, path: KeyPath, base: bool, context: Context) -> bool:
@@ -45,6 +50,20 @@ SETTING: Setting[bool] = Setting(
 
 def serves(build: Build) -> bool:
     return SETTING.of(build.host) and not why_not(build.facts)
+
+
+def package(build: Build) -> str:
+    """The smallest one, or what is there already: until Debian 11 they exclude each other. In Debian 11 and Ubuntu
+    22.04 the smallest one lacks limit_req, and another one takes its place where that is needed.
+    """
+    known = build.facts["packages"]
+    here = next((name for name in FLAVOURS if known.get(name, {}).get("installed")), SMALLEST)
+    if here == SMALLEST and any(each.counts_requests(build) for each in build.components):
+        found = known.get(SMALLEST, {})
+        version = found.get("installed") or found.get("candidate")
+        if version and not parse(version).at_least(1, 22):
+            return _COUNTING
+    return here
 
 
 def why_not(facts: dict[str, Any]) -> str:

@@ -36,13 +36,21 @@ from mailprov.schema.document import KeyPath, show
 # `managesieve` besides, where the host has that service; `mailprov` is ours.
 PLUGINS = ("archive", "zipdownload", "password", "mailprov")
 _PHP = "php-fpm"
-_PACKAGES = (_PHP, "php-zip", "roundcube-core", "roundcube-plugins", "roundcube-sqlite3")
+_ROUNDCUBE = "roundcube-core"
+_PACKAGES = (_PHP, "php-zip", _ROUNDCUBE, "roundcube-plugins", "roundcube-sqlite3")
 # The package asks where its database is, and would set up another web server.
 _DEBCONF = (
     ("roundcube-core", "roundcube/dbconfig-install", "boolean", "false"),
     ("roundcube-core", "roundcube/reconfigure-webserver", "multiselect", ""),
 )
-_TIMERS = ("roundcube-cleandb.timer", "roundcube-gc.timer")  # as another user, on another database
+# As another user, on another database; and what an upgrade of the system may bring, since PHP's packages name Apache
+# first of all that they may depend on.
+_UNWANTED = (
+    "roundcube-cleandb.timer",
+    "roundcube-gc.timer",
+    "apache2.service",
+    "apache-htcacheclean.service",
+)
 _PLUGIN = f"{place.PLUGINS}/mailprov"
 _UNITS = "/etc/systemd/system"
 _PROCESSES = 10
@@ -67,7 +75,7 @@ class _Webmail(Component):
         return Parts(
             packages=_PACKAGES,
             debconf=_DEBCONF,
-            unwanted=(*_services_of_php(build.facts), *_TIMERS),
+            unwanted=(*_services_of_php(build.facts), *_UNWANTED),
             users=(User(place.USER, place.STATE, comment="webmail"),),
             files=ours,
             services=_services(ours),
@@ -75,6 +83,9 @@ class _Webmail(Component):
 
     def served(self, build: Build) -> tuple[str, ...]:
         return (f"{place.FOLDER}/nginx.conf",) if place.serves(build) else ()
+
+    def counts_requests(self, build: Build) -> bool:
+        return True
 
     def retired(self) -> tuple[Service, ...]:
         return Service(unit=place.UNIT, ports=(place.SOCKET,)), Service(unit=f"{place.CLEAN}.timer")
@@ -130,9 +141,15 @@ def _check(host: Host, path: KeyPath, context: Context) -> None:
 
 def _services_of_php(facts: dict[str, Any]) -> tuple[str, ...]:
     """What its package brings: php8.2-fpm.service, by the version of php-fpm."""
-    found = facts["packages"].get(_PHP, {})
+    line = _line(facts, _PHP)
+    return (f"php{line}-fpm.service",) if line else ()
+
+
+def _line(facts: dict[str, Any], package: str) -> str:
+    """Such as 8.2; empty where the package is not known."""
+    found = facts["packages"].get(package, {})
     version = found.get("installed") or found.get("candidate")
-    return (f"php{parse(version).line}-fpm.service",) if version else ()
+    return parse(version).line if version else ""
 
 
 def _files(build: Build) -> tuple[File, ...]:
@@ -190,7 +207,14 @@ def _files(build: Build) -> tuple[File, ...]:
         owners=owners,
     )
     driver = render("webmail/passwords.php.j2", socket=passwords.SOCKET, refusals=refusals.SPANISH)
-    setup = render("webmail/setup.j2", state=state, key=place.KEY, database=place.DATABASE)
+    setup = render(
+        "webmail/setup.j2",
+        state=state,
+        key=place.KEY,
+        database=place.DATABASE,
+        php=_line(build.facts, _PHP),
+        roundcube=_line(build.facts, _ROUNDCUBE),
+    )
     return (
         *more,
         File(f"{folder}/config.inc.php", config),
@@ -227,21 +251,10 @@ def _nginx(build: Build, request_size: int) -> str:
         public=place.PUBLIC,
         socket=place.SOCKET,
         request_size=request_size,
-        counts=_counts(build.facts),
         waiting=_WAITING,
         # Who has once seen it may not go on where a certificate is wrong: for those of public authorities alone.
         hsts=issued,
     )
-
-
-def _counts(facts: dict[str, Any]) -> bool:
-    """Whether nginx can hold back who asks often: the smallest flavour could not in Debian 11 and Ubuntu 22.04."""
-    known = facts["packages"]
-    if any(known.get(name, {}).get("installed") for name in ("nginx-core", "nginx-extras", "nginx-full")):
-        return True
-    light = known.get("nginx-light", {})
-    version = light.get("installed") or light.get("candidate")
-    return not version or parse(version).at_least(1, 22)
 
 
 def _authorities(build: Build) -> tuple[str, tuple[File, ...]]:

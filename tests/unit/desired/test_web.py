@@ -14,6 +14,7 @@ from mailprov.components import ufw
 from mailprov.components.web import place
 from mailprov.model.host_state import HostState
 from mailprov.model.inventory import Domain
+from mailprov.model.web import with_webmail
 
 ON = ufw.SETTING.on(place.SETTING.on(host(), True), True)
 NAMED = dataclasses.replace(alpha(), mail_name="mail.alpha.test")
@@ -103,6 +104,29 @@ def test_a_flavour_of_nginx_that_is_installed_stays() -> None:
         found = [name for name in built(installed=flavour).packages if name.startswith("nginx")]
         assert found == [flavour]
     assert {"?nginx-full", "nginx-light"} <= set(desired.wanted_packages(inventory(on=ON), ON))
+
+
+@pytest.mark.parametrize(
+    ("version", "installed", "taken", "says"),
+    [
+        ("1.18.0-6", "", "nginx-core", True),
+        ("1.18.0-6", "nginx-light", "nginx-core", True),
+        ("1.18.0-6", "nginx-core", "nginx-core", False),
+        ("1.18.0-6", "nginx-full", "nginx-full", False),
+        ("1.22.1-9", "", "nginx-light", False),
+    ],
+)
+def test_webmail_gets_a_nginx_that_counts(version: str, installed: str, taken: str, says: bool) -> None:
+    """Without limit_req, which the smallest one of Debian 11 lacks, nobody who guesses passwords would wait."""
+    having = dataclasses.replace(alpha(), webmail="roundcube")
+    (on,), told = with_webmail((ON,), (having,)), facts(BOOKWORM)
+    told["packages"]["nginx-light"] = {"installed": None, "candidate": version}
+    if installed:
+        told["packages"][installed] = {"installed": version, "candidate": None}
+    state = desired.build(inventory(having, on=on), on, told)
+    assert [name for name in state.packages if name.startswith("nginx")] == [taken]
+    assert [taken in notice for notice in state.notices] == [True] * says
+    assert "limit_req zone" in text(state, "/etc/mailprov/webmail/nginx.conf")
 
 
 def test_a_host_without_the_key_has_nothing_of_it() -> None:

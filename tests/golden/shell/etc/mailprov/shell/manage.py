@@ -11,6 +11,7 @@ hash is copied from Dovecot's files. systemd runs this at each boot, and wheneve
 apply is rolled back.
 """
 
+import fcntl
 import glob
 import json
 import os
@@ -88,6 +89,33 @@ def set_passwords(users, mine):
         plain = known.get(user["address"], "*") if user["password"] else "*"
         if name in mine and now.get(name, ("",))[0] != plain:
             run("usermod", "-p", plain, "--", name)
+        # The mailbox's password is the password: passwd(1) would make another one. After usermod, which forgets the days
+        # where it does not know them any more.
+        if name in mine and shadow()[name][2] != NEVER:
+            never_by_passwd(name)
+
+
+def never_by_passwd(name):
+    """PAM goes by the days, also where shadow (4.20, Debian testing) has no program any more that sets them."""
+    if "--mindays" in run("chage", "--help"):
+        run("chage", "-m", NEVER, name)
+        return
+    with open("/etc/.pwd.lock", "w") as held:  # lckpwdf(3), as programs of shadow take it
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        with open("/etc/shadow", errors="surrogateescape") as source:
+            lines = [line.split(":") for line in source]
+            told = os.fstat(source.fileno())
+        for fields in lines:
+            if fields[0] == name and len(fields) == 9:
+                fields[3] = NEVER
+        handle = os.open("/etc/shadow.mailprov", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with open(handle, "w", errors="surrogateescape") as new:
+            new.write("".join(":".join(fields) for fields in lines))
+            new.flush()
+            os.fchown(handle, told.st_uid, told.st_gid)
+            os.fchmod(handle, stat.S_IMODE(told.st_mode))
+            os.fsync(handle)
+        os.rename("/etc/shadow.mailprov", "/etc/shadow")
 
 
 def make_home(name, user, entry):
@@ -224,8 +252,6 @@ def apply():
         if shadow()[name][1] != user["ends"] or entry.pw_shell != user["shell"]:
             day = time.strftime("%Y-%m-%d", time.gmtime(86400 * int(user["ends"]))) if user["ends"] else ""
             run("usermod", "-e", day, "-s", user["shell"], "--", name)
-        if shadow()[name][2] != NEVER:  # the mailbox's password is the password: passwd(1) would make another one
-            run("chage", "-m", NEVER, name)
         try:
             run("systemctl", "set-property", "--runtime", "user-%d.slice" % entry.pw_uid, *LIMITS)
         except RuntimeError as error:  # an old systemd, or a container: ulimits are there besides
