@@ -2,7 +2,7 @@
 
     Channel(tag, stdin)        from here on file descriptor 1 is noise (it goes where stderr goes)
     channel.say(t, **fields)   one message; a lost controller is not an error
-    channel.wait(kind)         the next control message of this kind
+    channel.wait(kind)         the next control message of this kind; wait_for(kind, seconds): None if it does not come
     channel.check()            raises Cancelled when cancel, end of input or a signal has come
 
 `channel.lost` and `channel.on_lost()` tell that the controller is gone, from the reading thread, at once.
@@ -76,8 +76,17 @@ class Channel:
 
     def wait(self, kind: str) -> Dict[str, Any]:
         """Block until the controller sends this message. Raises Cancelled."""
+        return self.wait_for(kind, None) or {}
+
+    def wait_for(self, kind: str, seconds: Optional[float]) -> Optional[Dict[str, Any]]:
+        """The same; None where it has not come within so many seconds."""
+        deadline = None if seconds is None else time.monotonic() + seconds
         while True:
-            message = self._inbox.get()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                message = self._inbox.get(timeout=left)
+            except queue.Empty:
+                return None
             if message["t"] == kind:
                 return message
             self._note(message)

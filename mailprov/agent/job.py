@@ -30,6 +30,9 @@ class Job(NamedTuple):
     login: str = ""
     keys: Mapping[str, Any] = {}
     follow: float = 0
+    senders: Sequence[str] = ()
+    recipients: Sequence[str] = ()
+    seconds: float = 0
 
     @classmethod
     def of(cls, raw: Dict[str, Any]) -> "Job":

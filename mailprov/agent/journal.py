@@ -14,15 +14,17 @@ are kept). `log` has one JSON object a line; `b0`, `b1` … are copies of files.
     Journal.restore(record) -> bool     put one path back; False when it was as remembered
     Journal.undo() -> int               put back all that was remembered; how many paths differed
     Journal.close(status, changed)
+    Journal.discard()                   a run of which nothing is to be remembered
 
 The log's records, by their "r":
     begin     owner, time, run (the controller's id of the whole run, the same on all its hosts), kind (apply, rollback,
-              zones or purge), address (whose mailbox a purge deletes), undoes (the run that a rollback undoes),
+              zones, purge or wire), address (whose mailbox a purge deletes), undoes (the run that a rollback undoes),
               to (the run whose state it returned to, where several were undone),
               continues (a run that was killed after its commit point, which this one finishes)
     was       path (without the root), was: null or kind, mode, uid, gid, mtime, target or copy
     packages, users    names: what was installed and made; a rollback leaves both
     services  was: [{"spec", "verb", "enabled", "runs", "listening"}], the units before the run
+    wire      queue: Postfix's queue directory, services: the clones of its clients (verbose/clones.py)
     zones     zones: the run's DNS changes as dns.undo made them; kept for the controller, never looked into here
     commit    after: {path: digest} of all remembered paths, which tells a later edit by hand
     end       status, time, changed
@@ -34,6 +36,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
@@ -228,6 +231,11 @@ class Journal:
         files.sync_directory(place)
         files.sync_directory(os.path.dirname(place))
         runs.thin_out(self._tree)
+
+    def discard(self) -> None:
+        """It never was: what it did is taken back, by whoever did that (the host itself may have, with this record)."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        files.sync_directory(os.path.dirname(self.directory))
 
 
 def order(record: Dict[str, Any]) -> Tuple[int, int]:

@@ -5,6 +5,7 @@
     Visit                  a session with the recipient's mailbox, by IMAP or POP
     Look                   the message's file, as a host found it
     Question               what DNS answers to one question
+    Heard                  what one server and the next said, as the first one's client logged it (--wire)
     Seen                   all of it, about one message
 
 `at` is in seconds since the start (`Seen.began`) by this machine's clock. Texts are of strangers: who makes a line of a
@@ -120,6 +121,20 @@ class Question:
     observed: bool = False
     at: float | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One delivery, as the client on `host` logged it. `agent`: smtp or lmtp; `peer`: the server, with its address and
+    port; `recipients`: whom the delivery was for.
+    """
+
+    host: str
+    agent: str
+    queue_id: str
+    peer: str
+    recipients: tuple[str, ...]
+    lines: tuple[TraceLine, ...]
 
 
 @dataclass(frozen=True)

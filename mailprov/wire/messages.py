@@ -8,7 +8,7 @@
 
 job     {"tag": str,               random per run, 16 hex digits
          "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys" |
-                 "bans" | "maillog",
+                 "bans" | "maillog" | "wire",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -23,6 +23,8 @@ job     {"tag": str,               random per run, 16 hex digits
          "keys": {"message_ids": [str], "queue_ids": [str], "from": address, "to": address,
                   "since": unix seconds, "until": unix seconds},     maillog: of which messages; each may be missing
          "follow": float,          maillog: seconds to read on for, at most until the message has left the queues
+         "senders": [address], "recipients": [address], "seconds": float     wire: whose mail Postfix tells more about
+                                   (where it leaves; where it is stored), and for how long at most
          "root": str}              "" on real hosts; tests give a directory that stands for /
 
 modes   plan       the agent ends after `plan` and has written nothing
@@ -33,6 +35,8 @@ modes   plan       the agent ends after `plan` and has written nothing
         keys       hello, keys, end; nothing is written, no lock is taken
         bans       hello, bans, end; nothing is written, no lock is taken
         maillog    hello, maillog, end; nothing is written, no lock is taken
+        wire       hello, verbose, (collect), dialogues, end: Postfix logs what it and others say for a moment
+                   (agent/modes/wire.py); with the end, however it comes, that is over
         purge      hello, plan, (go), applied, end: deletes what job's "address" has left
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
@@ -58,6 +62,10 @@ agent → controller, in order (t is the message type)
                 "reach": unix seconds,               since when they reach back; 0: no log
                 "sources": [str], "more": bool,      what was read; whether records were left out, being too many
                 "now": unix seconds}
+    verbose    {"t", "seconds": int, "gaps": [{"text": SENTENCE}]}    it is so far, for so long; what is not
+                                                     heard. Waits for `collect`
+    dialogues  {"t", "dialogues": [{"agent": "smtp"|"lmtp", "queue_id", "peer": "mx.example.org[192.0.2.1]:25",
+                "recipients": [address], "lines": [{"source": "sent"|"received"|"log", "text"}]}]}    all is taken back
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}],
                 "homes": [{"address", "user", "path", "files": int, "bytes": int, "changed": as above}]}   if any
     notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for
@@ -76,6 +84,7 @@ controller → agent
                 "undo": [run id]                     of a job with "to", whose id `run` then is: the newest first
     go         {"t", "fingerprint": str,             the plan's; another one is refused
                 "zones": [IMAGE]}                    only where zones of this host change: kept for a rollback
+    collect    {"t", "queue_ids": [str]}             after `verbose`: the message's ids on this host
     issue      {"t"}                                 after `ready`
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 

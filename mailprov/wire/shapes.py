@@ -246,6 +246,14 @@ HOME = _object(
     address=_name, user=_name, path=_name, files=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND)
 )
 
+DIALOGUE = _object(
+    agent=one_of("smtp", "lmtp"),
+    queue_id=_name,
+    peer=_name,
+    recipients=many(_name, 10_000),
+    lines=many(_object(source=one_of("sent", "received", "log"), text=_text), 10_000),
+)
+
 MESSAGES: Mapping[str, fields] = {
     "hello": _object(version=either((whole(), _name)), python=_name, pid=whole(), uid=whole(), time=number()),
     "facts": _object(facts=FACTS),
@@ -259,6 +267,8 @@ MESSAGES: Mapping[str, fields] = {
     "keys": _object({"tls": TLS}, dkim=DKIM),
     "served": _object(tls=TLS),
     "mailboxes": _object({"homes": many(HOME, 100_000)}, mailboxes=many(MAILBOX)),
+    "verbose": _object(seconds=whole(), gaps=many(_object(text=sentence), 1_000)),
+    "dialogues": _object(dialogues=many(DIALOGUE, 10_000)),
     "bans": _object(bans=many(_object(jail=_name, address=_name), 100_000), peer=_name),
     "maillog": _object(
         records=many(LOGGED, 20_000),
@@ -294,12 +304,16 @@ ORDER: Mapping[str, frozenset[str]] = {
     "keys": ANYTIME | {"keys"},
     "bans": ANYTIME | {"bans"},
     "maillog": ANYTIME | {"maillog"},
+    "wire": ANYTIME | {"verbose", "dialogues"},
     "zones": ANYTIME,
 }
-ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans", "maillog"})
+ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans", "maillog", "verbose", "dialogues"})
 ONCE = frozenset(
-    {"hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "ready", "served", "end"}
-)
+    {
+        "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "ready", "served", "verbose",
+        "dialogues", "end",
+    }
+)  # fmt: skip
 
 
 def check(message: Mapping[str, Any]) -> str:

@@ -98,6 +98,12 @@ def _maillog(session: Session, interrupted: Interrupted) -> None:
     answer.work(session)
 
 
+def _wire(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.modes import wire
+
+    wire.work(session)
+
+
 MODES: Dict[str, Mode] = {
     "plan": Mode(_deploy, deploys=True, tells=True),
     "apply": Mode(_deploy, writes=True, deploys=True, tells=True, rescued=True),
@@ -109,4 +115,5 @@ MODES: Dict[str, Mode] = {
     "keys": Mode(_keys),
     "bans": Mode(_bans),
     "maillog": Mode(_maillog),
+    "wire": Mode(_wire, writes=True, rescued=True),
 }

@@ -71,9 +71,33 @@ def recover(session: Session, *, writes: bool, tells: bool) -> Interrupted:
         address = left.first("begin").get("address", "")
         session.notice(told.format(address=address, owner=left.owner, time=left.since))
         return Interrupted()
+    if left.first("begin").get("kind") == "wire":
+        return _take_back(session, left, writes)
     if not writes:
         return _look(session, left)
     return _put_right(session, left)
+
+
+def _take_back(session: Session, left: Journal, writes: bool) -> Interrupted:
+    """Of a trace with --wire that was killed: the host ends that itself after a minute or two, and not sooner."""
+    from mailprov.agent.verbose import overlay
+
+    if writes:
+        overlay.take_back(str(left.first("wire").get("queue", overlay.QUEUE)))
+        left.discard()
+        told = _(
+            "a trace with --wire of {owner} at {time} was interrupted; Postfix tells as much as before again"
+        )
+        session.notice(told.format(owner=left.owner, time=left.since))
+        return Interrupted()
+    told = _(
+        "a trace with --wire of {owner} at {time} was interrupted; what it left is taken back in minutes, or by the "
+        "next apply"
+    )
+    session.notice(told.format(owner=left.owner, time=left.since))
+    if not overlay.is_on():
+        return Interrupted()
+    return Interrupted(frozenset(record["path"] for record in left.records if record["r"] == "was"), left)
 
 
 def _look(session: Session, left: Journal) -> Interrupted:

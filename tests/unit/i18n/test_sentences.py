@@ -152,6 +152,7 @@ SILENT_CALLS = {"compile", "fullmatch", "N_", "NN_", "_", "ngettext", "getattr",
 
 # Modules that write configuration or commands; what they give to the calls of SENTENCES is held all the same.
 OTHER_TEXTS = {
+    "agent/verbose/overlay.py",
     "components/dovecot/files.py",
     "components/fail2ban.py",
     "components/opendkim.py",

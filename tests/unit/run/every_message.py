@@ -123,6 +123,19 @@ def good() -> dict[str, dict[str, Any]]:
                 }
             ],
         },
+        "verbose": {"t": "verbose", "seconds": 120, "gaps": [{"text": "Postfix logs to a file"}]},
+        "dialogues": {
+            "t": "dialogues",
+            "dialogues": [
+                {
+                    "agent": "smtp",
+                    "queue_id": "4F1",
+                    "peer": "mx2.alpha.test[192.0.2.2]:25",
+                    "recipients": ["luis@alpha.test"],
+                    "lines": [{"source": "sent", "text": "EHLO mx1.alpha.test"}],
+                }
+            ],
+        },
         "notice": {"t": "notice", "text": "an interrupted run"},
         "progress": {"t": "progress", "text": "installing"},
         "beat": {"t": "beat"},
@@ -201,10 +214,10 @@ class Played:
             held = bans.ask(chosen.hosts, command="verify", start=self._start)
             self.code = max((error.exit_code for error in held.errors), default=0)
             self.errors = [str(error) for error in held.errors]
-        elif mode == "maillog":
+        elif mode in ("maillog", "wire"):
             answers = inquiry.ask(
                 chosen.hosts,
-                lambda host: {"mode": "maillog"},
+                lambda host: {"mode": mode},
                 command="trace",
                 events=EventQueue(report),
                 start=self._start,
@@ -235,7 +248,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
 
     def agent(one: dict[str, Any], host: str) -> ScriptedAgent:
         keys = GOOD["facts"] if host == "mx1" else _at_mx2(GOOD["facts"])
-        if kind in ("keys", "mailboxes", "runs", "bans", "maillog"):
+        if kind in ("keys", "mailboxes", "runs", "bans", "maillog", "verbose", "dialogues"):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
             return ScriptedAgent([one, facts, plan(CHANGE)])
@@ -252,6 +265,8 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
     return {
         "bans": "bans",
         "maillog": "maillog",
+        "verbose": "wire",
+        "dialogues": "wire",
         "keys": "keys",
         "mailboxes": "mailboxes",
         "runs": "history",
