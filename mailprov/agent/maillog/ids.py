@@ -82,6 +82,16 @@ class Ids:
     def awaited(self) -> bool:
         return bool(self.sessions - self._saved)
 
+    def merge(self, other: "Ids") -> None:
+        for mine, theirs in (
+            (self.message_ids, other.message_ids),
+            (self.queue_ids, other.queue_ids),
+            (self.sessions, other.sessions),
+        ):
+            for each in theirs:
+                self._add(mine, each)
+        self.many = self.many or other.many
+
     def pattern(self) -> str:
         """Texts in it are escaped. A queue id stands alone, so that it is not found within a longer word."""
         parts = [re.escape(each) for each in sorted(self.message_ids | self.sessions)]

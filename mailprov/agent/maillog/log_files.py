@@ -17,7 +17,7 @@ import gzip
 import os
 import re
 import time
-from typing import IO, Any, Callable, Iterator, List, NamedTuple, Optional, Pattern, Tuple
+from typing import IO, Any, Callable, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from mailprov.agent.errors import AgentError
 from mailprov.agent.maillog.journald import Loss
@@ -75,7 +75,13 @@ class LogFiles:
         return 0.0
 
     def read(
-        self, pattern: str, since: float = 0, until: float = 0, cursor: str = "", any_case: bool = False
+        self,
+        pattern: str,
+        since: float = 0,
+        until: float = 0,
+        cursor: str = "",
+        any_case: bool = False,
+        among: Sequence[str] = (),
     ) -> Iterator[Record]:
         case = re.IGNORECASE if any_case else 0
         # Its `^` is the beginning of the text, which stands somewhere in the line.

@@ -18,19 +18,20 @@ from __future__ import annotations
 from collections import deque
 from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
-from mailprov.agent.maillog.ids import Envelope, Ids, of_envelope
-from mailprov.agent.maillog.records import Record, genuine
+from mailprov.agent.maillog.ids import Envelope, Ids, of_envelope, queue_id
+from mailprov.agent.maillog.records import Record, genuine, service
 
 MOST_RECORDS = 5_000
 MOST_OCTETS = 4 << 20
 MOST_MESSAGES = 100  # that a search by addresses finds
 _MOST_READINGS = 8  # a chain of messages of which each was made of the one before
 _WAITING = (
-    5_000  # records of others that are kept while a message is followed: one may be its own, as it turns out
+    5_000  # records of others that are kept while a message is followed: one may turn out to be its own
 )
-_AFTER = (
-    10  # seconds in which Dovecot's record can come behind that of Postfix: it goes by a process of its own
-)
+# Who tells the ids of every message that came into a queue or a mailbox.
+_NAMING = ("cleanup", "bounce", "dovecot")
+_AFTER = 10  # seconds in which Dovecot's record can come behind Postfix's: it goes by a process of its own
+_APART = 60  # seconds
 
 
 class Keys(NamedTuple):
@@ -50,7 +51,13 @@ class Keys(NamedTuple):
 
 class Source(Protocol):
     def read(
-        self, pattern: str, since: float = 0, until: float = 0, cursor: str = "", any_case: bool = False
+        self,
+        pattern: str,
+        since: float = 0,
+        until: float = 0,
+        cursor: str = "",
+        any_case: bool = False,
+        among: Sequence[str] = (),
     ) -> Iterator[Record]: ...
 
     def before(self, pattern: str, record: Record) -> Optional[Record]: ...
@@ -78,7 +85,9 @@ class Found:
         return sorted(kept, key=lambda record: record.place[1])
 
     def keep(self, record: Record) -> bool:
-        """Whether the record counts. What is not genuine is counted where it would have been taken."""
+        """Whether the record counts. What others wrote under a mail service's name is counted apart."""
+        if not service(record.ident):
+            return False
         if not genuine(record):
             self._not_genuine(record)
             return False
@@ -96,6 +105,16 @@ class Found:
             return
         self._kept[record.place] = record
 
+    def merge(self, other: "Found") -> None:
+        self.more = self.more or other.more
+        self.ids.merge(other.ids)
+        for record in other._kept.values():
+            self.add(record)
+        for place, who in other._forged.items():
+            if place not in self._forged:
+                self._forged[place] = who
+                self.forged[who] = self.forged.get(who, 0) + 1
+
     def _not_genuine(self, record: Record) -> None:
         if record.place in self._forged or len(self._forged) > MOST_RECORDS:
             return
@@ -105,46 +124,80 @@ class Found:
 
 def find(source: Source, keys: Keys) -> Found:
     found = Found(Ids(keys.message_ids, keys.queue_ids))
-    first = _by_envelope(source, keys, found) if keys.by_envelope else _by_id(source, keys, found)
-    if first is not None:
-        _whole(source, first, found)
+    hits = _by_envelope(source, keys, found) if keys.by_envelope else _by_id(source, keys, found)
+    for some in _together(hits):
+        part = Found(Ids(keys.message_ids, keys.queue_ids))
+        part.ids.queue_ids.update(own for own, _record in some if own)
+        _whole(source, some[0][1], some[-1][1], part)
+        found.merge(part)
     return found
 
 
-def _by_id(source: Source, keys: Keys, found: Found) -> Optional[Record]:
-    """The first record that has one of the ids."""
-    first = None
-    for record in source.read(found.ids.pattern(), keys.since, keys.until):
-        if found.keep(record) and first is None:
-            first = record
-    return first
+Hit = Tuple[str, Record]  # a queue id or "", and a record that has it
 
 
-def _by_envelope(source: Source, keys: Keys, found: Found) -> Optional[Record]:
-    envelope, first = Envelope(keys.sender, keys.recipient), None
+def _together(hits: List[Hit]) -> Iterator[List[Hit]]:
+    """What lies so far apart that the log between is better not read. Whose record is whose, ids alone decide."""
+    some: List[Hit] = []
+    for hit in sorted(hits, key=lambda each: each[1].received):
+        if some and hit[1].received - some[-1][1].received > _APART * 1e6:
+            yield some
+            some = []
+        some.append(hit)
+    if some:
+        yield some
+
+
+def _by_id(source: Source, keys: Keys, found: Found) -> List[Hit]:
+    for among in (_NAMING, ()):
+        hits = []
+        for record in source.read(found.ids.pattern(), keys.since, keys.until, among=among):
+            if found.keep(record):
+                hits.append((queue_id(record), record))
+                if found.more:
+                    break
+        if hits:
+            return hits
+    return []
+
+
+def _by_envelope(source: Source, keys: Keys, found: Found) -> List[Hit]:
+    """Letters as they are given at first: in any case takes half as long again."""
+    for any_case in (False, True):
+        hits = _of_envelope(source, keys, found, any_case)
+        if hits or found.records:
+            return hits
+    return []
+
+
+def _of_envelope(source: Source, keys: Keys, found: Found, any_case: bool) -> List[Hit]:
+    envelope = Envelope(keys.sender, keys.recipient)
+    hits: List[Hit] = []
 
     def genuine_ones() -> Iterator[Record]:
-        for record in source.read(envelope.pattern(), keys.since, keys.until, any_case=True):
+        for record in source.read(envelope.pattern(), keys.since, keys.until, any_case=any_case):
             if genuine(record):
                 yield record
-            else:
+            elif service(record.ident):
                 found._not_genuine(record)
 
-    for queue_id, record in of_envelope(envelope, genuine_ones()):
-        if not queue_id:
+    for own, record in of_envelope(envelope, genuine_ones()):
+        if not own:
             found.add(record)
-        elif len(found.ids.queue_ids) >= MOST_MESSAGES:
+        elif len(hits) >= MOST_MESSAGES:
             found.more = True
         else:
-            found.ids.queue_ids.add(queue_id)
-            # A recipient's record may come days after the sender's, so the messages do not come in the order of these.
-            first = record if first is None or record.received < first.received else first
-    return first
+            hits.append((own, record))
+    return hits
 
 
-def _whole(source: Source, first: Record, found: Found) -> None:
-    """All records of the messages known by now, from where the first of them came in."""
+def _whole(source: Source, first: Record, last: Record, found: Found) -> None:
+    """All records of the messages known by now, from where the first of them came in.
+
+    Where Dovecot alone tells of it, because the message came from a server elsewhere, there is no end in the log.
+    """
     ids = found.ids
+    until = 0.0 if ids.queue_ids else last.received / 1e6 + _AFTER
     known = -1
     looked: Set[str] = set()
     for _reading in range(_MOST_READINGS):
@@ -158,7 +211,9 @@ def _whole(source: Source, first: Record, found: Found) -> None:
                 looked |= ids.without_beginning()
             else:
                 first = began
-        end = _read_on(source.read(ids.pattern(), cursor=first.place[-1]), found, lambda: not ids.open())
+        end = _read_on(
+            source.read(ids.pattern(), cursor=first.place[-1], until=until), found, lambda: not ids.open()
+        )
         if end is not None and ids.count() == known and ids.awaited():
             late = source.read(ids.pattern(), cursor=end.place[-1], until=end.received / 1e6 + _AFTER)
             _read_on(late, found, lambda: not ids.awaited())
@@ -176,7 +231,10 @@ def _read_on(records: Iterator[Record], found: Found, enough: Callable[[], bool]
 
 
 def follow(source: Source, keys: Keys, seconds: float) -> Found:
-    found = Found(Ids(keys.message_ids, keys.queue_ids))
+    found = Found(Ids(keys.message_ids))
+    found.ids.queue_ids.update(
+        keys.queue_ids
+    )  # of this host: each is waited for, until it has been seen to leave
     ids = found.ids
     waiting: Deque[Record] = deque(maxlen=_WAITING)
     records = source.follow(keys.since, seconds)
