@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
+from enum import Enum
 from pathlib import Path
 
-from mailprov.model import events
+import pytest
+
+from mailprov.model import events, trace
 from mailprov.model.events import to_json
 from mailprov.model.findings import Finding
 from tests.unit.report.test_hostile_text import EVENTS, filled
@@ -21,7 +24,7 @@ def documented() -> dict[str, list[str]]:
     found = {}
     for section in re.split(r"^### ", TEXT, flags=re.MULTILINE)[1:]:
         name, _, body = section.partition("\n")
-        body = re.split(r"^(?:## |A change has)", body, flags=re.MULTILINE)[0]
+        body = re.split(r"^(?:## |(?:A change|A step|An arrival) has$)", body, flags=re.MULTILINE)[0]
         found[name] = re.findall(r"`(\w+)`", " ".join(FIELD.findall(body)))
     return found
 
@@ -46,6 +49,26 @@ def test_a_change_and_its_words_are_documented() -> None:
     assert fields == [field.name for field in dataclasses.fields(events.Change)]
     for action in events.Action:
         assert f"`{action.value}`" in change
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "enums"),
+    [
+        ("A step", trace.Step, (trace.Agent, trace.Evidence, trace.Source)),
+        ("An arrival", trace.Arrival, (trace.Outcome,)),
+    ],
+)
+def test_the_parts_of_a_trace_and_their_words_are_documented(
+    name: str, kind: type, enums: tuple[type[Enum], ...]
+) -> None:
+    table = re.split(r"\n(?:#|An )", TEXT.partition(f"\n{name} has\n")[2])[0]
+    fields = re.findall(r"`(\w+)`", " ".join(FIELD.findall(table)))
+    assert sorted(fields) == sorted(field.name for field in dataclasses.fields(kind))
+    for each in enums:
+        for word in each:
+            assert f"`{word.value}`" in table
+    for field in dataclasses.fields(trace.Delays) if kind is trace.Step else ():
+        assert f"`{field.name}`" in table
 
 
 def test_the_parts_of_a_finding_are_documented() -> None:
