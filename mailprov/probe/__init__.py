@@ -10,6 +10,7 @@
     deliveries    who sends to whom, and one message on its way
     targets       which addresses are looked at
     bans          addresses of ours that fail2ban holds
+    web_bans      the same, at the web alone
     selection     which probes somebody means by a word
     jobs          which probe looks at which target
     runner        what runs when

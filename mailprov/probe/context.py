@@ -67,6 +67,7 @@ class Run:
     # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before the first
     # probe.
     held: set[tuple[str, str]] = field(default_factory=set)
+    web_held: set[str] = field(default_factory=set)  # hosts whose web server it keeps from us, by name
     # What was told once for all addresses of a host: (probe, host name).
     told: set[tuple[str, str]] = field(default_factory=set)
     # Records that the inventory wants, by the mail domain they belong to. Filled by the first probe that asks.

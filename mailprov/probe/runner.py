@@ -18,6 +18,7 @@ from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Domain, Host, Inventory
+from mailprov.probe import web_bans
 from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
@@ -134,6 +135,8 @@ def verify(
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
     runner.report(jobs.find_held(looked_at, bans))
+    if any(jobs.wanted(each.entry.id) for each in probes() if each.entry.id.startswith(("web.", "webmail."))):
+        runner.report(web_bans.find(run, looked_at, bans))
     jobs.find_absent(looked_at)
     # Mail is handed in at a domain's first host: where that is not looked at, nothing is said of it.
     names = {host.name for host in looked_at}

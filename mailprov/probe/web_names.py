@@ -1,6 +1,7 @@
 """Whether a name of a domain's web server leads to its host, by DNS as everybody sees it.
 
 elsewhere(context, host, name) -> Finding | None
+kept_away(context, host) -> Finding | None         whether fail2ban there keeps this machine from the web
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from mailprov.probe.context import DomainContext
 
 
 def elsewhere(context: DomainContext, host: Host, name: str) -> Finding | None:
-    """A finding where programs do not come to this host by that name."""
+    """A finding where programs do not come to this host by that name, or this machine does not."""
+    if away := kept_away(context, host):
+        return away
     found = [value for kind in ("A", "AAAA") for value in context.follow(name, kind).values]
     ours = {*host.ipv4, *host.ipv6, *context.run.addresses[host.name]}
     strange = sorted(set(found) - ours)
@@ -29,3 +32,10 @@ def elsewhere(context: DomainContext, host: Host, name: str) -> Finding | None:
             advice.format(fqdn=host.fqdn, domain=context.name),
         )
     return None
+
+
+def kept_away(context: DomainContext, host: Host) -> Finding | None:
+    if host.name not in context.run.web_held:
+        return None
+    form = _("fail2ban on {host} has banned this machine from the web; see webmail.page of that host")
+    return context.skip(form.format(host=host.name))

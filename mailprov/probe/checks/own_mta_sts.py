@@ -21,6 +21,7 @@ from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import DomainContext, port_numbered
 from mailprov.probe.registry import Scope, probe
 from mailprov.probe.remedies import publish
+from mailprov.probe.web_names import kept_away
 
 _APPLY = N_("run `mailprov apply`, which puts the policy there first and the record behind it")
 
@@ -72,6 +73,10 @@ def dns_mta_sts(context: DomainContext) -> Iterator[Finding]:
         yield from look(context, ca_file) or [context.skip(form)]
         return
     found = mta_sts.records(context.follow(f"_mta-sts.{context.name}", "TXT").values)
+    host = web.host_of(inventory, domain)
+    if host is not None and (away := kept_away(context, host)):
+        yield away
+        return
     there = served(context, ca_file)
     if isinstance(there, Finding):
         yield there if found else context.warn(there.observed, _(_APPLY))

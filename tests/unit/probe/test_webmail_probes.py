@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from urllib.parse import parse_qs
 
 import pytest
 
+from mailprov.components.fail2ban import SETTING, Fail2ban
 from mailprov.components.web import place
 from mailprov.components.webmail import checks
 from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Host
 from mailprov.model.web import with_webmail
+from mailprov.probe import Bans
 from tests.unit.probe.probe_certs import Authority
 from tests.unit.probe.probe_lab import Lab
 from tests.unit.probe.probe_session import PASSWORDS
@@ -190,6 +193,36 @@ def test_each_thing_that_is_wrong_is_seen(case: str, lab: Lab, roundcube: Roundc
     found = look(lab)
     assert tuple(found[name].verdict for name in PROBES) == verdicts, found
     assert any(words in item.observed for item in found.values() if item.verdict is not PASS), found
+
+
+def test_a_ban_at_the_web_is_one_error_and_each_probe_says_it_was_skipped(
+    lab: Lab, roundcube: Roundcube
+) -> None:
+    one, *others = lab.inventory.hosts
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=(SETTING.on(one, Fail2ban()), *others))
+    lab.start()
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        free = gone.getsockname()[1]
+    lab.world.port_map.update({("127.0.0.1", 443): free, ("127.0.0.1", 80): free})
+    asked: list[str] = []
+
+    def ask(hosts: Collection[Host]) -> dict[str, Bans]:
+        asked.extend(host.name for host in hosts)
+        return {host.name: Bans("127.0.0.1", ((jail, "127.0.0.1"),)) for host in hosts}
+
+    jail = "mailprov-dovecot"
+    down = lab.verify("webmail", wait=20, bans=ask)
+    assert {item.verdict for item in down} == {ERROR}
+    assert not [item for item in down if "fail2ban" in item.observed]
+    jail = "mailprov-webmail"
+    first, *rest = lab.verify("webmail", wait=20, bans=ask)
+    assert (first.id, first.verdict, first.target.host) == ("webmail.page", ERROR, one.name)
+    assert "has banned this machine's address 127.0.0.1 from the web" in first.observed
+    assert first.advice.startswith(
+        f"on {one.name}: fail2ban-client unban 127.0.0.1; then add 127.0.0.1 to fail2ban."
+    )
+    assert [(item.id, item.verdict) for item in rest] == [(name, SKIP) for name in PROBES]
+    assert asked == [one.name] * 2
 
 
 def test_without_the_key_nothing_is_looked_at(lab: Lab) -> None:
