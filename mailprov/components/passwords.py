@@ -12,10 +12,10 @@ the old one as Dovecot does, and writes (templates/passwords/helper.py.j2).
 
 By SSH (`ssh: true`) there is a user of its own, whose login shell is the other end of that dialogue and nothing else.
 Whoever wants to change a password has that password and no other credential on the host, so SSH itself must let
-everybody in: with any key at all (AuthorizedKeysCommand answers with the very key that is offered). Keys named in the
-inventory would shut out those who need it most, and `none` with an empty password for a system user (shadow(5)) would
-be one for every other service of the host that asks PAM. A login by password is never offered, so robots that guess
-passwords do not even get in.
+everybody in: with any key at all (AuthorizedKeysCommand answers with the very key that is offered, while not too many
+are in). Keys named in the inventory would shut out those who need it most, and `none` with an empty password for a
+system user (shadow(5)) would be one for every other service of the host that asks PAM. A login by password is never
+offered, so robots that guess passwords do not even get in.
 
 Pure. doc.dovecot.org "passwd-file", sshd_config(5).
 """
@@ -43,13 +43,14 @@ ENDED = "/run/mailprov-passwd/ended"  # whose submission sessions had to end, an
 _UNIT = "mailprov-passwd"
 _HELPER = "/etc/mailprov/change_password.py"
 _DIALOGUE = "/etc/mailprov/mailprov-passwd"
+_KEYS = "/etc/mailprov/mailprov-passwd-keys"
 _UNITS = "/etc/systemd/system"
 _NO_SHELL = "/usr/sbin/nologin"
 # Whoever comes has a password for mail and nothing else here: the answer to a key is that key.
 _SSH = (
     "AuthenticationMethods publickey",
     "AuthorizedKeysFile none",
-    "AuthorizedKeysCommand /usr/bin/echo restrict %t %k",
+    f"AuthorizedKeysCommand {_KEYS} %t %k",
     "AuthorizedKeysCommandUser nobody",
     "AuthorizedPrincipalsFile none",
     "PasswordAuthentication no",
@@ -124,7 +125,9 @@ class _Passwords(Component):
         shell = _NO_SHELL
         if setting.ssh:
             dialogue = render("passwords/dialogue.py.j2", socket=SOCKET)
-            files, shell = (*files, File(_DIALOGUE, dialogue, mode="0755")), _DIALOGUE
+            keys = render("passwords/keys.py.j2", user=GROUP)
+            files = (*files, File(_DIALOGUE, dialogue, mode="0755"), File(_KEYS, keys, mode="0755"))
+            shell = _DIALOGUE
         home = SOCKET.rpartition("/")[0]
         return Parts(
             users=(User(GROUP, home, shell, comment="users' passwords"),),

@@ -5,9 +5,11 @@
     lacking(domain)                  why there is none that could, as a clause
     untried(domain)                  which accounts cannot log in, and why, beside others that do
     logs_in, receives (account)      whether it may, by its state and the clock of this machine
+    with_test_passwords(inventory)   the inventory; accounts whose own password is not known have that of verify
 
 Raises nothing. A password is known when the inventory names it in clear or a reference to it, not a hash, and when it
-is not one that the account's user owns: then the inventory knows what it was once.
+is not one that the account's user owns: then the inventory knows what it was once. Such an account can have one for
+verification alone: the password of a program that is called `verify`, good for each protocol that its hosts offer.
 """
 
 from __future__ import annotations
@@ -15,12 +17,43 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mailprov.i18n import _, ngettext
 from mailprov.model.accounts import Account
-from mailprov.model.inventory import Domain
+from mailprov.model.inventory import Domain, Inventory
+from mailprov.model.ports import ALL, Protocol
 
 _NAMED = 5  # names in one sentence
+_TEST = "verify"  # the password of a program that is ours
+# What the inventory calls what a port is for.
+USED_FOR = {
+    Protocol.IMAP: "imap",
+    Protocol.POP3: "pop3",
+    Protocol.SMTP: "submission",
+    Protocol.SIEVE: "managesieve",
+}
+
+
+def with_test_passwords(inventory: Inventory) -> Inventory:
+    def tested(account: Account, needed: set[str]) -> Account:
+        if has_password(account):
+            return account
+        for app in account.app_passwords:
+            good = app.password is not None and app.holds(time.time()) and needed <= set(app.protocols)
+            if app.name == _TEST and good:
+                return replace(account, password=app.password, password_hash=None, owner="inventory")
+        return account
+
+    domains = []
+    for domain in inventory.domains:
+        hosts = [inventory.host(name) for name in domain.hosts]
+        ports = [port for port in ALL if port.login and any(host.offers(port) for host in hosts)]
+        needed = {USED_FOR[port.protocol] for port in ports}
+        domains.append(
+            replace(domain, accounts=tuple(tested(account, needed) for account in domain.accounts))
+        )
+    return replace(inventory, domains=tuple(domains))
 
 
 def usable(domain: Domain, *, reads: bool = False) -> Account | None:

@@ -19,6 +19,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.probe import web_bans
+from mailprov.probe.accounts import with_test_passwords
 from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
@@ -113,6 +114,7 @@ def verify(
     authoritative = Resolver(first_at(inventory.dns), resolver, timing.dns)
     logins = sum(len(domain.accounts[:accounts]) for domain in inventory.domains)
     overall = Deadline(timing.overall + 10 * len(inventory.hosts) + logins, stop)
+    inventory = with_test_passwords(inventory)
     run = Run(inventory, authoritative, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
     run.provisioned = frozenset(provisioned)
     run.ident, run.accounts = ident or run.nonce, accounts

@@ -12,76 +12,33 @@ import re
 import shlex
 import socket
 import subprocess
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from mailprov import lab
+from tests.attacks.password_tries import (
+    ANSWERS,
+    DIALOGUES,
+    FLOOD,
+    KINDS_OF_FLOOD,
+    LIES,
+    LOCAL,
+    SENDER,
+    SESSIONS,
+    SSH,
+)  # fmt: skip
 from tests.attacks.places import provisioned
 from tests.attacks.tries import LONG, Tries, some
 from tests.lab import post
-from tests.lab.labs import run_on
+from tests.lab.labs import run_on, wait_until
 from tests.users.test_passwords import OWN, SOCKET, Place, inventory
 
 RELEASES = ("debian-12", "debian-13") if LONG else ("debian-13",)
 NEW = "an evil new one"
-# Sends each text of a list on a connection of its own, with its end closed, and prints what comes back.
-_SENDER = f"""
-import base64, json, socket, sys
-said = []
-for data in json.load(sys.stdin):
-    answer = b""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(120)
-            connection.connect("{SOCKET}")
-            try:
-                connection.sendall(base64.b64decode(data))
-                connection.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-            while True:
-                part = connection.recv(65536)
-                if not part:
-                    break
-                answer += part
-    except OSError as error:
-        answer += str(error).encode()
-    said.append(answer.decode("utf-8", "replace"))
-print(json.dumps(said))
-"""
-# O: the attacker's own address, P: her password, F: the colleague's address, N: a new password.
-DIALOGUES: list[bytes] = [
-    b"user F\npass P\nnewpass N\n", b"user O\nuser F\npass P\nnewpass N\n", b"user O\npass P\nuser F\nnewpass N\n", b"pass P\nuser F\nnewpass N\n", b"newpass N\nuser F\n", b"user F\nnewpass N\n", b"user F\npass\nnewpass N\n", b"user F\npass \nnewpass N\n",
-    b"user O\0F\npass P\nnewpass N\n", b"user F\0O\npass P\nnewpass N\n", b"user O F\npass P\nnewpass N\n", b"user F O\npass P\nnewpass N\n", b"user O,F\npass P\nnewpass N\n", b"user O:F\npass P\nnewpass N\n", b"user F:\npass P\nnewpass N\n", b"user F::::::\npass P\nnewpass N\n", b"user O\tF\npass P\nnewpass N\n",
-    b"user O\rF\npass P\nnewpass N\n", b"user O\rF:{PLAIN}x::::::\npass P\nnewpass N\n", b"user O\x0bF\npass P\nnewpass N\n", b"user O\xc2\x85F\npass P\nnewpass N\n", b"user O\xe2\x80\xa8F\npass P\nnewpass N\n", b"user O\\nF\npass P\nnewpass N\n", b"user O%0aF\npass P\nnewpass N\n",
-    b"user *\npass P\nnewpass N\n", b"user *@DOMAIN\npass P\nnewpass N\n", b"user ?va@DOMAIN\npass P\nnewpass N\n", b"user [e]va@DOMAIN\npass P\nnewpass N\n", b"user @DOMAIN\npass P\nnewpass N\n", b"user O*F\npass P\nnewpass N\n", b"user -A\npass P\nnewpass N\n", b"user --help\npass P\nnewpass N\n", b"user -u F\npass P\nnewpass N\n",
-    b"user ../../etc/shadow\npass P\nnewpass N\n", b"user /etc/shadow@DOMAIN\npass P\nnewpass N\n", b"user eva@../DOMAIN\npass P\nnewpass N\n", b"user root\npass P\nnewpass N\n", b"user root@localhost\npass P\nnewpass N\n", b"user vmail@DOMAIN\npass P\nnewpass N\n", b"user mailprov-passwd\npass P\nnewpass N\n",
-    b"user $(id)@DOMAIN\npass P\nnewpass N\n", b"user `id`@DOMAIN\npass P\nnewpass N\n", b"user ;id;@DOMAIN\npass P\nnewpass N\n", b"user |id@DOMAIN\npass P\nnewpass N\n", b"user %s%n@DOMAIN\npass P\nnewpass N\n", b"user {0.__class__}@DOMAIN\npass P\nnewpass N\n", b"user eva+x@DOMAIN\npass P\nnewpass N\n", b"user eva@DOMAIN.\npass P\nnewpass N\n", b"user eva\xef\xbc\xa0DOMAIN\npass P\nnewpass N\n",
-    b"user O\npass P\nnewpass short\n", b"user O\npass P\nnewpass x\0yyyyyyyyyyyyyyy\n", b"user O\npass P\nnewpass good enough\rF:{PLAIN}x::::::\n", b"user O\npass P\nnewpass good enough\x0bF:{PLAIN}x\n", b"user O\npass P\nnewpass good\tenough it is\n", b"user O\npass P\nnewpass \xff\xfegood enough it is\n", b"user O\npass P\nnewpass " + b"x" * 300 + b"\n", b"user O\npass P\nnewpass P\n", b"user O\npass P\nnewpass O\n", b"user O\npass P\nnewpass  leading blanks\n", b"user O\npass P\nnewpass " + b"ab" * 40 + b"\n",
-    b"user O\npass x\tresp=\nnewpass N\n", b"user O\npass P\0\nnewpass N\n", b"user O\npass {PLAIN}P\nnewpass N\n", b"user O\npass {CRYPT}!\nnewpass N\n", b"user O\npass !\nnewpass N\n", b"user luis@DOMAIN\npass P\nnewpass N\n", b"user gone@DOMAIN\npass P\nnewpass N\n",
-    b"client 192.0.2.1\tnologin\nuser F\npass P\nnewpass N\n", b"client 192.0.2.1\nclient F\nuser F\npass P\nnewpass N\n", b"client " + b"1" * 900 + b"\nuser F\npass P\nnewpass N\n", b"client ::1%lo\nuser F\npass P\nnewpass N\n", b"master O\nuser F\npass P\nnewpass N\n", b"user F\nmaster O\npass P\nnewpass N\n", b"user O*F\npass P\nnewpass N\n",
-    b"", b"\n" * 1000, b"\0" * 5000, b"quit\n" * 500, b"x" * 1_000_000, b"user " + b"a" * 1_000_000 + b"\n", b"user O\npass " + b"b" * 1_000_000, b"user O\npass P\nnewpass " + b"c" * 1_000_000 + b"\n", bytes(range(256)) * 4000, b"--check\n", b"GET / HTTP/1.0\r\n\r\n", b"EHLO x\r\n", b"\x16\x03\x01\x02\x00\x01", b"AUTH\t1\tPLAIN\tresp=\n", b"{\"user\": 1}\n", b"user O\n" * 100, b"USER F\nPASS P\nNEWPASS N\n",
-]  # fmt: skip
-# What a user of the host in no group tries; each prints `in` where it came through. O: her address.
-LOCAL: list[str] = [
-    f"python3 -c 'import socket; s = socket.socket(1); s.connect(\"{SOCKET}\"); print(\"in\")'", f"cat {OWN} && echo in", f"ls {OWN.rpartition('/')[0]} && echo in", f"echo x >>{OWN} && echo in", f"mv {OWN} /tmp/ && echo in", f"ln -sf /tmp/x {OWN} && echo in", f"rm -f {SOCKET} && test ! -e {SOCKET} && echo in", "mv /run/mailprov-passwd /tmp/ && echo in", "mkdir -p /run/mailprov-passwd/x && echo in",
-    "ls /run/mailprov && echo in", "cat /run/mailprov/password-tries && echo in", "flock -n /run/mailprov/lock echo in", "touch /run/mailprov/lock && echo in", "systemctl stop mailprov-passwd.socket && echo in", "systemctl start mailprov-passwd@x.service && echo in", "systemctl kill mailprov-passwd.socket && echo in", "echo x >>/etc/mailprov/change_password.py && echo in", "echo x >>/etc/mailprov/mailprov-passwd && echo in", "touch /etc/ssh/sshd_config.d/x.conf && echo in",
-    "su -c 'echo in' mailprov-passwd </dev/null", "su -s /bin/sh -c 'echo in' mailprov-passwd </dev/null", "sudo -n -u mailprov-passwd echo in", "newgrp mailprov-passwd -c 'echo in' </dev/null", "sg mailprov-passwd 'echo in' </dev/null", "crontab -u mailprov-passwd -l && echo in", "journalctl -q -t mailprov-passwd | grep -q . && echo in",
-    "printf 'a\\nb\\nc\\nc\\n' | SSH_CONNECTION='1.2.3.4 1 2 3' /etc/mailprov/mailprov-passwd | grep -q 'was changed' && echo in", "printf 'user O\\npass x\\nnewpass an evil new one\\n' | python3 -IS /etc/mailprov/change_password.py 2>&1 | grep -q 'is changed' && echo in", "python3 -IS /etc/mailprov/change_password.py --check --own=/tmp/x && test -e /tmp/x && echo in", "PYTHONPATH=/tmp PYTHONSTARTUP=/tmp/x.py /etc/mailprov/mailprov-passwd </dev/null | grep -q in$ && echo in",
-    "doveadm auth test -a /run/dovecot/auth-client O x && echo in", "python3 -c 'import socket; s = socket.socket(1); s.connect(\"/run/dovecot/auth-client\"); print(\"in\")'", "cat /proc/$(pgrep -f change_password.py | head -1)/environ >/dev/null 2>&1 && echo in", "grep -q . /etc/dovecot/mailprov-users && echo in",
-]  # fmt: skip
-# Arguments of ssh(1) and the command, to the SSH user: none may get more than the questions. `{port}`: a free one.
-SSH: list[tuple[str, ...]] = [
-    ("", "id"), ("", "sh"), ("", "sh -i"), ("", "bash -c id"), ("", "; id"), ("", "$(id)"), ("", "`id`"), ("", "| id"), ("", "&& id"), ("", "\nid"), ("", "-c id"), ("", "--help"), ("", "/etc/mailprov/mailprov-passwd; id"), ("", "/bin/sh -c id"), ("", "python3 -c 'import os; os.system(\"id\")'"), ("", "exec id"), ("", "env"), ("", "cat /etc/passwd"), ("", "'"), ("", "\\"),
-    ("", "scp -t /tmp"), ("", "scp -f /etc/passwd"), ("", "rsync --server --sender . /etc/passwd"), ("", "internal-sftp"), ("", "/usr/lib/openssh/sftp-server"), ("", "git-upload-pack /etc"), ("", "true"), ("", "nc 127.0.0.1 25"), ("", "x" * 100_000), ("-s", "sftp"), ("-s", "id"), ("-s", "netconf"),
-    ("-tt", ""), ("-tt", "id"), ("-tt -o RequestTTY=force", "sh"), ("-A", "env"), ("-X", "env"), ("-Y", "env"), ("-o ForwardX11Trusted=yes -X", "xterm"), ("-w 0:0 -o ExitOnForwardFailure=yes", "id"), ("-o Tunnel=ethernet -w any", "id"),
-    ("-W 127.0.0.1:25", ""), ("-W 127.0.0.1:143", ""), ("-W [::1]:25", ""), ("-W localhost:22", ""), ("-W /run/dovecot/auth-client", ""), ("-N -o ExitOnForwardFailure=yes -R {port}:127.0.0.1:25", ""), ("-N -o ExitOnForwardFailure=yes -R /tmp/evil:127.0.0.1:25", ""), ("-o ExitOnForwardFailure=yes -R 0.0.0.0:{port}:127.0.0.1:25", "id"), ("-o ExitOnForwardFailure=yes -R {port}", "id"),
-    ("-o SendEnv=LD_PRELOAD -o SetEnv=LD_PRELOAD=/tmp/x.so", "id"), ("-o SetEnv=PYTHONPATH=/tmp", "id"), ("-o SetEnv=PYTHONSTARTUP=/etc/passwd", "id"), ("-o SetEnv=PATH=/tmp", "id"), ("-o SetEnv=BASH_ENV=/etc/passwd", "id"), ("-o SetEnv=SHELL=/bin/sh", "id"), ("-o SetEnv=SSH_CONNECTION=1.2.3.4", "id"), ("-o SetEnv=SSH_ORIGINAL_COMMAND=id", "id"), ("-o SetEnv=LANG=../../../../tmp", "id"), ("-o SetEnv=LC_ALL=$(id)", "id"), ("-o SetEnv=TERM=x;id", "id"),
-    ("-l root", "id"), ("-l vmail", "id"), ("-l nobody", "id"), ("-l postfix", "id"), ("-l mailprov-passwd/root", "id"), ("-l 'mailprov-passwd '", "id"), ("-l mailprov-passwd@root", "id"),
-    ("-o PubkeyAuthentication=no -o PreferredAuthentications=none", "id"), ("-o PubkeyAuthentication=no -o PreferredAuthentications=password", "id"), ("-o PubkeyAuthentication=no -o PreferredAuthentications=keyboard-interactive", "id"), ("-o PubkeyAuthentication=no -o PreferredAuthentications=hostbased", "id"), ("-o PubkeyAuthentication=no -o PreferredAuthentications=gssapi-with-mic", "id"),
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +48,8 @@ def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
         run_on(
             made,
             f"mx{number}",
-            f"id stu >/dev/null 2>&1 || useradd -m stu; cat >/srv/send.py <<'END'\n{_SENDER}\nEND",
+            f"id stu >/dev/null 2>&1 || useradd -m stu; cat >/srv/send.py <<'END'\n{SENDER}\nEND\n"
+            f"cat >/srv/flood.py <<'END'\n{FLOOD}\nEND",
         )
     return made
 
@@ -133,7 +91,7 @@ def test_nobody_changes_a_colleagues_password_or_the_file_by_any_dialogue(place:
 
 
 def _sent(place: Place, data: str) -> str:
-    """What `_SENDER` prints for it; by standard input, since a megabyte is no argument."""
+    """What `SENDER` prints for it; by standard input, since a megabyte is no argument."""
     command = (
         "rm -f /run/mailprov/password-tries; cat >/srv/data; chmod 644 /srv/data; "
         "runuser -u nobody -G mailprov-passwd -- python3 /srv/send.py </srv/data"
@@ -208,3 +166,147 @@ def test_what_is_no_account_sounds_like_a_wrong_password(place: Place, tries: Tr
     }
     for name, answer in said.items():
         tries.held(name, answer == "500 the address or the old password is wrong", answer)
+
+
+def test_a_thousand_connections_take_bounded_memory_and_others_come_after_them(
+    place: Place, tries: Tries
+) -> None:
+    for kind in some(KINDS_OF_FLOOD, 1):
+        count = 1000 if LONG else 100
+        said = json.loads(
+            place.on(f"runuser -u nobody -G mailprov-passwd -- python3 /srv/flood.py {kind} {count}")
+        )
+        for number in range(count):
+            tries.held(f"{kind} {number}", said["units"] <= 40 and said["memory"] < 1_000_000_000, said)
+
+        def served(kind: str = kind) -> bool:
+            return place.by_socket(f"user nobody@{place.domain}", "pass x", "newpass short")[-1:] == [
+                "500 the new password is too short: it needs at least 12 characters"
+            ]
+
+        wait_until(served, f"the program answers after the flood {kind}", 300)
+
+
+def test_what_is_typed_by_ssh_changes_nothing_without_the_right_password(
+    place: Place, tries: Tries, tmp_path: Path
+) -> None:
+    key = tmp_path / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    words = {
+        b"O": place.ana,
+        b"F": f"eva@{place.domain}",
+        b"P": place.password,
+        b"N": NEW,
+        b"DOMAIN": place.domain,
+    }
+    before = state(place)
+    for typed in some(ANSWERS, 5):
+        data = typed
+        for sign in (b"DOMAIN", b"O", b"F", b"P", b"N"):
+            if sign == b"O" and b"\nN\nN" in typed and typed.startswith(b"O\nP"):
+                continue  # ana's own change, whole: that would be none of an attack
+            data = b"".join(_replaced(data, sign, words[sign].encode()))
+        place.on("rm -f /run/mailprov/password-tries")
+        done = _by_ssh(place, key, data)
+        shown = done.stdout.decode("utf-8", "replace")
+        fine = (
+            "password was changed" not in shown
+            and len(shown) < 400
+            and b"Traceback" not in done.stdout + done.stderr
+        )
+        tries.held(
+            typed[:60], fine and done.returncode != 0 and state(place) == before, (shown, done.stderr[-200:])
+        )
+
+
+def _by_ssh(
+    place: Place, key: Path, data: bytes, *words: str, seconds: float = 300
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        _ssh(place, key, *words), input=data, capture_output=True, timeout=seconds, check=False
+    )
+
+
+def _ssh(place: Place, key: Path, *words: str) -> list[str]:
+    return [
+        "ssh", "-F", "none", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+        "-o", f"UserKnownHostsFile={place.lab.known_hosts}", "-o", "GlobalKnownHostsFile=none",
+        "-o", "ConnectTimeout=60", *words, f"mailprov-passwd@{place.address}",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not LONG, reason="half a minute each: the long form has it")
+@pytest.mark.parametrize("words", ["", "-N"], ids=["with the questions", "without a session"])
+def test_connections_by_ssh_that_stay_are_few(place: Place, tries: Tries, words: str) -> None:
+    """From the host itself, so that what sshd holds against an address is not held against this machine."""
+    count = 150
+    place.on(
+        f"cat >/srv/sessions.py <<'END'\n{SESSIONS}\nEND\nrm -f /srv/id; ssh-keygen -q -t ed25519 -N '' -f /srv/id"
+    )
+    connections, processes = json.loads(place.on(f"python3 /srv/sessions.py {count} {words}"))
+    for number in range(count):
+        tries.held(number, 0 < connections <= 45 and processes <= 100, (connections, processes))
+    wait_until(
+        lambda: "mailprov-passwd" not in place.on("ps -eo user:30= | sort -u"), "all of them have ended", 300
+    )
+
+
+def test_a_web_server_in_foreign_hands_has_nobody_banned_or_shut_out(place: Place, tries: Tries) -> None:
+    """What it says of addresses is neither in Dovecot's log, by which fail2ban bans, nor counts for who comes by SSH."""
+    eva = f"eva@{place.domain}"
+    for lie in some(LIES, 2):
+        place.on("rm -f /run/mailprov/password-tries")
+        began = place.on("date +%s").strip()
+        said = place.by_socket(lie, f"user {eva}", "pass a guess", f"newpass {NEW}")
+        log = place.on(f"journalctl -q -o cat -u dovecot --since @{began}")
+        told = [
+            line for line in log.splitlines() if eva in line and re.search(r"198\.51\.100|2001:db8::9", line)
+        ]
+        tries.held(lie, not told and not said[-1].startswith("200"), told or said)
+    place.on("rm -f /run/mailprov/password-tries")
+    for _ in range(5):
+        place.by_socket("client 127.0.0.1", f"user {eva}", "pass a guess", f"newpass {NEW}")
+    shut = place.by_socket("client 127.0.0.1", f"user {eva}", "pass a guess", f"newpass {NEW}")[-1]
+    tries.held("its own tries are limited", "too many" in shut, shut)
+    typed = f"{eva}\na guess\n{NEW}\n{NEW}\n"
+    said = place.on(
+        f"printf %s {shlex.quote(typed)} | SSH_CONNECTION='127.0.0.1 1 127.0.0.1 22' runuser -u mailprov-passwd -- "
+        "/etc/mailprov/mailprov-passwd || true"
+    )
+    tries.held("who comes by SSH from there", "old password is wrong" in said, said)
+
+
+@pytest.mark.skipif(not LONG, reason="a minute of waiting for answers: the long form has it")
+def test_guesses_from_a_thousand_addresses_end_at_the_accounts_limit(place: Place, tries: Tries) -> None:
+    """A whole network of IPv6, and an address of IPv4 for each guess."""
+    eva = f"eva@{place.domain}"
+
+    def guess(number: int) -> str:
+        client = f"2001:db8:1:2::{number:x}" if number < 10 else f"203.0.113.{number}"
+        return place.by_socket(f"client {client}", f"user {eva}", f"pass guess {number}", f"newpass {NEW}")[
+            -1
+        ]
+
+    said = [guess(number) for number in range(10)]
+    tries.held("one network", sum("too many" in each for each in said) == 5, said)
+    with ThreadPoolExecutor(10) as pool:
+        said = list(pool.map(guess, range(10, 80)))
+    asked = sum("old password is wrong" in each for each in said)
+    for number, each in enumerate(said):
+        tries.held(number, each.startswith("500") and asked <= 55, (asked, each))
+
+
+@pytest.mark.skipif(not LONG, reason="two minutes of waiting for answers: the long form has it")
+def test_the_time_of_an_answer_does_not_tell_who_exists(place: Place, tries: Tries) -> None:
+    """Between who owns a password, whose is the inventory's, and nobody: no two groups lie apart from each other."""
+    took: dict[str, list[float]] = {name: [] for name in ("eva", "luis", "nobody")}
+    for turn in range(6):
+        for name, times in took.items():
+            place.on("rm -f /run/mailprov/password-tries")
+            began = time.monotonic()
+            said = place.by_socket(f"user {name}@{place.domain}", f"pass guess {turn}", f"newpass {NEW}")[-1]
+            times.append(time.monotonic() - began)
+            tries.held((name, turn), said == "500 the address or the old password is wrong", said)
+    for one, other in (("eva", "nobody"), ("luis", "nobody"), ("eva", "luis")):
+        apart = max(took[one]) < min(took[other]) or max(took[other]) < min(took[one])
+        tries.held((one, other), not apart, took)

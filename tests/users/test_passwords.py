@@ -9,6 +9,7 @@ import contextlib
 import imaplib
 import json
 import poplib
+import re
 import smtplib
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from tests.lab import post
 from tests.lab.labs import run_on, silent, wait_until
 from tests.lab.program import Result, run
 from tests.users.conftest import LONG, RELEASES
+from tests.users.screen import Screen
 
 OWN = "/var/lib/mailprov-passwd/passwords"
 SOCKET = "/run/mailprov-passwd/socket"
@@ -221,6 +223,36 @@ def test_a_user_with_any_key_and_the_password_changes_it_by_ssh(place: Place, ke
     assert place.logins(new) == [True] * 3
     assert place.logins(old) == [False] * 3
     assert submitting(place, place.ana, new).mail(place.ana)[0] == 250
+
+
+@long_form
+def test_the_line_of_the_docs_keeps_passwords_off_the_screen(place: Place, key: Path, tmp_path: Path) -> None:
+    """And brings the terminal back, also where somebody gives up."""
+    page = (Path(__file__).parents[2] / "docs/passwords.md").read_text()
+    (line,) = re.findall(r"^\$ (.*ssh mailprov-passwd@\S+\))$", page, re.M)
+    options = (
+        f"-F none -i {key} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={place.lab.known_hosts} "
+        "-o GlobalKnownHostsFile=none"
+    )
+    line = re.sub(r"ssh mailprov-passwd@[^)]*", f"ssh {options} mailprov-passwd@{place.address}", line)
+    script = tmp_path / "line"
+    script.write_text(f"{line}\n")
+    new = "typed at a terminal"
+    with Screen(tmp_path, ["sh"]) as screen:
+        for answers in ((place.ana, "given up"), (place.ana, place.password, new, new)):
+            screen.enter(f"clear; . {script}")
+            screen.see("Address: ")
+            for number, answer in enumerate(answers):
+                screen.enter(answer)
+                screen.see(("Password of now: ", "New password: ", "again: ", "was changed")[number])
+            if len(answers) < 4:
+                screen.press("C-c")
+            shown = screen.shown()
+            assert not [each for each in answers if each in shown]
+            screen.enter("echo it is ba''ck")
+            screen.see(r"echo it is ba''ck\nit is back")
+    place.password = new
+    assert place.logins(new) == [True] * 3
 
 
 def test_a_program_of_the_host_changes_it_by_the_socket(place: Place) -> None:

@@ -17,19 +17,12 @@ from mailprov.model.findings import Finding
 from mailprov.model.inventory import Domain
 from mailprov.model.ports import Port, Protocol
 from mailprov.model.states import AppPassword
-from mailprov.probe.accounts import has_password, logs_in, names, receives
+from mailprov.probe.accounts import USED_FOR, has_password, logs_in, names, receives
 from mailprov.probe.checks.relay import outside_sender
 from mailprov.probe.clients.smtp import Reply
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import LOGIN_PORTS, Scope, ports_where, probe
 
-# How the inventory calls what a port is for.
-_FOR = {
-    Protocol.IMAP: "imap",
-    Protocol.POP3: "pop3",
-    Protocol.SMTP: "submission",
-    Protocol.SIEVE: "managesieve",
-}
 _RCPTS = 5  # accounts in one session, below the errors at which Postfix slows down
 _STATED = (550, "5.2.1")
 
@@ -201,7 +194,7 @@ def state_app_password(context: PortContext) -> Iterator[Finding]:
     every = _program_passwords(context.domain)
     known = [(account, app) for account, app in every if app.password is not None]
     known.sort(key=lambda pair: _drawn(f"{pair[0].address}/{pair[1].name}", context))
-    here = _FOR[context.port.protocol]
+    here = USED_FOR[context.port.protocol]
     right = next((pair for pair in known if here in pair[1].protocols), None)
     wrong = next((pair for pair in known if here not in pair[1].protocols), None)
     if wrong is not None and not (_alone(context.port) and _unbanned(context)):

@@ -10,7 +10,7 @@ import pytest
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import Protocol
 from mailprov.model.secret import Secret
-from mailprov.model.states import AppPassword, Expiry, State
+from mailprov.model.states import APP_PROTOCOLS, AppPassword, Expiry, State
 from mailprov.probe.accounts import lacking
 from mailprov.probe.registry import LOGIN_PORTS
 from tests.unit.probe.probe_lab import Lab, account
@@ -125,3 +125,15 @@ def test_a_domain_in_which_nobody_may_log_in_says_so(lab: Lab) -> None:
         accounts=(dataclasses.replace(account("eva@beta.test"), state=State.SUSPENDED),),
     )
     assert "may log in (`state` or `expires`): eva@beta.test" in lacking(domain)
+
+
+@pytest.mark.parametrize(
+    "own", [{"owner": "user"}, {"password": None, "password_hash": Secret("hash", "{X}y")}]
+)
+def test_verify_logs_in_with_a_password_that_is_there_for_it(lab: Lab, own: dict[str, object]) -> None:
+    """Where users own the password, or the inventory has a hash; one for some protocols only is not for that."""
+    for protocols, tried in ((("imap", "submission"), False), (tuple(APP_PROTOCOLS), True)):
+        give(lab, **own, app_passwords=(AppPassword("verify", protocols, password=WORD),))
+        found = [item for item in lab.verify("auth.ok", 993, wait=10) if item.verdict is PASS]
+        assert ("zoe@alpha.test" in {item.target.account for item in found}) is tried
+        assert "phone-word" not in repr(found)
