@@ -2,29 +2,33 @@
 
 Debian's own upgrade ends with an error, because Dovecot 2.4 does not start with a configuration for 2.3, and leaves
 dovecot-core half configured; Postfix goes on as a process of the old release. `verify` says what is out of service
-and what to do, `apply` heals it, and no mail is lost. The tests build on each other in their order.
+and what to do, `apply` heals it, no mail is lost, and what users have (a password of their own, one of a program,
+states, a shell) is theirs as before. The tests build on each other in their order. With webmail, which is most of the
+packages: tests/users, long form.
 """
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mailprov import lab
 from tests.lab.labs import run_on, wait_until
+from tests.lab.people import People, accounts
 from tests.lab.program import Result, run
 
 INVENTORY = """\
 filter: none
 hosts:
-  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
+  mx1: {{address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {{release: debian-12}}}}
 domains:
   alpha.test:
     hosts: [mx1]
     accounts:
-      ana: {password: {env: ANA}, quota: 20M}
+{accounts}
 """
 UPGRADE = """
 export DEBIAN_FRONTEND=noninteractive
@@ -36,18 +40,34 @@ SUBJECTS = "grep -rhoE '^Subject: (before|meanwhile|after)$' /var/vmail | sort"
 
 
 @pytest.fixture(scope="module")
-def host(ready_lab_factory: Callable[[str], lab.Lab]) -> lab.Lab:
-    """The host right after its upgrade: with one message from before, and one from while Dovecot is down."""
-    made = ready_lab_factory(INVENTORY)
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("key") / "id"
+
+
+@pytest.fixture(scope="module")
+def before(ready_lab_factory: Callable[[str], lab.Lab], key: Path) -> People:
+    made = ready_lab_factory(INVENTORY.format(accounts=accounts("una", key)))
     first = run("apply", "--yes", "--no-verify", str(made.inventory_path))
     assert first.code == 0, first.ended("mx1")
     run_on(made, "mx1", LETTER.format("before"))
+    people = People(made, "mx1", "alpha.test", "una", key)
+    people.chooses("chosen before the upgrade")
+    return people
+
+
+@pytest.fixture(scope="module")
+def host(before: People) -> lab.Lab:
+    """The host right after its upgrade: with one message from before, and one from while Dovecot is down."""
+    upgrade(before.lab)
+    run_on(before.lab, "mx1", LETTER.format("meanwhile"))
+    return before.lab
+
+
+def upgrade(where: lab.Lab) -> None:
     done = subprocess.run(
-        made.ssh_argv("mx1", [UPGRADE]), capture_output=True, text=True, timeout=900, check=False
+        where.ssh_argv("mx1", [UPGRADE]), capture_output=True, text=True, timeout=1800, check=False
     )
     assert "dovecot-core" in done.stderr, done.stdout[-2000:]
-    run_on(made, "mx1", LETTER.format("meanwhile"))
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +104,12 @@ def test_apply_heals_it(host: lab.Lab, healed: Result) -> None:
     assert "(deleted)" not in old, "Postfix must not go on as a process of the old release"
     again = run("plan", "--exit-code", str(host.inventory_path))
     assert (again.code, again.changes("mx1")) == (0, [])
+
+
+def test_users_have_what_they_had(healed: Result, before: People) -> None:
+    before.works()
+    before.chooses("chosen after the upgrade")
+    before.works()
 
 
 def test_every_probe_passes_and_no_mail_is_lost(host: lab.Lab, healed: Result) -> None:

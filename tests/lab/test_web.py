@@ -70,7 +70,8 @@ def apply(inventory: Path, *more: str) -> Result:
 
 def without(hosts: lab.Lab) -> Path:
     path = hosts.inventory_path.with_name("without-web.yml")
-    path.write_text(hosts.inventory_path.read_text().replace("    web: true\n", ""))
+    text = hosts.inventory_path.read_text().replace("    web: true\n", "")
+    path.write_text(text.replace("    webmail: roundcube\n", ""))
     return path
 
 
