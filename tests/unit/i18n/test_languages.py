@@ -6,6 +6,7 @@ that has no accent must be a name or a value: those that each screen may have ar
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -23,8 +24,11 @@ from mailprov.agent.channel import _sent
 from mailprov.agent.resources import drift
 from mailprov.agent.resources.base import owner_mode
 from mailprov.agent.sentences import _, joined, ngettext
+from mailprov.components.templates import folders
 from mailprov.errors import InputError
 from mailprov.inventory import SecretMode, json_schema, load
+from mailprov.model.trace import Agent, Arrival, Clock, Evidence, Outcome, Source, Trace, TraceLine
+from mailprov.report import trace_page, trace_text
 from mailprov.report.fanout import fan_out
 from mailprov.report.plain_text import Plain
 from mailprov.report.terminal import rich_console
@@ -33,7 +37,9 @@ from mailprov.run import deploy
 from mailprov.run.select import select
 from tests.unit.cli.program import mailprov
 from tests.unit.i18n.test_sentences import script
+from tests.unit.report.test_hostile_text import filled
 from tests.unit.report.test_screens import recorded
+from tests.unit.report.test_trace_page import Parsed
 from tests.unit.run.scripted import FACTS, ScriptedAgent, end, hello, inventory, plan
 
 _ACCENTS = str.maketrans("aeiouAEIOU", "àèìòùÀÈÌÒÙ")
@@ -367,3 +373,42 @@ def test_what_is_wrong_with_an_inventory_has_no_word_of_english(
     said = " ".join(re.sub('`[^`]*`|"[^"]*"', " ", problem.what) for problem in problems)
     assert plain_words(said) <= own, shown
     assert re.search("[àèìòù]", said), shown
+
+
+@pytest.mark.usefixtures("_foreign")
+def test_a_trace_is_shown_without_a_word_of_english_on_a_terminal_and_as_a_page() -> None:
+    """All agents, grades, sources and ends; what the trace itself has to say is a number here."""
+    one = filled(Trace, "7").steps[0]
+    steps = [
+        dataclasses.replace(
+            one,
+            number=number,
+            after=number - 1,
+            agent=agent,
+            evidence=list(Evidence)[number % 4],
+            seconds=200.0,
+        )
+        for number, agent in enumerate(Agent, start=1)
+    ]
+    steps += [
+        dataclasses.replace(each, number=90 + n, after=2, recipient=str(n)) for n, each in enumerate(steps)
+    ]
+    steps = [
+        dataclasses.replace(each, lines=tuple(TraceLine(source, "7") for source in Source)) for each in steps
+    ]
+    ends = tuple(Arrival("ana@alpha.test", "8", outcome, "7", 1, "", "7") for outcome in Outcome)
+    clocks = (Clock("7", 9.0), Clock("8", 0.0), Clock("9", 0.0, known=False))
+    trace = Trace("", "", ("eva@beta.test",), 7.0, tuple(steps), ends, "7", clocks, ("7",), ("7",))
+
+    shown = "\n".join(part.plain for part in trace_text.render(trace, verbose=True, columns=False))
+    assert plain_words(shown) == set(), shown
+    page = Parsed(trace_page.page([trace], folders()))
+    words = [page.text]
+    for tag, attributes in page.elements:
+        words += [
+            text
+            for name, text in attributes.items()
+            if tag != "meta" and (name in ("title", "aria-label") or name.startswith("data-"))
+        ]
+    assert plain_words(" ".join(words)) <= {"number", "count", "esc"}, "placeholders of the script, and a key"
+    assert dict(page.elements[0][1]) == {"lang": "eo"}
