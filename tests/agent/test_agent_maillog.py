@@ -297,6 +297,29 @@ def test_a_search_reads_the_log_once_and_then_the_messages_own_part(keys: dict[s
     assert sum(later) < 60
 
 
+def test_of_two_messages_the_second_is_whole_though_the_first_has_left() -> None:
+    given = others(10)
+    ids = {
+        "message_ids": ("<2@other.example>", "<7@other.example>"),
+        "queue_ids": ("000002A", "000007A", "ELSEWHR"),
+    }
+    assert len(search.find(Log(given), Keys(**ids)).records) == 10
+
+
+def test_what_the_second_reading_looks_for_may_come_late_in_it() -> None:
+    """The session of Dovecot is known when Postfix has told it, and belongs to the second of two messages."""
+    given = others(7)
+    reply = (
+        "to=<eva@beta.test>, relay=mx[private/dovecot-lmtp], status=sent (250 2.0.0 <eva@beta.test> {} Saved)"
+    )
+    given[8] = given[8]._replace(text="000002A: " + reply.format("SESSIONTWO"))
+    given[33] = given[33]._replace(text="000007A: " + reply.format("SESSIONSEVEN"))
+    dovecot = line("lmtp(eva@beta.test)<9><SESSIONSEVEN>: sieve: msgid=<odd>: stored mail", "dovecot", 38)
+    given.insert(33, dovecot._replace(place=("a", 37.5, "s=a;i=25.8")))
+    made = search.find(Log(given), Keys(queue_ids=("000002A", "000007A")))
+    assert [record.ident for record in made.records].count("dovecot") == 1
+
+
 def test_what_lies_far_apart_is_read_apart() -> None:
     """Two messages of one envelope, and ten thousand records of others between them."""
     given = others(4_000)

@@ -4,6 +4,7 @@
     ids.take(record) -> bool        whether the record is of one of them; learns the ids that it names
     ids.pattern() -> str            finds all such records, and some others: for Python and for PCRE
     ids.open() -> {queue id}        in the queue as far as records tell
+    ids.read_again()                before the same records come once more
     ids.without_beginning() -> {queue id}
     ids.awaited() -> bool           Dovecot has taken a message, and its own record of that has not come
     envelope(sender, recipient)     what a search by addresses looks for: a Pattern and what a record says of them
@@ -71,6 +72,10 @@ class Ids:
     def open(self) -> Set[str]:
         """Of the ids that were asked for, those of other hosts are never seen here."""
         return self.queue_ids - (self._asked - self._seen) - self._removed
+
+    def read_again(self) -> None:
+        """From the beginning: who has left the queue is to be read once more."""
+        self._removed.clear()
 
     def without_beginning(self) -> Set[str]:
         """Of these no record tells how they came in; bounces and copies are made here, where another record says so."""

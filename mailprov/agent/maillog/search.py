@@ -126,7 +126,7 @@ def find(source: Source, keys: Keys) -> Found:
     found = Found(Ids(keys.message_ids, keys.queue_ids))
     hits = _by_envelope(source, keys, found) if keys.by_envelope else _by_id(source, keys, found)
     for some in _together(hits):
-        part = Found(Ids(keys.message_ids, keys.queue_ids))
+        part = Found(Ids(keys.message_ids))
         part.ids.queue_ids.update(own for own, _record in some if own)
         _whole(source, some[0][1], some[-1][1], part)
         found.merge(part)
@@ -211,6 +211,7 @@ def _whole(source: Source, first: Record, last: Record, found: Found) -> None:
                 looked |= ids.without_beginning()
             else:
                 first = began
+        ids.read_again()
         end = _read_on(
             source.read(ids.pattern(), cursor=first.place[-1], until=until), found, lambda: not ids.open()
         )
