@@ -200,7 +200,7 @@ def test_what_is_typed_by_ssh_changes_nothing_without_the_right_password(
         b"DOMAIN": place.domain,
     }
     before = state(place)
-    for typed in some(ANSWERS, 5):
+    for typed in some(ANSWERS, 4):
         data = typed
         for sign in (b"DOMAIN", b"O", b"F", b"P", b"N"):
             if sign == b"O" and b"\nN\nN" in typed and typed.startswith(b"O\nP"):
@@ -241,7 +241,8 @@ def test_connections_by_ssh_that_stay_are_few(place: Place, tries: Tries, words:
     """From the host itself, so that what sshd holds against an address is not held against this machine."""
     count = 150
     place.on(
-        f"cat >/srv/sessions.py <<'END'\n{SESSIONS}\nEND\nrm -f /srv/id; ssh-keygen -q -t ed25519 -N '' -f /srv/id"
+        f"cat >/srv/sessions.py <<'END'\n{SESSIONS}\nEND\nrm -f /srv/id; ssh-keygen -q -t ed25519 -N '' -f /srv/id; "
+        "systemctl restart ssh"  # which forgets what it holds against an address, of an attack before
     )
     connections, processes = json.loads(place.on(f"python3 /srv/sessions.py {count} {words}"))
     for number in range(count):
@@ -254,7 +255,7 @@ def test_connections_by_ssh_that_stay_are_few(place: Place, tries: Tries, words:
 def test_a_web_server_in_foreign_hands_has_nobody_banned_or_shut_out(place: Place, tries: Tries) -> None:
     """What it says of addresses is neither in Dovecot's log, by which fail2ban bans, nor counts for who comes by SSH."""
     eva = f"eva@{place.domain}"
-    for lie in some(LIES, 2):
+    for lie in some(LIES, 1):
         place.on("rm -f /run/mailprov/password-tries")
         began = place.on("date +%s").strip()
         said = place.by_socket(lie, f"user {eva}", "pass a guess", f"newpass {NEW}")
@@ -263,6 +264,8 @@ def test_a_web_server_in_foreign_hands_has_nobody_banned_or_shut_out(place: Plac
             line for line in log.splitlines() if eva in line and re.search(r"198\.51\.100|2001:db8::9", line)
         ]
         tries.held(lie, not told and not said[-1].startswith("200"), told or said)
+    if not LONG:  # each guess takes Dovecot five seconds
+        return
     place.on("rm -f /run/mailprov/password-tries")
     for _ in range(5):
         place.by_socket("client 127.0.0.1", f"user {eva}", "pass a guess", f"newpass {NEW}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import time
 import types
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from mailprov.model.secret import Secret
 from mailprov.model.states import AppPassword, Expiry, State
 
 NOW = 1_800_000_000
-PATHS = re.compile(r'^(STATES|NAMES|APPS|FOLDER) = "(.*)"$', re.MULTILINE)
+PATHS = re.compile(r'^(STATES|NAMES|APPS|FOLDER|ENDED) = "(.*)"$', re.MULTILINE)
 
 
 class Host(NamedTuple):
@@ -38,7 +39,9 @@ class Host(NamedTuple):
             self.ran.append(" ".join(words))
             return types.SimpleNamespace(returncode=0 if postfix or words[0] != "postfix" else 1)
 
-        waiting = types.SimpleNamespace(time=lambda: now, sleep=lambda seconds: self.ran.append("wait"))
+        waiting = types.SimpleNamespace(
+            time=lambda: now, sleep=lambda seconds: self.ran.append("wait"), monotonic=time.monotonic
+        )
         self.program.update(time=waiting, subprocess=types.SimpleNamespace(run=run, PIPE=1, STDOUT=2))
         self.pytest.setattr(os, "fchown", lambda *_: None)
         assert self.program["main"]() == 0
@@ -78,7 +81,13 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         state = state_of(*accounts, **domain)
         give(state, tmp_path)
         (text,) = (file.content for file in state.files if file.path == "/etc/mailprov/states.py")
-        places = {"STATES": "states", "NAMES": "names", "APPS": "app-passwords-wanted", "FOLDER": "now"}
+        places = {
+            "STATES": "states",
+            "NAMES": "names",
+            "APPS": "app-passwords-wanted",
+            "FOLDER": "now",
+            "ENDED": "run/ended",
+        }
         text = PATHS.sub(lambda found: f'{found[1]} = "{tmp_path / places[found[1]]}"', text)
         text = text.replace("app-passwords-wanted", "app-passwords")
         (tmp_path / "now").mkdir()
@@ -122,6 +131,12 @@ def test_an_account_expires_at_its_second_and_its_sessions_end(made: Any) -> Non
     assert host.at(NOW) == ["postfix reload", "wait", "doveadm kick ana@alpha.test"]
     assert host.denied() == ["ana@alpha.test"]
     assert host.at(NOW + 60) == [], "nothing is done twice"
+    # Those of submission end by what the milter reads.
+    ended = host.folder.parent / "run" / "ended"
+    ((name, since),) = [line.split() for line in ended.read_text().splitlines()]
+    assert name == "ana@alpha.test"
+    assert 0 < float(since) <= time.monotonic()
+    assert (ended.stat().st_mode & 0o777, ended.parent.stat().st_mode & 0o777) == (0o644, 0o755)
 
 
 def test_a_later_date_brings_the_account_back(made: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desired_cases import BOOKWORM, facts, host, inventory
+from desired_cases import BOOKWORM, facts, host, inventory, owned
 
 from mailprov import desired
 
@@ -31,6 +31,18 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     logins.write_text(files["logins"])
     names["LOGINS"] = str(logins)
     return names
+
+
+@pytest.fixture
+def ending(tmp_path: Path) -> tuple[dict[str, Any], Path]:
+    """The program of a host where users own passwords, and the file of whose sessions are over."""
+    state = desired.build(inventory(owned()), host(), facts(BOOKWORM))
+    files = {Path(file.path).name: file.content for file in state.files}
+    names: dict[str, Any] = {"__name__": "submission_check"}
+    exec(compile(files["submission_check.py"], "submission_check.py", "exec"), names)
+    assert names["ENDED"] == ["/run/mailprov-passwd/ended"]
+    names["ENDED"] = [str(tmp_path / "gone"), str(tmp_path / "ended")]
+    return names, tmp_path / "ended"
 
 
 def packet(command: bytes, *parts: str) -> bytes:
@@ -140,6 +152,32 @@ def test_nothing_that_cannot_be_looked_at_passes(program: dict[str, Any], tmp_pa
         assert answers(program, LOGIN, ("From", value))[1].startswith(b"y550 "), value[:9]
     assert answers(program, LOGIN, *[("Resent-From", LOGIN)] * 800, ("From", LOGIN))[1].startswith(b"y550 ")
     assert answers(program, LOGIN, ("From", LOGIN), ("X-Long", "x" * 100_000)) == FINE
+
+
+def test_a_session_that_is_older_than_the_end_of_its_password_is_over(
+    ending: tuple[dict[str, Any], Path],
+) -> None:
+    program, ended = ending
+    mail = packet(b"DM", "{auth_authen}", "Ana@alpha.test") + packet(b"M", "<a@b>")
+
+    def said(session: Any) -> bytes:
+        return unpacked(session.feed(mail))[0]
+
+    old = program["Session"]()
+    old.feed(hello())
+    assert said(old) == b"c", "nobody's has ended"
+    ended.write_text(f"luis@alpha.test {time.monotonic() + 100}\nana@alpha.test {time.monotonic()}\n")
+    assert said(old).startswith(b"y421 4.7.0 the password of this session")
+    new = program["Session"]()
+    new.feed(hello())
+    assert said(new) == b"c"
+    ended.write_text(f"ana@alpha.test {time.monotonic()}\nana@alpha.test\n\nx y z\n")
+    assert said(new).startswith(b"y421")
+    ended.write_text("ana@alpha.test never\n")
+    assert said(new) == b"t"
+    ended.unlink()
+    ended.mkdir()
+    assert said(new) == b"t"
 
 
 def test_each_message_of_a_session_is_looked_at_by_itself(program: dict[str, Any]) -> None:
