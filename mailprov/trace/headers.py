@@ -1,0 +1,64 @@
+"""Which header lines of a message were added where. Pure.
+
+    added(headers) -> Added         from the top of the message that arrived to what its sender wrote
+    Added.by[(queue id)]            lines that came with that hop: its Received first, then what filters put below it
+    Added.last                      what the MDA put on top: Return-Path, Delivered-To, its own Received
+
+Every server puts its Received line on top (RFC 5321 section 4.4), and Postfix puts what milters add below its own
+(MILTER_README). So the lines from one Received line down to the next are of one hop, and its queue id stands in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from mailprov.model.values import dataclass, field
+from mailprov.trace.postfix import QUEUE_ID
+
+_HOP = re.compile(
+    rf"Received: .*\bby ([A-Za-z0-9.-]+) \(Postfix[^)]*\)(?: with ([A-Z0-9]+))? id ({QUEUE_ID})\b.*"
+)
+# A mail program writes these; what is below belongs to the message as it was sent.
+_SENT = re.compile(r"(Date|From|To|Cc|Subject|Message-ID|MIME-Version|User-Agent): ", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Hop:
+    """`host` is the name that it gives itself; `protocol`: ESMTPS and the like (RFC 3848)."""
+
+    host: str
+    protocol: str
+    received: str
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Added:
+    by: Mapping[str, Hop] = field(default_factory=dict)
+    last: tuple[str, ...] = ()
+
+
+def added(headers: Iterable[str]) -> Added:
+    hops: dict[str, Hop] = {}
+    last: list[str] = []
+    here: tuple[str, Hop] | None = None
+    others: list[str] = []
+
+    def close() -> None:
+        if here is not None and here[0] not in hops:
+            hops[here[0]] = Hop(here[1].host, here[1].protocol, here[1].received, tuple(others))
+
+    for line in headers:
+        found = _HOP.fullmatch(line)
+        if found is not None:
+            close()
+            here, others = (found[3], Hop(found[1], found[2] or "", line)), []
+        elif here is None and not _SENT.match(line):
+            last.append(line)
+        elif _SENT.match(line):
+            break
+        else:
+            others.append(line)
+    close()
+    return Added(hops, tuple(last))

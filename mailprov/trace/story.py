@@ -1,0 +1,88 @@
+"""Steps in the order in which they are told, each behind the one that it followed.
+
+    Story(seen, web)
+    story.add(…) -> number              a step
+    story.lines(records), story.at(record)
+    story.arrived(…)                    what became of it for one recipient
+
+Numbers go down one branch before the next begins. Every text of a log passes model/cleaning.py here. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mailprov.model import cleaning
+from mailprov.model.trace import Agent, Arrival, Evidence, Outcome, Source, Step, TraceLine
+from mailprov.trace.headers import added
+from mailprov.trace.join import Web
+from mailprov.trace.observed import Record, Seen
+
+
+class Story:
+    def __init__(self, seen: Seen, web: Web) -> None:
+        self.seen, self.web = seen, web
+        self.steps: list[Step] = []
+        self.arrivals: list[Arrival] = []
+        self._offsets = {log.host: log.offset or 0.0 for log in seen.logs}
+        found = [added(visit.headers) for visit in seen.visits if visit.headers]
+        self._hops = {queue_id: hop for each in found for queue_id, hop in each.by.items()}
+        self._last = {visit.account: added(visit.headers).last for visit in seen.visits if visit.headers}
+
+    def add(self, after: int, agent: Agent, evidence: Evidence, text: str, **fields: Any) -> int:
+        number = len(self.steps) + 1
+        self.steps.append(Step(number, after, agent, evidence, cleaning.line(text), **fields))
+        return number
+
+    def arrived(
+        self,
+        recipient: str,
+        final: str,
+        outcome: Outcome,
+        text: str,
+        step: int,
+        mailbox: str = "",
+        then: str = "",
+    ) -> None:
+        self.arrivals.append(
+            Arrival(recipient, final, outcome, cleaning.line(text), step, mailbox, cleaning.line(then))
+        )
+
+    def at(self, record: Record | None) -> dict[str, Any]:
+        """Fields of a step: when it was, by the host's clock."""
+        if record is None:
+            return {}
+        return {
+            "at": round(record.t / 1e6 - self.offset(record.host) - self.seen.began, 6),
+            "clock": record.host,
+        }
+
+    def offset(self, host: str) -> float:
+        """Seconds that its clock is ahead of ours; 0 where that is not known."""
+        return self._offsets.get(host, 0.0)
+
+    @staticmethod
+    def lines(records: Iterable[Record]) -> tuple[TraceLine, ...]:
+        """Each once, without time and host."""
+        texts = (f"{each.ident}[{each.pid}]: {each.text}" for each in records)
+        return tuple(TraceLine(Source.LOG, cleaning.line(text)) for text in dict.fromkeys(texts))
+
+    def received(self, queue_id: str) -> tuple[str, ...]:
+        """The Received line of this hop."""
+        hop = self._hops.get(queue_id)
+        return (hop.received,) if hop is not None else ()
+
+    def filtered(self, queue_id: str) -> tuple[str, ...]:
+        """What this hop's filters added."""
+        hop = self._hops.get(queue_id)
+        return hop.others if hop is not None else ()
+
+    def secured(self, queue_id: str) -> bool:
+        """Whether that hop says that it came over TLS (RFC 3848)."""
+        hop = self._hops.get(queue_id)
+        return hop is not None and hop.protocol in ("ESMTPS", "ESMTPSA", "SMTPS", "LMTPS", "LMTPSA")
+
+    def stored(self, account: str) -> tuple[str, ...]:
+        """What the MDA put on top."""
+        return self._last.get(account, ())
