@@ -9,6 +9,7 @@ A host that cannot be asked is an answer with an error. KeyboardInterrupt goes o
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -29,9 +30,11 @@ class Question:
     def __init__(self, host: Host, job: dict[str, Any], believe: Believe | None = None) -> None:
         self.job = job
         self.told: Mapping[str, Any] = {}
+        self.arrived: float | None = None  # when the message came, unix seconds by our clock
         self._host, self._believe = host, believe
 
     def answer(self, message: dict[str, Any]) -> None:
+        self.arrived = time.time()
         if self._believe is not None:
             self._believe(self._host, message)
         self.told = message

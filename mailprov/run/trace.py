@@ -186,58 +186,23 @@ class _Work:
             self.done.set()
 
     def _followed(self, ready: Ready) -> Trace:
+        from mailprov.run.trace_following import Following
         from mailprov.run.trace_sending import Desk
-        from mailprov.trace.expected import account_of, domain_of, ends
-        from mailprov.trace.observed import Seen, Visit
         from mailprov.trace.way import way
 
-        inventory, letter, entrance = self._inventory, self._letter, self._entrance
-        gaps = [entrance.why] if entrance.why else []
-        reached = [end for each in letter.recipients for end in ends(inventory, each)]
-        owners = [owner for end in dict.fromkeys(reached) if (owner := account_of(inventory, end))]
-        with self._options.around(self._hosts(owners)):
-            began = time.time()
-            desk = Desk(inventory, began, self.stop)
+        letter, entrance, options = self._letter, self._entrance, self._options
+        began = time.time()
+        desk = Desk(self._inventory, began, self.stop)
+        following = Following(self._inventory, desk, ready, letter, began, self._start, self._say)
+        with options.around(following.hosts(entrance.host)):
             self._say(_("handing the message over to {host}").format(host=entrance.host.name))
             dialogue = desk.hand_over(
                 entrance.host, entrance.port, letter.sender, letter.recipients, ready.data, entrance.login
             )
-        visits: list[Visit] = []
-        for owner in owners if dialogue.queue_id else ():
-            home = domain_of(inventory, owner.address)
-            assert home is not None
-            host = inventory.host(home.hosts[0])
-            if owner.password is None:
-                continue
-            password = owner.password.reveal()
-            self._say(_("looking into the mailbox of {account}").format(account=owner.address))
-            visits.append(desk.read(host, owner, password, ready.mark, self._options.wait))
-            if visits[-1].folder == "INBOX":
-                visits.append(desk.fetch(host, owner, password, ready.mark, keep=self._options.keep))
-            left = visits[-1].folder and not visits[-1].removed and not self._options.keep
-            if left and (problem := desk.remove(host, owner, password, ready.mark)):
-                gaps.append(problem)
-        seen = Seen(
-            inventory,
-            ready.message_id,
-            letter.sender,
-            letter.recipients,
-            began,
-            ready.subject,
-            dialogue,
-            visits=tuple(visits),
-            kept=self._options.keep,
-            gaps=tuple(gaps),
-        )
-        return way(seen)
-
-    def _hosts(self, owners: list[Account]) -> tuple[Host, ...]:
-        """Of the sender and of everybody whom the message is to reach."""
-        from mailprov.trace.expected import domain_of
-
-        domains = [domain_of(self._inventory, owner.address) for owner in owners]
-        names = [self._entrance.host.name, *(name for each in domains if each for name in each.hosts[:1])]
-        return tuple(self._inventory.host(name) for name in dict.fromkeys(names))
+            if dialogue.queue_id or dialogue.taken:
+                following.follow(dialogue, options.wait)
+        following.read(dialogue, entrance, options)
+        return way(following.seen(dialogue, [entrance.why] if entrance.why else [], kept=options.keep))
 
     def _say(self, text: str) -> None:
         self._events.emit(Progress("trace", text))

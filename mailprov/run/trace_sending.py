@@ -205,7 +205,10 @@ class Desk:
             del client.connection.transcript.lines[begun + 2 :]
         return 0
 
-    def remove(self, host: Host, account: Account, password: str, mark: str) -> str:
+    def remove(self, host: Host, account: Account, password: str, field: str, value: str) -> str:
+        """The messages with this header field; values with signs that could mean something in IMAP are refused."""
+        if not re.fullmatch(r"[A-Za-z0-9@<>.+=_-]+", value):
+            return _("its name cannot be looked for")
         port = next((each for each in map(port_numbered, (993, 143)) if host.offers(each)), None)
         if port is None:
             return _("{host} offers no IMAP").format(host=host.name)
@@ -214,7 +217,7 @@ class Desk:
             assert isinstance(client, Imap)
             with client.connection:
                 for folder in folders_at(client, 10):
-                    found = client.search_in(folder, f"HEADER {MARK} {mark}")
+                    found = client.search_in(folder, f"HEADER {field} {value}")
                     if found and (problem := client.remove(found)):
                         return problem
                 client.quit()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mailprov.i18n import _
 from mailprov.model import cleaning
 from mailprov.model.trace import Agent, Arrival, Evidence, Outcome, Source, Step, TraceLine
 from mailprov.trace.headers import added
@@ -51,8 +52,8 @@ class Story:
 
     def at(self, record: Record | None) -> dict[str, Any]:
         """Fields of a step: when it was, by the host's clock."""
-        if record is None:
-            return {}
+        if record is None or record.t % 1_000_000 == 0:
+            return {}  # a log that tells whole seconds, such as Rspamd's, tells nothing of this
         return {
             "at": round(record.t / 1e6 - self.offset(record.host) - self.seen.began, 6),
             "clock": record.host,
@@ -86,3 +87,20 @@ class Story:
     def stored(self, account: str) -> tuple[str, ...]:
         """What the MDA put on top."""
         return self._last.get(account, ())
+
+    def by_headers(self, after: int) -> int:
+        """Steps that only the message itself tells of, from its sender on: its Received lines."""
+        told = {step.queue_id for step in self.steps if step.queue_id}
+        for queue_id, hop in reversed(self._hops.items()):
+            if queue_id not in told:
+                text = _("A Received line says that it was taken there, by {protocol}")
+                after = self.add(
+                    after,
+                    Agent.SMTP,
+                    Evidence.RECONSTRUCTED,
+                    text.format(protocol=hop.protocol or "SMTP"),
+                    host=hop.host,
+                    queue_id=queue_id,
+                    headers=(hop.received, *hop.others),
+                )
+        return after

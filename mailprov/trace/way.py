@@ -37,7 +37,7 @@ def way(seen: Seen) -> Trace:
         Branches(story).inside(life, first, {})
     elif taken:
         last = _not_told(story, dialogue, first)
-        mailbox.visited(story, last)
+        mailbox.visited(story, story.by_headers(last))
     elif dialogue.taken and dialogue.code:
         for recipient in dialogue.taken:
             text = _("Refused: {reply}").format(reply=dialogue.reply)

@@ -8,7 +8,7 @@
 
 job     {"tag": str,               random per run, 16 hex digits
          "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys" |
-                 "bans" | "maillog" | "wire",
+                 "bans" | "maillog" | "trace" | "wire",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -22,6 +22,8 @@ job     {"tag": str,               random per run, 16 hex digits
          "address": str, "users": str, "login": str   purge: whose goes; the passwd-file; the address as it is there
          "keys": {"message_ids": [str], "queue_ids": [str], "from": address, "to": address,
                   "since": unix seconds, "until": unix seconds},     maillog: of which messages; each may be missing
+                 {"message_id": str, "accounts": [address], "questions": [[name, "MX"|"A"|"AAAA"]],
+                  "settings": [name]},       trace: whose file is looked for where, what DNS is asked, what Postfix is
          "follow": float,          maillog: seconds to read on for, at most until the message has left the queues
          "senders": [address], "recipients": [address], "seconds": float     wire: whose mail Postfix tells more about
                                    (where it leaves; where it is stored), and for how long at most
@@ -37,6 +39,7 @@ modes   plan       the agent ends after `plan` and has written nothing
         maillog    hello, maillog, end; nothing is written, no lock is taken
         wire       hello, verbose, (collect), dialogues, end: Postfix logs what it and others say for a moment
                    (agent/modes/wire.py); with the end, however it comes, that is over
+        trace      hello, traced, end; nothing is written, no lock is taken
         purge      hello, plan, (go), applied, end: deletes what job's "address" has left
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
@@ -56,6 +59,9 @@ agent → controller, in order (t is the message type)
                                                      then waits for `target`; there also "tls": as in FACTS
     keys       {"t", "dkim": as in FACTS, "tls": as in FACTS}
     bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
+    traced     {"t", "files": [{"address", "path", "folder", "size": bytes, "t": microseconds since 1970}],
+                "answers": [{"name", "type", "server", "values": [str], "answer": NOERROR, NXDOMAIN … or why there is
+                none, "ttl", "seconds"}], "settings": {name: value}, "now": unix seconds}
     maillog    {"t", "records": [{"t": microseconds since 1970, "ident": "postfix/smtpd", "pid": int, "text": str,
                 "source": "journal" or a path}],     in the order in which the host logged them
                 "gaps": [{"text": SENTENCE}],        what the logs cannot tell, and why

@@ -278,6 +278,23 @@ MESSAGES: Mapping[str, fields] = {
         more=flag,
         now=number(),
     ),
+    "traced": _object(
+        files=many(_object(address=_name, path=_name, folder=_name, size=whole(), t=whole()), 1_000),
+        answers=many(
+            _object(
+                name=_name,
+                type=_name,
+                server=_name,
+                values=many(_name, 1_000),
+                answer=_name,
+                ttl=whole(0, 2**32 - 1),
+                seconds=number(),
+            ),
+            1_000,
+        ),
+        settings=by_name(_text),
+        now=number(),
+    ),
     "notice": _object(text=sentence),
     "progress": _object(text=sentence),
     "beat": _object(),
@@ -305,13 +322,14 @@ ORDER: Mapping[str, frozenset[str]] = {
     "bans": ANYTIME | {"bans"},
     "maillog": ANYTIME | {"maillog"},
     "wire": ANYTIME | {"verbose", "dialogues"},
+    "trace": ANYTIME | {"traced"},
     "zones": ANYTIME,
 }
-ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans", "maillog", "verbose", "dialogues"})
+ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues"})
 ONCE = frozenset(
     {
-        "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "ready", "served", "verbose",
-        "dialogues", "end",
+        "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "traced", "ready", "served",
+        "verbose", "dialogues", "end",
     }
 )  # fmt: skip
 

@@ -104,6 +104,12 @@ def _wire(session: Session, interrupted: Interrupted) -> None:
     wire.work(session)
 
 
+def _trace(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.traced import answer
+
+    answer.work(session)
+
+
 MODES: Dict[str, Mode] = {
     "plan": Mode(_deploy, deploys=True, tells=True),
     "apply": Mode(_deploy, writes=True, deploys=True, tells=True, rescued=True),
@@ -116,4 +122,5 @@ MODES: Dict[str, Mode] = {
     "bans": Mode(_bans),
     "maillog": Mode(_maillog),
     "wire": Mode(_wire, writes=True, rescued=True),
+    "trace": Mode(_trace),
 }

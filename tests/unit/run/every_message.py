@@ -109,6 +109,31 @@ def good() -> dict[str, dict[str, Any]]:
             "more": False,
             "now": 1_764_460_801.5,
         },
+        "traced": {
+            "t": "traced",
+            "files": [
+                {
+                    "address": "ana@alpha.test",
+                    "path": "/var/vmail/alpha.test/ana/Maildir/new/1.M2P3.mx1",
+                    "folder": "INBOX",
+                    "size": 900,
+                    "t": 1_764_460_800_000_000,
+                }
+            ],
+            "answers": [
+                {
+                    "name": "beta.test",
+                    "type": "MX",
+                    "server": "192.0.2.53",
+                    "values": ["10 mx2.beta.test"],
+                    "answer": "NOERROR",
+                    "ttl": 300,
+                    "seconds": 0.01,
+                }
+            ],
+            "settings": {"minimal_backoff_time": "300s"},
+            "now": 1_764_460_801.5,
+        },
         "mailboxes": {
             "t": "mailboxes",
             "mailboxes": [{"address": "luis@alpha.test", "messages": 2, "bytes": 10, "changed": 5}],
@@ -214,7 +239,7 @@ class Played:
             held = bans.ask(chosen.hosts, command="verify", start=self._start)
             self.code = max((error.exit_code for error in held.errors), default=0)
             self.errors = [str(error) for error in held.errors]
-        elif mode in ("maillog", "wire"):
+        elif mode in ("maillog", "trace", "wire"):
             answers = inquiry.ask(
                 chosen.hosts,
                 lambda host: {"mode": mode},
@@ -248,7 +273,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
 
     def agent(one: dict[str, Any], host: str) -> ScriptedAgent:
         keys = GOOD["facts"] if host == "mx1" else _at_mx2(GOOD["facts"])
-        if kind in ("keys", "mailboxes", "runs", "bans", "maillog", "verbose", "dialogues"):
+        if kind in ("keys", "mailboxes", "runs", "bans", "maillog", "traced", "verbose", "dialogues"):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
             return ScriptedAgent([one, facts, plan(CHANGE)])
@@ -267,6 +292,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
         "maillog": "maillog",
         "verbose": "wire",
         "dialogues": "wire",
+        "traced": "trace",
         "keys": "keys",
         "mailboxes": "mailboxes",
         "runs": "history",
