@@ -102,6 +102,7 @@ def trace(
     from mailprov.errors import InputError
     from mailprov.inventory import load
     from mailprov.run import trace as run
+    from mailprov.run.trace_entrance import Options
     from mailprov.run.trace_letter import Letter
     from mailprov.transport.connections import Connections
 
@@ -122,7 +123,7 @@ def trace(
         tuple(map(_checked, bcc or ())),
         tuple(map(_attached, attach or ())),
     )
-    options = run.Options(_asked(letter.sender, json) if password else None, keep, wait)
+    options = Options(_asked(letter.sender, json) if password else None, keep, wait)
     with Connections(others=read.hosts) as connections:
         code = run.trace(read, letter, options, start=connections.start, report=reports.emit)
     if page is not None and page.written and not json:

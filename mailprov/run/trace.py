@@ -14,55 +14,20 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 
 from mailprov import __version__
-from mailprov.errors import InputError, MailprovError, bug
+from mailprov.errors import MailprovError, bug
 from mailprov.i18n import _, ngettext
-from mailprov.model.accounts import Account
 from mailprov.model.answers import Traced
 from mailprov.model.events import Emit, Error, Progress, RunEnded, RunStarted
-from mailprov.model.inventory import Host, Inventory
-from mailprov.model.ports import Port
+from mailprov.model.inventory import Inventory
 from mailprov.model.trace import Outcome, Trace
-from mailprov.model.values import dataclass
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
+from mailprov.run.trace_entrance import Entrance, Options, entrance
 from mailprov.run.trace_letter import Letter, Ready, make
 
-WAIT = 30.0  # seconds for a message to arrive
-_SUBMISSION = (587, 465)
 _ARRIVED = (Outcome.DELIVERED, Outcome.HANDED_ON)
-
-
-@contextmanager
-def _nothing(hosts: tuple[Host, ...]) -> Iterator[None]:
-    yield
-
-
-@dataclass(frozen=True)
-class Options:
-    """`password`: of the sender, where the inventory has only a hash; None: it was not asked for.
-
-    `around` is entered before the message is sent, with the hosts of its sender and recipients, and left when it was
-    followed (`--wire`).
-    """
-
-    password: str | None = None
-    keep: bool = False
-    wait: float = WAIT
-    around: Callable[[tuple[Host, ...]], AbstractContextManager[None]] = _nothing
-
-
-@dataclass(frozen=True)
-class Entrance:
-    """Where the message is handed over. `login` is a user and a password; `why` it is not one, where it could be."""
-
-    host: Host
-    port: Port
-    login: tuple[str, str] | None = None
-    why: str = ""
 
 
 def trace(inventory: Inventory, letter: Letter, options: Options, *, start: Start, report: Emit) -> int:
@@ -71,12 +36,12 @@ def trace(inventory: Inventory, letter: Letter, options: Options, *, start: Star
         from mailprov.run.moves import seen
 
         inventory = seen(inventory)
-    entrance = _entrance(inventory, letter, options)
+    begins = entrance(inventory, letter, options)
     events = EventQueue(report)
     began = time.monotonic()
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     events.emit(RunStarted("trace", inventory.source, __version__, started))
-    work = _Work(inventory, letter, options, entrance, start, events)
+    work = _Work(inventory, letter, options, begins, start, events)
     threading.Thread(target=work.run, name="trace", daemon=True).start()
     try:
         events.pump(work.done.is_set)
@@ -107,52 +72,6 @@ def summed_up(made: Trace) -> str:
         "{there} of {count} copy arrived", "{there} of {count} copies arrived", len(made.arrivals)
     )
     return form.format(there=there, count=len(made.arrivals))
-
-
-def _entrance(inventory: Inventory, letter: Letter, options: Options) -> Entrance:
-    from mailprov.probe.context import port_numbered
-    from mailprov.trace.expected import account_of, domain_of
-
-    served = [domain for each in letter.recipients if (domain := domain_of(inventory, each)) and domain.hosts]
-    home = domain_of(inventory, letter.sender)
-    account = account_of(inventory, letter.sender)
-    if home is not None and home.hosts and account is None:
-        raise InputError(
-            letter.sender,
-            _("is no account of {domain}").format(domain=home.name),
-            _("Name one that is in the inventory, or a sender of another domain"),
-        )
-    why = ""
-    if account is not None and home is not None and home.hosts:
-        host = inventory.host(home.hosts[0])
-        password = _password(account, options)
-        port = next((each for each in map(port_numbered, _SUBMISSION) if host.offers(each)), None)
-        if password is not None and port is not None:
-            return Entrance(host, port, (account.login_name, password))
-        why = (
-            _("{host} offers no submission").format(host=host.name)
-            if password is not None
-            else _("the password of {sender} is not known here (--password asks for it)").format(
-                sender=letter.sender
-            )
-        )
-    if not served:
-        raise InputError(
-            letter.recipients[0],
-            _("neither the sender nor a recipient can be followed: {reason}").format(
-                reason=why or _("none of them is in the inventory")
-            ),
-            _("Give --password, or name an account of the inventory"),
-        )
-    ours = next((each.host for each in served[0].exchangers if each.ours), served[0].hosts[0])
-    return Entrance(inventory.host(ours), port_numbered(25), None, why)
-
-
-def _password(account: Account, options: Options) -> str | None:
-    """A password that its user owns may be another one by now: the prompt wins."""
-    if options.password is not None:
-        return options.password
-    return account.password.reveal() if account.password is not None else None
 
 
 class _Work:

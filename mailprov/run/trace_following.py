@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
 
 from mailprov.i18n import _
 from mailprov.model.accounts import Account
@@ -21,6 +20,7 @@ from mailprov.model.inventory import Host, Inventory
 from mailprov.model.values import replace
 from mailprov.probe.mailauth.message import MARK
 from mailprov.run.hosts import Start
+from mailprov.run.trace_entrance import Entrance, Options
 from mailprov.run.trace_hosts import RETRIES, Ears
 from mailprov.run.trace_letter import Letter, Ready
 from mailprov.run.trace_sending import Desk
@@ -29,10 +29,8 @@ from mailprov.trace.join import Web
 from mailprov.trace.lives import Life
 from mailprov.trace.observed import Dialogue, Question, Seen, Visit
 
-if TYPE_CHECKING:
-    from mailprov.run.trace import Entrance, Options
-
 _SLICE = 5.0  # seconds that a host reads on for, before it is seen whether there is more to wait for
+_PAUSE = 0.5
 _SETTLED = ("sent", "bounced", "expired", "deferred")
 
 
@@ -64,12 +62,15 @@ class Following:
     def follow(self, dialogue: Dialogue, wait: float) -> None:
         self._say(_("reading the logs"))
         deadline = time.monotonic() + wait
+        wanted = {dialogue.host: [dialogue.queue_id] if dialogue.queue_id else []}
+        patience = min(_SLICE, wait) if dialogue.code == 250 else 0.0
         while True:
-            left = max(0.0, deadline - time.monotonic())
-            wanted = {dialogue.host: [dialogue.queue_id] if dialogue.queue_id else []}
-            self._ears.follow(wanted, self._ready.message_id, min(_SLICE, left))
-            if left <= 0 or not self._ears.heard(dialogue.host) or self._settled(dialogue):
+            self._ears.follow(wanted, self._ready.message_id, patience)
+            over = time.monotonic() >= deadline or dialogue.code != 250
+            if over or not self._ears.heard(dialogue.host) or self._settled(dialogue):
                 return
+            time.sleep(_PAUSE)
+            patience = 0.0  # what is there, again: a host that reads on waits for the ids that it knows
 
     def read(self, dialogue: Dialogue, entrance: Entrance, options: Options) -> None:
         found = self._lives(dialogue)

@@ -22,6 +22,7 @@ from mailprov.trace.story import Story
 
 _SUBMISSION = ("submission", "submissions")
 _REWRITES = "srs"  # the service in master.cf by which mail leaves under another sender
+_KINDS = ("Named", "Queued", "Removed", "Note")  # what the queue itself says
 _DEEPEST = 40  # hops: RFC 5321 section 6.3 wants no fewer than 100 of Received lines; a log is no program
 
 Group = list[tuple[Line, Delivery]]
@@ -68,11 +69,12 @@ class Branches:
         if counts and outcomes.stopped(self._story, life, after, names):
             return
         shared: dict[str, int] = {}
+        failed = after
         for group in _groups(life):
             first = self._address(life, group, after, shared)
-            self._delivery(life, group, first, names, counts)
+            failed = self._delivery(life, group, first, names, counts) or failed
         for report in self._story.web.reports(life):
-            self._report(report, after)
+            self._report(life, report, failed)
         for one in self._story.web.redirected(life):
             self._sent_on(life, one, after, names)
 
@@ -93,6 +95,8 @@ class Branches:
         elif milter:
             text = _("The filter decided about it")
         records = [*judged.records, *(line.record for line in milter)]
+        if life.queued is None:  # it came no further, so there is no other step that names it
+            records += [line.record for line in life.lines if type(line.says).__name__ in _KINDS]
         return story.add(
             after,
             Agent.FILTER,
@@ -114,8 +118,7 @@ class Branches:
             "It is in the queue: {size} bytes, for {count} recipients",
             queued.recipients,
         ).format(size=queued.size, count=queued.recipients)
-        kinds = ("Named", "Queued", "Removed", "Note")
-        records = [line.record for line in life.lines if type(line.says).__name__ in kinds]
+        records = [line.record for line in life.lines if type(line.says).__name__ in _KINDS]
         first = next(line.record for line in life.lines if line.says is queued)
         return story.add(
             after,
@@ -151,7 +154,8 @@ class Branches:
             )
         return shared[origin]
 
-    def _delivery(self, life: Life, group: Group, after: int, names: Mapping[str, str], counts: bool) -> None:
+    def _delivery(self, life: Life, group: Group, after: int, names: Mapping[str, str], counts: bool) -> int:
+        """The step in which it failed or was put off; else 0."""
         line, delivery = group[0]
         named = {each.recipient: self._named(each, names) for _line, each in group}
         if delivery.status == "sent" and delivery.queued_as:
@@ -160,7 +164,8 @@ class Branches:
             for one, each in group:
                 mailbox.delivered(self._story, life, one, each, after, named[each.recipient], counts=counts)
         else:
-            outcomes.ended(self._story, life, group, after, named, counts=counts)
+            return outcomes.ended(self._story, life, group, after, named, counts=counts)
+        return 0
 
     def _named(self, delivery: Delivery, names: Mapping[str, str]) -> str:
         """Whom the sender named for this delivery."""
@@ -260,13 +265,14 @@ class Branches:
 
     # What was written because of it.
 
-    def _report(self, report: Life, after: int) -> None:
+    def _report(self, life: Life, report: Life, after: int) -> None:
         story = self._story
         to = [each.recipient for _line, each in report.deliveries]
         text = _("A report about that was written")
         if to:
             text = _("A report about that was written to {names}").format(names=all_of(to))
-        records = [line.record for line in report.lines]
+        said = [line.record for line, told in life.reports if told.queue_id == report.queue_id]
+        records = [*said, *(line.record for line in report.lines)]
         self._been.add(report.key)
         step = story.add(
             after,

@@ -6,6 +6,7 @@
     web.redirected(life)            what a user's filter sent on: the same Message-ID, by the way that filters have
     web.roots()                     lives that came from nowhere that is known
     web.life(host, id, message_id)  the one that was meant
+    web.refused(host, message_id)   one that came into no queue
     web.host_of(address, name)      the host of the inventory that has this address
 
 Three ids join: a queue id that the other side said ("queued as"), one that bounce(8) said, and a Message-ID that stands
@@ -34,6 +35,7 @@ class Web:
         records = [record for log in self._logs.values() for record in log.records]
         self.lives, doubts = lives(records)
         self.doubts = list(doubts)
+        self._sorted: dict[str, tuple[Record, ...]] = {}
         self._by_id: defaultdict[tuple[str, str], list[Life]] = defaultdict(list)
         for life in self.lives:
             self._by_id[life.host, life.queue_id].append(life)
@@ -42,9 +44,12 @@ class Web:
 
     def records(self, host: str) -> tuple[Record, ...]:
         """As the host's clock has them."""
-        log = self._logs.get(host)
-        found = set(log.records) if log is not None else set()
-        return tuple(sorted(found, key=lambda each: (each.t, each.ident, each.pid, each.text)))
+        if host not in self._sorted:
+            log = self._logs.get(host)
+            found = set(log.records) if log is not None else set()
+            order = sorted(found, key=lambda each: (each.t, each.ident, each.pid, each.text))
+            self._sorted[host] = tuple(order)
+        return self._sorted[host]
 
     def host_of(self, address: str, name: str = "") -> str:
         """By its address; by its name where Postfix shows no address. "" if it is another's."""
@@ -62,6 +67,15 @@ class Web:
 
     def life(self, host: str, queue_id: str, message_id: str = "") -> Life | None:
         return self._meant(host, queue_id, (message_id,) if message_id else ())
+
+    def refused(self, host: str, message_id: str) -> Life | None:
+        """Of a message that was refused in the dialogue nobody was told a queue id: by its Message-ID."""
+        found = [
+            life
+            for life in self.lives
+            if life.host == host and message_id in life.message_ids and life.queued is None and life.refusals
+        ]
+        return found[0] if len(found) == 1 else None
 
     def reports(self, life: Life) -> tuple[Life, ...]:
         found = [

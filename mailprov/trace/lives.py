@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from mailprov.i18n import _
-from mailprov.model.values import dataclass
+from mailprov.model.values import dataclass, replace
 from mailprov.trace import postfix
 from mailprov.trace.observed import Record
 from mailprov.trace.postfix import Arrival, Delivery, Line, Named, Note, Queued, Refusal, Removed, Report
@@ -86,8 +86,13 @@ class Life:
 
     @property
     def last(self) -> dict[str, tuple[Line, Delivery]]:
-        """What was said last of each recipient: one that was put off may have been delivered since."""
-        return {delivery.recipient: (line, delivery) for line, delivery in self.deliveries}
+        """What was said last of each recipient: one that was put off may have been delivered since, or given up."""
+        found = {delivery.recipient: (line, delivery) for line, delivery in self.deliveries}
+        if any(isinstance(line.says, Note) and line.says.what == "expired" for line in self.lines):
+            for recipient, (line, delivery) in found.items():
+                if delivery.status == "deferred":
+                    found[recipient] = (line, replace(delivery, status="expired"))
+        return found
 
 
 def lives(records: Iterable[Record]) -> tuple[tuple[Life, ...], tuple[str, ...]]:

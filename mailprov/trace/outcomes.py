@@ -1,7 +1,7 @@
 """Ends that are not a mailbox: put off, returned, refused, held, deleted; and what DNS answered before a connection.
 
     stopped(story, life, after, names) -> bool     whether it came no further than this queue: refused, held, deleted
-    ended(story, life, group, after, named)        deliveries that are over for now
+    ended(story, life, group, after, named) -> number          deliveries that are over for now
     asked(story, life, delivery, after) -> number  DNS, where the next server was looked for there
 
 Pure.
@@ -73,7 +73,9 @@ def ended(
     named: Mapping[str, str],
     *,
     counts: bool = True,
-) -> None:
+) -> int:
+    """The last step."""
+    step = after
     for line, delivery in group:
         agent = _agent(line)
         server = delivery.relay if delivery.relay not in ("none", "") else ""
@@ -116,6 +118,7 @@ def ended(
             step,
             then=then,
         )
+    return step
 
 
 def asked(story: Story, life: Life, delivery: Delivery, after: int) -> int:
@@ -182,7 +185,7 @@ def _said(delivery: Delivery) -> tuple[Outcome, str]:
         return Outcome.DEFERRED, _("It was put off: {text}").format(text=text)
     if delivery.status in ("bounced", "expired"):
         return Outcome.BOUNCED, _("It was refused for good: {text}").format(text=text)
-    if delivery.status == "sent" and text.startswith(("delivered to mailbox", "delivered to maildir")):
+    if delivery.stored:
         return Outcome.DELIVERED, _("It was stored: {text}").format(text=text)
     if delivery.relay == "none" and delivery.status == "sent":
         return Outcome.DELETED, _("It was thrown away: {text}").format(text=text)

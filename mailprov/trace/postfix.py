@@ -74,6 +74,13 @@ class Delivery:
     text: str
     queued_as: str  # the id that the other side gave it
 
+    @property
+    def stored(self) -> bool:
+        """By Postfix itself: local(8), virtual(8)."""
+        return self.status == "sent" and self.text.startswith(
+            ("delivered to mailbox", "delivered to maildir")
+        )
+
 
 @dataclass(frozen=True)
 class Report:

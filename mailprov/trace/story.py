@@ -26,6 +26,7 @@ class Story:
         self.seen, self.web = seen, web
         self.steps: list[Step] = []
         self.arrivals: list[Arrival] = []
+        self.doubts: list[str] = []  # about this message, beside those about the logs
         self._offsets = {log.host: log.offset or 0.0 for log in seen.logs}
         found = [added(visit.headers) for visit in seen.visits if visit.headers]
         self._hops = {queue_id: hop for each in found for queue_id, hop in each.by.items()}

@@ -28,6 +28,8 @@ def way(seen: Seen) -> Trace:
     dialogue = seen.dialogue
     assert dialogue is not None, "this program has handed it over"
     life = web.life(dialogue.host, dialogue.queue_id, seen.message_id) if dialogue.queue_id else None
+    if life is None and not dialogue.queue_id and dialogue.taken and dialogue.code != 250:
+        life = web.refused(dialogue.host, seen.message_id)
     first = _handed_in(story, dialogue, life)
     for recipient, reply in dialogue.refused:
         text = _("Refused for {recipient}: {reply}").format(recipient=recipient, reply=reply)
@@ -88,7 +90,7 @@ def _made(story: Story) -> Trace:
         seen.subject,
         clocks,
         gaps,
-        tuple(map(cleaning.line, story.web.doubts)),
+        tuple(map(cleaning.line, (*story.web.doubts, *story.doubts))),
     )
 
 
@@ -167,7 +169,7 @@ def _same_id(story: Story, life: Life | None) -> None:
         if ids.intersection(root.message_ids) and (life is None or root.key != life.key)
     ]
     if others:
-        story.web.doubts.append(
+        story.doubts.append(
             ngettext(
                 "{count} other message has the same Message-ID ({where}), and is not shown here",
                 "{count} other messages have the same Message-ID ({where}), and are not shown here",

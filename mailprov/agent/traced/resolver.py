@@ -37,15 +37,15 @@ class Answer(NamedTuple):
 
 def ask(tree: Tree, name: str, kind: str) -> Answer:
     began = time.monotonic()
-    failed = "no name server in /etc/resolv.conf"
+    failed = "NOSERVER"
     for server in _servers(tree):
         try:
             code, values, ttl = _exchange(server, name, kind)
         except (OSError, ValueError, KeyError, IndexError, struct.error, UnicodeError) as error:
-            failed = f"{server}: {error}"
+            failed = "TIMEOUT" if isinstance(error, socket.timeout) else type(error).__name__.upper()
             continue
         return Answer(name, kind, server, tuple(values), code, ttl, time.monotonic() - began)
-    return Answer(name, kind, answer=failed[:200], seconds=time.monotonic() - began)
+    return Answer(name, kind, answer=failed, seconds=time.monotonic() - began)
 
 
 def _servers(tree: Tree) -> List[str]:
@@ -58,7 +58,7 @@ def _exchange(server: str, name: str, kind: str) -> Tuple[str, List[str], int]:
     ident = int.from_bytes(os.urandom(2), "big")
     labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
     if not all(0 < len(label) < 64 for label in labels):
-        raise ValueError("no name of DNS")
+        raise ValueError(name)
     question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     packet = struct.pack(">6H", ident, 0x0100, 1, 0, 0, 0) + question + struct.pack(">2H", KINDS[kind], 1)
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
@@ -71,7 +71,7 @@ def _exchange(server: str, name: str, kind: str) -> Tuple[str, List[str], int]:
             reply = link.recv(4096)
             if len(reply) >= 12 and reply[:2] == packet[:2] and reply[2] & 0x80:
                 return _read(reply, KINDS[kind])
-    raise ValueError("no answer")
+    raise socket.timeout
 
 
 def _read(reply: bytes, wanted: int) -> Tuple[str, List[str], int]:
@@ -114,4 +114,4 @@ def _name(reply: bytes, at: int) -> Tuple[str, int]:
         else:
             labels.append(reply[at + 1 : at + 1 + length].decode("ascii", "replace"))
             at += 1 + length
-    raise ValueError("a name without an end")
+    raise ValueError(labels)

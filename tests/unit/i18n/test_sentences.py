@@ -179,6 +179,7 @@ OTHER_TEXTS = {
     "agent/resources/bans.py",
     "transport/start/sudo.py",
     "wire/bundle.py",
+    "trace/postfix.py",  # what Postfix logs
     "probe/mailauth/message.py",  # the messages that probes send
 }
 
