@@ -325,7 +325,9 @@ ORDER: Mapping[str, frozenset[str]] = {
     "trace": ANYTIME | {"traced"},
     "zones": ANYTIME,
 }
-ANSWERED = frozenset({"facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues"})
+ANSWERED = frozenset(
+    {"facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues"}
+)
 ONCE = frozenset(
     {
         "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "traced", "ready", "served",
