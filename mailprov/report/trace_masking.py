@@ -24,7 +24,10 @@ T = TypeVar("T")
 _WORD = r"[\w!#$%&*+\-?^`{|}~=]"
 _DOMAIN = r"(?P<domain>\[[^\]\s]+\]|\w[\w-]*(?:\.[\w-]+)*)"
 # RFC 5321 section 4.1.2, and letters of all scripts (RFC 6531). %40 and +40: in URLs, and as xtext (RFC 3461).
-_ADDRESS = re.compile(rf"""(?P<local>"[^"\s]+"|{_WORD}+(?:['./]{_WORD}+)*)(?P<at>@|%40|\+40){_DOMAIN}""")
+# Rspamd puts braces around some; none begins with one.
+_ADDRESS = re.compile(
+    rf"""(?P<local>"[^"\s]+"|(?![{{|}}]){_WORD}+(?:['./]{_WORD}+)*)(?P<at>@|%40|\+40){_DOMAIN}"""
+)
 _FOLDER = re.compile(rf"/{_DOMAIN}/(?P<local>[^/\s]+)(?=/|\s|$)")
 _HOME = re.compile(r"/home/(?P<local>[^/\s]+)")
 # `sasl_username=ana@…`: what log lines and Authentication-Results have before an address.

@@ -33,6 +33,7 @@ def masked(text: str, keep: set[str] = KEEP) -> str:
         "{}",
         "mailto:{}?subject=x",
         "Ask {}.",
+        "FORGED_RECIPIENTS(2.00){m:team@alpha.test;s:{};},FORGED_SENDER(0.30){{};ana@alpha.test;}",
     ],
 )
 @pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def test_what_is_kept_stays_in_every_form() -> None:
         "from=<SRS0=y1Kx=EB=alpha.test=ana@beta.test>",
         "from=<SRS1=aa=gamma.example==y1Kx=EB=alpha.test=ana@beta.test>",
         "ANA@Alpha.Test",
+        "FORGED_RECIPIENTS(2.00){m:team@alpha.test;s:ana@alpha.test;},FORGED_SENDER(0.30){ana@alpha.test;team@alpha.test;}",
         "/var/vmail/alpha.test/ana/Maildir/new/1.x",
         "/home/ana/Maildir/new/1",
     ):
