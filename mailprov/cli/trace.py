@@ -79,6 +79,15 @@ def trace(
             show_default=False,
         ),
     ] = 30.0,
+    wire: Annotated[
+        bool,
+        typer.Option(
+            "--wire",
+            help=N_(
+                "Also show what the servers say to each other: their Postfix logs more about this message for a moment."
+            ),
+        ),
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -123,7 +132,7 @@ def trace(
         tuple(map(_checked, bcc or ())),
         tuple(map(_attached, attach or ())),
     )
-    options = Options(_asked(letter.sender, json) if password else None, keep, wait)
+    options = Options(_asked(letter.sender, json) if password else None, keep, wait, wire)
     with Connections(others=read.hosts) as connections:
         code = run.trace(read, letter, options, start=connections.start, report=reports.emit)
     if page is not None and page.written and not json:

@@ -19,7 +19,7 @@ from mailprov import __version__
 from mailprov.errors import MailprovError, bug
 from mailprov.i18n import _, ngettext
 from mailprov.model.answers import Traced
-from mailprov.model.events import Emit, Error, Progress, RunEnded, RunStarted
+from mailprov.model.events import Emit, Error, Event, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.inventory import Inventory
 from mailprov.model.trace import Outcome, Trace
 from mailprov.run.event_queue import EventQueue
@@ -95,7 +95,7 @@ class _Work:
 
     def run(self) -> None:
         try:
-            self.trace = self._followed(make(self._letter))
+            self.trace = self._listened(make(self._letter))
             self._events.emit(Traced(self.trace))
         except MailprovError as error:
             self.error = error
@@ -103,6 +103,30 @@ class _Work:
             self.error = bug("trace", error)
         finally:
             self.done.set()
+
+    def _listened(self, ready: Ready) -> Trace:
+        """With --wire, the hosts' Postfix tells more meanwhile."""
+        if not self._options.wire:
+            return self._followed(ready)
+        from mailprov.run.trace_wire import listening
+
+        self._say(_("letting Postfix tell more about this message"))
+        letter, wait = self._letter, self._options.wait
+        with listening(
+            self._inventory,
+            letter.sender,
+            letter.recipients,
+            self._entrance.host,
+            wait=wait,
+            emit=self._quietly,
+            start=self._start,
+        ) as told:
+            return told(self._followed(ready))
+
+    def _quietly(self, event: Event) -> None:
+        """Of the conversations with hosts, what is worth knowing: whom they wait for."""
+        if isinstance(event, (Notice, Progress)):
+            self._events.emit(event)
 
     def _followed(self, ready: Ready) -> Trace:
         from mailprov.run.trace_following import Following
@@ -113,13 +137,12 @@ class _Work:
         began = time.time()
         desk = Desk(self._inventory, began, self.stop)
         following = Following(self._inventory, desk, ready, letter, began, self._start, self._say)
-        with options.around(following.hosts(entrance.host)):
-            self._say(_("handing the message over to {host}").format(host=entrance.host.name))
-            dialogue = desk.hand_over(
-                entrance.host, entrance.port, letter.sender, letter.recipients, ready.data, entrance.login
-            )
-            if dialogue.queue_id or dialogue.taken:
-                following.follow(dialogue, options.wait)
+        self._say(_("handing the message over to {host}").format(host=entrance.host.name))
+        dialogue = desk.hand_over(
+            entrance.host, entrance.port, letter.sender, letter.recipients, ready.data, entrance.login
+        )
+        if dialogue.queue_id or dialogue.taken:
+            following.follow(dialogue, options.wait)
         following.read(dialogue, entrance, options)
         return way(following.seen(dialogue, [entrance.why] if entrance.why else [], kept=options.keep))
 

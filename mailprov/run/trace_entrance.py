@@ -9,9 +9,6 @@ Raises InputError for senders and recipients of whom nothing could be seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-
 from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.model.accounts import Account
@@ -24,23 +21,17 @@ WAIT = 30.0  # seconds for a message to arrive
 _SUBMISSION = (587, 465)
 
 
-@contextmanager
-def _nothing(hosts: tuple[Host, ...]) -> Iterator[None]:
-    yield
-
-
 @dataclass(frozen=True)
 class Options:
     """`password`: of the sender, where the inventory has only a hash; None: it was not asked for.
 
-    `around` is entered before the message is sent, with the hosts of its sender and recipients, and left when it was
-    followed (`--wire`).
+    `wire`: the hosts' Postfix tells more about the message meanwhile (run/trace_wire.py).
     """
 
     password: str | None = None
     keep: bool = False
     wait: float = WAIT
-    around: Callable[[tuple[Host, ...]], AbstractContextManager[None]] = _nothing
+    wire: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,6 @@ class Following:
         reached = [end for each in letter.recipients for end in ends(inventory, each)]
         self._owners = [owner for end in dict.fromkeys(reached) if (owner := account_of(inventory, end))]
 
-    def hosts(self, first: Host) -> tuple[Host, ...]:
-        """Of the sender, and of everybody whom the message is to reach by the inventory."""
-        homes = [self._home(owner.address) for owner in self._owners]
-        names = [first.name, *(host.name for host in homes if host is not None)]
-        return tuple(self._inventory.host(name) for name in dict.fromkeys(names))
-
     def follow(self, dialogue: Dialogue, wait: float) -> None:
         self._say(_("reading the logs"))
         deadline = time.monotonic() + wait

@@ -4,6 +4,8 @@
         …                                                 the message is sent, and its queue ids are looked for
         heard = wire.collect({host: [queue id]})          what was said about these; all hosts are as before
     wire.gaps                                             what could not be heard, a sentence each
+    listening(inventory, sender, recipients, first, …)    the same for a trace, as a context manager: a function that
+                                                          puts what was heard into the finished Trace
 
 A host where another run is at work refuses, as it refuses an apply; then the others are taken back at once, and no
 message is sent. Leaving the block without `collect` takes everything back as well; so does the host itself, when this
@@ -16,18 +18,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from mailprov.errors import HostFailed
 from mailprov.i18n import _
 from mailprov.model.events import Emit
-from mailprov.model.inventory import Host
+from mailprov.model.inventory import Domain, Host, Inventory
 from mailprov.model.sentences import shown
-from mailprov.model.trace import Source, TraceLine
+from mailprov.model.trace import Source, Trace, TraceLine
 from mailprov.run.gate import Gate
 from mailprov.run.hosts import HostSession, Start
+from mailprov.trace.expected import domain_of, ends
+from mailprov.trace.heard import queue_ids, with_heard
 from mailprov.trace.observed import Heard
 
 LIMIT = 120  # seconds that hosts wait for this program; then they are as before
@@ -117,6 +122,11 @@ class Wire:
                 self.gaps = (*self.gaps, str(session.outcome.error))
         return [_heard(session.host.name, told) for session, tap in self._taps for told in tap.dialogues]
 
+    def told(self, trace: Trace) -> Trace:
+        """With what was heard in its steps."""
+        heard = self.collect(queue_ids(trace))
+        return with_heard(trace, heard, self.gaps)
+
     def _until(self, done: Callable[[HostSession, _Tap], bool]) -> None:
         """Waits in pieces, so that Ctrl-C is heard."""
         while not all(session.ended.is_set() or done(session, tap) for session, tap in self._taps):
@@ -135,6 +145,40 @@ class Wire:
                 session.cancel()
                 tap.ask(())
         self._until(lambda session, tap: False)
+
+
+@contextmanager
+def listening(
+    inventory: Inventory,
+    sender: str,
+    recipients: Iterable[str],
+    first: Host,
+    *,
+    wait: float,
+    emit: Emit,
+    start: Start,
+) -> Iterator[Callable[[Trace], Trace]]:
+    """On `first`, where the message is handed over, and on the hosts of all whom it is to reach."""
+    named = list(recipients)
+    reached = dict.fromkeys([*named, *(end for each in named for end in ends(inventory, each))])
+    domains = [domain for each in reached if (domain := domain_of(inventory, each)) is not None]
+    hosts = dict.fromkeys([first.name, *(host for domain in domains for host in _hosts(domain))])
+    seconds = LIMIT + int(3 * wait)  # for the logs, the mailbox, and what a slow machine needs
+    with Wire(
+        map(inventory.host, hosts),
+        [sender],
+        reached,
+        command="trace",
+        emit=emit,
+        start=start,
+        seconds=seconds,
+    ) as wire:
+        yield wire.told
+
+
+def _hosts(domain: Domain) -> list[str]:
+    """Where its mail comes in, and where it is kept."""
+    return [*(each.host for each in domain.exchangers if each.ours), *domain.hosts[:1]]
 
 
 def _heard(host: str, told: Mapping[str, Any]) -> Heard:

@@ -41,7 +41,7 @@ _PLAIN = re.compile(
 _CLIENTS = ("smtp", "lmtp")
 _VALUES = (
     "queue_directory", "maillog_file", "sender_dependent_default_transport_maps", "default_transport",
-    "virtual_mailbox_domains", "virtual_transport", "transport_maps",
+    "virtual_mailbox_domains", "virtual_transport", "transport_maps", "recipient_delimiter",
 )  # fmt: skip
 
 
@@ -89,9 +89,13 @@ def _leaving(made: "_Made", configured: Dict[str, str], senders: Sequence[str]) 
 
 def _arriving(made: "_Made", configured: Dict[str, str], recipients: Sequence[str]) -> None:
     """Mail for these recipients, where they have a mailbox here."""
+    signs = "|".join(_quoted(one) for one in configured["recipient_delimiter"])
+    detail = f"(({signs})[^@]*)?" if signs else ""  # RFC 5233
     for recipient in recipients:
-        if _has(configured["virtual_mailbox_domains"], recipient.rpartition("@")[2]):
-            made.route("recipients", f"^{_quoted(recipient)}$", configured["virtual_transport"])
+        local, _at, domain = recipient.rpartition("@")
+        if _has(configured["virtual_mailbox_domains"], domain):
+            pattern = f"^{_quoted(local)}{detail}@{_quoted(domain)}$"
+            made.route("recipients", pattern, configured["virtual_transport"])
 
 
 class _Made:
