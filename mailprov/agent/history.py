@@ -37,6 +37,8 @@ def describe(record: Journal) -> Dict[str, Any]:
         "next": False,
         "address": begin.get("address", ""),
         "to": begin.get("to", ""),
+        "action": begin.get("action", ""),
+        "ids": begin.get("ids", []),
     }
 
 
@@ -79,6 +81,8 @@ def runs_of(tree: files.Tree) -> List[Dict[str, Any]]:
                 if left.committed
                 else _("interrupted; the next apply puts back what it had written")
             )
+            if under_way["kind"] == "queue":
+                under_way["status"] = _("interrupted; the next run releases what it had held to delete it")
             if under_way["kind"] == "purge":
                 under_way["status"] = _("interrupted; the next purge in this domain deletes the rest")
         told.append(under_way)

@@ -33,6 +33,9 @@ class Job(NamedTuple):
     senders: Sequence[str] = ()
     recipients: Sequence[str] = ()
     seconds: float = 0
+    queue: Mapping[str, Any] = {}
+    action: str = ""
+    ids: Sequence[str] = ()
 
     @classmethod
     def of(cls, raw: Dict[str, Any]) -> "Job":

@@ -18,14 +18,16 @@ are kept). `log` has one JSON object a line; `b0`, `b1` … are copies of files.
 
 The log's records, by their "r":
     begin     owner, time, run (the controller's id of the whole run, the same on all its hosts), kind (apply, rollback,
-              zones, purge or wire), address (whose mailbox a purge deletes), undoes (the run that a rollback undoes),
-              to (the run whose state it returned to, where several were undone),
+              zones, purge, wire or queue), address (whose mailbox a purge deletes), action and ids (of kind queue),
+              undoes (the run that a rollback undoes), to (the run whose state it returned to, if several were undone),
               continues (a run that was killed after its commit point, which this one finishes)
     was       path (without the root), was: null or kind, mode, uid, gid, mtime, target or copy
     packages, users    names: what was installed and made; a rollback leaves both
     services  was: [{"spec", "verb", "enabled", "runs", "listening"}], the units before the run
     wire      queue: Postfix's queue directory, services: the clones of its clients (verbose/clones.py)
     zones     zones: the run's DNS changes as dns.undo made them; kept for the controller, never looked into here
+    message   id, instance, was (its queue), arrived, sender: a message of the queue before anything is done to it
+    done      id: that was done
     commit    after: {path: digest} of all remembered paths, which tells a later edit by hand
     end       status, time, changed
 

@@ -3,7 +3,8 @@
 names(tree) -> [str]        the oldest first, whatever the host's clock did meanwhile
 next_name(tree) -> str      for the run that ends now
 thin_out(tree)              the last KEEP that reached their commit point keep their copies of files, for a
-                            rollback; of the last KEEP_LOGS the log stays, for the history; older ones go
+                            rollback; of the last KEEP_LOGS the log stays, for the history, and the messages that
+                            were deleted from the queue; older ones go
 """
 
 from __future__ import annotations
@@ -55,5 +56,10 @@ def thin_out(tree: files.Tree) -> None:
             continue
         # An undone run changed nothing, so its copies are of no use; apt's words may be, while they are fresh.
         for one in os.listdir(directory):
-            if (one[:1] == "b" and one[1:].isdigit()) or (place >= KEEP and one != "log"):
+            if (one[:1] == "b" and one[1:].isdigit()) or (place >= KEEP and not _stays(one)):
                 files.remove(os.path.join(directory, one))
+
+
+def _stays(name: str) -> bool:
+    """As long as the run is known: its log, and what mail_queue/acting.py kept of messages."""
+    return name == "log" or name.endswith((".eml", ".recipients"))

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rollback": ("rollback", "rollback", N_("Return hosts and zones to the state before the last apply.")),
     "history": ("history", "history", N_("Show what was applied, when, by whom, and how it ended.")),
     "purge": ("purge", "purge", N_("List mailboxes whose accounts are gone, or delete one.")),
+    "queue": ("queue", "queue", N_("Show what waits for delivery, and why; hold, release, delete.")),
     "account": ("account", "app", N_("Accounts: add, set, suspend, remove; edits and applies.")),
     "client": ("client", "client", N_("Show how a mail program is set up for an account.")),
     "dkim": ("dkim", "app", N_("The keys that sign mail: show, rotate.")),

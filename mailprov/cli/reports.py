@@ -48,6 +48,13 @@ _WORDS = {
         N_("Give --yes to delete without a question, or leave the address out"),
         N_("Delete this mail for good?"),
     ),
+    "queue --flush": (N_("Give --yes to try again without a question"), N_("Try to deliver this now?")),
+    "queue --hold": (N_("Give --yes to hold without a question"), N_("Hold these messages?")),
+    "queue --release": (N_("Give --yes to release without a question"), N_("Release these messages?")),
+    "queue --delete": (
+        N_("Give --yes to delete without a question"),
+        N_("Delete these messages from the queue? Copies stay on the host."),
+    ),
 }
 
 

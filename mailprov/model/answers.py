@@ -26,10 +26,12 @@ class Traced:
 
 @dataclass(frozen=True)
 class PastRun:
-    """One run that host `subject` remembers. `kind` is apply, rollback, zones or purge; `status` says how it ended.
+    """One run that host `subject` remembers. `kind` is apply, rollback, zones, purge or queue; `status` says how it
+    ended.
 
     `run` is the same on all hosts of one run; `undoes` the run that a rollback undid; `next`: a rollback would undo it.
     `address`: whose mailbox a purge deleted; `to`: the run to whose state a rollback of several runs returned.
+    `action` (flush, hold, release, delete) and `ids`: what was done to which messages of the queue.
     """
 
     subject: str
@@ -45,6 +47,8 @@ class PastRun:
     next: bool = False
     address: str = ""
     to: str = ""
+    action: str = ""
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ class Action(str, Enum):
 class Change:
     """One thing that will change or has changed on `subject` (a host's name, or `zone alpha.test`).
 
-    `kind` is package, user, directory, file, account, certificate, service, record or mailbox; `name` is what a person
-    would call it (a path, a unit, an address); `detail` is one line; `diff` is a unified diff with secrets masked, or
-    empty.
+    `kind` is package, user, directory, file, account, certificate, service, record, mailbox or message; `name` is what
+    a person would call it (a path, a unit, an address); `detail` is one line; `diff` is a unified diff with secrets
+    masked, or empty.
 
     `because`: all files that a service is reloaded or restarted for, where `detail` only says how many they are.
     `drift`: it would undo what somebody did by hand since the last apply. `edit` is then the diff of that, from what
@@ -179,6 +179,7 @@ if TYPE_CHECKING:
         Traced,
         Written,
     )
+    from mailprov.model.queue import QueuedMessage, QueueState
     from mailprov.model.records import Record
 
     Event = (
@@ -192,6 +193,8 @@ if TYPE_CHECKING:
         | PastRun
         | KeptHome
         | KeptMailbox
+        | QueuedMessage
+        | QueueState
         | Found
         | Traced
         | Record

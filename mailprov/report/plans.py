@@ -323,8 +323,8 @@ def no_changes(
     is said of what was not looked at.
     """
     missing = missing or {}
-    if command in ("rollback", "purge"):
-        nothing, failed = _NOTHING[command]
+    if (known := command.partition(" ")[0]) in _NOTHING:
+        nothing, failed = _NOTHING[known]
         text = Text().append(_(nothing), style="bold green").append(f" {_('Compared:')}")
         if missing:
             text = Text().append(_(failed), style="bold magenta").append(f" {_of_missing(missing)}.")
@@ -347,6 +347,7 @@ def no_changes(
 _NOTHING = {
     "rollback": (N_("Nothing to roll back."), N_("Nothing was rolled back:")),
     "purge": (N_("Nothing to purge."), N_("Nothing was purged:")),
+    "queue": (N_("Nothing to do."), N_("Nothing was done:")),
 }
 
 

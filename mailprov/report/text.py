@@ -32,6 +32,7 @@ from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
     from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun, Traced
+    from mailprov.model.queue import QueuedMessage, QueueState
     from mailprov.report.terminal import Live
 
 _STATUS = {
@@ -44,7 +45,8 @@ _STATUS = {
 
 _FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")  # by these rich sees a terminal in a pipe
 _FEW = 4  # hosts and zones in one line
-_PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply")
+_ACTING = ("queue --flush", "queue --hold", "queue --release", "queue --delete")
+_PLANNING = ("plan", "apply", "rollback", "purge", "dns plan", "dns apply", *_ACTING)
 _LOOKING = ("plan", "dns plan")  # what they end with is a plan, and nothing was done
 _MISSING = {"unreachable": N_("could not be asked"), "interrupted": N_("was interrupted")}
 
@@ -81,6 +83,8 @@ class TextReport:
         self._past: list[PastRun] = []
         self._kept: list[KeptMailbox | KeptHome] = []
         self._traces: list[Traced] = []
+        self._queued: list[QueuedMessage] = []
+        self._queues: list[QueueState] = []
         self._steps: set[tuple[int, str]] = set()  # of a move, that were told
         self._command = ""
         self._plan_shown = False
@@ -122,6 +126,16 @@ class TextReport:
             self._move_step(event)
         elif isinstance(event, Traced):
             self._traces.append(event)
+        elif self._command == "queue":
+            self._in_queue(event)
+
+    def _in_queue(self, event: Event) -> None:
+        from mailprov.model.queue import QueuedMessage, QueueState
+
+        if isinstance(event, QueuedMessage):
+            self._queued.append(event)
+        elif isinstance(event, QueueState):
+            self._queues.append(event)
 
     def _move_step(self, event: MoveStep) -> None:
         """That one waits is told once; the note behind it says until when, and why."""
@@ -259,6 +273,8 @@ class TextReport:
 
             for line in history.render(self._past):
                 self._out.print(line)
+        if self._queues and not self._quiet:
+            self._print_queues()
         if self._found:
             self._print_findings()
         if self._traces:
@@ -286,6 +302,13 @@ class TextReport:
                 self._out.print(part)
             if not self._quiet:
                 self._out.print()
+
+    def _print_queues(self) -> None:
+        from mailprov.report import queue
+
+        self._queues.sort(key=lambda state: state.subject)
+        for line in queue.render(self._queues, self._queued, verbose=self._verbose):
+            self._out.print(line)
 
     def _print_findings(self) -> None:
         from mailprov.report import findings

@@ -57,4 +57,6 @@ def _event(host: str, run: dict[str, Any]) -> PastRun:
         run["next"],
         run.get("address", ""),
         run.get("to", ""),
+        run.get("action", ""),
+        tuple(run.get("ids", ())),
     )

@@ -1,6 +1,7 @@
 """A run that tells what the hosts tell, one event each, and ends: history, kept mailboxes.
 
 listing(command, …) -> exit code
+with_silent(known, sessions) -> text for its last line
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from mailprov.model.events import Emit, Event, RunEnded, RunStarted
 from mailprov.model.inventory import Inventory
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.exit_code import worst
-from mailprov.run.hosts import Start
-from mailprov.run.inquiry import Answer, Job, ask
+from mailprov.run.hosts import HostSession, Start
+from mailprov.run.inquiry import Job, ask
 from mailprov.run.select import Selection
 
 
@@ -55,17 +56,17 @@ def listing(
     errors = [one.outcome.error for one in answers if one.outcome.error is not None]
     code = worst(*(error.exit_code for error in errors))
     known = summary(count, not errors) if len(errors) < len(answers) or not answers else _("nothing is known")
-    text = _with_silent(known, answers)
+    text = with_silent(known, [one.session for one in answers])
     queue.wake(RunEnded(code, text, time.monotonic() - began))
     return code
 
 
-def _with_silent(known: str, answers: Collection[Answer]) -> str:
+def with_silent(known: str, sessions: Collection[HostSession]) -> str:
     """What is known, and of whom alone: "3 runs on mx1; mx2 could not be asked"."""
-    silent = [one.host.name for one in answers if one.outcome.error is not None]
+    silent = [one.host.name for one in sessions if one.outcome.error is not None]
     if not silent:
         return known
-    told = [one.host.name for one in answers if one.outcome.error is None]
+    told = [one.host.name for one in sessions if one.outcome.error is None]
     form = (
         _("{known} on {hosts}; {silent} could not be asked")
         if told

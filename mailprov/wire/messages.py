@@ -8,7 +8,7 @@
 
 job     {"tag": str,               random per run, 16 hex digits
          "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys" |
-                 "bans" | "maillog" | "trace" | "wire",
+                 "bans" | "maillog" | "trace" | "wire" | "queue" | "queue_act",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -27,6 +27,10 @@ job     {"tag": str,               random per run, 16 hex digits
          "follow": float,          maillog: seconds to read on for, at most until the message has left the queues
          "senders": [address], "recipients": [address], "seconds": float     wire: whose mail Postfix tells more about
                                    (where it leaves; where it is stored), and for how long at most
+         "queue": {"all": bool, "limit": int,       queue: all messages, or so many of the oldest; those that meet all
+                   "ids": [str], "queues": [name],  of this, each of which may be missing or empty
+                   "sender": str, "recipient": str, "reason": str},   in any place, in any case; "<>" is no sender
+         "action": "flush" | "hold" | "release" | "delete", "ids": [str]   queue_act; flush without ids: all
          "root": str}              "" on real hosts; tests give a directory that stands for /
 
 modes   plan       the agent ends after `plan` and has written nothing
@@ -40,6 +44,8 @@ modes   plan       the agent ends after `plan` and has written nothing
         wire       hello, verbose, (collect), dialogues, end: Postfix logs what it and others say for a moment
                    (agent/modes/wire.py); with the end, however it comes, that is over
         trace      hello, traced, end; nothing is written, no lock is taken
+        queue      hello, queued …, queue_state, end; nothing is written, no lock is taken
+        queue_act  hello, (queued), plan, (go), applied …, end: does the job's "action" to messages of the queue
         purge      hello, plan, (go), applied, end: deletes what job's "address" has left
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
 
@@ -74,6 +80,11 @@ agent → controller, in order (t is the message type)
                 "recipients": [address], "lines": [{"source": "sent"|"received"|"log", "text"}]}]}    all is taken back
     mailboxes  {"t", "mailboxes": [{"address", "messages": int, "bytes": int, "changed": unix seconds or 0}],
                 "homes": [{"address", "user", "path", "files": int, "bytes": int, "changed": as above}]}   if any
+    queued     {"t", "messages": [QUEUED]}           some of those that are asked for
+    queue_state {"t", "counts": {queue: int}, "messages", "recipients", "bytes", "oldest": unix seconds or 0,   of these
+                "all": int, "told": int, "unreadable": int,    all that are in the queue; of those asked for, the told
+                "reasons": [REASON], "others": int,            ones; lines that nobody understood. The most frequent
+                "running": bool, "now": unix seconds}          reasons; messages with rarer ones; whether Postfix runs
     notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for
     progress   {"t", "text": SENTENCE}               any time
     beat       {"t"}                                 every 5 s of silence
@@ -94,16 +105,23 @@ controller → agent
     issue      {"t"}                                 after `ready`
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
-CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mailbox,
+CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mailbox|message,
          "action": create|update|delete|run, "name": str, "detail": SENTENCE, "diff": str, "drift": bool, "edit": str,
          "because": [str]}                           as model.events.Change, no `subject`; secrets masked
          drift: it would undo what somebody did by hand since the last apply. An apply whose plan has such a change
          ends after `plan` with status failed and has changed nothing, unless the job has accept_drift.
 
-RUN     {"run": str, "kind": "apply"|"rollback"|"zones"|"purge", "owner": str, "began": str, "ended": str,
+RUN     {"run": str, "kind": "apply"|"rollback"|"zones"|"purge"|"queue", "owner": str, "began": str, "ended": str,
          "status": SENTENCE,
          "committed": bool, "changed": int, "undoes": run id or "", "zones": [name],
-         "next": whether a rollback would undo it, "address": str, of a purge, "to": run id or "", of a rollback}
+         "next": whether a rollback would undo it, "address": str, of a purge, "to": run id or "", of a rollback,
+         "action": str, "ids": [str], of kind queue}
+
+QUEUED  {"id": str, "queue": active|deferred|hold|incoming|maildrop, "arrived": unix seconds, "size": int,
+         "sender": str, "recipients": [{"address", "reason"}], "total": int,    of them; not more than 1,000 are told
+         "next": when the next try is at the earliest, "until": when it is given up; 0 where there is none
+         "instance": directory of the configuration, where it is not the host's own Postfix}
+REASON  {"text": str, "messages": int, "recipients": int, "oldest": unix seconds}
 
 SENTENCE  what people read, in English: a str, or, where the controller may translate it, [TEXT, VALUE …] with a value
          for each placeholder of the text, in its order. TEXT is a str with plain placeholders, {name}, each of them

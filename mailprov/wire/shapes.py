@@ -191,6 +191,7 @@ def _object(optional: Mapping[str, Shape] | None = None, /, **needed: Shape) -> 
 
 KINDS = (
     "package", "user", "directory", "key", "file", "account", "password", "certificate", "service", "mailbox",
+    "message",
 )  # fmt: skip
 _name, _text, _long = text(_NAME), text(_TEXT), text(_LONG)
 _version = either((nothing, _name))
@@ -209,9 +210,15 @@ IMAGE = _object(
     sets=many(_object(name=_name, type=_name, before=_HALF, after=_HALF)),
 )
 RUN = _object(
-    {"images": many(IMAGE, 100_000), "address": _name, "to": _name},
+    {
+        "images": many(IMAGE, 100_000),
+        "address": _name,
+        "to": _name,
+        "action": _name,
+        "ids": many(_name, 1_000),
+    },
     run=_name,
-    kind=one_of("apply", "rollback", "zones", "purge"),
+    kind=one_of("apply", "rollback", "zones", "purge", "queue"),
     owner=_text,
     began=_name,
     ended=_name,
@@ -241,6 +248,21 @@ FACTS = _object(
     ipv6=many(_name, 10_000),
 )
 LOGGED = _object(t=whole(), ident=_name, pid=whole(), text=_text, source=_name)
+_QUEUES = ("active", "deferred", "hold", "incoming", "maildrop")
+_second = whole(0, _LAST_SECOND)
+QUEUED = _object(
+    id=_name,
+    queue=one_of(*_QUEUES),
+    arrived=_second,
+    size=whole(),
+    sender=_name,
+    recipients=many(_object(address=_name, reason=_name), 1_000),
+    total=whole(),
+    next=_second,
+    until=_second,
+    instance=_name,
+)
+REASON = _object(text=_name, messages=whole(), recipients=whole(), oldest=_second)
 MAILBOX = _object(address=_name, messages=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND))
 HOME = _object(
     address=_name, user=_name, path=_name, files=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND)
@@ -295,6 +317,21 @@ MESSAGES: Mapping[str, fields] = {
         settings=by_name(_text),
         now=number(),
     ),
+    "queued": _object(messages=many(QUEUED, 1_000)),
+    "queue_state": _object(
+        counts=_object(**dict.fromkeys(_QUEUES, whole())),
+        messages=whole(),
+        recipients=whole(),
+        bytes=whole(),
+        oldest=_second,
+        all=whole(),
+        told=whole(),
+        unreadable=whole(),
+        reasons=many(REASON, 1_000),
+        others=whole(),
+        running=flag,
+        now=number(),
+    ),
     "notice": _object(text=sentence),
     "progress": _object(text=sentence),
     "beat": _object(),
@@ -323,15 +360,20 @@ ORDER: Mapping[str, frozenset[str]] = {
     "maillog": ANYTIME | {"maillog"},
     "wire": ANYTIME | {"verbose", "dialogues"},
     "trace": ANYTIME | {"traced"},
+    "queue": ANYTIME | {"queued", "queue_state"},
+    "queue_act": ANYTIME | {"queued", "plan", "applied"},
     "zones": ANYTIME,
 }
 ANSWERED = frozenset(
-    {"facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues"}
-)
+    {
+        "facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues", "queued",
+        "queue_state",
+    }
+)  # fmt: skip
 ONCE = frozenset(
     {
         "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "traced", "ready", "served",
-        "verbose", "dialogues", "end",
+        "verbose", "dialogues", "queue_state", "end",
     }
 )  # fmt: skip
 

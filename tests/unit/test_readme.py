@@ -48,7 +48,7 @@ RELIED_ON = {
         "tests/lab/test_own_host.py::test_told_to_take_over_it_does_and_a_rollback_gives_everything_back",
         "tests/agent/test_agent_takeover.py::test_untouched_packages_are_taken_without_a_word",
     ),
-    "**Mail is never deleted** by a change of configuration, but by `mailprov purge` alone, and "
+    "**Mail is never deleted** by a change of configuration, only by `mailprov purge` and `queue --delete`, and "
     "**foreign DNS records are never touched**, but for an SPF record that is there already: your hosts are "
     "added to it, and the rest stays as it is.": (
         "tests/lab/test_service.py::test_an_account_that_left_the_inventory_loses_its_login_and_keeps_its_mail",

@@ -28,6 +28,9 @@ def work(session: Session) -> None:
     else:
         told = [{**history.describe(chain[0]), "images": history.images(chain)}] if chain else []
     channel.say("runs", runs=told, tls=tls_keys.facts(session.tree))
+    if ended and ended[-1].first("begin").get("kind") == "queue":
+        told_last = _("the last run here, of {time}, was about messages of the queue; that is not undone")
+        session.notice(told_last.format(time=ended[-1].since))
     target = channel.wait("target")
     channel.redact = Redactor(target["mask"])
     if job.to:

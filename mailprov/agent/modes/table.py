@@ -110,6 +110,18 @@ def _trace(session: Session, interrupted: Interrupted) -> None:
     answer.work(session)
 
 
+def _queue(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.mail_queue import telling
+
+    telling.tell(session)
+
+
+def _queue_act(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.mail_queue import acting
+
+    acting.act(session)
+
+
 MODES: Dict[str, Mode] = {
     "plan": Mode(_deploy, deploys=True, tells=True),
     "apply": Mode(_deploy, writes=True, deploys=True, tells=True, rescued=True),
@@ -123,4 +135,6 @@ MODES: Dict[str, Mode] = {
     "maillog": Mode(_maillog),
     "wire": Mode(_wire, writes=True, rescued=True),
     "trace": Mode(_trace),
+    "queue": Mode(_queue),
+    "queue_act": Mode(_queue_act, writes=True, rescued=True),
 }

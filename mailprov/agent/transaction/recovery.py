@@ -73,6 +73,8 @@ def recover(session: Session, *, writes: bool, tells: bool) -> Interrupted:
         return Interrupted()
     if left.first("begin").get("kind") == "wire":
         return _take_back(session, left, writes)
+    if left.first("begin").get("kind") == "queue":
+        return _messages(session, left, writes)
     if not writes:
         return _look(session, left)
     return _put_right(session, left)
@@ -98,6 +100,20 @@ def _take_back(session: Session, left: Journal, writes: bool) -> Interrupted:
     if not overlay.is_on():
         return Interrupted()
     return Interrupted(frozenset(record["path"] for record in left.records if record["r"] == "was"), left)
+
+
+def _messages(session: Session, left: Journal, writes: bool) -> Interrupted:
+    """What was done to messages of the queue stays done; none stays held that was only to be deleted."""
+    if writes:
+        from mailprov.agent.mail_queue import acting
+
+        acting.put_right(session, left)
+        left.close("interrupted", sum(record["r"] == "done" for record in left.records))
+    told = _(
+        "a run of {owner} at {time} on messages of the queue was interrupted; mailprov queue shows them as they are"
+    )
+    session.notice(told.format(owner=left.owner, time=left.since))
+    return Interrupted()
 
 
 def _look(session: Session, left: Journal) -> Interrupted:

@@ -140,6 +140,7 @@ COMMANDS = {
     "rollback",
     "history",
     "purge",
+    "queue",
     "account",
     "client",
     "trust",

@@ -113,7 +113,7 @@ NO_SENTENCES = re.compile(
     r"lab \w*|"  # commands
     r"(bold |not bold |bold)?(red|green|yellow|magenta|dim)|"  # styles
     r"\{?mode: .*|dmarc: .*|"  # what init writes
-    r"(# |`)?mailprov (dkim|dns|lab|plan|apply|trust|init)\b.*|"
+    r"(# |`)?mailprov (dkim|dns|lab|plan|apply|trust|init|trace|queue)\b.*|"
     r"`?(provider|tsig|url|token|application_\w+|consumer_key|endpoint|class): .*|pdnsutil .*|"  # an example of `dns:`
     r"\(made by the apply\)|"  # in place of a key, in a value
     r"# Managed by mailprov.*|# (signing|carry).*|"  # the head of a file of hosts: no language changes these
@@ -121,6 +121,7 @@ NO_SENTENCES = re.compile(
     r"may not run sudo|not in the sudoers file|is not allowed to|I'm afraid I can't do that|"  # what sudo says
     r"password is required|authentication required|interactive authentication|if test .*|"
     r"jump host|"  # part of a name
+    r"delivery temporarily suspended:|sh -c 'exec sendmail .*|"  # what Postfix says; a command line
     r"handed on|"  # of model/trace.py: a value, for programs
     r"(doveadm|doveconf|fail2ban-client|postconf|postqueue|ss) .*|"  # on hosts; in advice a placeholder stands for them
     r"systemctl status .*|"

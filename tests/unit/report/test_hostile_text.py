@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from mailprov.errors import HostFailed
-from mailprov.model import answers, cleaning, events
+from mailprov.model import answers, cleaning, events, queue
 from mailprov.model.events import RunEnded, RunStarted
 from mailprov.model.records import Record
 from mailprov.report.fanout import fan_out
@@ -110,12 +110,12 @@ def filled(kind: Any, text: str) -> Any:
     raise AssertionError(f"a new kind of field: {kind}")
 
 
-PARTS = (events.Change, events.Doing, answers.LabHost)  # of events
+PARTS = (events.Change, events.Doing, answers.LabHost, queue.QueuedRecipient, queue.QueueReason)  # of events
 EVENTS = (
     Record,
     *(
         cls
-        for module in (events, answers)
+        for module in (events, answers, queue)
         for cls in vars(module).values()
         if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__ and cls not in PARTS
     ),
@@ -158,7 +158,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "path"), CASES, ids=lambda one: getattr(one, "__name__", str(one)))
-@pytest.mark.parametrize("command", ["apply", "verify"])
+@pytest.mark.parametrize("command", ["apply", "verify", "queue"])
 def test_no_field_of_an_event_gets_out_as_it_came(
     kind: Any, path: tuple[Any, ...], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

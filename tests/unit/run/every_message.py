@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailprov.model.events import Event, RunEnded
 from mailprov.model.inventory import Host
-from mailprov.run import bans, deploy, dkim_keys, inquiry, purge
+from mailprov.run import bans, deploy, dkim_keys, inquiry, mail_queue, purge
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.history import history
 from mailprov.run.select import select
@@ -70,7 +70,15 @@ def good() -> dict[str, dict[str, Any]]:
         },
         "runs": {
             "t": "runs",
-            "runs": [{**past(RUN, IMAGE, zones=["alpha.test"]), "address": "ana@alpha.test", "to": RUN}],
+            "runs": [
+                {
+                    **past(RUN, IMAGE, zones=["alpha.test"]),
+                    "address": "ana@alpha.test",
+                    "to": RUN,
+                    "action": "hold",
+                    "ids": ["4F0A1B2C3D"],
+                }
+            ],
             "tls": TLS,
         },
         "facts": {
@@ -160,6 +168,38 @@ def good() -> dict[str, dict[str, Any]]:
                     "lines": [{"source": "sent", "text": "EHLO mx1.alpha.test"}],
                 }
             ],
+        },
+        "queued": {
+            "t": "queued",
+            "messages": [
+                {
+                    "id": "4F0A1B2C3D",
+                    "queue": "deferred",
+                    "arrived": 5,
+                    "size": 10,
+                    "sender": "ana@alpha.test",
+                    "recipients": [{"address": "x@else.test", "reason": "Connection refused"}],
+                    "total": 1,
+                    "next": 6,
+                    "until": 7,
+                    "instance": "/etc/postfix-out",
+                }
+            ],
+        },
+        "queue_state": {
+            "t": "queue_state",
+            "counts": {"active": 0, "deferred": 1, "hold": 0, "incoming": 0, "maildrop": 0},
+            "messages": 1,
+            "recipients": 1,
+            "bytes": 10,
+            "oldest": 5,
+            "all": 1,
+            "told": 1,
+            "unreadable": 0,
+            "reasons": [{"text": "Connection refused", "messages": 1, "recipients": 1, "oldest": 5}],
+            "others": 0,
+            "running": True,
+            "now": 9.0,
         },
         "notice": {"t": "notice", "text": "an interrupted run"},
         "progress": {"t": "progress", "text": "installing"},
@@ -253,6 +293,9 @@ class Played:
             report(RunEnded(self.code, "", 0.0))
         elif mode == "mailboxes":
             self.code = purge.kept(self.read, chosen, **more)
+        elif mode == "queue":
+            wanted, limits = mail_queue.Wanted(everything=True), mail_queue.Limits()
+            self.code = mail_queue.look(self.read, chosen, wanted, limits, **more)
         elif mode == "history":
             self.code = history(self.read, chosen, **more)
         else:
@@ -273,7 +316,18 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
 
     def agent(one: dict[str, Any], host: str) -> ScriptedAgent:
         keys = GOOD["facts"] if host == "mx1" else _at_mx2(GOOD["facts"])
-        if kind in ("keys", "mailboxes", "runs", "bans", "maillog", "traced", "verbose", "dialogues"):
+        if kind in (
+            "keys",
+            "mailboxes",
+            "runs",
+            "bans",
+            "maillog",
+            "verbose",
+            "dialogues",
+            "traced",
+            "queued",
+            "queue_state",
+        ):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
             return ScriptedAgent([one, facts, plan(CHANGE)])
@@ -296,6 +350,8 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
         "keys": "keys",
         "mailboxes": "mailboxes",
         "runs": "history",
+        "queued": "queue",
+        "queue_state": "queue",
     }.get(kind, "apply"), agent
 
 
