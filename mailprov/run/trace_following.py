@@ -96,6 +96,7 @@ class Following:
             self._letter.recipients,
             self._began,
             self._ready.subject,
+            len(self._ready.data),
             dialogue,
             self._ears.logs_of_all(),
             tuple(self._visits),

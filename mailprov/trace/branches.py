@@ -308,7 +308,8 @@ def _groups(life: Life) -> list[Group]:
     for recipient, (line, delivery) in life.last.items():
         key = (delivery.queued_as, delivery.address, "" if delivery.queued_as else recipient)
         found.setdefault(key, []).append((line, delivery))
-    return list(found.values())
+    # In an order that is the same in each trace of the same message, whoever was quicker.
+    return [found[key] for key in sorted(found, key=lambda key: (found[key][0][1].recipient, key))]
 
 
 def _client(says: object) -> str:

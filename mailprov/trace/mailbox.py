@@ -94,12 +94,12 @@ def _verdict(story: Story, account: str, named: str, folder: str, visits: list[V
     looked = [visit for visit in visits if visit.protocol == "imap" and not visit.error]
     then = ""
     if seen or folder:
-        text = _("It arrived: it is in {folder} of {account}").format(folder=seen or folder, account=account)
+        text = _("{account} has it in {folder}").format(folder=seen or folder, account=account)
         if seen or not looked:
             if any(visit.removed for visit in visits):
-                text = _(
-                    "It arrived: it was in {folder} of {account}, and was removed after this trace"
-                ).format(folder=seen or folder, account=account)
+                text = _("{account} had it in {folder}; this trace removed it afterwards").format(
+                    folder=seen or folder, account=account
+                )
             if (seen or folder) != "INBOX":
                 then = _(
                     "It is not in INBOX: the filter took it for spam, or a filter of the user's put it there"
@@ -111,7 +111,7 @@ def _verdict(story: Story, account: str, named: str, folder: str, visits: list[V
         then = _("Look at the filters of {account} (Sieve), and at other programs that read this mailbox")
         story.arrived(named, account, Outcome.UNKNOWN, text, step, then=then.format(account=account))
         return
-    text = _("It arrived: Dovecot took it for {account}, and which folder it is in is not known")
+    text = _("Dovecot took it for {account}, and which folder it is in is not known")
     story.arrived(named, account, Outcome.DELIVERED, text.format(account=account), step)
 
 

@@ -13,7 +13,7 @@ from mailprov.trace.expected import domain_of
 
 
 def meaning(inventory: Inventory, address: str, to: Collection[str]) -> str:
-    names = all_of(to)
+    names = all_of(sorted(to))
     domain = domain_of(inventory, address)
     local, _at, name = address.rpartition("@")
     if domain is None:

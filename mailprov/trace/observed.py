@@ -147,6 +147,7 @@ class Seen:
     recipients: tuple[str, ...]
     began: float
     subject: str = ""
+    size: int = 0  # bytes of the message, as it was written
     dialogue: Dialogue | None = None
     logs: tuple[HostLog, ...] = ()
     visits: tuple[Visit, ...] = ()

@@ -104,12 +104,12 @@ def ended(
         elif outcome is Outcome.BOUNCED:
             then = _("The sender gets a report about it")
         told = {
-            Outcome.DEFERRED: _("It is not there yet: {host} could not deliver it to {recipient} ({text})"),
-            Outcome.BOUNCED: _("It did not arrive: it was returned, as {recipient} cannot get it ({text})"),
-            Outcome.DELIVERED: _("It arrived: {host} delivered it to {recipient} ({text})"),
-            Outcome.DELETED: _("It was thrown away: {host} discards what is for {recipient} ({text})"),
-            Outcome.HANDED_ON: _("It was handed on for {recipient} ({text})"),
-        }.get(outcome, _("Nothing tells whether it arrived at {recipient} ({text})"))
+            Outcome.DEFERRED: _("{host} could not deliver it to {recipient} until now: {text}"),
+            Outcome.BOUNCED: _("{recipient} cannot get it, and it was returned: {text}"),
+            Outcome.DELIVERED: _("{host} delivered it to {recipient}: {text}"),
+            Outcome.DELETED: _("{host} throws away what is for {recipient}: {text}"),
+            Outcome.HANDED_ON: _("Another server has it for {recipient}: {text}"),
+        }.get(outcome, _("Nothing tells whether it arrived at {recipient}: {text}"))
         story.arrived(
             named.get(delivery.recipient, delivery.recipient),
             delivery.recipient,
@@ -147,23 +147,34 @@ def asked(story: Story, life: Life, delivery: Delivery, after: int) -> int:
             ),
         )
     ]
-    names = ", ".join(value.split()[-1] for value in question.values)
+    found = {each.name: each.values for each in followed if each.values}
+    names = ", ".join(
+        _("{server} (MX {preference})").format(server=server, preference=preference)
+        for preference, _sign, server in (value.partition(" ") for value in question.values)
+    )
+    addresses = list(dict.fromkeys(value for values in found.values() for value in values))
     text = (
-        _("Mail for {domain} goes to {servers}").format(domain=domain, servers=names)
+        (
+            _("Mail for {domain} goes to {servers}, at {addresses}")
+            if addresses
+            else _("Mail for {domain} goes to {servers}")
+        ).format(domain=domain, servers=names, addresses=", ".join(addresses))
         if names
         else _("{domain} has no MX record: {answer}").format(domain=domain, answer=question.answer)
     )
-    evidence, hint = Evidence.OBSERVED, ""
-    if not question.observed:
-        evidence = Evidence.RECONSTRUCTED
-        hint = _("this machine asked the name servers; what the host was answered is not in its log")
+    # What Postfix itself was answered stands in no log: it was asked again.
+    hint = (
+        _("the host's resolver answered so when it was asked again, after the delivery")
+        if question.observed
+        else _("this machine asked the name servers; what the host was answered is not in its log")
+    )
     return story.add(
         after,
         Agent.DNS,
-        evidence,
+        Evidence.RECONSTRUCTED,
         text,
-        host=life.host,
-        at=question.at,
+        host=question.server,
+        port=53,
         seconds=question.seconds,
         recipient=delivery.recipient,
         lines=tuple(lines),

@@ -22,7 +22,9 @@ _BEGINS = re.compile(rf"({QUEUE_ID}): (.*)", re.DOTALL)
 _ADDRESS = r'<((?:"(?:[^"\\]|\\.)*"|[^"<>])*)>'
 _DELIVERY = re.compile(
     rf"to={_ADDRESS}, (?:orig_to={_ADDRESS}, )?relay=([^,]*), (?:conn_use=\d+, )?delay=([\d.]+), "
-    r"delays=([\d.]+)/([\d.]+)/([\d.]+)/([\d.]+), dsn=([245]\.\d+\.\d+), status=([a-z-]+)(?: \((.*)\))?",
+    # Postfix 3.11 has `tls=may` before dsn=.
+    r"delays=([\d.]+)/([\d.]+)/([\d.]+)/([\d.]+), (?:[a-z_]+=[^,=<>]*, )*?dsn=([245]\.\d+\.\d+), "
+    r"status=([a-z-]+)(?: \((.*)\))?",
     re.DOTALL,
 )
 _QUEUED_AS = re.compile(rf"250 .*queued as <?({QUEUE_ID})>?", re.DOTALL)

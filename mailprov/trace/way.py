@@ -108,8 +108,20 @@ def _handed_in(story: Story, dialogue: Dialogue, life: Life | None) -> int:
     else:
         text = _("The server refused: {reply}").format(reply=dialogue.reply)
     arrival = life.arrival if life is not None else None
-    return story.add(
+    written = ngettext(
+        "A mail program wrote a message of {count} byte",
+        "A mail program wrote a message of {count} bytes",
+        story.seen.size,
+    )
+    mua = story.add(
         0,
+        Agent.MUA,
+        Evidence.OBSERVED,
+        _("{sentence}: it is mailprov itself").format(sentence=written.format(count=story.seen.size)),
+        at=0.0,
+    )
+    return story.add(
+        mua,
         Agent.SUBMISSION if dialogue.port != 25 else Agent.SMTP,
         Evidence.OBSERVED,
         text,

@@ -107,9 +107,6 @@ def test_each_way_is_told_from_the_logs_of_both_dovecots(inventory: Inventory) -
         "submission mx1", "filter mx1", "queue mx1", "address mx1", "lmtp mx1", "mailbox mx1",
     ]  # fmt: skip
     assert said(told["team@alpha.test",]) == [
-        ("team@alpha.test", "luis@alpha.test", "delivered"),
-        ("team@alpha.test", "eva@beta.test", "delivered"),
-    ] or sorted(said(told["team@alpha.test",])) == [
         ("team@alpha.test", "eva@beta.test", "delivered"),
         ("team@alpha.test", "luis@alpha.test", "delivered"),
     ]
@@ -246,7 +243,7 @@ def test_a_queue_id_that_is_used_again_is_two_messages(inventory: Inventory) -> 
         seen(inventory, records, message_id="<three@x>", recipients=("luis@alpha.test",), dialogue=handed)
     )
     assert [each.outcome for each in other.arrivals] == [Outcome.UNKNOWN]
-    assert other.steps[1].evidence is Evidence.MISSING
+    assert other.steps[2].evidence is Evidence.MISSING
 
 
 def test_two_messages_with_one_message_id_are_told_apart_and_it_is_said(inventory: Inventory) -> None:
