@@ -241,10 +241,10 @@ def test_the_line_of_the_docs_keeps_passwords_off_the_screen(place: Place, key: 
     with Screen(tmp_path, ["sh"]) as screen:
         for answers in ((place.ana, "given up"), (place.ana, place.password, new, new)):
             screen.enter(f"clear; . {script}")
-            screen.see("Address: ")
+            screen.see("Address:")
             for number, answer in enumerate(answers):
                 screen.enter(answer)
-                screen.see(("Password of now: ", "New password: ", "again: ", "was changed")[number])
+                screen.see(("Password of now:", "New password:", "again:", "was changed")[number])
             if len(answers) < 4:
                 screen.press("C-c")
             shown = screen.shown()

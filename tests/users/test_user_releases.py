@@ -36,7 +36,8 @@ FRIEND = {
     "_name": "Bob Friend",
     "_firstname": "Bob",
     "_surname": "Friend",
-    "_email_home[]": "bob@else.test",
+    "_subtype_email[]": "home",
+    "_email[]": "bob@else.test",
 }
 HOSTS = {"mx1": ("alpha.test", "una", "debian-11"), "mx2": ("beta.test", "dora", "debian-testing")}
 
