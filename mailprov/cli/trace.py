@@ -16,6 +16,7 @@ from mailprov.i18n import N_, _
 
 if TYPE_CHECKING:
     from mailprov.report.trace_page import TracePage
+    from mailprov.run.trace_past import Search
 
 _MOST = 40 * 2**20  # bytes of an attachment
 
@@ -102,6 +103,45 @@ def trace(
     show_addresses: Annotated[
         bool, typer.Option("--show-addresses", help=N_("Mask no addresses in the page of --html."))
     ] = False,
+    message_id: Annotated[
+        str | None,
+        typer.Option(
+            "--message-id",
+            metavar="ID",
+            help=N_("Send nothing: show what became of the message with this Message-ID."),
+            show_default=False,
+        ),
+    ] = None,
+    queue_id: Annotated[
+        str | None,
+        typer.Option(
+            "--queue-id",
+            metavar="ID",
+            help=N_("The same, by the name that a host's Postfix gave it."),
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", metavar="HOST", help=N_("The host of --queue-id."), show_default=False),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ADDRESS", help=N_("The same, by its sender."), show_default=False),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="ADDRESS", help=N_("And by its recipient."), show_default=False),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help=N_('Logged from then on: 2026-11-30, "2026-11-30 10:15", 10:15, 2h, 3d, yesterday.'),
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -115,10 +155,25 @@ def trace(
     from mailprov.run.trace_letter import Letter
     from mailprov.transport.connections import Connections
 
-    named = [each for each in (sender, recipient, *(cc or ()), *(bcc or ())) if each is not None]
+    asked = _past(message_id, queue_id, host, from_, to, since)
+    if asked is not None and sender is not None:
+        raise InputError(
+            "trace",
+            _("it is to send a message, and to look for one"),
+            _("Give FROM and TO, or --message-id, --queue-id, --from and --to"),
+        )
+    named = [each for each in (sender, recipient, from_, to, *(cc or ()), *(bcc or ())) if each is not None]
     page = _page(html, named, show_addresses)
     reports = Reports(json=json, quiet=quiet, verbose=verbose, also=page)
     read = load(inventory)
+    if asked is not None:
+        from mailprov.run.trace_past import past
+
+        with Connections(others=read.hosts) as connections:
+            code = past(read, asked, start=connections.start, report=reports.emit)
+        if page is not None and page.written and not json:
+            print_text(_("written: {path}").format(path=html), sys.stderr)
+        raise typer.Exit(code)
     if sender is None or recipient is None:
         raise InputError(
             "trace",
@@ -138,6 +193,61 @@ def trace(
     if page is not None and page.written and not json:
         print_text(_("written: {path}").format(path=html), sys.stderr)
     raise typer.Exit(code)
+
+
+def _past(
+    message_id: str | None,
+    queue_id: str | None,
+    host: str | None,
+    sender: str | None,
+    recipient: str | None,
+    since: str | None,
+) -> Search | None:
+    """None where a message is to be sent."""
+    import time
+
+    from mailprov.cli.moments import moment
+    from mailprov.errors import InputError
+    from mailprov.run.trace_past import Search
+
+    ways = [message_id is not None, queue_id is not None, sender is not None or recipient is not None]
+    if not any(ways):
+        for name, value in (("--host", host), ("--since", since)):
+            if value is not None:
+                what = _("it is about a message of the past, and none is named")
+                raise InputError(name, what, _("Add --message-id, --queue-id, or --from and --to"))
+        return None
+    if sum(ways) > 1:
+        what = _("a message is named in more than one way")
+        raise InputError("trace", what, _("Give --message-id, or --queue-id, or --from and --to"))
+    if host is not None and queue_id is None:
+        what = _("a queue id is a name on one host, and all hosts are asked about all else")
+        raise InputError("--host", what, _("Leave it out, or give --queue-id"))
+    return Search(
+        _bracketed(message_id) if message_id is not None else "",
+        _word("--queue-id", queue_id) if queue_id is not None else "",
+        host or "",
+        _checked(sender) if sender is not None else "",
+        _checked(recipient) if recipient is not None else "",
+        moment("--since", since, time.time()) if since is not None else 0.0,
+    )
+
+
+def _bracketed(text: str) -> str:
+    """With or without its brackets (RFC 5322 section 3.6.4); mail programs show both."""
+    word = _word("--message-id", text)
+    return word if word.startswith("<") else f"<{word}>"
+
+
+def _word(option: str, text: str) -> str:
+    from mailprov.errors import InputError
+
+    word = text.strip()
+    if not word.isprintable() or " " in word or not word.strip("<>"):
+        raise InputError(
+            f'{option} "{text}"', _("is no id"), _("Give it as it stands in a header or in a log")
+        )
+    return word
 
 
 def _page(html: Path | None, named: list[str], show_addresses: bool) -> TracePage | None:

@@ -52,6 +52,23 @@ class PastRun:
 
 
 @dataclass(frozen=True)
+class MessageFound:
+    """One of several messages that match, first seen on host `subject` as `queue_id`. `began`: unix seconds.
+
+    `outcomes` and `answers`: what became of it for each recipient, as in Arrival.
+    """
+
+    message_id: str
+    subject: str
+    queue_id: str
+    sender: str
+    recipients: tuple[str, ...]
+    began: float
+    outcomes: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeptMailbox:
     """A mailbox on host `subject` whose account is gone. `changed`: when its last message came, unix seconds, or 0."""
 

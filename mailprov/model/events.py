@@ -173,6 +173,7 @@ if TYPE_CHECKING:
         KeptMailbox,
         LabCache,
         LabStatus,
+        MessageFound,
         MoveStep,
         PanelRecord,
         PastRun,
@@ -197,6 +198,7 @@ if TYPE_CHECKING:
         | QueueState
         | Found
         | Traced
+        | MessageFound
         | Record
         | DkimKey
         | HostKey

@@ -114,7 +114,15 @@ class TextReport:
 
     def _answer(self, event: Event) -> None:
         """What only other commands than plan and apply tell is kept for the end."""
-        from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun, Traced
+        from mailprov.model.answers import (
+            Found,
+            KeptHome,
+            KeptMailbox,
+            MessageFound,
+            MoveStep,
+            PastRun,
+            Traced,
+        )
 
         if isinstance(event, PastRun):
             self._past.append(event)
@@ -126,6 +134,11 @@ class TextReport:
             self._move_step(event)
         elif isinstance(event, Traced):
             self._traces.append(event)
+        elif isinstance(event, MessageFound):
+            from mailprov.report import messages_found
+
+            for line in messages_found.lines(event):
+                self._print(Text(line))
         elif self._command == "queue":
             self._in_queue(event)
 

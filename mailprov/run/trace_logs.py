@@ -102,7 +102,7 @@ def read_logs(
 
 def _told(session: HostSession, reading: _Reading) -> Told:
     host, told, error = session.host, reading.told, session.outcome.error
-    gaps = [shown(gap["text"]) for gap in told.get("gaps", ())]
+    gaps = [f"{host.name}: {shown(gap['text'])}" for gap in told.get("gaps", ())]
     if error is not None:
         gaps.append(_("the log of {host} could not be read: {why}").format(host=host.name, why=error.what))
     records = tuple(

@@ -71,7 +71,7 @@ def test_a_host_that_cannot_be_asked_is_a_gap_and_the_others_are_told() -> None:
     )
     found = asked_on(read, {"mx1": {"message_ids": [ID]}, "mx2": {"message_ids": [ID]}}, start=hosts.start)
     assert len(found["mx1"].log.records) == 1
-    assert found["mx1"].log.gaps == ("the log lost records",)
+    assert found["mx1"].log.gaps == ("mx1: the log lost records",)
     assert found["mx2"].log.records == ()
     assert found["mx2"].log.gaps == ("the log of mx2 could not be read: no answer on port 22",)
     assert [name for name, _keys in hosts.asked] == ["mx1", "mx2"]

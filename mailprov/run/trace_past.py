@@ -1,0 +1,234 @@
+"""`mailprov trace --message-id ID` and the like: what became of a message that went by.
+
+    past(inventory, search, start=…, report=…) -> exit code
+
+All hosts are asked at once what their logs tell (trace_logs.py), and one message's records become its way
+(mailprov/trace/). Where several match, they are listed. Nothing on hosts is changed; what is shown is the envelope, and
+the ids of servers.
+
+Exit code: 0 it arrived, or several were listed; 1 it did not, or there is none; 3 it is not known, since a host could
+not be asked or the message is on its way. Raises InputError for a host that is not in the inventory.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from mailprov import __version__
+from mailprov.errors import MailprovError, bug
+from mailprov.i18n import _, all_of, ngettext
+from mailprov.model.answers import MessageFound, Traced
+from mailprov.model.events import Emit, Error, Notice, Progress, RunEnded, RunStarted
+from mailprov.model.inventory import Inventory
+from mailprov.model.trace import Agent, Arrival, Clock, Evidence, Outcome, Source, Step, Trace, TraceLine
+from mailprov.model.values import dataclass
+from mailprov.run.event_queue import EventQueue
+from mailprov.run.hosts import Start
+from mailprov.run.select import select
+from mailprov.run.trace import exit_code, summed_up
+from mailprov.run.trace_logs import Told, asked_on
+from mailprov.trace.observed import Record, Seen
+from mailprov.trace.way import ways
+
+# agent/maillog/ids.py: what smtpd(8) says of mail that had no queue id.
+_REFUSED = re.compile(r"NOQUEUE: reject: .*?: (\d{3} .*); from=<([^>]*)> to=<([^>]*)> proto=.*")
+
+
+@dataclass(frozen=True)
+class Search:
+    """One of `message_id`, `queue_id`, or addresses. `since` and `until`: unix seconds, 0: not limited."""
+
+    message_id: str = ""
+    queue_id: str = ""
+    host: str = ""
+    sender: str = ""
+    recipient: str = ""
+    since: float = 0.0
+    until: float = 0.0
+
+    def keys(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"since": self.since, "until": self.until}
+        if self.message_id:
+            made["message_ids"] = [self.message_id]
+        elif self.queue_id:
+            made["queue_ids"] = [self.queue_id]
+        else:
+            made |= {"from": self.sender, "to": self.recipient}
+        return made
+
+
+def past(inventory: Inventory, search: Search, *, start: Start, report: Emit) -> int:
+    asked = select(inventory, [search.host] if search.host else None, asks=True).hosts
+    events = EventQueue(report)
+    began = time.monotonic()
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    events.emit(RunStarted("trace", inventory.source, __version__, started))
+    work = _Work(inventory, search, tuple(host.name for host in asked), start, events)
+    threading.Thread(target=work.run, name="trace", daemon=True).start()
+    try:
+        events.pump(work.done.is_set)
+    except KeyboardInterrupt:
+        work.stop.set()
+        events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
+        return 130
+    if work.error is not None:
+        events.emit(Error(work.error.where, work.error.what, work.error.advice))
+        code, summary = work.error.exit_code, str(work.error)
+    else:
+        code, summary = work.code, work.summary
+    events.wake(RunEnded(code, summary, time.monotonic() - began))
+    return code
+
+
+class _Work:
+    """In a thread of its own; `done` is set when `code` and `summary`, or `error`, are there."""
+
+    def __init__(
+        self, inventory: Inventory, search: Search, hosts: tuple[str, ...], start: Start, events: EventQueue
+    ) -> None:
+        self._inventory, self._search, self._hosts = inventory, search, hosts
+        self._start, self._events = start, events
+        self.stop = threading.Event()
+        self.done = events.milestone()
+        self.code, self.summary = 3, ""
+        self.error: MailprovError | None = None
+
+    def run(self) -> None:
+        try:
+            self._look()
+        except MailprovError as error:
+            self.error = error
+        except Exception as error:
+            self.error = bug("trace", error)
+        finally:
+            self.done.set()
+
+    def _look(self) -> None:
+        keys = self._search.keys()
+        self._events.emit(
+            Progress("trace", _("reading the logs of {hosts}").format(hosts=all_of(self._hosts)))
+        )
+        told = asked_on(self._inventory, dict.fromkeys(self._hosts, keys), start=self._start, stop=self.stop)
+        found = self._matching(told)
+        if len(found) == 1:
+            self._events.emit(Traced(found[0]))
+            self.code, self.summary = exit_code(found[0]), summed_up(found[0])
+        elif found:
+            for each in found:
+                self._events.emit(listed(each))
+            self.code = 0
+            self.summary = ngettext(
+                "{count} message matches: name one by its id (--message-id, or --queue-id and --host)",
+                "{count} messages match: name one by its id (--message-id, or --queue-id and --host)",
+                len(found),
+            ).format(count=len(found))
+        else:
+            self._nothing(told)
+
+    def _matching(self, told: dict[str, Told]) -> list[Trace]:
+        logs = tuple(one.log for one in told.values())
+        seen = Seen(self._inventory, "", "", (), self._search.since or time.time(), logs=logs)
+        found = [each for each in ways(seen) if self._meant(each)]
+        refused = refusals(told.values(), self._search)
+        return sorted((*found, *refused), key=lambda each: each.began)
+
+    def _meant(self, trace: Trace) -> bool:
+        """Logs tell of others as well: a bounce, or a second message of this Message-ID where a queue id was given."""
+        search = self._search
+        if search.queue_id:
+            return any(
+                step.queue_id == search.queue_id and (not search.host or step.host == search.host)
+                for step in trace.steps
+            )
+        if search.message_id:
+            return trace.message_id == search.message_id
+        if search.sender and trace.sender.lower() != search.sender.lower():
+            return False
+        recipients = {each.lower() for each in trace.recipients}
+        recipients |= {name.lower() for each in trace.arrivals for name in (each.recipient, each.final)}
+        return not search.recipient or search.recipient.lower() in recipients
+
+    def _nothing(self, told: dict[str, Told]) -> None:
+        """Where it was looked for, how far back that reaches, and what else there is to look at."""
+        for name, one in told.items():
+            for gap in one.log.gaps:
+                self._events.emit(Notice(name, gap.removeprefix(f"{name}: ")))
+            if one.error is None:
+                self._events.emit(Notice(name, _reach(one)))
+        silent = [name for name, one in told.items() if one.error is not None]
+        self.code = 3 if silent else 1
+        self.summary = _("no log tells of this message")
+        if silent:
+            self.summary = _("{known}; {silent} could not be asked").format(
+                known=self.summary, silent=all_of(silent)
+            )
+        self.summary += ". " + self._advice()
+
+    def _advice(self) -> str:
+        if self._search.message_id or self._search.queue_id:
+            return _(
+                "Search by the addresses (--from, --to, --since): an id is known only to servers that took the message"
+            )
+        return _(
+            "It may never have come: look at the queue and the log of the server that sends it, or search with "
+            "an earlier --since, or by one of the two addresses alone"
+        )
+
+
+def _reach(one: Told) -> str:
+    if not one.reach:
+        return _("it has no log of mail")
+    when = datetime.datetime.fromtimestamp(one.reach, datetime.timezone.utc)
+    return _("nothing of it in {sources}, where records begin at {time} UTC").format(
+        sources=all_of(one.sources), time=f"{when:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def listed(trace: Trace) -> MessageFound:
+    first = next((step for step in trace.steps if step.queue_id), None)
+    return MessageFound(
+        trace.message_id,
+        first.host if first is not None else next((step.host for step in trace.steps), ""),
+        first.queue_id if first is not None else "",
+        trace.sender,
+        trace.recipients,
+        trace.began,
+        tuple(each.outcome.value for each in trace.arrivals),
+        tuple(each.text for each in trace.arrivals),
+    )
+
+
+def refusals(told: Iterable[Told], search: Search) -> list[Trace]:
+    """Mail that smtpd(8) refused before it had a queue id: one for each envelope and host, the last time it came."""
+    if search.message_id or search.queue_id:
+        return []
+    last: dict[tuple[str, str, str], tuple[Record, str]] = {}
+    offsets: dict[str, float] = {}
+    gaps: dict[str, tuple[str, ...]] = {}
+    for one in told:
+        offsets[one.log.host], gaps[one.log.host] = one.log.offset or 0.0, one.log.gaps
+        for record in one.log.records:
+            match = _REFUSED.fullmatch(record.text) if record.ident.endswith("/smtpd") else None
+            if match:
+                last[one.log.host, match[2], match[3]] = (record, match[1])
+    made = []
+    for (host, sender, recipient), (record, reply) in last.items():
+        text = _("Refused: {reply}").format(reply=reply)
+        line = TraceLine(Source.LOG, f"{record.ident}[{record.pid}]: {record.text}")
+        step = Step(
+            1, 0, Agent.SMTP, Evidence.LOGGED, text, host, 25, 0.0, host, lines=(line,), recipient=recipient
+        )
+        advice = _("Its sender was told at once, and has the same words in the bounce")
+        arrival = Arrival(recipient, recipient, Outcome.REFUSED, text, 1, next=advice)
+        made.append(
+            Trace(
+                "", sender, (recipient,), record.t / 1e6 - offsets[host], (step,), (arrival,),
+                clocks=(Clock(host, round(offsets[host], 3)),), gaps=gaps[host],
+            )
+        )  # fmt: skip
+    return made

@@ -1,0 +1,139 @@
+"""Messages of the past: which of those that the logs tell of was meant, and what is said where there is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mailprov.errors import HostUnreachable
+from mailprov.model.answers import MessageFound, Traced
+from mailprov.model.events import Event, Notice, RunEnded
+from mailprov.model.inventory import Host
+from mailprov.model.trace import Outcome
+from mailprov.run.trace_past import Search, past
+from mailprov.transport.channel import Channel
+from tests.unit.run.scripted import ScriptedAgent, end, hello, inventory
+from tests.unit.run.test_trace_logs import record, told
+
+RECORDED = Path(__file__).parents[2] / "agent" / "maillog"
+SECOND = "<second.mx4@test.example>"
+
+
+def recorded(release: str, *parts: str) -> list[dict[str, Any]]:
+    """What the agent tells of the messages whose records have one of `parts`."""
+    found = []
+    for line in (RECORDED / f"{release}.jsonl").read_text().splitlines():
+        raw = json.loads(line)
+        if any(part in raw["MESSAGE"] for part in parts):
+            t = int(raw.get("_SOURCE_REALTIME_TIMESTAMP", raw["__REALTIME_TIMESTAMP"]))
+            pid = int(raw.get("SYSLOG_PID", raw["_PID"]))
+            found.append(
+                {
+                    "t": t,
+                    "ident": raw["SYSLOG_IDENTIFIER"],
+                    "pid": pid,
+                    "text": raw["MESSAGE"],
+                    "source": "journal",
+                }
+            )
+    return found
+
+
+class Run:
+    """`answers`: host → records, or None for one that cannot be reached."""
+
+    def __init__(self, search: Search, **answers: list[dict[str, Any]] | None) -> None:
+        self.events: list[Event] = []
+        self.keys: list[dict[str, Any]] = []
+        self._answers = answers
+        self.code = past(inventory(*answers), search, start=self._start, report=self.events.append)
+
+    def _start(self, host: Host, job: dict[str, Any]) -> Channel:
+        self.keys.append(job["keys"])
+        records = self._answers[host.name]
+        if records is None:
+            raise HostUnreachable(host.name, "no answer on port 22", "look")
+        return ScriptedAgent([hello(), told(*records), end()])
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def test_one_message_is_shown_whole() -> None:
+    run = Run(
+        Search(queue_id="4AE2AFC462F", host="mx1"),
+        mx1=recorded("debian-12", "4AE2AFC462F", "kJfZEs7YDGuRBQAA7Dvb1A"),
+    )
+    (event,) = run.of(Traced)
+    (arrival,) = event.trace.arrivals
+    assert (run.code, arrival.outcome, arrival.mailbox) == (0, Outcome.DELIVERED, "INBOX")
+    assert (arrival.recipient, arrival.final) == ("ventas@alfa.test", "ana@alpha.test")
+    assert event.trace.message_id == SECOND
+
+
+def test_several_are_listed_with_their_ids() -> None:
+    run = Run(
+        Search(sender="dora@delta.test"),
+        mx1=recorded("debian-12", "4AE2AFC462F", "kJfZEs7YDGuRBQAA7Dvb1A", "61521FC462F"),
+    )
+    found = run.of(MessageFound)
+    assert {(each.subject, each.queue_id) for each in found} == {
+        ("mx1", "4AE2AFC462F"),
+        ("mx1", "61521FC462F"),
+    }
+    assert run.code == 0
+    assert "name one by its id" in run.of(RunEnded)[0].summary
+    assert run.of(Traced) == []
+
+
+def test_a_queue_id_means_one_message_also_where_others_have_its_message_id() -> None:
+    run = Run(
+        Search(queue_id="4AE2AFC462F"),
+        mx1=recorded("debian-12", "4AE2AFC462F", "kJfZEs7YDGuRBQAA7Dvb1A", "61521FC462F"),
+    )
+    assert [event.trace.recipients for event in run.of(Traced)] == [("ventas@alfa.test",)]
+
+
+def test_a_refusal_is_found_by_its_addresses() -> None:
+    text = (
+        "NOQUEUE: reject: RCPT from x[192.0.2.9]: 550 5.1.1 <no@alpha.test>: Recipient address rejected; "
+        "from=<bo@else.test> to=<no@alpha.test> proto=ESMTP helo=<x>"
+    )
+    again = {**record(text, "postfix/smtpd"), "t": 1_796_000_060_000_000}
+    run = Run(
+        Search(sender="bo@else.test", recipient="no@alpha.test"), mx1=[record(text, "postfix/smtpd"), again]
+    )
+    (event,) = run.of(Traced)
+    assert event.trace.arrivals[0].outcome is Outcome.REFUSED
+    assert "550 5.1.1" in event.trace.arrivals[0].text
+    assert event.trace.began > 1_796_000_050
+    assert run.code == 1
+
+
+def test_where_nothing_is_found_it_is_said_where_it_was_looked_for() -> None:
+    run = Run(Search(message_id="<no@x>"), mx1=[], mx2=[])
+    assert run.code == 1
+    notes = [(note.subject, note.text) for note in run.of(Notice)]
+    assert [subject for subject, _text in notes] == ["mx1", "mx2"]
+    assert all("journal" in text and "2026-11-30" in text for _subject, text in notes)
+    assert "Search by the addresses" in run.of(RunEnded)[0].summary
+
+
+def test_a_host_that_cannot_be_asked_leaves_it_open() -> None:
+    run = Run(Search(message_id="<no@x>"), mx1=[], mx2=None)
+    assert run.code == 3
+    assert "mx2 could not be asked" in run.of(RunEnded)[0].summary
+    run = Run(
+        Search(queue_id="4AE2AFC462F"),
+        mx1=recorded("debian-12", "4AE2AFC462F", "kJfZEs7YDGuRBQAA7Dvb1A"),
+        mx2=None,
+    )
+    assert run.code == 0
+    (event,) = run.of(Traced)
+    assert any("mx2" in gap for gap in event.trace.gaps)
+
+
+def test_one_host_alone_is_asked_where_one_is_named() -> None:
+    run = Run(Search(queue_id="AAAAAA1", host="mx2"), mx1=[], mx2=[])
+    assert run.keys == [{"since": 0.0, "until": 0.0, "queue_ids": ["AAAAAA1"]}]
