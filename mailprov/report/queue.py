@@ -40,10 +40,8 @@ def render(
         yield from _host(state, mine, verbose=verbose)
     if full:
         yield Text()
-        words = _(
-            "what happened to one: mailprov trace --queue-id ID; try one now: mailprov queue --flush --id ID"
-        )
-        yield Text(f"  {words}", style="dim")
+        for words, command in _HINTS:
+            yield Text(f"  {_(words)}: {command}", style="dim")
 
 
 def _table(states: Sequence[QueueState]) -> Iterator[Text]:
@@ -65,8 +63,9 @@ def _table(states: Sequence[QueueState]) -> Iterator[Text]:
         yield Text("  " + "  ".join([" " * widths[0], *map(str.rjust, heads, widths[1:])]), style="dim")
         for row, state in zip(rows, full, strict=True):
             cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
-            line = Text("  " + "  ".join(cells))
-            yield line if not state.over else line.append(f"   {'; '.join(state.over)}", style="bold red")
+            yield Text("  " + "  ".join(cells))
+            for text in state.over:
+                yield Text(f"  {' ' * widths[0]}  {text}", style="bold red")
     empty = [state.subject for state in states if not state.everything]
     if empty:
         yield Text(f"  {places(empty)}: ").append(_("nothing in the queue"), style="green")
@@ -107,7 +106,7 @@ def _reasons(state: QueueState, *, verbose: bool) -> Iterator[Text]:
     for one in shown:
         text = Text(f"  {one.messages:>{width},} × ", style="yellow")
         yield text.append(one.text).append(
-            f"  ({_('the oldest {age}').format(age=age(state.now - one.oldest))})", "dim"
+            f"  ({_('oldest: {age}').format(age=age(state.now - one.oldest))})", "dim"
         )
     more = len(state.reasons) - len(shown)
     others = state.other_reasons + sum(one.messages for one in state.reasons[len(shown) :])

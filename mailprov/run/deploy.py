@@ -155,7 +155,7 @@ class Deployment:
     def run(self) -> int:
         started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         self.events.emit(RunStarted(self.options.command, self.inventory.source, __version__, started))
-        if self.options.command != "rollback":
+        if not self.options.command.startswith(("rollback", "queue")):
             for sentence in advisories(
                 self.inventory, None if self.selection.whole else self.selection.domains
             ):

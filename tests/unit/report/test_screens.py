@@ -7,6 +7,7 @@ empty fields). `MAILPROV_GOLDEN=write` writes the screens anew; look at what `gi
     small-change     an alias more, and one that goes elsewhere
     nothing-runs     three students' servers on which nothing listens yet
     sound-hosts      the two hosts after their apply
+    queues           of three hosts: one with a hundred thousand messages, one with a held one, one with none
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pytest
 from rich.console import Console
 
 from mailprov.cli import streams
-from mailprov.model import events
+from mailprov.model import events, queue
 from mailprov.model.answers import Found
 from mailprov.model.events import Action, Change, Event
 from mailprov.model.findings import Finding, Target, Verdict
@@ -46,7 +47,13 @@ def event(body: dict[str, Any]) -> Event:
         return Found(Finding(target=target, verdict=verdict, **body))
     if name == "Planned":
         body["changes"] = tuple(map(change, body["changes"]))
-    return getattr(events, name)(**body)  # type: ignore[no-any-return]
+    if name == "QueuedMessage":
+        body["recipients"] = tuple(queue.QueuedRecipient(**one) for one in body["recipients"])
+    if name == "QueueState":
+        body["reasons"] = tuple(queue.QueueReason(**one) for one in body["reasons"])
+        body["over"] = tuple(body["over"])
+    module = queue if name.startswith("Queue") else events
+    return getattr(module, name)(**body)  # type: ignore[no-any-return]
 
 
 def recorded(name: str) -> list[Event]:
