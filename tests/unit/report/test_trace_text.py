@@ -152,6 +152,24 @@ def test_branches_that_were_numbered_in_turns_are_read_one_after_the_other() -> 
     ]
 
 
+def test_a_branch_that_divides_again_names_all_whom_it_leads_to() -> None:
+    """A list with two members on one other host: what passes between the hosts is one message for both."""
+    names = ("b@y.test", "c@y.test", "d@y.test", "e@y.test", "f@y.test")
+    for members, heading in (
+        (2, "b@y.test and c@y.test"),
+        (4, "b@y.test, c@y.test, d@y.test and e@y.test"),
+        (5, "b@y.test, c@y.test, d@y.test and 2 more"),
+    ):
+        steps = [
+            Step(1, 0, Agent.ADDRESS, Evidence.LOGGED, "a list", recipient="list@x.test"),
+            Step(2, 1, Agent.LMTP, Evidence.LOGGED, "a", recipient="a@x.test"),
+            Step(3, 1, Agent.SMTP, Evidence.LOGGED, "the others", recipient="b@y.test"),
+            *(Step(4 + n, 3, Agent.LMTP, Evidence.LOGGED, "", recipient=names[n]) for n in range(members)),
+        ]
+        found = rows(replace(mailing_list(), steps=tuple(steps)))
+        assert [row.recipient for row in found] == ["", "a@x.test", heading, *names[:members]]
+
+
 def test_steps_that_hang_from_nothing_or_in_a_circle_are_shown_once() -> None:
     steps = [
         Step(1, 2, Agent.QUEUE, Evidence.LOGGED, "one"),
