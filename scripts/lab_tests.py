@@ -35,6 +35,7 @@ RELEASES = [
     "tests/lab/test_web_certificates.py",
     "tests/lab/test_move.py",
     "tests/lab/test_web_releases.py",
+    "tests/lab/test_trace.py",
 ]
 ATTACKS = Path("tests/attacks")
 # Those that take longest, the longest first: what begins last must not be what everybody waits for in the end.

@@ -24,6 +24,7 @@ from mailprov.run.trace_entrance import Entrance, Options
 from mailprov.run.trace_hosts import RETRIES, Ears
 from mailprov.run.trace_letter import Letter, Ready
 from mailprov.run.trace_sending import Desk
+from mailprov.trace import dovecot
 from mailprov.trace.expected import account_of, domain_of, ends
 from mailprov.trace.join import Web
 from mailprov.trace.lives import Life
@@ -55,13 +56,16 @@ class Following:
 
     def follow(self, dialogue: Dialogue, wait: float) -> None:
         self._say(_("reading the logs"))
-        deadline = time.monotonic() + wait
+        began = time.monotonic()
+        deadline = began + wait
         wanted = {dialogue.host: [dialogue.queue_id] if dialogue.queue_id else []}
         patience = min(_SLICE, wait) if dialogue.code == 250 else 0.0
         while True:
             self._ears.follow(wanted, self._ready.message_id, patience)
-            over = time.monotonic() >= deadline or dialogue.code != 250
-            if over or not self._ears.heard(dialogue.host) or self._settled(dialogue):
+            now = time.monotonic()
+            over = now >= deadline or dialogue.code != 250 or not self._ears.heard(dialogue.host)
+            # Dovecot may log a moment after it has answered; where it logs nothing, that is not waited for.
+            if over or (self._settled(dialogue) and (self._stored(dialogue) or now - began > _SLICE)):
                 return
             time.sleep(_PAUSE)
             patience = 0.0  # what is there, again: a host that reads on waits for the ids that it knows
@@ -127,6 +131,17 @@ class Following:
     def _settled(self, dialogue: Dialogue) -> bool:
         found = self._lives(dialogue)
         return bool(found) and self._whole(found) and all(map(self._led_on, found))
+
+    def _stored(self, dialogue: Dialogue) -> bool:
+        """Whether Dovecot has told of every session in which it took the message."""
+        web = Web(self._ears.logs_of_all())
+        sessions = [
+            (life.host, name)
+            for life in self._lives(dialogue)
+            for _line, each in life.deliveries
+            if (name := dovecot.session(each.text))
+        ]
+        return all(dovecot.stored(web.records(host), name).records for host, name in sessions)
 
     def _led_on(self, life: Life) -> bool:
         """Whether the next queue is known of all that were handed on to hosts that can be asked."""

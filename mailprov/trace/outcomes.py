@@ -18,7 +18,7 @@ from mailprov.trace.postfix import Delivery, Line
 from mailprov.trace.story import Story
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # postconf(5)
-_DAEMONS = ("smtp", "lmtp")
+_LONGEST = 500  # characters of a reply in a sentence
 
 
 def stopped(story: Story, life: Life, after: int, names: Mapping[str, str]) -> bool:
@@ -206,8 +206,8 @@ def _said(delivery: Delivery) -> tuple[Outcome, str]:
 
 
 def _short(text: str) -> str:
-    """Without what Postfix says of the dialogue's place, which the step has."""
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    """What a server of others says may be long; its line is in the step."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _later(settings: Mapping[str, str], host: str) -> str:

@@ -1,0 +1,219 @@
+"""`mailprov trace` on real hosts, Debian 12 (Dovecot 2.3) and Debian 13 (Dovecot 2.4), with Rspamd: ten ways.
+
+Each is compared with a text in tests/golden/trace, where times, ids, addresses and points of the filter are masked.
+MAILPROV_GOLDEN=write writes these anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailprov import lab
+from tests.lab import post
+from tests.lab.labs import run_on
+from tests.lab.program import Result, run
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "trace"
+
+
+def _domain(name: str, host: str, accounts: str, more: str) -> str:
+    return f"  {name}:\n    hosts: [{host}]\n    accounts:\n{accounts}{more}"
+
+
+def _accounts(*names: str) -> str:
+    return "".join(f"      {name}: {{password: {{env: P}}}}\n" for name in names)
+
+
+INVENTORY = (
+    """\
+hosts:
+  mx1: {address: 192.0.2.1, fqdn: mx1.alpha.test, lab: {release: debian-12}}
+  mx2: {address: 192.0.2.2, fqdn: mx2.beta.test, lab: {release: debian-13}}
+domains:
+"""
+    + _domain(
+        "alpha.test",
+        "mx1",
+        _accounts("ana", "luis") + "      small: {password: {env: P}, quota: 20K}\n"
+        "      away: {password: {env: P}, forward: {to: [eva@beta.test], keep: false}}\n",
+        "    aliases: {sales: luis}\n",
+    )
+    + _domain(
+        "beta.test",
+        "mx2",
+        _accounts("eva", "bob"),
+        "    lists: {crew: [bob, luis@alpha.test]}\n    domain_aliases: [bela.test]\n",
+    )
+)
+# Name → exit code, what follows INVENTORY.
+WAYS: dict[str, tuple[int, list[str]]] = {
+    "between-two-domains": (0, ["ana@alpha.test", "eva@beta.test"]),
+    "within-one-domain": (0, ["eva@beta.test", "bob@beta.test"]),
+    "alias": (0, ["ana@alpha.test", "sales@alpha.test"]),
+    "list": (0, ["eva@beta.test", "crew@beta.test"]),
+    "forwarding-with-srs": (0, ["bob@beta.test", "away@alpha.test"]),
+    "domain-alias": (0, ["ana@alpha.test", "eva@bela.test"]),
+    "over-quota": (1, ["eva@beta.test", "small@alpha.test"]),
+    "spam-to-junk": (0, ["stranger@else.test", "luis@alpha.test"]),
+    "unknown-user": (1, ["ana@alpha.test", "nobody@beta.test"]),
+    "next-host-down": (3, ["ana@alpha.test", "eva@beta.test"]),
+}
+
+
+@pytest.fixture(scope="module")
+def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> Iterator[lab.Lab]:
+    made = ready_lab_factory(INVENTORY)
+    result = run("apply", "--yes", "--no-verify", str(made.inventory_path), timeout=580)
+    assert result.code == 0, result.events[-3:]
+    yield made
+    left = [head for host in ("mx1", "mx2") for _box, _folder, head in post.stored(made, host)]
+    assert not [head for head in left if "X-Mailprov-Probe" in head or "mailer-daemon" in head.lower()]
+
+
+def traced(hosts: lab.Lab, *words: str, inventory: Path | None = None) -> Result:
+    result = run("trace", str(inventory or hosts.inventory_path), *words, "--wait", "60")
+    assert len(result.of("traced")) <= 1
+    return result
+
+
+class Masks:
+    """Each id and each address is the same word wherever it stands."""
+
+    def __init__(self, trace: dict[str, Any]) -> None:
+        ids = dict.fromkeys(step["queue_id"] for step in trace["steps"] if step["queue_id"])
+        self._words = {name: f"ID{number}" for number, name in enumerate(ids, 1)}
+
+    def __call__(self, text: str) -> str:
+        for name, word in self._words.items():
+            text = text.replace(name, word)
+        text = re.sub(r"SRS0=\S+?=\S\S=", "SRS0=HASH=DAY=", text)
+        text = re.sub(r"\b10\.\d+\.\d+\.\d+\b|\bfd[0-9a-f]{2}:[0-9a-f:]+", "ADDRESS", text)
+        text = re.sub(r"ADDRESS(, ADDRESS)+", "ADDRESS", text)
+        text = re.sub(r"-?\d+(\.\d+)? of 15 points", "N of 15 points", text)
+        return re.sub(r"\d+ bytes", "N bytes", text)
+
+
+def shown(trace: dict[str, Any]) -> str:
+    """Steps and arrivals as the golden texts have them."""
+    mask = Masks(trace)
+    lines = []
+    for step in trace["steps"]:
+        place = f"{step['host']}:{step['port']}" if step["port"] else step["host"]
+        about = f" for {step['recipient']}" if step["recipient"] else ""
+        lines.append(
+            f"{step['number']:2} <- {step['after']:2}  {step['agent']:10} {step['evidence']:13} "
+            f"{mask(place)} {mask(step['queue_id'])}{about}: {mask(step['text'])}"
+        )
+        told = sorted(
+            {re.sub(r"\[\d+\]:.*", "", line["text"]) for line in step["lines"] if line["source"] == "log"}
+        )
+        kinds = [
+            kind
+            for kind in ("sent", "received", "file")
+            if any(each["source"] == kind for each in step["lines"])
+        ]
+        names = sorted(
+            header.partition(":")[0] for header in step["headers"]
+        )  # Rspamd has no order in what it adds
+        for word, values in (("log", told), ("dialogue", kinds), ("headers", names)):
+            if values:
+                lines.append(f"{'':10}{word}: {', '.join(values)}")
+    for each in trace["arrivals"]:
+        where = f" ({each['mailbox']})" if each["mailbox"] else ""
+        lines.append(
+            f"{each['recipient']} -> {each['final']}: {each['outcome']}{where}: {mask(each['text'])}"
+        )
+        if each["next"]:
+            lines.append(f"{'':10}{mask(each['next'])}")
+    lines += [f"gap: {mask(gap)}" for gap in trace["gaps"]] + [
+        f"doubt: {mask(doubt)}" for doubt in trace["doubts"]
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_each_of_ten_ways_is_told_whole(hosts: lab.Lab, tmp_path: Path, name: str) -> None:
+    code, words = WAYS[name]
+    if name == "over-quota":
+        (tmp_path / "large.txt").write_text("x" * 70 + "\n" + "y\n" * 20_000)
+        words = [*words, "--attach", str(tmp_path / "large.txt")]
+    down = name == "next-host-down"
+    if down:
+        run_on(hosts, "mx2", "systemctl stop postfix")
+    try:
+        result = traced(hosts, *words)
+    finally:
+        if down:
+            run_on(hosts, "mx2", "systemctl start postfix")
+            run_on(hosts, "mx1", "postsuper -d ALL")
+    (trace,) = result.of("traced")
+    text = shown(trace)
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("MAILPROV_GOLDEN") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text()
+    assert result.code == code
+
+
+def test_without_ssh_a_trace_has_what_an_outsider_sees_and_says_what_is_missing(
+    hosts: lab.Lab, tmp_path: Path
+) -> None:
+    read = hosts.inventory_path.read_text()
+    closed = re.sub(r"(?m)^( *)port: *\d+.*$", r"\1port: 1", read)
+    if closed == read:
+        closed = re.sub(r"(?m)^ssh:\n", "ssh:\n  port: 1\n", read)
+    assert closed != read
+    path = hosts.inventory_path.with_name("closed.yml")
+    path.write_text(closed)
+    try:
+        result = traced(hosts, "ana@alpha.test", "eva@beta.test", inventory=path)
+    finally:
+        path.unlink()
+    (trace,) = result.of("traced")
+
+    assert result.code == 0
+    assert [each["outcome"] for each in trace["arrivals"]] == ["delivered"]
+    assert any("mx1 could not be asked" in gap for gap in trace["gaps"])
+    hops = [step for step in trace["steps"] if step["evidence"] == "reconstructed"]
+    assert [step["host"] for step in hops] == ["mx2.beta.test"]
+    assert any(step["evidence"] == "missing" and step["hint"] for step in trace["steps"])
+
+
+def test_who_has_only_a_hash_begins_at_port_25_and_it_is_said(hosts: lab.Lab) -> None:
+    read = hosts.inventory_path.read_text()
+    changed, count = re.subn(
+        r"(?m)^( *)ana:.*(\n\1 .*)*",
+        r"\1ana: {password: {hash: '{SHA512-CRYPT}$6$aaaaaaaa$" + "b" * 86 + r"'}}",
+        read,
+        count=1,
+    )
+    assert count
+    path = hosts.inventory_path.with_name("hashed.yml")
+    path.write_text(changed)
+    try:
+        result = traced(hosts, "ana@alpha.test", "luis@alpha.test", inventory=path)
+    finally:
+        path.unlink()
+    (trace,) = result.of("traced")
+
+    assert [(step["agent"], step["port"]) for step in trace["steps"][:2]] == [("mua", 0), ("smtp", 25)]
+    assert any("the password of ana@alpha.test is not known here" in gap for gap in trace["gaps"])
+    assert [each["outcome"] for each in trace["arrivals"]] == ["delivered"]
+
+
+def test_a_sender_or_recipient_that_cannot_be_is_2(hosts: lab.Lab) -> None:
+    for words, what in (
+        (["nobody@alpha.test", "eva@beta.test"], "is no account of alpha.test"),
+        (["x@else.test", "y@else.test"], "neither the sender nor a recipient can be followed"),
+        (["ana", "eva@beta.test"], "has no @"),
+    ):
+        result = traced(hosts, *words)
+        assert result.code == 2
+        assert what in result.of("error")[0]["what"]
