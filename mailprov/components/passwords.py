@@ -3,6 +3,7 @@
     Passwords     what the inventory says of it; `SETTING.of(host)`
     SOCKET        where programs of the host reach it, in the dialogue of poppassd
     ENDED         who has changed a password, and when: sessions of submission that are older are over
+    PROGRAM       for users with a shell who own theirs: asks them, and says it to a socket of theirs
     GROUP         who may connect there, besides root
     COMPONENT     on hosts with an account whose password its user owns
 
@@ -31,6 +32,7 @@ from mailprov.components.templates import render
 from mailprov.i18n import N_
 from mailprov.model.host_state import Directory, File, Service, User
 from mailprov.model.inventory import Host
+from mailprov.model.shell_users import MARK, users
 from mailprov.model.values import dataclass
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
@@ -40,6 +42,9 @@ from mailprov.schema.scalars import Boolean, whole
 GROUP = "mailprov-passwd"
 SOCKET = "/run/mailprov-passwd/socket"
 ENDED = "/run/mailprov-passwd/ended"  # whose submission sessions had to end, and when
+PROGRAM = "/usr/local/bin/mailprov-passwd"
+_FOR_SHELLS = "/run/mailprov-passwd/shell"
+_SHELLS = "mailprov-passwd-shell"
 _UNIT = "mailprov-passwd"
 _HELPER = "/etc/mailprov/change_password.py"
 _DIALOGUE = "/etc/mailprov/mailprov-passwd"
@@ -122,6 +127,10 @@ class _Passwords(Component):
             return Parts()
         setting = SETTING.of(build.host)
         files, service = _socket(setting)
+        services: tuple[Service, ...] = (service,)
+        if any(each.own_password for each in users(build.host)):
+            more, another = _for_shells()
+            files, services = (*files, *more), (service, another)
         shell = _NO_SHELL
         if setting.ssh:
             dialogue = render("passwords/dialogue.py.j2", socket=SOCKET)
@@ -134,11 +143,11 @@ class _Passwords(Component):
             directories=(Directory(passwd.OWN.rpartition("/")[0], group="dovecot", mode="0750"),),
             files=files,
             own_passwords=(own,),
-            services=(service,),
+            services=services,
         )
 
     def retired(self) -> tuple[Service, ...]:
-        return (Service(unit=f"{_UNIT}.socket"),)
+        return (Service(unit=f"{_UNIT}.socket"), Service(unit=f"{_SHELLS}.socket"))
 
     def ssh_users(self, host: Host) -> tuple[SshUsers, ...]:
         """Lines for a user who is not made where no user owns a password: then they are about nobody."""
@@ -151,7 +160,7 @@ COMPONENT = _Passwords()
 def _socket(setting: Passwords) -> tuple[tuple[File, ...], Service]:
     from mailprov.components.dovecot import passwd
 
-    names = {"unit": _UNIT, "script": _HELPER, "socket": SOCKET, "group": GROUP, "own": passwd.OWN}
+    names = {"unit": _UNIT, "script": _HELPER, "socket": SOCKET, "group": GROUP, "words": ""}
     helper = render(
         "passwords/helper.py.j2",
         own=passwd.OWN,
@@ -160,6 +169,7 @@ def _socket(setting: Passwords) -> tuple[tuple[File, ...], Service]:
         ended=ENDED,
         group=GROUP,
         min_length=setting.min_length,
+        mark=MARK,
     )
     script = File(_HELPER, helper)
     unit = File(f"{_UNITS}/{_UNIT}@.service", render("passwords/helper.service.j2", **names))
@@ -173,3 +183,17 @@ def _socket(setting: Passwords) -> tuple[tuple[File, ...], Service]:
         ports=(SOCKET,),
     )
     return (script, unit, socket), service
+
+
+def _for_shells() -> tuple[tuple[File, ...], Service]:
+    """The same for users with a shell, who are no members of the group: each about the own account alone. A socket of
+    its own, so that whoever takes all of its connections shuts nobody else out.
+    """
+    names = {"unit": _SHELLS, "script": _HELPER, "socket": _FOR_SHELLS, "words": " --shell"}
+    program = File(PROGRAM, render("passwords/own.py.j2", socket=_FOR_SHELLS, mark=MARK), mode="0755")
+    unit = File(f"{_UNITS}/{_SHELLS}@.service", render("passwords/helper.service.j2", **names))
+    socket = File(f"{_UNITS}/{_SHELLS}.socket", render("passwords/shell.socket.j2", **names))
+    service = Service(
+        unit=f"{_SHELLS}.socket", files=(socket.path,), restart_on=(socket.path,), ports=(_FOR_SHELLS,)
+    )
+    return (program, unit, socket), service

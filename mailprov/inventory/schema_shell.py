@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 from mailprov.i18n import N_, _
 from mailprov.schema.document import Map, Plain
 from mailprov.schema.entry import Entry
-from mailprov.schema.scalars import Boolean, Text, kind, said
+from mailprov.schema.scalars import Boolean, Quota, Text, kind, said
 
 
 class ShellEntry(Entry):
@@ -36,6 +36,13 @@ class ShellEntry(Entry):
     restricted: Boolean = Field(
         default=False,
         description=N_("a menu in place of a shell: read mail, log out; false if not given"),
+    )
+    home_quota: Quota | None = Field(
+        default=None,
+        description=N_(
+            "how much the user's files on the host may be, in the home and elsewhere; or `none`; 500M if not given"
+        ),
+        examples=["2G"],
     )
 
 

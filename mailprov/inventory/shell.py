@@ -17,7 +17,7 @@ from mailprov.i18n import _
 from mailprov.inventory.schema_shell import ShellEntry
 from mailprov.model.accounts import Account
 from mailprov.model.inventory import Domain, Host
-from mailprov.model.shell import Shell
+from mailprov.model.shell import DEFAULT_QUOTA, Shell
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, show
 
@@ -84,7 +84,8 @@ def resolve(
             "one of these: {schemes}"
         )
         context.problem(path, what.format(scheme=scheme, schemes=", ".join(_CRYPT[:3])), key=True)
-    return Shell(name, password, keys, entry.restricted)
+    quota = DEFAULT_QUOTA if entry.home_quota is None else entry.home_quota
+    return Shell(name, password, keys, entry.restricted, quota)
 
 
 def _wrong_name(name: str) -> str:

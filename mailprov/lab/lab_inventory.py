@@ -213,6 +213,7 @@ def _account(paths: LabPaths, account: Account) -> dict[str, Any]:
             "password": account.shell.password,
             "restricted": account.shell.restricted,
             **({"keys": list(account.shell.keys)} if account.shell.keys else {}),
+            "home_quota": account.shell.home_quota or "none",
         }
     if account.forward is not None:
         body["forward"] = {"to": list(account.forward.to), "keep": account.forward.keep}

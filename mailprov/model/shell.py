@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mailprov.model.values import dataclass
 
+DEFAULT_QUOTA = 500 << 20
+
 
 @dataclass(frozen=True)
 class Shell:
@@ -13,3 +15,4 @@ class Shell:
     password: bool = True  # the mailbox's password is good for SSH, too
     keys: tuple[str, ...] = ()
     restricted: bool = False  # a menu in place of a shell
+    home_quota: int = DEFAULT_QUOTA  # bytes in the home and wherever else the user writes; 0: no limit

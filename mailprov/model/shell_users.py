@@ -2,6 +2,7 @@
 
 ShellUser       one on a host
 users(host)     those of a host, by their names (`placed` put them there)
+MARK            the beginning of what GECOS says last of such a user: whose it is
 placed(hosts, domains)   the hosts, each with the users of the domains whose first host it is
 """
 
@@ -14,6 +15,7 @@ from mailprov.model.inventory import Domain, Host
 from mailprov.model.shell import Shell
 from mailprov.model.values import dataclass
 
+MARK = "mailprov-account="
 _KEY = "shell_users"  # in Host.settings; no key of the file
 
 
@@ -21,6 +23,7 @@ _KEY = "shell_users"  # in Host.settings; no key of the file
 class ShellUser:
     address: str
     shell: Shell
+    own_password: bool = False  # the mailbox's password is the user's to change
     ends: int | None = None  # seconds since 1970, from when on it must not log in
 
     @property
@@ -40,7 +43,7 @@ def placed(hosts: Iterable[Host], domains: Iterable[Domain]) -> tuple[Host, ...]
         for account in domain.accounts:
             if account.shell and domain.hosts and account.state.logs_in:
                 ends = account.expires.at if account.expires and not account.expires.state.logs_in else None
-                user = ShellUser(account.address, account.shell, ends)
+                user = ShellUser(account.address, account.shell, account.owner == "user", ends)
                 found.setdefault(domain.hosts[0], []).append(user)
     return tuple(_with(host, found.get(host.name, ())) for host in hosts)
 

@@ -28,6 +28,7 @@ class _Look:
         self.tree = files.Tree(str(root))
         self.state = {"logins": list(specs)}
         self.manifest = manifest.load(self.tree)
+        self.notices: list[str] = []
 
 
 def _compare(root: Path, passwd: str, *specs: dict[str, str]) -> list[tuple[str, str, str]]:
@@ -70,7 +71,7 @@ def test_one_of_a_directory_of_users_or_a_group_stops_it_too(
 
 def _compare_again(root: Path) -> None:
     look = _Look.__new__(_Look)
-    look.tree, look.state = files.Tree(str(root)), {"logins": [ANA]}
+    look.tree, look.state, look.notices = files.Tree(str(root)), {"logins": [ANA]}, []
     list(Login.compare(look))  # type: ignore[arg-type]
 
 
@@ -95,6 +96,32 @@ def test_what_somebody_left_under_a_name_stops_the_plan(
     (tmp_path / path).write_text("somebody's")
     with pytest.raises(AgentError, match="whoever gets that name now would get what somebody else has left"):
         _compare(tmp_path, "", ANA)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "tool", "told"),
+    [
+        ("/dev/a / ext4 rw,relatime 0 0\n", True, 1),
+        ("/dev/a / ext4 rw,usrquota 0 0\n/dev/b /home ext4 rw 0 0\n", True, 1),
+        ("/dev/a / ext4 rw 0 0\n/dev/b /home xfs rw,usrquota 0 0\n", True, 0),
+        ("/dev/a / ext4 rw,usrquota 0 0\n", False, 1),
+    ],
+)
+def test_a_plan_says_that_a_program_holds_the_quota_where_the_file_system_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str, tool: bool, told: int
+) -> None:
+    monkeypatch.setattr(commands, "run", lambda argv: commands.Outcome(2, "", ""))
+    for path, text in (("proc/self/mounts", mounts), *((("usr/sbin/setquota", ""),) if tool else ())):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+    look: Any = _Look(tmp_path, "", ANA)
+    list(Login.compare(look))
+    assert len(look.notices) == told
+    known: Any = _Look.__new__(_Look)
+    (tmp_path / "etc/passwd").write_text(_line(ANA["comment"]))
+    known.tree, known.state, known.notices = files.Tree(str(tmp_path)), {"logins": [ANA]}, []
+    assert list(Login.compare(known)) == []
+    assert known.notices == []
 
 
 def test_a_number_is_never_given_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,13 @@ class Login(User):
     def compare(cls, look: Look) -> Iterator["Login"]:
         wanted = {spec["name"]: spec for spec in look.state.get("logins", ())}
         known = entries(look.tree)
+        if set(wanted) - set(known) and not _has_quotas(look.tree):
+            look.notices.append(
+                _(
+                    "the file system of /home has no quotas of users (mount option usrquota, package quota), so a "
+                    "program of this host measures what users with a shell write, and stops who has too much"
+                )
+            )
         for name, spec in wanted.items():
             if name not in known:
                 # Not in the file, but perhaps in a directory of users (nsswitch.conf(5)).
@@ -149,6 +156,17 @@ def _first(tree: files.Tree) -> int:
     """The lowest number for a new user, or 0: the system's."""
     last = (files.read(tree.at(_LAST)) or b"").strip()
     return int(last) + 1 if re.fullmatch(rb"[1-9][0-9]{2,8}", last) else 0
+
+
+def _has_quotas(tree: files.Tree) -> bool:
+    """As the program on the host decides it: mount(8), setquota(8)."""
+    found = ("", [""])
+    for line in (files.read(tree.at("/proc/self/mounts")) or b"").decode("utf-8", "replace").split("\n"):
+        fields = line.split()
+        if len(fields) > 3 and fields[1] in ("/", "/home") and len(fields[1]) >= len(found[0]):
+            found = (fields[1], fields[3].split(","))
+    on = any(one in ("usrquota", "uquota", "quota") or one.startswith("usrjquota=") for one in found[1])
+    return on and os.path.exists(tree.at("/usr/sbin/setquota"))
 
 
 def _nothing_left(tree: files.Tree, spec: Spec) -> None:

@@ -17,13 +17,14 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
+from mailprov.components import passwords
 from mailprov.components.base import Build, Component, Parts, Setting, SshUsers
 from mailprov.components.templates import render
 from mailprov.errors import InputError
 from mailprov.i18n import N_, _
 from mailprov.model.host_state import Directory, File, Login, Service
 from mailprov.model.inventory import Host, Inventory, TlsMode
-from mailprov.model.shell_users import ShellUser, users
+from mailprov.model.shell_users import MARK, ShellUser, users
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath, Seq
 from mailprov.schema.scalars import Reads, nearest, said
@@ -34,10 +35,11 @@ _SCRIPT, _WANTED, _MENU = f"{FOLDER}/manage.py", f"{FOLDER}/users.json", f"{FOLD
 _RESTRICTED, _PERSONAL = f"{FOLDER}/alpine.conf", f"{FOLDER}/alpine"
 _CA = f"{FOLDER}/ca.pem"
 _STORE = "/usr/local/share/ca-certificates/mailprov-own"
-_MARK = "mailprov-account="  # the beginning of what GECOS says last of a user: whose it is
 _HASHES = ("/etc/dovecot/mailprov-users", "/var/lib/mailprov-passwd/passwords")
 _UNITS = "/etc/systemd/system"
 _UNIT = "mailprov-shell.service"
+_WATCHING, _WATCH = f"{FOLDER}/watch.py", "mailprov-shell-watch.service"
+_LARGEST = 1 << 30  # bytes of one file
 _PASSWORDS = "mailprov-shell-passwords"
 _BASH = "/bin/bash"
 PROGRAMS = ("alpine", "mutt")
@@ -115,7 +117,7 @@ class _Shell(Component):
                 each.name,
                 f"/home/{each.name}",
                 _shell(each),
-                f"{each.address.partition('@')[0]},,,,{_MARK}{each.address}",
+                f"{each.address.partition('@')[0]},,,,{MARK}{each.address}",
             )
             for each in people
         )
@@ -136,8 +138,12 @@ class _Shell(Component):
         return tuple(SshUsers(tuple(names), _lines(*kind)) for kind, names in sorted(kinds.items()))
 
     def retired(self) -> tuple[Service, ...]:
-        undo = ("sh", "-c", render("shell/undo.j2", mark=_MARK, store=_STORE))
-        return (Service(unit=f"{_PASSWORDS}.path"), Service(unit=_UNIT, undo=undo))
+        undo = ("sh", "-c", render("shell/undo.j2", mark=MARK, store=_STORE))
+        return (
+            Service(unit=f"{_PASSWORDS}.path"),
+            Service(unit=_WATCH),
+            Service(unit=_UNIT, undo=undo),
+        )
 
 
 COMPONENT = _Shell()
@@ -165,7 +171,7 @@ def _files(build: Build) -> tuple[File, ...]:
     people, programs = users(host), TEXT_MUA.of(host)
     names = {"script": _SCRIPT, "hashes": _HASHES}
     script = render(
-        "shell/manage.py.j2", wanted=_WANTED, mark=_MARK, hashes=json.dumps(list(_HASHES)), store=_STORE
+        "shell/manage.py.j2", wanted=_WANTED, mark=MARK, hashes=json.dumps(list(_HASHES)), store=_STORE
     )
     made = [
         File(_SCRIPT, script),
@@ -173,11 +179,16 @@ def _files(build: Build) -> tuple[File, ...]:
         File(f"{_UNITS}/{_UNIT}", render("shell/unit.j2", **names)),
     ]
     if people:
-        limits = render("shell/limits.conf.j2", names=[each.name for each in people])
+        # In KiB; no file is larger than all that its user may have.
+        sizes = [(each.name, min(_LARGEST, each.shell.home_quota or _LARGEST) // 1024) for each in people]
+        limits = render("shell/limits.conf.j2", people=sizes)
+        watch = {"script": _WATCHING}
         made += [
             File(f"{_UNITS}/{_PASSWORDS}.path", render("shell/passwords.path.j2", **names)),
             File(f"{_UNITS}/{_PASSWORDS}.service", render("shell/passwords.service.j2", **names)),
             File("/etc/security/limits.d/90-mailprov-shell.conf", limits),
+            File(_WATCHING, render("shell/watch.py.j2", wanted=_WANTED, script=_SCRIPT)),
+            File(f"{_UNITS}/{_WATCH}", render("shell/watch.service.j2", **watch)),
         ]
         # A file for each, also without keys: sshd must not look anywhere else.
         made += [
@@ -185,7 +196,19 @@ def _files(build: Build) -> tuple[File, ...]:
         ]
     if any(each.shell.restricted for each in people):
         made.append(
-            File(_MENU, render("shell/menu.py.j2", settings=_RESTRICTED, personal=_PERSONAL), mode="0755")
+            File(
+                _MENU,
+                render(
+                    "shell/menu.py.j2",
+                    settings=_RESTRICTED,
+                    personal=_PERSONAL,
+                    program=passwords.PROGRAM,
+                    own=json.dumps(
+                        [each.name for each in people if each.shell.restricted and each.own_password]
+                    ),
+                ),
+                mode="0755",
+            )
         )
         made.append(File(_RESTRICTED, _pine(host, restricted=True)))
         made += [
@@ -233,7 +256,8 @@ def _wanted(build: Build) -> str:
             "address": each.address,
             "password": each.shell.password,
             "restricted": each.shell.restricted,
-            "ends": "" if each.ends is None else str(each.ends // 86400),
+            "ends": each.ends,
+            "quota": each.shell.home_quota,
             "shell": _shell(each),
             "files": seeds(each),
         }
@@ -284,5 +308,12 @@ def _services(build: Build, files: tuple[File, ...]) -> list[Service]:
     )
     if not users(build.host):
         return [main]
-    path = f"{_UNITS}/{_PASSWORDS}.path"
-    return [main, Service(unit=f"{_PASSWORDS}.path", files=(path,), restart_on=(path,))]
+    path, unit = f"{_UNITS}/{_PASSWORDS}.path", f"{_UNITS}/{_WATCH}"
+    read = (_WATCHING, _SCRIPT, _WANTED, unit)
+    watch = Service(
+        unit=_WATCH,
+        files=read,
+        restart_on=read,
+        checks=(("/usr/bin/python3", "-IS", _WATCHING, "--check"),),
+    )
+    return [main, Service(unit=f"{_PASSWORDS}.path", files=(path,), restart_on=(path,)), watch]

@@ -387,7 +387,8 @@ def test_units_that_another_inventory_brings_are_named_and_none_that_this_one_wa
     optional |= {"mailprov-passwd.socket", "mailprov-sshd.service"}
     webmail = {"mailprov-webmail.service", "mailprov-webmail-clean.timer"}
     states = {"mailprov-states.service", "mailprov-expiry.timer"}
-    shells = {"mailprov-shell.service", "mailprov-shell-passwords.path"}
+    shells = {"mailprov-shell.service", "mailprov-shell-passwords.path", "mailprov-shell-watch.service"}
+    shells |= {"mailprov-passwd-shell.socket"}
     plain = desired.build(inventory(), host(), facts(BOOKWORM))
     filtered = dataclasses.replace(host(), filter=Filter.RSPAMD)
     everything = web.SETTING.on(filtered, True)

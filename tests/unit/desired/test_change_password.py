@@ -257,6 +257,9 @@ def test_each_refusal_has_its_words_for_a_page_in_spanish() -> None:
         "say user, pass and newpass, in this order",
         "a line has a NUL in it",
         "that are too many lines",
+        # To users with a shell, at their socket: no page asks there.
+        "this is for users with a mailbox and a shell",
+        "here you can change the password of your own account alone",
     }
     assert len(said) >= 14
     known = {english for english, _ in refusals.SPANISH}

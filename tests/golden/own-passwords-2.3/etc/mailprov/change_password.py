@@ -7,6 +7,9 @@
     newpass the new one      200 it is changed, 500 it is not, and why
     quit
 
+With --shell whoever is there is a user with a shell, and changes the own account's, which the user's GECOS says (only
+root writes its last field, chfn(1)); nobody else is listened to.
+
 This is poppassd's dialogue; systemd starts a process for each connection, as root (mailprov-passwd.socket says who may
 connect). The old password is checked by Dovecot itself (doc.dovecot.org, "Authentication Protocol"), which counts, slows
 and logs wrong ones as those of a login, on a socket: no password is ever on a command line. What is written is one file, which
@@ -45,6 +48,7 @@ AUTH = "/run/dovecot/auth-client"
 # Whose word for an address Dovecot is given, which counts guesses by it, and fail2ban with it: of who comes by SSH the
 # system says it. Anybody else, such as a web server that is in foreign hands, could have others banned.
 BELIEVED = ("root", "mailprov-passwd")
+MARK = "mailprov-account="  # the beginning of what GECOS says last of a user with a shell: whose it is
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST = 1024  # bytes of a line
 MOST_LINES = 20
@@ -358,8 +362,19 @@ def lines():
     raise Refused("that are too many lines")
 
 
-def talk(who):
-    """One dialogue. Tells the log who changed what, and never a password."""
+def own_address(uid):
+    """Of a user with a shell; Refused for anybody else."""
+    try:
+        mark = pwd.getpwuid(uid).pw_gecos.split(",", 4)[4:]
+    except KeyError:
+        mark = []
+    if not mark or not mark[0].startswith(MARK):
+        raise Refused("this is for users with a mailbox and a shell")
+    return mark[0][len(MARK):].lower()
+
+
+def talk(who, of=None):
+    """One dialogue; `of`: the one account that it may be about. Tells the log who changed what, and never a password."""
     given, client = {}, "local:" + who
 
     def log(result):
@@ -372,9 +387,11 @@ def talk(who):
                 answer(200, "bye")
                 return
             if command == "client" and "user" not in given:
-                client = value if is_ip(value) else client
+                client = value if of is None and is_ip(value) else client
             elif (command, set(given)) in (("user", set()), ("pass", {"user"})):
                 given[command] = value
+                if of not in (None, given["user"].lower()):
+                    raise Refused("here you can change the password of your own account alone")
             elif command == "newpass" and set(given) == {"user", "pass"}:
                 signal.alarm(0)  # from here on everything has a deadline of its own
                 change(given["user"], given["pass"], value, client, who)
@@ -400,7 +417,12 @@ def main():
     signal.alarm(PATIENCE)
     try:
         uid, _ = peer()
-        talk(name_of(uid))
+        try:
+            of = own_address(uid) if sys.argv[1:] == ["--shell"] else None
+        except Refused as refused:
+            answer(500, str(refused))
+            return 0
+        talk(name_of(uid), of)
     except (BrokenPipeError, ConnectionError):
         pass
     return 0

@@ -17,6 +17,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -183,6 +184,38 @@ def rules(users, mine):
     return "\n".join([*lines, " }", "}", ""])
 
 
+def load_rules(users, mine):
+    run("nft", "-f", "-", input=rules({name: user for name, user in users.items() if name in mine}, mine))
+
+
+def expire(name, user, out=False):
+    """The day after which nobody logs in (shadow(5)): what ends at a second, ends by watch.py; this is for when that is
+    not running. One in the past: nobody, by no password or key.
+    """
+    at = user["ends"]
+    day = "1" if out or (at is not None and time.time() >= at) else "" if at is None else str(-(-at // 86400))
+    if shadow()[name][1] != day:
+        run("usermod", "-e", time.strftime("%Y-%m-%d", time.gmtime(86400 * int(day))) if day else "", "--", name)
+        if shadow()[name][2] != NEVER:
+            never_by_passwd(name)
+    return day == "1"
+
+
+def kernel_quota(name, user, home):
+    """Where the file system of the home has quotas of users, the kernel holds to them (setquota(8)). Nothing is mounted
+    or switched on for that.
+    """
+    best = ("", [])
+    with open("/proc/self/mounts") as source:
+        for fields in (line.split() for line in source):
+            if (home + "/").startswith(fields[1].rstrip("/") + "/") and len(fields[1]) >= len(best[0]):
+                best = (fields[1], fields[3].split(","))
+    on = [one for one in best[1] if one in ("usrquota", "uquota", "quota") or one.startswith("usrjquota=")]
+    if on and shutil.which("setquota"):
+        blocks, files = user["quota"] // 1024, max(10000, user["quota"] // 10000) if user["quota"] else 0
+        run("setquota", "-u", name, "0", str(blocks), "0", str(files), best[0])
+
+
 def end(entry):
     """The user's sessions, timers and processes."""
     for argv in (["loginctl", "disable-linger", entry.pw_name], ["loginctl", "terminate-user", entry.pw_name]):
@@ -243,18 +276,23 @@ def apply():
             lock(entry)
     # Nobody logs in before the rules are there.
     if users:
-        run("nft", "-f", "-", input=rules(users, mine))
+        load_rules(users, mine)
     else:
         subprocess.run(["nft", "delete", "table", "inet", TABLE], stderr=subprocess.DEVNULL)
     for name, user in users.items():
         entry = mine[name]
         make_home(name, user, entry)
-        if shadow()[name][1] != user["ends"] or entry.pw_shell != user["shell"]:
-            day = time.strftime("%Y-%m-%d", time.gmtime(86400 * int(user["ends"]))) if user["ends"] else ""
-            run("usermod", "-e", day, "-s", user["shell"], "--", name)
+        if entry.pw_shell != user["shell"]:
+            run("usermod", "-s", user["shell"], "--", name)
+        if expire(name, user):
+            end(entry)
         try:
             run("systemctl", "set-property", "--runtime", "user-%d.slice" % entry.pw_uid, *LIMITS)
         except RuntimeError as error:  # an old systemd, or a container: ulimits are there besides
+            print(error, file=sys.stderr)
+        try:
+            kernel_quota(name, user, entry.pw_dir)
+        except RuntimeError as error:  # watch.py is there besides
             print(error, file=sys.stderr)
     set_passwords(users, mine)
 
