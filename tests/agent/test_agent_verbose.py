@@ -14,6 +14,7 @@ from mailprov.agent import commands, files, journal
 from mailprov.agent.transaction import recovery
 from mailprov.agent.verbose import clones, dialogue, overlay
 from mailprov.agent.verbose.dialogue import Dialogue, Dialogues, Masked
+from tests.agent.driver import Agent, job
 
 HERE = Path(__file__).parent / "verbose"
 
@@ -299,3 +300,28 @@ def test_what_is_laid_over_is_found_in_mountinfo() -> None:
     assert overlay._LAID.search(line)
     assert not overlay._LAID.search(line.replace("/mailprov/wire/", "/other/"))
     assert dialogue.MOST_LINES > 100
+
+
+def test_a_foreign_apply_at_work_refuses_as_it_refuses_an_apply(tmp_path: Path) -> None:
+    applying = Agent(None, job(str(tmp_path), owner="eva@desk: mailprov apply"))
+    applying.until("facts")
+    refused = Agent(None, job(str(tmp_path), "wire", seconds=5)).end()
+    applying.send("cancel")
+    applying.end()
+    assert refused["status"] == "failed"
+    assert refused["what"].startswith("locked by eva@desk: mailprov apply since 20")
+
+
+def test_a_host_that_mailprov_never_set_up_is_left_alone(tmp_path: Path) -> None:
+    agent = Agent(None, job(str(tmp_path), "wire", seconds=60))
+    assert "has not set up this host" in agent.until("verbose")["gaps"][0]["text"]
+    agent.send("collect", queue_ids=["AAAA"])
+    assert agent.until("dialogues")["dialogues"] == []
+    assert agent.end()["status"] == "ok"
+    assert [path.name for path in (tmp_path / "var/lib").rglob("*")] == []
+
+
+def test_who_asks_for_nothing_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    end = Agent(None, job(str(tmp_path), "wire", seconds=1)).end()
+    assert end["status"] == "failed"
+    assert "nobody asked" in end["what"]
