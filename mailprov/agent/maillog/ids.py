@@ -69,6 +69,10 @@ class Ids:
     def count(self) -> int:
         return len(self.message_ids) + len(self.queue_ids) + len(self.sessions)
 
+    def sought(self) -> Tuple[int, int, int]:
+        """Another one, where there is more to look for. Of a session whose message was told nothing more is sought."""
+        return len(self.message_ids), len(self.queue_ids), len(self.sessions - self._saved)
+
     def open(self) -> Set[str]:
         """Of the ids that were asked for, those of other hosts are never seen here."""
         return self.queue_ids - (self._asked - self._seen) - self._removed

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import threading
 import time
 from typing import Callable, Generator, Iterator, List, NamedTuple, Optional, Sequence
 
@@ -54,7 +55,13 @@ class Journal:
         ] = []  # of journalctl: a damaged file, a pattern that it does not understand
 
     def there(self) -> bool:
-        return commands.have("journalctl") and self.reach() > 0
+        if not commands.have("journalctl"):
+            return False
+        other = threading.Thread(target=self.idents, daemon=True)  # side by side: most of it is waiting
+        other.start()
+        reach = self.reach()
+        other.join()
+        return reach > 0
 
     def persistent(self) -> bool:
         """journald.conf(5), Storage=: it writes below /var/log/journal, in a directory with the machine's id."""
@@ -141,8 +148,9 @@ class Journal:
         return [*argv, "--directory", self._root + "/var/log/journal"] if self._root else argv
 
     def _lines(self, options: List[str], seconds: float) -> Generator[Optional[bytes], None, None]:
-        # It writes in blocks where nobody looks at a terminal, and then what it has found comes late.
-        lines = ["stdbuf", "--output=L"] if commands.have("stdbuf") else []
+        # It writes in blocks where nobody looks at a terminal, so a reading that ends early needs lines.
+        early = "--cursor" in options and commands.have("stdbuf")
+        lines = ["stdbuf", "--output=L"] if early else []
         form = ["--all", "-o", "json", "--output-fields", _FIELDS]
         process = commands.stream([*lines, *self._journalctl(), *form, *options])
         try:

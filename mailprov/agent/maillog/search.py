@@ -128,6 +128,8 @@ def find(source: Source, keys: Keys) -> Found:
     for some in _together(hits):
         part = Found(Ids(keys.message_ids))
         part.ids.queue_ids.update(own for own, _record in some if own)
+        for _own, record in some:
+            part.keep(record)  # what they name is looked for at once
         _whole(source, some[0][1], some[-1][1], part)
         found.merge(part)
     return found
@@ -198,12 +200,12 @@ def _whole(source: Source, first: Record, last: Record, found: Found) -> None:
     """
     ids = found.ids
     until = 0.0 if ids.queue_ids else last.received / 1e6 + _AFTER
-    known = -1
+    known: object = None
     looked: Set[str] = set()
     for _reading in range(_MOST_READINGS):
-        if ids.count() == known:
+        if ids.sought() == known:
             return
-        known = ids.count()
+        known = ids.sought()
         while ids.without_beginning() - looked:
             sought = "|".join(sorted(ids.without_beginning() - looked))
             began = source.before(rf"^(?:{sought}): (?:client|uid)=", first)
@@ -215,7 +217,7 @@ def _whole(source: Source, first: Record, last: Record, found: Found) -> None:
         end = _read_on(
             source.read(ids.pattern(), cursor=first.place[-1], until=until), found, lambda: not ids.open()
         )
-        if end is not None and ids.count() == known and ids.awaited():
+        if end is not None and ids.sought() == known and ids.awaited():
             late = source.read(ids.pattern(), cursor=end.place[-1], until=end.received / 1e6 + _AFTER)
             _read_on(late, found, lambda: not ids.awaited())
 
