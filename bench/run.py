@@ -9,6 +9,7 @@
     load              mail through a provisioned host, beside the distribution's stock configuration; the filter's cost
     since             hosts of 0.1.0 before and after this version: memory of 50 idle clients on 587, mail in and out
     web               what the web corner adds to a first apply: time, packages, memory
+    trace             a message of the past among 100,000 records: time beside `journalctl --grep`, the agent's memory
     zones             questions and rounds of DNS: 100 domains in a zone, ten zones, wildcards; calls of each driver
     cpu               a no-change plan of one host: the controller's CPU above its libraries', wall beside `ssh true`
     start             `--version` and `--help` beside an empty Python
@@ -33,7 +34,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import cpu, demo, fleet, mail_load, peers, since, web_corner, zone_calls, zones  # noqa: E402
+from bench import cpu, demo, fleet, mail_load, peers, since, trace_logs, web_corner, zone_calls, zones  # noqa: E402
 from bench.commands import apply, bare_install, mailprov  # noqa: E402
 from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
@@ -55,6 +56,7 @@ PHASES = (
     "load",
     "since",
     "web",
+    "trace",
     "zones",
 )
 
@@ -206,6 +208,11 @@ class Bench:
         folder.mkdir()
         self.tables += web_corner.measure(folder, 5 if self.full else 3)
 
+    def trace(self) -> None:
+        folder = self.folder / "trace"
+        folder.mkdir()
+        self.tables += trace_logs.measure(folder, 9 if self.full else 5)
+
     def zones(self) -> None:
         folder = self.folder / "zones"
         folder.mkdir()
@@ -221,6 +228,7 @@ class Bench:
                 "fleet",
                 "since",
                 "web",
+                "trace",
                 "zones",
             }:  # these need none of its hosts
                 self.hosts.up()
