@@ -9,7 +9,6 @@ A host that cannot be asked is an answer with an error. KeyboardInterrupt goes o
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -30,11 +29,9 @@ class Question:
     def __init__(self, host: Host, job: dict[str, Any], believe: Believe | None = None) -> None:
         self.job = job
         self.told: Mapping[str, Any] = {}
-        self.arrived: float | None = None  # when the message came, unix seconds by our clock
         self._host, self._believe = host, believe
 
     def answer(self, message: dict[str, Any]) -> None:
-        self.arrived = time.time()
         if self._believe is not None:
             self._believe(self._host, message)
         self.told = message
@@ -68,15 +65,16 @@ def launch(
     start: Start,
     believe: Believe | None = None,
     milestone: Callable[[], threading.Event] = threading.Event,
+    question: Callable[[Host, dict[str, Any], Believe | None], Question] = Question,
 ) -> list[Answer]:
     """From any thread. `session.ended` of each is set when it has answered, or cannot."""
     answers = []
     for host in hosts:
-        question = Question(host, job(host), believe)
+        asked = question(host, job(host), believe)
         session = HostSession(
-            host, question, command=command, emit=emit, gate=Gate(), start=start, milestone=milestone
+            host, asked, command=command, emit=emit, gate=Gate(), start=start, milestone=milestone
         )
-        answers.append(Answer(host, session, question))
+        answers.append(Answer(host, session, asked))
     for one in answers:
         one.session.launch()
     return answers

@@ -5,7 +5,7 @@
     ears.look(…)                                                     files, DNS, settings of Postfix
     ears.logs, ears.gaps, ears.looks, ears.questions, ears.settings
 
-A host that cannot be asked is a gap, and no failure. Its clock is compared with ours when its answer comes.
+A host that cannot be asked is a gap, and no failure.
 Raises nothing of its own.
 """
 
@@ -18,11 +18,13 @@ from typing import Any
 from mailprov.components.dovecot.passwd import MAIL_ROOT
 from mailprov.i18n import _
 from mailprov.model.inventory import Host, Inventory
-from mailprov.model.sentences import shown
+from mailprov.model.values import replace
 from mailprov.run.hosts import Start
-from mailprov.run.inquiry import Answer, launch
+from mailprov.run.inquiry import Answer, Question, launch
+from mailprov.run.trace_logs import Told, read_logs
+from mailprov.trace import observed
 from mailprov.trace.join import Web
-from mailprov.trace.observed import HostLog, Look, Question, Record
+from mailprov.trace.observed import HostLog, Look
 
 RETRIES = ("minimal_backoff_time", "maximal_backoff_time", "maximal_queue_lifetime")
 _BEFORE = 600.0  # seconds before the start, by the clock of a host that may be behind
@@ -47,7 +49,7 @@ class Ears:
         self._logs: dict[str, HostLog] = {}
         self.gaps: list[str] = []
         self.looks: list[Look] = []
-        self.questions: list[Question] = []
+        self.questions: list[observed.Question] = []
         self.settings: dict[str, Mapping[str, str]] = {}
         self._silent: set[str] = set()
 
@@ -79,8 +81,18 @@ class Ears:
             }
             if not todo:
                 break
-            for one in self._ask(todo, _job(todo, message_id, {"since": self._since, **more}, patience)):
-                self._hear(one)
+            keys = {
+                name: {
+                    "message_ids": [message_id] if message_id else [],
+                    "queue_ids": sorted(ids),
+                    "since": self._since,
+                    **more,
+                }
+                for name, ids in todo.items()
+                if self._may_be_asked(name)
+            }
+            for name, told in read_logs(self._inventory, keys, start=self._start, follow=patience).items():
+                self._hear(name, told)
             for host, ids in todo.items():
                 asked.setdefault(host, set()).update(ids)
             todo = self._named()
@@ -134,49 +146,39 @@ class Ears:
                 )
             for each in one.told.get("answers", ()):
                 self.questions.append(
-                    Question(
+                    observed.Question(
                         host.name, each["name"], each["type"], each["server"], tuple(each["values"]),
                         each["answer"], each["ttl"], True, round(at, 3), each["seconds"],
                     )
                 )  # fmt: skip
             self.settings[host.name] = {**self.settings.get(host.name, {}), **one.told.get("settings", {})}
 
-    def _hear(self, one: Answer) -> None:
-        told, host = one.told, one.host
-        if not told:
+    def _hear(self, name: str, told: Told) -> None:
+        """More of what this host has logged, beside what is known."""
+        if told.error is not None:
+            self._silent.add(name)
+            self.gaps += told.log.gaps
             return
-        before = self._logs.get(host.name)
-        records = tuple(
-            Record(host.name, each["t"], each["ident"], each["pid"], each["text"], each["source"])
-            for each in told["records"]
+        before = self._logs.get(name)
+        known, gaps = (before.records, before.gaps) if before is not None else ((), ())
+        self._logs[name] = replace(
+            told.log,
+            addresses=self._addresses(self._inventory.host(name)),
+            records=tuple(dict.fromkeys((*known, *told.log.records))),
+            gaps=tuple(dict.fromkeys((*gaps, *told.log.gaps))),
         )
-        arrived = one.question.arrived
-        gaps = tuple(f"{host.name}: {shown(each['text'])}" for each in told["gaps"])
-        self._logs[host.name] = HostLog(
-            host.name,
-            host.fqdn,
-            self._addresses(host),
-            tuple(dict.fromkeys((*(before.records if before is not None else ()), *records))),
-            told["now"] - arrived if arrived is not None else None,
-            tuple(dict.fromkeys((*(before.gaps if before is not None else ()), *gaps))),
-        )
+
+    def _may_be_asked(self, name: str) -> bool:
+        if name not in self._silent and not self._inventory.host(name).managed:
+            self._silent.add(name)
+            text = _("{host} has `managed: false`: others built it, and its log is not read")
+            self.gaps.append(text.format(host=name))
+        return name not in self._silent
 
     def _ask(self, names: Iterable[str], job: Callable[[Host], dict[str, Any]]) -> list[Answer]:
         """Those that answered. Who does not is not asked again."""
-        hosts = [self._inventory.host(name) for name in names]
-        for host in hosts:
-            if not host.managed:
-                self._silent.add(host.name)
-                text = _("{host} has `managed: false`: others built it, and its log is not read")
-                self.gaps.append(text.format(host=host.name))
-        answers = launch(
-            [host for host in hosts if host.managed],
-            job,
-            command="trace",
-            emit=_nowhere,
-            start=self._start,
-            believe=None,
-        )
+        hosts = [self._inventory.host(name) for name in names if self._may_be_asked(name)]
+        answers = launch(hosts, job, command="trace", emit=_nowhere, start=self._start, question=_AnyClock)
         found = []
         for one in answers:
             if not one.session.ended.wait(_PATIENCE):
@@ -193,15 +195,9 @@ class Ears:
         return found
 
 
-def _job(
-    todo: Mapping[str, Collection[str]], message_id: str, more: Mapping[str, Any], patience: float
-) -> Callable[[Host], dict[str, Any]]:
-    ids = {"message_ids": [message_id] if message_id else []}
-    return lambda host: {
-        "mode": "maillog",
-        "keys": {**ids, "queue_ids": sorted(todo[host.name]), **more},
-        "follow": patience,
-    }
+class _AnyClock(Question):
+    def greeted(self, theirs: float) -> None:
+        """A clock that is wrong is shown, and stops nothing."""
 
 
 def _nowhere(event: object) -> None:
