@@ -147,12 +147,11 @@ def asked(story: Story, life: Life, delivery: Delivery, after: int) -> int:
             ),
         )
     ]
-    found = {each.name: each.values for each in followed if each.values}
     names = ", ".join(
         _("{server} (MX {preference})").format(server=server, preference=preference)
         for preference, _sign, server in (value.partition(" ") for value in question.values)
     )
-    addresses = list(dict.fromkeys(value for values in found.values() for value in values))
+    addresses = list(dict.fromkeys(value for each in followed for value in each.values))
     text = (
         (
             _("Mail for {domain} goes to {servers}, at {addresses}")

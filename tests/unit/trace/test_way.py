@@ -18,7 +18,7 @@ from mailprov.inventory import SecretMode, load
 from mailprov.model.inventory import Inventory
 from mailprov.model.trace import Agent, Evidence, Outcome, Trace
 from mailprov.trace.lives import lives
-from mailprov.trace.observed import Dialogue, HostLog, Record, Seen
+from mailprov.trace.observed import Dialogue, HostLog, Question, Record, Seen
 from mailprov.trace.way import way, ways
 
 LOGS = Path(__file__).parent / "logs"
@@ -396,3 +396,21 @@ def test_a_time_is_by_the_clock_of_its_host(inventory: Inventory) -> None:
 def test_records_of_other_programs_under_a_queue_id_are_no_lines_of_postfix() -> None:
     assert lives([record("mx1", 0, "postfixed/smtpd", "ABCDEF01: client=x[192.0.2.1]")])[0] == ()
     assert lives([record("mx1", 0, "dovecot", "ABCDEF01: removed")])[0] == ()
+
+
+def test_dns_is_a_step_of_the_server_that_answered_with_every_address(inventory: Inventory) -> None:
+    questions = (
+        Question("mx1", "bela.test", "MX", "10.78.4.2", ("10 mx2.beta.test",), observed=True),
+        Question("mx1", "mx2.beta.test", "A", "10.78.4.2", ("10.78.4.12",), observed=True),
+        Question("mx1", "mx2.beta.test", "AAAA", "10.78.4.2", ("fdfb:bc58:24ad:1::c",), observed=True),
+        Question("mx2", "bela.test", "MX", "10.78.4.9", ("10 wrong.test",), observed=True),
+    )
+    told = ways(seen(inventory, EVERY, questions=questions))
+    steps = [step for one in told for step in one.steps if step.agent is Agent.DNS]
+
+    assert steps
+    for step in steps:
+        assert (step.host, step.port, step.evidence) == ("10.78.4.2", 53, Evidence.RECONSTRUCTED)
+        assert step.text == (
+            "Mail for bela.test goes to mx2.beta.test (MX 10), at 10.78.4.12, fdfb:bc58:24ad:1::c"
+        )
