@@ -165,7 +165,7 @@ def _action(flush: bool, named: dict[str, tuple[str, ...]]) -> str:
 
 def _alone(action: str, ids: tuple[str, ...], *others: object) -> None:
     """What is acted on is named, and not found by what it looks like."""
-    if ids or any(other not in (None, False, "") for other in others):
+    if ids or any(not (other is None or other is False or other == "") for other in others):
         raise InputError(
             f"--{action}",
             _("takes the ids of messages, and no option that looks for some"),
