@@ -36,6 +36,7 @@ RELEASES = [
     "tests/lab/test_move.py",
     "tests/lab/test_web_releases.py",
     "tests/lab/test_trace.py",
+    "tests/lab/test_queue.py",
 ]
 ATTACKS = Path("tests/attacks")
 # Those that take longest, the longest first: what begins last must not be what everybody waits for in the end.
