@@ -42,7 +42,7 @@ _MEMORY = "cat $(pidof {} | xargs -n 1 | sed 's,.*,/proc/&/smaps_rollup,') | awk
 _VISIT = (
     "python3 -c \"import ssl, urllib.request as u; u.urlopen(u.Request('https://127.0.0.1/', headers="
     "{'Host': 'webmail.DOMAIN'}), context=ssl._create_unverified_context()).read()\"; "
-    "for each in $(seq 60); do sleep 1; pgrep -f 'pool webmail' >/dev/null || exit 0; done; exit 1"
+    "for each in $(seq 60); do sleep 1; pgrep -f '[p]ool webmail' >/dev/null || exit 0; done; exit 1"
 )
 _PHP = "$(ls /usr/sbin/php-fpm* | xargs -n 1 basename)"
 _HEAD = (

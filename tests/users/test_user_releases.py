@@ -192,7 +192,7 @@ def test_an_apply_mends_it_and_users_find_everything_again(upgraded: tuple[Peopl
     people.works()
 
 
-def test_what_was_started_since_and_the_next_boot_are_left_alone(
+def test_what_an_administrator_has_started_since_is_left_alone(
     upgraded: tuple[People, Visitor, float],
 ) -> None:
     people, *_ = upgraded
