@@ -229,12 +229,12 @@ def test_a_user_with_any_key_and_the_password_changes_it_by_ssh(place: Place, ke
 def test_the_line_of_the_docs_keeps_passwords_off_the_screen(place: Place, key: Path, tmp_path: Path) -> None:
     """And brings the terminal back, also where somebody gives up."""
     page = (Path(__file__).parents[2] / "docs/passwords.md").read_text()
-    (line,) = re.findall(r"^\$ (.*ssh mailprov-passwd@\S+\))$", page, re.M)
+    (line,) = re.findall(r"^\$ (.*ssh -T mailprov-passwd@\S+\))$", page, re.M)
     options = (
         f"-F none -i {key} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={place.lab.known_hosts} "
         "-o GlobalKnownHostsFile=none"
     )
-    line = re.sub(r"ssh mailprov-passwd@[^)]*", f"ssh {options} mailprov-passwd@{place.address}", line)
+    line = re.sub(r"ssh -T mailprov-passwd@[^)]*", f"ssh -T {options} mailprov-passwd@{place.address}", line)
     script = tmp_path / "line"
     script.write_text(f"{line}\n")
     new = "typed at a terminal"
