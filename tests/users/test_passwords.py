@@ -374,7 +374,7 @@ def test_a_helper_that_is_killed_leaves_the_old_password_or_the_new_one(place: P
         told = f"user {place.ana}\npass {place.password}\nnewpass {new} {number}"
         place.on(
             f"(python3 /srv/client.py <<'END'\n{told}\nEND\n) >/dev/null 2>&1 & sleep 0.{number * 3 + 1}; "
-            "systemctl kill -s KILL 'mailprov-passwd@*.service'; wait"
+            "systemctl kill -s KILL 'mailprov-passwd@*.service'; wait; sleep 2"  # Dovecot looks once a second
         )
         if place.logins(f"{new} {number}")[0]:
             place.password = f"{new} {number}"
