@@ -1,4 +1,5 @@
-"""The fault campaign in full: every fault at every event of every phase, on Debian 12 and 13 side by side.
+"""The fault campaign in full: every fault at every event of every phase, on Debian 12 and 13 side by side; and `trace
+--wire`, struck at each of its steps.
 
     make faults                 goes on where it stopped; MINUTES=60 at most; FRESH=1 begins anew
     STATE=build/faults          where results.jsonl, what has been tried, is kept
@@ -22,6 +23,7 @@ from pathlib import Path
 from mailprov import lab
 from mailprov.inventory import SecretMode, load
 from mailprov.model.events import Event
+from tests.faults import wire
 from tests.faults.campaign import Campaign, Sample
 from tests.faults.host import Machine
 from tests.faults.kinds import KINDS
@@ -101,6 +103,22 @@ def tried(campaign: Campaign, point: Point) -> Sample:
         return Sample(campaign.machine.name, *point, "", True, problems=[problem])
 
 
+def wired(campaign: Campaign, results: Results, until: float) -> None:
+    """Each fault at each step of `trace --wire`, on both hosts."""
+    machine, serves = campaign.machine, False
+    for kind in wire.KINDS:
+        for step in wire.STEPS:
+            if results.has(machine.name, wire.PHASE, kind, step) or time.monotonic() > until:
+                continue
+            if not serves:
+                machine.start("old")
+            sample = wire.tried(machine, kind, step)
+            serves = not sample.problems
+            results.add(sample)
+            how = "; ".join(sample.problems) or ("recovered" if sample.hit else "nothing to hit")
+            print(f"{machine.name} wire {kind:23} {step:15} {sample.seconds:4.0f} s  {how}", flush=True)
+
+
 def work(campaign: Campaign, todo: list[Point], results: Results, until: float) -> None:
     host = campaign.machine.name
     left = [point for point in todo if not results.has(host, *point)]
@@ -112,6 +130,11 @@ def work(campaign: Campaign, todo: list[Point], results: Results, until: float) 
         how = "; ".join(sample.problems) or ("recovered" if sample.hit else "nothing to hit")
         where = f"{host} {done}/{len(left)} {sample.phase:8} {sample.kind:15} {sample.point[:50]:50}"
         print(f"{where} {sample.seconds:4.0f} s  {how}", flush=True)
+
+
+def everything(campaign: Campaign, todo: list[Point], results: Results, until: float) -> None:
+    wired(campaign, results, until)
+    work(campaign, todo, results, until)
 
 
 def main() -> int:
@@ -133,7 +156,9 @@ def main() -> int:
         campaigns = prepared(made)
         todo = shared_out(campaigns, bool(os.environ.get("EACH")))
         threads = [
-            threading.Thread(target=work, args=(campaigns[host], todo[host], results, until), daemon=True)
+            threading.Thread(
+                target=everything, args=(campaigns[host], todo[host], results, until), daemon=True
+            )
             for host in campaigns
         ]
         for thread in threads:

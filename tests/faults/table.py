@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.faults import wire
 from tests.faults.campaign import Sample
 from tests.faults.kinds import KINDS
 from tests.faults.phases import PHASES
@@ -42,8 +43,8 @@ def table(samples: Iterable[Sample]) -> str:
     """Markdown. A fault that found nothing to hit (no dpkg running, no agent yet) is not counted as tried."""
     hit = [sample for sample in samples if sample.hit]
     rows = [("fault", "phase", "tried", "recovered", "accepted", "lost", "duplicated", "unknown")]
-    for kind in KINDS:
-        for phase in PHASES:
+    for kind in [*KINDS, *(kind for kind in wire.KINDS if kind not in KINDS)]:
+        for phase in (*PHASES, wire.PHASE):
             of = [sample for sample in hit if (sample.kind, sample.phase) == (kind, phase)]
             if of:
                 rows.append((kind, phase, *_counts(of)))
