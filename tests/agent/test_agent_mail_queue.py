@@ -389,11 +389,14 @@ def test_where_no_copy_can_be_kept_nothing_is_deleted(spool: Spool) -> None:
 def test_a_kill_at_each_step_leaves_it_as_it_was_or_deleted_with_its_copy(
     spool: Spool, struck: str, after: bool
 ) -> None:
-    """SIGKILL of the agent before and after each program that it calls; the watchdog or the next run puts it right."""
+    """SIGKILL of the agent before and after each program that it calls; the watchdog or the next run puts it right.
+
+    Before: the program goes on without the agent, and does its work a second later.
+    """
     spool.put(ONE)
     spool.put(TWO)
     program, flag = struck.split()
-    kill = "import signal; os.kill(os.getppid(), signal.SIGKILL); time.sleep(0.3)"
+    kill = "import signal; os.kill(os.getppid(), signal.SIGKILL); time.sleep(1)"
     when = f"import atexit; atexit.register(lambda: exec({kill!r}, globals()))" if after else kill
     once = (
         f"if {flag!r} in words and not (spool / 'struck').exists():\n    (spool / 'struck').touch(); {when}\n"

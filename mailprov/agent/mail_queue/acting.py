@@ -59,6 +59,7 @@ _ADVICE = {
     "maildrop": N_("it waits in maildrop: see whether Postfix runs on the host, then try again"),
 }
 _NAMED = 5  # recipients in a line
+_PATIENCE = 120  # seconds for a program of Postfix
 _ARRIVED = re.compile(r"^message_arrival_time: (.*)$", re.MULTILINE)
 _SENDER = re.compile(r"^sender: ?(.*)$", re.MULTILINE)
 _COPY = ".eml"
@@ -286,10 +287,30 @@ def put_right(session: Session, left: Journal) -> None:
     for one in held:
         if one["id"] in done or not ids.is_id(one["id"]):
             continue
+        _await_end(one["id"])
         for instance in reading.instances(session.tree):
             known = Envelope(one["arrived"], one["sender"])
             if instance.directory == one["instance"] and _envelope(instance, one["id"]) == known:
                 _release(instance, one["id"])
+
+
+def _await_end(name: str) -> None:
+    """A program that the killed run had begun outlives it: what it still does is to be put right, too."""
+    deadline = time.monotonic() + _PATIENCE
+    while _at_work(name) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _at_work(name: str) -> bool:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:  # it has ended
+            continue
+        if name.encode() in words and any(word.rpartition(b"/")[2] == b"postsuper" for word in words):
+            return True
+    return False
 
 
 def _release(instance: Instance, name: str) -> None:
@@ -314,7 +335,7 @@ def _envelope(instance: Instance, name: str) -> Optional[Envelope]:
 
 
 def _run(argv: Sequence[str]) -> None:
-    done = commands.run(argv, timeout=120)
+    done = commands.run(argv, timeout=_PATIENCE)
     if done.code:
         raise AgentError(
             _("{program} failed: {error}").format(
