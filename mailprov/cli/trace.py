@@ -142,6 +142,13 @@ def trace(
             show_default=False,
         ),
     ] = None,
+    headers: Annotated[
+        bool,
+        typer.Option(
+            "--headers",
+            help=N_("Also show the header of that message, from the mailboxes in which it still is."),
+        ),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -155,7 +162,7 @@ def trace(
     from mailprov.run.trace_letter import Letter
     from mailprov.transport.connections import Connections
 
-    asked = _past(message_id, queue_id, host, from_, to, since)
+    asked = _past(message_id, queue_id, host, from_, to, since, headers)
     if asked is not None and sender is not None:
         raise InputError(
             "trace",
@@ -202,6 +209,7 @@ def _past(
     sender: str | None,
     recipient: str | None,
     since: str | None,
+    headers: bool,
 ) -> Search | None:
     """None where a message is to be sent."""
     import time
@@ -212,7 +220,7 @@ def _past(
 
     ways = [message_id is not None, queue_id is not None, sender is not None or recipient is not None]
     if not any(ways):
-        for name, value in (("--host", host), ("--since", since)):
+        for name, value in (("--host", host), ("--since", since), ("--headers", headers or None)):
             if value is not None:
                 what = _("it is about a message of the past, and none is named")
                 raise InputError(name, what, _("Add --message-id, --queue-id, or --from and --to"))
@@ -230,6 +238,7 @@ def _past(
         _checked(sender) if sender is not None else "",
         _checked(recipient) if recipient is not None else "",
         moment("--since", since, time.time()) if since is not None else 0.0,
+        headers=headers,
     )
 
 

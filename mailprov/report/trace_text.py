@@ -156,7 +156,8 @@ def _details(step: Step, verbose: bool, arrival: Arrival | None) -> Iterator[Tex
         yield Text(f"{_INDENT}{_delays(step.delays)}", "dim")
     lines = step.lines
     if not verbose:
-        lines = tuple(each for each in lines if each.source is not Source.SENT)[-_FEW:] if arrival else ()
+        few = tuple(each for each in lines if each.source is not Source.SENT)[-_FEW:] if arrival else ()
+        lines = few or tuple(each for each in lines if each.source is Source.HEADER)  # --headers
     for line in lines:
         yield _line(line)
     if verbose:

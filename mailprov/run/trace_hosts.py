@@ -127,7 +127,11 @@ class Ears:
         accounts: Iterable[str] = (),
         questions: Iterable[tuple[str, str]] = (),
         settings: Iterable[str] = (),
+        *,
+        near: float = 0.0,
+        headers: bool = False,
     ) -> None:
+        """`near`: unix seconds by the host's clock, at about which the message came; 0: just now."""
         if host.name in self._silent or not host.managed:
             return
         keys = {
@@ -135,6 +139,8 @@ class Ears:
             "accounts": list(accounts),
             "questions": [list(each) for each in questions],
             "settings": list(settings),
+            "near": near,
+            "headers": headers,
         }
         at = time.time() - self._began
         for one in self._ask(
@@ -142,8 +148,11 @@ class Ears:
         ):
             for each in one.told.get("files", ()):
                 self.looks.append(
-                    Look(host.name, each["address"], each["path"], each["folder"], each["size"], each["t"])
-                )
+                    Look(
+                        host.name, each["address"], each["path"], each["folder"], each["size"], each["t"],
+                        tuple(each["headers"]),
+                    )
+                )  # fmt: skip
             for each in one.told.get("answers", ()):
                 self.questions.append(
                     observed.Question(

@@ -4,7 +4,7 @@
 
 All hosts are asked at once what their logs tell (trace_logs.py), and one message's records become its way
 (mailprov/trace/). Where several match, they are listed. Nothing on hosts is changed; what is shown is the envelope, and
-the ids of servers.
+the ids of servers; with `headers` the message's header too, from the file in the mailbox.
 
 Exit code: 0 it arrived, or several were listed; 1 it did not, or there is none; 3 it is not known, since a host could
 not be asked or the message is on its way. Raises InputError for a host that is not in the inventory.
@@ -26,13 +26,13 @@ from mailprov.model.answers import MessageFound, Traced
 from mailprov.model.events import Emit, Error, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.inventory import Inventory
 from mailprov.model.trace import Agent, Arrival, Clock, Evidence, Outcome, Source, Step, Trace, TraceLine
-from mailprov.model.values import dataclass
+from mailprov.model.values import dataclass, replace
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
 from mailprov.run.select import select
 from mailprov.run.trace import exit_code, summed_up
-from mailprov.run.trace_logs import Told, asked_on
-from mailprov.trace.observed import Record, Seen
+from mailprov.run.trace_logs import Told, addresses, asked_on
+from mailprov.trace.observed import Look, Record, Seen
 from mailprov.trace.way import ways
 
 # agent/maillog/ids.py: what smtpd(8) says of mail that had no queue id.
@@ -50,6 +50,7 @@ class Search:
     recipient: str = ""
     since: float = 0.0
     until: float = 0.0
+    headers: bool = False
 
     def keys(self) -> dict[str, Any]:
         made: dict[str, Any] = {"since": self.since, "until": self.until}
@@ -116,6 +117,8 @@ class _Work:
         told = asked_on(self._inventory, dict.fromkeys(self._hosts, keys), start=self._start, stop=self.stop)
         found = self._matching(told)
         if len(found) == 1:
+            if self._search.headers:
+                found = [self._with_headers(told, found[0])]
             self._events.emit(Traced(found[0]))
             self.code, self.summary = exit_code(found[0]), summed_up(found[0])
         elif found:
@@ -130,9 +133,35 @@ class _Work:
         else:
             self._nothing(told)
 
-    def _matching(self, told: dict[str, Told]) -> list[Trace]:
+    def _with_headers(self, told: dict[str, Told], trace: Trace) -> Trace:
+        """The same way with what stands in the file of each copy that is still in its mailbox."""
+        from mailprov.run.trace_hosts import Ears
+
+        ears = Ears(self._inventory, trace.began, self._start, addresses)
+        copies = {
+            (step.host, step.recipient): step
+            for step in trace.steps
+            if step.agent is Agent.LMTP and step.clock
+        }
+        for (name, account), step in copies.items() if trace.message_id else ():
+            offset = told[name].log.offset or 0.0
+            near = trace.began + (step.at or 0.0) + offset
+            ears.look(self._inventory.host(name), trace.message_id, [account], near=near, headers=True)
+        found = {(look.host, look.account) for look in ears.looks}
+        text = _(
+            "no message with this Message-ID is in the mailbox of {account} any more, so its header is not known"
+        )
+        missing = [text.format(account=account) for name, account in copies if (name, account) not in found]
+        if not copies:
+            missing = [_("it is in no mailbox of these hosts, so its header is not known")]
+        again = self._matching(told, tuple(ears.looks))
+        same = next((each for each in again if _first_id(each) == _first_id(trace)), trace)
+        return replace(same, gaps=(*same.gaps, *ears.gaps, *missing))
+
+    def _matching(self, told: dict[str, Told], looks: tuple[Look, ...] = ()) -> list[Trace]:
         logs = tuple(one.log for one in told.values())
-        seen = Seen(self._inventory, "", "", (), self._search.since or time.time(), logs=logs)
+        began = self._search.since or time.time()
+        seen = Seen(self._inventory, "", "", (), began, logs=logs, looks=looks)
         found = [each for each in ways(seen) if self._meant(each)]
         refused = refusals(told.values(), self._search)
         return sorted((*found, *refused), key=lambda each: each.began)
@@ -180,6 +209,10 @@ class _Work:
         )
 
 
+def _first_id(trace: Trace) -> tuple[str, str]:
+    return next(((step.host, step.queue_id) for step in trace.steps if step.queue_id), ("", ""))
+
+
 def _reach(one: Told) -> str:
     if not one.reach:
         return _("it has no log of mail")
@@ -190,11 +223,11 @@ def _reach(one: Told) -> str:
 
 
 def listed(trace: Trace) -> MessageFound:
-    first = next((step for step in trace.steps if step.queue_id), None)
+    host, queue_id = _first_id(trace)
     return MessageFound(
         trace.message_id,
-        first.host if first is not None else next((step.host for step in trace.steps), ""),
-        first.queue_id if first is not None else "",
+        host or next((step.host for step in trace.steps), ""),
+        queue_id,
         trace.sender,
         trace.recipients,
         trace.began,

@@ -3,6 +3,7 @@
     added(headers) -> Added         from the top of the message that arrived to what its sender wrote
     Added.by[(queue id)]            lines that came with that hop: its Received first, then what filters put below it
     Added.last                      what the MDA put on top: Return-Path, Delivered-To, its own Received
+    Added.sent                      what its sender's program wrote
 
 Every server puts its Received line on top (RFC 5321 section 4.4), and Postfix puts what milters add below its own
 (MILTER_README). So the lines from one Received line down to the next are of one hop, and its queue id stands in it.
@@ -37,6 +38,7 @@ class Hop:
 class Added:
     by: Mapping[str, Hop] = field(default_factory=dict)
     last: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
 
 
 def added(headers: Iterable[str]) -> Added:
@@ -44,12 +46,14 @@ def added(headers: Iterable[str]) -> Added:
     last: list[str] = []
     here: tuple[str, Hop] | None = None
     others: list[str] = []
+    lines = list(headers)
+    sent = len(lines)
 
     def close() -> None:
         if here is not None and here[0] not in hops:
             hops[here[0]] = Hop(here[1].host, here[1].protocol, here[1].received, tuple(others))
 
-    for line in headers:
+    for number, line in enumerate(lines):
         found = _HOP.fullmatch(line)
         if found is not None:
             close()
@@ -57,8 +61,9 @@ def added(headers: Iterable[str]) -> Added:
         elif here is None and not _SENT.match(line):
             last.append(line)
         elif _SENT.match(line):
+            sent = number
             break
         else:
             others.append(line)
     close()
-    return Added(hops, tuple(last))
+    return Added(hops, tuple(last), tuple(lines[sent:]))

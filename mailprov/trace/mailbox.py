@@ -57,7 +57,10 @@ def delivered(
             at=round(look.t / 1e6 - story.offset(life.host) - story.seen.began, 6),
             clock=life.host,
             recipient=account,
-            lines=(TraceLine(Source.FILE, cleaning.line(look.path)),),
+            lines=(
+                TraceLine(Source.FILE, cleaning.line(look.path)),
+                *(TraceLine(Source.HEADER, line) for line in story.written(look)),
+            ),
         )
     elif folder:
         step = story.add(

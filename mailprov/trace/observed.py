@@ -94,7 +94,10 @@ class Visit:
 
 @dataclass(frozen=True)
 class Look:
-    """The file of the message in `account`'s mailbox on `host`. `t`: when it got there, microseconds by its clock."""
+    """The file of the message in `account`'s mailbox on `host`. `t`: when it got there, microseconds by its clock.
+
+    `headers`: its lines, unfolded, from the top, where they were asked for.
+    """
 
     host: str
     account: str
@@ -102,6 +105,7 @@ class Look:
     folder: str
     size: int
     t: int
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

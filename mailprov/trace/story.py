@@ -18,7 +18,7 @@ from mailprov.model import cleaning
 from mailprov.model.trace import Agent, Arrival, Evidence, Outcome, Source, Step, TraceLine
 from mailprov.trace.headers import added
 from mailprov.trace.join import Web
-from mailprov.trace.observed import Record, Seen
+from mailprov.trace.observed import Look, Record, Seen
 
 
 class Story:
@@ -28,9 +28,11 @@ class Story:
         self.arrivals: list[Arrival] = []
         self.doubts: list[str] = []  # about this message, beside those about the logs
         self._offsets = {log.host: log.offset or 0.0 for log in seen.logs}
-        found = [added(visit.headers) for visit in seen.visits if visit.headers]
-        self._hops = {queue_id: hop for each in found for queue_id, hop in each.by.items()}
-        self._last = {visit.account: added(visit.headers).last for visit in seen.visits if visit.headers}
+        known = [(look.account, look.headers) for look in seen.looks]
+        known += [(visit.account, visit.headers) for visit in seen.visits]
+        read = [(account, added(map(cleaning.line, headers))) for account, headers in known if headers]
+        self._hops = {queue_id: hop for _account, each in read for queue_id, hop in each.by.items()}
+        self._last = {account: each.last for account, each in read}
 
     def add(self, after: int, agent: Agent, evidence: Evidence, text: str, **fields: Any) -> int:
         number = len(self.steps) + 1
@@ -88,6 +90,11 @@ class Story:
     def stored(self, account: str) -> tuple[str, ...]:
         """What the MDA put on top."""
         return self._last.get(account, ())
+
+    @staticmethod
+    def written(look: Look) -> tuple[str, ...]:
+        """What the sender's program wrote, where the header was asked for."""
+        return added(map(cleaning.line, look.headers)).sent
 
     def by_headers(self, after: int) -> int:
         """Steps that only the message itself tells of, from its sender on: its Received lines."""

@@ -65,7 +65,8 @@ agent → controller, in order (t is the message type)
                                                      then waits for `target`; there also "tls": as in FACTS
     keys       {"t", "dkim": as in FACTS, "tls": as in FACTS}
     bans       {"t", "bans": [{"jail", "address"}], "peer": as in FACTS}     whom fail2ban holds
-    traced     {"t", "files": [{"address", "path", "folder", "size": bytes, "t": microseconds since 1970}],
+    traced     {"t", "files": [{"address", "path", "folder", "size": bytes, "t": microseconds since 1970,
+                "headers": [str]}],                  the last where the job's keys have "headers": true
                 "answers": [{"name", "type", "server", "values": [str], "answer": NOERROR, NXDOMAIN … or why there is
                 none, "ttl", "seconds"}], "settings": {name: value}, "now": unix seconds}
     maillog    {"t", "records": [{"t": microseconds since 1970, "ident": "postfix/smtpd", "pid": int, "text": str,

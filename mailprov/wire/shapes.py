@@ -301,7 +301,12 @@ MESSAGES: Mapping[str, fields] = {
         now=number(),
     ),
     "traced": _object(
-        files=many(_object(address=_name, path=_name, folder=_name, size=whole(), t=whole()), 1_000),
+        files=many(
+            _object(
+                address=_name, path=_name, folder=_name, size=whole(), t=whole(), headers=many(_text, 1_000)
+            ),
+            1_000,
+        ),
         answers=many(
             _object(
                 name=_name,

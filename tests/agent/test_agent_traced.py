@@ -39,6 +39,24 @@ def test_the_file_is_found_in_its_folder_by_its_header(tmp_path: Path) -> None:
     assert find(tmp_path, "<mark@alpha.tes.>") is None, "no pattern"
 
 
+def test_a_message_of_the_past_is_found_among_many_with_its_header(tmp_path: Path) -> None:
+    """Newer ones are more than are looked at; no byte of the body is told."""
+    text = f"Return-Path: <a@x>\nSubject: folded\n  twice\nMessage-ID: {ID}\n\nbody\n"
+    mine = put(tmp_path, "cur", "1.mine:2,S", text)
+    os.utime(mine, (1_700_000_000, 1_700_000_000))
+    changed = mine.stat().st_ctime_ns
+    later = 0
+    while later < 310:  # the file system's clock ticks every few milliseconds
+        path = put(tmp_path, "cur", f"2.{later}", "Subject: x\n\n")
+        later += path.stat().st_ctime_ns > changed
+
+    assert find(tmp_path) is None
+    tree = Tree(str(tmp_path))
+    found = maildir.find(tree, "/var/vmail", "ana@alpha.test", ID, near=1_700_000_060, headers=True)
+    assert found is not None
+    assert found.headers == ("Return-Path: <a@x>", "Subject: folded  twice", f"Message-ID: {ID}")
+
+
 def test_no_link_is_followed_and_no_name_leads_out_of_the_mail_root(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (outside / "new").mkdir(parents=True)

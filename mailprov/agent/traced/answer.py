@@ -19,10 +19,13 @@ _MOST = 50  # of each kind of question
 def work(session: Session) -> None:
     keys = session.job.keys
     message_id = str(keys.get("message_id", ""))
+    near = float(keys.get("near", 0.0))
     files: List[Dict[str, Any]] = []
     for address in list(keys.get("accounts", ()))[:_MOST]:
         session.check()
-        found = maildir.find(session.tree, session.job.mail_root, str(address), message_id)
+        found = maildir.find(
+            session.tree, session.job.mail_root, str(address), message_id, near, bool(keys.get("headers"))
+        )
         if found is not None:
             files.append({"address": str(address), **found._asdict()})
     answers = []

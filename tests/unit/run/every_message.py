@@ -126,6 +126,7 @@ def good() -> dict[str, dict[str, Any]]:
                     "folder": "INBOX",
                     "size": 900,
                     "t": 1_764_460_800_000_000,
+                    "headers": ["Subject: hello"],
                 }
             ],
             "answers": [

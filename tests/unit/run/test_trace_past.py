@@ -10,7 +10,7 @@ from mailprov.errors import HostUnreachable
 from mailprov.model.answers import MessageFound, Traced
 from mailprov.model.events import Event, Notice, RunEnded
 from mailprov.model.inventory import Host
-from mailprov.model.trace import Outcome
+from mailprov.model.trace import Agent, Outcome, Source
 from mailprov.run.trace_past import Search, past
 from mailprov.transport.channel import Channel
 from tests.unit.run.scripted import ScriptedAgent, end, hello, inventory
@@ -40,17 +40,31 @@ def recorded(release: str, *parts: str) -> list[dict[str, Any]]:
     return found
 
 
-class Run:
-    """`answers`: host → records, or None for one that cannot be reached."""
+def traced(accounts: list[str], header: list[str] | None) -> dict[str, Any]:
+    """`header`: of the file in each mailbox, or None where it is gone."""
+    files = [
+        {"address": each, "path": "/x", "folder": "INBOX", "size": 9, "t": 1, "headers": header}
+        for each in (accounts if header is not None else ())
+    ]
+    return {"t": "traced", "files": files, "answers": [], "settings": {}, "now": 1.0}
 
-    def __init__(self, search: Search, **answers: list[dict[str, Any]] | None) -> None:
+
+class Run:
+    """`answers`: host → records, or None for one that cannot be reached. `header`: of the file in the mailbox."""
+
+    def __init__(
+        self, search: Search, header: list[str] | None = None, **answers: list[dict[str, Any]] | None
+    ) -> None:
         self.events: list[Event] = []
+        self._header = header
         self.keys: list[dict[str, Any]] = []
         self._answers = answers
         self.code = past(inventory(*answers), search, start=self._start, report=self.events.append)
 
     def _start(self, host: Host, job: dict[str, Any]) -> Channel:
         self.keys.append(job["keys"])
+        if job["mode"] == "trace":
+            return ScriptedAgent([hello(), traced(job["keys"]["accounts"], self._header), end()])
         records = self._answers[host.name]
         if records is None:
             raise HostUnreachable(host.name, "no answer on port 22", "look")
@@ -70,6 +84,31 @@ def test_one_message_is_shown_whole() -> None:
     assert (run.code, arrival.outcome, arrival.mailbox) == (0, Outcome.DELIVERED, "INBOX")
     assert (arrival.recipient, arrival.final) == ("ventas@alfa.test", "ana@alpha.test")
     assert event.trace.message_id == SECOND
+
+
+def test_the_header_is_read_where_that_was_asked_for_and_no_body() -> None:
+    search = Search(queue_id="4AE2AFC462F", host="mx1", headers=True)
+    records = recorded("debian-12", "4AE2AFC462F", "kJfZEs7YDGuRBQAA7Dvb1A")
+    received = "Received: from x by mx1.alpha.test (Postfix) with ESMTPS id 4AE2AFC462F for <y>; now"
+    header = ["Return-Path: <a@x>", received, "X-Spam: no", "From: a@x", "Subject: \x1b[31mred", "X-Own: 1"]
+    run = Run(search, header, mx1=records)
+    (event,) = run.of(Traced)
+    (step,) = [step for step in event.trace.steps if step.agent is Agent.MAILBOX]
+    own = [line.text for line in step.lines if line.source is Source.HEADER]
+    assert [line.partition(":")[0] for line in own] == ["From", "Subject", "X-Own"]
+    assert "\x1b" not in "".join(own)
+    assert any(received in each.headers for each in event.trace.steps)
+    assert any("X-Spam: no" in each.headers for each in event.trace.steps)
+    asked = run.keys[-1]
+    assert (asked["message_id"], asked["accounts"], asked["headers"]) == (SECOND, ["ana@alpha.test"], True)
+    assert abs(asked["near"] - records[-1]["t"] / 1e6) < 60
+
+    gone = Run(search, None, mx1=records)
+    (event,) = gone.of(Traced)
+    assert [gap for gap in event.trace.gaps if "ana@alpha.test" in gap], event.trace.gaps
+    assert event.trace.arrivals[0].outcome is Outcome.DELIVERED
+    quiet = Run(Search(queue_id="4AE2AFC462F", host="mx1"), header, mx1=records)
+    assert len(quiet.keys) == 1, "no mailbox is looked into"
 
 
 def test_several_are_listed_with_their_ids() -> None:
