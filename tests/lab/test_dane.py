@@ -13,6 +13,7 @@ import hashlib
 import ipaddress
 import json
 import re
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -487,8 +488,20 @@ def test_whatever_ends_a_rotation_mail_flows_and_it_goes_on(hosts: lab.Lab, rece
     def on_host(command: str) -> Callable[[Any], None]:
         return lambda process: (run_on(hosts, receiver, command, check=False), None)[1]
 
+    def frozen(strike: Callable[[Any], None]) -> Callable[[Any], None]:
+        """While the controller stands still: on a busy machine it would be past that step before the strike comes."""
+
+        def struck(process: Any) -> None:
+            process.send_signal(signal.SIGSTOP)
+            try:
+                strike(process)
+            finally:
+                process.send_signal(signal.SIGCONT)
+
+        return struck
+
     agent = on_host("pkill -KILL -f 'python3 -I -u -c'")
-    cut = on_host("pkill -KILL -f 'sshd.*@notty'")
+    cut = frozen(on_host("pkill -KILL -f 'sshd.*@notty'"))
     address = address_of(hosts, receiver)
     before, old = standing(hosts, receiver), served(address)
     flowing, watching = Letters(hosts, sender, receiver, "f"), Watch(hosts, receiver)
