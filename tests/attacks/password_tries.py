@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from tests.users.test_passwords import OWN, SOCKET
 
-# Sends each text of a list on a connection of its own, with its end closed, and prints what comes back.
+# Sends each text of a list on a connection of its own, all at once, with its end closed, and prints what comes back.
 SENDER = f"""
 import base64, json, socket, sys
-said = []
-for data in json.load(sys.stdin):
+from concurrent.futures import ThreadPoolExecutor
+def send(data):
     answer = b""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -29,8 +29,9 @@ for data in json.load(sys.stdin):
                 answer += part
     except OSError as error:
         answer += str(error).encode()
-    said.append(answer.decode("utf-8", "replace"))
-print(json.dumps(said))
+    return answer.decode("utf-8", "replace")
+with ThreadPoolExecutor(8) as pool:
+    print(json.dumps(list(pool.map(send, json.load(sys.stdin)))))
 """
 DIALOGUES: list[bytes] = [
     b"user F\npass P\nnewpass N\n", b"user O\nuser F\npass P\nnewpass N\n", b"user O\npass P\nuser F\nnewpass N\n", b"pass P\nuser F\nnewpass N\n", b"newpass N\nuser F\n", b"user F\nnewpass N\n", b"user F\npass\nnewpass N\n", b"user F\npass \nnewpass N\n",

@@ -1,11 +1,13 @@
 """What users with a shell, or with a menu in its place, may try on their host: to send as a colleague or as the system, to
-read what is others', to get out of the menu, to take the host away from others. Debian 12 and 13.
+read what is others', to get out of the menu, to take the host away from others, to fill its disk, to change somebody
+else's password. Debian 12 and 13. What they try is in shell_words.py.
 
 ana has a shell, eva a menu; luis is the colleague, pia reads. What was forged is looked for in her mailbox.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -18,9 +20,27 @@ import pytest
 from mailprov import lab
 from tests.attacks import local_users
 from tests.attacks.places import provisioned
+from tests.attacks.shell_words import (
+    CONNECT,
+    ENVELOPES,
+    ENVIRONMENT,
+    FILLS,
+    HEAD,
+    HEADERS,
+    PORTS,
+    READS,
+    RECORDS,
+    SAY,
+    SOCKET,
+    TYPED,
+    WATCHER,
+    WAYS,
+    WORDS,
+    WRITES,
+)
 from tests.attacks.tries import LONG, Tries, some
 from tests.lab.labs import run_on, wait_until
-from tests.lab.post import stored
+from tests.lab.post import password, stored
 
 HOSTS = ("mx1", "mx2") if LONG else ("mx1",)
 RELEASES = {"mx1": "debian-12" if LONG else "debian-13", "mx2": "debian-13"}
@@ -41,8 +61,8 @@ domains:
   alpha.test:
     hosts: [{host}]
     accounts:
-      ana: {{password: {{env: P}}, shell: {{keys: ["{key}"]}}}}
-      eva: {{password: {{env: P}}, shell: {{keys: ["{key}"], restricted: true}}}}
+      ana: {{password: {{env: P}}, shell: {{keys: ["{key}"], home_quota: 60M}}}}
+      eva: {{password: {{initial: {{env: P}}, owner: user}}, shell: {{keys: ["{key}"], restricted: true}}}}
       luis: {{password: {{env: P}}}}
       pia: {{password: {{env: P}}}}
     aliases: {{a.lopez: ana}}
@@ -98,62 +118,6 @@ def place(
     return Place(provisioned(ready_lab_factory, _text(request.param, public)), request.param, key)
 
 
-# Each with M for its mark, which is in the subject. HEAD is a header without From:.
-HEAD = r"Subject: M\nTo: pia@alpha.test\n"
-ENVELOPES = [
-    "luis@alpha.test", "LUIS@ALPHA.TEST", "luis", "root", "root@localhost", "MAILER-DAEMON", "<>", "", "postmaster@HOST", "root@HOST", "www-data", "luis+x@alpha.test", "ana@alpha.test,luis@alpha.test", "ana@alpha.test luis@alpha.test", "<luis@alpha.test>", "luis@alpha.test ", "@alpha.test:luis@alpha.test", "luis%alpha.test@HOST", "ana@HOST", "ana+@alpha.test", "x@else.test", "pia@alpha.test", "anax", "'luis'@alpha.test", '"luis"@alpha.test', "ana@alpha.test\nluis@alpha.test", "uid:0", "nobody@invalid",
-]  # fmt: skip
-HEADERS = [
-    r"From: luis@alpha.test\n", r"from: luis@alpha.test\n", r"From: Luis <luis@alpha.test>\n", r"From: ana@alpha.test\nFrom: luis@alpha.test\n", r"From: luis@alpha.test\nFrom: ana@alpha.test\n", r"From: ana@alpha.test\nSender: luis@alpha.test\n", r"From: ana@alpha.test\nResent-From: luis@alpha.test\n", r"From: ana@alpha.test\nResent-Sender: luis@alpha.test\n", r"From: luis@alpha.test, ana@alpha.test\n", r"From: ana@alpha.test, luis@alpha.test\n", r"From: ana@alpha.test <luis@alpha.test>\n", r"From: \"ana@alpha.test\" <luis@alpha.test>\n", r"From: luis@alpha.test (ana@alpha.test)\n", r"From:\n luis@alpha.test\n", r"From:\n\t<luis@alpha.test>\n", r"From : luis@alpha.test\n", r"From: root\n", r"From: root@HOST\n", r"From: MAILER-DAEMON@HOST (Mail Delivery System)\n", r"From: luis\n", r"From: us:ana@alpha.test,luis@alpha.test;\n", r"From: <@else.test:luis@alpha.test>\n", r"From: =?utf-8?q?luis=40alpha.test?= <luis@alpha.test>\n", r"From: luis@alpha.test\r\n", r"From: ana@alpha.test\rFrom: luis@alpha.test\n", r"From: ana@alpha.test\000, luis@alpha.test\n", r"From: postmaster@HOST\n", r"From: root (Cron Daemon)\nFrom: luis@alpha.test\n", r"From: luis@alpha.test (Cron Daemon)\n", r"From: root (Cron Daemon), luis@alpha.test\n", r"From: root (Cron Daemon)\nSender: luis@alpha.test\n", r"From: Cron Daemon <luis@alpha.test>\n", r"From:\n", r"From: ;\n", r"From: <>\n", r"Resent-From: luis@alpha.test\nResent-To: pia@alpha.test\n",
-]  # fmt: skip
-# Shell commands; T is a file with a message whose subject is M and whose author is luis.
-WAYS = [
-    "(sleep 1; echo EHLO x; sleep 1; echo 'MAIL FROM:<luis@alpha.test>'; sleep 1; echo 'RCPT TO:<pia@alpha.test>'; sleep 1; echo DATA; sleep 1; cat T; echo .; sleep 1; echo QUIT) | /usr/sbin/sendmail -bs",
-    "(sleep 1; echo EHLO x; sleep 1; echo 'MAIL FROM:<ana@alpha.test>'; sleep 1; echo 'RCPT TO:<pia@alpha.test>'; sleep 1; echo DATA; sleep 1; cat T; echo .; sleep 1; echo QUIT) | /usr/sbin/sendmail -bs",
-    "MAIL_CONFIG=~/evil /usr/sbin/sendmail -f luis@alpha.test pia@alpha.test <T", "/usr/sbin/sendmail -C ~/evil -f luis@alpha.test pia@alpha.test <T", "/usr/sbin/sendmail -G -t <T", "/usr/sbin/sendmail -XV -f luis@alpha.test pia@alpha.test <T", "/usr/sbin/postdrop -c ~/evil <R", "/usr/sbin/postdrop -r <R", "/usr/sbin/postdrop -r <RR", "/usr/sbin/postdrop -r <RF",
-    "(crontab -l; echo '* * * * * /usr/sbin/sendmail -f luis@alpha.test pia@alpha.test <T') | crontab -", "systemd-run --user --wait -q sh -c '/usr/sbin/sendmail -f luis@alpha.test pia@alpha.test <T'", "unshare -Ur /usr/sbin/sendmail -f luis@alpha.test pia@alpha.test <T", "unshare -Ur --map-users=0,1000,1 /usr/sbin/sendmail -f root pia@alpha.test <T", "setpriv --reuid 0 /usr/sbin/sendmail -f root pia@alpha.test <T", "LOGNAME=root USER=root /usr/sbin/sendmail -f root pia@alpha.test <T", "cp T /var/spool/postfix/maildrop/", "cp R /var/spool/postfix/maildrop/0123456789", "cp R /var/spool/postfix/incoming/0123456789", "cp T /var/vmail/alpha.test/pia/Maildir/new/1", "/usr/lib/dovecot/deliver -d pia@alpha.test <T", "/usr/lib/dovecot/dovecot-lda -d pia@alpha.test <T", "/etc/dovecot/mailprov-sendmail luis@alpha.test -f luis@alpha.test -- pia@alpha.test <T", "newgrp postdrop </dev/null; sg postdrop 'cp R /var/spool/postfix/maildrop/x'", "python3 ~/smtp.py 465 T ana-own", "exec -a sendmail /usr/sbin/postdrop -r <R",
-]  # fmt: skip
-# (address, port) that trust this host, or that would take it for a mail server of the domain.
-PORTS = [
-    (address, port)
-    for address in ("127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::ffff:127.0.0.1", "SELF", "NS")
-    for port in (25, 10027, 10028, 11332, 11333, 11334, 8891, 6379, 24, 12345)
-    if address != "NS" or port == 25
-]  # fmt: skip
-_CONNECT = """
-import json, socket, sys
-told = {}
-for address, port in json.loads(sys.stdin.readline()):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for way in ("plain", "bound", "fast"):
-        with socket.socket(family) as peer:
-            peer.settimeout(5)
-            try:
-                if way == "bound": peer.bind(("::1" if ":" in address else "127.0.0.1", 0))
-                if way == "fast": peer.sendto(b"EHLO x\\r\\n", 0x20000000, (address, port))
-                else: peer.connect((address, port))
-                told["%s %d %s" % (address, port, way)] = peer.recv(100).decode("latin-1")
-            except OSError as error:
-                pass
-print(json.dumps(told))
-"""
-_RECORDS = """
-import sys, time
-def record(kind, text):
-    data, size, out = text.encode(), len(text.encode()), b""
-    while True:
-        size, low = size >> 7, size & 127
-        out += bytes([low | (128 if size else 0)])
-        if not size: break
-    return kind.encode() + out + data
-def message(*senders):
-    head = record("T", str(int(time.time()))) + b"".join(record("S", each) for each in senders) + record("R", "pia@alpha.test")
-    return head + record("M", "") + b"".join(record("N", each) for each in ("Subject: M", "From: luis@alpha.test", "", "x")) + record("X", "") + record("E", "")
-for name, senders in (("R", ["luis@alpha.test"]), ("RR", ["ana@alpha.test", "luis@alpha.test"]), ("RF", ["ana@alpha.test"])):
-    open(sys.argv[1] + name, "wb").write(message(*senders).replace(b"Subject: M", b"Subject: " + sys.argv[2].encode()).replace(b"N\\x0aSubject", b"N" + bytes([9 + len(sys.argv[2])]) + b"Subject"))
-"""
-
-
 def _forged(place: Place) -> dict[str, str]:
     """mark → the field of a message with that subject that names anybody but ana."""
     found = {}
@@ -178,7 +142,7 @@ def test_sending_as_somebody_else(place: Place, tries: Tries) -> None:
     fqdn = place.lab.host(place.host).fqdn
     place.ssh(
         "ana",
-        f"mkdir -p evil; printf 'myhostname = evil\\n' >evil/main.cf; cat >records.py <<'X'\n{_RECORDS}\nX",
+        f"mkdir -p evil; printf 'myhostname = evil\\n' >evil/main.cf; cat >records.py <<'X'\n{RECORDS}\nX",
     )
     commands = {}
     for number, envelope in enumerate(some(ENVELOPES, 8)):
@@ -220,12 +184,10 @@ def test_sending_as_somebody_else(place: Place, tries: Tries) -> None:
 
 
 def test_ports_that_trust_the_host(place: Place, tries: Tries) -> None:
-    import json
-
     name_server = place.lab.host("ns1").address if "ns1" in str(place.lab.hosts) else place.address
     ports = [(a.replace("SELF", place.address).replace("NS", name_server), p) for a, p in PORTS]
     asked = json.dumps(ports).encode() + b"\n"
-    place.root(f"cat >/srv/connect25.py <<'X'\n{_CONNECT}\nX", check=True)
+    place.root(f"cat >/srv/connect25.py <<'X'\n{CONNECT}\nX", check=True)
     _, said = place.ssh("ana", "python3 /srv/connect25.py", stdin=asked, timeout=400)
     told = json.loads(said.strip().splitlines()[-1])
     for address, port in ports:
@@ -255,11 +217,6 @@ def test_sockets_and_commands_that_are_for_root(place: Place, tries: Tries) -> N
         tries.held(each, "in" not in seen or "0 cache entries flushed" in seen, seen)
 
 
-READS = [
-    "cat /etc/shadow", "cat /etc/gshadow", "cat /etc/dovecot/mailprov-users", "cat /etc/mailprov/shell/users.json", "ls /var/vmail/alpha.test/luis", "ls /var/vmail/alpha.test/ana", "ls /home/eva", "ls /home/eva/mail", "cat /etc/mailprov/tls/*.key", "cat /etc/mailprov/dkim/*", "ls /root", "cat /var/lib/mailprov/manifest.json", "ls /var/lib/mailprov/journal", "cat /etc/ssh/ssh_host_ed25519_key", "cat /proc/1/environ", "cat /proc/$(pgrep -o master)/environ", "head -c1 /proc/$(pgrep -o master)/mem", "cat /proc/$(pgrep -u dovecot -o .)/environ", "kill $(pgrep -u eva -o .)", "kill -9 $(pgrep -o master)", "cat /var/spool/postfix/active/*", "ls /run/user/$(id -u eva)", "cat /var/log/mail.log", "dmesg", "sudo -n true", "su -c true </dev/null", "pkexec true </dev/null", "newgrp sudo </dev/null", "newgrp shadow </dev/null", "sg postdrop id </dev/null", "chfn -o x ana </dev/null", "chfn -f x ana </dev/null", "mount -t tmpfs x /mnt", "echo x >/etc/mailprov/shell/keys/ana", "touch /etc/ssh/sshd_config.d/00.conf", "nft flush ruleset", "nft list ruleset", "systemctl stop mailprov-shell.service </dev/null", "systemctl set-property --runtime user-$(id -u).slice TasksMax=infinity </dev/null", "loginctl terminate-user eva </dev/null", "ulimit -u 10000", "crontab -u luis -l", "crontab -u root -l", "ln /etc/shadow ~/shadow", "chown eva ~/.profile", "setcap cap_net_raw+ep ~/x", "ping -f -c1 127.0.0.1", "cp /bin/bash ~/b && chmod 4755 ~/b && test \"$(~/b -pc 'id -un')\" != ana", "capsh --print | grep -q 'Current:.*cap'",
-]  # fmt: skip
-
-
 def test_reading_and_rising(place: Place, tries: Tries) -> None:
     script = "".join(
         f"echo '== {n}'; ( {each} ) >/dev/null 2>&1 && echo in\n" for n, each in enumerate(READS)
@@ -269,11 +226,6 @@ def test_reading_and_rising(place: Place, tries: Tries) -> None:
         part = said.partition(f"== {number}\n")[2].partition("== ")[0]
         tries.held(each, "in" not in part.split(), part)
     assert "== 3\n" in said
-
-
-FORWARDS = [
-    ["-W", "127.0.0.1:25"], ["-W", "127.0.0.1:22"], ["-N", "-L", "10077:127.0.0.1:25"], ["-N", "-R", "10078:127.0.0.1:22"], ["-N", "-D", "10079"], ["-N", "-w", "any"], ["-N", "-L", "/tmp/x.sock:/run/dovecot/auth-client"],
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("user", ["ana", "eva"])
@@ -303,17 +255,6 @@ def test_forwarding(place: Place, tries: Tries, user: str, tmp_path: Path) -> No
         running.result()
 
 
-WORDS = [
-    "id", "bash -i", "/bin/sh -c id", "sh", "true; id", "$(id)", "`id`", "id # 1", "-c id", "--", "scp -f /etc/passwd", "scp -t /tmp/x", "/usr/lib/openssh/sftp-server", "internal-sftp", "rsync --server . /", "git-upload-pack /", "python3 -c 'import os; os.system(\"id\")'", "env", "/etc/mailprov/shell/menu -c id", "alpine -p /tmp/x", "crontab -l", "exec id", "cat /etc/passwd", "PATH=/tmp id",
-]  # fmt: skip
-TYPED = [
-    b"!sh\n", b"!id\n", b"1;id\n", b"1|id\n", b"$(id)\n", b"`id`\n", b"\x1bid\n", b"2\nid\n", b"sh\n", b"\x03\x03id\n", b"\x1a id\n", b"\x1cid\n", b"0;id\n", b"1 && id\n", b"-1\nid\n", b"\x00id\n", b"\xff\xfeid\n", b"A" * 5000 + b"\nid\n", b"../../bin/sh\n", b"/bin/sh\n", b"\x04id\n", b"~!id\n", b"|id\n", b"\x15id\n",
-]  # fmt: skip
-WRITES = [
-    ".ssh/rc", ".ssh/authorized_keys", ".ssh/environment", ".pam_environment", ".profile", ".bashrc", ".bash_profile", ".config/systemd/user/x.service", ".forward", ".procmailrc", ".mailcap", ".pinerc", ".hushlogin", ".terminfo/v/vt100", ".inputrc", "x",
-]  # fmt: skip
-
-
 def test_out_of_the_menu(place: Place, tries: Tries) -> None:
     _, honest = place.ssh("eva", options=["-tt"], stdin=b"0\n", timeout=60)
     assert "Read and write mail" in honest
@@ -327,15 +268,9 @@ def test_out_of_the_menu(place: Place, tries: Tries) -> None:
     for option in ("-s sftp", "-s exec", "-s /bin/sh"):
         _, said = place.ssh("eva", option.split()[1], options=["-s"], stdin=b"id\n", timeout=40)
         tries.held(option, "uid=" not in said, said)
-    for name in (
-        "LD_PRELOAD=/tmp/x.so",
-        "PYTHONSTARTUP=/tmp/x",
-        "TERM=../../tmp/x",
-        "SHELL=/bin/sh",
-        "PINECONF=/tmp/x",
-    ):
-        _, said = place.ssh("eva", options=["-tt", "-o", f"SetEnv={name}"], stdin=b"0\n", timeout=40)
-        tries.held(name, "Read and write mail" in said and "uid=" not in said, said)
+    for name in some(ENVIRONMENT, 5):
+        _, said = place.ssh("eva", options=["-tt", "-o", f'SetEnv="{name}"'], stdin=b"0\n", timeout=40)
+        tries.held(name[:60], "Read and write mail" in said and "uid=" not in said, said)
     for path in WRITES:
         place.root(
             f"runuser -u eva -- mkdir -p /home/eva/{path.rpartition('/')[0]}; runuser -u eva -- touch /home/eva/{path}"
@@ -359,6 +294,89 @@ print([line for line in open("/proc/self/status") if line.startswith("NoNewPrivs
     tries.held("a process of the program's", "uid=" not in said and said.count("refused") >= 3, said)
     tries.held("a higher limit", "kept" in said, said)
     tries.held("rights gained", "NoNewPrivs:\\t1" in said, said)
+
+
+def test_the_socket_for_passwords(place: Place, tries: Tries) -> None:
+    """eva owns hers, ana's is the inventory's, nobody has no mailbox."""
+    old = password(place.lab, "eva@alpha.test")
+    place.root(f"cat >/srv/say.py <<'X'\n{SAY}\nX")
+
+    def said(user: str, dialogues: list[list[str]]) -> list[list[str]]:
+        place.root(f"cat >/srv/dialogues <<'X'\n{json.dumps(dialogues)}\nX")
+        out = place.root(f"runuser -u {user} -- python3 /srv/say.py </srv/dialogues 2>&1")
+        return [json.loads(line) for line in out.splitlines() if line.startswith("[")]
+
+    every = some(SOCKET, 4)
+    asked = [[line.replace("OWN", "eva@alpha.test").replace("OLD", old) for line in each] for each in every]
+    answers = said("eva", asked)
+    assert len(answers) == len(asked)
+    for lines, each in zip(every, answers, strict=True):
+        tries.held(("eva", lines[:4]), not any("changed" in one and "200" in one for one in each[1:]), each)
+    for user in ("ana", "nobody", "www-data"):
+        (each,) = said(user, [["user luis@alpha.test", "pass x", "newpass a-new-long-password"]])
+        tries.held((user, "luis"), not any("go on" in one for one in each[1:]), each)
+    (each,) = said("ana", [["user ana@alpha.test", f"pass {old}", "newpass a-new-long-password"]])
+    tries.held("the inventory's password", not any("is changed" in one for one in each), each)
+    log = place.root("journalctl -u 'mailprov-passwd-shell@*' -o cat --no-pager")
+    tries.held("another address in the log", "192.0.2.66" not in log, log)
+    tries.held("a password in the log", old not in log and "a-new-long-password" not in log, "it is there")
+    checked = place.root(f"doveadm auth test eva@alpha.test {shlex.quote(old)} 2>&1")
+    tries.held("eva's password is what it was", "auth succeeded" in checked, checked)
+    if not LONG:
+        return
+    # All connections of the socket for users with a shell, and the one for programs of the host still answers.
+    hold = (
+        "import socket,time\nk=[]\nfor n in range(60):\n s=socket.socket(socket.AF_UNIX); s.settimeout(2)\n"
+        " try: s.connect('/run/mailprov-passwd/shell'); k.append(s)\n except OSError: pass\ntime.sleep(15)"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(place.ssh, "ana", f"python3 -c {shlex.quote(hold)}")
+        greeting = place.root(
+            'sleep 4; python3 -c "import socket; s=socket.socket(socket.AF_UNIX); s.settimeout(60); '
+            "s.connect('/run/mailprov-passwd/socket'); print(s.recv(99))\""
+        )
+        running.result()
+    tries.held("60 connections", "200 mailprov-passwd" in greeting, greeting)
+
+
+def test_who_watches_over_them(place: Place, tries: Tries) -> None:
+    every = some(WATCHER, 8)
+    script = "".join(
+        f"echo '== {n}'; ( {each} ) </dev/null >/dev/null 2>&1 && echo in\n" for n, each in enumerate(every)
+    )
+    _, said = place.ssh("ana", "bash -s", stdin=script.encode(), timeout=300)
+    assert f"== {len(every) - 1}\n" in said
+    for number, each in enumerate(every):
+        part = said.partition(f"== {number}\n")[2].partition("== ")[0]
+        tries.held(each, "in" not in part.split(), part)
+    watching = place.root("systemctl is-active mailprov-shell-watch.service")
+    tries.held("it watches", watching.strip() == "active", watching)
+
+
+@pytest.mark.skipif(
+    not LONG, reason="the long form: each goes on for some seconds (tests/users has two of them)"
+)
+@pytest.mark.parametrize("number", range(len(FILLS)))
+def test_filling_the_disk(place: Place, tries: Tries, number: int) -> None:
+    """60 MB and 10,000 files; what is there afterwards is what was written before it was seen, and mail goes on."""
+    way = FILLS[number]
+    place.ssh("ana", "bash -s", stdin=f"{way}\n".encode(), timeout=120)
+    counted = place.root(
+        "sleep 4; find /home /tmp /var/tmp /dev/shm /run/lock /run/user /var/spool/cron -user ana -printf '%b\\n' | "
+        "awk '{s += $1} END {print int(s / 2048), NR}'"
+    )
+    size, files = (int(word) for word in counted.split())
+    tries.held(way, size < 600 and files < 60_000, f"{size} MB in {files} files")
+    mark = f"q9{number:03d}q"
+    place.root(f"printf 'Subject: {mark}\\n\\nx\\n' | sendmail luis@alpha.test")
+    wait_until(
+        lambda: any(f"Subject: {mark}" in head for *_, head in stored(place.lab, place.host)), "mail", 180
+    )
+    place.root(
+        "pkill -KILL -u ana; crontab -r -u ana; cd /home/ana && find . -mindepth 1 -delete; "
+        "find /tmp /var/tmp /dev/shm /run/lock /var/lib/systemd -user ana -delete"
+    )
+    wait_until(lambda: place.ssh("ana", "echo in >x && cat x")[1].strip() == "in", "ana logs in", 180)
 
 
 def test_taking_the_host_away_from_others(place: Place, tries: Tries) -> None:

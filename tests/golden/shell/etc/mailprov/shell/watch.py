@@ -3,8 +3,8 @@
 
 disk     What a user has in the home, and wherever everybody may write, is measured whenever these file systems have got
          fuller, and every two seconds while such a user runs anything. Who has more than `quota` bytes can write no further byte (RLIMIT_FSIZE of each process is 0), but
-         delete, until it is less. Who grows all the same (by maps of holes, by empty files), or had more than twice as much
-         at the first look, is out: processes end, nobody logs in, until somebody of the host deletes something. Space that was only reserved (fallocate(2)) and holds
+         delete, until it is less. Who grows all the same (by maps of holes, by empty files), or has more than twice as much,
+         is out: processes end, nobody logs in, until somebody of the host deletes something. Space that was only reserved (fallocate(2)) and holds
          nothing goes back then; no octet of a file does.
 rules    Rules of nft that are gone or changed (`nft flush ruleset`) are there again.
 dates    A login ends at the second at which its account's does.
@@ -97,8 +97,9 @@ class Disk:
             elif over and self.full[name] is None:  # held by now
                 self.full[name] = (size, count)
             if over and name not in self.out:
+                # Whoever is that fast has more than twice as much before the second look, too.
                 at, had = self.full[name] or (2 * most, 2 * self.files(most))
-                if size > at + GROWTH or count > had + 1000:
+                if size > min(at, 2 * most) + GROWTH or count > min(had, 2 * self.files(most)) + 1000:
                     print("%s has got to %s in %d files: sessions end, and logins are refused" % (name, readable(size), count), flush=True)
                     self.out.add(name)
                     self.shut(name, True)
