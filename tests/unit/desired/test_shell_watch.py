@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +55,20 @@ def test_who_grows_when_writing_was_stopped_is_out(disk: Any) -> None:
     assert not look(disk, files=11_000)
     assert not look(disk, files=11_900)
     assert look(disk, files=12_100)
+
+
+def test_counting_ends_at_whoever_is_far_beyond(
+    disk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And tells nothing of the others then: they are neither held nor free again by half a count."""
+    uid = os.getuid()
+    disk.users = {NAME: (uid, str(tmp_path), MOST), "eva": (uid + 1, str(tmp_path), MOST)}
+    monkeypatch.setattr(disk, "places", lambda: [str(tmp_path)])
+    monkeypatch.setattr(disk, "processes", lambda: ())
+    monkeypatch.setattr(type(disk), "files", staticmethod(lambda most: 10))
+    for number in range(1100):
+        (tmp_path / str(number)).mkdir()
+    disk.full["eva"] = (MOST + 1, 1)
+    disk.look()
+    assert (disk.out, list(disk.full)) == ({NAME}, ["eva", NAME])
+    assert {each: files for each, (_, files) in disk.used().items()} == {uid: 1101, uid + 1: 0}

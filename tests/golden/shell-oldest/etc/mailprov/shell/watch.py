@@ -18,6 +18,7 @@ import resource
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -85,9 +86,9 @@ class Disk:
         used = self.used()
         self._looked, self._took = time.monotonic(), time.monotonic() - began
         for name, (uid, _, most) in self.users.items():
-            size, count = used[uid]
-            if not most:
+            if not most or uid not in used:
                 continue
+            size, count = used[uid]
             over = size > most or count > self.files(most)
             if not over and name in (*self.full, *self.out):
                 self.free_again(name, size)
@@ -97,13 +98,16 @@ class Disk:
             elif over and self.full[name] is None:  # held by now
                 self.full[name] = (size, count)
             if over and name not in self.out:
-                # Whoever is that fast has more than twice as much before the second look, too.
-                at, had = self.full[name] or (2 * most, 2 * self.files(most))
-                if size > min(at, 2 * most) + GROWTH or count > min(had, 2 * self.files(most)) + 1000:
+                at, had = self.full[name] or (size, count)
+                if size > at + GROWTH or count > had + 1000 or self.far(most, size, count):
                     print("%s has got to %s in %d files: sessions end, and logins are refused" % (name, readable(size), count), flush=True)
                     self.out.add(name)
                     self.shut(name, True)
                     self.reclaim(uid)
+
+    @classmethod
+    def far(cls, most, size, count):
+        return size > 2 * most + GROWTH or count > 2 * cls.files(most) + 1000
 
     @staticmethod
     def files(most):
@@ -118,8 +122,11 @@ class Disk:
         self.limit(self.users[name][0], None)
 
     def used(self):
-        """{uid: (bytes on disk, files)}, files without a name that are open among them."""
+        """{uid: (bytes on disk, files)}, files without a name that are open among them. It ends at the first user who is far
+        beyond, and tells of that one alone: whoever makes files as fast as they can be counted is not counted to the end.
+        """
         total = {uid: [0, 0] for uid, _, _ in self.users.values()}
+        far = {uid: most for name, (uid, _, most) in self.users.items() if most and name not in self.out}
         seen = set()
 
         def count(uid, blocks, device, number, links):
@@ -131,13 +138,19 @@ class Disk:
 
         who = " ".join("-o -uid %d" % uid for uid in total).split()[1:]
         argv = ["find", *self.places(), "-xdev", "(", *who, ")", "-printf", "%U %b %D %i %n %y\n"]
-        try:
-            told = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=120).stdout
-        except subprocess.TimeoutExpired as late:
-            told = late.stdout or b""
-        for line in told.splitlines():
-            uid, blocks, device, number, links, kind = line.split()
-            count(int(uid), int(blocks), int(device), int(number), 1 if kind == b"d" else int(links))
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as finding:
+            late = threading.Timer(120, finding.kill)
+            late.start()
+            for line in finding.stdout:
+                if not line.endswith(b"\n"):  # it took too long
+                    break
+                uid, blocks, device, number, links, kind = line.split()
+                count(int(uid), int(blocks), int(device), int(number), 1 if kind == b"d" else int(links))
+                if int(uid) in far and self.far(far[int(uid)], *total[int(uid)]):
+                    finding.kill()
+                    late.cancel()
+                    return {int(uid): total[int(uid)]}
+            late.cancel()
         devices = set(self._free)
         for process in self.processes():
             for told in nameless(process):
