@@ -374,7 +374,7 @@ def test_filling_the_disk(place: Place, tries: Tries, number: int) -> None:
     )
     place.root(
         "pkill -KILL -u ana; crontab -r -u ana; cd /home/ana && find . -mindepth 1 -delete; "
-        "find /tmp /var/tmp /dev/shm /run/lock /var/lib/systemd -user ana -delete"
+        "find /tmp /var/tmp /dev/shm /run/lock /var/spool/cron /var/lib/systemd -user ana -delete"
     )
     wait_until(lambda: place.ssh("ana", "echo in >x && cat x")[1].strip() == "in", "ana logs in", 180)
 
