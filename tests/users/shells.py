@@ -46,8 +46,10 @@ class Place:
 
 def text(key: str) -> str:
     filters = "" if LONG else "filter: none, "
+    aerc = ", aerc" if LONG else ""
+    leo = f"leo: {{password: {{env: P}}, shell: {{keys: ['{key}']}}}}" if LONG else ""
     return f"""\
-text_mua: [alpine, mutt]
+text_mua: [alpine, mutt{aerc}]
 hosts:
   mx1: {{address: 192.0.2.1, fqdn: mx1.alpha.test, {filters}lab: {{release: {RELEASES[0]}}}}}
   mx2: {{address: 192.0.2.2, fqdn: mx2.beta.test, lab: {{release: {RELEASES[-1]}}}}}
@@ -64,6 +66,7 @@ domains:
       eva: {{password: {{env: P}}, shell: {{restricted: true}}}}
       ivo: {{password: {{env: P}}}}
       pia: {{password: {{initial: {{env: P}}, owner: user}}, shell: {{restricted: true}}}}
+      {leo}
 """
 
 

@@ -143,6 +143,63 @@ def test_mutt_reads_and_sends(place: Place) -> None:
         screen.see(PROMPT)
 
 
+@pytest.mark.skipif(not LONG, reason="the long form")
+@pytest.mark.parametrize(
+    ("host", "name", "domain", "other"),
+    [("mx1", "ana", "alpha.test", "luis"), ("mx2", "leo", "beta.test", "ivo")],
+    ids=["debian-12", "debian-13"],
+)
+def test_aerc_asks_for_the_password_reads_and_answers(
+    place: Place, host: str, name: str, domain: str, other: str
+) -> None:
+    """A wrong password is asked for again, and Ctrl-C leaves; neither password is shown, or in a file afterwards."""
+    word = password(place.lab, f"{name}@{domain}")
+    editor = "printf '#!/bin/sh\\necho hello >>\"$1\"\\n' >~/editor; chmod 700 ~/editor; echo x >~/notes.txt"
+    assert place.said(name, host, editor).returncode == 0
+    letter = f"printf 'From: {other}@{domain}\\nTo: {name}@{domain}\\nSubject: for aerc\\n\\nread me\\n'"
+    run_on(place.lab, host, f"{letter} | sendmail -f {other}@{domain} {name}@{domain}")
+    arrived(place, host, f"{name}@{domain}", "for aerc")
+    with place.screen(place.ssh(name, host), f"aerc-{name}") as screen:
+        screen.see(PROMPT)
+        screen.enter("EDITOR=./editor aerc")
+        screen.see(r"Password for")
+        screen.press("C-c")
+        screen.see(PROMPT)
+        screen.enter("clear; EDITOR=./editor aerc")
+        screen.see(r"Password for .*\n?.*:$")
+        screen.enter("not-this-one")
+        assert "not-this-one" not in screen.see(r"not the password[\s\S]*Password for")
+        screen.enter(word)
+        screen.see(r"INBOX[\s\S]*for aerc|for aerc[\s\S]*INBOX")
+        screen.press("Enter")
+        assert word not in screen.see("read me")
+        screen.type("rq")
+        screen.see("Send this email")
+        screen.type("a")
+        screen.see("attach$")
+        screen.enter("notes.txt")
+        screen.see(r"Attached notes\.txt")
+        screen.type("y")
+        head = arrived(place, host, f"{other}@{domain}", "Re: for aerc")
+        assert re.search(rf"^From: .*\b{name}@{domain}", head, re.M), head
+        assert re.search(r"^Content-Type: multipart/mixed", head, re.M), head
+        assert f"Return-Path: <{name}@{domain}>" in head
+        assert re.search(rf"^DKIM-Signature: .*d={domain}", head, re.M | re.S), head
+        arrived(place, host, f"{name}@{domain}", "Re: for aerc")  # the copy in Sent
+        screen.see("read me")
+        screen.type("q")
+        screen.see("INBOX")
+        screen.enter(":quit")
+        screen.see(PROMPT)
+    assert run_on(place.lab, host, f"grep -rlF -- '{word}' /home/{name} /tmp /var/tmp; true") == ""
+    own = f"/home/{name}/.config/aerc/accounts.conf"
+    run_on(place.lab, host, f"echo '# mine' >>{own}; systemctl restart mailprov-shell.service")
+    kept = run_on(
+        place.lab, host, f"stat -c '%a %U' {own}; tail -n 1 {own}; find /home/*/mail -name '*aerc*'; true"
+    )
+    assert kept.split("\n") == [f"600 {name}", "# mine", ""], kept
+
+
 def test_what_is_sent_on_the_host_is_the_accounts(place: Place) -> None:
     """By sendmail and by cron, which writes as root."""
     sent = "printf 'Subject: by sendmail\\n\\nx\\n' | /usr/sbin/sendmail ivo@beta.test"

@@ -42,7 +42,8 @@ _WATCHING, _WATCH = f"{FOLDER}/watch.py", "mailprov-shell-watch.service"
 _LARGEST = 1 << 30  # bytes of one file
 _PASSWORDS = "mailprov-shell-passwords"
 _BASH = "/bin/bash"
-PROGRAMS = ("alpine", "mutt")
+PROGRAMS = ("alpine", "mutt", "aerc")
+_ASK = f"{FOLDER}/ask"  # asks for the password in aerc's place
 _LATEST = (
     "199.12"  # the month until which Alpine does not ask whether old mail shall be moved, counted from 1900
 )
@@ -54,9 +55,9 @@ def _written(value: Any) -> list[str]:
         if not isinstance(word, str) or word not in PROGRAMS:
             near = nearest(word, PROGRAMS) if isinstance(word, str) else ""
             hint = _("; did you mean {near}?").format(near=near) if near else ""
-            raise said(_("must be alpine, mutt, or a list of both") + hint)
+            raise said(_("must be alpine, mutt, aerc, or a list of these") + hint)
     if len(set(words)) < len(words) or not words:
-        raise said(_("must be alpine, mutt, or a list of both"))
+        raise said(_("must be alpine, mutt, aerc, or a list of these"))
     return [str(word) for word in words]
 
 
@@ -82,7 +83,7 @@ TEXT_MUA: Setting[tuple[str, ...]] = Setting(
     "text_mua",
     _Programs,
     N_(
-        "programs that read and write mail in a terminal, set up for everybody on the host: alpine, mutt, or both"
+        "programs that read and write mail in a terminal, set up for everybody on the host: alpine, mutt, aerc"
     ),
     _resolve,
     default=(),
@@ -180,8 +181,8 @@ def _files(build: Build) -> tuple[File, ...]:
     ]
     if people:
         # In KiB; no file is larger than all that its user may have.
-        sizes = [(each.name, min(_LARGEST, each.shell.home_quota or _LARGEST) // 1024) for each in people]
-        limits = render("shell/limits.conf.j2", people=sizes)
+        sizes = [(each, min(_LARGEST, each.shell.home_quota or _LARGEST) // 1024) for each in people]
+        limits = render("shell/limits.conf.j2", people=sizes, aerc="aerc" in programs)
         watch = {"script": _WATCHING}
         made += [
             File(f"{_UNITS}/{_PASSWORDS}.path", render("shell/passwords.path.j2", **names)),
@@ -220,6 +221,8 @@ def _files(build: Build) -> tuple[File, ...]:
         made.append(File("/etc/pine.conf", _pine(host)))
     if "mutt" in programs:
         made.append(File("/etc/Muttrc.d/mailprov.rc", render("shell/Muttrc.j2", fqdn=host.fqdn)))
+    if "aerc" in programs:
+        made.append(File(_ASK, render("shell/ask.py.j2", fqdn=host.fqdn, mark=MARK), mode="0755"))
     if host.tls.ca_file:
         made.append(File(_CA, _authority(host)))
     return tuple(made)
@@ -249,6 +252,9 @@ def _wanted(build: Build) -> str:
             found[".pinerc"] = _pine(host, user)
         if "mutt" in programs:
             found[".muttrc"] = render("shell/muttrc-own.j2", address=user.address, fqdn=host.fqdn)
+        if "aerc" in programs:
+            own = render("shell/aerc-own.j2", address=user.address, fqdn=host.fqdn, ask=_ASK)
+            found[".config/aerc/accounts.conf"] = own
         return found
 
     people = {
