@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
@@ -40,6 +41,15 @@ def test_a_good_message_is_taken(kind: str) -> None:
     assert run.code == (1 if kind == "end" else 0), [
         event for event in run.events if isinstance(event, Ended)
     ]
+
+
+def test_a_host_says_what_time_it_is_and_not_when_these_tests_were_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A test session that takes longer than clocks may differ was red here."""
+    later = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert play("hello", GOOD["hello"]).code == 0
 
 
 @pytest.mark.parametrize("kind", [kind for kind in shapes.MESSAGES if leaves(kind)])
