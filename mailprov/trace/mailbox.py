@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mailprov.i18n import _
 from mailprov.model import cleaning
 from mailprov.model.trace import Agent, Evidence, Outcome, Source, TraceLine
@@ -54,8 +56,7 @@ def delivered(
             Evidence.OBSERVED,
             _("It is a file in the folder {folder}").format(folder=folder),
             host=life.host,
-            at=round(look.t / 1e6 - story.offset(life.host) - story.seen.began, 6),
-            clock=life.host,
+            **_came(story, life.host, look.t),
             recipient=account,
             lines=(
                 TraceLine(Source.FILE, cleaning.line(look.path)),
@@ -77,6 +78,12 @@ def delivered(
     for visit in visits:
         step = _visit(story, visit, step)
     _verdict(story, account, named, folder, visits, step)
+
+
+def _came(story: Story, host: str, t: int) -> dict[str, Any]:
+    if t % 1_000_000 == 0:
+        return {}  # Dovecot gives the file whole seconds
+    return {"at": round(t / 1e6 - story.offset(host) - story.seen.began, 6), "clock": host}
 
 
 def visited(story: Story, after: int) -> None:

@@ -41,7 +41,8 @@ def test_the_file_is_found_in_its_folder_by_its_header(tmp_path: Path) -> None:
 
 def test_a_message_of_the_past_is_found_among_many_with_its_header(tmp_path: Path) -> None:
     """Newer ones are more than are looked at; no byte of the body is told."""
-    text = f"Return-Path: <a@x>\nSubject: folded\n  twice\nMessage-ID: {ID}\n\nbody\n"
+    received = "Received: from x\n\tby mx1 (Postfix) with ESMTP id 4AE2AFC462F"
+    text = f"Return-Path: <a@x>\n{received}\nSubject: folded\n  twice\nMessage-ID: {ID}\n\nbody\n"
     mine = put(tmp_path, "cur", "1.mine:2,S", text)
     os.utime(mine, (1_700_000_000, 1_700_000_000))
     changed = mine.stat().st_ctime_ns
@@ -54,7 +55,9 @@ def test_a_message_of_the_past_is_found_among_many_with_its_header(tmp_path: Pat
     tree = Tree(str(tmp_path))
     found = maildir.find(tree, "/var/vmail", "ana@alpha.test", ID, near=1_700_000_060, headers=True)
     assert found is not None
-    assert found.headers == ("Return-Path: <a@x>", "Subject: folded  twice", f"Message-ID: {ID}")
+    one = "Received: from x by mx1 (Postfix) with ESMTP id 4AE2AFC462F"
+    assert found.headers == ("Return-Path: <a@x>", one, "Subject: folded twice", f"Message-ID: {ID}")
+    assert found.t == 1_700_000_000_000_000, "when it came, and not when somebody last read it"
 
 
 def test_no_link_is_followed_and_no_name_leads_out_of_the_mail_root(tmp_path: Path) -> None:

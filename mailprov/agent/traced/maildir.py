@@ -96,7 +96,10 @@ def _likely(top: int, near: float) -> List[Tuple[int, str, str]]:
                             continue
                         if stat.S_ISREG(seen.st_mode):
                             age = abs(seen.st_mtime - near) if near else -seen.st_ctime_ns
-                            found.append((age, seen.st_ctime_ns, f"{part}/{name}", folder))
+                            came = (
+                                seen.st_mtime_ns if near else seen.st_ctime_ns
+                            )  # reading it changes the latter
+                            found.append((age, came, f"{part}/{name}", folder))
                 finally:
                     os.close(inside)
         finally:
@@ -106,7 +109,7 @@ def _likely(top: int, near: float) -> List[Tuple[int, str, str]]:
 
 
 def _unfolded(header: bytes) -> Tuple[str, ...]:
-    lines = re.sub(r"\r?\n(?=[ \t])", "", header.decode("utf-8", "backslashreplace")).splitlines()
+    lines = re.sub(r"\r?\n[ \t]+", " ", header.decode("utf-8", "backslashreplace")).splitlines()
     return tuple(line[:_LINE] for line in lines[:_LINES])
 
 
