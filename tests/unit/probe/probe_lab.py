@@ -166,7 +166,9 @@ class Lab:
         signing: PublicKeys | None = None,
         skip: str = "",
     ) -> list[Finding]:
-        """All findings. `wait` bounds each probe, in seconds; `emit` must have seen the same ones."""
+        """All findings. `wait` bounds each probe, in seconds, and the whole run is given several times as much; `emit`
+        must have seen the same ones.
+        """
         self.start()
         if self.inventory.dns == DnsSettings():
             server = DnsSettings(Rfc2136Settings("127.0.0.1", self.world.dns_port))
@@ -185,7 +187,14 @@ class Lab:
             resolver=resolver,
             stop=stop,
             timing=Timing(
-                2, wait, wait, delivery, 0.1 if SLOW_ONLY & self.world.faults else 5, 0.2, 0.02, 30
+                connect=2,
+                probe=wait,
+                wrong_password=wait,
+                delivery=delivery,
+                dns=0.1 if SLOW_ONLY & self.world.faults else 5,
+                transfer=0.2,
+                poll=0.02,
+                overall=max(30, 4 * wait),
             ),
             port_map=self.world.port_map,
             port_numbers=[port] if port else ALL_PORTS,
