@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "probe",
     },
     "report": {"plan"},
+    "selftest": {"components", "client", "dns", "probe"},
     "lab": {"components", "inventory", "dns"},  # of dns, how its own name server is written in an inventory
     "cli": {
         "schema",

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.unit.probe.probe_certs import make
+from mailprov.selftest.certificates import make
 from tests.users.browser import DESKTOP, PHONE, Browser, Size
 
 INVENTORY = """\

@@ -17,11 +17,11 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.probe import catalogue
 from mailprov.report import findings as report
 from mailprov.report.terminal import rich_console
+from mailprov.selftest.certificates import Authority
+from mailprov.selftest.scripted_lab import ScriptedLab
 from tests.unit.cli.program import mailprov
 from tests.unit.i18n.test_languages import _anew, _foreign, folder, plain_words  # noqa: F401
 from tests.unit.probe.conftest import _no_public_authorities, authority  # noqa: F401
-from tests.unit.probe.probe_certs import Authority
-from tests.unit.probe.probe_lab import Lab
 
 # Of hosts, and what must be typed; sources, as "RFC 5321 section 4.2", are names.
 COMMANDS = {
@@ -58,8 +58,8 @@ VERDICTS = {verdict.value for verdict in Verdict}
 
 
 @pytest.fixture
-def lab(authority: Authority) -> Iterator[Lab]:  # noqa: F811
-    item = Lab(authority)
+def lab(authority: Authority) -> Iterator[ScriptedLab]:  # noqa: F811
+    item = ScriptedLab(authority)
     try:
         yield item
     finally:
@@ -80,7 +80,7 @@ def test_explain_has_no_word_of_english_but_names(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_foreign")
 @pytest.mark.parametrize("world", WORLDS)
-def test_findings_have_no_word_of_english_but_names(lab: Lab, world: str) -> None:
+def test_findings_have_no_word_of_english_but_names(lab: ScriptedLab, world: str) -> None:
     lab.spoil(*WORLDS[world])
     found = lab.verify(wait=10, delivery=2)
     said = {word for finding in found for word in servers_words(finding)}

@@ -42,6 +42,7 @@ CONVERTED = {
     "report",
     "run",
     "schema",
+    "selftest",
     "trace",
     "transport",
     "wire",
@@ -182,6 +183,14 @@ OTHER_TEXTS = {
     "wire/bundle.py",
     "trace/postfix.py",  # what Postfix logs
     "probe/mailauth/message.py",  # the messages that probes send
+    # What scripted servers say.
+    "selftest/certificates.py",
+    "selftest/mailbox_servers.py",
+    "selftest/scripted_lab.py",
+    "selftest/servers.py",
+    "selftest/session.py",
+    "selftest/sieve_server.py",
+    "selftest/smtp_server.py",
 }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.probe.probe_certs import Authority
-from tests.unit.probe.probe_lab import Lab
+from mailprov.selftest.certificates import Authority
+from mailprov.selftest.scripted_lab import ScriptedLab
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +24,8 @@ def _no_public_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lab(authority: Authority) -> Iterator[Lab]:
-    item = Lab(authority)
+def lab(authority: Authority) -> Iterator[ScriptedLab]:
+    item = ScriptedLab(authority)
     try:
         yield item
     finally:

@@ -14,7 +14,7 @@ from mailprov.model.findings import Verdict
 from mailprov.model.ports import Protocol
 from mailprov.probe import catalogue, checks, registry
 from mailprov.probe.clients.session import CLIENTS
-from tests.unit.probe.probe_lab import Lab
+from mailprov.selftest.scripted_lab import ScriptedLab
 
 # A small real one: a server that names no limit takes a whole message before it says that it was too large.
 PROBE = '''"""The probe of SIZE: whether senders know beforehand what is too large. Public: the probe `smtp.size`."""
@@ -59,7 +59,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("added")
-def test_a_file_in_checks_is_a_probe(lab: Lab) -> None:
+def test_a_file_in_checks_is_a_probe(lab: ScriptedLab) -> None:
     findings = lab.verify("smtp.size", wait=10)
 
     assert {finding.target.port for finding in findings} == {25, 465, 587}

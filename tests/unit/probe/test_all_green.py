@@ -28,8 +28,8 @@ from mailprov.model.inventory import Inventory
 from mailprov.model.tls_keys import HostKeys
 from mailprov.probe import Timing
 from mailprov.probe.clients.resolver import Resolver
+from mailprov.selftest.signer import RECORD
 from tests.unit.dns.servers import SECRET
-from tests.unit.probe.probe_signer import RECORD
 from tests.unit.probe.zone_world import FIRST, ROOT, SERVERS, Zone, ZoneWorld, head, serving
 
 ZONE = "green.zz"

@@ -14,11 +14,11 @@ from mailprov.model.inventory import Host
 from mailprov.probe import Bans
 from mailprov.probe.bans import Ask
 from mailprov.probe.registry import PROBED
-from tests.unit.probe.probe_lab import Lab
+from mailprov.selftest.scripted_lab import ScriptedLab
 
 
 @pytest.fixture
-def shut(lab: Lab) -> Lab:
+def shut(lab: ScriptedLab) -> ScriptedLab:
     """No port answers, and mx1 has fail2ban."""
     lab.spoil("refused", "")
     one, two = lab.inventory.hosts
@@ -40,7 +40,7 @@ def at(findings: list[Finding], host: str) -> list[Finding]:
     return [item for item in findings if item.target.host == host]
 
 
-def test_a_ban_is_one_finding(shut: Lab) -> None:
+def test_a_ban_is_one_finding(shut: ScriptedLab) -> None:
     asked: list[str] = []
     bans = Bans("127.0.0.1", (("mailprov-dovecot", "127.0.0.1"), ("mailprov-postfix", "127.0.0.1")))
 
@@ -55,7 +55,7 @@ def test_a_ban_is_one_finding(shut: Lab) -> None:
     assert {item.verdict for item in at(findings, "mx2") if item.id == "net.tcp"} >= {Verdict.FAIL}
 
 
-def test_bans_of_both_families_are_one_finding(shut: Lab) -> None:
+def test_bans_of_both_families_are_one_finding(shut: ScriptedLab) -> None:
     shut.world.records["mx1.alpha.test", "AAAA"] = ["::1"]
     shut.start()
     with socket.create_server(("127.0.0.1", 0)) as gone:
@@ -75,7 +75,7 @@ def test_bans_of_both_families_are_one_finding(shut: Lab) -> None:
     )
 
 
-def test_a_host_that_holds_somebody_else_is_down(shut: Lab) -> None:
+def test_a_host_that_holds_somebody_else_is_down(shut: ScriptedLab) -> None:
     bans = Bans("127.0.0.1", (("mailprov-dovecot", "192.0.2.9"),))
 
     findings = at(shut.verify("net", wait=10, bans=told(bans)), "mx1")
@@ -85,7 +85,7 @@ def test_a_host_that_holds_somebody_else_is_down(shut: Lab) -> None:
     }  # fmt: skip
 
 
-def test_where_nobody_can_be_asked_ssh_tells_that_the_host_is_up(shut: Lab) -> None:
+def test_where_nobody_can_be_asked_ssh_tells_that_the_host_is_up(shut: ScriptedLab) -> None:
     shut.start()
     with socket.create_server(("127.0.0.1", 0)) as ssh:
         shut.world.port_map["127.0.0.1", 22] = ssh.getsockname()[1]
@@ -95,14 +95,14 @@ def test_where_nobody_can_be_asked_ssh_tells_that_the_host_is_up(shut: Lab) -> N
     assert "SSH answers and no port of mail does" in only.observed
 
 
-def test_without_ssh_either_every_port_is_told(shut: Lab) -> None:
+def test_without_ssh_either_every_port_is_told(shut: ScriptedLab) -> None:
     shut.start()
     shut.world.port_map["127.0.0.1", 22] = shut.world.port_map["127.0.0.1", 25]  # nothing listens there
 
     assert len(at(shut.verify("net", wait=10, bans=told(None)), "mx1")) > 1
 
 
-def test_a_host_that_answers_is_not_asked(lab: Lab) -> None:
+def test_a_host_that_answers_is_not_asked(lab: ScriptedLab) -> None:
     hosts = tuple(SETTING.on(host, Fail2ban(("127.0.0.0/8",))) for host in lab.inventory.hosts)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     asked: list[str] = []

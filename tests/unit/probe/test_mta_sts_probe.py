@@ -17,7 +17,7 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Inventory
 from mailprov.probe import Timing
 from mailprov.probe.clients.resolver import Answer, NoAnswer, Resolver
-from tests.unit.probe.probe_certs import Authority
+from mailprov.selftest.certificates import Authority
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 

@@ -15,7 +15,7 @@ from mailprov.model.inventory import Domain, Host, Inventory, SshSettings, Tls, 
 from mailprov.probe import Timing
 from mailprov.probe.checks import own_mta_sts
 from mailprov.probe.clients.resolver import Answer, Resolver
-from tests.unit.probe.probe_certs import Authority
+from mailprov.selftest.certificates import Authority
 from tests.unit.probe.test_mta_sts_probe import ADDRESS, DOMAIN, HOST, page, serving
 
 PASS, WARN, FAIL, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.SKIP

@@ -20,8 +20,8 @@ from mailprov.probe.accounts import usable
 from mailprov.probe.checks import catalogue, reverse
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.deliveries import Partner, plan_deliveries
-from tests.unit.probe.probe_lab import Lab, account
-from tests.unit.probe.probe_signer import RECORD, SELECTOR
+from mailprov.selftest.scripted_lab import ScriptedLab, account
+from mailprov.selftest.signer import RECORD, SELECTOR
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
@@ -101,7 +101,7 @@ DELIVERIES = {
 
 
 @pytest.mark.parametrize("faults", DELIVERIES)
-def test_wrong_delivery(lab: Lab, faults: str) -> None:
+def test_wrong_delivery(lab: ScriptedLab, faults: str) -> None:
     lab.spoil(faults, "")
     findings = lab.verify("delivery", wait=10, delivery=0.3 if "loses-mail" in faults else 10)
     for probe, port, verdict, words in DELIVERIES[faults]:
@@ -122,7 +122,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_partner_is_one_finding_there(lab: Lab, fault: str) -> None:
+def test_a_broken_partner_is_one_finding_there(lab: ScriptedLab, fault: str) -> None:
     lab.spoil(f"127.0.0.2/{fault}", "")
     findings = lab.verify("delivery", wait=10)
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
@@ -141,7 +141,7 @@ def test_a_broken_partner_is_one_finding_there(lab: Lab, fault: str) -> None:
     assert fault == "banner-554" or words.partition(":")[2] in path.observed
 
 
-def test_a_domain_whose_host_is_dead_waits_for_its_ports_alone(lab: Lab) -> None:
+def test_a_domain_whose_host_is_dead_waits_for_its_ports_alone(lab: ScriptedLab) -> None:
     """Also where its records are missing: dns.mx tells that, and no row of delivery beside net.tcp."""
     lab.spoil("127.0.0.2/refused", "")
     lab.world.records["beta.test", "MX"] = []
@@ -152,14 +152,14 @@ def test_a_domain_whose_host_is_dead_waits_for_its_ports_alone(lab: Lab) -> None
     assert "MX" not in ready.observed
 
 
-def test_a_broken_partner_that_was_not_selected_is_not_told(lab: Lab) -> None:
+def test_a_broken_partner_that_was_not_selected_is_not_told(lab: ScriptedLab) -> None:
     lab.spoil("127.0.0.2/nobody-gets-in", "")
     assert not [
         item for item in lab.verify("delivery", wait=10, hosts=["mx1"]) if item.verdict in {FAIL, ERROR}
     ]
 
 
-def test_a_broken_first_host_that_was_not_selected_is_not_told(lab: Lab) -> None:
+def test_a_broken_first_host_that_was_not_selected_is_not_told(lab: ScriptedLab) -> None:
     lab.spoil("127.0.0.1/nobody-gets-in", "")
     alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx1", "mx2"))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
@@ -176,7 +176,7 @@ def test_a_broken_first_host_that_was_not_selected_is_not_told(lab: Lab) -> None
     ],
 )
 def test_a_domain_that_mail_does_not_find_is_no_partner(
-    lab: Lab, changed: dict[tuple[str, str], list[str]], words: str
+    lab: ScriptedLab, changed: dict[tuple[str, str], list[str]], words: str
 ) -> None:
     lab.world.records.update(changed)
     findings = lab.verify("delivery", wait=10)
@@ -186,7 +186,7 @@ def test_a_domain_that_mail_does_not_find_is_no_partner(
     ]
 
 
-def test_an_mx_of_others_that_the_inventory_names_is_as_wanted(lab: Lab) -> None:
+def test_an_mx_of_others_that_the_inventory_names_is_as_wanted(lab: ScriptedLab) -> None:
     theirs = (Mx("filter.elsewhere.test", 5, False), Mx("mx2", None, True))
     beta = dataclasses.replace(lab.inventory.domains[1], mx=theirs)
     lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
@@ -194,7 +194,7 @@ def test_an_mx_of_others_that_the_inventory_names_is_as_wanted(lab: Lab) -> None
     assert {item.verdict for item in lab.verify("delivery.ready", wait=10)} == {PASS}
 
 
-def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: Lab) -> None:
+def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: ScriptedLab) -> None:
     stranger = dataclasses.replace(account("eva@beta.test"), address="elsa@beta.test")
     beta = dataclasses.replace(lab.inventory.domains[1], accounts=(stranger,))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
@@ -205,7 +205,7 @@ def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: Lab) -> None:
     assert "25: RCPT TO:<elsa@beta.test> gets 550 5.1.1" in wrong[0].observed
 
 
-def test_results_without_a_dmarc_policy_do_not_pass(lab: Lab) -> None:
+def test_results_without_a_dmarc_policy_do_not_pass(lab: ScriptedLab) -> None:
     """Where the inventory has none it is a warning, where it has one a failure: nothing there is as expected."""
     lab.spoil("no-dmarc", "")
     assert {item.verdict for item in lab.verify("delivery.results", wait=10)} == {FAIL}
@@ -216,7 +216,7 @@ def test_results_without_a_dmarc_policy_do_not_pass(lab: Lab) -> None:
     assert all("dmarc=none" in item.observed and "dmarc:" in item.advice for item in findings)
 
 
-def test_one_host_alone_is_local_only(lab: Lab) -> None:
+def test_one_host_alone_is_local_only(lab: ScriptedLab) -> None:
     moved = Domain("beta.test", ("mx1",), (account("zoe@alpha.test"),))
     alone = dataclasses.replace(lab.inventory.domains[0], accounts=(account("ana@alpha.test"),))
     lab.inventory = dataclasses.replace(
@@ -234,7 +234,7 @@ def test_one_host_alone_is_local_only(lab: Lab) -> None:
     assert {item.verdict for item in only(findings, "delivery.fetch")} == {PASS}
 
 
-def test_hashes_only_are_skipped_with_a_reason(lab: Lab) -> None:
+def test_hashes_only_are_skipped_with_a_reason(lab: ScriptedLab) -> None:
     domains = tuple(
         dataclasses.replace(item, accounts=tuple(account(a.address, known=False) for a in item.accounts))
         for item in lab.inventory.domains
@@ -264,7 +264,7 @@ def planned(
     return {(plan.sender_domain.name, plan.recipient_domain.name) for plan in plans}
 
 
-def test_loops_pair_every_domain_with_another_host_that_works(lab: Lab) -> None:
+def test_loops_pair_every_domain_with_another_host_that_works(lab: ScriptedLab) -> None:
     eva = dataclasses.replace(account("eva@beta.test"), forward=Forward(("x@y.test",), keep=False))
     zoe = account("zoe@alpha.test")
     domains = (
@@ -449,7 +449,12 @@ RECORDS = [
 
 @pytest.mark.parametrize(("probe", "target", "changed", "verdict", "words"), RECORDS)
 def test_wrong_records(
-    lab: Lab, probe: str, target: str, changed: dict[tuple[str, str], list[str]], verdict: Verdict, words: str
+    lab: ScriptedLab,
+    probe: str,
+    target: str,
+    changed: dict[tuple[str, str], list[str]],
+    verdict: Verdict,
+    words: str,
 ) -> None:
     lab.world.records.update(changed)
     mine = [item for item in lab.verify(probe, wait=10) if target in {item.target.host, item.target.domain}]
@@ -457,7 +462,7 @@ def test_wrong_records(
     assert mine[0].advice or verdict in {PASS, ERROR}
 
 
-def test_an_spf_record_of_somebody_else_counts_by_its_result(lab: Lab) -> None:
+def test_an_spf_record_of_somebody_else_counts_by_its_result(lab: ScriptedLab) -> None:
     """With our term in it, as dns/foreign_spf.py adds it."""
     lab.world.records["alpha.test", "TXT"] = ['"v=spf1 Include:_spf.alpha.test  mx ~all"']
     lab.world.records["_spf.alpha.test", "TXT"] = ['"v=spf1 ip4:198.51.100.7 -all"']
@@ -466,7 +471,7 @@ def test_an_spf_record_of_somebody_else_counts_by_its_result(lab: Lab) -> None:
     assert FAIL in {item.verdict for item in lab.verify("dns.spf", wait=10)}
 
 
-def test_a_private_address_needs_no_name_and_a_public_one_does(lab: Lab) -> None:
+def test_a_private_address_needs_no_name_and_a_public_one_does(lab: ScriptedLab) -> None:
     lab.world.records["1.0.0.127.in-addr.arpa", "PTR"] = []
     assert [item.verdict for item in lab.verify("dns.ptr", wait=10)] == [SKIP, PASS]
     sent_from(lab, "9.9.9.9", "mx2.beta.test.")
@@ -478,7 +483,7 @@ def test_a_private_address_needs_no_name_and_a_public_one_does(lab: Lab) -> None
     assert {item.verdict for item in lab.verify("dns.ptr", wait=10)} == {FAIL}
 
 
-def sent_from(lab: Lab, address: str, *names: str) -> None:
+def sent_from(lab: ScriptedLab, address: str, *names: str) -> None:
     """All hosts send from there; the address has these names, and each host's name leads to it."""
     hosts = tuple(dataclasses.replace(host, ipv4=(address,)) for host in lab.inventory.hosts)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
@@ -495,7 +500,9 @@ def sent_from(lab: Lab, address: str, *names: str) -> None:
         (["b.alpha.test.", "mx1.alpha.test."], WARN, "and b.alpha.test does not lead back to it"),
     ],
 )
-def test_an_address_with_several_names(lab: Lab, names: list[str], verdict: Verdict, says: str) -> None:
+def test_an_address_with_several_names(
+    lab: ScriptedLab, names: list[str], verdict: Verdict, says: str
+) -> None:
     sent_from(lab, "9.9.9.9", *names)
     lab.world.records["a.alpha.test", "A"] = ["9.9.9.9"]
     lab.world.records["b.alpha.test", "A"] = ["9.9.9.8"]
@@ -503,7 +510,7 @@ def test_an_address_with_several_names(lab: Lab, names: list[str], verdict: Verd
     assert (found.verdict, says in found.observed) == (verdict, True), found.observed
 
 
-def test_a_name_that_does_not_lead_back_is_none(lab: Lab) -> None:
+def test_a_name_that_does_not_lead_back_is_none(lab: ScriptedLab) -> None:
     sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
     lab.world.records["mx1.alpha.test", "A"] = ["9.9.9.8"]
     found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
@@ -513,7 +520,7 @@ def test_a_name_that_does_not_lead_back_is_none(lab: Lab) -> None:
     )
 
 
-def test_every_address_is_looked_at_and_named(lab: Lab) -> None:
+def test_every_address_is_looked_at_and_named(lab: ScriptedLab) -> None:
     sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
     hosts = tuple(
         dataclasses.replace(host, ipv4=("9.9.9.9", "9.9.9.10", "9.9.9.11")) for host in lab.inventory.hosts
@@ -529,7 +536,7 @@ def test_every_address_is_looked_at_and_named(lab: Lab) -> None:
     assert "the address 9.9.9.10, 9.9.9.11 give it" in task
 
 
-def test_the_name_of_an_address_in_a_zone_of_who_has_a_part_of_it(lab: Lab) -> None:
+def test_the_name_of_an_address_in_a_zone_of_who_has_a_part_of_it(lab: ScriptedLab) -> None:
     """RFC 2317: a CNAME leads there."""
     sent_from(lab, "9.9.9.9")
     lab.world.records["9.9.9.9.in-addr.arpa", "CNAME"] = ["9.parts.alpha.test."]
@@ -558,14 +565,14 @@ def test_names_that_a_provider_gives_to_every_address(name: str, address: str, g
     assert reverse._generic(name, address) is generic
 
 
-def test_a_generic_name_is_a_warning(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generic_name_is_a_warning(lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch) -> None:
     sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
     monkeypatch.setattr(reverse, "_generic", lambda name, address: name == "mx1.alpha.test")
     found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
     assert (found.verdict, "looks like a name that a provider gives" in found.observed) == (WARN, True)
 
 
-def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(lab: Lab) -> None:
+def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(lab: ScriptedLab) -> None:
     domains = tuple(dataclasses.replace(item, dmarc=Dmarc(asked=False)) for item in lab.inventory.domains)
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
     assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {PASS}
@@ -575,13 +582,13 @@ def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(la
     assert "`dmarc: off`" in warned.advice
 
 
-def test_what_stands_in_place_of_a_default_is_not_missing(lab: Lab) -> None:
+def test_what_stands_in_place_of_a_default_is_not_missing(lab: ScriptedLab) -> None:
     """SPF of the name in EHLO: somebody else's stands there."""
     lab.world.records["mx1.alpha.test", "TXT"] = ['"v=spf1 ip4:127.0.0.1 -all"']
     assert {item.verdict for item in lab.verify("dns.published", wait=10)} == {PASS}
 
 
-def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: Lab) -> None:
+def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: ScriptedLab) -> None:
     domains = tuple(
         dataclasses.replace(item, dmarc=Dmarc("reject", "dmarc@alpha.test")) for item in lab.inventory.domains
     )
@@ -591,7 +598,7 @@ def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: Lab) -> None:
     assert {item.observed.rpartition(" ")[2] for item in warned} == {"dmarc@alpha.test", "dmarc@alfa.test"}
 
 
-def test_a_domain_without_dmarc_in_inventory_and_dns_is_skipped(lab: Lab) -> None:
+def test_a_domain_without_dmarc_in_inventory_and_dns_is_skipped(lab: ScriptedLab) -> None:
     domains = tuple(dataclasses.replace(item, dmarc=None) for item in lab.inventory.domains)
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
     assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {PASS}
@@ -601,7 +608,7 @@ def test_a_domain_without_dmarc_in_inventory_and_dns_is_skipped(lab: Lab) -> Non
 
 
 @pytest.mark.parametrize("fault", ["dns-silent", "dns-servfail", "dns-refused", "dns-hearsay"])
-def test_no_authoritative_answer_is_an_error(lab: Lab, fault: str) -> None:
+def test_no_authoritative_answer_is_an_error(lab: ScriptedLab, fault: str) -> None:
     lab.spoil(fault, "")
     findings = lab.verify("dns", wait=10)
     assert {item.id for item in findings} == {
@@ -616,14 +623,14 @@ def test_no_authoritative_answer_is_an_error(lab: Lab, fault: str) -> None:
         assert {item.verdict for item in lab.verify("dns.ptr", wait=10)} == {ERROR}
 
 
-def test_without_dns_the_hosts_are_looked_at_by_address(lab: Lab) -> None:
+def test_without_dns_the_hosts_are_looked_at_by_address(lab: ScriptedLab) -> None:
     lab.world.records.clear()
     findings = lab.verify("net", wait=10)
     assert len(findings) == 16  # seven ports of each host and ManageSieve
     assert {item.verdict for item in findings} == {PASS}
 
 
-def test_a_domain_that_the_resolver_does_not_know_is_told_as_that(lab: Lab) -> None:
+def test_a_domain_that_the_resolver_does_not_know_is_told_as_that(lab: ScriptedLab) -> None:
     """dnspython says: There is no SOA RR at the DNS root name. This should never happen!"""
     for zone in ("alpha.test", "alfa.test"):
         del lab.world.records[zone, "SOA"]
@@ -637,7 +644,9 @@ def test_a_domain_that_the_resolver_does_not_know_is_told_as_that(lab: Lab) -> N
     assert "dns.server" in item.advice
 
 
-def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_servers_are_found_by_walking_to_the_zone(
+    lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.world.records.update(
         {
             ("alpha.test", "SOA"): ["ns.alpha.test. h.alpha.test. 1 1 1 1 1"],
@@ -662,7 +671,7 @@ def test_name_servers_are_found_by_walking_to_the_zone(lab: Lab, monkeypatch: py
     assert any("ns.beta.test: beta.test MX" in line for item in findings for line in item.evidence)
 
 
-def test_stop_ends_a_run_soon_and_passes_nothing(lab: Lab) -> None:
+def test_stop_ends_a_run_soon_and_passes_nothing(lab: ScriptedLab) -> None:
     lab.spoil("silent", "")
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
@@ -673,7 +682,7 @@ def test_stop_ends_a_run_soon_and_passes_nothing(lab: Lab) -> None:
 
 
 def test_a_probe_that_breaks_is_an_error_and_stops_no_other(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -685,7 +694,7 @@ def test_a_probe_that_breaks_is_an_error_and_stops_no_other(
     assert {item.verdict for item in only(findings, "tls.chain")} == {PASS}
 
 
-def test_narrowing_to_a_host_and_a_domain(lab: Lab) -> None:
+def test_narrowing_to_a_host_and_a_domain(lab: ScriptedLab) -> None:
     lab.start()
     assert {item.target.host for item in lab.verify("net", wait=10, hosts=["mx2"])} == {"mx2"}
     assert {item.target.domain for item in lab.verify("dns.mx", wait=10, hosts=["mx2"])} == {"beta.test"}
@@ -711,7 +720,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("case", KEYS)
-def test_the_keys_in_dns_are_those_that_sign(lab: Lab, case: str) -> None:
+def test_the_keys_in_dns_are_those_that_sign(lab: ScriptedLab, case: str) -> None:
     told, published, verdict, words = KEYS[case]
     name = (f"{SELECTOR}._domainkey.alpha.test", "TXT")
     lab.world.records[name] = [published] if published else []
@@ -723,7 +732,7 @@ def test_the_keys_in_dns_are_those_that_sign(lab: Lab, case: str) -> None:
     assert bool(mine.advice) is (verdict not in (PASS, SKIP))
 
 
-def test_skip_leaves_probes_out(lab: Lab) -> None:
+def test_skip_leaves_probes_out(lab: ScriptedLab) -> None:
     found = {item.id for item in lab.verify("dns", wait=10, skip="dns.s* dns.ptr")}
     assert "dns.mx" in found
     assert not found & {"dns.spf", "dns.servers", "dns.ptr"}

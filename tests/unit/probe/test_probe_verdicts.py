@@ -16,13 +16,13 @@ from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Peer
 from mailprov.probe.clients.errors import Mute
 from mailprov.probe.registry import Scope
-from tests.unit.probe.probe_lab import SLOW_ONLY, Lab, account
-from tests.unit.probe.probe_session import PASSWORDS
+from mailprov.selftest.scripted_lab import SLOW_ONLY, ScriptedLab, account
+from mailprov.selftest.state import PASSWORDS
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
 
-def test_right_servers_pass_every_probe(lab: Lab) -> None:
+def test_right_servers_pass_every_probe(lab: ScriptedLab) -> None:
     findings = lab.verify(wait=10)
     # The others are in test_hosted_probes.py, test_state_probes.py, test_web_probes.py and test_zones.py.
     here = {
@@ -197,7 +197,7 @@ CASES = [
 
 @pytest.mark.parametrize(("probe", "port", "faults", "certificate", "verdict", "words"), CASES)
 def test_wrong_server(
-    lab: Lab, probe: str, port: int, faults: str, certificate: str, verdict: Verdict, words: str
+    lab: ScriptedLab, probe: str, port: int, faults: str, certificate: str, verdict: Verdict, words: str
 ) -> None:
     lab.spoil(faults, certificate)
     mine = lab.verify(probe, port, wait=0.2 if SLOW_ONLY & set(faults.split()) else 10, hosts=["mx1"])
@@ -226,7 +226,7 @@ def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
 
 
 @pytest.mark.parametrize("faults", ["", "into-junk", "penalty"])
-def test_no_probe_of_a_sound_host_waits_until_its_deadline(lab: Lab, faults: str) -> None:
+def test_no_probe_of_a_sound_host_waits_until_its_deadline(lab: ScriptedLab, faults: str) -> None:
     """What a filter takes for spam is looked for where it puts it, and refused logins wait for nothing."""
     lab.spoil(faults, "")
     findings = lab.verify("", wait=10)
@@ -234,7 +234,7 @@ def test_no_probe_of_a_sound_host_waits_until_its_deadline(lab: Lab, faults: str
     assert not [item for item in findings if item.timed_out]
 
 
-def test_a_service_that_dies_keeps_nobody_waiting_until_a_deadline(lab: Lab) -> None:
+def test_a_service_that_dies_keeps_nobody_waiting_until_a_deadline(lab: ScriptedLab) -> None:
     """As Postfix's submission where Dovecot is stopped: smtpd ends itself, and for a minute nobody greets."""
     lab.spoil("submission-dies", "")
     findings = lab.verify("smtp tls auth spoof delivery", wait=240)  # nothing hangs on the machine
@@ -286,7 +286,9 @@ def test_how_slow_a_server_greets_is_known_from_port_25(monkeypatch: pytest.Monk
     ("faults", "probe", "port"),
     [("silent", "smtp.banner", 25), ("dns-silent", "dns.mx", 0), ("loses-mail", "delivery.path", 0)],
 )
-def test_a_probe_tells_that_its_deadline_ended_it(lab: Lab, faults: str, probe: str, port: int) -> None:
+def test_a_probe_tells_that_its_deadline_ended_it(
+    lab: ScriptedLab, faults: str, probe: str, port: int
+) -> None:
     lab.spoil(faults, "")
     wait = 0.3 if SLOW_ONLY & set(faults.split()) else 10
     findings = [item for item in lab.verify(probe, port, wait=wait, delivery=0.3) if item.id == probe]
@@ -294,14 +296,14 @@ def test_a_probe_tells_that_its_deadline_ended_it(lab: Lab, faults: str, probe: 
     assert all(item.timed_out for item in findings)
 
 
-def test_smuggling_is_not_judged_when_messages_are_missing(lab: Lab) -> None:
+def test_smuggling_is_not_judged_when_messages_are_missing(lab: ScriptedLab) -> None:
     lab.spoil("loses-repeats", "")
     (finding, *_) = lab.verify("smuggle.in", wait=10, delivery=0.3)
     assert (finding.verdict, finding.timed_out) == (ERROR, True)
     assert "arrived in time" in finding.observed
 
 
-def test_wrong_passwords_come_last_and_all_at_once(lab: Lab) -> None:
+def test_wrong_passwords_come_last_and_all_at_once(lab: ScriptedLab) -> None:
     order = [item.id for item in lab.verify("net tls auth", wait=10, in_order_of_arrival=True)]
     late = {"tls.enforced", "auth.bad-password"}
     first = min(i for i, name in enumerate(order) if name in late)
@@ -312,14 +314,14 @@ def test_wrong_passwords_come_last_and_all_at_once(lab: Lab) -> None:
     assert len(set(wrong)) == 1
 
 
-def test_only_one_login_of_each_host_sits_out_a_penalty(lab: Lab) -> None:
+def test_only_one_login_of_each_host_sits_out_a_penalty(lab: ScriptedLab) -> None:
     lab.spoil("penalty", "")
     findings = lab.verify("auth", wait=10)
     assert {item.verdict for item in findings} == {PASS}
     assert sorted(lab.world.penalties) == ["127.0.0.1", "127.0.0.2"]
 
 
-def test_a_penalty_that_comes_late_costs_no_right_login_its_verdict(lab: Lab) -> None:
+def test_a_penalty_that_comes_late_costs_no_right_login_its_verdict(lab: ScriptedLab) -> None:
     """With PAM a wrong password is counted seconds after it was sent; Postfix says 454 to who then has to wait."""
     lab.spoil("penalty counts-late", "")
     findings = lab.verify("auth.bad*", wait=10)
@@ -327,7 +329,7 @@ def test_a_penalty_that_comes_late_costs_no_right_login_its_verdict(lab: Lab) ->
     assert sorted(lab.world.penalties) == ["127.0.0.1", "127.0.0.2"]
 
 
-def test_three_accounts_of_a_domain_log_in_and_are_named(lab: Lab) -> None:
+def test_three_accounts_of_a_domain_log_in_and_are_named(lab: ScriptedLab) -> None:
     crowd = tuple(account(f"user{number}@alpha.test") for number in range(1, 6))
     hashed = account("hash@alpha.test", known=False)
     alpha = dataclasses.replace(lab.inventory.domains[0], accounts=(*crowd, hashed))
@@ -358,7 +360,7 @@ def test_every_account_has_its_turn_over_some_runs() -> None:
     assert set(drawn) == {each.address for each in crowd}
 
 
-def test_smuggling_removes_no_mail_that_its_user_has_marked(lab: Lab) -> None:
+def test_smuggling_removes_no_mail_that_its_user_has_marked(lab: ScriptedLab) -> None:
     """Without UIDPLUS there is only EXPUNGE, which removes what anybody marked: then the probe's messages stay."""
     lab.spoil("no-uidplus others-deleted", "")
     for finding in lab.verify("smuggle.in", wait=10):
@@ -367,7 +369,7 @@ def test_smuggling_removes_no_mail_that_its_user_has_marked(lab: Lab) -> None:
         assert not [line for line in finding.evidence if "EXPUNGE" in line or "STORE" in line]
 
 
-def test_who_forwards_everything_is_not_told_to_have_no_password(lab: Lab) -> None:
+def test_who_forwards_everything_is_not_told_to_have_no_password(lab: ScriptedLab) -> None:
     gone = dataclasses.replace(account("ana@alpha.test"), forward=Forward(("eva@beta.test",), keep=False))
     alpha = dataclasses.replace(lab.inventory.domains[0], accounts=(gone,))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
@@ -379,7 +381,7 @@ def test_who_forwards_everything_is_not_told_to_have_no_password(lab: Lab) -> No
         assert not [words for words in skipped if "password" in words]
 
 
-def test_a_host_without_managesieve_says_so_once(lab: Lab) -> None:
+def test_a_host_without_managesieve_says_so_once(lab: ScriptedLab) -> None:
     lab.spoil("no-sieve", "")
     findings = lab.verify("net sieve tls auth", wait=10)
     there = [(item.id, item.verdict, item.target.host) for item in findings if item.target.port == 4190]
@@ -387,14 +389,14 @@ def test_a_host_without_managesieve_says_so_once(lab: Lab) -> None:
     assert {item.verdict for item in findings if item.target.port != 4190} == {PASS}
 
 
-def test_a_host_that_was_just_made_misses_managesieve(lab: Lab) -> None:
+def test_a_host_that_was_just_made_misses_managesieve(lab: ScriptedLab) -> None:
     lab.spoil("no-sieve", "")
     findings = lab.verify("net", 4190, wait=10, provisioned=["mx2"])
     assert [(item.target.host, item.verdict) for item in findings] == [("mx1", SKIP), ("mx2", WARN)]
     assert "local settings" in findings[1].advice
 
 
-def test_the_name_of_a_domain_that_leads_elsewhere_is_not_asked_for(lab: Lab) -> None:
+def test_the_name_of_a_domain_that_leads_elsewhere_is_not_asked_for(lab: ScriptedLab) -> None:
     lab.spoil("no-sni", "")
     alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx2", "mx1"))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha,))
@@ -402,7 +404,7 @@ def test_the_name_of_a_domain_that_leads_elsewhere_is_not_asked_for(lab: Lab) ->
     assert seen == {("mx2", "alpha.test")}
 
 
-def test_no_more_than_four_mailbox_sessions_as_one_user(lab: Lab) -> None:
+def test_no_more_than_four_mailbox_sessions_as_one_user(lab: ScriptedLab) -> None:
     lab.spoil("slow-login", "")
     # One account in two domains: eight mailbox logins want to start at once, and nobody else's take of the six
     # connections that an address may have.
@@ -414,7 +416,7 @@ def test_no_more_than_four_mailbox_sessions_as_one_user(lab: Lab) -> None:
     assert max(lab.world.most_sessions.values()) == 4
 
 
-def test_no_real_password_travels_before_the_certificate_is_trusted(lab: Lab) -> None:
+def test_no_real_password_travels_before_the_certificate_is_trusted(lab: ScriptedLab) -> None:
     lab.spoil("", "unknown-ca")
     lab.verify("auth", wait=10)
     lab.verify("spoof", wait=10)
@@ -422,7 +424,7 @@ def test_no_real_password_travels_before_the_certificate_is_trusted(lab: Lab) ->
     assert lab.world.attempts == []
 
 
-def test_a_made_up_account_is_used_where_there_is_no_tls(lab: Lab) -> None:
+def test_a_made_up_account_is_used_where_there_is_no_tls(lab: ScriptedLab) -> None:
     lab.spoil("clear-auth anybody-gets-in", "")
     lab.verify("tls.enforced", wait=10)
     assert lab.world.attempts
@@ -431,7 +433,7 @@ def test_a_made_up_account_is_used_where_there_is_no_tls(lab: Lab) -> None:
     )
 
 
-def test_open_relay_is_never_given_a_message(lab: Lab) -> None:
+def test_open_relay_is_never_given_a_message(lab: ScriptedLab) -> None:
     lab.spoil("open-relay catch-all", "")
     lab.verify("relay", wait=10)
     lab.verify("unknown", wait=10)
@@ -441,7 +443,7 @@ def test_open_relay_is_never_given_a_message(lab: Lab) -> None:
     assert all("example.invalid" in command for command in foreign)
 
 
-def test_self_signed_as_declared_is_a_warning_and_still_tested(lab: Lab) -> None:
+def test_self_signed_as_declared_is_a_warning_and_still_tested(lab: ScriptedLab) -> None:
     lab.spoil("", "self-signed")
     lab.declare_self_signed()
     findings = lab.verify("", 993, wait=10)
@@ -451,7 +453,7 @@ def test_self_signed_as_declared_is_a_warning_and_still_tested(lab: Lab) -> None
     assert "auth.ok" in verdicts
 
 
-def test_unknown_authority_is_a_failure_also_where_self_signed_is_declared(lab: Lab) -> None:
+def test_unknown_authority_is_a_failure_also_where_self_signed_is_declared(lab: ScriptedLab) -> None:
     lab.spoil("", "unknown-ca")
     lab.declare_self_signed()
     assert {item.verdict for item in lab.verify("tls.chain", wait=10)} == {FAIL}
@@ -459,7 +461,7 @@ def test_unknown_authority_is_a_failure_also_where_self_signed_is_declared(lab: 
     assert lab.world.attempts == []
 
 
-def test_passwords_are_in_no_finding_even_when_the_server_says_them(lab: Lab) -> None:
+def test_passwords_are_in_no_finding_even_when_the_server_says_them(lab: ScriptedLab) -> None:
     lab.spoil("nobody-gets-in", "")
     text = repr(lab.verify("auth", wait=10))
     assert "AUTH PLAIN ****" in text
@@ -470,7 +472,7 @@ def test_passwords_are_in_no_finding_even_when_the_server_says_them(lab: Lab) ->
         assert lab.base64(f"\0{user}\0{password}") not in text
 
 
-def test_two_self_signed_certificates_on_one_host_get_no_password(lab: Lab) -> None:
+def test_two_self_signed_certificates_on_one_host_get_no_password(lab: ScriptedLab) -> None:
     lab.spoil("other-certificate-on-993", "self-signed")
     lab.declare_self_signed()
     findings = lab.verify("auth.ok", wait=10, hosts=["mx1"])
@@ -479,7 +481,7 @@ def test_two_self_signed_certificates_on_one_host_get_no_password(lab: Lab) -> N
     assert all("another self-signed certificate" in item.observed for item in wrong)
 
 
-def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: Lab) -> None:
+def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: ScriptedLab) -> None:
     """Else a host where nothing listens is told as a hundred errors."""
     lab.spoil("refused", "")
     findings = lab.verify("net smtp tls auth delivery", wait=10)
@@ -501,7 +503,7 @@ def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: Lab) -> 
         assert cause.startswith("net.tcp ")
 
 
-def test_where_nothing_applies_that_is_said(lab: Lab) -> None:
+def test_where_nothing_applies_that_is_said(lab: ScriptedLab) -> None:
     domains = tuple(dataclasses.replace(domain, mail_name=None) for domain in lab.inventory.domains)
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
     lab.spoil("no-sieve", "")

@@ -10,12 +10,12 @@ import pytest
 
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter
-from tests.unit.probe.probe_lab import Lab
+from mailprov.selftest.scripted_lab import ScriptedLab
 
 PASS, WARN, FAIL, ERROR = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR
 
 
-def of_others(lab: Lab, *, login: bool = False) -> None:
+def of_others(lab: ScriptedLab, *, login: bool = False) -> None:
     """As of a file with `managed: false`, whose filter is none; with `login`, accounts are system users."""
     hosts = tuple(
         dataclasses.replace(host, managed=False, filter=Filter.NONE) for host in lab.inventory.hosts
@@ -33,7 +33,7 @@ def of_others(lab: Lab, *, login: bool = False) -> None:
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts, domains=domains)
 
 
-def test_system_users_log_in_by_their_own_names(lab: Lab) -> None:
+def test_system_users_log_in_by_their_own_names(lab: ScriptedLab) -> None:
     of_others(lab, login=True)
     lab.spoil("system-users", "")
 
@@ -46,7 +46,7 @@ def test_system_users_log_in_by_their_own_names(lab: Lab) -> None:
     assert names == {"ana", "zoe", "eva"}
 
 
-def test_without_login_the_advice_names_the_key(lab: Lab) -> None:
+def test_without_login_the_advice_names_the_key(lab: ScriptedLab) -> None:
     of_others(lab)
     lab.spoil("system-users", "")
 
@@ -72,7 +72,7 @@ DEFAULTS = [
 @pytest.mark.parametrize(("faults", "probe", "port", "theirs", "ours"), DEFAULTS)
 @pytest.mark.parametrize("managed", [False, True])
 def test_what_a_package_does_by_default(
-    lab: Lab, faults: str, probe: str, port: int, theirs: Verdict, ours: Verdict, managed: bool
+    lab: ScriptedLab, faults: str, probe: str, port: int, theirs: Verdict, ours: Verdict, managed: bool
 ) -> None:
     if not managed:
         of_others(lab)
@@ -84,7 +84,7 @@ def test_what_a_package_does_by_default(
     assert all(item.advice or item.verdict is PASS for item in found)
 
 
-def test_a_filter_that_is_declared_must_take_forged_results_out(lab: Lab) -> None:
+def test_a_filter_that_is_declared_must_take_forged_results_out(lab: ScriptedLab) -> None:
     of_others(lab)
     hosts = tuple(dataclasses.replace(host, filter=Filter.RSPAMD) for host in lab.inventory.hosts)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
@@ -93,7 +93,7 @@ def test_a_filter_that_is_declared_must_take_forged_results_out(lab: Lab) -> Non
     assert {item.verdict for item in lab.verify("delivery.forged", wait=10)} == {FAIL}
 
 
-def test_a_signature_is_judged_as_it_was_before_mbox_changed_the_body(lab: Lab) -> None:
+def test_a_signature_is_judged_as_it_was_before_mbox_changed_the_body(lab: ScriptedLab) -> None:
     lab.spoil("alters-body", "")
 
     found = lab.verify("delivery.dkim", wait=10)
@@ -104,7 +104,7 @@ def test_a_signature_is_judged_as_it_was_before_mbox_changed_the_body(lab: Lab) 
 @pytest.mark.parametrize(
     "faults", ["unsigned", "signs-with-other-key", "signs-little", "refused", "nobody-gets-in"]
 )
-def test_no_advice_tells_to_apply(lab: Lab, faults: str) -> None:
+def test_no_advice_tells_to_apply(lab: ScriptedLab, faults: str) -> None:
     of_others(lab)
     lab.spoil(faults, "")
 
@@ -113,7 +113,7 @@ def test_no_advice_tells_to_apply(lab: Lab, faults: str) -> None:
     assert [item.advice for item in findings if "apply" in item.advice or "rotate" in item.advice] == []
 
 
-def test_another_4xx_than_the_one_for_relaying_shows_nothing(lab: Lab) -> None:
+def test_another_4xx_than_the_one_for_relaying_shows_nothing(lab: ScriptedLab) -> None:
     of_others(lab)
     lab.spoil("rcpt-4xx", "")
 

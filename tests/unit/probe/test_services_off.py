@@ -11,7 +11,7 @@ from mailprov.model.inventory import Domain
 from mailprov.model.ports import SERVICES
 from mailprov.probe.clients.connection import Connection
 from mailprov.probe.clients.errors import Unreachable
-from tests.unit.probe.probe_lab import Lab, account
+from mailprov.selftest.scripted_lab import ScriptedLab, account
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 POP_AND_SIEVE = ("pop3", "pop3s", "sieve")
@@ -30,7 +30,7 @@ def numbers(*services: str) -> set[int]:
     return {SERVICES[name].number for name in services}
 
 
-def test_each_port_that_is_off_is_proved_closed_and_looked_at_by_nothing_else(lab: Lab) -> None:
+def test_each_port_that_is_off_is_proved_closed_and_looked_at_by_nothing_else(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", *POP_AND_SIEVE)
     findings = lab.verify(wait=10)
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
@@ -46,7 +46,7 @@ def test_each_port_that_is_off_is_proved_closed_and_looked_at_by_nothing_else(la
     assert fetched == {("mx1", 993), ("mx1", 143), ("mx2", 993), ("mx2", 143), ("mx2", 995), ("mx2", 110)}
 
 
-def test_tls_from_the_first_byte_alone(lab: Lab) -> None:
+def test_tls_from_the_first_byte_alone(lab: ScriptedLab) -> None:
     """Neither 143 nor 110 nor 587, also not where a test message is sent and fetched."""
     lab.switch_off("mx1", "imap", "pop3", "submission")
     findings = lab.verify(wait=10)
@@ -59,7 +59,7 @@ def test_tls_from_the_first_byte_alone(lab: Lab) -> None:
     }
 
 
-def test_mail_is_looked_for_on_143_where_993_is_off(lab: Lab) -> None:
+def test_mail_is_looked_for_on_143_where_993_is_off(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "imaps")
     findings = lab.verify("delivery. smuggle.in", wait=10)
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
@@ -69,7 +69,7 @@ def test_mail_is_looked_for_on_143_where_993_is_off(lab: Lab) -> None:
     assert cleaned == {143}
 
 
-def test_without_imap_no_mail_is_sent_and_one_finding_says_why(lab: Lab) -> None:
+def test_without_imap_no_mail_is_sent_and_one_finding_says_why(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "imap", "imaps")
     findings = lab.verify(wait=10)
     left_out = [item for item in findings if item.verdict is not PASS]
@@ -85,7 +85,7 @@ def test_without_imap_no_mail_is_sent_and_one_finding_says_why(lab: Lab) -> None
     assert "offers no IMAP" in path[1]
 
 
-def test_what_listens_on_a_port_that_is_off_is_red(lab: Lab) -> None:
+def test_what_listens_on_a_port_that_is_off_is_red(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "pop3", "pop3s")
     lab.world.off["127.0.0.1"] = {"pop3s"}
     findings = lab.verify("net.", wait=10)
@@ -113,7 +113,7 @@ def dropping(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
 
 
 def test_silence_is_a_warning_where_another_port_answers_and_else_proves_nothing(
-    lab: Lab, dropping: set[tuple[str, int]]
+    lab: ScriptedLab, dropping: set[tuple[str, int]]
 ) -> None:
     lab.switch_off("mx1", "pop3")
     lab.start()
@@ -128,12 +128,12 @@ def test_silence_is_a_warning_where_another_port_answers_and_else_proves_nothing
     assert only.verdict is ERROR
 
 
-def test_where_every_host_offers_everything_it_says_so_to_who_asks_for_it(lab: Lab) -> None:
+def test_where_every_host_offers_everything_it_says_so_to_who_asks_for_it(lab: ScriptedLab) -> None:
     (only,) = lab.verify("net.closed", wait=10)
     assert (only.verdict, only.observed) == (SKIP, "every host offers every service")
 
 
-def test_what_a_ban_is_looked_for_by_is_what_the_host_offers(lab: Lab) -> None:
+def test_what_a_ban_is_looked_for_by_is_what_the_host_offers(lab: ScriptedLab) -> None:
     """Ports that are off do not answer, and that is no ban: with fail2ban on the host nobody is asked then."""
     from mailprov.components import fail2ban
 
@@ -150,7 +150,7 @@ def test_what_a_ban_is_looked_for_by_is_what_the_host_offers(lab: Lab) -> None:
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
 
 
-def test_a_second_host_of_a_domain_is_judged_by_what_it_offers_itself(lab: Lab) -> None:
+def test_a_second_host_of_a_domain_is_judged_by_what_it_offers_itself(lab: ScriptedLab) -> None:
     both = Domain("alpha.test", ("mx1", "mx2"), (account("ana@alpha.test"),))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(both,))
     lab.switch_off("mx2", "pop3", "pop3s")

@@ -13,14 +13,14 @@ from mailprov.model.secret import Secret
 from mailprov.model.states import APP_PROTOCOLS, AppPassword, Expiry, State
 from mailprov.probe.accounts import lacking
 from mailprov.probe.registry import LOGIN_PORTS
-from tests.unit.probe.probe_lab import Lab, account
+from mailprov.selftest.scripted_lab import ScriptedLab, account
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 WORD = Secret("env:PHONE", "phone-word")
 PHONE = AppPassword("phone", ("imap", "submission"), password=WORD)
 
 
-def give(lab: Lab, **zoe: object) -> None:
+def give(lab: ScriptedLab, **zoe: object) -> None:
     """zoe of alpha.test; the world holds to what the inventory says of her."""
     alpha, beta = lab.inventory.domains
     changed = dataclasses.replace(alpha.accounts[1], **zoe)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def one(findings: list[Finding], port: int) -> Finding:
     return found
 
 
-def test_servers_that_hold_to_it_pass_and_nothing_else_turns_red(lab: Lab) -> None:
+def test_servers_that_hold_to_it_pass_and_nothing_else_turns_red(lab: ScriptedLab) -> None:
     give(lab, state=State.SUSPENDED)
     findings = lab.verify(wait=10)
     wrong = [item for item in findings if item.verdict is not PASS and item.id != "dns.mta-sts"]
@@ -51,7 +51,7 @@ def test_servers_that_hold_to_it_pass_and_nothing_else_turns_red(lab: Lab) -> No
     assert one([item for item in findings if item.id == "state.mail"], 25).verdict is PASS
 
 
-def test_who_has_expired_is_looked_at_and_who_will_is_not(lab: Lab) -> None:
+def test_who_has_expired_is_looked_at_and_who_will_is_not(lab: ScriptedLab) -> None:
     give(lab, expires=Expiry(int(time.time()) - 60, State.NO_LOGIN))
     assert {item.verdict for item in lab.verify("state.login", wait=10)} == {PASS}
     give(lab, expires=Expiry(int(time.time()) + 3600, State.NO_LOGIN))
@@ -60,7 +60,7 @@ def test_who_has_expired_is_looked_at_and_who_will_is_not(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("port", LOGIN_PORTS)
-def test_who_is_let_in_though_he_may_not_is_red(lab: Lab, port: int) -> None:
+def test_who_is_let_in_though_he_may_not_is_red(lab: ScriptedLab, port: int) -> None:
     give(lab, state=State.NO_LOGIN)
     lab.spoil("lets-shut-in", "")
     finding = one(lab.verify("state.login", port, wait=10), port)
@@ -80,7 +80,7 @@ def test_who_is_let_in_though_he_may_not_is_red(lab: Lab, port: int) -> None:
     ],
 )
 def test_mail_that_is_taken_or_refused_otherwise_is_seen(
-    lab: Lab, fault: str, verdict: Verdict, words: str
+    lab: ScriptedLab, fault: str, verdict: Verdict, words: str
 ) -> None:
     give(lab, state=State.NO_RECEIVE)
     lab.spoil(fault, "")
@@ -89,7 +89,7 @@ def test_mail_that_is_taken_or_refused_otherwise_is_seen(
     assert words in finding.observed
 
 
-def test_a_password_of_a_program_works_for_its_protocols_alone(lab: Lab) -> None:
+def test_a_password_of_a_program_works_for_its_protocols_alone(lab: ScriptedLab) -> None:
     give(lab, app_passwords=(PHONE,))
     findings = {item.target.port: item for item in lab.verify("state.app-password", wait=10)}
     assert {port: item.verdict for port, item in findings.items()} == {
@@ -102,14 +102,14 @@ def test_a_password_of_a_program_works_for_its_protocols_alone(lab: Lab) -> None
     ("fault", "red"),
     [("programs-anywhere", {995, 4190}), ("programs-nowhere", {143, 993, 465, 587})],
 )
-def test_one_that_works_elsewhere_or_nowhere_is_red(lab: Lab, fault: str, red: set[int]) -> None:
+def test_one_that_works_elsewhere_or_nowhere_is_red(lab: ScriptedLab, fault: str, red: set[int]) -> None:
     give(lab, app_passwords=(PHONE,))
     lab.spoil(fault, "")
     findings = lab.verify("state.app-password", wait=10)
     assert {item.target.port for item in findings if item.verdict is FAIL} == red
 
 
-def test_where_only_hashes_are_known_that_is_said(lab: Lab) -> None:
+def test_where_only_hashes_are_known_that_is_said(lab: ScriptedLab) -> None:
     hashed = Secret("hash", "{SHA512-CRYPT}$6$x")
     give(lab, password=None, password_hash=hashed, state=State.SUSPENDED)
     (finding, *_) = lab.verify("state.login", 993, wait=10)
@@ -119,7 +119,7 @@ def test_where_only_hashes_are_known_that_is_said(lab: Lab) -> None:
     assert (finding.verdict, "only a hash" in finding.observed) == (SKIP, True)
 
 
-def test_a_domain_in_which_nobody_may_log_in_says_so(lab: Lab) -> None:
+def test_a_domain_in_which_nobody_may_log_in_says_so(lab: ScriptedLab) -> None:
     domain = dataclasses.replace(
         lab.inventory.domains[1],
         accounts=(dataclasses.replace(account("eva@beta.test"), state=State.SUSPENDED),),
@@ -130,7 +130,9 @@ def test_a_domain_in_which_nobody_may_log_in_says_so(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "own", [{"owner": "user"}, {"password": None, "password_hash": Secret("hash", "{X}y")}]
 )
-def test_verify_logs_in_with_a_password_that_is_there_for_it(lab: Lab, own: dict[str, object]) -> None:
+def test_verify_logs_in_with_a_password_that_is_there_for_it(
+    lab: ScriptedLab, own: dict[str, object]
+) -> None:
     """Where users own the password, or the inventory has a hash; one for some protocols only is not for that."""
     for protocols, tried in ((("imap", "submission"), False), (tuple(APP_PROTOCOLS), True)):
         give(lab, **own, app_passwords=(AppPassword("verify", protocols, password=WORD),))

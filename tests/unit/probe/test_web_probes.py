@@ -21,8 +21,8 @@ from mailprov.components.web import place
 from mailprov.model import pacc
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Inventory
-from tests.unit.probe.probe_certs import Authority
-from tests.unit.probe.probe_lab import Lab
+from mailprov.selftest.certificates import Authority
+from mailprov.selftest.scripted_lab import ScriptedLab
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 PROBES = ("web.autoconfig", "web.autodiscover", "web.mobileconfig", "web.pacc")
@@ -106,7 +106,7 @@ class Web:
 
 
 @pytest.fixture
-def web(lab: Lab, authority: Authority) -> Iterator[Web]:
+def web(lab: ScriptedLab, authority: Authority) -> Iterator[Web]:
     """mx1 has the web corner, mx2 has none; the names of alpha.test lead to mx1."""
     first, second = lab.inventory.hosts
     lab.inventory = dataclasses.replace(lab.inventory, hosts=(place.SETTING.on(first, True), second))
@@ -123,14 +123,14 @@ def web(lab: Lab, authority: Authority) -> Iterator[Web]:
         made.close()
 
 
-def look(lab: Lab, only: str = "web.") -> dict[str, Finding]:
+def look(lab: ScriptedLab, only: str = "web.") -> dict[str, Finding]:
     """Of alpha.test; its alias is another test's."""
     found = lab.verify(only, wait=20)
     assert {item.target.domain for item in found} == {"alpha.test", "alfa.test"}
     return {item.id: item for item in found if item.target.domain == "alpha.test"}
 
 
-def test_what_is_served_right_passes_after_a_login_with_what_it_says(lab: Lab, web: Web) -> None:
+def test_what_is_served_right_passes_after_a_login_with_what_it_says(lab: ScriptedLab, web: Web) -> None:
     found = look(lab)
     assert {name: item.verdict for name, item in found.items()} == dict.fromkeys(PROBES, PASS), found
     assert "mail.alpha.test:993" in found["web.autoconfig"].observed
@@ -146,50 +146,50 @@ def test_what_is_served_right_passes_after_a_login_with_what_it_says(lab: Lab, w
     assert not any("ana@" in line for line in web.requests), "nobody's address is told to a web server"
 
 
-def spoil(*pages: tuple[int, str, bytes]) -> Callable[[Lab, Web], None]:
+def spoil(*pages: tuple[int, str, bytes]) -> Callable[[ScriptedLab, Web], None]:
     """All pages are this one; of none, they are gone."""
 
-    def act(lab: Lab, web: Web) -> None:
+    def act(lab: ScriptedLab, web: Web) -> None:
         web.pages = {path: page for path in PATHS.values() for page in pages}
 
     return act
 
 
-def other_server(lab: Lab, web: Web) -> None:
+def other_server(lab: ScriptedLab, web: Web) -> None:
     web.pages = {
         path: (status, kind, body.replace(b"mail.alpha.test", b"evil.example.net"))
         for path, (status, kind, body) in web.pages.items()
     }
 
 
-def other_type(lab: Lab, web: Web) -> None:
+def other_type(lab: ScriptedLab, web: Web) -> None:
     web.pages = {path: (status, "text/plain", body) for path, (status, _, body) in web.pages.items()}
 
 
-def no_name(lab: Lab, web: Web) -> None:
+def no_name(lab: ScriptedLab, web: Web) -> None:
     for name in NAMES:
         del lab.world.records[name, "A"]
 
 
-def led_away(lab: Lab, web: Web) -> None:
+def led_away(lab: ScriptedLab, web: Web) -> None:
     for name in NAMES:
         lab.world.records[name, "A"] = ["192.0.2.77"]
 
 
-def certificate(lab: Lab, web: Web) -> None:
+def certificate(lab: ScriptedLab, web: Web) -> None:
     web.certificate = "wrong-name"
 
 
-def not_yet(lab: Lab, web: Web) -> None:
+def not_yet(lab: ScriptedLab, web: Web) -> None:
     """As where the host's clock is ahead of this machine's."""
     web.certificate = "early"
 
 
-def refused(lab: Lab, web: Web) -> None:
+def refused(lab: ScriptedLab, web: Web) -> None:
     lab.spoil("nobody-gets-in", "")
 
 
-def hashes_only(lab: Lab, web: Web) -> None:
+def hashes_only(lab: ScriptedLab, web: Web) -> None:
     domains = tuple(
         dataclasses.replace(
             domain,
@@ -200,29 +200,29 @@ def hashes_only(lab: Lab, web: Web) -> None:
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
 
 
-def no_digest(lab: Lab, web: Web) -> None:
+def no_digest(lab: ScriptedLab, web: Web) -> None:
     del lab.world.records[DIGESTS]
 
 
-def no_digest_and_no_file(lab: Lab, web: Web) -> None:
+def no_digest_and_no_file(lab: ScriptedLab, web: Web) -> None:
     no_digest(lab, web)
     del web.pages[pacc.PATH]
 
 
-def other_digests(lab: Lab, web: Web) -> None:
+def other_digests(lab: ScriptedLab, web: Web) -> None:
     """Of another file, of another algorithm, and one with a tag twice: none that a program could take."""
     right = pacc.record(files(lab.inventory)["web.pacc"].decode())
     others = (pacc.record("{}"), right.replace("sha256", "md5"), f"{right}; d=AAAA", "v=spf1 -all")
     lab.world.records[DIGESTS] = quoted(*others)
 
 
-def blank_at_the_end(lab: Lab, web: Web) -> None:
+def blank_at_the_end(lab: ScriptedLab, web: Web) -> None:
     """The same to whoever reads JSON, and not the octets of the digest."""
     status, kind, body = web.pages[pacc.PATH]
     web.pages[pacc.PATH] = (status, kind, body + b" ")
 
 
-def follows(lab: Lab, web: Web) -> None:
+def follows(lab: ScriptedLab, web: Web) -> None:
     """The new file's digest stands beside that of the old one, which is given out until then."""
     status, kind, body = web.pages[pacc.PATH]
     old = body.replace(b"mail.alpha.test", b"mx1.alpha.test")
@@ -230,13 +230,13 @@ def follows(lab: Lab, web: Web) -> None:
     lab.world.records[DIGESTS] = quoted(pacc.record(old.decode()), pacc.record(body.decode(), "2026112915"))
 
 
-def left_alone(lab: Lab, web: Web) -> None:
+def left_alone(lab: ScriptedLab, web: Web) -> None:
     """Another file with its own digest: programs take it, and it is not what the host should serve."""
     follows(lab, web)
     lab.world.records[DIGESTS] = lab.world.records[DIGESTS][:1]
 
 
-def nobody_there(lab: Lab, web: Web) -> None:
+def nobody_there(lab: ScriptedLab, web: Web) -> None:
     web.close()
 
 
@@ -268,7 +268,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_thing_that_is_wrong_is_seen(case: str, lab: Lab, web: Web) -> None:
+def test_each_thing_that_is_wrong_is_seen(case: str, lab: ScriptedLab, web: Web) -> None:
     act, verdicts, words = CASES[case]
     act(lab, web)
     found = look(lab)
@@ -281,14 +281,14 @@ def test_each_thing_that_is_wrong_is_seen(case: str, lab: Lab, web: Web) -> None
         assert not any("LOGIN" in line.upper() or "AUTH " in line.upper() for line in lab.world.commands)
 
 
-def test_without_the_key_nothing_is_looked_at(lab: Lab) -> None:
+def test_without_the_key_nothing_is_looked_at(lab: ScriptedLab) -> None:
     lab.start()
     found = lab.verify("web.", wait=20)
     assert [(item.id, item.verdict) for item in found] == [(name, SKIP) for name in PROBES]
     assert all("web: true" in item.observed for item in found)
 
 
-def test_a_program_reads_from_each_file_what_the_table_says(lab: Lab) -> None:
+def test_a_program_reads_from_each_file_what_the_table_says(lab: ScriptedLab) -> None:
     inventory = lab.inventory
     for domain in inventory.domains:
         for account in domain.accounts:
@@ -329,7 +329,7 @@ def test_what_is_no_such_file_is_told_and_never_a_traceback(data: bytes) -> None
             read(data, "ana@alpha.test")
 
 
-def test_an_address_at_a_domain_alias_logs_in_as_the_account(lab: Lab, web: Web) -> None:
+def test_an_address_at_a_domain_alias_logs_in_as_the_account(lab: ScriptedLab, web: Web) -> None:
     """By each file that can say who that is; PACC has no place for it, so there is none."""
     settings = of_domain(lab.inventory, lab.inventory.domains[0], "alfa.test")
     for file, read in ((autoconfig, reading.of_autoconfig), (autodiscover, reading.of_autodiscover)):

@@ -17,9 +17,9 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Host
 from mailprov.model.web import with_webmail
 from mailprov.probe import Bans
-from tests.unit.probe.probe_certs import Authority
-from tests.unit.probe.probe_lab import Lab
-from tests.unit.probe.probe_session import PASSWORDS
+from mailprov.selftest.certificates import Authority
+from mailprov.selftest.scripted_lab import ScriptedLab
+from mailprov.selftest.state import PASSWORDS
 from tests.unit.probe.test_web_probes import Web
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
@@ -94,7 +94,7 @@ class Roundcube(Web):
 
 
 @pytest.fixture
-def roundcube(lab: Lab, authority: Authority) -> Iterator[Roundcube]:
+def roundcube(lab: ScriptedLab, authority: Authority) -> Iterator[Roundcube]:
     """mx1 has webmail for alpha.test."""
     first, second = lab.inventory.hosts
     domains = tuple(
@@ -113,13 +113,13 @@ def roundcube(lab: Lab, authority: Authority) -> Iterator[Roundcube]:
         made.close()
 
 
-def look(lab: Lab) -> dict[str, Finding]:
+def look(lab: ScriptedLab) -> dict[str, Finding]:
     found = {item.id: item for item in lab.verify("webmail", wait=20)}
     assert {item.target.domain for item in found.values()} == {"alpha.test"}
     return found
 
 
-def test_a_right_one_passes_and_the_inbox_was_seen(lab: Lab, roundcube: Roundcube) -> None:
+def test_a_right_one_passes_and_the_inbox_was_seen(lab: ScriptedLab, roundcube: Roundcube) -> None:
     found = look(lab)
     assert {name: item.verdict for name, item in found.items()} == dict.fromkeys(PROBES, PASS), found
     assert "saw the inbox" in found["webmail.login"].observed
@@ -130,30 +130,32 @@ def test_a_right_one_passes_and_the_inbox_was_seen(lab: Lab, roundcube: Roundcub
     assert not any(password in line for item in found.values() for line in item.evidence)
 
 
-def test_no_password_is_sent_where_the_host_cannot_show_who_it_is(lab: Lab, roundcube: Roundcube) -> None:
+def test_no_password_is_sent_where_the_host_cannot_show_who_it_is(
+    lab: ScriptedLab, roundcube: Roundcube
+) -> None:
     roundcube.certificate = "unknown-ca"
     found = look(lab)
     assert found["webmail.login"].verdict is ERROR
     assert not any(line.startswith("POST") for line in roundcube.requests)
 
 
-def _set(**values: object) -> Callable[[Lab, Roundcube], None]:
-    def act(lab: Lab, roundcube: Roundcube) -> None:
+def _set(**values: object) -> Callable[[ScriptedLab, Roundcube], None]:
+    def act(lab: ScriptedLab, roundcube: Roundcube) -> None:
         for name, value in values.items():
             setattr(roundcube, name, value)
 
     return act
 
 
-def no_name(lab: Lab, roundcube: Roundcube) -> None:
+def no_name(lab: ScriptedLab, roundcube: Roundcube) -> None:
     del lab.world.records[NAME, "A"]
 
 
-def led_away(lab: Lab, roundcube: Roundcube) -> None:
+def led_away(lab: ScriptedLab, roundcube: Roundcube) -> None:
     lab.world.records[NAME, "A"] = ["192.0.2.77"]
 
 
-def hashes_only(lab: Lab, roundcube: Roundcube) -> None:
+def hashes_only(lab: ScriptedLab, roundcube: Roundcube) -> None:
     domains = tuple(
         dataclasses.replace(
             domain, accounts=tuple(dataclasses.replace(one, password=None) for one in domain.accounts)
@@ -163,7 +165,7 @@ def hashes_only(lab: Lab, roundcube: Roundcube) -> None:
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
 
 
-def lacks(name: str) -> Callable[[Lab, Roundcube], None]:
+def lacks(name: str) -> Callable[[ScriptedLab, Roundcube], None]:
     return _set(headers={each: value for each, value in HEADERS.items() if each != name})
 
 
@@ -187,7 +189,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_thing_that_is_wrong_is_seen(case: str, lab: Lab, roundcube: Roundcube) -> None:
+def test_each_thing_that_is_wrong_is_seen(case: str, lab: ScriptedLab, roundcube: Roundcube) -> None:
     act, verdicts, words = CASES[case]
     act(lab, roundcube)
     found = look(lab)
@@ -196,7 +198,7 @@ def test_each_thing_that_is_wrong_is_seen(case: str, lab: Lab, roundcube: Roundc
 
 
 def test_a_ban_at_the_web_is_one_error_and_each_probe_says_it_was_skipped(
-    lab: Lab, roundcube: Roundcube
+    lab: ScriptedLab, roundcube: Roundcube
 ) -> None:
     one, *others = lab.inventory.hosts
     lab.inventory = dataclasses.replace(lab.inventory, hosts=(SETTING.on(one, Fail2ban()), *others))
@@ -225,7 +227,7 @@ def test_a_ban_at_the_web_is_one_error_and_each_probe_says_it_was_skipped(
     assert asked == [one.name] * 2
 
 
-def test_without_the_key_nothing_is_looked_at(lab: Lab) -> None:
+def test_without_the_key_nothing_is_looked_at(lab: ScriptedLab) -> None:
     lab.start()
     found = lab.verify("webmail", wait=20)
     assert [(item.id, item.verdict) for item in found] == [(name, SKIP) for name in PROBES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
-from tests.unit.probe.probe_session import Session
+from mailprov.selftest.session import Session
 
 
 class Sieve(Session):

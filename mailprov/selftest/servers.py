@@ -9,25 +9,26 @@ sense, `127.0.0.2/open-relay` on that host alone.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import selectors
 import socket
 import threading
-from dataclasses import dataclass, field
 
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mailprov.agent.resources import tls_keys
 from mailprov.model.ports import Protocol
+from mailprov.model.values import dataclass
 from mailprov.probe.registry import PROBED
-from tests.unit.probe.probe_certs import Authority
-from tests.unit.probe.probe_mailbox_servers import Imap, Pop
-from tests.unit.probe.probe_session import FQDNS, PASSWORDS
-from tests.unit.probe.probe_sieve_server import Sieve
-from tests.unit.probe.probe_smtp_server import Smtp
+from mailprov.selftest.mailbox_servers import Imap, Pop
+from mailprov.selftest.sieve_server import Sieve
+from mailprov.selftest.smtp_server import Smtp
+from mailprov.selftest.state import FQDNS, State
 
 _KINDS = {Protocol.SMTP: Smtp, Protocol.IMAP: Imap, Protocol.POP3: Pop, Protocol.SIEVE: Sieve}
 
@@ -36,38 +37,15 @@ _KEY = "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxI
 _SIGNATURE = "DNSKEY 13 2 60 20400101000000 20200101000000 2371 {zone}. AAAA"
 
 
+def _digest(certificate: bytes) -> str:
+    """Of its key, as a TLSA record 3 1 1 has it (RFC 6698 section 2.1)."""
+    key = x509.load_pem_x509_certificate(certificate).public_key()
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
 @dataclass
-class World:
-    authority: Authority
-    faults: frozenset[str] = frozenset()
-    certificate: str = "right"
-    records: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    boxes: dict[str, list[bytes]] = field(default_factory=lambda: {user: [] for user in PASSWORDS})
-    attempts: list[tuple[str, str]] = field(
-        default_factory=list
-    )  # every (user, password) that reached a server
-    commands: list[str] = field(default_factory=list)
-    most_wrong: dict[str, int] = field(default_factory=dict)  # address → wrong passwords looked at at once
-    most_sessions: dict[str, int] = field(default_factory=dict)  # user → IMAP and POP sessions at once
-    penalties: list[str] = field(default_factory=list)  # logins that had to wait, by address
-    off: dict[str, set[str]] = field(default_factory=dict)  # address → services that are not there
-    dead: set[tuple[str, int]] = field(default_factory=set)  # services that have ended themselves
-    port_map: dict[tuple[str, int], int] = field(default_factory=dict)
-    shut: set[str] = field(default_factory=set)  # who may not log in
-    deaf: set[str] = field(default_factory=set)  # who gets no mail
-    # (user, password) → what it is for, beside the user's own
-    programs: dict[tuple[str, str], set[Protocol]] = field(default_factory=dict)
-
-    def faults_of(self, address: str) -> frozenset[str]:
-        words = (word.rpartition("/") for word in self.faults)
-        return frozenset(word for where, _, word in words if where in {"", address})
-
+class World(State):
     def __enter__(self) -> World:
-        self.lock = threading.Lock()
-        self.now_wrong: dict[str, int] = {}
-        self.guessed: dict[str, int] = {}
-        self.known_wrong: set[tuple[str, str, str]] = set()
-        self.now_sessions: dict[str, int] = {}
         self._selector = selectors.DefaultSelector()
         self._open: list[socket.socket] = []
         for address in FQDNS:
@@ -179,7 +157,7 @@ class World:
                 return []
             fqdn = name.removeprefix("_25._tcp.")
             self.authority.context(fqdn)
-            served = tls_keys.digest((self.authority.folder / f"{fqdn}-right.pem").read_bytes())
+            served = _digest((self.authority.folder / f"{fqdn}-right.pem").read_bytes())
             return [
                 f"{'1' if 'tlsa-pkix' in self.faults else '2' if 'tlsa-issuer' in self.faults else '3'} 1 1 {served}"
             ]

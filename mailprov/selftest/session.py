@@ -6,19 +6,10 @@ import contextlib
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
 
 from mailprov.model.ports import Port, Protocol, TlsStart
-from tests.unit.probe.probe_certs import KINDS
-
-if TYPE_CHECKING:
-    from tests.unit.probe.probe_servers import World
-
-FQDNS = {"127.0.0.1": "mx1.alpha.test", "127.0.0.2": "mx2.beta.test"}
-MAIL_NAMES = {"mx1.alpha.test": "mail.alpha.test", "mx2.beta.test": "mail.beta.test"}
-DOMAINS = {"alpha.test": "127.0.0.1", "alfa.test": "127.0.0.1", "beta.test": "127.0.0.2"}
-PASSWORDS = {"ana@alpha.test": "right-ana", "zoe@alpha.test": "right-zoe", "eva@beta.test": 'ñ"right\\eva'}
-PASSWORDS |= {f"user{number}@alpha.test": f"right-{number}" for number in range(1, 31)}
+from mailprov.selftest.certificates import KINDS
+from mailprov.selftest.state import FQDNS, MAIL_NAMES, PASSWORDS, State
 
 
 class Gone(Exception):
@@ -28,7 +19,7 @@ class Gone(Exception):
 class Session:
     """One connection. Subclasses say `greet` and `handle`."""
 
-    def __init__(self, world: World, sock: socket.socket, address: str, port: Port) -> None:
+    def __init__(self, world: State, sock: socket.socket, address: str, port: Port) -> None:
         self.world, self.sock, self.address, self.port = world, sock, address, port
         self.faults = world.faults_of(address)
         self.fqdn = FQDNS[address]

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import ClassVar
+from collections.abc import Sequence
 
 from mailprov.model.ports import TlsStart
-from tests.unit.probe.probe_session import DOMAINS, FQDNS, PASSWORDS, Gone, Session
-from tests.unit.probe.probe_signer import SIGNED, sign
+from mailprov.selftest.session import Gone, Session
+from mailprov.selftest.signer import SIGNED, sign
+from mailprov.selftest.state import DOMAINS, FQDNS, PASSWORDS
 
 
 class Smtp(Session):
     sender = ""
-    recipients: ClassVar[list[str]] = []
+    recipients: Sequence[str] = ()
 
     def greet(self) -> None:
         if self._dies and (self.address, self.port.number) in self.world.dead:
@@ -60,7 +61,7 @@ class Smtp(Session):
             self.send("221 2.0.0 Bye")
             raise Gone
         elif verb == "RSET":
-            self.sender, self.recipients = "", []
+            self.sender, self.recipients = "", ()
             self.send("250 2.0.0 Ok")
         else:
             self.send("502 5.5.2 no")

@@ -1,17 +1,21 @@
-"""Certificates for the scripted servers: an authority, and leaves that are right or wrong in one way each."""
+"""Certificates for the scripted servers: an authority, and leaves that are right or wrong in one way each.
+
+Public: KINDS, Pair, make, Authority. They are written into the folder that an Authority is given. Raises nothing.
+"""
 
 from __future__ import annotations
 
 import datetime
 import ssl
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from mailprov.model.values import dataclass
 
 KINDS = (
     "wrong-name",

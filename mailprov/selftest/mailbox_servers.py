@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
 
 from mailprov.model.ports import TlsStart
-from tests.unit.probe.probe_session import Session
+from mailprov.selftest.session import Session
 
 
 class Imap(Session):
-    deleted: ClassVar[set[int]] = set()
+    deleted: frozenset[int] = frozenset()
 
     def greet(self) -> None:
         if "preauth" in self.faults:
@@ -101,7 +100,7 @@ class Imap(Session):
         self.send(f"{tag} OK done")
 
     def _uidstore(self, tag: str, rest: str) -> None:
-        self.deleted = {int(uid) for uid in rest.split(maxsplit=1)[0].split(",")}
+        self.deleted = frozenset(map(int, rest.split(maxsplit=1)[0].split(",")))
         self.send(f"{tag} NO read only" if "read-only" in self.faults else f"{tag} OK done")
 
     def _expunge(self, tag: str, rest: str) -> None:

@@ -1,18 +1,21 @@
-"""A scripted world and an inventory for it."""
+"""The scripted servers, and an inventory that describes them.
+
+Public: ScriptedLab, account, RECORDS, SLOW_ONLY. Raises what `probe.verify` does, which is nothing but bugs.
+"""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import dns.resolver
 
-from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.model.accounts import Account
 from mailprov.model.dkim import PublicKeys
-from mailprov.model.dns import DnsSettings
+from mailprov.model.dns import DnsSettings, NameServer, ProviderSettings
 from mailprov.model.findings import Finding
 from mailprov.model.inventory import (
     Dmarc,
@@ -26,13 +29,14 @@ from mailprov.model.inventory import (
 )
 from mailprov.model.ports import SERVICES
 from mailprov.model.secret import Secret
+from mailprov.model.values import dataclass
 from mailprov.probe import Timing, verify
 from mailprov.probe.bans import Ask
 from mailprov.probe.registry import ALL_PORTS
-from tests.unit.probe.probe_certs import Authority
-from tests.unit.probe.probe_servers import World
-from tests.unit.probe.probe_session import PASSWORDS
-from tests.unit.probe.probe_signer import RECORD, SELECTOR
+from mailprov.selftest.certificates import Authority
+from mailprov.selftest.servers import World
+from mailprov.selftest.signer import RECORD, SELECTOR
+from mailprov.selftest.state import PASSWORDS
 
 # Faults that only a deadline ends.
 SLOW_ONLY = {"silent", "dns-silent"}
@@ -61,13 +65,27 @@ for _zone in ("alpha.test", "alfa.test", "beta.test"):
     RECORDS[f"_dmarc.{_zone}", "TXT"] = ['"v=DMARC1; p=reject; aspf=s"']
 
 
+@dataclass(frozen=True)
+class ScriptedZones(ProviderSettings):
+    """`dns:` of the scripted inventory: the zones are at the world's own name server, which could be written to."""
+
+    name: ClassVar[str] = "scripted"
+    publishes: ClassVar[bool] = True
+
+    port: int = 53
+
+    @property
+    def name_server(self) -> NameServer:
+        return NameServer("127.0.0.1", self.port)
+
+
 def account(address: str, *, known: bool = True) -> Account:
     if known:
         return Account(address, password=Secret("env:X", PASSWORDS[address]))
     return Account(address, password_hash=Secret("inline", "{SHA512-CRYPT}$6$x"))
 
 
-class Lab:
+class ScriptedLab:
     """`world` and `inventory` may be changed before `verify`."""
 
     def __init__(self, authority: Authority) -> None:
@@ -122,15 +140,15 @@ class Lab:
         self.world.certificate = certificate or "right"
 
     def declare_self_signed(self) -> None:
-        hosts = tuple(dataclasses.replace(host, tls=Tls()) for host in self.inventory.hosts)
-        self.inventory = dataclasses.replace(self.inventory, hosts=hosts)
+        hosts = tuple(replace(host, tls=Tls()) for host in self.inventory.hosts)
+        self.inventory = replace(self.inventory, hosts=hosts)
 
     def switch_off(self, name: str, *services: str) -> None:
         """On this host; the inventory says so, too."""
         hosts = {host.name: host for host in self.inventory.hosts}
         kept = tuple(each for each in SERVICES if each not in services)
-        hosts[name] = dataclasses.replace(hosts[name], services=kept)
-        self.inventory = dataclasses.replace(self.inventory, hosts=tuple(hosts.values()))
+        hosts[name] = replace(hosts[name], services=kept)
+        self.inventory = replace(self.inventory, hosts=tuple(hosts.values()))
         self.world.off[hosts[name].address] = set(services)
 
     @staticmethod
@@ -171,8 +189,8 @@ class Lab:
         """
         self.start()
         if self.inventory.dns == DnsSettings():
-            server = DnsSettings(Rfc2136Settings("127.0.0.1", self.world.dns_port))
-            self.inventory = dataclasses.replace(self.inventory, dns=server)
+            server = DnsSettings(ScriptedZones(port=self.world.dns_port))
+            self.inventory = replace(self.inventory, dns=server)
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers, resolver.port = ["127.0.0.1"], self.world.dns_port
         # Where it answers, nothing hangs on how soon: the machine may be busy.

@@ -1,0 +1,13 @@
+"""Each probe against something that is broken in exactly its way, and against something sound: who judges the judge.
+
+    certificates      an authority, and certificates that are right or wrong in one way each
+    state             who there is, what is broken, what was asked
+    session           one scripted connection, whatever its protocol
+    smtp_server, mailbox_servers, sieve_server
+                      what a mail host answers; faults are words
+    signer            DKIM signatures of the scripted hosts
+    servers           the world: two mail hosts and a name server on loopback
+    scripted_lab      the world and the inventory that describes it
+
+All of it is on loopback and needs no root. No host that anybody has is touched.
+"""

@@ -1,0 +1,52 @@
+"""What the scripted servers share: who there is, what is broken, what was asked, what lies in the mailboxes.
+
+Public: State, FQDNS, MAIL_NAMES, DOMAINS, PASSWORDS. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from mailprov.model.ports import Protocol
+from mailprov.model.values import dataclass, field
+from mailprov.selftest.certificates import Authority
+
+FQDNS = {"127.0.0.1": "mx1.alpha.test", "127.0.0.2": "mx2.beta.test"}
+MAIL_NAMES = {"mx1.alpha.test": "mail.alpha.test", "mx2.beta.test": "mail.beta.test"}
+DOMAINS = {"alpha.test": "127.0.0.1", "alfa.test": "127.0.0.1", "beta.test": "127.0.0.2"}
+PASSWORDS = {"ana@alpha.test": "right-ana", "zoe@alpha.test": "right-zoe", "eva@beta.test": 'ñ"right\\eva'}
+PASSWORDS |= {f"user{number}@alpha.test": f"right-{number}" for number in range(1, 31)}
+
+
+@dataclass
+class State:
+    """`faults` are words that the session classes look for; `127.0.0.2/open-relay` holds on that host alone."""
+
+    authority: Authority
+    faults: frozenset[str] = frozenset()
+    certificate: str = "right"
+    records: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    boxes: dict[str, list[bytes]] = field(default_factory=lambda: {user: [] for user in PASSWORDS})
+    attempts: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # every (user, password) that reached a server
+    commands: list[str] = field(default_factory=list)
+    most_wrong: dict[str, int] = field(default_factory=dict)  # address → wrong passwords looked at at once
+    most_sessions: dict[str, int] = field(default_factory=dict)  # user → IMAP and POP sessions at once
+    penalties: list[str] = field(default_factory=list)  # logins that had to wait, by address
+    off: dict[str, set[str]] = field(default_factory=dict)  # address → services that are not there
+    dead: set[tuple[str, int]] = field(default_factory=set)  # services that have ended themselves
+    port_map: dict[tuple[str, int], int] = field(default_factory=dict)
+    shut: set[str] = field(default_factory=set)  # who may not log in
+    deaf: set[str] = field(default_factory=set)  # who gets no mail
+    # (user, password) → what it is for, beside the user's own
+    programs: dict[tuple[str, str], set[Protocol]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    now_wrong: dict[str, int] = field(default_factory=dict)
+    guessed: dict[str, int] = field(default_factory=dict)
+    known_wrong: set[tuple[str, str, str]] = field(default_factory=set)
+    now_sessions: dict[str, int] = field(default_factory=dict)
+
+    def faults_of(self, address: str) -> frozenset[str]:
+        words = (word.rpartition("/") for word in self.faults)
+        return frozenset(word for where, _, word in words if where in {"", address})
