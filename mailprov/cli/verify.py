@@ -68,7 +68,7 @@ def verify(
             _("Or say all"),
         )
     read = load(inventory)
-    # Nobody is asked for a passphrase: probes need none, and a host whose fail2ban holds us need not be asked.
+    # Nobody is asked for a passphrase: what probes ask of hosts only makes their answers better.
     with Connections(others=read.hosts, asks=False) as connections:
         code = run_verify(
             read,

@@ -10,21 +10,34 @@
     deliveries    who sends to whom, and one message on its way
     targets       which addresses are looked at
     bans          addresses of ours that fail2ban holds
+    queues        whether what was sent has left a host's queue
     web_bans      the same, at the web alone
     selection     which probes somebody means by a word
     jobs          which probe looks at which target
     runner        what runs when
     propagation   whether all name servers have a record yet
 
-Public: verify, catalogue, new_name, selects, Bans, Entry, Timing. Findings are `model.findings`; an error is never a
-pass.
+Public: verify, catalogue, new_name, selects, Bans, Entry, QueueTold, QueueWaiting, Timing. Findings are
+`model.findings`; an error is never a pass.
 """
 
 from mailprov.probe.bans import Bans
 from mailprov.probe.checks import catalogue
+from mailprov.probe.queues import Told as QueueTold
+from mailprov.probe.queues import Waiting as QueueWaiting
 from mailprov.probe.registry import Entry, new_name
 from mailprov.probe.runner import verify
 from mailprov.probe.selection import selects
 from mailprov.probe.timing import Timing
 
-__all__ = ["Bans", "Entry", "Timing", "catalogue", "new_name", "selects", "verify"]
+__all__ = [
+    "Bans",
+    "Entry",
+    "QueueTold",
+    "QueueWaiting",
+    "Timing",
+    "catalogue",
+    "new_name",
+    "selects",
+    "verify",
+]

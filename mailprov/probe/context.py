@@ -30,6 +30,7 @@ from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import Answer, QueryTimeout, Resolver
 from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.queues import Queues
 from mailprov.probe.registry import PROBED, Entry, reachability
 from mailprov.probe.timing import Timing
 from mailprov.probe.zones import Zones
@@ -64,8 +65,7 @@ class Run:
     provisioned: frozenset[str] = frozenset()
     # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
     absent: dict[tuple[str, int], str] = field(default_factory=dict)
-    # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before the first
-    # probe.
+    # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before.
     held: set[tuple[str, str]] = field(default_factory=set)
     web_held: set[str] = field(default_factory=set)  # hosts whose web server it keeps from us, by name
     # What was told once for all addresses of a host: (probe, host name).
@@ -82,6 +82,7 @@ class Run:
     users: dict[tuple[str, str], threading.Semaphore] = field(default_factory=dict)
     # DKIM keys that hosts say they sign with: host name → record name's key → text; None: nobody asked them.
     signing: PublicKeys | None = None
+    queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
     # Selectors of a domain that no inventory describes; None: the domains are the inventory's.
     selectors: tuple[str, ...] | None = None
 

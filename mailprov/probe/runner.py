@@ -27,6 +27,8 @@ from mailprov.probe.clients.resolver import Resolver, first_at
 from mailprov.probe.context import PortContext, Run, port_numbered
 from mailprov.probe.deliveries import Partner, candidates, plan_deliveries
 from mailprov.probe.jobs import Job, Jobs
+from mailprov.probe.queues import Ask as AskQueue
+from mailprov.probe.queues import Queues
 from mailprov.probe.registry import ALL_PORTS, PROBED, reachability
 from mailprov.probe.targets import find_addresses
 from mailprov.probe.timing import Timing
@@ -89,22 +91,24 @@ def verify(
     accounts: int | None = USUAL_ACCOUNTS,
     partner: str = "",
     bans: Ask | None = None,
+    queues: AskQueue | None = None,
     skip_ids: Collection[str] = (),
     signing: PublicKeys | None = None,
     selectors: tuple[str, ...] | None = None,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
-    `emit` gets each finding at once, never from two threads at a time. `probe_ids` are words as `selects` takes them,
-    `hosts` and `domains` narrow the targets (names in the inventory); empty means all. `resolver` replaces
-    the system's. Setting `stop` ends the run soon: what was not tested by then becomes an error. `timing`
-    holds the limits in seconds; `port_map` leads to other ports than the standard ones, as (address, port) →
-    port; `port_numbers` are the ports to look at. `provisioned` are hosts that have just been brought to the desired
+    `emit` gets each finding at once, never from two threads at a time. `probe_ids` are words as `selects` takes
+    them, `hosts` and `domains` narrow the targets (names in the inventory); empty means all. `resolver` replaces
+    the system's. Setting `stop` ends the run soon: what was not tested by then becomes an error. `timing` holds the
+    limits in seconds; `port_map` leads to other ports than the standard ones, as (address, port) → port;
+    `port_numbers` are the ports to look at. `provisioned` are hosts that have just been brought to the desired
     state: what other servers may leave out is missed there. `accounts` of each domain log in (None: all), chosen by
     `ident`, the name of the run. `partner` is the domain that all others exchange mail with. `bans` asks hosts whom
-    their fail2ban holds, where no port of a kind answers. `skip_ids` are left out, as `probe_ids` are taken. `signing`
-    are the DKIM keys that hosts say they sign with. `selectors`: the inventory is made up, of domains that it does not
-    describe, and these are the selectors to look at there.
+    their fail2ban holds, where no port of a kind answers; `queues` asks one whether mail has left its queue.
+    `skip_ids` are left out, as `probe_ids` are taken. `signing` are the DKIM keys that hosts say they sign with.
+    `selectors`: the inventory is made up, of domains that it does not describe, and these are the selectors to look
+    at there.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Sends mail only to
     declared accounts.
@@ -117,6 +121,7 @@ def verify(
     inventory = with_test_passwords(inventory)
     run = Run(inventory, authoritative, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
     run.provisioned = frozenset(provisioned)
+    run.queues = Queues(queues, timing.delivery, stop)
     run.ident, run.accounts = ident or run.nonce, accounts
     served = [item for item in inventory.domains if not domains or item.name in domains]
     looked_at = [

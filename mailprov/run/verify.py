@@ -54,7 +54,8 @@ def verify(
 ) -> int:
     """Probe what is selected; `probe_ids` and `skip_ids` are for `probe.selects`. `accounts` of each domain log in,
     None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
-    `start` reaches hosts over SSH: only to ask those whose ports do not answer whether their fail2ban holds us.
+    `start` reaches hosts over SSH: to ask whether mail that was sent has left their queues, and those whose ports do
+    not answer, whether their fail2ban holds us.
     """
     events = EventQueue(report)
     began = time.monotonic()
@@ -133,6 +134,12 @@ def probe_into(
                 told = ask(hosts, command="verify", start=start)
                 return {name: probe.Bans(told.peers[name], held) for name, held in told.bans.items()}
 
+            def queue(host: Host, addresses: Collection[str], age: float, seconds: float) -> probe.QueueTold:
+                from mailprov.run.queue_gone import ask
+
+                assert start is not None
+                return ask(host, addresses, age, seconds, command="verify", start=start, stop=stop)
+
             probe.verify(
                 inventory,
                 emit=take,
@@ -145,6 +152,7 @@ def probe_into(
                 partner=partner,
                 ident=ident,
                 bans=bans,
+                queues=queue if start is not None else None,
                 skip_ids=skip_ids,
                 signing=signing,
                 selectors=selectors,

@@ -32,6 +32,7 @@ from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass
 from mailprov.probe import Timing, verify
 from mailprov.probe.bans import Ask
+from mailprov.probe.queues import Ask as AskQueue
 from mailprov.probe.registry import ALL_PORTS
 from mailprov.selftest.certificates import Authority
 from mailprov.selftest.servers import World
@@ -181,6 +182,7 @@ class ScriptedLab:
         accounts: int | None = 3,
         partner: str = "",
         bans: Ask | None = None,
+        queues: AskQueue | None = None,
         signing: PublicKeys | None = None,
         skip: str = "",
     ) -> list[Finding]:
@@ -218,6 +220,7 @@ class ScriptedLab:
             port_numbers=[port] if port else ALL_PORTS,
             provisioned=provisioned,
             bans=bans,
+            queues=queues,
             signing=signing,
             skip_ids=skip.split(),
             ident=ident,

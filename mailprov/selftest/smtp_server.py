@@ -193,6 +193,7 @@ class Smtp(Session):
         lines = [b"\r\n"]
         while not self._is_end(line := self._raw_line(), lines[-1]):
             lines.append(line[1:] if line.startswith(b".") else line)
+        before = lines[-1]
         del lines[0]
         text = b"".join(lines)
         if "data-4xx" in self.faults:
@@ -201,6 +202,18 @@ class Smtp(Session):
         for recipient in self.recipients:
             self._deliver(recipient, text)
         self.send("250 2.0.0 Ok: queued as 4F00BA")
+        if "smuggles-late" in self.faults and not _ends(line, before):
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """The server behind this one obeys what follows: nobody here is answered, and it takes its time."""
+        while self._raw_line().strip() != b"DATA":
+            pass
+        lines = []
+        while (line := self._raw_line()) != b".\r\n":
+            lines.append(line)
+        with self.world.lock:
+            self.world.queued += [(recipient, b"".join(lines)) for recipient in self.recipients]
 
     def _trusted(self, there: str, text: bytes) -> bytes:
         """Signed on the way out, checked on the way in."""
@@ -218,9 +231,9 @@ class Smtp(Session):
         return text if "unchecked" in faults else f"Authentication-Results: {results}\r\n".encode() + text
 
     def _is_end(self, line: bytes, before: bytes) -> bool:
-        if "smuggles" in self.faults:
+        if {"smuggles", "smuggles-late"} & self.faults:
             return line in {b".\n", b".\r\n"}
-        return line == b".\r\n" and before.endswith(b"\r\n")
+        return _ends(line, before)
 
     def _raw_line(self) -> bytes:
         while b"\n" not in self.buffer:
@@ -265,3 +278,7 @@ class Smtp(Session):
         copies = 0 if "loses-mail" in self.faults else 2 if "doubles-mail" in self.faults else 1
         with self.world.lock:
             self.world.boxes[recipient] += [whole] * copies
+
+
+def _ends(line: bytes, before: bytes) -> bool:
+    return line == b".\r\n" and before.endswith(b"\r\n")

@@ -39,6 +39,8 @@ class State:
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
     shut: set[str] = field(default_factory=set)  # who may not log in
     deaf: set[str] = field(default_factory=set)  # who gets no mail
+    # Accepted, and in no mailbox yet: recipient and message. `flush` delivers it.
+    queued: list[tuple[str, bytes]] = field(default_factory=list)
     # (user, password) → what it is for, beside the user's own
     programs: dict[tuple[str, str], set[Protocol]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -46,6 +48,12 @@ class State:
     guessed: dict[str, int] = field(default_factory=dict)
     known_wrong: set[tuple[str, str, str]] = field(default_factory=set)
     now_sessions: dict[str, int] = field(default_factory=dict)
+
+    def flush(self) -> None:
+        with self.lock:
+            for recipient, text in self.queued:
+                self.boxes[recipient].append(text)
+            self.queued.clear()
 
     def faults_of(self, address: str) -> frozenset[str]:
         words = (word.rpartition("/") for word in self.faults)

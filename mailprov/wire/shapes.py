@@ -262,6 +262,7 @@ QUEUED = _object(
     until=_second,
     instance=_name,
 )
+LEFT = _object(id=_name, queue=one_of(*_QUEUES), address=_name, reason=_name)
 REASON = _object(text=_name, messages=whole(), recipients=whole(), oldest=_second)
 MAILBOX = _object(address=_name, messages=whole(), bytes=whole(), changed=whole(0, _LAST_SECOND))
 HOME = _object(
@@ -337,6 +338,7 @@ MESSAGES: Mapping[str, fields] = {
         running=flag,
         now=number(),
     ),
+    "queue_gone": _object(whole=flag, running=flag, left=many(LEFT, 100)),
     "notice": _object(text=sentence),
     "progress": _object(text=sentence),
     "beat": _object(),
@@ -366,19 +368,20 @@ ORDER: Mapping[str, frozenset[str]] = {
     "wire": ANYTIME | {"verbose", "dialogues"},
     "trace": ANYTIME | {"traced"},
     "queue": ANYTIME | {"queued", "queue_state"},
+    "queue_gone": ANYTIME | {"queue_gone"},
     "queue_act": ANYTIME | {"queued", "plan", "applied"},
     "zones": ANYTIME,
 }
 ANSWERED = frozenset(
     {
         "facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues", "queued",
-        "queue_state",
+        "queue_state", "queue_gone",
     }
 )  # fmt: skip
 ONCE = frozenset(
     {
         "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "traced", "ready", "served",
-        "verbose", "dialogues", "queue_state", "end",
+        "verbose", "dialogues", "queue_state", "queue_gone", "end",
     }
 )  # fmt: skip
 

@@ -116,6 +116,12 @@ def _queue(session: Session, interrupted: Interrupted) -> None:
     telling.tell(session)
 
 
+def _queue_gone(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent.mail_queue import leaving
+
+    leaving.wait(session)
+
+
 def _queue_act(session: Session, interrupted: Interrupted) -> None:
     from mailprov.agent.mail_queue import acting
 
@@ -136,5 +142,6 @@ MODES: Dict[str, Mode] = {
     "wire": Mode(_wire, writes=True, rescued=True),
     "trace": Mode(_trace),
     "queue": Mode(_queue),
+    "queue_gone": Mode(_queue_gone),
     "queue_act": Mode(_queue_act, writes=True, rescued=True),
 }

@@ -180,10 +180,11 @@ def pipelining(context: PortContext) -> Iterator[Finding]:
             "commands and answers them."
         ),
         N_(
-            "When all that were accepted are in the mailbox (INBOX, Junk, or another folder), send another plain one "
-            "and wait for it: what was hidden has then had its time to arrive, too."
+            "Ask the host over SSH, until no message for the account is in its queue any more: what was hidden has "
+            "then arrived, too, or never will. Where it cannot be asked: when all that were accepted are in the "
+            "mailbox, send another plain one and wait for it. That proves less, and the result says so."
         ),
-        N_("See what arrived; remove it."),
+        N_("See what is in the mailbox (INBOX, Junk, and all other folders); remove it."),
     ),
     verdicts={
         "pass": N_("refused, or one message for each that was accepted"),
@@ -216,7 +217,7 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
     if control.code != 250:
         yield context.error(_(_NOT_TAKEN).format(reply=control))
         return
-    taken = 1
+    plain = taken = 1
     obeyed: list[str] = []
     words: list[str] = []
     for name, replies in _smuggle_all(context, account, cover, hidden):
@@ -226,8 +227,9 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
             obeyed.append(name)
     context.deadline = context.new_deadline(context.run.timing.delivery + context.seconds)
     seen: Seen = {cover: set(), hidden: set()}
-    left = _look_and_remove(context, account, seen, cover, taken)
-    if len(seen[cover]) == taken and not (obeyed or seen[hidden]):
+    queue = context.run.queues.gone(context.host, [account.address])
+    left = _look_and_remove(context, account, seen, cover, 0 if queue.sure or queue.waiting else taken)
+    if len(seen[cover]) == taken and not (obeyed or seen[hidden] or queue.sure):
         again = _send(context, account, _message(context, account, cover))
         if again.code != 250:
             yield context.error(
@@ -236,7 +238,7 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
                 ).format(reply=again)
             )
             return
-        taken += 1
+        taken, plain = taken + 1, 2
         left = _look_and_remove(context, account, seen, cover, taken)
     covers, smuggled = len(seen[cover]), len(seen[hidden])
     if obeyed or smuggled:
@@ -250,19 +252,31 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
                 command="postconf -e 'smtpd_forbid_bare_newline = normalize'"
             ),
         )
-    elif covers < taken:
+    elif covers < taken or queue.waiting:
+        form = _("cannot tell, because only {count} of {all} accepted messages arrived in time")
+        if queue.sure:
+            form = _(
+                "cannot tell: only {count} of {all} accepted messages arrived, and none is in the queue any more"
+            )
+        elif queue.waiting:
+            form = _("cannot tell: {count} of {all} accepted messages arrived; {reason}")
         yield context.error(
-            _("cannot tell, because only {count} of {all} accepted messages arrived in time").format(
-                count=covers, all=taken
-            ),
+            form.format(count=covers, all=taken, reason=queue.why),
             _("see the mail log of {host}").format(host=context.host.name),
         )
     else:
-        passed = _("{count} of {all} accepted as one message, none as two; {reply}").format(
-            count=taken - 2, all=len(_ENDINGS), reply=words[0]
-        )
-        stay = _("messages of this probe could not be removed: {reason}").format(reason=left)
-        yield context.passed(f"{passed}; {stay}" if left else passed)
+        said = [
+            _("{count} of {all} accepted as one message, none as two; {reply}").format(
+                count=taken - plain, all=len(_ENDINGS), reply=words[0]
+            )
+        ]
+        if not queue.sure:
+            said.append(
+                _("one that is slow to arrive would not have been seen, as {reason}").format(reason=queue.why)
+            )
+        if left:
+            said.append(_("messages of this probe could not be removed: {reason}").format(reason=left))
+        yield context.passed("; ".join(said))
 
 
 def _begun(client: Smtp, sender: str, recipient: str) -> Reply:

@@ -202,6 +202,19 @@ def good() -> dict[str, dict[str, Any]]:
             "running": True,
             "now": 9.0,
         },
+        "queue_gone": {
+            "t": "queue_gone",
+            "whole": True,
+            "running": True,
+            "left": [
+                {
+                    "id": "4F1",
+                    "queue": "deferred",
+                    "address": "ana@alpha.test",
+                    "reason": "Connection refused",
+                }
+            ],
+        },
         "notice": {"t": "notice", "text": "an interrupted run"},
         "progress": {"t": "progress", "text": "installing"},
         "beat": {"t": "beat"},
@@ -280,7 +293,7 @@ class Played:
             held = bans.ask(chosen.hosts, command="verify", start=self._start)
             self.code = max((error.exit_code for error in held.errors), default=0)
             self.errors = [str(error) for error in held.errors]
-        elif mode in ("maillog", "trace", "wire"):
+        elif mode in ("maillog", "trace", "wire", "queue_gone"):
             answers = inquiry.ask(
                 chosen.hosts,
                 lambda host: {"mode": mode},
@@ -332,6 +345,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
             "traced",
             "queued",
             "queue_state",
+            "queue_gone",
         ):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
@@ -357,6 +371,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
         "runs": "history",
         "queued": "queue",
         "queue_state": "queue",
+        "queue_gone": "queue_gone",
     }.get(kind, "apply"), agent
 
 
