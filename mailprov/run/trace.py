@@ -14,6 +14,8 @@ from __future__ import annotations
 import datetime
 import threading
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mailprov import __version__
 from mailprov.errors import MailprovError, bug
@@ -22,11 +24,17 @@ from mailprov.model.answers import Traced
 from mailprov.model.events import Emit, Error, Event, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.inventory import Inventory
 from mailprov.model.trace import Outcome, Trace
+from mailprov.model.values import replace
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
 from mailprov.run.trace_entrance import Entrance, Options, entrance
 from mailprov.run.trace_letter import Letter, Ready, make
 
+if TYPE_CHECKING:
+    from mailprov.run.trace_cleaning import Sent
+    from mailprov.run.trace_sending import Desk
+
+_END = 5.0  # seconds for a session that was interrupted
 _ARRIVED = (Outcome.DELIVERED, Outcome.HANDED_ON)
 
 
@@ -47,6 +55,10 @@ def trace(inventory: Inventory, letter: Letter, options: Options, *, start: Star
         events.pump(work.done.is_set)
     except KeyboardInterrupt:
         work.stop.set()
+        try:
+            work.take_back(events.wake)
+        except KeyboardInterrupt:  # once more: whoever does not want to wait for that is told what is left
+            pass
         events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
         return 130
     if work.error is not None:
@@ -90,6 +102,9 @@ class _Work:
         self._entrance, self._start, self._events = entrance, start, events
         self.stop = threading.Event()
         self.done = events.milestone()
+        self.sent: Sent | None = None
+        self._desk: Desk | None = None
+        self._removed: Callable[[], set[str]] = set
         self.trace: Trace | None = None
         self.error: MailprovError | None = None
 
@@ -103,6 +118,23 @@ class _Work:
             self.error = bug("trace", error)
         finally:
             self.done.set()
+
+    def take_back(self, emit: Emit) -> None:
+        """In the main thread, once this one was stopped; sessions of its own, which Ctrl-C ends."""
+        sent, desk = self.sent, self._desk
+        if sent is None or desk is None or self._options.keep or self.trace is not None:
+            return
+        # Its session ends within a moment, before the message was said or after it.
+        if not desk.handed and self.done.wait(_END) and not desk.handed:
+            return
+        from mailprov.run.trace_cleaning import take_back
+        from mailprov.run.trace_sending import Desk
+
+        emit(
+            Progress("trace", _("taking the message out of the mailboxes again (Ctrl-C once more leaves it)"))
+        )
+        own = Desk(self._inventory, time.time(), threading.Event())
+        take_back(self._inventory, sent, own, self._removed(), lambda text: emit(Notice("trace", text)))
 
     def _listened(self, ready: Ready) -> Trace:
         """With --wire, the hosts' Postfix tells more meanwhile."""
@@ -129,6 +161,7 @@ class _Work:
             self._events.emit(event)
 
     def _followed(self, ready: Ready) -> Trace:
+        from mailprov.run.trace_cleaning import Sent
         from mailprov.run.trace_following import Following
         from mailprov.run.trace_sending import Desk
         from mailprov.trace.way import way
@@ -137,10 +170,12 @@ class _Work:
         began = time.time()
         desk = Desk(self._inventory, began, self.stop)
         following = Following(self._inventory, desk, ready, letter, began, self._start, self._say)
+        self.sent, self._desk, self._removed = Sent(letter, ready, entrance.login), desk, following.removed
         self._say(_("handing the message over to {host}").format(host=entrance.host.name))
         dialogue = desk.hand_over(
             entrance.host, entrance.port, letter.sender, letter.recipients, ready.data, entrance.login
         )
+        self.sent = replace(self.sent, dialogue=dialogue)
         if dialogue.queue_id or dialogue.taken:
             following.follow(dialogue, options.wait)
         following.read(dialogue, entrance, options)

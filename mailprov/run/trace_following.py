@@ -3,6 +3,7 @@
     Following(inventory, desk, ready, letter, began, start, say)
     following.follow(dialogue, wait)            logs, until it has come to an end everywhere, or `wait` seconds are over
     following.read(dialogue, entrance, options) files, DNS, IMAP, POP; and the message is removed, but with --keep
+    following.removed() -> {account}            out of whose mailboxes it was removed until now
     following.seen(…) -> Seen                   what the way is made of
 
 Nobody else's message is touched: what is read and deleted has the mark or the Message-ID of this trace, or is a report
@@ -20,12 +21,13 @@ from mailprov.model.inventory import Host, Inventory
 from mailprov.model.values import replace
 from mailprov.probe.mailauth.message import MARK
 from mailprov.run.hosts import Start
+from mailprov.run.trace_cleaning import home, owner_password
 from mailprov.run.trace_entrance import Entrance, Options
 from mailprov.run.trace_hosts import RETRIES, Ears
 from mailprov.run.trace_letter import Letter, Ready
 from mailprov.run.trace_sending import Desk
 from mailprov.trace import dovecot
-from mailprov.trace.expected import account_of, domain_of, ends
+from mailprov.trace.expected import account_of, ends
 from mailprov.trace.join import Web
 from mailprov.trace.lives import Life
 from mailprov.trace.observed import Dialogue, Question, Seen, Visit
@@ -110,6 +112,10 @@ class Following:
             kept,
             tuple(dict.fromkeys((*gaps, *self._ears.gaps, *self._gaps))),
         )
+
+    def removed(self) -> set[str]:
+        """Accounts out of whose mailboxes the message was removed."""
+        return {visit.account for visit in self._visits if visit.removed}
 
     def _lives(self, dialogue: Dialogue) -> list[Life]:
         """Everything that this message became, reports about it included."""
@@ -201,7 +207,7 @@ class Following:
                 )
 
     def _visit(self, owner: Account, options: Options, patience: float, entrance: Entrance) -> None:
-        host, password = self._home(owner.address), self._password(owner, entrance)
+        host, password = home(self._inventory, owner.address), owner_password(owner, entrance.login)
         if host is None:
             return
         if password is None:
@@ -230,8 +236,8 @@ class Following:
     def _remove_reports(self, found: Collection[Life], entrance: Entrance) -> None:
         """Bounces of this message, which its sender got: by the Message-ID that the log has of them."""
         account = account_of(self._inventory, self._letter.sender)
-        host = self._home(self._letter.sender)
-        password = self._password(account, entrance) if account is not None else None
+        host = home(self._inventory, self._letter.sender)
+        password = owner_password(account, entrance.login) if account is not None else None
         if account is None or host is None or password is None:
             return
         for life in found:
@@ -239,17 +245,6 @@ class Following:
             if empty and any(each.recipient == account.address for _line, each in life.deliveries):
                 for message_id in life.message_ids[:1]:
                     self._desk.remove(host, account, password, "Message-ID", message_id)
-
-    def _password(self, owner: Account, entrance: Entrance) -> str | None:
-        if entrance.login is not None and entrance.login[0] == owner.login_name:
-            return entrance.login[1]
-        if owner.password is None or owner.owner == "user":
-            return None
-        return owner.password.reveal()
-
-    def _home(self, address: str) -> Host | None:
-        domain = domain_of(self._inventory, address)
-        return self._inventory.host(domain.hosts[0]) if domain is not None and domain.hosts else None
 
     def _addresses(self, host: Host) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*host.ipv4, *host.ipv6, *self._desk.addresses(host))))

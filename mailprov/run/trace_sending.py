@@ -1,12 +1,14 @@
 """A trace's own sessions: the message is handed over, and looked for where it should be. By the clients of probes.
 
     Desk(inventory, began, stop)      what the sessions share
+    desk.handed                       whether a server has the message, or may have it
     desk.hand_over(…) -> Dialogue     SMTP: at a submission port with a login, or at port 25 as a stranger
     desk.read(…) -> Visit             IMAP: the message is read, and stays
     desk.fetch(…) -> Visit            POP: it is downloaded, and deleted there: this message alone
     desk.remove(…) -> str             IMAP: deleted, where POP did not do it; why not, or ""
+    desk.clear(…) -> int              the same; how many there were. Raises ProbeError
 
-Raises Interrupted of `probe.clients` alone: what goes wrong otherwise stands in what is returned.
+The others raise Interrupted of `probe.clients` alone: what goes wrong otherwise stands in what is returned.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ class Desk:
         overall = Deadline(timing.overall, stop)
         self._run = Run(inventory, self.resolver, timing, secrets.token_hex(6), stop, overall)
         self._began = began
+        self.handed = False  # whether a server has the message, or may have it
 
     def addresses(self, host: Host) -> tuple[str, ...]:
         if host.name not in self._run.addresses:
@@ -114,6 +117,7 @@ class Desk:
                 else:
                     told.refused.append((recipient, str(reply)))
             if told.taken:
+                self.handed = True
                 told.last("DATA", client.data(data))
         client.quit()
 
@@ -206,26 +210,35 @@ class Desk:
         return 0
 
     def remove(self, host: Host, account: Account, password: str, field: str, value: str) -> str:
-        """The messages with this header field; values with signs that could mean something in IMAP are refused."""
-        if not re.fullmatch(r"[A-Za-z0-9@<>.+=_-]+", value):
-            return _("its name cannot be looked for")
-        port = next((each for each in map(port_numbered, (993, 143)) if host.offers(each)), None)
-        if port is None:
-            return _("{host} offers no IMAP").format(host=host.name)
+        """Why the messages with this header field stay, or ""."""
         try:
-            client = self._open(self._context(), host, port, (account.login_name, password))
-            assert isinstance(client, Imap)
-            with client.connection:
-                for folder in folders_at(client, 10):
-                    found = client.search_in(folder, f"HEADER {field} {value}")
-                    if found and (problem := client.remove(found)):
-                        return problem
-                client.quit()
+            self.clear(host, account, password, field, value)
         except Interrupted:
             raise
         except ProbeError as problem:
             return str(problem)
         return ""
+
+    def clear(self, host: Host, account: Account, password: str, field: str, value: str) -> int:
+        """The same: how many were removed. Values with signs that could mean something in IMAP are refused. Raises
+        ProbeError.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9@<>.+=_-]+", value):
+            raise ProbeError(_("its name cannot be looked for"))
+        port = next((each for each in map(port_numbered, (993, 143)) if host.offers(each)), None)
+        if port is None:
+            raise ProbeError(_("{host} offers no IMAP").format(host=host.name))
+        count = 0
+        client = self._open(self._context(), host, port, (account.login_name, password))
+        assert isinstance(client, Imap)
+        with client.connection:
+            for folder in folders_at(client, 10):
+                found = client.search_in(folder, f"HEADER {field} {value}")
+                if found and (problem := client.remove(found)):
+                    raise ProbeError(problem)
+                count += len(found)
+            client.quit()
+        return count
 
     def _context(self, more: float = 0.0) -> Context:
         return Context(self._run, reachability().entry, _SESSION + more)

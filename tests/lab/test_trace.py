@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 
 from mailprov import lab
 from tests.lab import post
-from tests.lab.labs import run_on
-from tests.lab.program import Result, run
+from tests.lab.labs import run_on, wait_until
+from tests.lab.program import Result, interrupt_when, run
+from tests.unit.cli.terminal import Terminal
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "trace"
 
@@ -186,26 +188,107 @@ def test_without_ssh_a_trace_has_what_an_outsider_sees_and_says_what_is_missing(
     assert any(step["evidence"] == "missing" and step["hint"] for step in trace["steps"])
 
 
-def test_who_has_only_a_hash_begins_at_port_25_and_it_is_said(hosts: lab.Lab) -> None:
-    read = hosts.inventory_path.read_text()
+@contextmanager
+def hashed(hosts: lab.Lab, user: str) -> Iterator[Path]:
+    """An inventory that has only a hash of this user's password."""
     changed, count = re.subn(
-        r"(?m)^( *)ana:.*(\n\1 .*)*",
-        r"\1ana: {password: {hash: '{SHA512-CRYPT}$6$aaaaaaaa$" + "b" * 86 + r"'}}",
-        read,
+        rf"(?m)^( *){user}:.*(\n\1 .*)*",
+        rf"\1{user}: {{password: {{hash: '{{SHA512-CRYPT}}$6$aaaaaaaa$" + "b" * 86 + r"'}}",
+        hosts.inventory_path.read_text(),
         count=1,
     )
     assert count
     path = hosts.inventory_path.with_name("hashed.yml")
     path.write_text(changed)
     try:
-        result = traced(hosts, "ana@alpha.test", "luis@alpha.test", inventory=path)
+        yield path
     finally:
         path.unlink()
+
+
+def test_who_has_only_a_hash_begins_at_port_25_and_it_is_said(hosts: lab.Lab) -> None:
+    with hashed(hosts, "ana") as path:
+        result = traced(hosts, "ana@alpha.test", "luis@alpha.test", inventory=path)
     (trace,) = result.of("traced")
 
     assert [(step["agent"], step["port"]) for step in trace["steps"][:2]] == [("mua", 0), ("smtp", 25)]
     assert any("the password of ana@alpha.test is not known here" in gap for gap in trace["gaps"])
     assert [each["outcome"] for each in trace["arrivals"]] == ["delivered"]
+
+
+def test_a_password_is_asked_for_at_the_terminal_and_shown_nowhere(hosts: lab.Lab, tmp_path: Path) -> None:
+    """Sent as a mail program does, with a login; and the same password opens ana's own mailbox."""
+    known = post.password(hosts, "ana@alpha.test")
+    words = ["ana@alpha.test", "ana@alpha.test", "--password", "--verbose", "--wait", "60"]
+    with (
+        hashed(hosts, "ana") as path,
+        Terminal("trace", str(path), *words, cwd=tmp_path, env={"COLUMNS": "300"}) as terminal,
+    ):
+        terminal.answer("Password of ana@alpha.test: ", known)
+        assert terminal.end() == 0, terminal.shown
+    assert known not in terminal.shown
+    assert "The message was handed over, with a login as ana@alpha.test, over TLS" in terminal.shown
+    assert "AUTH PLAIN ****" in terminal.shown
+    assert "It was read in INBOX" in terminal.shown
+
+
+def heads_of(hosts: lab.Lab, mark: str) -> dict[str, str]:
+    """Account → the header of its copy of the message with this mark."""
+    every = [one for host in ("mx1", "mx2") for one in post.stored(hosts, host)]
+    return {box: head for box, _folder, head in every if f"X-Mailprov-Probe: {mark}" in head}
+
+
+def test_everybody_sees_to_and_cc_and_nobody_sees_bcc(hosts: lab.Lab) -> None:
+    others = ["--cc", "bob@beta.test", "--bcc", "luis@alpha.test", "--keep"]
+    result = traced(hosts, "ana@alpha.test", "eva@beta.test", *others)
+    (trace,) = result.of("traced")
+    mark = trace["message_id"].strip("<>").partition("@")[0]
+    copies = heads_of(hosts, mark)
+    for host, account in (("mx2", "eva@beta.test"), ("mx2", "bob@beta.test"), ("mx1", "luis@alpha.test")):
+        run_on(hosts, host, f"doveadm expunge -u {account} mailbox '*' header X-Mailprov-Probe {mark}")
+
+    assert result.code == 0
+    arrived = {each["recipient"]: each["outcome"] for each in trace["arrivals"]}
+    assert arrived == dict.fromkeys(("eva@beta.test", "bob@beta.test", "luis@alpha.test"), "delivered")
+    assert set(copies) == set(arrived)
+    for account, head in copies.items():
+        assert re.findall(r"(?mi)^(to|cc|bcc): *(.*?)\r?$", head) == [
+            ("To", "eva@beta.test"),
+            ("Cc", "bob@beta.test"),
+        ]
+        assert account == "luis@alpha.test" or "luis" not in head
+    assert heads_of(hosts, mark) == {}
+
+
+def test_ctrl_c_takes_the_message_out_of_the_mailbox_again(hosts: lab.Lab) -> None:
+    path = str(hosts.inventory_path)
+    result = interrupt_when(
+        lambda event: event.get("text") == "reading the logs",
+        "trace",
+        path,
+        "ana@alpha.test",
+        "eva@beta.test",
+    )
+    assert (result.code, result.of("traced")) == (130, [])
+    told = [event["text"] for event in result.of("notice")]
+    assert told == ["the message was removed from the mailbox of eva@beta.test"]
+
+
+def test_ctrl_c_says_by_which_command_it_goes_where_the_mailbox_is_closed(hosts: lab.Lab) -> None:
+    """luis' password is known to nobody here: the fixture's end looks whether the command that is told does it."""
+    with hashed(hosts, "luis") as path:
+        result = interrupt_when(
+            lambda event: event.get("text") == "reading the logs",
+            *("trace", str(path), "ana@alpha.test", "luis@alpha.test"),
+        )
+    assert result.code == 130
+    (told,) = [event["text"] for event in result.of("notice")]
+    host, command = re.fullmatch(r".*; this removes it, on (\w+): (doveadm expunge .*)", told).groups()  # type: ignore[union-attr]
+    mark = command.split()[-1]
+    wait_until(lambda: heads_of(hosts, mark), "the message is in luis' mailbox")
+    assert list(heads_of(hosts, mark)) == ["luis@alpha.test"]
+    run_on(hosts, host, command)
+    assert heads_of(hosts, mark) == {}
 
 
 def test_a_sender_or_recipient_that_cannot_be_is_2(hosts: lab.Lab) -> None:
