@@ -43,6 +43,14 @@ def _digest(certificate: bytes) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
+def refusing(address: str) -> socket.socket:
+    """It has a port and does not listen there. A port that is free might be another test's a moment later."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.bind((address, 0))
+    return sock
+
+
 @dataclass
 class World(State):
     def __enter__(self) -> World:
@@ -50,16 +58,16 @@ class World(State):
         self._open: list[socket.socket] = []
         for address in FQDNS:
             for port in PROBED:
-                sock = socket.create_server((address, 0))
-                self.port_map[address, port.number] = sock.getsockname()[1]
-                if (
+                refuses = (
                     "refused" in self.faults_of(address)
                     or (port.number == 4190 and "no-sieve" in self.faults)
                     or (port.service in self.off.get(address, ()))
-                ):
-                    sock.close()
-                    continue
+                )
+                sock = refusing(address) if refuses else socket.create_server((address, 0))
+                self.port_map[address, port.number] = sock.getsockname()[1]
                 self._open.append(sock)
+                if refuses:
+                    continue
                 self._selector.register(sock, selectors.EVENT_READ, (address, port))
         while True:  # until a port is free for both
             self._dns_tcp = socket.create_server(("127.0.0.1", 0))

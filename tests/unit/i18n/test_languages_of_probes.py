@@ -82,7 +82,7 @@ def test_explain_has_no_word_of_english_but_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("world", WORLDS)
 def test_findings_have_no_word_of_english_but_names(lab: ScriptedLab, world: str) -> None:
     lab.spoil(*WORLDS[world])
-    found = lab.verify(wait=10, delivery=2)
+    found = lab.verify(delivery=2)
     said = {word for finding in found for word in servers_words(finding)}
     out = io.StringIO()
     console = rich_console(out)

@@ -60,7 +60,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("added")
 def test_a_file_in_checks_is_a_probe(lab: ScriptedLab) -> None:
-    findings = lab.verify("smtp.size", wait=10)
+    findings = lab.verify("smtp.size")
 
     assert {finding.target.port for finding in findings} == {25, 465, 587}
     assert {finding.verdict for finding in findings} == {Verdict.PASS}, findings

@@ -15,7 +15,7 @@ PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdic
 
 def look(lab: ScriptedLab, faults: str, certificate: str = "") -> list[Finding]:
     lab.spoil(faults, certificate)
-    found = lab.verify("dane.tlsa", wait=10)
+    found = lab.verify("dane.tlsa")
     assert {item.target.host for item in found} == {"mx1", "mx2"}
     return found
 

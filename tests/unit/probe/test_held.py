@@ -15,6 +15,7 @@ from mailprov.probe import Bans
 from mailprov.probe.bans import Ask
 from mailprov.probe.registry import PROBED
 from mailprov.selftest.scripted_lab import ScriptedLab
+from mailprov.selftest.servers import refusing
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_ban_is_one_finding(shut: ScriptedLab) -> None:
     asked: list[str] = []
     bans = Bans("127.0.0.1", (("mailprov-dovecot", "127.0.0.1"), ("mailprov-postfix", "127.0.0.1")))
 
-    findings = shut.verify("net auth smuggle delivery", wait=10, bans=told(bans, asked))
+    findings = shut.verify("net auth smuggle delivery", bans=told(bans, asked))
 
     (only,) = at(findings, "mx1")
     assert (only.id, only.verdict, only.target.port) == ("net.tcp", Verdict.ERROR, 0)
@@ -58,12 +59,11 @@ def test_a_ban_is_one_finding(shut: ScriptedLab) -> None:
 def test_bans_of_both_families_are_one_finding(shut: ScriptedLab) -> None:
     shut.world.records["mx1.alpha.test", "AAAA"] = ["::1"]
     shut.start()
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        free = gone.getsockname()[1]
-    shut.world.port_map.update({("::1", port.number): free for port in PROBED})
     bans = Bans("127.0.0.1", (("mailprov-dovecot", "127.0.0.1"), ("mailprov-postfix", "::1")))
 
-    (only,) = at(shut.verify("net auth", wait=10, bans=told(bans)), "mx1")
+    with refusing("::1") as dead:
+        shut.world.port_map.update({("::1", port.number): dead.getsockname()[1] for port in PROBED})
+        (only,) = at(shut.verify("net auth", bans=told(bans)), "mx1")
 
     assert (only.id, only.target.address) == ("net.tcp", "")
     assert (
@@ -78,7 +78,7 @@ def test_bans_of_both_families_are_one_finding(shut: ScriptedLab) -> None:
 def test_a_host_that_holds_somebody_else_is_down(shut: ScriptedLab) -> None:
     bans = Bans("127.0.0.1", (("mailprov-dovecot", "192.0.2.9"),))
 
-    findings = at(shut.verify("net", wait=10, bans=told(bans)), "mx1")
+    findings = at(shut.verify("net", bans=told(bans)), "mx1")
 
     assert {item.target.port for item in findings if item.verdict is Verdict.FAIL} == {
         25, 465, 587, 110, 995, 143, 993,
@@ -89,7 +89,7 @@ def test_where_nobody_can_be_asked_ssh_tells_that_the_host_is_up(shut: ScriptedL
     shut.start()
     with socket.create_server(("127.0.0.1", 0)) as ssh:
         shut.world.port_map["127.0.0.1", 22] = ssh.getsockname()[1]
-        (only,) = at(shut.verify("net", wait=10, bans=told(None)), "mx1")
+        (only,) = at(shut.verify("net", bans=told(None)), "mx1")
 
     assert only.verdict is Verdict.ERROR
     assert "SSH answers and no port of mail does" in only.observed
@@ -99,7 +99,7 @@ def test_without_ssh_either_every_port_is_told(shut: ScriptedLab) -> None:
     shut.start()
     shut.world.port_map["127.0.0.1", 22] = shut.world.port_map["127.0.0.1", 25]  # nothing listens there
 
-    assert len(at(shut.verify("net", wait=10, bans=told(None)), "mx1")) > 1
+    assert len(at(shut.verify("net", bans=told(None)), "mx1")) > 1
 
 
 def test_a_host_that_answers_is_not_asked(lab: ScriptedLab) -> None:
@@ -107,7 +107,7 @@ def test_a_host_that_answers_is_not_asked(lab: ScriptedLab) -> None:
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     asked: list[str] = []
 
-    findings = lab.verify("net auth", wait=10, bans=told(None, asked))
+    findings = lab.verify("net auth", bans=told(None, asked))
 
     assert asked == []
     assert {item.verdict for item in findings} == {Verdict.PASS}

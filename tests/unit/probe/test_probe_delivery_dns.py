@@ -20,7 +20,7 @@ from mailprov.probe.accounts import usable
 from mailprov.probe.checks import catalogue, reverse
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.deliveries import Partner, plan_deliveries
-from mailprov.selftest.scripted_lab import ScriptedLab, account
+from mailprov.selftest.scripted_lab import PATIENCE, ScriptedLab, account
 from mailprov.selftest.signer import RECORD, SELECTOR
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
@@ -103,7 +103,7 @@ DELIVERIES = {
 @pytest.mark.parametrize("faults", DELIVERIES)
 def test_wrong_delivery(lab: ScriptedLab, faults: str) -> None:
     lab.spoil(faults, "")
-    findings = lab.verify("delivery", wait=10, delivery=0.3 if "loses-mail" in faults else 10)
+    findings = lab.verify("delivery", delivery=0.3 if "loses-mail" in faults else PATIENCE)
     for probe, port, verdict, words in DELIVERIES[faults]:
         mine = [item for item in only(findings, probe, port) if item.target.domain == "alpha.test->beta.test"]
         for item in mine:
@@ -124,7 +124,7 @@ BROKEN = {
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_partner_is_one_finding_there(lab: ScriptedLab, fault: str) -> None:
     lab.spoil(f"127.0.0.2/{fault}", "")
-    findings = lab.verify("delivery", wait=10)
+    findings = lab.verify("delivery")
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
     verdict, words = BROKEN[fault]
     assert [(item.id, item.target.domain, item.verdict) for item in wrong] == [
@@ -145,7 +145,7 @@ def test_a_domain_whose_host_is_dead_waits_for_its_ports_alone(lab: ScriptedLab)
     """Also where its records are missing: dns.mx tells that, and no row of delivery beside net.tcp."""
     lab.spoil("127.0.0.2/refused", "")
     lab.world.records["beta.test", "MX"] = []
-    findings = lab.verify("net delivery", wait=10)
+    findings = lab.verify("net delivery")
     assert {item.id for item in findings if item.verdict is FAIL} == {"net.tcp"}
     (ready,) = [item for item in only(findings, "delivery.ready") if item.verdict is not PASS]
     assert (ready.verdict, ready.waits_for) == (ERROR, "net.tcp mx2:993")
@@ -154,16 +154,14 @@ def test_a_domain_whose_host_is_dead_waits_for_its_ports_alone(lab: ScriptedLab)
 
 def test_a_broken_partner_that_was_not_selected_is_not_told(lab: ScriptedLab) -> None:
     lab.spoil("127.0.0.2/nobody-gets-in", "")
-    assert not [
-        item for item in lab.verify("delivery", wait=10, hosts=["mx1"]) if item.verdict in {FAIL, ERROR}
-    ]
+    assert not [item for item in lab.verify("delivery", hosts=["mx1"]) if item.verdict in {FAIL, ERROR}]
 
 
 def test_a_broken_first_host_that_was_not_selected_is_not_told(lab: ScriptedLab) -> None:
     lab.spoil("127.0.0.1/nobody-gets-in", "")
     alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx1", "mx2"))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
-    findings = lab.verify("delivery", wait=10, hosts=["mx2"])
+    findings = lab.verify("delivery", hosts=["mx2"])
     assert not [item for item in findings if item.verdict in {FAIL, ERROR}]
     assert {item.target.domain for item in findings if item.target.port} == {"beta.test->beta.test"}
 
@@ -179,7 +177,7 @@ def test_a_domain_that_mail_does_not_find_is_no_partner(
     lab: ScriptedLab, changed: dict[tuple[str, str], list[str]], words: str
 ) -> None:
     lab.world.records.update(changed)
-    findings = lab.verify("delivery", wait=10)
+    findings = lab.verify("delivery")
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
     assert [(item.id, item.target.domain, words in item.observed) for item in wrong] == [
         ("delivery.ready", "beta.test", True)
@@ -191,7 +189,7 @@ def test_an_mx_of_others_that_the_inventory_names_is_as_wanted(lab: ScriptedLab)
     beta = dataclasses.replace(lab.inventory.domains[1], mx=theirs)
     lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
     lab.world.records["beta.test", "MX"] = ["5 filter.elsewhere.test."]
-    assert {item.verdict for item in lab.verify("delivery.ready", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("delivery.ready")} == {PASS}
 
 
 def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: ScriptedLab) -> None:
@@ -199,7 +197,7 @@ def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: ScriptedLab) -> Non
     beta = dataclasses.replace(lab.inventory.domains[1], accounts=(stranger,))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(lab.inventory.domains[0], beta))
     lab.spoil("127.0.0.2/anybody-gets-in", "")
-    findings = lab.verify("delivery", wait=10)
+    findings = lab.verify("delivery")
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
     assert [item.id for item in wrong] == ["delivery.ready"]
     assert "25: RCPT TO:<elsa@beta.test> gets 550 5.1.1" in wrong[0].observed
@@ -208,10 +206,10 @@ def test_a_user_whom_port_25_does_not_know_gets_no_mail(lab: ScriptedLab) -> Non
 def test_results_without_a_dmarc_policy_do_not_pass(lab: ScriptedLab) -> None:
     """Where the inventory has none it is a warning, where it has one a failure: nothing there is as expected."""
     lab.spoil("no-dmarc", "")
-    assert {item.verdict for item in lab.verify("delivery.results", wait=10)} == {FAIL}
+    assert {item.verdict for item in lab.verify("delivery.results")} == {FAIL}
     domains = tuple(dataclasses.replace(item, dmarc=None) for item in lab.inventory.domains)
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
-    findings = lab.verify("delivery.results", wait=10)
+    findings = lab.verify("delivery.results")
     assert {item.verdict for item in findings} == {WARN}
     assert all("dmarc=none" in item.observed and "dmarc:" in item.advice for item in findings)
 
@@ -225,7 +223,7 @@ def test_one_host_alone_is_local_only(lab: ScriptedLab) -> None:
         domains=(alone, dataclasses.replace(moved, name="alfa.test")),
     )
     lab.world.records[("alfa.test", "MX")] = []  # of no concern where nothing is sent between hosts
-    findings = lab.verify("delivery", wait=10)
+    findings = lab.verify("delivery")
     paths = only(findings, "delivery.path")
     # No warning: nobody with one host could change anything about it.
     assert {item.verdict for item in paths} == {SKIP}
@@ -241,11 +239,11 @@ def test_hashes_only_are_skipped_with_a_reason(lab: ScriptedLab) -> None:
     )
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
     for family in ("auth.ok", "auth.bad*", "spoof", "delivery"):
-        findings = lab.verify(family, wait=10)
+        findings = lab.verify(family)
         assert {item.verdict for item in findings} == {SKIP}
         assert all(item.observed for item in findings)
     # A user is still known by name, so abuse is tested.
-    assert {item.verdict for item in lab.verify("unknown", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("unknown")} == {PASS}
 
 
 def planned(
@@ -457,7 +455,7 @@ def test_wrong_records(
     words: str,
 ) -> None:
     lab.world.records.update(changed)
-    mine = [item for item in lab.verify(probe, wait=10) if target in {item.target.host, item.target.domain}]
+    mine = [item for item in lab.verify(probe) if target in {item.target.host, item.target.domain}]
     assert [(item.verdict, words in item.observed) for item in mine] == [(verdict, True)], mine[0].observed
     assert mine[0].advice or verdict in {PASS, ERROR}
 
@@ -466,21 +464,21 @@ def test_an_spf_record_of_somebody_else_counts_by_its_result(lab: ScriptedLab) -
     """With our term in it, as dns/foreign_spf.py adds it."""
     lab.world.records["alpha.test", "TXT"] = ['"v=spf1 Include:_spf.alpha.test  mx ~all"']
     lab.world.records["_spf.alpha.test", "TXT"] = ['"v=spf1 ip4:198.51.100.7 -all"']
-    assert {item.verdict for item in lab.verify("dns.spf", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("dns.spf")} == {PASS}
     lab.world.records["alpha.test", "TXT"] = ['"v=spf1 Include:_spf.alpha.test  ~all"']
-    assert FAIL in {item.verdict for item in lab.verify("dns.spf", wait=10)}
+    assert FAIL in {item.verdict for item in lab.verify("dns.spf")}
 
 
 def test_a_private_address_needs_no_name_and_a_public_one_does(lab: ScriptedLab) -> None:
     lab.world.records["1.0.0.127.in-addr.arpa", "PTR"] = []
-    assert [item.verdict for item in lab.verify("dns.ptr", wait=10)] == [SKIP, PASS]
+    assert [item.verdict for item in lab.verify("dns.ptr")] == [SKIP, PASS]
     sent_from(lab, "9.9.9.9", "mx2.beta.test.")
-    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}
+    found = {item.target.host: item for item in lab.verify("dns.ptr")}
     assert {name: item.verdict for name, item in found.items()} == {"mx1": FAIL, "mx2": PASS}
     task = "have the owner of the address 9.9.9.9 give it the name mx1.alpha.test (PTR), and no other"
     assert (found["mx1"].advice, found["mx1"].tasks) == (task, (task,))
     lab.world.records["9.9.9.9.in-addr.arpa", "PTR"] = []
-    assert {item.verdict for item in lab.verify("dns.ptr", wait=10)} == {FAIL}
+    assert {item.verdict for item in lab.verify("dns.ptr")} == {FAIL}
 
 
 def sent_from(lab: ScriptedLab, address: str, *names: str) -> None:
@@ -506,14 +504,14 @@ def test_an_address_with_several_names(
     sent_from(lab, "9.9.9.9", *names)
     lab.world.records["a.alpha.test", "A"] = ["9.9.9.9"]
     lab.world.records["b.alpha.test", "A"] = ["9.9.9.8"]
-    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    found = {item.target.host: item for item in lab.verify("dns.ptr")}["mx1"]
     assert (found.verdict, says in found.observed) == (verdict, True), found.observed
 
 
 def test_a_name_that_does_not_lead_back_is_none(lab: ScriptedLab) -> None:
     sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
     lab.world.records["mx1.alpha.test", "A"] = ["9.9.9.8"]
-    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    found = {item.target.host: item for item in lab.verify("dns.ptr")}["mx1"]
     assert (found.verdict, found.observed) == (
         FAIL,
         "9.9.9.9 is mx1.alpha.test, which does not lead back to it",
@@ -528,7 +526,7 @@ def test_every_address_is_looked_at_and_named(lab: ScriptedLab) -> None:
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     lab.world.records["10.9.9.9.in-addr.arpa", "PTR"] = ["line10.isp.test."]
     lab.world.records["11.9.9.9.in-addr.arpa", "PTR"] = []
-    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    found = {item.target.host: item for item in lab.verify("dns.ptr")}["mx1"]
     assert found.observed == (
         "9.9.9.10 is line10.isp.test, not mx1.alpha.test; 9.9.9.11 is nothing, not mx1.alpha.test"
     )
@@ -541,7 +539,7 @@ def test_the_name_of_an_address_in_a_zone_of_who_has_a_part_of_it(lab: ScriptedL
     sent_from(lab, "9.9.9.9")
     lab.world.records["9.9.9.9.in-addr.arpa", "CNAME"] = ["9.parts.alpha.test."]
     lab.world.records["9.parts.alpha.test", "PTR"] = ["mx1.alpha.test."]
-    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    found = {item.target.host: item for item in lab.verify("dns.ptr")}["mx1"]
     assert found.verdict is PASS, found.observed
 
 
@@ -568,16 +566,16 @@ def test_names_that_a_provider_gives_to_every_address(name: str, address: str, g
 def test_a_generic_name_is_a_warning(lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch) -> None:
     sent_from(lab, "9.9.9.9", "mx1.alpha.test.")
     monkeypatch.setattr(reverse, "_generic", lambda name, address: name == "mx1.alpha.test")
-    found = {item.target.host: item for item in lab.verify("dns.ptr", wait=10)}["mx1"]
+    found = {item.target.host: item for item in lab.verify("dns.ptr")}["mx1"]
     assert (found.verdict, "looks like a name that a provider gives" in found.observed) == (WARN, True)
 
 
 def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(lab: ScriptedLab) -> None:
     domains = tuple(dataclasses.replace(item, dmarc=Dmarc(asked=False)) for item in lab.inventory.domains)
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
-    assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("dns.dmarc")} == {PASS}
     lab.world.records["_dmarc.alpha.test", "TXT"] = []
-    (warned,) = [item for item in lab.verify("dns.dmarc", wait=10) if item.verdict is not PASS]
+    (warned,) = [item for item in lab.verify("dns.dmarc") if item.verdict is not PASS]
     assert (warned.target.domain, warned.verdict, warned.observed) == ("alpha.test", WARN, "no DMARC record")
     assert "`dmarc: off`" in warned.advice
 
@@ -585,7 +583,7 @@ def test_a_default_that_is_not_there_is_a_warning_and_any_valid_policy_passes(la
 def test_what_stands_in_place_of_a_default_is_not_missing(lab: ScriptedLab) -> None:
     """SPF of the name in EHLO: somebody else's stands there."""
     lab.world.records["mx1.alpha.test", "TXT"] = ['"v=spf1 ip4:127.0.0.1 -all"']
-    assert {item.verdict for item in lab.verify("dns.published", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("dns.published")} == {PASS}
 
 
 def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: ScriptedLab) -> None:
@@ -593,7 +591,7 @@ def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: ScriptedLab) -> None
         dataclasses.replace(item, dmarc=Dmarc("reject", "dmarc@alpha.test")) for item in lab.inventory.domains
     )
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
-    warned = [item for item in lab.verify("dns.dmarc", wait=10) if item.verdict is WARN]
+    warned = [item for item in lab.verify("dns.dmarc") if item.verdict is WARN]
     assert {item.target.domain for item in warned} == {"alpha.test", "alfa.test", "beta.test"}
     assert {item.observed.rpartition(" ")[2] for item in warned} == {"dmarc@alpha.test", "dmarc@alfa.test"}
 
@@ -601,16 +599,16 @@ def test_dmarc_reports_that_go_elsewhere_are_a_warning(lab: ScriptedLab) -> None
 def test_a_domain_without_dmarc_in_inventory_and_dns_is_skipped(lab: ScriptedLab) -> None:
     domains = tuple(dataclasses.replace(item, dmarc=None) for item in lab.inventory.domains)
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
-    assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("dns.dmarc")} == {PASS}
     for zone in ("alpha.test", "alfa.test", "beta.test"):
         lab.world.records[f"_dmarc.{zone}", "TXT"] = []
-    assert {item.verdict for item in lab.verify("dns.dmarc", wait=10)} == {SKIP}
+    assert {item.verdict for item in lab.verify("dns.dmarc")} == {SKIP}
 
 
 @pytest.mark.parametrize("fault", ["dns-silent", "dns-servfail", "dns-refused", "dns-hearsay"])
 def test_no_authoritative_answer_is_an_error(lab: ScriptedLab, fault: str) -> None:
     lab.spoil(fault, "")
-    findings = lab.verify("dns", wait=10)
+    findings = lab.verify("dns")
     assert {item.id for item in findings} == {
         entry.id for entry in catalogue() if entry.id.startswith("dns.")
     } - {"dns.dkim"}  # hosts are asked for their keys by `dns check` alone
@@ -620,12 +618,12 @@ def test_no_authoritative_answer_is_an_error(lab: ScriptedLab, fault: str) -> No
     hosts = tuple(dataclasses.replace(host, ipv4=("9.9.9.9",)) for host in lab.inventory.hosts)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     if fault != "dns-hearsay":  # which knows only what the resolver does
-        assert {item.verdict for item in lab.verify("dns.ptr", wait=10)} == {ERROR}
+        assert {item.verdict for item in lab.verify("dns.ptr")} == {ERROR}
 
 
 def test_without_dns_the_hosts_are_looked_at_by_address(lab: ScriptedLab) -> None:
     lab.world.records.clear()
-    findings = lab.verify("net", wait=10)
+    findings = lab.verify("net")
     assert len(findings) == 16  # seven ports of each host and ManageSieve
     assert {item.verdict for item in findings} == {PASS}
 
@@ -636,7 +634,7 @@ def test_a_domain_that_the_resolver_does_not_know_is_told_as_that(lab: ScriptedL
         del lab.world.records[zone, "SOA"]
     lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(ttl=60))
 
-    (item,) = [each for each in lab.verify("dns.mx", wait=10) if each.target.domain == "alpha.test"]
+    (item,) = [each for each in lab.verify("dns.mx") if each.target.domain == "alpha.test"]
 
     assert item.verdict is ERROR
     shown = r"this machine's resolver \(127[.]0[.]0[.]1\) knows no zone of alpha[.]test"
@@ -661,9 +659,7 @@ def test_name_servers_are_found_by_walking_to_the_zone(
     lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(ttl=60))
     lab.start()
     monkeypatch.setattr(Resolver, "name_server_port", lab.world.dns_port)
-    findings = [
-        item for item in lab.verify("dns", wait=10, skip="dns.dnssec") if item.target.domain != "alfa.test"
-    ]
+    findings = [item for item in lab.verify("dns", skip="dns.dnssec") if item.target.domain != "alfa.test"]
     found = {(item.verdict, item.observed) for item in findings if item.verdict is not SKIP}
     assert {each for each in found if each[0] is not PASS} == {
         (FAIL, "the name server silent.beta.test of beta.test has no address")
@@ -675,7 +671,7 @@ def test_stop_ends_a_run_soon_and_passes_nothing(lab: ScriptedLab) -> None:
     lab.spoil("silent", "")
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
-    findings = lab.verify("smtp.banner", wait=600, stop=stop)
+    findings = lab.verify("smtp.banner", stop=stop)
     assert {(item.verdict, item.observed) for item in findings} == {
         (ERROR, "interrupted before it was tested")
     }
@@ -688,7 +684,7 @@ def test_a_probe_that_breaks_is_an_error_and_stops_no_other(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("mailprov.probe.clients.tls.remaining_fraction", broken)
-    findings = lab.verify("tls", 993, wait=10)
+    findings = lab.verify("tls", 993)
     assert {item.verdict for item in only(findings, "tls.expiry")} == {ERROR}
     assert "RuntimeError: a bug" in only(findings, "tls.expiry")[0].observed
     assert {item.verdict for item in only(findings, "tls.chain")} == {PASS}
@@ -696,14 +692,14 @@ def test_a_probe_that_breaks_is_an_error_and_stops_no_other(
 
 def test_narrowing_to_a_host_and_a_domain(lab: ScriptedLab) -> None:
     lab.start()
-    assert {item.target.host for item in lab.verify("net", wait=10, hosts=["mx2"])} == {"mx2"}
-    assert {item.target.domain for item in lab.verify("dns.mx", wait=10, hosts=["mx2"])} == {"beta.test"}
-    assert {item.target.domain for item in lab.verify("dns.mx", wait=10, domains=["alpha.test"])} == {
+    assert {item.target.host for item in lab.verify("net", hosts=["mx2"])} == {"mx2"}
+    assert {item.target.domain for item in lab.verify("dns.mx", hosts=["mx2"])} == {"beta.test"}
+    assert {item.target.domain for item in lab.verify("dns.mx", domains=["alpha.test"])} == {
         "alpha.test",
         "alfa.test",
     }
-    assert {item.target.host for item in lab.verify("net", wait=10, domains=["alpha.test"])} == {"mx1"}
-    assert lab.verify("nothing.like.this", wait=10) == []
+    assert {item.target.host for item in lab.verify("net", domains=["alpha.test"])} == {"mx1"}
+    assert lab.verify("nothing.like.this") == []
 
 
 _HEAD, _P, _KEY = RECORD.partition("p=")
@@ -726,13 +722,13 @@ def test_the_keys_in_dns_are_those_that_sign(lab: ScriptedLab, case: str) -> Non
     lab.world.records[name] = [published] if published else []
     text = RECORD.replace('" "', "").strip('"')
     keys = {"mx1": {f"{domain}.{SELECTOR}": text for domain in told}} if told else {"mx2": {}}
-    found = lab.verify("dns.dkim", wait=10, signing=keys, domains=["alpha.test"])
+    found = lab.verify("dns.dkim", signing=keys, domains=["alpha.test"])
     (mine,) = [item for item in found if item.target.domain == "alpha.test"]
     assert (mine.verdict, words in mine.observed) == (verdict, True), mine.observed
     assert bool(mine.advice) is (verdict not in (PASS, SKIP))
 
 
 def test_skip_leaves_probes_out(lab: ScriptedLab) -> None:
-    found = {item.id for item in lab.verify("dns", wait=10, skip="dns.s* dns.ptr")}
+    found = {item.id for item in lab.verify("dns", skip="dns.s* dns.ptr")}
     assert "dns.mx" in found
     assert not found & {"dns.spf", "dns.servers", "dns.ptr"}

@@ -13,17 +13,18 @@ from mailprov.model.inventory import Domain
 from mailprov.probe import catalogue
 from mailprov.probe.accounts import chosen
 from mailprov.probe.checks import probes
+from mailprov.probe.clients import connection
 from mailprov.probe.clients.connection import Peer
 from mailprov.probe.clients.errors import Mute
 from mailprov.probe.registry import Scope
-from mailprov.selftest.scripted_lab import SLOW_ONLY, ScriptedLab, account
+from mailprov.selftest.scripted_lab import PATIENCE, SLOW_ONLY, ScriptedLab, account
 from mailprov.selftest.state import PASSWORDS
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
 
 def test_right_servers_pass_every_probe(lab: ScriptedLab) -> None:
-    findings = lab.verify(wait=10)
+    findings = lab.verify()
     # The others are in test_hosted_probes.py, test_state_probes.py, test_web_probes.py and test_zones.py.
     here = {
         each.entry.id
@@ -200,7 +201,7 @@ def test_wrong_server(
     lab: ScriptedLab, probe: str, port: int, faults: str, certificate: str, verdict: Verdict, words: str
 ) -> None:
     lab.spoil(faults, certificate)
-    mine = lab.verify(probe, port, wait=0.2 if SLOW_ONLY & set(faults.split()) else 10, hosts=["mx1"])
+    mine = lab.verify(probe, port, wait=0.2 if SLOW_ONLY & set(faults.split()) else PATIENCE, hosts=["mx1"])
     assert mine
     for item in mine:
         assert item.id == probe
@@ -229,15 +230,19 @@ def test_every_probe_that_looks_at_ports_has_been_seen_red() -> None:
 def test_no_probe_of_a_sound_host_waits_until_its_deadline(lab: ScriptedLab, faults: str) -> None:
     """What a filter takes for spam is looked for where it puts it, and refused logins wait for nothing."""
     lab.spoil(faults, "")
-    findings = lab.verify("", wait=10)
+    findings = lab.verify("")
     assert not [item for item in findings if item.verdict in {FAIL, ERROR}]
     assert not [item for item in findings if item.timed_out]
 
 
-def test_a_service_that_dies_keeps_nobody_waiting_until_a_deadline(lab: ScriptedLab) -> None:
+def test_a_service_that_dies_keeps_nobody_waiting_until_a_deadline(
+    lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As Postfix's submission where Dovecot is stopped: smtpd ends itself, and for a minute nobody greets."""
+    monkeypatch.setattr(connection, "_AFTER_A_DROP", 0.5)
+    monkeypatch.setattr(connection, "_WHEN_MUTE", 0.2)
     lab.spoil("submission-dies", "")
-    findings = lab.verify("smtp tls auth spoof delivery", wait=240)  # nothing hangs on the machine
+    findings = lab.verify("smtp tls auth spoof delivery")
     at_submission = [item for item in findings if item.target.port in (465, 587)]
     assert ERROR in {item.verdict for item in at_submission}
     assert not [item for item in findings if item.timed_out]
@@ -290,7 +295,7 @@ def test_a_probe_tells_that_its_deadline_ended_it(
     lab: ScriptedLab, faults: str, probe: str, port: int
 ) -> None:
     lab.spoil(faults, "")
-    wait = 0.3 if SLOW_ONLY & set(faults.split()) else 10
+    wait = 0.3 if SLOW_ONLY & set(faults.split()) else PATIENCE
     findings = [item for item in lab.verify(probe, port, wait=wait, delivery=0.3) if item.id == probe]
     assert findings
     assert all(item.timed_out for item in findings)
@@ -298,13 +303,13 @@ def test_a_probe_tells_that_its_deadline_ended_it(
 
 def test_smuggling_is_not_judged_when_messages_are_missing(lab: ScriptedLab) -> None:
     lab.spoil("loses-repeats", "")
-    (finding, *_) = lab.verify("smuggle.in", wait=10, delivery=0.3)
+    (finding, *_) = lab.verify("smuggle.in", delivery=0.3)
     assert (finding.verdict, finding.timed_out) == (ERROR, True)
     assert "arrived in time" in finding.observed
 
 
 def test_wrong_passwords_come_last_and_all_at_once(lab: ScriptedLab) -> None:
-    order = [item.id for item in lab.verify("net tls auth", wait=10, in_order_of_arrival=True)]
+    order = [item.id for item in lab.verify("net tls auth", in_order_of_arrival=True)]
     late = {"tls.enforced", "auth.bad-password"}
     first = min(i for i, name in enumerate(order) if name in late)
     assert set(order[first:]) == late
@@ -316,7 +321,7 @@ def test_wrong_passwords_come_last_and_all_at_once(lab: ScriptedLab) -> None:
 
 def test_only_one_login_of_each_host_sits_out_a_penalty(lab: ScriptedLab) -> None:
     lab.spoil("penalty", "")
-    findings = lab.verify("auth", wait=10)
+    findings = lab.verify("auth")
     assert {item.verdict for item in findings} == {PASS}
     assert sorted(lab.world.penalties) == ["127.0.0.1", "127.0.0.2"]
 
@@ -324,7 +329,7 @@ def test_only_one_login_of_each_host_sits_out_a_penalty(lab: ScriptedLab) -> Non
 def test_a_penalty_that_comes_late_costs_no_right_login_its_verdict(lab: ScriptedLab) -> None:
     """With PAM a wrong password is counted seconds after it was sent; Postfix says 454 to who then has to wait."""
     lab.spoil("penalty counts-late", "")
-    findings = lab.verify("auth.bad*", wait=10)
+    findings = lab.verify("auth.bad*")
     assert {(item.verdict, item.observed) for item in findings if item.verdict is not PASS} == set()
     assert sorted(lab.world.penalties) == ["127.0.0.1", "127.0.0.2"]
 
@@ -336,7 +341,7 @@ def test_three_accounts_of_a_domain_log_in_and_are_named(lab: ScriptedLab) -> No
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
 
     def tried(ident: str, accounts: int | None = 3) -> tuple[set[str], list[str]]:
-        findings = lab.verify("auth.ok", 993, wait=10, hosts=["mx1"], ident=ident, accounts=accounts)
+        findings = lab.verify("auth.ok", 993, hosts=["mx1"], ident=ident, accounts=accounts)
         assert {item.verdict for item in findings if item.target.port} == {PASS}
         skipped = [item.observed for item in findings if item.verdict is SKIP]
         return {item.target.account for item in findings if item.target.account}, skipped
@@ -363,7 +368,7 @@ def test_every_account_has_its_turn_over_some_runs() -> None:
 def test_smuggling_removes_no_mail_that_its_user_has_marked(lab: ScriptedLab) -> None:
     """Without UIDPLUS there is only EXPUNGE, which removes what anybody marked: then the probe's messages stay."""
     lab.spoil("no-uidplus others-deleted", "")
-    for finding in lab.verify("smuggle.in", wait=10):
+    for finding in lab.verify("smuggle.in"):
         assert finding.verdict is PASS, finding.observed
         assert "messages of this probe could not be removed: the server has no UIDPLUS" in finding.observed
         assert not [line for line in finding.evidence if "EXPUNGE" in line or "STORE" in line]
@@ -374,7 +379,7 @@ def test_who_forwards_everything_is_not_told_to_have_no_password(lab: ScriptedLa
     alpha = dataclasses.replace(lab.inventory.domains[0], accounts=(gone,))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, lab.inventory.domains[1]))
     for probe in ("smuggle.in", "delivery"):
-        skipped = [item.observed for item in lab.verify(probe, wait=10) if item.verdict is SKIP]
+        skipped = [item.observed for item in lab.verify(probe) if item.verdict is SKIP]
         assert (
             "no account of alpha.test keeps mail: ana@alpha.test forwards all of it (keep: false)" in skipped
         )
@@ -383,7 +388,7 @@ def test_who_forwards_everything_is_not_told_to_have_no_password(lab: ScriptedLa
 
 def test_a_host_without_managesieve_says_so_once(lab: ScriptedLab) -> None:
     lab.spoil("no-sieve", "")
-    findings = lab.verify("net sieve tls auth", wait=10)
+    findings = lab.verify("net sieve tls auth")
     there = [(item.id, item.verdict, item.target.host) for item in findings if item.target.port == 4190]
     assert there == [("net.tcp", SKIP, "mx1"), ("net.tcp", SKIP, "mx2")]
     assert {item.verdict for item in findings if item.target.port != 4190} == {PASS}
@@ -391,7 +396,7 @@ def test_a_host_without_managesieve_says_so_once(lab: ScriptedLab) -> None:
 
 def test_a_host_that_was_just_made_misses_managesieve(lab: ScriptedLab) -> None:
     lab.spoil("no-sieve", "")
-    findings = lab.verify("net", 4190, wait=10, provisioned=["mx2"])
+    findings = lab.verify("net", 4190, provisioned=["mx2"])
     assert [(item.target.host, item.verdict) for item in findings] == [("mx1", SKIP), ("mx2", WARN)]
     assert "local settings" in findings[1].advice
 
@@ -400,7 +405,7 @@ def test_the_name_of_a_domain_that_leads_elsewhere_is_not_asked_for(lab: Scripte
     lab.spoil("no-sni", "")
     alpha = dataclasses.replace(lab.inventory.domains[0], hosts=("mx2", "mx1"))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha,))
-    seen = {(item.target.host, item.target.domain) for item in lab.verify("tls.sni", 993, wait=10)}
+    seen = {(item.target.host, item.target.domain) for item in lab.verify("tls.sni", 993)}
     assert seen == {("mx2", "alpha.test")}
 
 
@@ -412,21 +417,21 @@ def test_no_more_than_four_mailbox_sessions_as_one_user(lab: ScriptedLab) -> Non
     alpha = dataclasses.replace(alpha, accounts=alpha.accounts[:1])
     twin = dataclasses.replace(alpha, name="gamma.test", domain_aliases=())
     lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, *lab.inventory.domains[1:], twin))
-    lab.verify("auth.ok", wait=10, hosts=["mx1"])
+    lab.verify("auth.ok", hosts=["mx1"])
     assert max(lab.world.most_sessions.values()) == 4
 
 
 def test_no_real_password_travels_before_the_certificate_is_trusted(lab: ScriptedLab) -> None:
     lab.spoil("", "unknown-ca")
-    lab.verify("auth", wait=10)
-    lab.verify("spoof", wait=10)
-    lab.verify("delivery", wait=10)
+    lab.verify("auth")
+    lab.verify("spoof")
+    lab.verify("delivery")
     assert lab.world.attempts == []
 
 
 def test_a_made_up_account_is_used_where_there_is_no_tls(lab: ScriptedLab) -> None:
     lab.spoil("clear-auth anybody-gets-in", "")
-    lab.verify("tls.enforced", wait=10)
+    lab.verify("tls.enforced")
     assert lab.world.attempts
     assert all(
         user.startswith("nobody-") and user.endswith("@example.invalid") for user, _ in lab.world.attempts
@@ -435,8 +440,8 @@ def test_a_made_up_account_is_used_where_there_is_no_tls(lab: ScriptedLab) -> No
 
 def test_open_relay_is_never_given_a_message(lab: ScriptedLab) -> None:
     lab.spoil("open-relay catch-all", "")
-    lab.verify("relay", wait=10)
-    lab.verify("unknown", wait=10)
+    lab.verify("relay")
+    lab.verify("unknown")
     assert "DATA" not in [command.upper() for command in lab.world.commands]
     foreign = [c for c in lab.world.commands if c.upper().startswith("RCPT") and "example" in c]
     assert foreign
@@ -446,7 +451,7 @@ def test_open_relay_is_never_given_a_message(lab: ScriptedLab) -> None:
 def test_self_signed_as_declared_is_a_warning_and_still_tested(lab: ScriptedLab) -> None:
     lab.spoil("", "self-signed")
     lab.declare_self_signed()
-    findings = lab.verify("", 993, wait=10)
+    findings = lab.verify("", 993)
     verdicts = {item.id: item.verdict for item in findings if not item.id.startswith(("delivery", "dns"))}
     assert verdicts.pop("tls.chain") is WARN
     assert set(verdicts.values()) == {PASS}
@@ -456,14 +461,14 @@ def test_self_signed_as_declared_is_a_warning_and_still_tested(lab: ScriptedLab)
 def test_unknown_authority_is_a_failure_also_where_self_signed_is_declared(lab: ScriptedLab) -> None:
     lab.spoil("", "unknown-ca")
     lab.declare_self_signed()
-    assert {item.verdict for item in lab.verify("tls.chain", wait=10)} == {FAIL}
-    assert {item.verdict for item in lab.verify("auth.ok", wait=10)} == {ERROR}
+    assert {item.verdict for item in lab.verify("tls.chain")} == {FAIL}
+    assert {item.verdict for item in lab.verify("auth.ok")} == {ERROR}
     assert lab.world.attempts == []
 
 
 def test_passwords_are_in_no_finding_even_when_the_server_says_them(lab: ScriptedLab) -> None:
     lab.spoil("nobody-gets-in", "")
-    text = repr(lab.verify("auth", wait=10))
+    text = repr(lab.verify("auth"))
     assert "AUTH PLAIN ****" in text
     assert "LOGIN ****" in text
     assert "PASS ****" in text
@@ -475,7 +480,7 @@ def test_passwords_are_in_no_finding_even_when_the_server_says_them(lab: Scripte
 def test_two_self_signed_certificates_on_one_host_get_no_password(lab: ScriptedLab) -> None:
     lab.spoil("other-certificate-on-993", "self-signed")
     lab.declare_self_signed()
-    findings = lab.verify("auth.ok", wait=10, hosts=["mx1"])
+    findings = lab.verify("auth.ok", hosts=["mx1"])
     wrong = [item for item in findings if item.verdict is ERROR]
     assert wrong
     assert all("another self-signed certificate" in item.observed for item in wrong)
@@ -484,7 +489,7 @@ def test_two_self_signed_certificates_on_one_host_get_no_password(lab: ScriptedL
 def test_what_could_not_be_tested_for_a_port_that_is_shut_names_it(lab: ScriptedLab) -> None:
     """Else a host where nothing listens is told as a hundred errors."""
     lab.spoil("refused", "")
-    findings = lab.verify("net smtp tls auth delivery", wait=10)
+    findings = lab.verify("net smtp tls auth delivery")
     told = {f"{item.id} {item.target}" for item in findings if item.verdict is FAIL}
     errors = [item for item in findings if item.verdict is ERROR]
     assert {item.id for item in errors} >= {
@@ -508,7 +513,7 @@ def test_where_nothing_applies_that_is_said(lab: ScriptedLab) -> None:
     lab.inventory = dataclasses.replace(lab.inventory, domains=domains)
     lab.spoil("no-sieve", "")
 
-    (sni,) = lab.verify("tls.sni", wait=10)
+    (sni,) = lab.verify("tls.sni")
     assert (sni.verdict, sni.observed) == (SKIP, "no domain has a mail_name that leads to a host looked at")
-    (sieve,) = lab.verify("sieve.capability", wait=10)
+    (sieve,) = lab.verify("sieve.capability")
     assert (sieve.verdict, sieve.observed) == (SKIP, "not offered here: connection refused")

@@ -37,7 +37,7 @@ def test_system_users_log_in_by_their_own_names(lab: ScriptedLab) -> None:
     of_others(lab, login=True)
     lab.spoil("system-users", "")
 
-    findings = lab.verify("auth spoof delivery smuggle", wait=10)
+    findings = lab.verify("auth spoof delivery smuggle")
 
     assert [item for item in findings if item.verdict in (FAIL, ERROR)] == []
     logins = {item.target.port for item in findings if item.id == "auth.ok" and item.verdict is PASS}
@@ -50,7 +50,7 @@ def test_without_login_the_advice_names_the_key(lab: ScriptedLab) -> None:
     of_others(lab)
     lab.spoil("system-users", "")
 
-    refused = lab.verify("auth.ok", 993, wait=10, hosts=["mx1"])
+    refused = lab.verify("auth.ok", 993, hosts=["mx1"])
 
     assert {item.verdict for item in refused} == {FAIL}
     assert "`login: ana`" in refused[0].advice
@@ -78,7 +78,7 @@ def test_what_a_package_does_by_default(
         of_others(lab)
     lab.spoil(faults, "")
 
-    found = [item for item in lab.verify(probe, wait=10) if item.target.port == port]
+    found = [item for item in lab.verify(probe) if item.target.port == port]
 
     assert {item.verdict for item in found} == {ours if managed else theirs}
     assert all(item.advice or item.verdict is PASS for item in found)
@@ -90,13 +90,13 @@ def test_a_filter_that_is_declared_must_take_forged_results_out(lab: ScriptedLab
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     lab.spoil("keeps-forgery", "")
 
-    assert {item.verdict for item in lab.verify("delivery.forged", wait=10)} == {FAIL}
+    assert {item.verdict for item in lab.verify("delivery.forged")} == {FAIL}
 
 
 def test_a_signature_is_judged_as_it_was_before_mbox_changed_the_body(lab: ScriptedLab) -> None:
     lab.spoil("alters-body", "")
 
-    found = lab.verify("delivery.dkim", wait=10)
+    found = lab.verify("delivery.dkim")
 
     assert {item.verdict for item in found} == {PASS}, [item.observed for item in found]
 
@@ -108,7 +108,7 @@ def test_no_advice_tells_to_apply(lab: ScriptedLab, faults: str) -> None:
     of_others(lab)
     lab.spoil(faults, "")
 
-    findings = lab.verify("net auth delivery", wait=10)
+    findings = lab.verify("net auth delivery")
 
     assert [item.advice for item in findings if "apply" in item.advice or "rotate" in item.advice] == []
 
@@ -117,7 +117,7 @@ def test_another_4xx_than_the_one_for_relaying_shows_nothing(lab: ScriptedLab) -
     of_others(lab)
     lab.spoil("rcpt-4xx", "")
 
-    assert _verdicts(lab.verify("relay.classic", 25, wait=10)) == {ERROR}
+    assert _verdicts(lab.verify("relay.classic", 25)) == {ERROR}
 
 
 def _verdicts(findings: list[Finding]) -> set[Verdict]:

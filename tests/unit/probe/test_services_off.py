@@ -32,7 +32,7 @@ def numbers(*services: str) -> set[int]:
 
 def test_each_port_that_is_off_is_proved_closed_and_looked_at_by_nothing_else(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", *POP_AND_SIEVE)
-    findings = lab.verify(wait=10)
+    findings = lab.verify()
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
     closed = {(item.target.host, item.target.port) for item in findings if item.id == "net.closed"}
     assert closed == {("mx1", number) for number in numbers(*POP_AND_SIEVE)}
@@ -49,7 +49,7 @@ def test_each_port_that_is_off_is_proved_closed_and_looked_at_by_nothing_else(la
 def test_tls_from_the_first_byte_alone(lab: ScriptedLab) -> None:
     """Neither 143 nor 110 nor 587, also not where a test message is sent and fetched."""
     lab.switch_off("mx1", "imap", "pop3", "submission")
-    findings = lab.verify(wait=10)
+    findings = lab.verify()
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
     sent = {(item.target.domain, item.target.port) for item in findings if item.id == "delivery.path"}
     assert sent == {
@@ -61,7 +61,7 @@ def test_tls_from_the_first_byte_alone(lab: ScriptedLab) -> None:
 
 def test_mail_is_looked_for_on_143_where_993_is_off(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "imaps")
-    findings = lab.verify("delivery. smuggle.in", wait=10)
+    findings = lab.verify("delivery. smuggle.in")
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
     cleaned = {
         item.target.port for item in findings if item.id == "delivery.cleanup" and item.target.host == "mx1"
@@ -71,7 +71,7 @@ def test_mail_is_looked_for_on_143_where_993_is_off(lab: ScriptedLab) -> None:
 
 def test_without_imap_no_mail_is_sent_and_one_finding_says_why(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "imap", "imaps")
-    findings = lab.verify(wait=10)
+    findings = lab.verify()
     left_out = [item for item in findings if item.verdict is not PASS]
     told = {(item.id, item.verdict, item.target.host) for item in left_out if item.target.host == "mx1"}
     assert told == {("delivery.ready", SKIP, "mx1"), ("smuggle.in", SKIP, "mx1")}
@@ -88,7 +88,7 @@ def test_without_imap_no_mail_is_sent_and_one_finding_says_why(lab: ScriptedLab)
 def test_what_listens_on_a_port_that_is_off_is_red(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "pop3", "pop3s")
     lab.world.off["127.0.0.1"] = {"pop3s"}
-    findings = lab.verify("net.", wait=10)
+    findings = lab.verify("net.")
     (red,) = [item for item in findings if item.verdict is not PASS]
     assert (red.id, red.verdict, red.target.port) == ("net.closed", FAIL, 110)
     assert red.advice == (
@@ -118,18 +118,18 @@ def test_silence_is_a_warning_where_another_port_answers_and_else_proves_nothing
     lab.switch_off("mx1", "pop3")
     lab.start()
     dropping.add(("127.0.0.1", lab.world.port_map["127.0.0.1", 110]))
-    (only,) = lab.verify("net.closed", wait=10)
+    (only,) = lab.verify("net.closed")
     assert (only.verdict, only.target.port) == (WARN, 110)
     assert "a firewall drops what comes to this port" in only.observed
     dropping |= {
         ("127.0.0.1", port) for (address, __), port in lab.world.port_map.items() if address == "127.0.0.1"
     }
-    (only,) = lab.verify("net.closed", wait=10)
+    (only,) = lab.verify("net.closed")
     assert only.verdict is ERROR
 
 
 def test_where_every_host_offers_everything_it_says_so_to_who_asks_for_it(lab: ScriptedLab) -> None:
-    (only,) = lab.verify("net.closed", wait=10)
+    (only,) = lab.verify("net.closed")
     assert (only.verdict, only.observed) == (SKIP, "every host offers every service")
 
 
@@ -146,7 +146,7 @@ def test_what_a_ban_is_looked_for_by_is_what_the_host_offers(lab: ScriptedLab) -
     def ask(hosts: object) -> dict[str, object]:
         raise AssertionError("asked although a port of each kind answers")
 
-    findings = lab.verify("net.", wait=10, bans=ask)  # type: ignore[arg-type]
+    findings = lab.verify("net.", bans=ask)  # type: ignore[arg-type]
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
 
 
@@ -154,7 +154,7 @@ def test_a_second_host_of_a_domain_is_judged_by_what_it_offers_itself(lab: Scrip
     both = Domain("alpha.test", ("mx1", "mx2"), (account("ana@alpha.test"),))
     lab.inventory = dataclasses.replace(lab.inventory, domains=(both,))
     lab.switch_off("mx2", "pop3", "pop3s")
-    findings = lab.verify("net. auth.ok", wait=10)
+    findings = lab.verify("net. auth.ok")
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
     assert at(findings, "mx2")[110] == {"net.closed"}
     assert at(findings, "mx1")[110] == {"net.tcp", "auth.ok"}

@@ -43,7 +43,7 @@ def one(findings: list[Finding], port: int) -> Finding:
 
 def test_servers_that_hold_to_it_pass_and_nothing_else_turns_red(lab: ScriptedLab) -> None:
     give(lab, state=State.SUSPENDED)
-    findings = lab.verify(wait=10)
+    findings = lab.verify()
     wrong = [item for item in findings if item.verdict is not PASS and item.id != "dns.mta-sts"]
     assert wrong == []
     assert {item.target.port for item in findings if item.id == "state.login"} == set(LOGIN_PORTS)
@@ -53,9 +53,9 @@ def test_servers_that_hold_to_it_pass_and_nothing_else_turns_red(lab: ScriptedLa
 
 def test_who_has_expired_is_looked_at_and_who_will_is_not(lab: ScriptedLab) -> None:
     give(lab, expires=Expiry(int(time.time()) - 60, State.NO_LOGIN))
-    assert {item.verdict for item in lab.verify("state.login", wait=10)} == {PASS}
+    assert {item.verdict for item in lab.verify("state.login")} == {PASS}
     give(lab, expires=Expiry(int(time.time()) + 3600, State.NO_LOGIN))
-    (finding,) = lab.verify("state.login", wait=10)
+    (finding,) = lab.verify("state.login")
     assert (finding.verdict, "no account is" in finding.observed) == (SKIP, True)
 
 
@@ -63,7 +63,7 @@ def test_who_has_expired_is_looked_at_and_who_will_is_not(lab: ScriptedLab) -> N
 def test_who_is_let_in_though_he_may_not_is_red(lab: ScriptedLab, port: int) -> None:
     give(lab, state=State.NO_LOGIN)
     lab.spoil("lets-shut-in", "")
-    finding = one(lab.verify("state.login", port, wait=10), port)
+    finding = one(lab.verify("state.login", port), port)
     assert finding.verdict is FAIL
     assert "zoe@alpha.test" in finding.observed
     assert "right-zoe" not in repr(finding)
@@ -84,14 +84,14 @@ def test_mail_that_is_taken_or_refused_otherwise_is_seen(
 ) -> None:
     give(lab, state=State.NO_RECEIVE)
     lab.spoil(fault, "")
-    finding = one(lab.verify("state.mail", 25, wait=10), 25)
+    finding = one(lab.verify("state.mail", 25), 25)
     assert finding.verdict is verdict
     assert words in finding.observed
 
 
 def test_a_password_of_a_program_works_for_its_protocols_alone(lab: ScriptedLab) -> None:
     give(lab, app_passwords=(PHONE,))
-    findings = {item.target.port: item for item in lab.verify("state.app-password", wait=10)}
+    findings = {item.target.port: item for item in lab.verify("state.app-password")}
     assert {port: item.verdict for port, item in findings.items()} == {
         143: PASS, 993: PASS, 465: PASS, 587: PASS, 995: PASS, 4190: PASS, 110: SKIP,
     }  # fmt: skip
@@ -105,17 +105,17 @@ def test_a_password_of_a_program_works_for_its_protocols_alone(lab: ScriptedLab)
 def test_one_that_works_elsewhere_or_nowhere_is_red(lab: ScriptedLab, fault: str, red: set[int]) -> None:
     give(lab, app_passwords=(PHONE,))
     lab.spoil(fault, "")
-    findings = lab.verify("state.app-password", wait=10)
+    findings = lab.verify("state.app-password")
     assert {item.target.port for item in findings if item.verdict is FAIL} == red
 
 
 def test_where_only_hashes_are_known_that_is_said(lab: ScriptedLab) -> None:
     hashed = Secret("hash", "{SHA512-CRYPT}$6$x")
     give(lab, password=None, password_hash=hashed, state=State.SUSPENDED)
-    (finding, *_) = lab.verify("state.login", 993, wait=10)
+    (finding, *_) = lab.verify("state.login", 993)
     assert (finding.verdict, "only a hash" in finding.observed) == (SKIP, True)
     give(lab, state=State.ACTIVE, app_passwords=(AppPassword("x", ("imap",), password_hash=hashed),))
-    (finding, *_) = lab.verify("state.app-password", 993, wait=10)
+    (finding, *_) = lab.verify("state.app-password", 993)
     assert (finding.verdict, "only a hash" in finding.observed) == (SKIP, True)
 
 
@@ -136,6 +136,6 @@ def test_verify_logs_in_with_a_password_that_is_there_for_it(
     """Where users own the password, or the inventory has a hash; one for some protocols only is not for that."""
     for protocols, tried in ((("imap", "submission"), False), (tuple(APP_PROTOCOLS), True)):
         give(lab, **own, app_passwords=(AppPassword("verify", protocols, password=WORD),))
-        found = [item for item in lab.verify("auth.ok", 993, wait=10) if item.verdict is PASS]
+        found = [item for item in lab.verify("auth.ok", 993) if item.verdict is PASS]
         assert ("zoe@alpha.test" in {item.target.account for item in found}) is tried
         assert "phone-word" not in repr(found)

@@ -125,7 +125,7 @@ def web(lab: ScriptedLab, authority: Authority) -> Iterator[Web]:
 
 def look(lab: ScriptedLab, only: str = "web.") -> dict[str, Finding]:
     """Of alpha.test; its alias is another test's."""
-    found = lab.verify(only, wait=20)
+    found = lab.verify(only)
     assert {item.target.domain for item in found} == {"alpha.test", "alfa.test"}
     return {item.id: item for item in found if item.target.domain == "alpha.test"}
 
@@ -283,7 +283,7 @@ def test_each_thing_that_is_wrong_is_seen(case: str, lab: ScriptedLab, web: Web)
 
 def test_without_the_key_nothing_is_looked_at(lab: ScriptedLab) -> None:
     lab.start()
-    found = lab.verify("web.", wait=20)
+    found = lab.verify("web.")
     assert [(item.id, item.verdict) for item in found] == [(name, SKIP) for name in PROBES]
     assert all("web: true" in item.observed for item in found)
 
@@ -338,6 +338,6 @@ def test_an_address_at_a_domain_alias_logs_in_as_the_account(lab: ScriptedLab, w
         web.pages[PATHS[f"web.{file.__name__}"]] = (200, "text/xml", file(settings).encode())
     for name in NAMES:
         lab.world.records[name.replace("alpha", "alfa"), "A"] = ["127.0.0.1"]
-    found = {item.id: item for item in lab.verify("web", wait=20) if item.target.domain == "alfa.test"}
+    found = {item.id: item for item in lab.verify("web") if item.target.domain == "alfa.test"}
     assert {name: found[name].verdict for name in PROBES[:3]} == dict.fromkeys(PROBES[:3], PASS), found
     assert "web.pacc" not in found or found["web.pacc"].verdict is SKIP

@@ -19,6 +19,7 @@ from mailprov.model.web import with_webmail
 from mailprov.probe import Bans
 from mailprov.selftest.certificates import Authority
 from mailprov.selftest.scripted_lab import ScriptedLab
+from mailprov.selftest.servers import refusing
 from mailprov.selftest.state import PASSWORDS
 from tests.unit.probe.test_web_probes import Web
 
@@ -114,7 +115,7 @@ def roundcube(lab: ScriptedLab, authority: Authority) -> Iterator[Roundcube]:
 
 
 def look(lab: ScriptedLab) -> dict[str, Finding]:
-    found = {item.id: item for item in lab.verify("webmail", wait=20)}
+    found = {item.id: item for item in lab.verify("webmail")}
     assert {item.target.domain for item in found.values()} == {"alpha.test"}
     return found
 
@@ -198,14 +199,14 @@ def test_each_thing_that_is_wrong_is_seen(case: str, lab: ScriptedLab, roundcube
 
 
 def test_a_ban_at_the_web_is_one_error_and_each_probe_says_it_was_skipped(
-    lab: ScriptedLab, roundcube: Roundcube
+    lab: ScriptedLab, roundcube: Roundcube, request: pytest.FixtureRequest
 ) -> None:
     one, *others = lab.inventory.hosts
     lab.inventory = dataclasses.replace(lab.inventory, hosts=(SETTING.on(one, Fail2ban()), *others))
     lab.start()
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        free = gone.getsockname()[1]
-    lab.world.port_map.update({("127.0.0.1", 443): free, ("127.0.0.1", 80): free})
+    dead = refusing("127.0.0.1")
+    request.addfinalizer(dead.close)
+    lab.world.port_map.update(dict.fromkeys([("127.0.0.1", 443), ("127.0.0.1", 80)], dead.getsockname()[1]))
     asked: list[str] = []
 
     def ask(hosts: Collection[Host]) -> dict[str, Bans]:
@@ -213,11 +214,11 @@ def test_a_ban_at_the_web_is_one_error_and_each_probe_says_it_was_skipped(
         return {host.name: Bans("127.0.0.1", ((jail, "127.0.0.1"),)) for host in hosts}
 
     jail = "mailprov-dovecot"
-    down = lab.verify("webmail", wait=20, bans=ask)
+    down = lab.verify("webmail", bans=ask)
     assert {item.verdict for item in down} == {ERROR}
     assert not [item for item in down if "fail2ban" in item.observed]
     jail = "mailprov-webmail"
-    first, *rest = lab.verify("webmail", wait=20, bans=ask)
+    first, *rest = lab.verify("webmail", bans=ask)
     assert (first.id, first.verdict, first.target.host) == ("webmail.page", ERROR, one.name)
     assert "has banned this machine's address 127.0.0.1 from the web" in first.observed
     assert first.advice.startswith(
@@ -229,5 +230,5 @@ def test_a_ban_at_the_web_is_one_error_and_each_probe_says_it_was_skipped(
 
 def test_without_the_key_nothing_is_looked_at(lab: ScriptedLab) -> None:
     lab.start()
-    found = lab.verify("webmail", wait=20)
+    found = lab.verify("webmail")
     assert [(item.id, item.verdict) for item in found] == [(name, SKIP) for name in PROBES]
