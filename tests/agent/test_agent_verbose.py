@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailprov.agent import commands, files, journal
+from mailprov.agent import commands, files, journal, manifest
+from mailprov.agent.apt import dpkg_lock
+from mailprov.agent.errors import AgentError
+from mailprov.agent.modes import wire
 from mailprov.agent.transaction import recovery
 from mailprov.agent.verbose import clones, dialogue, overlay
 from mailprov.agent.verbose.dialogue import Dialogue, Dialogues, Masked
@@ -290,6 +295,32 @@ def test_a_killed_trace_is_told_by_a_plan_and_taken_back_by_an_apply(
     recovery.recover(told, writes=True, tells=False)  # type: ignore[arg-type]
     assert (back, journal.unfinished(tree), journal.finished(tree)) == (["/q"], None, [])
     assert Path(tree.root, "etc/postfix/main.cf").read_text() == "# edited since\n"
+
+
+def test_the_guard_begins_before_there_is_anything_to_guard(
+    tree: files.Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is killed after the first file would leave it to nobody; where there can be no guard, nothing begins."""
+    asked: list[list[str]] = []
+
+    def run(argv: Sequence[str], **_more: object) -> commands.Outcome:
+        asked.append(list(argv))
+        assert journal.unfinished(tree) is None
+        return commands.Outcome(1 if argv[0] == "systemd-run" else 0, "", "no systemd here")
+
+    monkeypatch.setattr(commands, "run", run)
+    monkeypatch.setattr(dpkg_lock, "take", lambda *_: os.open(os.devnull, os.O_RDONLY))
+    Path(tree.at(manifest.PATH)).parent.mkdir(parents=True, exist_ok=True)
+    Path(tree.at(manifest.PATH)).write_text("{}")
+    session = SimpleNamespace(
+        tree=tree, say=None, check=None, job=SimpleNamespace(seconds=60, owner="ana@laptop: trace", run="1")
+    )
+    with pytest.raises(AgentError, match="it stays as it was"):
+        wire.work(session)  # type: ignore[arg-type]
+    assert [words[0] for words in asked] == ["systemctl", "systemd-run"]
+    assert asked[0] == ["systemctl", "stop", overlay.GUARD], "one that is left tidies up first"
+    assert asked[1][-2:] == ["sleep", "90"], "longer than what it guards"
+    assert journal.unfinished(tree) is None
 
 
 def test_what_is_laid_over_is_found_in_mountinfo() -> None:

@@ -36,6 +36,7 @@ def work(session: Session) -> None:
     # Postfix's package writes main.cf when it is upgraded, which it could not now.
     packages = dpkg_lock.take(session.tree, session.say, session.check)
     try:
+        overlay.guard(seconds, session.job.owner)
         record = journal.begin(session.tree, session.job.owner, run=session.job.run, kind="wire")
         try:
             heard = _listen(session, record, seconds)

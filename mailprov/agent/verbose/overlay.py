@@ -1,6 +1,7 @@
 """Lays copies over main.cf and master.cf for a short time, and takes them away again, whatever happens.
 
     DIRECTORY                                 in memory: the copies, the tables, and the two scripts
+    guard(seconds, owner)                     first of all: the host itself tidies up when that time is over
     turn_on(services, queue, seconds, owner)  AgentError, and nothing is changed, where the host does not allow it
     take_back(sockets)                        also what a kill or a loss of power left; does nothing where nothing is
     is_on() -> bool
@@ -11,6 +12,9 @@ ends, its ExecStopPost takes everything back: because this program stops it, bec
 process is a sleep of so many seconds), because that was killed, or because the host shuts down. A loss of power ends
 mounts and unit with everything else, and leaves the clones' sockets in Postfix's queue, which nobody uses: those the
 next run removes.
+
+Until that unit begins nothing is in force, and there are the copies and a journal. These a second unit takes away, the
+guard, which begins before them and needs no file: for the case that everybody is killed before there is more.
 
 Postfix is told by SIGHUP, as `postfix reload` tells it; sessions go on. Twice each way: a client must be there before
 mail is routed to it, and nothing may be routed to it when it goes.
@@ -33,6 +37,7 @@ from mailprov.agent.verbose.clones import CONFIGURATION, PREFIX
 
 DIRECTORY = "/run/mailprov/wire"
 UNIT = "mailprov-wire.service"
+GUARD = "mailprov-wire-guard.service"
 QUEUE = "/var/spool/postfix"  # where nothing says otherwise
 _JOURNAL = files.STATE + "/journal"
 _LAID = re.compile(r" \S*/mailprov/wire/(?:main|master)\.cf \S+ ")  # mountinfo: what is mounted, and where
@@ -80,6 +85,25 @@ grep -qs '^{{"r": "begin".*"kind": "wire"' {journal}/log && rm -rf {journal}
 rm -rf "$directory"
 """
 
+# Within double quotes, as systemd reads them (systemd.service(5), Command lines); $ would mean something to it.
+_GUARD = (
+    r"systemctl stop {unit}; grep -qs '^{{\"r\": \"begin\".*\"kind\": \"wire\"' {journal}/log && rm -rf {journal}; "
+    "rm -rf {directory}"
+)
+_AFTER = 30  # seconds that each waits longer than the one before it
+
+
+def guard(seconds: int, owner: str) -> None:
+    """One that an earlier run left is stopped before, and so tidies up."""
+    commands.run(["systemctl", "stop", GUARD], timeout=120)
+    script = _GUARD.format(unit=UNIT, journal=_JOURNAL, directory=DIRECTORY)
+    argv = ["systemd-run", "--quiet", "--collect", f"--unit={GUARD}"]
+    argv += [f"--description=Tidies up after mailprov trace --wire, {owner}"]
+    argv += [f'--property=ExecStopPost=/bin/sh -c "{script}"', "--property=TimeoutStopSec=120"]
+    done = commands.run([*argv, "sleep", str(seconds + _AFTER)], timeout=90)
+    if done.code:
+        raise _impossible(done.lines())
+
 
 def turn_on(services: Sequence[str], queue: str, seconds: int, owner: str) -> None:
     """The copies are in DIRECTORY already (clones.make)."""
@@ -102,17 +126,21 @@ def turn_on(services: Sequence[str], queue: str, seconds: int, owner: str) -> No
     argv += [
         f"--property=ExecStartPre=/bin/sh {DIRECTORY}/on",
         f"--property=ExecStopPost=/bin/sh {DIRECTORY}/off",
-        f"--property=RuntimeMaxSec={seconds + 30}",
+        f"--property=RuntimeMaxSec={seconds + _AFTER}",
         "--property=TimeoutStopSec=60",
     ]
     done = commands.run([*argv, "sleep", str(seconds)], timeout=90)
     if done.code or not _seen_by_postfix(queue):
         take_back(queue)
-        raise AgentError(
-            _("Postfix cannot be made to tell more on this host for a moment: it stays as it was"),
-            _("leave --wire out; the trace shows what its log says"),
-            done.lines(),
-        )
+        raise _impossible(done.lines())
+
+
+def _impossible(lines: Sequence[str]) -> AgentError:
+    return AgentError(
+        _("Postfix cannot be made to tell more on this host for a moment: it stays as it was"),
+        _("leave --wire out; the trace shows what its log says"),
+        lines,
+    )
 
 
 def _real(name: str) -> str:
@@ -138,7 +166,7 @@ def is_on() -> bool:
 
 def take_back(queue: str) -> None:
     """`queue`: Postfix's queue directory. Whoever else takes it back at the same time does no harm."""
-    commands.run(["systemctl", "stop", UNIT], timeout=120)
+    commands.run(["systemctl", "stop", UNIT, GUARD], timeout=120)
     script = os.path.join(DIRECTORY, "off")
     if os.path.exists(script):  # the unit had never begun, or did not come to its end
         commands.run(["/bin/sh", script], timeout=60)
