@@ -34,6 +34,7 @@ from mailprov.trace.observed import Dialogue, Question, Seen, Visit
 
 _SLICE = 5.0  # seconds that a host reads on for, before it is seen whether there is more to wait for
 _PAUSE = 0.5
+_SMARTHOST = ("relayhost",)
 _SETTLED = ("sent", "bounced", "expired", "deferred")
 
 
@@ -65,6 +66,11 @@ class Following:
         while True:
             self._ears.follow(wanted, self._ready.message_id, patience)
             now = time.monotonic()
+            # What a server of others has may come back to a host of ours, which gives it an id that nobody told us.
+            if more := self._away(dialogue).keys() - wanted.keys():
+                wanted |= {host: [] for host in more}
+                patience = max(0.0, min(_SLICE, deadline - now))
+                continue
             over = now >= deadline or dialogue.code != 250 or not self._ears.heard(dialogue.host)
             # Dovecot may log a moment after it has answered; where it logs nothing, that is not waited for.
             if over or (self._settled(dialogue) and (self._stored(dialogue) or now - began > _SLICE)):
@@ -85,8 +91,9 @@ class Following:
             for account in (each.recipient,)
         }
         told = bool(found) and all(self._ears.heard(life.host) for life in found)
+        away = {account for accounts in self._away(dialogue).values() for account in accounts}
         for owner in self._owners:
-            if owner.address in delivered or not (told and self._whole(found)):
+            if owner.address in delivered | away or not (told and self._whole(found)):
                 self._visit(owner, options, 0.0 if owner.address in delivered else options.wait, entrance)
         for address in sorted(delivered - {owner.address for owner in self._owners}):
             if (other := account_of(self._inventory, address)) and address != self._letter.sender:
@@ -129,14 +136,27 @@ class Following:
             life = todo.pop()
             if life.key not in found:
                 found[life.key] = life
-                nexts = [web.next(life, each) for _line, each in life.deliveries]
+                nexts = [web.next(life, each) or web.returned(life, each) for _line, each in life.deliveries]
                 todo += [each for each in nexts if each is not None]
                 todo += [*web.reports(life), *web.redirected(life)]
         return list(found.values())
 
     def _settled(self, dialogue: Dialogue) -> bool:
         found = self._lives(dialogue)
-        return bool(found) and self._whole(found) and all(map(self._led_on, found))
+        away = any(map(self._ears.heard, self._away(dialogue)))
+        return bool(found) and not away and self._whole(found) and all(map(self._led_on, found))
+
+    def _away(self, dialogue: Dialogue) -> dict[str, set[str]]:
+        """Hosts of ours → the accounts there whose copies a server of others has, as far as is known."""
+        web = Web(self._ears.logs_of_all())
+        found: dict[str, set[str]] = {}
+        for life in self._lives(dialogue):
+            for _line, each in life.deliveries:
+                host = home(self._inventory, each.recipient)
+                given = each.queued_as and not web.place(life, each)
+                if given and host is not None and web.returned(life, each) is None:
+                    found.setdefault(host.name, set()).update(ends(self._inventory, each.recipient))
+        return found
 
     def _stored(self, dialogue: Dialogue) -> bool:
         """Whether Dovecot has told of every session in which it took the message."""
@@ -186,7 +206,7 @@ class Following:
                     self._ready.message_id,
                     dict.fromkeys(accounts),
                     dict.fromkeys(questions),
-                    RETRIES if deferred else (),
+                    (*(RETRIES if deferred else ()), *(_SMARTHOST if across else ())),
                 )
             self._ask_here(name, [name for name, kind in questions if kind == "MX"])
 

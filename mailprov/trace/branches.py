@@ -18,6 +18,7 @@ from mailprov.trace.filters import about
 from mailprov.trace.lives import Key, Life
 from mailprov.trace.names import meaning
 from mailprov.trace.postfix import Delivery, Line
+from mailprov.trace.routes import routed
 from mailprov.trace.story import Story
 
 _SUBMISSION = ("submission", "submissions")
@@ -223,25 +224,50 @@ class Branches:
             )
             mailbox.visited(story, len(story.steps))
         elif counts:
-            for each, named_so in named.items():
-                text = _(
-                    "{server} took it for {recipient}; what becomes of it there cannot be seen from here"
+            for _line, each in group:
+                self._outside(life, each, step, named)
+
+    def _outside(self, life: Life, delivery: Delivery, after: int, named: dict[str, str]) -> None:
+        """A server of others has it. That may bring it back to a host of ours: a smarthost does, a filter service."""
+        story, recipient = self._story, delivery.recipient
+        server = delivery.relay or delivery.address
+        back = story.web.returned(life, delivery)
+        if back is not None and back.arrival is not None:
+            if back.key not in self._been:
+                text = _("{client} brought it here: it has the Message-ID of what {server} took")
+                step = story.add(
+                    story.by_headers(after, back.queue_id) if story.received(back.queue_id) else after,
+                    Agent.SMTP,
+                    Evidence.LOGGED,
+                    text.format(client=_client(back.arrival.says), server=server),
+                    host=back.host,
+                    port=25,
+                    **story.at(back.arrival.record),
+                    queue_id=back.queue_id,
+                    lines=story.lines([back.arrival.record]),
+                    headers=story.received(back.queue_id),
                 )
-                then = _("Ask who runs that server, with the id that it gave: {id}")
-                story.arrived(
-                    named_so,
-                    each,
-                    Outcome.HANDED_ON,
-                    text.format(server=delivery.relay or delivery.address, recipient=each),
-                    step,
-                    then=then.format(id=delivery.queued_as),
-                )
+                self.inside(back, step, named)
+            return
+        if any(visit.account == recipient and visit.folder for visit in story.seen.visits):
+            mailbox.visited(story, story.by_headers(after), recipient)
+            return
+        text = _("{server} took it for {recipient}; what becomes of it there cannot be seen from here")
+        then = _("Ask who runs that server, with the id that it gave: {id}")
+        story.arrived(
+            named[recipient],
+            recipient,
+            Outcome.HANDED_ON,
+            text.format(server=server, recipient=recipient),
+            after,
+            then=then.format(id=delivery.queued_as),
+        )
 
     def _across(self, life: Life, group: Group, after: int, place: str, following: Life | None) -> int:
         """From one host to another over port 25, and before it the question to DNS."""
         story = self._story
         line, delivery = group[0]
-        after = outcomes.asked(story, life, delivery, after)
+        after, why = routed(story, life, delivery, after)
         arrival = [following.arrival.record] if following is not None and following.arrival else []
         text = _("The other server took it")
         if story.secured(delivery.queued_as):
@@ -261,6 +287,7 @@ class Branches:
             recipient=recipients[0] if len(recipients) == 1 else "",
             lines=story.lines([*(each.record for each, _said in group), *arrival]),
             headers=story.received(delivery.queued_as),
+            hint=why,
         )
 
     # What was written because of it.

@@ -2,6 +2,7 @@
 
     Web(logs)                       all lives of all hosts
     web.next(life, delivery)        where "queued as ID" leads to
+    web.returned(life, delivery)    where a server of others brought it back to: the same Message-ID, the same recipient
     web.reports(life)               messages that were written about it: bounces, delays
     web.redirected(life)            what a user's filter sent on: the same Message-ID, by the way that filters have
     web.roots()                     lives that came from nowhere that is known
@@ -24,7 +25,7 @@ from mailprov.i18n import _
 from mailprov.trace import dovecot
 from mailprov.trace.lives import Key, Life, lives
 from mailprov.trace.observed import HostLog, Record
-from mailprov.trace.postfix import Delivery
+from mailprov.trace.postfix import Arrival, Delivery
 
 _FILTERS_OWN = "sieve-redirect"  # the service in master.cf that takes what users' filters send on
 
@@ -35,6 +36,7 @@ class Web:
         records = [record for log in self._logs.values() for record in log.records]
         self.lives, doubts = lives(records)
         self.doubts = list(doubts)
+        self._outside: tuple[Life, ...] | None = None
         self._sorted: dict[str, tuple[Record, ...]] = {}
         self._by_id: defaultdict[tuple[str, str], list[Life]] = defaultdict(list)
         for life in self.lives:
@@ -64,6 +66,31 @@ class Web:
         if not delivery.queued_as or not host:
             return None
         return self._meant(host, delivery.queued_as, life.message_ids)
+
+    def returned(self, life: Life, delivery: Delivery) -> Life | None:
+        """Only one that came over port 25 from a server of others, and of which there is no other."""
+        if not delivery.queued_as or self.place(life, delivery):
+            return None
+        found = [
+            one
+            for one in self._came_from_outside()
+            if one.key != life.key
+            and set(one.message_ids) & set(life.message_ids)
+            and any(delivery.recipient in (each.recipient, each.original) for _line, each in one.deliveries)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _came_from_outside(self) -> tuple[Life, ...]:
+        if self._outside is None:
+            self._outside = tuple(filter(self._from_others, self.lives))
+        return self._outside
+
+    def _from_others(self, life: Life) -> bool:
+        """Whether it came over port 25, from an address that is none of ours."""
+        says = life.arrival.says if life.arrival is not None else None
+        if not isinstance(says, Arrival) or life.service or says.login or not says.address:
+            return False
+        return not self.host_of(says.address) and not _loops(says.address)
 
     def life(self, host: str, queue_id: str, message_id: str = "") -> Life | None:
         return self._meant(host, queue_id, (message_id,) if message_id else ())
@@ -102,7 +129,10 @@ class Web:
     def roots(self) -> tuple[Life, ...]:
         led_to: set[Key] = set()
         for life in self.lives:
-            following = [self.next(life, delivery) for _line, delivery in life.deliveries]
+            following = [
+                self.next(life, delivery) or self.returned(life, delivery)
+                for _line, delivery in life.deliveries
+            ]
             for one in (*following, *self.reports(life), *self.redirected(life)):
                 if one is not None and one.key != life.key:
                     led_to.add(one.key)

@@ -86,8 +86,11 @@ def _came(story: Story, host: str, t: int) -> dict[str, Any]:
     return {"at": round(t / 1e6 - story.offset(host) - story.seen.began, 6), "clock": host}
 
 
-def visited(story: Story, after: int) -> None:
+def visited(story: Story, after: int, only: str = "") -> None:
+    """`only`: of this account."""
     for account in dict.fromkeys(visit.account for visit in story.seen.visits):
+        if only and account != only:
+            continue
         visits = [visit for visit in story.seen.visits if visit.account == account]
         step = after
         for visit in visits:

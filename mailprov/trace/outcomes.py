@@ -1,8 +1,7 @@
-"""Ends that are not a mailbox: put off, returned, refused, held, deleted; and what DNS answered before a connection.
+"""Ends that are not a mailbox: put off, returned, refused, held, deleted.
 
     stopped(story, life, after, names) -> bool     whether it came no further than this queue: refused, held, deleted
     ended(story, life, group, after, named) -> number          deliveries that are over for now
-    asked(story, life, delivery, after) -> number  DNS, where the next server was looked for there
 
 Pure.
 """
@@ -12,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mailprov.i18n import _, ngettext
-from mailprov.model.trace import Agent, Evidence, Outcome, Source, TraceLine
+from mailprov.model.trace import Agent, Evidence, Outcome
 from mailprov.trace.lives import Life
 from mailprov.trace.postfix import Delivery, Line
+from mailprov.trace.routes import routed
 from mailprov.trace.story import Story
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # postconf(5)
@@ -79,7 +79,7 @@ def ended(
     for line, delivery in group:
         agent = _agent(line)
         server = delivery.relay if delivery.relay not in ("none", "") else ""
-        before = asked(story, life, delivery, after) if agent is Agent.SMTP else after
+        before, why = routed(story, life, delivery, after) if agent is Agent.SMTP else (after, "")
         outcome, text = _said(delivery)
         place = story.web.place(life, delivery) if agent is Agent.SMTP and server else ""
         step = story.add(
@@ -95,6 +95,7 @@ def ended(
             queue_id=life.queue_id,
             recipient=delivery.recipient,
             lines=story.lines([line.record]),
+            hint=why,
         )
         if not counts:
             continue
@@ -119,66 +120,6 @@ def ended(
             then=then,
         )
     return step
-
-
-def asked(story: Story, life: Life, delivery: Delivery, after: int) -> int:
-    domain = delivery.recipient.rpartition("@")[2]
-    questions = [
-        each
-        for each in story.seen.questions
-        if each.host == life.host and each.name == domain and each.type == "MX"
-    ]
-    if not questions:
-        return after
-    question = questions[0]
-    followed = [
-        each
-        for each in story.seen.questions
-        if each.host == life.host and each.type in ("A", "AAAA") and each.name in " ".join(question.values)
-    ]
-    lines = [
-        TraceLine(source, text)
-        for each in (question, *followed)
-        for source, text in (
-            (Source.SENT, f"{each.name} {each.type}?"),
-            (
-                Source.RECEIVED,
-                f"{each.server}: {each.name} {each.type} {', '.join(each.values) or each.answer}",
-            ),
-        )
-    ]
-    names = ", ".join(
-        _("{server} (MX {preference})").format(server=server, preference=preference)
-        for preference, _sign, server in (value.partition(" ") for value in question.values)
-    )
-    addresses = list(dict.fromkeys(value for each in followed for value in each.values))
-    text = (
-        (
-            _("Mail for {domain} goes to {servers}, at {addresses}")
-            if addresses
-            else _("Mail for {domain} goes to {servers}")
-        ).format(domain=domain, servers=names, addresses=", ".join(addresses))
-        if names
-        else _("{domain} has no MX record: {answer}").format(domain=domain, answer=question.answer)
-    )
-    # What Postfix itself was answered stands in no log: it was asked again.
-    hint = (
-        _("the host's resolver answered so when it was asked again, after the delivery")
-        if question.observed
-        else _("this machine asked the name servers; what the host was answered is not in its log")
-    )
-    return story.add(
-        after,
-        Agent.DNS,
-        Evidence.RECONSTRUCTED,
-        text,
-        host=question.server,
-        port=53,
-        seconds=question.seconds,
-        recipient=delivery.recipient,
-        lines=tuple(lines),
-        hint=hint,
-    )
 
 
 def _agent(line: Line) -> Agent:

@@ -96,10 +96,12 @@ class Story:
         """What the sender's program wrote, where the header was asked for."""
         return added(map(cleaning.line, look.headers)).sent
 
-    def by_headers(self, after: int) -> int:
-        """Steps that only the message itself tells of, from its sender on: its Received lines."""
+    def by_headers(self, after: int, until: str = "") -> int:
+        """Steps that only the message itself tells of, from its sender on: its Received lines, up to the id `until`."""
         told = {step.queue_id for step in self.steps if step.queue_id}
         for queue_id, hop in reversed(self._hops.items()):
+            if queue_id == until:
+                break
             if queue_id not in told:
                 text = _("A Received line says that it was taken there, by {protocol}")
                 after = self.add(
