@@ -12,6 +12,10 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False  # typing is not imported: `mailprov --help` would wait for it
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
 
 def _being_completed() -> str:
     """The command whose arguments a shell wants completed: of the line that typer's scripts hand over. Else empty."""
@@ -26,6 +30,16 @@ def _begin_json() -> None:
     from mailprov.cli.reports import Reports
 
     Reports(json=True, text=False)
+
+
+def _as_plugin(words: list[str]) -> AbstractContextManager[None]:
+    from contextlib import nullcontext
+
+    if not any("nagios=-" in word for word in words):
+        return nullcontext()
+    from mailprov.cli import plugin
+
+    return plugin.as_plugin() if plugin.asked(words) else nullcontext()
 
 
 def run() -> None:
@@ -51,8 +65,9 @@ def run() -> None:
     from mailprov.cli.streams import make_fit
 
     make_fit()
+    ends = _as_plugin(words)
     try:
-        with ended_well(_begin_json if "--json" in words else None):
+        with ends, ended_well(_begin_json if "--json" in words else None):
             from mailprov.cli.fastpath import parsed
 
             if (command := parsed(words)) is not None:

@@ -1,7 +1,7 @@
 """What the shell offers after TAB: names from the inventory of the line, probes, labs, runs.
 
     hosts, domains, accounts, labs, runs                    for `autocompletion=` of an argument or option
-    probes, probe_families, explained                       the same
+    probes, probe_families, explained, report_kinds         the same
     inventory_or(names)                                     for INVENTORY, which may be left out
 
 Nothing is asked that is not on this machine's disk: the inventory is read without its secrets and need not be right,
@@ -65,6 +65,13 @@ def probes(ctx: Any) -> Names:
     from mailprov import probe
 
     return [(entry.id, _(entry.title)) for entry in probe.catalogue()]
+
+
+@_silent
+def report_kinds(ctx: Any) -> Names:
+    from mailprov.report.report_files import KINDS
+
+    return [(f"{kind}=", _(about)) for kind, about in KINDS.items()]
 
 
 @_silent

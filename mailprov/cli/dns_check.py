@@ -9,7 +9,7 @@ import typer
 
 from mailprov.cli.commands import Command
 from mailprov.cli.inventory_argument import USUAL
-from mailprov.cli.options import Domains, Inventory, Json, JUnitFile, Quiet, Verbose
+from mailprov.cli.options import Domains, Inventory, Json, JUnitFile, Quiet, ReportFiles, Verbose
 from mailprov.cli.probe_options import Probes, SkippedProbes, known
 from mailprov.i18n import N_, _
 
@@ -39,6 +39,7 @@ def check(
     ] = None,
     json: Json = False,
     junit: JUnitFile = None,
+    report: ReportFiles = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -52,7 +53,7 @@ def check(
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, junit=junit, report=report, reads=inventory, quiet=quiet, verbose=verbose)
     probe_ids, skip_ids = known("--probe", probes), known("--skip", skip)
     if selectors and not zone:
         raise InputError(

@@ -74,6 +74,19 @@ JUnitFile = Annotated[
         "--junit", metavar="FILE", help=N_("Also write the results as JUnit XML."), show_default=False
     ),
 ]
+ReportFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="KIND=FILE",
+        help=N_(
+            "Also write a report (may be repeated; - is stdout): json, junit, tap, markdown, github, nagios, "
+            "prometheus, sarif."
+        ),
+        show_default=False,
+        autocompletion=complete.report_kinds,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=N_("Only errors and the last line."))]
 Verbose = Annotated[
     bool,

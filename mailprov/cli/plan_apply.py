@@ -49,7 +49,9 @@ def plan(
         if saving is not None:
             saving(event)
 
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff, also=note)
+    reports = Reports(
+        json=json, junit=junit, reads=inventory, quiet=quiet, verbose=verbose, diff=diff, also=note
+    )
     with EarlyLogins() as early:
         read = load(inventory, early=lambda all_: early.begin(seeming(all_, host, domain, only), all_))
         chosen = select(read, host, domain, only)
@@ -92,6 +94,7 @@ def apply(
     lock_timeout: float = 0,
     json: bool = False,
     junit: Path | None = None,
+    report: list[str] | None = None,
     quiet: bool = False,
     diff: bool = False,
     verbose: bool = False,
@@ -104,7 +107,15 @@ def apply(
     from mailprov.run.select import seeming, select
     from mailprov.transport.early_logins import EarlyLogins
 
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose, diff=diff)
+    reports = Reports(
+        json=json,
+        junit=junit,
+        report=report,
+        reads=inventory,
+        quiet=quiet,
+        verbose=verbose,
+        diff=diff,
+    )
     saved = load_saved(inventory)
     with EarlyLogins(bootstrap=bootstrap_python) as early:
         if saved is None:

@@ -6,7 +6,7 @@ import dataclasses
 import select
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ from mailprov.i18n import N_, _, ngettext
 from mailprov.model.events import Emit, Error, Event, InventoryProblem, RunEnded, RunStarted
 
 if TYPE_CHECKING:
+    from mailprov.model.findings import Target
+    from mailprov.report.report_files import ReportFiles
     from mailprov.report.text import TextReport
 
 
@@ -59,8 +61,9 @@ _WORDS = {
 
 
 class Reports:
-    """The consumers of one run: text or JSON on stdout, and a JUnit file or another one if asked for.
+    """The consumers of one run: text, JSON or a report on stdout, and files of reports if asked for.
 
+    `report`: words of --report, KIND=FILE. `reads`: files that the command reads, which no report is written over.
     `text`: without --json the events are shown to people; else the command prints by itself. What programs read ends
     with a RunEnded in any case, also where the command is cut short (an inventory that is wrong, wrong usage, Ctrl-C).
     """
@@ -70,6 +73,8 @@ class Reports:
         *,
         json: bool,
         junit: Path | None = None,
+        report: Sequence[str] | None = None,
+        reads: Path | None = None,
         quiet: bool = False,
         verbose: bool = False,
         diff: bool = False,
@@ -82,17 +87,22 @@ class Reports:
         self._quiet, self._verbose, self._diff = quiet, verbose, diff
         self._json = json
         self._over = False
+        self._text_is_off = False  # a report is printed in its place
         self._programs: list[Emit] = []
         at_end(self._cut_short)
         if json:
             from mailprov.report.jsonlines import JsonLines
 
             self._programs.append(JsonLines(sys.stdout))
-        if junit is not None:
-            from mailprov.report.junit import JUnit
+        if junit is not None or report:
+            files = report_files(report or (), junit, reads, json)
+            self._programs.append(files)
+            if files.stdout == "nagios":
+                from mailprov.cli import plugin
 
-            self._programs.append(JUnit(junit))
-        shown = [self._show] if text and not json else []
+                self._programs.append(lambda event: plugin.note(event, files.plugin_code))
+            self._text_is_off = bool(files.stdout) and files.stdout not in files.AMONG_OTHERS
+        shown = [self._show] if text and not json and not self._text_is_off else []
         self._fan_out = fan_out([self._watch, *shown, *self._programs, *([also] if also is not None else [])])
 
     def begin(self, command: str, inventory: object) -> None:
@@ -172,7 +182,7 @@ class Reports:
 
     def can_ask(self) -> bool:
         """Whether there is somebody at a terminal, who sees the plan as text."""
-        return not self._json and sys.stdin.isatty() and sys.stdout.isatty()
+        return not self._json and not self._text_is_off and sys.stdin.isatty() and sys.stdout.isatty()
 
     def confirm(self, yes: bool, command: str = "apply") -> Callable[[dict[str, int]], bool] | None:
         """The question of apply and rollback; with --yes the plan is shown and nobody asked. Raises InputError without
@@ -196,9 +206,25 @@ class Reports:
         return ask
 
     def _show_and_go(self, counts: dict[str, int]) -> bool:
-        if not self._json:
+        if not self._json and not self._text_is_off:
             self._terminal().show_plan()
         return True
+
+
+def report_files(words: Sequence[str], junit: Path | None, reads: Path | None, json: bool) -> ReportFiles:
+    """Raises InputError for a word of --report that is wrong."""
+    from mailprov.report.report_files import Making, ReportFiles
+
+    def place(target: Target) -> tuple[int, int]:
+        from mailprov.inventory.places import places
+
+        if not found:
+            found.append(places(reads) if reads is not None else lambda target: (1, 1))
+        return found[0](target)
+
+    found: list[Callable[[Target], tuple[int, int]]] = []
+    kept = [reads] if reads is not None else []
+    return ReportFiles(words, junit, making=Making(place), kept=kept, stdout_is_taken=json)
 
 
 def answered_yes(question: str) -> bool:

@@ -34,7 +34,7 @@ def validate(
     from mailprov.model.events import Ended, Notice
     from mailprov.plan.advisories import advisories
 
-    reports = Reports(json=json, junit=junit, text=False)
+    reports = Reports(json=json, junit=junit, reads=inventory, text=False)
     reports.begin("validate", inventory)
     read = load(inventory, SecretMode.IGNORE if no_secrets else SecretMode.CHECK)
     hosts, domains = len(read.hosts), len(read.domains)

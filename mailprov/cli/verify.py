@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mailprov.cli.inventory_argument import USUAL
-from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Quiet, Verbose
+from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Quiet, ReportFiles, Verbose
 from mailprov.cli.probe_options import Probes, SkippedProbes, known
 from mailprov.i18n import N_, _
 
@@ -48,6 +48,7 @@ def verify(
     ] = "",
     json: Json = False,
     junit: JUnitFile = None,
+    report: ReportFiles = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -59,7 +60,7 @@ def verify(
     from mailprov.run.verify import verify as run_verify
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, junit=junit, quiet=quiet, verbose=verbose)
+    reports = Reports(json=json, junit=junit, report=report, reads=inventory, quiet=quiet, verbose=verbose)
     probe_ids, skip_ids = known("--probe", probes), known("--skip", skip)
     if accounts != "all" and (not accounts.isdecimal() or int(accounts) < 1):
         raise InputError(

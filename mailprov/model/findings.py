@@ -45,6 +45,7 @@ class Finding:
     `advice` is the exact change that mends it (empty on a pass); `refs` are RFC sections or manual pages.
     `timed_out`: the probe waited for something until a deadline ended the wait. No probe of a sound host does.
     `waits_for`, of an error: the finding without which this could not be tested, as `net.tcp mx1:993`.
+    `not_after`: until when the certificate that was seen is valid, unix seconds; 0 where none was judged by its dates.
     `tasks`: what to have somebody else do (a registrar, the owner of an address), where nothing else mends it.
     """
 
@@ -61,3 +62,4 @@ class Finding:
     timed_out: bool = False
     waits_for: str = ""
     tasks: tuple[str, ...] = ()
+    not_after: float = 0.0

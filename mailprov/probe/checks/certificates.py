@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding, Verdict
@@ -215,7 +216,8 @@ def name(context: PortContext) -> Iterator[Finding]:
     ports=ALL_PORTS,
 )
 def expiry(context: PortContext) -> Iterator[Finding]:
-    yield context.finding(*_judge_life(_leaf(context)))
+    leaf = _leaf(context)
+    yield replace(context.finding(*_judge_life(leaf)), not_after=leaf.not_after.timestamp())
 
 
 def _judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:

@@ -23,8 +23,8 @@ from mailprov.model.events import RunEnded, RunStarted
 from mailprov.model.records import Record
 from mailprov.report.fanout import fan_out
 from mailprov.report.jsonlines import JsonLines
-from mailprov.report.junit import JUnit
 from mailprov.report.plain_text import Plain
+from mailprov.report.report_files import KINDS, ReportFiles
 from mailprov.report.terminal import rich_console
 from mailprov.report.text import TextReport
 from mailprov.wire import shapes
@@ -50,10 +50,11 @@ class Everything:
         monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setenv("TERM", "xterm-256color")
         self._plain, self._json, self._terminal = io.StringIO(), io.StringIO(), _Terminal()
-        self._junit = folder / "junit.xml"
+        self._files = {kind: folder / f"report.{kind}" for kind in KINDS}
+        words = [f"{kind}={path}" for kind, path in self._files.items()]
         plain = TextReport(Plain(self._plain, lambda: rich_console(self._plain)), verbose=verbose)
         terminal = TextReport(rich_console(self._terminal), verbose=verbose)
-        self.emit = fan_out([plain, terminal, JsonLines(self._json), JUnit(self._junit)])
+        self.emit = fan_out([plain, terminal, JsonLines(self._json), ReportFiles(words)])
 
     @property
     def parts(self) -> dict[str, str]:
@@ -64,7 +65,7 @@ class Everything:
             "plain": self._plain.getvalue(),
             "terminal": _RICH.sub("", terminal),
             "json": "\n".join(self._strings(told)),
-            "junit": self._junit.read_text(encoding="utf-8"),
+            **{f"report {kind}": path.read_text(encoding="utf-8") for kind, path in self._files.items()},
         }
 
     def _strings(self, value: Any, name: str = "") -> list[str]:

@@ -27,7 +27,7 @@ from mailprov.model.events import (
 )
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.report.jsonlines import JsonLines
-from mailprov.report.junit import JUnit
+from mailprov.report.report_files import ReportFiles
 from mailprov.report.text import TextReport
 
 DIFF = "--- a\n+++ b\n@@ -1,2 +1,2 @@\n same\n-old\n+new [not markup]\n"
@@ -60,6 +60,10 @@ def finding(verdict: Verdict = Verdict.PASS, probe: str = "tls.name", port: int 
         probe, Target("mx1", "192.0.2.1", port), verdict, "the certificate names the host", "mx1.alpha.test",
         "seen: other.example", "give tls.certificate for mx1.alpha.test", ("S: 220 hello",), ("RFC 7817",),
     )  # fmt: skip
+
+
+def junit(path: Path) -> ReportFiles:
+    return ReportFiles(junit=path)
 
 
 def test_a_plan_shows_signs_diffs_and_counts() -> None:
@@ -227,7 +231,7 @@ def test_json_lines_are_one_flat_object_each() -> None:
 
 def test_junit_tells_failure_error_skip_and_warning_apart(tmp_path: Path) -> None:
     path = tmp_path / "out.xml"
-    report = JUnit(path)
+    report = junit(path)
     for verdict in Verdict:
         report(Found(finding(verdict)))
     report(Ended("mx2", "unreachable", 0, "mx2: \x00 refused."))
@@ -242,7 +246,7 @@ def test_junit_tells_failure_error_skip_and_warning_apart(tmp_path: Path) -> Non
 
 
 def test_an_empty_run_is_never_green_in_junit(tmp_path: Path) -> None:
-    report = JUnit(tmp_path / "out.xml")
+    report = junit(tmp_path / "out.xml")
     report(RunEnded(3, "no probe ran"))
 
     assert ET.parse(tmp_path / "out.xml").find(".//error") is not None
@@ -250,19 +254,19 @@ def test_an_empty_run_is_never_green_in_junit(tmp_path: Path) -> None:
 
 def test_junit_into_a_folder_that_is_not_there_is_said_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its folder does not exist"):
-        JUnit(tmp_path / "no" / "out.xml")
+        junit(tmp_path / "no" / "out.xml")
 
 
 def test_junit_into_a_place_one_may_not_write_is_said_before_the_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be written: Is a directory"):
-        JUnit(tmp_path)
+    with pytest.raises(InputError, match="cannot be written: it is a folder"):
+        junit(tmp_path)
 
 
 def test_a_run_that_is_killed_leaves_a_junit_file_that_says_so(tmp_path: Path) -> None:
     """And no report of an earlier run; a file of 0 bytes is no XML, which stops what reads it."""
     path = tmp_path / "out.xml"
     path.write_text("<testsuites/>")
-    JUnit(path)
+    junit(path)
 
     (error,) = ET.parse(path).iter("error")
     assert error.get("message") == "the run did not complete"
@@ -272,7 +276,7 @@ def test_a_run_that_is_killed_leaves_a_junit_file_that_says_so(tmp_path: Path) -
 def test_a_junit_file_that_does_not_fit_is_not_called_wrong_usage(tmp_path: Path) -> None:
     """The hosts were changed by then: exit code 2 would say that nothing was done."""
     path = tmp_path / "out.xml"
-    report = JUnit(path)
+    report = junit(path)
     report(Found(finding()))
     path.unlink()
     path.symlink_to("/dev/full")
@@ -284,7 +288,7 @@ def test_a_junit_file_that_does_not_fit_is_not_called_wrong_usage(tmp_path: Path
 
 def test_no_two_junit_cases_have_one_name(tmp_path: Path) -> None:
     path = tmp_path / "out.xml"
-    report = JUnit(path)
+    report = junit(path)
     for address in ("192.0.2.1", "2001:db8::1", "2001:db8::1"):
         report(Found(dataclasses.replace(finding(), target=Target("mx1", address, 465))))
     report(RunEnded(0, ""))

@@ -15,7 +15,7 @@ from mailprov.model.answers import Found
 from mailprov.model.events import RunEnded, to_json
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.report import findings
-from mailprov.report.junit import JUnit
+from mailprov.report.report_files import ReportFiles
 
 SIGN = "ask the provider of the zone example.org to sign it, and its registrar to enter the DS record"
 ROUTES = "ask the providers of 203.0.113.25 whether their routes have a ROA (RPKI)"
@@ -78,7 +78,7 @@ def test_without_tasks_there_is_no_such_block() -> None:
 
 def test_in_json_and_junit_a_task_is_with_its_finding(tmp_path: Path) -> None:
     assert json.loads(json.dumps(to_json(Found(FOUND[0]))))["tasks"] == [SIGN]
-    report = JUnit(tmp_path / "x.xml")
+    report = ReportFiles(junit=tmp_path / "x.xml")
     for one in FOUND:
         report(Found(one))
     report(RunEnded(4, "", 1.0))
