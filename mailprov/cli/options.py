@@ -81,7 +81,7 @@ ReportFiles = Annotated[
         metavar="KIND=FILE",
         help=N_(
             "Also write a report (may be repeated; - is stdout): json, junit, tap, markdown, github, nagios, "
-            "prometheus, sarif."
+            "prometheus, sarif, html."
         ),
         show_default=False,
         autocompletion=complete.report_kinds,

@@ -213,6 +213,7 @@ class Reports:
 
 def report_files(words: Sequence[str], junit: Path | None, reads: Path | None, json: bool) -> ReportFiles:
     """Raises InputError for a word of --report that is wrong."""
+    from mailprov.components.templates import folders
     from mailprov.report.report_files import Making, ReportFiles
 
     def place(target: Target) -> tuple[int, int]:
@@ -224,7 +225,7 @@ def report_files(words: Sequence[str], junit: Path | None, reads: Path | None, j
 
     found: list[Callable[[Target], tuple[int, int]]] = []
     kept = [reads] if reads is not None else []
-    return ReportFiles(words, junit, making=Making(place), kept=kept, stdout_is_taken=json)
+    return ReportFiles(words, junit, making=Making(place, folders), kept=kept, stdout_is_taken=json)
 
 
 def answered_yes(question: str) -> bool:

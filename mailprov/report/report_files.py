@@ -39,6 +39,7 @@ _MODULES = {
     "nagios": ("nagios", N_("the line of a plugin of Nagios or Icinga")),
     "prometheus": ("prometheus", N_("for node_exporter's textfile collector")),
     "sarif": ("sarif", N_("SARIF 2.1.0, for code scanning")),
+    "html": ("verify_page", N_("a page, in one file")),
 }
 KINDS = {kind: about for kind, (__, about) in _MODULES.items()}
 LATE = frozenset({"prometheus", "nagios"})

@@ -13,26 +13,20 @@ at the end (a full disk).
 
 from __future__ import annotations
 
-import base64
 import datetime
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mailprov.errors import InputError, ReportFailed
-from mailprov.i18n import N_, _, languages, ngettext, translates
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.answers import Traced
 from mailprov.model.events import Event, RunEnded
 from mailprov.model.trace import Delays, Evidence, Source, Step, Trace
-from mailprov.report import own_file, trace_lanes
+from mailprov.report import own_file, page_source, trace_lanes
 from mailprov.report import trace_words as words
 from mailprov.report.trace_masking import Masker
 from mailprov.report.trace_order import Row, rows
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 # Where a line was seen → its sign, and what it says to who cannot see the sign.
 _SIGNS = {
@@ -99,23 +93,25 @@ def page(
     """Texts of `traces` are clean (model/cleaning.py). `folders`: where templates lie (components/templates.py)."""
     from markupsafe import Markup
 
-    made = _environment(tuple(folders))
+    made = page_source.environment(tuple(folders))
     keep = {*named, *(each for trace in traces for each in (trace.sender, *trace.recipients))}
     masker = Masker(keep)
     told = [_trace(each if show_addresses else masker.trace(each)) for each in traces]
     most = {len(each["lanes"]) for each in told}
-    style = _source(made, "trace/page.css") + "".join(f".lanes-{n}{{--lanes:{n}}}\n" for n in sorted(most))
-    script = _source(made, "trace/page.js")
+    style = page_source.source(made, "trace/page.css") + "".join(
+        f".lanes-{n}{{--lanes:{n}}}\n" for n in sorted(most)
+    )
+    script = page_source.source(made, "trace/page.js")
     used = {step.evidence for trace in traces for step in trace.steps}
     agents = {step.agent for trace in traces for step in trace.steps}
     hidden = masker.hidden
     return made.get_template("trace/page.html.j2").render(
-        lang=languages()[0].replace("_", "-") if translates() and languages() else "en",
+        lang=page_source.language(),
         title=told[0]["answers"][0]["text"] if told and told[0]["answers"] else _("The way of a message"),
         style=Markup(style),  # noqa: S704 - files of this program
         script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=page_source.digest(style),
+        script_hash=page_source.digest(script),
         traces=told,
         grades=[
             {"name": evidence.value, "word": _(grade.word), "about": _(grade.about)}
@@ -131,15 +127,6 @@ def page(
         if hidden
         else "",
     )
-
-
-def _source(made: Environment, name: str) -> str:
-    assert made.loader is not None
-    return made.loader.get_source(made, name)[0]
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _trace(trace: Trace) -> dict[str, Any]:
@@ -262,18 +249,3 @@ def _parts(step: Step) -> Iterable[dict[str, Any]]:
 
 def _of(step: Step, source: Source) -> list[tuple[str, str, str]]:
     return [(line.text, "", "") for line in step.lines if line.source is source]
-
-
-@lru_cache(maxsize=1)
-def _environment(folders: tuple[Path, ...]) -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    made = Environment(
-        loader=FileSystemLoader(folders),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.globals["_"] = _
-    return made

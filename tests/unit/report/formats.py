@@ -6,11 +6,14 @@ tap(text) -> list[Point]      TAP 14: version, plan, points in order, directives
 commands(text)                workflow commands of GitHub Actions, taken apart as its runner does
 plugin(text)                  the line of a plugin: state, text, figures
 metrics(text)                 text format 0.0.4 of Prometheus: each series once, families together
+page(text)                    HTML whose elements are closed, that fetches nothing and has a policy
 sarif(text)                   what SARIF 2.1.0 requires of the parts that are used
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections import Counter
@@ -18,6 +21,8 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import ruamel.yaml
+
+from tests.unit.report.pages import Parsed
 
 _TYPES: dict[str, Any] = {
     "object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool,
@@ -238,6 +243,35 @@ def metrics(text: str) -> dict[str, float]:
         found[key] = float(match[3])
     assert set(seen.values()) == {1}, "a family stands once"
     return found
+
+
+def page(text: str) -> Parsed:
+    parsed = Parsed(text)
+    assert not parsed.inside
+    names = [tag for tag, _ in parsed.elements]
+    assert names.count("html") == names.count("main") == names.count("style") == names.count("script") == 1
+    ids = [each["id"] for _, each in parsed.elements if "id" in each]
+    assert len(ids) == len(set(ids))
+    for tag, attributes in parsed.elements:
+        unwanted = {"src", "srcset", "action", "style", "srcdoc", "background"}
+        assert not [name for name in attributes if name in unwanted or name.startswith("on")], (
+            tag,
+            attributes,
+        )
+        if "href" in attributes:
+            assert attributes["href"].removeprefix("#") in ids, attributes["href"]
+    (policy,) = [
+        each["content"]
+        for tag, each in parsed.elements
+        if tag == "meta" and each.get("http-equiv") == "Content-Security-Policy"
+    ]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert {rules["default-src"], rules["base-uri"], rules["form-action"]} == {"'none'"}
+    for kind in ("style", "script"):
+        (content,) = parsed.raw[kind]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[f"{kind}-src"] == f"'sha256-{digest}'"
+    return parsed
 
 
 def sarif(text: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mailprov.components.templates import folders
 from mailprov.errors import HostFailed
 from mailprov.model import answers, cleaning, events, queue
 from mailprov.model.events import RunEnded, RunStarted
@@ -24,7 +25,7 @@ from mailprov.model.records import Record
 from mailprov.report.fanout import fan_out
 from mailprov.report.jsonlines import JsonLines
 from mailprov.report.plain_text import Plain
-from mailprov.report.report_files import KINDS, ReportFiles
+from mailprov.report.report_files import KINDS, Making, ReportFiles
 from mailprov.report.terminal import rich_console
 from mailprov.report.text import TextReport
 from mailprov.wire import shapes
@@ -54,7 +55,9 @@ class Everything:
         words = [f"{kind}={path}" for kind, path in self._files.items()]
         plain = TextReport(Plain(self._plain, lambda: rich_console(self._plain)), verbose=verbose)
         terminal = TextReport(rich_console(self._terminal), verbose=verbose)
-        self.emit = fan_out([plain, terminal, JsonLines(self._json), ReportFiles(words)])
+        self.emit = fan_out(
+            [plain, terminal, JsonLines(self._json), ReportFiles(words, making=Making(folders=folders))]
+        )
 
     @property
     def parts(self) -> dict[str, str]:

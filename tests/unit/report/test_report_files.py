@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from mailprov.components.templates import folders
 from mailprov.errors import InputError, ReportFailed
 from mailprov.model.events import Event, RunEnded
 from mailprov.report import own_file
-from mailprov.report.report_files import KINDS, LATE, ReportFiles
+from mailprov.report.report_files import KINDS, LATE, Making, ReportFiles
 from tests.unit.cli.program import mailprov
 from tests.unit.report import formats
 from tests.unit.report.runs import RUNS, START
@@ -28,12 +29,13 @@ READERS = {
     "prometheus": formats.metrics,
     "sarif": formats.sarif,
     "markdown": lambda text: text.index("## mailprov"),
+    "html": formats.page,
 }
 
 
 def written(folder: Path, events: tuple[Event, ...], kinds: tuple[str, ...] = tuple(KINDS)) -> dict[str, str]:
     files = {kind: folder / f"report.{kind}" for kind in kinds}
-    report = ReportFiles([f"{kind}={path}" for kind, path in files.items()])
+    report = ReportFiles([f"{kind}={path}" for kind, path in files.items()], making=Making(folders=folders))
     for event in events:
         report(event)
     return {kind: path.read_text(encoding="utf-8") for kind, path in files.items() if path.exists()}

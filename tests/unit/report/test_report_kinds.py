@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mailprov.components.templates import folders
 from mailprov.inventory.places import places
 from mailprov.model.answers import Found
 from mailprov.model.events import Error, Event, InventoryProblem, Notice, RunEnded
@@ -228,6 +229,29 @@ def test_sarif_points_at_the_inventory_and_its_fingerprints_stay(tmp_path: Path)
         assert told["invocations"][0]["toolExecutionNotifications"], odd
 
 
+def test_the_page_has_the_table_the_worst_first_and_every_finding(tmp_path: Path) -> None:
+    parsed = formats.page(written(tmp_path, RUNS["mixed"], ("html",))["html"])
+    text = parsed.text
+    for each in FINDINGS:
+        for said in (each.id, each.observed, each.expected, *each.evidence, *each.tasks):
+            assert said in text
+    first = [
+        text.index("net.tcp mx2:110 self-signed"),
+        text.index("dns.ptr mx2 no answer"),
+        text.index("Findings"),
+    ]
+    assert first == sorted(first)
+    cells = [each["class"] for tag, each in parsed.elements if tag == "a"]
+    assert " ".join(cells) == "pass fail pass pass pass fail pass pass pass fail pass warn error"
+    assert sum(tag == "details" for tag, _ in parsed.elements) == len(FINDINGS)
+    for run, said in (
+        ("interrupted", "This run did not come to its end"), ("killed", "This run did not come to its end"),
+        ("nothing", "nothing ran"), ("wrong", "no such key"), ("refused", "no such file"),
+        ("applied", "fatal: bad main.cf"),
+    ):  # fmt: skip
+        assert said in formats.page(written(tmp_path, RUNS[run], ("html",)).get("html", "")).text, run
+
+
 def test_where_a_name_stands_in_the_inventory(tmp_path: Path) -> None:
     path = tmp_path / "mail.yml"
     path.write_text(
@@ -284,6 +308,11 @@ def shape(kind: str, text: str) -> Any:
     if kind in ("json", "sarif"):
         READERS[kind](text)
         return keys(json.loads(text))
+    if kind == "html":
+        parsed = formats.page(text)
+        return [
+            (tag, each.get("class"), each.get("href"), sorted(each)) for tag, each in parsed.elements
+        ], parsed.raw
     assert kind == "markdown"
     outside = re.sub(r"<pre>\n.*?\n</pre>", "<pre></pre>", text, flags=re.DOTALL)
     assert not re.search(r"<(?!/?(details|summary|pre)>)", text), "no element but those of the page"
@@ -303,7 +332,7 @@ def test_hostile_texts_change_nothing_of_the_form_of_a_report(kind: str, tmp_pat
         path = tmp_path / "report"
         from mailprov.report.report_files import ReportFiles
 
-        emit = fan_out([ReportFiles([f"{kind}={path}"])])
+        emit = fan_out([ReportFiles([f"{kind}={path}"], making=Making(folders=folders))])
         for event in hostile_run(text):
             emit(event)
         return path.read_text(encoding="utf-8")

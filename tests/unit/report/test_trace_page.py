@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import html.parser
 import os
 import re
 import stat
@@ -25,6 +24,7 @@ from mailprov.report.fanout import fan_out
 from mailprov.report.trace_lanes import drawn, lanes
 from mailprov.report.trace_order import rows
 from mailprov.report.trace_page import TracePage, page
+from tests.unit.report.pages import Parsed
 from tests.unit.report.test_hostile_text import EVIL, bad, filled, paths, put
 from tests.unit.report.traces import ANA, EVA, JON, LUIS, TRACES
 
@@ -33,43 +33,6 @@ HOSTILE = (
     "\"'><script>boom()</script><img src=x onerror=boom()><!-- ]]> --></style></title></textarea><svg/onload=boom()>"
     "{{7*7}}{% raw %}&lt;&#60;javascript:boom() data-x=`" + EVIL
 )
-# HTML elements that have no end.
-_VOID = {"meta", "input", "br", "img", "link"}
-
-
-class Parsed(html.parser.HTMLParser):
-    """What a browser would see: elements with their attributes, and the text between them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[str] = []
-        self.inside: list[str] = []
-        self.raw: dict[str, list[str]] = {"script": [], "style": []}
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in _VOID:
-            self.inside.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.inside.pop() == tag, f"{tag} closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        inside = self.inside[-1] if self.inside else ""
-        if inside in self.raw:
-            self.raw[inside].append(data)
-        else:
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.texts))
 
 
 def made(trace: Trace, **how: Any) -> str:
