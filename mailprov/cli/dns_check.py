@@ -50,6 +50,7 @@ def check(
     from mailprov.errors import InputError
     from mailprov.inventory import load
     from mailprov.run import check_zones
+    from mailprov.run.accepting import check
     from mailprov.run.select import select
     from mailprov.transport.connections import Connections
 
@@ -72,6 +73,7 @@ def check(
             )
         )
     read = load(inventory)
+    check(read)
     chosen = select(read, None, domain, verifies=True)
     # Nobody is asked for a passphrase: all but one of the probes need no host.
     with Connections(chosen.hosts, others=read.hosts, asks=False) as connections:

@@ -56,6 +56,7 @@ def verify(
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
+    from mailprov.run.accepting import check
     from mailprov.run.select import domain_named, select
     from mailprov.run.verify import verify as run_verify
     from mailprov.transport.connections import Connections
@@ -69,6 +70,7 @@ def verify(
             _("Or say all"),
         )
     read = load(inventory)
+    check(read)
     # Nobody is asked for a passphrase: what probes ask of hosts only makes their answers better.
     with Connections(others=read.hosts, asks=False) as connections:
         code = run_verify(

@@ -18,7 +18,7 @@ from mailprov.inventory.schema import File
 from mailprov.inventory.schema_hosts import HostEntry
 from mailprov.model import web
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Host, Inventory, SshSettings, Tls
+from mailprov.model.inventory import Accepted, Host, Inventory, SshSettings, Tls
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
@@ -39,7 +39,12 @@ def build(file: File, context: Context) -> Inventory:
 
         shell.check(served, hosts, context)
         hosts = placed(hosts, served)
-    return Inventory(source=context.document.file, hosts=hosts, domains=served, dns=published)
+    known: tuple[Accepted, ...] = ()
+    if file.verify:
+        from mailprov.inventory import accepted
+
+        known = accepted.resolve(file.verify, hosts, served, context)
+    return Inventory(source=context.document.file, hosts=hosts, domains=served, dns=published, accepted=known)
 
 
 def _hosts(file: File, context: Context) -> tuple[Host, ...]:

@@ -18,6 +18,37 @@ from mailprov.inventory.dns import DnsEntry, every_key
 from mailprov.inventory.host_settings import HostSettings, settings
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosts import HostEntry
+from mailprov.inventory.schema_states import Moment
+from mailprov.schema.entry import Entry
+from mailprov.schema.scalars import Text
+
+
+class AcceptEntry(Entry):
+    """A failure or a warning that is known and accepted."""
+
+    probe: Text = Field(
+        description=N_("the probe's id, a family or a pattern, as for `verify --probe`"),
+        examples=["tls.chain", "dns", "web.*"],
+    )
+    target: Text | None = Field(
+        None,
+        description=N_(
+            "where: a host, a host and a port (mx1:993), a domain or an account; wherever the probe looks if not given"
+        ),
+        examples=["mx1", "mx1:993", "example.org", "ana@example.org"],
+    )
+    reason: Text = Field(description=N_("why it is accepted; reports show it"))
+    until: Moment | None = Field(
+        None,
+        description=N_("until when: a date, or a date and a time; without an end if not given"),
+        examples=["2027-06-30"],
+    )
+
+
+class VerifyEntry(Entry):
+    """How findings of a verification are judged."""
+
+    accept: list[AcceptEntry] = Field([], description=N_("failures and warnings that are known and accepted"))
 
 
 class File(HostSettings):
@@ -25,6 +56,9 @@ class File(HostSettings):
 
     dns: DnsEntry | None = Field(
         default=None, description=N_("how records are published; only printed if not given")
+    )
+    verify: VerifyEntry | None = Field(
+        default=None, description=N_("how findings of a verification are judged")
     )
     hosts: dict[str, HostEntry] = Field(
         default={},  # needed where a domain has hosts: checked in `validation`

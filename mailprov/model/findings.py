@@ -46,6 +46,7 @@ class Finding:
     `timed_out`: the probe waited for something until a deadline ended the wait. No probe of a sound host does.
     `waits_for`, of an error: the finding without which this could not be tested, as `net.tcp mx1:993`.
     `not_after`: until when the certificate that was seen is valid, unix seconds; 0 where none was judged by its dates.
+    `accepted`: of a skip: the verdict that it would have, had the inventory not accepted it.
     `tasks`: what to have somebody else do (a registrar, the owner of an address), where nothing else mends it.
     """
 
@@ -63,3 +64,4 @@ class Finding:
     waits_for: str = ""
     tasks: tuple[str, ...] = ()
     not_after: float = 0.0
+    accepted: str = ""

@@ -278,6 +278,26 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """A failure or a warning that is known (`verify: {accept: […]}`).
+
+    `probe`: an id, a family or a pattern, as --probe has it. `target`: a host, a host and port (`mx1:993`), a domain
+    or an account; empty: wherever the probe looks. `until`: unix seconds; 0: no end. `line` and `column` of the
+    inventory.
+    """
+
+    probe: str
+    target: str
+    reason: str
+    until: int = 0
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.probe} {self.target}".strip()
+
+
+@dataclass(frozen=True)
 class Inventory:
     """The whole file. `source` is the path as the user wrote it."""
 
@@ -285,6 +305,7 @@ class Inventory:
     hosts: tuple[Host, ...]
     domains: tuple[Domain, ...]
     dns: DnsSettings = field(default_factory=DnsSettings)
+    accepted: tuple[Accepted, ...] = ()  # findings that are known
 
     def host(self, name: str) -> Host:
         return next(host for host in self.hosts if host.name == name)

@@ -16,6 +16,7 @@ from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Host, Inventory
+from mailprov.run.accepting import Acceptance
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.exit_code import worst
 from mailprov.run.hosts import Start
@@ -112,7 +113,10 @@ def probe_into(
     done = events.milestone()
     crash: list[str] = []
 
+    acceptance = Acceptance(inventory)
+
     def take(finding: Finding) -> None:
+        finding = acceptance.judged(finding)
         found.append(finding)
         events.emit(Found(finding))
 
@@ -169,6 +173,8 @@ def probe_into(
     except KeyboardInterrupt:
         stop.set()
         raise
+    for text in acceptance.told(selection.whole and not probe_ids and not skip_ids):
+        events.emit(Notice("", text))
     for text in crash:
         events.emit(Notice("", text))
     code = exit_code(found, fail_on_warn=fail_on_warn)

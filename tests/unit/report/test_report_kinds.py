@@ -274,7 +274,9 @@ def hostile_run(text: str) -> tuple[Event, ...]:
     """Each text that hosts, servers and zones can say, or that stands in an inventory, is `text`."""
     evil: Finding = filled(Finding, text)
     more = [
-        dataclasses.replace(evil, id="tls.chain", verdict=verdict, target=Target(text, text, 25, text, text))
+        dataclasses.replace(
+            evil, id="tls.chain", verdict=verdict, accepted="fail", target=Target(text, text, 25, text, text)
+        )
         for verdict in Verdict
     ]
     return (
