@@ -19,6 +19,7 @@ from mailprov.model.events import Emit, Error, Event, InventoryProblem, RunEnded
 
 if TYPE_CHECKING:
     from mailprov.model.findings import Target
+    from mailprov.report.changes import Before
     from mailprov.report.report_files import ReportFiles
     from mailprov.report.text import TextReport
 
@@ -64,6 +65,7 @@ class Reports:
     """The consumers of one run: text, JSON or a report on stdout, and files of reports if asked for.
 
     `report`: words of --report, KIND=FILE. `reads`: files that the command reads, which no report is written over.
+    `since`: a report of before, for what has changed; `history`: a folder of reports, for a trend.
     `text`: without --json the events are shown to people; else the command prints by itself. What programs read ends
     with a RunEnded in any case, also where the command is cut short (an inventory that is wrong, wrong usage, Ctrl-C).
     """
@@ -79,6 +81,8 @@ class Reports:
         verbose: bool = False,
         diff: bool = False,
         also: Emit | None = None,
+        since: Path | None = None,
+        history: Path | None = None,
         text: bool = True,
     ) -> None:
         from mailprov.report.fanout import fan_out
@@ -87,6 +91,9 @@ class Reports:
         self._quiet, self._verbose, self._diff = quiet, verbose, diff
         self._json = json
         self._over = False
+        self._before = (
+            _before(since, json) if since is not None else None
+        )  # before a report is written over it
         self._text_is_off = False  # a report is printed in its place
         self._programs: list[Emit] = []
         at_end(self._cut_short)
@@ -102,8 +109,11 @@ class Reports:
 
                 self._programs.append(lambda event: plugin.note(event, files.plugin_code))
             self._text_is_off = bool(files.stdout) and files.stdout not in files.AMONG_OTHERS
+        told = [_trend(history, self._terminal, silent=json or quiet)] if history is not None else []
         shown = [self._show] if text and not json and not self._text_is_off else []
-        self._fan_out = fan_out([self._watch, *shown, *self._programs, *([also] if also is not None else [])])
+        self._fan_out = fan_out(
+            [self._watch, *shown, *self._programs, *told, *([also] if also is not None else [])]
+        )
 
     def begin(self, command: str, inventory: object) -> None:
         """For a command that emits its events by itself."""
@@ -174,7 +184,9 @@ class Reports:
         if self._text is None:
             from mailprov.report.text import TextReport, console
 
-            self._text = TextReport(console(), quiet=self._quiet, verbose=self._verbose, diff=self._diff)
+            self._text = TextReport(
+                console(), quiet=self._quiet, verbose=self._verbose, diff=self._diff, before=self._before
+            )
         return self._text
 
     def _show(self, event: Event) -> None:
@@ -209,6 +221,32 @@ class Reports:
         if not self._json and not self._text_is_off:
             self._terminal().show_plan()
         return True
+
+
+def _before(path: Path, json: bool) -> Before:
+    from mailprov.report import changes
+
+    option = f"--changes-since {path}"
+    if json:
+        what = _("changes are shown to people, and --json is for programs")
+        raise InputError(option, what, _("Leave one of the two out"))
+    return changes.read(path, option)
+
+
+def _trend(folder: Path, terminal: Callable[[], TextReport], silent: bool) -> Emit:
+    from mailprov.report import changes
+    from mailprov.report.whole_run import WholeRun
+
+    past, run = changes.Past(folder), WholeRun()
+
+    def tell(event: Event) -> None:
+        run.take(event)
+        if isinstance(event, RunEnded):
+            past.keep(run)
+            if not silent:
+                terminal().print_parts(changes.trend(past))
+
+    return tell
 
 
 def report_files(words: Sequence[str], junit: Path | None, reads: Path | None, json: bool) -> ReportFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,24 @@ def verify(
     json: Json = False,
     junit: JUnitFile = None,
     report: ReportFiles = None,
+    changes_since: Annotated[
+        Path | None,
+        typer.Option(
+            "--changes-since",
+            metavar="FILE",
+            help=N_("Show only what has changed since this report (of --report json=FILE)."),
+            show_default=False,
+        ),
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            metavar="DIR",
+            help=N_("Keep a report of the run in this folder, and show the trend of the last ten."),
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -61,7 +80,16 @@ def verify(
     from mailprov.run.verify import verify as run_verify
     from mailprov.transport.connections import Connections
 
-    reports = Reports(json=json, junit=junit, report=report, reads=inventory, quiet=quiet, verbose=verbose)
+    reports = Reports(
+        json=json,
+        junit=junit,
+        report=report,
+        reads=inventory,
+        quiet=quiet,
+        verbose=verbose,
+        since=changes_since,
+        history=history,
+    )
     probe_ids, skip_ids = known("--probe", probes), known("--skip", skip)
     if accounts != "all" and (not accounts.isdecimal() or int(accounts) < 1):
         raise InputError(

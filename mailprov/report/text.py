@@ -31,8 +31,11 @@ from mailprov.report.language import translated
 from mailprov.report.plain_text import Out, Plain, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mailprov.model.answers import Found, KeptHome, KeptMailbox, MoveStep, PastRun, Traced
     from mailprov.model.queue import QueuedMessage, QueueState
+    from mailprov.report.changes import Before
     from mailprov.report.terminal import Live
 
 _STATUS = {
@@ -69,10 +72,20 @@ class TextReport:
     """Call it with each event. `pause` takes the live lines away (before a question is asked).
 
     `quiet`: errors and the last line; `diff`: whole diffs; `verbose`: these, each step, and each finding by itself.
+    `before`: the run whose findings are compared with, in place of all that is found.
     """
 
-    def __init__(self, out: Out, *, quiet: bool = False, verbose: bool = False, diff: bool = False) -> None:
+    def __init__(
+        self,
+        out: Out,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        diff: bool = False,
+        before: Before | None = None,
+    ) -> None:
         self._out = out
+        self._before = before
         self._quiet = quiet
         self._verbose = verbose
         self._diff = diff or verbose
@@ -327,7 +340,12 @@ class TextReport:
         from mailprov.report import findings
 
         found = [each.finding for each in self._found]
-        if self._quiet:
+        if self._before is not None:
+            from mailprov.report import changes
+
+            self._out.print()
+            self.print_parts(changes.render(self._before, found))
+        elif self._quiet:
             for line in findings.heads(found):
                 self._out.print(line)
         else:
@@ -336,6 +354,10 @@ class TextReport:
                 self._out.print(part)
         if self._command != "verify":  # there the last line says the same
             self._out.print(findings.counts_line(found))
+
+    def print_parts(self, parts: Iterable[object]) -> None:
+        for part in parts:
+            self._out.print(part)
 
     def _print(self, text: Text, *, always: bool = False) -> None:
         if always or not self._quiet:

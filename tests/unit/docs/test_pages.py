@@ -32,7 +32,7 @@ BASE = {
 # Programs that pages name beside mailprov.
 OTHERS = {
     "make", "git", "cd", "pipx", "python3", "export", "sudo", "jq", "diff", "rspamc", "apt-get", "man", "ssh", "alpine",
-    "doveadm", "~/mailprov/bin/pip", ".venv/bin/python", "scripts/lock",
+    "doveadm", "systemctl", "journalctl", "~/mailprov/bin/pip", ".venv/bin/python", "scripts/lock",
 }  # fmt: skip
 
 
