@@ -252,7 +252,8 @@ def _trend(folder: Path, terminal: Callable[[], TextReport], silent: bool) -> Em
 def report_files(words: Sequence[str], junit: Path | None, reads: Path | None, json: bool) -> ReportFiles:
     """Raises InputError for a word of --report that is wrong."""
     from mailprov.components.templates import folders
-    from mailprov.report.report_files import Making, ReportFiles
+    from mailprov.report.report_files import ReportFiles
+    from mailprov.report.whole_run import Making
 
     def place(target: Target) -> tuple[int, int]:
         from mailprov.inventory.places import places

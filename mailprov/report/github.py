@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 from mailprov.i18n import ngettext
 from mailprov.model.findings import Verdict
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import WholeRun, headline
+from mailprov.report.whole_run import Making, WholeRun, headline
 from mailprov.report.wrong_things import Wrong, others, wrong
 
 MOST = 10

@@ -11,8 +11,7 @@ import datetime
 import json
 from typing import Any
 
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import WholeRun
+from mailprov.report.whole_run import Making, WholeRun
 
 SCHEMA_VERSION = 1
 

@@ -18,8 +18,7 @@ from xml.etree import ElementTree as ET
 from mailprov.i18n import _
 from mailprov.model.events import Ended
 from mailprov.model.findings import Finding, Verdict
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import WholeRun, details, name
+from mailprov.report.whole_run import Making, WholeRun, details, name
 
 _ELEMENT = {Verdict.FAIL: "failure", Verdict.ERROR: "error", Verdict.SKIP: "skipped"}
 

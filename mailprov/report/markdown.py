@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import WholeRun, details, headline, name
+from mailprov.report.whole_run import Making, WholeRun, details, headline, name
 from mailprov.report.wrong_things import others, wrong
 
 LIMIT = 1_000_000  # octets, below 2**20 with what else a job writes into its summary

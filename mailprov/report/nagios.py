@@ -10,8 +10,7 @@ command line or the inventory is wrong (3). A pipe would begin the figures, so n
 from __future__ import annotations
 
 from mailprov.model.findings import Verdict
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import State, WholeRun
+from mailprov.report.whole_run import Making, State, WholeRun
 from mailprov.report.wrong_things import others, wrong
 
 _WORDS = {State.OK: "OK", State.WARNING: "WARNING", State.FAILED: "CRITICAL", State.UNKNOWN: "UNKNOWN"}

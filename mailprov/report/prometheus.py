@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import WholeRun
+from mailprov.report.whole_run import Making, WholeRun
 
 _Labels = tuple[tuple[str, str], ...]
 

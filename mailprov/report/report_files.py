@@ -2,7 +2,6 @@
 
     KINDS                             kind → what it is, in a few words
     ReportFiles(words, junit, …)      a report: collects the events, writes every file at the end
-    Making                            what some kinds need besides the events
 
 A kind is a module here with `render(run, making) -> str`. All are written from the same WholeRun, so they cannot
 disagree. From the beginning a file says that the run did not complete, which is what is left of one that is killed; but
@@ -24,10 +23,9 @@ from pathlib import Path
 from mailprov.errors import InputError, MailprovError, ReportFailed
 from mailprov.i18n import N_, _, all_of
 from mailprov.model.events import Event, RunEnded
-from mailprov.model.findings import Target
 from mailprov.model.values import dataclass
 from mailprov.report import own_file
-from mailprov.report.whole_run import WholeRun
+from mailprov.report.whole_run import Making, WholeRun
 
 # Kind → module, what it is.
 _MODULES = {
@@ -44,18 +42,6 @@ _MODULES = {
 KINDS = {kind: about for kind, (__, about) in _MODULES.items()}
 LATE = frozenset({"prometheus", "nagios"})
 STDOUT = Path("-")
-
-
-def _nowhere(target: Target) -> tuple[int, int]:
-    return (1, 1)
-
-
-@dataclass(frozen=True)
-class Making:
-    """`place`: line and column in the inventory of what was looked at. `folders`: where templates lie."""
-
-    place: Callable[[Target], tuple[int, int]] = _nowhere
-    folders: Callable[[], Sequence[Path]] = list
 
 
 @dataclass(frozen=True)

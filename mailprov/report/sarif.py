@@ -19,8 +19,7 @@ from urllib.parse import quote
 
 from mailprov.i18n import _, ngettext
 from mailprov.model.findings import Finding, Verdict
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import WholeRun, name
+from mailprov.report.whole_run import Making, WholeRun, name
 from mailprov.report.wrong_things import others
 
 MOST = 5000

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 from mailprov.i18n import _
 from mailprov.model.findings import Finding, Verdict
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import WholeRun, details, name
+from mailprov.report.whole_run import Making, WholeRun, details, name
 
 _Point = tuple[bool, str, str, dict[str, object]]  # ok, description, directive, block
 

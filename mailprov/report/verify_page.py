@@ -16,8 +16,7 @@ from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import ALL
 from mailprov.report import page_source
-from mailprov.report.report_files import Making
-from mailprov.report.whole_run import State, WholeRun, headline
+from mailprov.report.whole_run import Making, State, WholeRun, headline
 from mailprov.report.wrong_things import Wrong, others, wrong
 
 # Verdict → sign, word, what it means. The worst first.

@@ -1,6 +1,7 @@
 """A run as a report that is written at its end has it: collected from the events, in the order in which they came.
 
     WholeRun()          `take(event)` for each event; then what was found, and how it ended
+    Making              what some kinds of reports need besides
     State               how it went, in one word
     name(finding)       "tls.name mx1:465 (192.0.2.1)"
     details(finding)    lines: expected, observed, to do, tasks, and the conversation
@@ -14,15 +15,29 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
+from collections.abc import Callable, Sequence
 from enum import Enum
+from pathlib import Path
 
 from mailprov import __version__
 from mailprov.i18n import N_, _
 from mailprov.model.answers import Found
 from mailprov.model.events import Ended, Error, Event, InventoryProblem, Notice, RunEnded, RunStarted
-from mailprov.model.findings import Finding, Verdict
+from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.values import dataclass, field
 from mailprov.report.grouping import in_order
+
+
+def _nowhere(target: Target) -> tuple[int, int]:
+    return (1, 1)
+
+
+@dataclass(frozen=True)
+class Making:
+    """`place`: line and column in the inventory of what was looked at. `folders`: where templates lie."""
+
+    place: Callable[[Target], tuple[int, int]] = _nowhere
+    folders: Callable[[], Sequence[Path]] = list
 
 
 class State(str, Enum):

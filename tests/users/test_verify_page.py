@@ -16,7 +16,8 @@ from mailprov.model.answers import Found
 from mailprov.model.events import RunEnded
 from mailprov.model.findings import Target, Verdict
 from mailprov.report.fanout import fan_out
-from mailprov.report.report_files import Making, ReportFiles
+from mailprov.report.report_files import ReportFiles
+from mailprov.report.whole_run import Making
 from tests.unit.report.runs import FINDINGS, RUNS, START
 from tests.unit.report.test_report_kinds import HOSTILE, hostile_run
 from tests.users.browser import Browser

@@ -25,9 +25,10 @@ from mailprov.model.records import Record
 from mailprov.report.fanout import fan_out
 from mailprov.report.jsonlines import JsonLines
 from mailprov.report.plain_text import Plain
-from mailprov.report.report_files import KINDS, Making, ReportFiles
+from mailprov.report.report_files import KINDS, ReportFiles
 from mailprov.report.terminal import rich_console
 from mailprov.report.text import TextReport
+from mailprov.report.whole_run import Making
 from mailprov.wire import shapes
 from tests.unit.run.every_message import GOOD, changed, play, texts
 

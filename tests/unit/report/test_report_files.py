@@ -14,7 +14,8 @@ from mailprov.components.templates import folders
 from mailprov.errors import InputError, ReportFailed
 from mailprov.model.events import Event, RunEnded
 from mailprov.report import own_file
-from mailprov.report.report_files import KINDS, LATE, Making, ReportFiles
+from mailprov.report.report_files import KINDS, LATE, ReportFiles
+from mailprov.report.whole_run import Making
 from tests.unit.cli.program import mailprov
 from tests.unit.report import formats
 from tests.unit.report.runs import RUNS, START

@@ -18,8 +18,8 @@ from mailprov.model.events import Error, Event, InventoryProblem, Notice, RunEnd
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.report import markdown, sarif
 from mailprov.report.fanout import fan_out
-from mailprov.report.report_files import KINDS, Making
-from mailprov.report.whole_run import WholeRun
+from mailprov.report.report_files import KINDS
+from mailprov.report.whole_run import Making, WholeRun
 from tests.unit.report import formats
 from tests.unit.report.runs import FINDINGS, MX1, RUNS, START, finding
 from tests.unit.report.test_hostile_text import EVIL, bad, filled
