@@ -144,7 +144,7 @@ class Imap(MailboxClient):
         """LOGIN, as quoted strings, or as literals where a quoted string cannot carry them (8-bit, RFC 9051
         section 4.3).
         """
-        self.connection.transcript.hide(password)
+        self.connection.transcript.hide(password, f"\0{user}\0{password}")
         if all(" " <= c <= "~" for c in user + password):
             return self.command(f"LOGIN {_quoted(user)} {_quoted(password)}", "LOGIN ****")
         self._count += 1

@@ -90,7 +90,7 @@ class Pop3(MailboxClient):
 
     def login(self, user: str, password: str) -> Login:
         """USER and PASS. A refused USER ends it."""
-        self.connection.transcript.hide(password)
+        self.connection.transcript.hide(password, f"\0{user}\0{password}")
         if "\r" in password or "\n" in password:
             raise ProbeError(_("a password with a line end in it cannot be sent over POP"))
         named = self.command(f"USER {user}")
