@@ -19,6 +19,7 @@ from mailprov import lab
 from tests.lab import post
 from tests.lab.labs import run_on, wait_until
 from tests.lab.program import Result, interrupt_when, run
+from tests.lab.trace_past import Past
 from tests.unit.cli.terminal import Terminal
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "trace"
@@ -42,7 +43,7 @@ domains:
     + _domain(
         "alpha.test",
         "mx1",
-        _accounts("ana", "luis") + "      small: {password: {env: P}, quota: 20K}\n"
+        _accounts("ana", "luis", "pia") + "      small: {password: {env: P}, quota: 20K}\n"
         "      away: {password: {env: P}, forward: {to: [eva@beta.test], keep: false}}\n",
         "    aliases: {sales: luis}\n",
     )
@@ -300,3 +301,7 @@ def test_a_sender_or_recipient_that_cannot_be_is_2(hosts: lab.Lab) -> None:
         result = traced(hosts, *words)
         assert result.code == 2
         assert what in result.of("error")[0]["what"]
+
+
+class TestPast(Past):
+    """Messages of the past, on the same hosts. Comes last: in the end it spoils their logs."""
