@@ -1,20 +1,16 @@
 """What the hosts' logs tell of messages: all hosts are asked at once, and their clocks are measured by the way.
 
-    read_logs(inventory, wanted, …) -> {host name: Told}    one round; `wanted`: host name → keys (wire.messages, job)
-    follow_on(inventory, told, wanted) -> wanted            what is to be asked of whom next because of it
-    asked_on(inventory, wanted, …) -> {host name: Told}     rounds until nothing new is named
+    read_logs(inventory, wanted, …) -> {host name: Told}    `wanted`: host name → keys (wire.messages, job)
 
-From host to host a message is followed by what servers said: "queued as ID" names it at the host of the inventory to
-whose address it was given, and a Message-ID may be anywhere. A host that cannot be asked is a gap in what is known, and
-the others are told all the same. From any thread. Raises nothing; `stop` cuts the readings.
+How a message is followed from host to host is in trace_rounds.py. A host that cannot be asked is a gap in what is
+known, and the others are told all the same. From any thread. Raises nothing; `stop` cuts the readings.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mailprov.errors import MailprovError
@@ -31,15 +27,7 @@ from mailprov.trace.observed import HostLog, Record
 
 Wanted = Mapping[str, Mapping[str, Any]]
 
-_ROUNDS = 6  # a message that goes through more hosts of ours than that goes in circles
-_MOST_IDS = 500
 _TICK = 0.2
-_CLEANUP = re.compile(r"[0-9A-Za-z]+: message-id=(<.+>)")
-# As agent/maillog/ids.py reads deliveries.
-_QUEUED = re.compile(
-    r"[0-9A-Za-z]+: to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?relay=([^\[,]+)\[([0-9A-Fa-f.:]+)\]:\d+, "
-    r"[^(]*status=sent \(250 .*queued as ([0-9A-Za-z]{6,24})\)"
-)
 
 
 @dataclass(frozen=True)
@@ -124,99 +112,3 @@ def _told(session: HostSession, reading: _Reading) -> Told:
 def addresses(host: Host) -> tuple[str, ...]:
     """All that lead to it, as far as the inventory knows; names among them."""
     return tuple(dict.fromkeys((*host.ipv4, *host.ipv6, host.address)))
-
-
-def message_ids(told: Iterable[Told]) -> tuple[str, ...]:
-    """Those that Postfix has logged, each once."""
-    found: dict[str, None] = {}
-    for one in told:
-        for record in one.log.records:
-            match = _CLEANUP.fullmatch(record.text) if record.ident.endswith("/cleanup") else None
-            if match:
-                found[match[1]] = None
-    return tuple(found)
-
-
-def follow_on(inventory: Inventory, told: Mapping[str, Told], wanted: Wanted) -> dict[str, dict[str, Any]]:
-    """Whole keys for each host that is to be asked again, or first. `wanted`: what was asked until now."""
-    everybody = message_ids(told.values())[:_MOST_IDS]
-    named: dict[str, dict[str, None]] = {}
-    for one in told.values():
-        for record in one.log.records:
-            match = _QUEUED.fullmatch(record.text)
-            host = _host_at(inventory, match[1], match[2]) if match else None
-            if match and host is not None and host.name != one.log.host:
-                named.setdefault(host.name, {})[match[3]] = None
-    more = {}
-    for host in inventory.hosts:
-        before = wanted.get(host.name, {})
-        if told.get(host.name) is not None and told[host.name].error is not None:
-            continue
-        known = {*before.get("message_ids", ()), *before.get("queue_ids", ())}
-        here = _ids_in(told[host.name].log) if host.name in told else set()
-        queue_ids = tuple(named.get(host.name, ()))
-        if any(each not in known and each not in here for each in (*everybody, *queue_ids)):
-            both = dict.fromkeys((*before.get("queue_ids", ()), *queue_ids))
-            more[host.name] = {
-                "message_ids": list(dict.fromkeys((*before.get("message_ids", ()), *everybody)))[:_MOST_IDS],
-                "queue_ids": list(both)[:_MOST_IDS],
-            }
-    return more
-
-
-def _ids_in(log: HostLog) -> set[str]:
-    """Of a Message-ID that a host has told, it has told all."""
-    found: set[str] = set()
-    for record in log.records:
-        match = _CLEANUP.fullmatch(record.text)
-        found.update((record.text.partition(":")[0], *([match[1]] if match else ())))
-    return found
-
-
-def _host_at(inventory: Inventory, name: str, address: str) -> Host | None:
-    return next(
-        (host for host in inventory.hosts if address in addresses(host)),
-        next((host for host in inventory.hosts if name == host.fqdn), None),
-    )
-
-
-def asked_on(
-    inventory: Inventory,
-    wanted: Wanted,
-    *,
-    start: Start,
-    emit: Emit = lambda event: None,
-    stop: threading.Event | None = None,
-) -> dict[str, Told]:
-    """What all rounds together told, in the order of the inventory."""
-    told: dict[str, Told] = {}
-    asked: dict[str, Mapping[str, Any]] = {}
-    now: Wanted = wanted
-    for _round in range(_ROUNDS):
-        if not now or (stop is not None and stop.is_set()):
-            break
-        asked.update(now)
-        for name, one in read_logs(inventory, now, start=start, emit=emit, stop=stop).items():
-            told[name] = _both(told[name], one) if name in told else one
-        now = follow_on(inventory, told, asked)
-    return {host.name: told[host.name] for host in inventory.hosts if host.name in told}
-
-
-def _both(before: Told, after: Told) -> Told:
-    """A later round asks for more than the one before; it may meet a host that does not answer any more."""
-    if after.error is not None:
-        return Told(_with_gaps(before.log, after.log.gaps), before.reach, before.sources, before.more)
-    known: Collection[Record] = set(after.log.records)
-    # What an earlier round found by addresses and has no id: a refusal.
-    records = (*(each for each in before.log.records if each not in known), *after.log.records)
-    log = HostLog(
-        after.log.host, after.log.fqdn, after.log.addresses, records, after.log.offset,
-        tuple(dict.fromkeys((*before.log.gaps, *after.log.gaps))),
-    )  # fmt: skip
-    return Told(
-        log, after.reach, tuple(dict.fromkeys((*before.sources, *after.sources))), before.more or after.more
-    )
-
-
-def _with_gaps(log: HostLog, gaps: tuple[str, ...]) -> HostLog:
-    return HostLog(log.host, log.fqdn, log.addresses, log.records, log.offset, (*log.gaps, *gaps))

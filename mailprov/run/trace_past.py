@@ -2,7 +2,7 @@
 
     past(inventory, search, start=…, report=…) -> exit code
 
-All hosts are asked at once what their logs tell (trace_logs.py), and one message's records become its way
+All hosts are asked at once what their logs tell (trace_rounds.py), and one message's records become its way
 (mailprov/trace/). Where several match, they are listed. Nothing on hosts is changed; what is shown is the envelope, and
 the ids of servers; with `headers` the message's header too, from the file in the mailbox.
 
@@ -31,7 +31,8 @@ from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
 from mailprov.run.select import select
 from mailprov.run.trace import exit_code, summed_up
-from mailprov.run.trace_logs import Told, addresses, asked_on
+from mailprov.run.trace_logs import Told, addresses
+from mailprov.run.trace_rounds import Rounds
 from mailprov.trace.observed import Look, Record, Seen
 from mailprov.trace.way import ways
 
@@ -114,7 +115,9 @@ class _Work:
         self._events.emit(
             Progress("trace", _("reading the logs of {hosts}").format(hosts=all_of(self._hosts)))
         )
-        told = asked_on(self._inventory, dict.fromkeys(self._hosts, keys), start=self._start, stop=self.stop)
+        rounds = Rounds(self._inventory, self._start, stop=self.stop)
+        rounds.ask(dict.fromkeys(self._hosts, keys), everywhere=True)
+        told = rounds.told
         found = self._matching(told)
         if len(found) == 1:
             if self._search.headers:
