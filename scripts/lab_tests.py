@@ -46,6 +46,7 @@ LONGEST = [
     "tests/lab/test_web_certificates.py",
     "tests/lab/test_ubuntu_like.py",
     "tests/lab/test_releases.py",
+    "tests/lab/test_trace.py",
     "tests/lab/test_rollback.py",
     "tests/lab/test_abuse.py",
     "tests/lab/test_pages.py",
