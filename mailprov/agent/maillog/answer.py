@@ -13,10 +13,10 @@ from typing import Any, Dict, List, Mapping, Union
 
 from mailprov.agent.errors import AgentError
 from mailprov.agent.maillog import log_files, search
+from mailprov.agent.maillog.found import MOST_MESSAGES, MOST_RECORDS, Found, Keys
 from mailprov.agent.maillog.journald import Journal, Loss
 from mailprov.agent.maillog.log_files import LogFiles
 from mailprov.agent.maillog.records import Record
-from mailprov.agent.maillog.search import Found, Keys
 from mailprov.agent.sentences import _, joined, ngettext
 from mailprov.agent.session import Session
 
@@ -155,7 +155,7 @@ class _Look:
             made.append(
                 _(
                     "there is more in the log than the {count} records and {messages} messages that are shown"
-                ).format(count=search.MOST_RECORDS, messages=search.MOST_MESSAGES)
+                ).format(count=MOST_RECORDS, messages=MOST_MESSAGES)
             )
         if any(record.source.startswith("/") and record.ident != "rspamd" for record in self.records):
             made.append(

@@ -217,6 +217,11 @@ class Envelope(NamedTuple):
             parts.append("to=<" + re.escape(self.recipient) + ">")
         return "|".join(parts)
 
+    def refusal(self) -> str:
+        """Finds what `refused` is asked about, where letters are as they are given."""
+        sender, recipient = (re.escape(each) or "[^>]*" for each in self[:2])
+        return f"^NOQUEUE: .*; from=<{sender}> to=<{recipient}> proto="
+
     def says(self, record: Record) -> Tuple[bool, bool]:
         """Whether the record names the sender, and the recipient, each as Postfix writes it."""
         text = record.text.lower()

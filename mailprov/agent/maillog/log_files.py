@@ -2,7 +2,8 @@
 
     mail_files(root) -> LogFiles        /var/log/mail.log and what logrotate made of it: .1, .2.gz and so on
     rspamd_files(root) -> LogFiles      /var/log/rspamd/rspamd.log and the like
-    LogFiles: read, before, follow, losses, reach as those of journald.Journal; `broken` counts lines that are no record
+    LogFiles: read, near, before, follow, losses, reach as those of journald.Journal
+      .broken                           lines that are no record
 
 A line's time is either whole (RFC 5424 section 6.2.3; rsyslog's default since Debian 12) or as in RFC 3164: of the
 host's zone and without a year, which is that of the file's last change, or the one before it. Files are searched in
@@ -82,6 +83,7 @@ class LogFiles:
         cursor: str = "",
         any_case: bool = False,
         among: Sequence[str] = (),
+        but: Sequence[str] = (),
     ) -> Iterator[Record]:
         case = re.IGNORECASE if any_case else 0
         # Its `^` is the beginning of the text, which stands somewhere in the line.
@@ -98,6 +100,9 @@ class LogFiles:
                 if (since and record.t < since * 1e6) or (until and record.t > (until + 1) * 1e6):
                     continue
                 yield record
+
+    def near(self, since: float = 0, cursor: str = "") -> Iterator[Record]:
+        return self.read("", since=since, cursor=cursor)
 
     def before(self, pattern: str, record: Record) -> Optional[Record]:
         last = None
