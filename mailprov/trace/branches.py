@@ -84,7 +84,7 @@ class Branches:
     def _filter(self, life: Life, after: int) -> int:
         story = self._story
         judged = about(story.web.records(life.host), life.queue_id)
-        headers = story.filtered(life.queue_id)
+        headers = story.filtered(life.queue_id, bool(judged.records))
         milter = [line for line, refusal in life.refusals if refusal.milter]
         if not judged.records and not headers and not milter:
             return after

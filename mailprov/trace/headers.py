@@ -4,9 +4,11 @@
     Added.by[(queue id)]            lines that came with that hop: its Received first, then what filters put below it
     Added.last                      what the MDA put on top: Return-Path, Delivered-To, its own Received
     Added.sent                      what its sender's program wrote
+    Added.below                     at its end: what by its names is of a filter; who wrote it, the place does not tell
 
 Every server puts its Received line on top (RFC 5321 section 4.4), and Postfix puts what milters add below its own
-(MILTER_README). So the lines from one Received line down to the next are of one hop, and its queue id stands in it.
+(MILTER_README). So the lines from one Received line down to the next are of one hop, and its queue id stands in it. But
+a milter may also put lines behind all others, as Rspamd does with some of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ _HOP = re.compile(
 )
 # A mail program writes these; what is below belongs to the message as it was sent.
 _SENT = re.compile(r"(Date|From|To|Cc|Subject|Message-ID|MIME-Version|User-Agent): ", re.IGNORECASE)
+_FILTERS = re.compile(r"X-(?:Spam|Spamd|Rspamd|Virus)(?:-[A-Za-z0-9-]+)?: ", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ class Added:
     by: Mapping[str, Hop] = field(default_factory=dict)
     last: tuple[str, ...] = ()
     sent: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+
+    @property
+    def newest(self) -> str:
+        """The queue id of the last hop, whose Received line is the first."""
+        return next(iter(self.by), "")
 
 
 def added(headers: Iterable[str]) -> Added:
@@ -66,4 +75,7 @@ def added(headers: Iterable[str]) -> Added:
         else:
             others.append(line)
     close()
-    return Added(hops, tuple(last), tuple(lines[sent:]))
+    end = len(lines)
+    while end > sent and _FILTERS.match(lines[end - 1]):
+        end -= 1
+    return Added(hops, tuple(last), tuple(lines[sent:end]), tuple(lines[end:]))

@@ -33,6 +33,8 @@ class Story:
         read = [(account, added(map(cleaning.line, headers))) for account, headers in known if headers]
         self._hops = {queue_id: hop for _account, each in read for queue_id, hop in each.by.items()}
         self._last = {account: each.last for account, each in read}
+        self._below = {each.newest: each.below for _account, each in read}
+        self._judged: set[str] = set()  # queue ids
 
     def add(self, after: int, agent: Agent, evidence: Evidence, text: str, **fields: Any) -> int:
         number = len(self.steps) + 1
@@ -77,10 +79,14 @@ class Story:
         hop = self._hops.get(queue_id)
         return (hop.received,) if hop is not None else ()
 
-    def filtered(self, queue_id: str) -> tuple[str, ...]:
-        """What this hop's filters added."""
+    def filtered(self, queue_id: str, judged: bool) -> tuple[str, ...]:
+        """What this hop's filters added. `judged`: its filter told of it; the last one takes away what others wrote."""
         hop = self._hops.get(queue_id)
-        return hop.others if hop is not None else ()
+        if hop is None:
+            return ()
+        if judged:
+            self._judged.add(queue_id)
+        return (*hop.others, *(self._below.get(queue_id, ()) if judged else ()))
 
     def secured(self, queue_id: str) -> bool:
         """Whether that hop says that it came over TLS (RFC 3848)."""
@@ -91,10 +97,10 @@ class Story:
         """What the MDA put on top."""
         return self._last.get(account, ())
 
-    @staticmethod
-    def written(look: Look) -> tuple[str, ...]:
-        """What the sender's program wrote, where the header was asked for."""
-        return added(map(cleaning.line, look.headers)).sent
+    def written(self, look: Look) -> tuple[str, ...]:
+        """What the sender's program wrote, where the header was asked for; and what no filter of ours tells of."""
+        found = added(map(cleaning.line, look.headers))
+        return found.sent if found.newest in self._judged else (*found.sent, *found.below)
 
     def by_headers(self, after: int, until: str = "") -> int:
         """Steps that only the message itself tells of, from its sender on: its Received lines, up to the id `until`."""

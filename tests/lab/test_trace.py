@@ -121,9 +121,9 @@ def shown(trace: dict[str, Any]) -> str:
             for kind in ("sent", "received", "file")
             if any(each["source"] == kind for each in step["lines"])
         ]
-        names = sorted(
-            header.partition(":")[0] for header in step["headers"]
-        )  # Rspamd has no order in what it adds
+        # Rspamd has no order in what it adds, and X-Spam-Level only where there is a whole point.
+        names = sorted(header.partition(":")[0] for header in step["headers"])
+        names = [name for name in names if name != "X-Spam-Level"]
         for word, values in (("log", told), ("dialogue", kinds), ("headers", names)):
             if values:
                 lines.append(f"{'':10}{word}: {', '.join(values)}")

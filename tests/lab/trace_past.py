@@ -50,7 +50,7 @@ def journal(hosts: lab.Lab, host: str) -> str:
 
 
 def send(hosts: lab.Lab, host: str, message_id: str, sender: str, *recipients: str) -> None:
-    letter = f"From: {sender}\nSubject: past\nMessage-ID: {message_id}\n\nhello\n"
+    letter = f"From: {sender}\nSubject: past\nMessage-ID: {message_id}\nX-Spamd-Bar: forged\n\nhello\n"
     words = " ".join(map(shlex.quote, recipients))
     run_on(hosts, host, f"printf %s {shlex.quote(letter)} | sendmail -f {sender} {words}")
 
@@ -93,6 +93,25 @@ class Past:
             assert outcomes["sales@alpha.test"] == ("delivered", "INBOX"), (words, outcomes)
             assert result.code == 0, words
             assert {clock["host"] for clock in told["clocks"]} >= {"mx1", "mx2"}
+
+    def test_its_header_shows_what_the_sender_wrote_and_what_the_filter_put_below_it(
+        self, hosts: lab.Lab
+    ) -> None:
+        """Rspamd takes away what others wrote under its names."""
+        (told,) = trace(hosts, "--message-id", FIRST, "--headers").of("traced")
+        there = [step for step in told["steps"] if step["host"] == "mx2"]
+        own = [
+            line["text"]
+            for step in there
+            if step["agent"] == "mailbox"
+            for line in step["lines"]
+            if line["source"] == "header"
+        ]
+        filters = [header for step in there if step["agent"] == "filter" for header in step["headers"]]
+        assert "Subject: past" in own
+        assert not [line for line in own if line.startswith("X-Spam")], own
+        assert [line for line in filters if line.startswith("X-Spamd-Bar: ")], filters
+        assert not [line for line in (*own, *filters) if "forged" in line]
 
     def test_where_none_is_found_it_is_said_how_far_back_the_logs_reach(self, hosts: lab.Lab) -> None:
         result = trace(hosts, "--message-id", "<none@alpha.test>")

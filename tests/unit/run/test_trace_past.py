@@ -111,6 +111,30 @@ def test_the_header_is_read_where_that_was_asked_for_and_no_body() -> None:
     assert len(quiet.keys) == 1, "no mailbox is looked into"
 
 
+def test_what_a_filter_puts_at_the_end_of_the_header_is_the_filters_where_it_tells_of_the_message() -> None:
+    search = Search(queue_id="4AE2AFC462F", host="mx1", headers=True)
+    records = recorded("debian-12", "4AE2AFC462F", "kJfZEs7YDGuRBQAA7Dvb1A")
+    received = "Received: from x by mx1.alpha.test (Postfix) with ESMTPS id 4AE2AFC462F for <y>; now"
+    below = ["X-Spamd-Bar: /", "X-Spam-Level: *"]
+    header = [received, "From: a@x", "X-Spam: sent so", "X-Own: 1", *below]
+    judged = record(
+        f"rspamd_task_write_log: id: <{SECOND.strip('<>')}>, qid: <4AE2AFC462F>, ip: 192.0.2.9, "
+        "(default: F (no action): [1.10/15.00] [A(1.10){}]), len: 300",
+        "rspamd",
+    )
+    for logs, filters, own in (
+        ([*records, judged], below, ["From", "X-Spam", "X-Own"]),
+        (records, [], ["From", "X-Spam", "X-Own", "X-Spamd-Bar", "X-Spam-Level"]),
+    ):
+        run = Run(search, header, mx1=logs)
+        (event,) = run.of(Traced)
+        (step,) = [step for step in event.trace.steps if step.agent is Agent.MAILBOX]
+        names = [line.text.partition(":")[0] for line in step.lines if line.source is Source.HEADER]
+        assert names == own
+        added = [each.headers for each in event.trace.steps if each.agent is Agent.FILTER]
+        assert [list(each) for each in added if each] == ([filters] if filters else [])
+
+
 def test_several_are_listed_with_their_ids() -> None:
     run = Run(
         Search(sender="dora@delta.test"),
