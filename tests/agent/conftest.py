@@ -7,8 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.agent.driver import pythons
+
+settings.register_profile("any machine", deadline=None)  # nothing is judged by how soon it is done
+settings.load_profile("any machine")
 
 
 def _version(path: str) -> str:

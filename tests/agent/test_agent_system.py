@@ -330,20 +330,20 @@ def test_sockets_that_take_connections_are_listed_by_their_paths(tmp_path: Path)
 def test_a_unit_that_reloads_but_opens_no_port_is_restarted(
     tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And when its instance fails, its log is shown at once instead of after 30 s."""
+    """And when its instance fails, its log is shown at once instead of when patience ends."""
     monkeypatch.setattr(systemd, "RELOAD_DEADLINE", 0.1)
     tools.add(
         "systemctl",
         'case "$1" in list-units) echo "postfix@-.service loaded failed failed Postfix";;'
         ' status) echo "fatal: bind 0.0.0.0 port 1: Address already in use";; esac',
     )
-    spec = {"unit": "postfix.service", "reload": ["reloader", "x"], "ports": [1]}
+    spec = {"unit": "postfix.service", "reload": ["reloader", "x"], "ports": [1], "patience": 600}
     tools.add("reloader", "exit 0")
     started = time.monotonic()
     with pytest.raises(AgentError) as stop:
         systemd.act(spec, "reload")
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 300
     assert stop.value.what == "postfix.service has not come up after its restart; ports not listening: 1"
     assert stop.value.output == ["fatal: bind 0.0.0.0 port 1: Address already in use"]
     assert [call for call in tools.calls() if call.startswith(("reloader", "systemctl restart"))] == [

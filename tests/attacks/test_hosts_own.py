@@ -264,7 +264,7 @@ def get_somebody_shut_out(where: lab.Lab, tries: Tries, host: str) -> None:
         f"python3 /srv/say.py sshd sshd 'Failed password for root from {marker} port 22 ssh2'",
     )
     status = "for jail in sshd mailprov-postfix mailprov-dovecot; do fail2ban-client status $jail; done"
-    wait_until(lambda: marker in run_on(where, host, status), "what root's sshd says is counted", 60)
+    wait_until(lambda: marker in run_on(where, host, status), "what root's sshd says is counted")
     banned = run_on(where, host, status)
     for ip, each in tried.items():
         tries.held((host, each), not re.search(rf"\b{re.escape(ip)}\b", banned), banned[-300:])
@@ -331,7 +331,7 @@ def test_users_of_the_host_open_no_port(where: lab.Lab, tries: Tries) -> None:
             )
         )
         try:
-            wait_until(partial(_listen, where, host, told), "they listen", 60)
+            wait_until(partial(_listen, where, host, told), "they listen")
             open_ports = {
                 int(port)
                 for port in run_on(where, host, f"systemctl restart mailprov-firewall && {show}").split()

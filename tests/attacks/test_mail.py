@@ -257,7 +257,7 @@ def test_logins(where: lab.Lab, host: str, tries: Tries) -> None:
     for port in (25, 587):
         for words in (f"AUTH PLAIN {plain('', user, right)}", "AUTH LOGIN", "AUTH PLAIN", "AUTH CRAM-MD5", "AUTH EXTERNAL =",
                       "AUTH ANONYMOUS", f"XCLIENT LOGIN={user}", "XFORWARD NAME=x", "VRFY root", f"VRFY {user}", "EXPN staff", "ETRN x"):  # fmt: skip
-            with smtplib.SMTP(address, port, local_hostname="s.else.test", timeout=30) as client:
+            with smtplib.SMTP(address, port, local_hostname="s.else.test", timeout=120) as client:
                 client.ehlo()
                 code, reply = client.docmd(words)
                 tries.held((host, port, words.split()[:2]), code >= 400 or b"252" in reply, (code, reply))

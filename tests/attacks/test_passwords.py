@@ -189,7 +189,7 @@ def test_a_thousand_connections_take_bounded_memory_and_others_come_after_them(
                 "500 the new password is too short: it needs at least 12 characters"
             ]
 
-        wait_until(served, f"the program answers after the flood {kind}", 300)
+        wait_until(served, f"the program answers after the flood {kind}")
 
 
 def test_what_is_typed_by_ssh_changes_nothing_without_the_right_password(

@@ -134,7 +134,7 @@ def _forged(place: Place) -> dict[str, str]:
 
 def _settled(place: Place) -> None:
     """All that was handed over is delivered or returned."""
-    wait_until(lambda: "Mail queue is empty" in place.root("postqueue -p"), "the queue is empty", 180)
+    wait_until(lambda: "Mail queue is empty" in place.root("postqueue -p"), "the queue is empty")
 
 
 def test_sending_as_somebody_else(place: Place, tries: Tries) -> None:
@@ -376,7 +376,7 @@ def test_filling_the_disk(place: Place, tries: Tries, number: int) -> None:
         "pkill -KILL -u ana; crontab -r -u ana; cd /home/ana && find . -mindepth 1 -delete; "
         "find /tmp /var/tmp /dev/shm /run/lock /var/spool/cron /var/lib/systemd -user ana -delete"
     )
-    wait_until(lambda: place.ssh("ana", "echo in >x && cat x")[1].strip() == "in", "ana logs in", 180)
+    wait_until(lambda: place.ssh("ana", "echo in >x && cat x")[1].strip() == "in", "ana logs in")
 
 
 def test_taking_the_host_away_from_others(place: Place, tries: Tries) -> None:

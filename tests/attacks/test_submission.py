@@ -136,7 +136,7 @@ def emptied(where: lab.Lab, host: str, user: str) -> None:
 
 
 def queue_empty(where: lab.Lab, host: str) -> None:
-    wait_until(lambda: "is empty" in run_on(where, host, "postqueue -p"), f"an empty queue on {host}", 120)
+    wait_until(lambda: "is empty" in run_on(where, host, "postqueue -p"), f"an empty queue on {host}")
 
 
 @pytest.mark.parametrize(("host", "domain"), PLACES)

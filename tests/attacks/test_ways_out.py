@@ -174,7 +174,6 @@ def test_scripts_that_lead_out(hosts: lab.Lab, pair: Pair, tries: Tries) -> None
         wait_until(
             lambda: f'"{own}"' not in run_on(hosts, host, "postqueue -j"),
             f"the delivery with {script[:60]}",
-            120,
         )
         tries.held((script[:60], "in time"), time.monotonic() - began < 60, "over a minute")
     session.command('SETACTIVE ""')
@@ -340,12 +339,12 @@ def test_a_stranger_with_a_sender_of_ours(hosts: lab.Lab, pair: Pair, tries: Tri
     chosen = some(every, 60)
     for start in range(0, len(chosen), 40):
         with contextlib.suppress(smtplib.SMTPException, OSError):
-            client = smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=30)
+            client = smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=120)
             client.ehlo()
             for number, (sender, to) in enumerate(chosen[start : start + 40], start):
                 if number % 9 == 0:  # errors slow a session down
                     client.close()
-                    client = smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=30)
+                    client = smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=120)
                     client.ehlo()
                 client.docmd(f"MAIL FROM:<{_filled(sender, domain, host, at)}>")
                 code, _ = client.docmd(f"RCPT TO:<{_filled(to, domain, host, at)}>")
@@ -420,13 +419,13 @@ def test_forged_ways_back(hosts: lab.Lab, pair: Pair, tries: Tries) -> None:
     ]
     forged = [one for one in forged if one != local]
     for start in range(0, len(forged), 8):
-        with smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=30) as client:
+        with smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=120) as client:
             client.ehlo()
             client.docmd("MAIL FROM:<>")
             for one in forged[start : start + 8]:
                 code, reply = client.docmd("RCPT", f"TO:<{one.strip()}@{name}>")
                 tries.held(one[:60], code // 100 == 5 or one.strip() == local, (code, reply))
-    with smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=30) as client:
+    with smtplib.SMTP(at, 25, local_hostname="stranger.else.test", timeout=120) as client:
         client.ehlo()
         client.docmd("MAIL FROM:<>")
         code, reply = client.docmd("RCPT", f"TO:<{local}@{name}>")

@@ -400,7 +400,7 @@ def messages(site: Site, user: str, mark: str) -> list[bytes]:
 
 def settle(site: Site, user: str) -> None:
     """All that was accepted has arrived."""
-    wait_until(lambda: "is empty" in run_on(site.lab, site.host, "postqueue -p"), "the queue is empty", 180)
+    wait_until(lambda: "is empty" in run_on(site.lab, site.host, "postqueue -p"), "the queue is empty")
 
 
 BODIES = [

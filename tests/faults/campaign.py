@@ -308,7 +308,7 @@ class Running:
 
 def _open(address: str, port: int) -> bool:
     try:
-        socket.create_connection((address, port), timeout=3).close()
+        socket.create_connection((address, port), timeout=60).close()
     except OSError:
         return False
     return True
@@ -320,13 +320,13 @@ def _answers(address: str, names: set[str]) -> list[str]:
     if shut:
         return [f"ports {shut} do not answer"]
     try:
-        with socket.create_connection((address, 25), timeout=5) as connection:
+        with socket.create_connection((address, 25), timeout=120) as connection:
             greeting = connection.recv(200).decode(errors="replace").split()
         if greeting[:1] != ["220"] or greeting[1] not in names:
             return [f"port 25 greets with {' '.join(greeting)[:80]}, wanted {' or '.join(sorted(names))}"]
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with imaplib.IMAP4_SSL(address, 993, ssl_context=context, timeout=10) as client:
+        with imaplib.IMAP4_SSL(address, 993, ssl_context=context, timeout=120) as client:
             client.login(*LOGIN)
             client.select("INBOX", readonly=True)
     except (OSError, imaplib.IMAP4.error, IndexError) as error:

@@ -128,7 +128,7 @@ def refuse_for_a_while(machine: Machine, before: str, so: str, after: str, over:
 def send_and_count(machine: Machine) -> int:
     """One message, accepted with 250; how many there are in the mailbox then, with this one."""
     count = inbox(machine)
-    with smtplib.SMTP(machine.address, 25, timeout=20) as client:
+    with smtplib.SMTP(machine.address, 25, timeout=120) as client:
         refused = client.sendmail("ana@faults.test", ["ventas@faults.test"], "Subject: accepted\r\n\r\nx\r\n")
     assert not refused
     return count + 1

@@ -46,8 +46,8 @@ def remove_orphans() -> None:
                 lab.down(name, silent)
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout: float = 120) -> None:
-    """Returns when `condition()` is true; fails the test with `what` after `timeout` s."""
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 600) -> None:
+    """Returns when `condition()` is true; fails the test with `what` after `timeout` s, which only a hang reaches."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

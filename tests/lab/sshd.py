@@ -17,6 +17,7 @@ from types import TracebackType
 
 from mailprov.model.inventory import Host, SshSettings, Tls, Transport
 from mailprov.model.secret import Secret
+from tests.unit.dns.servers import free_port
 
 BINARY = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 
@@ -39,8 +40,7 @@ class Sshd:
     ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.host_keys = {kind: make_key(folder / f"host_{kind}", kind) for kind in kinds}
         self.identity = make_key(folder / "id_ed25519")
         self.authorized_keys = folder / "authorized_keys"
@@ -83,7 +83,7 @@ class Sshd:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         command = [BINARY, "-D", "-f", str(self.config), "-E", str(self.log)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

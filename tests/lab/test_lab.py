@@ -342,7 +342,7 @@ def keyring(where: lab.Lab) -> dict[str, object]:
 
 
 def lookup(where: lab.Lab, name: str, kind: str) -> list[str]:
-    answer = dns.query.udp(dns.message.make_query(name, kind), where.dns.address, timeout=30).answer
+    answer = dns.query.udp(dns.message.make_query(name, kind), where.dns.address, timeout=120).answer
     return sorted(str(record) for rrset in answer for record in rrset)
 
 
@@ -356,17 +356,17 @@ def test_dns_takes_signed_updates_only(pair: lab.Lab) -> None:
 
     unsigned = dns.update.Update("alpha.test")
     unsigned.add("mx1", 60, "A", "192.0.2.66")
-    assert dns.query.tcp(unsigned, pair.dns.address, timeout=30).rcode() == dns.rcode.REFUSED
+    assert dns.query.tcp(unsigned, pair.dns.address, timeout=120).rcode() == dns.rcode.REFUSED
     bad = {"keyring": dns.tsigkeyring.from_text({"mailprov-lab": "AAAA"}), "keyalgorithm": "hmac-sha256"}
     forged = dns.update.Update("alpha.test", **bad)  # type: ignore[arg-type]
     forged.add("mx1", 60, "A", "192.0.2.66")
     with pytest.raises(dns.exception.DNSException):
-        dns.query.tcp(forged, pair.dns.address, timeout=30)
+        dns.query.tcp(forged, pair.dns.address, timeout=120)
     assert lookup(pair, "mx1.alpha.test", "A") == []
 
     signed = dns.update.Update("alpha.test", **keyring(pair))  # type: ignore[arg-type]
     signed.add("mx1", 60, "A", pair.host("mx1").address)
-    assert dns.query.tcp(signed, pair.dns.address, timeout=30).rcode() == dns.rcode.NOERROR
+    assert dns.query.tcp(signed, pair.dns.address, timeout=120).rcode() == dns.rcode.NOERROR
     assert lookup(pair, "mx1.alpha.test", "A") == [pair.host("mx1").address]
     assert pair.host("mx1").address in run_on(pair, "mx2", "getent ahostsv4 mx1.alpha.test")
 
@@ -381,7 +381,7 @@ def test_hosts_resolve_each_other_and_the_world_forward_and_reverse(pair: lab.La
         assert pair.host(there).address in run_on(pair, here, f"getent ahostsv4 {there}")
         assert run_on(pair, here, f"ping -c1 -W2 {there} >/dev/null && echo fine").strip() == "fine"
     reverse = dns.message.make_query(dns.reversename.from_address(pair.dns.address), "PTR")
-    assert "ns1.lab.internal." in str(dns.query.udp(reverse, pair.dns.address, timeout=30).answer[0])
+    assert "ns1.lab.internal." in str(dns.query.udp(reverse, pair.dns.address, timeout=120).answer[0])
     if pair.subnet6:
         assert (
             run_on(
@@ -476,7 +476,7 @@ def test_reset_makes_hosts_pristine(pair: lab.Lab) -> None:
 
     update = dns.update.Update("beta.test", **keyring(pair))  # type: ignore[arg-type]
     update.add("left", 60, "TXT", "over")
-    assert dns.query.tcp(update, pair.dns.address, timeout=30).rcode() == dns.rcode.NOERROR
+    assert dns.query.tcp(update, pair.dns.address, timeout=120).rcode() == dns.rcode.NOERROR
     lab.reset(pair.name, (), silent)
     assert run_on(pair, "mx1", "ls /root/ /etc/services").split() == ["/etc/services", "/root/:"]
     assert lookup(pair, "left.beta.test", "TXT") == []
@@ -497,7 +497,7 @@ def leave_marks(where: lab.Lab) -> None:
         run_on(where, host, "echo here >/root/kept; echo 192.0.2.7 seven.test >>/etc/hosts; dpkg -P less")
     update = dns.update.Update("beta.test", **keyring(where))  # type: ignore[arg-type]
     update.replace("kept", 60, "TXT", "here")
-    assert dns.query.tcp(update, where.dns.address, timeout=30).rcode() == dns.rcode.NOERROR
+    assert dns.query.tcp(update, where.dns.address, timeout=120).rcode() == dns.rcode.NOERROR
 
 
 def marks(where: lab.Lab) -> list[str]:

@@ -65,7 +65,7 @@ def send(hosts: lab.Lab, host: str, word: str, count: int = 1) -> list[str]:
             if each["recipients"][0]["address"] == to and each["queue_name"] == "deferred"
         ]
 
-    wait_until(lambda: len(mine()) == count, f"{count} deferred messages for {word} on {host}", 300)
+    wait_until(lambda: len(mine()) == count, f"{count} deferred messages for {word} on {host}")
     return mine()
 
 
@@ -111,7 +111,7 @@ def test_each_action_is_seen_on_the_host_and_in_the_history(hosts: lab.Lab, inve
         tries = f"journalctl --no-pager -o cat | grep -c '{other}: to=<.*status=deferred'; true"
         before = int(run_on(hosts, host, tries))
         assert run("queue", inventory, "--flush", "--id", other, "--yes").code == 0
-        wait_until(lambda: int(run_on(hosts, host, tries)) > before, f"one more try of {other}", 300)  # noqa: B023
+        wait_until(lambda: int(run_on(hosts, host, tries)) > before, f"one more try of {other}")  # noqa: B023
 
         deleted = run("queue", inventory, "--delete", name, "--yes")
         assert deleted.code == 0
@@ -131,7 +131,7 @@ def test_each_action_is_seen_on_the_host_and_in_the_history(hosts: lab.Lab, inve
             ]
             return len(found) == 1
 
-        wait_until(back, f"the message that was sent again on {host}", 300)
+        wait_until(back, f"the message that was sent again on {host}")
         assert run("queue", inventory, "--delete", name, "--yes").code == 1  # it is in no queue any more
         runs = run("history", inventory, "--host", host).of("past_run", ids=[name])
         assert [one["action"] for one in runs] == ["hold", "release", "delete"]

@@ -288,7 +288,7 @@ def test_no_mail_is_lost_and_mail_flows(hosts: lab.Lab, inventory: str, applied:
             )  # whose mail all goes on
             if user in writers.values():
                 wanted |= {f"from {sender}" for sender in writers.values() if sender != user}
-            wait_until(lambda: wanted <= subjects(client), f"{wanted} for {user}", 90)  # noqa: B023
+            wait_until(lambda: wanted <= subjects(client), f"{wanted} for {user}")  # noqa: B023
 
 
 def subjects(client: imaplib.IMAP4_SSL) -> set[str]:

@@ -174,7 +174,7 @@ def arrived(site: Site, user: str, subject: str, folder: str = "INBOX") -> Any:
         finally:
             client.logout()
 
-    wait_until(there, f"{subject!r} is in {folder} of {user}", 180)
+    wait_until(there, f"{subject!r} is in {folder} of {user}")
     return found[0]
 
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-PATIENCE = 60.0  # seconds; a busy machine takes its time
+PATIENCE = 300.0  # seconds; a busy machine takes its time
 
 
 class Terminal:

@@ -116,7 +116,7 @@ def test_ctrl_c_is_answered_also_while_a_secret_is_fetched(tmp_path: Path) -> No
     path.write_text(
         BAD.replace(
             "aliases: {x: y, y: x}",
-            f"accounts: {{ana: {{password: {{command: [sh, -c, 'touch {marker}; exec sleep 30']}}}}}}",
+            f"accounts: {{ana: {{password: {{command: [sh, -c, 'touch {marker}; exec sleep 250']}}}}}}",
         )
     )
     run = subprocess.Popen(
@@ -127,7 +127,7 @@ def test_ctrl_c_is_answered_also_while_a_secret_is_fetched(tmp_path: Path) -> No
         time.sleep(0.01)
     run.send_signal(signal.SIGINT)
     # Time for a busy machine: without an answer to Ctrl-C the run ends all the same, with another exit code.
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=600)
 
     assert run.returncode == 130
     assert said == "mailprov: interrupted; nothing is left half done by this command\n"

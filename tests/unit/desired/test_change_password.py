@@ -339,7 +339,7 @@ def test_the_dialogue_is_poppassds_and_the_log_has_who_and_no_password(place: Pl
     assert log.startswith(f"{ANA}, from 192.0.2.9 by ")
     ((user, since),) = [line.split() for line in (place.folder / "ended").read_text().splitlines()]
     assert user == ANA
-    assert 0 < time.monotonic() - float(since) < 600
+    assert 0 < float(since) <= float(f"{time.monotonic():.3f}")  # it is rounded, maybe upwards
     assert "changed" in log
     assert OLD not in log
     assert NEW not in log

@@ -76,7 +76,7 @@ def sent(
     source = re.sub("(?m)^PORT = .*$", f"PORT = {listener.port}", file.content)
     program.write_text(source.replace('"/usr/sbin/sendmail"', repr(str(sendmail))))
     words = [sys.executable, "-IS", str(program), user, "-i", "-f", sender, "--", "far@beta.test"]
-    done = subprocess.run(words, input=text, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(words, input=text, capture_output=True, timeout=300, check=False)
     listener.close()
     given = folder / "given"
     return done.returncode, listener, given.read_bytes() if given.exists() else b""

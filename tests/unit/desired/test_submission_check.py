@@ -257,7 +257,7 @@ def test_idle_sessions_cost_little_and_stop_nobody(program: dict[str, Any], tmp_
 
     def connected() -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
-        made.settimeout(20)
+        made.settimeout(300)
         made.connect(path)
         return made
 

@@ -9,13 +9,24 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mailprov.dns import spf_facts
-from tests.unit.dns.servers import KINDS, NameServer, serving
+from mailprov.dns.api import client
+from mailprov.dns.providers.rfc2136 import session
+from tests.unit.dns.servers import KINDS, PATIENCE, NameServer, serving
 
 
 @pytest.fixture(autouse=True)
 def no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     """What others' SPF records include is not looked for outside of the servers of these tests."""
     monkeypatch.setattr(spf_facts, "SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is given up because this machine is busy; tests of silence set their own."""
+    for name in ("CONNECT_SECONDS", "ANSWER_SECONDS", "ROUND_SECONDS"):
+        monkeypatch.setattr(session, name, PATIENCE)
+    for name in ("CONNECT_SECONDS", "SILENT_SECONDS", "ANSWER_SECONDS"):
+        monkeypatch.setattr(client, name, PATIENCE)
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -20,7 +20,7 @@ from mailprov import probe
 from mailprov.model.findings import Finding, Verdict
 from mailprov.probe import Timing
 from mailprov.probe.clients.resolver import Resolver
-from tests.unit.dns.servers import NameServer, inventory
+from tests.unit.dns.servers import PATIENCE, NameServer, impatient, inventory
 
 PASS, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
@@ -79,7 +79,7 @@ class Second:
             answer.set_rcode(dns.rcode.REFUSED)
             return answer
         if self.does in ("same", "no-tcp") or (self.does == "behind" and self.asked > 1):
-            answer = dns.query.udp(question, "127.0.0.1", port=self.primary, timeout=20)
+            answer = dns.query.udp(question, "127.0.0.1", port=self.primary, timeout=PATIENCE)
         elif about.rdtype == dns.rdatatype.SOA:
             self.asked += 1
             answer.answer.append(dns.rrset.from_text(about.name, 60, "IN", "SOA", "a. b. 0 1 1 1 1"))
@@ -96,16 +96,13 @@ def second(name_server: NameServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
     other.close()
 
 
-def check(
-    name_server: NameServer, zone: str, transfer: float = 60, question: float = 20
-) -> dict[str, Finding]:
-    """`question`: how long an answer is waited for; short only where none comes."""
+def check(name_server: NameServer, zone: str, transfer: float = PATIENCE) -> dict[str, Finding]:
     wanted = inventory(zone, name_server.settings())
     findings = probe.verify(
         wanted,
         emit=lambda finding: None,
         probe_ids=["dns."],
-        timing=dataclasses.replace(Timing(), dns=question, transfer=transfer, poll=0.05),
+        timing=dataclasses.replace(Timing(), dns=PATIENCE, transfer=transfer, poll=0.05),
     )
     return {finding.id: finding for finding in findings}
 
@@ -168,12 +165,18 @@ def test_a_record_that_is_gone_fails(name_server: NameServer, name: str, kind: s
     ],
 )
 def test_a_second_server_that_is_wrong(
-    name_server: NameServer, second: Second, does: str, verdict: Verdict, says: str
+    name_server: NameServer,
+    second: Second,
+    monkeypatch: pytest.MonkeyPatch,
+    does: str,
+    verdict: Verdict,
+    says: str,
 ) -> None:
     publish(name_server, "check.test")
     second.does = does
-    transfer = 60 if does == "behind" else 0.2  # all others stay wrong
-    question = 2 if does == "silent" else 20
-    found = check(name_server, "check.test", transfer, question)["dns.servers"]
+    transfer = PATIENCE if does == "behind" else 0.2  # all others stay wrong
+    if does == "silent":
+        impatient(monkeypatch, "127.0.0.2")
+    found = check(name_server, "check.test", transfer)["dns.servers"]
     assert (found.verdict, found.observed[: len(says)]) == (verdict, says)
     assert bool(found.advice) is (verdict is not PASS)

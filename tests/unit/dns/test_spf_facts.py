@@ -20,7 +20,7 @@ from mailprov.errors import DnsFailed
 from mailprov.records import desired_records
 from tests.unit.dns.backend import Backend
 from tests.unit.dns.drivers import BACKENDS
-from tests.unit.dns.servers import inventory
+from tests.unit.dns.servers import PATIENCE, inventory
 
 ZONE = "contracts1.test"
 TEXTS = {"a.example.": "v=spf1 include:b.example -all", "b.example.": "v=spf1 a mx -all"}
@@ -35,7 +35,7 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dns.resolver.Resolver]:
     """One that knows TEXTS, has no answer about silent.example, and says of all else that it is not there."""
-    monkeypatch.setattr(spf_facts, "SECONDS", 3.0)
+    monkeypatch.setattr(spf_facts, "SECONDS", PATIENCE)
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
 

@@ -28,7 +28,7 @@ def test_a_broken_inventory_gives_exactly_the_text_beside_it(path: Path) -> None
     began = time.process_time()
     with pytest.raises(InputError) as caught:
         load(path)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20
     said = str(caught.value).replace(f"{BAD}/", "")
     assert said + "\n" == path.with_suffix(".txt").read_text()
     assert SECRET not in said

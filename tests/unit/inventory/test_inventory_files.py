@@ -21,7 +21,7 @@ from mailprov.schema.context import MAX_PROBLEMS
 def _at_once() -> Iterator[None]:
     began = time.process_time()
     yield
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20
 
 
 def said(path: str | Path) -> str:
@@ -164,7 +164,7 @@ def test_thousands_of_accounts_are_read_in_time_that_grows_with_them(tmp_path: P
 
     seconds(10)  # imports
     few, many = seconds(300), seconds(3000)
-    assert many < 20 * max(few, 0.01)
+    assert many < 40 * max(few, 0.01)  # ten times as many; were it quadratic, a hundred times as long
 
 
 def test_an_endless_list_of_mistakes_is_not_told_to_the_end(tmp_path: Path) -> None:

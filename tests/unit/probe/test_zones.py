@@ -25,6 +25,7 @@ from mailprov.probe import Timing
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.registry import Scope
+from tests.unit.dns.servers import PATIENCE, impatient
 from tests.unit.probe.zone_world import (
     ASKS,
     FIRST,
@@ -169,7 +170,6 @@ def check(
     monkeypatch: pytest.MonkeyPatch,
     *ids: str,
     selectors: tuple[str, ...] = (),
-    seconds: float = 5,
 ) -> dict[str, Finding]:
     monkeypatch.setattr(Resolver, "name_server_port", world.port)
     findings = probe.verify(
@@ -177,7 +177,7 @@ def check(
         emit=lambda finding: None,
         probe_ids=ids or ("dns.",),
         resolver=world.resolver(),
-        timing=dataclasses.replace(Timing(), dns=seconds, transfer=0.2, poll=0.05),
+        timing=dataclasses.replace(Timing(), dns=PATIENCE, transfer=0.2, poll=0.05),
         selectors=selectors,
     )
     found = {finding.id: finding for finding in findings}
@@ -401,8 +401,9 @@ def test_a_silent_server_is_asked_once_or_twice_and_the_others_meanwhile(
         asked.append(wire)
         return None
 
+    impatient(monkeypatch, SECOND)
     with world.wrong(SECOND, silent):
-        found = check(world, "sound.zz", monkeypatch, seconds=0.3)
+        found = check(world, "sound.zz", monkeypatch)
     servers = found["dns.servers"]
     assert (servers.verdict, servers.timed_out) == (ERROR, True)
     assert servers.observed.startswith(
@@ -436,7 +437,8 @@ def test_port_53_that_is_blocked_here_is_not_the_zones_fault(
                     lambda wire, tcp, peer, front=front: front.ask(wire, tcp) if peer == ASKS else None,
                 )
             )
-        found = check(world, "sound.zz", monkeypatch, "dns.", "zone.", seconds=0.3)
+        impatient(monkeypatch, ROOT, FIRST, SECOND)
+        found = check(world, "sound.zz", monkeypatch, "dns.", "zone.")
     found.pop("zone.dkim")  # no selector
     assert {each.verdict for each in found.values()} == {ERROR}
     assert {each.observed for each in found.values()} == {

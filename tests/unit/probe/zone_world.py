@@ -29,7 +29,7 @@ import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.unit.dns.servers import KINDS, SECRET, free_port, serves, stop
+from tests.unit.dns.servers import KINDS, PATIENCE, SECRET, free_port, serves, stop
 
 ROOT, FIRST, SECOND, RESOLVER = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.9"
 ASKS = "127.0.0.10"  # the resolver's own questions come from here
@@ -105,7 +105,7 @@ class Front:
     def ask(self, wire: bytes, tcp: bool, peer: str = "") -> bytes:
         """BIND's answer. It knows the view by our address."""
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as sock:
-            sock.settimeout(20)
+            sock.settimeout(PATIENCE)
             sock.bind((self.address, 0))
             sock.connect(("127.0.0.1", self.behind))
             sock.sendall(struct.pack("!H", len(wire)) + wire if tcp else wire)
@@ -123,7 +123,7 @@ class Front:
                 threading.Thread(target=self._answer_udp, args=(wire, peer), daemon=True).start()
 
     def _answer_udp(self, wire: bytes, peer: tuple[str, int]) -> None:
-        self.asked += 1
+        self.asked += peer[0] != ASKS  # which asks again where this machine is slow
         with suppress(OSError):
             if (answer := self.answers(wire, False, peer[0])) is not None:
                 self.udp.sendto(answer, peer)
@@ -137,7 +137,7 @@ class Front:
     def _answer_tcp(self, sock: socket.socket, peer: str) -> None:
         with suppress(OSError, struct.error), sock, sock.makefile("rb") as lines:
             wire = lines.read(struct.unpack("!H", lines.read(2))[0])
-            self.asked += 1
+            self.asked += peer != ASKS
             if (answer := self.answers(wire, True, peer)) is not None:
                 sock.sendall(struct.pack("!H", len(answer)) + answer)
 
@@ -164,7 +164,7 @@ class ZoneWorld:
 
     def resolver(self) -> dns.resolver.Resolver:
         found = dns.resolver.Resolver(configure=False)
-        found.nameservers, found.port, found.lifetime = [RESOLVER], self.port, 20
+        found.nameservers, found.port, found.lifetime = [RESOLVER], self.port, PATIENCE
         return found
 
 
