@@ -16,9 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-import dns.rdatatype
-import dns.zone
-
 from mailprov.dns import providers
 from mailprov.dns.abilities import Abilities
 from mailprov.dns.driver import Driver, Outcome, Result, Say, ZoneDriver
@@ -34,7 +31,7 @@ from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_backend import hetzner
 from tests.unit.dns.octodns_backend import octodns_cloudflare, octodns_powerdns
 from tests.unit.dns.route53_backend import route53
-from tests.unit.dns.servers import AT_PROVIDERS, HEAD, serving
+from tests.unit.dns.servers import AT_PROVIDERS, serving, sets_of
 from tests.unit.dns.updates_backend import PowerDnsApi, Updates
 
 
@@ -122,13 +119,8 @@ class InMemory(Backend):
     def __init__(self) -> None:
         self._stores: Stores = {}
         for zone, text in AT_PROVIDERS.items():
-            read = dns.zone.from_text(HEAD + text, zone, relativize=False)
             self._stores[zone] = {
-                (name.to_text(omit_final_dot=True), dns.rdatatype.to_text(each.rdtype)): (
-                    each.ttl,
-                    tuple(rdata.to_text() for rdata in each),
-                )
-                for name, each in read.iterate_rdatasets()
+                (name, kind): (ttl, values) for name, kind, ttl, values in sets_of(zone, text)
             }
 
     def settings(self, ttl: int = 300) -> DnsSettings:

@@ -20,7 +20,7 @@ from mailprov.model.secret import Secret
 from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.hetzner_server import TOKEN, HetznerServer
-from tests.unit.dns.servers import AT_PROVIDERS, HEAD
+from tests.unit.dns.servers import AT_PROVIDERS, sets_of
 
 
 class Hetzner(Backend):
@@ -31,11 +31,9 @@ class Hetzner(Backend):
         self.server = server
         for zone, text in AT_PROVIDERS.items():
             server.add(zone)
-            read = dns.zone.from_text(HEAD + text, zone, relativize=False)
-            for name, each in read.iterate_rdatasets():
-                kind, owner = dns.rdatatype.to_text(each.rdtype), name.to_text(omit_final_dot=True)
+            for owner, kind, ttl, values in sets_of(zone, text):
                 if kind not in ("SOA", "DNAME") and (kind, owner) != ("NS", zone):
-                    self.put(zone, owner, each.ttl, kind, *(rdata.to_text() for rdata in each))
+                    self.put(zone, owner, ttl, kind, *values)
 
     def settings(self, ttl: int = 300, token: str = TOKEN) -> DnsSettings:
         return DnsSettings(HetznerSettings(Secret("env:HCLOUD_TOKEN", token)), ttl)

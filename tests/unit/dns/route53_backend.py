@@ -21,7 +21,7 @@ from mailprov.model.secret import Secret
 from tests.unit.dns.api_server import serving
 from tests.unit.dns.backend import Backend, Zone
 from tests.unit.dns.route53_server import KEY_ID, SECRET, Route53Server, canonical
-from tests.unit.dns.servers import AT_PROVIDERS, HEAD
+from tests.unit.dns.servers import AT_PROVIDERS, sets_of
 
 
 class Route53(Backend):
@@ -32,12 +32,9 @@ class Route53(Backend):
         self.server = server
         for zone, records in AT_PROVIDERS.items():
             server.add(zone)
-            read = dns.zone.from_text(HEAD + records, zone, relativize=False)
-            for name, each in read.iterate_rdatasets():
-                kind = dns.rdatatype.to_text(each.rdtype)
-                owner = name.to_text(omit_final_dot=True)
+            for owner, kind, ttl, values in sets_of(zone, records):
                 if kind not in ("SOA", "DNAME") and (kind, owner) != ("NS", zone):
-                    self.put(zone, owner, each.ttl, kind, *(rdata.to_text() for rdata in each))
+                    self.put(zone, owner, ttl, kind, *values)
 
     def settings(self, ttl: int = 300, **changes: object) -> DnsSettings:
         values: dict[str, object] = {

@@ -23,7 +23,7 @@ import dns.zone
 
 from mailprov.dns.rrsets import Key
 from tests.unit.dns.api_server import Answer, ApiServer, Request
-from tests.unit.dns.servers import AT_PROVIDERS, HEAD
+from tests.unit.dns.servers import AT_PROVIDERS, sets_of
 
 TOKEN = "token-of-the-stand-in"
 
@@ -85,13 +85,11 @@ class RowServer(ApiServer):
 
     def add(self, zone: str, text: str = "") -> None:
         rows = self.zones[zone] = []
-        for name, each in dns.zone.from_text(HEAD + text, zone, relativize=False).iterate_rdatasets():
-            kind = dns.rdatatype.to_text(each.rdtype)
+        for owner, kind, ttl, values in sets_of(zone, text):
             if kind == "SOA":
                 continue
-            owner = name.to_text(omit_final_dot=True)
-            ttl = max(each.ttl, self.lowest_ttl)
-            rows += [Row(next(self.numbers), owner, kind, ttl, one.to_text()) for one in each]
+            ttl = max(ttl, self.lowest_ttl)
+            rows += [Row(next(self.numbers), owner, kind, ttl, one) for one in values]
 
     def put(self, zone: str, name: str, ttl: int, kind: str, *texts: str, **more: Any) -> None:
         ttl = max(ttl, self.lowest_ttl)

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import dns.exception
@@ -206,6 +207,23 @@ class NameServer:
     def log(self) -> str:
         """What the server said last."""
         return (self.folder / "log").read_text()[-600:]
+
+
+@cache
+def sets_of(zone: str, text: str) -> tuple[tuple[str, str, int, tuple[str, ...]], ...]:
+    """(name, type, TTL, values) of each set that stands in a zone with this text behind HEAD. Read once, as servers
+    are started by hundreds.
+    """
+    read = dns.zone.from_text(HEAD + text, zone, relativize=False, check_origin=False)
+    return tuple(
+        (
+            name.to_text(omit_final_dot=True),
+            dns.rdatatype.to_text(each.rdtype),
+            each.ttl,
+            tuple(rdata.to_text() for rdata in each),
+        )
+        for name, each in read.iterate_rdatasets()
+    )
 
 
 def inventory(zone: str, dns_settings: DnsSettings, *, hosts: int = 1, start: int = 1) -> Inventory:
@@ -457,16 +475,9 @@ api-key={API_KEY}
                     (number, "TSIG-ALLOW-AXFR", "mailprov"),
                 ],
             )
-        parsed = dns.zone.from_text(HEAD + text, zone, relativize=False, check_origin=False)
-        for name, ttl, rdata in parsed.iterate_rdatas():
-            stored(
-                database,
-                zone,
-                name.to_text(omit_final_dot=True),
-                dns.rdatatype.to_text(rdata.rdtype),
-                rdata.to_text(),
-                ttl,
-            )
+        for name, type_, ttl, values in sets_of(zone, text):
+            for value in values:
+                stored(database, zone, name, type_, value, ttl)
     for zone, rows in STORED.items():
         for row in rows if zone in zones else ():
             stored(database, zone, *row)
