@@ -191,11 +191,17 @@ class Following:
 
     def _look(self, found: Collection[Life]) -> None:
         """On each host: the files, what DNS says of where mail went, and when a deferred one is tried again."""
+        web = Web(self._ears.logs_of_all())
         for name in dict.fromkeys(life.host for life in found):
             lives = [life for life in found if life.host == name]
             deliveries = [(line, each) for life in lives for line, each in life.deliveries]
             accounts = [each.recipient for line, each in deliveries if line.program == "lmtp"]
-            across = [each for line, each in deliveries if line.program == "smtp" and line.service != "srs"]
+            across = [
+                each
+                for life in lives
+                for line, each in life.deliveries
+                if line.program == "smtp" and line.service != "srs" and web.place(life, each) != name
+            ]
             questions = [(each.recipient.rpartition("@")[2], "MX") for each in across]
             relays = [each.relay for each in across if each.relay not in ("none", "")]
             questions += [(relay, kind) for relay in relays for kind in ("A", "AAAA")]

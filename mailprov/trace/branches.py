@@ -187,7 +187,9 @@ class Branches:
         line, delivery = group[0]
         following = story.web.next(life, delivery)
         place = story.web.place(life, delivery)
-        if place == life.host and line.service == _REWRITES:
+        # By its name in master.cf, or by that of the service that took it: with --wire the client has another name.
+        rewrites = _REWRITES in (line.service, following.service if following is not None else "")
+        if place == life.host and rewrites:
             sender = following.queued.sender if following is not None and following.queued else ""
             arrival = [following.arrival.record] if following is not None and following.arrival else []
             step = story.add(

@@ -50,7 +50,8 @@ def with_heard(trace: Trace, heard: Iterable[Heard], gaps: Iterable[str]) -> Tra
 
 
 def _is_of(one: Heard, step: Step) -> bool:
-    if step.agent not in _AGENTS[one.agent]:
+    # What an address stands for is told by the same lines; it was said to nobody, and so that step has no port.
+    if step.agent not in _AGENTS[one.agent] or (step.agent is Agent.ADDRESS and not step.port):
         return False
     delivery = re.compile(rf"(?:^|\s){re.escape(one.queue_id)}: to=<([^>]*)>")
     said = [delivery.search(line.text) for line in step.lines if line.source is Source.LOG]

@@ -60,13 +60,20 @@ WAYS: dict[str, tuple[int, list[str]]] = {
     "within-one-domain": (0, ["eva@beta.test", "bob@beta.test"]),
     "alias": (0, ["ana@alpha.test", "sales@alpha.test"]),
     "list": (0, ["eva@beta.test", "crew@beta.test"]),
-    "forwarding-with-srs": (0, ["bob@beta.test", "away@alpha.test"]),
+    "forwarding-with-srs": (0, ["bob@beta.test", "away@alpha.test", "--wire"]),
     "domain-alias": (0, ["ana@alpha.test", "eva@bela.test"]),
     "over-quota": (1, ["eva@beta.test", "small@alpha.test"]),
     "spam-to-junk": (0, ["stranger@else.test", "luis@alpha.test"]),
     "unknown-user": (1, ["ana@alpha.test", "nobody@beta.test"]),
     "next-host-down": (3, ["ana@alpha.test", "eva@beta.test"]),
 }
+
+# What --wire may have left on a host, and how many mounts.
+OF_WIRE = (
+    "systemctl list-units --all --no-legend --plain 'mailprov-wire*'; ls -d /run/mailprov/wire* 2>/dev/null; "
+    "ls /var/lib/mailprov | grep journal; ls /var/spool/postfix/private | grep mailprov-wire; "
+    "grep -c mailprov/wire /proc/self/mountinfo"
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +82,7 @@ def hosts(ready_lab_factory: Callable[[str], lab.Lab]) -> Iterator[lab.Lab]:
     result = run("apply", "--yes", "--no-verify", str(made.inventory_path), timeout=580)
     assert result.code == 0, result.events[-3:]
     yield made
+    assert [run_on(made, host, OF_WIRE, check=False) for host in ("mx1", "mx2")] == ["0\n", "0\n"]
     left = [head for host in ("mx1", "mx2") for _box, _folder, head in post.stored(made, host)]
     assert not [head for head in left if "X-Mailprov-Probe" in head or "mailer-daemon" in head.lower()]
 
@@ -114,7 +122,11 @@ def shown(trace: dict[str, Any]) -> str:
             f"{mask(place)} {mask(step['queue_id'])}{about}: {mask(step['text'])}"
         )
         told = sorted(
-            {re.sub(r"\[\d+\]:.*", "", line["text"]) for line in step["lines"] if line["source"] == "log"}
+            {
+                re.sub(r"^\w+ (TLS connection) established.*|\[\d+\]:.*", r"\1", line["text"])
+                for line in step["lines"]
+                if line["source"] == "log"
+            }
         )
         kinds = [
             kind
@@ -163,6 +175,22 @@ def test_each_of_ten_ways_is_told_whole(hosts: lab.Lab, tmp_path: Path, name: st
         path.write_text(text)
     assert text == path.read_text()
     assert result.code == code
+
+
+def test_what_the_filter_refuses_says_so(hosts: lab.Lab, tmp_path: Path) -> None:
+    """GTUBE (spamassassin.apache.org/gtube): every filter takes it for spam."""
+    path = tmp_path / "gtube.txt"
+    path.write_text("XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\n")
+    result = traced(hosts, "ana@alpha.test", "eva@beta.test", "--attach", str(path))
+    (trace,) = result.of("traced")
+    (arrival,) = trace["arrivals"]
+
+    assert (result.code, arrival["outcome"]) == (1, "refused")
+    assert arrival["text"].startswith("The filter refused it: ")
+    assert [(step["agent"], step["text"]) for step in trace["steps"][1:]] == [
+        ("submission", "The server refused: 554 5.7.1 Gtube pattern"),
+        ("filter", "The filter looked at it: reject (15 of 15 points)"),
+    ]
 
 
 def test_without_ssh_a_trace_has_what_an_outsider_sees_and_says_what_is_missing(

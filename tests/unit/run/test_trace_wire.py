@@ -10,6 +10,7 @@ import pytest
 from mailprov.errors import HostFailed, MailprovError
 from mailprov.model.inventory import Host
 from mailprov.model.trace import Agent, Evidence, Source, Step, Trace, TraceLine
+from mailprov.model.values import replace
 from mailprov.run.trace_wire import Wire
 from mailprov.trace.heard import queue_ids, with_heard
 from mailprov.trace.observed import Heard
@@ -65,6 +66,14 @@ def test_what_fits_no_step_is_told_and_joined_to_none(other: dict[str, Any]) -> 
     made = with_heard(TRACE, [heard(**other)], [])
     assert made.steps == TRACE.steps
     assert len(made.gaps) == 1
+
+
+def test_what_an_address_stands_for_was_said_to_nobody() -> None:
+    """A list's step tells of the same deliveries. Only where the address is rewritten (SRS) there is a dialogue."""
+    members = replace(SMTP, agent=Agent.ADDRESS)
+    rewritten = replace(members, port=10027)
+    made = with_heard(replace(TRACE, steps=(members, rewritten, SMTP)), [heard()], [])
+    assert [step.lines for step in made.steps] == [SMTP.lines, (EHLO, *SMTP.lines), (EHLO, *SMTP.lines)]
 
 
 def test_hosts_are_asked_about_their_own_ids() -> None:

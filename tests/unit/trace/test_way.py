@@ -126,6 +126,20 @@ def test_each_way_is_told_from_the_logs_of_both_dovecots(inventory: Inventory) -
     assert report.after == unknown.step, "it hangs from the refusal"
 
 
+def test_the_way_is_the_same_where_clients_log_under_another_name(inventory: Inventory) -> None:
+    """As they do with --wire: then the service that rewrites senders is known by what takes the message there."""
+    heard = [
+        dataclasses.replace(each, ident=f"postfix/wire/{each.ident.rpartition('/')[2]}")
+        if each.ident.rpartition("/")[2] in ("smtp", "lmtp")
+        else each
+        for each in EVERY
+    ]
+    assert any(each.ident == "postfix/srs/smtp" for each in EVERY)
+    assert [agents(one) for one in ways(seen(inventory, heard))] == [
+        agents(one) for one in ways(seen(inventory, EVERY))
+    ]
+
+
 def test_spam_is_in_junk_and_says_so(inventory: Inventory) -> None:
     every = [each for one in of(inventory, EVERY).values() for each in one.arrivals]
     junk = [each for each in every if each.mailbox == "Junk"]
