@@ -30,9 +30,11 @@ from mailprov.model.values import dataclass
 from mailprov.report import json_report, own_file
 from mailprov.report.findings import ORDER, SIGNS
 from mailprov.report.whole_run import WholeRun
+from mailprov.report.wrong_things import wrong
 
 _WRONG = ORDER[:3]
 _MOST = 10  # runs of a trend
+_PLACES = 6
 _LARGEST = 200 * 2**20  # octets of a report
 Key = tuple[str, ...]
 
@@ -44,6 +46,7 @@ class Kind(str, Enum):
     GONE = "gone"
 
 
+_WORSE = (Kind.NEW, Kind.CHANGED)
 _WORDS = {
     Kind.NEW: N_("new"),
     Kind.CHANGED: N_("changed"),
@@ -142,29 +145,49 @@ def compare(before: Before, findings: Iterable[Finding]) -> list[Change]:
 
 
 def render(before: Before, findings: Sequence[Finding]) -> Iterator[Text]:
+    """As the terminal tells findings: one entry for one cause, and what waits for it is only counted."""
     changes = compare(before, findings)
     since = before.started.replace("T", " ").replace("+00:00", " UTC")
     yield Text(_("Changes since the run of {date}").format(date=since), style="bold")
     if not changes:
         yield Text(f"  {_('nothing has changed')}")
-    width = max((len(_(word)) for word in _WORDS.values()), default=0)
-    for change in changes:
-        sign, style = SIGNS[change.now] if change.now else ("·", "dim")
-        line = Text(f"  {_(_WORDS[change.kind]):<{width}} ").append(f"{sign} ", style=style)
-        line.append(change.name, style="bold")
-        finding = change.finding
-        if change.kind is Kind.CHANGED and change.before and change.now:
-            line.append(f"  {change.before.value} → {change.now.value}")
-        if finding is not None:
-            line.append(
-                f"  {finding.observed or finding.title}", style="" if change.kind is Kind.NEW else "dim"
-            )
-        elif change.before:
-            line.append(f"  {_('not looked at now; it was {verdict}').format(verdict=change.before.value)}")
-        yield line
-        if finding is not None and finding.advice and change.kind in (Kind.NEW, Kind.CHANGED):
-            yield Text(f"  {'':<{width}}   {_('to do')}: {finding.advice}", style="dim")
+    width = max(len(_(word)) for word in _WORDS.values())
+    for kind in Kind:
+        some = [change for change in changes if change.kind is kind]
+        for sign, text, advice in _causes(kind, some) if kind in _WORSE else _equal(some):
+            line = Text(f"  {_(_WORDS[kind]):<{width}} ").append_text(sign).append(" ")
+            yield line.append_text(text)
+            if advice:
+                yield Text(f"  {'':<{width}}   {_('to do')}: {advice}", style="dim")
     yield Text()
+
+
+def _causes(kind: Kind, changes: Sequence[Change]) -> Iterator[tuple[Text, Text, str]]:
+    was = {id(change.finding): change.before for change in changes}
+    for each in wrong([change.finding for change in changes if change.finding is not None]):
+        text = Text().append(f"{each.probe} {each.where}".strip(), style="bold").append(f"  {each.observed}")
+        if kind is Kind.CHANGED:
+            verdicts = dict.fromkeys(verdict.value for f in each.findings if (verdict := was[id(f)]))
+            words = _("it was {verdict}").format(verdict=", ".join(verdicts))
+            text.append(f" ({words})")
+        yield Text(*SIGNS[each.verdict]), text, each.advice
+
+
+def _equal(changes: Sequence[Change]) -> Iterator[tuple[Text, Text, str]]:
+    """Of one probe that is now as it is now, all places in a line."""
+    places: dict[tuple[str, Verdict | None], list[str]] = {}
+    for change in changes:
+        probe, __, place = change.name.partition(" ")
+        places.setdefault((probe, change.now), []).append(place)
+    for (probe, now), found in places.items():
+        several = [*dict.fromkeys(found)]
+        told = ", ".join(several[:_PLACES])
+        if len(several) > _PLACES:
+            told += f", {_('and {count} more').format(count=len(several) - _PLACES)}"
+        text = Text().append(f"{probe} {told}".strip(), style="bold")
+        if now is not Verdict.PASS:
+            text.append(f"  {_('not looked at now, and wrong before')}")
+        yield Text(*SIGNS[now]) if now else Text("·", style="dim"), text, ""
 
 
 class Past:

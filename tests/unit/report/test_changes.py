@@ -73,9 +73,35 @@ def test_new_changed_mended_and_not_looked_at_are_told_apart(tmp_path: Path) -> 
         (Kind.GONE, "tls.chain mx1:465"),
     ]
     text = "\n".join(line.plain for line in changes.render(was, now))
-    assert "fail → warn" in text
-    assert "not looked at now; it was error" in text
+    assert "tls.chain mx1:993  21% of the lifetime is left (it was fail)" in text
+    assert "dns.ptr mx2  not looked at now, and wrong before" in text
+    assert "tls.chain mx1:465" in text
     assert "Changes since the run of 2026-11-30 05:00:00 UTC" in text
+
+
+def test_a_host_where_nothing_runs_is_one_change_and_so_is_its_end(tmp_path: Path) -> None:
+    sound = before(tmp_path, "sound")
+    ports = (110, 143, 993, 995)
+    down = [finding(Verdict.FAIL, "net.tcp", Target("mx1", "192.0.2.11", port)) for port in ports]
+    down += [
+        finding(Verdict.ERROR, probe, Target("mx1", "192.0.2.11", port), waits_for=f"net.tcp mx1:{port}")
+        for port in ports
+        for probe in ("tls.name", "auth.ok", "tls.expiry")
+    ]
+    title, first, advice, _ = [line.plain for line in changes.render(sound, down)]
+    assert first.startswith("  new      ✗ net.tcp mx1:110, mx1:995, mx1:143, mx1:993  self-signed")
+    assert first.endswith("12 probes wait for that")
+    assert "to do" in advice
+    (tmp_path / "down").mkdir()
+    text = written(tmp_path / "down", (START, *map(Found, down), RUNS["mixed"][-1]), ("json",))["json"]
+    (tmp_path / "down.json").write_text(text)
+    was = changes.read(tmp_path / "down.json", "x")
+    again = [dataclasses.replace(each, verdict=Verdict.PASS, waits_for="") for each in down]
+    assert [line.plain for line in changes.render(was, again)][1:-1] == [
+        f"  mended   ✓ {probe} mx1:110, mx1:143, mx1:993, mx1:995"
+        for probe in ("auth.ok", "net.tcp", "tls.expiry", "tls.name")
+    ]
+    assert title.startswith("Changes since")
 
 
 def test_of_equal_findings_the_worst_counts(tmp_path: Path) -> None:
