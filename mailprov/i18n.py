@@ -6,6 +6,7 @@
     NN_("{count} host", "{count} hosts")            the same for a pair, for `ngettext(*pair, n)`
     all_of(names), one_of(names)                    `mx1, mx2 and mx3`, `mx1, mx2 or mx3`
     translates()                                    whether there is anything to translate with
+    with English(): …                               in English meanwhile, in all threads, whatever the language is
 
 Sentences are written in English, in the source, and catalogues know them by that text. A placeholder has a name that
 a translator understands. The language is that of LC_ALL, LC_MESSAGES or LANG, and the languages of LANGUAGE come
@@ -67,6 +68,19 @@ def one_of(names: Iterable[str]) -> str:
 def translates() -> bool:
     """Whether there is a catalogue for what the user reads."""
     return (_catalogue if _looked else _find()) is not None
+
+
+class English:
+    """For who compares texts that are made to be read."""
+
+    def __enter__(self) -> None:
+        global _catalogue, _looked
+        self._before = _catalogue, _looked
+        _catalogue, _looked = None, True
+
+    def __exit__(self, *_error: object) -> None:
+        global _catalogue, _looked
+        _catalogue, _looked = self._before
 
 
 def languages() -> list[str]:

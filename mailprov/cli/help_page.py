@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("plan", "plan", N_("Show every change on every host and in every zone.")),
     "apply": ("apply", "apply", N_("Plan, ask, apply to all hosts and to DNS, and verify.")),
     "verify": ("verify", "verify", N_("Probe ports, logins, mail in both directions, relaying and DNS.")),
+    "selftest": ("selftest", "selftest", N_("Try every probe on servers broken in its way.")),
     "trace": ("trace", "trace", N_("Send one message, and show its way through the servers.")),
     "rollback": ("rollback", "rollback", N_("Return hosts and zones to the state before the last apply.")),
     "history": ("history", "history", N_("Show what was applied, when, by whom, and how it ended.")),

@@ -18,6 +18,32 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """A probe that was run against a scripted server: one that is sound (`what` is empty), or broken in a known way.
+
+    `wanted` is the verdict that it must give there, `seen` those that it gave; `good`: that was all, with the right
+    words. `observed`: what it said.
+    """
+
+    probe: str
+    fixture: str
+    what: tuple[str, ...]
+    wanted: str
+    seen: tuple[str, ...]
+    good: bool
+    observed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Untried:
+    """A probe that no scripted server is for: `why`, and the test of mailprov's own that is about it."""
+
+    probe: str
+    why: str
+    test: str
+
+
+@dataclass(frozen=True)
 class Traced:
     """The way of one message."""
 

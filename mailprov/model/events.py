@@ -178,6 +178,8 @@ if TYPE_CHECKING:
         PanelRecord,
         PastRun,
         Traced,
+        Tried,
+        Untried,
         Written,
     )
     from mailprov.model.queue import QueuedMessage, QueueState
@@ -198,6 +200,8 @@ if TYPE_CHECKING:
         | QueueState
         | Found
         | Traced
+        | Tried
+        | Untried
         | MessageFound
         | Record
         | DkimKey

@@ -95,6 +95,7 @@ def verify(
     skip_ids: Collection[str] = (),
     signing: PublicKeys | None = None,
     selectors: tuple[str, ...] | None = None,
+    name_server_port: int = 0,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -108,7 +109,7 @@ def verify(
     their fail2ban holds, where no port of a kind answers; `queues` asks one whether mail has left its queue.
     `skip_ids` are left out, as `probe_ids` are taken. `signing` are the DKIM keys that hosts say they sign with.
     `selectors`: the inventory is made up, of domains that it does not describe, and these are the selectors to look
-    at there.
+    at there. `name_server_port`: where name servers that are looked up take questions, if not at the usual one.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Sends mail only to
     declared accounts.
@@ -116,6 +117,8 @@ def verify(
     timing = timing or Timing()
     stop = stop or threading.Event()
     authoritative = Resolver(first_at(inventory.dns), resolver, timing.dns)
+    if name_server_port:
+        authoritative.name_server_port = name_server_port
     logins = sum(len(domain.accounts[:accounts]) for domain in inventory.domains)
     overall = Deadline(timing.overall + 10 * len(inventory.hosts) + logins, stop)
     inventory = with_test_passwords(inventory)

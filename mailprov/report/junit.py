@@ -16,6 +16,7 @@ from collections import Counter
 from xml.etree import ElementTree as ET
 
 from mailprov.i18n import _
+from mailprov.model.answers import Tried
 from mailprov.model.events import Ended
 from mailprov.model.findings import Finding, Verdict
 from mailprov.report.whole_run import Making, WholeRun, details, name
@@ -40,6 +41,8 @@ def render(run: WholeRun, making: Making) -> str:
         add(ending.subject, _ended(ending, run.command))
     for finding in run.findings:
         add(finding.target.host or finding.target.domain or "verify", _case(finding))
+    for tried in run.tried:
+        add(tried.fixture, _tried(tried))
     if not run.complete:
         add("mailprov", _error_case("run", "error", run.summary))
     elif not suites:
@@ -99,6 +102,16 @@ def _case(finding: Finding) -> ET.Element:
         ET.SubElement(case, tag, message=_xml_safe(finding.observed or finding.title)).text = _xml_safe(body)
     elif finding.verdict is Verdict.WARN:
         ET.SubElement(case, "system-out").text = _xml_safe("warning\n" + body)
+    return case
+
+
+def _tried(event: Tried) -> ET.Element:
+    case = ET.Element("testcase", name=event.probe, classname=event.probe)
+    if not event.good:
+        seen = ", ".join(event.seen) or _("nothing")
+        message = _("it must say {wanted}, and says {seen}").format(wanted=event.wanted, seen=seen)
+        text = "\n".join((*event.what, *event.observed))
+        ET.SubElement(case, "failure", message=_xml_safe(message)).text = _xml_safe(text)
     return case
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mailprov import __version__
 from mailprov.i18n import N_, _
-from mailprov.model.answers import Found
+from mailprov.model.answers import Found, Tried
 from mailprov.model.events import Ended, Error, Event, InventoryProblem, Notice, RunEnded, RunStarted
 from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.values import dataclass, field
@@ -68,12 +68,15 @@ class WholeRun:
     problems: list[InventoryProblem] = field(default_factory=list)
     errors: list[Error] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)  # of a selftest
     end: RunEnded | None = None
     ended: float = 0.0  # unix seconds; 0: it goes on
 
     def take(self, event: Event) -> None:
         if isinstance(event, Found):
             self.findings.append(event.finding)
+        elif isinstance(event, Tried):
+            self.tried.append(event)
         elif isinstance(event, RunStarted):
             self.command, self.inventory = event.command, event.inventory
             self.started = event.started

@@ -70,9 +70,9 @@ def make(
 class Authority:
     """A private CA whose certificate lies in `file`, and server contexts with leaves of all kinds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "Test CA") -> None:
         self.folder = folder
-        self.pair = make(("Test CA",), None, authority=True, after=3650)
+        self.pair = make((name,), None, authority=True, after=3650)
         self.stranger = make(("Stranger CA",), None, authority=True, after=3650)
         self.file = folder / "ca.pem"
         self.file.write_bytes(self.pair.certificate.public_bytes(serialization.Encoding.PEM))

@@ -161,8 +161,8 @@ class ScriptedLab:
     def start(self) -> None:
         """Open the servers; `verify` does so by itself."""
         if not self.started:
-            self.started = True
             self.world.__enter__()
+            self.started = True
 
     def close(self) -> None:
         if self.started:
@@ -187,6 +187,7 @@ class ScriptedLab:
         queues: AskQueue | None = None,
         signing: PublicKeys | None = None,
         skip: str = "",
+        selectors: tuple[str, ...] | None = None,
     ) -> list[Finding]:
         """All findings; `emit` must have seen the same ones. `wait`, in seconds, bounds each probe: for those that
         only a deadline ends.
@@ -228,6 +229,7 @@ class ScriptedLab:
             ident=ident,
             accounts=accounts,
             partner=partner,
+            selectors=selectors,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

@@ -54,6 +54,7 @@ def refusing(address: str) -> socket.socket:
 @dataclass
 class World(State):
     def __enter__(self) -> World:
+        """Raises OSError where a port cannot be opened."""
         self._selector = selectors.DefaultSelector()
         self._open: list[socket.socket] = []
         for address in FQDNS:

@@ -4,6 +4,7 @@
     inventory.page()           every key of the inventory, from the schema
     components.page()          every component, from their registry
     probes.page()              every probe, from the probe table
+    kill_matrix.page()         what each probe is tried against, from selftest's table
     records.page()             every type of record
     man.page()                 mailprov(1) in roff; hatch_build.py puts it into the wheel
     hooks                      what MkDocs calls: the pages above become files of the site

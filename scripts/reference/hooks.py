@@ -11,7 +11,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from scripts.reference import commands, components, inventory, probes, providers, records
+from scripts.reference import commands, components, inventory, kill_matrix, probes, providers, records
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = {
@@ -19,6 +19,7 @@ WRITTEN = {
     "reference/commands.md": commands.page,
     "reference/components.md": components.page,
     "reference/probes.md": probes.page,
+    "reference/selftest.md": kill_matrix.page,
     "reference/providers.md": providers.page,
     "reference/records.md": records.page,
 }

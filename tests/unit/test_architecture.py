@@ -58,6 +58,7 @@ MAY_IMPORT = {
         "probe",
         "run",
         "report",
+        "selftest",
         "lab",
         "transport",
         "client",

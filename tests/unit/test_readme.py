@@ -60,7 +60,7 @@ RELIED_ON = {
         "tests/unit/dns/test_foreign_spf.py::test_merging_adds_only_ours_and_takes_only_ours_out",
     ),
     '**A pass is proved.** "Could not test" is its own verdict and its own exit code.': (
-        "tests/unit/probe/test_probe_verdicts.py::test_every_probe_that_looks_at_ports_has_been_seen_red",
+        "tests/unit/probe/test_kill_matrix.py::test_no_probe_is_without_a_fixture_that_kills_it",
         "tests/unit/probe/test_probe_delivery_dns.py::test_no_authoritative_answer_is_an_error",
         "tests/unit/cli/test_commands.py::test_an_unreachable_host_is_exit_code_3",
     ),

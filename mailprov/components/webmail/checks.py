@@ -42,7 +42,7 @@ _HEADERS = (
     ("referrer-policy", re.compile(r"no-referrer|same-origin")),
 )
 # What must not be served, below the root of the site.
-_CLOSED = (
+CLOSED = (
     "/installer/",
     "/installer/index.php",
     "/config/config.inc.php",
@@ -150,7 +150,7 @@ def webmail_closed(context: DomainContext) -> Iterator[Finding]:
         yield found
         return
     open_ones = []
-    for path in _CLOSED:
+    for path in CLOSED:
         status = found.ask(path).status
         if status not in (400, 403, 404):
             open_ones.append(f"{path} ({status})")
@@ -158,7 +158,7 @@ def webmail_closed(context: DomainContext) -> Iterator[Finding]:
         text = _("{url} serves what is not for browsers: {paths}")
         yield context.failed(text.format(url=found.url, paths=all_of(open_ones)), _apply(found.host))
     else:
-        yield context.passed(_("{count} paths, each refused").format(count=len(_CLOSED)))
+        yield context.passed(_("{count} paths, each refused").format(count=len(CLOSED)))
 
 
 @probe(

@@ -17,7 +17,7 @@ from mailprov.errors import InputError
 from tests.unit.cli.program import mailprov
 
 # Commands that are about no inventory, or (lab) about the only lab where none is given.
-WITHOUT = {"init", "schema", "explain"}
+WITHOUT = {"init", "schema", "explain", "selftest"}
 
 
 def leaves(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

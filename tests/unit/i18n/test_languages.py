@@ -136,6 +136,7 @@ COMMANDS = {
     "plan",
     "apply",
     "verify",
+    "selftest",
     "trace",
     "rollback",
     "history",

@@ -187,13 +187,28 @@ OTHER_TEXTS = {
     "trace/postfix.py",  # what Postfix logs
     "probe/mailauth/message.py",  # the messages that probes send
     # What scripted servers say.
+    "selftest/account_cases.py",
     "selftest/certificates.py",
+    "selftest/dane_cases.py",
+    "selftest/delivery_cases.py",
+    "selftest/hosted_cases.py",
     "selftest/mailbox_servers.py",
+    "selftest/policy_cases.py",
+    "selftest/policy_server.py",
+    "selftest/port_cases.py",
+    "selftest/record_cases.py",
     "selftest/scripted_lab.py",
     "selftest/servers.py",
     "selftest/session.py",
     "selftest/sieve_server.py",
     "selftest/smtp_server.py",
+    "selftest/web_cases.py",
+    "selftest/web_server.py",
+    "selftest/webmail_cases.py",
+    "selftest/webmail_server.py",
+    "selftest/zone_cases.py",
+    "selftest/zone_servers.py",
+    "selftest/zone_texts.py",
 }
 
 

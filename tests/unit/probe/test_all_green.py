@@ -29,8 +29,9 @@ from mailprov.model.tls_keys import HostKeys
 from mailprov.probe import Timing
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.selftest.signer import RECORD
+from mailprov.selftest.zone_texts import FIRST, ROOT, SERVERS, Zone, head
 from tests.unit.dns.servers import SECRET
-from tests.unit.probe.zone_world import FIRST, ROOT, SERVERS, Zone, ZoneWorld, head, serving
+from tests.unit.probe.zone_world import ZoneWorld, serving
 
 ZONE = "green.zz"
 INVENTORY = """

@@ -20,30 +20,6 @@ def look(lab: ScriptedLab, faults: str, certificate: str = "") -> list[Finding]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("faults", "certificate", "verdict", "words"),
-    [
-        ("", "", PASS, "the chain of trust above it could not be looked at here"),
-        ("validates", "", PASS, "this machine's resolver found it valid"),
-        ("", "self-signed", FAIL, "but the key that is served is 3 1 1"),
-        ("validates", "unknown-ca", FAIL, "but the key that is served is 3 1 1"),
-        ("tlsa-pkix", "", FAIL, "none of them is of a kind that is used for mail"),
-        ("tlsa-issuer", "", ERROR, "they name an issuer"),
-        ("tlsa-absent", "", WARN, "has no TLSA record, and its zone is signed"),
-        ("tlsa-absent unsigned-zone", "", SKIP, "is not signed with DNSSEC"),
-        ("unsigned-zone", "", WARN, "senders take no notice of its TLSA records"),
-        ("tlsa-servfail", "", FAIL, "answers SERVFAIL for _25._tcp.mx"),
-        # Also where there should be none: such senders cannot tell.
-        ("tlsa-servfail unsigned-zone", "", FAIL, "answers SERVFAIL for _25._tcp.mx"),
-        ("bogus", "", FAIL, "its signatures are not valid"),
-        ("no-ds", "", WARN, "the zone above has no DS record"),
-    ],
-)
-def test_each_verdict(lab: ScriptedLab, faults: str, certificate: str, verdict: Verdict, words: str) -> None:
-    for item in look(lab, faults, certificate):
-        assert (item.verdict, words in item.observed) == (verdict, True), item.observed
-
-
 def test_where_the_inventory_wants_none(lab: ScriptedLab) -> None:
     hosts = tuple(dataclasses.replace(host, tls=Tls(tlsa=False)) for host in lab.inventory.hosts)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,16 +14,11 @@ from mailprov.model.inventory import Domain, Inventory
 from mailprov.probe import Timing
 from mailprov.probe.clients.resolver import Answer, NoAnswer, Resolver
 from mailprov.selftest.certificates import Authority
+from mailprov.selftest.policy_cases import RECORDS, SERVED
+from mailprov.selftest.policy_server import ADDRESS, DOMAIN, HOST, POLICY, page, serving
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
-DOMAIN, HOST, ADDRESS = "sound.zz", "mta-sts.sound.zz", "127.0.0.1"
-POLICY = "version: STSv1\r\nmode: enforce\r\nmx: mx1.sound.zz\r\nmx: *.backup.zz\r\nmax_age: 604800\r\n"
-RECORDS = {
-    (f"_mta-sts.{DOMAIN}", "TXT"): ("v=STSv1; id=1",),
-    (HOST, "A"): (ADDRESS,),
-    (DOMAIN, "MX"): ("10 mx1.sound.zz", "20 a.backup.zz"),
-}
 # A CNAME to a name of whoever serves policies for others.
 ALIASES = {
     (f"_mta-sts.{DOMAIN}", "TXT"): "id.policies.zz",
@@ -41,63 +32,9 @@ ALIASED = {
 }
 
 
-def page(body: str | bytes = POLICY, status: str = "200 OK", *fields: str, kind: str = "text/plain") -> bytes:
-    content = body.encode() if isinstance(body, str) else body
-    lines = (
-        f"HTTP/1.1 {status}",
-        f"Content-Type: {kind}",
-        f"Content-Length: {len(content)}",
-        *fields,
-        "",
-        "",
-    )
-    return "\r\n".join(lines).encode() + content
-
-
-class Server:
-    """Answers each request with `answer`, byte by byte as it stands. `requests`: what was asked for."""
-
-    def __init__(self, tls_context: ssl.SSLContext, answer: bytes) -> None:
-        self.context, self.answer = tls_context, answer
-        self.requests: list[str] = []
-        self.socket = socket.create_server((ADDRESS, 0))
-        self.port = int(self.socket.getsockname()[1])
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                sock, _address = self.socket.accept()
-                threading.Thread(target=self._answer, args=(sock,), daemon=True).start()
-
-    def _answer(self, sock: socket.socket) -> None:
-        with sock, suppress(OSError), self.context.wrap_socket(sock, server_side=True) as wrapped:
-            request = b""
-            while b"\r\n\r\n" not in request:
-                if not (more := wrapped.recv(4096)):
-                    return
-                request += more
-            self.requests.append(request.decode())
-            wrapped.sendall(self.answer)
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("mta-sts"))
-
-
-@contextmanager
-def serving(authority: Authority, answer: bytes, kind: str = "right", name: str = HOST) -> Iterator[Server]:
-    server = Server(authority.context(name, kind), answer)
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 def look(
@@ -168,36 +105,7 @@ def test_forms_of_an_answer(authority: Authority, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("answer", "verdict", "says"),
-    [
-        (page("", "404 Not Found"), FAIL, "answers 404 Not Found"),
-        (page("", "500 Oops"), FAIL, "answers 500 Oops"),
-        (
-            page("", "301 Moved", "Location: https://www.sound.zz/"),
-            FAIL,
-            "redirects to https://www.sound.zz/, which senders do not follow",
-        ),
-        (page(kind="text/html"), FAIL, "is of the type text/html"),
-        (page().replace(b"Content-Type", b"X-Type"), FAIL, "is of the type none"),
-        (page("x" * 65537), FAIL, "longer than the 65536 bytes"),
-        (page("x" * 65537).replace(b"Content-Length", b"X-Length"), FAIL, "longer than the 65536 bytes"),
-        (page(b"\xff\xfe"), FAIL, "is not text in UTF-8"),
-        (page("<html>soon</html>"), FAIL, "cannot be read: line 1 is not `key: value`: <html>soon</html>"),
-        (page(POLICY.replace("enforce", "strict")), FAIL, "its mode is strict"),
-        (page(POLICY.replace("mx: mx1.sound.zz\r\n", "")), FAIL, "the policy names no mx for mx1.sound.zz"),
-        (page(POLICY.replace("*.backup", "backup")), FAIL, "the policy names no mx for a.backup.zz"),
-        (
-            page(POLICY.replace("enforce", "testing").replace("*.backup", "backup")),
-            WARN,
-            "names no mx for a.backup.zz",
-        ),
-        (page(POLICY.replace("enforce", "testing")), WARN, "mode: testing forbids nothing"),
-        (page("version: STSv1\nmode: none\nmax_age: 86400\n"), WARN, "there is no policy any more"),
-        (page(POLICY.replace("604800", "3600")), WARN, "senders forget the policy within a week"),
-        (b"220 mx1.sound.zz ESMTP\r\n", ERROR, "this is not HTTP: 220 mx1.sound.zz ESMTP"),
-        (b"", ERROR, "the server closed the connection"),
-        (page().replace(b"Content-Length: ", b"Content-Length: -"), ERROR, "a length that is no number"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101, ERROR, "more than 100 header fields"),
-    ],
+    SERVED,
 )
 def test_what_is_served_wrong(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, answer: bytes, verdict: Verdict, says: str

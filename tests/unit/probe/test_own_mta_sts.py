@@ -16,7 +16,7 @@ from mailprov.probe import Timing
 from mailprov.probe.checks import own_mta_sts
 from mailprov.probe.clients.resolver import Answer, Resolver
 from mailprov.selftest.certificates import Authority
-from tests.unit.probe.test_mta_sts_probe import ADDRESS, DOMAIN, HOST, page, serving
+from mailprov.selftest.policy_server import ADDRESS, DOMAIN, HOST, page, serving
 
 PASS, WARN, FAIL, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.SKIP
 

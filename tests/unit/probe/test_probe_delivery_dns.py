@@ -20,8 +20,8 @@ from mailprov.probe.accounts import usable
 from mailprov.probe.checks import catalogue, reverse
 from mailprov.probe.clients.resolver import Resolver
 from mailprov.probe.deliveries import Partner, plan_deliveries
+from mailprov.selftest.delivery_cases import DELIVERIES, PARTNERS
 from mailprov.selftest.scripted_lab import PATIENCE, ScriptedLab, account
-from mailprov.selftest.signer import RECORD, SELECTOR
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
@@ -30,74 +30,6 @@ def only(findings: list[Finding], probe: str, port: int = 0) -> list[Finding]:
     chosen = [item for item in findings if item.id == probe and port in {0, item.target.port}]
     assert chosen
     return chosen
-
-
-# faults → what they must show: (probe, port, verdict, words)
-DELIVERIES = {
-    "data-refused": [
-        ("delivery.submit", 587, FAIL, "554 5.6.0"),
-        ("delivery.path", 465, ERROR, "not submitted"),
-        ("delivery.fetch", 993, ERROR, "nothing to fetch"),
-        ("delivery.cleanup", 993, SKIP, "nothing was sent"),
-    ],
-    "unsigned": [("delivery.dkim", 587, WARN, "no DKIM signature of alpha.test")],
-    "signs-with-other-key": [("delivery.dkim", 465, FAIL, "the published key is not the signer's")],
-    "signs-little": [("delivery.dkim", 465, WARN, "does not sign subject, date, message-id")],
-    "keeps-forgery": [
-        ("delivery.forged", 587, FAIL, "arrived"),
-        ("delivery.results", 587, PASS, "spf=pass, dkim=pass"),
-    ],
-    "unchecked": [("delivery.results", 587, WARN, "no Authentication-Results of mx2.beta.test")],
-    "spf-fails": [("delivery.results", 465, FAIL, "spf=softfail"), ("delivery.dkim", 465, PASS, "ed25519")],
-    "data-4xx": [("delivery.submit", 465, ERROR, "451 4.3.0")],
-    "sender-4xx": [("delivery.submit", 465, ERROR, "450 4.1.8")],
-    "missing-hop": [("delivery.path", 587, FAIL, "no Received field of an MX of the recipient")],
-    "no-submission-hop": [("delivery.path", 465, FAIL, "no Received field shows a submission")],
-    "clear-hop": [("delivery.path", 587, FAIL, "sent without TLS between the hosts")],
-    "clear-submission": [("delivery.path", 465, FAIL, "submitted without TLS")],
-    "other-relay": [("delivery.path", 587, FAIL, "the MX did not get it from mx1.alpha.test")],
-    "other-helo": [("delivery.path", 587, WARN, "gives another name in EHLO")],
-    "other-address": [("delivery.path", 587, WARN, "10.9.9.9")],
-    "loses-mail": [
-        ("delivery.path", 587, FAIL, "not in the mailbox within"),
-        ("delivery.fetch", 993, ERROR, "nothing to fetch"),
-        ("delivery.cleanup", 993, WARN, "not there"),
-    ],
-    "doubles-mail": [("delivery.path", 465, FAIL, "arrived 2 times")],
-    "into-junk": [
-        ("delivery.path", 465, WARN, "arrived in Junk Mail"),
-        ("delivery.fetch", 995, SKIP, "POP does not show"),
-        ("delivery.fetch", 143, PASS, "the same"),
-        ("delivery.cleanup", 993, PASS, "from Junk Mail"),
-    ],
-    "other-bytes-143 pop-empty": [
-        ("delivery.fetch", 993, PASS, "the same"),
-        ("delivery.fetch", 143, FAIL, "not the same as over IMAP before: byte"),
-        ("delivery.fetch", 110, FAIL, "the message is not there"),
-    ],
-    # Another probe, or the user, removes a message while we look through the mailbox.
-    "pop-removed-meanwhile": [
-        ("delivery.fetch", 995, PASS, "the same"),
-        ("delivery.fetch", 110, PASS, "the same"),
-    ],
-    "pop-removed-meanwhile pop-empty": [("delivery.fetch", 995, FAIL, "not there (-ERR Message expunged.)")],
-    "other-bytes-pop": [
-        ("delivery.fetch", 995, FAIL, "the same as over IMAP before: byte"),
-        ("delivery.fetch", 993, PASS, "the same"),
-    ],
-    "pop-unstuffed": [("delivery.fetch", 110, FAIL, "the same as over IMAP before: byte")],
-    "alters-body": [
-        ("delivery.dkim", 587, PASS, "signed by alpha.test"),
-        ("delivery.fetch", 993, FAIL, "the body is not the same as it was sent: byte"),
-    ],
-    "adds-disclaimer": [
-        ("delivery.dkim", 587, FAIL, "the body was changed after it was signed"),
-        ("delivery.fetch", 993, FAIL, "the body is not the same as it was sent: byte"),
-    ],
-    "read-only": [("delivery.cleanup", 993, WARN, "read only")],
-    "no-uidplus others-deleted": [("delivery.cleanup", 993, WARN, "no UIDPLUS")],
-    "no-uidplus": [("delivery.cleanup", 993, PASS, "removed 1")],
-}
 
 
 @pytest.mark.parametrize("faults", DELIVERIES)
@@ -111,22 +43,12 @@ def test_wrong_delivery(lab: ScriptedLab, faults: str) -> None:
     assert lab.world.boxes["ana@alpha.test"][0].startswith(b"old mail")
 
 
-# What keeps beta.test from taking part → (verdict, words); None: it takes part.
-BROKEN = {
-    "nobody-gets-in": (FAIL, "587: login as eva@beta.test: 535"),
-    "refused": (ERROR, "587: connection refused"),
-    "dropped": (ERROR, "993: the server closed the connection"),
-    "auth-later": (ERROR, "465: temporary refusal: 454"),
-    "banner-554": (ERROR, "25: the greeting is 554"),
-}
-
-
-@pytest.mark.parametrize("fault", BROKEN)
+@pytest.mark.parametrize("fault", PARTNERS)
 def test_a_broken_partner_is_one_finding_there(lab: ScriptedLab, fault: str) -> None:
     lab.spoil(f"127.0.0.2/{fault}", "")
     findings = lab.verify("delivery")
     wrong = [item for item in findings if item.verdict in {FAIL, ERROR}]
-    verdict, words = BROKEN[fault]
+    verdict, words = PARTNERS[fault]
     assert [(item.id, item.target.domain, item.verdict) for item in wrong] == [
         ("delivery.ready", "beta.test", verdict)
     ]
@@ -288,176 +210,6 @@ def test_loops_pair_every_domain_with_another_host_that_works(lab: ScriptedLab) 
     }
     assert planned(inventory, ["beta.test"], broken=["beta.test"]) == set()
     assert planned(inventory, []) == set()
-
-
-# (probe, target, changed records, verdict, words)
-RECORDS = [
-    (
-        "dns.a",
-        "mx1",
-        {("mx1.alpha.test", "A"): []},
-        FAIL,
-        "no address in DNS; the other probes look at 127.0.0.1",
-    ),
-    (
-        "dns.a",
-        "mx1",
-        {("mx1.alpha.test", "A"): ["127.0.0.3"]},
-        FAIL,
-        "127.0.0.3, but the inventory says 127.0.0.1",
-    ),
-    (
-        "dns.a",
-        "mx1",
-        {("mx1.alpha.test", "A"): [], ("mx1.alpha.test", "CNAME"): ["x.test."]},
-        FAIL,
-        "is a CNAME",
-    ),
-    ("dns.mx", "alpha.test", {("alpha.test", "MX"): []}, FAIL, "no MX record"),
-    ("dns.mx", "alfa.test", {("alfa.test", "MX"): []}, FAIL, "no MX record"),
-    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 mx2.beta.test."]}, FAIL, "the inventory says"),
-    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 gone.alpha.test."]}, FAIL, "has no address"),
-    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["10 192.0.2.7."]}, FAIL, "is an address"),
-    ("dns.mx", "alpha.test", {("alpha.test", "MX"): ["0 ."]}, FAIL, "a null MX"),
-    (
-        "dns.mx",
-        "alpha.test",
-        {("alpha.test", "MX"): ["10 a.alpha.test."], ("a.alpha.test", "CNAME"): ["mx1.alpha.test."]},
-        FAIL,
-        "is a CNAME",
-    ),
-    ("dns.spf", "alpha.test", {("alpha.test", "TXT"): ['"other=thing"']}, FAIL, "no SPF record"),
-    (
-        "dns.spf",
-        "alpha.test",
-        {("alpha.test", "TXT"): ['"v=spf1 -all"', '"v=spf1 a -all"']},
-        FAIL,
-        "several SPF records (2)",
-    ),
-    ("dns.spf", "alpha.test", {("alpha.test", "TXT"): ['"v=spf1 +all"']}, FAIL, "lets anybody pass"),
-    (
-        "dns.spf",
-        "alpha.test",
-        {("alpha.test", "TXT"): ['"v=spf1 ip4:10.1.1.1 -all"']},
-        FAIL,
-        "gives fail for the host's own",
-    ),
-    ("dns.spf", "alpha.test", {("alpha.test", "TXT"): ['"v=spf1 ip5:1 -all"']}, FAIL, "unknown term"),
-    (
-        "dns.spf",
-        "alpha.test",
-        {("alpha.test", "TXT"): [f'"v=spf1 ip4:127.0.0.1 {"a:mx2.beta.test " * 11}-all"']},
-        FAIL,
-        "more than 10 DNS lookups, at a:mx2.beta.test",
-    ),
-    (
-        "dns.spf",
-        "alpha.test",
-        {("alpha.test", "TXT"): ['"v=spf1 ip4:127.0.0.1 a:g1.test exists:g2.test mx:g3.test -all"']},
-        FAIL,
-        "more than 2 DNS lookups find nothing: a:g1.test, exists:g2.test, mx:g3.test",
-    ),
-    (
-        "dns.spf",
-        "alpha.test",
-        {("alpha.test", "TXT"): [f'"v=spf1 {"ip4:127.0.0.1 " * 16}" "{"ip4:127.0.0.1 " * 16}-all"']},
-        WARN,
-        "it has 459 characters, and some receivers read no more than 450",
-    ),
-    (
-        "dns.spf",
-        "alpha.test",
-        {("alpha.test", "TXT"): ['"v=spf1 exists:%{i}.x.test -all"']},
-        ERROR,
-        "does not evaluate",
-    ),
-    (
-        "dns.ptr",
-        "mx1",
-        {("1.0.0.127.in-addr.arpa", "PTR"): ["other.test."]},
-        FAIL,
-        "127.0.0.1 is other.test, not mx1.alpha.test",
-    ),
-    ("dns.dmarc", "alpha.test", {("_dmarc.alpha.test", "TXT"): []}, FAIL, "no DMARC record"),
-    (
-        "dns.dmarc",
-        "alfa.test",
-        {("_dmarc.alfa.test", "TXT"): ['"v=DMARC10; p=none"']},
-        FAIL,
-        "no DMARC record",
-    ),
-    (
-        "dns.dmarc",
-        "alpha.test",
-        {("_dmarc.alpha.test", "TXT"): ['"v=DMARC1; p=none"']},
-        FAIL,
-        "v=DMARC1; p=none, but the inventory says p=reject",
-    ),
-    (
-        "dns.dmarc",
-        "alpha.test",
-        {("_dmarc.alpha.test", "TXT"): ['"v=DMARC1; p=reject"', '"v=DMARC1; p=none"']},
-        FAIL,
-        "several DMARC records (2)",
-    ),
-    ("dns.dmarc", "alpha.test", {("_dmarc.alpha.test", "TXT"): ['"v=DMARC1"']}, FAIL, "no valid policy"),
-    (
-        "dns.dmarc",
-        "alpha.test",
-        {("_dmarc.alpha.test", "TXT"): ['"v=DMARC1; p=reject; sp=none; t=y; pct=50; rua=ana@alpha.test"']},
-        WARN,
-        "t=y: receivers do less than the policy says, as in a test; sp=none is weaker than p, so mail is forged under "
-        "names below the domain; pct=50 is not in DMARC any more (RFC 9989); ana@alpha.test is no address for reports",
-    ),
-    (
-        "dns.dmarc",
-        "alpha.test",
-        {
-            ("_dmarc.alpha.test", "TXT"): [
-                '"v=DMARC1; p=reject; rua=mailto:a@beta.test,mailto:b@reports.test!9m"'
-            ]
-        },
-        WARN,
-        "reports to reports.test are not sent, as nothing there says that it takes them",
-    ),
-    (
-        "dns.published",
-        "alpha.test",
-        {("mx1.alpha.test", "TXT"): []},
-        FAIL,
-        'not there: mx1.alpha.test. TXT "v=spf1 a -all"',
-    ),
-    (
-        "dns.published",
-        "beta.test",
-        {("mail.beta.test", "A"): []},
-        FAIL,
-        'not there: mail.beta.test. A "127.0.0.2"',
-    ),
-    (
-        "dns.servers",
-        "alpha.test",
-        {("ns.alpha.test", "A"): []},
-        FAIL,
-        "ns.alpha.test of alpha.test has no address",
-    ),
-    ("dns.servers", "alpha.test", {("alpha.test", "NS"): []}, FAIL, "has no NS records"),
-]
-
-
-@pytest.mark.parametrize(("probe", "target", "changed", "verdict", "words"), RECORDS)
-def test_wrong_records(
-    lab: ScriptedLab,
-    probe: str,
-    target: str,
-    changed: dict[tuple[str, str], list[str]],
-    verdict: Verdict,
-    words: str,
-) -> None:
-    lab.world.records.update(changed)
-    mine = [item for item in lab.verify(probe) if target in {item.target.host, item.target.domain}]
-    assert [(item.verdict, words in item.observed) for item in mine] == [(verdict, True)], mine[0].observed
-    assert mine[0].advice or verdict in {PASS, ERROR}
 
 
 def test_an_spf_record_of_somebody_else_counts_by_its_result(lab: ScriptedLab) -> None:
@@ -700,32 +452,6 @@ def test_narrowing_to_a_host_and_a_domain(lab: ScriptedLab) -> None:
     }
     assert {item.target.host for item in lab.verify("net", domains=["alpha.test"])} == {"mx1"}
     assert lab.verify("nothing.like.this") == []
-
-
-_HEAD, _P, _KEY = RECORD.partition("p=")
-OTHER_KEY = f"{_HEAD}{_P}{_KEY.swapcase()}"
-KEYS = {
-    "right": ({"alpha.test": RECORD}, RECORD, PASS, SELECTOR),
-    "none": ({"alpha.test": RECORD}, "", FAIL, "no record"),
-    "another": ({"alpha.test": RECORD}, OTHER_KEY, FAIL, "it has another key than the host"),
-    "revoked": ({"alpha.test": RECORD}, '"v=DKIM1; p="', FAIL, "the key is revoked"),
-    "for tests": ({"alpha.test": RECORD}, RECORD.replace("v=DKIM1;", "v=DKIM1; t=s:y;"), WARN, "says t=y"),
-    "keyless": ({"beta.test": RECORD}, RECORD, FAIL, "mx1 has no key for alpha.test"),
-    "not asked": (None, RECORD, SKIP, "mx1 could not be asked for the keys"),
-}
-
-
-@pytest.mark.parametrize("case", KEYS)
-def test_the_keys_in_dns_are_those_that_sign(lab: ScriptedLab, case: str) -> None:
-    told, published, verdict, words = KEYS[case]
-    name = (f"{SELECTOR}._domainkey.alpha.test", "TXT")
-    lab.world.records[name] = [published] if published else []
-    text = RECORD.replace('" "', "").strip('"')
-    keys = {"mx1": {f"{domain}.{SELECTOR}": text for domain in told}} if told else {"mx2": {}}
-    found = lab.verify("dns.dkim", signing=keys, domains=["alpha.test"])
-    (mine,) = [item for item in found if item.target.domain == "alpha.test"]
-    assert (mine.verdict, words in mine.observed) == (verdict, True), mine.observed
-    assert bool(mine.advice) is (verdict not in (PASS, SKIP))
 
 
 def test_skip_leaves_probes_out(lab: ScriptedLab) -> None:

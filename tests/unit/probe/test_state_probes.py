@@ -8,32 +8,14 @@ import time
 import pytest
 
 from mailprov.model.findings import Finding, Verdict
-from mailprov.model.ports import Protocol
 from mailprov.model.secret import Secret
 from mailprov.model.states import APP_PROTOCOLS, AppPassword, Expiry, State
 from mailprov.probe.accounts import lacking
 from mailprov.probe.registry import LOGIN_PORTS
+from mailprov.selftest.account_cases import PHONE, WORD, give
 from mailprov.selftest.scripted_lab import ScriptedLab, account
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
-WORD = Secret("env:PHONE", "phone-word")
-PHONE = AppPassword("phone", ("imap", "submission"), password=WORD)
-
-
-def give(lab: ScriptedLab, **zoe: object) -> None:
-    """zoe of alpha.test; the world holds to what the inventory says of her."""
-    alpha, beta = lab.inventory.domains
-    changed = dataclasses.replace(alpha.accounts[1], **zoe)  # type: ignore[arg-type]
-    alpha = dataclasses.replace(alpha, accounts=(alpha.accounts[0], changed))
-    lab.inventory = dataclasses.replace(lab.inventory, domains=(alpha, beta))
-    state = changed.state_at(time.time())
-    lab.world.shut |= set() if state.logs_in else {changed.address}
-    lab.world.deaf |= set() if state.receives else {changed.address}
-    kinds = {"imap": Protocol.IMAP, "pop3": Protocol.POP3, "submission": Protocol.SMTP}
-    for app in changed.app_passwords:
-        if app.password:
-            protocols = {kinds[name] for name in app.protocols if name in kinds}
-            lab.world.programs[changed.address, app.password.reveal()] = protocols
 
 
 def one(findings: list[Finding], port: int) -> Finding:

@@ -2,8 +2,6 @@
 
     serving(folder, zones)       one BIND with a view for each of them, until the end of a `with`
     ZoneWorld.resolver()         what `probe.verify` gets in place of this machine's
-    Zone                         what both servers have of a zone, and what its parent says of it
-    signed(text, …)              a zone's text with keys and signatures, and its DS record
 
 All are at the same port: root and `zz` at 127.0.0.1, ns1 at 127.0.0.2, ns2 at 127.0.0.3, the resolver at 127.0.0.9.
 BIND listens on no address of loopback but the first, so a front at each hands on what comes there (`Front`), and can
@@ -19,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import dns.dnssec
@@ -27,62 +24,11 @@ import dns.name
 import dns.resolver
 import dns.zone
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from mailprov.selftest.zone_texts import FIRST, RESOLVER, ROOT, SECOND, Zone, delegation
 from tests.unit.dns.servers import KINDS, PATIENCE, SECRET, free_port, serves, stop
 
-ROOT, FIRST, SECOND, RESOLVER = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.9"
 ASKS = "127.0.0.10"  # the resolver's own questions come from here
-# Text behind the SOA of a zone with two servers.
-SERVERS = "@ NS ns1\n@ NS ns2\nns1 A 127.0.0.2\nns2 A 127.0.0.3\n"
-
-
-def head(zone: str, serial: int = 1) -> str:
-    return f"$ORIGIN {zone}.\n$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 60\n"
-
-
-def delegation(zone: str) -> str:
-    return (
-        f"{zone}. NS ns1.{zone}.\n{zone}. NS ns2.{zone}.\nns1.{zone}. A 127.0.0.2\nns2.{zone}. A 127.0.0.3\n"
-    )
-
-
-@dataclass(frozen=True)
-class Zone:
-    """Whole zone files; None: that server does not have the zone. `above`: what stands in `zz`; None: as it should.
-    `dynamic`: at ns1 it takes updates and is signed by BIND.
-    """
-
-    first: str | None
-    second: str | None
-    above: str | None = None
-    dynamic: bool = False
-
-
-def same(zone: str, text: str = "", above: str | None = None, serials: tuple[int, int] = (1, 1)) -> Zone:
-    first, second = (head(zone, serial) + SERVERS + text for serial in serials)
-    return Zone(first, second, above)
-
-
-def signed(
-    zone: str, text: str, *, begins: timedelta = timedelta(hours=-1), lasts: timedelta = timedelta(days=14)
-) -> tuple[str, str]:
-    """The zone's text, signed by one key, and the DS record for it."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    key = dns.dnssec.make_dnskey(private.public_key(), dns.dnssec.Algorithm.ECDSAP256SHA256, flags=257)
-    parsed = dns.zone.from_text(head(zone) + SERVERS + text, f"{zone}.", relativize=False)
-    inception = datetime.now(timezone.utc) + begins
-    dns.dnssec.sign_zone(
-        parsed,
-        keys=[(private, key)],
-        add_dnskey=True,
-        dnskey_ttl=300,
-        inception=inception,
-        expiration=inception + lasts,
-    )
-    ds = dns.dnssec.make_ds(dns.name.from_text(zone), key, "SHA256")
-    return parsed.to_text(relativize=False), f"{zone}. DS {ds.to_text()}\n"
-
 
 Answers = Callable[[bytes, bool, str], bytes | None]
 

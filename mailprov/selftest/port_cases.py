@@ -1,0 +1,172 @@
+"""The probes of ports: each broken thing, and what they say of it at which port.
+
+Public: CASES (which tests have one by one), fixtures(). Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailprov.model.findings import Verdict
+from mailprov.selftest.broken import described
+from mailprov.selftest.fixture import Fixture, Wanted, on_lab
+
+WARN, FAIL, ERROR = Verdict.WARN, Verdict.FAIL, Verdict.ERROR
+
+# (probe, port, fault, certificate, verdict, words that must be seen)
+CASES = [
+    ("net.tcp", 25, "refused", "", FAIL, "connection refused"),
+    ("smtp.banner", 25, "banner-554", "", FAIL, "554 5.3.2"),
+    ("smtp.banner", 465, "banner-name", "", WARN, "localhost"),
+    ("smtp.banner", 587, "banner-version", "", WARN, "3.7.11"),
+    ("smtp.banner", 25, "banner-stars", "", ERROR, "hides the greeting"),
+    ("smtp.banner", 25, "garbage", "", FAIL, "SSH-2.0"),
+    ("smtp.banner", 25, "silent", "", ERROR, "no answer within"),
+    ("smtp.banner", 25, "dropped", "", ERROR, "closed the connection"),
+    ("imap.greeting", 143, "preauth", "", FAIL, "PREAUTH"),
+    ("imap.greeting", 993, "bye", "", FAIL, "the server ends the session"),
+    ("imap.greeting", 143, "garbage", "", FAIL, "SSH-2.0"),
+    ("imap.greeting", 143, "silent", "", ERROR, "no answer within"),
+    ("imap.greeting", 993, "dropped", "", ERROR, "closed the connection"),
+    ("pop.greeting", 110, "bye", "", FAIL, "the server ends the session"),
+    ("pop.greeting", 995, "garbage", "", FAIL, "SSH-2.0"),
+    ("pop.greeting", 110, "silent", "", ERROR, "no answer within"),
+    ("smtp.ehlo", 587, "clear-auth", "", FAIL, "AUTH is offered without TLS"),
+    ("smtp.ehlo", 25, "no-starttls", "", FAIL, "STARTTLS is not offered"),
+    ("smtp.ehlo", 25, "starttls-twice", "", FAIL, "still offered under TLS"),
+    ("smtp.ehlo", 465, "no-auth", "", FAIL, "AUTH is not offered under TLS"),
+    ("smtp.ehlo", 25, "xclient", "", FAIL, "XCLIENT"),
+    ("smtp.ehlo", 587, "no-8bitmime", "", WARN, "8BITMIME"),
+    ("smtp.ehlo", 587, "clear-auth broken-handshake", "", FAIL, "AUTH is offered without TLS; then: TLS:"),
+    ("smtp.ehlo", 587, "broken-handshake", "", ERROR, "TLS:"),
+    ("smtp.ehlo", 25, "dropped", "", ERROR, "closed the connection"),
+    ("imap.capability", 143, "clear-auth", "", FAIL, "LOGIN is allowed without TLS"),
+    ("imap.capability", 143, "no-starttls", "", FAIL, "STARTTLS is not offered"),
+    ("imap.capability", 143, "starttls-twice", "", FAIL, "still offered"),
+    ("imap.capability", 993, "no-imap4", "", FAIL, "IMAP4rev1"),
+    ("imap.capability", 143, "silent", "", ERROR, "no answer within"),
+    ("pop.capa", 110, "clear-auth", "", FAIL, "without TLS"),
+    ("imap.capability", 143, "clear-auth injected", "", FAIL, "then: 15 bytes in clear"),
+    ("pop.capa", 110, "clear-auth injected", "", FAIL, "then: 14 bytes in clear"),
+    ("pop.capa", 110, "no-starttls", "", FAIL, "STLS is not offered"),
+    ("pop.capa", 110, "starttls-twice", "", FAIL, "still offered"),
+    ("pop.capa", 995, "no-uidl", "", WARN, "UIDL"),
+    ("pop.capa", 995, "no-capa", "", ERROR, "CAPA is not known"),
+    ("sieve.capability", 4190, "clear-auth", "", FAIL, "SASL PLAIN is offered without TLS"),
+    ("sieve.capability", 4190, "no-starttls", "", FAIL, "STARTTLS is not offered"),
+    ("sieve.capability", 4190, "starttls-twice", "", FAIL, "still offered under TLS"),
+    ("sieve.capability", 4190, "no-auth", "", FAIL, "no login is offered under TLS"),
+    ("sieve.capability", 4190, "bye", "", FAIL, "the server ends the session: BYE"),
+    ("sieve.capability", 4190, "garbage", "", FAIL, "SSH-2.0"),
+    ("sieve.capability", 4190, "clear-auth injected", "", FAIL, "then: 12 bytes in clear"),
+    ("sieve.capability", 4190, "silent", "", ERROR, "no answer within"),
+    ("tls.starttls", 25, "injected", "", FAIL, "came before the handshake"),
+    ("tls.starttls", 587, "starttls-refused", "", FAIL, "454 4.7.0"),
+    ("tls.starttls", 25, "broken-handshake", "", FAIL, "TLS:"),
+    ("tls.starttls", 143, "injected", "", FAIL, "injected"),
+    ("tls.starttls", 110, "injected", "", FAIL, "injected"),
+    ("tls.starttls", 110, "starttls-refused", "", FAIL, "-ERR not now"),
+    ("tls.starttls", 4190, "injected", "", FAIL, "injected"),
+    ("tls.starttls", 4190, "starttls-refused", "", FAIL, "NO not now"),
+    ("tls.starttls", 143, "dropped", "", ERROR, "closed the connection"),
+    ("tls.implicit", 465, "clear-first", "", FAIL, "in clear"),
+    ("tls.implicit", 993, "silent", "", ERROR, "no answer within"),
+    ("tls.chain", 993, "", "unknown-ca", FAIL, "not trusted: unable to get local issuer"),
+    ("tls.chain", 25, "", "self-signed", FAIL, "not trusted: self"),
+    ("tls.chain", 465, "", "expired", FAIL, "expired"),
+    ("tls.chain", 465, "dropped", "", ERROR, "closed the connection"),
+    ("tls.name", 993, "", "wrong-name", FAIL, "elsewhere.test"),
+    ("tls.name", 25, "", "wrong-name", WARN, "elsewhere.test"),
+    ("tls.name", 110, "silent", "", ERROR, "no answer within"),
+    ("tls.chain", 4190, "", "unknown-ca", FAIL, "not trusted"),
+    ("tls.name", 4190, "", "wrong-name", FAIL, "elsewhere.test"),
+    ("tls.sni", 993, "no-sni", "", FAIL, "with SNI mail.alpha.test the certificate is for mx1.alpha.test"),
+    ("tls.sni", 4190, "no-sni", "", FAIL, "with SNI mail.alpha.test"),
+    ("tls.sni", 25, "no-sni", "", WARN, "with SNI mail.alpha.test"),
+    ("tls.sni", 587, "sni-takes-over", "", FAIL, "without SNI the certificate is for mail.alpha.test"),
+    ("tls.sni", 465, "sni-unknown-ca", "", FAIL, "not trusted"),
+    ("tls.sni", 995, "sni-self-signed", "", FAIL, "not trusted: self"),
+    ("tls.sni", 143, "sni-nearly-over", "", FAIL, "2% of the lifetime"),
+    ("tls.sni", 110, "sni-ageing", "", WARN, "22% of the lifetime"),
+    ("tls.sni", 993, "dropped", "", ERROR, "closed the connection"),
+    ("dane.tlsa", 25, "", "self-signed", FAIL, "but the key that is served is 3 1 1"),
+    ("dane.tlsa", 25, "dropped", "", ERROR, "closed the connection"),
+    ("tls.expiry", 995, "", "expired", FAIL, "expired at"),
+    ("tls.expiry", 587, "", "nearly-over", FAIL, "2% of the lifetime"),
+    ("tls.expiry", 143, "", "ageing", WARN, "22% of the lifetime"),
+    ("tls.expiry", 143, "", "early", FAIL, "not valid before"),
+    ("tls.expiry", 993, "dropped", "", ERROR, "closed the connection"),
+    ("tls.enforced", 587, "clear-auth anybody-gets-in", "", FAIL, "235"),
+    ("tls.enforced", 143, "clear-auth anybody-gets-in", "", FAIL, "OK Logged in"),
+    ("tls.enforced", 110, "clear-auth anybody-gets-in", "", FAIL, "+OK"),
+    ("tls.enforced", 4190, "clear-auth anybody-gets-in", "", FAIL, "OK"),
+    ("tls.enforced", 4190, "looks-in-clear", "", WARN, "Authentication failed"),
+    ("tls.enforced", 4190, "looks-in-clear auth-later", "", ERROR, "TRYLATER"),
+    ("tls.enforced", 587, "asks-in-clear", "", WARN, "looked at without TLS: 535"),
+    ("tls.enforced", 143, "looks-in-clear", "", WARN, "AUTHENTICATIONFAILED"),
+    ("tls.enforced", 110, "looks-in-clear", "", WARN, "-ERR [AUTH]"),
+    ("tls.enforced", 587, "asks-in-clear auth-later", "", ERROR, "454"),
+    ("tls.enforced", 143, "looks-in-clear auth-later", "", ERROR, "UNAVAILABLE"),
+    ("tls.enforced", 110, "silent", "", ERROR, "no answer within"),
+    ("auth.ok", 587, "nobody-gets-in", "", FAIL, "535"),
+    ("auth.ok", 993, "nobody-gets-in", "", FAIL, "AUTHENTICATIONFAILED"),
+    ("auth.ok", 110, "nobody-gets-in", "", FAIL, "-ERR"),
+    ("auth.ok", 4190, "nobody-gets-in", "", FAIL, "Authentication failed"),
+    ("auth.ok", 4190, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 4190, "auth-later", "", ERROR, "TRYLATER"),
+    ("auth.ok", 465, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 143, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 995, "auth-does-nothing", "", FAIL, "logged in, but then"),
+    ("auth.ok", 587, "auth-later", "", ERROR, "454"),
+    ("auth.ok", 143, "auth-later", "", ERROR, "UNAVAILABLE"),
+    ("auth.ok", 995, "auth-later", "", ERROR, "SYS/TEMP"),
+    ("auth.ok", 993, "", "unknown-ca", ERROR, "the password was not sent"),
+    ("auth.ok", 587, "", "wrong-name", ERROR, "the password was not sent"),
+    ("auth.not-on-25", 25, "auth-on-25", "", FAIL, "offered under TLS"),
+    ("auth.not-on-25", 25, "hidden-auth-on-25 asks-in-clear", "", FAIL, "is answered: 334"),
+    ("auth.not-on-25", 25, "dropped", "", ERROR, "closed the connection"),
+    ("auth.bad-password", 587, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
+    ("auth.bad-password", 143, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
+    ("auth.bad-password", 4190, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
+    ("auth.bad-password", 995, "anybody-gets-in", "", FAIL, "a wrong password is accepted"),
+    ("auth.bad-password", 465, "nobody-gets-in", "", ERROR, "the right password does not work"),
+    ("auth.bad-password", 993, "auth-later", "", ERROR, "UNAVAILABLE"),
+    ("relay.classic", 25, "open-relay", "", FAIL, "16 of 18 recipients are accepted"),
+    ("relay.classic", 587, "open-relay", "", FAIL, "recipients are accepted"),
+    ("relay.classic", 465, "open-relay", "", FAIL, "recipients are accepted"),
+    ("relay.classic", 25, "percent-hack", "", FAIL, "%example.invalid"),
+    ("relay.classic", 25, "rcpt-4xx", "", ERROR, "temporarily"),
+    ("relay.classic", 25, "sender-4xx", "", ERROR, "450 4.1.8"),
+    ("relay.classic", 25, "refuses-all", "", ERROR, "a user of this server is refused as well"),
+    ("relay.classic", 25, "silent", "", ERROR, "no answer within"),
+    ("smtp.vrfy", 25, "tells-users", "", FAIL, "250 2.1.5"),
+    ("smtp.vrfy", 25, "vrfy-4xx", "", ERROR, "450 4.3.0"),
+    ("smuggle.pipelining", 25, "sent-ahead", "", FAIL, "354"),
+    ("smuggle.pipelining", 25, "refuses-all", "", ERROR, "is not accepted: 554"),
+    ("smuggle.in", 25, "smuggles", "", FAIL, "a second message is accepted after LF . LF"),
+    ("smuggle.in", 25, "refuses-all", "", ERROR, "is not accepted: 554"),
+    ("unknown.user", 25, "catch-all", "", FAIL, "is accepted"),
+    ("unknown.user", 25, "odd-code", "", WARN, "550 5.7.0"),
+    ("unknown.user", 25, "rcpt-4xx", "", ERROR, "450 4.7.1"),
+    ("unknown.user", 25, "refuses-all", "", ERROR, "is refused as well"),
+    ("spoof.envelope", 587, "spoof", "", FAIL, "may send as"),
+    ("spoof.envelope", 465, "spoof-4xx", "", ERROR, "temporarily"),
+    ("spoof.envelope", 465, "spoof-other", "", WARN, "550 5.1.0"),
+    ("spoof.envelope", 587, "nobody-gets-in", "", ERROR, "the login is refused"),
+    ("spoof.envelope", 587, "refuses-all", "", ERROR, "the user's own address is refused too"),
+]
+
+
+def fixtures() -> Iterator[Fixture]:
+    """Each broken server once, with all probes that are for it."""
+    wanted: dict[tuple[str, str, str], list[Wanted]] = {}
+    for probe, port, faults, certificate, verdict, words in CASES:
+        # Alone: wrong passwords, which are not tried where auth.ok has failed; and where nobody answers, as after some
+        # vain connections it is not waited for any more. Those are other things to say.
+        alone = probe if probe == "auth.bad-password" or faults == "silent" else ""
+        wanted.setdefault((faults, certificate, alone), []).append(Wanted(probe, verdict, words, "mx1", port))
+    for (faults, certificate, alone), each in wanted.items():
+        parts = [*faults.split(), *[f"certificate-{certificate}"] * bool(certificate), *[alone] * bool(alone)]
+        port = each[0].port if faults == "silent" else 0
+        look = on_lab(faults=faults, certificate=certificate, hosts=("mx1",), port=port)
+        yield Fixture("+".join(parts), described(faults, certificate), tuple(each), look)
