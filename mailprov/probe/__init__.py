@@ -7,6 +7,8 @@
     context       one probe on one target
     timing        how long things may take
     accounts      who logs in
+    expected_mail where mail for an address belongs, by the inventory
+    addresses     messages to every kind of address of a domain
     deliveries    who sends to whom, and one message on its way
     targets       which addresses are looked at
     bans          addresses of ours that fail2ban holds
@@ -14,6 +16,7 @@
     web_bans      the same, at the web alone
     selection     which probes somebody means by a word
     jobs          which probe looks at which target
+    guarding      a probe at work: what happens inside it becomes a finding
     runner        what runs when
     propagation   whether all name servers have a record yet
 

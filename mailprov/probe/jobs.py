@@ -3,7 +3,7 @@
     Job      a piece of work and the limits that are held while it runs
     Jobs     .looks(…)                                   everything without wrong passwords, but for mail on its way
              .in_clear(…), .wrong_passwords(…)           wrong passwords, in this order and last
-             .partner(…), .delivery(…)                   mail on its way, and before it whether a domain can take part
+             .partner(…), .delivery(…), .addresses(…)    mail on its way, and before it whether a domain can take part
              .find_absent(…)                             what a server need not offer, looked for before
 
 Raises nothing but bugs outside of probes: whatever happens inside a probe becomes a finding with the verdict error.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,10 +24,12 @@ from mailprov.model.ports import PORTS, SIEVE_PORT, Port
 from mailprov.model.values import dataclass
 from mailprov.probe import bans as held
 from mailprov.probe.accounts import chosen, known, names, untried
+from mailprov.probe.addresses import AddressContext
 from mailprov.probe.clients.connection import unanswered
-from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
 from mailprov.probe.deliveries import DeliveryContext, DeliveryPlan, Partner, PartnerContext
+from mailprov.probe.expected_mail import KINDS
+from mailprov.probe.guarding import guarded, guarded_together
 from mailprov.probe.registry import PROBED, Phase, Probe, Scope, reachability
 from mailprov.probe.selection import selects
 from mailprov.probe.targets import has_route, subjects
@@ -94,7 +95,7 @@ class Jobs:
         for probe in self._selected(Scope.HOST, Phase.LOOK):
             for host in hosts:
                 context = HostContext(self._run, probe.entry, self._seconds(probe), host=host)
-                yield Job(partial(self._guarded, probe, context))
+                yield Job(partial(guarded, probe, context))
         described = self._run.selectors is None
         scopes = (Scope.DOMAIN, Scope.ZONE) if described else (Scope.ZONE, Scope.FOREIGN)
         for probe in [each for scope in scopes for each in self._selected(scope, Phase.LOOK)]:
@@ -104,7 +105,7 @@ class Jobs:
                         self._run, probe.entry, self._seconds(probe), domain=domain, name=name
                     )
                     if probe.applies(domain_context):
-                        yield Job(partial(self._guarded, probe, domain_context))
+                        yield Job(partial(guarded, probe, domain_context))
 
     def _left_out(self, probe: Probe, domain: Domain) -> Job:
         """Which accounts of a domain do not log in, and why; nothing where all do, or where each port tells it."""
@@ -162,7 +163,7 @@ class Jobs:
                         for context in self._port_cases(probe, host, address, port, here)
                     ]
                     if contexts:
-                        yield Job(partial(self._guarded_together, probe, contexts))
+                        yield Job(partial(guarded_together, probe, contexts))
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
@@ -220,7 +221,7 @@ class Jobs:
         if context.account is not None:
             limits.insert(0, self._run.user_slot(context.host.name, context.account.address))
 
-        return Job(partial(self._guarded, probe, context), tuple(limits), probe.long)
+        return Job(partial(guarded, probe, context), tuple(limits), probe.long)
 
     def _passed_over(
         self, host: Host, address: str, number: int, phase: Phase, text: str, advice: str = ""
@@ -298,7 +299,7 @@ class Jobs:
     @property
     def delivers(self) -> bool:
         """Whether any probe of delivery is wanted."""
-        scopes = (Scope.PARTNER, Scope.DELIVERY)
+        scopes = (Scope.PARTNER, Scope.DELIVERY, Scope.ADDRESSES)
         return any(probe.scope in scopes and self.wanted(probe.entry.id) for probe in self._probes)
 
     def partner(self, partner: Partner, *, told: bool) -> Job:
@@ -310,7 +311,7 @@ class Jobs:
             for probe in self._probes:
                 if probe.scope is Scope.PARTNER:
                     context = PartnerContext(self._run, probe.entry, self._seconds(probe), partner=partner)
-                    for finding in self._guarded(probe, context):
+                    for finding in guarded(probe, context):
                         if told and (self.wanted(probe.entry.id) or finding.verdict is not Verdict.PASS):
                             yield finding
 
@@ -330,7 +331,7 @@ class Jobs:
                 context.entry = probe.entry
                 context.seconds = self._seconds(probe)
                 context.transcript.lines.clear()
-                for finding in self._guarded(probe, context):
+                for finding in guarded(probe, context):
                     wrong = finding.verdict in (Verdict.FAIL, Verdict.ERROR)
                     if wrong and not (context.fetched or context.waits_for):
                         context.waits_for = f"{finding.id} {finding.target}"  # what follows needs the message
@@ -339,55 +340,26 @@ class Jobs:
 
         return Job(work, (self._deliveries,))
 
-    def _guarded_together(self, probe: Probe, contexts: list[PortContext]) -> Iterator[Finding]:
-        """As `_guarded`, for a probe that looks at several ports at once."""
-        started = time.monotonic()
-        for context in contexts:
-            context.begin()
-        missing = {context.target: context for context in contexts}
-        try:
-            for finding in probe.run(contexts):
-                context = missing.pop(finding.target)
-                seconds = round(time.monotonic() - started, 3)
-                yield _completed(finding, context, seconds)
-        except Exception as error:
-            for context in missing.values():
-                yield context.error(_broke_off(error))
+    def addresses(self, partner: Partner) -> Job:
+        """A message to each kind of address of a domain that can send. The probes share what was sent; a kind that no
+        wanted probe looks at is not sent.
+        """
 
-    def _guarded(self, probe: Probe, context: Context) -> Iterator[Finding]:
-        """The probe's findings; what it could not find out, for whatever reason, is an error."""
-        started = time.monotonic()
-        context.begin()
-        found: list[Finding] = []
-        try:
-            context.deadline.left()
-            for finding in probe.run(context):
-                found.append(finding)  # one by one: what was found before an error stays found
-            if not found and not context.told:
-                found.append(context.error(_("the probe said nothing (a bug in mailprov)")))
-        except ProbeError as error:
-            found.append(context.could_not_test(error))
-        except Exception as error:
-            found.append(context.error(_broke_off(error)))
-        seconds = round(time.monotonic() - started, 3)
-        with self._run.lock:
-            self._run.verdicts.update({(finding.id, finding.target): finding.verdict for finding in found})
-        for finding in found:
-            yield _completed(finding, context, seconds)
+        def work() -> Iterator[Finding]:
+            probes = list(self._selected(Scope.ADDRESSES, Phase.LOOK))
+            if not (probes and partner.sender and partner.ports):
+                return
+            kinds = tuple(dict.fromkeys(KINDS[probe.entry.id] for probe in probes))
+            context = AddressContext(self._run, probes[0].entry, partner=partner, kinds=kinds)
+            for probe in probes:
+                if not context.cases(KINDS[probe.entry.id]):
+                    continue
+                context.entry = probe.entry
+                context.seconds = self._seconds(probe)
+                context.transcript.lines.clear()
+                yield from guarded(probe, context)
 
-
-def _broke_off(error: Exception) -> str:
-    return _("the probe broke off: {error}").format(error=f"{type(error).__name__}: {error}")
-
-
-def _completed(finding: Finding, context: Context, seconds: float) -> Finding:
-    """With what the probe need not think of."""
-    waits = (
-        context.waits_for
-        if finding.verdict is Verdict.ERROR and finding.id != reachability().entry.id
-        else ""
-    )
-    return dataclasses.replace(finding, seconds=seconds, timed_out=context.timed_out, waits_for=waits)
+        return Job(work, (self._deliveries,))
 
 
 _MISSED = N_(

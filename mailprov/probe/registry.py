@@ -58,6 +58,7 @@ class Scope(Enum):
     PORTS = "ports"  # of an address, all that it looks at at once, and one account
     PARTNER = "partner"  # a domain that is to send and get mail
     DELIVERY = "delivery"  # a pair of domains
+    ADDRESSES = "addresses"  # the addresses of a domain
 
 
 class Phase(Enum):
@@ -107,6 +108,7 @@ _FAMILIES = (
     "unknown",
     "spoof",
     "delivery",
+    "address",
     "dns",
     "dane",
     "web",

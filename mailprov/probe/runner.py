@@ -187,7 +187,9 @@ def _deliveries(
             if any(known[each.name].works for each in others if each.name in known):
                 break
             look([other])
-    runner.work_off([jobs.delivery(plan) for plan in plan_deliveries(inventory, selected, known, named)])
+    plans = plan_deliveries(inventory, selected, known, named)
+    addressed = [jobs.addresses(known[domain.name]) for domain in selected if domain.name in known]
+    runner.work_off([*addressed, *(jobs.delivery(plan) for plan in plans)])
 
 
 def _nowhere(run: Run, host: Host) -> Finding:

@@ -7,6 +7,7 @@
 
     certificates      an authority, and certificates that are right or wrong in one way each
     state             who there is, what is broken, what was asked
+    handshakes        answers to a ClientHello that OpenSSL no longer gives
     session           one scripted connection, whatever its protocol
     smtp_server, mailbox_servers, sieve_server
                       what a mail host answers; faults are words

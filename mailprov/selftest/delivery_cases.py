@@ -22,7 +22,7 @@ DELIVERIES = {
         ("delivery.fetch", 993, ERROR, "nothing to fetch"),
         ("delivery.cleanup", 993, SKIP, "nothing was sent"),
     ],
-    "unsigned": [("delivery.dkim", 587, WARN, "no DKIM signature of alpha.test")],
+    "unsigned": [("delivery.dkim", 587, FAIL, "no DKIM signature of alpha.test")],
     "signs-with-other-key": [("delivery.dkim", 465, FAIL, "the published key is not the signer's")],
     "signs-little": [("delivery.dkim", 465, WARN, "does not sign subject, date, message-id")],
     "keeps-forgery": [

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from mailprov.model.findings import Finding, Verdict
+from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.values import dataclass
+from mailprov.probe.queues import Ask
 from mailprov.selftest.certificates import Authority
 from mailprov.selftest.scripted_lab import PATIENCE, SLOW_ONLY, ScriptedLab
 
@@ -21,7 +22,7 @@ _SHORT = 1.0  # a connection is there by then, and then nobody says anything
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `probe` must say, wherever `place` (a host, or a domain) and `port` are: this verdict, with these words."""
+    """What `probe` must say at `port` and `place` (a host, a domain, or an account): this verdict, with these words."""
 
     probe: str
     verdict: Verdict
@@ -34,7 +35,7 @@ class Wanted:
             item
             for item in findings
             if item.id == self.probe
-            and (not self.place or self.place in (item.target.host, item.target.domain))
+            and (not self.place or self.place in (item.target.host, item.target.domain, item.target.account))
             and (not self.port or self.port == item.target.port)
         ]
 
@@ -90,6 +91,8 @@ def on_lab(
     hosts: tuple[str, ...] = (),
     domains: tuple[str, ...] = (),
     signing: dict[str, dict[str, str]] | None = None,
+    queues: Ask | None = None,
+    accounts: int | None = USUAL_ACCOUNTS,
 ) -> Look:
     """The scripted hosts, once `prepare` has changed them. What only a deadline ends has a short one."""
 
@@ -107,6 +110,8 @@ def on_lab(
                 hosts=hosts,
                 domains=domains,
                 signing=signing,
+                queues=queues,
+                accounts=accounts,
             )
         finally:
             lab.close()

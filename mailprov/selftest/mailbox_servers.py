@@ -85,10 +85,11 @@ class Imap(Session):
         if rest == "DELETED":
             found = [99] if "others-deleted" in self.faults else []
         elif (self.folder == "Junk Mail") == ("into-junk" in self.faults):
-            name, token = rest.split()[1:]
-            mark = f"\r\n{name}: {token}\r\n".encode()  # in the header alone: what a body quotes is no match
-            headers = [text.partition(b"\r\n\r\n")[0] + b"\r\n" for text in self.box()]
-            found = [i for i, header in enumerate(headers, 1) if mark in header]
+            kind, *name, token = rest.split()
+            # HEADER finds what contains the token, in the header alone: what a body quotes is no match.
+            mark = f"\r\n{name[0]}: {token}".encode() if kind == "HEADER" else token.encode()
+            texts = [text.partition(b"\r\n\r\n")[0] if kind == "HEADER" else text for text in self.box()]
+            found = [i for i, text in enumerate(texts, 1) if mark in text]
         self.send("* SEARCH " + " ".join(map(str, found)), f"{tag} OK done")
 
     def _uidfetch(self, tag: str, rest: str) -> None:

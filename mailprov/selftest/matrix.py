@@ -25,6 +25,7 @@ from mailprov.errors import HostUnreachable
 from mailprov.i18n import N_, _
 from mailprov.selftest import (
     account_cases,
+    address_cases,
     dane_cases,
     delivery_cases,
     hosted_cases,
@@ -40,7 +41,16 @@ from mailprov.selftest.fixture import PASS, RED, Fixture, Outcome, Wanted, on_la
 
 _AT_ONCE = 4
 _OF_THE_SAME_HOSTS = (port_cases, delivery_cases, record_cases)
-_MORE = (account_cases, dane_cases, policy_cases, web_cases, webmail_cases, hosted_cases, zone_cases)
+_MORE = (
+    account_cases,
+    address_cases,
+    dane_cases,
+    policy_cases,
+    web_cases,
+    webmail_cases,
+    hosted_cases,
+    zone_cases,
+)
 
 _UNTRIED = {
     "dns.rpki": (N_("no DNS record tells what it is about, so it has no verdict but skip"), "test_zones.py"),

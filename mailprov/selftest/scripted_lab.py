@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import dns.resolver
 
-from mailprov.model.accounts import Account
+from mailprov.model.accounts import Account, Forward
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings, NameServer, ProviderSettings
 from mailprov.model.findings import Finding
@@ -141,6 +141,35 @@ class ScriptedLab:
     def spoil(self, faults: str, certificate: str) -> None:
         self.world.faults = frozenset(faults.split())
         self.world.certificate = certificate or "right"
+
+    def with_addresses(self) -> None:
+        """Every kind of address, in the inventory and on the servers."""
+        alpha, beta = self.inventory.domains
+        forwards = (
+            replace(account("user1@alpha.test"), forward=Forward(("eva@beta.test",), keep=True)),
+            replace(account("user2@alpha.test"), forward=Forward(("zoe@alpha.test",), keep=False)),
+        )
+        alpha = replace(
+            alpha,
+            accounts=(*alpha.accounts, *forwards, account("user3@alpha.test", known=False)),
+            aliases=(("office@alpha.test", "staff@alpha.test"), ("far@alpha.test", "eva@beta.test")),
+            lists=(
+                ("staff@alpha.test", ("ana@alpha.test", "zoe@alpha.test", "eva@beta.test")),
+                ("closed@alpha.test", ("ana@alpha.test", "user3@alpha.test")),
+                ("away@alpha.test", ("ana@alpha.test", "somebody@example.com")),
+            ),
+        )
+        beta = replace(beta, catch_all="eva@beta.test")
+        self.inventory = replace(self.inventory, domains=(alpha, beta))
+        staff = ["ana@alpha.test", "zoe@alpha.test", "eva@beta.test"]
+        self.world.routes = {
+            "office@alpha.test": staff,
+            "staff@alpha.test": staff,
+            "far@alpha.test": ["eva@beta.test"],
+            "user1@alpha.test": ["user1@alpha.test", "eva@beta.test"],
+            "user2@alpha.test": ["zoe@alpha.test"],
+            "@beta.test": ["eva@beta.test"],
+        }
 
     def declare_self_signed(self) -> None:
         hosts = tuple(replace(host, tls=Tls()) for host in self.inventory.hosts)

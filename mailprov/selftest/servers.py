@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import selectors
 import socket
 import threading
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailprov.model.ports import Protocol
 from mailprov.model.values import dataclass
+from mailprov.probe.checks.stray_ports import STRAY
 from mailprov.probe.registry import PROBED
 from mailprov.selftest.mailbox_servers import Imap, Pop
 from mailprov.selftest.sieve_server import Sieve
@@ -70,6 +72,13 @@ class World(State):
                 if refuses:
                     continue
                 self._selector.register(sock, selectors.EVENT_READ, (address, port))
+        for address, number in itertools.product(FQDNS, STRAY):
+            sock = socket.socket()
+            sock.bind((address, 0))  # bound, so that nobody else has it; nothing listens
+            self.port_map[address, number] = sock.getsockname()[1]
+            if f"stray-{number}" in self.faults_of(address):
+                sock.listen()
+            self._open.append(sock)
         while True:  # until a port is free for both
             self._dns_tcp = socket.create_server(("127.0.0.1", 0))
             self.dns_port = self._dns_tcp.getsockname()[1]

@@ -9,6 +9,7 @@ import time
 
 from mailprov.model.ports import Port, Protocol, TlsStart
 from mailprov.selftest.certificates import KINDS
+from mailprov.selftest.handshakes import answered
 from mailprov.selftest.state import FQDNS, MAIL_NAMES, PASSWORDS, State
 
 
@@ -59,6 +60,8 @@ class Session:
             self.handle(self.line())
 
     def start_tls(self) -> None:
+        if answered(self.sock, self.faults):
+            raise Gone
         kind = self.world.certificate
         if "other-certificate-on-993" in self.faults and self.port.number == 993:
             kind += "-again"

@@ -79,7 +79,9 @@ class Smtp(Session):
         return "502 5.5.1 no"
 
     def _hello(self) -> list[str]:
-        words = [self.fqdn, "PIPELINING", "SIZE 10240000", "ENHANCEDSTATUSCODES"]
+        words = [self.fqdn, "PIPELINING", "ENHANCEDSTATUSCODES"]
+        if "no-size" not in self.faults:
+            words.append(f"SIZE {self._largest}")
         if "no-8bitmime" not in self.faults:
             words.append("8BITMIME")
         may_tls = self.port.tls is TlsStart.UPGRADE and "no-starttls" not in self.faults
@@ -92,6 +94,12 @@ class Smtp(Session):
         if "xclient" in self.faults:
             words.append("XCLIENT NAME ADDR")
         return [f"250-{word}" for word in words[:-1]] + [f"250 {words[-1]}"]
+
+    @property
+    def _largest(self) -> int:
+        """What it says; the inventory's unless a fault says otherwise."""
+        others = {"size-small": 10_240_000, "size-large": 104_857_600, "size-unlimited": 0}
+        return next((others[word] for word in self.faults & set(others)), 50 * 2**20)
 
     def _upgrade(self) -> None:
         if "starttls-refused" in self.faults:
@@ -133,8 +141,17 @@ class Smtp(Session):
 
     def _mail(self, rest: str) -> None:
         self.sender = re.search(r"<(.*?)>", rest)[1]  # type: ignore[index]
+        size = int(found[1]) if (found := re.search(r" SIZE=(\d+)", rest)) else 0
         if "sender-4xx" in self.faults:
             self.send("450 4.1.8 try again")
+        elif size and ("size-full" in self.faults or ("size-4xx" in self.faults and size > self._largest)):
+            self.send("452 4.3.1 Insufficient system storage")
+        elif size and "size-refused" in self.faults:
+            self.send("552 5.3.4 Message size exceeds fixed limit")
+        elif size and "size-login" in self.faults:
+            self.send("530 5.7.0 Authentication required")
+        elif size > self._largest and "size-unheeded" not in self.faults:
+            self.send("552 5.3.4 Message size exceeds fixed limit")
         elif "auth-does-nothing" in self.faults and self.user:
             self.send("530 5.7.0 log in first")
         else:
@@ -162,7 +179,9 @@ class Smtp(Session):
             self.send(f"{code} <{address}>: Recipient address rejected: mailbox disabled")
         elif "refuses-all" in self.faults:
             self.send("554 5.7.1 Service unavailable; client host blocked")
-        elif here and (address in PASSWORDS or "catch-all" in self.faults):
+        elif "address-4xx" in self.faults and self.user and address not in PASSWORDS:
+            self.send("451 4.3.0 <x>: Temporary lookup failure")
+        elif here and (self.world.ends(address, self.faults) or "catch-all" in self.faults):
             self._take(address)
         elif here:
             code = "550 5.7.0" if "odd-code" in self.faults else "550 5.1.1"
@@ -199,11 +218,17 @@ class Smtp(Session):
         if "data-4xx" in self.faults:
             self.send("451 4.3.0 queue file write error")
             return
+        if self.user and "bcc-visible" not in self.faults:
+            text = re.sub(rb"(?mi)^Bcc: [^\r]*\r\n", b"", text, count=1)
+        if "attachment-altered" in self.faults:
+            text = text.replace(b"AAECAwQFBgcI", b"AAECAwQFBgcJ")
         for recipient in self.recipients:
-            self._deliver(recipient, text)
+            for mailbox in self.world.ends(recipient, self.faults) or [recipient]:
+                self._deliver(mailbox, text)
         self.send("250 2.0.0 Ok: queued as 4F00BA")
         if "smuggles-late" in self.faults and not _ends(line, before):
             self._hand_on()
+        self.recipients = []
 
     def _hand_on(self) -> None:
         """The server behind this one obeys what follows: nobody here is answered, and it takes its time."""

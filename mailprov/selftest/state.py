@@ -39,6 +39,8 @@ class State:
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
     shut: set[str] = field(default_factory=set)  # who may not log in
     deaf: set[str] = field(default_factory=set)  # who gets no mail
+    # Other names than details and those in domain aliases: address → the mailboxes that get its mail.
+    routes: dict[str, list[str]] = field(default_factory=dict)
     # Accepted, and in no mailbox yet: recipient and message. `flush` delivers it.
     queued: list[tuple[str, bytes]] = field(default_factory=list)
     # (user, password) → what it is for, beside the user's own
@@ -54,6 +56,27 @@ class State:
             for recipient, text in self.queued:
                 self.boxes[recipient].append(text)
             self.queued.clear()
+
+    def ends(self, address: str, faults: frozenset[str]) -> list[str]:
+        """The mailboxes that get mail for this address of a domain here; nobody knows it where there is none."""
+        own = [address] if address in PASSWORDS else []
+        local, _, domain = address.rpartition("@")
+        names = (address, f"{local.partition('+')[0]}@{domain}", f"{local}@alpha.test", f"@{domain}")
+        name = next((each for each in names if each in self.routes or each in PASSWORDS), "")
+        found = self.routes.get(name, [name] if name else [])
+        if "address-refused" in faults and not own:
+            return []
+        if "member-lost" in faults:
+            found = found[:-1] if len(found) > 1 else found
+        if "member-twice" in faults:
+            found = [*found, found[0]] if len(found) > 1 else found
+        if "address-astray" in faults and address not in PASSWORDS:
+            found = ["zoe@alpha.test"]
+        if "forward-lost" in faults and own:
+            found = own
+        if "forward-keeps" in faults and own:
+            found = [*own, *(each for each in found if each not in own)]
+        return found
 
     def faults_of(self, address: str) -> frozenset[str]:
         words = (word.rpartition("/") for word in self.faults)

@@ -35,10 +35,10 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
     verdicts={
         "pass": N_("every signature of the domain is valid"),
         "warn": N_(
-            "no signature of the domain, an RSA key of less than 2048 bits, a key that is declared a test (t=y), or a "
-            "field that should be signed and is not"
+            "an RSA key of less than 2048 bits, a key that is declared a test (t=y), a field that should be signed and "
+            "is not; or no signature of the domain, from a server with `managed: false`"
         ),
-        "fail": N_("no key is published, or a signature is not valid"),
+        "fail": N_("no signature of the domain, no key is published, or a signature is not valid"),
         "error": N_("no message arrived, or no authoritative server answers"),
     },
     refs=("RFC 6376", "RFC 8301 section 3.2", "RFC 8463"),
@@ -52,8 +52,10 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
     domain, host = context.plan.sender_domain.name, context.sender_host
     found = [one for one in dkim.signatures(context.fetched) if one.domain == domain]
     if not found:
-        yield context.warn(
-            _("the message has no DKIM signature of {domain}").format(domain=domain), _to_sign(host, domain)
+        yield context.finding(
+            Verdict.FAIL if host.managed else Verdict.WARN,  # ours sign, whatever the inventory says
+            _("the message has no DKIM signature of {domain}").format(domain=domain),
+            _to_sign(host, domain),
         )
         return
     weak: list[str] = []

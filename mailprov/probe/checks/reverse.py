@@ -41,7 +41,8 @@ _MOST = 16  # names of one address that are looked at
             "provider gives to every address"
         ),
         "fail": N_(
-            "an address has no name, another one, or one that does not lead back to it: large receivers refuse its mail"
+            "an address has no name, another one, or one that does not lead back to it: large receivers refuse its "
+            "mail. A private one needs a name where the inventory publishes it (`dns.reverse`)"
         ),
         "error": N_("no authoritative server of the address, or of its name, answers"),
         "skip": N_("the addresses are private and have no name: other mail servers do not see them"),
@@ -52,7 +53,7 @@ def dns_ptr(context: HostContext) -> Iterator[Finding]:
     host = context.host
     addresses = (*host.ipv4, *host.ipv6) or context.run.addresses.get(host.name, ())
     named = [(address, _names(context, address)) for address in addresses]
-    seen = [(address, names) for address, names in named if names or ipaddress.ip_address(address).is_global]
+    seen = [(address, names) for address, names in named if names or _needs_name(context, address)]
     if not seen:
         yield context.skip(_("no public address: other mail servers do not see it"))
         return
@@ -64,6 +65,12 @@ def dns_ptr(context: HostContext) -> Iterator[Finding]:
         yield _told(context, Verdict.WARN, doubts)
     else:
         yield context.passed(", ".join(address for address, __ in seen))
+
+
+def _needs_name(context: HostContext, address: str) -> bool:
+    """A public address does, and one whose name the inventory has published."""
+    known = ipaddress.ip_address(address)
+    return known.is_global or context.run.inventory.dns.reverse_at(known.reverse_pointer)
 
 
 def _told(context: HostContext, verdict: Verdict, flaws: dict[str, str]) -> Finding:
@@ -133,6 +140,6 @@ def _names(context: HostContext, address: str) -> tuple[str, ...]:
     try:
         return context.follow(name, "PTR").values  # RFC 2317: a CNAME leads to the zone of who has it
     except NoAnswer:
-        if public:
+        if _needs_name(context, address):
             raise
         return ()

@@ -49,10 +49,13 @@ class Client(ABC):
         """
 
     @abstractmethod
+    def ask_for_tls(self) -> None:
+        """STARTTLS (STLS) alone: the handshake is next. Raises ProtocolError when it is refused."""
+
     def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
-        """STARTTLS (STLS) and the handshake, with `name` as SNI; None asks for none. Raises ProtocolError when it is
-        refused; see Connection.start_tls for the rest.
-        """
+        """`ask_for_tls` and the handshake, with `name` as SNI; None asks for none. See Connection.start_tls."""
+        self.ask_for_tls()
+        self.connection.start_tls(tls_context, name)
 
     @abstractmethod
     def offers(self) -> Mapping[str, str]:

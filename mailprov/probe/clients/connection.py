@@ -277,12 +277,13 @@ class Connection:
                     _("the connection broke: {error}").format(error=error.strerror or error)
                 ) from None
 
-    def _fill(self) -> None:
+    def _fill(self, *, greeting: bool = True) -> None:
         chunk = self._wait(lambda: self._sock.recv(65536))
         if not chunk:
             self._peer.dropped()
             raise ConnectionClosed(_("the server closed the connection"))
-        self._hear()
+        if greeting:
+            self._hear()
         self._heard += len(chunk)
         if self._heard > _TOTAL_LIMIT:
             raise ProtocolError(_("more than {limit} MiB without an end").format(limit=_TOTAL_LIMIT >> 20))
@@ -319,12 +320,14 @@ class Connection:
     def _add_remark(self, who: str, data: bytes, remark: str) -> None:
         self.transcript.add(who, f"{data.decode('utf-8', 'replace')} {remark}")
 
-    def exactly(self, count: int) -> bytes:
-        """The next `count` bytes. Raises ProtocolError for more than a connection may have."""
+    def exactly(self, count: int, *, greeting: bool = True) -> bytes:
+        """The next `count` bytes. Raises ProtocolError for more than a connection may have. Not `greeting`: they belong
+        to a handshake, so they tell nothing of how soon the server greets.
+        """
         if count > _TOTAL_LIMIT:
             raise ProtocolError(_("a literal of {count} bytes is announced").format(count=count))
         while len(self._buffer) < count:
-            self._fill()
+            self._fill(greeting=greeting)
         data = bytes(self._buffer[:count])
         del self._buffer[:count]
         return data

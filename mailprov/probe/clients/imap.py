@@ -7,7 +7,6 @@ judges.
 from __future__ import annotations
 
 import re
-import ssl
 
 from mailprov.i18n import _
 from mailprov.model.values import dataclass
@@ -117,11 +116,10 @@ class Imap(MailboxClient):
     def offers(self) -> dict[str, str]:
         return dict.fromkeys(self.capabilities(), "")
 
-    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+    def ask_for_tls(self) -> None:
         response = self.command("STARTTLS")
         if response.status != "OK":
             raise ProtocolError(_("STARTTLS was refused: {reply}").format(reply=response))
-        self.connection.start_tls(tls_context, name)
 
     def login(self, user: str, password: str) -> Login:
         """LOGIN; in clear, CAPABILITY before it, as a client must know LOGINDISABLED (RFC 9051 section 6.2.3)."""

@@ -98,12 +98,14 @@ class ManageSieve(Client):
         self.connection.send(f"{line}\r\n".encode(), shown)
         return self.reply()
 
-    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
-        """And the capabilities that hold from then on, which come unasked (RFC 5804 section 2.2)."""
+    def ask_for_tls(self) -> None:
         reply = self.command("STARTTLS")
         if not reply.ok:
             raise ProtocolError(_("STARTTLS was refused: {reply}").format(reply=reply))
-        self.connection.start_tls(tls_context, name)
+
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """And the capabilities that hold from then on, which come unasked (RFC 5804 section 2.2)."""
+        super().start_tls(tls_context, name)
         self.greeting()
 
     def login(self, user: str, password: str) -> Login:

@@ -8,7 +8,6 @@ here judges.
 from __future__ import annotations
 
 import re
-import ssl
 
 from mailprov.i18n import _, ngettext
 from mailprov.model.values import dataclass
@@ -81,12 +80,11 @@ class Pop3(MailboxClient):
     def offers(self) -> dict[str, str]:
         return self.capabilities() or {}
 
-    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+    def ask_for_tls(self) -> None:
         """POP's word for it is STLS (RFC 2595 section 4)."""
         reply = self.command("STLS")
         if not reply.ok:
             raise ProtocolError(_("STLS was refused: {reply}").format(reply=reply))
-        self.connection.start_tls(tls_context, name)
 
     def login(self, user: str, password: str) -> Login:
         """USER and PASS. A refused USER ends it."""

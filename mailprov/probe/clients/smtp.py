@@ -98,12 +98,14 @@ class Smtp(Client):
                 self.extensions[keyword.upper()] = value
         return reply
 
-    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
-        """And EHLO again (RFC 3207 section 4.2)."""
+    def ask_for_tls(self) -> None:
         reply = self.command("STARTTLS")
         if reply.code != 220:
             raise ProtocolError(_("STARTTLS was refused: {reply}").format(reply=reply))
-        self.connection.start_tls(tls_context, name)
+
+    def start_tls(self, tls_context: ssl.SSLContext, name: str | None) -> None:
+        """And EHLO again (RFC 3207 section 4.2)."""
+        super().start_tls(tls_context, name)
         self.ehlo()
 
     def login(self, user: str, password: str) -> Login:

@@ -34,6 +34,7 @@ COMMANDS = {
     "postqueue",
     "protocols",
     "rspamd",
+    "sendmail",
 }
 COMMANDS |= {"apply", "dkim", "dns", "mailprov", "rotate", "section", "status", "systemctl"}
 SERVICES = {"imap", "imaps", "submission", "submissions", "sieve"}

@@ -186,8 +186,10 @@ OTHER_TEXTS = {
     "wire/bundle.py",
     "trace/postfix.py",  # what Postfix logs
     "probe/mailauth/message.py",  # the messages that probes send
+    "probe/mailauth/copies.py",
     # What scripted servers say.
     "selftest/account_cases.py",
+    "selftest/address_cases.py",
     "selftest/certificates.py",
     "selftest/dane_cases.py",
     "selftest/delivery_cases.py",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from mailprov.dns.providers.rfc2136.settings import Rfc2136Settings
 from mailprov.model.accounts import Forward
 from mailprov.model.dns import DnsSettings
 from mailprov.model.findings import Finding, Verdict
@@ -233,6 +234,20 @@ def test_a_private_address_needs_no_name_and_a_public_one_does(lab: ScriptedLab)
     assert {item.verdict for item in lab.verify("dns.ptr")} == {FAIL}
 
 
+def test_a_private_address_needs_a_name_where_the_inventory_publishes_one(lab: ScriptedLab) -> None:
+    lab.start()
+    settings = Rfc2136Settings("127.0.0.1", lab.world.dns_port)
+    lab.inventory = dataclasses.replace(lab.inventory, dns=DnsSettings(settings, reverse=True))
+    assert {item.verdict for item in lab.verify("dns.ptr")} == {PASS}
+    lab.world.records["1.0.0.127.in-addr.arpa", "PTR"] = []
+    lost = lab.verify("dns.ptr")
+    assert [item.verdict for item in lost] == [FAIL, PASS]
+    assert lost[0].observed == "127.0.0.1 is nothing, not mx1.alpha.test"
+    assert "127.0.0.1" in lost[0].advice
+    lab.world.faults = frozenset({"dns-refused"})
+    assert {item.verdict for item in lab.verify("dns.ptr")} == {ERROR}
+
+
 def sent_from(lab: ScriptedLab, address: str, *names: str) -> None:
     """All hosts send from there; the address has these names, and each host's name leads to it."""
     hosts = tuple(dataclasses.replace(host, ipv4=(address,)) for host in lab.inventory.hosts)
@@ -375,7 +390,7 @@ def test_no_authoritative_answer_is_an_error(lab: ScriptedLab, fault: str) -> No
 
 def test_without_dns_the_hosts_are_looked_at_by_address(lab: ScriptedLab) -> None:
     lab.world.records.clear()
-    findings = lab.verify("net")
+    findings = lab.verify("net.tcp")
     assert len(findings) == 16  # seven ports of each host and ManageSieve
     assert {item.verdict for item in findings} == {PASS}
 

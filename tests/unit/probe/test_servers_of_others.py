@@ -122,3 +122,13 @@ def test_another_4xx_than_the_one_for_relaying_shows_nothing(lab: ScriptedLab) -
 
 def _verdicts(findings: list[Finding]) -> set[Verdict]:
     return {item.verdict for item in findings}
+
+
+def test_what_postfix_agrees_to_by_default_is_a_warning(lab: ScriptedLab) -> None:
+    """Anonymous suites and TLS 1.0, also where users submit; what no package has is a failure there, too."""
+    lab.spoil("agrees-aNULL agrees-tls-1.0", "")
+    assert _verdicts(lab.verify("tls.versions", 587)) == _verdicts(lab.verify("tls.ciphers", 587)) == {FAIL}
+    of_others(lab)
+    assert _verdicts(lab.verify("tls.versions", 587)) == _verdicts(lab.verify("tls.ciphers", 587)) == {WARN}
+    lab.world.faults = frozenset({"agrees-NULL", "agrees-ssl-3.0"})
+    assert _verdicts(lab.verify("tls.versions", 587)) == _verdicts(lab.verify("tls.ciphers", 587)) == {FAIL}
