@@ -86,6 +86,7 @@ class Following:
         delivered = {
             account
             for life in found
+            if self._ready.message_id in life.message_ids  # and no report about it
             for line, each in life.deliveries
             if line.program == "lmtp" and each.status == "sent"
             for account in (each.recipient,)
@@ -96,7 +97,7 @@ class Following:
             if owner.address in delivered | away or not (told and self._whole(found)):
                 self._visit(owner, options, 0.0 if owner.address in delivered else options.wait, entrance)
         for address in sorted(delivered - {owner.address for owner in self._owners}):
-            if (other := account_of(self._inventory, address)) and address != self._letter.sender:
+            if other := account_of(self._inventory, address):
                 self._visit(other, options, 0.0, entrance)
         if not options.keep:
             self._remove_reports(found, entrance)

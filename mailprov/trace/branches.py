@@ -15,6 +15,7 @@ from mailprov.model.trace import Agent, Evidence, Outcome
 from mailprov.trace import mailbox, outcomes
 from mailprov.trace.expected import ends
 from mailprov.trace.filters import about
+from mailprov.trace.join import FILTERS_OWN
 from mailprov.trace.lives import Key, Life
 from mailprov.trace.names import meaning
 from mailprov.trace.postfix import Delivery, Line
@@ -84,7 +85,8 @@ class Branches:
     def _filter(self, life: Life, after: int) -> int:
         story = self._story
         judged = about(story.web.records(life.host), life.queue_id)
-        headers = story.filtered(life.queue_id, bool(judged.records))
+        # On its way out of a mailbox it passes none; what stands there Sieve has written (see _sent_on).
+        headers = story.filtered(life.queue_id, bool(judged.records)) if life.service != FILTERS_OWN else ()
         milter = [line for line, refusal in life.refusals if refusal.milter]
         if not judged.records and not headers and not milter:
             return after
@@ -327,6 +329,7 @@ class Branches:
             **self._story.at(arrival[0] if arrival else None),
             queue_id=one.queue_id,
             lines=self._story.lines(arrival),
+            headers=(*self._story.received(one.queue_id), *self._story.filtered(one.queue_id, False)),
         )
         self.inside(one, step, names)
 

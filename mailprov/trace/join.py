@@ -27,7 +27,7 @@ from mailprov.trace.lives import Key, Life, lives
 from mailprov.trace.observed import HostLog, Record
 from mailprov.trace.postfix import Arrival, Delivery
 
-_FILTERS_OWN = "sieve-redirect"  # the service in master.cf that takes what users' filters send on
+FILTERS_OWN = "sieve-redirect"  # the service in master.cf that takes what users' filters send on
 
 
 class Web:
@@ -122,7 +122,7 @@ class Web:
             one
             for one in self.lives
             if one.host == life.host
-            and one.service == _FILTERS_OWN
+            and one.service == FILTERS_OWN
             and set(one.message_ids) & set(life.message_ids)
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailprov.i18n import _
+from mailprov.i18n import _, all_of
 from mailprov.model import cleaning
 from mailprov.model.trace import Agent, Evidence, Outcome, Source, TraceLine
 from mailprov.trace import dovecot
@@ -77,6 +77,11 @@ def delivered(
     visits = [visit for visit in story.seen.visits if visit.account == account]
     for visit in visits:
         step = _visit(story, visit, step)
+    if told.sent_on and not folder and not any(visit.folder for visit in visits):
+        text = _("A filter of {account} (Sieve) sent it on to {addresses}, and kept nothing")
+        told_so = text.format(account=account, addresses=all_of(told.sent_on))
+        story.arrived(named, account, Outcome.HANDED_ON, told_so, step)
+        return
     _verdict(story, account, named, folder, visits, step)
 
 
