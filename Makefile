@@ -69,7 +69,7 @@ faults-short: .venv/ready ## Each fault once, where a host changes its state (ro
 	@scripts/test-tools
 	@$(PYTHON_BIN) scripts/lab_tests.py faults
 
-faults: .venv/ready ## Every fault at every event of install, change and rollback: resumable, MINUTES=60 (root on Linux)
+faults: .venv/ready ## Every fault at every event of install, change and rollback: resumable, MINUTES=60, ONLY=wire (root on Linux)
 	@$(PYTHON_BIN) -m tests.faults
 
 lab-up: .venv/ready ## Boot the demo's hosts and nothing more

@@ -2,8 +2,9 @@
 --wire`, struck at each of its steps.
 
     make faults                 goes on where it stopped; MINUTES=60 at most; FRESH=1 begins anew
+    make faults ONLY=wire       `trace --wire` alone
     STATE=build/faults          where results.jsonl, what has been tried, is kept
-    tests/faults/RESULTS.md     the table, also printed at the end
+    tests/faults/RESULTS.md     the table, also printed at the end; WIRE.md has the one of `trace --wire`
 
 Each (phase, fault, event) is tried on one of the two hosts; EACH=1 tries it on both. Exit code 0: all that was tried
 has recovered and nothing was lost.
@@ -27,11 +28,13 @@ from tests.faults import wire
 from tests.faults.campaign import Campaign, Sample
 from tests.faults.host import Machine
 from tests.faults.kinds import KINDS
-from tests.faults.phases import PHASES
-from tests.faults.table import Results, report, table
+from tests.faults.phases import PHASES, Phase
+from tests.faults.table import Results, report, table, wire_report
 
 STATE = Path(os.environ.get("STATE", "build/faults"))
 RESULTS = Path(__file__).with_name("RESULTS.md")
+WIRE = Path(__file__).with_name("WIRE.md")
+ONLY_WIRE = os.environ.get("ONLY") == "wire"
 LAB = """\
 filter: none
 hosts:
@@ -49,14 +52,14 @@ def silent(event: Event) -> None:
     """What the lab says is not for this report."""
 
 
-def prepared(made: lab.Lab) -> dict[str, Campaign]:
+def prepared(made: lab.Lab, phases: tuple[Phase, ...] = tuple(PHASES.values())) -> dict[str, Campaign]:
     """One campaign for each host, all prepared at once."""
     found: dict[str, Campaign] = {}
     failures: list[BaseException] = []
 
     def prepare(name: str) -> None:
         try:
-            found[name] = Campaign(Machine(made, name))
+            found[name] = Campaign(Machine(made, name), phases)
         except BaseException as error:
             failures.append(error)
 
@@ -106,17 +109,18 @@ def tried(campaign: Campaign, point: Point) -> Sample:
 def wired(campaign: Campaign, results: Results, until: float) -> None:
     """Each fault at each step of `trace --wire`, on both hosts."""
     machine, serves = campaign.machine, False
-    for kind in wire.KINDS:
-        for step in wire.STEPS:
-            if results.has(machine.name, wire.PHASE, kind, step) or time.monotonic() > until:
-                continue
-            if not serves:
-                machine.start("old")
-            sample = wire.tried(machine, kind, step)
-            serves = not sample.problems
-            results.add(sample)
-            how = "; ".join(sample.problems) or ("recovered" if sample.hit else "nothing to hit")
-            print(f"{machine.name} wire {kind:23} {step:15} {sample.seconds:4.0f} s  {how}", flush=True)
+    every = [(kind, step) for kind in wire.KINDS for step in wire.STEPS]
+    random.Random(machine.name).shuffle(every)  # so that a part of it shows something of all
+    for kind, step in every:
+        if results.has(machine.name, wire.PHASE, kind, step) or time.monotonic() > until:
+            continue
+        if not serves:
+            machine.start("old")
+        sample = wire.tried(machine, kind, step)
+        serves = not sample.problems
+        results.add(sample)
+        how = "; ".join(sample.problems) or ("recovered" if sample.hit else "nothing to hit")
+        print(f"{machine.name} wire {kind:23} {step:15} {sample.seconds:4.0f} s  {how}", flush=True)
 
 
 def work(campaign: Campaign, todo: list[Point], results: Results, until: float) -> None:
@@ -134,7 +138,8 @@ def work(campaign: Campaign, todo: list[Point], results: Results, until: float) 
 
 def everything(campaign: Campaign, todo: list[Point], results: Results, until: float) -> None:
     wired(campaign, results, until)
-    work(campaign, todo, results, until)
+    if not ONLY_WIRE:
+        work(campaign, todo, results, until)
 
 
 def main() -> int:
@@ -153,11 +158,11 @@ def main() -> int:
     campaigns: dict[str, Campaign] = {}
     todo: dict[str, list[Point]] = {}
     try:
-        campaigns = prepared(made)
-        todo = shared_out(campaigns, bool(os.environ.get("EACH")))
+        campaigns = prepared(made, (PHASES["install"],) if ONLY_WIRE else tuple(PHASES.values()))
+        todo = {} if ONLY_WIRE else shared_out(campaigns, bool(os.environ.get("EACH")))
         threads = [
             threading.Thread(
-                target=everything, args=(campaigns[host], todo[host], results, until), daemon=True
+                target=everything, args=(campaigns[host], todo.get(host, []), results, until), daemon=True
             )
             for host in campaigns
         ]
@@ -173,7 +178,10 @@ def main() -> int:
         host: {phase: len(events) for phase, events in campaign.streams.items()}
         for host, campaign in campaigns.items()
     }
-    RESULTS.write_text(report(results.samples, events, sum(map(len, todo.values()))))
+    others = [sample for sample in results.samples if sample.phase != wire.PHASE]
+    WIRE.write_text(wire_report([sample for sample in results.samples if sample.phase == wire.PHASE]))
+    if not ONLY_WIRE:
+        RESULTS.write_text(report(others, events, sum(map(len, todo.values()))))
     print(table(results.samples))
     return 1 if any(sample.problems for sample in results.samples if sample.hit) else 0
 

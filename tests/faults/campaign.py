@@ -1,6 +1,6 @@
 """One host through one fault at a time.
 
-    Campaign(machine)               installs once, changes once, keeps both states, records the event streams
+    Campaign(machine, phases)       installs once, changes once, keeps both states, records the event streams
     points(phase, kind)             name → number of each event of the undisturbed run at which this fault is tried
     sample(phase, kind, name)       back to the start, disturb, look, recover, count: a Sample
 
@@ -20,6 +20,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,13 +96,13 @@ def _names(events: list[Event]) -> list[str]:
 
 
 class Campaign:
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, phases: Iterable[Phase] = tuple(PHASES.values())) -> None:
         self.machine = machine
         self.streams: dict[str, list[Event]] = {}
         self.pictures: dict[str, Picture] = {}
         write_inventories(machine)
         paths: set[str] = set()
-        for phase in PHASES.values():
+        for phase in phases:
             machine.start(phase.before)
             result = run(*self.words(phase))
             assert result.code == 0, result.events[-3:]

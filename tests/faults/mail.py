@@ -48,12 +48,17 @@ class _Sent:
 
 
 class Stream:
-    """`routes`: address → the account whose mailbox it stores into. `login` is an account with its password."""
+    """`routes`: address → the account whose mailbox it stores into. `login` is an account with its password.
 
-    def __init__(self, machine: Machine, routes: dict[str, str], login: tuple[str, str]) -> None:
+    `first`: the number to begin with, where mailboxes may hold what an earlier stream has sent.
+    """
+
+    def __init__(
+        self, machine: Machine, routes: dict[str, str], login: tuple[str, str], first: int = 1
+    ) -> None:
         self._machine, self._routes, self._login = machine, routes, login
         self.sent = _Sent()
-        self._number = 0
+        self._number = first - 1
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._threads = [

@@ -14,10 +14,12 @@ from __future__ import annotations
 import smtplib
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mailprov import lab
+from tests.faults import wire
 from tests.faults.__main__ import LAB, prepared
 from tests.faults.campaign import Campaign, Sample, label
 from tests.faults.host import Machine, poll
@@ -81,6 +83,28 @@ def test_each_fault_once_where_the_state_changes(
     assert [f"{one.phase}, {one.kind}: {one.problems}" for one in samples if one.problems] == []
     assert sum(sample.accepted for sample in samples) > 10 * len(samples)
     assert [sample for sample in samples if sample.lost] == []
+
+
+# `trace --wire`: the fault and the step at which it strikes.
+STRUCK = {"mx1": ("kill agent and guardian", "main.cf laid"), "mx2": ("cut network", "listening")}
+
+
+def test_trace_wire_leaves_a_host_as_it_was(
+    campaigns: dict[str, Campaign], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of the 108 of `make faults ONLY=wire` on each host, side by side."""
+
+    def struck(campaign: Campaign) -> Sample:
+        campaign.machine.start("old")
+        return wire.tried(campaign.machine, *STRUCK[campaign.machine.name])
+
+    with ThreadPoolExecutor() as pool:
+        samples = list(pool.map(struck, campaigns.values()))
+    with capsys.disabled():
+        print("\n" + table(samples))
+    assert [f"{one.host}, {one.kind} at {one.point}: {one.problems}" for one in samples if one.problems] == []
+    assert [(one.host, one.hit, one.lost) for one in samples] == [("mx1", True, 0), ("mx2", True, 0)]
+    assert all(one.accepted > 10 for one in samples)
 
 
 INBOX = "/var/vmail/faults.test/ana/Maildir"
