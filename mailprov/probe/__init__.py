@@ -16,7 +16,8 @@
     web_bans      the same, at the web alone
     selection     which probes somebody means by a word
     jobs          which probe looks at which target
-    guarding      a probe at work: what happens inside it becomes a finding
+    guarding      a probe at work: whatever happens inside is a finding
+    turns         who waits for whom
     runner        what runs when
     propagation   whether all name servers have a record yet
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mailprov.i18n import N_, _
+from mailprov.i18n import _
 from mailprov.model.accounts import Account
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Target, Verdict
@@ -32,7 +33,9 @@ from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.queues import Queues
 from mailprov.probe.registry import PROBED, Entry, reachability
+from mailprov.probe.remedies import FOR_ERRORS
 from mailprov.probe.timing import Timing
+from mailprov.probe.turns import Turns
 from mailprov.probe.zones import Zones
 
 
@@ -80,6 +83,7 @@ class Run:
     # At most four connections at once as one user, of the ten that Dovecot allows: host name, account →
     # semaphore.
     users: dict[tuple[str, str], threading.Semaphore] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)  # who waits for whom
     # DKIM keys that hosts say they sign with: host name → record name's key → text; None: nobody asked them.
     signing: PublicKeys | None = None
     queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
@@ -108,23 +112,6 @@ class Run:
             return self.users.setdefault((host, account), threading.Semaphore(4))
 
 
-_ADVICE = {
-    "Refused": N_("see net.tcp for this port"),
-    "Unreachable": N_("see net.tcp for this port"),
-    "Mute": N_(
-        "see the server's log: Postfix starts a service that has crashed again only after a minute, as it does with "
-        "submission where Dovecot, which checks the logins, does not run"
-    ),
-    "ReadTimeout": N_("see whether the server is up and not overloaded, then run it again"),
-    "ConnectionClosed": N_("see the server's log for the reason, then run it again"),
-    "UntrustedCertificate": N_("see tls.chain and tls.name"),
-    "NotFromHere": N_("run it from another network; nothing is known of the zone"),
-    "NoZone": N_(
-        "give this machine a resolver that knows it (/etc/resolv.conf), or set dns.server in the inventory"
-    ),
-    "NoAnswer": N_("see that the name server is up and reachable from here on port 53, UDP and TCP"),
-}
-
 _ALIASES = 8  # CNAMEs one behind the other
 
 
@@ -139,6 +126,7 @@ class Context:
     def __post_init__(self) -> None:
         self.transcript = Transcript()
         self.deadlines: list[Deadline] = []
+        self.began = time.monotonic()
         self.late = False  # a name server kept it waiting until the end
         self.waits_for = ""  # the finding that tells why no connection came about
         self.told = False  # what there was to say of this target is in a finding of another
@@ -152,7 +140,7 @@ class Context:
     def begin(self) -> None:
         """The clock starts now."""
         self.deadlines.clear()
-        self.late = False
+        self.late, self.began = False, time.monotonic()
         self.deadline = self.new_deadline(self.seconds)
 
     @property
@@ -214,7 +202,7 @@ class Context:
         """An error, for what the probe could not find out."""
         self.late = self.late or isinstance(error, QueryTimeout)
         kinds = (kind.__name__ for kind in type(error).__mro__)
-        return self.error(str(error), next((_(_ADVICE[kind]) for kind in kinds if kind in _ADVICE), ""))
+        return self.error(str(error), next((_(FOR_ERRORS[kind]) for kind in kinds if kind in FOR_ERRORS), ""))
 
     # Names.
 

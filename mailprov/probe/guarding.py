@@ -21,14 +21,13 @@ from mailprov.probe.registry import Probe, reachability
 
 def guarded_together(probe: Probe, contexts: list[PortContext]) -> Iterator[Finding]:
     """As `guarded`, for a probe that looks at several ports at once."""
-    started = time.monotonic()
     for context in contexts:
         context.begin()
     missing = {context.target: context for context in contexts}
     try:
         for finding in probe.run(contexts):
             context = missing.pop(finding.target)
-            seconds = round(time.monotonic() - started, 3)
+            seconds = round(time.monotonic() - context.began, 3)
             yield _completed(finding, context, seconds)
     except Exception as error:
         for context in missing.values():

@@ -2,7 +2,8 @@
 
     Job      a piece of work and the limits that are held while it runs
     Jobs     .looks(…)                                   everything without wrong passwords, but for mail on its way
-             .in_clear(…), .wrong_passwords(…)           wrong passwords, in this order and last
+             .in_clear(…), .wrong_passwords(…)           wrong passwords, in this order and last; of
+                                                         hosts that mailprov built, the latter beside the rest
              .partner(…), .delivery(…), .addresses(…)    mail on its way, and before it whether a domain can take part
              .find_absent(…)                             what a server need not offer, looked for before
 
@@ -49,7 +50,8 @@ class Job:
 
     run: Callable[[], Iterator[Finding]]
     limits: tuple[threading.Semaphore, ...] = ()
-    long: bool = False
+    first: bool = False  # others wait for it, or it takes long
+    beside: Callable[[], None] = lambda: None  # called before the others, where it runs beside them
 
 
 class Jobs:
@@ -68,6 +70,8 @@ class Jobs:
         self._ports = [port for port in PROBED if port.number in port_numbers]
         self._limits: dict[str, threading.Semaphore] = {}
         self._deliveries = threading.Semaphore(_DELIVERIES_AT_ONCE)
+        # What wrong passwords wait for.
+        self._controls = {probe.after for probe in probes if probe.phase is Phase.WRONG_PASSWORDS}
 
     def wanted(self, name: str) -> bool:
         if any(selects(word, name) for word in self._skip_ids):
@@ -86,7 +90,7 @@ class Jobs:
             list(self._port_jobs(host, domains, Phase.LOOK, self._run.addresses[host.name])) for host in hosts
         ]
         for queue in jobs:
-            queue.sort(key=lambda job: not job.long)
+            queue.sort(key=lambda job: not job.first)
         for turn in range(max(map(len, jobs), default=0)):
             yield from (queue[turn] for queue in jobs if turn < len(queue))
         for probe in self._selected(Scope.PORT_ACCOUNTS, Phase.LOOK):
@@ -163,7 +167,9 @@ class Jobs:
                         for context in self._port_cases(probe, host, address, port, here)
                     ]
                     if contexts:
-                        yield Job(partial(guarded_together, probe, contexts))
+                        key, run = contexts[0].target, partial(guarded_together, probe, contexts)
+                        turns = self._run.turns
+                        yield Job(turns.opening(key, run), beside=partial(turns.begins, key))
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
@@ -221,7 +227,10 @@ class Jobs:
         if context.account is not None:
             limits.insert(0, self._run.user_slot(context.host.name, context.account.address))
 
-        return Job(partial(guarded, probe, context), tuple(limits), probe.long)
+        run: Callable[[], Iterator[Finding]] = partial(guarded, probe, context)
+        if controls := probe.entry.id in self._controls:
+            run = self._run.turns.controlling(context.host.name, run)
+        return Job(run, tuple(limits), probe.long or controls)
 
     def _passed_over(
         self, host: Host, address: str, number: int, phase: Phase, text: str, advice: str = ""

@@ -1,4 +1,5 @@
-"""A run of the probes: independent ones at once in threads, mail on its way beside them, wrong passwords last.
+"""A run of the probes: independent ones at once in threads, mail on its way beside them, and wrong passwords beside
+them or last.
 
 Public: verify. Raises nothing but bugs outside of probes: whatever happens inside a probe becomes a finding
 with the verdict error.
@@ -34,6 +35,7 @@ from mailprov.probe.targets import find_addresses
 from mailprov.probe.timing import Timing
 
 _THREADS = 48
+_BESIDE = 24  # jobs of wrong passwords beside the rest, each in a thread of its own: they wait for each other
 
 
 class _Runner:
@@ -151,12 +153,26 @@ def verify(
     # Mail is handed in at a domain's first host: where that is not looked at, nothing is said of it.
     names = {host.name for host in looked_at}
     senders = [item for item in served if names.intersection(item.hosts[:1])]
-    with ThreadPoolExecutor(1, thread_name_prefix="deliveries") as beside:
-        deliveries = beside.submit(_deliveries, runner, jobs, inventory, senders, partner)
-        runner.work_off(list(jobs.looks(looked_at, served)))
-        deliveries.result()
-    runner.work_off(list(jobs.in_clear(looked_at, served)))
-    runner.work_off(list(jobs.wrong_passwords(looked_at, served)))
+    looks = list(jobs.looks(looked_at, served))
+    passwords = list(jobs.wrong_passwords([host for host in looked_at if host.managed], served))
+    last = [
+        *passwords[_BESIDE:],
+        *jobs.wrong_passwords([host for host in looked_at if not host.managed], served),
+    ]
+    for job in passwords[:_BESIDE]:
+        job.beside()
+    with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
+        wrong = beside.submit(runner.work_off, passwords[:_BESIDE])
+        try:
+            run.turns.all_begun()
+            deliveries = beside.submit(_deliveries, runner, jobs, inventory, senders, partner)
+            runner.work_off(looks)
+            deliveries.result()
+            runner.work_off(list(jobs.in_clear(looked_at, served)))
+        finally:
+            run.turns.finish()
+        wrong.result()
+    runner.work_off(last)
     if not runner.findings and not stop.is_set():
         runner.report(jobs.inapplicable())
     return sorted(runner.findings, key=_order(inventory))

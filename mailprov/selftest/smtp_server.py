@@ -56,6 +56,7 @@ class Smtp(Session):
         elif verb == "DATA":
             self._data()
         elif verb in {"VRFY", "EXPN"}:
+            self.world.looked.set()
             self.send(self._vrfy(verb, rest))
         elif verb == "QUIT":
             self.send("221 2.0.0 Bye")

@@ -45,6 +45,10 @@ class State:
     queued: list[tuple[str, bytes]] = field(default_factory=list)
     # (user, password) → what it is for, beside the user's own
     programs: dict[tuple[str, str], set[Protocol]] = field(default_factory=dict)
+    early_guesses: dict[str, int] = field(
+        default_factory=dict
+    )  # address → 1 where a guess came before `looked`
+    looked: threading.Event = field(default_factory=threading.Event)  # somebody has said VRFY
     lock: threading.Lock = field(default_factory=threading.Lock)
     now_wrong: dict[str, int] = field(default_factory=dict)
     guessed: dict[str, int] = field(default_factory=dict)

@@ -5,7 +5,11 @@ Dovecot's penalty is on, as on servers that others built, each *new* wrong passw
 from there wait 4, 8, 15, 15 s, a right one of anybody ends that, and a user and password that were refused before add
 nothing. So one port goes first with the wrong password, a right login follows at once and sits out the one penalty
 there is, and then all others try the same user and the same wrong password at the same time. Without a penalty the
-right login is let in at once and nothing waits.
+right login is let in at once, before the wrong one is refused, and nothing waits.
+
+On a host that mailprov built there should be none, so there this runs beside everything else: the first two of those
+logins come before all others. Where the right one is not let in before the wrong one is refused, the rest is done when
+everything else is, as whoever logs in from here would have to wait, too.
 """
 
 from __future__ import annotations
@@ -15,10 +19,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailprov.i18n import N_, _
-from mailprov.model.findings import Finding, Verdict
+from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.ports import Protocol
 from mailprov.probe.accounts import lacking
 from mailprov.probe.clients.client import Login
@@ -37,13 +41,23 @@ _HEAD_START = 0.15
 Answer = Login | ProbeError  # or why nothing was decided
 
 
+class _First(NamedTuple):
+    """Where the wrong password was sent first, and what is said to it."""
+
+    context: PortContext
+    answer: Future[Answer]
+
+
 @probe(
     "auth.bad-password",
     Scope.PORTS,
     N_("A wrong password is rejected"),
     expected=N_("the right password is accepted, a wrong one refused, the right one accepted again"),
     steps=(
-        N_("Only where auth.ok passed; after everything else; as one account on each host."),
+        N_(
+            "Only where auth.ok passed; as one account on each host; after everything else where the server makes "
+            "whoever guesses wait (Dovecot's penalty), else beside it."
+        ),
         N_("Log in with the right password on every port."),
         N_(
             "Log in with a wrong one, the same everywhere: on one port first, then the right one on another, which "
@@ -69,7 +83,7 @@ Answer = Login | ProbeError  # or why nothing was decided
 )
 def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
     """`contexts`: ports of one host, all with the same account."""
-    able = []
+    able: list[PortContext] = []
     for context in sorted(contexts, key=lambda context: context.port.protocol is not Protocol.IMAP):
         if (early := _early(context)) is None:
             able.append(context)
@@ -78,6 +92,11 @@ def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
     if not able:
         return
     with ThreadPoolExecutor(len(able), thread_name_prefix="passwords") as pool:
+        first = _beside(pool, able, contexts[0].target)
+        for context in able.copy():
+            if (early := _without_control(context)) is not None:
+                able.remove(context)
+                yield early
         good = []
         for context, answer in zip(able, pool.map(_right, able), strict=True):
             if isinstance(answer, ProbeError):
@@ -86,12 +105,32 @@ def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
                 yield context.error(_("the right password does not work: {reply}").format(reply=answer.words))
             else:
                 good.append(context)
-        answers = _wrong_everywhere(pool, good)
+        answers = _wrong_everywhere(pool, good, first)
         # One of them alone first, IMAP where there is any: it sits out what is left of a penalty, and ends it. Postfix
         # waits for Dovecot no longer than ten seconds, and then says 454 to the right password.
         again = [*map(_right, good[:1]), *pool.map(_right, good[1:])]
         for context, bad, answer in zip(good, answers, again, strict=True):
             yield _judged(context, bad, answer)
+
+
+def _beside(pool: ThreadPoolExecutor, contexts: Sequence[PortContext], key: Target) -> _First | None:
+    """Beside the others: what the first port is going to say to the wrong password, where nobody has to wait for it.
+    Then it is our turn when the right passwords have been tried, and else when everything else is done.
+    """
+    run = contexts[0].run
+    if not run.turns.beside(key):
+        return None
+    first, calm = None, False
+    if len(contexts) > 1:
+        first, calm = _primed(pool, contexts)
+    run.turns.begun(key)
+    if calm:
+        run.turns.wait_controlled(contexts[0].host.name)
+    elif run.turns.wait_finished(run.stop):
+        first = None  # a server does not remember for long whom it has refused
+    for context in contexts:
+        context.begin()
+    return first
 
 
 def _early(context: PortContext) -> Finding | None:
@@ -113,13 +152,18 @@ def _early(context: PortContext) -> Finding | None:
                 "apply"
             )
         return context.skip(form.format(address=own))
+    context.transcript.hide(account.password.reveal(), _made_up(context))
+    return None
+
+
+def _without_control(context: PortContext) -> Finding | None:
+    """Where the right password does not work, a refusal of the wrong one would prove nothing."""
     before = context.run.verdicts.get((_RIGHT, context.target))
     if before not in {None, Verdict.PASS}:
         context.waits_for = f"{_RIGHT} {context.target}"
         return context.error(
             _("not tried: the right password does not work here (see {probe})").format(probe=_RIGHT)
         )
-    context.transcript.hide(account.password.reveal(), _made_up(context))
     return None
 
 
@@ -140,16 +184,28 @@ def _made_up(context: PortContext) -> str:
     return f"wrong-{context.run.nonce}"
 
 
-def _wrong_everywhere(pool: ThreadPoolExecutor, contexts: Sequence[PortContext]) -> list[Answer]:
-    futures: list[Future[Answer]] = []
-    for number, context in enumerate(contexts):
-        begun = threading.Event()
-        futures.append(pool.submit(_wrong, context, begun))
-        if number == 0 and len(contexts) > 1:
-            begun.wait()
-            time.sleep(_HEAD_START)
-            _right(contexts[1])
+def _wrong_everywhere(
+    pool: ThreadPoolExecutor, contexts: Sequence[PortContext], first: _First | None
+) -> list[Answer]:
+    """`first`: what a port is going to say to it, as it has been sent there already."""
+    if len(contexts) > 1 and (first is None or first.context not in contexts):
+        first, __ = _primed(pool, contexts)
+    futures = [
+        first.answer if first and first.context is each else pool.submit(_wrong, each, threading.Event())
+        for each in contexts
+    ]
     return [future.result() for future in futures]
+
+
+def _primed(pool: ThreadPoolExecutor, contexts: Sequence[PortContext]) -> tuple[_First, bool]:
+    """The wrong password on the first port. Whether a right one on the second was let in before that was refused."""
+    begun = threading.Event()
+    first = _First(contexts[0], pool.submit(_wrong, contexts[0], begun))
+    begun.wait()
+    time.sleep(_HEAD_START)
+    answer = _right(contexts[1])
+    calm = isinstance(answer, Login) and answer.accepted and not first.answer.done()
+    return first, calm
 
 
 def _right(context: PortContext) -> Answer:

@@ -135,15 +135,38 @@ def test_smuggling_is_not_judged_when_messages_are_missing(lab: ScriptedLab) -> 
     assert "arrived in time" in finding.observed
 
 
-def test_wrong_passwords_come_last_and_all_at_once(lab: ScriptedLab) -> None:
+def wrong_ones(lab: ScriptedLab) -> list[str]:
+    return [password for user, password in lab.world.attempts if PASSWORDS.get(user) != password]
+
+
+def test_on_servers_of_others_wrong_passwords_come_last_and_all_at_once(lab: ScriptedLab) -> None:
+    hosts = tuple(dataclasses.replace(host, managed=False) for host in lab.inventory.hosts)
+    lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     order = [item.id for item in lab.verify("net tls auth", in_order_of_arrival=True)]
     late = {"tls.enforced", "auth.bad-password"}
     first = min(i for i, name in enumerate(order) if name in late)
     assert set(order[first:]) == late
     assert min(lab.world.most_wrong.values()) > 1
-    wrong = [password for user, password in lab.world.attempts if PASSWORDS.get(user) != password]
-    assert len(wrong) == 2 * 7
-    assert len(set(wrong)) == 1
+    assert len(wrong_ones(lab)) == 2 * 7
+    assert len(set(wrong_ones(lab))) == 1
+
+
+def test_on_hosts_of_ours_wrong_passwords_are_refused_while_others_probe(lab: ScriptedLab) -> None:
+    """There is no refusal before another probe has spoken."""
+    lab.spoil("refuses-late", "")
+    findings = lab.verify("smtp.vrfy auth")
+    assert {item.verdict for item in findings} == {PASS}
+    assert len(wrong_ones(lab)) == 2 * 7
+    assert lab.world.early_guesses == {"127.0.0.1": 1, "127.0.0.2": 1}
+
+
+def test_where_wrong_passwords_make_others_wait_they_come_last(lab: ScriptedLab) -> None:
+    lab.spoil("penalty", "")
+    order = [item.id for item in lab.verify("net tls auth", in_order_of_arrival=True)]
+    late = {"tls.enforced", "auth.bad-password"}
+    assert set(order[min(i for i, name in enumerate(order) if name in late) :]) == late
+    assert len(wrong_ones(lab)) == 2 * (1 + 7)
+    assert sorted(lab.world.penalties) == ["127.0.0.1", "127.0.0.2"]
 
 
 def test_only_one_login_of_each_host_sits_out_a_penalty(lab: ScriptedLab) -> None:
