@@ -163,6 +163,7 @@ class Account:
                 command=self.command,
                 confirm=go,
                 verify=self.flags.verify,
+                verify_scope="changed",
                 lock_timeout=self.flags.lock_timeout,
                 accept_drift=self.flags.accept_drift,
                 on_interrupt=connections.interrupt,

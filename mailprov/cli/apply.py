@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
@@ -27,6 +28,11 @@ from mailprov.cli.options import (
 from mailprov.i18n import N_
 
 
+class Probed(str, Enum):
+    changed = "changed"
+    full = "full"
+
+
 def apply(
     inventory: InventoryOrPlan = USUAL,
     host: Hosts = None,
@@ -41,6 +47,13 @@ def apply(
             show_default=False,
         ),
     ] = None,
+    verify_scope: Annotated[
+        Probed,
+        typer.Option(
+            "--verify-scope",
+            help=N_("What is verified: what the changes can have touched, or everything."),
+        ),
+    ] = Probed.changed,
     take_over: TakeOver = False,
     accept_drift: AcceptDrift = False,
     take_over_host: TakeOverHost = False,
@@ -66,6 +79,7 @@ def apply(
         only=only,
         yes=yes,
         verify=verify,
+        verify_scope=verify_scope.value,
         take_over=take_over,
         accept_drift=accept_drift,
         take_over_host=take_over_host,

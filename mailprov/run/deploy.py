@@ -355,7 +355,16 @@ class Deployment:
         made = () if self.options.command == "rollback" else self.sessions
         provisioned = [session.host.name for session in made if session.outcome.status == "ok"]
         more: dict[str, Any] = {"ident": self.ident, "provisioned": provisioned, "start": self.start}
-        return worst(code, probe_into(self.events, self.inventory, self.selection, **more))
+        selection = self.selection
+        if changed and self.options.verify_scope == "changed":
+            from mailprov.run import verify_scope
+
+            selection, more["probe_ids"], said = verify_scope.after(
+                self._changes(), self.inventory, selection
+            )
+            if said:
+                self.events.emit(Notice("", said))
+        return worst(code, probe_into(self.events, self.inventory, selection, **more))
 
     def _changes(self) -> list[Change]:
         """What there is to decide on. A host that stopped at its own plan, on an edit by hand, is out of it."""

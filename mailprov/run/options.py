@@ -19,6 +19,7 @@ class Options:
     confirm: Callable[[dict[str, int]], bool] | None = None
     take_over: bool = False
     verify: bool | None = None  # None: when something was changed
+    verify_scope: str = "full"  # "changed": only what the changes can have touched (run/verify_scope.py)
     exit_code_for_changes: bool = False
     together: bool = False  # where one host cannot be planned, nothing is done on the others either
     lock_timeout: float = 0  # seconds to wait for another run on a host

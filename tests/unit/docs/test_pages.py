@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from mailprov import probe
 from mailprov.cli.app import build_app
 from mailprov.cli.help_page import COMMANDS
+from mailprov.i18n import N_
 from mailprov.inventory import SecretMode, json_schema, load
 from mailprov.model.findings import Finding
 from mailprov.probe import context, registry
@@ -164,7 +165,7 @@ def test_a_piece_of_code_that_a_page_shows_fits_the_code(
 ) -> None:
     """So does a probe that somebody adds as CONTRIBUTING.md says; here it enters a table of its own."""
     monkeypatch.setattr(registry, "PROBES", [])
-    known = {**vars(registry), **vars(context), "Iterator": Iterator, "Finding": Finding}
+    known = {**vars(registry), **vars(context), "Iterator": Iterator, "Finding": Finding, "N_": N_}
     exec(block.text, known)
     assert registry.PROBES
 
