@@ -41,14 +41,14 @@ def test_a_second_message_that_comes_late_is_seen_where_the_queue_is_asked(lab: 
     """It is answered by nobody, and no message that is sent after it waits for it."""
     lab.spoil("smuggles-late", "")
     ask, asked = answers(GONE, lambda: lab.world.flush())
-    (finding,) = lab.verify("smuggle.in", wait=10, hosts=["mx1"], queues=ask)
+    (finding,) = lab.verify("smuggle.in", hosts=["mx1"], queues=ask)
     assert (finding.verdict, asked) == (Verdict.FAIL, [["mx1", "ana@alpha.test"]])
     assert "a second message is accepted after a false end; 3 arrived" in finding.observed
 
 
 def test_where_the_queue_is_asked_nothing_is_sent_to_pass_the_time(lab: ScriptedLab) -> None:
     ask, asked = answers(GONE)
-    (finding,) = lab.verify("smuggle.in", wait=10, hosts=["mx1"], queues=ask)
+    (finding,) = lab.verify("smuggle.in", hosts=["mx1"], queues=ask)
     assert (finding.verdict, len(asked), sent(lab)) == (Verdict.PASS, 1, 1 + 7)
     assert finding.observed.startswith("7 of 7 accepted as one message, none as two; ")
     assert "slow to arrive" not in finding.observed
@@ -67,7 +67,7 @@ def test_where_nobody_can_be_asked_the_result_says_what_is_weaker(
     hosts = tuple(dataclasses.replace(host, managed=managed) for host in lab.inventory.hosts)
     lab.inventory = dataclasses.replace(lab.inventory, hosts=hosts)
     ask, asked = answers(QueueTold(error="connection refused"))
-    (finding,) = lab.verify("smuggle.in", wait=10, hosts=["mx1"], queues=ask)
+    (finding,) = lab.verify("smuggle.in", hosts=["mx1"], queues=ask)
     assert (finding.verdict, len(asked), sent(lab)) == (Verdict.PASS, managed, 1 + 7 + 1)
     assert f"one that is slow to arrive would not have been seen, {why}" in finding.observed
 
@@ -85,7 +85,7 @@ def test_where_nobody_can_be_asked_the_result_says_what_is_weaker(
 )
 def test_messages_that_do_not_arrive_are_not_waited_for(lab: ScriptedLab, told: QueueTold, why: str) -> None:
     lab.spoil("loses-repeats", "")
-    (finding,) = lab.verify("smuggle.in", wait=10, hosts=["mx1"], queues=answers(told)[0])
+    (finding,) = lab.verify("smuggle.in", hosts=["mx1"], queues=answers(told)[0])
     assert (finding.verdict, finding.timed_out) == (Verdict.ERROR, False)
     assert why in finding.observed
 
