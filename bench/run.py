@@ -11,6 +11,7 @@
     web               what the web corner adds to a first apply: time, packages, memory
     trace             a message of the past among 100,000 records: time beside `journalctl --grep`, the agent's memory
     zones             questions and rounds of DNS: 100 domains in a zone, ten zones, wildcards; calls of each driver
+    verify            a whole verify of sound hosts, with Rspamd and without, beside checkdmarc, sslyze and swaks
     cpu               a no-change plan of one host: the controller's CPU above its libraries', wall beside `ssh true`
     start             `--version` and `--help` beside an empty Python
 
@@ -34,7 +35,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import cpu, demo, fleet, mail_load, peers, since, trace_logs, web_corner, zone_calls, zones  # noqa: E402
+from bench import (  # noqa: E402
+    cpu,
+    demo,
+    fleet,
+    mail_load,
+    peers,
+    since,
+    trace_logs,
+    verify_speed,
+    web_corner,
+    zone_calls,
+    zones,
+)
 from bench.commands import apply, bare_install, mailprov  # noqa: E402
 from bench.hosts import FRESH, NAMES, QUOTA, Hosts, Place, many_domains, small_domain  # noqa: E402
 from bench.measure import BenchFailed, Run, Table, run  # noqa: E402
@@ -58,12 +71,13 @@ PHASES = (
     "web",
     "trace",
     "zones",
+    "verify",
 )
 
 
 class Bench:
     def __init__(self, full: bool, folder: Path, cache: Path) -> None:
-        self.full, self.folder = full, folder
+        self.full, self.folder, self.cache = full, folder, cache
         self.table = Table()
         self.hosts = Hosts(folder)
         self.venv = peers.install(cache)
@@ -219,6 +233,11 @@ class Bench:
         self.tables += zones.measure(folder)
         self.tables += zone_calls.measure(folder)
 
+    def verify(self) -> None:
+        folder = self.folder / "verify"
+        folder.mkdir()
+        self.tables += verify_speed.measure(folder, self.cache, 5 if self.full else 3)
+
     def run(self, phases: list[str]) -> None:
         try:
             if set(phases) - {
@@ -230,6 +249,7 @@ class Bench:
                 "web",
                 "trace",
                 "zones",
+                "verify",
             }:  # these need none of its hosts
                 self.hosts.up()
             if set(phases) & {"near", "far", "hosts"}:
