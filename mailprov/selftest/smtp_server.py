@@ -299,10 +299,11 @@ class Smtp(Session):
         if "adds-disclaimer" in self.faults:
             text += b"This message is confidential.\r\n"
         whole = "".join(f"Received: {item}\r\n" for item in received).encode() + text
-        if "loses-repeats" in self.faults:
-            self.world.faults |= {"loses-mail"}
-        copies = 0 if "loses-mail" in self.faults else 2 if "doubles-mail" in self.faults else 1
         with self.world.lock:
+            lost = "loses-mail" in self.faults | self.world.faults
+            if "loses-repeats" in self.faults:
+                self.world.faults |= {"loses-mail"}
+            copies = 0 if lost else 2 if "doubles-mail" in self.faults else 1
             self.world.boxes[recipient] += [whole] * copies
 
 

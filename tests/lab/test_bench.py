@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import fleet, zones
+from bench import fleet, verify_speed, zones
 from bench.measure import Table
 from tests.lab.conftest import CAN
 
@@ -43,3 +43,8 @@ def test_rounds_and_questions_of_zones_are_counted(tmp_path: Path) -> None:
         assert rounds <= 3 or "written" in what, (
             "as many for ten zones as for one, and no more for a hundred domains"
         )
+
+
+def test_what_verify_costs_the_controller_is_measured(tmp_path: Path) -> None:
+    (row,) = [line for line in verify_speed.scripted(tmp_path, (2,), 1) if line.startswith("| 2 |")]
+    assert row.endswith("| 1.00 × |")

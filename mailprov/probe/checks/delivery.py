@@ -18,11 +18,12 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain
 from mailprov.probe.accounts import lacking, usable
 from mailprov.probe.clients.errors import ProbeError, ReadTimeout, Unreachable
-from mailprov.probe.clients.folders import folders_at
+from mailprov.probe.clients.folders import LOOKS_PER_LOOK_AROUND, folders_at
 from mailprov.probe.clients.smtp import Reply, Smtp
 from mailprov.probe.context import port_numbered
 from mailprov.probe.deliveries import SUBMISSION, DeliveryContext, PartnerContext
 from mailprov.probe.mailauth import message, received
+from mailprov.probe.queues import Left
 from mailprov.probe.registry import Scope, probe
 from mailprov.probe.targets import imap_port
 
@@ -239,6 +240,24 @@ def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: 
     return client.data(text), _("the message")
 
 
+def _left_the_queues(context: DeliveryContext) -> Left:
+    """Of the hosts on its way, in its order. Where others are on it, nobody can tell."""
+    from mailprov.components import relayhost  # brings the schema's library, which `explain` has no use for
+
+    domain, run = context.plan.recipient_domain, context.run
+    there = [run.inventory.host(name) for name in reversed(domain.hosts)]
+    if (
+        any(not each.ours for each in domain.exchangers)
+        or relayhost.SETTING.of(context.sender_host) is not None
+    ):
+        return Left(False)
+    for host in dict.fromkeys((context.sender_host, *there)):
+        left = run.queues.gone(host, [context.plan.recipient.address])
+        if not left.sure:
+            return left
+    return Left(True)
+
+
 def _wait(context: DeliveryContext) -> tuple[str, bool]:
     """Fetch the message when it arrives. What is wrong, or '', and whether it arrived once: not never, and not several
     times. Interrupted passes through.
@@ -248,8 +267,11 @@ def _wait(context: DeliveryContext) -> tuple[str, bool]:
         arrival = context.new_deadline(context.run.timing.delivery)
         context.deadline = context.new_deadline(context.seconds)
         client = context.mailbox()
+        gone: Left | None = None
         with client.connection:
             for turn in itertools.count(1):
+                if turn == LOOKS_PER_LOOK_AROUND:
+                    gone = _left_the_queues(context)
                 mark = len(context.transcript.lines)
                 for folder in folders_at(client, turn):
                     if found := context.search(client, folder):
@@ -260,6 +282,9 @@ def _wait(context: DeliveryContext) -> tuple[str, bool]:
                             return several.format(count=count), False
                         elsewhere = _("arrived in {folder}, not in INBOX").format(folder=folder)
                         return "" if folder == "INBOX" else elsewhere, True
+                if gone is not None and (gone.sure or gone.waiting) and turn % LOOKS_PER_LOOK_AROUND == 0:
+                    nowhere = _("accepted, and in no mailbox; it is in no queue any more")
+                    return _("accepted; {reason}").format(reason=gone.why) if gone.waiting else nowhere, False
                 try:
                     arrival.pause(context.run.timing.poll)
                 except ReadTimeout:
@@ -278,7 +303,8 @@ def _wait(context: DeliveryContext) -> tuple[str, bool]:
         N_("Look up the recipient domain's MX from here."),
         N_(
             "Poll the recipient's INBOX and Junk over IMAP for the mark, and now and then all folders, until a "
-            "deadline."
+            "deadline, or until the hosts on its way say over SSH that it is in no queue any more, or why it stays "
+            "there."
         ),
         N_("Read the Received fields of what arrived."),
     ),

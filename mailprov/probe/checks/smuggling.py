@@ -41,7 +41,7 @@ _ENDINGS = {
 # With the null sender and a name that nobody has (RFC 2606), neither SPF nor DMARC of a domain that is served here
 # speaks against the messages: a filter that took them for forgeries would refuse them before their ends are tried.
 _SENDER, _AUTHOR = "", "nobody@mailprov-stranger.invalid"
-_AT_ONCE = 4
+_AT_ONCE = 4  # connections, to servers of others
 Seen = dict[str, set[tuple[str, int]]]  # token → folder and UID of each message that has it
 _NOT_TAKEN = N_("cannot tell, because mail for a user of this server is not accepted: {reply}")
 
@@ -175,9 +175,9 @@ def pipelining(context: PortContext) -> Iterator[Finding]:
             "arrive."
         ),
         N_(
-            "The same seven times more, each with another false end of the message in the middle, followed by the "
-            "commands and the text of a second message. A server that takes the false end for the end obeys those "
-            "commands and answers them."
+            "At the same time the same seven times more, each with another false end of the message in the middle, "
+            "followed by the commands and the text of a second message. A server that takes the false end for the end "
+            "obeys those commands and answers them."
         ),
         N_(
             "Ask the host over SSH, until no message for the account is in its queue any more: what was hidden has "
@@ -213,14 +213,14 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
         )
         return
     cover, hidden = secrets.token_hex(12), secrets.token_hex(12)
-    control = _send(context, account, _message(context, account, cover))
+    control, tries = _send_all(context, account, cover, hidden)
     if control.code != 250:
         yield context.error(_(_NOT_TAKEN).format(reply=control))
         return
     plain = taken = 1
     obeyed: list[str] = []
     words: list[str] = []
-    for name, replies in _smuggle_all(context, account, cover, hidden):
+    for name, replies in tries:
         taken += replies[0].code == 250
         words.append(f"{name}: {replies[0]}")
         if any(reply.code == 250 for reply in replies[4:]):
@@ -299,20 +299,29 @@ def _send(context: PortContext, account: Account, text: bytes) -> Reply:
     return reply
 
 
-def _smuggle_all(
+def _send_all(
     context: PortContext, account: Account, cover: str, hidden: str
-) -> list[tuple[str, list[Reply]]]:
-    """For each false end what `_smuggle` gives, some at once: a filter that asks DNS takes a second a message."""
-    tries = [dataclasses.replace(context) for __ in _ENDINGS]  # each with a transcript of its own
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="smuggle") as pool:
+) -> tuple[Reply, list[tuple[str, list[Reply]]]]:
+    """The answer to the plain message, and for each false end what `_smuggle` gives, at once: a filter that asks DNS
+    takes a second a message.
+    """
+    contexts = [
+        dataclasses.replace(context) for __ in range(1 + len(_ENDINGS))
+    ]  # each with a transcript of its own
+    at_once = len(contexts) if context.host.managed else _AT_ONCE
+    with ThreadPoolExecutor(at_once, thread_name_prefix="smuggle") as pool:
+        plain = pool.submit(_send, contexts[0], account, _message(context, account, cover))
         futures = [
             pool.submit(_smuggle, each, account, cover, hidden, ending)
-            for each, ending in zip(tries, _ENDINGS.values(), strict=True)
+            for each, ending in zip(contexts[1:], _ENDINGS.values(), strict=True)
         ]
-    for each in tries:
+    for each in contexts:
         context.transcript.lines += each.transcript.lines
         context.late = context.late or each.timed_out
-    return [(name, future.result()) for name, future in zip(_ENDINGS, futures, strict=True)]
+    control = plain.result()
+    if control.code != 250:
+        return control, []
+    return control, [(name, future.result()) for name, future in zip(_ENDINGS, futures, strict=True)]
 
 
 def _smuggle(context: PortContext, account: Account, cover: str, hidden: str, ending: bytes) -> list[Reply]:

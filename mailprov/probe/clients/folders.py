@@ -14,7 +14,7 @@ import re
 
 from mailprov.probe.clients.imap import Imap
 
-_LOOKS_PER_LOOK_AROUND = 10
+LOOKS_PER_LOOK_AROUND = 10
 # Names that servers and mail programs give the folder for spam; RFC 6154's \Junk is in no answer to a plain LIST.
 _JUNK = re.compile(r"junk|spam|bulk|quarantine|unwanted|no deseado", re.IGNORECASE)
 
@@ -22,5 +22,5 @@ _JUNK = re.compile(r"junk|spam|bulk|quarantine|unwanted|no deseado", re.IGNORECA
 def folders_at(client: Imap, turn: int) -> list[str]:
     """INBOX first."""
     folders = [name for name in client.folders() if name.upper() != "INBOX"]
-    every = turn % _LOOKS_PER_LOOK_AROUND == 0
+    every = turn % LOOKS_PER_LOOK_AROUND == 0
     return ["INBOX", *(name for name in folders if every or _JUNK.search(name))]

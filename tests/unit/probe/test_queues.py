@@ -90,6 +90,30 @@ def test_messages_that_do_not_arrive_are_not_waited_for(lab: ScriptedLab, told: 
     assert why in finding.observed
 
 
+@pytest.mark.parametrize(
+    ("told", "why", "hosts"),
+    [
+        (GONE, "accepted, and in no mailbox; it is in no queue any more", ["mx1", "mx2"]),
+        (
+            QueueTold(whole=True, waiting=(dataclasses.replace(RESTS, address="eva@beta.test"),)),
+            "accepted; 4F00BA for eva@beta.test waits in the queue of mx1 (deferred): lost connection with the "
+            "LMTP server",
+            ["mx1"],
+        ),
+    ],
+)
+def test_mail_that_was_lost_or_is_deferred_is_not_waited_for(
+    lab: ScriptedLab, told: QueueTold, why: str, hosts: list[str]
+) -> None:
+    """The sender's host is asked first: what has left it is in the queue of the recipient's, or was."""
+    lab.spoil("loses-mail", "")
+    ask, asked = answers(told)
+    findings = lab.verify("delivery.path", hosts=["mx1"], queues=ask)
+    there = [item for item in findings if item.target.account.startswith("ana@")]
+    assert {(item.verdict, item.observed, item.timed_out) for item in there} == {(Verdict.FAIL, why, False)}
+    assert list(dict.fromkeys(name for name, address in asked if address == "eva@beta.test")) == hosts
+
+
 def host(lab: ScriptedLab) -> Host:
     return lab.inventory.host("mx1")
 
