@@ -347,24 +347,15 @@ class Deployment:
 
     def _verified(self, code: int, *, changed: bool) -> int:
         """The exit code with verification's part in it; verification is only worth its time where hosts are well."""
-        wanted = changed if self.options.verify is None else self.options.verify
-        if code or not wanted:
+        if code or not (changed if self.options.verify is None else self.options.verify):
             return code
-        from mailprov.run.verify import probe_into
+        from mailprov.run.verify_scope import probe_after
 
         made = () if self.options.command == "rollback" else self.sessions
         provisioned = [session.host.name for session in made if session.outcome.status == "ok"]
         more: dict[str, Any] = {"ident": self.ident, "provisioned": provisioned, "start": self.start}
-        selection = self.selection
-        if changed and self.options.verify_scope == "changed":
-            from mailprov.run import verify_scope
-
-            selection, more["probe_ids"], said = verify_scope.after(
-                self._changes(), self.inventory, selection
-            )
-            if said:
-                self.events.emit(Notice("", said))
-        return worst(code, probe_into(self.events, self.inventory, selection, **more))
+        changes = self._changes() if changed and self.options.verify_scope == "changed" else ()
+        return worst(code, probe_after(changes, self.events, self.inventory, self.selection, **more))
 
     def _changes(self) -> list[Change]:
         """What there is to decide on. A host that stopped at its own plan, on an edit by hand, is out of it."""

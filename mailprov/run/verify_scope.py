@@ -1,12 +1,13 @@
 """After an apply: which probes a change can have touched, so that a small one is verified in seconds.
 
+    probe_after(changes, …)                    verify.probe_into of that
     after(changes, inventory, selection)       what is looked at, and a line about what is left out
     scope_of(changes, inventory) -> Scope      everything, or some families of probes on some hosts and domains
     narrowed(selection, scope)                 the run's selection, narrowed to that
 
 Conservative: each change that may be small has a rule here, and whatever has none touches everything on its host, or
 everything there is where no host is known. A change of several things is verified at all that any of them touches.
-Pure; raises nothing.
+Pure, but for `probe_after`; raises nothing. KeyboardInterrupt goes on up.
 
 | change | probes |
 |---|---|
@@ -20,12 +21,15 @@ Pure; raises nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from mailprov.i18n import _
-from mailprov.model.events import Action, Change
+from mailprov.model.events import Action, Change, Notice
 from mailprov.model.hostnames import inside
 from mailprov.model.inventory import Inventory
 from mailprov.model.values import dataclass
+from mailprov.run import verify
+from mailprov.run.event_queue import EventQueue
 from mailprov.run.select import Selection
 
 ADDRESSES = ("net", "smtp.vrfy", "relay", "unknown", "spoof", "delivery", "address")
@@ -54,6 +58,16 @@ class Scope:
 
 
 EVERYTHING = Scope()
+
+
+def probe_after(
+    changes: Iterable[Change], events: EventQueue, inventory: Inventory, selection: Selection, **more: Any
+) -> int:
+    """As verify.probe_into, of what these changes can have touched; without any, of everything."""
+    chosen, probe_ids, said = after(changes, inventory, selection)
+    if said:
+        events.emit(Notice("", said))
+    return verify.probe_into(events, inventory, chosen, probe_ids=probe_ids, **more)
 
 
 def after(
