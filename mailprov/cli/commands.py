@@ -21,6 +21,7 @@ from mailprov.i18n import _
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NAME = "inventory"  # of the parameter
+_INSTEAD = ("zone", "server")  # options that name something of which no inventory is read
 
 
 class Plain(TyperCommand):
@@ -64,6 +65,8 @@ class Command(Plain):
         given = self.make_parser(ctx).parse_args(args=list(args))[0]
         if given.get("help"):
             return False
+        if given.get(_NAME) is None and any(given.get(each) for each in _INSTEAD):
+            return True
         word, others = given.get(_NAME), self._others()
         if ctx.resilient_parsing:  # completion: what is being typed is not among `args`
             return word is not None and not is_path(word) and not is_inventory(word, bool(others))

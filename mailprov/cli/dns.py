@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailprov.cli.commands import Commands, Plain
-from mailprov.cli.dns_check import Check, check
+from mailprov.cli.dns_check import check
 from mailprov.cli.dns_move import move
 from mailprov.cli.dns_providers import providers
 from mailprov.cli.inventory_argument import USUAL
@@ -181,4 +181,4 @@ def export(
     raise typer.Exit(reports.end(0, ngettext("{count} record", "{count} records", count).format(count=count)))
 
 
-app.command("check", cls=Check)(check)
+app.command("check")(check)

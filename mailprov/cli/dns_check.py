@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from mailprov.cli.commands import Command
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, Inventory, Json, JUnitFile, Quiet, ReportFiles, Verbose
 from mailprov.cli.probe_options import Probes, SkippedProbes, known
@@ -103,13 +102,3 @@ def _domain(zone: str, domains: list[str] | None, inventory: Path) -> str:
         what = _("is no domain: it {reason}").format(reason=error)
         advice = _("Write it as in an address, behind the @")
         raise InputError(f"--zone {zone}", what, advice) from None
-
-
-class Check(Command):
-    """With --zone there need be no inventory."""
-
-    def _left_out(self, ctx: Any, args: list[str]) -> bool:
-        given = self.make_parser(ctx).parse_args(args=list(args))[0]
-        if given.get("zone") and given.get("inventory") is None:
-            return True
-        return super()._left_out(ctx, args)

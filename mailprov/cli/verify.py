@@ -1,10 +1,12 @@
-"""mailprov verify: probe from outside; also for servers that mailprov did not build."""
+"""mailprov verify: probe from outside; also servers that mailprov did not build, and with --server without an
+inventory.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,10 +15,18 @@ from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Qui
 from mailprov.cli.probe_options import Probes, SkippedProbes, known
 from mailprov.i18n import N_, _
 
+if TYPE_CHECKING:
+    from mailprov.model import inventory as model
+
 
 class FailOn(str, Enum):
     fail = "fail"
     warn = "warn"
+
+
+class LoginAs(str, Enum):
+    address = "address"
+    name = "name"
 
 
 def verify(
@@ -47,6 +57,79 @@ def verify(
             show_default=False,
         ),
     ] = "",
+    server: Annotated[
+        str,
+        typer.Option(
+            "--server",
+            metavar="NAME",
+            help=N_(
+                "A mail server that no inventory describes, by its name; --domain or --account says whose mail it has."
+            ),
+            show_default=False,
+        ),
+    ] = "",
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account",
+            metavar="ADDRESS[=PASSWORD]",
+            help=N_(
+                "With --server: log in as this account (may be repeated). The password is asked for, or is where "
+                "PASSWORD says: env:NAME, file:PATH, command:COMMAND."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    login_as: Annotated[
+        LoginAs,
+        typer.Option(
+            "--login-as",
+            help=N_("With --server: accounts log in by the whole address, or by the name before the @."),
+        ),
+    ] = LoginAs.address,
+    address: Annotated[
+        str,
+        typer.Option(
+            "--address",
+            metavar="IP",
+            help=N_("With --server: where it is, if its name has no address in DNS."),
+            show_default=False,
+        ),
+    ] = "",
+    selectors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--selector",
+            metavar="NAME",
+            help=N_("With --server: a DKIM selector of the domain (may be repeated)."),
+            show_default=False,
+        ),
+    ] = None,
+    name_server: Annotated[
+        str,
+        typer.Option(
+            "--name-server",
+            metavar="ADDRESS",
+            help=N_("With --server: ask this name server first, not this machine's resolver."),
+            show_default=False,
+        ),
+    ] = "",
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-file",
+            metavar="FILE",
+            help=N_("With --server: trust these authorities, too (PEM)."),
+            show_default=False,
+        ),
+    ] = None,
+    self_signed: Annotated[
+        bool,
+        typer.Option(
+            "--self-signed",
+            help=N_("With --server: its certificate is meant to be self-signed; passwords are sent to it."),
+        ),
+    ] = False,
     json: Json = False,
     junit: JUnitFile = None,
     report: ReportFiles = None,
@@ -84,7 +167,7 @@ def verify(
         json=json,
         junit=junit,
         report=report,
-        reads=inventory,
+        reads=None if server else inventory,
         quiet=quiet,
         verbose=verbose,
         since=changes_since,
@@ -97,7 +180,32 @@ def verify(
             _('"{accounts}" is not a number from 1 on').format(accounts=accounts),
             _("Or say all"),
         )
-    read = load(inventory)
+    given = {
+        "--account": account,
+        "--address": address,
+        "--selector": selectors,
+        "--name-server": name_server,
+        "--ca-file": ca_file,
+        "--self-signed": self_signed,
+        "--login-as": login_as is not LoginAs.address,
+    }
+    if server:
+        _refuse({"--host": host, "--partner": partner, str(inventory): inventory != USUAL})
+        read = _of_server(
+            server,
+            domain or [],
+            account or [],
+            by_name=login_as is LoginAs.name,
+            address=address,
+            name_server=name_server,
+            ca_file=ca_file,
+            self_signed=self_signed,
+            json=json,
+        )
+        domain = None
+    else:
+        _need_server(given)
+        read = load(inventory)
     check(read)
     # Nobody is asked for a passphrase: what probes ask of hosts only makes their answers better.
     with Connections(others=read.hosts, asks=False) as connections:
@@ -111,5 +219,74 @@ def verify(
             partner=domain_named(read, "--partner", partner) if partner else "",
             start=connections.start,
             report=reports.emit,
+            selectors=tuple(selectors or ()) if server else None,
         )
     raise typer.Exit(code)
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    """What is about an inventory, beside --server. Raises InputError."""
+    from mailprov.errors import InputError
+
+    for option, value in given.items():
+        if value:
+            what = _("is about an inventory, and with --server none is read")
+            raise InputError(option, what, _("Leave one of both out"))
+
+
+def _need_server(given: dict[str, Any]) -> None:
+    """Raises InputError for what is about no inventory, where one is read."""
+    from mailprov.errors import InputError
+
+    for option, value in given.items():
+        if value:
+            what = _("is about a server that no inventory describes, and none is named")
+            raise InputError(
+                option, what, _("Name it with --server, or leave {option} out").format(option=option)
+            )
+
+
+def _of_server(
+    server: str,
+    domains: list[str],
+    accounts: list[str],
+    *,
+    by_name: bool,
+    address: str,
+    name_server: str,
+    ca_file: Path | None,
+    self_signed: bool,
+    json: bool,
+) -> model.Inventory:
+    from mailprov.inventory.of_server import of_server, parse_login
+
+    return of_server(
+        server,
+        domains,
+        [parse_login(each) for each in accounts],
+        by_name=by_name,
+        address=address,
+        name_server=name_server,
+        ca_file=ca_file,
+        self_signed=self_signed,
+        ask=lambda whose: _asked(whose, json=json),
+    )
+
+
+def _asked(address: str, *, json: bool) -> str:
+    """The password, on a terminal. Raises InputError where there is none, KeyboardInterrupt for Ctrl-C."""
+    import sys
+
+    from mailprov.errors import InputError
+
+    if json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError(
+            f"--account {address}",
+            _("there is no terminal to ask for the password on"),
+            _("Say where it is: {address}=env:NAME, {address}=file:PATH").format(address=address),
+        )
+    try:
+        question = _("Password of {address}").format(address=address)
+        return str(typer.prompt(question, hide_input=True, err=True))
+    except typer.Abort:
+        raise KeyboardInterrupt from None

@@ -71,27 +71,31 @@ class Run:
     # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before.
     held: set[tuple[str, str]] = field(default_factory=set)
     web_held: set[str] = field(default_factory=set)  # hosts whose web server it keeps from us, by name
-    # What was told once for all addresses of a host: (probe, host name).
-    told: set[tuple[str, str]] = field(default_factory=set)
+    told: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # once for all addresses of a host: (probe, host name)
     # Records that the inventory wants, by the mail domain they belong to. Filled by the first probe that asks.
     wanted: dict[str, list[Record]] = field(default_factory=dict)
-    # Self-signed certificates, as first seen: host name → DER.
-    pins: dict[str, bytes] = field(default_factory=dict)
+    pins: dict[str, bytes] = field(default_factory=dict)  # self-signed, as first seen: host name → DER
     lock: threading.Lock = field(default_factory=threading.Lock)
     # Verifying contexts, (CA file, name checked) → context: the system's store takes 30 ms to load each time.
     tls_contexts: dict[tuple[Path | None, bool], ssl.SSLContext] = field(default_factory=dict)
-    # At most four connections at once as one user, of the ten that Dovecot allows: host name, account →
-    # semaphore.
+    # At most four connections at once as one user, of the ten that Dovecot allows: host name, account → semaphore.
     users: dict[tuple[str, str], threading.Semaphore] = field(default_factory=dict)
     turns: Turns = field(default_factory=Turns)  # who waits for whom
     # DKIM keys that hosts say they sign with: host name → record name's key → text; None: nobody asked them.
     signing: PublicKeys | None = None
     queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
-    # Selectors of a domain that no inventory describes; None: the domains are the inventory's.
-    selectors: tuple[str, ...] | None = None
+    selectors: tuple[str, ...] | None = (
+        None  # of a domain that no inventory describes; None: they are the inventory's
+    )
 
     def __post_init__(self) -> None:
         self.zones = Zones(self.resolver)
+
+    @property
+    def described(self) -> bool:
+        return self.selectors is None
 
     def verifying_context(self, ca_file: Path | None, *, check_name: bool = True) -> ssl.SSLContext:
         """As tls.verifying_context, made once for the run."""

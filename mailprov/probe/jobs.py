@@ -100,7 +100,7 @@ class Jobs:
             for host in hosts:
                 context = HostContext(self._run, probe.entry, self._seconds(probe), host=host)
                 yield Job(partial(guarded, probe, context))
-        described = self._run.selectors is None
+        described = self._run.described
         scopes = (Scope.DOMAIN, Scope.ZONE) if described else (Scope.ZONE, Scope.FOREIGN)
         for probe in [each for scope in scopes for each in self._selected(scope, Phase.LOOK)]:
             for domain in domains:
@@ -269,7 +269,7 @@ class Jobs:
     def inapplicable(self) -> Iterator[Finding]:
         """Why nothing ran, where nothing did."""
         for probe in self._probes:
-            foreign = (Scope.FOREIGN,) if self._run.selectors is None else ()
+            foreign = (Scope.FOREIGN,) if self._run.described else ()
             if not self.wanted(probe.entry.id) or probe.scope in foreign:
                 continue
             ports = probe.entry.ports

@@ -210,14 +210,13 @@ def _deliveries(
 
 def _nowhere(run: Run, host: Host) -> Finding:
     context = PortContext(run, reachability().entry, 1.0, host=host, address="", port=port_numbered(25))
+    key = f"hosts.{host.name}.address" if run.described else "--address"
     return context.finding(
         Verdict.ERROR,
         _("neither {name} nor {address} leads to an IP address, so no port was looked at").format(
             name=host.fqdn, address=host.address
         ),
-        _("publish an address for {name}, or give an IP address in {key}").format(
-            name=host.fqdn, key=f"hosts.{host.name}.address"
-        ),
+        _("publish an address for {name}, or give an IP address in {key}").format(name=host.fqdn, key=key),
     )
 
 

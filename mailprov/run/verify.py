@@ -52,11 +52,13 @@ def verify(
     start: Start | None = None,
     report: Emit,
     skip_ids: Collection[str] = (),
+    selectors: tuple[str, ...] | None = None,
 ) -> int:
     """Probe what is selected; `probe_ids` and `skip_ids` are for `probe.selects`. `accounts` of each domain log in,
     None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
     `start` reaches hosts over SSH: to ask whether mail that was sent has left their queues, and those whose ports do
     not answer, whether their fail2ban holds us.
+    `selectors`: see `probe.verify`.
     """
     events = EventQueue(report)
     began = time.monotonic()
@@ -76,6 +78,7 @@ def verify(
             findings=findings,
             start=start,
             skip_ids=skip_ids,
+            selectors=selectors,
         )
     except KeyboardInterrupt:
         events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))

@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mailprov import lab
+from mailprov.inventory import SecretMode, load
 from tests.lab.labs import run_on
 from tests.lab.program import Result, run
 
@@ -247,6 +248,34 @@ def test_a_greater_than_sign_of_mbox_is_named(packaged: Result) -> None:
 
     assert {f["verdict"] for f in fetched} == {"warn"}
     assert all("mbox" in f["advice"] for f in fetched)
+
+
+def strange(made: lab.Lab, server: str, login: str, *more: str) -> Result:
+    """Without an inventory; records come from the lab's own name server, as nobody else knows these domains."""
+    name_server = load(made.inventory_path, SecretMode.IGNORE).dns.at(server).provider.name_server
+    assert name_server is not None
+    password = f"{login}=file:{made.directory / 'secrets' / login}"
+    words = ("--server", server, "--account", password, "--self-signed", "--name-server", name_server.address)
+    return run("verify", *words, *more)
+
+
+def test_without_an_inventory_the_same_is_found(made: lab.Lab) -> None:
+    found = strange(made, "mx1.gamma.test", "ana@gamma.test").of("found")
+
+    bad = {f["id"] for f in found if f["verdict"] in ("fail", "error")}
+    assert bad == {"spoof.envelope", "zone.dmarc"}  # there is no such record
+    passed = {(f["id"], f["target"]["port"]) for f in found if f["verdict"] == "pass"}
+    assert {port for probe, port in passed if probe == "auth.ok"} == {465, 587, 110, 995, 143, 993}
+    assert {("relay.classic", 25), ("unknown.user", 25)} <= passed
+    assert {"zone.mx", "zone.spf", "dns.a"} <= {probe for probe, _port in passed}
+
+
+@pytest.mark.parametrize("server", FQDN.values())
+def test_without_an_inventory_system_users_log_in_by_name(made: lab.Lab, server: str) -> None:
+    login = f"eva@{server.partition('.')[2]}"
+    found = strange(made, server, login, "--login-as", "name", "--probe", "auth.ok").of("found")
+    assert {f["target"]["port"] for f in found if f["verdict"] == "pass"} >= {465, 587, 110, 995, 143, 993}
+    assert {f["verdict"] for f in found} == {"pass"}
 
 
 def test_nothing_there_is_changed_asked_or_advised_by_mailprov(made: lab.Lab, packaged: Result) -> None:

@@ -140,6 +140,7 @@ def chain(context: PortContext) -> Iterator[Finding]:
         der = context.served(context.host, context.address, context.port, tls_context)
     except ssl.SSLCertVerificationError as error:
         reason = tls.why_untrusted(error)
+        key = "tls.ca_file" if context.run.described else "--ca-file"
         declared = context.host.tls.mode is TlsMode.SELF_SIGNED
         if error.verify_code == _SELF_SIGNED_LEAF and declared:
             yield context.warn(
@@ -159,8 +160,8 @@ def chain(context: PortContext) -> Iterator[Finding]:
                 _("not trusted: {reason}").format(reason=reason),
                 _(
                     "serve the whole chain (leaf first, then intermediates) of an authority that clients know, or "
-                    "name your own with tls.ca_file"
-                ),
+                    "name your own with {key}"
+                ).format(key=key),
             )
     else:
         yield context.passed(_("issued by {issuer}").format(issuer=tls.Leaf.parse(der).issuer))

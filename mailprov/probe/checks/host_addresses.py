@@ -46,7 +46,7 @@ def dns_a(context: HostContext) -> Iterator[Finding]:
         form = _("{host} has no address in DNS; the other probes look at {addresses} ({key})")
         if not used:
             form = _("{host} has no address in DNS; the other probes look at nothing ({key})")
-        key = f"hosts.{host.name}.address"
+        key = f"hosts.{host.name}.address" if context.run.described else "--address"
         yield context.failed(form.format(host=host.fqdn, addresses=used, key=key), advice)
     elif declared and sorted(map(_canonical, declared)) != sorted(map(_canonical, seen)):
         yield context.failed(

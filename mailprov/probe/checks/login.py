@@ -26,6 +26,11 @@ def _when_refused(context: PortContext, account: Account) -> str:
     command = f"doveadm auth test {account.login_name}"
     if context.host.managed or account.login is not None:
         return _("see the server's log, and on the host: {command}").format(command=command)
+    if not context.run.described:
+        return _(
+            "see the server's log, and on the host: {command}; if the login is not the address, as of a system user, "
+            "say `--login-as name`"
+        ).format(command=command)
     return _(
         "see the server's log, and on the host: {command}; if the login is not the address, as of a system user, give "
         "the account `login: {local_part}`"

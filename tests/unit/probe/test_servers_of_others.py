@@ -8,9 +8,12 @@ import dataclasses
 
 import pytest
 
+from mailprov.inventory.of_server import Login, of_server
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter
 from mailprov.selftest.scripted_lab import ScriptedLab
+from mailprov.selftest.session import PASSWORDS
+from mailprov.selftest.signer import SELECTOR
 
 PASS, WARN, FAIL, ERROR = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR
 
@@ -132,3 +135,61 @@ def test_what_postfix_agrees_to_by_default_is_a_warning(lab: ScriptedLab) -> Non
     assert _verdicts(lab.verify("tls.versions", 587)) == _verdicts(lab.verify("tls.ciphers", 587)) == {WARN}
     lab.world.faults = frozenset({"agrees-NULL", "agrees-ssl-3.0"})
     assert _verdicts(lab.verify("tls.versions", 587)) == _verdicts(lab.verify("tls.ciphers", 587)) == {FAIL}
+
+
+def strange(lab: ScriptedLab, server: str = "mx1.alpha.test", *, by_name: bool = False) -> list[Finding]:
+    """What `verify --server` finds, with one account of its domain."""
+    domain = server.partition(".")[2]
+    login = {"alpha.test": "ana@alpha.test", "beta.test": "eva@beta.test"}[domain]
+    ca_file = lab.authority.file
+    lab.inventory = of_server(
+        server, [], [Login(login)], by_name=by_name, ca_file=ca_file, ask=lambda address: PASSWORDS[address]
+    )
+    return lab.verify("", wait=60, selectors=(SELECTOR,))
+
+
+@pytest.mark.parametrize("server", ["mx1.alpha.test", "mx2.beta.test"])
+def test_a_sound_server_that_no_inventory_describes(lab: ScriptedLab, server: str) -> None:
+    findings = strange(lab, server)
+
+    assert [item for item in findings if item.verdict in (FAIL, ERROR)] == []
+    passed = {(item.id, item.target.port) for item in findings if item.verdict is PASS}
+    for probe in ("net.tcp", "tls.chain", "auth.ok", "auth.bad-password"):
+        assert {port for found, port in passed if found == probe} >= {465, 587, 110, 995, 143, 993}, probe
+    assert {("relay.classic", 25), ("unknown.user", 25), ("zone.mx", 0), ("zone.dkim", 0)} <= passed
+    # Records are judged for what they are: no inventory says what they should be.
+    assert not {item.id for item in findings} & {
+        "dns.mx",
+        "dns.spf",
+        "dns.dkim",
+        "dns.dmarc",
+        "dns.published",
+    }
+    assert not [item for item in findings if "the inventory" in item.advice or "hosts." in item.advice]
+
+
+@pytest.mark.parametrize(
+    ("fault", "certificate", "red"),
+    [
+        ("open-relay", "", "relay.classic"),
+        ("nobody-gets-in", "", "auth.ok"),
+        ("anybody-gets-in", "", "auth.bad-password"),
+        ("", "expired", "tls.expiry"),
+        ("clear-auth", "", "smtp.ehlo"),
+    ],
+)
+def test_what_is_wrong_with_it_is_found(lab: ScriptedLab, fault: str, certificate: str, red: str) -> None:
+    lab.spoil(fault, certificate)
+    findings = strange(lab)
+    assert red in {item.id for item in findings if item.verdict is FAIL}
+    assert not [item for item in findings if item.verdict is FAIL and "hosts." in item.advice]
+
+
+def test_system_users_of_it_log_in_by_name_and_the_advice_says_how(lab: ScriptedLab) -> None:
+    lab.spoil("system-users", "")
+
+    refused = [item for item in strange(lab) if item.id == "auth.ok"]
+    assert {item.verdict for item in refused} == {FAIL}
+    assert "`--login-as name`" in refused[0].advice
+
+    assert {item.verdict for item in strange(lab, by_name=True) if item.id == "auth.ok"} == {PASS}
