@@ -11,17 +11,14 @@ Raises InputError for senders and recipients of whom nothing could be seen.
 
 from __future__ import annotations
 
-import datetime
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mailprov import __version__
-from mailprov.errors import MailprovError, bug
 from mailprov.i18n import _, ngettext
 from mailprov.model.answers import Traced
-from mailprov.model.events import Emit, Error, Event, Notice, Progress, RunEnded, RunStarted
+from mailprov.model.events import Emit, Event, Notice, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.model.trace import Outcome, Trace
 from mailprov.model.values import replace
@@ -29,6 +26,7 @@ from mailprov.run.event_queue import EventQueue
 from mailprov.run.hosts import Start
 from mailprov.run.trace_entrance import Entrance, Options, entrance
 from mailprov.run.trace_letter import Letter, Ready, make
+from mailprov.run.trace_work import Work, run_work
 
 if TYPE_CHECKING:
     from mailprov.run.trace_cleaning import Sent
@@ -45,30 +43,9 @@ def trace(inventory: Inventory, letter: Letter, options: Options, *, start: Star
 
         inventory = seen(inventory)
     begins = entrance(inventory, letter, options)
-    events = EventQueue(report)
-    began = time.monotonic()
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    events.emit(RunStarted("trace", inventory.source, __version__, started))
-    work = _Work(inventory, letter, options, begins, start, events)
-    threading.Thread(target=work.run, name="trace", daemon=True).start()
-    try:
-        events.pump(work.done.is_set)
-    except KeyboardInterrupt:
-        work.stop.set()
-        try:
-            work.take_back(events.wake)
-        except KeyboardInterrupt:  # once more: whoever does not want to wait for that is told what is left
-            pass
-        events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
-        return 130
-    if work.error is not None:
-        events.emit(Error(work.error.where, work.error.what, work.error.advice))
-        code, summary = work.error.exit_code, str(work.error)
-    else:
-        assert work.trace is not None
-        code, summary = exit_code(work.trace), summed_up(work.trace)
-    events.wake(RunEnded(code, summary, time.monotonic() - began))
-    return code
+    return run_work(
+        inventory, report, lambda events: _Work(inventory, letter, options, begins, start, events)
+    )
 
 
 def exit_code(made: Trace) -> int:
@@ -86,9 +63,7 @@ def summed_up(made: Trace) -> str:
     return form.format(there=there, count=len(made.arrivals))
 
 
-class _Work:
-    """In a thread of its own; `done` is set when `trace` or `error` is there."""
-
+class _Work(Work):
     def __init__(
         self,
         inventory: Inventory,
@@ -98,29 +73,21 @@ class _Work:
         start: Start,
         events: EventQueue,
     ) -> None:
+        super().__init__(events)
         self._inventory, self._letter, self._options = inventory, letter, options
-        self._entrance, self._start, self._events = entrance, start, events
-        self.stop = threading.Event()
-        self.done = events.milestone()
+        self._entrance, self._start = entrance, start
         self.sent: Sent | None = None
         self._desk: Desk | None = None
         self._removed: Callable[[], set[str]] = set
         self.trace: Trace | None = None
-        self.error: MailprovError | None = None
 
-    def run(self) -> None:
-        try:
-            self.trace = self._listened(make(self._letter))
-            self._events.emit(Traced(self.trace))
-        except MailprovError as error:
-            self.error = error
-        except Exception as error:
-            self.error = bug("trace", error)
-        finally:
-            self.done.set()
+    def work(self) -> tuple[int, str]:
+        self.trace = made = self._listened(make(self._letter))
+        self._events.emit(Traced(made))
+        return exit_code(made), summed_up(made)
 
-    def take_back(self, emit: Emit) -> None:
-        """In the main thread, once this one was stopped; sessions of its own, which Ctrl-C ends."""
+    def interrupted(self, emit: Emit) -> None:
+        """Takes the message back, in sessions of its own, which Ctrl-C ends."""
         sent, desk = self.sent, self._desk
         if sent is None or desk is None or self._options.keep or self.trace is not None:
             return

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import datetime
 import re
-import threading
 import time
 from collections.abc import Iterable
 from typing import Any
 
-from mailprov import __version__
-from mailprov.errors import MailprovError, bug
 from mailprov.i18n import _, all_of, ngettext
 from mailprov.model.answers import MessageFound, Traced
-from mailprov.model.events import Emit, Error, Notice, Progress, RunEnded, RunStarted
+from mailprov.model.events import Emit, Notice, Progress
 from mailprov.model.inventory import Inventory
 from mailprov.model.trace import Agent, Arrival, Clock, Evidence, Outcome, Source, Step, Trace, TraceLine
 from mailprov.model.values import dataclass, replace
@@ -33,6 +30,7 @@ from mailprov.run.select import select
 from mailprov.run.trace import exit_code, summed_up
 from mailprov.run.trace_logs import Told, addresses
 from mailprov.run.trace_rounds import Rounds
+from mailprov.run.trace_work import Work, run_work
 from mailprov.trace.observed import Look, Record, Seen
 from mailprov.trace.way import ways
 
@@ -66,51 +64,18 @@ class Search:
 
 def past(inventory: Inventory, search: Search, *, start: Start, report: Emit) -> int:
     asked = select(inventory, [search.host] if search.host else None, asks=True).hosts
-    events = EventQueue(report)
-    began = time.monotonic()
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    events.emit(RunStarted("trace", inventory.source, __version__, started))
-    work = _Work(inventory, search, tuple(host.name for host in asked), start, events)
-    threading.Thread(target=work.run, name="trace", daemon=True).start()
-    try:
-        events.pump(work.done.is_set)
-    except KeyboardInterrupt:
-        work.stop.set()
-        events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
-        return 130
-    if work.error is not None:
-        events.emit(Error(work.error.where, work.error.what, work.error.advice))
-        code, summary = work.error.exit_code, str(work.error)
-    else:
-        code, summary = work.code, work.summary
-    events.wake(RunEnded(code, summary, time.monotonic() - began))
-    return code
+    names = tuple(host.name for host in asked)
+    return run_work(inventory, report, lambda events: _Work(inventory, search, names, start, events))
 
 
-class _Work:
-    """In a thread of its own; `done` is set when `code` and `summary`, or `error`, are there."""
-
+class _Work(Work):
     def __init__(
         self, inventory: Inventory, search: Search, hosts: tuple[str, ...], start: Start, events: EventQueue
     ) -> None:
-        self._inventory, self._search, self._hosts = inventory, search, hosts
-        self._start, self._events = start, events
-        self.stop = threading.Event()
-        self.done = events.milestone()
-        self.code, self.summary = 3, ""
-        self.error: MailprovError | None = None
+        super().__init__(events)
+        self._inventory, self._search, self._hosts, self._start = inventory, search, hosts, start
 
-    def run(self) -> None:
-        try:
-            self._look()
-        except MailprovError as error:
-            self.error = error
-        except Exception as error:
-            self.error = bug("trace", error)
-        finally:
-            self.done.set()
-
-    def _look(self) -> None:
+    def work(self) -> tuple[int, str]:
         keys = self._search.keys()
         self._events.emit(
             Progress("trace", _("reading the logs of {hosts}").format(hosts=all_of(self._hosts)))
@@ -123,18 +88,17 @@ class _Work:
             if self._search.headers:
                 found = [self._with_headers(told, found[0])]
             self._events.emit(Traced(found[0]))
-            self.code, self.summary = exit_code(found[0]), summed_up(found[0])
-        elif found:
+            return exit_code(found[0]), summed_up(found[0])
+        if found:
             for each in found:
                 self._events.emit(listed(each))
-            self.code = 0
-            self.summary = ngettext(
+            summary = ngettext(
                 "{count} message matches: name one by its id (--message-id, or --queue-id and --host)",
                 "{count} messages match: name one by its id (--message-id, or --queue-id and --host)",
                 len(found),
             ).format(count=len(found))
-        else:
-            self._nothing(told)
+            return 0, summary
+        return self._nothing(told)
 
     def _with_headers(self, told: dict[str, Told], trace: Trace) -> Trace:
         """The same way with what stands in the file of each copy that is still in its mailbox."""
@@ -185,7 +149,7 @@ class _Work:
         recipients |= {name.lower() for each in trace.arrivals for name in (each.recipient, each.final)}
         return not search.recipient or search.recipient.lower() in recipients
 
-    def _nothing(self, told: dict[str, Told]) -> None:
+    def _nothing(self, told: dict[str, Told]) -> tuple[int, str]:
         """Where it was looked for, how far back that reaches, and what else there is to look at."""
         for name, one in told.items():
             for gap in one.log.gaps:
@@ -193,13 +157,10 @@ class _Work:
             if one.error is None:
                 self._events.emit(Notice(name, _reach(one)))
         silent = [name for name, one in told.items() if one.error is not None]
-        self.code = 3 if silent else 1
-        self.summary = _("no log tells of this message")
+        summary = _("no log tells of this message")
         if silent:
-            self.summary = _("{known}; {silent} could not be asked").format(
-                known=self.summary, silent=all_of(silent)
-            )
-        self.summary += ". " + self._advice()
+            summary = _("{known}; {silent} could not be asked").format(known=summary, silent=all_of(silent))
+        return 3 if silent else 1, summary + ". " + self._advice()
 
     def _advice(self) -> str:
         if self._search.message_id or self._search.queue_id:
