@@ -82,7 +82,8 @@ def _facts(run: WholeRun) -> Iterator[tuple[str, str]]:
     else:
         now = datetime.datetime.now(datetime.timezone.utc)
         yield _("Written"), f"{now:%Y-%m-%d %H:%M:%S} UTC"
-    yield _("Inventory"), run.inventory
+    if run.inventory:
+        yield _("Inventory"), run.inventory
     yield _("Version"), f"mailprov {run.version}"
 
 
