@@ -63,7 +63,6 @@ _RUNS = {
     "one host, Debian 13, no filter": ("n1",),
     "two hosts, Rspamd": ("m1", "m2"),
 }
-_PIP = ("checkdmarc", "sslyze")
 
 
 def measure(folder: Path, cache: Path, rounds: int) -> list[str]:
@@ -84,7 +83,7 @@ def measure(folder: Path, cache: Path, rounds: int) -> list[str]:
             for name, argv in tools.items():
                 began = time.monotonic()
                 done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment())
-                if name.startswith("mailprov") and done.returncode:
+                if done.returncode:
                     raise BenchFailed(f"bench: {name}:\n{done.stdout[-2000:]}{done.stderr[-1000:]}")
                 if turn:
                     shares[name].append(time.monotonic() - began)
@@ -160,29 +159,20 @@ def _tools(cache: Path, made: lab.Lab, path: Path) -> tuple[dict[str, list[str]]
     program = str(Path(sys.executable).parent / "mailprov")
     base = [program, "verify", "--quiet", "--domain", domain]
 
-    def beside(name: str, argv: list[str], *words: str) -> None:
-        probes = [word for each in words for word in ("--probe", each)]
-        tools[name] = argv
-        tools[f"mailprov: {', '.join(words)}"] = [*base, *probes, str(path)]
-
-    bin_folder, said = _by_pip(cache)
-    if bin_folder is None:
-        absent.append(f"checkdmarc and sslyze ({said})")
+    checkdmarc, said = _by_pip(cache, "checkdmarc")
+    if not checkdmarc:
+        absent.append(f"checkdmarc ({said})")
     else:
-        asked = [str(bin_folder / "checkdmarc"), "--skip-tls", "-n", server.address if server else "", domain]
-        beside("checkdmarc: DNS of the domain", asked, "dns")
-        for name, port, words in (
-            ("465", 465, []),
-            ("587", 587, ["--starttls", "smtp"]),
-            ("993", 993, []),
-        ):
-            argv = [
-                str(bin_folder / "sslyze"),
-                *words,
-                "--mozilla_config=disable",
-                f"{fqdn}{{{address}}}:{port}",
-            ]
-            tools[f"sslyze: port {name}"] = argv
+        asked = [checkdmarc, "--skip-tls", "-n", server.address if server else "", domain]
+        tools["checkdmarc: DNS of the domain"] = asked
+        tools["mailprov: dns"] = [*base, "--probe", "dns", str(path)]
+    sslyze, said = _by_pip(cache, "sslyze")
+    if not sslyze:
+        absent.append(f"sslyze ({said})")
+    else:
+        for port, words in ((465, []), (587, ["--starttls", "smtp"]), (993, [])):
+            argv = [sslyze, *words, "--mozilla_config=disable", f"{fqdn}{{{address}}}:{port}"]
+            tools[f"sslyze: port {port}"] = argv
         tools["mailprov: tls, all ports"] = [*base, "--probe", "tls", str(path)]
     swaks, said = _swaks(cache)
     if not swaks:
@@ -194,20 +184,39 @@ def _tools(cache: Path, made: lab.Lab, path: Path) -> tuple[dict[str, list[str]]
         for name, words in (("465", ["--tlsc", "--port", "465"]), ("587", ["--tls", "--port", "587"])):
             tools[f"swaks: login and a message on {name}"] = [*swaks, *who, *login, *words, "--silent", "3"]
         tools["mailprov: delivery, both ports, read again"] = [*base, "--probe", "delivery", str(path)]
-    return tools, absent
+    return _working(tools, absent), absent
 
 
-def _by_pip(cache: Path) -> tuple[Path | None, str]:
-    place = cache / "verify-peers"
+def _by_pip(cache: Path, name: str) -> tuple[str, str]:
+    """Each in a place of its own: what one needs may break another."""
+    place = cache / f"verify-{name}"
     if not (place / "installed").exists():
         shutil.rmtree(place, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-        pip = [str(place / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", *_PIP]
+        pip = [str(place / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", name]
         done = subprocess.run(pip, capture_output=True, text=True, check=False, env=environment())
         if done.returncode:
-            return None, (done.stderr.strip().splitlines() or ["pip failed"])[-1][:200]
+            return "", _last(done.stderr)
         (place / "installed").touch()
-    return place / "bin", ""
+    return str(place / "bin" / name), ""
+
+
+def _last(text: str) -> str:
+    return (text.strip().splitlines() or ["it failed"])[-1][:200]
+
+
+def _working(tools: dict[str, list[str]], absent: list[str]) -> dict[str, list[str]]:
+    """What does its work here; a peer that fails would be quick at it."""
+    good = {}
+    for name, argv in tools.items():
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment())
+        if done.returncode and name.startswith("mailprov"):
+            raise BenchFailed(f"bench: {name}:\n{done.stdout[-2000:]}{done.stderr[-1000:]}")
+        if done.returncode:
+            absent.append(f"{name} ({_last(done.stderr or done.stdout)})")
+        else:
+            good[name] = argv
+    return good
 
 
 def _swaks(cache: Path) -> tuple[list[str], str]:
@@ -222,7 +231,7 @@ def _swaks(cache: Path) -> tuple[list[str], str]:
                 ["apt-get", "download", package], cwd=place, capture_output=True, text=True, check=False
             )
             if done.returncode:
-                return [], (done.stderr.strip().splitlines() or ["apt-get failed"])[-1][:200]
+                return [], _last(done.stderr)
         for archive in place.glob("*.deb"):
             subprocess.run(["dpkg", "-x", str(archive), str(place)], check=True)
     libraries = sorted({str(each.parent.parent) for each in place.glob("usr/**/Net/SSLeay.pm")})
