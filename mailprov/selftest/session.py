@@ -126,7 +126,9 @@ class Session:
             self._count({}, self.world.early_guesses, self.address, not self.world.looked.is_set())
             self.world.looked.wait(60)
         self._count(self.world.now_wrong, self.world.most_wrong, self.address, 1)
-        time.sleep(0.01)  # as Dovecot does, only shorter: two at once would be seen
+        if "waits-for-another" in self.faults:
+            self._wait_for(self.world.most_wrong, self.address, 2)
+        time.sleep(0.01)  # as Dovecot does, only shorter
         self._count(self.world.now_wrong, {}, self.address, -1)
         return "no"
 
