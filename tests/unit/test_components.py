@@ -143,7 +143,7 @@ def test_each_component_says_what_the_interface_asks(component: object) -> None:
 def test_each_folder_of_templates_is_a_components() -> None:
     """`dovecot-2.4`: of one release line. A component without a folder has nothing to render."""
     folders = {path.name.partition("-")[0] for path in (ROOT / "templates").iterdir()}
-    pages = {"client", "trace"}  # that people get, and no host
+    pages = {"client", "report", "trace"}  # that people get, and no host
     assert folders - pages <= {each.name for each in registry.components()}
 
 
