@@ -25,7 +25,7 @@ from mailprov.model.records import Record
 from mailprov.report.fanout import fan_out
 from mailprov.report.jsonlines import JsonLines
 from mailprov.report.plain_text import Plain
-from mailprov.report.report_files import KINDS, ReportFiles
+from mailprov.report.report_files import KINDS, LATE, ReportFiles
 from mailprov.report.terminal import rich_console
 from mailprov.report.text import TextReport
 from mailprov.report.whole_run import Making
@@ -69,7 +69,11 @@ class Everything:
             "plain": self._plain.getvalue(),
             "terminal": _RICH.sub("", terminal),
             "json": "\n".join(self._strings(told)),
-            **{f"report {kind}": path.read_text(encoding="utf-8") for kind, path in self._files.items()},
+            **{
+                f"report {kind}": path.read_text(encoding="utf-8")
+                for kind, path in self._files.items()
+                if kind not in LATE or path.exists()  # these are written at the end of a run alone
+            },
         }
 
     def _strings(self, value: Any, name: str = "") -> list[str]:
