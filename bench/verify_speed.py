@@ -163,7 +163,7 @@ def _tools(cache: Path, made: lab.Lab, path: Path) -> tuple[dict[str, list[str]]
     if not checkdmarc:
         absent.append(f"checkdmarc ({said})")
     else:
-        asked = [checkdmarc, "--skip-tls", "-n", server.address if server else "", domain]
+        asked = [checkdmarc, domain, "--skip-tls", "-n", server.address if server else ""]
         tools["checkdmarc: DNS of the domain"] = asked
         tools["mailprov: dns"] = [*base, "--probe", "dns", str(path)]
     sslyze, said = _by_pip(cache, "sslyze")
