@@ -281,6 +281,11 @@ class TestWhoWrote:
         source.given.append(
             line("srs_forward: <AAAAAA1: x>", "postsrsd", 5, _SYSTEMD_UNIT="postsrsd.service")
         )
+        # Nor is who reloads Postfix, as each apply does: postfix-script(8) says so in its own name, through postlog(1).
+        reloads = {"_SYSTEMD_UNIT": "session-4.scope", "_UID": "0", "_COMM": "postlog"}
+        source.given.append(
+            line("refreshing the Postfix mail system", "postfix/postfix-script", 6, **reloads)
+        )
         assert search.find(source, Keys(queue_ids=("AAAAAA1",))).forged == {"uid 1000, logger": 2}
         made = search.find(source, Keys(recipient="ana@alpha.test"))
         assert (made.records, made.forged) == ([], {"uid 1000, logger": 1})

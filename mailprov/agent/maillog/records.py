@@ -108,7 +108,11 @@ def _uids(names: Tuple[str, ...]) -> FrozenSet[int]:
 
 
 def service(ident: str) -> str:
-    """ "postfix" of "postfix/submission/smtpd"; "" for what is no mail service of ours."""
+    """ "postfix" of "postfix/submission/smtpd"; "" for what is no mail service of ours, nor is postfix-script, by which
+    postfix(1) says that somebody reloads it: whoever does that writes it, and it is about no message.
+    """
+    if ident.endswith("/postfix-script"):
+        return ""
     head = ident.partition("/")[0].partition("@")[0]
     return head if head in _SERVICES else ""
 
