@@ -80,7 +80,12 @@ def read(path: Path, option: str) -> Before:
         if path.stat().st_size > _LARGEST:
             raise InputError(option, _("it is too large for a report"), advice)
         told = json.loads(path.read_text(encoding="utf-8"))
-        return _before(told)
+        before = _before(told)
+        if not before.verdicts:
+            raise InputError(
+                option, _("its run looked at nothing"), _("Give the report of one that came to its probes")
+            )
+        return before
     except OSError as error:
         what = _("cannot be read: {error}").format(error=error.strerror)
         raise InputError(option, what, advice) from error

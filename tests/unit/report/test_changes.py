@@ -129,6 +129,14 @@ def test_what_is_no_report_is_refused_in_one_sentence(text: str, tmp_path: Path)
         changes.read(tmp_path / "none", "x")
 
 
+def test_a_run_that_looked_at_nothing_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    """As one that was refused: beside it nothing would ever have changed."""
+    value = json.loads(written(tmp_path, RUNS["mixed"], ("json",))["json"])
+    (tmp_path / "nothing.json").write_text(json.dumps({**value, "findings": []}))
+    with pytest.raises(InputError, match=r"its run looked at nothing\. Give the report of one"):
+        changes.read(tmp_path / "nothing.json", "--changes-since nothing.json")
+
+
 def test_hostile_texts_of_a_report_that_somebody_changed_are_cleaned(tmp_path: Path) -> None:
     value = json.loads(written(tmp_path, RUNS["mixed"], ("json",))["json"])
     for each in value["findings"]:
