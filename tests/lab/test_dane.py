@@ -362,10 +362,34 @@ def sending_under_dane(where: lab.Lab, sender: str) -> Iterator[str]:
         )
 
 
-def log(where: lab.Lab, host: str, since: str, words: str) -> int:
+# Looked for while DANE is asked for: what is put off until it no longer is goes out without.
+UNVERIFIED = r"(Untrusted|Anonymous|Trusted) TLS connection established to mx"
+
+
+def logged(where: lab.Lab, host: str, since: str, words: str) -> list[str]:
     """Lines of Postfix's log with these words, since a place in the journal."""
-    logged = f"journalctl --no-pager -u 'postfix*' --after-cursor '{since}'"
-    return int(run_on(where, host, f"{logged} | grep -cE '{words}' || true"))
+    lines = f"journalctl --no-pager -u 'postfix*' --after-cursor '{since}'"
+    return run_on(where, host, f"{lines} | grep -E '{words}' || true").splitlines()
+
+
+def log(where: lab.Lab, host: str, since: str, words: str) -> int:
+    return len(logged(where, host, since, words))
+
+
+def sent_unverified(where: lab.Lab, host: str, since: str) -> list[str]:
+    """Deliveries over a connection whose key no record proved: what a process of smtp(8) says of its last connection
+    holds for the message of which it speaks next. With a wait shorter than the TTL of the records there are connections
+    that prove nothing, as the resolver still has the old record; what is to go over them is put off.
+    """
+    verified: dict[str, bool] = {}
+    found = []
+    for line in logged(where, host, since, "postfix/smtp.*(TLS connection established to|status=sent)"):
+        process, _, text = line.partition("postfix/smtp[")[2].partition("]: ")
+        if "TLS connection established to" in text:
+            verified[process] = text.startswith("Verified ")
+        elif not verified.get(process):
+            found.append(line)
+    return found
 
 
 @pytest.mark.parametrize("receiver", ADDRESS)
@@ -385,22 +409,23 @@ def test_each_message_arrives_while_the_key_changes_and_a_renewal_happens(
         judged = run("verify", "--probe", "dane", "--host", receiver, str(hosts.inventory_path))
         renewed.extend(found["verdict"] for found in judged.of("found"))
 
-    with sending_under_dane(hosts, sender) as since, Letters(hosts, sender, receiver) as letters:
-        wait_until(lambda: log(hosts, sender, since, verified), "a message was delivered, verified")
-        rotated = act_when(
-            lambda event: "may be used in" in event.get("text", ""),
-            renew,
-            *("tls", "rotate", "--yes", "--wait", "20", "--host", receiver, str(hosts.inventory_path)),
-        )
-        time.sleep(5)  # some more letters, for the key that is served now
+    with sending_under_dane(hosts, sender) as since:
+        with Letters(hosts, sender, receiver) as letters:
+            wait_until(lambda: log(hosts, sender, since, verified), "a message was delivered, verified")
+            rotated = act_when(
+                lambda event: "may be used in" in event.get("text", ""),
+                renew,
+                *("tls", "rotate", "--yes", "--wait", "20", "--host", receiver, str(hosts.inventory_path)),
+            )
+            time.sleep(5)  # some more letters, for the key that is served now
+        letters.all_arrive()
+        assert log(hosts, sender, since, "status=(deferred|bounced)") == 0
+        assert logged(hosts, sender, since, UNVERIFIED) == []
     assert rotated.code == 0, rotated.of("ended")
     assert set(renewed) == {"pass"}
     after = standing(hosts, receiver)
     assert len(after) == len(before)
     assert not after & before
-    letters.all_arrive()
-    assert log(hosts, sender, since, "status=(deferred|bounced)") == 0
-    assert log(hosts, sender, since, r"(Untrusted|Anonymous|Trusted) TLS connection established to mx") == 0
     judged = run("verify", "--probe", "dane", str(hosts.inventory_path))
     assert {found["verdict"] for found in judged.of("found")} == {"pass"}, judged.of("found")
     # The timer renews with the new key, and serves it at once.
@@ -504,36 +529,36 @@ def test_whatever_ends_a_rotation_mail_flows_and_it_goes_on(hosts: lab.Lab, rece
     cut = frozen(on_host("pkill -KILL -f 'sshd.*@notty'"))
     address = address_of(hosts, receiver)
     before, old = standing(hosts, receiver), served(address)
-    flowing, watching = Letters(hosts, sender, receiver, "f"), Watch(hosts, receiver)
-    with sending_under_dane(hosts, sender) as since, flowing as letters, watching as watch:
-        wait_until(lambda: letters.arrived() > 0, "a message arrived")
-        if receiver == "mx1":
-            disturbed(words, text("asking https"), agent)
-            wait_until(lambda: not run_on(hosts, "mx1", "pgrep -x certbot || true"), "certbot has ended")
-            disturbed(words, text("may be used in"), kill_controller)
-            wait_until(lambda: before < standing(hosts, "mx1"), "the new key is published")
-            back = run("rollback", "--yes", "--host", "mx1", str(hosts.inventory_path))
-            assert back.code == 0, back.events[-4:]
-            assert standing(hosts, "mx1") == before
-            assert served(address) == old
-            disturbed(quick, behind_switch(lambda event: event["event"] == "applied"), kill_controller)
-        else:
-            disturbed(words, text("may be used in"), on_host("systemctl reboot"))
-            wait_until(lambda: reachable(hosts, "mx2"), "it has booted")
-            disturbed(quick, behind_switch(lambda event: "reading facts" in event.get("text", "")), cut)
-            disturbed(quick, behind_switch(lambda event: event["event"] == "applied"), agent)
-        for _try in range(3):  # one that was killed may still hold the lock of the host
-            if (done := run(*quick, "--lock-timeout", "60")).code == 0:
-                break
-        assert done.code == 0, done.events[-4:]
-        after = standing(hosts, receiver)
-        time.sleep(2)
+    with sending_under_dane(hosts, sender) as since:
+        with Letters(hosts, sender, receiver, "f") as letters, Watch(hosts, receiver) as watch:
+            wait_until(lambda: letters.arrived() > 0, "a message arrived")
+            if receiver == "mx1":
+                disturbed(words, text("asking https"), agent)
+                wait_until(lambda: not run_on(hosts, "mx1", "pgrep -x certbot || true"), "certbot has ended")
+                disturbed(words, text("may be used in"), kill_controller)
+                wait_until(lambda: before < standing(hosts, "mx1"), "the new key is published")
+                back = run("rollback", "--yes", "--host", "mx1", str(hosts.inventory_path))
+                assert back.code == 0, back.events[-4:]
+                assert standing(hosts, "mx1") == before
+                assert served(address) == old
+                disturbed(quick, behind_switch(lambda event: event["event"] == "applied"), kill_controller)
+            else:
+                disturbed(words, text("may be used in"), on_host("systemctl reboot"))
+                wait_until(lambda: reachable(hosts, "mx2"), "it has booted")
+                disturbed(quick, behind_switch(lambda event: "reading facts" in event.get("text", "")), cut)
+                disturbed(quick, behind_switch(lambda event: event["event"] == "applied"), agent)
+            for _try in range(3):  # one that was killed may still hold the lock of the host
+                if (done := run(*quick, "--lock-timeout", "60")).code == 0:
+                    break
+            assert done.code == 0, done.events[-4:]
+            after = standing(hosts, receiver)
+            time.sleep(2)
+        letters.all_arrive()
+        assert sent_unverified(hosts, sender, since) == []
     assert not after & before
     assert len(after) == len(before)
     assert watch.looks > 10
     assert watch.unpublished == []
-    letters.all_arrive()
-    assert log(hosts, sender, since, r"(Untrusted|Anonymous|Trusted) TLS connection established to mx") == 0
     # The old key does not come back: its record has gone, and an authority's certificate stays.
     back = run("rollback", "--yes", "--host", receiver, str(hosts.inventory_path))
     assert standing(hosts, receiver) == after, back.events[-4:]
