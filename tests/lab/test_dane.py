@@ -337,10 +337,15 @@ class Letters:
         return int(told)
 
     def all_arrive(self) -> None:
-        """What was put off is tried again until it does: by itself Postfix would after minutes."""
+        """What was put off is tried again until it does: by itself Postfix would after minutes. The receiver, too, puts
+        off what it cannot give to a Dovecot that goes down.
+        """
         deadline = time.monotonic() + 240
         while (there := self.arrived()) != self.count:
-            queue = run_on(self.where, self.sender, "postqueue -p; postqueue -f")
+            queue = "".join(
+                run_on(self.where, host, "postqueue -p; postqueue -f")
+                for host in (self.sender, self.receiver)
+            )
             assert time.monotonic() < deadline, f"{there} of {self.count} arrived; {queue}"
             time.sleep(1)
 
