@@ -94,7 +94,10 @@ def of_server(
     """
     fqdn = _checked("--server", server, names.fqdn, _("Give the name that its certificate has"))
     where = _checked("--address", address, names.host_address, _("Give an IP address")) if address else fqdn
-    wanted = [_checked("--domain", each, names.domain, _("Write it as behind the @")) for each in domains]
+    wanted = [
+        _checked("--domain", each, names.domain, _("Write it as in an address, behind the @"))
+        for each in domains
+    ]
     wanted = list(dict.fromkeys((*wanted, *(login.domain for login in logins))))
     if not wanted:
         raise InputError(

@@ -173,7 +173,10 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
         return
     host = context.recipient_host
     if host.filter is Filter.NONE:
-        yield context.skip(_("`filter: none` on {host}: nothing is checked there").format(host=host.name))
+        form = _("`filter: none` on {host}: nothing is checked there")
+        if not context.run.described:
+            form = _("nobody has said whether {host} checks what arrives")
+        yield context.skip(form.format(host=host.name))
         return
     if context.plan.local:
         yield context.skip(_("both domains are on one host, which does not check its own users"))

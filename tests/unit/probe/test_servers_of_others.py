@@ -193,3 +193,8 @@ def test_system_users_of_it_log_in_by_name_and_the_advice_says_how(lab: Scripted
     assert "`--login-as name`" in refused[0].advice
 
     assert {item.verdict for item in strange(lab, by_name=True) if item.id == "auth.ok"} == {PASS}
+
+
+def test_what_nobody_has_said_of_it_is_not_told_as_a_setting(lab: ScriptedLab) -> None:
+    skipped = {item.observed for item in strange(lab) if item.id == "delivery.results"}
+    assert skipped == {"nobody has said whether mx1.alpha.test checks what arrives"}
