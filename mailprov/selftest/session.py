@@ -30,9 +30,11 @@ class Session:
 
     def run(self) -> None:
         try:
-            with contextlib.suppress(OSError, Gone, ssl.SSLError), self.sock:
+            with contextlib.suppress(OSError, Gone, ssl.SSLError):
                 self._serve()
         finally:
+            # The socket of now, which is another one under TLS; the context, which knows `_choose`, outlives us.
+            self.sock.close()
             if self.user and self.port.protocol is not Protocol.SMTP:
                 self._count(self.world.now_sessions, {}, self.user, -1)
 
@@ -98,7 +100,10 @@ class Session:
 
     def exactly(self, count: int) -> bytes:
         while len(self.buffer) < count:
-            self.buffer += self.sock.recv(65536)
+            chunk = self.sock.recv(65536)
+            if not chunk:
+                raise Gone
+            self.buffer += chunk
         data, self.buffer = self.buffer[:count], self.buffer[count:]
         return data
 
