@@ -7,9 +7,9 @@ nothing. So one port goes first with the wrong password, a right login follows a
 there is, and then all others try the same user and the same wrong password at the same time. Without a penalty the
 right login is let in at once, before the wrong one is refused, and nothing waits.
 
-On a host that mailprov built there should be none, so there this runs beside everything else: the first two of those
-logins come before all others. Where the right one is not let in before the wrong one is refused, the rest is done when
-everything else is, as whoever logs in from here would have to wait, too.
+On a host that mailprov built there should be none, so there this runs beside everything else and from the beginning:
+the first two of those logins come before all others. Where the right one is not let in before the wrong one is refused,
+the rest is done when everything else is, as whoever logs in from here would have to wait, too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _First(NamedTuple):
     expected=N_("the right password is accepted, a wrong one refused, the right one accepted again"),
     steps=(
         N_(
-            "Only where auth.ok passed; as one account on each host; after everything else where the server makes "
+            "As one account on each host; after everything else, and only where auth.ok passed, where the server makes "
             "whoever guesses wait (Dovecot's penalty), else beside it."
         ),
         N_("Log in with the right password on every port."),
@@ -92,45 +92,46 @@ def bad_passwords(contexts: Sequence[PortContext]) -> Iterator[Finding]:
     if not able:
         return
     with ThreadPoolExecutor(len(able), thread_name_prefix="passwords") as pool:
-        first = _beside(pool, able, contexts[0].target)
-        for context in able.copy():
+        first, calm = _beside(pool, able, contexts[0].target)
+        for context in [] if calm else able.copy():
             if (early := _without_control(context)) is not None:
                 able.remove(context)
                 yield early
-        good = []
-        for context, answer in zip(able, pool.map(_right, able), strict=True):
-            if isinstance(answer, ProbeError):
-                yield context.could_not_test(answer)
-            elif not answer.accepted:
-                yield context.error(_("the right password does not work: {reply}").format(reply=answer.words))
-            else:
-                good.append(context)
+        rights = list(zip(able, pool.map(_right, able), strict=True))
+        good = [context for context, answer in rights if _let_in(answer)]
         answers = _wrong_everywhere(pool, good, first)
         # One of them alone first, IMAP where there is any: it sits out what is left of a penalty, and ends it. Postfix
         # waits for Dovecot no longer than ten seconds, and then says 454 to the right password.
         again = [*map(_right, good[:1]), *pool.map(_right, good[1:])]
         for context, bad, answer in zip(good, answers, again, strict=True):
             yield _judged(context, bad, answer)
+    lost = [(context, answer) for context, answer in rights if not _let_in(answer)]
+    if calm and lost:  # where auth.ok says why, once is enough
+        contexts[0].run.turns.wait_controlled(contexts[0].host.name)
+    for context, answer in lost:
+        yield _without_control(context) or _shut_out(context, answer)
 
 
-def _beside(pool: ThreadPoolExecutor, contexts: Sequence[PortContext], key: Target) -> _First | None:
-    """Beside the others: what the first port is going to say to the wrong password, where nobody has to wait for it.
-    Then it is our turn when the right passwords have been tried, and else when everything else is done.
+def _beside(
+    pool: ThreadPoolExecutor, contexts: Sequence[PortContext], key: Target
+) -> tuple[_First | None, bool]:
+    """Beside the others: what the first port is going to say to the wrong password, and whether nobody has to wait for
+    it. Where somebody has to, it is our turn when everything else is done.
     """
     run = contexts[0].run
     if not run.turns.beside(key):
-        return None
+        return None, False
     first, calm = None, False
     if len(contexts) > 1:
         first, calm = _primed(pool, contexts)
     run.turns.begun(key)
     if calm:
-        run.turns.wait_controlled(contexts[0].host.name)
-    elif run.turns.wait_finished(run.stop):
+        return first, True
+    if run.turns.wait_finished(run.stop):
         first = None  # a server does not remember for long whom it has refused
     for context in contexts:
         context.begin()
-    return first
+    return first, False
 
 
 def _early(context: PortContext) -> Finding | None:
@@ -204,7 +205,7 @@ def _primed(pool: ThreadPoolExecutor, contexts: Sequence[PortContext]) -> tuple[
     begun.wait()
     time.sleep(_HEAD_START)
     answer = _right(contexts[1])
-    calm = isinstance(answer, Login) and answer.accepted and not first.answer.done()
+    calm = _let_in(answer) and not first.answer.done()
     return first, calm
 
 
@@ -219,6 +220,16 @@ def _wrong(context: PortContext, begun: threading.Event) -> Answer:
         return _answer(context, _made_up(context), begun)
     finally:
         begun.set()
+
+
+def _let_in(answer: Answer) -> bool:
+    return isinstance(answer, Login) and answer.accepted
+
+
+def _shut_out(context: PortContext, answer: Answer) -> Finding:
+    if isinstance(answer, ProbeError):
+        return context.could_not_test(answer)
+    return context.error(_("the right password does not work: {reply}").format(reply=answer.words))
 
 
 def _answer(context: PortContext, password: str, begun: threading.Event) -> Answer:

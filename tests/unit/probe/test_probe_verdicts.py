@@ -17,7 +17,9 @@ from mailprov.probe.clients import connection
 from mailprov.probe.clients.connection import Peer
 from mailprov.probe.clients.errors import Mute
 from mailprov.probe.registry import Scope
+from mailprov.probe.turns import Turns
 from mailprov.selftest.scripted_lab import PATIENCE, SLOW_ONLY, ScriptedLab, account
+from mailprov.selftest.session import Session
 from mailprov.selftest.state import PASSWORDS
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
@@ -159,6 +161,34 @@ def test_on_hosts_of_ours_wrong_passwords_are_refused_while_others_probe(lab: Sc
     assert {item.verdict for item in findings} == {PASS}
     assert len(wrong_ones(lab)) == 2 * 7
     assert lab.world.early_guesses == {"127.0.0.1": 1, "127.0.0.2": 1}
+
+
+def test_on_hosts_of_ours_wrong_passwords_wait_for_no_other_login(
+    lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their refusals take longest, so they begin at once; each port has right logins of its own beside them."""
+    waited: list[str] = []
+    monkeypatch.setattr(Turns, "wait_controlled", lambda turns, host: waited.append(host))
+    lab.spoil("refuses-late", "")
+    findings = lab.verify("smtp.vrfy auth")
+    assert {item.verdict for item in findings} == {PASS}
+    assert (waited, len(wrong_ones(lab))) == ([], 2 * 7)
+
+
+def test_where_the_right_password_does_not_work_auth_ok_says_why(
+    lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one port alone: what auth.ok finds there was not known yet when this began."""
+    real = Session._may
+    monkeypatch.setattr(Session, "_may", lambda self, *words: self.port.number != 995 and real(self, *words))
+    lab.spoil("refuses-late", "")
+    wrong = [item for item in lab.verify("smtp.vrfy auth") if item.verdict is not PASS]
+    assert {(item.id, item.verdict, item.target.port) for item in wrong} == {
+        ("auth.ok", FAIL, 995),
+        ("auth.bad-password", ERROR, 995),
+    }
+    late = [item for item in wrong if item.id == "auth.bad-password"]
+    assert all(item.waits_for.startswith("auth.ok ") and "not tried" in item.observed for item in late)
 
 
 def test_where_wrong_passwords_make_others_wait_they_come_last(lab: ScriptedLab) -> None:
