@@ -69,6 +69,8 @@ def explain(
     rows = [(_("expected"), entry.expected)]
     if entry.ports:
         rows.append((_("ports"), ", ".join(str(port) for port in entry.ports)))
+    if entry.intrusive:
+        rows.append((_("runs"), _("only with --intrusive, as it costs the server or others something")))
     rows += [
         (_("step {number}").format(number=number), step) for number, step in enumerate(entry.steps, start=1)
     ]

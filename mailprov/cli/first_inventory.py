@@ -24,6 +24,7 @@ from mailprov.errors import InputError
 from mailprov.i18n import _
 from mailprov.model.values import dataclass
 
+_OF_TESTS = (("probe", "true"), ("quota", "1M"))  # keys of an account for tests
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -40,9 +41,15 @@ class Answers:
     webmail: str = "none"  # or roundcube
     accounts: tuple[str, ...] = ("postmaster",)
     passwords: str = "file"  # or env
+    probe: str = "none"  # the name of an account for tests
     dns: str = ""  # the provider that the zone is at, if that is known
     known: bool = True  # the host's SSH key is, as far as init has looked
     host_zone: tuple[str, str] = ("", "")  # the zone of `fqdn` and its provider, if that is another one
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All accounts, with the one for tests."""
+        return self.accounts if self.probe == "none" else (*self.accounts, self.probe)
 
     @property
     def host(self) -> str:
@@ -82,6 +89,7 @@ def text(answers: Answers) -> str:
             *([f"    webmail: {answers.webmail}"] if answers.webmail != "none" else []),
             "    accounts:",
             *(f"      {_word(name)}: {{password: {_password(answers, name)}}}" for name in answers.accounts),
+            *_probe(answers),
             *([f"    aliases: {{{', '.join(aliases)}}}"] if aliases else []),
             *_comment(
                 _(
@@ -95,6 +103,18 @@ def text(answers: Answers) -> str:
             "",
         ]
     )  # fmt: skip
+
+
+def _probe(answers: Answers) -> list[str]:
+    if answers.probe == "none":
+        return []
+    words = _("For `mailprov verify` alone, which fills this mailbox and empties it; keep it small.")
+    return [
+        *_comment(words, "      "),
+        f"      {_word(answers.probe)}:",
+        f"        password: {_password(answers, answers.probe)}",
+        *(f"        {key}: {value}" for key, value in _OF_TESTS),
+    ]
 
 
 def _dns(answers: Answers) -> list[str]:
@@ -138,7 +158,7 @@ def write(path: Path, answers: Answers) -> list[Path]:
             made.append(path)
             file.write(text(answers))
         if answers.passwords == "file":
-            made += _secrets(path.parent / "secrets", answers.accounts)
+            made += _secrets(path.parent / "secrets", answers.every)
         from mailprov.inventory import SecretMode, load
 
         # What we wrote must be good. Variables for passwords may still have to be set.

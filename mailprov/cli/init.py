@@ -67,6 +67,14 @@ def init(
             show_default=False,
         ),
     ] = None,
+    probe_account: Annotated[
+        str | None,
+        typer.Option(
+            "--probe-account",
+            help=N_("The name of an account for tests (probe: true), or none (default)."),
+            show_default=False,
+        ),
+    ] = None,
     passwords: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +124,7 @@ def init(
         "filter": mail_filter,
         "webmail": webmail,
         "accounts": ",".join(account) if account else None,
+        "probe": probe_account,
         "passwords": passwords,
         "dns": dns,
     }

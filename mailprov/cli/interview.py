@@ -87,6 +87,16 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         _("The names before the @. The first one also gets the mail for postmaster and abuse."),
         "postmaster",
     )
+    probe = one.value(
+        "probe",
+        _("Account for tests (a name, or none)"),
+        _of_tests(accounts),
+        _(
+            "A small mailbox that nobody uses: verify proves there that a full one is refused and that POP deletes "
+            "only what it is told to."
+        ),
+        "none" if not ask or "probe" in accounts.split(",") else "probe",
+    )
     passwords = one.value(
         "passwords",
         _("Passwords (file, env)"),
@@ -108,6 +118,7 @@ def answers(given: Mapping[str, str | None], *, ask: bool) -> Answers:
         webmail,
         tuple(accounts.split(",")),
         passwords,
+        probe,
         dns,
         known,
         host_zone,
@@ -285,7 +296,7 @@ def _flag(name: str, value: str, check: Check) -> str:
     try:
         return check(value)
     except BadName as error:
-        flag = {"accounts": "account"}.get(name, name)
+        flag = {"accounts": "account", "probe": "probe-account"}.get(name, name)
         raise InputError(f"--{flag}", f'"{value}" {error}', _("Nothing was written")) from None
 
 
@@ -333,6 +344,17 @@ def _accounts(value: str) -> str:
     if len(set(found)) < len(found):
         raise BadName(_("has a name twice"))
     return ",".join(found)
+
+
+def _of_tests(accounts: str) -> Check:
+    """None, or a name that no other account has."""
+
+    def check(value: str) -> str:
+        if value in accounts.split(","):
+            raise BadName(_("is one of the mailboxes already; an account for tests is nobody else's"))
+        return names.local_part(value)
+
+    return check
 
 
 def _one_of(*words: str) -> Check:

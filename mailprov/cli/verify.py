@@ -80,6 +80,18 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    probe_account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe-account",
+            metavar="ADDRESS[=PASSWORD]",
+            help=N_(
+                "With --server: as --account, of an account for tests alone: its mailbox is filled, mail in it is "
+                "deleted by POP, and what was put there is taken out again."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     login_as: Annotated[
         LoginAs,
         typer.Option(
@@ -128,6 +140,15 @@ def verify(
         typer.Option(
             "--self-signed",
             help=N_("With --server: its certificate is meant to be self-signed; passwords are sent to it."),
+        ),
+    ] = False,
+    intrusive: Annotated[
+        bool,
+        typer.Option(
+            "--intrusive",
+            help=N_(
+                "Also what others notice: mail to addresses outside of the inventory, and probes that try limits."
+            ),
         ),
     ] = False,
     json: Json = False,
@@ -182,6 +203,7 @@ def verify(
         )
     given = {
         "--account": account,
+        "--probe-account": probe_account,
         "--address": address,
         "--selector": selectors,
         "--name-server": name_server,
@@ -195,6 +217,7 @@ def verify(
             server,
             domain or [],
             account or [],
+            probe_account or [],
             by_name=login_as is LoginAs.name,
             address=address,
             name_server=name_server,
@@ -220,6 +243,7 @@ def verify(
             start=connections.start,
             report=reports.emit,
             selectors=tuple(selectors or ()) if server else None,
+            intrusive=intrusive,
         )
     raise typer.Exit(code)
 
@@ -250,6 +274,7 @@ def _of_server(
     server: str,
     domains: list[str],
     accounts: list[str],
+    probe_accounts: list[str],
     *,
     by_name: bool,
     address: str,
@@ -263,7 +288,7 @@ def _of_server(
     return of_server(
         server,
         domains,
-        [parse_login(each) for each in accounts],
+        [*map(parse_login, accounts), *(parse_login(each, probe=True) for each in probe_accounts)],
         by_name=by_name,
         address=address,
         name_server=name_server,

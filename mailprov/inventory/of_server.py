@@ -43,37 +43,39 @@ class _NamedServer(ProviderSettings):
 
 @dataclass(frozen=True)
 class Login:
-    """`reference`: where the password is, as the inventory has it; None: it is asked for."""
+    """`reference`: where the password is, as the inventory has it; None: it is asked for. `probe`: it is for tests."""
 
     address: str
     reference: tuple[str, str] | None = None
+    probe: bool = False
 
     @property
     def domain(self) -> str:
         return self.address.rpartition("@")[2]
 
 
-def parse_login(text: str) -> Login:
+def parse_login(text: str, *, probe: bool = False) -> Login:
+    option = "--probe-account" if probe else "--account"
     word, given, where = text.partition("=")
     try:
         address = names.address(word)
     except names.BadName as error:
         what = _("is no address: it {reason}").format(reason=error)
-        raise InputError(f"--account {word}", what, _("Write it as ana@example.org")) from None
+        raise InputError(f"{option} {word}", what, _("Write it as ana@example.org")) from None
     if not given:
-        return Login(address)
+        return Login(address, probe=probe)
     form, colon, value = where.partition(":")
     if form not in _FORMS or not colon or not value:
         # Not what stands there: it may be the password itself.
         raise InputError(
-            f"--account {address}",
+            f"{option} {address}",
             _("what follows the = does not say where the password is"),
             _(
                 "Write {address}=env:NAME, {address}=file:PATH or {address}=command:COMMAND, or the address alone to "
                 "be asked"
             ).format(address=address),
         )
-    return Login(address, (form, value))
+    return Login(address, (form, value), probe)
 
 
 def of_server(
@@ -138,7 +140,11 @@ def _accounts(domain: str, logins: Sequence[Login], by_name: bool) -> dict[str, 
         if home != domain:
             continue
         form, value = login.reference or ("hash", _NOBODYS)  # the place of one that is asked for
-        found[local] = {"password": {form: value}, **({"login": local} if by_name else {})}
+        found[local] = {
+            "password": {form: value},
+            **({"login": local} if by_name else {}),
+            **({"probe": True} if login.probe else {}),
+        }
     return found
 
 

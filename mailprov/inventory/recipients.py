@@ -90,7 +90,7 @@ class _Domain(NamedTuple):
         limit = None if limit == NO_QUOTA else limit
         login = self._login(entry.login, (*path, "login"), hosts)
         owner = entry.password.owner or "inventory"
-        account = Account(address or "", password, ready, limit, forward, login, owner)
+        account = Account(address or "", password, ready, limit, forward, login, owner, probe=entry.probe)
         if entry.shell is not None:
             from mailprov.inventory import shell  # few inventories have any of these
 

@@ -76,6 +76,13 @@ class AccountEntry(Entry):
             "more passwords, each for one program or device and for some protocols: name → password"
         ),
     )
+    probe: Boolean = Field(
+        default=False,
+        description=N_(
+            "true: an account for tests, whose mail nobody needs: `mailprov verify` fills its mailbox, deletes mail in "
+            "it by POP, and empties it of what it put there; false if not given"
+        ),
+    )
     shell: ShellOrFlag = Field(
         default=None,
         description=N_(

@@ -40,6 +40,7 @@ class Account:
     expires: Expiry | None = None
     app_passwords: tuple[AppPassword, ...] = ()
     shell: Shell | None = None  # a system user of its host, for SSH
+    probe: bool = False  # for tests: its mailbox may be filled, and mail in it deleted by POP
 
     @property
     def says_what_it_may(self) -> bool:

@@ -1,6 +1,8 @@
 """Which accounts of a domain a run uses, and why it does not use others.
 
-    usable(domain)                   the first account with a known password; with reads=True whose mail stays there
+    usable(domain)                   the first account with a known password; with reads=True whose mail stays there;
+                                     one for probes (`probe: true`) only where there is no other
+    probe_account(domain)            the first one that is for probes, has a known password and keeps its mail
     chosen(domain, run, count)       the accounts that log in: `count` of them, or all where it is None
     lacking(domain)                  why there is none that could, as a clause
     untried(domain)                  which accounts cannot log in, and why, beside others that do
@@ -58,8 +60,15 @@ def with_test_passwords(inventory: Inventory) -> Inventory:
 
 def usable(domain: Domain, *, reads: bool = False) -> Account | None:
     """An account with a known password; with `reads`, one whose mail also stays in its mailbox."""
-    for account in known(domain):
+    for account in sorted(known(domain), key=lambda account: account.probe):
         if not reads or keeps(account):
+            return account
+    return None
+
+
+def probe_account(domain: Domain) -> Account | None:
+    for account in known(domain):
+        if account.probe and keeps(account) and account.forward is None:
             return account
     return None
 

@@ -86,6 +86,7 @@ class Run:
     # DKIM keys that hosts say they sign with: host name → record name's key → text; None: nobody asked them.
     signing: PublicKeys | None = None
     queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
+    intrusive: bool = False  # somebody agrees to probes that others notice, and to mail for foreign addresses
     selectors: tuple[str, ...] | None = (
         None  # of a domain that no inventory describes; None: they are the inventory's
     )

@@ -146,7 +146,7 @@ def _written_to(inventory: Inventory, domain: Domain, kind: str, nonce: str) -> 
         return [(f"mailprov-{nonce}@{domain.name}",)] if domain.catch_all else []
     plain = [
         one.address
-        for one in domain.accounts
+        for one in sorted(domain.accounts, key=lambda account: account.probe)
         if one.address in readable and (one.forward is None or (one.forward.keep and not one.forward.to))
     ]
     if kind == DETAIL:

@@ -78,6 +78,17 @@ class Jobs:
             return False
         return not self._probe_ids or any(selects(word, name) for word in self._probe_ids)
 
+    def _agreed(self, probe: Probe) -> bool:
+        return self._run.intrusive or not probe.entry.intrusive
+
+    def not_agreed(self) -> Iterator[Finding]:
+        """Of probes that somebody asked for by name and did not agree to: that they need that."""
+        for probe in self._probes:
+            if self._probe_ids and self.wanted(probe.entry.id) and not self._agreed(probe):
+                yield Context(self._run, probe.entry, 1.0).skip(
+                    _("it runs only with --intrusive, as it costs the server or others something")
+                )
+
     def _limit(self, address: str) -> threading.Semaphore:
         return self._limits.setdefault(address, threading.Semaphore(_PER_ADDRESS))
 
@@ -174,7 +185,7 @@ class Jobs:
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
             here = probe.scope is scope and probe.phase is phase and (self._probe_ids or not probe.by_name)
-            if here and self.wanted(probe.entry.id):
+            if here and self.wanted(probe.entry.id) and self._agreed(probe):
                 yield probe
 
     def _port_jobs(
@@ -270,7 +281,7 @@ class Jobs:
         """Why nothing ran, where nothing did."""
         for probe in self._probes:
             foreign = (Scope.FOREIGN,) if self._run.described else ()
-            if not self.wanted(probe.entry.id) or probe.scope in foreign:
+            if not self.wanted(probe.entry.id) or probe.scope in foreign or not self._agreed(probe):
                 continue
             ports = probe.entry.ports
             absent = [

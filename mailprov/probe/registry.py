@@ -31,6 +31,7 @@ class Entry:
     verdicts: tuple[tuple[str, str], ...]  # (verdict, when)
     refs: tuple[str, ...]
     ports: tuple[int, ...] = ()  # where it looks; empty: it does not look at ports
+    intrusive: bool = False  # it runs only where somebody agrees (`verify --intrusive`)
 
     def translated(self) -> Entry:
         """In the user's language; ids, verdicts and sources are the same in all."""
@@ -160,14 +161,16 @@ def probe(
     seconds: Callable[[Timing], float] = lambda timing: timing.probe,
     reachability: bool = False,
     by_name: bool = False,
+    intrusive: bool = False,
 ) -> Callable[[Function], Function]:
     """Put the decorated function into the registry under the stable id `name`. Where `applies` says no to a context
     there is nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. Texts are
     marked with N_. `after` names
     the probe that must have run before, on the same target. `seconds`: the time it has. `reachability`: the one probe
     that tells, instead of all others, why a port or an address is not looked at. `by_name`: only where it is asked for.
+    `intrusive`: only where somebody agrees, as it costs others something (`verify --intrusive`).
     """
-    entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports)
+    entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports, intrusive)
 
     def enter(function: Function) -> Function:
         PROBES.append(

@@ -98,6 +98,7 @@ def verify(
     signing: PublicKeys | None = None,
     selectors: tuple[str, ...] | None = None,
     name_server_port: int = 0,
+    intrusive: bool = False,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -112,9 +113,10 @@ def verify(
     `skip_ids` are left out, as `probe_ids` are taken. `signing` are the DKIM keys that hosts say they sign with.
     `selectors`: the inventory is made up, of domains that it does not describe, and these are the selectors to look
     at there. `name_server_port`: where name servers that are looked up take questions, if not at the usual one.
+    `intrusive`: probes that cost others something run, too, and mail goes to addresses outside of the inventory.
 
-    Returns all findings in a stable order. Having none is for the caller to judge. Sends mail only to
-    declared accounts.
+    Returns all findings in a stable order. Having none is for the caller to judge. Without
+    `intrusive` sends mail only to declared accounts.
     """
     timing = timing or Timing()
     stop = stop or threading.Event()
@@ -141,11 +143,12 @@ def verify(
         found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
     runner = _Runner(run, emit)
-    run.signing, run.selectors = signing, selectors
+    run.signing, run.selectors, run.intrusive = signing, selectors, intrusive
     jobs = Jobs(run, probes(), probe_ids, port_numbers, skip_ids)
     for host in looked_at:
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
+    runner.report(jobs.not_agreed())
     runner.report(jobs.find_held(looked_at, bans))
     if any(jobs.wanted(each.entry.id) for each in probes() if each.entry.id.startswith(("web.", "webmail."))):
         runner.report(web_bans.find(run, looked_at, bans))

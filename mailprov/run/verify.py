@@ -53,12 +53,13 @@ def verify(
     report: Emit,
     skip_ids: Collection[str] = (),
     selectors: tuple[str, ...] | None = None,
+    intrusive: bool = False,
 ) -> int:
     """Probe what is selected; `probe_ids` and `skip_ids` are for `probe.selects`. `accounts` of each domain log in,
     None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
     `start` reaches hosts over SSH: to ask whether mail that was sent has left their queues, and those whose ports do
     not answer, whether their fail2ban holds us.
-    `selectors`: see `probe.verify`.
+    `selectors`, `intrusive`: see `probe.verify`.
     """
     events = EventQueue(report)
     began = time.monotonic()
@@ -79,6 +80,7 @@ def verify(
             start=start,
             skip_ids=skip_ids,
             selectors=selectors,
+            intrusive=intrusive,
         )
     except KeyboardInterrupt:
         events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
@@ -103,9 +105,10 @@ def probe_into(
     skip_ids: Collection[str] = (),
     signing: PublicKeys | None = None,
     selectors: tuple[str, ...] | None = None,
+    intrusive: bool = False,
 ) -> int:
     """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up.
-    `provisioned`, `ident`, the run's name, `signing` and `selectors`: see `probe.verify`.
+    `provisioned`, `ident`, the run's name, `signing`, `selectors` and `intrusive`: see `probe.verify`.
     """
     if any(domain.two_sided for domain in inventory.domains):
         from mailprov.run.moves import seen
@@ -163,6 +166,7 @@ def probe_into(
                 skip_ids=skip_ids,
                 signing=signing,
                 selectors=selectors,
+                intrusive=intrusive,
             )
         except Exception as error:
             crash.append(str(bug("verify", error)))

@@ -217,6 +217,7 @@ class ScriptedLab:
         signing: PublicKeys | None = None,
         skip: str = "",
         selectors: tuple[str, ...] | None = None,
+        intrusive: bool = False,
     ) -> list[Finding]:
         """All findings; `emit` must have seen the same ones. `wait`, in seconds, bounds each probe: for those that
         only a deadline ends.
@@ -259,6 +260,7 @@ class ScriptedLab:
             accounts=accounts,
             partner=partner,
             selectors=selectors,
+            intrusive=intrusive,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

@@ -59,7 +59,7 @@ def asked(terminal: Terminal) -> None:
 
 
 def finish(terminal: Terminal) -> None:
-    for question in ("Certificates", "Filter", "Webmail", "Mailboxes", "Passwords"):
+    for question in ("Certificates", "Filter", "Webmail", "Mailboxes", "Account for tests", "Passwords"):
         terminal.answer(f"{question} (" if question != "Mailboxes" else "Mailboxes, ", "")
     assert terminal.end() == 0, terminal.shown
 

@@ -88,6 +88,7 @@ def test_init_asks_and_tries_the_login_and_says_what_is_next(hour: Hour) -> None
         (r"^Filter .*\[rspamd\]: *$", ""),
         (r"^Webmail .*: *$", ""),
         (r"^Mailboxes.*: *$", "ana, luis"),
+        (r"^Account for tests .*\[probe\]: *$", "none"),
         (r"^Passwords .*\[file\]: *$", ""),
     )
     assert asked.code == 0

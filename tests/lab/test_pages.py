@@ -61,6 +61,7 @@ def answers(line: str, address: str) -> list[tuple[str, str]]:
             (r"^Filter .*: *$", ""),
             (r"^Webmail .*: *$", ""),
             (r"^Mailboxes.*: *$", "ana, luis"),
+            (r"^Account for tests .*: *$", "none"),
             (r"^Passwords .*: *$", ""),
         ]
     return [YES] if re.search(r"mailprov (apply|rollback)\b", line) else []

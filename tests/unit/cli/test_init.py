@@ -83,6 +83,7 @@ def test_every_choice_has_a_flag(tmp_path: Path) -> None:
         ("--filter", "spamassassin", "is not one of rspamd, none"),
         ("--webmail", "squirrel", "is not one of roundcube, none"),
         ("--account", "ana@example.org", "contains @"),
+        ("--probe-account", "postmaster", "is one of the mailboxes already"),
         ("--passwords", "hunter2", "is not one of file, env"),
     ],
 )
@@ -94,6 +95,15 @@ def test_a_wrong_flag_is_told_and_nothing_is_written(flag: str, value: str, why:
     assert done.stderr.startswith(f"mailprov: {flag}: ")
     assert why in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_account_for_tests_is_small_and_marked(tmp_path: Path) -> None:
+    done = mailprov("init", *FLAGS, "--probe-account", "probe", cwd=tmp_path)
+
+    assert done.stdout.startswith("Wrote mail.yml, secrets/postmaster, secrets/probe.")
+    postmaster, tests = load(tmp_path / "mail.yml").domains[0].accounts
+    assert (postmaster.probe, postmaster.quota) == (False, None)
+    assert (tests.address, tests.probe, tests.quota) == ("probe@example.org", True, 2**20)
 
 
 def test_what_is_missing_without_a_terminal_is_named_at_once(tmp_path: Path) -> None:
@@ -165,6 +175,9 @@ def test_a_wrong_answer_is_asked_again_and_what_cannot_be_reached_may_be_kept(tm
         terminal.answer("Filter (rspamd, none) [rspamd]", "none")
         terminal.answer("Webmail (roundcube, none) [none]", "roundcube")
         terminal.answer("Mailboxes, with commas between [postmaster]", "ana, luis")
+        terminal.answer("Account for tests (a name, or none) [probe]", "luis")
+        terminal.wait_for('"luis" is one of the mailboxes already')
+        terminal.answer("Account for tests (a name, or none) [probe]", "none")
         terminal.answer("Passwords (file, env) [file]", "")
         assert terminal.end() == 0
         assert "Next: mailprov trust, then mailprov plan" in terminal.shown
@@ -183,8 +196,10 @@ def test_a_terminal_of_80_columns_cuts_no_word(tmp_path: Path) -> None:
         terminal.answer("Address for SSH", "no-such-host-in-the-whole-world-of-names.invalid")
         terminal.answer("SSH user", "")
         terminal.answer("Keep it anyway", "y")
-        for question in ("Certificates", "Mail address for", "Filter", "Webmail", "Mailboxes", "Passwords"):
+        for question in ("Certificates", "Mail address for", "Filter", "Webmail", "Mailboxes"):
             terminal.answer(question, "")
+        terminal.answer("Account for tests", "")
+        terminal.answer("Passwords", "")
         assert terminal.end() == 0
         lines = [line.rstrip("\r") for line in terminal.shown.split("\n")]
         typed = ("Address for SSH", "  Keep it anyway")  # the answer stands behind it

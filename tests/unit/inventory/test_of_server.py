@@ -69,6 +69,19 @@ def test_accounts_bring_their_domain_and_passwords_come_from_where_they_are(
     assert "right-ana" not in repr(inventory)
 
 
+def test_an_account_for_tests_is_one_that_was_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("P", "x")
+    logins = [parse_login("ana@x.test=env:P"), parse_login("probe@x.test=env:P", probe=True)]
+    (domain,) = of_server("m.x.test", (), logins, ask=nobody).domains
+
+    assert {account.address: account.probe for account in domain.accounts} == {
+        "ana@x.test": False,
+        "probe@x.test": True,
+    }
+    with pytest.raises(InputError, match="--probe-account eva"):
+        parse_login("eva@x.test=hunter2", probe=True)
+
+
 def test_system_users_log_in_by_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("P", "x")
     inventory = made("m.x.test", logins=("ana@x.test=env:P",), by_name=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from mailprov.cli import complete
-from mailprov.model.findings import Verdict
+from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import Protocol
 from mailprov.probe import catalogue, checks, registry
 from mailprov.probe.clients.session import CLIENTS
+from mailprov.probe.context import HostContext
 from mailprov.selftest.scripted_lab import ScriptedLab
 
 # A small real one: a server that names no limit takes a whole message before it says that it was too large.
@@ -67,6 +68,30 @@ def test_a_file_in_checks_is_a_probe(lab: ScriptedLab) -> None:
     ids = [entry.id for entry in catalogue()]
     assert ids.index("smtp.ehlo") < ids.index("smtp.size") < ids.index("imap.capability")
     assert "smtp.size" in [name for name, _ in complete.probes(None, "smtp.")]
+
+
+@pytest.mark.usefixtures("added")
+def test_what_costs_others_something_runs_only_where_somebody_agrees(
+    lab: ScriptedLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    def tries(context: HostContext) -> Iterator[Finding]:
+        ran.append(context.host.name)
+        yield context.passed("tried")
+
+    registry.probe(
+        "smtp.tries", registry.Scope.HOST, "", expected="", steps=(), verdicts={}, refs=(), intrusive=True
+    )(tries)
+
+    (told, *_) = [each for each in lab.verify("smtp", 25) if each.id == "smtp.tries"]
+    assert told.verdict is Verdict.SKIP
+    assert lab.verify(skip="[!s]* s[!m]* smu* smtp.[!t]*") == [], "nobody asked for it"
+    (told,) = lab.verify("smtp.tries")
+    assert (told.verdict, ran) == (Verdict.SKIP, [])
+    assert "only with --intrusive" in told.observed
+    assert {each.verdict for each in lab.verify("smtp.tries", intrusive=True)} == {Verdict.PASS}
+    assert sorted(ran) == ["mx1", "mx2"]
 
 
 @pytest.mark.usefixtures("added")
