@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from mailprov.agent import commands, files, srs
 from mailprov.agent.errors import AgentError
@@ -100,9 +100,14 @@ def facts(tree: files.Tree, packages: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def peer() -> str:
-    """The address from which the SSH client came that this process was started by; "" where there is none.
+    """The address from which the SSH client came that this process was started by; "" where there is none."""
+    return ssh_ends()[0]
 
-    sshd writes it into SSH_CONNECTION (ssh(1)). sudo takes that out of its child's environment, not out of its own.
+
+def ssh_ends() -> Tuple[str, str]:
+    """That address, and the one of this host that it came to; both "" where there is none.
+
+    sshd writes them into SSH_CONNECTION (ssh(1)). sudo takes that out of its child's environment, not out of its own.
     """
     process = os.getpid()
     for _each in range(_MOST_PARENTS):
@@ -112,11 +117,12 @@ def peer() -> str:
             with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
                 parent = int(file.read().rpartition(")")[2].split()[1])
         except (OSError, ValueError, IndexError):
-            return ""
+            break
         if found:
-            return found[0].partition(b"=")[2].decode("ascii", "replace").partition(" ")[0]
+            words = found[0].partition(b"=")[2].decode("ascii", "replace").split()
+            return (words[0], words[2]) if len(words) == 4 else ("", "")
         process = parent
-    return ""
+    return "", ""
 
 
 def _ipv4() -> List[str]:

@@ -37,6 +37,8 @@ class Job(NamedTuple):
     queue: Mapping[str, Any] = {}
     action: str = ""
     ids: Sequence[str] = ()
+    addresses: Sequence[str] = ()
+    own: Sequence[str] = ()
 
     @classmethod
     def of(cls, raw: Dict[str, Any]) -> "Job":

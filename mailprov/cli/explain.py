@@ -32,6 +32,7 @@ def explain(
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.model.answers import Explained
+    from mailprov.probe.vantage import WORDS, Vantage
 
     reports = Reports(json=json, text=False)
     entries = {entry.id: entry.translated() for entry in probe.catalogue()}
@@ -39,7 +40,16 @@ def explain(
         shown = list(entries.values()) if probe_id is None else [entries[probe_id]]
         for one in shown:
             reports.emit(
-                Explained(one.id, one.title, one.expected, one.ports, one.steps, one.verdicts, one.refs)
+                Explained(
+                    one.id,
+                    one.title,
+                    one.expected,
+                    one.ports,
+                    one.steps,
+                    one.verdicts,
+                    one.refs,
+                    one.vantage.value,
+                )
             )
         raise typer.Exit(
             reports.end(0, ngettext("{count} probe", "{count} probes", len(shown)).format(count=len(shown)))
@@ -71,6 +81,8 @@ def explain(
         rows.append((_("ports"), ", ".join(str(port) for port in entry.ports)))
     if entry.intrusive:
         rows.append((_("runs"), _("only with --intrusive, as it costs the server or others something")))
+    if entry.vantage is not Vantage.ANYWHERE:
+        rows.append((_("looks from"), _(WORDS[entry.vantage])))
     rows += [
         (_("step {number}").format(number=number), step) for number, step in enumerate(entry.steps, start=1)
     ]

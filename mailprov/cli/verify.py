@@ -241,6 +241,7 @@ def verify(
             accounts=None if accounts == "all" else int(accounts),
             partner=domain_named(read, "--partner", partner) if partner else "",
             start=connections.start,
+            direct=connections.direct,
             report=reports.emit,
             selectors=tuple(selectors or ()) if server else None,
             intrusive=intrusive,

@@ -174,6 +174,7 @@ class Explained:
     steps: tuple[str, ...]
     verdicts: tuple[tuple[str, str], ...]
     refs: tuple[str, ...]
+    vantage: str = "anywhere"  # from where it must look: anywhere, outside, host
 
 
 @dataclass(frozen=True)

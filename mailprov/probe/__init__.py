@@ -6,6 +6,7 @@
     registry      what a probe is; the decorator that makes one
     context       one probe on one target
     timing        how long things may take
+    vantage       from where a probe must look, and whether this run does
     accounts      who logs in
     expected_mail where mail for an address belongs, by the inventory
     addresses     messages to every kind of address of a domain
@@ -33,6 +34,7 @@ from mailprov.probe.registry import Entry, new_name
 from mailprov.probe.runner import verify
 from mailprov.probe.selection import selects
 from mailprov.probe.timing import Timing
+from mailprov.probe.vantage import Told as TrustTold
 
 __all__ = [
     "Bans",
@@ -40,6 +42,7 @@ __all__ = [
     "QueueTold",
     "QueueWaiting",
     "Timing",
+    "TrustTold",
     "catalogue",
     "new_name",
     "selects",

@@ -36,6 +36,7 @@ from mailprov.probe.registry import PROBED, Entry, reachability
 from mailprov.probe.remedies import FOR_ERRORS
 from mailprov.probe.timing import Timing
 from mailprov.probe.turns import Turns
+from mailprov.probe.vantage import Vantages
 from mailprov.probe.zones import Zones
 
 
@@ -85,6 +86,7 @@ class Run:
     turns: Turns = field(default_factory=Turns)  # who waits for whom
     # DKIM keys that hosts say they sign with: host name → record name's key → text; None: nobody asked them.
     signing: PublicKeys | None = None
+    vantages: Vantages = field(default_factory=lambda: Vantages(None))
     queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
     intrusive: bool = False  # somebody agrees to probes that others notice, and to mail for foreign addresses
     selectors: tuple[str, ...] | None = (

@@ -110,7 +110,8 @@ class Jobs:
         for probe in self._selected(Scope.HOST, Phase.LOOK):
             for host in hosts:
                 context = HostContext(self._run, probe.entry, self._seconds(probe), host=host)
-                yield Job(partial(guarded, probe, context))
+                if probe.applies(context):
+                    yield Job(partial(guarded, probe, context))
         described = self._run.described
         scopes = (Scope.DOMAIN, Scope.ZONE) if described else (Scope.ZONE, Scope.FOREIGN)
         for probe in [each for scope in scopes for each in self._selected(scope, Phase.LOOK)]:

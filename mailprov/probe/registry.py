@@ -18,6 +18,7 @@ from mailprov.model.findings import Finding
 from mailprov.model.ports import ALL, Port, Protocol
 from mailprov.model.values import dataclass
 from mailprov.probe.timing import Timing
+from mailprov.probe.vantage import Vantage
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Entry:
     refs: tuple[str, ...]
     ports: tuple[int, ...] = ()  # where it looks; empty: it does not look at ports
     intrusive: bool = False  # it runs only where somebody agrees (`verify --intrusive`)
+    vantage: Vantage = Vantage.ANYWHERE  # from where it must look
 
     def translated(self) -> Entry:
         """In the user's language; ids, verdicts and sources are the same in all."""
@@ -162,15 +164,17 @@ def probe(
     reachability: bool = False,
     by_name: bool = False,
     intrusive: bool = False,
+    vantage: Vantage = Vantage.ANYWHERE,
 ) -> Callable[[Function], Function]:
     """Put the decorated function into the registry under the stable id `name`. Where `applies` says no to a context
     there is nothing to look at, and nothing is said; `unless` is why, for whoever asked for that alone. Texts are
     marked with N_. `after` names
     the probe that must have run before, on the same target. `seconds`: the time it has. `reachability`: the one probe
     that tells, instead of all others, why a port or an address is not looked at. `by_name`: only where it is asked for.
-    `intrusive`: only where somebody agrees, as it costs others something (`verify --intrusive`).
+    `intrusive`: only where somebody agrees, as it costs others something (`verify --intrusive`). `vantage`: from where
+    it must look for its verdict to mean anything; from elsewhere that is an error (probe/vantage.py).
     """
-    entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports, intrusive)
+    entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports, intrusive, vantage)
 
     def enter(function: Function) -> Function:
         PROBES.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -19,7 +19,7 @@ from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.inventory import Domain, Host, Inventory
-from mailprov.probe import web_bans
+from mailprov.probe import vantage, web_bans
 from mailprov.probe.accounts import with_test_passwords
 from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
@@ -33,6 +33,8 @@ from mailprov.probe.queues import Queues
 from mailprov.probe.registry import ALL_PORTS, PROBED, reachability
 from mailprov.probe.targets import find_addresses
 from mailprov.probe.timing import Timing
+from mailprov.probe.vantage import Ask as AskTrusted
+from mailprov.probe.vantage import Vantage, Vantages, judged
 
 _THREADS = 48
 _BESIDE = 24  # jobs of wrong passwords beside the rest, each in a thread of its own: they wait for each other
@@ -47,11 +49,20 @@ class _Runner:
         self._lock = threading.Lock()
         self.findings: list[Finding] = []
 
-    def report(self, findings: Iterator[Finding]) -> None:
+    def report(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Those that hang on what a host trusts are given back: it may still have to tell."""
+        later = []
         for finding in findings:
-            with self._lock:
-                self.findings.append(finding)
-                self._emit(finding)
+            if self._run.vantages.judges(finding):
+                later.append(finding)
+            else:
+                self._tell(finding)
+        return later
+
+    def _tell(self, finding: Finding) -> None:
+        with self._lock:
+            self.findings.append(finding)
+            self._emit(finding)
 
     def work_off(self, jobs: list[Job]) -> None:
         """Run all jobs, in threads. KeyboardInterrupt sets the stop flag, waits for the threads, and goes on
@@ -62,7 +73,9 @@ class _Runner:
             with ExitStack() as held:
                 for limit in job.limits:
                     held.enter_context(limit)
-                self.report(job.run())
+                later = self.report(job.run())
+            for finding in later:
+                self._tell(judged(self._run.vantages, finding))
 
         if not jobs:
             return
@@ -99,6 +112,7 @@ def verify(
     selectors: tuple[str, ...] | None = None,
     name_server_port: int = 0,
     intrusive: bool = False,
+    trusted: AskTrusted | None = None,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -114,6 +128,7 @@ def verify(
     `selectors`: the inventory is made up, of domains that it does not describe, and these are the selectors to look
     at there. `name_server_port`: where name servers that are looked up take questions, if not at the usual one.
     `intrusive`: probes that cost others something run, too, and mail goes to addresses outside of the inventory.
+    `trusted` asks a host which of its networks have us; without it nobody is asked, and every finding counts as it is.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Without
     `intrusive` sends mail only to declared accounts.
@@ -142,9 +157,13 @@ def verify(
     with ThreadPoolExecutor(8) as pool:
         found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
+    outside = [each.entry.id for each in probes() if each.entry.vantage is Vantage.OUTSIDE]
+    run.vantages = Vantages(trusted, outside)
     runner = _Runner(run, emit)
     run.signing, run.selectors, run.intrusive = signing, selectors, intrusive
     jobs = Jobs(run, probes(), probe_ids, port_numbers, skip_ids)
+    if any(map(jobs.wanted, (*outside, vantage.PROBE))):
+        run.vantages.begin(looked_at, run.addresses)
     for host in looked_at:
         if not run.addresses[host.name]:
             runner.report(iter([_nowhere(run, host)]))
@@ -178,6 +197,7 @@ def verify(
     runner.work_off(last)
     if not runner.findings and not stop.is_set():
         runner.report(jobs.inapplicable())
+    run.vantages.finish()
     return sorted(runner.findings, key=_order(inventory))
 
 

@@ -6,7 +6,7 @@ import datetime
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from mailprov import __version__
 from mailprov.errors import bug
@@ -50,6 +50,7 @@ def verify(
     accounts: int | None = USUAL_ACCOUNTS,
     partner: str = "",
     start: Start | None = None,
+    direct: Callable[[Host], bool] = lambda host: True,
     report: Emit,
     skip_ids: Collection[str] = (),
     selectors: tuple[str, ...] | None = None,
@@ -58,7 +59,8 @@ def verify(
     """Probe what is selected; `probe_ids` and `skip_ids` are for `probe.selects`. `accounts` of each domain log in,
     None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
     `start` reaches hosts over SSH: to ask whether mail that was sent has left their queues, and those whose ports do
-    not answer, whether their fail2ban holds us.
+    not answer, whether their fail2ban holds us, and whether their networks have us. `direct`: no jump host is between
+    here and there.
     `selectors`, `intrusive`: see `probe.verify`.
     """
     events = EventQueue(report)
@@ -78,6 +80,7 @@ def verify(
             ident=run_id(),
             findings=findings,
             start=start,
+            direct=direct,
             skip_ids=skip_ids,
             selectors=selectors,
             intrusive=intrusive,
@@ -102,6 +105,7 @@ def probe_into(
     findings: list[Finding] | None = None,
     provisioned: Collection[str] = (),
     start: Start | None = None,
+    direct: Callable[[Host], bool] = lambda host: True,
     skip_ids: Collection[str] = (),
     signing: PublicKeys | None = None,
     selectors: tuple[str, ...] | None = None,
@@ -150,9 +154,15 @@ def probe_into(
                 assert start is not None
                 return ask(host, addresses, age, seconds, command="verify", start=start, stop=stop)
 
+            def trusted(host: Host, addresses: Collection[str]) -> probe.TrustTold:
+                from mailprov.run.trusted import ask
+
+                return ask(host, addresses, command="verify", start=start, direct=direct)
+
             probe.verify(
                 inventory,
                 emit=take,
+                trusted=trusted,
                 probe_ids=probe_ids,
                 hosts=() if selection.whole else [host.name for host in selection.looked_at],
                 domains=() if selection.whole else selection.domains,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
 from mailprov.model.values import dataclass
 from mailprov.probe.queues import Ask
+from mailprov.probe.vantage import Ask as AskTrusted
 from mailprov.selftest.certificates import Authority
 from mailprov.selftest.scripted_lab import PATIENCE, SLOW_ONLY, ScriptedLab
 
@@ -93,6 +94,7 @@ def on_lab(
     signing: dict[str, dict[str, str]] | None = None,
     queues: Ask | None = None,
     accounts: int | None = USUAL_ACCOUNTS,
+    trusted: AskTrusted | None = None,
 ) -> Look:
     """The scripted hosts, once `prepare` has changed them. What only a deadline ends has a short one."""
 
@@ -112,6 +114,7 @@ def on_lab(
                 signing=signing,
                 queues=queues,
                 accounts=accounts,
+                trusted=trusted,
             )
         finally:
             lab.close()

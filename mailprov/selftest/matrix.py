@@ -23,6 +23,7 @@ from pathlib import Path
 from mailprov import i18n
 from mailprov.errors import HostUnreachable
 from mailprov.i18n import N_, _
+from mailprov.model.findings import Verdict
 from mailprov.selftest import (
     account_cases,
     address_cases,
@@ -32,6 +33,7 @@ from mailprov.selftest import (
     policy_cases,
     port_cases,
     record_cases,
+    vantage_cases,
     web_cases,
     webmail_cases,
     zone_cases,
@@ -46,12 +48,15 @@ _MORE = (
     address_cases,
     dane_cases,
     policy_cases,
+    vantage_cases,
     web_cases,
     webmail_cases,
     hosted_cases,
     zone_cases,
 )
 
+# What they find wrong is that nothing can be told.
+_ERR = frozenset({"net.vantage"})
 _UNTRIED = {
     "dns.rpki": (N_("no DNS record tells what it is about, so it has no verdict but skip"), "test_zones.py"),
     "hosted.mail": (N_("it says only that nothing is tried at a provider"), "test_hosted_probes.py"),
@@ -75,7 +80,8 @@ def untried() -> dict[str, tuple[str, str]]:
 def kills(probe: str, among: Iterable[Fixture]) -> bool:
     """Whether something sound is there for it, and something in which it must find what is wrong."""
     wanted = [(each.sound, item.verdict) for each in among for item in each.wanted if item.probe == probe]
-    return (True, PASS) in wanted and any(verdict in RED for _sound, verdict in wanted)
+    red = (*RED, Verdict.ERROR) if probe in _ERR else RED
+    return (True, PASS) in wanted and any(not sound and verdict in red for sound, verdict in wanted)
 
 
 def tried(among: Iterable[Fixture], probes: Collection[str], emit: Callable[[Outcome], None]) -> None:

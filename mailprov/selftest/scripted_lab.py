@@ -34,6 +34,7 @@ from mailprov.probe import Timing, verify
 from mailprov.probe.bans import Ask
 from mailprov.probe.queues import Ask as AskQueue
 from mailprov.probe.registry import ALL_PORTS
+from mailprov.probe.vantage import Ask as AskTrusted
 from mailprov.selftest.certificates import Authority
 from mailprov.selftest.servers import World
 from mailprov.selftest.signer import RECORD, SELECTOR
@@ -218,6 +219,7 @@ class ScriptedLab:
         skip: str = "",
         selectors: tuple[str, ...] | None = None,
         intrusive: bool = False,
+        trusted: AskTrusted | None = None,
     ) -> list[Finding]:
         """All findings; `emit` must have seen the same ones. `wait`, in seconds, bounds each probe: for those that
         only a deadline ends.
@@ -261,6 +263,7 @@ class ScriptedLab:
             partner=partner,
             selectors=selectors,
             intrusive=intrusive,
+            trusted=trusted,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

@@ -8,7 +8,8 @@
 
 job     {"tag": str,               random per run, 16 hex digits
          "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys" |
-                 "bans" | "maillog" | "trace" | "wire" | "queue" | "queue_gone" | "queue_act",
+                 "bans" | "maillog" | "trace" | "wire" | "queue" | "queue_gone" | "queue_act" |
+                 "trusts",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -32,6 +33,7 @@ job     {"tag": str,               random per run, 16 hex digits
                    "sender": str, "recipient": str, "reason": str},   in any place, in any case; "<>" is no sender
          "recipients": [address], "age": float, "seconds": float     queue_gone: mail for whom, that came in no longer
                                    ago than that, and for how long at most to wait until it has left
+         "addresses": [str], "own": [str]     trusts: by which we come; which are the host's own
          "action": "flush" | "hold" | "release" | "delete", "ids": [str]   queue_act; flush without ids: all
          "root": str}              "" on real hosts; tests give a directory that stands for /
 
@@ -48,6 +50,7 @@ modes   plan       the agent ends after `plan` and has written nothing
         trace      hello, traced, end; nothing is written, no lock is taken
         queue      hello, queued …, queue_state, end; nothing is written, no lock is taken
         queue_gone hello, queue_gone, end; nothing is written, no lock is taken
+        trusts     hello, trusts, end; nothing is written, no lock is taken
         queue_act  hello, (queued), plan, (go), applied …, end: does the job's "action" to messages of the queue
         purge      hello, plan, (go), applied, end: deletes what job's "address" has left
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
@@ -91,6 +94,10 @@ agent → controller, in order (t is the message type)
                 "running": bool, "now": unix seconds}          reasons; messages with rarer ones; whether Postfix runs
     queue_gone {"t", "whole": bool, "running": bool, whether two looks in a row have seen the same, and all of it;
                 "left": [{"id", "queue", "address", "reason"}]}     whether Postfix runs; what is left, 100 at most
+    trusts     {"t", "peer": as in FACTS, "at": the host's own address that SSH came to,
+                "inside": [{"port", "setting": "mynetworks"|"login_trusted_networks", "address", "network"}],   which of
+                the addresses, and the peer's, it trusts there; "network" is the setting's word
+                "answers": [address]}                at which of "own" port 25 takes a connection from the host itself
     notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for
     progress   {"t", "text": SENTENCE}               any time
     beat       {"t"}                                 every 5 s of silence

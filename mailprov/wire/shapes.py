@@ -339,6 +339,12 @@ MESSAGES: Mapping[str, fields] = {
         now=number(),
     ),
     "queue_gone": _object(whole=flag, running=flag, left=many(LEFT, 100)),
+    "trusts": _object(
+        peer=_name,
+        at=_name,
+        inside=many(_object(port=whole(0, 65535), setting=_name, address=_name, network=_name), 10_000),
+        answers=many(_name, 1_000),
+    ),
     "notice": _object(text=sentence),
     "progress": _object(text=sentence),
     "beat": _object(),
@@ -369,19 +375,20 @@ ORDER: Mapping[str, frozenset[str]] = {
     "trace": ANYTIME | {"traced"},
     "queue": ANYTIME | {"queued", "queue_state"},
     "queue_gone": ANYTIME | {"queue_gone"},
+    "trusts": ANYTIME | {"trusts"},
     "queue_act": ANYTIME | {"queued", "plan", "applied"},
     "zones": ANYTIME,
 }
 ANSWERED = frozenset(
     {
         "facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues", "queued",
-        "queue_state", "queue_gone",
+        "queue_state", "queue_gone", "trusts",
     }
 )  # fmt: skip
 ONCE = frozenset(
     {
         "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "traced", "ready", "served",
-        "verbose", "dialogues", "queue_state", "queue_gone", "end",
+        "verbose", "dialogues", "queue_state", "queue_gone", "trusts", "end",
     }
 )  # fmt: skip
 

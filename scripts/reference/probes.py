@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from mailprov import probe
+from mailprov.probe.vantage import WORDS, Vantage
 from scripts.reference.commands import text
 
 HEAD = """\
@@ -29,6 +30,8 @@ def page() -> str:
             lines += [f"Expected: {text(entry.expected)}"]
             if entry.ports:
                 lines += ["", f"Ports: {', '.join(map(str, entry.ports))}"]
+            if entry.vantage is not Vantage.ANYWHERE:
+                lines += ["", f"Looks from: {text(WORDS[entry.vantage])}"]
             lines += ["", *(f"{number}. {text(step)}" for number, step in enumerate(entry.steps, start=1))]
             lines += ["", "| verdict | when |", "|---|---|"]
             lines += [f"| {verdict} | {text(when)} |" for verdict, when in entry.verdicts]

@@ -122,6 +122,12 @@ def _queue_gone(session: Session, interrupted: Interrupted) -> None:
     leaving.wait(session)
 
 
+def _trusts(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent import trusted_networks
+
+    trusted_networks.tell(session)
+
+
 def _queue_act(session: Session, interrupted: Interrupted) -> None:
     from mailprov.agent.mail_queue import acting
 
@@ -143,5 +149,6 @@ MODES: Dict[str, Mode] = {
     "trace": Mode(_trace),
     "queue": Mode(_queue),
     "queue_gone": Mode(_queue_gone),
+    "trusts": Mode(_trusts),
     "queue_act": Mode(_queue_act, writes=True, rescued=True),
 }

@@ -17,6 +17,7 @@ from mailprov.probe.clients.errors import ProbeError, ProtocolError
 from mailprov.probe.clients.managesieve import ManageSieve
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import IMAP_PORTS, POP_PORTS, SMTP_PORTS, Scope, ports_where, probe
+from mailprov.probe.vantage import Vantage
 
 _NO_CLEARTEXT = N_("set auth_allow_cleartext = no (Dovecot 2.4) or disable_plaintext_auth = yes (2.3)")
 
@@ -134,6 +135,7 @@ def smtp_ehlo(context: PortContext) -> Iterator[Finding]:
     },
     refs=("RFC 9051 section 6.2.1", "RFC 9051 section 6.2.3", "RFC 2595 section 3.2"),
     ports=IMAP_PORTS,
+    vantage=Vantage.OUTSIDE,
 )
 def imap_capability(context: PortContext) -> Iterator[Finding]:
     before: frozenset[str] = frozenset()
@@ -261,6 +263,7 @@ _CLEAR = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
     },
     refs=("RFC 5804 section 1.7", "RFC 5804 section 2.2", "RFC 8314 section 3"),
     ports=ports_where(lambda port: port is SIEVE_PORT),
+    vantage=Vantage.OUTSIDE,
 )
 def sieve_capability(context: PortContext) -> Iterator[Finding]:
     wrong: list[tuple[str, str]] = []

@@ -17,6 +17,7 @@ from mailprov.probe.clients import tls
 from mailprov.probe.clients.client import Outcome
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import LOGIN_PORTS, Phase, Scope, ports_where, probe
+from mailprov.probe.vantage import Vantage
 
 CLEAR_LOGIN_PORTS = ports_where(lambda port: port.login and port.tls is TlsStart.UPGRADE)
 
@@ -150,6 +151,7 @@ def auth_not_on_25(context: PortContext) -> Iterator[Finding]:
     ports=CLEAR_LOGIN_PORTS,
     phase=Phase.WRONG_PASSWORDS,
     seconds=lambda timing: timing.wrong_password,
+    vantage=Vantage.OUTSIDE,
 )
 def enforced(context: PortContext) -> Iterator[Finding]:
     if context.port.number == 587:

@@ -16,6 +16,7 @@ from mailprov.probe.accounts import lacking, receives
 from mailprov.probe.clients.smtp import Reply, Smtp
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import SMTP_PORTS, Scope, ports_where, probe
+from mailprov.probe.vantage import Vantage
 
 SUBMISSION_PORTS = ports_where(lambda port: port.number in SMTP_PORTS and port.login)
 
@@ -151,6 +152,7 @@ def _not_relayed(outcome: Outcome) -> bool:
     },
     refs=("RFC 5321 section 3.6", "RFC 5321 section 7.9", "postconf(5) smtpd_relay_restrictions"),
     ports=SMTP_PORTS,
+    vantage=Vantage.OUTSIDE,
 )
 def relay(context: PortContext) -> Iterator[Finding]:
     restrictions = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination"

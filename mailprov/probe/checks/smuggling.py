@@ -26,6 +26,7 @@ from mailprov.probe.context import PortContext
 from mailprov.probe.mailauth import message
 from mailprov.probe.registry import Scope, ports_where, probe
 from mailprov.probe.targets import imap_port
+from mailprov.probe.vantage import Vantage
 
 _FROM_STRANGERS = ports_where(lambda port: port.number == 25)
 # What some servers take for the end of a message. Only CR LF . CR LF is one (RFC 5321 section 4.1.1.4).
@@ -133,6 +134,7 @@ def _named_by_rcpt(client: Smtp, sender: str, known: str, unknown: str) -> bool:
         "postconf(5) reject_unauth_pipelining",
     ),
     ports=_FROM_STRANGERS,
+    vantage=Vantage.OUTSIDE,
 )
 def pipelining(context: PortContext) -> Iterator[Finding]:
     known = known_address(context)
@@ -195,6 +197,7 @@ def pipelining(context: PortContext) -> Iterator[Finding]:
     refs=("CVE-2023-51764", "RFC 5321 section 4.1.1.4", "postconf(5) smtpd_forbid_bare_newline"),
     ports=_FROM_STRANGERS,
     long=True,
+    vantage=Vantage.OUTSIDE,
 )
 def smuggling(context: PortContext) -> Iterator[Finding]:
     mine = [item for item in context.run.inventory.domains if item.hosts[:1] == (context.host.name,)]

@@ -311,5 +311,5 @@ def test_the_catalogue_explains_every_probe() -> None:
             assert set(verdicts) <= {"skip", "error"}
             continue
         assert verdicts["pass"]
-        assert "fail" in verdicts or "warn" in verdicts
+        assert "fail" in verdicts or "warn" in verdicts or entry.id == "net.vantage"  # of verify itself
         assert "error" in verdicts or entry.id in {"net.tcp"}

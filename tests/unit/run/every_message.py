@@ -202,6 +202,15 @@ def good() -> dict[str, dict[str, Any]]:
             "running": True,
             "now": 9.0,
         },
+        "trusts": {
+            "t": "trusts",
+            "peer": "192.0.2.9",
+            "at": "192.0.2.1",
+            "inside": [
+                {"port": 25, "setting": "mynetworks", "address": "192.0.2.9", "network": "192.0.2.0/24"}
+            ],
+            "answers": ["192.0.2.1"],
+        },
         "queue_gone": {
             "t": "queue_gone",
             "whole": True,
@@ -293,7 +302,7 @@ class Played:
             held = bans.ask(chosen.hosts, command="verify", start=self._start)
             self.code = max((error.exit_code for error in held.errors), default=0)
             self.errors = [str(error) for error in held.errors]
-        elif mode in ("maillog", "trace", "wire", "queue_gone"):
+        elif mode in ("maillog", "trace", "wire", "queue_gone", "trusts"):
             answers = inquiry.ask(
                 chosen.hosts,
                 lambda host: {"mode": mode},
@@ -346,6 +355,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
             "queued",
             "queue_state",
             "queue_gone",
+            "trusts",
         ):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
@@ -372,6 +382,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
         "queued": "queue",
         "queue_state": "queue",
         "queue_gone": "queue_gone",
+        "trusts": "trusts",
     }.get(kind, "apply"), agent
 
 
