@@ -36,7 +36,7 @@ OTHERS = {
 }  # fmt: skip
 # What grows with the program: 108 when this was written. A module costs a quarter of a millisecond, so whoever raises
 # this has looked at importing later.
-MOST_MODULES = 125
+MOST_MODULES = 126
 
 _PROGRAM = """\
 import dataclasses, json, sys
