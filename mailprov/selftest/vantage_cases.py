@@ -16,7 +16,6 @@ from mailprov.selftest.fixture import Fixture, Wanted, on_lab
 PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
 _RELAY = (25, "mynetworks")
 _CLEAR = (143, "login_trusted_networks")
-_WORDS = "seen from within {} of mx1 ({} has 127.0.0.1): says nothing of strangers"
 
 
 def _tells(*trusted: tuple[int, str], network: str = "127.0.0.0/8") -> Ask:
@@ -32,14 +31,14 @@ def _tells(*trusted: tuple[int, str], network: str = "127.0.0.0/8") -> Ask:
 
 
 def fixtures() -> Iterator[Fixture]:
-    outside = (Wanted("net.vantage", PASS, "mx1 trusts no network that has 127.0.0.1", "mx1"),)
+    outside = (Wanted("net.vantage", PASS, "127.0.0.1", "mx1"),)
     yield Fixture(
         "sound-vantage",
         (),
         (Wanted("net.vantage", PASS), *outside),
         on_lab(hosts=("mx1",), trusted=_tells()),
     )
-    words = _WORDS.format("mynetworks", "127.0.0.0/8")
+    words = "mynetworks"
     relays = ("net.vantage", "relay.classic", "smuggle.in", "smuggle.pipelining")
     what = _("the host trusts the network that verify looks from")
     yield Fixture(
@@ -54,7 +53,7 @@ def fixtures() -> Iterator[Fixture]:
         (Wanted("relay.classic", ERROR, words, "mx1", 25),),
         on_lab(faults="open-relay", hosts=("mx1",), port=25, trusted=_tells(_RELAY)),
     )
-    words = _WORDS.format("login_trusted_networks", "127.0.0.0/8")
+    words = "login_trusted_networks"
     yield Fixture(
         "vantage-login-trusted",
         (what,),
@@ -68,7 +67,7 @@ def fixtures() -> Iterator[Fixture]:
     yield Fixture(
         "vantage-everybody+open-relay",
         (_("the host trusts the whole Internet"), _(_OPEN)),
-        (Wanted("relay.classic", FAIL, "recipients are accepted", "mx1", 25), *outside),
+        (Wanted("relay.classic", FAIL, "of 18", "mx1", 25), *outside),
         on_lab(faults="open-relay", hosts=("mx1",), port=25, trusted=_tells(_RELAY, network="0.0.0.0/0")),
     )
 

@@ -34,7 +34,7 @@ from mailprov.probe.vantage import ELSEWHERE, PROBE, Vantage, has_strangers, wit
         ),
         "skip": N_("the host cannot be asked, so only what can be seen from here is known"),
     },
-    refs=("postconf(5) mynetworks", "Dovecot login_trusted_networks"),
+    refs=("postconf(5) mynetworks", "doveconf(1)"),
     applies=lambda context: context.run.vantages.asked,
     unless=N_("nobody was asked"),
     vantage=Vantage.HOST,
