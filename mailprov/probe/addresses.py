@@ -30,7 +30,17 @@ from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.context import Context, port_numbered
 from mailprov.probe.deliveries import Partner
-from mailprov.probe.expected_mail import AT_ONCE, COPIES, Case, cases, drawn
+from mailprov.probe.expected_mail import (
+    AT_ONCE,
+    COPIES,
+    REPORTED,
+    REPORTS,
+    RETURNED,
+    WITHIN,
+    Case,
+    cases,
+    drawn,
+)
 from mailprov.probe.mailauth import copies, message
 from mailprov.probe.targets import imap_port
 
@@ -42,7 +52,7 @@ _EVERY_FOLDER = 10  # the look that goes through all of them (clients/folders.py
 @dataclass
 class Outcome:
     """`refused`: what the server said instead of taking it, `later` if it may take it another time. `found`: account →
-    folder of each copy. `texts`: account → one copy.
+    folder of each copy. `texts`: account → one copy. `reports`: what its sender got about it.
     """
 
     token: str
@@ -51,6 +61,7 @@ class Outcome:
     later: bool = False
     found: dict[str, list[str]] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
+    reports: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -59,12 +70,14 @@ class AddressContext(Context):
     kinds: tuple[str, ...] = field(kw_only=True)
     batch: str = field(default_factory=lambda: secrets.token_hex(12))
     weaker: str = ""  # why a copy that is still on its way would not be seen
-    bounced: int = 0
+    waiting: str = ""  # what Postfix says of one that stays in its queue
+    offers_reports: bool = True  # the server takes requests for reports (DSN)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._every = {
-            kind: cases(self.run.inventory, self.domain, kind, self.run.nonce) for kind in self.kinds
+            kind: cases(self.run.inventory, self.domain, kind, self.run.nonce, intrusive=self.run.intrusive)
+            for kind in self.kinds
         }
         self._outcomes: dict[Case, Outcome] | None = None
 
@@ -90,6 +103,23 @@ class AddressContext(Context):
     def cases(self, kind: str) -> list[Case]:
         count = None if self.run.accounts is None else AT_ONCE
         return drawn(self._every.get(kind, []), self.run.ident, count)
+
+    def lacking(self, kind: str) -> str:
+        """Why nothing is sent of this kind, where that is worth a line: not where the inventory has no such address."""
+        if kind in (COPIES, WITHIN, REPORTED):
+            form = _(
+                "fewer than two accounts of {domain} with known passwords keep their mail in a mailbox of their own"
+            )
+            return form.format(domain=self.domain.name)
+        if kind == RETURNED:
+            return _("no domain is on another host that refuses mail for names that nobody has")
+        return ""
+
+    @property
+    def bounced(self) -> int:
+        """Messages that came back, of those that should not."""
+        every = self._outcomes or {}
+        return sum(len(every[case].reports) for case in every if case.kind not in REPORTS)
 
     def left_out(self, kind: str) -> int:
         return len(self._every.get(kind, [])) - len(self.cases(kind))
@@ -134,10 +164,17 @@ class AddressContext(Context):
             text = copies.build(outcome.token, self.run.nonce, sender, case.rcpts)
         else:
             text = message.build(outcome.token, self.run.nonce, sender, case.address, eight_bit=eight_bit)
-        reply, at = client.mail(sender, eight_bit), f"MAIL FROM:<{sender}>"
+        asks = case.kind == REPORTED
+        if asks and "DSN" not in client.extensions:
+            self.offers_reports = False
+            outcome.refused = _("the server does not offer DSN")
+            return
+        reply = client.mail(sender, eight_bit, envelope=outcome.token if asks else "")
+        at = f"MAIL FROM:<{sender}>"
         for rcpt in case.rcpts:
             if reply.kind == 2:
-                reply, at = client.rcpt(rcpt), f"RCPT TO:<{rcpt}>"
+                reply = client.rcpt(rcpt, notify="SUCCESS,FAILURE" if asks else "")
+                at = f"RCPT TO:<{rcpt}>"
         if reply.kind == 2:
             reply, at = client.data(text), _("the message")
         if reply.code == 250:
@@ -172,6 +209,8 @@ class AddressContext(Context):
     def _empty_queues(self, taken: list[Case]) -> None:
         """Until the hosts have let go of all of it: first the sender's, then those where mail goes on to."""
         passed = set().union(*(case.passed for case in taken))
+        if self._reports_of(taken) and self.partner.sender is not None:
+            passed.add(self.partner.sender.address)
         names = {address.rpartition("@")[2] for address in passed}
         others = [
             self.run.inventory.host(domain.hosts[0])
@@ -185,6 +224,7 @@ class AddressContext(Context):
             left = self.run.queues.gone(host, passed)
             if not left.sure:
                 self.weaker = left.why
+                self.waiting = left.why if left.waiting else ""
                 return
 
     def _look(self, taken: list[Case]) -> None:
@@ -206,8 +246,9 @@ class AddressContext(Context):
         lost = any(
             token not in self._arrived(account) for account, tokens in wanted.items() for token in tokens
         )
-        if lost and self.partner.sender is not None and keeps(self.partner.sender):
-            self._bounces(self.partner.sender)
+        reported = self._reports_of(taken)
+        if (lost or reported) and self.partner.sender is not None and keeps(self.partner.sender):
+            self._bounces(self.partner.sender, reported, by_token, arrival)
         if lost:  # it may be anybody's
             everybody = self._readable([self.domain, *self.run.inventory.domains])
             for address in [each for each in everybody if each not in (*wanted, *nothing)][:_OTHERS_OF_LOST]:
@@ -270,20 +311,43 @@ class AddressContext(Context):
                     )
                 )
 
-    def _bounces(self, sender: Account) -> None:
-        """What came back to the sender is counted, and removed."""
+    def _reports_of(self, taken: list[Case]) -> set[str]:
+        """Tokens of messages of which a report is to come, or may: nobody sees whether those outside took theirs."""
+        assert self._outcomes is not None
+        return {self._outcomes[case].token for case in taken if case.kind in REPORTS or case.outside}
+
+    def _bounces(
+        self, sender: Account, wanted: set[str], by_token: dict[str, Outcome], arrival: Deadline
+    ) -> None:
+        """What the sender got about what was sent is noted, and removed. Waits only where a report may still come."""
         host, account = self._owner(sender.address)
         number = imap_port(host)
         if number is None:
             return
         with self.run.user_slot(host.name, sender.address):
+            self.deadline = self.new_deadline(self.seconds)
             client = self._login(host, number.number, account)
             assert isinstance(client, Imap)
             with client.connection:
-                uids = client.search_in("INBOX", f"TEXT {self.batch}")
-                self.bounced = len(uids)
-                if uids:
-                    client.remove(uids)
+                while True:
+                    for folder in folders_at(client, 1):
+                        uids = client.search_in(folder, f"TEXT {self.batch}")
+                        uids = [
+                            uid
+                            for uid in uids
+                            if uid not in client.search(f"HEADER {message.MARK} {self.batch}")
+                        ]
+                        for text in map(client.fetch, uids):
+                            for token in {found for found in by_token if found.encode() in text}:
+                                by_token[token].reports.append(text)
+                        if uids:
+                            client.remove(uids)
+                    if not self.weaker or all(by_token[token].reports for token in wanted):
+                        break
+                    try:
+                        arrival.pause(self.run.timing.poll)
+                    except ReadTimeout:
+                        break
                 client.quit()
 
     def _owner(self, address: str) -> tuple[Host, Account]:

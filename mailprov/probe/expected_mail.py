@@ -17,10 +17,10 @@ from mailprov.i18n import _
 from mailprov.model.accounts import Account
 from mailprov.model.inventory import Domain, Inventory
 from mailprov.model.values import dataclass, field
-from mailprov.probe.accounts import known, receives
+from mailprov.probe.accounts import known, receives, usable
 from mailprov.probe.targets import imap_port
 
-ALIAS, LIST, FORWARD, DOMAIN_ALIAS, CATCH_ALL, DETAIL, COPIES = (
+ALIAS, LIST, FORWARD, DOMAIN_ALIAS, CATCH_ALL, DETAIL, COPIES, WITHIN, REPORTED, RETURNED = (
     "alias",
     "list",
     "forward",
@@ -28,13 +28,20 @@ ALIAS, LIST, FORWARD, DOMAIN_ALIAS, CATCH_ALL, DETAIL, COPIES = (
     "catch-all",
     "detail",
     "copies",
+    "within",
+    "reported",
+    "returned",
 )
 # What the messages of each probe go to.
 KINDS = {
     **{f"address.{kind}": kind for kind in (ALIAS, LIST, FORWARD, DOMAIN_ALIAS, CATCH_ALL, DETAIL)},
     "address.bcc": COPIES,
     "address.attachment": COPIES,
+    "delivery.within": WITHIN,
+    "dsn.success": REPORTED,
+    "dsn.bounce": RETURNED,
 }
+REPORTS = (REPORTED, RETURNED)  # of which the sender is to get a report
 AT_ONCE = 5  # addresses of one kind in a run, where it does not try all
 _MAILBOXES = 20  # that one address may lead to, to be looked into
 
@@ -104,7 +111,9 @@ def _targets(inventory: Inventory, domain: Domain, local: str, ends: Ends) -> It
 
 @dataclass(frozen=True)
 class Case:
-    """`rcpts` are in one envelope. `absent`: mailboxes that must not get it. `why`: a reason for not sending it."""
+    """`rcpts` are in one envelope. `absent`: mailboxes that must not get it. `outside`: who gets it where nobody looks.
+    `why`: a reason for not sending it.
+    """
 
     kind: str
     address: str
@@ -113,12 +122,29 @@ class Case:
     absent: frozenset[str] = frozenset()
     passed: frozenset[str] = frozenset()
     crossings: int = 0
+    outside: frozenset[str] = frozenset()
     why: str = ""
 
 
-def cases(inventory: Inventory, domain: Domain, kind: str, nonce: str) -> list[Case]:
-    """In the order of the inventory. `nonce`: for names that nobody has."""
-    return [_case(inventory, kind, rcpts) for rcpts in _written_to(inventory, domain, kind, nonce)]
+def cases(
+    inventory: Inventory, domain: Domain, kind: str, nonce: str, *, intrusive: bool = False
+) -> list[Case]:
+    """In the order of the inventory. `nonce`: for names that nobody has. `intrusive`: mail may go outside."""
+    if kind == RETURNED:
+        return [
+            Case(kind, rcpt, (rcpt,), passed=frozenset({rcpt}), crossings=1)
+            for rcpt in _unknown(inventory, domain, nonce)
+        ]
+    return [_case(inventory, kind, rcpts, intrusive) for rcpts in _written_to(inventory, domain, kind, nonce)]
+
+
+def _unknown(inventory: Inventory, domain: Domain, nonce: str) -> Iterable[str]:
+    """A name that nobody has, in a domain that another host refuses mail for such names of."""
+    for other in inventory.domains:
+        apart = other.hosts and not set(other.hosts) & set(domain.hosts)
+        if apart and not other.catch_all and all(each.ours for each in other.exchangers):
+            yield f"mailprov-{nonce}@{other.name}"
+            return
 
 
 def drawn(found: list[Case], run: str, count: int | None) -> list[Case]:
@@ -154,10 +180,14 @@ def _written_to(inventory: Inventory, domain: Domain, kind: str, nonce: str) -> 
             return []
         local = plain[0].rpartition("@")[0]
         return [(f"{local}{host.recipient_delimiter}mailprov-{nonce}@{domain.name}",)]
+    if kind in (WITHIN, REPORTED):
+        sender = usable(domain)
+        other = next((one for one in plain if sender is not None and one != sender.address), None)
+        return [(other,)] if other else []
     return [tuple(plain[:3])] if len(plain) > 1 else []
 
 
-def _case(inventory: Inventory, kind: str, rcpts: tuple[str, ...]) -> Case:
+def _case(inventory: Inventory, kind: str, rcpts: tuple[str, ...], intrusive: bool) -> Case:
     accounts: set[str] = set()
     outside: set[str] = set()
     deaf: set[str] = set()
@@ -177,10 +207,10 @@ def _case(inventory: Inventory, kind: str, rcpts: tuple[str, ...]) -> Case:
         for account in _read(inventory, domain)
     }
     why = ""
-    if outside:
-        why = _("it leads to {names}, outside of this inventory's hosts: no test mail goes there").format(
-            names=_some(outside)
-        )
+    if outside and not intrusive:
+        why = _(
+            "it leads to {names}, outside of this inventory's hosts: no test mail goes there without --intrusive"
+        ).format(names=_some(outside))
     elif deaf:
         why = _("it leads to {names}, who get no mail (`state`, `expires`)").format(names=_some(deaf))
     elif closed := accounts - readable:
@@ -195,7 +225,15 @@ def _case(inventory: Inventory, kind: str, rcpts: tuple[str, ...]) -> Case:
     # Who sends on what comes and keeps nothing must keep nothing.
     absent = {address for address in passed if address in readable} - accounts
     return Case(
-        kind, rcpts[0], rcpts, frozenset(accounts), frozenset(absent), frozenset(passed), crossings, why
+        kind,
+        rcpts[0],
+        rcpts,
+        frozenset(accounts),
+        frozenset(absent),
+        frozenset(passed),
+        crossings,
+        frozenset(outside),
+        why,
     )
 
 

@@ -373,9 +373,11 @@ class Jobs:
             kinds = tuple(dict.fromkeys(KINDS[probe.entry.id] for probe in probes))
             context = AddressContext(self._run, probes[0].entry, partner=partner, kinds=kinds)
             for probe in probes:
-                if not context.cases(KINDS[probe.entry.id]):
-                    continue
                 context.entry = probe.entry
+                if not context.cases(KINDS[probe.entry.id]):
+                    if lacking := context.lacking(KINDS[probe.entry.id]):
+                        yield context.skip(lacking)
+                    continue
                 context.seconds = self._seconds(probe)
                 context.transcript.lines.clear()
                 yield from guarded(probe, context)

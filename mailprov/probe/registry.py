@@ -112,6 +112,7 @@ _FAMILIES = (
     "spoof",
     "delivery",
     "address",
+    "dsn",
     "dns",
     "dane",
     "web",

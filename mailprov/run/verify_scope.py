@@ -32,7 +32,7 @@ from mailprov.run import verify
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.select import Selection
 
-ADDRESSES = ("net", "smtp.vrfy", "relay", "unknown", "spoof", "delivery", "address")
+ADDRESSES = ("net", "smtp.vrfy", "relay", "unknown", "spoof", "delivery", "address", "dsn")
 LOGINS = ("auth", "state", "sieve", "webmail")
 CERTIFICATES = ("net", "tls", "dane", "web", "webmail", "dns.mta-sts", "delivery")
 RECORDS = ("dns", "dane", "hosted", "delivery", "web", "webmail", "tls")

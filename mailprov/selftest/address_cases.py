@@ -14,7 +14,13 @@ from mailprov.selftest.broken import described
 from mailprov.selftest.fixture import Fixture, Wanted, on_lab
 from mailprov.selftest.scripted_lab import ScriptedLab
 
-PASS, WARN, FAIL, ERROR = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR
+PASS, WARN, FAIL, ERROR, SKIP = (
+    Verdict.PASS,
+    Verdict.WARN,
+    Verdict.FAIL,
+    Verdict.ERROR,
+    Verdict.SKIP,
+)
 
 
 def gone(*_: object) -> QueueTold:
@@ -44,6 +50,23 @@ WRONG = [
     ("into-junk", "address.alias far@alpha.test", WARN, "but in Junk Mail"),
     ("data-refused", "address.alias far@alpha.test", FAIL, "554 5.6.0"),
     ("data-4xx", "address.list staff@alpha.test", ERROR, "451 4.3.0"),
+    ("roundabout", "delivery.within zoe@alpha.test", FAIL, "it left the domain's hosts on its way"),
+    ("no-submission-hop", "delivery.within zoe@alpha.test", FAIL, "no Received field shows a submission"),
+    ("loses-mail", "delivery.within zoe@alpha.test", FAIL, "not in the mailbox of zoe@alpha.test"),
+    ("no-reports", "dsn.success zoe@alpha.test", FAIL, "no report came"),
+    ("reports-twice", "dsn.success zoe@alpha.test", FAIL, "2 reports about one message"),
+    ("report-lies", "dsn.success zoe@alpha.test", FAIL, "the report says failed with status 5.1.1"),
+    ("report-about-another", "dsn.bounce beta.test", FAIL, "the report is about zoe@alpha.test"),
+    ("report-has-sender", "dsn.success zoe@alpha.test", FAIL, "has the sender MAILER-DAEMON@mx1.alpha.test"),
+    ("report-other-name", "dsn.success zoe@alpha.test", WARN, "(Original-Envelope-Id)"),
+    ("report-in-prose", "dsn.success zoe@alpha.test", WARN, "it is text/plain, not multipart/report"),
+    ("data-refused", "dsn.success zoe@alpha.test", FAIL, "554 5.6.0"),
+    ("no-dsn", "dsn.success zoe@alpha.test", SKIP, "DSN is not offered"),
+    ("no-reports", "dsn.bounce beta.test", FAIL, "no report came"),
+    ("report-lies", "dsn.bounce beta.test", FAIL, "the report says relayed with status 2.1.5"),
+    ("report-has-sender", "dsn.bounce beta.test", FAIL, "has the sender"),
+    ("report-in-prose", "dsn.bounce beta.test", WARN, "programs cannot read"),
+    ("data-4xx", "dsn.bounce beta.test", ERROR, "451 4.3.0"),
     ("address-refused", "address.catch-all", FAIL, ""),
     ("address-refused", "address.detail", FAIL, ""),
 ]

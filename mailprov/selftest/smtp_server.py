@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from mailprov.model.ports import TlsStart
+from mailprov.selftest.delivery_reports import about
 from mailprov.selftest.session import Gone, Session
 from mailprov.selftest.signer import SIGNED, sign
 from mailprov.selftest.state import DOMAINS, FQDNS, PASSWORDS
@@ -17,6 +18,8 @@ from mailprov.selftest.state import DOMAINS, FQDNS, PASSWORDS
 class Smtp(Session):
     sender = ""
     recipients: Sequence[str] = ()
+    envelope = ""
+    notified: Sequence[str] = ()  # recipients whose sender wants to be told that it arrived
 
     def greet(self) -> None:
         if self._dies and (self.address, self.port.number) in self.world.dead:
@@ -85,6 +88,8 @@ class Smtp(Session):
             words.append(f"SIZE {self._largest}")
         if "no-8bitmime" not in self.faults:
             words.append("8BITMIME")
+        if "no-dsn" not in self.faults:
+            words.append("DSN")
         may_tls = self.port.tls is TlsStart.UPGRADE and "no-starttls" not in self.faults
         if may_tls and (not self.tls or "starttls-twice" in self.faults):
             words.append("STARTTLS")
@@ -142,6 +147,7 @@ class Smtp(Session):
 
     def _mail(self, rest: str) -> None:
         self.sender = re.search(r"<(.*?)>", rest)[1]  # type: ignore[index]
+        self.envelope = found[1] if (found := re.search(r" ENVID=(\S+)", rest)) else ""
         size = int(found[1]) if (found := re.search(r" SIZE=(\d+)", rest)) else 0
         if "sender-4xx" in self.faults:
             self.send("450 4.1.8 try again")
@@ -159,7 +165,10 @@ class Smtp(Session):
             self.send("250 2.1.0 Ok")
 
     def _rcpt(self, rest: str) -> None:
-        address = rest.partition(":")[2].strip("<>").lower()
+        path, __, words = rest.partition(":")[2].partition("> ")
+        address = path.strip("<>").lower()
+        if "NOTIFY=SUCCESS" in words:
+            self.notified = [*self.notified, address]
         domain = address.rpartition("@")[2]
         here = DOMAINS.get(domain) == self.address
         if self.port.login and not self.user and "open-relay" not in self.faults:
@@ -224,12 +233,25 @@ class Smtp(Session):
         if "attachment-altered" in self.faults:
             text = text.replace(b"AAECAwQFBgcI", b"AAECAwQFBgcJ")
         for recipient in self.recipients:
-            for mailbox in self.world.ends(recipient, self.faults) or [recipient]:
+            found = self.world.ends(recipient, self.faults)
+            for mailbox in found or ([recipient] if recipient in PASSWORDS else []):
                 self._deliver(mailbox, text)
+            if "no-reports" not in self.faults and (
+                not found or recipient in self.notified or "returns-all" in self.faults
+            ):
+                self._report(recipient, bool(found), text)
+        self.notified = ()
         self.send("250 2.0.0 Ok: queued as 4F00BA")
         if "smuggles-late" in self.faults and not _ends(line, before):
             self._hand_on()
         self.recipients = []
+
+    def _report(self, recipient: str, arrived: bool, text: bytes) -> None:
+        """To the sender, where that is one of the users."""
+        report = about(recipient, arrived, self.envelope, text.partition(b"\r\n\r\n")[0], self.faults)
+        if self.sender in PASSWORDS:
+            with self.world.lock:
+                self.world.boxes[self.sender] += [report] * (2 if "reports-twice" in self.faults else 1)
 
     def _hand_on(self) -> None:
         """The server behind this one obeys what follows: nobody here is answered, and it takes its time."""
@@ -289,6 +311,8 @@ class Smtp(Session):
                 "<z>; date"
             )
         if "no-submission-hop" not in self.faults:
+            if "roundabout" in self.faults:
+                received.append(f"from {self.fqdn} by relay.elsewhere.test with ESMTPS id v; date")
             received.append(
                 f"from [127.0.0.9] (unknown [127.0.0.9])\r\n\tby {self.fqdn} (Postfix) with {login} id z; "
                 "date"

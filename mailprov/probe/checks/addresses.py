@@ -1,22 +1,22 @@
 """Probes of where mail for each kind of address ends: exactly once where the inventory says, and nowhere else.
 
-Public: the probes `address.alias`, `address.list`, `address.forward`, `address.domain-alias`, `address.catch-all`,
-`address.detail`, `address.bcc` and `address.attachment`, which share the messages of one domain (probe/addresses.py).
-Errors of `clients` pass through; the runner makes them errors.
+Public: the probes `address.*` and `delivery.within`, which share the messages of one domain (probe/addresses.py). Those
+of one address each differ by their texts alone: `_KINDS` is their table. Errors of `clients` pass through; the runner
+makes them errors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from mailprov.i18n import N_, _, all_of, ngettext
 from mailprov.model.findings import Finding, Verdict
-from mailprov.probe import expected_mail
 from mailprov.probe.addresses import AddressContext, Outcome
 from mailprov.probe.deliveries import SUBMISSION
-from mailprov.probe.expected_mail import COPIES, Case
-from mailprov.probe.mailauth import copies, message
-from mailprov.probe.registry import Scope, probe
+from mailprov.probe.expected_mail import COPIES, KINDS, WITHIN, Case
+from mailprov.probe.mailauth import copies, message, received
+from mailprov.probe.registry import Function, Scope, probe
 
 _STEPS = (
     N_("Work out by the inventory alone in which mailboxes mail for the address ends."),
@@ -26,113 +26,134 @@ _STEPS = (
 )
 _VERDICTS = {
     "pass": N_("one copy in each mailbox, and none elsewhere"),
-    "warn": N_("one copy each, but not in INBOX"),
+    "warn": N_("one copy each, but not in INBOX; or what went outside did not leave, or came back"),
     "fail": N_("refused, not arrived, more than once, or in a mailbox that should not get it"),
     "error": N_("a temporary refusal, silence, or a mailbox that cannot be opened"),
     "skip": N_(
-        "it leads outside of this inventory's hosts, or to a mailbox that cannot be opened, where the message would "
-        "stay"
+        "it leads outside of this inventory's hosts (--intrusive sends it all the same), or to a mailbox that cannot "
+        "be opened, where the message would stay"
     ),
 }
-_REFS = ("RFC 5321 section 3.9", "RFC 5321 section 4.5.1")
 
 
-@probe(
-    "address.alias",
-    Scope.ADDRESSES,
-    N_("Mail for an alias reaches whom it stands for, once"),
-    expected=N_("one copy in the mailbox that the alias leads to"),
-    steps=_STEPS,
-    verdicts=_VERDICTS,
-    refs=_REFS,
-    ports=SUBMISSION,
-    unless=N_("no domain has aliases"),
-    seconds=lambda timing: timing.delivery + timing.probe,
-)
-def alias(context: AddressContext) -> Iterator[Finding]:
-    yield from _each(context, expected_mail.ALIAS)
+class _Kind(NamedTuple):
+    """`unless`: why there is nothing to look at."""
+
+    name: str
+    title: str
+    expected: str
+    unless: str
+    refs: tuple[str, ...]
 
 
-@probe(
-    "address.list",
-    Scope.ADDRESSES,
-    N_("Mail for a list reaches each member, once"),
-    expected=N_("one copy in the mailbox of each member"),
-    steps=_STEPS,
-    verdicts=_VERDICTS,
-    refs=("RFC 5321 section 3.9.2",),
-    ports=SUBMISSION,
-    unless=N_("no domain has lists"),
-    seconds=lambda timing: timing.delivery + timing.probe,
-)
-def mailing_list(context: AddressContext) -> Iterator[Finding]:
-    yield from _each(context, expected_mail.LIST)
-
-
-@probe(
-    "address.forward",
-    Scope.ADDRESSES,
-    N_("Mail for a forwarding account goes on, and a copy stays only where it should"),
-    expected=N_("one copy in each mailbox that it goes on to; one in its own with `keep: true`, else none"),
-    steps=_STEPS,
-    verdicts=_VERDICTS,
-    refs=("RFC 5321 section 3.9.1",),
-    ports=SUBMISSION,
-    unless=N_("no account forwards its mail"),
-    seconds=lambda timing: timing.delivery + timing.probe,
-)
-def forward(context: AddressContext) -> Iterator[Finding]:
-    yield from _each(context, expected_mail.FORWARD)
-
-
-@probe(
-    "address.domain-alias",
-    Scope.ADDRESSES,
-    N_("Mail for a name in a domain alias reaches the account of that name, once"),
-    expected=N_("one copy in the mailbox of the account of that name"),
-    steps=_STEPS,
-    verdicts=_VERDICTS,
-    refs=_REFS,
-    ports=SUBMISSION,
-    unless=N_("no domain has domain aliases"),
-    seconds=lambda timing: timing.delivery + timing.probe,
-)
-def domain_alias(context: AddressContext) -> Iterator[Finding]:
-    yield from _each(context, expected_mail.DOMAIN_ALIAS)
-
-
-@probe(
-    "address.catch-all",
-    Scope.ADDRESSES,
-    N_("Mail for a name that nobody has reaches the catch-all, once"),
-    expected=N_("one copy in the mailbox that `catch_all` names"),
-    steps=_STEPS,
-    verdicts=_VERDICTS,
-    refs=_REFS,
-    ports=SUBMISSION,
-    unless=N_("no domain has a catch-all (see unknown.user)"),
-    seconds=lambda timing: timing.delivery + timing.probe,
-)
-def catch_all(context: AddressContext) -> Iterator[Finding]:
-    yield from _each(context, expected_mail.CATCH_ALL)
-
-
-@probe(
-    "address.detail",
-    Scope.ADDRESSES,
-    N_("Mail for a name with a detail reaches the account, once"),
-    expected=N_(
-        "one copy in the mailbox of the account, for its name with `recipient_delimiter` and a detail"
+_KINDS = (
+    _Kind(
+        "address.alias",
+        N_("Mail for an alias reaches whom it stands for, once"),
+        N_("one copy in the mailbox that the alias leads to"),
+        N_("no domain has aliases"),
+        ("RFC 5321 section 3.9", "RFC 5321 section 4.5.1"),
     ),
-    steps=_STEPS,
-    verdicts=_VERDICTS,
-    refs=("RFC 5233", "postconf(5) recipient_delimiter"),
+    _Kind(
+        "address.list",
+        N_("Mail for a list reaches each member, once"),
+        N_("one copy in the mailbox of each member"),
+        N_("no domain has lists"),
+        ("RFC 5321 section 3.9.2",),
+    ),
+    _Kind(
+        "address.forward",
+        N_("Mail for a forwarding account goes on, and a copy stays only where it should"),
+        N_("one copy in each mailbox that it goes on to; one in its own with `keep: true`, else none"),
+        N_("no account forwards its mail"),
+        ("RFC 5321 section 3.9.1",),
+    ),
+    _Kind(
+        "address.domain-alias",
+        N_("Mail for a name in a domain alias reaches the account of that name, once"),
+        N_("one copy in the mailbox of the account of that name"),
+        N_("no domain has domain aliases"),
+        ("RFC 5321 section 3.9", "RFC 5321 section 4.5.1"),
+    ),
+    _Kind(
+        "address.catch-all",
+        N_("Mail for a name that nobody has reaches the catch-all, once"),
+        N_("one copy in the mailbox that `catch_all` names"),
+        N_("no domain has a catch-all (see unknown.user)"),
+        ("RFC 5321 section 3.9", "RFC 5321 section 4.5.1"),
+    ),
+    _Kind(
+        "address.detail",
+        N_("Mail for a name with a detail reaches the account, once"),
+        N_("one copy in the mailbox of the account, for its name with `recipient_delimiter` and a detail"),
+        N_("no host has a `recipient_delimiter`, or no account with a known password keeps its mail"),
+        ("RFC 5233", "postconf(5) recipient_delimiter"),
+    ),
+)
+
+
+def _of(kind: str) -> Function:
+    def each(context: AddressContext) -> Iterator[Finding]:
+        yield from _each(context, kind)
+
+    return each
+
+
+for _kind in _KINDS:
+    probe(
+        _kind.name,
+        Scope.ADDRESSES,
+        _kind.title,
+        expected=_kind.expected,
+        steps=_STEPS,
+        verdicts=_VERDICTS,
+        refs=_kind.refs,
+        ports=SUBMISSION,
+        unless=_kind.unless,
+        seconds=lambda timing: timing.delivery + timing.probe,
+    )(_of(KINDS[_kind.name]))
+
+
+@probe(
+    "delivery.within",
+    Scope.ADDRESSES,
+    N_("Mail from one account of a domain to another reaches it, and does not leave the domain's hosts"),
+    expected=N_("one copy; Received shows a submission with login over TLS, and no other host"),
+    steps=(
+        N_("Log in at the domain's host as one of its accounts and submit a marked message to another."),
+        *_STEPS[2:],
+        N_("Read the Received fields of the copy. No DNS record of the domain is needed for it."),
+    ),
+    verdicts={
+        "pass": N_("one copy, and no other host on its way"),
+        "warn": N_(
+            "one copy, but not in INBOX; on a server with `managed: false` also, that it took a way by other hosts"
+        ),
+        "fail": N_("refused, not arrived, more than once, submitted without TLS, or by way of other hosts"),
+        "error": N_("a temporary refusal, silence, or a mailbox that cannot be opened"),
+        "skip": N_("fewer than two accounts with known passwords keep their mail"),
+    },
+    refs=("RFC 5321 section 4.4", "RFC 3848"),
     ports=SUBMISSION,
-    unless=N_("no host has a `recipient_delimiter`, or no account with a known password keeps its mail"),
+    unless=N_("no domain has two accounts with known passwords that keep their mail"),
     seconds=lambda timing: timing.delivery + timing.probe,
 )
-def detail(context: AddressContext) -> Iterator[Finding]:
-    yield from _each(context, expected_mail.DETAIL)
+def within(context: AddressContext) -> Iterator[Finding]:
+    for case in context.cases(WITHIN):
+        outcome = context.outcome(case)
+        finding = _judged(context, case, outcome)
+        if finding.verdict in (Verdict.PASS, Verdict.WARN):
+            chain = received.hops(outcome.texts[case.address])
+            hosts = [context.run.inventory.host(name).fqdn for name in context.domain.hosts]
+            verdict, observed, advice = received.judge_within(chain, context.host.fqdn, hosts)
+            if verdict is Verdict.FAIL and not context.host.managed:
+                verdict = Verdict.WARN
+            if verdict is not Verdict.PASS:
+                finding = context.finding(verdict, observed, advice, target=context.of(case))
+            elif finding.verdict is Verdict.PASS:
+                seen = _("{first}: {second}").format(first=finding.observed, second=observed)
+                finding = context.finding(Verdict.PASS, seen, target=context.of(case))
+        yield finding
 
 
 @probe(
@@ -265,6 +286,8 @@ def _judged(context: AddressContext, case: Case, outcome: Outcome) -> Finding:
             )
         return context.finding(Verdict.FAIL, "; ".join(wrong), _advice(context, case), target=target)
     names = all_of(sorted(case.accounts))
+    if case.outside and (away := _outside(context, case, outcome)):
+        return context.finding(Verdict.WARN, away, _advice(context, case), target=target)
     elsewhere = sorted({folder for folders in outcome.found.values() for folder in folders} - {"INBOX"})
     if elsewhere:
         return context.finding(
@@ -278,7 +301,22 @@ def _judged(context: AddressContext, case: Case, outcome: Outcome) -> Finding:
         seen = _("once for {names} so far; {reason}, so a second copy that is late would not be seen").format(
             names=names, reason=context.weaker
         )
+    if case.outside:
+        outside = all_of(sorted(case.outside))
+        seen = _("{seen}; and it left for {names}, where nobody looks").format(
+            seen=seen if case.accounts else _("accepted"), names=outside
+        )
     return context.finding(Verdict.PASS, seen, target=target)
+
+
+def _outside(context: AddressContext, case: Case, outcome: Outcome) -> str:
+    """What is seen here of trouble with what went to addresses that are not this inventory's."""
+    names = all_of(sorted(case.outside))
+    if outcome.reports:
+        return _("what went to {names} came back to the sender").format(names=names)
+    if context.waiting and any(each in context.waiting for each in case.outside):
+        return _("what went to {names} has not left: {reason}").format(names=names, reason=context.waiting)
+    return ""
 
 
 def _wrong(case: Case, outcome: Outcome) -> list[str]:

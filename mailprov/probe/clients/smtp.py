@@ -140,13 +140,19 @@ class Smtp(Client):
         self.connection.transcript.hide(token)  # some servers repeat what they did not like
         return self.command(f"AUTH PLAIN {token}", "AUTH PLAIN ****")
 
-    def mail(self, sender: str, eight_bit: bool = False) -> Reply:
-        """MAIL FROM; `sender` without brackets, '' for the null sender."""
-        body = " BODY=8BITMIME" if eight_bit else ""
-        return self.command(f"MAIL FROM:<{sender}>{body}")
+    def mail(self, sender: str, eight_bit: bool = False, *, size: int = 0, envelope: str = "") -> Reply:
+        """MAIL FROM; `sender` without brackets, '' for the null sender. `size` in octets (RFC 1870). `envelope`: the
+        name that reports about it have, which are to have no more than its header (RFC 3461 sections 4.3 and 4.4).
+        """
+        words = " BODY=8BITMIME" if eight_bit else ""
+        words += f" SIZE={size}" if size else ""
+        words += f" RET=HDRS ENVID={envelope}" if envelope else ""
+        return self.command(f"MAIL FROM:<{sender}>{words}")
 
-    def rcpt(self, recipient: str) -> Reply:
-        return self.command(f"RCPT TO:<{recipient}>")
+    def rcpt(self, recipient: str, *, notify: str = "") -> Reply:
+        """`notify`: of what the sender wants to be told (RFC 3461 section 4.1)."""
+        asked = f" NOTIFY={notify}" if notify else ""
+        return self.command(f"RCPT TO:<{recipient}>{asked}")
 
     def data(self, message: bytes) -> Reply:
         """DATA and the message (CRLF line ends, ending with CRLF); leading dots are doubled (RFC 5321 section

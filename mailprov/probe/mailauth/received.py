@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 
 from mailprov.i18n import _
 from mailprov.model.findings import Verdict
@@ -165,6 +166,24 @@ def judge_local(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
         "and arrived"
     )
     return Verdict.SKIP, observed, ""
+
+
+def judge_within(chain: list[Hop], host: str, own: Collection[str]) -> tuple[Verdict, str, str]:
+    """As `judge`, of a message between accounts of one domain, whose hosts are `own`: no other has seen it."""
+    at = _submissions(chain, host)
+    if not at:
+        return _not_submitted(chain, host)
+    names = {*own, "localhost", ""}
+    strangers = [hop for hop in chain[: at[-1]] if hop.by not in names or hop.from_name not in names]
+    if strangers:
+        return (
+            Verdict.FAIL,
+            _("it left the domain's hosts on its way: {field}").format(field=strangers[-1]),
+            _("see mydestination, virtual_mailbox_domains, relayhost and transport_maps on {host}").format(
+                host=host
+            ),
+        )
+    return Verdict.PASS, _("submitted with login over TLS, and seen by no other host"), ""
 
 
 def _submissions(chain: list[Hop], host: str) -> list[int]:

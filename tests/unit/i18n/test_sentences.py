@@ -193,6 +193,7 @@ OTHER_TEXTS = {
     "selftest/certificates.py",
     "selftest/dane_cases.py",
     "selftest/delivery_cases.py",
+    "selftest/delivery_reports.py",
     "selftest/hosted_cases.py",
     "selftest/mailbox_servers.py",
     "selftest/policy_cases.py",

@@ -5,10 +5,12 @@ is left behind, and nobody outside of the inventory gets anything.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from mailprov.model.findings import Finding, Verdict
+from mailprov.probe import QueueTold, QueueWaiting
 from mailprov.probe.expected_mail import KINDS, ends_of
 from mailprov.selftest.address_cases import gone
 from mailprov.selftest.scripted_lab import ScriptedLab
@@ -35,9 +37,17 @@ def left(lab: ScriptedLab) -> list[bytes]:
 def test_a_sound_server_passes_and_nothing_is_left(town: ScriptedLab) -> None:
     found = verdicts(town)
 
-    assert {item.id for item in found.values()} == set(KINDS)
+    assert {item.id for item in found.values()} == {name for name in KINDS if name.startswith("address.")}
     unsent = {key: item.observed for key, item in found.items() if item.verdict is not PASS}
-    assert set(unsent) == {"address.list closed@alpha.test", "address.list away@alpha.test"}
+    assert set(unsent) == {
+        "address.list closed@alpha.test",
+        "address.list away@alpha.test",
+        "address.bcc ",
+        "address.attachment ",
+    }
+    few = "fewer than two accounts of beta.test with known passwords keep their mail"
+    assert few in unsent["address.bcc "]
+    assert few in unsent["address.attachment "]
     assert {found[key].verdict for key in unsent} == {SKIP}
     assert "user3@alpha.test cannot be opened" in unsent["address.list closed@alpha.test"]
     assert "somebody@example.com, outside" in unsent["address.list away@alpha.test"]
@@ -45,6 +55,57 @@ def test_a_sound_server_passes_and_nothing_is_left(town: ScriptedLab) -> None:
         "once for ana@alpha.test, eva@beta.test and zoe@alpha.test"
     )
     assert not any("example.com" in command for command in town.world.commands)
+    assert left(town) == [b"old mail\r\n\r\nbody\r\n"]
+
+
+def test_mail_goes_outside_only_where_somebody_agrees(town: ScriptedLab) -> None:
+    def away(**more: Any) -> Finding:
+        found = town.verify("address.list", queues=gone, accounts=None, **more)
+        return next(item for item in found if item.target.account == "away@alpha.test")
+
+    assert (away().verdict, "without --intrusive" in away().observed) == (SKIP, True)
+    assert not any("example.com" in command or "away@" in command for command in town.world.commands)
+    town.world.routes["away@alpha.test"] = ["ana@alpha.test"]
+    sent = away(intrusive=True)
+    assert sent.verdict is PASS
+    assert sent.observed == (
+        "once for ana@alpha.test; and it left for somebody@example.com, where nobody looks"
+    )
+    assert any("away@alpha.test" in command for command in town.world.commands)
+    town.spoil("returns-all", "")
+    back = away(intrusive=True)
+    assert (back.verdict, back.observed) == (
+        WARN,
+        "what went to somebody@example.com came back to the sender",
+    )
+    assert left(town) == [b"old mail\r\n\r\nbody\r\n"]
+
+
+def test_one_that_waits_for_the_other_host_is_told_with_the_reason(town: ScriptedLab) -> None:
+    def waits(*_: object) -> QueueTold:
+        return QueueTold(waiting=[QueueWaiting("4F", "deferred", "somebody@example.com", "450 later")])
+
+    town.world.routes["away@alpha.test"] = ["ana@alpha.test"]
+    found = town.verify(
+        "address.list", queues=waits, accounts=None, intrusive=True, delivery=0.2, domains=["alpha.test"]
+    )
+    away = next(item for item in found if item.target.account == "away@alpha.test")
+    assert away.verdict is WARN
+    assert "what went to somebody@example.com has not left" in away.observed
+    assert "450 later" in away.observed
+
+
+def test_reports_are_taken_out_of_the_senders_mailbox(town: ScriptedLab) -> None:
+    found = town.verify("dsn", queues=gone)
+    seen = {f"{item.id} {item.target.domain}": item for item in found}
+    assert {key: item.verdict for key, item in seen.items()} == {
+        "dsn.success alpha.test": PASS,
+        "dsn.bounce alpha.test": SKIP,
+        "dsn.success beta.test": SKIP,
+        "dsn.bounce beta.test": PASS,
+    }
+    assert "relayed, 2.1.5, from the null sender, not signed" in seen["dsn.success alpha.test"].observed
+    assert "no domain is on another host that refuses" in seen["dsn.bounce alpha.test"].observed
     assert left(town) == [b"old mail\r\n\r\nbody\r\n"]
 
 

@@ -136,8 +136,8 @@ def test_what_is_left_out_is_one_line(inventory: Inventory) -> None:
         ADDRESSES,
     )
     assert said == (
-        "this change can have touched net, smtp.vrfy, relay, unknown, spoof, delivery, address of alpha.test alone, so "
-        "nothing else was probed; `mailprov verify` looks at everything, and so does --verify-scope full"
+        "this change can have touched net, smtp.vrfy, relay, unknown, spoof, delivery, address, dsn of alpha.test "
+        "alone, so nothing else was probed; `mailprov verify` looks at everything, and so does --verify-scope full"
     )
     whole, probes, said = after([RELOAD], inventory, select(inventory))
     assert (whole.whole, probes, said) == (True, (), "")
