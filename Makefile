@@ -6,7 +6,7 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases test-attacks test-users test-clients check lab-up lab-down bench faults faults-short docs messages wheel clean
+.PHONY: help demo test test-releases test-attacks test-users test-clients check lab-up lab-down bench faults faults-short fuzz mutations docs messages wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,13 @@ lab-down: .venv/ready ## Take the demo's hosts away: nothing of them stays
 	@echo "docs: installing what the site is built with"
 	@$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-docs.lock
 	@touch $@
+
+fuzz: .venv/ready ## Servers, records and messages of hypothesis against every client of verify, 100,000 of them (half an hour)
+	@MAILPROV_FUZZ=$(or $(EXAMPLES),100000) $(PYTHON_BIN) -m pytest tests/unit/probe/fuzz -n 4 --dist worksteal -rs
+
+mutations: .venv/ready ## Real hosts, broken in one way after the other: verify must say so each time; ONLY=name,name (root on Linux, 40 minutes)
+	@scripts/test-tools
+	@$(PYTHON_BIN) -m tests.mutations
 
 docs: .venv/docs-ready ## Build the documentation as a site into build/site, and look at every page of it
 	@LC_ALL=C.UTF-8 NO_MKDOCS_2_WARNING=1 $(PYTHON_BIN) -m mkdocs build --strict --clean

@@ -41,6 +41,7 @@ _LINE_LIMIT = 64 * 1024
 _SHOWN_LIMIT = 300
 _TOTAL_LIMIT = 64 * 2**20  # octets in one connection: a reply of many lines, or a literal, has an end
 _LINES_LIMIT = 200
+_REPLY_LIMIT = 300_000  # lines of one reply: each is kept, and short ones take many times their octets
 # How long a first word is waited for: where the server has closed a connection in the middle, where another service of
 # the same server has greeted (both beyond what usual greetings take), and where another connection waited in vain.
 _AFTER_A_DROP = 6.0
@@ -182,6 +183,7 @@ class Connection:
         self._deadline = deadline
         self._buffer = bytearray()
         self._heard = 0
+        self._lines = 0  # since something was sent
 
     @classmethod
     def connect(
@@ -226,7 +228,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """End the connection; never raises."""
+        """Never raises."""
         with contextlib.suppress(OSError):
             self._sock.close()
 
@@ -295,9 +297,8 @@ class Connection:
             self._peer.spoke(time.monotonic() - self._began)
 
     def raw_line(self) -> bytes:
-        """The next line with its line end, byte for byte. Raises ReadTimeout, ConnectionClosed, ProtocolError (no
-        line end in 64 KiB).
-        """
+        """The next line with its line end, byte for byte. Raises ProtocolError for one that is too long, and for too
+        many since something was sent; ReadTimeout, ConnectionClosed."""
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _LINE_LIMIT:
                 raise ProtocolError(_("a line longer than 64 KiB"))
@@ -309,6 +310,9 @@ class Connection:
                 raise
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
+        self._lines += 1
+        if self._lines > _REPLY_LIMIT:
+            raise ProtocolError(_("more than {count} lines without an end").format(count=_REPLY_LIMIT))
         return line
 
     def line(self) -> str:
@@ -336,6 +340,7 @@ class Connection:
         """All of `data`. `shown` goes into the transcript in its place: use it for secrets and bodies."""
         text = data.rstrip(b"\r\n").decode("utf-8", "replace") if shown is None else shown
         self.transcript.add("C", text)
+        self._lines = 0
         view = memoryview(data)
         while view:
             sent = self._wait(lambda view=view: self._sock.send(view))  # type: ignore[misc]
@@ -364,8 +369,15 @@ class Connection:
                     len(surplus),
                 ).format(count=len(surplus), text=printable(repr(surplus)))
             )
-        self._sock.settimeout(None)
-        wrapped = tls_context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
+        plain = self._sock
+        try:
+            wrapped = self._wait(
+                lambda: tls_context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
+            )
+        except ValueError:  # a label that is too long, or empty
+            raise TlsError(
+                _("{name} is no name that a certificate can be asked for").format(name=name)
+            ) from None
         self._sock = wrapped
         self._wait(wrapped.do_handshake)
         self.transcript.add(

@@ -69,7 +69,11 @@ def ask(
         method = "POST"
         fields |= {"Content-Type": posted, "Content-Length": str(len(posts))}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-    connection.send("\r\n".join(lines).encode("ascii") + (posts or b""), shown)
+    try:
+        head = "\r\n".join(lines).encode("ascii")
+    except UnicodeEncodeError:
+        raise ProtocolError(_("{path} is no path that can be asked for").format(path=path)) from None
+    connection.send(head + (posts or b""), shown)
     status, reason = _status(connection.line())
     told = _fields(connection)
     fields = dict(reversed(told))  # of a name that is there twice the first

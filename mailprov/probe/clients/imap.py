@@ -17,6 +17,7 @@ from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
 _LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n$")
 _LIST = re.compile(r'LIST \((.*?)\) (?:"(?:[^"\\]|\\.)*"|NIL) (.+)', re.IGNORECASE)
 _CODE = re.compile(r"\[([A-Z0-9-]+)")
+_NUMBER = re.compile(r"[0-9]{1,10}")  # of 32 bits (RFC 9051 section 9)
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,15 @@ class Imap(MailboxClient):
 
     def _response(self) -> tuple[str, tuple[bytes, ...]]:
         """One response line, literals read and replaced by `{n}`."""
-        text, literals = b"", []
+        parts, literals = [], []
         while True:
             line = self.connection.raw_line()
-            text += line
+            parts.append(line.rstrip(b"\r\n"))
             match = _LITERAL.search(line)
             if match is None:
                 break
-            text = text.rstrip(b"\r\n")
             literals.append(self.connection.exactly(int(match[1])))
-        shown = text.rstrip(b"\r\n").decode("utf-8", "replace")
+        shown = b"".join(parts).decode("utf-8", "replace")
         self.connection.transcript.add("S", shown)
         return shown, tuple(literals)
 
@@ -194,7 +194,7 @@ class Imap(MailboxClient):
         for item in response.untagged:
             words = item.text.split()
             if words and words[0].upper() == "SEARCH":
-                found += [int(word) for word in words[1:] if word.isdigit()]
+                found += [int(word) for word in words[1:] if _NUMBER.fullmatch(word)]
         return found
 
     def fetch(self, uid: int) -> bytes:

@@ -50,20 +50,16 @@ class ManageSieve(Client):
 
     def _line(self) -> str:
         """One line; a literal in it stands there as a quoted string would."""
-        text = b""
+        parts = []
         while True:
             raw = self.connection.raw_line()
             match = _LITERAL.search(raw)
             if match is None:
-                text += raw
+                parts.append(raw.rstrip(b"\r\n"))
                 break
-            text += (
-                raw[: match.start()]
-                + b'"'
-                + self.connection.exactly(int(match[1])).replace(b'"', b"'")
-                + b'"'
-            )
-        shown = text.rstrip(b"\r\n").decode("utf-8", "replace")
+            literal = self.connection.exactly(int(match[1])).replace(b'"', b"'")
+            parts.append(raw[: match.start()] + b'"' + literal + b'"')
+        shown = b"".join(parts).decode("utf-8", "replace")
         self.connection.transcript.add("S", shown)
         return shown
 

@@ -33,6 +33,7 @@ class PopReply:
 
 # UIDL lists the newest messages last; what is looked for by its header is never further up than this.
 _NEWEST = 100
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 class NoSuchMessage(ProtocolError):
@@ -110,7 +111,7 @@ class Pop3(MailboxClient):
         if not reply.ok:
             raise ProtocolError(_("UIDL was refused: {reply}").format(reply=reply))
         rows = [line.split(maxsplit=1) for line in self._body().decode("ascii", "replace").splitlines()]
-        return [(int(row[0]), row[1]) for row in rows if len(row) == 2 and row[0].isdigit()]
+        return [(int(row[0]), row[1]) for row in rows if len(row) == 2 and _NUMBER.fullmatch(row[0])]
 
     def headers(self, number: int) -> bytes:
         """TOP n 0: the header of one message."""

@@ -38,6 +38,7 @@ from mailprov.probe.clients.answers import (
     plain,
     text,
 )
+from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.trust import Trust, trust
 
 __all__ = [
@@ -283,7 +284,14 @@ class Resolver:
         mute = late.format(server=server, port=port, seconds=self._seconds)
         if self._silent[address, tcp] >= _PATIENCE:
             raise QueryTimeout(mute)
-        query = dns.message.make_query(name, kind, use_edns=0, payload=1232, want_dnssec=dnssec)
+        try:  # a name that a record led to may leave no room for the labels before it
+            query = dns.message.make_query(name, kind, use_edns=0, payload=1232, want_dnssec=dnssec)
+        except dns.exception.DNSException as error:
+            raise BadAnswer(
+                _("{name} is no name that can be asked for: {error}").format(
+                    name=printable(name), error=first_line(error)
+                )
+            ) from None
         query.flags &= ~dns.flags.RD  # we want what it holds, not what it can find out
         with self._lock:
             self.queries += 1

@@ -1,7 +1,7 @@
 """TLS contexts, and what a served certificate says about itself.
 
-Public: looking_context, verifying_context, Leaf, remaining_fraction, why_untrusted. Raises
-nothing of its own.
+Public: looking_context, verifying_context, Leaf, remaining_fraction, why_untrusted. Raises ProtocolError for a
+certificate that cannot be read, else nothing of its own.
 
 Two kinds of context. The *verifying* one is for everything that sends a secret. The *looking* one verifies
 nothing and is only for reading what a stranger may read (certificates, capabilities), so that chain, name and
@@ -15,11 +15,25 @@ import ssl
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mailprov.i18n import _
 from mailprov.model.hostnames import matches
 from mailprov.model.values import dataclass
+from mailprov.probe.clients.connection import printable
+from mailprov.probe.clients.errors import ProtocolError
+
+# What cryptography says of certificates that OpenSSL has let pass.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def looking_context() -> ssl.SSLContext:
@@ -63,8 +77,16 @@ class Leaf:
 
     @classmethod
     def parse(cls, der: bytes) -> Leaf:
-        """Raises ValueError when the bytes are no certificate."""
-        certificate = x509.load_der_x509_certificate(der)
+        """Raises ProtocolError when the bytes are no certificate, or one that cannot be read."""
+        try:
+            return cls._read(der, x509.load_der_x509_certificate(der))
+        except _UNREADABLE as error:
+            raise ProtocolError(
+                _("the certificate cannot be read: {error}").format(error=printable(str(error)))
+            ) from None
+
+    @classmethod
+    def _read(cls, der: bytes, certificate: x509.Certificate) -> Leaf:
         try:
             san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             names = tuple(san.get_values_for_type(x509.DNSName))
@@ -85,7 +107,7 @@ class Leaf:
 def _signed_by_itself(certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(certificate)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -48,7 +48,7 @@ def _hop(value: str) -> Hop:
     # stands inside the comment after the name.
     comments: list[str] = []
     outside, comment, depth = "", "", 0
-    for char in value:
+    for char in value.replace("\0", ""):  # between two of these stands the number of a comment
         if char == "(":
             depth += 1
             if depth == 1:
