@@ -33,7 +33,6 @@ class Job(NamedTuple):
     senders: Sequence[str] = ()
     recipients: Sequence[str] = ()
     seconds: float = 0
-    age: float = 0
     queue: Mapping[str, Any] = {}
     action: str = ""
     ids: Sequence[str] = ()

@@ -323,6 +323,14 @@ class Jobs:
         scopes = (Scope.PARTNER, Scope.DELIVERY, Scope.ADDRESSES)
         return any(probe.scope in scopes and self.wanted(probe.entry.id) for probe in self._probes)
 
+    @property
+    def asks_queues(self) -> bool:
+        """Whether hosts are sure to be asked what is left in their queues."""
+        scopes = (Scope.DELIVERY, Scope.ADDRESSES)
+        return any(
+            (probe.scope in scopes or probe.long) and self.wanted(probe.entry.id) for probe in self._probes
+        )
+
     def partner(self, partner: Partner, *, told: bool) -> Job:
         """Whether this domain can take part; what keeps it from it is told also where only other probes of delivery are
         wanted. Where not `told` nothing is: it was not selected.

@@ -107,6 +107,7 @@ def verify(
     partner: str = "",
     bans: Ask | None = None,
     queues: AskQueue | None = None,
+    watch: Callable[[Collection[Host]], None] | None = None,
     skip_ids: Collection[str] = (),
     signing: PublicKeys | None = None,
     selectors: tuple[str, ...] | None = None,
@@ -123,8 +124,9 @@ def verify(
     `port_numbers` are the ports to look at. `provisioned` are hosts that have just been brought to the desired
     state: what other servers may leave out is missed there. `accounts` of each domain log in (None: all), chosen by
     `ident`, the name of the run. `partner` is the domain that all others exchange mail with. `bans` asks hosts whom
-    their fail2ban holds, where no port of a kind answers; `queues` asks one whether mail has left its queue.
-    `skip_ids` are left out, as `probe_ids` are taken. `signing` are the DKIM keys that hosts say they sign with.
+    their fail2ban holds, where no port of a kind answers; `queues` asks one whether mail has left its queue,
+    and `watch` is told early which hosts that will be. `skip_ids` are left out, as
+    `probe_ids` are taken. `signing` are the DKIM keys that hosts say they sign with.
     `selectors`: the inventory is made up, of domains that it does not describe, and these are the selectors to look
     at there. `name_server_port`: where name servers that are looked up take questions, if not at the usual one.
     `intrusive`: probes that cost others something run, too, and mail goes to addresses outside of the inventory.
@@ -154,6 +156,9 @@ def verify(
     ]
     if hosts:
         served = [item for item in served if set(item.hosts) & set(hosts)]
+    jobs = Jobs(run, probes(), probe_ids, port_numbers, skip_ids)
+    if watch is not None and jobs.asks_queues:
+        watch([host for host in looked_at if host.managed])
     with ThreadPoolExecutor(8) as pool:
         found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
@@ -161,7 +166,6 @@ def verify(
     run.vantages = Vantages(trusted, outside)
     runner = _Runner(run, emit)
     run.signing, run.selectors, run.intrusive = signing, selectors, intrusive
-    jobs = Jobs(run, probes(), probe_ids, port_numbers, skip_ids)
     if any(map(jobs.wanted, (*outside, vantage.PROBE))):
         run.vantages.begin(looked_at, run.addresses)
     for host in looked_at:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 
 from mailprov import __version__
 from mailprov.errors import bug
@@ -131,6 +132,7 @@ def probe_into(
         events.emit(Found(finding))
 
     def work() -> None:
+        ending = ExitStack()
         try:
             from mailprov import probe  # slow to load, and an apply that changes nothing probes nothing
 
@@ -148,11 +150,12 @@ def probe_into(
                 told = ask(hosts, command="verify", start=start)
                 return {name: probe.Bans(told.peers[name], held) for name, held in told.bans.items()}
 
-            def queue(host: Host, addresses: Collection[str], age: float, seconds: float) -> probe.QueueTold:
-                from mailprov.run.queue_gone import ask
+            watchers = None
+            if start is not None:
+                from mailprov.run.queue_gone import Watchers
 
-                assert start is not None
-                return ask(host, addresses, age, seconds, command="verify", start=start, stop=stop)
+                watchers = Watchers(command="verify", start=start, stop=stop)
+                ending.callback(watchers.end)
 
             def trusted(host: Host, addresses: Collection[str]) -> probe.TrustTold:
                 from mailprov.run.trusted import ask
@@ -172,7 +175,8 @@ def probe_into(
                 partner=partner,
                 ident=ident,
                 bans=bans,
-                queues=queue if start is not None else None,
+                queues=watchers.ask if watchers else None,
+                watch=watchers.begin if watchers else None,
                 skip_ids=skip_ids,
                 signing=signing,
                 selectors=selectors,
@@ -181,6 +185,7 @@ def probe_into(
         except Exception as error:
             crash.append(str(bug("verify", error)))
         finally:
+            ending.close()
             done.set()
 
     events.emit(Progress("verify", _("probing from outside")))

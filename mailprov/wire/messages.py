@@ -31,8 +31,6 @@ job     {"tag": str,               random per run, 16 hex digits
          "queue": {"all": bool, "limit": int,       queue: all messages, or so many of the oldest; those that meet all
                    "ids": [str], "queues": [name],  of this, each of which may be missing or empty
                    "sender": str, "recipient": str, "reason": str},   in any place, in any case; "<>" is no sender
-         "recipients": [address], "age": float, "seconds": float     queue_gone: mail for whom, that came in no longer
-                                   ago than that, and for how long at most to wait until it has left
          "addresses": [str], "own": [str]     trusts: by which we come; which are the host's own
          "action": "flush" | "hold" | "release" | "delete", "ids": [str]   queue_act; flush without ids: all
          "root": str}              "" on real hosts; tests give a directory that stands for /
@@ -49,7 +47,7 @@ modes   plan       the agent ends after `plan` and has written nothing
                    (agent/modes/wire.py); with the end, however it comes, that is over
         trace      hello, traced, end; nothing is written, no lock is taken
         queue      hello, queued …, queue_state, end; nothing is written, no lock is taken
-        queue_gone hello, queue_gone, end; nothing is written, no lock is taken
+        queue_gone hello, asked, (ask), queue_gone, asked …, end; nothing is written, no lock is taken
         trusts     hello, trusts, end; nothing is written, no lock is taken
         queue_act  hello, (queued), plan, (go), applied …, end: does the job's "action" to messages of the queue
         purge      hello, plan, (go), applied, end: deletes what job's "address" has left
@@ -92,6 +90,7 @@ agent → controller, in order (t is the message type)
                 "all": int, "told": int, "unreadable": int,    all that are in the queue; of those asked for, the told
                 "reasons": [REASON], "others": int,            ones; lines that nobody understood. The most frequent
                 "running": bool, "now": unix seconds}          reasons; messages with rarer ones; whether Postfix runs
+    asked      {"t"}                                 waits for `ask`
     queue_gone {"t", "whole": bool, "running": bool, whether two looks in a row have seen the same, and all of it;
                 "left": [{"id", "queue", "address", "reason"}]}     whether Postfix runs; what is left, 100 at most
     trusts     {"t", "peer": as in FACTS, "at": the host's own address that SSH came to,
@@ -116,6 +115,8 @@ controller → agent
                 "zones": [IMAGE]}                    only where zones of this host change: kept for a rollback
     collect    {"t", "queue_ids": [str]}             after `verbose`: the message's ids on this host
     issue      {"t"}                                 after `ready`
+    ask        {"t", "recipients": [address],        after `asked`: mail for whom; nobody: that was all
+                "age": float, "seconds": float}      came in no longer ago than that; how long to wait at most
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
 CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mailbox|message,

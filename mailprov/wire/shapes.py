@@ -207,6 +207,7 @@ MESSAGES: Mapping[str, fields] = {
         running=flag,
         now=number(),
     ),
+    "asked": _object(),
     "queue_gone": _object(whole=flag, running=flag, left=many(LEFT, 100)),
     "trusts": _object(
         peer=_name,
@@ -243,7 +244,7 @@ ORDER: Mapping[str, frozenset[str]] = {
     "wire": ANYTIME | {"verbose", "dialogues"},
     "trace": ANYTIME | {"traced"},
     "queue": ANYTIME | {"queued", "queue_state"},
-    "queue_gone": ANYTIME | {"queue_gone"},
+    "queue_gone": ANYTIME | {"asked", "queue_gone"},
     "trusts": ANYTIME | {"trusts"},
     "queue_act": ANYTIME | {"queued", "plan", "applied"},
     "zones": ANYTIME,
@@ -251,13 +252,13 @@ ORDER: Mapping[str, frozenset[str]] = {
 ANSWERED = frozenset(
     {
         "facts", "runs", "mailboxes", "keys", "bans", "maillog", "traced", "verbose", "dialogues", "queued",
-        "queue_state", "queue_gone", "trusts",
+        "queue_state", "asked", "queue_gone", "trusts",
     }
 )  # fmt: skip
 ONCE = frozenset(
     {
         "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "traced", "ready", "served",
-        "verbose", "dialogues", "queue_state", "queue_gone", "trusts", "end",
+        "verbose", "dialogues", "queue_state", "trusts", "end",
     }
 )  # fmt: skip
 

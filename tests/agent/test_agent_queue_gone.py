@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.agent.driver import Agent, job, of_kind
+from tests.agent.driver import Agent, job
 from tests.agent.fake_postfix import Spool
 
 ONE, TWO = "4F0A1B2C3D", "4F0A1B2C3E"
@@ -23,11 +23,18 @@ def spool(root: Path) -> Spool:
     return Spool(root)
 
 
+def ask(agent: Agent, *recipients: str, age: float = 10, seconds: float = 600) -> None:
+    """Nobody: that was all."""
+    agent.send("ask", recipients=list(recipients), age=age, seconds=seconds)
+
+
 def asked(spool: Spool, *recipients: str, age: float = 10, seconds: float = 600) -> dict[str, Any]:
-    work = job(str(spool.root), "queue_gone", recipients=list(recipients or (TO,)), age=age, seconds=seconds)
-    agent = Agent(None, work, spool.before)
+    agent = Agent(None, job(str(spool.root), "queue_gone"), spool.before)
+    ask(agent, *(recipients or (TO,)), age=age, seconds=seconds)
+    found = agent.until("queue_gone")
+    agent.until("asked")
+    ask(agent)
     agent.end()
-    (found,) = of_kind(agent.messages, "queue_gone")
     return found
 
 
@@ -100,3 +107,23 @@ def test_it_ends_when_its_time_is_over_and_says_that_it_is_not_sure(spool: Spool
     put(spool, ONE)
     found = asked(spool, seconds=0.1)
     assert ([one["id"] for one in found["left"]], found["whole"]) == ([ONE], False)
+
+
+def test_one_conversation_answers_as_often_as_it_is_asked(spool: Spool) -> None:
+    agent = Agent(None, job(str(spool.root), "queue_gone"), spool.before)
+    ask(agent, TO)
+    assert agent.until("queue_gone")["left"] == []
+    agent.until("asked")
+    put(spool, ONE, "deferred")
+    ask(agent, TO)
+    assert [one["id"] for one in agent.until("queue_gone")["left"]] == [ONE]
+    agent.until("asked")
+    ask(agent)
+    assert agent.end()["status"] == "ok"
+
+
+def test_who_asks_no_more_and_leaves_ends_it(spool: Spool) -> None:
+    agent = Agent(None, job(str(spool.root), "queue_gone"), spool.before)
+    agent.until("asked")
+    agent.send("cancel")
+    assert agent.end()["status"] == "cancelled"

@@ -1,11 +1,11 @@
-"""Mode queue_gone: waits until what came into the queue for some recipients has left it.
+"""Mode queue_gone: waits until what came into the queue for some recipients has left it, as often as it is asked.
 
     wait(session)      the whole rest of the conversation, except `end`
 
-Looked at are messages for the job's `recipients`, all of them whole addresses, that came in no longer than its `age`
-ago by this host's own clock. Postfix moves a message from one of its queues to the next while showq(8) reads them in
-turn, so one look can miss it: gone is what two looks in a row have not seen. What is deferred or on hold is not waited
-for, as nothing moves it soon. Nothing is written.
+Looked at are messages for the question's `recipients`, all of them whole addresses, that came in no longer than its
+`age` ago by this host's own clock. Postfix moves a message from one of its queues to the next while showq(8) reads them
+in turn, so one look can miss it: gone is what two looks in a row have not seen. What is deferred or on hold is not
+waited for, as nothing moves it soon. Nothing is written.
 """
 
 from __future__ import annotations
@@ -24,11 +24,19 @@ _RESTING = ("deferred", "hold")
 
 
 def wait(session: Session) -> None:
-    job = session.job
-    until = time.monotonic() + job.seconds
-    since = time.time() - job.age - _CLOCK
-    wanted = frozenset(address.lower() for address in job.recipients)
     found = reading.instances(session.tree)
+    while True:
+        session.channel.say("asked")
+        question = session.channel.wait("ask")
+        if not question["recipients"]:
+            return
+        _answer(session, found, question)
+
+
+def _answer(session: Session, found: List[reading.Instance], question: Dict[str, Any]) -> None:
+    until = time.monotonic() + question["seconds"]
+    since = time.time() - question["age"] - _CLOCK
+    wanted = frozenset(address.lower() for address in question["recipients"])
     agreed, before = 0, ""
     while True:
         left, unreadable = _look(session, found, wanted, since)

@@ -211,6 +211,7 @@ def good() -> dict[str, dict[str, Any]]:
             ],
             "answers": ["192.0.2.1"],
         },
+        "asked": {"t": "asked"},
         "queue_gone": {
             "t": "queue_gone",
             "whole": True,
@@ -354,6 +355,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
             "traced",
             "queued",
             "queue_state",
+            "asked",
             "queue_gone",
             "trusts",
         ):
@@ -381,6 +383,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
         "runs": "history",
         "queued": "queue",
         "queue_state": "queue",
+        "asked": "queue_gone",
         "queue_gone": "queue_gone",
         "trusts": "trusts",
     }.get(kind, "apply"), agent
