@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -215,6 +215,7 @@ class ScriptedLab:
         partner: str = "",
         bans: Ask | None = None,
         queues: AskQueue | None = None,
+        watch: Callable[[Collection[Host]], None] | None = None,
         signing: PublicKeys | None = None,
         skip: str = "",
         selectors: tuple[str, ...] | None = None,
@@ -256,6 +257,7 @@ class ScriptedLab:
             provisioned=provisioned,
             bans=bans,
             queues=queues,
+            watch=watch,
             signing=signing,
             skip_ids=skip.split(),
             ident=ident,
