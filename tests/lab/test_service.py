@@ -199,6 +199,25 @@ def test_a_second_apply_changes_nothing_on_the_host(hosts: lab.Lab, inventory: P
     assert processes(hosts) == running
 
 
+def test_an_alias_is_verified_by_what_it_can_have_touched(hosts: lab.Lab, inventory: Path) -> None:
+    """One line says what was left out; --verify-scope full leaves out nothing."""
+    copy = edited(
+        inventory, "alias", (r"(\n +)postmaster: ana", r"\1compras: luis@beta.test\1postmaster: ana")
+    )
+    for path, words, small in ((copy, [], True), (str(inventory), ["--verify-scope", "full"], False)):
+        result = run("apply", "--yes", *words, path)
+        found = result.of("found")
+        assert (result.code, [f for f in found if f["verdict"] not in ("pass", "skip")]) == (0, [])
+        assert result.of("applied")
+        told = [each["text"] for each in result.of("notice") if "--verify-scope full" in each["text"]]
+        assert len(told) == small, result.of("notice")
+        assert not small or "alpha.test" in told[0]
+        assert {f["target"]["account"] for f in found if f["id"] == "address.alias"} >= (
+            {"compras@alpha.test"} if small else {"ventas@alpha.test"}
+        )
+        assert {f["id"].partition(".")[0] for f in found}.isdisjoint({"tls", "dns", "auth"}) == small
+
+
 def test_one_new_account_touches_only_what_it_must(hosts: lab.Lab, inventory: Path) -> None:
     """The other accounts keep their hashes, no daemon restarts, and the new user can log in and gets mail."""
     (inventory.parent / "secrets" / "nuevo").write_text("nuevo secreto 1\n")
