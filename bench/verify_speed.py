@@ -37,6 +37,7 @@ import dns.resolver
 
 from bench.commands import apply, mailprov
 from bench.measure import BenchFailed, environment
+from bench.verify_counts import COUNTED, counted
 from mailprov import lab, probe
 from mailprov.inventory import SecretMode, load
 from mailprov.model.accounts import Account
@@ -87,9 +88,10 @@ def measure(folder: Path, cache: Path, rounds: int) -> list[str]:
                     raise BenchFailed(f"bench: {name}:\n{done.stdout[-2000:]}{done.stderr[-1000:]}")
                 if turn:
                     shares[name].append(time.monotonic() - began)
+        counts = {name: counted(whole, _of(hosts)) for name, hosts in _RUNS.items()}
     finally:
         lab.down(NAME, silent)
-    return [*_table(seen), *_beside(shares, absent), *scripted(folder, COUNTS, rounds)]
+    return [*_table(seen), *_counts(counts), *_beside(shares, absent), *scripted(folder, COUNTS, rounds)]
 
 
 def _inventory(hosts: Sequence[str]) -> str:
@@ -109,10 +111,13 @@ def _inventory(hosts: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _of(hosts: Sequence[str]) -> list[str]:
+    return [word for host in hosts for word in ("--domain", f"{host}.test")]
+
+
 def _verified(path: Path, hosts: Sequence[str]) -> tuple[float, float, str, float]:
     """Seconds of the run, of the slowest probe but wrong passwords, its id, and of the slowest of all."""
-    domains = [word for host in hosts for word in ("--domain", f"{host}.test")]
-    result = mailprov("verify", "--json", *domains, str(path))
+    result = mailprov("verify", "--json", *_of(hosts), str(path))
     events = [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
     found = [each.get("finding", each) for each in events if "verdict" in json.dumps(each)]
     found = [each for each in found if "id" in each and "seconds" in each]
@@ -143,6 +148,19 @@ def _table(seen: dict[str, list[tuple[float, float, str, float]]]) -> list[str]:
         lines.append(
             f"| {name} | {_span(walls)} | {_span(quick)} | {which} | {_span(slowest)} | {ratio:.2f} × |"
         )
+    return [*lines, ""]
+
+
+def _counts(seen: dict[str, Counter[str]]) -> list[str]:
+    lines = [
+        "What such a run does, counted in one more of each (both address families):",
+        "",
+        f"| | {' | '.join(COUNTED)} |",
+        f"|---|{'---|' * len(COUNTED)}",
+    ]
+    lines += [
+        f"| {name} | {' | '.join(str(each[what]) for what in COUNTED)} |" for name, each in seen.items()
+    ]
     return [*lines, ""]
 
 
