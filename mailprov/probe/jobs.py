@@ -37,6 +37,8 @@ from mailprov.probe.targets import has_route, subjects
 
 # Connections at once to one address: polite to anvil and to small machines.
 _PER_ADDRESS = 6
+# To one port of a server that others built, whose limit nobody has told: Courier, as packaged, drops the fifth one.
+_PER_PORT_OF_OTHERS = 2
 _DELIVERIES_AT_ONCE = 8
 _LOOKERS = 48
 _OF_A_PORT = (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT, Scope.PORT_ACCOUNTS)
@@ -68,7 +70,7 @@ class Jobs:
         self._probe_ids = probe_ids
         self._skip_ids = skip_ids
         self._ports = [port for port in PROBED if port.number in port_numbers]
-        self._limits: dict[str, threading.Semaphore] = {}
+        self._limits: dict[tuple[str, int], threading.Semaphore] = {}
         self._deliveries = threading.Semaphore(_DELIVERIES_AT_ONCE)
         # What wrong passwords wait for.
         self._controls = {probe.after for probe in probes if probe.phase is Phase.WRONG_PASSWORDS}
@@ -89,8 +91,15 @@ class Jobs:
                     _("it runs only with --intrusive, as it costs the server or others something")
                 )
 
-    def _limit(self, address: str) -> threading.Semaphore:
-        return self._limits.setdefault(address, threading.Semaphore(_PER_ADDRESS))
+    def _limits_of(self, host: Host, address: str, port: int) -> tuple[threading.Semaphore, ...]:
+        """Taken in this order: who waits for the port keeps nobody from others."""
+        whole = self._limits.setdefault((address, 0), threading.Semaphore(_PER_ADDRESS))
+        if host.managed:
+            return (whole,)
+        return (
+            self._limits.setdefault((address, port), threading.Semaphore(_PER_PORT_OF_OTHERS)),
+            whole,
+        )
 
     def _seconds(self, probe: Probe) -> float:
         return probe.seconds(self._run.timing)
@@ -235,7 +244,7 @@ class Jobs:
                 yield context
 
     def _port_job(self, probe: Probe, context: PortContext) -> Job:
-        limits = [self._limit(context.address)]
+        limits = list(self._limits_of(context.host, context.address, context.port.number))
         if context.account is not None:
             limits.insert(0, self._run.user_slot(context.host.name, context.account.address))
 

@@ -161,7 +161,7 @@ def _results(context: DeliveryContext) -> list[str]:
         ),
         "fail": N_("one of them does not pass"),
         "error": N_("no message arrived"),
-        "skip": N_("`filter: none` there, or both domains on one host"),
+        "skip": N_("`filter: none` there, or sender and recipient on one host"),
     },
     refs=("RFC 8601", "RFC 7208", "RFC 9989"),
     ports=SUBMISSION,
@@ -179,7 +179,7 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
         yield context.skip(form.format(host=host.name))
         return
     if context.plan.local:
-        yield context.skip(_("both domains are on one host, which does not check its own users"))
+        yield context.skip(_("sender and recipient are on one host, which does not check its own users"))
         return
     ours = [value for value in _results(context) if message.FORGED not in value]
     if not ours:

@@ -17,7 +17,7 @@ from mailprov.model.accounts import Account
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain
 from mailprov.probe.accounts import lacking, usable
-from mailprov.probe.clients.errors import ProbeError, ReadTimeout, Unreachable
+from mailprov.probe.clients.errors import NoPasswords, ProbeError, ReadTimeout, Unreachable
 from mailprov.probe.clients.folders import LOOKS_PER_LOOK_AROUND, folders_at
 from mailprov.probe.clients.smtp import Reply, Smtp
 from mailprov.probe.context import port_numbered
@@ -113,6 +113,8 @@ def _works(context: PartnerContext, number: int, account: Account) -> bool:
         )
         with client.connection:
             login = client.login(account.login_name, account.password.reveal())
+    except NoPasswords:
+        raise
     except (Unreachable, ReadTimeout) as error:
         raise type(error)(f"{number}: {error}") from None
     except ProbeError as error:
@@ -317,8 +319,8 @@ def _wait(context: DeliveryContext) -> tuple[str, bool]:
         "fail": N_("not arrived, more than once, a hop is missing, or a hop was without TLS"),
         "error": N_("not submitted, or the mailbox cannot be read"),
         "skip": N_(
-            "arrived, but both domains are on one host, so there was no way between hosts to prove, or the first MX "
-            "is somebody else's"
+            "arrived, but sender and recipient are on one host, so there was no way between hosts to prove, or the "
+            "first MX is somebody else's"
         ),
     },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),

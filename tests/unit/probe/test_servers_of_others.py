@@ -5,12 +5,20 @@ it is, and no advice names `mailprov apply` there. On managed hosts the same is 
 from __future__ import annotations
 
 import dataclasses
+import threading
+from contextlib import ExitStack
+from unittest import mock
 
 import pytest
 
 from mailprov.inventory.of_server import Login, of_server
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter
+from mailprov.probe.checks import probes
+from mailprov.probe.clients.connection import Deadline
+from mailprov.probe.context import Run
+from mailprov.probe.jobs import Job, Jobs
+from mailprov.probe.timing import Timing
 from mailprov.selftest.scripted_lab import ScriptedLab
 from mailprov.selftest.session import PASSWORDS
 from mailprov.selftest.signer import SELECTOR
@@ -198,3 +206,33 @@ def test_system_users_of_it_log_in_by_name_and_the_advice_says_how(lab: Scripted
 def test_what_nobody_has_said_of_it_is_not_told_as_a_setting(lab: ScriptedLab) -> None:
     skipped = {item.observed for item in strange(lab) if item.id == "delivery.results"}
     assert skipped == {"nobody has said whether mx1.alpha.test checks what arrives"}
+
+
+def test_one_domain_is_not_told_as_two(lab: ScriptedLab) -> None:
+    paths = {item.observed for item in strange(lab) if item.id == "delivery.path"}
+    assert paths
+    assert all("sender and recipient are on one host" in seen for seen in paths)
+    assert not [seen for seen in paths if "domains" in seen]
+
+
+@pytest.mark.parametrize(("managed", "most"), [(False, 2), (True, 6)])
+def test_few_at_once_to_a_port_of_a_server_of_others(lab: ScriptedLab, managed: bool, most: int) -> None:
+    """Courier takes four connections from one address, as packaged, and drops what comes beyond."""
+    host = dataclasses.replace(lab.inventory.hosts[0], managed=managed)
+    run = Run(lab.inventory, mock.Mock(), Timing(), "", threading.Event(), Deadline(600))
+    run.addresses[host.name] = ("127.0.0.1",)
+    jobs = list(Jobs(run, probes(), ("smtp.banner", "tls.starttls"), (25,)).looks([host], []))
+    assert len(jobs) == 2
+    with ExitStack() as held:
+        assert sum(_taken(jobs[number % 2], held) for number in range(10)) == most
+
+
+def _taken(job: Job, held: ExitStack) -> bool:
+    """Whether there is room for it beside those that hold their limits."""
+    with ExitStack() as mine:
+        for limit in job.limits:
+            if not limit.acquire(blocking=False):
+                return False
+            mine.callback(limit.release)
+        held.push(mine.pop_all())
+    return True
