@@ -6,7 +6,7 @@ LAB := inventories/demo.yml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases test-attacks test-users test-clients check lab-up lab-down bench faults faults-short fuzz mutations docs messages wheel clean
+.PHONY: help demo test test-releases test-attacks test-users test-clients test-servers check lab-up lab-down bench faults faults-short fuzz mutations docs messages wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,10 @@ test-users: .venv/ready .venv/users/ready ## What users see, in a real browser, 
 test-clients: .venv/ready .venv/clients/ready ## A real Thunderbird, mutt and Alpine set up and used on real hosts; SHORT=1 for Debian 13 alone (root on Linux)
 	@scripts/test-tools clients
 	@$(PYTHON_BIN) scripts/lab_tests.py clients $(if $(SHORT),short)
+
+test-servers: .venv/ready ## Servers that others build (Sendmail, Exim, Courier, procmail, Debian's own), judged by verify; SHORT=1: one of them, SERVER=exim (root on Linux)
+	@scripts/test-tools
+	@MAILPROV_SERVER=$(SERVER) $(PYTHON_BIN) scripts/lab_tests.py servers $(if $(SHORT),short)
 
 check: .venv/ready ## Format, lint, types and the tests that need no hosts
 	@$(PYTHON_BIN) -m ruff format --check .

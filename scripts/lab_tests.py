@@ -11,6 +11,8 @@ scripts/lab_tests.py users         `make test-users`: what users see, in real pr
 scripts/lab_tests.py users short   `make test-users SHORT=1`: on Debian 13 alone, and fewer cases
 scripts/lab_tests.py clients       `make test-clients`: real mail programs, on Debian 12 and 13
 scripts/lab_tests.py clients short `make test-clients SHORT=1`: on Debian 13 alone
+scripts/lab_tests.py servers       `make test-servers`: five servers that others build, on Debian 12 and 13
+scripts/lab_tests.py servers short `make test-servers SHORT=1`: one of them, on Debian 12
 """
 
 from __future__ import annotations
@@ -75,8 +77,8 @@ SIDE_BY_SIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "-n", "4"]
 def main() -> int:
     if sys.platform != "linux" or os.geteuid() != 0:
         print(
-            "left out: tests/lab, tests/faults, tests/attacks, tests/users and tests/clients (real hosts in "
-            "systemd-nspawn), "
+            "left out: tests/lab, tests/faults, tests/attacks, tests/users, tests/clients and tests/servers (real "
+            "hosts in systemd-nspawn), "
             "which need root on Linux: run `sudo make test`"
         )
         return 0
@@ -88,6 +90,10 @@ def main() -> int:
     if sys.argv[1:2] == ["clients"]:  # one set of hosts for all of its files
         long = "" if sys.argv[2:] == ["short"] else "long"
         return subprocess.call([*PYTEST, "tests/clients"], env={**os.environ, "MAILPROV_CLIENTS": long})
+    if sys.argv[1:2] == ["servers"]:
+        told = {"MAILPROV_SERVERS": "" if sys.argv[2:] == ["short"] else "long"}
+        what = ["tests/servers", "tests/unit/probe/test_exchange_online.py"]
+        return subprocess.call([*PYTEST, *what], env={**os.environ, **told})
     if sys.argv[1:] == ["faults"]:  # it times its faults, and has the machine alone
         return subprocess.call([*PYTEST, "tests/faults"])
     if sys.argv[1:] == ["releases"]:

@@ -22,10 +22,11 @@ from mailprov.model.inventory import Domain, Host, Inventory, TlsMode
 from mailprov.model.ports import Port
 from mailprov.model.records import Record
 from mailprov.model.values import dataclass, field
+from mailprov.probe import other_software
 from mailprov.probe.clients import tls
 from mailprov.probe.clients.client import Client
 from mailprov.probe.clients.connection import Connection, Deadline, Peer, Transcript
-from mailprov.probe.clients.errors import ProbeError, Refused, Unreachable
+from mailprov.probe.clients.errors import NoPasswords, ProbeError, Refused, Unreachable
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import Answer, QueryTimeout, Resolver
@@ -77,6 +78,7 @@ class Run:
     )  # once for all addresses of a host: (probe, host name)
     # Records that the inventory wants, by the mail domain they belong to. Filled by the first probe that asks.
     wanted: dict[str, list[Record]] = field(default_factory=dict)
+    software: dict[str, str] = field(default_factory=dict)  # of others: host name → as other_software
     pins: dict[str, bytes] = field(default_factory=dict)  # self-signed, as first seen: host name → DER
     lock: threading.Lock = field(default_factory=threading.Lock)
     # Verifying contexts, (CA file, name checked) → context: the system's store takes 30 ms to load each time.
@@ -206,7 +208,9 @@ class Context:
         return self.finding(Verdict.SKIP, observed)
 
     def could_not_test(self, error: ProbeError) -> Finding:
-        """An error, for what the probe could not find out."""
+        """An error, for what the probe could not find out; that others' server takes no passwords is no fault of it."""
+        if isinstance(error, NoPasswords) and not getattr(self, "host", self.run.inventory.hosts[0]).managed:
+            return self.skip(str(error))
         self.late = self.late or isinstance(error, QueryTimeout)
         kinds = (kind.__name__ for kind in type(error).__mro__)
         return self.error(str(error), next((_(FOR_ERRORS[kind]) for kind in kinds if kind in FOR_ERRORS), ""))
@@ -279,7 +283,8 @@ class Context:
     ) -> Client:
         connection = self.dial(address, port, deadline)
         try:
-            return open_session(connection, port, tls_context, host.fqdn, secure)
+            begun = open_session(connection, port, tls_context, host.fqdn, secure)
+            return other_software.noted(begun, host, self.run.software)
         except BaseException:
             connection.close()
             raise

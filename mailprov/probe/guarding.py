@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from mailprov.i18n import _
 from mailprov.model.findings import Finding, Verdict
+from mailprov.probe import other_software
 from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Context, PortContext
 from mailprov.probe.registry import Probe, reachability
@@ -67,4 +68,10 @@ def _completed(finding: Finding, context: Context, seconds: float) -> Finding:
         if finding.verdict is Verdict.ERROR and finding.id != reachability().entry.id
         else ""
     )
+    software = context.run.software.get(finding.target.host, "")
+    if software:
+        mailbox = finding.target.port in (110, 995, 143, 993)
+        finding = dataclasses.replace(
+            finding, advice=other_software.suited(software, finding, mailbox=mailbox)
+        )
     return dataclasses.replace(finding, seconds=seconds, timed_out=context.timed_out, waits_for=waits)

@@ -15,18 +15,17 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
-from mailprov.model.ports import PORTS, SIEVE_PORT, Port
+from mailprov.model.ports import PORTS, Port
 from mailprov.model.values import dataclass
 from mailprov.probe import bans as held
+from mailprov.probe import optional_ports
 from mailprov.probe.accounts import chosen, known, names, untried
 from mailprov.probe.addresses import AddressContext
-from mailprov.probe.clients.connection import unanswered
 from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
 from mailprov.probe.deliveries import DeliveryContext, DeliveryPlan, Partner, PartnerContext
 from mailprov.probe.expected_mail import KINDS
@@ -40,7 +39,6 @@ _PER_ADDRESS = 6
 # To one port of a server that others built, whose limit nobody has told: Courier, as packaged, drops the fifth one.
 _PER_PORT_OF_OTHERS = 2
 _DELIVERIES_AT_ONCE = 8
-_LOOKERS = 48
 _OF_A_PORT = (Scope.PORT, Scope.PORT_DOMAIN, Scope.PORT_ACCOUNT, Scope.PORT_ACCOUNTS)
 
 
@@ -271,21 +269,12 @@ class Jobs:
         yield Job(work)
 
     def find_absent(self, hosts: list[Host]) -> None:
-        """Whether ManageSieve is offered, at each address, if anything of it is to be looked at."""
-        probes = [probe for probe in self._probes if SIEVE_PORT.number in probe.entry.ports]
-        if SIEVE_PORT not in self._ports or not any(self.wanted(probe.entry.id) for probe in probes):
-            return
-        offering = [host for host in hosts if host.offers(SIEVE_PORT)]
-        addresses = [each for host in offering for each in self._run.addresses[host.name] if has_route(each)]
-
-        def look(address: str) -> str:
-            number = self._run.port_map.get((address, SIEVE_PORT.number), SIEVE_PORT.number)
-            return unanswered(address, number, self._run.timing.connect)
-
-        with ThreadPoolExecutor(_LOOKERS) as pool:
-            for address, seen in zip(addresses, pool.map(look, addresses), strict=True):
-                if seen:
-                    self._run.absent[address, SIEVE_PORT.number] = seen
+        numbers = {
+            number for probe in self._probes if self.wanted(probe.entry.id) for number in probe.entry.ports
+        }
+        self._run.absent.update(
+            optional_ports.find(self._run, hosts, [each for each in self._ports if each.number in numbers])
+        )
 
     def inapplicable(self) -> Iterator[Finding]:
         """Why nothing ran, where nothing did."""

@@ -14,6 +14,11 @@ from mailprov.i18n import N_, _
 FOR_ERRORS = {
     "Refused": N_("see net.tcp for this port"),
     "Unreachable": N_("see net.tcp for this port"),
+    "TurnedAway": N_(
+        "see the server's log; if it limits how often one address may connect, exempt this one (Sendmail: "
+        "ClientRate and ClientConn in access; Courier: MAXPERIP; Postfix: smtpd_client_event_limit_exceptions), "
+        "then run it again"
+    ),
     "Mute": N_(
         "see the server's log: Postfix starts a service that has crashed again only after a minute, as it does with "
         "submission where Dovecot, which checks the logins, does not run"

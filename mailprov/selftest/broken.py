@@ -16,6 +16,8 @@ FAULTS = {
     "auth-later": N_("no login can be checked now"),
     "auth-on-25": N_("logins are offered on port 25"),
     "banner-554": N_("the greeting is a refusal"),
+    "banner-421": N_("the greeting turns away who connects too often"),
+    "lists-user": N_("POP lists USER without TLS, and refuses it"),
     "banner-name": N_("the greeting has another name"),
     "banner-stars": N_("a firewall hides the greeting"),
     "banner-version": N_("the greeting has the version"),

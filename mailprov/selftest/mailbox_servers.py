@@ -137,6 +137,7 @@ class Pop(Session):
         if self.tls or "clear-auth" in self.faults:
             words += ["USER", "SASL PLAIN"]
         else:
+            words += ["USER"] if "lists-user" in self.faults else []
             words.append("SASL")
         self.send("+OK", *words, ".")
 

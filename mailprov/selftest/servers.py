@@ -27,12 +27,25 @@ from mailprov.model.ports import Protocol
 from mailprov.model.values import dataclass
 from mailprov.probe.checks.stray_ports import STRAY
 from mailprov.probe.registry import PROBED
+from mailprov.selftest import exchange_online
 from mailprov.selftest.mailbox_servers import Imap, Pop
+from mailprov.selftest.session import Session
 from mailprov.selftest.sieve_server import Sieve
 from mailprov.selftest.smtp_server import Smtp
 from mailprov.selftest.state import FQDNS, State
 
-_KINDS = {Protocol.SMTP: Smtp, Protocol.IMAP: Imap, Protocol.POP3: Pop, Protocol.SIEVE: Sieve}
+_KINDS: dict[Protocol, type[Session]] = {
+    Protocol.SMTP: Smtp,
+    Protocol.IMAP: Imap,
+    Protocol.POP3: Pop,
+    Protocol.SIEVE: Sieve,
+}
+_EXCHANGE_ONLINE: dict[Protocol, type[Session]] = {
+    **_KINDS,
+    Protocol.SMTP: exchange_online.Smtp,
+    Protocol.IMAP: exchange_online.Imap,
+    Protocol.POP3: exchange_online.Pop,
+}
 
 # Of the form that they have; nobody checks it.
 _KEY = "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="
@@ -65,6 +78,10 @@ class World(State):
                     "refused" in self.faults_of(address)
                     or (port.number == 4190 and "no-sieve" in self.faults)
                     or (port.service in self.off.get(address, ()))
+                    or (
+                        "exchange-online" in self.faults_of(address)
+                        and port.number not in exchange_online.PORTS
+                    )
                 )
                 sock = refusing(address) if refuses else socket.create_server((address, 0))
                 self.port_map[address, port.number] = sock.getsockname()[1]
@@ -121,8 +138,12 @@ class World(State):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.append(sock)
                 threading.Thread(
-                    target=_KINDS[key.data[1].protocol](self, sock, *key.data).run, daemon=True
+                    target=self._kinds(key.data[0])[key.data[1].protocol](self, sock, *key.data).run,
+                    daemon=True,
                 ).start()
+
+    def _kinds(self, address: str) -> dict[Protocol, type[Session]]:
+        return _EXCHANGE_ONLINE if "exchange-online" in self.faults_of(address) else _KINDS
 
     def _answer(self) -> None:
         data, peer = self._dns.recvfrom(4096)

@@ -28,6 +28,9 @@ class Smtp(Session):
             raise Gone
         if "banner-554" in self.faults:
             self.send("554 5.3.2 not today")
+        elif "banner-421" in self.faults:
+            self.send("421 4.3.2 Connection rate limit exceeded.")
+            raise Gone
         elif "banner-stars" in self.faults:
             self.send("220 ****************")
         elif "banner-name" in self.faults:
@@ -126,6 +129,9 @@ class Smtp(Session):
         allowed = self.port.login or {"auth-on-25", "hidden-auth-on-25"} & self.faults
         if not allowed:
             self.send("503 5.5.1 Error: authentication not enabled")
+            return
+        if "refuses-alike" in self.faults and not self.tls:
+            self.send("535 Authentication rejected")
             return
         if "asks-in-clear" not in self.faults and not self.tls and "clear-auth" not in self.faults:
             self.send("530 5.7.0 Must issue a STARTTLS command first")

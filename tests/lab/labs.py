@@ -55,9 +55,9 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 600)
         time.sleep(0.05)
 
 
-def run_on(where: lab.Lab, host: str, command: str, *, check: bool = True) -> str:
+def run_on(where: lab.Lab, host: str, command: str, *, check: bool = True, seconds: float = 300) -> str:
     """Standard output of a shell command on a lab host; with `check` the test fails when it does."""
-    done = subprocess.run(where.ssh_argv(host, [command]), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(where.ssh_argv(host, [command]), capture_output=True, text=True, timeout=seconds)
     if check and done.returncode != 0:
         pytest.fail(
             f"{host}: `{command}` ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"

@@ -168,7 +168,10 @@ def within(context: AddressContext) -> Iterator[Finding]:
     ),
     verdicts={
         "pass": N_("it is not there"),
-        "warn": N_("one copy each, but not in INBOX"),
+        "warn": N_(
+            "one copy each, but not in INBOX; or it is there on a server with `managed: false`: a mail program "
+            "that writes the field should have removed it (RFC 5322), as Exim leaves it in"
+        ),
         "fail": N_("it is there; or a copy did not arrive, or more than once"),
         "error": N_("a temporary refusal, silence, or a mailbox that cannot be opened"),
     },
@@ -189,7 +192,7 @@ def bcc(context: AddressContext) -> Iterator[Finding]:
         ]
         if shown and finding.verdict in (Verdict.PASS, Verdict.WARN):
             finding = context.finding(
-                Verdict.FAIL,
+                Verdict.FAIL if context.host.managed else Verdict.WARN,
                 _("{hidden}, in Bcc alone, is in the header that {names} got").format(
                     hidden=hidden, names=all_of(shown)
                 ),

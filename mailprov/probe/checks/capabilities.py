@@ -45,7 +45,7 @@ def _upgrade(context: PortContext, client: Client, wrong: list[tuple[str, str]])
     steps=("EHLO.", N_("STARTTLS on 25 and 587."), N_("EHLO again.")),
     verdicts={
         "pass": N_("all as expected, and SIZE, 8BITMIME, PIPELINING and ENHANCEDSTATUSCODES too"),
-        "warn": N_("one of those four is missing"),
+        "warn": N_("one of those four is missing; with `managed: false` the last one may be"),
         "fail": N_(
             "STARTTLS missing or still there under TLS, AUTH without TLS, no AUTH where users submit, XCLIENT for "
             "strangers"
@@ -110,9 +110,12 @@ def smtp_ehlo(context: PortContext) -> Iterator[Finding]:
     if wrong:
         yield context.failed("; ".join(what for what, __ in wrong), "; ".join(advice for __, advice in wrong))
         return
-    missing = [
-        word for word in ("SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES") if word not in after
-    ]
+    useful = ["SIZE", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES"]
+    if not context.host.managed:
+        useful.remove(
+            "ENHANCEDSTATUSCODES"
+        )  # Exim and Courier have none, and nothing is wrong with that (RFC 2034)
+    missing = [word for word in useful if word not in after]
     if missing:
         yield context.warn(
             _("not offered: {capabilities}").format(capabilities=" ".join(missing)),
@@ -190,7 +193,10 @@ def imap_capability(context: PortContext) -> Iterator[Finding]:
     steps=("CAPA.", N_("STLS on 110."), N_("CAPA again.")),
     verdicts={
         "pass": N_("all as expected"),
-        "warn": N_("UIDL or TOP is missing (clients cannot leave mail on the server)"),
+        "warn": N_(
+            "UIDL or TOP is missing (clients cannot leave mail on the server); or USER is listed without TLS, but "
+            "refused"
+        ),
         "fail": N_("a login is offered without TLS, none with it, STLS is missing, or still there under TLS"),
         "error": N_("the server does not say what it offers"),
     },
@@ -200,12 +206,16 @@ def imap_capability(context: PortContext) -> Iterator[Finding]:
 def pop_capa(context: PortContext) -> Iterator[Finding]:
     before: dict[str, str] = {}
     wrong: list[tuple[str, str]] = []
+    listed = False
     client = context.pop3(secure=False)
     secure = context.port.tls is TlsStart.IMPLICIT
     with client.connection:
         if context.port.tls is TlsStart.UPGRADE:
             before = client.capabilities() or {}
-            if "USER" in before or {"PLAIN", "LOGIN"} & set(before.get("SASL", "").split()):
+            clear = {"PLAIN", "LOGIN"} & set(before.get("SASL", "").split())
+            # Courier lists USER in clear, and takes none.
+            listed = "USER" in before and not clear and not client.command(f"USER {context.run.nonce}").ok
+            if clear or ("USER" in before and not listed):
                 wrong.append((_("a login is offered without TLS"), _(_NO_CLEARTEXT)))
             if "STLS" in before:
                 secure = _upgrade(context, client, wrong)
@@ -231,6 +241,8 @@ def pop_capa(context: PortContext) -> Iterator[Finding]:
         yield context.failed(
             "; ".join(what for what, __ in wrong), "; ".join(dict.fromkeys(advice for __, advice in wrong))
         )
+    elif listed:
+        yield context.warn(_("USER is listed without TLS, and refused when it is said"), _(_NO_CLEARTEXT))
     elif missing:
         yield context.warn(
             _("not offered: {capabilities}").format(capabilities=" ".join(missing)),

@@ -16,7 +16,13 @@ from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import TlsMode
 from mailprov.model.ports import Protocol, TlsStart
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.errors import ProbeError, ProtocolError, ResponseInjection, TlsError
+from mailprov.probe.clients.errors import (
+    ProbeError,
+    ProtocolError,
+    ResponseInjection,
+    TlsError,
+    TurnedAway,
+)
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, Scope, ports_where, probe
 
@@ -102,7 +108,10 @@ def implicit(context: PortContext) -> Iterator[Finding]:
             connection.start_tls(tls.looking_context(), context.host.fqdn)
         except (ResponseInjection, TlsError) as error:
             clear = _clear_greeting(context)
-            yield context.failed(f"{error}; {clear}" if clear else str(error), advice)
+            if clear.startswith("4"):
+                raise TurnedAway(_("the greeting is {greeting}").format(greeting=clear)) from None
+            seen = _("{error}; without TLS it says {greeting} in clear") if clear else "{error}"
+            yield context.failed(seen.format(error=error, greeting=clear), advice)
             return
         greeting = connection.line()
         yield context.passed(
@@ -114,7 +123,7 @@ def _clear_greeting(context: PortContext) -> str:
     """Why a handshake went wrong: what the server says in clear when it is not asked for TLS."""
     try:
         with context.connect() as connection:
-            return _("without TLS it says {greeting} in clear").format(greeting=connection.line())
+            return connection.line()
     except ProbeError:
         return ""
 

@@ -73,6 +73,8 @@ def ready(context: PartnerContext) -> Iterator[Finding]:
         return
     try:
         for number in (each for each in SUBMISSION if context.host.offers(port_numbered(each))):
+            if (context.address, number) in context.run.absent:
+                continue
             if _works(context, number, partner.sender):
                 partner.ports.append(number)
         partner.reads = _works(context, reading.number, partner.recipient)

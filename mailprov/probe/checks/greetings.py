@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding
 from mailprov.model.ports import TlsStart
+from mailprov.probe import other_software
 from mailprov.probe.clients import tls
 from mailprov.probe.clients.connection import Connection
-from mailprov.probe.clients.errors import ProtocolError, Refused, Unreachable
+from mailprov.probe.clients.errors import ProtocolError, Refused, TurnedAway, Unreachable
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, IMAP_PORTS, POP_PORTS, SMTP_PORTS, Scope, probe
+
+_BRACKETED = re.compile(r"\[[^\]]*\]")  # an address, or the name of a machine behind it
 
 
 def _secured(context: PortContext) -> Connection:
@@ -119,7 +122,10 @@ def _daemon(context: PortContext) -> str:
         "pass": N_("220 with the host's fqdn"),
         "warn": N_("220 with another name, or one that reveals the software's version"),
         "fail": N_("another reply code, or no SMTP"),
-        "error": N_("silence, a dropped connection, or asterisks (a firewall that rewrites SMTP)"),
+        "error": N_(
+            "4xx (busy, or this machine has connected too often), silence, a dropped connection, or asterisks (a "
+            "firewall that rewrites SMTP)"
+        ),
     },
     refs=("RFC 5321 section 4.2", "RFC 5321 section 4.3.1"),
     ports=SMTP_PORTS,
@@ -136,6 +142,9 @@ def smtp_banner(context: PortContext) -> Iterator[Finding]:
                 ),
             )
             return
+    other_software.learn(context.run.software, context.host, str(reply))
+    if reply.kind == 4:
+        raise TurnedAway(_("the greeting is {greeting}").format(greeting=reply))
     words = reply.lines[0].split()
     name = words[0].lower().rstrip(".") if words else ""
     command = f"postconf -e 'myhostname = {context.host.fqdn}' 'smtpd_banner = $myhostname ESMTP'"
@@ -152,7 +161,7 @@ def smtp_banner(context: PortContext) -> Iterator[Finding]:
     elif name != context.host.fqdn:
         observed = _("the name in the greeting is {name}").format(name=name)
         yield context.warn(observed if name else _("the greeting has no name"), advice)
-    elif re.search(r"\d+\.\d+", " ".join(words[1:])):
+    elif re.search(r"\d+\.\d+", _BRACKETED.sub("", " ".join(words[1:]))):
         yield context.warn(_("the greeting reveals the version: {greeting}").format(greeting=reply), advice)
     else:
         yield context.passed(str(reply))

@@ -7,6 +7,7 @@ pass through; the runner makes them errors.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from mailprov.i18n import N_, _
 from mailprov.model.accounts import Account
@@ -14,7 +15,9 @@ from mailprov.model.findings import Finding
 from mailprov.model.ports import TlsStart
 from mailprov.probe.accounts import lacking
 from mailprov.probe.clients import tls
-from mailprov.probe.clients.client import Outcome
+from mailprov.probe.clients.client import Client, Login, Outcome
+from mailprov.probe.clients.errors import ProbeError
+from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import LOGIN_PORTS, Phase, Scope, ports_where, probe
 from mailprov.probe.vantage import Vantage
@@ -36,6 +39,20 @@ def _when_refused(context: PortContext, account: Account) -> str:
         "see the server's log, and on the host: {command}; if the login is not the address, as of a system user, give "
         "the account `login: {local_part}`"
     ).format(command=command, local_part=account.local_part)
+
+
+_OR_TOKENS_ALONE = N_(
+    "see whether the password is right; or the server takes OAuth alone, which it offers as well, and passwords are "
+    "switched off there (Exchange Online: basic authentication; Gmail wants an app password): its administrator knows"
+)
+
+
+def _takes_tokens(client: Client) -> bool:
+    """Whether OAuth's tokens are offered, too."""
+    with suppress(ProbeError):
+        offered = " ".join(f"{word} {value}" for word, value in client.offers().items())
+        return "XOAUTH2" in offered or "OAUTHBEARER" in offered
+    return False
 
 
 @probe(
@@ -75,9 +92,9 @@ def auth_ok(context: PortContext) -> Iterator[Finding]:
     with client.connection:
         login = client.login(account.login_name, password)
         if not login.accepted:
-            yield context.failed(
-                _("refused: {reply}").format(reply=login.words), _when_refused(context, account)
-            )
+            tokens = _takes_tokens(client) and not context.host.managed
+            advice = _(_OR_TOKENS_ALONE) if tokens else _when_refused(context, account)
+            yield context.failed(_("refused: {reply}").format(reply=login.words), advice)
             return
         worked, after = client.prove_login(account.address)
     if worked:
@@ -141,7 +158,7 @@ def auth_not_on_25(context: PortContext) -> Iterator[Finding]:
     verdicts={
         "pass": N_(
             "refused because there is no TLS (530, 538, LOGINDISABLED, PRIVACYREQUIRED, -ERR to USER, NO to a "
-            "mechanism that is not offered)"
+            "mechanism that is not offered, or to any by the same words)"
         ),
         "warn": N_("refused only after the password was looked at: a client with wrong settings reveals it"),
         "fail": N_("accepted, or asked to go on"),
@@ -166,6 +183,11 @@ def enforced(context: PortContext) -> Iterator[Finding]:
     client = context.open(context.host, context.address, context.port, secure=False)
     with client.connection:
         login = client.login(f"nobody-{context.run.nonce}@example.invalid", f"wrong-{context.run.nonce}")
+        if login.outcome is Outcome.REFUSED and isinstance(client, Smtp) and "AUTH" not in client.extensions:
+            # Courier says the same to whatever is not offered: then it has looked at nothing.
+            other = client.command("AUTH X-NO-SUCH-MECHANISM")
+            if str(other) == login.words:
+                login = Login(Outcome.UNSEEN, login.words)
     if login.outcome is Outcome.UNSEEN:
         yield context.passed(login.words)
     elif login.outcome is Outcome.REFUSED:

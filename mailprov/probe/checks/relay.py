@@ -240,7 +240,10 @@ def relay(context: PortContext) -> Iterator[Finding]:
         N_("RSET, never DATA."),
     ),
     verdicts={
-        "pass": N_("accepted; refused with 550 5.1.1, or 550 alone by a server without enhanced codes"),
+        "pass": N_(
+            "accepted; refused with 550 5.1.1, 550 alone by a server without enhanced codes, or any 550 with "
+            "`managed: false`"
+        ),
         "warn": N_("refused permanently, with another code"),
         "fail": N_(
             "the made-up user is accepted: a catch-all nobody asked for, or bounces to forged senders later"
@@ -299,6 +302,10 @@ def unknown_user(context: PortContext) -> Iterator[Finding]:
             )
             return
     usual = {(550, "5.1.1")} if "ENHANCEDSTATUSCODES" in client.extensions else {(550, "5.1.1"), (550, "")}
+    if (
+        not context.host.managed
+    ):  # a refusal for good is one, by whatever detail: Exchange Online has 550 5.4.1
+        usual |= {(550, reply.enhanced) for reply in replies.values()}
     odd = {address: reply for address, reply in replies.items() if (reply.code, reply.enhanced) not in usual}
     if odd:
         address, reply = next(iter(odd.items()))

@@ -59,7 +59,9 @@ def _read(context: DeliveryContext, number: int) -> bytes:
 )
 def fetch(context: DeliveryContext) -> Iterator[Finding]:
     plan = context.plan
-    for number in (each for each in READING if context.recipient_host.offers(port_numbered(each))):
+    host = context.recipient_host
+    absent = {number for place, number in context.run.absent if place == context.address(host)}
+    for number in (each for each in READING if host.offers(port_numbered(each)) and each not in absent):
         target = context.at(context.recipient_host, number, plan.recipient)
         if not context.fetched:
             yield context.finding(

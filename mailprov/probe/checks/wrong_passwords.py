@@ -164,6 +164,8 @@ def _early(context: PortContext) -> Finding | None:
 def _without_control(context: PortContext) -> Finding | None:
     """Where the right password does not work, a refusal of the wrong one would prove nothing."""
     before = context.run.verdicts.get((_RIGHT, context.target))
+    if before is Verdict.SKIP:
+        return context.skip(_("not tried: no password is taken here (see {probe})").format(probe=_RIGHT))
     if before not in {None, Verdict.PASS}:
         context.waits_for = f"{_RIGHT} {context.target}"
         return context.error(

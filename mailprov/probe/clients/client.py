@@ -1,18 +1,20 @@
 """What the clients of SMTP, IMAP, POP3 and ManageSieve have in common: a session that begins, is secured and logs in.
 
-Public: Client, MailboxClient, Login, Outcome. Every method raises the errors of `clients`; ProtocolError also when
-the server says no to what a session begins with, TemporaryFailure when it decided nothing.
+Public: Client, MailboxClient, Login, Outcome, refuse_passwords. Every method raises the errors of `clients`;
+ProtocolError also when the server says no to what a session begins with, TemporaryFailure when it decided nothing,
+NoPasswords when it takes nobody's.
 """
 
 from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 
 from mailprov.model.values import dataclass
 from mailprov.probe.clients.connection import Connection
+from mailprov.probe.clients.errors import NoPasswords
 
 
 class Outcome(Enum):
@@ -34,6 +36,16 @@ class Login:
     @property
     def accepted(self) -> bool:
         return self.outcome is Outcome.ACCEPTED
+
+
+_TOKENS = {"XOAUTH2", "OAUTHBEARER"}
+_PASSWORDS = {"PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"}
+
+
+def refuse_passwords(mechanisms: Collection[str], reply: object) -> None:
+    """Raises NoPasswords where these SASL mechanisms take OAuth's tokens (RFC 7628), and none of them a password."""
+    if not _TOKENS.isdisjoint(mechanisms) and _PASSWORDS.isdisjoint(mechanisms):
+        raise NoPasswords(str(reply))
 
 
 class Client(ABC):
@@ -65,7 +77,9 @@ class Client(ABC):
 
     @abstractmethod
     def login(self, user: str, password: str) -> Login:
-        """Log in; the password is kept out of the transcript. Raises TemporaryFailure when nothing was decided."""
+        """Log in; the password is kept out of the transcript. Raises TemporaryFailure when nothing was decided,
+        and NoPasswords when a refusal is for everybody.
+        """
 
     @abstractmethod
     def prove_login(self, address: str) -> tuple[bool, str]:

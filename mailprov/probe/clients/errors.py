@@ -9,12 +9,16 @@
     ResponseInjection  bytes came in clear between the reply to STARTTLS and the handshake
     TlsError           the TLS handshake failed
     TemporaryFailure   the server gave a temporary refusal: nothing was decided
+    NoPasswords        the server refuses every password
+    TurnedAway         a TemporaryFailure: the server greets with 4xx
     Interrupted        the run was interrupted, or its time was used up
 
 The runner makes them findings with the verdict error.
 """
 
 from __future__ import annotations
+
+from mailprov.i18n import _
 
 
 class ProbeError(Exception):
@@ -57,5 +61,21 @@ class TemporaryFailure(ProbeError):
     """The server gave a temporary refusal (4xx, [UNAVAILABLE], [SYS/TEMP], [IN-USE]): nothing was decided."""
 
 
+class TurnedAway(TemporaryFailure):
+    """It greets with 421 or the like: it is busy, or this address has connected too often."""
+
+
 class Interrupted(ProbeError):
     pass
+
+
+class NoPasswords(ProbeError):
+    """The server refuses every password, as its users log in by OAuth (RFC 7628). `reply`: how it said so."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(
+            _(
+                "the server takes no passwords from mail programs, only tokens (OAuth), so this cannot be tested: "
+                "{reply}"
+            ).format(reply=reply)
+        )

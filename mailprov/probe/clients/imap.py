@@ -10,7 +10,7 @@ import re
 
 from mailprov.i18n import _
 from mailprov.model.values import dataclass
-from mailprov.probe.clients.client import Login, MailboxClient, Outcome
+from mailprov.probe.clients.client import Login, MailboxClient, Outcome, refuse_passwords
 from mailprov.probe.clients.connection import Connection, printable
 from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
 
@@ -131,6 +131,9 @@ class Imap(MailboxClient):
             raise TemporaryFailure(_("temporary refusal: {reply}").format(reply=response))
         unseen = response.code == "PRIVACYREQUIRED" or response.status == "BAD"
         unseen = unseen or (disabled and response.code != "AUTHENTICATIONFAILED")
+        if self.connection.encrypted:
+            offered = self.capabilities()
+            refuse_passwords({word[5:] for word in offered if word.startswith("AUTH=")}, response)
         return Login(Outcome.UNSEEN if unseen else Outcome.REFUSED, str(response))
 
     def prove_login(self, address: str) -> tuple[bool, str]:

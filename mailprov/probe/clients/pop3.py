@@ -11,7 +11,7 @@ import re
 
 from mailprov.i18n import _, ngettext
 from mailprov.model.values import dataclass
-from mailprov.probe.clients.client import Login, MailboxClient, Outcome
+from mailprov.probe.clients.client import Login, MailboxClient, Outcome, refuse_passwords
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.errors import ProbeError, ProtocolError, TemporaryFailure
 
@@ -98,6 +98,8 @@ class Pop3(MailboxClient):
             return Login(Outcome.ACCEPTED, str(reply))
         if reply.code in {"SYS/TEMP", "IN-USE", "LOGIN-DELAY"}:
             raise TemporaryFailure(_("temporary refusal: {reply}").format(reply=reply))
+        if self.connection.encrypted:
+            refuse_passwords(self.offers().get("SASL", "").split(), reply)
         return Login(Outcome.REFUSED if named.ok else Outcome.UNSEEN, str(reply))
 
     def prove_login(self, address: str) -> tuple[bool, str]:

@@ -12,12 +12,14 @@ import ssl
 
 from mailprov.i18n import _, ngettext
 from mailprov.model.values import dataclass
-from mailprov.probe.clients.client import Client, Login, Outcome
+from mailprov.probe.clients.client import Client, Login, Outcome, refuse_passwords
 from mailprov.probe.clients.connection import Connection, printable
-from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
+from mailprov.probe.clients.errors import NoPasswords, ProtocolError, TemporaryFailure, TurnedAway
 
 _REPLY = re.compile(r"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
+# Exchange Online, where passwords (basic authentication) are switched off for whoever sends, or for this user.
+_SWITCHED_OFF = "5.7.139"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Smtp(Client):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.extensions: dict[str, str] = {}
+        self.greeting = ""
 
     def reply(self) -> Reply:
         """One whole reply, of one or more lines."""
@@ -72,6 +75,9 @@ class Smtp(Client):
 
     def greet(self) -> None:
         greeting = self.reply()
+        self.greeting = str(greeting)
+        if greeting.kind == 4:
+            raise TurnedAway(_("the greeting is {greeting}").format(greeting=greeting))
         if greeting.code != 220:
             raise ProtocolError(_("the greeting is {greeting}").format(greeting=greeting))
         hello = self.ehlo()
@@ -112,6 +118,10 @@ class Smtp(Client):
         reply = self.auth(user, password)
         if reply.kind == 4:
             raise TemporaryFailure(_("temporary refusal: {reply}").format(reply=reply))
+        if reply.kind == 5 and self.connection.encrypted:
+            if reply.enhanced == _SWITCHED_OFF:
+                raise NoPasswords(str(reply))
+            refuse_passwords(self._mechanisms, reply)
         if reply.kind == 5:  # 535 is about the password; 530 and 538 want TLS first (RFC 4954 section 6)
             return Login(Outcome.REFUSED if reply.code == 535 else Outcome.UNSEEN, str(reply))
         return Login(Outcome.ACCEPTED if reply.code == 235 else Outcome.CONTINUES, str(reply))
@@ -125,10 +135,14 @@ class Smtp(Client):
             self.command("RSET")
         return reply.code == 250, str(reply)
 
+    @property
+    def _mechanisms(self) -> list[str]:
+        return self.extensions.get("AUTH", "").upper().split()
+
     def auth(self, user: str, password: str) -> Reply:
         """AUTH PLAIN with an initial response (RFC 4954, 4616), or AUTH LOGIN where only that is offered."""
         self.connection.transcript.hide(password)
-        offered = self.extensions.get("AUTH", "").upper().split()
+        offered = self._mechanisms
         if "LOGIN" in offered and "PLAIN" not in offered:
             reply = self.command("AUTH LOGIN")
             for part in (user, password):

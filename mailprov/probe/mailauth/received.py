@@ -162,8 +162,8 @@ def judge_local(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
     if not at:
         return _not_submitted(chain, host)
     observed = _(
-        "local only: sender and recipient are on one host, so neither MX nor port 25 was used; submitted with login over "
-        "TLS, and arrived"
+        "local only: sender and recipient are on one host, so neither MX nor port 25 was used; submitted with "
+        "login over TLS, and arrived"
     )
     return Verdict.SKIP, observed, ""
 

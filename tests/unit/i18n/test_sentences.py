@@ -194,6 +194,7 @@ OTHER_TEXTS = {
     "selftest/dane_cases.py",
     "selftest/delivery_cases.py",
     "selftest/delivery_reports.py",
+    "selftest/exchange_online.py",
     "selftest/hosted_cases.py",
     "selftest/mailbox_servers.py",
     "selftest/policy_cases.py",

@@ -12,8 +12,9 @@ from unittest import mock
 import pytest
 
 from mailprov.inventory.of_server import Login, of_server
-from mailprov.model.findings import Finding, Verdict
+from mailprov.model.findings import Finding, Target, Verdict
 from mailprov.model.inventory import Filter
+from mailprov.probe import other_software
 from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
 from mailprov.probe.context import Run
@@ -23,7 +24,7 @@ from mailprov.selftest.scripted_lab import ScriptedLab
 from mailprov.selftest.session import PASSWORDS
 from mailprov.selftest.signer import SELECTOR
 
-PASS, WARN, FAIL, ERROR = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR
+PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 
 
 def of_others(lab: ScriptedLab, *, login: bool = False) -> None:
@@ -236,3 +237,59 @@ def _taken(job: Job, held: ExitStack) -> bool:
             mine.callback(limit.release)
         held.push(mine.pop_all())
     return True
+
+
+def test_a_server_that_refuses_any_mechanism_alike_has_looked_at_no_password(lab: ScriptedLab) -> None:
+    """Courier says 535 in clear, to whatever it does not offer; one that says 535 to a known mechanism alone looks."""
+    lab.spoil("refuses-alike", "")
+    (found,) = [item for item in lab.verify("tls.enforced", 587, hosts=["mx1"]) if item.target.port == 587]
+    assert found.verdict is PASS
+
+
+def test_one_port_of_those_that_do_the_same_is_enough_where_nobody_has_described_it(lab: ScriptedLab) -> None:
+    lab.world.off["127.0.0.1"] = {"submissions", "pop3", "pop3s"}
+    findings = strange(lab)
+    assert {
+        item.verdict for item in findings if item.id == "net.tcp" and item.target.port in (465, 110, 995)
+    } == {SKIP}
+    assert [item for item in findings if item.verdict in (FAIL, ERROR)] == []
+
+
+def test_where_nobody_can_hand_mail_in_that_is_a_failure(lab: ScriptedLab) -> None:
+    lab.world.off["127.0.0.1"] = {"submissions", "submission"}
+    failed = {(item.id, item.target.port) for item in strange(lab) if item.verdict is FAIL}
+    assert failed == {("net.tcp", 465), ("net.tcp", 587)}
+
+
+@pytest.mark.parametrize(
+    ("greeting", "offered", "name"),
+    [
+        ("220 mx.example.org ESMTP Exim 4.96 Mon, 30 Nov 2026 08:30:22 +0000", (), "exim"),
+        ("220 mx.example.org ESMTP Sendmail 8.17.1.9/8.17.1.9/Debian-2; Mon, 30 Nov 2026", (), "sendmail"),
+        ("220 mx.example.org ESMTP", ("XVERP=COURIER", "XEXDATA"), "courier"),
+        ("220 X.outlook.com Microsoft ESMTP MAIL Service ready at Mon, 30 Nov 2026", (), "exchange"),
+        ("220 exim.example.org ESMTP Postfix (Debian/GNU)", ("PIPELINING",), ""),
+    ],
+)
+def test_a_server_is_known_by_what_it_says_of_itself(
+    greeting: str, offered: tuple[str, ...], name: str
+) -> None:
+    assert other_software.named(greeting, offered) == name
+
+
+@pytest.mark.parametrize("software", other_software.NAMES)
+def test_no_advice_of_postfix_stands_alone_for_another_server(software: str) -> None:
+    for probe in probes():
+        advice = "postconf -e 'smtpd_banner = $myhostname ESMTP'"
+        finding = Finding(probe.entry.id, Target("mx1", port=25), FAIL, "", "", "", advice)
+        text = other_software.suited(software, finding)
+        assert text
+        assert text != advice
+        assert "postconf" not in text or text.startswith(f"this is {other_software.NAMES[software]}")
+
+
+def test_advice_names_probes_that_exist() -> None:
+    known = {probe.entry.id for probe in probes()}
+    tables = (other_software.SMTP, other_software.MAILBOX)
+    named = {probe for table in tables for advice in table.values() for probe in advice}
+    assert named <= known
